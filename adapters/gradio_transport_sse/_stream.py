@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What sse_v1 to sse_v3 share: the join, the messages of one call, the cancellation (atlas §5, §8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import attrs
+
+from gradio_transport.adapter import (
+    Adapter,
+    Capabilities,
+    Exchange,
+    Invocation,
+    Match,
+    Output,
+    Session,
+    SessionContext,
+)
+from gradio_transport.commands import OpenStream, OpenWebSocket, Request, Response, SendRequest
+from gradio_transport.config import AppConfig, Endpoint
+from gradio_transport.diff import Frames
+from gradio_transport.errors import MalformedMessage, Phase, QueueFull, SessionNotFound, StreamLost, excerpt
+from gradio_transport.events import (
+    Achieved,
+    Cancelled,
+    Event,
+    Failed,
+    Joined,
+    ProcessGenerating,
+    QueueFullMessage,
+    ServerStopped,
+    UnexpectedError,
+)
+from gradio_transport.flow import State
+from gradio_transport.messages import decode
+from gradio_transport.refusals import refusal
+from gradio_transport.session import SharedStreamSession
+
+
+class StreamExchange(Exchange):
+    """One call over ``POST /queue/join`` and the session's shared stream."""
+
+    diffs: ClassVar[bool] = False
+    """Whether later generating frames are edits of the first (sse_v2+)."""
+
+    def __init__(self, context: SessionContext, invocation: Invocation, key: str) -> None:
+        super().__init__(context, invocation, key)
+        self._frames = Frames()
+        # gr.Error texts are Python reprs up to 5.1 (atlas §14.1).
+        self._quoted_errors = not context.config.at_least(5, 2)
+
+    def start(self, now: float) -> Output:
+        """Join the queue."""
+        request = Request.post_json(self.context.urls.api("queue/join"), join_body(self.context, self.invocation))
+        return Output(commands=[SendRequest(self.channel("join"), request, Phase.JOIN)])
+
+    def reply(self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float) -> Output:
+        """Take the reply to the join; the one to a cancel changes nothing any more."""
+        if command.phase is not Phase.JOIN:
+            return Output()
+        if response.status != 200:
+            return Output([Failed(error=self._refused(response))])
+        try:
+            event_id = response.json()["event_id"]
+            if not isinstance(event_id, str) or not event_id:
+                raise ValueError("event_id is no text")
+        except (ValueError, KeyError, TypeError):
+            error = MalformedMessage(
+                f"The reply to the join has no event_id: {excerpt(response.body)!r}.",
+                phase=Phase.JOIN,
+                status=response.status,
+                may_have_run=True,
+            )
+            return Output([Failed(error=error)])
+        self.event_id = event_id
+        return Output([Joined(event_id=event_id)])
+
+    def _refused(self, response: Response) -> Exception:
+        # 4.9.0 alone has no 503 for a full queue, only this (atlas §5.1).
+        config = self.context.config
+        if response.status == 500 and config.at_least(4, 9, 0) and not config.at_least(4, 9, 1):
+            return QueueFull(
+                "The server refused the join with an error 500: on Gradio 4.9.0 that is a full queue, or an "
+                "endpoint that the app does not have.",
+                phase=Phase.JOIN,
+                status=500,
+                body=excerpt(response.body),
+            )
+        return refusal(response, Phase.JOIN)
+
+    def message(self, message: Mapping[str, Any], now: float) -> Output:
+        """Take one message of this call."""
+        event = decode(message, quoted_errors=self._quoted_errors)
+        if isinstance(event, ProcessGenerating):
+            event = self._generating(event)
+        return Output([event, *self._consequence(event)])
+
+    def _generating(self, event: ProcessGenerating) -> ProcessGenerating:
+        if not self.diffs:
+            return event
+        return attrs.evolve(event, data=self._frames.next(event.data))
+
+    def _consequence(self, event: Event) -> list[Event]:
+        """Name in our terms what a message means for the call."""
+        if isinstance(event, UnexpectedError):
+            kind = SessionNotFound if event.session_not_found else StreamLost
+            error = kind(
+                f"The server gave the call up: {excerpt(event.message)}", phase=Phase.STREAM, may_have_run=True
+            )
+        elif isinstance(event, ServerStopped):
+            error = StreamLost("The server stopped.", phase=Phase.STREAM, may_have_run=True)
+        elif isinstance(event, QueueFullMessage):
+            error = QueueFull("The app's queue is full.", phase=Phase.JOIN)
+        else:
+            return []
+        return [Failed(event_id=self.event_id, error=error)]
+
+    def cancel(self, now: float, *, siblings: bool = False) -> Output:
+        """Cancel by ``/cancel`` (4.31+), before that by ``/reset`` (generators only)."""
+        if self.event_id is None:
+            # The join is in flight: its id is unknown, so the server cannot be told.
+            return Output([Cancelled(achieved=Achieved.UNKNOWN)])
+        achieved = self._achieved(siblings=siblings)
+        commands = [] if siblings and self._by_cancel else [self._cancel_command()]
+        return Output([Cancelled(event_id=self.event_id, achieved=achieved)], list(commands))
+
+    @property
+    def _by_cancel(self) -> bool:
+        return self.context.config.at_least(4, 31)
+
+    def _achieved(self, *, siblings: bool) -> Achieved:
+        if siblings and self._by_cancel:
+            # /cancel would kill the siblings instead (atlas §8), so this call is left to run unheard.
+            return Achieved.RUNS_ON
+        if self.state is State.RUNNING:
+            return Achieved.RUNS_ON if self.invocation.endpoint.generator is False else Achieved.STOPPING
+        # Before 6.14 a queued call without running siblings runs all the same (atlas §8).
+        return Achieved.DEQUEUED if self.context.config.at_least(6, 14) else Achieved.RUNS_ON
+
+    def _cancel_command(self) -> SendRequest:
+        body: dict[str, Any] = {"event_id": self.event_id}
+        path = "reset"
+        if self._by_cancel:
+            path = "cancel"
+            body |= {
+                "session_hash": self.context.session_hash,
+                "fn_index": self.invocation.endpoint.fn_index,
+            }
+        request = Request.post_json(self.context.urls.api(path), body)
+        return SendRequest(self.channel("cancel"), request, Phase.CANCEL)
+
+
+def join_body(context: SessionContext, invocation: Invocation) -> dict[str, Any]:
+    """Return the JSON of a join."""
+    body: dict[str, Any] = {
+        "data": list(invocation.data),
+        "fn_index": invocation.endpoint.fn_index,
+        "session_hash": context.session_hash,
+    }
+    if invocation.event_data is not None:
+        body["event_data"] = invocation.event_data
+    if invocation.trigger_id is not None:
+        body["trigger_id"] = invocation.trigger_id
+    return body
+
+
+class StreamAdapter(Adapter):
+    """Base of sse_v1 to sse_v3."""
+
+    exchange: ClassVar[type[StreamExchange]] = StreamExchange
+
+    def match(self, config: AppConfig, endpoint: Endpoint) -> Match:
+        """Match what the server names itself."""
+        if config.protocol == self.name:
+            return Match(100, f"the server says protocol {self.name!r}")
+        return Match(0, f"the server says protocol {config.protocol!r}")
+
+    def capabilities(self, config: AppConfig) -> Capabilities:
+        """Return what the queue of 4.9+ can do."""
+        return Capabilities(
+            generators=True,
+            progress=True,
+            logs=True,
+            queue_position=True,
+            late_attach=True,
+            diffs=self.exchange.diffs,
+            files=True,
+            event_data=True,
+            streaming_input=config.at_least(5, 0),
+            cancel=Achieved.STOPPING,
+        )
+
+    def session(self, context: SessionContext) -> Session:
+        """Return a session with one shared stream."""
+        return SharedStreamSession(context, self.exchange)
+
+
+__all__ = ["StreamAdapter", "StreamExchange", "join_body"]

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""sse_v3 (Gradio 4.22.0 to now): the server says ``close_stream`` before it ends the stream.
+
+The session takes that message on every generation, so nothing else differs here.
+"""
+
+from __future__ import annotations
+
+from gradio_transport.adapter import Match
+from gradio_transport.config import AppConfig, Endpoint
+
+from .v2 import SSEv2
+
+
+class SSEv3(SSEv2):
+    """The current protocol."""
+
+    name = "sse_v3"
+
+    def match(self, config: AppConfig, endpoint: Endpoint) -> Match:
+        """Match also what newer servers may call themselves: the family has been compatible so far."""
+        match = super().match(config, endpoint)
+        known = ("sse", "sse_v1", "sse_v2", "sse_v2.1", "sse_v3")
+        if not match.score and config.protocol not in known and (config.protocol or "").startswith("sse"):
+            return Match(50, f"protocol {config.protocol!r} is newer than this library; sse_v3 is the nearest")
+        return match

@@ -1,0 +1,503 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an app said of itself: `AppConfig`, `Endpoint`, `Parameter`, from ``/config``, ``/info`` or the page.
+
+A config is a server's word and is read tolerantly: unknown keys are kept in ``raw``, keys of the wrong type
+count as missing, ids that point nowhere become components of type ``"unknown"``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias, cast
+
+import attrs
+
+from .errors import EndpointNotFound, NotAGradioApp, Phase, ValidationFailed, did_you_mean, excerpt
+
+JSONObject: TypeAlias = Mapping[str, Any]
+Visibility = Literal["public", "undocumented", "private"]
+
+_SKIPPED_TYPES = frozenset({"state", "variable"})
+# Layout and buttons are left out by /info from 3.37 on, without a skip_api flag until 4.0.
+_SKIPPED_TYPES_3_37 = _SKIPPED_TYPES | {
+    "row", "column", "tabs", "tab", "tabitem", "form", "box", "accordion", "group", "interpretation",
+}  # fmt: skip
+_GRADIO_CONFIG = re.compile(r"window\.(?:gradio_)?config\s*=\s*")
+_PROTOCOL_RELEASES: Mapping[str, tuple[int, ...]] = MappingProxyType(
+    {"sse": (4, 0), "sse_v1": (4, 9), "sse_v2": (4, 17), "sse_v2.1": (4, 21), "sse_v3": (4, 22)}
+)
+
+
+def _object(value: Any) -> JSONObject:
+    return cast("JSONObject", value) if isinstance(value, dict) else {}
+
+
+def _objects(value: Any) -> list[JSONObject]:
+    return [_object(item) for item in cast("list[Any]", value)] if isinstance(value, list) else []
+
+
+def _integers(value: Any) -> tuple[int, ...]:
+    items = cast("list[Any]", value) if isinstance(value, list) else []
+    return tuple(item for item in items if isinstance(item, int) and not isinstance(item, bool))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def parse_release(version: str) -> tuple[int, ...] | None:
+    """Return ``"3.16.2\\n"`` as ``(3, 16, 2)``; None for texts such as ``"main-abc"`` or none at all."""
+    found = re.match(r"\s*v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", version)
+    return tuple(int(part) for part in found.groups() if part is not None) if found else None
+
+
+@attrs.frozen
+class Component:
+    """One component of the page, as far as a transport needs it."""
+
+    id: int
+    type: str = "unknown"
+    props: JSONObject = attrs.field(factory=dict[str, Any], repr=False)
+    skipped: bool = False
+    """Left out of the API: State, and layout. Its slot on the wire is filled with null."""
+
+    @property
+    def label(self) -> str:
+        """The label people see, or an empty text."""
+        return _text(self.props.get("label"))
+
+
+@attrs.frozen(kw_only=True)
+class Parameter:
+    """One value that an endpoint takes, or returns.
+
+    Attributes:
+        name: Keyword to pass it by: the server's (4.23+), else ``param_N`` counted over all inputs.
+        schema: JSON schema of the value; empty where nobody says.
+        python_type: Type for people, such as ``"str"``.
+        component: Type of the component, such as ``"textbox"``.
+    """
+
+    name: str
+    label: str = ""
+    schema: JSONObject = attrs.field(factory=dict[str, Any], repr=False)
+    python_type: str = "Any"
+    description: str = ""
+    component: str = ""
+    has_default: bool = False
+    default: Any = None
+    example: Any = attrs.field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        default = f" = {_shown(self.default)}" if self.has_default else ""
+        return f"{self.name}: {self.python_type}{default}"
+
+
+@attrs.frozen(kw_only=True)
+class Endpoint:
+    """One function of the app that can be called.
+
+    Attributes:
+        name: ``"/predict"``, or None when it has only a number.
+        fn_index: Its number on the wire: the dependency's ``id`` (4.32+) or its place in the list.
+        inputs: Components of the wire's ``data``, in order, skipped ones included.
+        queue: Whether it goes through the queue, the app's default already applied.
+        generator: Whether it yields, as far as the config says (3.20+, async generators 4.2+).
+        cancels: fn_index of the calls that it cancels.
+        connection: ``"stream"`` when it takes streaming input (5.0+), else ``"sse"``.
+        visibility: ``"private"`` endpoints are refused here; the server would run them.
+    """
+
+    name: str | None
+    fn_index: int
+    parameters: tuple[Parameter, ...] = ()
+    returns: tuple[Parameter, ...] = ()
+    inputs: tuple[Component, ...] = attrs.field(default=(), repr=False)
+    outputs: tuple[Component, ...] = attrs.field(default=(), repr=False)
+    queue: bool = True
+    backend_fn: bool = True
+    generator: bool | None = None
+    batch: bool = False
+    cancels: tuple[int, ...] = ()
+    connection: Literal["sse", "stream"] = "sse"
+    collects_event_data: bool = False
+    visibility: Visibility = "public"
+    description: str = ""
+    raw: JSONObject = attrs.field(factory=dict[str, Any], repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.display_name}({', '.join(map(str, self.parameters))})"
+
+    @property
+    def display_name(self) -> str:
+        """The name, or ``fn_index N`` for an unnamed endpoint."""
+        return self.name or f"fn_index {self.fn_index}"
+
+    def bind(self, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> list[Any]:
+        """Return the ``data`` list of the wire for a call: defaults filled in, skipped slots null.
+
+        Raises:
+            ValidationFailed: Missing, surplus, unknown or doubled arguments, each named.
+        """
+        values, problems = self._match(arguments, keywords)
+        if problems:
+            listed = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
+            raise ValidationFailed(
+                f"{self.display_name} cannot be called like that: {listed}. Signature: {self}.",
+                problems=problems,
+            )
+        visible = iter(self.parameters)
+        if not self.inputs:
+            return [values[parameter.name] for parameter in visible]
+        return [None if slot.skipped else values[next(visible).name] for slot in self.inputs]
+
+    def _match(
+        self, arguments: Sequence[Any], keywords: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        names = [parameter.name for parameter in self.parameters]
+        problems: dict[str, str] = {}
+        for surplus in range(len(names), len(arguments)):
+            problems[f"argument {surplus + 1}"] = f"surplus, {len(names)} are taken"
+        values: dict[str, Any] = dict(zip(names, arguments, strict=False))
+        for name, value in keywords.items():
+            if name in values:
+                problems[name] = "given by position and by name"
+            elif name not in names:
+                problems[name] = "unknown." + (did_you_mean(name, names) or "")
+            else:
+                values[name] = value
+        for parameter in self.parameters:
+            if parameter.name not in values:
+                if parameter.has_default:
+                    values[parameter.name] = parameter.default
+                else:
+                    problems[parameter.name] = "missing"
+        return values, problems
+
+    def visible_outputs(self, data: Sequence[Any]) -> list[Any]:
+        """Return the output values without the slots of skipped components (State and layout)."""
+        if len(data) != len(self.outputs):
+            return list(data)
+        return [value for value, slot in zip(data, self.outputs, strict=True) if not slot.skipped]
+
+
+@attrs.frozen(kw_only=True)
+class AppConfig:
+    """What an app said of itself.
+
+    Attributes:
+        version: The server's version as it says, stripped; ``""`` when it does not.
+        release: What the version is taken for: parsed, or derived from other signs of the config.
+        protocol: ``config.protocol`` (4.0+), or None.
+        api_prefix: ``""`` or ``"/gradio_api"``.
+        max_file_size: Bytes, or None.
+        connect_heartbeat: Whether the session should be kept alive by ``/heartbeat``.
+    """
+
+    version: str = ""
+    release: tuple[int, ...] = (3, 0)
+    protocol: str | None = None
+    api_prefix: str = ""
+    root: str = ""
+    title: str = ""
+    space_id: str | None = None
+    app_id: int | None = None
+    username: str | None = None
+    enable_queue: bool = False
+    connect_heartbeat: bool = False
+    max_file_size: int | None = None
+    endpoints: tuple[Endpoint, ...] = ()
+    components: Mapping[int, Component] = attrs.field(factory=dict[int, Component], repr=False)
+    raw: JSONObject = attrs.field(factory=dict[str, Any], repr=False)
+
+    def at_least(self, *release: int) -> bool:
+        """Return whether the server is of this release or later."""
+        return self.release >= release
+
+    @property
+    def named(self) -> Mapping[str, Endpoint]:
+        """Public and undocumented endpoints by name, in the app's order."""
+        return {
+            endpoint.name: endpoint
+            for endpoint in self.endpoints
+            if endpoint.name is not None and endpoint.backend_fn and endpoint.visibility != "private"
+        }
+
+    def endpoint(self, which: str | int) -> Endpoint:
+        """Return an endpoint by name (with or without slash) or by ``fn_index``.
+
+        Raises:
+            EndpointNotFound: There is none, it is private, or it has no backend function.
+        """
+        if isinstance(which, int):
+            found = next((one for one in self.endpoints if one.fn_index == which), None)
+        else:
+            name = "/" + which.lstrip("/")
+            found = next((one for one in self.endpoints if one.name == name), None)
+        if found is None:
+            names = list(self.named)
+            hint = did_you_mean(str(which) if isinstance(which, int) else "/" + which.lstrip("/"), names)
+            raise EndpointNotFound(
+                f"The app has no endpoint {which!r}.{hint} It has: {', '.join(names) or 'no named ones'}.",
+                phase=Phase.JOIN,
+            )
+        if found.visibility == "private":
+            raise EndpointNotFound(f"{found.display_name} is private in this app.", phase=Phase.JOIN)
+        if not found.backend_fn:
+            raise EndpointNotFound(
+                f"{found.display_name} runs in the browser only; there is nothing to call.", phase=Phase.JOIN
+            )
+        return found
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def config_from_page(html: str) -> JSONObject | None:
+    """Return ``window.gradio_config`` (2.x before 2.6: ``window.config``) of a page, or None."""
+    for found in _GRADIO_CONFIG.finditer(html):
+        try:
+            value = json.JSONDecoder().raw_decode(html, found.end())[0]
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict):
+            return cast("JSONObject", value)
+    return None
+
+
+def requires_login(config: JSONObject) -> bool:
+    """Return whether this is the stub that a protected app gives to strangers (atlas §1.1)."""
+    return config.get("auth_required") is True
+
+
+def is_config(value: Any) -> bool:
+    """Return whether a JSON value is the config of a Gradio app of any generation."""
+    keys = _object(value)
+    return isinstance(keys.get("dependencies"), list) or isinstance(keys.get("input_components"), list)
+
+
+def parse_config(raw: Any, info: Any = None, *, url: str = "") -> AppConfig:
+    """Return the config of an app.
+
+    Args:
+        raw: The JSON of ``/config``.
+        info: The JSON of ``/info``, where the server has it (3.26+).
+
+    Raises:
+        NotAGradioApp: It is JSON of something else.
+    """
+    if not is_config(raw):
+        raise NotAGradioApp(
+            f"What {url or 'the server'} gave as its config is not that of a Gradio app: "
+            f"{excerpt(json.dumps(raw, default=str))!r}. Check the URL.",
+            phase=Phase.DISCOVER,
+        )
+    config = _object(raw)
+    if "dependencies" not in config:
+        return _parse_interface(config)
+    version = _text(config.get("version")).strip()
+    release = parse_release(version) or _derive_release(config)
+    components = _components(config, release)
+    endpoints = tuple(
+        _endpoint(place, dependency, components, config, release)
+        for place, dependency in enumerate(_objects(config.get("dependencies")))
+    )
+    if info is not None:
+        endpoints = tuple(_with_info(endpoint, _object(info)) for endpoint in endpoints)
+    return AppConfig(
+        version=version,
+        release=release,
+        endpoints=endpoints,
+        components=components,
+        enable_queue=config.get("enable_queue") is True,
+        connect_heartbeat=config.get("connect_heartbeat", (4, 25) <= release < (4, 29)) is True,
+        raw=config,
+        **_scalars(config),
+    )
+
+
+def _scalars(config: JSONObject) -> dict[str, Any]:
+    prefix = _text(config.get("api_prefix")).strip("/")
+    size, app_id = config.get("max_file_size"), config.get("app_id")
+    return {
+        "protocol": _text(config.get("protocol")) or None,
+        "api_prefix": f"/{prefix}" if prefix else "",
+        "root": _text(config.get("root")),
+        "title": _text(config.get("title")),
+        "space_id": _text(config.get("space_id")) or None,
+        "username": _text(config.get("username")) or None,
+        "app_id": app_id if isinstance(app_id, int) else None,
+        "max_file_size": size if isinstance(size, int) else None,
+    }
+
+
+def _derive_release(config: JSONObject) -> tuple[int, ...]:
+    """Guess a release from other signs, for versions that are missing or no version (atlas §1.3)."""
+    if config.get("api_prefix"):
+        return (5, 0)
+    protocol = _text(config.get("protocol"))
+    if protocol:
+        return _PROTOCOL_RELEASES.get(protocol, (4, 22))
+    if "app_id" in config:
+        return (3, 42)
+    if "space_id" in config:
+        return (3, 36)
+    # From 3.0.6 on there is a version key; what lacks it is older.
+    return (3, 35) if "version" in config else (3, 0)
+
+
+def _components(config: JSONObject, release: tuple[int, ...]) -> dict[int, Component]:
+    skipped = _SKIPPED_TYPES_3_37 if release >= (3, 37) else _SKIPPED_TYPES
+    found: dict[int, Component] = {}
+    for raw in _objects(config.get("components")):
+        number, kind = raw.get("id"), _text(raw.get("type"))
+        if isinstance(number, int):
+            skip = raw.get("skip_api")
+            found[number] = Component(
+                number,
+                kind or "unknown",
+                _object(raw.get("props")),
+                skip if isinstance(skip, bool) else kind.lower() in skipped,
+            )
+    return found
+
+
+def _endpoint(
+    place: int,
+    raw: JSONObject,
+    components: Mapping[int, Component],
+    config: JSONObject,
+    release: tuple[int, ...],
+) -> Endpoint:
+    number, queue, kinds = raw.get("id"), raw.get("queue"), _object(raw.get("types"))
+    inputs = _slots(raw.get("inputs"), components)
+    outputs = _slots(raw.get("outputs"), components)
+    backend = raw.get("backend_fn") is not False and kinds.get("cancel") is not True
+    return Endpoint(
+        name=_endpoint_name(raw),
+        fn_index=number if isinstance(number, int) else place,
+        parameters=_parameters(inputs, with_default=release >= (4, 23)),
+        returns=_parameters(outputs, with_default=False),
+        inputs=inputs,
+        outputs=outputs,
+        queue=queue if isinstance(queue, bool) else release >= (4, 0) or config.get("enable_queue") is True,
+        backend_fn=backend,
+        generator=(kinds["generator"] is True or kinds.get("continuous") is True) if "generator" in kinds else None,
+        batch=raw.get("batch") is True,
+        cancels=_integers(raw.get("cancels")),
+        connection="stream" if raw.get("connection") == "stream" else "sse",
+        collects_event_data=raw.get("collects_event_data") is True,
+        visibility=_visibility(raw),
+        description=_text(raw.get("api_description")),
+        raw=raw,
+    )
+
+
+def _endpoint_name(raw: JSONObject) -> str | None:
+    name = _text(raw.get("api_name")).strip("/")
+    return f"/{name}" if name else None
+
+
+def _visibility(raw: JSONObject) -> Visibility:
+    named = raw.get("api_visibility")
+    if named in ("public", "undocumented", "private"):
+        return cast("Visibility", named)
+    if raw.get("api_name") is False:
+        return "private"
+    return "undocumented" if raw.get("show_api") is False else "public"
+
+
+def _slots(ids: Any, components: Mapping[int, Component]) -> tuple[Component, ...]:
+    # Dangling ids keep their slot: the length of `data` must stay exact.
+    return tuple(components.get(number, Component(number)) for number in _integers(ids))
+
+
+def _parameters(slots: Iterable[Component], *, with_default: bool) -> tuple[Parameter, ...]:
+    """Derive parameters from the components alone, for servers or endpoints without ``/info``."""
+    from .schema import python_type, schema_of
+
+    return tuple(
+        Parameter(
+            name=f"param_{place}",
+            label=slot.label,
+            schema=schema_of(slot.type, slot.props),
+            python_type=python_type(schema_of(slot.type, slot.props)),
+            component=slot.type,
+            has_default=with_default and slot.props.get("value") is not None,
+            default=slot.props.get("value") if with_default else None,
+        )
+        for place, slot in enumerate(slots)
+        if not slot.skipped
+    )
+
+
+def _with_info(endpoint: Endpoint, info: JSONObject) -> Endpoint:
+    if endpoint.name is not None:
+        described = _object(_object(info.get("named_endpoints")).get(endpoint.name))
+    else:
+        described = _object(_object(info.get("unnamed_endpoints")).get(str(endpoint.fn_index)))
+    parameters, returns = _objects(described.get("parameters")), _objects(described.get("returns"))
+    if len(parameters) != len(endpoint.parameters):  # another endpoint of that name, or none at all
+        return endpoint
+    return attrs.evolve(
+        endpoint,
+        parameters=tuple(
+            _parameter(raw, known) for raw, known in zip(parameters, endpoint.parameters, strict=True)
+        ),
+        returns=tuple(_parameter(raw, known) for raw, known in zip(returns, endpoint.returns, strict=False)),
+        description=_text(described.get("description")) or endpoint.description,
+    )
+
+
+def _parameter(raw: JSONObject, known: Parameter) -> Parameter:
+    kind, python = raw.get("type"), raw.get("python_type")
+    return attrs.evolve(
+        known,
+        name=_text(raw.get("parameter_name")) or known.name,
+        label=_text(raw.get("label")) or known.label,
+        schema=_object(kind) or known.schema,
+        python_type=_text(_object(python).get("type")) or _text(raw.get("type_python")) or known.python_type,
+        description=_text(_object(python).get("description")) or _text(raw.get("type_description")),
+        component=_text(raw.get("component")) or known.component,
+        # Without the key (before 4.23) the server has no defaults, whatever the component shows.
+        has_default=raw.get("parameter_has_default") is True,
+        default=raw.get("parameter_default"),
+        example=raw.get("example_input"),
+    )
+
+
+def _parse_interface(config: JSONObject) -> AppConfig:
+    """Read the config of 2.x: one Interface, one function (atlas §1.2)."""
+
+    def components(key: str) -> tuple[Component, ...]:
+        return tuple(
+            Component(place, _text(raw.get("name")) or "unknown", raw, raw.get("name") in _SKIPPED_TYPES)
+            for place, raw in enumerate(_objects(config.get(key)))
+        )
+
+    version = _text(config.get("version")).strip()
+    inputs, outputs = components("input_components"), components("output_components")
+    endpoint = Endpoint(
+        name="/predict",
+        fn_index=0,
+        parameters=_parameters(inputs, with_default=False),
+        returns=_parameters(outputs, with_default=False),
+        inputs=inputs,
+        outputs=outputs,
+        queue=config.get("queue") is True,
+        generator=False,
+        description=_text(config.get("description")),
+    )
+    return AppConfig(
+        version=version,
+        release=parse_release(version) or ((2, 3) if "queue" in config else (2, 0)),
+        title=_text(config.get("title")),
+        enable_queue=config.get("queue") is True,
+        endpoints=(endpoint,),
+        raw=config,
+    )

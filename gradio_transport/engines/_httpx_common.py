@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the sync and the async engine over httpx share: settings, and the way its exceptions become ours.
+
+Written to the common subset of httpx and httpx2, whose types are unrelated: the module is a parameter.
+"""
+
+from __future__ import annotations
+
+import importlib
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias
+
+import attrs
+
+from ..commands import Closed, Ending, Request, Response
+from ..errors import ConnectError, GradioTransportError, StreamLost, Timeout, UnsupportedProtocol
+from .base import Patience, StreamEnded
+
+Module: TypeAlias = Any
+"""``httpx`` or ``httpx2``."""
+
+Verify: TypeAlias = bool | str | ssl.SSLContext
+
+CHUNK_BYTES = 65536
+
+_KEPT_ALIVE_SECONDS = 20.0
+
+
+@attrs.frozen(kw_only=True)
+class HTTPSettings:
+    """How to reach servers.
+
+    Attributes:
+        library: ``"httpx"``, or ``"httpx2"`` of the extra of that name.
+        verify: True, False, a CA bundle's path, or an `ssl.SSLContext` of one's own.
+        proxy: URL of a proxy, or None; the environment's proxy variables are honoured otherwise.
+        connections: Bound of open connections.
+    """
+
+    library: Literal["httpx", "httpx2"] = "httpx"
+    verify: Verify = True
+    proxy: str | None = None
+    connections: int = 1100
+
+
+def load(library: str) -> Module:
+    """Import the HTTP library.
+
+    Raises:
+        UnsupportedProtocol: It is not installed; the message names the extra.
+    """
+    try:
+        return importlib.import_module(library)
+    except ImportError:
+        raise UnsupportedProtocol(
+            f"The engine {library!r} is not installed: pip install 'gradio-transport[{library}]'."
+        ) from None
+
+
+@lru_cache(maxsize=8)
+def _default_context(library: str) -> ssl.SSLContext:
+    # Loading the CA bundle costs some 40 ms of CPU, so all transports of a process share the result.
+    context: ssl.SSLContext = load(library).create_ssl_context()
+    return context
+
+
+def ssl_context(settings: HTTPSettings, scheme: str) -> ssl.SSLContext:
+    """Return the context for a scheme. Plain http gets one that trusts nobody, and costs nothing."""
+    if isinstance(settings.verify, ssl.SSLContext):
+        return settings.verify
+    if settings.verify is False:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
+    if scheme != "https":
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if isinstance(settings.verify, str):
+        return ssl.create_default_context(cafile=settings.verify)
+    return _default_context(settings.library)
+
+
+def client_options(module: Module, settings: HTTPSettings, scheme: str) -> dict[str, Any]:
+    """Return the keyword arguments of a client for URLs of one scheme."""
+    limits = module.Limits(
+        max_connections=settings.connections,
+        max_keepalive_connections=settings.connections,
+        keepalive_expiry=_KEPT_ALIVE_SECONDS,
+    )
+    return {
+        "verify": ssl_context(settings, scheme),
+        "proxy": settings.proxy,
+        "limits": limits,
+        "follow_redirects": False,
+        "timeout": None,
+    }
+
+
+def timeout(module: Module, patience: Patience) -> Any:
+    """Return the library's timeout object. Waiting for a free connection is part of the patience."""
+    return module.Timeout(
+        connect=patience.connect, read=patience.silence, write=patience.silence, pool=patience.silence
+    )
+
+
+def arguments(module: Module, request: Request, patience: Patience) -> dict[str, Any]:
+    """Return the keyword arguments of ``build_request``."""
+    return {
+        "method": request.method,
+        "url": request.url,
+        "headers": request.headers,
+        "content": request.body,
+        "timeout": timeout(module, patience),
+    }
+
+
+def head(response: Any) -> Response:
+    """Return our view of a reply's head."""
+    headers = {str(name).lower(): str(value) for name, value in response.headers.multi_items()}
+    return Response(
+        status=response.status_code,
+        headers=headers,
+        url=str(response.url),
+        set_cookie=tuple(response.headers.get_list("set-cookie")) if "set-cookie" in headers else (),
+    )
+
+
+@contextmanager
+def translated(module: Module, request: Request, patience: Patience) -> Iterator[None]:
+    """Turn the library's exceptions into ours, for the time until a reply's head has come."""
+    where = request.url.partition("?")[0]
+    try:
+        yield
+    except module.ConnectTimeout as error:
+        raise _timed_out(f"No connection to {where}", "connect", patience.connect, patience) from error
+    except module.TimeoutException as error:
+        raise _timed_out(f"No answer from {where}", patience.knob, patience.silence, patience) from error
+    except (module.ConnectError, module.ProxyError, module.UnsupportedProtocol) as error:
+        raise ConnectError(f"Cannot connect to {where}: {_reason(error)}.", phase=patience.phase) from error
+    except (module.TransportError, module.InvalidURL, module.DecodingError, module.StreamError) as error:
+        raise StreamLost(
+            f"The connection to {where} broke before an answer came: {_reason(error)}.", phase=patience.phase
+        ) from error
+    except (OSError, RuntimeError, ValueError) as error:
+        if isinstance(error, GradioTransportError):
+            raise
+        raise ConnectError(f"Cannot reach {where}: {_reason(error)}.", phase=patience.phase) from error
+
+
+def _timed_out(what: str, knob: str, seconds: float | None, patience: Patience) -> Timeout:
+    return Timeout(
+        f"{what} within {seconds} s. Raise Timeouts({knob}=) if it is to be expected.",
+        knob=knob,
+        seconds=seconds,
+        phase=patience.phase,
+        retryable=knob == "connect",
+    )
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error).strip().rstrip(".")
+    return text or type(error).__name__
+
+
+@contextmanager
+def stream_translated(module: Module) -> Iterator[None]:
+    """Turn the library's exceptions while a body is read into the end of the stream."""
+    try:
+        yield
+    except module.TimeoutException as error:
+        raise StreamEnded(Closed(Ending.IDLE, reason=_reason(error))) from error
+    except (module.TransportError, module.DecodingError, module.StreamError, OSError, RuntimeError) as error:
+        raise StreamEnded(Closed(Ending.RESET, reason=_reason(error))) from error

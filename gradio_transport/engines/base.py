@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a driver needs of an engine, sync and async: four verbs, our own types, our own errors."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Protocol
+
+import attrs
+
+from ..commands import Closed, Request, Response
+from ..errors import EventTooLarge, Phase
+
+
+@attrs.frozen
+class Patience:
+    """How long one request may take.
+
+    Attributes:
+        connect: Seconds to open a connection.
+        silence: Seconds without a byte.
+        knob: The field of `Timeouts` that `silence` comes from, for the error.
+        phase: Where the request belongs.
+        max_bytes: Bound of the reply's body.
+        bound: The field of `Limits` that `max_bytes` comes from, for the error.
+    """
+
+    connect: float | None
+    silence: float | None
+    knob: str
+    phase: Phase
+    max_bytes: int
+    bound: str = "max_response_bytes"
+
+    def too_large(self, url: str) -> EventTooLarge:
+        """Return the error for a reply beyond the bound."""
+        return EventTooLarge(
+            f"The reply of {url.partition('?')[0]} is larger than {self.max_bytes} bytes. Raise "
+            f"Limits({self.bound}=) if the server is to be trusted.",
+            phase=self.phase,
+        )
+
+
+class ResponseStream(Protocol):
+    """A reply whose head has come and whose body is still coming."""
+
+    @property
+    def head(self) -> Response:
+        """Status and headers."""
+        ...
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the body as it comes.
+
+        Raises:
+            StreamEnded: It did not end cleanly.
+        """
+        ...
+
+    def read(self) -> bytes:
+        """Return the whole body, within the bound of the request."""
+        ...
+
+    def abort(self) -> None:
+        """Wake a reader that is blocked in another thread, at once."""
+        ...
+
+    def close(self) -> None:
+        """Give the connection back, or drop it if the body is not at its end."""
+        ...
+
+
+class WebSocket(Protocol):
+    """An open websocket."""
+
+    def receive(self) -> str | Closed:
+        """Return the next text, or how the socket ended."""
+        ...
+
+    def send(self, text: str) -> Closed | None:
+        """Send a text; return how the socket ended if it has."""
+        ...
+
+    def abort(self) -> None:
+        """Drop the socket at once, waking a blocked `receive`."""
+        ...
+
+
+class Engine(Protocol):
+    """Sync I/O."""
+
+    def request(self, request: Request, patience: Patience) -> Response:
+        """Send a request and return the whole reply. Redirects are not followed.
+
+        Raises:
+            TransportError: No reply came: `ConnectError`, `Timeout` or `StreamLost`.
+        """
+        ...
+
+    def stream(self, request: Request, patience: Patience) -> ResponseStream:
+        """Send a request and return as soon as the head of its reply has come."""
+        ...
+
+    def websocket(
+        self, url: str, headers: Mapping[str, str], patience: Patience, max_message_bytes: int
+    ) -> WebSocket:
+        """Open a websocket.
+
+        Raises:
+            HandshakeRefused: The server answered the handshake with an HTTP status.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close every connection; blocked calls in other threads end at once."""
+        ...
+
+
+class AsyncResponseStream(Protocol):
+    """`ResponseStream` for async drivers; cancellation is the task's."""
+
+    @property
+    def head(self) -> Response:
+        """Status and headers."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes."""
+        ...
+
+    async def read(self) -> bytes:
+        """Return the whole body, within the bound of the request."""
+        ...
+
+    async def aclose(self) -> None:
+        """Give the connection back, or drop it."""
+        ...
+
+
+class AsyncWebSocket(Protocol):
+    """`WebSocket` for async drivers."""
+
+    async def receive(self) -> str | Closed:
+        """Return the next text, or how the socket ended."""
+        ...
+
+    async def send(self, text: str) -> Closed | None:
+        """Send a text; return how the socket ended if it has."""
+        ...
+
+    async def abort(self) -> None:
+        """Drop the socket at once."""
+        ...
+
+
+class AsyncEngine(Protocol):
+    """Async I/O, on whatever event loop anyio runs."""
+
+    async def request(self, request: Request, patience: Patience) -> Response:
+        """Send a request and return the whole reply."""
+        ...
+
+    async def stream(self, request: Request, patience: Patience) -> AsyncResponseStream:
+        """Send a request and return as soon as the head of its reply has come."""
+        ...
+
+    async def websocket(
+        self, url: str, headers: Mapping[str, str], patience: Patience, max_message_bytes: int
+    ) -> AsyncWebSocket:
+        """Open a websocket."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class StreamEnded(Exception):
+    """A stream ended otherwise than cleanly; for drivers, never for callers."""
+
+    def __init__(self, closed: Closed) -> None:
+        super().__init__(closed.reason)
+        self.closed = closed
+
+
+class HandshakeRefused(Exception):
+    """A websocket handshake was answered with an HTTP status; for drivers, never for callers."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(f"HTTP {response.status}")
+        self.response = response

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The async engine over httpx (or httpx2), on asyncio and trio."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+import anyio
+import attrs
+
+from ..commands import Request, Response
+from ..errors import LocalProtocolError, StreamLost
+from . import _httpx_common as common
+from .base import AsyncWebSocket, Patience, StreamEnded
+
+
+class AsyncHTTPXEngine:
+    """Async I/O over httpx."""
+
+    def __init__(self, settings: common.HTTPSettings, client: Any = None) -> None:
+        self._settings = settings
+        self._module = common.load(settings.library)
+        self._given = client
+        self._clients: dict[str, Any] = {}
+        self._closed = False
+
+    def _client(self, url: str) -> Any:
+        if self._given is not None:
+            return self._given
+        scheme = url.partition(":")[0]
+        if self._closed:
+            raise LocalProtocolError("The transport is closed.")
+        if scheme not in self._clients:
+            options = common.client_options(self._module, self._settings, scheme)
+            self._clients[scheme] = self._module.AsyncClient(**options)
+        return self._clients[scheme]
+
+    async def request(self, request: Request, patience: Patience) -> Response:
+        """Send a request and return the whole reply."""
+        stream = await self.stream(request, patience)
+        try:
+            body = await stream.read()
+            if stream.head.status >= 500:
+                await stream.drop()  # see the sync engine
+        finally:
+            await stream.aclose()
+        return attrs.evolve(stream.head, body=body)
+
+    async def stream(self, request: Request, patience: Patience) -> AsyncHTTPXStream:
+        """Send a request and return as soon as the head of its reply has come."""
+        with common.translated(self._module, request, patience):
+            client = self._client(request.url)
+            built = client.build_request(**common.arguments(self._module, request, patience))
+            response = await client.send(built, stream=True, follow_redirects=False)
+        return AsyncHTTPXStream(self._module, request, patience, response)
+
+    async def websocket(
+        self, url: str, headers: Mapping[str, str], patience: Patience, max_message_bytes: int
+    ) -> AsyncWebSocket:
+        """Open a websocket: websocket-client in a worker thread for each live socket."""
+        from .websocket_client import connect_async
+
+        return await connect_async(url, headers, patience, max_message_bytes, self._settings)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        self._closed = True
+        clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
+            await client.aclose()
+
+
+class AsyncHTTPXStream:
+    """A reply whose body is still coming."""
+
+    def __init__(self, module: Any, request: Request, patience: Patience, response: Any) -> None:
+        self._module = module
+        self._request = request
+        self._patience = patience
+        self._response = response
+        self.head = common.head(response)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes."""
+        with common.stream_translated(self._module):
+            async for chunk in self._response.aiter_bytes():
+                if chunk:
+                    yield chunk
+
+    async def read(self) -> bytes:
+        """Return the whole body, within the bound of the request."""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async for chunk in self.chunks():
+                size += len(chunk)
+                if size > self._patience.max_bytes:
+                    raise self._patience.too_large(self._request.url)
+                parts.append(chunk)
+        except StreamEnded as error:
+            raise StreamLost(
+                f"The reply of {self._request.url.partition('?')[0]} broke off: {error.closed.reason}.",
+                phase=self._patience.phase,
+                status=self.head.status,
+                may_have_run=True,
+            ) from error
+        return b"".join(parts)
+
+    async def drop(self) -> None:
+        """Close the connection under the reply, so that the pool does not use it again."""
+        stream = self._response.extensions.get("network_stream")
+        if stream is not None:
+            with suppress(Exception):
+                await stream.aclose()
+
+    async def aclose(self) -> None:
+        """Give the connection back, or drop it if the body is not at its end."""
+        with anyio.CancelScope(shield=True), suppress(Exception):
+            await self._response.aclose()

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sync engine over httpx (or httpx2): one pooled client for each scheme."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+import attrs
+
+from ..commands import Request, Response
+from ..errors import LocalProtocolError, StreamLost
+from . import _httpx_common as common
+from .base import Patience, StreamEnded, WebSocket
+
+
+class HTTPXEngine:
+    """Sync I/O over httpx."""
+
+    def __init__(self, settings: common.HTTPSettings, client: Any = None) -> None:
+        self._settings = settings
+        self._module = common.load(settings.library)
+        self._lock = threading.Lock()
+        self._given = client
+        self._clients: dict[str, Any] = {}
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._websockets: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._closed = False
+
+    def _client(self, url: str) -> Any:
+        if self._given is not None:
+            return self._given
+        scheme = url.partition(":")[0]
+        client = self._clients.get(scheme)
+        if client is None:
+            with self._lock:
+                if self._closed:
+                    raise LocalProtocolError("The transport is closed.")
+                if scheme not in self._clients:
+                    options = common.client_options(self._module, self._settings, scheme)
+                    self._clients[scheme] = self._module.Client(**options)
+                client = self._clients[scheme]
+        return client
+
+    def _send(self, request: Request, patience: Patience) -> Any:
+        with common.translated(self._module, request, patience):
+            client = self._client(request.url)
+            built = client.build_request(
+                **common.arguments(self._module, request, patience), extensions={"trace": self._traced}
+            )
+            return client.send(built, stream=True, follow_redirects=False)
+
+    def _traced(self, event: str, info: Mapping[str, Any]) -> None:
+        # The only public way to the socket of a request whose reply has not come yet; `close` needs it.
+        if event.endswith(("connect_tcp.complete", "start_tls.complete", "connect_unix_socket.complete")):
+            connected = info["return_value"].get_extra_info("socket")
+            if connected is not None:
+                self._sockets.add(connected)
+
+    def request(self, request: Request, patience: Patience) -> Response:
+        """Send a request and return the whole reply."""
+        stream = HTTPXStream(self._module, request, patience, self._send(request, patience))
+        try:
+            body = stream.read()
+            if stream.head.status >= 500:
+                # Old servers close the connection after an unhandled error without saying so; a request on
+                # it would be lost (wire notes B8).
+                stream.abort()
+        finally:
+            stream.close()
+        return attrs.evolve(stream.head, body=body)
+
+    def stream(self, request: Request, patience: Patience) -> HTTPXStream:
+        """Send a request and return as soon as the head of its reply has come."""
+        return HTTPXStream(self._module, request, patience, self._send(request, patience))
+
+    def websocket(
+        self, url: str, headers: Mapping[str, str], patience: Patience, max_message_bytes: int
+    ) -> WebSocket:
+        """Open a websocket, by websocket-client."""
+        from .websocket_client import connect
+
+        if self._closed:
+            raise LocalProtocolError("The transport is closed.")
+        opened = connect(url, headers, patience, max_message_bytes, self._settings)
+        self._websockets.add(opened)
+        return opened
+
+    def close(self) -> None:
+        """Close every connection; blocked calls in other threads end at once."""
+        with self._lock:
+            self._closed = True
+            clients = list(self._clients.values())
+            self._clients.clear()
+        for opened in list(self._websockets):
+            opened.abort()
+        if self._given is not None:
+            return
+        for connected in list(self._sockets):
+            _shut_down(connected)
+        for client in clients:
+            client.close()
+
+
+class HTTPXStream:
+    """A reply whose body is still coming."""
+
+    def __init__(self, module: Any, request: Request, patience: Patience, response: Any) -> None:
+        self._module = module
+        self._request = request
+        self._patience = patience
+        self._response = response
+        self.head = common.head(response)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the body as it comes."""
+        with common.stream_translated(self._module):
+            for chunk in self._response.iter_bytes():
+                if chunk:
+                    yield chunk
+
+    def read(self) -> bytes:
+        """Return the whole body, within the bound of the request."""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            for chunk in self.chunks():
+                size += len(chunk)
+                if size > self._patience.max_bytes:
+                    raise self._patience.too_large(self._request.url)
+                parts.append(chunk)
+        except StreamEnded as error:
+            raise StreamLost(
+                f"The reply of {self._request.url.partition('?')[0]} broke off: {error.closed.reason}.",
+                phase=self._patience.phase,
+                status=self.head.status,
+                may_have_run=True,
+            ) from error
+        return b"".join(parts)
+
+    def abort(self) -> None:
+        """Wake a reader that is blocked in another thread: closing would not, shutting down does."""
+        stream = self._response.extensions.get("network_stream")
+        connected = stream.get_extra_info("socket") if stream is not None else None
+        if connected is not None:
+            _shut_down(connected)
+
+    def close(self) -> None:
+        """Give the connection back, or drop it if the body is not at its end."""
+        with suppress(Exception):
+            self._response.close()
+
+
+def _shut_down(connected: socket.socket) -> None:
+    with suppress(OSError):
+        connected.shutdown(socket.SHUT_RDWR)

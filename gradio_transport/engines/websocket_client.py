@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Legacy websockets by websocket-client: sync as it is, async by one worker thread for each live socket.
+
+Three things its defaults get wrong for us (measured, see docs): its pure-Python UTF-8 check costs 400 ms for
+1 MB, so texts are decoded here; ``recv()`` returns ``""`` for a close, so frames are received; ``close()``
+can block for 25 s, so sockets are dropped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from ..commands import Closed, Ending, Response
+from ..errors import ConnectError, StreamLost, Timeout
+from ._httpx_common import HTTPSettings, ssl_context
+from .base import HandshakeRefused, Patience
+
+
+
+class WebSocketClient:
+    """An open websocket of the sync face."""
+
+    def __init__(self, connection: Any, patience: Patience, max_message_bytes: int) -> None:
+        self._connection = connection
+        self._silence = patience.silence
+        self._max_message_bytes = max_message_bytes
+
+    def receive(self) -> str | Closed:
+        """Return the next text, or how the socket ended."""
+        import websocket
+
+        try:
+            while True:
+                opcode, frame = self._connection.recv_data_frame(control_frame=False)
+                if opcode == websocket.ABNF.OPCODE_CLOSE:
+                    return _close_frame(frame.data)
+                if opcode in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
+                    if len(frame.data) > self._max_message_bytes:
+                        return Closed(Ending.TOO_LARGE, reason=f"a message of {len(frame.data)} bytes")
+                    return bytes(frame.data).decode("utf-8", "replace")
+        except websocket.WebSocketTimeoutException:
+            return Closed(Ending.IDLE, reason=f"silent for {self._silence} s")
+        except (websocket.WebSocketException, OSError, ValueError, AttributeError) as error:
+            # AttributeError: another thread dropped the socket in the middle of a read.
+            return Closed(Ending.RESET, reason=str(error) or type(error).__name__)
+
+    def send(self, text: str) -> Closed | None:
+        """Send a text; return how the socket ended if it has."""
+        import websocket
+
+        try:
+            self._connection.send(text)
+        except (websocket.WebSocketException, OSError, AttributeError) as error:
+            return Closed(Ending.RESET, reason=str(error) or type(error).__name__)
+        return None
+
+    def abort(self) -> None:
+        """Drop the socket at once: a polite goodbye holds a worker of 3.x for 10 s (atlas §3.3)."""
+        with contextlib.suppress(Exception):
+            self._connection.abort()
+        with contextlib.suppress(Exception):
+            self._connection.shutdown()
+
+
+def _close_frame(data: bytes) -> Closed:
+    code = int.from_bytes(data[:2], "big") if len(data) >= 2 else None
+    reason = data[2:].decode("utf-8", "replace")
+    ending = Ending.CLEAN if code in (None, 1000, 1001) else Ending.RESET
+    return Closed(ending, code, reason)
+
+
+def connect(
+    url: str,
+    headers: Mapping[str, str],
+    patience: Patience,
+    max_message_bytes: int,
+    settings: HTTPSettings,
+) -> WebSocketClient:
+    """Open a websocket.
+
+    Raises:
+        HandshakeRefused: The server answered with an HTTP status.
+        TransportError: There was no answer.
+    """
+    import websocket
+
+    sslopt: dict[str, Any] = {}
+    if url.startswith("wss:"):
+        sslopt["context"] = ssl_context(settings, "https")
+    own = dict(headers)
+    cookie = own.pop("cookie", None)
+    connection = websocket.WebSocket(sslopt=sslopt, skip_utf8_validation=True, enable_multithread=True)
+    connection.settimeout(patience.connect)
+    where = url.partition("?")[0]
+    try:
+        connection.connect(
+            url, header=own, cookie=cookie, suppress_origin=True, redirect_limit=0, **_proxy(settings)
+        )
+    except websocket.WebSocketBadStatusException as error:
+        body = error.resp_body or b""
+        reply = {name.lower(): value for name, value in (error.resp_headers or {}).items()}
+        response = Response(error.status_code, reply, body if isinstance(body, bytes) else body.encode(), url)
+        raise HandshakeRefused(response) from error
+    except (websocket.WebSocketTimeoutException, TimeoutError) as error:
+        raise Timeout(
+            f"No connection to {where} within {patience.connect} s. Raise Timeouts(connect=).",
+            knob="connect",
+            seconds=patience.connect,
+            phase=patience.phase,
+            retryable=True,
+        ) from error
+    except (websocket.WebSocketAddressException, ConnectionRefusedError, ssl.SSLError) as error:
+        raise ConnectError(f"Cannot connect to {where}: {error}.", phase=patience.phase) from error
+    except (websocket.WebSocketException, OSError, ValueError) as error:
+        raise StreamLost(f"The handshake with {where} broke: {error}.", phase=patience.phase) from error
+    connection.settimeout(patience.silence)
+    return WebSocketClient(connection, patience, max_message_bytes)
+
+
+def _proxy(settings: HTTPSettings) -> dict[str, Any]:
+    if not settings.proxy:
+        return {}
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(settings.proxy)
+    options: dict[str, Any] = {"http_proxy_host": parts.hostname, "http_proxy_port": parts.port}
+    if parts.username:
+        options["http_proxy_auth"] = (parts.username, parts.password or "")
+    return options
+
+
+class AsyncWebSocketClient:
+    """An open websocket of the async face."""
+
+    def __init__(self, inner: WebSocketClient, limiter: anyio.CapacityLimiter) -> None:
+        self._inner = inner
+        self._limiter = limiter
+
+    async def receive(self) -> str | Closed:
+        """Return the next text, or how the socket ended. Cancelling drops the socket."""
+        try:
+            return await anyio.to_thread.run_sync(
+                self._inner.receive, abandon_on_cancel=True, limiter=self._limiter
+            )
+        except anyio.get_cancelled_exc_class():
+            self._inner.abort()
+            raise
+
+    async def send(self, text: str) -> Closed | None:
+        """Send a text; return how the socket ended if it has."""
+        return await anyio.to_thread.run_sync(
+            self._inner.send, text, abandon_on_cancel=True, limiter=self._limiter
+        )
+
+    async def abort(self) -> None:
+        """Drop the socket at once."""
+        self._inner.abort()
+
+
+async def connect_async(
+    url: str,
+    headers: Mapping[str, str],
+    patience: Patience,
+    max_message_bytes: int,
+    settings: HTTPSettings,
+) -> AsyncWebSocketClient:
+    """Open a websocket for the async face; see `connect`."""
+    limiter = anyio.CapacityLimiter(1)
+    inner = await anyio.to_thread.run_sync(
+        connect, url, headers, patience, max_message_bytes, settings, abandon_on_cancel=True, limiter=limiter
+    )
+    return AsyncWebSocketClient(inner, limiter)

@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every error a caller can meet, and who is to blame for it.
+
+::
+
+    GradioTransportError
+    ├── TransportError              no answer came
+    │   ├── ConnectError            no connection: DNS, refused, TLS
+    │   ├── StreamLost              the stream broke before the call was complete
+    │   ├── Timeout                 a deadline of `Timeouts` expired
+    │   └── SlowConsumer            the caller did not read, and the policy is to fail
+    ├── ProtocolError               somebody broke the rules
+    │   ├── LocalProtocolError      we or our caller did (wrong arguments, closed transport)
+    │   └── RemoteProtocolError     the server did
+    │       ├── MalformedMessage    not JSON, or JSON of the wrong shape
+    │       ├── FlowViolation       a message out of order (strict mode only)
+    │       └── EventTooLarge       a size beyond `Limits`
+    ├── NegotiationError            no way to speak was found
+    │   ├── UnsupportedProtocol     no installed adapter speaks it, or it cannot do what was asked
+    │   ├── NotAGradioApp           whatever answered is not Gradio
+    │   └── SpaceNotRunning         the Space sleeps, builds or failed
+    ├── ServerRefused               an answer that says no
+    │   ├── AuthenticationRequired
+    │   ├── EndpointNotFound
+    │   ├── QueueFull
+    │   ├── RateLimited             has `retry_after` in seconds
+    │   ├── ValidationFailed
+    │   ├── SessionNotFound
+    │   └── InvalidPayload
+    └── AppError                    the app's own function raised
+
+`concurrent.futures.CancelledError` is raised only where somebody cancelled.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+EXCERPT_CHARACTERS = 400
+"""How much of a reply's body an error quotes."""
+
+
+class Phase(enum.StrEnum):
+    """Where in the life of a call something happened."""
+
+    DISCOVER = "discover"
+    LOGIN = "login"
+    UPLOAD = "upload"
+    JOIN = "join"
+    STREAM = "stream"
+    COMPLETE = "complete"
+    CANCEL = "cancel"
+    DOWNLOAD = "download"
+
+
+class GradioTransportError(Exception):
+    """The root of the tree: everything this library raises on purpose.
+
+    Attributes:
+        phase: Where it happened, or None for errors outside any call.
+        adapter: Name of the protocol adapter in use, such as ``"sse_v3"``.
+        elapsed: Seconds since the call (or the connect) began.
+        last_event: The last `Event` that was seen before the error.
+        status: HTTP status of the reply that caused it.
+        body: Excerpt of that reply's body.
+        retryable: Whether the same request may succeed if simply made again.
+        may_have_run: Whether the app's function may have run (or may still be running).
+    """
+
+    retryable: bool = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        phase: Phase | None = None,
+        adapter: str | None = None,
+        elapsed: float | None = None,
+        last_event: object | None = None,
+        status: int | None = None,
+        body: str | None = None,
+        retryable: bool | None = None,
+        may_have_run: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.phase = phase
+        self.adapter = adapter
+        self.elapsed = elapsed
+        self.last_event = last_event
+        self.status = status
+        self.body = body
+        self.may_have_run = may_have_run
+        if retryable is not None:
+            self.retryable = retryable
+
+    def __str__(self) -> str:
+        context: list[str] = []
+        if self.phase is not None:
+            context.append(f"phase {self.phase.value}")
+        if self.adapter is not None:
+            context.append(f"adapter {self.adapter}")
+        if self.status is not None:
+            context.append(f"HTTP {self.status}")
+        if self.elapsed is not None:
+            context.append(f"after {self.elapsed:.2f} s")
+        return f"{self.message} [{', '.join(context)}]" if context else self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.message, self.__dict__)
+
+
+def _rebuild(kind: type[GradioTransportError], message: str, state: dict[str, Any]) -> GradioTransportError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, message)
+    error.__dict__.update(state)
+    return error
+
+
+class TransportError(GradioTransportError):
+    """No answer came: the network, the server or time failed, not the request."""
+
+
+class ConnectError(TransportError):
+    """No connection could be made (DNS, refused, TLS). Nothing was sent, so it is safe to try again."""
+
+    retryable = True
+
+
+class StreamLost(TransportError):
+    """The stream broke before the call was complete.
+
+    No Gradio server can resume a broken stream (see docs: stream loss), so this is final for the call.
+    `may_have_run` is true once the server had accepted it.
+    """
+
+
+class Timeout(TransportError):
+    """A deadline expired; the message names the phase and the knob of `Timeouts` to turn.
+
+    Attributes:
+        knob: The field of `Timeouts` that expired, such as ``"idle"``.
+        seconds: Its value.
+    """
+
+    def __init__(self, message: str, *, knob: str = "", seconds: float | None = None, **context: Any) -> None:
+        super().__init__(message, **context)
+        self.knob = knob
+        self.seconds = seconds
+
+
+class SlowConsumer(TransportError):
+    """The caller read too slowly and the mailbox policy is ``"fail"``."""
+
+
+class ProtocolError(GradioTransportError):
+    """Somebody broke the rules of the protocol or of this library."""
+
+
+class LocalProtocolError(ProtocolError):
+    """The caller asked for something that cannot be: a closed transport, a wrong order of calls."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The server said something no generation of Gradio says."""
+
+
+class MalformedMessage(RemoteProtocolError):
+    """A message is not JSON, or is JSON of the wrong shape."""
+
+
+class FlowViolation(RemoteProtocolError):
+    """A message arrived where the flow does not allow it. Raised in strict mode only."""
+
+
+class EventTooLarge(RemoteProtocolError):
+    """Something the server sent exceeds a bound of `Limits`; the message names it."""
+
+
+class NegotiationError(GradioTransportError):
+    """No way to speak with the server was found."""
+
+
+class UnsupportedProtocol(NegotiationError):
+    """No installed adapter speaks the protocol, or the generation cannot do what was asked."""
+
+
+class NotAGradioApp(NegotiationError):
+    """Whatever answered at the URL is not a Gradio app."""
+
+
+class SpaceNotRunning(NegotiationError):
+    """The Hugging Face Space is not running.
+
+    Attributes:
+        stage: The Hub's name of its stage, such as ``"SLEEPING"`` or ``"BUILD_ERROR"``.
+    """
+
+    def __init__(self, message: str, *, stage: str = "", **context: Any) -> None:
+        super().__init__(message, **context)
+        self.stage = stage
+
+
+class ServerRefused(GradioTransportError):
+    """The server answered, and the answer is no."""
+
+
+class AuthenticationRequired(ServerRefused):
+    """The app wants a login, or refused the one it got."""
+
+
+class EndpointNotFound(ServerRefused):
+    """The app has no such endpoint; the message lists the nearest names."""
+
+
+class QueueFull(ServerRefused):
+    """The app's queue is full: nothing was accepted, so it is safe to try again later."""
+
+    retryable = True
+
+
+class RateLimited(ServerRefused):
+    """Too many requests.
+
+    Attributes:
+        retry_after: Seconds the server asks to wait, if it says so.
+    """
+
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: float | None = None, **context: Any) -> None:
+        super().__init__(message, **context)
+        self.retry_after = retry_after
+
+
+class ValidationFailed(ServerRefused):
+    """Arguments were refused, before sending or by the app's validator (Gradio 5.45+).
+
+    Attributes:
+        problems: Parameter name -> what is wrong with it.
+    """
+
+    def __init__(self, message: str, *, problems: Mapping[str, str] | None = None, **context: Any) -> None:
+        super().__init__(message, **context)
+        self.problems = dict(problems or {})
+
+
+class SessionNotFound(ServerRefused):
+    """The server does not know the session: it restarted, or another replica answered."""
+
+
+class InvalidPayload(ServerRefused):
+    """The server refused the shape of the request (HTTP 400, 413, 422 of its own schema)."""
+
+
+class AppError(GradioTransportError):
+    """The app's own function raised.
+
+    Attributes:
+        title: Heading the app chose (Gradio 5.2+), or None.
+        duration: Seconds the app wants the message shown (4.37.1+), or None.
+        visible: Whether the app wants it shown at all.
+        hidden: True when the app hides its errors (``show_error=False``), so the text is ours.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        title: str | None = None,
+        duration: float | None = None,
+        visible: bool = True,
+        hidden: bool = False,
+        **context: Any,
+    ) -> None:
+        context.setdefault("may_have_run", True)
+        super().__init__(message, **context)
+        self.title = title
+        self.duration = duration
+        self.visible = visible
+        self.hidden = hidden
+
+
+def excerpt(body: bytes | str) -> str:
+    """Return the head of a reply's body, fit for an error message."""
+    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+    text = " ".join(text.split())
+    return text if len(text) <= EXCERPT_CHARACTERS else text[:EXCERPT_CHARACTERS] + "…"
+
+
+def did_you_mean(wrong: str, known: Sequence[str]) -> str:
+    """Return ``" Did you mean …?"`` for the nearest known names, or an empty text."""
+    import difflib
+
+    near = difflib.get_close_matches(wrong, known, n=3, cutoff=0.5)
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""

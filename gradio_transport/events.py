@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a server says, decoded: one frozen class for each message of the abstract flow.
+
+Names are Gradio's own wire names in CamelCase (``process_generating`` -> `ProcessGenerating`), so that
+grep leads from the wire to the class.  Every event keeps the decoded JSON it came from in ``raw``: a field
+this library does not know yet is never lost.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import attrs
+
+from .errors import GradioTransportError
+
+
+@attrs.frozen(kw_only=True)
+class Event:
+    """Base of everything that happens in a call.
+
+    Attributes:
+        event_id: The server's name for the call; None where the protocol has none (2.x, websocket, sse v0).
+        raw: The decoded JSON message, or None for events this side made itself.
+    """
+
+    terminal: ClassVar[bool] = False
+
+    event_id: str | None = None
+    raw: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Joined(Event):
+    """The server accepted the call."""
+
+
+@attrs.frozen(kw_only=True)
+class SendHash(Event):
+    """The server asks who we are (websocket of 3.6 to 3.50.2). Answered by the adapter."""
+
+
+@attrs.frozen(kw_only=True)
+class SendData(Event):
+    """The server asks for the input data (websocket, sse v0). Answered by the adapter."""
+
+
+@attrs.frozen(kw_only=True)
+class Estimation(Event):
+    """The place in the queue.
+
+    Attributes:
+        rank: 0 is first in line (not running yet).
+        queue_size: Calls waiting; of the concurrency group from 4.11 on.
+        rank_eta: Seconds until this call's result, as the server estimates; often None.
+    """
+
+    rank: int | None = None
+    queue_size: int | None = None
+    rank_eta: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ProcessStarts(Event):
+    """The function begins to run.
+
+    Attributes:
+        eta: Average run time in seconds (4.11+), or None.
+    """
+
+    eta: float | None = None
+
+
+@attrs.frozen
+class ProgressUnit:
+    """One bar of ``gr.Progress``; any field may be None.
+
+    Attributes:
+        index: Steps done.
+        length: Steps in all.
+        unit: Name of a step, such as ``"steps"``.
+        progress: Fraction done, 0 to 1.
+        desc: What the app says it is doing.
+    """
+
+    index: float | None = None
+    length: float | None = None
+    unit: str | None = None
+    progress: float | None = None
+    desc: str | None = None
+
+    @property
+    def fraction(self) -> float | None:
+        """Fraction done, computed from index and length where the server leaves it out."""
+        if self.progress is not None:
+            return self.progress
+        if self.index is None or not self.length:
+            return None
+        return self.index / self.length
+
+
+@attrs.frozen(kw_only=True)
+class Progress(Event):
+    """``gr.Progress`` moved (3.16+). Servers merge and drop intermediate ones."""
+
+    units: tuple[ProgressUnit, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Log(Event):
+    """``gr.Info``, ``gr.Warning`` and their kin (3.36+).
+
+    Attributes:
+        message: The text.
+        level: ``"info"``, ``"warning"``, later also ``"success"`` and ``"error"``.
+        title: Heading (5.2+).
+        duration: Seconds to show it (4.37.1+).
+        visible: False when the app does not want it shown.
+    """
+
+    message: str = ""
+    level: str = "info"
+    title: str | None = None
+    duration: float | None = None
+    visible: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class ProcessGenerating(Event):
+    """A generator yielded.
+
+    Attributes:
+        data: Full output values, whatever the wire sent (edits are applied).  An output whose edits could
+            not be applied is `gradio_transport.diff.UNKNOWN`; the completion has its value.
+        skipped: Frames that were merged into this one because the caller read slowly.
+    """
+
+    data: list[Any] = attrs.field(factory=list[Any])
+    skipped: int = 0
+    duration: float | None = None
+    render_config: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class ProcessStreaming(Event):
+    """A streaming-input function answered one chunk (5.0+). Always full values.
+
+    Attributes:
+        time_limit: Seconds left of the allowance, or None.
+    """
+
+    data: list[Any] = attrs.field(factory=list[Any])
+    time_limit: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ProcessCompleted(Event):
+    """The server's last word on the call.
+
+    Attributes:
+        success: False when the app's function raised.
+        data: Output values; empty on failure.
+        error: The `AppError` (or refusal) when `success` is false.
+        duration: Seconds the function ran, as the server says.
+        average_duration: Average of the endpoint, in seconds.
+        used_cache: ``"full"`` or ``"partial"`` (6.12+) where the result came from ``gr.cache``.
+        changed_state_ids: Component ids of the States that changed (4.32+).
+        render_config: What ``gr.render`` drew (4.31+).
+    """
+
+    terminal: ClassVar[bool] = True
+
+    success: bool = True
+    data: list[Any] = attrs.field(factory=list[Any])
+    error: GradioTransportError | None = attrs.field(default=None, eq=False)
+    duration: float | None = None
+    average_duration: float | None = None
+    used_cache: str | None = None
+    changed_state_ids: tuple[int, ...] = ()
+    render_config: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Heartbeat(Event):
+    """The server is alive and has nothing to say (4.0+, about every 15 s)."""
+
+
+@attrs.frozen(kw_only=True)
+class CloseStream(Event):
+    """The session's stream ends: nothing is pending (4.22+)."""
+
+
+@attrs.frozen(kw_only=True)
+class QueueFullMessage(Event):
+    """The queue is full (websocket 3.1.6+, sse v0). Later servers answer the join with 503."""
+
+
+@attrs.frozen(kw_only=True)
+class ServerStopped(Event):
+    """The server shuts down (4.9, repeated until the connection dies)."""
+
+
+@attrs.frozen(kw_only=True)
+class UnexpectedError(Event):
+    """The stream failed on the server (4.10+). Without an event id it concerns every pending call.
+
+    Attributes:
+        message: The server's text, often only ``"404: Session not found."``.
+        session_not_found: The session is unknown there (flagged from 5.38 on).
+    """
+
+    message: str = ""
+    session_not_found: bool = False
+
+
+class Achieved(enum.StrEnum):
+    """What a cancellation achieved on the server, as far as its generation lets us know."""
+
+    DEQUEUED = "dequeued"
+    STOPPING = "stopping at next yield"
+    RUNS_ON = "runs on"
+    NOT_STARTED = "not started"
+    UNKNOWN = "unknown"
+
+
+@attrs.frozen(kw_only=True)
+class Cancelled(Event):
+    """The caller cancelled; nothing more will come.
+
+    Attributes:
+        achieved: What that means for the server's side.
+    """
+
+    terminal: ClassVar[bool] = True
+
+    achieved: Achieved = Achieved.UNKNOWN
+
+
+@attrs.frozen(kw_only=True)
+class Failed(Event):
+    """The transport failed or the server refused; `error` says why. Iterating a call raises it."""
+
+    terminal: ClassVar[bool] = True
+
+    error: GradioTransportError = attrs.field(eq=False)
+
+
+@attrs.frozen(kw_only=True)
+class Unknown(Event):
+    """A message of a kind this library does not know. Never an error: newer servers may say more.
+
+    Attributes:
+        msg: The value of its ``msg`` field, as text.
+    """
+
+    msg: str = ""

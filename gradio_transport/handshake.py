@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sequences before the first call: find the config, log in, read the endpoints.
+
+Each is a generator that yields `SendRequest` and is sent the `Response`, so that one text serves the sync
+and the async driver (as httpx's ``auth_flow`` does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, TypeAlias
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+import attrs
+
+from .commands import Request, Response, SendRequest
+from .config import AppConfig, config_from_page, is_config, parse_config, requires_login
+from .errors import (
+    AuthenticationRequired,
+    NotAGradioApp,
+    Phase,
+    RemoteProtocolError,
+    excerpt,
+)
+from .refusals import refusal
+from .urls import AppURLs
+
+REDIRECTS = (301, 302, 303, 307, 308)
+
+Sequence: TypeAlias = Generator[SendRequest, Response, Any]
+
+
+@attrs.frozen
+class Discovery:
+    """What the discovery found."""
+
+    config: AppConfig
+    urls: AppURLs
+
+
+def _get(url: str, max_redirects: int) -> Generator[SendRequest, Response, Response]:
+    """GET with redirects followed; each hop is a request of its own, so credentials are judged anew."""
+    seen: set[str] = set()
+    current = url
+    while True:
+        response = yield SendRequest("discover", Request.get(current), Phase.DISCOVER, idempotent=True)
+        response = attrs.evolve(response, url=response.url or current)
+        target = response.headers.get("location")
+        if response.status not in REDIRECTS or not target:
+            return response
+        seen.add(current)
+        current = urljoin(current, target)
+        if urlsplit(current).scheme not in ("http", "https"):
+            raise RemoteProtocolError(
+                f"{url} redirects to {current!r}, which is no http(s) URL.",
+                phase=Phase.DISCOVER,
+                status=response.status,
+            )
+        if current in seen or len(seen) > max_redirects:
+            raise NotAGradioApp(
+                f"{url} redirects without end (last to {current}). Check the URL, and Limits(max_redirects=).",
+                phase=Phase.DISCOVER,
+                status=response.status,
+            )
+
+
+def discover(
+    base: str, auth: tuple[str, str] | None = None, *, max_redirects: int = 10
+) -> Generator[SendRequest, Response, Discovery]:
+    """Find and read the config of the app at `base`, logging in where it asks for that.
+
+    Raises:
+        NotAGradioApp: Whatever answers is none.
+        AuthenticationRequired: It wants a login that it did not get, or refuses this one.
+        ServerRefused: It answered with an error.
+    """
+    raw, base = yield from _find_config(base, max_redirects)
+    if raw is None:
+        if auth is None:
+            raise AuthenticationRequired(
+                f"The app at {base} wants a login. Pass auth=('user', 'password').", phase=Phase.DISCOVER
+            )
+        yield from login(base, auth)
+        raw, base = yield from _find_config(base, max_redirects)
+        if raw is None:
+            raise AuthenticationRequired(
+                f"The app at {base} took the login but still refuses its config.", phase=Phase.LOGIN
+            )
+    config = parse_config(raw, url=base)
+    urls = AppURLs(base, config.api_prefix, config.root)
+    info = yield from _find_info(urls, config, max_redirects)
+    if info is not None:
+        config = parse_config(raw, info, url=base)
+    return Discovery(config, urls)
+
+
+def _find_config(base: str, max_redirects: int) -> Generator[SendRequest, Response, tuple[Any, str]]:
+    """Return the config's JSON (None: login wanted) and the base as redirects have moved it."""
+    response = yield from _get(f"{base}/config", max_redirects)
+    base = _moved(base, response.url, "/config")
+    if response.status in (401, 403) and _says_not_authenticated(response):
+        return None, base
+    raw = _json(response)
+    if response.status == 200 and isinstance(raw, dict):
+        if requires_login(raw):
+            return None, base
+        return raw, base
+    if response.status in (404, 405):  # Flask of 2.0 to 2.6 knows the slash form only
+        slashed = yield from _get(f"{base}/config/", max_redirects)
+        raw = _json(slashed)
+        if slashed.status == 200 and isinstance(raw, dict):
+            return (None if requires_login(raw) else raw), base
+    elif response.status != 200:
+        raise _not_found(base, response)
+    return (yield from _from_page(base, max_redirects, response))
+
+
+def _from_page(
+    base: str, max_redirects: int, config_reply: Response
+) -> Generator[SendRequest, Response, tuple[Any, str]]:
+    page = yield from _get(f"{base}/", max_redirects)
+    raw = config_from_page(page.text) if page.status == 200 else None
+    if raw is None:
+        raise _not_found(base, config_reply)
+    if requires_login(raw) or not is_config(raw):
+        return None, base
+    return raw, base
+
+
+def _not_found(base: str, response: Response) -> Exception:
+    if response.status in (200, 404, 405) or response.status in REDIRECTS:
+        kind = response.headers.get("content-type", "no content type")
+        return NotAGradioApp(
+            f"What answers at {base} is not a Gradio app: {base}/config gave HTTP {response.status} ({kind}) "
+            "and the page holds no gradio_config. Check the URL, and the path the app is mounted at.",
+            phase=Phase.DISCOVER,
+            status=response.status,
+            body=excerpt(response.body),
+        )
+    return refusal(response, Phase.DISCOVER, what=f"{base}/config")
+
+
+def _says_not_authenticated(response: Response) -> bool:
+    return response.status == 401 or "authent" in response.text.lower()
+
+
+def _json(response: Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+def _moved(base: str, url: str, path: str) -> str:
+    """Return the base after redirects of ``base/config`` to ``url``."""
+    parts = urlsplit(url)
+    where = parts.path.rstrip("/")
+    if not where.endswith(path):
+        return base
+    return urlunsplit((parts.scheme, parts.netloc, where.removesuffix(path), "", ""))
+
+
+def login(base: str, auth: tuple[str, str]) -> Generator[SendRequest, Response, None]:
+    """Log in with the form that every generation takes (atlas §12.1). The driver keeps the cookies.
+
+    Raises:
+        AuthenticationRequired: Wrong user or password: 400 on FastAPI generations, 401 on Flask ones.
+    """
+    user, password = auth
+    request = Request.post_form(f"{base}/login", {"username": user, "password": password})
+    response = yield SendRequest("login", request, Phase.LOGIN)
+    if response.status in (200, *REDIRECTS):
+        return
+    if response.status in (400, 401, 403):
+        raise AuthenticationRequired(
+            f"The app at {base} refused the login of {user!r}: {excerpt(response.body)}.",
+            phase=Phase.LOGIN,
+            status=response.status,
+            body=excerpt(response.body),
+        )
+    raise refusal(response, Phase.LOGIN, what=f"{base}/login")
+
+
+def _find_info(urls: AppURLs, config: AppConfig, max_redirects: int) -> Sequence:
+    """Return ``/info`` (3.26+), or None: everything it says can be derived from the config, less well."""
+    if not config.at_least(3, 26):
+        return None
+    response = yield from _get(urls.api("info"), max_redirects)
+    info = _json(response) if response.status == 200 else None
+    return info if isinstance(info, dict) else None

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a caller may tune: deadlines, bounds, retries. Frozen data, no behaviour that needs a clock."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+import attrs
+
+from .errors import LocalProtocolError
+
+MEBIBYTE = 1024 * 1024
+
+MailboxPolicy = Literal["conflate", "fail"]
+
+
+def _positive(_: object, attribute: attrs.Attribute[float | None], value: float | None) -> None:
+    if value is not None and not value > 0:
+        raise LocalProtocolError(f"{attribute.name} must be greater than 0, or None for no bound; got {value!r}.")
+
+
+def _seconds(default: float | None) -> float | None:
+    return attrs.field(default=default, validator=_positive)
+
+
+@attrs.frozen(kw_only=True)
+class Timeouts:
+    """Deadlines in seconds; None means no bound.
+
+    Attributes:
+        connect: To open a connection (DNS, TCP, TLS).
+        discover: For each request of the discovery (config, info).
+        login: For the login request.
+        upload: Silence while a file is sent.
+        join: For the reply to a join. Validators (5.45+) and caches (6.12+) run inside it.
+        first_message: From the join to the first message of the stream. Servers send an estimation at once.
+        idle: Silence on an open stream. Heartbeats count; servers of 4.0+ beat every 15 s, older ones and
+            4.0.0 to 4.3.0 do not, so there only `total` bounds a long function.
+        total: For a whole call, from submit to completion.
+        download_stall: Silence while a file is received.
+    """
+
+    connect: float | None = _seconds(10.0)
+    discover: float | None = _seconds(30.0)
+    login: float | None = _seconds(30.0)
+    upload: float | None = _seconds(60.0)
+    join: float | None = _seconds(60.0)
+    first_message: float | None = _seconds(60.0)
+    idle: float | None = _seconds(60.0)
+    total: float | None = _seconds(None)
+    download_stall: float | None = _seconds(60.0)
+
+    def replace(self, **changes: float | None) -> Self:
+        """Return a copy with some deadlines changed."""
+        return attrs.evolve(self, **changes)
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """Bounds against a hostile or broken server. Sizes are bytes.
+
+    Attributes:
+        max_event_bytes: One event of a stream, or one websocket message.
+        max_config_bytes: A reply of the discovery.
+        max_response_bytes: Any other whole reply (join, direct call).
+        max_download_bytes: One downloaded file.
+        max_parked_messages: Messages that name a call before the join's reply has named it.
+        mailbox_bytes: High-water mark of a call's mailbox; above it adjacent generating frames are merged.
+        mailbox_policy: ``"conflate"`` merges; ``"fail"`` ends that call with `SlowConsumer`.
+        max_redirects: Redirects followed for one request.
+        connections: Open connections of one transport.
+        workers: Threads of the sync face for calls whose protocol has a channel of its own (websocket,
+            sse v0, /call, direct, polling).
+    """
+
+    max_event_bytes: int = attrs.field(default=256 * MEBIBYTE, validator=_positive)
+    max_config_bytes: int = attrs.field(default=64 * MEBIBYTE, validator=_positive)
+    max_response_bytes: int = attrs.field(default=1024 * MEBIBYTE, validator=_positive)
+    max_download_bytes: int | None = attrs.field(default=None, validator=_positive)
+    max_parked_messages: int = attrs.field(default=10_000, validator=_positive)
+    mailbox_bytes: int = attrs.field(default=16 * MEBIBYTE, validator=_positive)
+    mailbox_policy: MailboxPolicy = "conflate"
+    max_redirects: int = attrs.field(default=10, validator=_positive)
+    connections: int = attrs.field(default=1100, validator=_positive)
+    workers: int = attrs.field(default=64, validator=_positive)
+
+
+@attrs.frozen(kw_only=True)
+class RetryPolicy:
+    """When and how often a request may be made again.
+
+    Only requests that are safe by themselves are ever repeated: GETs of the discovery, polls, and a join
+    whose reply (or lack of a connection) proves that it was not accepted.
+
+    Attributes:
+        attempts: How often at most, the first try included.
+        base: First delay in seconds, before jitter.
+        cap: Longest delay in seconds; also the longest ``Retry-After`` that is honoured.
+        budget: Seconds that all delays of one call may take together.
+    """
+
+    attempts: int = 1
+    base: float = 0.5
+    cap: float = 30.0
+    budget: float = 120.0
+
+    @classmethod
+    def none(cls) -> RetryPolicy:
+        """Return the default: no retries beyond one quick repeat of a safe GET."""
+        return cls()

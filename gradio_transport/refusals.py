@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP replies that say no -> the one typed error that says why (atlas §5.1, §12, §14)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from .backoff import retry_after
+from .commands import Response
+from .errors import (
+    AppError,
+    AuthenticationRequired,
+    EndpointNotFound,
+    GradioTransportError,
+    InvalidPayload,
+    Phase,
+    QueueFull,
+    RateLimited,
+    RemoteProtocolError,
+    ServerRefused,
+    SessionNotFound,
+    ValidationFailed,
+    excerpt,
+)
+
+
+def refusal(response: Response, phase: Phase, *, what: str = "The server") -> GradioTransportError:
+    """Return the error for a reply that is no success.
+
+    Args:
+        response: The reply.
+        phase: Where it came.
+        what: Who refused, for the message.
+    """
+    detail = _detail(response)
+    context: dict[str, Any] = {"phase": phase, "status": response.status, "body": excerpt(response.body)}
+    if response.status == 422:
+        return _unprocessable(detail, context)
+    text = detail if isinstance(detail, str) and detail else context["body"] or "no reason given"
+    says = f"{what} answered: {text}"
+    match response.status:
+        case 401 | 403:
+            return AuthenticationRequired(f"{says}. Pass auth=('user', 'password') or token=.", **context)
+        case 429:
+            wait = retry_after(response.headers.get("retry-after"), _date(response))
+            return RateLimited(f"Too many requests. {says}", retry_after=wait, **context)
+        case 503 if "queue is full" in text.lower():
+            return QueueFull(f"The app's queue is full. {says}", **context)
+        case 404 if "session not found" in text.lower():
+            return SessionNotFound(says, **context)
+        case 404 | 405:
+            return EndpointNotFound(f"{says}. The app may have changed, or be of another generation.", **context)
+        case 400 | 413:
+            return InvalidPayload(says, **context)
+        case status if 300 <= status < 400:
+            return RemoteProtocolError(f"{what} redirects without end or elsewhere: {text}", **context)
+        case status if status < 300:
+            return RemoteProtocolError(f"{what} gave an answer that makes no sense here: {text}", **context)
+        case status:
+            return ServerRefused(says, retryable=status in (502, 503, 504), **context)
+
+
+def _date(response: Response) -> float:
+    """Return the server's own idea of now: a ``Retry-After`` date is relative to that, and we have no clock."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return parsedate_to_datetime(response.headers.get("date", "")).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+
+
+def _detail(response: Response) -> Any:
+    try:
+        value = response.json()
+    except ValueError:
+        return None
+    if not isinstance(value, dict):
+        return value
+    reply = cast("dict[str, Any]", value)
+    detail = reply.get("detail", reply.get("error"))
+    if isinstance(detail, dict):  # 5.36+: {"error": "Not authenticated", "auth_message": ...}
+        return cast("dict[str, Any]", detail).get("error")
+    return detail
+
+
+def _unprocessable(detail: Any, context: dict[str, Any]) -> GradioTransportError:
+    """Tell a validator's answer (5.45+) from a schema error of the server: both are 422 lists."""
+    items = [cast("dict[str, Any]", one) for one in cast("list[Any]", detail) if isinstance(one, dict)] if isinstance(
+        detail, list
+    ) else []
+    if any(item.get("__type__") == "validate" or "is_valid" in item for item in items):
+        problems = {
+            str(item.get("parameter_name") or f"argument {place}"): str(item.get("message") or "invalid")
+            for place, item in enumerate(items, 1)
+            if item.get("is_valid") is False
+        }
+        listed = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
+        return ValidationFailed(f"The app refused the arguments: {listed}.", problems=problems, **context)
+    if items:
+        listed = "; ".join(f"{_location(item)}: {item.get('msg', 'invalid')}" for item in items)
+        return InvalidPayload(f"The server refused the request's shape: {listed}.", **context)
+    return InvalidPayload(f"The server refused the request: {context['body']}.", **context)
+
+
+def _location(item: Mapping[str, Any]) -> str:
+    place = item.get("loc")
+    return ".".join(map(str, cast("list[Any]", place))) if isinstance(place, list) else "request"
+
+
+def app_error(output: Mapping[str, Any], *, quoted: bool, title: str | None = None) -> AppError:
+    """Return the `AppError` of an error object (atlas §14.1).
+
+    Args:
+        output: ``{"error": text | null, "duration"?, "visible"?, "title"?}``.
+        quoted: Whether the server sends the repr of a ``gr.Error``, quotes included (3.1.7 to 5.1).
+        title: Heading at message level, used when the object has none.
+    """
+    text, duration = output.get("error"), output.get("duration")
+    own_title = output.get("title")
+    hidden = not isinstance(text, str) or not text or text == "None"
+    if hidden:
+        message = "The app's function raised an error, which the app hides (show_error is off)."
+    else:
+        message = _unquoted(cast("str", text)) if quoted else cast("str", text)
+    return AppError(
+        message,
+        title=own_title if isinstance(own_title, str) else title,
+        duration=float(duration) if isinstance(duration, int | float) else None,
+        visible=output.get("visible") is not False,
+        hidden=hidden,
+        phase=Phase.COMPLETE,
+    )
+
+
+def _unquoted(text: str) -> str:
+    import ast
+
+    if len(text) < 2 or text[0] != text[-1] or text[0] not in "'\"":
+        return text
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+    return value if isinstance(value, str) else text

@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The multiplexer: one shared stream, many calls (sse_v1 and later).
+
+What it must get right (atlas §5.4, §5.6):
+
+* messages may name a call before the join's reply has named it: they are parked, within bounds;
+* an error without an event id concerns every pending call;
+* the server ends the stream when it knows of no pending call, which may cross with a new join: then the
+  stream is opened again, and only then.  A stream that broke is a loss: no Gradio server can resume it,
+  and its session hash never closes properly again, so the session becomes unusable for new calls.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, ClassVar, cast
+
+from . import events as e
+from .adapter import Exchange, Invocation, Output, Session, SessionContext, Turn, stream_error
+from .commands import (
+    Closed,
+    CloseStream,
+    Ending,
+    OpenStream,
+    OpenWebSocket,
+    Request,
+    Response,
+    SendRequest,
+    decode_json,
+)
+from .errors import (
+    EventTooLarge,
+    GradioTransportError,
+    MalformedMessage,
+    Phase,
+    SessionNotFound,
+    StreamLost,
+    TransportError,
+    excerpt,
+)
+from .messages import decode
+from .refusals import refusal
+from .sse import SSEDecoder
+
+STREAM = "stream"
+"""The channel of the shared stream."""
+
+FRUITLESS_REOPENS = 3
+"""How often a stream that ends without a word for its pending calls is opened again."""
+
+REMEMBERED_ENDS = 10_000
+"""Ended calls whose stray messages are known for what they are (a cancelled call may complete twice)."""
+
+
+class SharedStreamSession(Session):
+    """One ``session_hash`` whose calls share the stream of ``GET /queue/data``."""
+
+    shared: ClassVar[bool] = True
+
+    def __init__(self, context: SessionContext, exchange: type[Exchange]) -> None:
+        super().__init__(context, exchange)
+        self._pending: dict[str, Exchange] = {}
+        self._heard: set[str] = set()
+        self._parked: deque[tuple[str, Mapping[str, Any], int]] = deque()
+        self._ended: deque[str] = deque(maxlen=REMEMBERED_ENDS)
+        self._decoder: SSEDecoder | None = None
+        self._streaming = False
+        self._saw_close_stream = False
+        self._fruitless = 0
+        self._lost: GradioTransportError | None = None
+        self.strays = 0
+        """Messages that belonged to no call of this session."""
+
+    @property
+    def usable(self) -> bool:
+        """False after the stream was lost: the hash is poisoned (atlas §5.6)."""
+        return self._lost is None
+
+    def stream_request(self) -> Request:
+        """Return the request that opens the session's stream."""
+        url = self.context.urls.api(f"queue/data?session_hash={self.context.session_hash}")
+        return Request.get(url, accept="text/event-stream")
+
+    def open(self, invocation: Invocation) -> Exchange:
+        """Return a new call, not yet started."""
+        if self._lost is not None:
+            raise RuntimeError("a lost session takes no more calls")
+        return super().open(invocation)
+
+    # --- replies -------------------------------------------------------------------------------------
+
+    def reply(self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float) -> Turn:
+        """Take the reply to a join or cancel, or the refusal of the stream."""
+        if command.channel == STREAM:
+            error = refusal(response, Phase.STREAM, what="The stream")
+            error.may_have_run = True
+            return self._lose(error)
+        exchange = self._owner(command.channel)
+        turn = super().reply(command, response, now)
+        if exchange is not None and exchange.event_id is not None and not exchange.state.final:
+            turn.extend(self._joined(exchange, now))
+        if not self._joining():
+            self._parked.clear()
+        return turn
+
+    def _joined(self, exchange: Exchange, now: float) -> Turn:
+        """Deliver what was parked for a call, and open the stream if it is not open."""
+        event_id = cast("str", exchange.event_id)
+        if event_id in self._pending:
+            return Turn()
+        self._pending[event_id] = exchange
+        turn = Turn()
+        mine = [(message, size) for parked, message, size in self._parked if parked == event_id]
+        for message, size in mine:
+            if event_id in self._pending:
+                turn.extend(self._tell(exchange, message, size, now))
+        turn.extend(self._ensure_stream())
+        return turn
+
+    def _ensure_stream(self) -> Turn:
+        if self._streaming or not self._pending or self._lost is not None:
+            return Turn()
+        self._streaming, self._saw_close_stream = True, False
+        self._heard.clear()
+        return Turn(commands=[OpenStream(STREAM, self.stream_request())])
+
+    def _joining(self) -> bool:
+        return any(exchange.event_id is None for exchange in self._exchanges.values())
+
+    def failed(
+        self, command: SendRequest | OpenStream | OpenWebSocket, error: TransportError, now: float
+    ) -> Turn:
+        """Take the news that a request got no reply."""
+        if command.channel == STREAM:
+            error.may_have_run, error.retryable = True, False
+            return self._lose(error)
+        return super().failed(command, error, now)
+
+    # --- the stream ----------------------------------------------------------------------------------
+
+    def stream_opened(self, channel: str, response: Response, now: float) -> Turn:
+        """Take the head of the shared stream."""
+        self._decoder = SSEDecoder(max_event_bytes=self.context.limits.max_event_bytes)
+        return Turn()
+
+    def data_received(self, channel: str, data: bytes, now: float) -> Turn:
+        """Take bytes of the shared stream."""
+        turn = Turn()
+        if self._decoder is None:
+            return turn
+        try:
+            events = self._decoder.feed(data)
+        except EventTooLarge as error:
+            turn.extend(self._lose(error))
+            turn.commands.append(CloseStream(STREAM))
+            return turn
+        for event in events:
+            turn.extend(self._route(event.data, now))
+        return turn
+
+    def _route(self, text: str, now: float) -> Turn:
+        try:
+            message = decode_json(text)
+        except ValueError as error:
+            return self._unreadable(text, str(error))
+        if not isinstance(message, dict):
+            return self._unreadable(text, "no JSON object")
+        message = cast("dict[str, Any]", message)
+        event_id = message.get("event_id")
+        if isinstance(event_id, str) and event_id:
+            return self._for_call(event_id, message, len(text), now)
+        return self._for_all(message, now)
+
+    def _for_call(self, event_id: str, message: Mapping[str, Any], size: int, now: float) -> Turn:
+        exchange = self._pending.get(event_id)
+        if exchange is not None:
+            self._heard.add(event_id)
+            self._fruitless = 0
+            return self._tell(exchange, message, size, now)
+        if event_id in self._ended:
+            self.strays += 1
+        elif self._joining() and len(self._parked) < self.context.limits.max_parked_messages:
+            self._parked.append((event_id, message, size))
+        elif self._joining():
+            return self._overparked()
+        else:
+            self.strays += 1
+        return Turn()
+
+    def _tell(self, exchange: Exchange, message: Mapping[str, Any], size: int, now: float) -> Turn:
+        return self.turn(exchange, exchange.message(message, now), size)
+
+    def _for_all(self, message: Mapping[str, Any], now: float) -> Turn:
+        """Take a message without event id: it concerns the stream, or every pending call."""
+        event = decode(message)
+        if isinstance(event, e.CloseStream):
+            self._saw_close_stream = True
+            return Turn()
+        if isinstance(event, e.UnexpectedError):
+            return self._lose(self._unexpected(event))
+        if isinstance(event, e.ServerStopped):
+            return self._lose(
+                StreamLost("The server stopped.", phase=Phase.STREAM, may_have_run=True, retryable=False)
+            )
+        turn = Turn()
+        for exchange in list(self._pending.values()):
+            turn.extend(self.turn(exchange, Output([event])))
+        return turn
+
+    def _unexpected(self, event: e.UnexpectedError) -> GradioTransportError:
+        if event.session_not_found or not event.message:
+            return SessionNotFound(
+                f"The server does not know the session ({event.message or 'no reason given'}): it restarted, "
+                "the stream had been dropped, or another replica answered (enable session affinity there).",
+                phase=Phase.STREAM,
+                may_have_run=True,
+            )
+        return StreamLost(
+            f"The server ended the stream: {excerpt(event.message)}", phase=Phase.STREAM, may_have_run=True
+        )
+
+    def _unreadable(self, text: str, why: str) -> Turn:
+        """Fail every pending call: nobody can tell whose message it was, and none may hang for it."""
+        error = MalformedMessage(
+            f"The stream carries a message that is not JSON as Gradio writes it ({why}): {excerpt(text)!r}.",
+            phase=Phase.STREAM,
+            may_have_run=True,
+        )
+        turn = self._lose(error)
+        turn.commands.append(CloseStream(STREAM))
+        return turn
+
+    def _overparked(self) -> Turn:
+        error = EventTooLarge(
+            f"More than {self.context.limits.max_parked_messages} messages came for calls that no join has "
+            "named. Raise Limits(max_parked_messages=) if the server is to be trusted.",
+            phase=Phase.STREAM,
+            may_have_run=True,
+        )
+        turn = self._lose(error)
+        turn.commands.append(CloseStream(STREAM))
+        return turn
+
+    # --- the end of the stream -----------------------------------------------------------------------
+
+    def closed(self, channel: str, closed: Closed, now: float) -> Turn:
+        """Take the end of the shared stream, expected or not."""
+        if channel != STREAM:
+            return super().closed(channel, closed, now)
+        self._streaming, self._decoder = False, None
+        if not self._pending:
+            # A break that hurts nobody still means that the server has forgotten the session, but only a
+            # join in flight can be concerned, and that will be told so by its own stream.
+            return Turn()
+        orderly = closed.ending is Ending.CLEAN or self._saw_close_stream
+        if orderly and self._lost is None:
+            return self._crossed(closed)
+        return self._lose(stream_error(closed, self.context, may_have_run=True))
+
+    def _crossed(self, closed: Closed) -> Turn:
+        """Tell calls that the end crossed with (nothing heard yet) from calls that lost their stream."""
+        turn = Turn()
+        error = stream_error(closed, self.context, may_have_run=True)
+        self._fruitless += 1
+        for event_id, exchange in list(self._pending.items()):
+            if event_id in self._heard or self._fruitless > FRUITLESS_REOPENS:
+                turn.extend(self.abandon(exchange, _copy(error)))
+        turn.extend(self._ensure_stream())
+        return turn
+
+    def _lose(self, error: GradioTransportError) -> Turn:
+        """End every pending call, and this session for new ones."""
+        self._lost = error
+        turn = Turn()
+        for exchange in list(self._pending.values()):
+            turn.extend(self.abandon(exchange, _copy(error)))
+        return turn
+
+    def exchange_ended(self, exchange: Exchange) -> None:
+        """Forget a call's messages but remember its id: a cancelled one may complete once more."""
+        if exchange.event_id is not None:
+            self._pending.pop(exchange.event_id, None)
+            self._ended.append(exchange.event_id)
+
+
+def _copy(error: GradioTransportError) -> GradioTransportError:
+    """Return an error of one's own for each call, so that tracebacks and notes do not mix."""
+    kind = type(error)
+    copy = kind.__new__(kind, *error.args)
+    Exception.__init__(copy, *error.args)
+    copy.__dict__.update(error.__dict__)
+    return copy

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Traces: every frame of a program's traffic, written as it happens, read back, replayed."""
+
+from __future__ import annotations
+
+from .reader import Trace, TraceError, read_trace
+from .writer import TraceWriter, environment_tap
+
+__all__ = ["Trace", "TraceError", "TraceWriter", "environment_tap", "read_trace"]

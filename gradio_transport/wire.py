@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The line between a session and the world: every input and every command passes here, once.
+
+Both drivers and the replay drive sessions through a `Wire`, so what the taps see is the whole of what the
+machine saw and said.  That makes traces complete: replaying the inputs must reproduce the commands.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .adapter import Exchange, Invocation, Session, Turn
+from .commands import (
+    Closed,
+    CloseStream,
+    CloseWebSocket,
+    Command,
+    OpenStream,
+    OpenWebSocket,
+    Response,
+    SendRequest,
+    SendText,
+    WakeAt,
+)
+from .errors import GradioTransportError, TransportError
+from .events import Failed
+from .frames import Direction, Frame, Kind, Tap
+
+RING_FRAMES = 256
+"""Frames remembered for the notes on errors."""
+
+_NOTE_FRAMES = 24
+_NOTE_CHARACTERS = 100
+
+
+class Taps:
+    """Shows frames to whoever listens, and remembers the last ones."""
+
+    def __init__(self, clock: Callable[[], float], taps: Sequence[Tap] = ()) -> None:
+        self.clock = clock
+        self._taps = tuple(taps)
+        self.ring: deque[Frame] = deque(maxlen=RING_FRAMES)
+
+    def show(
+        self, direction: Direction, kind: Kind, channel: str, session: int, payload: Mapping[str, Any]
+    ) -> float:
+        """Make a frame of what crosses the line now, and return its time."""
+        frame = Frame(self.clock(), direction, kind, channel, payload, session)
+        self.ring.append(frame)
+        for tap in self._taps:
+            tap(frame)
+        return frame.t
+
+    def command(self, command: Command, session: int) -> None:
+        """Show one command on its way out."""
+        match command:
+            case SendRequest() | OpenStream():
+                request = command.request
+                payload = {
+                    "method": request.method,
+                    "url": request.url,
+                    "headers": request.headers,
+                    "body": request.body,
+                    "phase": command.phase.value,
+                }
+                if isinstance(command, OpenStream):
+                    payload["stream"] = True
+                self.show(Direction.OUT, Kind.REQUEST, command.channel, session, payload)
+            case OpenWebSocket():
+                payload = {"url": command.url, "headers": command.headers}
+                self.show(Direction.OUT, Kind.WS_OPEN, command.channel, session, payload)
+            case SendText():
+                self.show(Direction.OUT, Kind.WS_TEXT, command.channel, session, {"text": command.text})
+            case CloseStream():
+                self.show(Direction.OUT, Kind.STREAM_CLOSE, command.channel, session, {})
+            case CloseWebSocket():
+                self.show(Direction.OUT, Kind.WS_CLOSE, command.channel, session, {})
+            case WakeAt():
+                pass  # the wake itself is shown when it comes
+
+    def response(self, channel: str, session: int, response: Response, *, head: bool = False) -> float:
+        """Show a reply on its way in."""
+        payload: dict[str, Any] = {"status": response.status, "headers": response.headers}
+        if response.url:
+            payload["url"] = response.url
+        if not head:
+            payload["body"] = response.body
+        return self.show(Direction.IN, Kind.RESPONSE_HEAD if head else Kind.RESPONSE, channel, session, payload)
+
+    def note(self, session: int) -> str:
+        """Return the last frames of a session as text, without headers, queries or secrets."""
+        frames = [frame for frame in self.ring if frame.session in (0, session)][-_NOTE_FRAMES:]
+        if not frames:
+            return "no frames"
+        start = frames[0].t
+        return "\n".join(f"  {frame.t - start:8.3f}  {_line(frame)}" for frame in frames)
+
+
+def _line(frame: Frame) -> str:
+    arrow = {Direction.OUT: "→", Direction.IN: "←", Direction.LOCAL: "·"}[frame.direction]
+    payload = frame.payload
+    what = ""
+    if frame.kind is Kind.REQUEST:
+        what = f"{payload['method']} {str(payload['url']).partition('?')[0]}"
+    elif frame.kind in (Kind.RESPONSE, Kind.RESPONSE_HEAD):
+        what = f"HTTP {payload['status']}"
+    elif frame.kind is Kind.CHUNK:
+        what = _short(payload["data"].decode("utf-8", "replace"))
+    elif frame.kind is Kind.WS_TEXT and frame.direction is Direction.IN:
+        what = _short(payload["text"])
+    elif frame.kind is Kind.END:
+        what = f"{payload['ending']} {payload.get('reason', '')}".strip()
+    elif frame.kind is Kind.ERROR:
+        what = _short(str(payload["message"]))
+    return f"{arrow} {frame.channel:12} {frame.kind.value} {what}".rstrip()
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _NOTE_CHARACTERS else f"{text[:_NOTE_CHARACTERS]}… ({len(text)} characters)"
+
+
+class Wire:
+    """One session's line. Its methods are those of `Session`, without the clock."""
+
+    _numbers = itertools.count(1)
+
+    def __init__(self, session: Session, taps: Taps, adapter: str, number: int | None = None) -> None:
+        self.machine = session
+        self.taps = taps
+        self.adapter = adapter
+        self.number = next(self._numbers) if number is None else number
+        self._started: dict[Exchange, float] = {}
+        taps.show(
+            Direction.LOCAL,
+            Kind.SESSION,
+            "",
+            self.number,
+            {"adapter": adapter, "session_hash": session.context.session_hash},
+        )
+
+    def open(self, invocation: Invocation) -> Exchange:
+        """Open a call, not yet started."""
+        return self.machine.open(invocation)
+
+    def start(self, exchange: Exchange) -> Turn:
+        """Start a call."""
+        invocation = exchange.invocation
+        payload: dict[str, Any] = {
+            "endpoint": invocation.endpoint.name,
+            "fn_index": invocation.endpoint.fn_index,
+            "data": invocation.data,
+        }
+        if invocation.event_data is not None:
+            payload["event_data"] = invocation.event_data
+        if invocation.trigger_id is not None:
+            payload["trigger_id"] = invocation.trigger_id
+        now = self.taps.show(Direction.LOCAL, Kind.CALL, exchange.key, self.number, payload)
+        self._started[exchange] = now
+        return self._out(self.machine.start(exchange, now))
+
+    def cancel(self, exchange: Exchange) -> Turn:
+        """Cancel a call."""
+        now = self.taps.show(Direction.LOCAL, Kind.CANCEL, exchange.key, self.number, {})
+        return self._out(self.machine.cancel(exchange, now))
+
+    def abandon(self, exchange: Exchange, error: GradioTransportError) -> Turn:
+        """End a call with an error of this side."""
+        payload = {"error": type(error).__name__, "message": error.message}
+        self.taps.show(Direction.LOCAL, Kind.ERROR, exchange.key, self.number, payload)
+        return self._out(self.machine.abandon(exchange, error))
+
+    def reply(self, command: SendRequest | OpenStream | OpenWebSocket, response: Response) -> Turn:
+        """Feed a whole reply."""
+        now = self.taps.response(command.channel, self.number, response)
+        return self._out(self.machine.reply(command, response, now))
+
+    def failed(self, command: SendRequest | OpenStream | OpenWebSocket, error: TransportError) -> Turn:
+        """Feed the failure of a request."""
+        payload = {"error": type(error).__name__, "message": error.message}
+        now = self.taps.show(Direction.IN, Kind.ERROR, command.channel, self.number, payload)
+        return self._out(self.machine.failed(command, error, now))
+
+    def stream_opened(self, channel: str, response: Response) -> Turn:
+        """Feed the head of a stream."""
+        now = self.taps.response(channel, self.number, response, head=True)
+        return self._out(self.machine.stream_opened(channel, response, now))
+
+    def websocket_opened(self, channel: str) -> None:
+        """Show that a socket was accepted; the machines need not know."""
+        self.taps.show(Direction.IN, Kind.WS_ACCEPT, channel, self.number, {})
+
+    def data_received(self, channel: str, data: bytes) -> Turn:
+        """Feed bytes of a stream."""
+        now = self.taps.show(Direction.IN, Kind.CHUNK, channel, self.number, {"data": data})
+        return self._out(self.machine.data_received(channel, data, now))
+
+    def text_received(self, channel: str, text: str) -> Turn:
+        """Feed one text of a websocket."""
+        now = self.taps.show(Direction.IN, Kind.WS_TEXT, channel, self.number, {"text": text})
+        return self._out(self.machine.text_received(channel, text, now))
+
+    def closed(self, channel: str, closed: Closed) -> Turn:
+        """Feed the end of a stream or socket."""
+        payload = {"ending": closed.ending.value, "code": closed.code, "reason": closed.reason}
+        now = self.taps.show(Direction.IN, Kind.END, channel, self.number, payload)
+        return self._out(self.machine.closed(channel, closed, now))
+
+    def wake(self, channel: str) -> Turn:
+        """Feed the time of a `WakeAt`."""
+        now = self.taps.show(Direction.LOCAL, Kind.WAKE, channel, self.number, {})
+        return self._out(self.machine.wake(channel, now))
+
+    def _out(self, turn: Turn) -> Turn:
+        for command in turn.commands:
+            self.taps.command(command, self.number)
+        for delivery in turn.deliveries:
+            if delivery.event.terminal:
+                self._ended(delivery.exchange, delivery.event)
+        return turn
+
+    def _ended(self, exchange: Exchange, event: object) -> None:
+        """Complete the error of a call with what only the line knows: adapter, time, last frames."""
+        started = self._started.pop(exchange, None)
+        error = getattr(event, "error", None)
+        if not isinstance(error, GradioTransportError):
+            return
+        error.adapter = error.adapter or self.adapter
+        if started is not None and error.elapsed is None:
+            error.elapsed = self.taps.clock() - started
+        if error.last_event is None:
+            error.last_event = exchange.last_event
+        if isinstance(event, Failed):
+            error.add_note(f"Last frames of the session:\n{self.taps.note(self.number)}")
