@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real Gradio servers, booted on this machine, to record conformance traces from and to test against.
+
+    from conformance.servers import running
+
+    with running("4.44.1", variants=("canonical", "auth")) as server:
+        server.url("auth")                  # "http://127.0.0.1:41397"
+        server.scenario("count").fn_index   # where this version has /count
+        server.has("progress")              # whether it has /progress at all
+
+Every version has an environment of its own, so nothing here ever imports Gradio. From a shell:
+`python -m conformance.servers --help`.
+"""
+
+from .environments import install, is_installed, remove, root
+from .errors import (
+    BootFailed,
+    InstallFailed,
+    InterpreterMissing,
+    ScenarioUnavailable,
+    ServersError,
+    UnknownVersion,
+    VariantUnavailable,
+)
+from .matrix import Entry, find, matrix
+from .running import Scenario, Server, running
+
+VARIANTS = ("canonical", "hidden", "full", "auth", "noqueue", "concurrency")
+
+__all__ = [
+    # booting
+    "running",
+    "Server",
+    "Scenario",
+    "VARIANTS",
+    # the matrix and its environments
+    "matrix",
+    "find",
+    "Entry",
+    "install",
+    "is_installed",
+    "remove",
+    "root",
+    # errors
+    "ServersError",
+    "UnknownVersion",
+    "InterpreterMissing",
+    "InstallFailed",
+    "BootFailed",
+    "VariantUnavailable",
+    "ScenarioUnavailable",
+]

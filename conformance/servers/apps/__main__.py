@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Serve variants of the canonical app, say so in one line of JSON, and stop when standard input ends.
+
+The ready line is the only thing on standard output, everything Gradio prints goes to standard error:
+
+    {"gradio": "6.31.0", "python": "3.11.7", "urls": {"canonical": "http://127.0.0.1:41397"},
+     "scenarios": {"canonical": {"hello": {"url": "http://127.0.0.1:41397", "fn_index": 0,
+                                           "api_name": "hello", "queue": true}}}}
+
+If an app cannot be served the line is {"error": TEXT, "kind": "variant-unavailable" | "launch-failed"}.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import signal
+import sys
+import traceback
+from contextlib import suppress
+from typing import Any, Callable
+
+from .serving import App, LaunchFailed, launch_all
+from .versions import gradio_version, since
+
+
+class VariantUnavailable(Exception):
+    """This Gradio cannot serve that variant; the text says why."""
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m apps", description=__doc__.splitlines()[0])
+    parser.add_argument("--variant", action="append", dest="variants", help="may be given several times")
+    parser.add_argument("--port", type=int, help="port of the first app; the others follow it")
+    arguments = parser.parse_args()
+    arguments.variants = arguments.variants or ["canonical"]
+    return arguments
+
+
+def _makers(variant: str) -> list[Callable[[], App]]:
+    """One maker for each app of `variant`; the app is built where it is served, after the fork."""
+    if since("3.0"):
+        from . import blocks
+
+        _refuse(variant, blocks.VARIANTS.keys(), blocks.unavailable)
+        return [lambda: blocks.apps(variant)[0]]
+    from . import interfaces
+
+    _refuse(
+        variant, ["canonical", "hidden", "full", "auth", "noqueue", "concurrency"], interfaces.unavailable
+    )
+    return [lambda app=app: app for app in interfaces.apps(variant)]
+
+
+def _refuse(variant: str, known: Any, unavailable: Callable) -> None:
+    if variant not in known:
+        raise VariantUnavailable(f"there is no variant {variant!r}; there are {', '.join(known)}")
+    reason = unavailable(variant)
+    if reason:
+        raise VariantUnavailable(f"{variant}: {reason}")
+
+
+def _ready(owners: list[str], reports: list[dict[str, Any]]) -> dict[str, Any]:
+    """The ready line; `owners` names the variant each report belongs to."""
+    scenarios: dict[str, dict[str, Any]] = {}
+    for variant, report in zip(owners, reports):
+        for name, facts in report["scenarios"].items():
+            scenarios.setdefault(variant, {})[name] = {"url": report["url"], **facts}
+    return {
+        "gradio": gradio_version(),
+        "python": platform.python_version(),
+        "urls": {report["name"]: report["url"] for report in reports},
+        "scenarios": scenarios,
+    }
+
+
+def _serve(variants: list[str], port: Any) -> dict[str, Any]:
+    owners: list[str] = []
+    makers: list[Callable[[], App]] = []
+    try:
+        for variant in variants:
+            made = _makers(variant)
+            makers += made
+            owners += [variant] * len(made)
+        return _ready(owners, launch_all(makers, port))
+    except VariantUnavailable as error:
+        return {"error": str(error), "kind": "variant-unavailable"}
+    except LaunchFailed as error:
+        return {"error": str(error), "kind": "launch-failed"}
+    except Exception:  # noqa: BLE001 - whatever it was, the caller has to read it in the ready line
+        return {"error": traceback.format_exc(), "kind": "launch-failed"}
+
+
+def main() -> None:
+    arguments = _parse()
+    announce = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    # The forked apps are ended as a group, so this process must lead one, whoever started it.
+    if os.getpgid(0) != os.getpid():
+        os.setpgid(0, 0)
+    line = _serve(arguments.variants, arguments.port)
+    announce.write(json.dumps(line) + "\n")
+    announce.close()
+    if "error" not in line:
+        with suppress(KeyboardInterrupt):
+            sys.stdin.read()
+    os.killpg(0, signal.SIGKILL if "error" in line else signal.SIGTERM)
+
+
+main()

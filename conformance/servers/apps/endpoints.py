@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Binding a function to an endpoint, on every Gradio that has Blocks, and remembering where it ended up.
+
+Before 3.0.13 an endpoint has no name and is known by its position alone, and some listeners have a position
+but no name on any version. So positions are noted here while the app is being built, in the order of the
+`bind` calls, and checked against the finished config.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+import gradio as gr
+
+from .versions import since
+
+
+class Endpoints:
+    """The endpoints of one app, in order; `scenarios` says where each one is."""
+
+    def __init__(self, demo: Any, *, queued: bool = True) -> None:
+        self.queued = queued
+        self.scenarios: dict[str, dict[str, Any]] = {}
+        self._demo = demo
+
+    def bind(self, name: str, function: Callable | None, inputs: Any, outputs: Any, **options: Any) -> Any:
+        """Give `function` a button of its own, which makes it the endpoint `name`."""
+        return self.listen(name, gr.Button(name).click, function, inputs, outputs, **options)
+
+    def listen(
+        self,
+        name: str,
+        listener: Callable,
+        function: Callable | None,
+        inputs: Any,
+        outputs: Any,
+        *,
+        named: bool = True,
+        visibility: str = "public",
+        **options: Any,
+    ) -> Any:
+        """Hang `function` on any listener of any component."""
+        named = named and since("3.0.13")
+        if named:
+            options["api_name"] = name
+        options.update(_visibility(visibility))
+        dependency = listener(function, inputs, outputs, **options)
+        self.claim(name, named=named)
+        return dependency
+
+    def claim(self, name: str, **facts: Any) -> None:
+        """Record that the dependency just created is the scenario `name`.
+
+        Its position is asked of the app: a listener with `cancels` makes two dependencies, and the last one
+        cancels.
+        """
+        self.scenarios[name] = {"fn_index": len(self._demo.fns) - 1, **facts}
+
+    def check(self, config: dict[str, Any]) -> None:
+        """Compare the positions with the app's config, and take over what only the config knows."""
+        dependencies = config["dependencies"]
+        for name, scenario in self.scenarios.items():
+            position = scenario["fn_index"]
+            dependency = dependencies[position]
+            if dependency.get("id", position) != position:
+                raise RuntimeError(f"{name} is at position {position}, but has the id {dependency['id']}")
+            api_name = dependency.get("api_name") or None
+            if scenario.pop("named", False) and api_name != name:
+                raise RuntimeError(f"{name} is at position {position}, but is called {api_name}")
+            scenario["api_name"] = api_name
+            queued = dependency.get("queue")
+            scenario["queue"] = self.queued if queued is None else bool(queued)
+
+
+def _visibility(visibility: str) -> dict[str, Any]:
+    """The options that keep an endpoint out of the API or out of its documentation."""
+    if visibility == "public":
+        return {}
+    if since("6.0"):
+        return {"api_visibility": visibility}
+    return {"api_name": False} if visibility == "private" else {"show_api": False}

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Boot a server, hand out its URLs, and stop it whatever happens.
+
+The server's processes form one group with one log. Standard input is their lifeline: they stop when it ends,
+so that a test run which is killed leaves no server behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import environments
+from .errors import BootFailed, ScenarioUnavailable, VariantUnavailable
+from .matrix import HERE, Entry, find
+
+BOOT_SECONDS = 240.0
+STOP_SECONDS = 5.0
+LOG_TAIL_LINES = 40
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One endpoint of a running server.
+
+    Attributes:
+        name: The canonical name, the same on every version.
+        url: The base URL of the app that has it; before 3.0 each scenario has an app of its own.
+        fn_index: Its position, which is also its `id` where dependencies have one.
+        api_name: The name this version gives it, without a slash; None where it has none.
+        queue: Whether it goes through the queue.
+        component_id: The id of its component with server functions, if it has one.
+    """
+
+    name: str
+    url: str
+    fn_index: int
+    api_name: str | None
+    queue: bool
+    component_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server; it stops when the `running` block it came from is left."""
+
+    version: str
+    python: str
+    wire: str
+    process_id: int
+    log: Path
+    urls: Mapping[str, str]
+    scenarios: Mapping[str, Mapping[str, Scenario]]
+
+    def url(self, variant: str = "canonical") -> str:
+        """The base URL of `variant`, without a slash at its end."""
+        try:
+            return self.urls[variant]
+        except KeyError:
+            raise VariantUnavailable(f"{variant} was not booted; there are {', '.join(self.urls)}") from None
+
+    def has(self, scenario: str, variant: str = "canonical") -> bool:
+        """Whether this version can do `scenario` at all."""
+        return scenario in self.scenarios.get(variant, {})
+
+    def scenario(self, name: str, variant: str = "canonical") -> Scenario:
+        """Where `scenario` is on this server."""
+        self.url(variant)
+        try:
+            return self.scenarios[variant][name]
+        except KeyError:
+            raise ScenarioUnavailable(f"Gradio {self.version} has no {name} in its {variant} app") from None
+
+    def log_tail(self, lines: int = LOG_TAIL_LINES) -> str:
+        """The last lines that the server has printed."""
+        return _tail(self.log, lines)
+
+
+@contextmanager
+def running(
+    version: str,
+    variants: Sequence[str] = ("canonical",),
+    *,
+    port: int | None = None,
+    timeout: float = BOOT_SECONDS,
+) -> Iterator[Server]:
+    """Boot `version` with all of `variants`, wait until every app answers, and stop it at the end.
+
+    Installs the version first if need be, which `timeout` does not cover. `port` is that of the first app,
+    the others follow it; without one, free ports are chosen.
+    """
+    entry = find(version)
+    environments.install(entry)
+    with tempfile.TemporaryDirectory(prefix="gradio-server-", ignore_cleanup_errors=True) as directory:
+        log = Path(directory) / "log.txt"
+        process = _start(entry, variants, port, Path(directory), log)
+        try:
+            yield _ready(entry, process, log, time.monotonic() + timeout)
+        finally:
+            _stop(process)
+
+
+def _start(
+    entry: Entry, variants: Sequence[str], port: int | None, directory: Path, log: Path
+) -> subprocess.Popen[bytes]:
+    command = [str(environments.interpreter(entry)), "-m", "apps"]
+    for variant in variants:
+        command += ["--variant", variant]
+    if port is not None:
+        command += ["--port", str(port)]
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            cwd=directory,
+            env=_environment(directory),
+            start_new_session=True,
+        )
+
+
+def _environment(directory: Path) -> dict[str, str]:
+    """The caller's environment, without what would steer another Python or another Gradio."""
+    foreign = ("GRADIO_", "PYTHON", "VIRTUAL_ENV", "PYENV_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    return kept | {
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "GRADIO_SSR_MODE": "False",
+        "GRADIO_TEMP_DIR": str(directory / "gradio"),
+        "HF_HUB_OFFLINE": "1",
+        "MPLBACKEND": "agg",
+        # Gradio asks its own server whether it is up, which no proxy must answer.
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+        "PYTHONPATH": str(HERE),
+        "PYTHONUNBUFFERED": "1",
+        "TMPDIR": str(directory),
+    }
+
+
+def _ready(entry: Entry, process: subprocess.Popen[bytes], log: Path, deadline: float) -> Server:
+    line = _read_line(process, deadline)
+    if not line:
+        state = "said nothing in time" if process.poll() is None else "ended before it was ready"
+        raise BootFailed(f"Gradio {entry.version} {state}", _tail(log))
+    facts = json.loads(line)
+    if "error" in facts:
+        if facts["kind"] == "variant-unavailable":
+            raise VariantUnavailable(f"Gradio {entry.version} cannot serve {facts['error']}")
+        raise BootFailed(f"Gradio {entry.version} did not launch: {facts['error']}", _tail(log))
+    for url in facts["urls"].values():
+        _wait_until_it_answers(entry, url, log, deadline)
+    return Server(
+        version=facts["gradio"],
+        python=facts["python"],
+        wire=entry.wire,
+        process_id=process.pid,
+        log=log,
+        urls=facts["urls"],
+        scenarios=_scenarios(facts["scenarios"]),
+    )
+
+
+def _scenarios(facts: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Scenario]]:
+    return {
+        variant: {name: Scenario(name=name, **known) for name, known in scenarios.items()}
+        for variant, scenarios in facts.items()
+    }
+
+
+def _read_line(process: subprocess.Popen[bytes], deadline: float) -> bytes:
+    """The first line of standard output, or nothing when the process ended or the deadline passed."""
+    assert process.stdout is not None
+    descriptor = process.stdout.fileno()
+    received = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_READ)
+        while not received.endswith(b"\n"):
+            remaining = deadline - time.monotonic()
+            if remaining <= 0 or not selector.select(remaining):
+                return b""
+            chunk = os.read(descriptor, 65536)
+            if not chunk:
+                return b""
+            received += chunk
+    return received
+
+
+def _wait_until_it_answers(entry: Entry, url: str, log: Path, deadline: float) -> None:
+    """Probe the page of an app: its HTML is served without login on every version."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while True:
+        try:
+            with opener.open(f"{url}/", timeout=10):
+                return
+        except urllib.error.HTTPError:
+            # Any answer proves a server that listens; what it answers is for the tests to judge.
+            return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise BootFailed(
+                    f"Gradio {entry.version} does not answer at {url}: {error}", _tail(log)
+                ) from error
+            time.sleep(0.1)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the whole group: politely, then not."""
+    for stream in (process.stdin, process.stdout):
+        assert stream is not None
+        stream.close()
+    _signal_group(process, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_SECONDS)
+    # The leader may be gone while a forked app is still there, so the group gets this in any case.
+    _signal_group(process, signal.SIGKILL)
+    process.wait()
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def _tail(log: Path, lines: int = LOG_TAIL_LINES) -> str:
+    try:
+        return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ""
