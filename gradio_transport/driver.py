@@ -6,6 +6,7 @@ No I/O here; `sync` and `aio` hold only what differs, which is how to wait.
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -32,7 +33,6 @@ from .frames import Tap
 from .handshake import Discovery, discover
 from .policy import Limits, RetryPolicy, Timeouts
 from .registry import Choice, Registry, default_registry
-from .trace import environment_tap
 from .urls import base_url
 from .wire import Taps, Wire
 
@@ -103,7 +103,7 @@ class App:
         self.source = source
         self.options = options
         self.base = base_url(source)
-        taps = [tap for tap in (options.tap, environment_tap()) if tap is not None]
+        taps = [tap for tap in (options.tap, _environment_tap()) if tap is not None]
         self.taps = Taps(time.monotonic, taps)
         headers = {"x-gradio-user": "api"}
         if options.token is not None:
@@ -216,6 +216,15 @@ class App:
             max_bytes=limits.max_config_bytes if discovering else limits.max_response_bytes,
             bound="max_config_bytes" if discovering else "max_response_bytes",
         )
+
+
+def _environment_tap() -> Tap | None:
+    """Return the recorder that the environment asks for; the trace package is loaded only then."""
+    if not os.environ.get("GRADIO_TRANSPORT_TRACE"):
+        return None
+    from .trace import environment_tap
+
+    return environment_tap()
 
 
 def new_session_hash() -> str:

@@ -12,8 +12,8 @@ from collections import deque
 
 import attrs
 
-from .errors import SlowConsumer
-from .events import Event, Failed, Heartbeat, ProcessGenerating
+from .errors import Phase, SlowConsumer
+from .events import Event, Heartbeat, ProcessGenerating
 from .policy import MailboxPolicy
 
 
@@ -24,48 +24,43 @@ class Mailbox:
         self._items: deque[tuple[Event, int]] = deque()
         self._high_water = high_water
         self._policy: MailboxPolicy = policy
-        self._overflowed = False
         self.size = 0
         """Bytes of the wire that the waiting events stand for."""
+        self.overflow: SlowConsumer | None = None
+        """Set once the policy ``"fail"`` has struck: only the end of the call is taken from then on."""
 
     def __len__(self) -> int:
         return len(self._items)
 
     def put(self, event: Event, size: int) -> None:
         """Add an event that took `size` bytes on the wire."""
-        if self._overflowed:
+        if self.overflow is not None and not event.terminal:
             return
-        if self.size + size > self._high_water and self._items:
+        if self.size + size > self._high_water and self._items and not event.terminal:
             if isinstance(event, Heartbeat):
                 return
             if self._policy == "fail":
-                self._overflow()
+                self.overflow = self._overflow()
                 return
-            event, size = self._merge(event, size)
+            event = self._merge(event)
         self._items.append((event, size))
         self.size += size
 
-    def _merge(self, event: Event, size: int) -> tuple[Event, int]:
+    def _merge(self, event: Event) -> Event:
         last, last_size = self._items[-1]
         if isinstance(event, ProcessGenerating) and isinstance(last, ProcessGenerating):
             self._items.pop()
             self.size -= last_size
             event = attrs.evolve(event, skipped=event.skipped + last.skipped + 1)
-        return event, size
+        return event
 
-    def _overflow(self) -> None:
-        self._overflowed = True
-        error = SlowConsumer(
+    def _overflow(self) -> SlowConsumer:
+        return SlowConsumer(
             f"The call was read too slowly: more than {self._high_water} bytes wait. Read faster, raise "
-            f"Limits(mailbox_bytes=), or use Limits(mailbox_policy='conflate').",
+            "Limits(mailbox_bytes=), or use Limits(mailbox_policy='conflate').",
+            phase=Phase.STREAM,
             may_have_run=True,
         )
-        self._items.append((Failed(error=error), 0))
-
-    @property
-    def overflowed(self) -> bool:
-        """Whether the policy ``"fail"`` struck: the call is over for its reader."""
-        return self._overflowed
 
     def get(self) -> Event | None:
         """Take the oldest event, or None when there is none."""

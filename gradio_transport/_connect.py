@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two doors: `connect` and `connect_async`."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from .aio import AsyncTransport
+from .driver import Options
+from .engines._httpx_common import HTTPSettings
+from .engines.base import AsyncEngine, Engine
+from .frames import Tap
+from .policy import Limits, RetryPolicy, Timeouts
+from .sync import Transport
+
+Library = Literal["httpx", "httpx2"]
+
+
+def _options(
+    protocol: str | Sequence[str],
+    token: str | None,
+    auth: tuple[str, str] | None,
+    headers: Mapping[str, str] | None,
+    timeouts: Timeouts | None,
+    limits: Limits | None,
+    retry: RetryPolicy | None,
+    verify: bool | str | ssl.SSLContext,
+    proxy: str | None,
+    library: Library,
+    tap: Tap | None,
+) -> Options:
+    limits = limits or Limits()
+    return Options(
+        protocol=protocol,
+        token=token,
+        auth=auth,
+        headers=headers or {},
+        timeouts=timeouts or Timeouts(),
+        limits=limits,
+        retry=retry or RetryPolicy.none(),
+        http=HTTPSettings(library=library, verify=verify, proxy=proxy, connections=limits.connections),
+        tap=tap,
+    )
+
+
+def connect(
+    source: str,
+    *,
+    protocol: str | Sequence[str] = "auto",
+    token: str | None = None,
+    auth: tuple[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeouts: Timeouts | None = None,
+    limits: Limits | None = None,
+    retry: RetryPolicy | None = None,
+    verify: bool | str | ssl.SSLContext = True,
+    proxy: str | None = None,
+    engine: Library | Engine = "httpx",
+    tap: Tap | None = None,
+) -> Transport:
+    """Connect to a Gradio app of any generation.
+
+    Args:
+        source: Its URL, such as ``"http://127.0.0.1:7860"``.
+        protocol: ``"auto"``, the name of an adapter, or names in order of preference.
+        token: Hugging Face token, shown to the app's own origin only.
+        auth: User and password of the app's own login.
+        headers: Extra headers for the app's own origin. Your mapping is not changed.
+        timeouts: Deadlines in seconds.
+        limits: Bounds against a hostile server, in bytes and counts.
+        retry: What may be tried again; by default nothing beyond what is safe.
+        verify: TLS: True, False, a CA bundle's path, or a context of your own.
+        proxy: URL of an HTTP proxy.
+        engine: ``"httpx"``, ``"httpx2"`` (extra of that name), or an engine of your own.
+        tap: Called with every `Frame` that crosses the wire.
+
+    Raises:
+        NotAGradioApp: Whatever answers is none.
+        AuthenticationRequired: The app wants a login.
+        ConnectError: Nobody answers.
+    """
+    library: Library = engine if isinstance(engine, str) else "httpx"
+    options = _options(
+        protocol, token, auth, headers, timeouts, limits, retry, verify, proxy, library, tap
+    )
+    return Transport(source, options, None if isinstance(engine, str) else engine)
+
+
+def connect_async(
+    source: str,
+    *,
+    protocol: str | Sequence[str] = "auto",
+    token: str | None = None,
+    auth: tuple[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeouts: Timeouts | None = None,
+    limits: Limits | None = None,
+    retry: RetryPolicy | None = None,
+    verify: bool | str | ssl.SSLContext = True,
+    proxy: str | None = None,
+    engine: Library | AsyncEngine = "httpx",
+    tap: Tap | None = None,
+) -> AsyncTransport:
+    """Return a transport that connects when it is entered with ``async with``; see `connect`."""
+    library: Library = engine if isinstance(engine, str) else "httpx"
+    options = _options(
+        protocol, token, auth, headers, timeouts, limits, retry, verify, proxy, library, tap
+    )
+    return AsyncTransport(source, options, None if isinstance(engine, str) else engine)
