@@ -212,6 +212,14 @@ class Exchange(abc.ABC):
         """Take one event of the call's own stream; by default its data is a JSON message."""
         return self._decoded(event.data, now)
 
+    def websocket_opened(self, now: float) -> Output:
+        """Take the news that the call's own socket is open.
+
+        Gradio 3.1.5 to 3.2 wait for the client to speak first, which only makes sense from here on.  A
+        `WakeAt` asked for here must not keep the driver from reading the socket.
+        """
+        return Output()
+
     def text(self, text: str, now: float) -> Output:
         """Take one text of the call's own websocket; by default it is a JSON message."""
         return self._decoded(text, now)
@@ -364,6 +372,11 @@ class Session:
                 break
         return turn
 
+    def websocket_opened(self, channel: str, now: float) -> Turn:
+        """Take the news that a websocket is open."""
+        exchange = self._owner(channel)
+        return self.turn(exchange, exchange.websocket_opened(now)) if exchange else Turn()
+
     def text_received(self, channel: str, text: str, now: float) -> Turn:
         """Take one text message of a websocket."""
         exchange = self._owner(channel)
@@ -390,13 +403,16 @@ class Session:
         """Make an exchange's output this session's: follow the flow, drop what comes after the end."""
         turn = Turn(commands=output.commands)
         exchange._track(output.commands)  # noqa: SLF001 - the two classes are one machine
+        unexplained = False  # a message such as queue_full was the end; the `Failed` that says why follows
         for event in output.events:
-            if exchange.state.final:
+            if exchange.state.final and not (unexplained and isinstance(event, Failed)):
                 exchange.deviations.append(f"{type(event).__name__} after the end")
                 continue
-            if follow(exchange.state, event) is None:
-                exchange.deviations.append(f"{type(event).__name__} in state {exchange.state.value}")
-            exchange.state = advance(exchange.state, event, strict=self.context.strict)
+            if not exchange.state.final:
+                if follow(exchange.state, event) is None:
+                    exchange.deviations.append(f"{type(event).__name__} in state {exchange.state.value}")
+                exchange.state = advance(exchange.state, event, strict=self.context.strict)
+            unexplained = exchange.state.final and not event.terminal
             event = _without_skipped(event, exchange.invocation.endpoint)
             if isinstance(event, Failed):
                 event.error.last_event = event.error.last_event or exchange.last_event

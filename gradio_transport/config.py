@@ -20,14 +20,32 @@ from .errors import EndpointNotFound, NotAGradioApp, Phase, ValidationFailed, di
 JSONObject: TypeAlias = Mapping[str, Any]
 Visibility = Literal["public", "undocumented", "private"]
 
+_VISIBILITIES: Mapping[str, Visibility] = MappingProxyType(
+    {"public": "public", "undocumented": "undocumented", "private": "private"}
+)
 _SKIPPED_TYPES = frozenset({"state", "variable"})
-# Layout and buttons are left out by /info from 3.37 on, without a skip_api flag until 4.0.
+# Layout is left out by /info from 3.37 on, without a skip_api flag until 4.0.
 _SKIPPED_TYPES_3_37 = _SKIPPED_TYPES | {
     "row", "column", "tabs", "tab", "tabitem", "form", "box", "accordion", "group", "interpretation",
+    "dataset",
 }  # fmt: skip
 _GRADIO_CONFIG = re.compile(r"window\.(?:gradio_)?config\s*=\s*")
 _PROTOCOL_RELEASES: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {"sse": (4, 0), "sse_v1": (4, 9), "sse_v2": (4, 17), "sse_v2.1": (4, 21), "sse_v3": (4, 22)}
+)
+
+# What each key came with (atlas §1.3, §1.5), newest first: signs for a server whose version cannot be read.
+_DEPENDENCY_RELEASES: Mapping[str, tuple[int, ...]] = MappingProxyType(
+    {
+        "collects_event_data": (3, 21),
+        "types": (3, 20),
+        "every": (3, 8, 1),
+        "batch": (3, 7),
+        "cancels": (3, 6),
+    }
+)
+_CONFIG_RELEASES: Mapping[str, tuple[int, ...]] = MappingProxyType(
+    {"show_api": (3, 3, 1), "show_error": (3, 1, 6), "is_space": (3, 1, 5), "version": (3, 0, 6)}
 )
 
 
@@ -36,11 +54,15 @@ def _object(value: Any) -> JSONObject:
 
 
 def _objects(value: Any) -> list[JSONObject]:
-    return [_object(item) for item in cast("list[Any]", value)] if isinstance(value, list) else []
+    return [_object(item) for item in cast("list[object]", value)] if isinstance(value, list) else []
+
+
+def _integer(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _integers(value: Any) -> tuple[int, ...]:
-    items = cast("list[Any]", value) if isinstance(value, list) else []
+    items = cast("list[object]", value) if isinstance(value, list) else []
     return tuple(item for item in items if isinstance(item, int) and not isinstance(item, bool))
 
 
@@ -49,7 +71,7 @@ def _text(value: Any) -> str:
 
 
 def parse_release(version: str) -> tuple[int, ...] | None:
-    """Return ``"3.16.2\\n"`` as ``(3, 16, 2)``; None for texts such as ``"main-abc"`` or none at all."""
+    """Return ``"3.16.2"`` as ``(3, 16, 2)``; None for texts such as ``"main-abc"`` or none at all."""
     found = re.match(r"\s*v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", version)
     return tuple(int(part) for part in found.groups() if part is not None) if found else None
 
@@ -287,6 +309,7 @@ def parse_config(raw: Any, info: Any = None, *, url: str = "") -> AppConfig:
     Args:
         raw: The JSON of ``/config``.
         info: The JSON of ``/info``, where the server has it (3.26+).
+        url: Where it came from, for the error.
 
     Raises:
         NotAGradioApp: It is JSON of something else.
@@ -323,7 +346,6 @@ def parse_config(raw: Any, info: Any = None, *, url: str = "") -> AppConfig:
 
 def _scalars(config: JSONObject) -> dict[str, Any]:
     prefix = _text(config.get("api_prefix")).strip("/")
-    size, app_id = config.get("max_file_size"), config.get("app_id")
     return {
         "protocol": _text(config.get("protocol")) or None,
         "api_prefix": f"/{prefix}" if prefix else "",
@@ -331,8 +353,8 @@ def _scalars(config: JSONObject) -> dict[str, Any]:
         "title": _text(config.get("title")),
         "space_id": _text(config.get("space_id")) or None,
         "username": _text(config.get("username")) or None,
-        "app_id": app_id if isinstance(app_id, int) else None,
-        "max_file_size": size if isinstance(size, int) else None,
+        "app_id": _integer(config.get("app_id")),
+        "max_file_size": _integer(config.get("max_file_size")),
     }
 
 
@@ -347,16 +369,22 @@ def _derive_release(config: JSONObject) -> tuple[int, ...]:
         return (3, 42)
     if "space_id" in config:
         return (3, 36)
-    # From 3.0.6 on there is a version key; what lacks it is older.
-    return (3, 35) if "version" in config else (3, 0)
+    dependencies = _objects(config.get("dependencies"))
+    for key, release in _DEPENDENCY_RELEASES.items():
+        if any(key in dependency for dependency in dependencies):
+            return release
+    for key, release in _CONFIG_RELEASES.items():
+        if key in config:
+            return release
+    return (3, 0)
 
 
 def _components(config: JSONObject, release: tuple[int, ...]) -> dict[int, Component]:
     skipped = _SKIPPED_TYPES_3_37 if release >= (3, 37) else _SKIPPED_TYPES
     found: dict[int, Component] = {}
     for raw in _objects(config.get("components")):
-        number, kind = raw.get("id"), _text(raw.get("type"))
-        if isinstance(number, int):
+        number, kind = _integer(raw.get("id")), _text(raw.get("type"))
+        if number is not None:
             skip = raw.get("skip_api")
             found[number] = Component(
                 number,
@@ -374,20 +402,20 @@ def _endpoint(
     config: JSONObject,
     release: tuple[int, ...],
 ) -> Endpoint:
-    number, queue, kinds = raw.get("id"), raw.get("queue"), _object(raw.get("types"))
+    number, queue, kinds = _integer(raw.get("id")), raw.get("queue"), _object(raw.get("types"))
     inputs = _slots(raw.get("inputs"), components)
     outputs = _slots(raw.get("outputs"), components)
     backend = raw.get("backend_fn") is not False and kinds.get("cancel") is not True
     return Endpoint(
         name=_endpoint_name(raw),
-        fn_index=number if isinstance(number, int) else place,
+        fn_index=place if number is None else number,
         parameters=_parameters(inputs, with_default=release >= (4, 23)),
         returns=_parameters(outputs, with_default=False),
         inputs=inputs,
         outputs=outputs,
         queue=queue if isinstance(queue, bool) else release >= (4, 0) or config.get("enable_queue") is True,
         backend_fn=backend,
-        generator=(kinds["generator"] is True or kinds.get("continuous") is True) if "generator" in kinds else None,
+        generator=_yields(kinds),
         batch=raw.get("batch") is True,
         cancels=_integers(raw.get("cancels")),
         connection="stream" if raw.get("connection") == "stream" else "sse",
@@ -398,15 +426,22 @@ def _endpoint(
     )
 
 
+def _yields(kinds: JSONObject) -> bool | None:
+    """Return whether a function yields; None where the server does not say so (before 3.20)."""
+    if "generator" not in kinds:
+        return None
+    return kinds["generator"] is True or kinds.get("continuous") is True
+
+
 def _endpoint_name(raw: JSONObject) -> str | None:
     name = _text(raw.get("api_name")).strip("/")
     return f"/{name}" if name else None
 
 
 def _visibility(raw: JSONObject) -> Visibility:
-    named = raw.get("api_visibility")
-    if named in ("public", "undocumented", "private"):
-        return cast("Visibility", named)
+    named = _VISIBILITIES.get(_text(raw.get("api_visibility")))
+    if named is not None:
+        return named
     if raw.get("api_name") is False:
         return "private"
     return "undocumented" if raw.get("show_api") is False else "public"
@@ -441,7 +476,8 @@ def _with_info(endpoint: Endpoint, info: JSONObject) -> Endpoint:
         described = _object(_object(info.get("named_endpoints")).get(endpoint.name))
     else:
         described = _object(_object(info.get("unnamed_endpoints")).get(str(endpoint.fn_index)))
-    parameters, returns = _objects(described.get("parameters")), _objects(described.get("returns"))
+    parameters = _without_skipped(_objects(described.get("parameters")), endpoint.inputs)
+    returns = _without_skipped(_objects(described.get("returns")), endpoint.outputs)
     if len(parameters) != len(endpoint.parameters):  # another endpoint of that name, or none at all
         return endpoint
     return attrs.evolve(
@@ -452,6 +488,13 @@ def _with_info(endpoint: Endpoint, info: JSONObject) -> Endpoint:
         returns=tuple(_parameter(raw, known) for raw, known in zip(returns, endpoint.returns, strict=False)),
         description=_text(described.get("description")) or endpoint.description,
     )
+
+
+def _without_skipped(described: list[JSONObject], slots: Sequence[Component]) -> list[JSONObject]:
+    """Leave State out, which ``/info`` describes like any input from 3.26 to 3.36."""
+    if len(described) != len(slots):
+        return described
+    return [one for one, slot in zip(described, slots, strict=True) if not slot.skipped]
 
 
 def _parameter(raw: JSONObject, known: Parameter) -> Parameter:
@@ -471,13 +514,23 @@ def _parameter(raw: JSONObject, known: Parameter) -> Parameter:
     )
 
 
+def _optional(parameters: Sequence[Parameter], slots: Sequence[Component]) -> tuple[Parameter, ...]:
+    """Let an input of 2.x that is marked as optional be left out: null is what its server expects then."""
+    visible = [slot for slot in slots if not slot.skipped]
+    return tuple(
+        attrs.evolve(parameter, has_default=True) if slot.props.get("optional") is True else parameter
+        for parameter, slot in zip(parameters, visible, strict=True)
+    )
+
+
 def _parse_interface(config: JSONObject) -> AppConfig:
     """Read the config of 2.x: one Interface, one function (atlas §1.2)."""
 
     def components(key: str) -> tuple[Component, ...]:
         return tuple(
-            Component(place, _text(raw.get("name")) or "unknown", raw, raw.get("name") in _SKIPPED_TYPES)
+            Component(place, kind or "unknown", raw, kind in _SKIPPED_TYPES)
             for place, raw in enumerate(_objects(config.get(key)))
+            for kind in (_text(raw.get("name")),)
         )
 
     version = _text(config.get("version")).strip()
@@ -485,7 +538,7 @@ def _parse_interface(config: JSONObject) -> AppConfig:
     endpoint = Endpoint(
         name="/predict",
         fn_index=0,
-        parameters=_parameters(inputs, with_default=False),
+        parameters=_optional(_parameters(inputs, with_default=False), inputs),
         returns=_parameters(outputs, with_default=False),
         inputs=inputs,
         outputs=outputs,

@@ -58,10 +58,17 @@ def schema_of(component: str, props: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(choices, list) or component.lower() not in ("dropdown", "radio", "checkboxgroup"):
         return schema
     # From 4.0 on a choice is a pair of name and value.
-    values = [cast("list[Any]", one)[-1] if isinstance(one, list) and one else one for one in cast("list[Any]", choices)]
+    values = [_value(choice) for choice in cast("list[object]", choices)]
     if component.lower() == "checkboxgroup" or props.get("multiselect") is True:
         return {"type": "array", "items": {"enum": values}}
     return {"enum": values}
+
+
+def _value(choice: object) -> object:
+    if not isinstance(choice, list):
+        return choice
+    pair = cast("list[object]", choice)
+    return pair[-1] if pair else pair
 
 
 def python_type(schema: Mapping[str, Any]) -> str:
@@ -70,7 +77,7 @@ def python_type(schema: Mapping[str, Any]) -> str:
         return "filepath"
     values = schema.get("enum")
     if isinstance(values, list):
-        return f"Literal[{', '.join(map(repr, cast('list[Any]', values)))}]"
+        return f"Literal[{', '.join(map(repr, cast('list[object]', values)))}]"
     kind = schema.get("type")
     if kind == "array" and isinstance(schema.get("items"), dict):
         return f"list[{python_type(cast('Mapping[str, Any]', schema['items']))}]"

@@ -189,9 +189,10 @@ class Wire:
         now = self.taps.response(channel, self.number, response, head=True)
         return self._out(self.machine.stream_opened(channel, response, now))
 
-    def websocket_opened(self, channel: str) -> None:
-        """Show that a socket was accepted; the machines need not know."""
-        self.taps.show(Direction.IN, Kind.WS_ACCEPT, channel, self.number, {})
+    def websocket_opened(self, channel: str) -> Turn:
+        """Feed that a socket was accepted."""
+        now = self.taps.show(Direction.IN, Kind.WS_ACCEPT, channel, self.number, {})
+        return self._out(self.machine.websocket_opened(channel, now))
 
     def data_received(self, channel: str, data: bytes) -> Turn:
         """Feed bytes of a stream."""

@@ -1,110 +1,198 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Direct HTTP: one POST, one reply (atlas §2.1, §2.3). For endpoints that do not go through the queue."""
+"""Direct HTTP, 2.0 to now: one POST, one reply; for generators one POST for each yield (atlas §2.1, §2.3)."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-from gradio_transport.adapter import Adapter, Capabilities, Exchange, Match, Output
+import attrs
+
+from gradio_transport.adapter import (
+    Adapter,
+    Capabilities,
+    Exchange,
+    Invocation,
+    Match,
+    Output,
+    SessionContext,
+)
 from gradio_transport.commands import OpenStream, OpenWebSocket, Request, Response, SendRequest
 from gradio_transport.config import AppConfig, Endpoint
-from gradio_transport.errors import MalformedMessage, Phase, ServerRefused, excerpt
-from gradio_transport.events import Failed, ProcessCompleted
-from gradio_transport.messages import from_output
-from gradio_transport.refusals import app_error, refusal
+from gradio_transport.diff import Frames
+from gradio_transport.errors import Phase, UnsupportedProtocol
+from gradio_transport.events import Achieved, Cancelled, ProcessCompleted, ProcessGenerating
+from gradio_transport.urls import AppURLs
+
+from ._reply import completed, has_state, json_object, not_json, refused
 
 
 class DirectExchange(Exchange):
-    """One call in one request."""
+    """One call in one request, or in as many as its generator yields."""
+
+    def __init__(self, context: SessionContext, invocation: Invocation, key: str) -> None:
+        super().__init__(context, invocation, key)
+        self._frames = Frames()
+        self._yielded: ProcessGenerating | None = None
+        self._request = Request.post_json(
+            run_url(context.urls, context.config, invocation.endpoint), self._body(context.config)
+        )
 
     def start(self, now: float) -> Output:
         """Send the call."""
-        endpoint = self.invocation.endpoint
-        urls = self.context.urls
-        body: dict[str, Any] = {
-            "data": list(self.invocation.data),
-            "fn_index": endpoint.fn_index,
-            "session_hash": self.context.session_hash,
-        }
+        return Output(commands=[self._ask()])
+
+    def _ask(self) -> SendRequest:
+        """Return the request; the same one asks for the next yield."""
+        return SendRequest(self.channel("run"), self._request, Phase.COMPLETE)
+
+    def _body(self, config: AppConfig) -> dict[str, Any]:
+        body: dict[str, Any] = {"data": list(self.invocation.data)}
+        if config.at_least(2, 8):
+            body["session_hash"] = self._session_hash(config)
+        if config.at_least(3, 0):
+            # Up to 3.2 a missing fn_index means function 0, whatever the path says (atlas §17.3).
+            body["fn_index"] = self.invocation.endpoint.fn_index
         if self.invocation.event_data is not None:
             body["event_data"] = self.invocation.event_data
-        if self.invocation.trigger_id is not None:
+        if self.invocation.trigger_id is not None and config.at_least(4, 3):
             body["trigger_id"] = self.invocation.trigger_id
-        # With fn_index in the body the name in the path is ignored, so any name will do.
-        url = urls.named("run", endpoint.name or "predict")
-        return Output(commands=[SendRequest(self.channel("run"), Request.post_json(url, body), Phase.COMPLETE)])
+        if self._keyed_by_event(config):
+            body["event_id"] = f"{self.context.session_hash}-{self.key}"
+        return body
 
-    def reply(self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float) -> Output:
-        """Take the result."""
-        if response.status == 500:
-            return Output([self._failure(response)])
+    def _session_hash(self, config: AppConfig) -> str:
+        """Return the session to name: a generator of 3.x without State gets one of its own.
+
+        These servers keep one iterator for each session and function, so two runs in one session would
+        take each other's values, and a run that was given up would leave its rest to the next (notes F1).
+        """
+        endpoint, own = self.invocation.endpoint, self.context.session_hash
+        apart = config.at_least(3, 3) and not config.at_least(4, 0) and endpoint.generator is not False
+        return f"{own}-{self.key}" if apart and not has_state(endpoint) else own
+
+    def _keyed_by_event(self, config: AppConfig) -> bool:
+        """Return whether iterators are kept by event id: 4.0 to 6.26 (6.27+ always start over)."""
+        if not config.at_least(4, 0) or config.at_least(6, 27):
+            return False
+        # Async generators are not flagged before 4.2.
+        return self.invocation.endpoint.generator is not False or not config.at_least(4, 2)
+
+    def reply(
+        self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
+    ) -> Output:
+        """Take the result, or one yield of it."""
+        if command.phase is Phase.CANCEL:
+            return Output()
         if response.status != 200:
-            return Output([Failed(error=self._refused(response))])
+            return Output([refused(response, self.invocation.endpoint, self.context.config)])
         try:
-            value = response.json()
-            if not isinstance(value, dict):
-                raise ValueError("no JSON object")
+            raw = json_object(response.body)
         except ValueError as error:
-            return Output([self._not_json(response, error)])
-        return Output([from_output(cast("dict[str, Any]", value))])
+            return Output([not_json(response, error)])
+        event = completed(raw)
+        if not event.success:
+            return Output([event])
+        if raw.get("is_generating") is True and continues(self.context.config):
+            return self._yield(event)
+        return Output([self._final(event)])
 
-    def _failure(self, response: Response) -> ProcessCompleted | Failed:
-        """Tell the app's own error (a JSON object) from a server that broke (text)."""
-        try:
-            value = response.json()
-        except ValueError:
-            value = None
-        if isinstance(value, dict) and "error" in value:
-            raw = cast("dict[str, Any]", value)
-            error = app_error(raw, quoted=not self.context.config.at_least(5, 2))
-            error.status = response.status
-            return ProcessCompleted(raw=raw, success=False, error=error)
-        refused = refusal(response, Phase.JOIN)
-        refused.may_have_run = True
-        return Failed(error=refused)
-
-    def _refused(self, response: Response) -> Exception:
-        # 401 (3.7 to 3.42) and 404 (3.43+) mean "join the queue" here, not what they say (atlas §2.3).
-        if response.status == 404 and self.context.config.at_least(4, 0):
-            return ServerRefused(
-                f"{self.invocation.endpoint.display_name} does not accept direct calls on this server; leave "
-                "protocol='auto', which joins the queue where that is needed.",
-                phase=Phase.JOIN,
-                status=404,
-                body=excerpt(response.body),
-            )
-        return refusal(response, Phase.JOIN)
-
-    def _not_json(self, response: Response, error: ValueError) -> Failed:
-        return Failed(
-            error=MalformedMessage(
-                f"The reply is not JSON as Gradio writes it ({error}): {excerpt(response.body)!r}.",
-                phase=Phase.COMPLETE,
-                status=response.status,
-                body=excerpt(response.body),
-                may_have_run=True,
-            )
+    def _yield(self, event: ProcessCompleted) -> Output:
+        """Hand a yield over and ask for the next one."""
+        data = self._frames.next(event.data) if self.context.config.at_least(4, 17) else event.data
+        self._yielded = ProcessGenerating(
+            raw=event.raw, data=data, duration=event.duration, render_config=event.render_config
         )
+        return Output([self._yielded], [self._ask()])
+
+    def _final(self, event: ProcessCompleted) -> ProcessCompleted:
+        """Complete the last reply of a generator, which up to 4.16 holds placeholders only."""
+        if self._yielded is None or self.context.config.at_least(4, 17):
+            return event
+        return attrs.evolve(event, data=list(self._yielded.data))
+
+    def cancel(self, now: float, *, siblings: bool = False) -> Output:
+        """Stop asking. A generator waits for the next request, so it runs no further than its current step.
+
+        On 3.6 to 3.50 its iterator is dropped by ``/reset``, or the next run in the session would go on with
+        it; 4.0+ keep it by event id, which nobody uses again.
+        """
+        config, endpoint = self.context.config, self.invocation.endpoint
+        if self._yielded is None and endpoint.generator is not True:
+            return Output([Cancelled(achieved=Achieved.RUNS_ON)])
+        event = Cancelled(achieved=Achieved.STOPPING)
+        if config.at_least(4, 0) or not config.at_least(3, 6) or (siblings and has_state(endpoint)):
+            return Output([event])
+        body = {"session_hash": self._session_hash(config), "fn_index": endpoint.fn_index}
+        request = Request.post_json(self.context.urls.api("reset"), body)
+        return Output([event], [SendRequest(self.channel("reset"), request, Phase.CANCEL)])
+
+
+def run_url(urls: AppURLs, config: AppConfig, endpoint: Endpoint) -> str:
+    """Return where a direct call goes. With ``fn_index`` in the body any name will do."""
+    if not config.at_least(3, 0, 13):
+        return urls.api("api/predict/")  # without the slash it redirects, and a redirected POST is lost
+    name = (endpoint.name or "predict").strip("/")
+    # A slash inside a name would make another route of it, even percent-encoded.
+    return urls.named("run" if config.at_least(3, 9) else "api", "predict" if "/" in name else name)
+
+
+def continues(config: AppConfig) -> bool:
+    """Return whether repeated requests get the next yields (3.3 to 6.26)."""
+    return config.at_least(3, 3) and not config.at_least(6, 27)
 
 
 class Direct(Adapter):
-    """Direct HTTP for endpoints with ``queue: false``."""
+    """Direct HTTP, for endpoints outside the queue, and for apps of a time before there was one."""
 
     name = "direct"
     exchange = DirectExchange
 
     def match(self, config: AppConfig, endpoint: Endpoint) -> Match:
-        """Match endpoints outside the queue; queued generators cannot be had this way."""
-        if not config.at_least(4, 0):
-            return Match(0, "not yet for servers before 4.0")
+        """Match endpoints outside the queue; for queued ones it is a way that may be closed."""
         if endpoint.queue:
-            return Match(10, "the endpoint is queued; direct HTTP may be closed for it")
-        if endpoint.generator:
-            return Match(20, "direct HTTP gives only the first value of a generator")
-        return Match(120, "the endpoint has queue: false")
+            return self._match_queued(config, endpoint)
+        if endpoint.generator and not continues(config):
+            return Match(5, "direct HTTP gives only the first value of a generator here")
+        if not endpoint.generator:
+            return Match(120, "the endpoint does not go through a queue")
+        if config.at_least(4, 0):
+            return Match(20, "the endpoint has queue: false, but a generator is better joined in the queue")
+        if not config.enable_queue:
+            return Match(20, "the endpoint is a generator, which 3.x refuses while the app's queue is off")
+        return Match(120, "the endpoint has queue: false; its generator is asked for each value")
+
+    def _match_queued(self, config: AppConfig, endpoint: Endpoint) -> Match:
+        if not config.at_least(3, 0) and has_state(endpoint):
+            return Match(10, "the app is queued, but only direct HTTP keeps the state of each session apart")
+        return Match(10, "the endpoint is queued; direct HTTP passes the queue by and may be closed for it")
 
     def capabilities(self, config: AppConfig) -> Capabilities:
-        """Return what a single request can do."""
-        return Capabilities(files=True, event_data=config.at_least(3, 21))
+        """Return what plain requests can do."""
+        return Capabilities(
+            generators=continues(config),
+            diffs=config.at_least(4, 17) and continues(config),
+            files=True,
+            event_data=config.at_least(3, 21),
+            cancel=Achieved.STOPPING if continues(config) else Achieved.RUNS_ON,
+        )
+
+    def check(self, config: AppConfig, invocation: Invocation) -> None:
+        """Refuse generators where direct HTTP has no way to their second value."""
+        super().check(config, invocation)
+        if not invocation.endpoint.generator:
+            return
+        if not continues(config):
+            why = "gives only the first value of a generator; leave protocol='auto'"
+        elif not config.at_least(4, 0) and not config.enable_queue:
+            why = "refuses generators while the app's queue is off (the app must call .queue())"
+        else:
+            return
+        raise UnsupportedProtocol(
+            f"{invocation.endpoint.display_name} is a generator: direct HTTP on Gradio {config.version} "
+            f"{why}.",
+            phase=Phase.JOIN,
+            adapter=self.name,
+        )
 
 
+__all__ = ["Direct", "DirectExchange", "run_url"]

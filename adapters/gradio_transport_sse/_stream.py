@@ -21,7 +21,15 @@ from gradio_transport.adapter import (
 from gradio_transport.commands import OpenStream, OpenWebSocket, Request, Response, SendRequest
 from gradio_transport.config import AppConfig, Endpoint
 from gradio_transport.diff import Frames
-from gradio_transport.errors import MalformedMessage, Phase, QueueFull, SessionNotFound, StreamLost, excerpt
+from gradio_transport.errors import (
+    GradioTransportError,
+    MalformedMessage,
+    Phase,
+    QueueFull,
+    SessionNotFound,
+    StreamLost,
+    excerpt,
+)
 from gradio_transport.events import (
     Achieved,
     Cancelled,
@@ -53,10 +61,14 @@ class StreamExchange(Exchange):
 
     def start(self, now: float) -> Output:
         """Join the queue."""
-        request = Request.post_json(self.context.urls.api("queue/join"), join_body(self.context, self.invocation))
+        request = Request.post_json(
+            self.context.urls.api("queue/join"), join_body(self.context, self.invocation)
+        )
         return Output(commands=[SendRequest(self.channel("join"), request, Phase.JOIN)])
 
-    def reply(self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float) -> Output:
+    def reply(
+        self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
+    ) -> Output:
         """Take the reply to the join; the one to a cancel changes nothing any more."""
         if command.phase is not Phase.JOIN:
             return Output()
@@ -77,7 +89,7 @@ class StreamExchange(Exchange):
         self.event_id = event_id
         return Output([Joined(event_id=event_id)])
 
-    def _refused(self, response: Response) -> Exception:
+    def _refused(self, response: Response) -> GradioTransportError:
         # 4.9.0 alone has no 503 for a full queue, only this (atlas §5.1).
         config = self.context.config
         if response.status == 500 and config.at_least(4, 9, 0) and not config.at_least(4, 9, 1):
@@ -106,8 +118,10 @@ class StreamExchange(Exchange):
         """Name in our terms what a message means for the call."""
         if isinstance(event, UnexpectedError):
             kind = SessionNotFound if event.session_not_found else StreamLost
-            error = kind(
-                f"The server gave the call up: {excerpt(event.message)}", phase=Phase.STREAM, may_have_run=True
+            error: GradioTransportError = kind(
+                f"The server gave the call up: {excerpt(event.message)}",
+                phase=Phase.STREAM,
+                may_have_run=True,
             )
         elif isinstance(event, ServerStopped):
             error = StreamLost("The server stopped.", phase=Phase.STREAM, may_have_run=True)
@@ -169,7 +183,9 @@ def join_body(context: SessionContext, invocation: Invocation) -> dict[str, Any]
 class StreamAdapter(Adapter):
     """Base of sse_v1 to sse_v3."""
 
-    exchange: ClassVar[type[StreamExchange]] = StreamExchange
+    exchange = StreamExchange
+    diffs: ClassVar[bool] = False
+    """Whether later generating frames are edits."""
 
     def match(self, config: AppConfig, endpoint: Endpoint) -> Match:
         """Match what the server names itself."""
@@ -185,7 +201,7 @@ class StreamAdapter(Adapter):
             logs=True,
             queue_position=True,
             late_attach=True,
-            diffs=self.exchange.diffs,
+            diffs=self.diffs,
             files=True,
             event_data=True,
             streaming_input=config.at_least(5, 0),

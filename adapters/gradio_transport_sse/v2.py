@@ -17,3 +17,4 @@ class SSEv2(StreamAdapter):
 
     name = "sse_v2"
     exchange = DiffExchange
+    diffs = True

@@ -22,5 +22,7 @@ class SSEv3(SSEv2):
         match = super().match(config, endpoint)
         known = ("sse", "sse_v1", "sse_v2", "sse_v2.1", "sse_v3")
         if not match.score and config.protocol not in known and (config.protocol or "").startswith("sse"):
-            return Match(50, f"protocol {config.protocol!r} is newer than this library; sse_v3 is the nearest")
+            return Match(
+                50, f"protocol {config.protocol!r} is newer than this library; sse_v3 is the nearest"
+            )
         return match

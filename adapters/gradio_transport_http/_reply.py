@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The reply object of a direct call, of every generation: results, errors, and what is neither (atlas §2).
+
+The polling queue hands the same object (or the same text) through, so both adapters read it here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from gradio_transport.commands import Response, decode_json
+from gradio_transport.config import AppConfig, Endpoint
+from gradio_transport.errors import MalformedMessage, Phase, ServerRefused, excerpt
+from gradio_transport.events import Event, Failed, ProcessCompleted
+from gradio_transport.messages import from_output
+from gradio_transport.refusals import app_error, refusal
+
+
+def has_state(endpoint: Endpoint) -> bool:
+    """Return whether an endpoint reads or writes gr.State, which the server keeps by session hash."""
+    return any(slot.type in ("state", "variable") for slot in (*endpoint.inputs, *endpoint.outputs))
+
+
+def quotes_errors(config: AppConfig) -> bool:
+    """Return whether the text of a ``gr.Error`` is a repr (3.1.7 to 5.1, atlas §14.1)."""
+    return config.at_least(3, 1, 7) and not config.at_least(5, 2)
+
+
+def hides_as_text(config: AppConfig) -> bool:
+    """Return whether an app that hides its errors answers with plain text instead of ``{"error": null}``."""
+    return not config.at_least(3, 1, 7)
+
+
+def json_object(text: str | bytes) -> dict[str, Any]:
+    """Return a JSON object.
+
+    Raises:
+        ValueError: It is none.
+    """
+    value = decode_json(text)
+    if not isinstance(value, dict):
+        raise ValueError("no JSON object")
+    return cast("dict[str, Any]", value)
+
+
+def not_json(response: Response, error: ValueError, phase: Phase = Phase.COMPLETE) -> Failed:
+    """Return the end of a call whose reply cannot be read."""
+    return Failed(
+        error=MalformedMessage(
+            f"The reply is not JSON as Gradio writes it ({error}): {excerpt(response.body)!r}.",
+            phase=phase,
+            status=response.status,
+            body=excerpt(response.body),
+            may_have_run=True,
+        )
+    )
+
+
+def completed(reply: dict[str, Any]) -> ProcessCompleted:
+    """Return the completion that a reply object stands for."""
+    return from_output(reply)
+
+
+def failure(body: str | bytes, config: AppConfig) -> ProcessCompleted | None:
+    """Return the app's own error in the body of a failed call, or None if it is the server that broke."""
+    try:
+        raw = json_object(body)
+    except ValueError:
+        raw = {}
+    if "error" not in raw:
+        if not hides_as_text(config):
+            return None
+        # An unhandled exception is the function's own here: nothing else of the handler can raise.
+        raw = {"error": None}
+    error = app_error(raw, quoted=quotes_errors(config))
+    error.status = 500
+    return ProcessCompleted(raw=raw, success=False, error=error)
+
+
+def refused(response: Response, endpoint: Endpoint, config: AppConfig) -> Event:
+    """Return the end of a call whose reply is no success."""
+    if response.status == 500:
+        event = failure(response.body, config)
+        if event is not None:
+            return event
+    elif _queue_only(response, config):
+        return Failed(
+            error=ServerRefused(
+                f"{endpoint.display_name} does not accept direct calls on this server (its api_open is off, "
+                "as on every Space from Gradio 4.0 on). Leave protocol='auto', which joins the queue.",
+                phase=Phase.JOIN,
+                status=response.status,
+                body=excerpt(response.body),
+            )
+        )
+    error = refusal(response, Phase.JOIN)
+    error.may_have_run = response.status >= 500
+    return Failed(error=error)
+
+
+def _queue_only(response: Response, config: AppConfig) -> bool:
+    """Tell "join the queue" from what the status says: 401 in 3.7 to 3.42, 404 from 3.43 on (atlas §2.3)."""
+    if response.status == 404:
+        return config.at_least(3, 43)
+    return response.status == 401 and "skip the queue" in response.text.lower()
+
+
+__all__ = ["completed", "failure", "has_state", "json_object", "not_json", "quotes_errors", "refused"]

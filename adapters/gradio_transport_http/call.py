@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simple API ``/call`` (4.20+) and ``/call/v2`` (6.13+): what people use with curl (atlas §6).
+
+It is a queue with most of its voice taken away: no place in the queue, no progress, no logs, and up to 6.12
+no error text.  So it never wins by itself; it is here for who must use it, and for comparison.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from gradio_transport.adapter import Adapter, Capabilities, Exchange, Invocation, Match, Output
+from gradio_transport.commands import OpenStream, OpenWebSocket, Request, Response, SendRequest, decode_json
+from gradio_transport.config import AppConfig, Endpoint
+from gradio_transport.errors import (
+    AppError,
+    MalformedMessage,
+    Phase,
+    SessionNotFound,
+    StreamLost,
+    UnsupportedProtocol,
+    excerpt,
+)
+from gradio_transport.events import (
+    Achieved,
+    Cancelled,
+    Event,
+    Failed,
+    Heartbeat,
+    Joined,
+    ProcessCompleted,
+    ProcessGenerating,
+    Unknown,
+)
+from gradio_transport.refusals import app_error, refusal
+from gradio_transport.sse import ServerSentEvent
+
+
+class CallExchange(Exchange):
+    """One call: a POST that names it, and a GET that tells its values."""
+
+    route = "call"
+
+    def start(self, now: float) -> Output:
+        """Join."""
+        url = self.context.urls.named(self.route, self._name)
+        return Output(
+            commands=[SendRequest(self.channel("join"), Request.post_json(url, self.body()), Phase.JOIN)]
+        )
+
+    @property
+    def _name(self) -> str:
+        return self.invocation.endpoint.name or ""
+
+    @property
+    def _shares_session(self) -> bool:
+        """Whether the call can belong to our session: before 6.18 its stream could not be found then."""
+        return self.context.config.at_least(6, 18)
+
+    def body(self) -> dict[str, Any]:
+        """Return the JSON of the join; State inputs are sent as null, which every version takes."""
+        body: dict[str, Any] = {"data": list(self.invocation.data)}
+        if self._shares_session:
+            body["session_hash"] = self.context.session_hash
+        return body
+
+    def reply(
+        self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
+    ) -> Output:
+        """Take the reply to the join, or the refusal of the stream; the one to a cancel changes nothing."""
+        if command.phase is Phase.CANCEL:
+            return Output()
+        if isinstance(command, OpenStream) or response.status != 200:
+            error = refusal(response, command.phase)
+            error.may_have_run = isinstance(command, OpenStream)
+            return Output([Failed(event_id=self.event_id, error=error)])
+        try:
+            event_id = response.json()["event_id"]
+            if not isinstance(event_id, str) or not event_id:
+                raise ValueError("event_id is no text")
+        except (ValueError, KeyError, TypeError):
+            return Output([Failed(error=self._nameless(response))])
+        self.event_id = event_id
+        # The path's name is not checked, and both generations are read by this one.
+        url = f"{self.context.urls.named('call', self._name)}/{event_id}"
+        stream = OpenStream(self.channel("stream"), Request.get(url, accept="text/event-stream"))
+        return Output([Joined(event_id=event_id)], [stream])
+
+    def _nameless(self, response: Response) -> MalformedMessage:
+        return MalformedMessage(
+            f"The reply to the call has no event_id: {excerpt(response.body)!r}.",
+            phase=Phase.JOIN,
+            status=response.status,
+            may_have_run=True,
+        )
+
+    def server_sent_event(self, event: ServerSentEvent, now: float) -> Output:
+        """Take one event: its name says what it is, its data are the bare values."""
+        try:
+            value = decode_json(event.data)
+        except ValueError as error:
+            return Output([self.malformed(event.data, str(error))])
+        raw = {"event": event.event, "data": value}
+        match event.event:
+            case "heartbeat":
+                return Output([Heartbeat(event_id=self.event_id, raw=raw)])
+            case "generating" if isinstance(value, list):
+                data = cast("list[object]", value)
+                return Output([ProcessGenerating(event_id=self.event_id, raw=raw, data=data)])
+            case "complete" if isinstance(value, list):
+                result = cast("list[object]", value)
+                return Output([ProcessCompleted(event_id=self.event_id, raw=raw, data=result)])
+            case "complete" if value is None:  # somebody cancelled it
+                return Output([Cancelled(event_id=self.event_id, raw=raw, achieved=Achieved.STOPPING)])
+            case "error":
+                return Output([self._error(value, raw)])
+            case "generating" | "complete":
+                return Output([self.malformed(event.data, "no list of outputs")])
+            case other:
+                return Output([Unknown(event_id=self.event_id, raw=raw, msg=other[:100])])
+
+    def _error(self, value: Any, raw: dict[str, Any]) -> Event:
+        """Tell the app's error (an object, or null) from the stream's own (a text)."""
+        if isinstance(value, str):
+            kind = SessionNotFound if value.startswith("404: ") else StreamLost
+            error = kind(
+                f"The server gave the call up: {excerpt(value)}", phase=Phase.STREAM, may_have_run=True
+            )
+            return Failed(event_id=self.event_id, raw=raw, error=error)
+        if isinstance(value, dict):
+            app = app_error(cast("dict[str, Any]", value), quoted=False)
+        elif self.context.config.at_least(6, 13):
+            app = app_error({"error": None}, quoted=False)
+        else:
+            app = AppError(
+                "The app's function raised an error. The /call API loses its text before Gradio 6.13; leave "
+                "protocol='auto' to see it.",
+                hidden=True,
+                phase=Phase.COMPLETE,
+            )
+        return ProcessCompleted(event_id=self.event_id, raw=raw, success=False, error=app)
+
+    def cancel(self, now: float, *, siblings: bool = False) -> Output:
+        """Cancel by ``/cancel`` (4.31+), before that by ``/reset``, and close the stream.
+
+        Without a session hash of ours the call is the only one of its session, so siblings are safe; with
+        one ``/cancel`` would kill them, and the call is left to run unheard (atlas §8).
+        """
+        if self.event_id is None:
+            return Output([Cancelled(achieved=Achieved.UNKNOWN)])
+        if siblings and self._shares_session:
+            return Output([Cancelled(event_id=self.event_id, achieved=Achieved.RUNS_ON)])
+        endpoint = self.invocation.endpoint
+        body: dict[str, Any] = {"event_id": self.event_id}
+        by_cancel = self.context.config.at_least(4, 31)
+        if by_cancel:
+            own = self.context.session_hash if self._shares_session else self.event_id
+            body |= {"session_hash": own, "fn_index": endpoint.fn_index}
+        request = Request.post_json(self.context.urls.api("cancel" if by_cancel else "reset"), body)
+        # Nothing here tells a queued call from a running one, so for a plain function nobody can say.
+        achieved = Achieved.UNKNOWN if endpoint.generator is False else Achieved.STOPPING
+        return Output(
+            [Cancelled(event_id=self.event_id, achieved=achieved)],
+            [SendRequest(self.channel("cancel"), request, Phase.CANCEL)],
+        )
+
+
+class NamedCallExchange(CallExchange):
+    """A call with named arguments, in a session of its own."""
+
+    route = "call/v2"
+
+    @property
+    def _shares_session(self) -> bool:
+        return False
+
+    def body(self) -> dict[str, Any]:
+        """Return the arguments by name; the server fills skipped inputs in."""
+        endpoint = self.invocation.endpoint
+        values = list(self.invocation.data)
+        if len(values) == len(endpoint.inputs):
+            values = [value for value, slot in zip(values, endpoint.inputs, strict=True) if not slot.skipped]
+        names = [parameter.name for parameter in endpoint.parameters]
+        return dict(zip(names, values, strict=False))
+
+
+class CallV1(Adapter):
+    """``/call/{name}``."""
+
+    name = "call"
+    exchange = CallExchange
+    since: tuple[int, ...] = (4, 20)
+
+    def match(self, config: AppConfig, endpoint: Endpoint) -> Match:
+        """Match named endpoints, but lose to every queue: this one says less."""
+        why = self._obstacle(config, endpoint)
+        if why:
+            return Match(0, why)
+        return Match(5, "the endpoint has a name; the queue says more than this API")
+
+    def _obstacle(self, config: AppConfig, endpoint: Endpoint) -> str:
+        if not config.at_least(*self.since):
+            return f"only Gradio {'.'.join(map(str, self.since))} and later have this API"
+        if endpoint.name is None:
+            return "the API calls endpoints by name, and this one has none"
+        if endpoint.visibility == "private":
+            return "the API refuses private endpoints"
+        if "/" in endpoint.name.strip("/"):
+            return "the API cannot reach a name with a slash in it"
+        return ""
+
+    def capabilities(self, config: AppConfig) -> Capabilities:
+        """Return what little the API tells."""
+        return Capabilities(generators=True, late_attach=True, files=True, cancel=Achieved.STOPPING)
+
+    def check(self, config: AppConfig, invocation: Invocation) -> None:
+        """Refuse what the API has no way for."""
+        why = self._obstacle(config, invocation.endpoint)
+        if not why and invocation.event_data is not None:
+            why = "the API takes no event_data"
+        if why:
+            raise UnsupportedProtocol(
+                f"{self.name} cannot call {invocation.endpoint.display_name}: {why}. Leave protocol='auto'.",
+                phase=Phase.JOIN,
+                adapter=self.name,
+            )
+
+
+class CallV2(CallV1):
+    """``/call/v2/{name}``, with named arguments."""
+
+    name = "call_v2"
+    exchange = NamedCallExchange
+    since = (6, 13)
+
+
+__all__ = ["CallExchange", "CallV1", "CallV2", "NamedCallExchange"]

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The polling queue of Gradio 2.2.10 to 3.1.4: push a call, then ask for its status (atlas §2.2)."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from gradio_transport.adapter import (
+    Adapter,
+    Capabilities,
+    Exchange,
+    Invocation,
+    Match,
+    Output,
+    SessionContext,
+)
+from gradio_transport.commands import (
+    Command,
+    OpenStream,
+    OpenWebSocket,
+    Request,
+    Response,
+    SendRequest,
+    WakeAt,
+)
+from gradio_transport.config import AppConfig, Endpoint
+from gradio_transport.errors import (
+    MalformedMessage,
+    Phase,
+    ServerRefused,
+    TransportError,
+    UnsupportedProtocol,
+    excerpt,
+)
+from gradio_transport.events import Achieved, Cancelled, Estimation, Event, Failed, Joined, ProcessStarts
+from gradio_transport.flow import State
+from gradio_transport.refusals import refusal
+
+from ._reply import completed, failure, has_state, json_object, not_json
+
+FIRST_POLL_SECONDS = 0.2
+"""Soon: an idle worker takes up to a second to notice a call, a busy one may be just free."""
+
+POLL_SECONDS = 1.0
+"""What the front ends of the time used."""
+
+FAILURES_IN_A_ROW = 3
+"""Polls that may get no answer: these servers drop a kept connection after every error (notes B8)."""
+
+
+class PollingExchange(Exchange):
+    """One call: a push, and polls until its result has been read."""
+
+    def __init__(self, context: SessionContext, invocation: Invocation, key: str) -> None:
+        super().__init__(context, invocation, key)
+        self._hash = ""
+        self._rank: int | None = None
+        self._failures = 0
+
+    def start(self, now: float) -> Output:
+        """Push the call."""
+        body: dict[str, Any] = {"action": "predict", "data": list(self.invocation.data)}
+        if self.context.config.at_least(3, 0):
+            body |= {
+                "fn_index": self.invocation.endpoint.fn_index,
+                "session_hash": self.context.session_hash,
+            }
+        request = Request.post_json(self.context.urls.api("api/queue/push/"), body)
+        return Output(commands=[SendRequest(self.channel("push"), request, Phase.JOIN)])
+
+    def reply(
+        self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
+    ) -> Output:
+        """Take the reply to the push or to a poll."""
+        self._failures = 0
+        pushed = command.phase is Phase.JOIN
+        if response.status != 200:
+            error = refusal(response, command.phase) if pushed else self._forgotten(response)
+            return Output([Failed(error=error)])
+        try:
+            raw = json_object(response.body)
+        except ValueError as error:
+            return Output([not_json(response, error, command.phase)])
+        return self._pushed(raw, now) if pushed else self._polled(raw, now)
+
+    def _forgotten(self, response: Response) -> ServerRefused:
+        return ServerRefused(
+            "The server does not know the call any more: it restarted, or an earlier poll whose answer was "
+            "lost took the result along (a result can be read once).",
+            phase=Phase.STREAM,
+            status=response.status,
+            body=excerpt(response.body),
+            may_have_run=True,
+        )
+
+    def _pushed(self, raw: dict[str, Any], now: float) -> Output:
+        name = raw.get("hash")
+        if not isinstance(name, str) or not name:
+            error = MalformedMessage(
+                f"The reply to the push has no hash: {excerpt(str(raw))!r}.",
+                phase=Phase.JOIN,
+                may_have_run=True,
+            )
+            return Output([Failed(error=error)])
+        self._hash = name
+        events: list[Event] = [Joined(raw=raw), *self._ranked(raw.get("queue_position"), raw)]
+        return Output(events, [self._wake(now, FIRST_POLL_SECONDS)])
+
+    def _ranked(self, position: Any, raw: dict[str, Any]) -> list[Event]:
+        """Return the place in the queue where it has changed; 2.3 counts from -1 on an idle queue."""
+        if not isinstance(position, int) or isinstance(position, bool):
+            return []
+        rank = max(position, 0)
+        if rank == self._rank or self.state is State.RUNNING:
+            return []
+        self._rank = rank
+        return [Estimation(raw=raw, rank=rank)]
+
+    def _wake(self, now: float, delay: float = POLL_SECONDS) -> Command:
+        return WakeAt(self.channel("poll"), now + delay)
+
+    def wake(self, now: float) -> Output:
+        """Ask for the status."""
+        request = Request.post_json(self.context.urls.api("api/queue/status/"), {"hash": self._hash})
+        return Output(commands=[SendRequest(self.channel("status"), request, Phase.STREAM, idempotent=True)])
+
+    def failed(
+        self, command: SendRequest | OpenStream | OpenWebSocket, error: TransportError, now: float
+    ) -> Output:
+        """Take the news that a request got no reply. A few polls may get lost."""
+        self._failures += 1
+        if command.phase is Phase.JOIN or self._failures > FAILURES_IN_A_ROW:
+            return super().failed(command, error, now)
+        return Output(commands=[self._wake(now)])
+
+    def _polled(self, raw: dict[str, Any], now: float) -> Output:
+        data = raw.get("data")
+        match raw.get("status"):
+            case "QUEUED":
+                return Output(self._ranked(data, raw), [self._wake(now)])
+            case "PENDING":
+                starts: list[Event] = [] if self.state is State.RUNNING else [ProcessStarts(raw=raw)]
+                return Output(starts, [self._wake(now)])
+            case "NOT FOUND":  # taken from the queue but not entered among the jobs yet
+                return Output(commands=[self._wake(now)])
+            case "COMPLETE" if isinstance(data, dict):
+                return Output([completed(cast("dict[str, Any]", data))])
+            case "FAILED" if isinstance(data, str):
+                return Output([self._failure(data)])
+            case _:
+                error = MalformedMessage(
+                    f"The server gave a status of no known kind: {excerpt(str(raw))!r}.",
+                    phase=Phase.STREAM,
+                    may_have_run=True,
+                )
+                return Output([Failed(error=error)])
+
+    def _failure(self, text: str) -> Event:
+        """Return the error of a failed call: the raw body of the queue's own request, JSON or not."""
+        event = failure(text, self.context.config)
+        if event is not None:
+            return event
+        error = ServerRefused(
+            f"The queue's own call failed: {excerpt(text)}", phase=Phase.COMPLETE, may_have_run=True
+        )
+        return Failed(error=error)
+
+    def cancel(self, now: float, *, siblings: bool = False) -> Output:
+        """Stop polling: these servers have no way to take a call back."""
+        achieved = Achieved.NOT_STARTED if self.state is State.JOINING else Achieved.RUNS_ON
+        return Output([Cancelled(achieved=achieved if not self._hash else Achieved.RUNS_ON)])
+
+
+class Polling(Adapter):
+    """The first queue, before websockets."""
+
+    name = "polling"
+    exchange = PollingExchange
+
+    def match(self, config: AppConfig, endpoint: Endpoint) -> Match:
+        """Match queued endpoints of the servers that have it."""
+        if not config.at_least(2, 2, 10) or config.at_least(3, 1, 5):
+            return Match(0, "only Gradio 2.2.10 to 3.1.4 have a polling queue")
+        if not endpoint.queue:
+            return Match(0, "the endpoint does not go through the queue")
+        if not config.at_least(3, 0) and has_state(endpoint):
+            return Match(100, "the app is queued; its state is lost there (2.x), use 'direct' to keep it")
+        return Match(100, "the endpoint is queued, and the server is of the age of polling")
+
+    def capabilities(self, config: AppConfig) -> Capabilities:
+        """Return what the polling queue can do."""
+        return Capabilities(queue_position=True, files=True)
+
+    def check(self, config: AppConfig, invocation: Invocation) -> None:
+        """Refuse apps without a queue, where a pushed call would wait for ever."""
+        super().check(config, invocation)
+        if not (invocation.endpoint.queue or config.enable_queue):
+            raise UnsupportedProtocol(
+                "The queue of this app is off: nobody would take the call. Leave protocol='auto', or use "
+                "'direct'.",
+                phase=Phase.JOIN,
+                adapter=self.name,
+            )
+
+
+__all__ = ["Polling", "PollingExchange"]

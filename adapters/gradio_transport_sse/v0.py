@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""sse (Gradio 4.0.0 to 4.8.0): the join itself is the stream, one for each call (atlas §4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from gradio_transport.adapter import (
+    Adapter,
+    Capabilities,
+    Exchange,
+    Invocation,
+    Match,
+    Output,
+    SessionContext,
+)
+from gradio_transport.commands import (
+    Closed,
+    Ending,
+    OpenStream,
+    OpenWebSocket,
+    Request,
+    Response,
+    SendRequest,
+)
+from gradio_transport.config import AppConfig, Endpoint
+from gradio_transport.errors import (
+    GradioTransportError,
+    Phase,
+    QueueFull,
+    ServerRefused,
+    StreamLost,
+    excerpt,
+)
+from gradio_transport.events import (
+    Achieved,
+    Cancelled,
+    Estimation,
+    Event,
+    Failed,
+    Joined,
+    QueueFullMessage,
+    SendData,
+)
+from gradio_transport.flow import State
+from gradio_transport.messages import decode
+from gradio_transport.refusals import refusal
+
+
+class JoinStreamExchange(Exchange):
+    """One call over its own stream; the data follow when the server asks for them."""
+
+    def __init__(self, context: SessionContext, invocation: Invocation, key: str) -> None:
+        super().__init__(context, invocation, key)
+        self._data_sent = False
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the function may have begun to run: never before it has its data."""
+        return self._data_sent
+
+    def start(self, now: float) -> Output:
+        """Open the stream, which joins the queue. Every such GET is a new call, so it is never repeated."""
+        query = urlencode(
+            {"fn_index": self.invocation.endpoint.fn_index, "session_hash": self.context.session_hash}
+        )
+        request = Request.get(self.context.urls.api(f"queue/join?{query}"), accept="text/event-stream")
+        # 4.0.0 to 4.3.0 send one heartbeat for each stream at most, so silence says nothing there.
+        beats = self.context.config.at_least(4, 4)
+        return Output(commands=[OpenStream(self.channel("stream"), request, heartbeats=beats)])
+
+    def reply(
+        self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
+    ) -> Output:
+        """Take the refusal of the stream, or the reply to the data (``null``)."""
+        if isinstance(command, SendRequest) and response.status == 200:
+            return Output()
+        if isinstance(command, SendRequest) and response.status == 500:
+            # Either the call was dropped because the data came late, or the server broke on them.
+            error: GradioTransportError = ServerRefused(
+                "The server did not take the data (HTTP 500): it drops a call whose data do not arrive "
+                "within 5 s of being asked for.",
+                phase=Phase.JOIN,
+                status=500,
+                body=excerpt(response.body),
+            )
+        else:
+            error = refusal(response, Phase.JOIN)
+        return Output([Failed(event_id=self.event_id, error=error)])
+
+    def message(self, message: Mapping[str, Any], now: float) -> Output:
+        """Take one message of this call."""
+        event = decode(message, quoted_errors=True)
+        events: list[Event] = [event]
+        if self.state is State.JOINING and isinstance(event, Estimation | SendData):
+            events.insert(0, Joined())
+        if isinstance(event, SendData):
+            return Output(events, [self._data(event.event_id)])
+        if isinstance(event, QueueFullMessage):
+            events.append(Failed(error=QueueFull("The app's queue is full.", phase=Phase.JOIN)))
+        return Output(events)
+
+    def _data(self, event_id: str | None) -> SendRequest:
+        """Return the request with the data; the server waits 5 s for it."""
+        self.event_id = event_id
+        self._data_sent = True
+        body: dict[str, Any] = {
+            "data": list(self.invocation.data),
+            "fn_index": self.invocation.endpoint.fn_index,
+            "session_hash": self.context.session_hash,
+            "event_id": event_id,
+        }
+        if self.invocation.event_data is not None:
+            body["event_data"] = self.invocation.event_data
+        if self.invocation.trigger_id is not None:
+            body["trigger_id"] = self.invocation.trigger_id
+        request = Request.post_json(self.context.urls.api("queue/data"), body)
+        return SendRequest(self.channel("data"), request, Phase.JOIN)
+
+    def lost(self, closed: Closed) -> GradioTransportError:
+        """Return the error for a stream that ended before the call was complete."""
+        if closed.ending is not Ending.CLEAN:
+            return super().lost(closed)
+        if self._data_sent and self.state is not State.RUNNING:
+            why = "the data reached it later than 5 s after it had asked for them, or it stopped"
+        else:
+            why = "another event of the app cancelled the call (cancels=), or the server stopped"
+        return StreamLost(
+            f"The server ended the stream without a result: {why}.",
+            phase=Phase.STREAM,
+            may_have_run=self.accepted,
+        )
+
+    def cancel(self, now: float, *, siblings: bool = False) -> Output:
+        """Close the stream: that dequeues the call, or stops its generator after the current step.
+
+        ``/reset`` does no more than that, and nothing at all for a plain function (atlas §8).
+        """
+        if self.state is State.JOINING:
+            achieved = Achieved.NOT_STARTED
+        elif self.state is not State.RUNNING:
+            achieved = Achieved.DEQUEUED
+        else:
+            plain = self.invocation.endpoint.generator is False
+            achieved = Achieved.RUNS_ON if plain else Achieved.STOPPING
+        return Output([Cancelled(event_id=self.event_id, achieved=achieved)])
+
+
+class SSEv0(Adapter):
+    """The first queue over server-sent events."""
+
+    name = "sse"
+    exchange = JoinStreamExchange
+
+    def match(self, config: AppConfig, endpoint: Endpoint) -> Match:
+        """Match what the server names itself."""
+        if config.protocol == self.name:
+            return Match(100, "the server says protocol 'sse'")
+        return Match(0, f"the server says protocol {config.protocol!r}")
+
+    def capabilities(self, config: AppConfig) -> Capabilities:
+        """Return what the queue of 4.0 to 4.8 can do."""
+        return Capabilities(
+            generators=True,
+            progress=True,
+            logs=True,
+            queue_position=True,
+            files=True,
+            event_data=True,
+            cancel=Achieved.STOPPING,
+        )
+
+
+__all__ = ["JoinStreamExchange", "SSEv0"]

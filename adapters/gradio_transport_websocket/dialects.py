@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who speaks first on ``/queue/join``: three answers that only the version tells apart (atlas §3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gradio_transport.adapter import Invocation, Output, SessionContext
+from gradio_transport.commands import WakeAt
+from gradio_transport.config import AppConfig, parse_release
+from gradio_transport.events import Joined
+
+from ._socket import SocketExchange
+
+GREETING_PATIENCE_SECONDS = 1.5
+"""Servers of 3.3+ say something at once; 3.20 to 3.30 give up on a client after one second of silence."""
+
+
+class ClientFirst(SocketExchange):
+    """Dialect A (3.1.5 to 3.2): the server is silent until it has the session hash, and never closes."""
+
+    def websocket_opened(self, now: float) -> Output:
+        """Send the hash."""
+        return Output([Joined()], [self.hash_text()])
+
+
+class ServerFirst(SocketExchange):
+    """Dialect B (3.3 to 3.5): anything sent before ``send_data`` would be taken for the data."""
+
+    def websocket_opened(self, now: float) -> Output:
+        """Say nothing: the server puts every socket in its queue at once."""
+        return Output([Joined()])
+
+
+class HashAsked(SocketExchange):
+    """Dialect C (3.6 to 3.50.2): the server asks for the hash by ``send_hash``."""
+
+
+class Undecided(SocketExchange):
+    """An unknown version: listen first, and speak only to a server that waits for it."""
+
+    def __init__(self, context: SessionContext, invocation: Invocation, key: str) -> None:
+        super().__init__(context, invocation, key)
+        self._heard = False
+
+    def websocket_opened(self, now: float) -> Output:
+        """Listen for a while."""
+        return Output(commands=[WakeAt(self.channel("greeting"), now + GREETING_PATIENCE_SECONDS)])
+
+    def message(self, message: Mapping[str, Any], now: float) -> Output:
+        """Take one message; the first one tells that this is not dialect A."""
+        self._heard = True
+        return super().message(message, now)
+
+    def wake(self, now: float) -> Output:
+        """Speak dialect A to a server that has said nothing."""
+        return Output() if self._heard else Output([Joined()], [self.hash_text()])
+
+
+def dialect(config: AppConfig) -> type[SocketExchange]:
+    """Return the dialect of a server."""
+    if config.at_least(3, 6):
+        return HashAsked
+    if config.at_least(3, 3):
+        return ServerFirst
+    # Without a version the config's other signs cannot tell 3.3.0 from its forerunners.
+    return ClientFirst if parse_release(config.version) is not None else Undecided
+
+
+__all__ = ["ClientFirst", "HashAsked", "ServerFirst", "Undecided", "dialect"]

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The adapter ``websocket``: one name for the three dialects, since users know no more than that."""
+
+from __future__ import annotations
+
+from gradio_transport.adapter import Adapter, Capabilities, Invocation, Match, Session, SessionContext
+from gradio_transport.config import AppConfig, Endpoint
+from gradio_transport.errors import Phase, UnsupportedProtocol
+from gradio_transport.events import Achieved
+
+from ._socket import SocketSession
+from .dialects import HashAsked, dialect
+
+
+class WebSocket(Adapter):
+    """The queue of Gradio 3.1.5 to 3.50.2."""
+
+    name = "websocket"
+    exchange = HashAsked
+
+    def match(self, config: AppConfig, endpoint: Endpoint) -> Match:
+        """Match queued endpoints by version: servers before 4.0 name no protocol."""
+        if config.protocol is not None or config.at_least(4, 0):
+            return Match(0, "servers from 4.0 on have no websocket queue")
+        if not config.at_least(3, 1, 5):
+            return Match(0, "servers before 3.1.5 have no websocket queue")
+        if endpoint.queue:
+            return Match(100, f"queued on Gradio {config.version or 'of unknown version'}: {_name(config)}")
+        if config.enable_queue:
+            return Match(10, "the endpoint has queue: false, though the app has a queue")
+        return Match(0, "the app's queue is off")
+
+    def capabilities(self, config: AppConfig) -> Capabilities:
+        """Return what the queue of this version can do."""
+        return Capabilities(
+            generators=config.at_least(3, 3),
+            progress=config.at_least(3, 16),
+            logs=config.at_least(3, 36),
+            queue_position=True,
+            files=True,
+            event_data=config.at_least(3, 21),
+            cancel=Achieved.STOPPING if config.at_least(3, 13) else Achieved.RUNS_ON,
+        )
+
+    def session(self, context: SessionContext) -> Session:
+        """Return a session whose calls speak the server's dialect."""
+        return SocketSession(context, dialect(context.config))
+
+    def check(self, config: AppConfig, invocation: Invocation) -> None:
+        """Refuse apps without a queue: 3.3+ break the handshake off, older ones never answer (notes G4)."""
+        super().check(config, invocation)
+        if not (invocation.endpoint.queue or config.enable_queue):
+            raise UnsupportedProtocol(
+                f"The queue of this app is off, so {invocation.endpoint.display_name} cannot be called over "
+                "its websocket. Leave protocol='auto', or use 'direct'.",
+                phase=Phase.JOIN,
+                adapter=self.name,
+            )
+
+
+def _name(config: AppConfig) -> str:
+    return {
+        "ClientFirst": "dialect A (3.1.5 to 3.2), the client speaks first",
+        "ServerFirst": "dialect B (3.3 to 3.5), the server speaks first",
+        "HashAsked": "dialect C (3.6 to 3.50), the server asks for the hash",
+        "Undecided": "the dialect shows when the socket is open",
+    }[dialect(config).__name__]
+
+
+__all__ = ["WebSocket"]
