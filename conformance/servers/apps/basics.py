@@ -39,7 +39,7 @@ def add_shapes(endpoints: Endpoints) -> None:
     presets = [gr.Textbox(label="text", value="preset"), gr.Number(label="number", value=7)]
     endpoints.bind("defaults", functions.defaults, presets, [gr.Textbox(label="both")])
     endpoints.bind("large", functions.large, [gr.Number(label="characters")], [gr.Textbox(label="text")])
-    endpoints.bind("not_a_number", functions.not_a_number, [], [gr.JSON(label="json")])
+    endpoints.bind("not_a_number", functions.not_a_number, [], [gr.Number(label="number")])
 
     def update(text: str) -> object:
         make = gr.update if hasattr(gr, "update") else gr.Textbox.update

@@ -72,8 +72,9 @@ def large(characters: float) -> str:
     return ("0123456789" * (int(characters) // 10 + 1))[: int(characters)]
 
 
-def not_a_number() -> dict:
-    return {"value": float("nan")}
+def not_a_number() -> float:
+    """A NaN, which JSON cannot say and old servers say nevertheless."""
+    return float("nan")
 
 
 def remember(item: str, seen: Any) -> tuple[str, list[str]]:

@@ -58,18 +58,22 @@ def add_request(endpoints: Endpoints) -> None:
 
 
 def add_event_data(endpoints: Endpoints) -> None:
-    """One handler for each kind of event data; each returns the fields it got."""
-    if since("3.21"):
+    """One handler for each kind of event data there is; each returns the fields it got."""
+    if hasattr(gr, "SelectData"):
         _add_select(endpoints)
-    # Chatbot is the component all of these have in common, and it has them from these versions on.
-    if since("3.42"):
+    if hasattr(gr, "LikeData"):
         _add_like(endpoints)
-    if since("4.20"):
+    if hasattr(gr, "KeyUpData"):
         _add_key_up(endpoints)
-    if since("4.36"):
+    if hasattr(gr, "DeletedFileData"):
         _add_delete(endpoints)
-    if since("5.0"):
-        _add_chatbot_events(endpoints)
+    if hasattr(gr, "DownloadData"):
+        _add_download(endpoints)
+    conversation = _conversation()
+    if hasattr(gr, "RetryData"):
+        _add_second_thoughts(endpoints, conversation)
+    if hasattr(gr, "EditData"):
+        _add_copy_and_edit(endpoints, conversation)
 
 
 def _hear(endpoints: Endpoints, name: str, listener: Callable, function: Callable) -> None:
@@ -112,9 +116,14 @@ def _add_delete(endpoints: Endpoints) -> None:
     _hear(endpoints, "on_delete", gr.File(label="deletable").delete, on_delete)
 
 
-def _add_chatbot_events(endpoints: Endpoints) -> None:
-    conversation = _conversation()
+def _add_download(endpoints: Endpoints) -> None:
+    def on_download(event: gr.DownloadData) -> dict[str, Any]:
+        return {"orig_name": event.file.orig_name}
 
+    _hear(endpoints, "on_download", gr.File(label="downloadable").download, on_download)
+
+
+def _add_second_thoughts(endpoints: Endpoints, conversation: Any) -> None:
     def on_retry(event: gr.RetryData) -> dict[str, Any]:
         return _fields(event, "index", "value")
 
@@ -123,22 +132,17 @@ def _add_chatbot_events(endpoints: Endpoints) -> None:
 
     _hear(endpoints, "on_retry", conversation.retry, on_retry)
     _hear(endpoints, "on_undo", conversation.undo, on_undo)
-    if since("5.5"):
 
-        def on_download(event: gr.DownloadData) -> dict[str, Any]:
-            return {"orig_name": event.file.orig_name}
 
-        _hear(endpoints, "on_download", gr.File(label="downloadable").download, on_download)
-    if since("5.10"):
+def _add_copy_and_edit(endpoints: Endpoints, conversation: Any) -> None:
+    def on_copy(event: gr.CopyData) -> dict[str, Any]:
+        return _fields(event, "value")
 
-        def on_copy(event: gr.CopyData) -> dict[str, Any]:
-            return _fields(event, "value")
+    def on_edit(event: gr.EditData) -> dict[str, Any]:
+        return _fields(event, "index", "previous_value", "value")
 
-        def on_edit(event: gr.EditData) -> dict[str, Any]:
-            return _fields(event, "index", "previous_value", "value")
-
-        _hear(endpoints, "on_copy", conversation.copy, on_copy)
-        _hear(endpoints, "on_edit", conversation.edit, on_edit)
+    _hear(endpoints, "on_copy", conversation.copy, on_copy)
+    _hear(endpoints, "on_edit", conversation.edit, on_edit)
 
 
 def add_validate(endpoints: Endpoints) -> None:

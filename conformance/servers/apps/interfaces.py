@@ -56,7 +56,7 @@ def _remember_in_cookie(item: str) -> str:
 
 
 def _remember() -> Scenario:
-    if hasattr(gr, "get_state"):
+    if not since("2.8"):
         return Scenario(_remember_in_cookie, _texts("item"), _text_output("items"))
     outputs = lambda: [gr.outputs.Textbox(label="items"), "state"]  # noqa: E731 - its neighbours are factories too
     return Scenario(functions.remember, _text_and_state, outputs)
@@ -107,23 +107,20 @@ def apps(variant: str) -> list[App]:
 
 def _app(variant: str, name: str, scenario: Scenario, queued: bool) -> App:
     options: dict[str, Any] = {"auth": CREDENTIALS} if variant == "auth" else {}
-    if since("2.7"):
-        options["show_error"] = variant != "hidden"
-
-    def launch(server_name: str, server_port: int, **more: Any) -> Any:
-        app = gr.Interface(
-            fn=scenario.function,
-            inputs=scenario.inputs(),
-            outputs=scenario.outputs(),
-            title=f"{variant} {name} app",
-            allow_flagging="never" if since("2.4") else False,
-            analytics_enabled=False,
-            enable_queue=queued,
-            server_name=server_name,
-            server_port=server_port,
-        )
-        return app.launch(**options, **more)
-
     facts = {"fn_index": 0, "api_name": None, "queue": queued}
     family_name = variant if name == "hello" else f"{variant}/{name}"
+
+    def launch(prevent_thread_lock: bool, **place: Any) -> Any:
+        options["prevent_thread_lock"] = prevent_thread_lock
+        if not since("2.7"):
+            # Where an app listens and whether it queues belonged to the app before it belonged to its launch.
+            return _interface(scenario, enable_queue=queued, allow_flagging=False, **place).launch(**options)
+        app = _interface(scenario, allow_flagging="never")
+        return app.launch(enable_queue=queued, show_error=variant != "hidden", **options, **place)
+
     return App(name=family_name, launch=launch, scenarios={name: facts})
+
+
+def _interface(scenario: Scenario, **options: Any) -> Any:
+    inputs, outputs = scenario.inputs(), scenario.outputs()
+    return gr.Interface(scenario.function, inputs, outputs, analytics_enabled=False, **options)
