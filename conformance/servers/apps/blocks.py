@@ -13,7 +13,7 @@ from typing import Any, Callable
 import gradio as gr
 
 from . import basics, files, generators, interaction
-from .endpoints import Endpoints
+from .endpoints import Endpoints, has_default_limit
 from .serving import App
 from .versions import since
 
@@ -114,7 +114,7 @@ def apps(variant: str) -> list[App]:
     """The one app of `variant`, built but not launched."""
     plan = VARIANTS[variant]
     with gr.Blocks(title=f"{variant} app") as demo:
-        endpoints = Endpoints(demo, queued=plan.queue)
+        endpoints = Endpoints(demo, queued=plan.queue, workers=plan.workers)
         plan.build(endpoints)
     options = {"show_error": True, **plan.launch}
     _queue(demo, plan, options)
@@ -127,7 +127,8 @@ def apps(variant: str) -> list[App]:
 def _queue(demo: Any, plan: Variant, options: dict[str, Any]) -> None:
     """Turn the queue on, in the way of this generation."""
     if since("4.0"):
-        demo.queue(max_size=plan.waiting, default_concurrency_limit=plan.workers)
+        limit = {"default_concurrency_limit": plan.workers} if has_default_limit() else {}
+        demo.queue(max_size=plan.waiting, **limit)
     elif not plan.queue:
         return
     elif since("3.1.5"):

@@ -8,6 +8,7 @@ but no name on any version. So positions are noted here while the app is being b
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Callable
 
 import gradio as gr
@@ -15,13 +16,20 @@ import gradio as gr
 from .versions import since
 
 
+def has_default_limit() -> bool:
+    """Whether the queue itself can say how many calls of one endpoint may run at a time."""
+    return "default_concurrency_limit" in inspect.signature(gr.Blocks.queue).parameters
+
+
 class Endpoints:
     """The endpoints of one app, in order; `scenarios` says where each one is."""
 
-    def __init__(self, demo: Any, *, queued: bool = True) -> None:
+    def __init__(self, demo: Any, *, queued: bool = True, workers: int = 1) -> None:
         self.queued = queued
         self.scenarios: dict[str, dict[str, Any]] = {}
         self._demo = demo
+        # Gradio 4.0 has workers for each listener only, and no default for them all.
+        self._defaults = {"concurrency_limit": workers} if since("4.0") and not has_default_limit() else {}
 
     def bind(self, name: str, function: Callable | None, inputs: Any, outputs: Any, **options: Any) -> Any:
         """Give `function` a button of its own, which makes it the endpoint `name`."""
@@ -43,7 +51,7 @@ class Endpoints:
         named = named and since("3.0.13")
         if named:
             options["api_name"] = name
-        options.update(_visibility(visibility))
+        options = {**self._defaults, **_visibility(visibility), **options}
         dependency = listener(function, inputs, outputs, **options)
         self.claim(name, named=named)
         return dependency

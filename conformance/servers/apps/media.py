@@ -51,8 +51,8 @@ def clip() -> str:
 def path_and_name(file: Any) -> tuple:
     """Where an input file lies and what it was called.
 
-    To 3.x it is an open temporary file, later a path. Before 3.2 the given name is lost: what remains of it has
-    random characters before its suffix.
+    To 3.x it is an open temporary file, later a path. Before 3.2 the given name is lost: what remains of it
+    has random characters before its suffix.
     """
     path = getattr(file, "name", file)
     name = getattr(file, "orig_name", None) or path
