@@ -9,11 +9,23 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from gradio_transport.adapter import Adapter, Capabilities, Exchange, Invocation, Match, Output
+from gradio_transport.adapter import (
+    Adapter,
+    Capabilities,
+    Exchange,
+    Invocation,
+    Match,
+    Output,
+    Session,
+    SessionContext,
+    Turn,
+)
 from gradio_transport.commands import OpenStream, OpenWebSocket, Request, Response, SendRequest, decode_json
 from gradio_transport.config import AppConfig, Endpoint
 from gradio_transport.errors import (
     AppError,
+    GradioTransportError,
+    LocalProtocolError,
     MalformedMessage,
     Phase,
     SessionNotFound,
@@ -32,8 +44,11 @@ from gradio_transport.events import (
     ProcessGenerating,
     Unknown,
 )
+from gradio_transport.flow import State
 from gradio_transport.refusals import app_error, refusal
 from gradio_transport.sse import ServerSentEvent
+
+from ._reply import has_state
 
 
 class CallExchange(Exchange):
@@ -53,14 +68,19 @@ class CallExchange(Exchange):
         return self.invocation.endpoint.name or ""
 
     @property
-    def _shares_session(self) -> bool:
-        """Whether the call can belong to our session: before 6.18 its stream could not be found then."""
-        return self.context.config.at_least(6, 18)
+    def shares_session(self) -> bool:
+        """Whether the call belongs to our session: only where State makes it worth the trouble.
+
+        Before 6.18 its stream could not be found then.  From then on it is found, but carries whatever the
+        session has to say, without a word of which call it is about; without a hash each call is a session
+        of its own.
+        """
+        return self.context.config.at_least(6, 18) and has_state(self.invocation.endpoint)
 
     def body(self) -> dict[str, Any]:
         """Return the JSON of the join; State inputs are sent as null, which every version takes."""
         body: dict[str, Any] = {"data": list(self.invocation.data)}
-        if self._shares_session:
+        if self.shares_session:
             body["session_hash"] = self.context.session_hash
         return body
 
@@ -143,18 +163,15 @@ class CallExchange(Exchange):
     def cancel(self, now: float, *, siblings: bool = False) -> Output:
         """Cancel by ``/cancel`` (4.31+), before that by ``/reset``, and close the stream.
 
-        Without a session hash of ours the call is the only one of its session, so siblings are safe; with
-        one ``/cancel`` would kill them, and the call is left to run unheard (atlas §8).
+        ``/cancel`` kills the siblings of a call as well (atlas §8), but here none of them shares a session.
         """
         if self.event_id is None:
             return Output([Cancelled(achieved=Achieved.UNKNOWN)])
-        if siblings and self._shares_session:
-            return Output([Cancelled(event_id=self.event_id, achieved=Achieved.RUNS_ON)])
         endpoint = self.invocation.endpoint
         body: dict[str, Any] = {"event_id": self.event_id}
         by_cancel = self.context.config.at_least(4, 31)
         if by_cancel:
-            own = self.context.session_hash if self._shares_session else self.event_id
+            own = self.context.session_hash if self.shares_session else self.event_id
             body |= {"session_hash": own, "fn_index": endpoint.fn_index}
         request = Request.post_json(self.context.urls.api("cancel" if by_cancel else "reset"), body)
         # Nothing here tells a queued call from a running one, so for a plain function nobody can say.
@@ -171,7 +188,8 @@ class NamedCallExchange(CallExchange):
     route = "call/v2"
 
     @property
-    def _shares_session(self) -> bool:
+    def shares_session(self) -> bool:
+        """Never: the body has no room for a session hash."""
         return False
 
     def body(self) -> dict[str, Any]:
@@ -182,6 +200,49 @@ class NamedCallExchange(CallExchange):
             values = [value for value, slot in zip(values, endpoint.inputs, strict=True) if not slot.skipped]
         names = [parameter.name for parameter in endpoint.parameters]
         return dict(zip(names, values, strict=False))
+
+
+class CallSession(Session):
+    """Calls that keep State in one session, one at a time: their messages cannot be told apart."""
+
+    def __init__(self, context: SessionContext, exchange: type[Exchange]) -> None:
+        super().__init__(context, exchange)
+        self._given_up = False
+
+    @property
+    def usable(self) -> bool:
+        """False once a call was given up: what the server still says of it would pass for the next one's."""
+        return not self._given_up
+
+    def start(self, exchange: Exchange, now: float) -> Turn:
+        """Start a call, unless it would mix with another one."""
+        if _shares(exchange) and any(other is not exchange and _shares(other) for other in self.active):
+            error = LocalProtocolError(
+                "A call of an endpoint with State is under way in this session, and /call cannot tell two of "
+                "them apart. Wait for it, use a session of its own, or leave protocol='auto'.",
+                phase=Phase.JOIN,
+            )
+            return super().abandon(exchange, error)
+        return super().start(exchange, now)
+
+    def cancel(self, exchange: Exchange, now: float) -> Turn:
+        """Cancel a call."""
+        self._given_up = self._given_up or _shares(exchange)
+        return super().cancel(exchange, now)
+
+    def abandon(self, exchange: Exchange, error: GradioTransportError) -> Turn:
+        """End a call from this side with an error."""
+        self._given_up = self._given_up or _shares(exchange)
+        return super().abandon(exchange, error)
+
+    def exchange_ended(self, exchange: Exchange) -> None:
+        """Remember that a call ended without its completion having been read."""
+        if exchange.state is State.FAILED and exchange.event_id is not None:
+            self._given_up = self._given_up or _shares(exchange)
+
+
+def _shares(exchange: Exchange) -> bool:
+    return cast("CallExchange", exchange).shares_session
 
 
 class CallV1(Adapter):
@@ -212,6 +273,10 @@ class CallV1(Adapter):
     def capabilities(self, config: AppConfig) -> Capabilities:
         """Return what little the API tells."""
         return Capabilities(generators=True, late_attach=True, files=True, cancel=Achieved.STOPPING)
+
+    def session(self, context: SessionContext) -> Session:
+        """Return a session that keeps calls with State apart."""
+        return CallSession(context, self.exchange)
 
     def check(self, config: AppConfig, invocation: Invocation) -> None:
         """Refuse what the API has no way for."""
