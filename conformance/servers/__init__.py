@@ -12,6 +12,7 @@ Every version has an environment of its own, so nothing here ever imports Gradio
 `python -m conformance.servers --help`.
 """
 
+from .apps import VARIANTS
 from .environments import install, is_installed, remove, root
 from .errors import (
     BootFailed,
@@ -24,8 +25,6 @@ from .errors import (
 )
 from .matrix import Entry, find, matrix
 from .running import Scenario, Server, running
-
-VARIANTS = ("canonical", "hidden", "full", "auth", "noqueue", "concurrency")
 
 __all__ = [
     # booting

@@ -9,3 +9,5 @@ The same endpoint does the same thing on every generation, so that a difference 
 difference between two wire protocols and never between two apps. What a generation cannot do is left out, and
 the ready line says what is there.
 """
+
+VARIANTS = ("canonical", "hidden", "full", "auth", "noqueue", "concurrency")

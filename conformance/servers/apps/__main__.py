@@ -22,6 +22,7 @@ import traceback
 from contextlib import suppress
 from typing import Any, Callable
 
+from . import VARIANTS
 from .serving import App, LaunchFailed, launch_all
 from .versions import gradio_version, since
 
@@ -40,26 +41,19 @@ def _parse() -> argparse.Namespace:
 
 
 def _makers(variant: str) -> list[Callable[[], App]]:
-    """One maker for each app of `variant`; the app is built where it is served, after the fork."""
+    """One maker for each app of `variant`; a big app is built where it is served, after the fork."""
+    if variant not in VARIANTS:
+        raise VariantUnavailable(f"{variant}: there are only {', '.join(VARIANTS)}")
     if since("3.0"):
-        from . import blocks
-
-        _refuse(variant, blocks.VARIANTS.keys(), blocks.unavailable)
-        return [lambda: blocks.apps(variant)[0]]
-    from . import interfaces
-
-    _refuse(
-        variant, ["canonical", "hidden", "full", "auth", "noqueue", "concurrency"], interfaces.unavailable
-    )
-    return [lambda app=app: app for app in interfaces.apps(variant)]
-
-
-def _refuse(variant: str, known: Any, unavailable: Callable) -> None:
-    if variant not in known:
-        raise VariantUnavailable(f"there is no variant {variant!r}; there are {', '.join(known)}")
-    reason = unavailable(variant)
+        from . import blocks as generation
+    else:
+        from . import interfaces as generation
+    reason = generation.unavailable(variant)
     if reason:
         raise VariantUnavailable(f"{variant}: {reason}")
+    if since("3.0"):
+        return [lambda: generation.apps(variant)[0]]
+    return [lambda app=app: app for app in generation.apps(variant)]
 
 
 def _ready(owners: list[str], reports: list[dict[str, Any]]) -> dict[str, Any]:

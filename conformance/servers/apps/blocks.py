@@ -88,7 +88,7 @@ def _concurrency(endpoints: Endpoints) -> None:
     basics.add_slow(endpoints, "slow_shared_second", **shared)
 
 
-VARIANTS: dict[str, Variant] = {
+PLANS: dict[str, Variant] = {
     "canonical": Variant(_canonical),
     "hidden": Variant(_hidden, launch={"show_error": False}),
     "full": Variant(_full, workers=1, waiting=1),
@@ -112,7 +112,7 @@ def unavailable(variant: str) -> str | None:
 
 def apps(variant: str) -> list[App]:
     """The one app of `variant`, built but not launched."""
-    plan = VARIANTS[variant]
+    plan = PLANS[variant]
     with gr.Blocks(title=f"{variant} app") as demo:
         endpoints = Endpoints(demo, queued=plan.queue, workers=plan.workers)
         plan.build(endpoints)

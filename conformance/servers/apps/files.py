@@ -10,7 +10,7 @@ import gradio as gr
 
 from . import functions, media
 from .endpoints import Endpoints
-from .versions import since
+from .versions import between, since
 
 
 def add_file_out(endpoints: Endpoints) -> None:
@@ -51,8 +51,9 @@ def _explored_directory() -> str:
 
 
 def _add_explorer(endpoints: Endpoints) -> None:
-    # Its listing moved behind /component_server in 3.47; before that its answers were part of the config.
-    if not since("3.47"):
+    # Its listing moved behind /component_server in 3.47. In 4.0.2 the server cannot read the component's own
+    # value, whatever the client sends.
+    if not since("3.47") or between("4.0", "4.1"):
         return
     root = _explored_directory()
     parameters = inspect.signature(gr.FileExplorer.__init__).parameters
