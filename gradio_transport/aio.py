@@ -108,6 +108,11 @@ class AsyncCall:
         """The newest event that has come, read or not."""
         return self._exchange.last_event
 
+    @property
+    def deviations(self) -> Sequence[str]:
+        """What came out of the order of the flow: no error, but worth a look when debugging a server."""
+        return tuple(self._exchange.deviations)
+
     def done(self) -> bool:
         """Return whether the outcome is known."""
         return self._outcome is not None
@@ -383,7 +388,7 @@ class _Runner:
                 self._live.pop(channel, None)
                 if self._scopes.get(channel) is scope:
                     del self._scopes[channel]
-                socket.abort()
+                await socket.abort()
         return self._feed(self.wire.closed, channel, closed)
 
     async def _converse(self, channel: str, socket: AsyncWebSocket) -> Closed:

@@ -7,6 +7,7 @@ type counts as missing, and a completion that makes no sense carries the error t
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, cast
@@ -17,6 +18,8 @@ from .refusals import app_error
 
 Message = Mapping[str, Any]
 
+_LARGEST = sys.float_info.max
+
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
@@ -25,11 +28,8 @@ def _text(value: Any) -> str | None:
 def _number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if number == number and abs(number) != float("inf") else None
+    # NaN, Infinity and integers that no float holds say nothing that could be shown or counted.
+    return value if -_LARGEST <= value <= _LARGEST else None
 
 
 def _integer(value: Any) -> int | None:

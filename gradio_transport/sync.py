@@ -118,6 +118,11 @@ class Call:
         """The newest event that has come, read or not."""
         return self._exchange.last_event
 
+    @property
+    def deviations(self) -> Sequence[str]:
+        """What came out of the order of the flow: no error, but worth a look when debugging a server."""
+        return tuple(self._exchange.deviations)
+
     def done(self) -> bool:
         """Return whether the outcome is known."""
         return self._outcome is not None

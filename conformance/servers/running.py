@@ -18,7 +18,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +63,17 @@ class Server:
     log: Path
     urls: Mapping[str, str]
     scenarios: Mapping[str, Mapping[str, Scenario]]
+    unavailable: Mapping[str, str] = field(default_factory=dict)
 
     def url(self, variant: str = "canonical") -> str:
         """The base URL of `variant`, without a slash at its end."""
         try:
             return self.urls[variant]
         except KeyError:
-            raise VariantUnavailable(f"{variant} was not booted; there are {', '.join(self.urls)}") from None
+            why = (
+                self.unavailable.get(variant) or f"{variant} was not booted; there are {', '.join(self.urls)}"
+            )
+            raise VariantUnavailable(why) from None
 
     def has(self, scenario: str, variant: str = "canonical") -> bool:
         """Whether this version can do `scenario` at all."""
@@ -95,17 +99,19 @@ def running(
     *,
     port: int | None = None,
     timeout: float = BOOT_SECONDS,
+    skip_unavailable: bool = False,
 ) -> Iterator[Server]:
     """Boot `version` with all of `variants`, wait until every app answers, and stop it at the end.
 
     Installs the version first if need be, which `timeout` does not cover. `port` is that of the first app,
-    the others follow it; without one, free ports are chosen.
+    the others follow it; without one, free ports are chosen. `skip_unavailable` leaves out the variants that
+    the version cannot serve; asking for their URL then says why.
     """
     entry = find(version)
     environments.install(entry)
     with tempfile.TemporaryDirectory(prefix="gradio-server-", ignore_cleanup_errors=True) as directory:
         log = Path(directory) / "log.txt"
-        process = _start(entry, variants, port, Path(directory), log)
+        process = _start(entry, variants, port, Path(directory), log, skip_unavailable)
         try:
             yield _ready(entry, process, log, time.monotonic() + timeout)
         finally:
@@ -113,11 +119,18 @@ def running(
 
 
 def _start(
-    entry: Entry, variants: Sequence[str], port: int | None, directory: Path, log: Path
+    entry: Entry,
+    variants: Sequence[str],
+    port: int | None,
+    directory: Path,
+    log: Path,
+    skip_unavailable: bool,
 ) -> subprocess.Popen[bytes]:
     command = [str(environments.interpreter(entry)), "-m", "apps"]
     for variant in variants:
         command += ["--variant", variant]
+    if skip_unavailable:
+        command.append("--skip-unavailable")
     if port is not None:
         command += ["--port", str(port)]
     with log.open("wb") as output:
@@ -171,6 +184,7 @@ def _ready(entry: Entry, process: subprocess.Popen[bytes], log: Path, deadline: 
         log=log,
         urls=facts["urls"],
         scenarios=_scenarios(facts["scenarios"]),
+        unavailable=facts.get("unavailable", {}),
     )
 
 

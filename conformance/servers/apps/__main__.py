@@ -34,6 +34,9 @@ class VariantUnavailable(Exception):
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m apps", description=__doc__.splitlines()[0])
     parser.add_argument("--variant", action="append", dest="variants", help="may be given several times")
+    parser.add_argument(
+        "--skip-unavailable", action="store_true", help="leave out what this Gradio cannot serve"
+    )
     parser.add_argument("--port", type=int, help="port of the first app; the others follow it")
     arguments = parser.parse_args()
     arguments.variants = arguments.variants or ["canonical"]
@@ -70,15 +73,22 @@ def _ready(owners: list[str], reports: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _serve(variants: list[str], port: Any) -> dict[str, Any]:
+def _serve(variants: list[str], port: Any, skip_unavailable: bool) -> dict[str, Any]:
     owners: list[str] = []
     makers: list[Callable[[], App]] = []
+    unavailable: dict[str, str] = {}
     try:
         for variant in variants:
-            made = _makers(variant)
+            try:
+                made = _makers(variant)
+            except VariantUnavailable as error:
+                if not skip_unavailable:
+                    raise
+                unavailable[variant] = str(error)
+                continue
             makers += made
             owners += [variant] * len(made)
-        return _ready(owners, launch_all(makers, port))
+        return {**_ready(owners, launch_all(makers, port)), "unavailable": unavailable}
     except VariantUnavailable as error:
         return {"error": str(error), "kind": "variant-unavailable"}
     except LaunchFailed as error:
@@ -94,7 +104,7 @@ def main() -> None:
     # The forked apps are ended as a group, so this process must lead one, whoever started it.
     if os.getpgid(0) != os.getpid():
         os.setpgid(0, 0)
-    line = _serve(arguments.variants, arguments.port)
+    line = _serve(arguments.variants, arguments.port, arguments.skip_unavailable)
     announce.write(json.dumps(line) + "\n")
     announce.close()
     if "error" not in line:

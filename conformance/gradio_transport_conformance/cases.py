@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cases: what a scenario must look like to a caller, as data that any client's tests could read.
+
+A case is a list of steps against the canonical app.  A step calls one endpoint and says what must come of
+it; ``parallel`` steps run at once.  The same case drives a real server (recording), the live suite and the
+replay of its traces.
+
+Fields of a case: ``name``, ``about``, ``variant`` (of the app), ``protocol``, ``auth``, ``needs``
+(capabilities), ``since`` / ``until`` (Gradio versions, the latter exclusive) with ``because``, ``only``,
+``unlike`` (other steps for a range of versions), ``known_failures`` (a range and the server's bug).
+
+Fields of a step: ``call``, ``data``, ``event_data``, ``session`` (a label), ``adapter`` (that must be
+chosen); what must come of it: ``outputs`` | ``any_of`` | ``contains`` | ``length``, ``yields`` |
+``yield_count``, ``consistent`` (the last yield equals the result), ``events`` (kinds, as an ordered
+subsequence), ``error`` (type) and ``message`` (part of its text), ``cancel_after`` (kind and count),
+``quiet`` (nothing is expected of it).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+import attrs
+
+
+def numbers(version: str) -> tuple[int, int, int]:
+    """Return a version as three numbers, so that versions compare."""
+    found = [int(part) for part in re.findall(r"\d+", version)[:3]]
+    major, minor, micro = [*found, 0, 0, 0][:3]
+    return major, minor, micro
+
+
+@attrs.frozen
+class Range:
+    """Versions from one to before another, and why they are special."""
+
+    because: str
+    first: str = "0"
+    until: str = "999"
+    steps: tuple[tuple[Step, ...], ...] = ()
+
+    def covers(self, version: str) -> bool:
+        """Return whether a version is in the range."""
+        return numbers(self.first) <= numbers(version) < numbers(self.until)
+
+
+@attrs.frozen(kw_only=True)
+class Step:
+    """One call, and what must come of it."""
+
+    call: str
+    data: Sequence[Any]
+    event_data: Any = None
+    session: str = "main"
+    adapter: str | None = None
+    outputs: list[Any] | None = None
+    any_of: list[list[Any]] | None = None
+    contains: list[Mapping[str, Any]] | None = None
+    length: int | None = None
+    yields: list[list[Any]] | None = None
+    yield_count: int | None = None
+    consistent: bool = False
+    events: Sequence[str] = ()
+    error: str | None = None
+    message: str = ""
+    cancel_after: tuple[str, int] | None = None
+    quiet: bool = False
+    some_error: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Case:
+    """One scenario."""
+
+    name: str
+    about: str
+    steps: tuple[tuple[Step, ...], ...]
+    group: str = ""
+    variant: str = "canonical"
+    protocol: str = "auto"
+    auth: bool = False
+    needs: Sequence[str] = ()
+    supported: Range = Range("")
+    only: Sequence[str] = ()
+    unlike: tuple[Range, ...] = ()
+    known_failures: tuple[Range, ...] = ()
+
+    def steps_for(self, version: str) -> tuple[tuple[Step, ...], ...]:
+        """Return the groups of steps for a version; the steps of a group run at once."""
+        return next((one.steps for one in self.unlike if one.covers(version)), self.steps)
+
+    def unsupported(self, version: str) -> str | None:
+        """Return why a version cannot run it, or None."""
+        if self.supported.covers(version):
+            return None
+        return self.supported.because
+
+    def known_failure(self, version: str) -> str | None:
+        """Return which bug of the server makes it fail there, or None."""
+        return next((one.because for one in self.known_failures if one.covers(version)), None)
+
+    def applies(self, version: str) -> bool:
+        """Return whether the case is meant for a version at all."""
+        return not self.only or version in self.only
+
+
+def _steps(raw: Sequence[Mapping[str, Any]]) -> tuple[tuple[Step, ...], ...]:
+    return tuple(_group(one) for one in raw)
+
+
+def _group(raw: Mapping[str, Any]) -> tuple[Step, ...]:
+    if "parallel" not in raw:
+        return (_step(raw),)
+    steps = [_step(one) for one in raw["parallel"]]
+    if "some_error" in raw:
+        steps[0] = attrs.evolve(steps[0], some_error=raw["some_error"])
+    return tuple(steps)
+
+
+def _step(raw: Mapping[str, Any]) -> Step:
+    fields = dict(raw)
+    if "cancel_after" in fields:
+        kind, count = fields["cancel_after"]
+        fields["cancel_after"] = (kind, count)
+    return Step(**fields)
+
+
+def _range(raw: Mapping[str, Any]) -> Range:
+    return Range(
+        because=raw["because"],
+        first=raw.get("from", "0"),
+        until=raw.get("until", "999"),
+        steps=_steps(raw.get("steps", [])),
+    )
+
+
+def _case(raw: Mapping[str, Any], group: str) -> Case:
+    fields = dict(raw)
+    because = fields.pop("because", "")
+    supported = Range(because, fields.pop("since", "0"), fields.pop("until", "999"))
+    return Case(
+        **{
+            **fields,
+            "group": group,
+            "supported": supported,
+            "steps": _steps(fields["steps"]),
+            "unlike": tuple(map(_range, fields.get("unlike", []))),
+            "known_failures": tuple(map(_range, fields.get("known_failures", []))),
+        }
+    )
+
+
+def _load() -> Iterator[Case]:
+    import yaml
+
+    folder = resources.files(__package__) / "cases"
+    for file in sorted(folder.iterdir(), key=lambda one: one.name):
+        if file.name.endswith(".yaml"):
+            for raw in yaml.safe_load(file.read_text(encoding="utf-8")):
+                yield _case(raw, file.name.removesuffix(".yaml"))
+
+
+@lru_cache(maxsize=1)
+def all_cases() -> tuple[Case, ...]:
+    """Return every case of the suite."""
+    return tuple(_load())
+
+
+def find_case(name: str) -> Case:
+    """Return a case by name.
+
+    Raises:
+        KeyError: There is none.
+    """
+    return next((case for case in all_cases() if case.name == name), None) or _unknown(name)
+
+
+def _unknown(name: str) -> Case:
+    raise KeyError(f"no case {name!r}; there are {', '.join(case.name for case in all_cases())}")

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plays every case against real servers: records the traces, and fills the support matrix.
+
+The results of a run are kept as JSON next to the traces; the pages of the support matrix are made from them
+and from nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import anyio
+import attrs
+
+import gradio_transport as gt
+from gradio_transport.config import AppConfig
+from gradio_transport.registry import default_registry
+from gradio_transport.trace import TraceWriter
+from gradio_transport_conformance.cases import Case, all_cases
+from gradio_transport_conformance.grades import Grade, Observed, Result, grade
+from gradio_transport_conformance.play import CREDENTIALS, play, play_async
+
+from . import VARIANTS, Server, VariantUnavailable, running
+
+KIT = Path(__file__).parents[1] / "gradio_transport_conformance"
+TRACES = KIT / "traces"
+RESULTS = KIT / "results"
+
+
+def record(version: str, *, cases: Sequence[str] = (), traces: Path = TRACES) -> list[Result]:
+    """Boot a version, play every case by both faces, write the traces of the sync one."""
+    results: list[Result] = []
+    with running(version, variants=VARIANTS, skip_unavailable=True) as server:
+        for case in chosen_cases(version, cases):
+            results += play_case(case, server, traces / version)
+    return results
+
+
+def chosen_cases(version: str, names: Sequence[str] = ()) -> Iterator[Case]:
+    """Return the cases for a version, or those of them that are named."""
+    return (case for case in all_cases() if case.applies(version) and (not names or case.name in names))
+
+
+def play_case(case: Case, server: Server, folder: Path | None) -> list[Result]:
+    """Play one case by both faces; write its trace if there is a folder."""
+    reason = why_unsupported(case, server)
+    if reason is not None:
+        return [
+            Result(server.version, case.name, face, Grade.UNSUPPORTED, reason) for face in ("sync", "async")
+        ]
+    return [_by_threads(case, server, folder), _by_tasks(case, server)]
+
+
+def _by_threads(case: Case, server: Server, folder: Path | None) -> Result:
+    def locate(name: str) -> object:
+        return server.scenario(name, case.variant)
+
+    if folder is None:
+        return grade(case, server.version, "sync", play(case, server.version, locate))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{case.name}.jsonl"
+    path.unlink(missing_ok=True)
+    meta = {"case": case.name, "gradio": server.version}
+    with TraceWriter(path, meta=meta, secrets=CREDENTIALS[1:]) as tap:
+        observed = play(case, server.version, locate, tap=tap)
+    return grade(case, server.version, "sync", observed)
+
+
+def _by_tasks(case: Case, server: Server) -> Result:
+    async def run() -> list[Observed]:
+        return await play_async(case, server.version, lambda name: server.scenario(name, case.variant))
+
+    return grade(case, server.version, "async", anyio.run(run))
+
+
+def why_unsupported(case: Case, server: Server) -> str | None:
+    """Return why a server cannot run a case: its version, its app, or the protocol it speaks."""
+    reason = case.unsupported(server.version)
+    if reason is not None:
+        return reason
+    try:
+        server.url(case.variant)
+    except VariantUnavailable as error:
+        return str(error)
+    first = case.steps_for(server.version)[0][0]
+    if not server.has(first.call, case.variant):
+        return f"the app of {server.version} cannot have {first.call!r}"
+    return _missing_capability(case, server, first.call)
+
+
+def _missing_capability(case: Case, server: Server, call: str) -> str | None:
+    if not case.needs:
+        return None
+    place = server.scenario(call, case.variant)
+    with gt.connect(place.url, protocol=case.protocol, auth=CREDENTIALS if case.auth else None) as app:
+        adapter = _adapter(app, place.fn_index, case.protocol)
+        capabilities = attrs.asdict(adapter.capabilities(app.config))
+    missing = [need for need in case.needs if not capabilities[need]]
+    return f"{adapter.name} has no {missing[0]} here" if missing else None
+
+
+def _adapter(app: gt.Transport, fn_index: int, protocol: str) -> object:
+    config: AppConfig = app.config
+    return default_registry.choose(config, config.endpoint(fn_index), protocol).adapter
+
+
+def save(version: str, results: Sequence[Result], folder: Path = RESULTS) -> Path:
+    """Keep the results of a run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{version}.json"
+    rows = [{key: value for key, value in attrs.asdict(one).items() if value} for one in results]
+    path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def run(versions: Sequence[str], cases: Sequence[str] = ()) -> int:
+    """Record versions one after the other, with a line for each cell that is no PASS."""
+    failed = 0
+    for version in versions:
+        began = time.monotonic()
+        if not cases:
+            shutil.rmtree(TRACES / version, ignore_errors=True)
+        results = record(version, cases=cases)
+        if not cases:
+            save(version, results)
+        failed += _report(version, results, time.monotonic() - began)
+    return 1 if failed else 0
+
+
+def _report(version: str, results: Sequence[Result], seconds: float) -> int:
+    counts = {grade: sum(one.grade is grade for one in results) for grade in Grade}
+    print(
+        f"{version}: "
+        + ", ".join(f"{count} {grade}" for grade, count in counts.items())
+        + f" in {seconds:.0f} s"
+    )
+    for one in results:
+        if one.grade is Grade.FAIL:
+            print(f"  FAIL {one.case} ({one.face}, {one.adapter}): {one.reason}")
+    sys.stdout.flush()
+    return counts[Grade.FAIL]
