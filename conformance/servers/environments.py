@@ -64,7 +64,9 @@ def install(entry: Entry) -> bool:
         if is_installed(entry):
             return False
         python = _find_interpreter(entry)
-        _uv(entry, "venv", "--quiet", "--clear", "--python", python, str(directory(entry)))
+        # uv will not clear what it does not take for an environment, such as one that was cut off early.
+        shutil.rmtree(directory(entry), ignore_errors=True)
+        _uv(entry, "venv", "--quiet", "--python", python, str(directory(entry)))
         requirements = ["--requirement", str(entry.lock)]
         _uv(entry, "pip", "install", "--quiet", "--python", str(interpreter(entry)), *requirements)
         (directory(entry) / STAMP).write_text(json.dumps(_stamp(entry)), encoding="utf-8")
