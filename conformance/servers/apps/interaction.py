@@ -182,7 +182,8 @@ def add_streaming_input(endpoints: Endpoints) -> None:
 
 def add_render(endpoints: Endpoints) -> None:
     """An event that makes new components and endpoints, which exist for the calling session only."""
-    if not hasattr(gr, "render"):
+    # The first releases with gr.render, seen on 4.31.5, refuse listeners inside of it.
+    if not since("4.36"):
         return
     number = gr.Number(label="n")
     trigger = gr.Button("render")
