@@ -186,8 +186,11 @@ class Exchange(abc.ABC):
 
     @property
     def accepted(self) -> bool:
-        """Whether the server may have begun to run the function."""
-        return self.state not in (State.IDLE, State.JOINING)
+        """Whether the server may have begun to run the function.
+
+        A join that waits for its answer may have been taken; protocols that send the data later know better.
+        """
+        return self.state is not State.IDLE
 
     @abc.abstractmethod
     def start(self, now: float) -> Output:
@@ -201,7 +204,8 @@ class Exchange(abc.ABC):
         self, command: SendRequest | OpenStream | OpenWebSocket, error: TransportError, now: float
     ) -> Output:
         """Take the news that a request got no reply. By default it ends the call."""
-        error.may_have_run = error.may_have_run or self.accepted
+        never_left = self.state is State.JOINING and error.retryable
+        error.may_have_run = error.may_have_run or (self.accepted and not never_left)
         return Output([Failed(event_id=self.event_id, error=error)])
 
     def message(self, message: Mapping[str, Any], now: float) -> Output:

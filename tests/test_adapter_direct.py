@@ -14,12 +14,14 @@ from gradio_transport.diff import UNKNOWN
 from gradio_transport.errors import (
     AppError,
     AuthenticationRequired,
+    ConnectError,
     EndpointNotFound,
     InvalidPayload,
     MalformedMessage,
     Phase,
     ServerRefused,
     StreamLost,
+    Timeout,
     UnsupportedProtocol,
 )
 from gradio_transport.events import Achieved
@@ -234,11 +236,28 @@ class TestErrors:
         assert isinstance(play.error, MalformedMessage)
         assert play.error.may_have_run
 
-    def test_no_answer(self):
+    @pytest.mark.parametrize(
+        ("error", "may_have_run"), [(StreamLost("gone"), True), (ConnectError("refused"), False)]
+    )
+    def test_no_answer(self, error, may_have_run):
         play = Play("6.31.0")
         play.start()
-        play.took(play.session.failed(play.command, StreamLost("gone"), 1.0))
+        play.took(play.session.failed(play.command, error, 1.0))
         assert play.kinds == ["Failed"]
+        assert play.error.may_have_run is may_have_run
+
+    def test_no_connection_in_the_middle_of_a_generator(self):
+        play = Play("3.50.2")
+        play.start(generator=True)
+        play.reply(frame("0"))
+        play.took(play.session.failed(play.command, ConnectError("refused"), 1.0))
+        assert play.error.may_have_run
+
+    def test_no_time_left(self):
+        play = Play("6.31.0")
+        play.start()
+        play.took(play.session.abandon(play.exchange, Timeout("over")))
+        assert play.error.may_have_run
 
 
 def frame(*data, generating=True):
