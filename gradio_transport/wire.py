@@ -43,6 +43,8 @@ class Taps:
         self.clock = clock
         self._taps = tuple(taps)
         self.ring: deque[Frame] = deque(maxlen=RING_FRAMES)
+        self.numbers = itertools.count(1)
+        """Numbers of the sessions that are shown here."""
 
     def show(
         self, direction: Direction, kind: Kind, channel: str, session: int, payload: Mapping[str, Any]
@@ -126,20 +128,22 @@ def _short(text: str) -> str:
 class Wire:
     """One session's line. Its methods are those of `Session`, without the clock."""
 
-    _numbers = itertools.count(1)
-
     def __init__(self, session: Session, taps: Taps, adapter: str, number: int | None = None) -> None:
         self.machine = session
         self.taps = taps
         self.adapter = adapter
-        self.number = next(self._numbers) if number is None else number
+        self.number = next(taps.numbers) if number is None else number
         self._started: dict[Exchange, float] = {}
         taps.show(
             Direction.LOCAL,
             Kind.SESSION,
             "",
             self.number,
-            {"adapter": adapter, "session_hash": session.context.session_hash},
+            {
+                "adapter": adapter,
+                "session_hash": session.context.session_hash,
+                "source": session.context.urls.base,
+            },
         )
 
     def open(self, invocation: Invocation) -> Exchange:

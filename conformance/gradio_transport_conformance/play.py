@@ -65,9 +65,30 @@ def _options(step: Step) -> CallOptions:
     return CallOptions(event_data=step.event_data)
 
 
-def play(case: Case, version: str, locate: Locate, *, tap: Tap | None = None) -> list[Observed]:
-    """Play a case by the sync face."""
-    return _Player(case, locate, tap).play(case.steps_for(version))
+def play(
+    case: Case,
+    version: str,
+    locate: Locate,
+    *,
+    tap: Tap | None = None,
+    settle: Callable[[], object] = lambda: None,
+) -> list[Observed]:
+    """Play a case by the sync face.
+
+    Args:
+        case: What to play.
+        version: The server's Gradio version.
+        locate: Where its endpoints are.
+        tap: Sees the frames.
+        settle: Called when all steps are done and the streams are still open.
+    """
+    player = _Player(case, locate, tap)
+    try:
+        observed = player.play(case.steps_for(version))
+        settle()
+        return observed
+    finally:
+        player.close()
 
 
 class _Player:
@@ -79,11 +100,11 @@ class _Player:
         self._sessions: dict[tuple[str, str], gt.Session] = {}
 
     def play(self, groups: Sequence[Sequence[Step]]) -> list[Observed]:
-        try:
-            return [observed for group in groups for observed in self._together(group)]
-        finally:
-            for app in self._apps.values():
-                app.close()
+        return [observed for group in groups for observed in self._together(group)]
+
+    def close(self) -> None:
+        for app in self._apps.values():
+            app.close()
 
     def _together(self, group: Sequence[Step]) -> list[Observed]:
         return [self._finish(step, started) for step, started in [(step, self._start(step)) for step in group]]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ import attrs
 
 import gradio_transport as gt
 from gradio_transport.config import AppConfig
+from gradio_transport.frames import Frame, Kind, Tap
 from gradio_transport.registry import default_registry
 from gradio_transport.trace import TraceWriter
 from gradio_transport_conformance.cases import Case, all_cases
@@ -30,6 +32,9 @@ from . import VARIANTS, Server, VariantUnavailable, running
 KIT = Path(__file__).parents[1] / "gradio_transport_conformance"
 TRACES = KIT / "traces"
 RESULTS = KIT / "results"
+
+SETTLE_SECONDS = 1.0
+"""How long a recording waits for streams that the server should end; after a cancellation some never do."""
 
 
 def record(version: str, *, cases: Sequence[str] = (), traces: Path = TRACES) -> list[Result]:
@@ -66,9 +71,33 @@ def _by_threads(case: Case, server: Server, folder: Path | None) -> Result:
     path = folder / f"{case.name}.jsonl"
     path.unlink(missing_ok=True)
     meta = {"case": case.name, "gradio": server.version}
-    with TraceWriter(path, meta=meta, secrets=CREDENTIALS[1:]) as tap:
-        observed = play(case, server.version, locate, tap=tap)
+    bodies = folder / "bodies"
+    with TraceWriter(path, meta=meta, secrets=[CREDENTIALS[1], str(Path.home())], bodies=bodies) as tap:
+        watch = _Watch(tap)
+        observed = play(case, server.version, locate, tap=watch, settle=watch.settle)
     return grade(case, server.version, "sync", observed)
+
+
+class _Watch:
+    """Passes frames on to a writer, and can wait for the streams to end: a trace should show how they do."""
+
+    def __init__(self, tap: Tap) -> None:
+        self._tap = tap
+        self._open: set[tuple[int, str]] = set()
+        self._changed = threading.Condition()
+
+    def __call__(self, frame: Frame) -> None:
+        self._tap(frame)
+        with self._changed:
+            if frame.kind is Kind.RESPONSE_HEAD:
+                self._open.add((frame.session, frame.channel))
+            elif frame.kind is Kind.END:
+                self._open.discard((frame.session, frame.channel))
+                self._changed.notify_all()
+
+    def settle(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._open, SETTLE_SECONDS)
 
 
 def _by_tasks(case: Case, server: Server) -> Result:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from .reader import Trace, TraceError, read_trace
+from .replay import Mismatch, Replay, replay
 from .writer import TraceWriter, environment_tap
 
-__all__ = ["Trace", "TraceError", "TraceWriter", "environment_tap", "read_trace"]
+__all__ = ["Mismatch", "Replay", "Trace", "TraceError", "TraceWriter", "environment_tap", "read_trace", "replay"]
