@@ -409,6 +409,10 @@ class TestMatch:
         with pytest.raises(UnsupportedProtocol, match="generator"):
             Direct().check(config, invocation)
 
+    def test_check_takes_plain_functions(self):
+        endpoint = Endpoint(name="/f", fn_index=0, generator=False)
+        Direct().check(app("6.31.0"), Invocation(endpoint=endpoint, data=[]))
+
     def test_check_refuses_event_data_before_3_21(self):
         invocation = Invocation(endpoint=Endpoint(name="/f", fn_index=0), data=[], event_data=1)
         with pytest.raises(UnsupportedProtocol, match="event_data"):

@@ -160,6 +160,13 @@ class TestDialects:
         play.start()
         assert play.opened() == []
 
+    def test_a_server_that_asks_for_the_hash_late_gets_it_all_the_same(self):
+        play = Play("3.4.1", strict=False)
+        play.start()
+        play.opened()
+        assert len(sent(play.say({"msg": "send_hash"}))) == 1
+        assert play.exchange.deviations == ["SendHash in state queued"]
+
     def test_a_socket_of_an_ended_call_opens_to_nobody(self):
         play = Play("3.1.7")
         play.start()

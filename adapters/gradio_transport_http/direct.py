@@ -81,8 +81,6 @@ class DirectExchange(Exchange):
         self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
     ) -> Output:
         """Take the result, or one yield of it."""
-        if command.phase is Phase.CANCEL:
-            return Output()
         if response.status != 200:
             return Output([refused(response, self.invocation.endpoint, self.context.config)])
         try:
