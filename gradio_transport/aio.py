@@ -207,6 +207,7 @@ class _Runner:
         self.wire = wire
         self._calls: dict[str, AsyncCall] = {}
         self._live: dict[str, AsyncResponseStream | AsyncWebSocket] = {}
+        self._wakes: dict[str, WakeAt] = {}
         self._scopes: dict[str, anyio.CancelScope] = {}
         self._closed = False
 
@@ -301,6 +302,10 @@ class _Runner:
         call = self._call(command.channel)
         if call is None:
             return ()
+        if command.channel in self._live:
+            # Whoever reads the socket wakes it too: nothing may come unread meanwhile.
+            self._wakes[command.channel] = command
+            return ()
         delay = max(0.0, command.when - time.monotonic())
         if await call._wait(lambda: call._outcome is not None, delay):  # noqa: SLF001
             return ()
@@ -381,8 +386,8 @@ class _Runner:
             except TransportError as error:
                 return self._feed(self.wire.failed, command, error)
             self._live[channel] = socket
-            self.wire.websocket_opened(channel)
             try:
+                await self.perform(self._feed(self.wire.websocket_opened, channel))
                 closed = await self._converse(channel, socket)
             finally:
                 self._live.pop(channel, None)
@@ -393,10 +398,15 @@ class _Runner:
 
     async def _converse(self, channel: str, socket: AsyncWebSocket) -> Closed:
         while channel in self._live:
-            text = await socket.receive()
+            wake = self._wakes.get(channel)
+            text = await socket.receive(None if wake is None else max(0.0, wake.when - time.monotonic()))
             if isinstance(text, Closed):
                 return text
-            await self.perform(self._feed(self.wire.text_received, channel, text))
+            if text is None and wake is not None:
+                del self._wakes[channel]
+                await self.perform(self._feed(self.wire.wake, channel))
+            elif text is not None:
+                await self.perform(self._feed(self.wire.text_received, channel, text))
         return Closed(Ending.LOCAL)
 
     # --- faults and the end --------------------------------------------------------------------------

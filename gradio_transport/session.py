@@ -153,7 +153,6 @@ class SharedStreamSession(Session):
             events = self._decoder.feed(data)
         except EventTooLarge as error:
             turn.extend(self._lose(error))
-            turn.commands.append(CloseStream(STREAM))
             return turn
         for event in events:
             turn.extend(self._route(event.data, now))
@@ -227,9 +226,7 @@ class SharedStreamSession(Session):
             phase=Phase.STREAM,
             may_have_run=True,
         )
-        turn = self._lose(error)
-        turn.commands.append(CloseStream(STREAM))
-        return turn
+        return self._lose(error)
 
     def _overparked(self) -> Turn:
         error = EventTooLarge(
@@ -238,9 +235,7 @@ class SharedStreamSession(Session):
             phase=Phase.STREAM,
             may_have_run=True,
         )
-        turn = self._lose(error)
-        turn.commands.append(CloseStream(STREAM))
-        return turn
+        return self._lose(error)
 
     # --- the end of the stream -----------------------------------------------------------------------
 
@@ -275,6 +270,9 @@ class SharedStreamSession(Session):
         turn = Turn()
         for exchange in list(self._pending.values()):
             turn.extend(self.abandon(exchange, _copy(error)))
+        if self._streaming:
+            # A server that stops, or has lost us, may say so without end.
+            turn.commands.append(CloseStream(STREAM))
         return turn
 
     def exchange_ended(self, exchange: Exchange) -> None:

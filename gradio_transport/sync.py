@@ -233,6 +233,7 @@ class _Runner:
         self._wanted = threading.Condition(self._lock)
         self._calls: dict[str, Call] = {}
         self._live: dict[str, ResponseStream | WebSocket] = {}
+        self._wakes: dict[str, WakeAt] = {}
         self._stream_wanted: OpenStream | None = None
         self._reader: threading.Thread | None = None
         self._closed = False
@@ -344,6 +345,10 @@ class _Runner:
         call = self._call(command.channel)
         if call is None:
             return ()
+        if command.channel in self._live:
+            # Whoever reads the socket wakes it too: nothing may come unread meanwhile.
+            self._wakes[command.channel] = command
+            return ()
         delay = max(0.0, command.when - time.monotonic())
         if call._wait(lambda: call._outcome is not None, delay):  # noqa: SLF001
             return ()
@@ -410,8 +415,8 @@ class _Runner:
         except TransportError as error:
             return self._feed(self.wire.failed, command, error)
         self._live[channel] = socket
-        self.wire.websocket_opened(channel)
         try:
+            self.perform(self._feed(self.wire.websocket_opened, channel))
             closed = self._converse(channel, socket)
         finally:
             self._drop(channel)
@@ -419,10 +424,15 @@ class _Runner:
 
     def _converse(self, channel: str, socket: WebSocket) -> Closed:
         while channel in self._live:
-            text = socket.receive()
+            wake = self._wakes.get(channel)
+            text = socket.receive(None if wake is None else max(0.0, wake.when - time.monotonic()))
             if isinstance(text, Closed):
                 return text if channel in self._live else Closed(Ending.LOCAL)
-            self.perform(self._feed(self.wire.text_received, channel, text))
+            if text is None and wake is not None:
+                del self._wakes[channel]
+                self.perform(self._feed(self.wire.wake, channel))
+            elif text is not None:
+                self.perform(self._feed(self.wire.text_received, channel, text))
         return Closed(Ending.LOCAL)
 
     # --- the shared stream ---------------------------------------------------------------------------

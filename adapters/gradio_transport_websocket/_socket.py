@@ -123,7 +123,7 @@ class SocketExchange(Exchange):
         return refusal(response, Phase.JOIN, what="The websocket handshake")
 
     def hash_text(self) -> SendText:
-        """Return the frame that 3.1.5 to 3.2 wait for before they say anything."""
+        """Return the frame that 3.1.5 to 3.1.7 wait for before they say anything."""
         return SendText(self.channel("socket"), json.dumps({"hash": self.session_hash}))
 
     # --- messages ------------------------------------------------------------------------------------

@@ -14,11 +14,11 @@ from gradio_transport.events import Joined
 from ._socket import SocketExchange
 
 GREETING_PATIENCE_SECONDS = 1.5
-"""Servers of 3.3+ say something at once; 3.20 to 3.30 give up on a client after one second of silence."""
+"""Servers of 3.2+ say something at once; 3.20 to 3.30 give up on a client after one second of silence."""
 
 
 class ClientFirst(SocketExchange):
-    """Dialect A (3.1.5 to 3.2): the server is silent until it has the session hash, and never closes."""
+    """Dialect A (3.1.5 to 3.1.7): the server is silent until it has the session hash, and never closes."""
 
     def websocket_opened(self, now: float) -> Output:
         """Send the hash."""
@@ -26,7 +26,7 @@ class ClientFirst(SocketExchange):
 
 
 class ServerFirst(SocketExchange):
-    """Dialect B (3.3 to 3.5): anything sent before ``send_data`` would be taken for the data."""
+    """Dialect B (3.2 to 3.5): anything sent before ``send_data`` would be taken for the data."""
 
     def websocket_opened(self, now: float) -> Output:
         """Say nothing: the server puts every socket in its queue at once."""
@@ -46,7 +46,7 @@ class Undecided(SocketExchange):
 
     def websocket_opened(self, now: float) -> Output:
         """Listen for a while."""
-        return Output(commands=[WakeAt(self.channel("greeting"), now + GREETING_PATIENCE_SECONDS)])
+        return Output(commands=[WakeAt(self.channel("socket"), now + GREETING_PATIENCE_SECONDS)])
 
     def message(self, message: Mapping[str, Any], now: float) -> Output:
         """Take one message; the first one tells that this is not dialect A."""
@@ -62,9 +62,9 @@ def dialect(config: AppConfig) -> type[SocketExchange]:
     """Return the dialect of a server."""
     if config.at_least(3, 6):
         return HashAsked
-    if config.at_least(3, 3):
+    if config.at_least(3, 2):
         return ServerFirst
-    # Without a version the config's other signs cannot tell 3.3.0 from its forerunners.
+    # Without a version the config's other signs cannot tell 3.2 from its forerunners.
     return ClientFirst if parse_release(config.version) is not None else Undecided
 
 

@@ -60,8 +60,8 @@ class WebSocket(Adapter):
 
 def _name(config: AppConfig) -> str:
     return {
-        "ClientFirst": "dialect A (3.1.5 to 3.2), the client speaks first",
-        "ServerFirst": "dialect B (3.3 to 3.5), the server speaks first",
+        "ClientFirst": "dialect A (3.1.5 to 3.1.7), the client speaks first",
+        "ServerFirst": "dialect B (3.2 to 3.5), the server speaks first",
         "HashAsked": "dialect C (3.6 to 3.50), the server asks for the hash",
         "Undecided": "the dialect shows when the socket is open",
     }[dialect(config).__name__]

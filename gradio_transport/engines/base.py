@@ -73,8 +73,8 @@ class ResponseStream(Protocol):
 class WebSocket(Protocol):
     """An open websocket."""
 
-    def receive(self) -> str | Closed:
-        """Return the next text, or how the socket ended."""
+    def receive(self, timeout: float | None = None) -> str | Closed | None:
+        """Return the next text, or how the socket ended, or None when `timeout` seconds are over."""
         ...
 
     def send(self, text: str) -> Closed | None:

@@ -31,11 +31,12 @@ class WebSocketClient:
         self._silence = patience.silence
         self._max_message_bytes = max_message_bytes
 
-    def receive(self) -> str | Closed:
-        """Return the next text, or how the socket ended."""
+    def receive(self, timeout: float | None = None) -> str | Closed | None:
+        """Return the next text, or how the socket ended, or None when `timeout` seconds are over."""
         import websocket
 
         try:
+            self._connection.settimeout(self._silence if timeout is None else max(timeout, 0.001))
             while True:
                 opcode, frame = self._connection.recv_data_frame(control_frame=False)
                 if opcode == websocket.ABNF.OPCODE_CLOSE:
@@ -45,6 +46,8 @@ class WebSocketClient:
                         return Closed(Ending.TOO_LARGE, reason=f"a message of {len(frame.data)} bytes")
                     return bytes(frame.data).decode("utf-8", "replace")
         except websocket.WebSocketTimeoutException:
+            if timeout is not None:
+                return None
             return Closed(Ending.IDLE, reason=f"silent for {self._silence} s")
         except (websocket.WebSocketException, OSError, ValueError, AttributeError) as error:
             # AttributeError: another thread dropped the socket in the middle of a read.
@@ -142,11 +145,11 @@ class AsyncWebSocketClient:
         self._inner = inner
         self._limiter = limiter
 
-    async def receive(self) -> str | Closed:
-        """Return the next text, or how the socket ended. Cancelling drops the socket."""
+    async def receive(self, timeout: float | None = None) -> str | Closed | None:
+        """Return the next text, or how the socket ended, or None in time. Cancelling drops the socket."""
         try:
             return await anyio.to_thread.run_sync(
-                self._inner.receive, abandon_on_cancel=True, limiter=self._limiter
+                self._inner.receive, timeout, abandon_on_cancel=True, limiter=self._limiter
             )
         except anyio.get_cancelled_exc_class():
             self._inner.abort()
@@ -171,7 +174,7 @@ async def connect_async(
     settings: HTTPSettings,
 ) -> AsyncWebSocketClient:
     """Open a websocket for the async face; see `connect`."""
-    limiter = anyio.CapacityLimiter(1)
+    limiter = anyio.CapacityLimiter(2)
     inner = await anyio.to_thread.run_sync(
         connect, url, headers, patience, max_message_bytes, settings, abandon_on_cancel=True, limiter=limiter
     )

@@ -222,7 +222,7 @@ class _Replayer:
                 return [wire.data_received(channel, part) for part in parts]
             case Kind.WS_ACCEPT:
                 line.pending.pop(channel, None)
-                return []
+                return [wire.websocket_opened(channel)]
             case Kind.WS_TEXT:
                 return [wire.text_received(channel, str(payload["text"]))]
             case Kind.END:
