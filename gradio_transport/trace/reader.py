@@ -5,17 +5,21 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 import attrs
 
 from ..errors import LocalProtocolError
 from ..frames import Direction, Frame, Kind
-from .writer import FORMAT, FORMAT_VERSION
+from .writer import FORMAT, FORMAT_VERSION, META
 
-_COMMON = ("t", "dir", "kind", "channel", "session")
+_COMMON = frozenset({"t", "dir", "kind", "channel", "session"})
+
+_BYTES: Mapping[Kind, str] = {Kind.REQUEST: "body", Kind.RESPONSE: "body", Kind.CHUNK: "data"}
+"""Which field of a payload is bytes."""
 
 
 class TraceError(LocalProtocolError):
@@ -27,9 +31,10 @@ class Trace:
     """A trace, read.
 
     Attributes:
-        meta: What the meta line says.
+        meta: What the meta lines say.
         frames: In the order in which they crossed the line; ``t`` counts from the first.
         truncated: The file was cut in the middle of its last line; all before it is there.
+        path: Where it was read from, if from a file.
     """
 
     meta: Mapping[str, Any]
@@ -38,85 +43,136 @@ class Trace:
     path: Path | None = None
 
 
-def read_trace(path: str | Path) -> Trace:
-    """Read a trace file.
+def read_trace(source: str | os.PathLike[str] | IO[str]) -> Trace:
+    """Read a trace.
+
+    Args:
+        source: Path of the file, or the file, open for text.
 
     Raises:
         TraceError: It is none, or of a newer format, or damaged before its last line.
         OSError: It cannot be read.
     """
-    path = Path(path)
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    meta: dict[str, Any] = {}
-    frames: list[Frame] = []
-    last = len(lines) - 1
-    for number, line in enumerate(lines):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except ValueError as error:
-            if number == last and meta:
-                return Trace(meta, frames, True, path)
-            raise TraceError(f"Line {number + 1} of {path.name} is not JSON: {error}.") from None
-        if not meta:
-            meta = _meta(value, path)
-        elif value.get("kind") == "meta":
-            meta |= value
-        else:
-            frames.append(_frame(value, number + 1, path))
-    if not meta:
-        raise TraceError(f"{path.name} is empty: no trace was written.")
-    return Trace(meta, frames, False, path)
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        return _Reader(path.name, path.parent).read(path.read_text("utf-8", errors="replace"), path)
+    return _Reader(str(getattr(source, "name", "the trace")), None).read(source.read(), None)
 
 
-def _meta(value: Any, path: Path) -> dict[str, Any]:
-    if not isinstance(value, dict) or cast("dict[str, Any]", value).get("format") != FORMAT:
-        raise TraceError(f"{path.name} is no trace of gradio-transport: its first line does not say so.")
-    meta = cast("dict[str, Any]", value)
-    version = meta.get("version")
-    if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise TraceError(
-            f"{path.name} has format version {version!r}; this library reads up to {FORMAT_VERSION}. Update it."
-        )
-    return meta
+class _Reader:
+    def __init__(self, name: str, folder: Path | None) -> None:
+        self._name = name
+        self._folder = folder
+        self._meta: dict[str, Any] = {}
+        self._frames: list[Frame] = []
+        self._sessions = 0
+        self._earlier = 0
 
+    def read(self, text: str, path: Path | None) -> Trace:
+        lines = text.split("\n")
+        truncated = False
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                value = json.loads(line)
+            except ValueError as error:
+                if not self._meta or not _cut_off(lines, number):
+                    raise self._error(number, f"is not JSON ({error})") from None
+                truncated = True
+                continue
+            self._take(number, value)
+        if not self._meta:
+            raise TraceError(f"{self._name} is empty: no trace was written.")
+        return Trace(self._meta, tuple(self._frames), truncated, path)
 
-def _frame(value: Any, number: int, path: Path) -> Frame:
-    try:
+    def _error(self, number: int, what: str) -> TraceError:
+        if number == 1:
+            return TraceError(
+                f"{self._name} is no trace of gradio-transport: its line 1 {what}. Pass a file that "
+                "TraceWriter or GRADIO_TRANSPORT_TRACE made."
+            )
+        return TraceError(f"Line {number} of {self._name} {what}. Record it again, or delete that line.")
+
+    def _take(self, number: int, value: Any) -> None:
+        if not isinstance(value, dict):
+            raise self._error(number, "is no JSON object")
         line = cast("dict[str, Any]", value)
-        payload = {key: _decoded(key, one, path) for key, one in line.items() if key not in _COMMON}
-        if line["kind"] == Kind.REQUEST.value:
-            payload.setdefault("body", None)
-        return Frame(
-            float(line["t"]),
-            Direction(line["dir"]),
-            Kind(line["kind"]),
-            str(line.get("channel", "")),
-            payload,
-            int(line.get("session", 0)),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise TraceError(f"Line {number} of {path.name} is no frame: {error!r}.") from None
+        if not self._meta or "format" in line:
+            self._begin(number, line)
+        elif line.get("kind") == META:
+            self._meta |= _told(line)
+        else:
+            self._frames.append(self._frame(number, line))
+
+    def _begin(self, number: int, line: Mapping[str, Any]) -> None:
+        """Take the first line of a trace, or of another that was appended to it."""
+        if line.get("format") != FORMAT:
+            raise self._error(number, "does not name the format")
+        version = line.get("version")
+        if not isinstance(version, int) or version > FORMAT_VERSION:
+            raise TraceError(
+                f"{self._name} has format version {version!r} (line {number}); this library reads up to "
+                f"{FORMAT_VERSION}. Update gradio-transport."
+            )
+        self._meta |= _told(line)
+        self._earlier = self._sessions
+
+    def _frame(self, number: int, line: Mapping[str, Any]) -> Frame:
+        try:
+            kind = Kind(line["kind"])
+            session = int(line.get("session", 0))
+            frame = Frame(
+                float(line["t"]),
+                Direction(line["dir"]),
+                kind,
+                str(line.get("channel", "")),
+                self._payload(kind, line),
+                session + self._earlier if session else 0,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._error(number, f"is no frame ({error!r})") from None
+        self._sessions = max(self._sessions, frame.session)
+        return frame
+
+    def _payload(self, kind: Kind, line: Mapping[str, Any]) -> dict[str, Any]:
+        payload = {key: value for key, value in line.items() if key not in _COMMON}
+        field = _BYTES.get(kind)
+        if field is not None:
+            payload[field] = self._bytes(payload.get(field))
+        if field == "data" and payload["data"] is None:
+            raise ValueError("a chunk without data")
+        return payload
+
+    def _bytes(self, value: Any) -> bytes | None:
+        match value:
+            case None:
+                return None
+            case str():
+                # Half a surrogate pair never was text on the wire; as bytes it is.
+                return value.encode("utf-8", "surrogatepass")
+            case {"base64": str() as encoded}:
+                return base64.b64decode(encoded, validate=True)
+            case {"file": str() as name}:
+                return self._shared_body(name)
+            case _:
+                raise ValueError(f"{type(value).__name__} where bytes should be")
+
+    def _shared_body(self, name: str) -> bytes:
+        path = Path(name)
+        if ".." in path.parts or path.is_absolute() or self._folder is None:
+            raise ValueError(f"the body file {name!r} is outside the trace's directory")
+        try:
+            return (self._folder / path).read_bytes()
+        except OSError as error:
+            raise ValueError(f"the body file {name!r} cannot be read: {error}") from None
 
 
-def _decoded(key: str, value: Any, path: Path) -> Any:
-    """Return a payload's field as the frame had it: bodies and chunks are bytes."""
-    if key not in ("body", "data"):
-        return value
-    if isinstance(value, str):
-        return value.encode()
-    if isinstance(value, dict) and "base64" in value:
-        return base64.b64decode(cast("dict[str, str]", value)["base64"])
-    if isinstance(value, dict) and set(cast("dict[str, Any]", value)) == {"file"}:
-        return _shared_body(cast("dict[str, str]", value)["file"], path)
-    return value
+def _told(line: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in line.items() if key != "kind"}
 
 
-def _shared_body(name: str, path: Path) -> bytes:
-    if ".." in Path(name).parts or Path(name).is_absolute():
-        raise ValueError(f"the body file {name!r} is outside the trace's directory")
-    try:
-        return (path.parent / name).read_bytes()
-    except OSError as error:
-        raise ValueError(f"the body file {name!r} cannot be read: {error}") from None
+def _cut_off(lines: Sequence[str], number: int) -> bool:
+    """Return whether what follows a broken line shows that its writer died: nothing, or a new trace."""
+    following = next((line for line in lines[number:] if line.strip()), None)
+    return following is None or f'"format":"{FORMAT}"' in following

@@ -3,14 +3,17 @@
 
 Headers pass by an allow-list; tokens, passwords, cookies and signatures never do, wherever they stand; a
 session hash (whoever knows one can read the session) becomes a stable alias, the same everywhere in a trace,
-so that the trace still replays exactly.
+so that the trace still replays exactly.  Everything is replaced text by text, in requests and replies alike:
+what the machine says in a replay therefore differs from the original in the same places.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
+from urllib.parse import quote, quote_plus
 
 REDACTED = "REDACTED"
 
@@ -22,20 +25,61 @@ ALLOWED_HEADERS = frozenset(
 )  # fmt: skip
 """Headers whose values are written; of all others only the names are."""
 
-PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"hf_[A-Za-z0-9]{8,}"), REDACTED),
-    (re.compile(r"(__sign=)[^&\s\"']+"), rf"\1{REDACTED}"),
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"), REDACTED),
-    (re.compile(r"(?i)(\"(?:oauth_token|access_token|password|token)\"\s*:\s*\")[^\"]*"), rf"\1{REDACTED}"),
-    (re.compile(r"(//)[^/@\s\"']+@"), r"\1"),
-)
-"""What is recognised anywhere in a text: tokens, signatures, JWTs, secret keys of JSON, user info of URLs."""
+SECRET_KEYS = ("oauth_token", "access_token", "password")
+"""Keys of JSON objects whose text is taken out everywhere."""
+
+REQUEST_KEYS = ("token",)
+"""Keys whose text is taken out of what we send; replies use them for other things (gr.HighlightedText)."""
 
 DESCRIPTION = ("headers", "cookies", "tokens", "passwords", "session hashes", "upload bodies")
 """What the meta line says was taken out."""
 
-_LONGEST_TAIL = 64
-"""How far before the end of a chunk a secret may begin that the next chunk goes on with."""
+LONGEST_HELD = 16_384
+"""How many characters at the end of a chunk may wait for the rest of a secret. No token is that long."""
+
+_SHORTEST_LEARNT = 6
+"""Passwords of requests from this length on are looked for in replies too; shorter ones are words."""
+
+
+def _key_patterns(keys: Iterable[str]) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Return the patterns of a JSON member with such a key: as it is, and inside another JSON string."""
+    names = "|".join(keys)
+    plain = rf'(?i)("(?:{names})"\s*:\s*")((?:[^"\\]|\\.)*)'
+    quoted = rf'(?i)(\\"(?:{names})\\"\s*:\s*\\")([^"\\]*)'
+    return re.compile(plain), re.compile(quoted)
+
+
+def _beginnings(word: str) -> str:
+    """Return a pattern of every proper beginning of a word."""
+    return "|".join(re.escape(word[:length]) for length in range(len(word) - 1, 0, -1))
+
+
+_TOKEN = re.compile(r"hf_[A-Za-z0-9]{8,}")
+_SIGNATURE = re.compile(r"(__sign=)[^&\s\"'\\]+")
+_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+_USER_INFO = re.compile(r"(\w://)[^/@\s\"'\\]+@")
+_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (_TOKEN, REDACTED),
+    (_SIGNATURE, rf"\1{REDACTED}"),
+    (_JWT, REDACTED),
+    (_USER_INFO, r"\1"),
+    *((pattern, rf"\1{REDACTED}") for pattern in _key_patterns(SECRET_KEYS)),
+)
+_REQUEST_PATTERNS = _key_patterns((*SECRET_KEYS, *REQUEST_KEYS))
+
+_UNFINISHED = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"(?:hf_[A-Za-z0-9]*|{_beginnings('hf_')})\Z",
+        rf"(?:__sign=[^&\s\"'\\]*|{_beginnings('__sign=')})\Z",
+        rf"(?:eyJ[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*){{0,2}}|{_beginnings('eyJ')})\Z",
+        r"\w:(?:/|//[^/@\s\"'\\]*)?\Z",
+        rf'(?i)\\?"(?:{"|".join(_beginnings(key + chr(34)) for key in SECRET_KEYS)})?\\?\Z',
+        rf'(?i)"(?:{"|".join(SECRET_KEYS)})"[ \t]*(?::[ \t]*(?:"(?:[^"\\]|\\.)*\\?)?)?\Z',
+        rf'(?i)\\"(?:{"|".join(SECRET_KEYS)})\\"[ \t]*(?::[ \t]*(?:\\(?:"[^"\\]*)?)?)?\Z',
+    )
+)
+"""What the end of a chunk looks like when one of the patterns may go on in the next."""
 
 
 class Redactor:
@@ -46,31 +90,64 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._replacements: dict[str, str] = {secret: REDACTED for secret in secrets if secret}
-        self._sessions = 0
+        self._replacements: dict[str, str] = {}
+        self._aliases: dict[str, str] = {}
+        for secret in secrets:
+            self._learn(secret.strip())
 
     def learn_session(self, session_hash: str) -> None:
         """Give a session hash an alias."""
-        if session_hash and session_hash not in self._replacements:
-            self._sessions += 1
-            self._replacements[session_hash] = f"session-{self._sessions}"
+        if session_hash and session_hash not in self._aliases:
+            self._aliases[session_hash] = f"session-{len(self._aliases) + 1}"
+
+    def _learn(self, secret: str) -> None:
+        """Look for a secret from now on, in the spellings that JSON and URLs give it."""
+        spellings = {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+        spellings |= {quote(secret, safe="", errors="replace"), quote_plus(secret, errors="replace")}
+        # A number stays a number, or JSON would be JSON no more.
+        replacement = "9" * len(secret) if secret.isdigit() else REDACTED
+        self._replacements |= {spelling: replacement for spelling in spellings if spelling}
+        # The longest first: a secret may be a part of another.
+        self._replacements = dict(sorted(self._replacements.items(), key=lambda one: -len(one[0])))
 
     def text(self, text: str) -> str:
         """Return a text without secrets."""
-        for secret, replacement in self._replacements.items():
-            text = text.replace(secret, replacement)
-        for pattern, replacement in PATTERNS:
+        for secrets in (self._replacements, self._aliases):
+            for secret, replacement in secrets.items():
+                if secret in text:
+                    text = text.replace(secret, replacement)
+        for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
         return text
+
+    def sent(self, text: str) -> str:
+        """Return a text of ours without secrets; passwords that it holds are looked for from now on."""
+        for pattern in _REQUEST_PATTERNS:
+            text = pattern.sub(self._secret_member, text)
+        return self.text(text)
+
+    def _secret_member(self, found: re.Match[str]) -> str:
+        if len(found[2]) >= _SHORTEST_LEARNT and found[2] != REDACTED:
+            self._learn(found[2])
+        return found[1] + REDACTED
+
+    def call(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a call was made of without secrets, in the places where its request will lack them."""
+        text = self.sent(json.dumps(payload, separators=(",", ":"), default=unwritable))
+        try:
+            return cast("dict[str, Any]", json.loads(text))
+        except ValueError:  # a secret of the caller's own that is a part of JSON's syntax
+            return cast("dict[str, Any]", self.value(payload))
 
     def value(self, value: Any) -> Any:
         """Return a JSON value without secrets in its texts."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, list | tuple):
-            return [self.value(one) for one in value]
+            return [self.value(one) for one in cast("list[Any]", value)]
         if isinstance(value, Mapping):
-            return {str(key): self.value(one) for key, one in value.items()}
+            members = cast("Mapping[Any, Any]", value)
+            return {str(key): self.value(one) for key, one in members.items()}
         return value
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
@@ -80,21 +157,35 @@ class Redactor:
             for name, value in headers.items()
         }
 
-    def tail(self, text: str) -> int:
-        """Return how many characters at the end of a chunk may be the beginning of a secret."""
-        for length in range(min(_LONGEST_TAIL, len(text)), 0, -1):
-            end = text[-length:]
-            if any(secret.startswith(end) and secret != end for secret in self._replacements):
-                return length
-            if end.startswith("hf_") and end.isascii() and end[3:].isalnum():
-                return length
-        return 0
+    def data(self, data: bytes, *, sent: bool = False) -> bytes:
+        """Return bytes without secrets, whether they are text or not."""
+        text = data.decode("utf-8", "surrogateescape")
+        return (self.sent(text) if sent else self.text(text)).encode("utf-8", "surrogateescape")
+
+    def request_body(self, body: bytes, content_type: str) -> bytes:
+        """Return a request's body as it may be written: forms (logins) and uploads are not."""
+        kind = content_type.lower()
+        if kind.startswith("multipart/"):
+            return f"{REDACTED} ({len(body)} bytes of multipart)".encode()
+        if kind.startswith("application/x-www-form-urlencoded"):
+            return REDACTED.encode()
+        return self.data(body, sent=True)
+
+    def unfinished(self, data: bytes) -> int:
+        """Return how many bytes at the end of a chunk may be the beginning of a secret."""
+        text = data[-LONGEST_HELD:].decode("utf-8", "surrogateescape")
+        starts = [found.start() for pattern in _UNFINISHED if (found := pattern.search(text))]
+        starts += [
+            len(text) - self._beginning(secret, text) for secret in (*self._replacements, *self._aliases)
+        ]
+        return len(text[min(starts, default=len(text)) :].encode("utf-8", "surrogateescape"))
+
+    @staticmethod
+    def _beginning(secret: str, text: str) -> int:
+        lengths = range(min(len(secret) - 1, len(text)), 0, -1)
+        return next((length for length in lengths if text.endswith(secret[:length])), 0)
 
 
-def request_body(body: bytes, content_type: str) -> bytes | str:
-    """Return a request's body as it may be written: forms (logins) and uploads are not."""
-    if content_type.startswith("multipart/"):
-        return f"{REDACTED} ({len(body)} bytes of multipart)"
-    if content_type.startswith("application/x-www-form-urlencoded"):
-        return REDACTED
-    return body
+def unwritable(value: object) -> str:
+    """Return what is written for a value that JSON cannot hold."""
+    return f"<{type(value).__name__}>"

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes traces: JSON lines, one frame each, flushed as they come, so that a crash loses nothing before it."""
+"""Writes traces: JSON lines, one frame each, as they come, so that a crash loses nothing before it."""
 
 from __future__ import annotations
 
 import base64
-import codecs
+import contextlib
+import errno
 import hashlib
 import itertools
 import json
@@ -13,17 +14,21 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, Self
 
 from ..frames import Direction, Frame, Kind, Tap
-from .redact import DESCRIPTION, Redactor, request_body
+from .redact import DESCRIPTION, LONGEST_HELD, Redactor, unwritable
 
 logger = logging.getLogger(__name__)
 
 FORMAT = "gradio-transport-trace"
 FORMAT_VERSION = 1
+
+META = "meta"
+"""The kind of lines that speak of the trace. There may be several; what a later one says counts."""
 
 ENVIRONMENT_VARIABLE = "GRADIO_TRANSPORT_TRACE"
 """Names a directory: any program that uses the library then writes its traffic there."""
@@ -47,6 +52,9 @@ class TraceWriter:
         meta: What the meta line should say besides.
         bodies: Directory for large bodies of replies, each kept once under the hash of its content. For
             collections of traces that share their configs; it must be beside the trace when that is read.
+
+    Raises:
+        OSError: The file cannot be opened.
     """
 
     def __init__(
@@ -58,16 +66,21 @@ class TraceWriter:
         meta: Mapping[str, Any] | None = None,
         bodies: str | Path | None = None,
     ) -> None:
+        self._file: FileIO | None = None
         self.path = Path(path)
         self._redactor = Redactor(secrets) if redact else None
         self._bodies = Path(bodies) if bodies is not None else None
         self._lock = threading.Lock()
         self._start: float | None = None
-        self._held: dict[tuple[int, str], _Held] = {}
-        self._file: TextIO | None = self.path.open("a", encoding="utf-8", newline="\n")
-        self._write(
+        self._held: dict[tuple[int, str], bytes] = {}
+        self._last = 0.0
+        self._sessions: dict[int, int] = {}
+        self._meta: dict[str, Any] = {}
+        self._file = FileIO(self.path, "a")
+        if _cut_short(self.path):
+            self._file.write(b"\n")
+        self._say(
             {
-                "kind": "meta",
                 "format": FORMAT,
                 "version": FORMAT_VERSION,
                 "redacted": list(DESCRIPTION) if redact else [],
@@ -80,90 +93,98 @@ class TraceWriter:
         with self._lock:
             if self._file is None:
                 return
-            if self._start is None:
-                self._start = frame.t
             try:
-                self._frame(frame)
-            except (OSError, ValueError, TypeError) as error:
+                self._take(frame)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the program that is watched goes on
                 logger.warning("the trace %s ends here: %s", self.path, error)
+                with contextlib.suppress(OSError):
+                    self._file.close()
                 self._file = None
 
-    def _frame(self, frame: Frame) -> None:
-        key = frame.session, frame.channel
+    # --- frames --------------------------------------------------------------------------------------
+
+    def _take(self, frame: Frame) -> None:
+        if self._start is None:
+            self._start = frame.t
+        if frame.session and (frame.kind is Kind.SESSION or frame.session not in self._sessions):
+            # Numbers count the sessions of a program; those of a trace count its own, so that traces compare.
+            self._sessions[frame.session] = max(self._sessions.values(), default=0) + 1
         if frame.kind is Kind.CHUNK:
-            data = self._with_held(key, frame.payload["data"])
-            if data:
-                self._line(frame, {"data": data})
+            self._chunk(frame)
             return
-        held = self._held.pop(key, None)
-        if held is not None and held.data:
-            self._line(held.frame(frame), {"data": _encoded(held.data, self._redactor)})
-        if frame.kind is Kind.SESSION and self._redactor is not None:
-            self._redactor.learn_session(frame.payload["session_hash"])
+        self._release(frame)
+        self._learn(frame)
         self._line(frame, self._payload(frame))
 
-    def _with_held(self, key: tuple[int, str], data: bytes) -> Any:
-        """Join a chunk to what was held back of the last, and hold back what must not be torn.
-
-        That is a character cut in two, and what may be the beginning of a secret.
-        """
-        held = self._held.pop(key, None)
-        if held is not None:
-            data = held.data + data
-        decoder = codecs.getincrementaldecoder("utf-8")()
-        try:
-            text = decoder.decode(data)
-        except UnicodeDecodeError:
-            return _encoded(data, self._redactor)
-        keep = decoder.getstate()[0]
+    def _chunk(self, frame: Frame) -> None:
+        """Write a chunk, without an end that may be the beginning of a secret: that waits for the next."""
+        key = frame.session, frame.channel
+        data = self._held.pop(key, b"") + frame.payload["data"]
         if self._redactor is not None:
-            length = self._redactor.tail(text)
-            if length:
-                keep = text[-length:].encode() + keep
-                text = text[:-length]
-            text = self._redactor.text(text)
-        if keep:
-            self._held[key] = _Held(keep)
-        return text
+            length = self._redactor.unfinished(data)
+            if 0 < length < LONGEST_HELD:
+                self._held[key] = data[-length:]
+                data = data[:-length]
+        if data:
+            self._line(frame, {"data": self._encoded(data)})
+
+    def _release(self, frame: Frame) -> None:
+        """Write what was held back of a stream, now that it is over."""
+        held = self._held.pop((frame.session, frame.channel), b"")
+        # Where this side drops a stream, the machine has acted on what came; the rest of a line says nothing.
+        if held and frame.direction is Direction.IN:
+            chunk = Frame(frame.t, Direction.IN, Kind.CHUNK, frame.channel, session=frame.session)
+            self._line(chunk, {"data": self._encoded(held)})
 
     def _line(self, frame: Frame, payload: Mapping[str, Any]) -> None:
+        self._last = round(frame.t - (self._start or 0.0), 6)
         line: dict[str, Any] = {
-            "t": round(frame.t - (self._start or 0.0), 6),
+            "t": self._last,
             "dir": frame.direction.value,
             "kind": frame.kind.value,
         }
         if frame.channel:
             line["channel"] = frame.channel
         if frame.session:
-            line["session"] = frame.session
+            line["session"] = self._sessions[frame.session]
         self._write({**line, **payload})
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        if self._file is not None:
-            self._file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
-            self._file.flush()
+        if self._file is None:
+            return
+        text = _compact(line)
+        try:
+            data = text.encode()
+        except UnicodeEncodeError:  # half of a surrogate pair, which JSON can say and UTF-8 cannot
+            data = _compact(line, ascii_only=True).encode()
+        # One write for one line, and no buffer: after a crash all lines but the last are whole.
+        data += b"\n"
+        if self._file.write(data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    # --- payloads ------------------------------------------------------------------------------------
 
     def _payload(self, frame: Frame) -> dict[str, Any]:
         payload = dict(frame.payload)
-        redactor = self._redactor
-        if "headers" in payload and redactor is not None:
-            payload["headers"] = redactor.headers(payload["headers"])
-        if isinstance(payload.get("body"), bytes):
-            payload["body"] = self._body(frame, payload["body"])
-        for key, value in payload.items():
-            if redactor is not None and key not in ("headers", "body"):
-                payload[key] = redactor.value(value)
-        if payload.get("body", ...) is None:
-            del payload["body"]
+        headers = payload.pop("headers", None)
+        body = payload.pop("body", None)
+        if frame.kind is Kind.CALL and self._redactor is not None:
+            payload = self._redactor.call(payload)
+        elif frame.kind is Kind.WS_TEXT and self._redactor is not None:
+            sent = frame.direction is Direction.OUT
+            payload["text"] = (self._redactor.sent if sent else self._redactor.text)(payload["text"])
+        elif self._redactor is not None:
+            payload = self._redactor.value(payload)
+        if headers is not None:
+            payload["headers"] = self._redactor.headers(headers) if self._redactor else dict(headers)
+        if body is not None:
+            payload["body"] = self._body(frame, body)
         return payload
 
     def _body(self, frame: Frame, body: bytes) -> Any:
         if frame.direction is Direction.OUT and self._redactor is not None:
-            kind = frame.payload["headers"].get("content-type", "")
-            written = request_body(body, kind)
-            if isinstance(written, str):
-                return written
-        encoded = _encoded(body, self._redactor)
+            return _text_or_base64(self._redactor.request_body(body, _content_type(frame.payload)))
+        encoded = self._encoded(body)
         if self._bodies is None or len(body) < _SHARED_BODY_BYTES or not isinstance(encoded, str):
             return encoded
         content = encoded.encode()
@@ -172,12 +193,52 @@ class TraceWriter:
         (self._bodies / name).write_bytes(content)
         return {"file": f"{self._bodies.name}/{name}"}
 
+    def _encoded(self, data: bytes) -> Any:
+        return _text_or_base64(data if self._redactor is None else self._redactor.data(data))
+
+    # --- what the trace is of ------------------------------------------------------------------------
+
+    def _learn(self, frame: Frame) -> None:
+        """Learn from a frame what the meta lines should say, and which session hash to replace."""
+        if frame.kind is Kind.SESSION:
+            if self._redactor is not None:
+                self._redactor.learn_session(str(frame.payload["session_hash"]))
+            self._say(
+                {
+                    "adapter": [*self._meta.get("adapter", ()), frame.payload["adapter"]],
+                    "source": self._meta.get("source", frame.payload.get("source")),
+                }
+            )
+        elif frame.kind is Kind.RESPONSE and frame.channel == "discover" and "gradio" not in self._meta:
+            version = _gradio_version(frame.payload.get("body") or b"")
+            if version is not None:
+                self._say({"gradio": version})
+
+    def _say(self, meta: Mapping[str, Any]) -> None:
+        """Write a meta line of what is new."""
+        values = dict(meta)
+        if "adapter" in values:
+            values["adapter"] = list(dict.fromkeys(values["adapter"]))
+        if self._redactor is not None and isinstance(values.get("source"), str):
+            values["source"] = self._redactor.text(values["source"])
+        new = {key: value for key, value in values.items() if self._meta.get(key, ...) != value}
+        self._meta |= new
+        if new:
+            self._write({"kind": META, **new})
+
     def close(self) -> None:
         """Write what is held back, and close the file. Idempotent."""
         with self._lock:
-            file, self._file = self._file, None
-            if file is not None:
-                file.close()
+            if self._file is None:
+                return
+            try:
+                for (session, channel), held in self._held.items():
+                    line = {"kind": Kind.CHUNK.value, "channel": channel, "session": self._sessions[session]}
+                    self._write({"t": self._last, "dir": "in", **line, "data": self._encoded(held)})
+                self._file.close()
+            except OSError as error:
+                logger.warning("the trace %s lacks its end: %s", self.path, error)
+            self._file = None
 
     def __enter__(self) -> Self:
         return self
@@ -187,27 +248,47 @@ class TraceWriter:
     ) -> None:
         self.close()
 
-
-class _Held:
-    """Bytes of a stream that wait for the next chunk."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-
-    def frame(self, following: Frame) -> Frame:
-        """Return the chunk frame for them, at the time of what follows."""
-        return Frame(
-            following.t, Direction.IN, Kind.CHUNK, following.channel, {"data": self.data}, following.session
-        )
+    def __del__(self) -> None:
+        # The writer that the environment asks for has nobody to close it.
+        if self._file is not None:
+            self.close()
 
 
-def _encoded(data: bytes, redactor: Redactor | None) -> Any:
-    """Return bytes as text where they are text, else as base64."""
+def _compact(line: Mapping[str, Any], *, ascii_only: bool = False) -> str:
+    return json.dumps(line, ensure_ascii=ascii_only, separators=(",", ":"), default=unwritable)
+
+
+def _text_or_base64(data: bytes) -> Any:
+    """Return bytes as text where they are text (a chunk may cut a character in two), else as base64."""
     try:
-        text = data.decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError:
         return {"base64": base64.b64encode(data).decode("ascii")}
-    return text if redactor is None else redactor.text(text)
+
+
+def _content_type(payload: Mapping[str, Any]) -> str:
+    headers: Mapping[str, str] = payload.get("headers") or {}
+    return next((value for name, value in headers.items() if name.lower() == "content-type"), "")
+
+
+def _gradio_version(body: bytes) -> str | None:
+    """Return the version that a config names, or None if the body is none or too old to say."""
+    if body.lstrip()[:1] != b"{" or b'"version"' not in body:
+        return None
+    try:
+        version = json.loads(body).get("version")
+    except ValueError:
+        return None
+    return version.strip() if isinstance(version, str) else None
+
+
+def _cut_short(path: Path) -> bool:
+    """Return whether a file ends within a line."""
+    with path.open("rb") as file:
+        if not file.seek(0, os.SEEK_END):
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"
 
 
 def environment_tap() -> Tap | None:
