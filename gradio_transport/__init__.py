@@ -7,13 +7,84 @@ a call that can be iterated for typed events, `Transport.call` returns its outpu
 
 from __future__ import annotations
 
+from . import errors, events
 from ._connect import connect, connect_async
 from .aio import AsyncCall, AsyncSession, AsyncTransport
 from .config import AppConfig, Endpoint, Parameter
+from .diff import UNKNOWN
 from .driver import CallOptions
-from .errors import *  # noqa: F403 - the whole tree is public
-from .events import *  # noqa: F403 - every event is public
+from .errors import (
+    AppError,
+    AuthenticationRequired,
+    ConnectError,
+    EndpointNotFound,
+    EventTooLarge,
+    FlowViolation,
+    GradioTransportError,
+    InvalidPayload,
+    LocalProtocolError,
+    MalformedMessage,
+    NegotiationError,
+    NotAGradioApp,
+    Phase,
+    ProtocolError,
+    QueueFull,
+    RateLimited,
+    RemoteProtocolError,
+    ServerRefused,
+    SessionNotFound,
+    SlowConsumer,
+    SpaceNotRunning,
+    StreamLost,
+    Timeout,
+    TransportError,
+    UnsupportedProtocol,
+    ValidationFailed,
+)
+from .events import (
+    Achieved,
+    Cancelled,
+    CloseStream,
+    Estimation,
+    Event,
+    Failed,
+    Heartbeat,
+    Joined,
+    Log,
+    ProcessCompleted,
+    ProcessGenerating,
+    ProcessStarts,
+    ProcessStreaming,
+    Progress,
+    ProgressUnit,
+    QueueFullMessage,
+    SendData,
+    SendHash,
+    ServerStopped,
+    UnexpectedError,
+    Unknown,
+)
 from .flow import State
 from .frames import Frame
 from .policy import Limits, RetryPolicy, Timeouts
 from .sync import Call, Session, Transport
+
+__all__ = [
+    # the two doors, and what is behind them
+    "connect", "connect_async",
+    "Transport", "Session", "Call", "AsyncTransport", "AsyncSession", "AsyncCall",
+    "AppConfig", "Endpoint", "Parameter",
+    # what a caller may tune
+    "CallOptions", "Limits", "RetryPolicy", "Timeouts",
+    # what a server says
+    "events", "Event", "Joined", "SendHash", "SendData", "Estimation", "QueueFullMessage", "ProcessStarts",
+    "Progress", "ProgressUnit", "Log", "ProcessGenerating", "ProcessStreaming", "ProcessCompleted",
+    "Heartbeat", "CloseStream", "ServerStopped", "UnexpectedError", "Cancelled", "Achieved", "Failed",
+    "Unknown", "UNKNOWN", "State", "Frame",
+    # what can go wrong
+    "errors", "Phase", "GradioTransportError", "TransportError", "ConnectError", "StreamLost", "Timeout",
+    "SlowConsumer", "ProtocolError", "LocalProtocolError", "RemoteProtocolError", "MalformedMessage",
+    "FlowViolation", "EventTooLarge", "NegotiationError", "UnsupportedProtocol", "NotAGradioApp",
+    "SpaceNotRunning", "ServerRefused", "AuthenticationRequired", "EndpointNotFound", "QueueFull",
+    "RateLimited", "ValidationFailed", "SessionNotFound", "InvalidPayload", "AppError",
+]  # fmt: skip

@@ -82,9 +82,7 @@ def connect(
         ConnectError: Nobody answers.
     """
     library: Library = engine if isinstance(engine, str) else "httpx"
-    options = _options(
-        protocol, token, auth, headers, timeouts, limits, retry, verify, proxy, library, tap
-    )
+    options = _options(protocol, token, auth, headers, timeouts, limits, retry, verify, proxy, library, tap)
     return Transport(source, options, None if isinstance(engine, str) else engine)
 
 
@@ -105,7 +103,5 @@ def connect_async(
 ) -> AsyncTransport:
     """Return a transport that connects when it is entered with ``async with``; see `connect`."""
     library: Library = engine if isinstance(engine, str) else "httpx"
-    options = _options(
-        protocol, token, auth, headers, timeouts, limits, retry, verify, proxy, library, tap
-    )
+    options = _options(protocol, token, auth, headers, timeouts, limits, retry, verify, proxy, library, tap)
     return AsyncTransport(source, options, None if isinstance(engine, str) else engine)

@@ -197,7 +197,9 @@ class Exchange(abc.ABC):
         """Return the first commands."""
 
     @abc.abstractmethod
-    def reply(self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float) -> Output:
+    def reply(
+        self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
+    ) -> Output:
         """Take a whole reply. One to an `OpenStream` or `OpenWebSocket` means that it was refused."""
 
     def failed(
@@ -340,12 +342,14 @@ class Session:
         error.may_have_run = error.may_have_run or exchange.accepted
         return self.turn(exchange, Output([Failed(event_id=exchange.event_id, error=error)]))
 
-    def reply(self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float) -> Turn:
+    def reply(
+        self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
+    ) -> Turn:
         """Take a whole reply to a request (or the refusal of a stream)."""
         exchange = self._owner(command.channel)
         if exchange is None:
             return Turn()
-        exchange._open_channels.pop(command.channel, None)  # noqa: SLF001 - a refused stream holds nothing
+        exchange._open_channels.pop(command.channel, None)
         return self.turn(exchange, exchange.reply(command, response, now), len(response.body))
 
     def failed(
@@ -392,7 +396,7 @@ class Session:
         exchange = self._owner(channel)
         if exchange is None:
             return Turn()
-        exchange._open_channels.pop(channel, None)  # noqa: SLF001 - nothing to close any more
+        exchange._open_channels.pop(channel, None)
         return self.turn(exchange, exchange.stream_closed(channel, closed, now))
 
     def wake(self, channel: str, now: float) -> Turn:
@@ -406,7 +410,7 @@ class Session:
     def turn(self, exchange: Exchange, output: Output, size: int = 0) -> Turn:
         """Make an exchange's output this session's: follow the flow, drop what comes after the end."""
         turn = Turn(commands=output.commands)
-        exchange._track(output.commands)  # noqa: SLF001 - the two classes are one machine
+        exchange._track(output.commands)
         unexplained = False  # a message such as queue_full was the end; the `Failed` that says why follows
         for event in output.events:
             if exchange.state.final and not (unexplained and isinstance(event, Failed)):
@@ -485,8 +489,8 @@ def stream_error(closed: Closed, context: SessionContext, *, may_have_run: bool)
     why = f" ({closed.reason})" if closed.reason else ""
     if closed.ending is Ending.IDLE:
         return Timeout(
-            f"Nothing came on the stream for {context.timeouts.idle} s, not even a heartbeat{why}. A proxy may "
-            "buffer it, or the server hangs. Raise Timeouts(idle=) if the app is known to be silent that long.",
+            f"Nothing came on the stream for {context.timeouts.idle} s, not even a heartbeat{why}. A proxy "
+            "may buffer it, or the server hangs. Raise Timeouts(idle=) if the app may be silent so long.",
             knob="idle",
             seconds=context.timeouts.idle,
             phase=Phase.STREAM,

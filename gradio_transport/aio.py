@@ -65,7 +65,7 @@ logger = logging.getLogger(__name__)
 
 
 class AsyncCall:
-    """One call under way: iterate it for its events, or await its result; see `gradio_transport.sync.Call`."""
+    """One call under way: iterate it for events, or await its result; see `gradio_transport.sync.Call`."""
 
     def __init__(self, runner: _Runner, exchange: Exchange, timeouts: Timeouts) -> None:
         self._runner = runner
@@ -227,12 +227,12 @@ class _Runner:
 
     async def cancel(self, call: AsyncCall) -> None:
         """Cancel a call and tell the server."""
-        commands = self._deliver(self.wire.cancel(call._exchange))  # noqa: SLF001
+        commands = self._deliver(self.wire.cancel(call._exchange))
         await self.perform(commands)
 
     async def expire(self, call: AsyncCall, error: GradioTransportError) -> None:
         """End a call whose deadline is over."""
-        await self.perform(self._deliver(self.wire.abandon(call._exchange, error)))  # noqa: SLF001
+        await self.perform(self._deliver(self.wire.abandon(call._exchange, error)))
 
     def _deliver(self, turn: Turn) -> list[Command]:
         """Hand events to their calls, and return the commands."""
@@ -242,7 +242,7 @@ class _Runner:
             call = self._calls.get(exchange.key)
             if call is None:
                 continue
-            overflow = call._deliver(delivery.event, delivery.size)  # noqa: SLF001
+            overflow = call._deliver(delivery.event, delivery.size)
             if delivery.event.terminal:
                 del self._calls[exchange.key]
             elif overflow is not None:
@@ -284,14 +284,14 @@ class _Runner:
 
     async def _send(self, command: SendRequest) -> Sequence[Command]:
         call = self._call(command.channel)
-        timeouts = call._deadlines.timeouts if call else self._core.app.options.timeouts  # noqa: SLF001
-        remaining = call._deadlines.remaining if call else None  # noqa: SLF001
+        timeouts = call._deadlines.timeouts if call else self._core.app.options.timeouts
+        remaining = call._deadlines.remaining if call else None
         try:
             response = await self._core.request(command, timeouts, remaining)
         except TransportError as error:
             return self._feed(self.wire.failed, command, error)
         except GradioTransportError as error:
-            return self._feed(self.wire.abandon, call._exchange, error) if call else ()  # noqa: SLF001
+            return self._feed(self.wire.abandon, call._exchange, error) if call else ()
         return self._feed(self.wire.reply, command, response)
 
     def _call(self, channel: str) -> AsyncCall | None:
@@ -307,7 +307,7 @@ class _Runner:
             self._wakes[command.channel] = command
             return ()
         delay = max(0.0, command.when - time.monotonic())
-        if await call._wait(lambda: call._outcome is not None, delay):  # noqa: SLF001
+        if await call._wait(lambda: call._outcome is not None, delay):
             return ()
         return self._feed(self.wire.wake, command.channel)
 
@@ -323,8 +323,8 @@ class _Runner:
         """Open a stream and feed it to its end, performing what comes of it on the way."""
         channel = command.channel
         call = self._call(channel)
-        timeouts = call._deadlines.timeouts if call else self._core.app.options.timeouts  # noqa: SLF001
-        remaining = call._deadlines.remaining if call else None  # noqa: SLF001
+        timeouts = call._deadlines.timeouts if call else self._core.app.options.timeouts
+        remaining = call._deadlines.remaining if call else None
         request = self._core.app.dressed(command.request)
         closed = Closed(Ending.LOCAL)
         with anyio.CancelScope() as scope:
@@ -371,8 +371,8 @@ class _Runner:
     async def _read_websocket(self, command: OpenWebSocket) -> Sequence[Command]:
         channel, app = command.channel, self._core.app
         call = self._call(channel)
-        timeouts = call._deadlines.timeouts if call else app.options.timeouts  # noqa: SLF001
-        remaining = call._deadlines.remaining if call else None  # noqa: SLF001
+        timeouts = call._deadlines.timeouts if call else app.options.timeouts
+        remaining = call._deadlines.remaining if call else None
         headers = app.credentials.for_url(command.url, command.headers)
         closed = Closed(Ending.LOCAL)
         with anyio.CancelScope() as scope:
@@ -433,7 +433,7 @@ class _Runner:
         for call in list(self._calls.values()):
             own = type(error)(error.message, phase=error.phase, may_have_run=error.may_have_run)
             own.__cause__ = error.__cause__
-            for command in self._deliver(self.wire.abandon(call._exchange, own)):  # noqa: SLF001
+            for command in self._deliver(self.wire.abandon(call._exchange, own)):
                 if isinstance(command, CloseStream | CloseWebSocket):
                     self._drop(command.channel)
 

@@ -99,4 +99,6 @@ class Credentials:
 
 def _covers(cookie_path: str, path: str) -> bool:
     """Return whether a cookie's path covers a request's path (RFC 6265 §5.1.4)."""
-    return path == cookie_path or path.startswith(cookie_path if cookie_path.endswith("/") else cookie_path + "/")
+    return path == cookie_path or path.startswith(
+        cookie_path if cookie_path.endswith("/") else cookie_path + "/"
+    )

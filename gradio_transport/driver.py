@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import CancelledError
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 
@@ -35,8 +35,6 @@ from .policy import Limits, RetryPolicy, Timeouts
 from .registry import Choice, Registry, default_registry
 from .urls import base_url
 from .wire import Taps, Wire
-
-_T = TypeVar("_T")
 
 SILENT_IDLE_SECONDS = 3600.0
 """Idle bound where the server has no heartbeat, so that silence says nothing (before 4.0, direct HTTP)."""
@@ -69,7 +67,7 @@ class Options:
     protocol: str | Sequence[str] = "auto"
     token: str | None = attrs.field(default=None, repr=False)
     auth: tuple[str, str] | None = attrs.field(default=None, repr=False)
-    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=dict, repr=False)
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     timeouts: Timeouts = attrs.field(factory=Timeouts)
     limits: Limits = attrs.field(factory=Limits)
     retry: RetryPolicy = attrs.field(factory=RetryPolicy.none)
@@ -108,7 +106,9 @@ class App:
         headers = {"x-gradio-user": "api"}
         if options.token is not None:
             headers["authorization"] = f"Bearer {options.token}"
-        self.credentials = Credentials.bound_to(self.base, headers | {k.lower(): v for k, v in options.headers.items()})
+        self.credentials = Credentials.bound_to(
+            self.base, headers | {k.lower(): v for k, v in options.headers.items()}
+        )
         self._discovery: Discovery | None = None
 
     @property
@@ -150,7 +150,10 @@ class App:
         chosen = [config.endpoint(endpoint)] if endpoint is not None else list(config.named.values())
         lines = [f"{self.base}: Gradio {config.version or '(no version)'}, protocol {config.protocol!r}"]
         for one in chosen:
-            lines += [f"{one.display_name}:", *(f"  {line}" for line in self.choose(one).explain().splitlines())]
+            lines += [
+                f"{one.display_name}:",
+                *(f"  {line}" for line in self.choose(one).explain().splitlines()),
+            ]
         return "\n".join(lines)
 
     def prepare(
@@ -301,7 +304,7 @@ class Deadlines:
             self.first = self.clock() + self.timeouts.first_message
 
     def heard(self) -> None:
-        """A message came."""
+        """Take note that a message came."""
         self.first = None
 
     @property

@@ -58,7 +58,7 @@ def _get(url: str, max_redirects: int) -> Generator[SendRequest, Response, Respo
             )
         if current in seen or len(seen) > max_redirects:
             raise NotAGradioApp(
-                f"{url} redirects without end (last to {current}). Check the URL, and Limits(max_redirects=).",
+                f"{url} redirects without end (last to {current}). Check the URL, or Limits(max_redirects=).",
                 phase=Phase.DISCOVER,
                 status=response.status,
             )

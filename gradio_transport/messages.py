@@ -209,16 +209,16 @@ def from_output(
         duration=_number(output.get("duration")),
         average_duration=_number(output.get("average_duration")),
         used_cache=_text(output.get("used_cache")) or _text(raw.get("used_cache")),
-        changed_state_ids=tuple(
-            one for one in cast("list[Any]", states) if isinstance(one, int)
-        ) if isinstance(states, list) else (),
+        changed_state_ids=tuple(one for one in cast("list[Any]", states) if isinstance(one, int))
+        if isinstance(states, list)
+        else (),
         render_config=_mapping(output.get("render_config")) or None,
     )
 
 
 def _malformed_completion(raw: Message, event_id: str | None) -> e.ProcessCompleted:
     error = MalformedMessage(
-        f"The call is complete, but the server's message has no list of outputs: {excerpt(str(dict(raw)))!r}.",
+        f"The call is complete, but the server's message lists no outputs: {excerpt(str(dict(raw)))!r}.",
         phase=Phase.COMPLETE,
         may_have_run=True,
     )

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import attrs
 
@@ -14,12 +14,18 @@ MEBIBYTE = 1024 * 1024
 MailboxPolicy = Literal["conflate", "fail"]
 
 
-def _positive(_: object, attribute: attrs.Attribute[float | None], value: float | None) -> None:
+def _positive(_: object, attribute: attrs.Attribute[Any], value: float | None) -> None:
     if value is not None and not value > 0:
-        raise LocalProtocolError(f"{attribute.name} must be greater than 0, or None for no bound; got {value!r}.")
+        raise LocalProtocolError(
+            f"{attribute.name} must be greater than 0, or None for no bound; got {value!r}."
+        )
 
 
-def _seconds(default: float | None) -> float | None:
+def _seconds(default: float | None) -> Any:
+    return attrs.field(default=default, validator=_positive)
+
+
+def _bound(default: int | None) -> Any:
     return attrs.field(default=default, validator=_positive)
 
 
@@ -73,16 +79,16 @@ class Limits:
             sse v0, /call, direct, polling).
     """
 
-    max_event_bytes: int = attrs.field(default=256 * MEBIBYTE, validator=_positive)
-    max_config_bytes: int = attrs.field(default=64 * MEBIBYTE, validator=_positive)
-    max_response_bytes: int = attrs.field(default=1024 * MEBIBYTE, validator=_positive)
-    max_download_bytes: int | None = attrs.field(default=None, validator=_positive)
-    max_parked_messages: int = attrs.field(default=10_000, validator=_positive)
-    mailbox_bytes: int = attrs.field(default=16 * MEBIBYTE, validator=_positive)
+    max_event_bytes: int = _bound(256 * MEBIBYTE)
+    max_config_bytes: int = _bound(64 * MEBIBYTE)
+    max_response_bytes: int = _bound(1024 * MEBIBYTE)
+    max_download_bytes: int | None = _bound(None)
+    max_parked_messages: int = _bound(10_000)
+    mailbox_bytes: int = _bound(16 * MEBIBYTE)
     mailbox_policy: MailboxPolicy = "conflate"
-    max_redirects: int = attrs.field(default=10, validator=_positive)
-    connections: int = attrs.field(default=1100, validator=_positive)
-    workers: int = attrs.field(default=64, validator=_positive)
+    max_redirects: int = _bound(10)
+    connections: int = _bound(1100)
+    workers: int = _bound(64)
 
 
 @attrs.frozen(kw_only=True)

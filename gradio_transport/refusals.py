@@ -50,7 +50,9 @@ def refusal(response: Response, phase: Phase, *, what: str = "The server") -> Gr
         case 404 if "session not found" in text.lower():
             return SessionNotFound(says, **context)
         case 404 | 405:
-            return EndpointNotFound(f"{says}. The app may have changed, or be of another generation.", **context)
+            return EndpointNotFound(
+                f"{says}. The app may have changed, or be of another generation.", **context
+            )
         case 400 | 413:
             return InvalidPayload(says, **context)
         case status if 300 <= status < 400:
@@ -62,7 +64,7 @@ def refusal(response: Response, phase: Phase, *, what: str = "The server") -> Gr
 
 
 def _date(response: Response) -> float:
-    """Return the server's own idea of now: a ``Retry-After`` date is relative to that, and we have no clock."""
+    """Return the server's own idea of now, which a ``Retry-After`` date is relative to."""
     from email.utils import parsedate_to_datetime
 
     try:
@@ -87,9 +89,11 @@ def _detail(response: Response) -> Any:
 
 def _unprocessable(detail: Any, context: dict[str, Any]) -> GradioTransportError:
     """Tell a validator's answer (5.45+) from a schema error of the server: both are 422 lists."""
-    items = [cast("dict[str, Any]", one) for one in cast("list[Any]", detail) if isinstance(one, dict)] if isinstance(
-        detail, list
-    ) else []
+    items = (
+        [cast("dict[str, Any]", one) for one in cast("list[Any]", detail) if isinstance(one, dict)]
+        if isinstance(detail, list)
+        else []
+    )
     if any(item.get("__type__") == "validate" or "is_valid" in item for item in items):
         problems = {
             str(item.get("parameter_name") or f"argument {place}"): str(item.get("message") or "invalid")

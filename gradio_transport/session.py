@@ -90,7 +90,9 @@ class SharedStreamSession(Session):
 
     # --- replies -------------------------------------------------------------------------------------
 
-    def reply(self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float) -> Turn:
+    def reply(
+        self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
+    ) -> Turn:
         """Take the reply to a join or cancel, or the refusal of the stream."""
         if command.channel == STREAM:
             error = refusal(response, Phase.STREAM, what="The stream")

@@ -19,6 +19,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -256,13 +257,13 @@ class _Runner:
     def cancel(self, call: Call) -> None:
         """Cancel a call and tell the server."""
         with self._lock:
-            commands = self._deliver(self.wire.cancel(call._exchange))  # noqa: SLF001
+            commands = self._deliver(self.wire.cancel(call._exchange))
         self.perform(commands)
 
     def expire(self, call: Call, error: GradioTransportError) -> None:
         """End a call whose deadline is over."""
         with self._lock:
-            commands = self._deliver(self.wire.abandon(call._exchange, error))  # noqa: SLF001
+            commands = self._deliver(self.wire.abandon(call._exchange, error))
         self.perform(commands)
 
     def _deliver(self, turn: Turn) -> list[Command]:
@@ -273,7 +274,7 @@ class _Runner:
             call = self._calls.get(exchange.key)
             if call is None:
                 continue
-            overflow = call._deliver(delivery.event, delivery.size)  # noqa: SLF001
+            overflow = call._deliver(delivery.event, delivery.size)
             if delivery.event.terminal:
                 del self._calls[exchange.key]
             elif overflow is not None:
@@ -316,7 +317,9 @@ class _Runner:
 
     def _send(self, command: SendRequest) -> Sequence[Command]:
         try:
-            response = self._core.request(command, self._timeouts(command.channel), self._remaining(command.channel))
+            response = self._core.request(
+                command, self._timeouts(command.channel), self._remaining(command.channel)
+            )
         except TransportError as error:
             return self._feed(self.wire.failed, command, error)
         except GradioTransportError as error:
@@ -327,18 +330,18 @@ class _Runner:
         call = self._call(channel)
         if call is None:
             return ()
-        return self._feed(self.wire.abandon, call._exchange, error)  # noqa: SLF001
+        return self._feed(self.wire.abandon, call._exchange, error)
 
     def _call(self, channel: str) -> Call | None:
         return self._calls.get(channel.partition(".")[0])
 
     def _timeouts(self, channel: str) -> Timeouts:
         call = self._call(channel)
-        return call._deadlines.timeouts if call is not None else self._core.app.options.timeouts  # noqa: SLF001
+        return call._deadlines.timeouts if call is not None else self._core.app.options.timeouts
 
     def _remaining(self, channel: str) -> float | None:
         call = self._call(channel)
-        return call._deadlines.remaining if call is not None else None  # noqa: SLF001
+        return call._deadlines.remaining if call is not None else None
 
     def _sleep(self, command: WakeAt) -> Sequence[Command]:
         """Wait for the time of a wake, or the end of its call, whichever comes first."""
@@ -350,7 +353,7 @@ class _Runner:
             self._wakes[command.channel] = command
             return ()
         delay = max(0.0, command.when - time.monotonic())
-        if call._wait(lambda: call._outcome is not None, delay):  # noqa: SLF001
+        if call._wait(lambda: call._outcome is not None, delay):
             return ()
         return self._feed(self.wire.wake, command.channel)
 
@@ -455,7 +458,10 @@ class _Runner:
                 command, self._stream_wanted = self._stream_wanted, None
                 if self._closed or command is None:
                     return
-            self.guarded(lambda command=command: self.perform(self._read_stream(command)))
+            self.guarded(partial(self._read_and_perform, command))
+
+    def _read_and_perform(self, command: OpenStream) -> None:
+        self.perform(self._read_stream(command))
 
     def guarded(self, work: Callable[[], None]) -> None:
         """Do work of a thread of ours; a fault in it ends the session's calls instead of the thread."""
@@ -473,7 +479,7 @@ class _Runner:
             for call in list(self._calls.values()):
                 own = type(error)(error.message, phase=error.phase, may_have_run=error.may_have_run)
                 own.__cause__ = error.__cause__
-                commands += self._deliver(self.wire.abandon(call._exchange, own))  # noqa: SLF001
+                commands += self._deliver(self.wire.abandon(call._exchange, own))
         self.perform(command for command in commands if isinstance(command, CloseStream | CloseWebSocket))
 
     def close(self, reason: str) -> threading.Thread | None:
@@ -540,9 +546,7 @@ class _Core:
         self._lock = threading.Lock()
         self.closed = False
 
-    def request(
-        self, command: SendRequest, timeouts: Timeouts, remaining: float | None = None
-    ) -> Response:
+    def request(self, command: SendRequest, timeouts: Timeouts, remaining: float | None = None) -> Response:
         """Send one request with what its origin may see; repeat it once if that is safe and it broke."""
         request = self.app.dressed(command.request)
         patience = self.app.patience(command, timeouts, remaining)
@@ -590,7 +594,9 @@ class _Core:
                 return
             self.closed = True
             runners = list(self._runners)
-        readers = [runner.close("The transport was closed while the call was under way.") for runner in runners]
+        readers = [
+            runner.close("The transport was closed while the call was under way.") for runner in runners
+        ]
         self.engine.close()
         for thread in [*readers, *self.workers.close()]:
             if thread is not None and thread is not threading.current_thread():

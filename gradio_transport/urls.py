@@ -88,7 +88,7 @@ class AppURLs:
         return self.api(f"{route}/{quote(api_name.lstrip('/'), safe='')}")
 
     def file(self, path: str) -> str:
-        """Return the download URL of a server path; a raw ``#``, ``?`` or ``%`` would cut it (atlas §10.3)."""
+        """Return the download URL of a server path, percent-encoded (atlas §10.3)."""
         return self.api(f"file={quote(path, safe='/')}")
 
     def resolve(self, url: str) -> str:

@@ -61,7 +61,7 @@ class Taps:
         match command:
             case SendRequest() | OpenStream():
                 request = command.request
-                payload = {
+                payload: dict[str, Any] = {
                     "method": request.method,
                     "url": request.url,
                     "headers": request.headers,
@@ -90,7 +90,9 @@ class Taps:
             payload["url"] = response.url
         if not head:
             payload["body"] = response.body
-        return self.show(Direction.IN, Kind.RESPONSE_HEAD if head else Kind.RESPONSE, channel, session, payload)
+        return self.show(
+            Direction.IN, Kind.RESPONSE_HEAD if head else Kind.RESPONSE, channel, session, payload
+        )
 
     def note(self, session: int) -> str:
         """Return the last frames of a session as text, without headers, queries or secrets."""

@@ -156,7 +156,9 @@ def grade(case: Case, version: str, face: str, observed: Sequence[Observed]) -> 
     known = case.known_failure(version)
     if not found:
         if known is not None:
-            return Result(version, case.name, face, Grade.FAIL, f"passes, but is a known failure: {known}", adapter)
+            return Result(
+                version, case.name, face, Grade.FAIL, f"passes, but is a known failure: {known}", adapter
+            )
         return Result(version, case.name, face, Grade.PASS, adapter=adapter)
     if known is not None:
         return Result(version, case.name, face, Grade.KNOWN_FAIL, known, adapter)

@@ -107,7 +107,9 @@ class _Player:
             app.close()
 
     def _together(self, group: Sequence[Step]) -> list[Observed]:
-        return [self._finish(step, started) for step, started in [(step, self._start(step)) for step in group]]
+        return [
+            self._finish(step, started) for step, started in [(step, self._start(step)) for step in group]
+        ]
 
     def _start(self, step: Step) -> gt.Call | gt.GradioTransportError:
         place = self._locate(step.call)
@@ -153,9 +155,7 @@ def _observed(
     error: BaseException | None,
     call: gt.Call | gt.AsyncCall,
 ) -> Observed:
-    return Observed(
-        step=step, events=events, error=error, adapter=call.adapter, deviations=call.deviations
-    )
+    return Observed(step=step, events=events, error=error, adapter=call.adapter, deviations=call.deviations)
 
 
 async def play_async(case: Case, version: str, locate: Locate, *, tap: Tap | None = None) -> list[Observed]:

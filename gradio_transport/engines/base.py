@@ -140,8 +140,8 @@ class AsyncResponseStream(Protocol):
 class AsyncWebSocket(Protocol):
     """`WebSocket` for async drivers."""
 
-    async def receive(self) -> str | Closed:
-        """Return the next text, or how the socket ended."""
+    async def receive(self, timeout: float | None = None) -> str | Closed | None:
+        """Return the next text, or how the socket ended, or None when `timeout` seconds are over."""
         ...
 
     async def send(self, text: str) -> Closed | None:

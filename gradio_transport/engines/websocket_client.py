@@ -22,7 +22,6 @@ from ._httpx_common import HTTPSettings, ssl_context
 from .base import HandshakeRefused, Patience
 
 
-
 class WebSocketClient:
     """An open websocket of the sync face."""
 
@@ -102,7 +101,7 @@ def connect(
     connection.settimeout(patience.connect)
     where = url.partition("?")[0]
     try:
-        connection.connect(
+        connection.connect(  # type: ignore[no-untyped-call]
             url, header=own, cookie=cookie, suppress_origin=True, redirect_limit=0, **_proxy(settings)
         )
     except websocket.WebSocketBadStatusException as error:

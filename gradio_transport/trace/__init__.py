@@ -7,4 +7,13 @@ from .reader import Trace, TraceError, read_trace
 from .replay import Mismatch, Replay, replay
 from .writer import TraceWriter, environment_tap
 
-__all__ = ["Mismatch", "Replay", "Trace", "TraceError", "TraceWriter", "environment_tap", "read_trace", "replay"]
+__all__ = [
+    "Mismatch",
+    "Replay",
+    "Trace",
+    "TraceError",
+    "TraceWriter",
+    "environment_tap",
+    "read_trace",
+    "replay",
+]

@@ -168,7 +168,9 @@ class _Replayer:
     def _discovery(self, source: str) -> Discovery:
         found = self._discoveries.get(source)
         if found is None:
-            raise TraceError(f"The trace has a session with {source}, but not its discovery; it cannot be replayed.")
+            raise TraceError(
+                f"The trace has a session with {source}, but not its discovery; it cannot be replayed."
+            )
         return found
 
     # --- inputs --------------------------------------------------------------------------------------
@@ -184,7 +186,9 @@ class _Replayer:
     def _line(self, frame: Frame) -> _Line:
         line = self._lines.get(frame.session)
         if line is None:
-            raise TraceError(f"The trace has a {frame.kind} frame of session {frame.session}, which it never opened.")
+            raise TraceError(
+                f"The trace has a {frame.kind} frame of session {frame.session}, which it never opened."
+            )
         return line
 
     def _open(self, frame: Frame) -> None:
@@ -226,7 +230,9 @@ class _Replayer:
             case Kind.WS_TEXT:
                 return [wire.text_received(channel, str(payload["text"]))]
             case Kind.END:
-                ending = Closed(Ending(payload["ending"]), payload.get("code"), str(payload.get("reason") or ""))
+                ending = Closed(
+                    Ending(payload["ending"]), payload.get("code"), str(payload.get("reason") or "")
+                )
                 return [wire.closed(channel, ending)]
             case Kind.ERROR:
                 return self._failure(line, frame)
@@ -244,7 +250,9 @@ class _Replayer:
         )
         exchange = line.wire.open(invocation)
         if exchange.key != frame.channel:
-            raise TraceError(f"The trace calls {frame.channel!r} where this session would number {exchange.key!r}.")
+            raise TraceError(
+                f"The trace calls {frame.channel!r} where this session would number {exchange.key!r}."
+            )
         line.exchanges[exchange.key] = exchange
         return line.wire.start(exchange)
 

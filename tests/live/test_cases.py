@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every case of the conformance suite against real servers, by both faces.
 
-    pytest -m live --gradio 3.50.2            one version
-    pytest -m live --gradio 3.4.1,6.31.0      several
-    pytest -m live --gradio all               the whole matrix
+pytest -m live --gradio 3.50.2            one version
+pytest -m live --gradio 3.4.1,6.31.0      several
+pytest -m live --gradio all               the whole matrix
 """
 
 from pathlib import Path
