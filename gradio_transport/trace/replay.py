@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The replay driver: a driver with no I/O.
 
-It feeds a session what a trace says came in, in the recorded order, and compares what the machine commands
+It feeds sessions what a trace says came in, in the recorded order, and compares what the machines command
 with what was commanded then.  Everything is built from the trace alone: the config from the recorded
-discovery, the session from its hash, the calls from their arguments.
+discovery, a session from its hash, a call from its arguments.
+
+What a machine commands stands in a trace right after the input that made it do so, and sessions know nothing
+of each other; so each input of a session is one step, with the commands up to the session's next input.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import attrs
@@ -21,6 +24,7 @@ from ..commands import (
     Closed,
     CloseStream,
     CloseWebSocket,
+    Command,
     Ending,
     OpenStream,
     OpenWebSocket,
@@ -28,24 +32,32 @@ from ..commands import (
     SendRequest,
 )
 from ..config import Endpoint
+from ..errors import GradioTransportError, LocalProtocolError, Phase
 from ..events import Event
 from ..frames import Direction, Frame, Kind
 from ..handshake import Discovery, discover
+from ..policy import Limits
 from ..registry import Registry, default_registry
 from ..wire import Taps, Wire
 from .reader import Trace, TraceError
 from .redact import REDACTED
 
-Rechunk = Callable[[bytes], Sequence[bytes]]
+Rechunk: TypeAlias = Callable[[bytes], Sequence[bytes]]
+"""Splits bytes of a stream in some other way; what it returns must join to what it was given."""
+
+CallKey: TypeAlias = tuple[int, str]
+"""Number of the session and key of the call in it."""
+
+_SHOWN_CHARACTERS = 300
 
 
 @attrs.frozen
 class Mismatch:
-    """Where the machine did something else than was recorded.
+    """Where a machine did something else than was recorded.
 
     Attributes:
-        frame: Number of the input frame after which it happened.
-        expected: What the trace has next.
+        frame: Number of the input frame after which it happened, counted from 0.
+        expected: What the trace has there.
         actual: What the machine said.
     """
 
@@ -57,23 +69,50 @@ class Mismatch:
         return f"after frame {self.frame}: expected {self.expected}, got {self.actual}"
 
 
+class ReplayMismatch(LocalProtocolError):
+    """The machines did not do what was recorded.
+
+    Attributes:
+        mismatches: Each place, in order; the first is the one to look at.
+    """
+
+    def __init__(self, message: str, *, mismatches: Sequence[Mismatch] = (), **context: Any) -> None:
+        super().__init__(message, **context)
+        self.mismatches = tuple(mismatches)
+
+
 @attrs.define
 class Replay:
     """What came of a replay.
 
     Attributes:
-        events: Session and key of each call -> its events.
+        events: Session and key of each call, in the order they were started -> its events.
+        endpoints: The same -> what was called, for people.
         deviations: The same -> what was out of the order of the flow.
         refusals: Errors of the discovery, in order.
         mismatches: Commands that differ from the recorded ones; empty is right.
-        outstanding: Private streams and sockets that the machines left open.
+        outstanding: What the machines left undone: streams and sockets of ended calls that are still open,
+            and after ``cancel_at`` calls that go on and requests that no cancellation needs.
+        inputs: How many input frames of sessions there are: the range of ``cancel_at``.
     """
 
-    events: dict[tuple[int, str], list[Event]] = attrs.field(factory=dict)
-    deviations: dict[tuple[int, str], list[str]] = attrs.field(factory=dict)
-    refusals: list[errors.GradioTransportError] = attrs.field(factory=list)
-    mismatches: list[Mismatch] = attrs.field(factory=list)
-    outstanding: list[str] = attrs.field(factory=list)
+    events: dict[CallKey, list[Event]] = attrs.field(factory=dict[CallKey, list[Event]])
+    endpoints: dict[CallKey, str] = attrs.field(factory=dict[CallKey, str])
+    deviations: dict[CallKey, list[str]] = attrs.field(factory=dict[CallKey, list[str]])
+    refusals: list[GradioTransportError] = attrs.field(factory=list[GradioTransportError])
+    mismatches: list[Mismatch] = attrs.field(factory=list[Mismatch])
+    outstanding: list[str] = attrs.field(factory=list[str])
+    inputs: int = 0
+
+    def check(self) -> None:
+        """Raise if the replay is not exact.
+
+        Raises:
+            ReplayMismatch: A command differs, or something was left undone.
+        """
+        found = [str(one) for one in self.mismatches] + [f"left undone: {one}" for one in self.outstanding]
+        if found:
+            raise ReplayMismatch("\n".join(["The replay differs.", *found]), mismatches=self.mismatches)
 
 
 def replay(
@@ -83,161 +122,213 @@ def replay(
     rechunk: Rechunk | None = None,
     strict: bool = False,
     cancel_at: int | None = None,
+    limits: Limits | None = None,
 ) -> Replay:
     """Replay a trace.
 
     Args:
         trace: What was recorded.
         registry: Where adapters are looked up.
-        rechunk: Splits the bytes of every chunk; the events must not depend on it.
+        rechunk: Splits the bytes of the streams in another way; adjacent chunks are joined before. The
+            events must not depend on it.
         strict: Raise `FlowViolation` for messages out of order.
-        cancel_at: Cancel every call before this input frame; commands are not compared from there on.
+        cancel_at: Cancel every call before this input frame. What is commanded is not compared from there
+            on, no call is started any more, and nothing is fed to what the machines have closed.
+        limits: Bounds of the sessions, which traces do not hold.
 
     Raises:
         TraceError: The trace does not hold what a replay needs.
+        FlowViolation: Only if `strict`.
     """
-    return _Replayer(trace, registry, rechunk, strict, cancel_at).run()
+    return _Replayer(trace, registry, strict, limits or Limits()).run(rechunk, cancel_at)
+
+
+def differences(one: Replay, other: Replay) -> list[str]:
+    """Return where the events of two replays (or of a replay and a live call) differ; empty if nowhere."""
+    found: list[str] = []
+    for key in dict.fromkeys([*one.events, *other.events]):
+        first = [describe(event) for event in one.events.get(key, [])]
+        second = [describe(event) for event in other.events.get(key, [])]
+        for place in range(max(len(first), len(second))):
+            pair = [(texts[place] if place < len(texts) else "nothing") for texts in (first, second)]
+            if pair[0] != pair[1]:
+                found.append(f"call {key[1]} of session {key[0]}, event {place}: {pair[0]} / {pair[1]}")
+                break
+    return found
+
+
+def describe(event: Event) -> str:
+    """Return an event as a text that is equal for equal events, their errors included.
+
+    Errors are left out of the equality of events, and NaN is not equal to itself.
+    """
+    fields = {key: value for key, value in attrs.asdict(event).items() if key != "error"}
+    error: BaseException | None = getattr(event, "error", None)
+    said = f" {type(error).__name__}: {getattr(error, 'message', error)}" if error is not None else ""
+    return f"{type(event).__name__} {json.dumps(fields, sort_keys=True, default=repr)}{said}"
+
+
+# --- steps -------------------------------------------------------------------------------------------
+
+
+@attrs.define
+class _Step:
+    """One input, and the commands that were recorded after it."""
+
+    number: int
+    frame: Frame
+    ordinal: int
+    commands: list[Frame] = attrs.field(factory=list[Frame])
+    data: bytes = b""
+
+
+def _steps(frames: Sequence[Frame], join: bool, cancel_at: int | None) -> list[_Step]:
+    """Return a trace as steps; with `join`, adjacent chunks of a stream are one."""
+    steps: list[_Step] = []
+    latest: dict[int, _Step] = {}
+    inputs = 0
+    for number, frame in enumerate(frames):
+        before = latest.get(frame.session)
+        if frame.session and frame.direction is Direction.OUT:
+            if before is not None:
+                before.commands.append(frame)
+            continue
+        ordinal = inputs
+        inputs += frame.session != 0
+        if join and before is not None and ordinal != cancel_at and _adjacent(before, frame):
+            before.data += frame.payload["data"]
+            continue
+        step = latest[frame.session] = _Step(number, frame, ordinal)
+        if frame.kind is Kind.CHUNK:
+            step.data = frame.payload["data"]
+        steps.append(step)
+    return steps
+
+
+def _adjacent(step: _Step, frame: Frame) -> bool:
+    both_chunks = step.frame.kind is Kind.CHUNK and frame.kind is Kind.CHUNK
+    return both_chunks and step.frame.channel == frame.channel and not step.commands
+
+
+# --- the driver --------------------------------------------------------------------------------------
 
 
 @attrs.define
 class _Line:
-    """One session under replay."""
+    """One session under replay.
+
+    Attributes:
+        pending: Channels of requests that wait for their reply.
+        open: Channels of streams and sockets that neither side has closed.
+        said: What the machine commanded since the last comparison.
+    """
 
     wire: Wire
     discovery: Discovery
-    exchanges: dict[str, Exchange] = attrs.field(factory=dict)
-    pending: dict[str, SendRequest | OpenStream | OpenWebSocket] = attrs.field(factory=dict)
-    said: list[Frame] = attrs.field(factory=list)
+    exchanges: dict[str, Exchange] = attrs.field(factory=dict[str, Exchange])
+    pending: dict[str, SendRequest | OpenStream | OpenWebSocket] = attrs.field(
+        factory=dict[str, SendRequest | OpenStream | OpenWebSocket]
+    )
+    open: set[str] = attrs.field(factory=set[str])
+    said: list[Frame] = attrs.field(factory=list[Frame])
 
 
 class _Replayer:
-    def __init__(
-        self, trace: Trace, registry: Registry, rechunk: Rechunk | None, strict: bool, cancel_at: int | None
-    ) -> None:
-        self._frames = trace.frames
+    def __init__(self, trace: Trace, registry: Registry, strict: bool, limits: Limits) -> None:
+        self._trace = trace
         self._registry = registry
-        self._rechunk = rechunk
         self._strict = strict
-        self._cancel_at = cancel_at
+        self._limits = limits
         self._cancelled = False
         self._lines: dict[int, _Line] = {}
-        self._discoveries: dict[str, Discovery] = {}
+        self._handshakes = _Handshakes(trace)
         self._now = 0.0
         self._result = Replay()
 
-    def run(self) -> Replay:
-        self._discover()
-        inputs = 0
-        for number, frame in enumerate(self._frames):
-            if frame.session == 0:
+    def run(self, rechunk: Rechunk | None, cancel_at: int | None) -> Replay:
+        steps = _steps(self._trace.frames, rechunk is not None, cancel_at)
+        for step in steps:
+            self._now = step.frame.t
+            if step.frame.session == 0:
+                self._handshakes.take(step.number, step.frame)
                 continue
-            self._now = frame.t
-            if frame.direction is Direction.OUT:
-                self._compare(frame, number)
-                continue
-            if inputs == self._cancel_at:
+            if step.ordinal == cancel_at:
                 self._cancel_all()
-            inputs += 1
-            self._feed(frame)
+            self._feed(step, rechunk or _whole)
+            self._compare(step, cut=self._trace.truncated and step is steps[-1])
+        self._result.inputs = steps[-1].ordinal + (steps[-1].frame.session != 0) if steps else 0
         self._finish()
         return self._result
 
-    # --- discovery -----------------------------------------------------------------------------------
-
-    def _discover(self) -> None:
-        """Run the handshakes of the trace against their recorded replies."""
-        frames = [frame for frame in self._frames if frame.session == 0]
-        login = any(frame.channel == "login" for frame in frames)
-        sequence, base = None, ""
-        for frame in frames:
-            if frame.kind is Kind.REQUEST and sequence is None:
-                base = str(frame.payload["url"]).removesuffix("/").removesuffix("/config")
-                sequence = discover(base, (REDACTED, REDACTED) if login else None)
-                next(sequence)
-            elif frame.kind is Kind.RESPONSE and sequence is not None:
-                try:
-                    sequence.send(_response(frame))
-                except StopIteration as stop:
-                    # A redirect may have moved the base; sessions name where they ended up.
-                    self._discoveries[stop.value.urls.base] = stop.value
-                    sequence = None
-                except errors.GradioTransportError as error:
-                    self._result.refusals.append(error)
-                    sequence = None
-
-    def _discovery(self, source: str) -> Discovery:
-        found = self._discoveries.get(source)
-        if found is None:
-            raise TraceError(
-                f"The trace has a session with {source}, but not its discovery; it cannot be replayed."
-            )
-        return found
-
     # --- inputs --------------------------------------------------------------------------------------
 
-    def _feed(self, frame: Frame) -> None:
+    def _feed(self, step: _Step, rechunk: Rechunk) -> None:
+        frame = step.frame
         if frame.kind is Kind.SESSION:
-            self._open(frame)
+            self._lines[frame.session] = self._open(frame)
             return
-        line = self._line(frame)
-        for turn in self._turns(line, frame):
-            self._take(line, turn)
-
-    def _line(self, frame: Frame) -> _Line:
         line = self._lines.get(frame.session)
         if line is None:
             raise TraceError(
                 f"The trace has a {frame.kind} frame of session {frame.session}, which it never opened."
             )
-        return line
+        if self._cancelled and not self._awaited(line, frame):
+            return
+        for turn in self._turns(line, step, rechunk):
+            self._take(line, turn)
 
-    def _open(self, frame: Frame) -> None:
-        discovery = self._discovery(str(frame.payload["source"]))
+    def _open(self, frame: Frame) -> _Line:
+        discovery = self._handshakes.of(str(frame.payload.get("source", "")))
         adapter = self._registry.get(str(frame.payload["adapter"]))
         context = SessionContext(
             config=discovery.config,
             urls=discovery.urls,
             session_hash=str(frame.payload["session_hash"]),
+            limits=self._limits,
             strict=self._strict,
         )
         said: list[Frame] = []
         taps = Taps(lambda: self._now, [said.append])
         wire = Wire(adapter.session(context), taps, adapter.name, frame.session)
-        said.clear()
-        self._lines[frame.session] = _Line(wire, discovery, said=said)
+        return _Line(wire, discovery, said=said)
 
-    def _turns(self, line: _Line, frame: Frame) -> list[Turn]:
-        wire, channel, payload = line.wire, frame.channel, frame.payload
+    @staticmethod
+    def _awaited(line: _Line, frame: Frame) -> bool:
+        """Return whether a driver would still feed this after its calls were cancelled."""
         match frame.kind:
             case Kind.CALL:
-                return [self._start(line, frame)]
-            case Kind.CANCEL:
-                return [wire.cancel(line.exchanges[channel])]
-            case Kind.WAKE:
-                return [wire.wake(channel)]
-            case Kind.RESPONSE:
-                command = line.pending.pop(channel, None)
-                return [] if command is None else [wire.reply(command, _response(frame))]
-            case Kind.RESPONSE_HEAD:
-                line.pending.pop(channel, None)
-                return [wire.stream_opened(channel, _response(frame))]
-            case Kind.CHUNK:
-                parts = self._rechunk(payload["data"]) if self._rechunk else (payload["data"],)
-                return [wire.data_received(channel, part) for part in parts]
-            case Kind.WS_ACCEPT:
-                line.pending.pop(channel, None)
-                return [wire.websocket_opened(channel)]
-            case Kind.WS_TEXT:
-                return [wire.text_received(channel, str(payload["text"]))]
-            case Kind.END:
-                ending = Closed(
-                    Ending(payload["ending"]), payload.get("code"), str(payload.get("reason") or "")
-                )
-                return [wire.closed(channel, ending)]
-            case Kind.ERROR:
-                return self._failure(line, frame)
+                return False
+            case Kind.CANCEL | Kind.WAKE:
+                return frame.channel.partition(".")[0] in line.exchanges
+            case Kind.ERROR if frame.direction is Direction.LOCAL:
+                return frame.channel in line.exchanges
             case _:
-                return []
+                return frame.channel in line.pending or frame.channel in line.open
+
+    def _turns(self, line: _Line, step: _Step, rechunk: Rechunk) -> Iterator[Turn]:
+        wire, frame = line.wire, step.frame
+        channel = frame.channel
+        match frame.kind:
+            case Kind.CALL:
+                yield self._start(line, frame)
+            case Kind.CANCEL:
+                yield wire.cancel(self._exchange(line, frame))
+            case Kind.WAKE:
+                yield wire.wake(channel)
+            case Kind.RESPONSE | Kind.RESPONSE_HEAD | Kind.WS_ACCEPT:
+                yield from self._answered(line, frame)
+            case Kind.CHUNK:
+                for part in rechunk(step.data):
+                    yield wire.data_received(channel, part)
+            case Kind.WS_TEXT:
+                yield wire.text_received(channel, str(frame.payload["text"]))
+            case Kind.END:
+                line.open.discard(channel)
+                yield wire.closed(channel, _closed(frame))
+            case Kind.ERROR:
+                yield from self._failed(line, frame)
+            case _:
+                raise TraceError(f"Frame {step.number} of the trace is {frame.kind}, which is no input.")
 
     def _start(self, line: _Line, frame: Frame) -> Turn:
         payload = frame.payload
@@ -254,66 +345,157 @@ class _Replayer:
                 f"The trace calls {frame.channel!r} where this session would number {exchange.key!r}."
             )
         line.exchanges[exchange.key] = exchange
+        self._result.events[frame.session, exchange.key] = []
+        self._result.endpoints[frame.session, exchange.key] = endpoint.display_name
         return line.wire.start(exchange)
 
-    def _failure(self, line: _Line, frame: Frame) -> list[Turn]:
-        """Feed the failure of a request, or (local) the end of a call from this side."""
-        kind = getattr(errors, str(frame.payload["error"]), errors.StreamLost)
-        error = cast("errors.GradioTransportError", kind(str(frame.payload["message"])))
-        if frame.direction is Direction.LOCAL:
-            return [line.wire.abandon(line.exchanges[frame.channel], error)]
+    def _exchange(self, line: _Line, frame: Frame) -> Exchange:
+        exchange = line.exchanges.get(frame.channel)
+        if exchange is None:
+            raise TraceError(
+                f"The trace has a {frame.kind} frame of call {frame.channel!r}, which it never made."
+            )
+        return exchange
+
+    def _answered(self, line: _Line, frame: Frame) -> Iterator[Turn]:
         command = line.pending.pop(frame.channel, None)
-        if command is None or not isinstance(error, errors.TransportError):
-            return []
-        return [line.wire.failed(command, error)]
+        if command is None:
+            return  # the machine did not ask: that has been noted where it should have
+        if frame.kind is Kind.RESPONSE:
+            line.open.discard(frame.channel)
+            yield line.wire.reply(command, _response(frame))
+        elif frame.kind is Kind.RESPONSE_HEAD:
+            yield line.wire.stream_opened(frame.channel, _response(frame))
+        else:
+            yield line.wire.websocket_opened(frame.channel)
+
+    def _failed(self, line: _Line, frame: Frame) -> Iterator[Turn]:
+        """Feed the failure of a request, or (local) the end of a call from this side."""
+        error = _error(frame)
+        if frame.direction is Direction.LOCAL:
+            yield line.wire.abandon(self._exchange(line, frame), error)
+            return
+        command = line.pending.pop(frame.channel, None)
+        line.open.discard(frame.channel)
+        if command is not None and isinstance(error, errors.TransportError):
+            yield line.wire.failed(command, error)
 
     def _take(self, line: _Line, turn: Turn) -> None:
         for command in turn.commands:
-            if isinstance(command, SendRequest | OpenStream | OpenWebSocket):
-                line.pending[command.channel] = command
-            elif isinstance(command, CloseStream | CloseWebSocket):
-                line.pending.pop(command.channel, None)
+            self._follow(line, command)
         for delivery in turn.deliveries:
-            key = line.wire.number, delivery.exchange.key
-            self._result.events.setdefault(key, []).append(delivery.event)
+            self._result.events[line.wire.number, delivery.exchange.key].append(delivery.event)
 
-    # --- outputs -------------------------------------------------------------------------------------
+    def _follow(self, line: _Line, command: Command) -> None:
+        match command:
+            case SendRequest():
+                line.pending[command.channel] = command
+                if self._cancelled and command.phase is not Phase.CANCEL:
+                    self._result.outstanding.append(f"{_url(command)} was asked for after the cancellation")
+            case OpenStream() | OpenWebSocket():
+                line.pending[command.channel] = command
+                line.open.add(command.channel)
+                if self._cancelled:
+                    self._result.outstanding.append(f"{_url(command)} was opened after the cancellation")
+            case CloseStream() | CloseWebSocket():
+                line.pending.pop(command.channel, None)
+                line.open.discard(command.channel)
+            case _:
+                pass
 
-    def _compare(self, frame: Frame, number: int) -> None:
-        line = self._line(frame)
-        outs = [one for one in line.said if one.direction is Direction.OUT]
-        if self._cancelled:
+    # --- what came of it -----------------------------------------------------------------------------
+
+    def _compare(self, step: _Step, *, cut: bool) -> None:
+        line = self._lines.get(step.frame.session)
+        if line is None or self._cancelled:
             return
-        actual = outs[0] if outs else None
-        if actual is not None:
-            line.said.remove(actual)
-        if actual is None or _signature(actual) != _signature(frame):
-            got = _describe(actual) if actual is not None else "nothing"
-            self._result.mismatches.append(Mismatch(number, _describe(frame), got))
+        said = [frame for frame in line.said if frame.direction is Direction.OUT]
+        line.said.clear()
+        expected = step.commands
+        for place in range(len(expected) if cut else max(len(expected), len(said))):
+            wanted = expected[place] if place < len(expected) else None
+            got = said[place] if place < len(said) else None
+            if _signature(wanted) != _signature(got):
+                self._result.mismatches.append(Mismatch(step.number, _shown(wanted), _shown(got)))
+                return
 
     def _cancel_all(self) -> None:
         self._cancelled = True
         for line in self._lines.values():
             for exchange in line.exchanges.values():
-                self._take(line, line.wire.cancel(exchange))
+                if not exchange.state.final:
+                    self._take(line, line.wire.cancel(exchange))
 
     def _finish(self) -> None:
+        self._result.refusals = self._handshakes.refusals
+        self._result.mismatches = sorted(
+            [*self._handshakes.mismatches, *self._result.mismatches], key=lambda one: one.frame
+        )
         for number, line in self._lines.items():
-            surplus = [one for one in line.said if one.direction is Direction.OUT]
-            if not self._cancelled:
-                self._result.mismatches += [Mismatch(-1, "nothing", _describe(one)) for one in surplus]
             for key, exchange in line.exchanges.items():
-                self._result.deviations[number, key] = exchange.deviations
+                self._result.deviations[number, key] = list(exchange.deviations)
                 if exchange.state.final:
-                    self._result.outstanding += [command.channel for command in exchange.finish()]
+                    held = [channel for channel in line.open if channel.partition(".")[0] == key]
+                    self._result.outstanding += [f"{channel} of session {number} is open" for channel in held]
+                elif self._cancelled:
+                    self._result.outstanding.append(f"call {key} of session {number} goes on")
+
+
+class _Handshakes:
+    """The discoveries of a trace, run against their recorded replies."""
+
+    def __init__(self, trace: Trace) -> None:
+        logs_in = any(frame.channel == "login" for frame in trace.frames)
+        self._auth = (REDACTED, REDACTED) if logs_in else None
+        self._sequence: Generator[SendRequest, Response, Discovery] | None = None
+        self._wanted: SendRequest | None = None
+        self._found: dict[str, Discovery] = {}
+        self.refusals: list[GradioTransportError] = []
+        self.mismatches: list[Mismatch] = []
+
+    def of(self, source: str) -> Discovery:
+        """Return what the newest discovery of an app found."""
+        if source not in self._found:
+            raise TraceError(
+                f"The trace has a session with {source!r}, but not its discovery; it cannot be replayed."
+            )
+        return self._found[source]
+
+    def take(self, number: int, frame: Frame) -> None:
+        """Take a frame of the discovery."""
+        if frame.kind is Kind.REQUEST:
+            url = str(frame.payload["url"])
+            if self._wanted is None or (self._wanted.request.url != url and url.endswith("/config")):
+                self._sequence = discover(url.removesuffix("/config"), self._auth)
+                self._wanted = next(self._sequence)
+            if self._wanted.request.url != url:
+                wanted = f"{self._wanted.request.method} {self._wanted.request.url}"
+                self.mismatches.append(Mismatch(number, f"{frame.payload['method']} {url}", wanted))
+        elif frame.kind is Kind.RESPONSE and self._sequence is not None:
+            try:
+                self._wanted = self._sequence.send(_response(frame))
+            except StopIteration as stop:
+                discovery: Discovery = stop.value
+                self._found[discovery.urls.base] = discovery
+                self._wanted = self._sequence = None
+            except GradioTransportError as error:
+                self.refusals.append(error)
+                self._wanted = self._sequence = None
+
+
+# --- frames ------------------------------------------------------------------------------------------
+
+
+def _whole(data: bytes) -> Sequence[bytes]:
+    return (data,)
 
 
 def _endpoint(discovery: Discovery, payload: Mapping[str, Any]) -> Endpoint:
-    number = payload["fn_index"]
-    found = next((one for one in discovery.config.endpoints if one.fn_index == number), None)
-    if found is None:
-        raise TraceError(f"The trace calls fn_index {number}, which its config does not have.")
-    return found
+    """Return what a call called: names may share a number, and a call may go by number alone."""
+    same = [one for one in discovery.config.endpoints if one.fn_index == payload["fn_index"]]
+    if not same:
+        raise TraceError(f"The trace calls fn_index {payload['fn_index']}, which its config does not have.")
+    return next((one for one in same if one.name == payload.get("endpoint")), same[0])
 
 
 def _response(frame: Frame) -> Response:
@@ -326,29 +508,58 @@ def _response(frame: Frame) -> Response:
     )
 
 
-def _signature(frame: Frame) -> tuple[Any, ...]:
-    """Return what must be equal of a command: headers and times need not."""
+def _closed(frame: Frame) -> Closed:
     payload = frame.payload
-    head = (frame.kind, frame.channel)
+    return Closed(Ending(payload["ending"]), payload.get("code"), str(payload.get("reason") or ""))
+
+
+def _error(frame: Frame) -> GradioTransportError:
+    kind = getattr(errors, str(frame.payload["error"]), None)
+    if not isinstance(kind, type) or not issubclass(kind, GradioTransportError):
+        kind = errors.StreamLost
+    return kind(str(frame.payload["message"]))
+
+
+def _url(command: SendRequest | OpenStream | OpenWebSocket) -> str:
+    return command.url if isinstance(command, OpenWebSocket) else command.request.url
+
+
+def _signature(frame: Frame | None) -> tuple[Any, ...]:
+    """Return what must be equal of a command: of the headers only the content type, of the URL no host."""
+    if frame is None:
+        return ()
+    payload = frame.payload
+    head = (frame.kind.value, frame.channel)
     if frame.kind is Kind.REQUEST:
-        parts = urlsplit(str(payload["url"]))
-        return (*head, payload["method"], parts.path, parts.query, _json(payload.get("body")))
+        kind = payload.get("headers", {}).get("content-type", "")
+        stream = "stream" if payload.get("stream") else ""
+        body = payload.get("body")
+        return (*head, payload["method"], *_target(payload), _json(body) if body else "", kind, stream)
     if frame.kind is Kind.WS_OPEN:
-        return (*head, urlsplit(str(payload["url"])).path)
+        return (*head, *_target(payload))
     if frame.kind is Kind.WS_TEXT:
-        return (*head, _json(str(payload["text"]).encode()))
+        return (*head, _json(str(payload["text"]).encode("utf-8", "surrogatepass")))
     return head
 
 
-def _json(body: bytes | None) -> Any:
+def _target(payload: Mapping[str, Any]) -> tuple[str, str]:
+    parts = urlsplit(str(payload["url"]))
+    return parts.path, parts.query
+
+
+def _json(body: bytes) -> str:
+    """Return a body so that equal JSON is equal text."""
     try:
-        return json.dumps(json.loads(body or b"null"), sort_keys=True)
+        return json.dumps(json.loads(body), sort_keys=True)
     except ValueError:
-        return body
+        return repr(body)
 
 
-def _describe(frame: Frame) -> str:
-    return " ".join(str(part) for part in _signature(frame) if part not in (None, "", "null"))[:300]
+def _shown(frame: Frame | None) -> str:
+    text = " ".join(str(part) for part in _signature(frame) if part) or "no command"
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
-__all__ = ["Mismatch", "Rechunk", "Replay", "replay"]
+__all__ = [
+    "CallKey", "Mismatch", "Rechunk", "Replay", "ReplayMismatch", "describe", "differences", "replay",
+]  # fmt: skip
