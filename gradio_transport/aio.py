@@ -150,7 +150,8 @@ class AsyncCall:
         give_up = None if timeout is None else time.monotonic() + timeout
         while not ready():
             until = min((x for x in (give_up, self._deadlines.next) if x is not None), default=None)
-            self._changed = anyio.Event()
+            if self._changed.is_set():  # never replace one that somebody else may be waiting for
+                self._changed = anyio.Event()
             if until is None:
                 await self._changed.wait()
                 continue

@@ -93,7 +93,7 @@ class SSEDecoder:
         return events
 
     def close(self) -> bytes:
-        """End the stream and return the unterminated event it was cut off in, undecoded (CR LF as LF).
+        """End the stream and return the unterminated event it was cut off in, undecoded (line ends as LF).
 
         The standard drops such an event, since it may be a part of what the server meant to say.  It is
         returned so that a caller can tell a cut from a proper end (``b""``).  The tail may also be nothing

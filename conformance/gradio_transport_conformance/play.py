@@ -17,7 +17,7 @@ from gradio_transport.policy import Timeouts
 from .cases import Case, Step
 from .grades import Observed, kind_of
 
-STEP_SECONDS = 40.0
+STEP_SECONDS = 20.0
 """Deadline of every call: no case may hang."""
 
 CREDENTIALS = ("admin", "secret")
