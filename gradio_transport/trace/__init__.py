@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from .reader import Trace, TraceError, read_trace
-from .replay import Mismatch, Replay, ReplayMismatch, differences, replay
+from .replay import Mismatch, Replay, ReplayMismatch, describe, differences, replay
 from .writer import TraceWriter, environment_tap
 
 __all__ = [
-    "Mismatch", "Replay", "ReplayMismatch", "Trace", "TraceError", "TraceWriter", "differences",
+    "Mismatch", "Replay", "ReplayMismatch", "Trace", "TraceError", "TraceWriter", "describe",
+    "differences",
     "environment_tap", "read_trace", "replay",
 ]  # fmt: skip

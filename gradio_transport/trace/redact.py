@@ -37,6 +37,9 @@ DESCRIPTION = ("headers", "cookies", "tokens", "passwords", "session hashes", "u
 LONGEST_HELD = 16_384
 """How many characters at the end of a chunk may wait for the rest of a secret. No token is that long."""
 
+_SHORTEST_HASH = 8
+"""A shorter one is somebody's own choice, no secret, and perhaps a word that the protocol itself uses."""
+
 _SHORTEST_LEARNT = 6
 """Passwords of requests from this length on are looked for in replies too; shorter ones are words."""
 
@@ -57,7 +60,7 @@ def _beginnings(word: str) -> str:
 _TOKEN = re.compile(r"hf_[A-Za-z0-9]{8,}")
 _SIGNATURE = re.compile(r"(__sign=)[^&\s\"'\\]+")
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
-_USER_INFO = re.compile(r"(\w://)[^/@\s\"'\\]+@")
+_USER_INFO = re.compile(r"(://)[^/@\s\"'\\]+@")
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (_TOKEN, REDACTED),
     (_SIGNATURE, rf"\1{REDACTED}"),
@@ -73,8 +76,8 @@ _UNFINISHED = tuple(
         rf"(?:hf_[A-Za-z0-9]*|{_beginnings('hf_')})\Z",
         rf"(?:__sign=[^&\s\"'\\]*|{_beginnings('__sign=')})\Z",
         rf"(?:eyJ[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*){{0,2}}|{_beginnings('eyJ')})\Z",
-        r"\w:(?:/|//[^/@\s\"'\\]*)?\Z",
-        rf'(?i)\\?"(?:{"|".join(_beginnings(key + chr(34)) for key in SECRET_KEYS)})?\\?\Z',
+        r":(?:/|//[^/@\s\"'\\]*)?\Z",
+        rf'(?i)(?:\\|\\?"(?:{"|".join(_beginnings(key + chr(34)) for key in SECRET_KEYS)})?\\?)\Z',
         rf'(?i)"(?:{"|".join(SECRET_KEYS)})"[ \t]*(?::[ \t]*(?:"(?:[^"\\]|\\.)*\\?)?)?\Z',
         rf'(?i)\\"(?:{"|".join(SECRET_KEYS)})\\"[ \t]*(?::[ \t]*(?:\\(?:"[^"\\]*)?)?)?\Z',
     )
@@ -97,7 +100,7 @@ class Redactor:
 
     def learn_session(self, session_hash: str) -> None:
         """Give a session hash an alias."""
-        if session_hash and session_hash not in self._aliases:
+        if len(session_hash) >= _SHORTEST_HASH and session_hash not in self._aliases:
             self._aliases[session_hash] = f"session-{len(self._aliases) + 1}"
 
     def _learn(self, secret: str) -> None:
@@ -146,8 +149,7 @@ class Redactor:
         if isinstance(value, list | tuple):
             return [self.value(one) for one in cast("list[Any]", value)]
         if isinstance(value, Mapping):
-            members = cast("Mapping[Any, Any]", value)
-            return {str(key): self.value(one) for key, one in members.items()}
+            return {str(key): self.value(one) for key, one in cast("Mapping[Any, Any]", value).items()}
         return value
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
@@ -175,15 +177,15 @@ class Redactor:
         """Return how many bytes at the end of a chunk may be the beginning of a secret."""
         text = data[-LONGEST_HELD:].decode("utf-8", "surrogateescape")
         starts = [found.start() for pattern in _UNFINISHED if (found := pattern.search(text))]
-        starts += [
-            len(text) - self._beginning(secret, text) for secret in (*self._replacements, *self._aliases)
-        ]
-        return len(text[min(starts, default=len(text)) :].encode("utf-8", "surrogateescape"))
+        held = len(text[min(starts, default=len(text)) :].encode("utf-8", "surrogateescape"))
+        secrets = (*self._replacements, *self._aliases)
+        return max([held, *(_beginning(secret.encode("utf-8", "replace"), data) for secret in secrets)])
 
-    @staticmethod
-    def _beginning(secret: str, text: str) -> int:
-        lengths = range(min(len(secret) - 1, len(text)), 0, -1)
-        return next((length for length in lengths if text.endswith(secret[:length])), 0)
+
+def _beginning(secret: bytes, data: bytes) -> int:
+    """Return how much of a secret the end of some bytes may be the beginning of, cut characters included."""
+    lengths = range(min(len(secret) - 1, len(data)), 0, -1)
+    return next((length for length in lengths if data.endswith(secret[:length])), 0)
 
 
 def unwritable(value: object) -> str:

@@ -132,8 +132,9 @@ def replay(
         rechunk: Splits the bytes of the streams in another way; adjacent chunks are joined before. The
             events must not depend on it.
         strict: Raise `FlowViolation` for messages out of order.
-        cancel_at: Cancel every call before this input frame. What is commanded is not compared from there
-            on, no call is started any more, and nothing is fed to what the machines have closed.
+        cancel_at: Cancel every call before this input frame (`Replay.inputs` is after the last). What is
+            commanded is not compared from there on, no call is started any more, and nothing is fed to what
+            the machines have closed.
         limits: Bounds of the sessions, which traces do not hold.
 
     Raises:
@@ -256,7 +257,11 @@ class _Replayer:
                 self._cancel_all()
             self._feed(step, rechunk or _whole)
             self._compare(step, cut=self._trace.truncated and step is steps[-1])
-        self._result.inputs = steps[-1].ordinal + (steps[-1].frame.session != 0) if steps else 0
+        self._result.inputs = sum(
+            frame.session != 0 and frame.direction is not Direction.OUT for frame in self._trace.frames
+        )
+        if cancel_at is not None and cancel_at >= self._result.inputs:
+            self._cancel_all()
         self._finish()
         return self._result
 
