@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import attrs
 
@@ -237,7 +237,7 @@ class Exchange(abc.ABC):
                 raise ValueError("not a JSON object")
         except ValueError as error:
             return Output([self.malformed(text, str(error))])
-        return self.message(value, now)
+        return self.message(cast("dict[str, Any]", value), now)
 
     def malformed(self, text: str, why: str) -> Failed:
         """Return the end of the call for a message that cannot be read."""

@@ -8,7 +8,7 @@ and the async driver (as httpx's ``auth_flow`` does).
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import attrs
@@ -100,15 +100,13 @@ def _find_config(base: str, max_redirects: int) -> Generator[SendRequest, Respon
     base = _moved(base, response.url, "/config")
     if response.status in (401, 403) and _says_not_authenticated(response):
         return None, base
-    raw = _json(response)
-    if response.status == 200 and isinstance(raw, dict):
-        if requires_login(raw):
-            return None, base
-        return raw, base
+    raw = _json_object(response)
+    if raw is not None:
+        return (None if requires_login(raw) else raw), base
     if response.status in (404, 405):  # Flask of 2.0 to 2.6 knows the slash form only
         slashed = yield from _get(f"{base}/config/", max_redirects)
-        raw = _json(slashed)
-        if slashed.status == 200 and isinstance(raw, dict):
+        raw = _json_object(slashed)
+        if raw is not None:
             return (None if requires_login(raw) else raw), base
     elif response.status != 200:
         raise _not_found(base, response)
@@ -122,8 +120,10 @@ def _from_page(
     raw = config_from_page(page.text) if page.status == 200 else None
     if raw is None:
         raise _not_found(base, config_reply)
-    if requires_login(raw) or not is_config(raw):
+    if requires_login(raw):
         return None, base
+    if not is_config(raw):
+        raise _not_found(base, config_reply)
     return raw, base
 
 
@@ -144,11 +144,13 @@ def _says_not_authenticated(response: Response) -> bool:
     return response.status == 401 or "authent" in response.text.lower()
 
 
-def _json(response: Response) -> Any:
+def _json_object(response: Response) -> dict[str, Any] | None:
+    """Return the JSON object of a reply with status 200, or None where it is anything else."""
     try:
-        return response.json()
+        value = response.json() if response.status == 200 else None
     except ValueError:
         return None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
 
 
 def _moved(base: str, url: str, path: str) -> str:
@@ -186,5 +188,4 @@ def _find_info(urls: AppURLs, config: AppConfig, max_redirects: int) -> Sequence
     if not config.at_least(3, 26):
         return None
     response = yield from _get(urls.api("info"), max_redirects)
-    info = _json(response) if response.status == 200 else None
-    return info if isinstance(info, dict) else None
+    return _json_object(response)

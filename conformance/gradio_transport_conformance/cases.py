@@ -139,25 +139,23 @@ def _range(raw: Mapping[str, Any]) -> Range:
 
 
 def _case(raw: Mapping[str, Any], group: str) -> Case:
-    fields = dict(raw)
+    fields: dict[str, Any] = dict(raw)
     because = fields.pop("because", "")
     supported = Range(because, fields.pop("since", "0"), fields.pop("until", "999"))
-    return Case(
-        **{
-            **fields,
-            "group": group,
-            "supported": supported,
-            "steps": _steps(fields["steps"]),
-            "unlike": tuple(map(_range, fields.get("unlike", []))),
-            "known_failures": tuple(map(_range, fields.get("known_failures", []))),
-        }
-    )
+    fields |= {
+        "group": group,
+        "supported": supported,
+        "steps": _steps(fields["steps"]),
+        "unlike": tuple(map(_range, fields.get("unlike", []))),
+        "known_failures": tuple(map(_range, fields.get("known_failures", []))),
+    }
+    return Case(**fields)
 
 
 def _load() -> Iterator[Case]:
     import yaml
 
-    folder = resources.files(__package__) / "cases"
+    folder = resources.files(__name__.rpartition(".")[0]) / "cases"
     for file in sorted(folder.iterdir(), key=lambda one: one.name):
         if file.name.endswith(".yaml"):
             for raw in yaml.safe_load(file.read_text(encoding="utf-8")):

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -64,7 +64,8 @@ def equal(one: Any, other: Any) -> bool:
     if isinstance(one, float) and isinstance(other, float) and math.isnan(one):
         return math.isnan(other)
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(equal, one, other))
+        mine, others = cast("list[Any]", one), cast("list[Any]", other)
+        return len(mine) == len(others) and all(map(equal, mine, others))
     return bool(one == other)
 
 
@@ -111,14 +112,15 @@ def _output_problems(step: Step, data: list[Any]) -> list[str]:
 def _missing(contains: Sequence[Mapping[str, Any]], data: list[Any]) -> list[str]:
     if len(contains) != len(data):
         return [f"{len(data)} outputs instead of {len(contains)}"]
-    return [
-        f"output {place} has {key}={value.get(key)!r} instead of {expected!r}"
-        if isinstance(value, dict)
-        else f"output {place} is no object: {value!r}"
-        for place, (wanted, value) in enumerate(zip(contains, data, strict=True))
-        for key, expected in wanted.items()
-        if not isinstance(value, dict) or not equal(value.get(key), expected)
-    ]
+    found: list[str] = []
+    for place, (wanted, value) in enumerate(zip(contains, data, strict=True)):
+        fields = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+        found += [
+            f"output {place} has {key}={fields.get(key)!r} instead of {expected!r}"
+            for key, expected in wanted.items()
+            if not equal(fields.get(key), expected)
+        ]
+    return found
 
 
 def _event_problems(step: Step, events: Sequence[Event]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import ssl
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
@@ -128,7 +128,7 @@ def head(response: Any) -> Response:
 
 
 @contextmanager
-def translated(module: Module, request: Request, patience: Patience) -> Iterator[None]:
+def translated(module: Module, request: Request, patience: Patience) -> Generator[None, None, None]:
     """Turn the library's exceptions into ours, for the time until a reply's head has come."""
     where = request.url.partition("?")[0]
     try:
@@ -165,7 +165,7 @@ def _reason(error: BaseException) -> str:
 
 
 @contextmanager
-def stream_translated(module: Module) -> Iterator[None]:
+def stream_translated(module: Module) -> Generator[None, None, None]:
     """Turn the library's exceptions while a body is read into the end of the stream."""
     try:
         yield

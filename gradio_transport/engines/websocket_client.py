@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import anyio.to_thread
@@ -105,8 +105,9 @@ def connect(
             url, header=own, cookie=cookie, suppress_origin=True, redirect_limit=0, **_proxy(settings)
         )
     except websocket.WebSocketBadStatusException as error:
-        body = error.resp_body or b""
-        reply = {name.lower(): value for name, value in (error.resp_headers or {}).items()}
+        body: Any = error.resp_body or b""
+        headers_of_reply = cast("dict[str, str]", error.resp_headers or {})  # pyright: ignore[reportUnknownMemberType]
+        reply = {str(name).lower(): str(value) for name, value in headers_of_reply.items()}
         response = Response(error.status_code, reply, body if isinstance(body, bytes) else body.encode(), url)
         raise HandshakeRefused(response) from error
     except (websocket.WebSocketTimeoutException, TimeoutError) as error:
