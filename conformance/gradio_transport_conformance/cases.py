@@ -36,11 +36,16 @@ def numbers(version: str) -> tuple[int, int, int]:
 
 @attrs.frozen
 class Range:
-    """Versions from one to before another, and why they are special."""
+    """Versions from one to before another, and why they are special.
+
+    Attributes:
+        sometimes: The server's bug is a race: passing is no news.
+    """
 
     because: str
     first: str = "0"
     until: str = "999"
+    sometimes: bool = False
     steps: tuple[tuple[Step, ...], ...] = ()
 
     def covers(self, version: str) -> bool:
@@ -99,9 +104,9 @@ class Case:
             return None
         return self.supported.because
 
-    def known_failure(self, version: str) -> str | None:
+    def known_failure(self, version: str) -> Range | None:
         """Return which bug of the server makes it fail there, or None."""
-        return next((one.because for one in self.known_failures if one.covers(version)), None)
+        return next((one for one in self.known_failures if one.covers(version)), None)
 
     def applies(self, version: str) -> bool:
         """Return whether the case is meant for a version at all."""
@@ -134,6 +139,7 @@ def _range(raw: Mapping[str, Any]) -> Range:
         because=raw["because"],
         first=raw.get("from", "0"),
         until=raw.get("until", "999"),
+        sometimes=raw.get("sometimes", False),
         steps=_steps(raw.get("steps", [])),
     )
 

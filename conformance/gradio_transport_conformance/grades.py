@@ -157,13 +157,18 @@ def grade(case: Case, version: str, face: str, observed: Sequence[Observed]) -> 
     adapter = next((one.adapter for one in observed if one.adapter), "")
     known = case.known_failure(version)
     if not found:
-        if known is not None:
+        if known is not None and not known.sometimes:
             return Result(
-                version, case.name, face, Grade.FAIL, f"passes, but is a known failure: {known}", adapter
+                version,
+                case.name,
+                face,
+                Grade.FAIL,
+                f"passes, but is a known failure: {known.because}",
+                adapter,
             )
         return Result(version, case.name, face, Grade.PASS, adapter=adapter)
     if known is not None:
-        return Result(version, case.name, face, Grade.KNOWN_FAIL, known, adapter)
+        return Result(version, case.name, face, Grade.KNOWN_FAIL, known.because, adapter)
     return Result(version, case.name, face, Grade.FAIL, "; ".join(found), adapter)
 
 

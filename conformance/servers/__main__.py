@@ -80,6 +80,20 @@ def _boot(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _record(arguments: argparse.Namespace) -> int:
+    # Imported late: this alone needs the library and its kit, and a look at the servers should not.
+    from .matrix_run import run
+
+    return run([entry.version for entry in _chosen(arguments.versions)], arguments.cases)
+
+
+def _matrix(arguments: argparse.Namespace) -> int:
+    from .report import write
+
+    write()
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m conformance.servers",
@@ -103,6 +117,14 @@ def _parser() -> argparse.ArgumentParser:
         "--port", type=int, help="port of the first app, the others follow (default: free ports)"
     )
     boot.set_defaults(run=_boot)
+
+    recording = commands.add_parser("record", help="play every case, write its traces, show what changed")
+    recording.add_argument("versions", nargs="+", metavar="VERSION", help="as in the list, or: all")
+    recording.add_argument("--case", action="append", dest="cases", default=[], help="only this one")
+    recording.set_defaults(run=_record)
+
+    matrix_page = commands.add_parser("matrix", help="write the support matrix from the kept results")
+    matrix_page.set_defaults(run=_matrix)
     return parser
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ import gradio_transport as gt
 from gradio_transport.config import AppConfig
 from gradio_transport.frames import Frame, Kind, Tap
 from gradio_transport.registry import default_registry
-from gradio_transport.trace import TraceWriter
+from gradio_transport.trace import TraceWriter, diff_traces, read_trace
 from gradio_transport_conformance.cases import Case, all_cases
 from gradio_transport_conformance.grades import Grade, Observed, Result, grade
 from gradio_transport_conformance.play import CREDENTIALS, play, play_async
@@ -152,13 +153,26 @@ def run(versions: Sequence[str], cases: Sequence[str] = ()) -> int:
     failed = 0
     for version in versions:
         began = time.monotonic()
-        if not cases:
-            shutil.rmtree(TRACES / version, ignore_errors=True)
-        results = record(version, cases=cases)
+        with tempfile.TemporaryDirectory(prefix="gradio-traces-") as kept:
+            earlier = Path(kept) / version
+            if (TRACES / version).exists():
+                shutil.copytree(TRACES / version, earlier)
+            if not cases:
+                shutil.rmtree(TRACES / version, ignore_errors=True)
+            results = record(version, cases=cases)
+            failed += _report(version, results, time.monotonic() - began)
+            _show_changes(earlier, TRACES / version)
         if not cases:
             save(version, results)
-        failed += _report(version, results, time.monotonic() - began)
     return 1 if failed else 0
+
+
+def _show_changes(earlier: Path, now: Path) -> None:
+    """Print what changed on the wire since the last recording."""
+    for path in sorted(now.glob("*.jsonl")):
+        if (earlier / path.name).exists():
+            for line in diff_traces(read_trace(earlier / path.name), read_trace(path)):
+                print(f"  {path.stem}: {line}")
 
 
 def _report(version: str, results: Sequence[Result], seconds: float) -> int:

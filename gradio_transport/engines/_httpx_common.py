@@ -7,9 +7,10 @@ Written to the common subset of httpx and httpx2, whose types are unrelated: the
 from __future__ import annotations
 
 import importlib
+import socket
 import ssl
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
@@ -26,7 +27,8 @@ Verify: TypeAlias = bool | str | ssl.SSLContext
 
 CHUNK_BYTES = 65536
 
-_KEPT_ALIVE_SECONDS = 20.0
+_KEPT_ALIVE_SECONDS = 4.0
+"""Below the 5 s after which uvicorn, and so every Gradio, closes an idle connection."""
 
 
 @attrs.frozen(kw_only=True)
@@ -125,6 +127,32 @@ def head(response: Any) -> Response:
         url=str(response.url),
         set_cookie=tuple(response.headers.get_list("set-cookie")) if "set-cookie" in headers else (),
     )
+
+
+def spoiled_at(head: Response) -> int | None:
+    """Return after how many bytes of its body a reply's connection should be dropped, or None.
+
+    Old servers close the connection after an unhandled error without saying so, and a request on it would be
+    lost (wire notes B8).  It is dropped with the last byte, before the pool can hand it to anybody else.
+    """
+    length = head.headers.get("content-length", "")
+    if head.status < 500 or "content-encoding" in head.headers or not length.isdecimal():
+        return None
+    return int(length[:18])
+
+
+def shut_down(response: Any) -> None:
+    """Shut down the connection under a reply: a blocked reader wakes, and the pool drops it."""
+    stream = response.extensions.get("network_stream")
+    connected = stream.get_extra_info("socket") if stream is not None else None
+    if connected is not None:
+        shut_down_socket(connected)
+
+
+def shut_down_socket(connected: Any) -> None:
+    """Shut a socket down. Closing it would neither wake its reader nor be safe under a pool's hands."""
+    with suppress(OSError, ValueError):
+        connected.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

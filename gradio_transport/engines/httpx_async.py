@@ -42,8 +42,6 @@ class AsyncHTTPXEngine:
         stream = await self.stream(request, patience)
         try:
             body = await stream.read()
-            if stream.head.status >= 500:
-                await stream.drop()  # see the sync engine
         finally:
             await stream.aclose()
         return attrs.evolve(stream.head, body=body)
@@ -93,12 +91,15 @@ class AsyncHTTPXStream:
         """Return the whole body, within the bound of the request."""
         parts: list[bytes] = []
         size = 0
+        spoiled_at = common.spoiled_at(self.head)
         try:
             async for chunk in self.chunks():
                 size += len(chunk)
                 if size > self._patience.max_bytes:
                     raise self._patience.too_large(self._request.url)
                 parts.append(chunk)
+                if size == spoiled_at:
+                    self._drop()
         except StreamEnded as error:
             raise StreamLost(
                 f"The reply of {self._request.url.partition('?')[0]} broke off: {error.closed.reason}.",
@@ -108,12 +109,9 @@ class AsyncHTTPXStream:
             ) from error
         return b"".join(parts)
 
-    async def drop(self) -> None:
-        """Close the connection under the reply, so that the pool does not use it again."""
-        stream = self._response.extensions.get("network_stream")
-        if stream is not None:
-            with suppress(Exception):
-                await stream.aclose()
+    def _drop(self) -> None:
+        """Close the connection under the reply: the pool will find it so, and not use it again."""
+        common.shut_down(self._response)
 
     async def aclose(self) -> None:
         """Give the connection back, or drop it if the body is not at its end."""

@@ -66,10 +66,6 @@ class HTTPXEngine:
         stream = HTTPXStream(self._module, request, patience, self._send(request, patience))
         try:
             body = stream.read()
-            if stream.head.status >= 500:
-                # Old servers close the connection after an unhandled error without saying so; a request on
-                # it would be lost (wire notes B8).
-                stream.abort()
         finally:
             stream.close()
         return attrs.evolve(stream.head, body=body)
@@ -101,7 +97,7 @@ class HTTPXEngine:
         if self._given is not None:
             return
         for connected in list(self._sockets):
-            _shut_down(connected)
+            common.shut_down_socket(connected)
         for client in clients:
             client.close()
 
@@ -127,12 +123,15 @@ class HTTPXStream:
         """Return the whole body, within the bound of the request."""
         parts: list[bytes] = []
         size = 0
+        spoiled_at = common.spoiled_at(self.head)
         try:
             for chunk in self.chunks():
                 size += len(chunk)
                 if size > self._patience.max_bytes:
                     raise self._patience.too_large(self._request.url)
                 parts.append(chunk)
+                if size == spoiled_at:
+                    self.abort()
         except StreamEnded as error:
             raise StreamLost(
                 f"The reply of {self._request.url.partition('?')[0]} broke off: {error.closed.reason}.",
@@ -144,17 +143,9 @@ class HTTPXStream:
 
     def abort(self) -> None:
         """Wake a reader that is blocked in another thread: closing would not, shutting down does."""
-        stream = self._response.extensions.get("network_stream")
-        connected = stream.get_extra_info("socket") if stream is not None else None
-        if connected is not None:
-            _shut_down(connected)
+        common.shut_down(self._response)
 
     def close(self) -> None:
         """Give the connection back, or drop it if the body is not at its end."""
         with suppress(Exception):
             self._response.close()
-
-
-def _shut_down(connected: socket.socket) -> None:
-    with suppress(OSError):
-        connected.shutdown(socket.SHUT_RDWR)
