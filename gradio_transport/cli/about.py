@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``gradio-transport explain`` and ``gradio-transport adapters``: which protocol, and why."""
+
+from __future__ import annotations
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from ..errors import UnsupportedProtocol
+from ..registry import default_registry
+from .call import find
+from .options import Connection, connected
+from .screen import write
+from .terminal import current
+from .text import printable
+
+
+@click.command()
+@click.argument("source")
+@click.argument("endpoint", required=False)
+@connected
+def explain(connection: Connection, *, source: str, endpoint: str | None) -> None:
+    """Say by which protocol the endpoints of the app at SOURCE are called, and why."""
+    with connection.open(source) as app:
+        chosen = None if endpoint is None else find(app.config, endpoint)
+        which = None if chosen is None else chosen.name or chosen.fn_index
+        write(printable(app.explain(which)) + "\n")
+
+
+@click.command()
+def adapters() -> None:
+    """List the installed adapters, and the packages that provide them."""
+    rows = [(name, default_registry.package(name), _purpose(name)) for name in default_registry.names()]
+    terminal = current()
+    if not terminal.shows_data:
+        write("".join(f"{name:12} {package}  {purpose}\n" for name, package, purpose in rows))
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    for heading in ("Adapter", "Package", "What it speaks"):
+        table.add_column(heading)
+    for name, package, purpose in rows:
+        table.add_row(Text(name, "cyan"), Text(package), Text(purpose, "dim"))
+    terminal.out.print(table)
+
+
+def _purpose(name: str) -> str:
+    try:
+        documentation = type(default_registry.get(name)).__doc__ or ""
+    except UnsupportedProtocol as error:
+        return printable(error.message)
+    return printable(documentation.strip().partition("\n")[0].replace("``", ""))

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The words after the endpoint: values by position, ``name=value``, or a JSON file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import IO, Any, cast
+
+import click
+
+from ..config import Endpoint, Parameter
+from ..errors import ValidationFailed, did_you_mean
+from .coerce import CoercionError, coerce, strict_json
+from .failures import Misuse
+
+LITERAL = "\0"
+"""Marks a word that is a value whatever it looks like. No word of a command line can hold it."""
+
+_NEGATIVE_NUMBER = re.compile(r"-\.?[0-9]")
+
+
+class Arguments(click.Command):
+    """A command whose values may be negative numbers, and anything at all after ``--``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Mark the values that click would take for options."""
+        return super().parse_args(ctx, list(self._marked(args)))
+
+    def _marked(self, words: Sequence[str]) -> Iterator[str]:
+        options = [one for one in self.params if isinstance(one, click.Option)]
+        takers = {name for one in options if not one.is_flag and not one.count for name in one.opts}
+        literal, previous = False, ""
+        for word in words:
+            negative = _NEGATIVE_NUMBER.match(word) is not None and previous not in takers
+            yield LITERAL + word if literal or negative else word
+            literal, previous = literal or word == "--", word
+
+
+def unmarked(word: str) -> str:
+    """Return a word as it was typed."""
+    return word.removeprefix(LITERAL)
+
+
+def values(endpoint: Endpoint, words: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
+    """Return words as the arguments of a call, by position and by name.
+
+    Raises:
+        Misuse: A value is not of its parameter's type, or a name is unknown.
+    """
+    named = {parameter.name: parameter for parameter in endpoint.parameters}
+    positional: list[Any] = []
+    keywords: dict[str, Any] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if equals and name in named:
+            if name in keywords:
+                raise Misuse(f"{endpoint.display_name}: {name} is given twice.")
+            keywords[name] = _value(endpoint, named[name], text)
+        elif _looks_like_keyword(name, text):
+            raise Misuse(_unknown_name(endpoint, name, word))
+        else:
+            place = len(positional)
+            known = endpoint.parameters[place] if place < len(endpoint.parameters) else None
+            positional.append(_value(endpoint, known, unmarked(word)))
+    return positional, keywords
+
+
+def _looks_like_keyword(name: str, text: str) -> bool:
+    # "a==b" and the padding of Base64 are values.
+    return name.isidentifier() and bool(text) and not text.startswith("=")
+
+
+def _unknown_name(endpoint: Endpoint, name: str, word: str) -> str:
+    hint = did_you_mean(name, [parameter.name for parameter in endpoint.parameters])
+    return (
+        f"{endpoint.display_name} has no parameter {name!r}.{hint} Signature: {endpoint}. "
+        f"To pass the text {word!r} itself, put -- before the values."
+    )
+
+
+def _value(endpoint: Endpoint, parameter: Parameter | None, text: str) -> Any:
+    if parameter is None:  # surplus: `check` says so, with the signature
+        return text
+    try:
+        return coerce(text, parameter.schema)
+    except CoercionError as error:
+        raise Misuse(f"{endpoint.display_name}: {parameter.name} {error}. Signature: {endpoint}.") from error
+
+
+def from_json(file: IO[bytes]) -> tuple[list[Any], dict[str, Any]]:
+    """Return the arguments of a call from JSON: a list by position, or an object by name.
+
+    Raises:
+        Misuse: It is neither.
+    """
+    try:
+        value = strict_json(file.read().decode())
+    except ValueError as error:
+        raise Misuse(f"What --json names is not JSON: {error}.") from error
+    if isinstance(value, list):
+        return cast("list[Any]", value), {}
+    if isinstance(value, dict):
+        return [], cast("dict[str, Any]", value)
+    raise Misuse("--json takes a list of values, or an object of values by name.")
+
+
+def check(endpoint: Endpoint, positional: Sequence[Any], keywords: dict[str, Any]) -> None:
+    """Refuse missing and surplus arguments here: only what the server refuses has a status of its own.
+
+    Raises:
+        Misuse: They do not fit the endpoint.
+    """
+    try:
+        endpoint.bind(positional, keywords)
+    except ValidationFailed as error:
+        raise Misuse(str(error)) from error

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a command ends: exit statuses, and one clear line on stderr."""
+
+from __future__ import annotations
+
+import enum
+from typing import IO, Any
+
+import click
+from rich.text import Text
+
+from ..errors import (
+    AppError,
+    AuthenticationRequired,
+    ConnectError,
+    GradioTransportError,
+    LocalProtocolError,
+    QueueFull,
+    ServerRefused,
+    Timeout,
+)
+from .terminal import current
+from .text import printable
+
+
+class Status(enum.IntEnum):
+    """Exit statuses, the same for every command."""
+
+    OK = 0
+    APP_ERROR = 1
+    USAGE = 2
+    REFUSED = 3
+    TRANSPORT = 4
+    INTERRUPTED = 130
+
+
+EXIT_STATUSES = """\b
+Exit status:
+  0    ok
+  1    the app's own function raised an error
+  2    bad usage: unknown option or endpoint, wrong arguments
+  3    the server refused: login, full queue, rate limit, validation
+  4    no connection, lost stream, timeout, not Gradio, unknown protocol
+  130  interrupted with Ctrl-C; the call was cancelled on the server
+"""
+
+
+def status_of(error: GradioTransportError) -> Status:
+    """Return the exit status for an error."""
+    match error:
+        case AppError():
+            return Status.APP_ERROR
+        case ServerRefused():
+            return Status.REFUSED
+        case LocalProtocolError():
+            return Status.USAGE
+        case _:
+            return Status.TRANSPORT
+
+
+def _advice(error: GradioTransportError) -> str:
+    match error:
+        case AuthenticationRequired():
+            return "Here: --auth user:password, or --token."
+        case Timeout(knob="total"):
+            return "Here: --timeout."
+        case QueueFull():
+            return "Try again later."
+        case ConnectError():
+            return "Is the server running, and the URL right?"
+        case _:
+            return ""
+
+
+class Misuse(click.UsageError):
+    """Arguments that do not fit what is called; unlike click's own errors it wraps at words."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        # Where click shows an error, the context it would be looked up in is gone.
+        self._terminal = current()
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print it: red where that is possible."""
+        self._terminal.say(_error_line(self.message))
+
+
+def report(error: GradioTransportError) -> None:
+    """Print an error in one line, as far as the app's own text lets it; with ``-v`` also its notes."""
+    terminal = current()
+    terminal.say(_error_line(f"{type(error).__name__}: {error} {_advice(error)}".strip()))
+    if terminal.verbosity:
+        for note in getattr(error, "__notes__", []):
+            terminal.say(Text(printable(str(note)), "dim"))
+
+
+def _error_line(line: str) -> Text:
+    return Text.assemble(("error: ", "bold red"), (printable(line), "red"))

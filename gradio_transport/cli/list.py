@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``gradio-transport list``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from ..config import Endpoint, Parameter
+from ..errors import UnsupportedProtocol
+from ..sync import Transport
+from .options import Connection, connected
+from .screen import write
+from .terminal import Terminal, current
+from .text import one_line, printable, to_json
+
+LONGEST_TYPE = 48
+"""Characters of a type in a line; ``--json`` has them whole, and the schema with them."""
+
+LONGEST_DEFAULT = 40
+
+
+@click.command(name="list")
+@click.argument("source")
+@click.option("--json", "as_json", is_flag=True, help="Print everything known of them, as one JSON object.")
+@click.option("--all", "everything", is_flag=True, help="List private ones too, which cannot be called.")
+@connected
+def list_endpoints(connection: Connection, *, source: str, as_json: bool, everything: bool) -> None:
+    """List the endpoints of the app at SOURCE: parameters, types, defaults, returns.
+
+    In a pipe each endpoint is a line: name(parameter: type = default) -> returns  [remarks].
+    """
+    terminal = current()
+    with connection.open(source) as app:
+        endpoints = [
+            one
+            for one in app.config.endpoints
+            if one.backend_fn and (everything or one.visibility != "private")
+        ]
+        if as_json:
+            write(to_json(_document(app, endpoints), indent=2) + "\n")
+        elif terminal.shows_data:
+            _print_table(terminal, app, endpoints)
+        else:
+            write("".join(line + "\n" for line in (_head(app), *map(_line, endpoints))))
+
+
+def _head(app: Transport) -> str:
+    """Return what is listed: where, which Gradio, by which protocol."""
+    title = f" · {app.config.title}" if app.config.title else ""
+    return printable(f"{app.url} · {_version(app)} · {_protocol(app)}{title}")
+
+
+def _version(app: Transport) -> str:
+    if app.config.version:
+        return f"Gradio {app.config.version}"
+    return f"Gradio {'.'.join(map(str, app.config.release))} or so (it does not say)"
+
+
+def _protocol(app: Transport) -> str:
+    try:
+        return f"protocol {app.protocol}"
+    except UnsupportedProtocol:
+        return f"protocol {app.config.protocol}, which no installed adapter speaks"
+
+
+def _type(parameter: Parameter, width: int = LONGEST_TYPE) -> str:
+    # Servers spell "any JSON" out, in all its types.
+    return one_line(parameter.python_type if parameter.schema else "Any", width)
+
+
+def _default(parameter: Parameter) -> str:
+    if not parameter.has_default:
+        return ""
+    return f" = {one_line(to_json(parameter.default), LONGEST_DEFAULT)}"
+
+
+def _remarks(endpoint: Endpoint) -> list[str]:
+    """Return what is unusual about an endpoint."""
+    remarks = {
+        f"fn_index {endpoint.fn_index}": endpoint.name is not None,
+        endpoint.visibility: endpoint.visibility != "public",
+        "streams": endpoint.generator is True,
+        "streaming input": endpoint.connection == "stream",
+        "no queue": not endpoint.queue,
+        "batch": endpoint.batch,
+    }
+    return [remark for remark, holds in remarks.items() if holds]
+
+
+# --- a line for each, in a pipe ----------------------------------------------------------------------
+
+
+def _line(endpoint: Endpoint) -> str:
+    parameters = ", ".join(f"{one.name}: {_type(one)}{_default(one)}" for one in endpoint.parameters)
+    returns = ", ".join(f"{_called(one)}{_type(one)}" for one in endpoint.returns) or "nothing"
+    remarks = _remarks(endpoint)
+    line = f"{endpoint.display_name}({parameters}) -> {returns}  [{', '.join(remarks)}]"
+    return one_line(line, len(line)) if remarks else line.removesuffix("  []")
+
+
+def _called(parameter: Parameter) -> str:
+    return f"{parameter.label}: " if parameter.label else ""
+
+
+# --- a table, in a terminal --------------------------------------------------------------------------
+
+
+def _print_table(terminal: Terminal, app: Transport, endpoints: Sequence[Endpoint]) -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold", show_edge=False)
+    table.add_column("Endpoint", overflow="fold")
+    table.add_column("Parameters", overflow="fold", ratio=3)
+    table.add_column("Returns", overflow="fold", ratio=2)
+    longest = max(LONGEST_TYPE * terminal.out.width // 160, 16)
+    for endpoint in endpoints:
+        table.add_row(_name(endpoint), _signature(endpoint, longest), _returned(endpoint, longest))
+    terminal.out.print(Text(_head(app), "bold"), end="\n\n")
+    terminal.out.print(table)
+    hidden = sum(one.backend_fn and one.visibility == "private" for one in app.config.endpoints)
+    if hidden and all(one.visibility != "private" for one in endpoints):
+        terminal.out.print(Text(f"\n{hidden} private, which cannot be called (--all lists them).", "dim"))
+
+
+def _name(endpoint: Endpoint) -> Text:
+    remarks = [one for one in _remarks(endpoint) if not one.startswith("fn_index")]
+    style = "dim" if endpoint.visibility == "private" else "cyan"
+    text = Text(printable(endpoint.display_name), style)
+    if remarks:
+        text.append(f"\n  {', '.join(remarks)}", "dim")
+    return text
+
+
+def _signature(endpoint: Endpoint, longest: int) -> Text:
+    lines = [
+        Text.assemble(printable(one.name), ": ", (_type(one, longest), "green"), (_default(one), "yellow"))
+        for one in endpoint.parameters
+    ]
+    return Text("\n").join(lines) if lines else Text("none", "dim")
+
+
+def _returned(endpoint: Endpoint, longest: int) -> Text:
+    lines = [
+        Text.assemble((printable(_called(one)), "dim"), (_type(one), "green")) for one in endpoint.returns
+    ]
+    return Text("\n").join(lines) if lines else Text("nothing", "dim")
+
+
+# --- JSON --------------------------------------------------------------------------------------------
+
+
+def _document(app: Transport, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
+    config = app.config
+    return {
+        "url": app.url,
+        "version": config.version or None,
+        "protocol": config.protocol,
+        "title": config.title or None,
+        "space_id": config.space_id,
+        "endpoints": [_endpoint(one) for one in endpoints],
+    }
+
+
+def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "name": endpoint.name,
+        "fn_index": endpoint.fn_index,
+        "visibility": endpoint.visibility,
+        "description": endpoint.description,
+        "queue": endpoint.queue,
+        "generator": endpoint.generator,
+        "batch": endpoint.batch,
+        "connection": endpoint.connection,
+        "parameters": [_parameter(one) | _whether_needed(one) for one in endpoint.parameters],
+        "returns": [_parameter(one) for one in endpoint.returns],
+    }
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "label": parameter.label,
+        "type": parameter.python_type,
+        "component": parameter.component,
+        "description": parameter.description,
+        "schema": parameter.schema,
+    }
+
+
+def _whether_needed(parameter: Parameter) -> dict[str, Any]:
+    if not parameter.has_default:
+        return {"required": True}
+    return {"required": False, "default": parameter.default}

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values and events as text: for pipes, for JSON lines and for people. Pure, and without colours."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import attrs
+
+from .. import events as e
+from ..diff import UNKNOWN
+from ..errors import GradioTransportError
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
+_WIRE_NAMES: Mapping[type[e.Event], str] = {e.QueueFullMessage: "queue_full"}
+_ERROR_FIELDS = (
+    "phase",
+    "adapter",
+    "status",
+    "retryable",
+    "may_have_run",
+    "title",
+    "retry_after",
+    "problems",
+)
+
+
+def printable(text: str) -> str:
+    """Return text without what could steer a terminal: whoever runs the server chose it."""
+    return _CONTROL.sub("�", text.replace("\r\n", "\n"))
+
+
+def one_line(text: str, width: int) -> str:
+    """Return text for a single line of at most `width` characters."""
+    # What is cut away is not worth looking at: outputs can be megabytes.
+    line = " ".join(printable(text[: 4 * width]).split())
+    return line if len(line) <= width else line[: max(width - 1, 0)] + "…"
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    """Return valid JSON on one line. NaN and infinities, which Gradio 3.x sends, become null."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_unknown, indent=indent)
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=False, default=_unknown, indent=indent)
+
+
+def _unknown(value: object) -> None:
+    if value is not UNKNOWN:
+        raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in cast("Sequence[Any]", value)]
+    return value
+
+
+def plain(value: Any) -> str:
+    """Return an output value for a pipe: a string as it is, anything else as JSON."""
+    return value if isinstance(value, str) else to_json(value)
+
+
+def wire_name(event: e.Event) -> str:
+    """Return ``"process_generating"`` for a `ProcessGenerating`."""
+    return _WIRE_NAMES.get(type(event)) or _CAPITAL.sub("_", type(event).__name__).lower()
+
+
+def event_object(event: e.Event, seconds: float) -> dict[str, Any]:
+    """Return an event for a JSON line."""
+    fields = {
+        field.name: getattr(event, field.name)
+        for field in attrs.fields(type(event))
+        if field.repr or isinstance(event, e.Unknown)  # what is left out of a repr is the bulk
+    }
+    if isinstance(event, e.Progress):
+        fields["units"] = [attrs.asdict(unit) for unit in event.units]
+    error = fields.get("error")
+    if isinstance(error, GradioTransportError):
+        fields["error"] = error_object(error)
+    return {"event": wire_name(event), "seconds": round(seconds, 3), **fields}
+
+
+def error_object(error: GradioTransportError) -> dict[str, Any]:
+    """Return an error for a JSON line."""
+    fields = {name: getattr(error, name) for name in _ERROR_FIELDS if getattr(error, name, None) is not None}
+    return {"type": type(error).__name__, "message": error.message, **fields}
+
+
+def duration(seconds: float) -> str:
+    """Return ``"0.42 s"``, ``"12 s"`` or ``"3 min 20 s"``."""
+    if seconds < 10:
+        return f"{max(seconds, 0.0):.2g} s" if seconds < 1 else f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"
+
+
+def place(event: e.Estimation) -> str:
+    """Return where in the queue a call is."""
+    where = "in the queue"
+    if event.rank is not None:
+        of = f" of {event.queue_size}" if event.queue_size else ""
+        where = f"place {event.rank + 1}{of} in the queue"
+    return where + (f", result in about {duration(event.rank_eta)}" if event.rank_eta else "")
+
+
+def steps(unit: e.ProgressUnit) -> str:
+    """Return how far one bar is, such as ``"3/8 steps"`` or ``"40 %"``."""
+    if unit.index is not None:
+        length = f"/{unit.length:g}" if unit.length else ""
+        return f"{unit.index:g}{length} {unit.unit or ''}".strip()
+    return "" if unit.fraction is None else f"{unit.fraction:.0%}".replace("%", " %")
+
+
+def log_line(event: e.Log) -> str:
+    """Return a toast of the app as a line."""
+    # The server's own heading, "Info" for an info, says nothing.
+    title = event.title if event.title and event.title.lower() != event.level else ""
+    return printable(": ".join(part for part in (event.level, title, event.message) if part))
+
+
+def describe(event: e.Event, width: int = 60) -> str:
+    """Return what an event says, for people, on one line."""
+    return one_line(_description(event, width), width)
+
+
+def _description(event: e.Event, width: int) -> str:
+    match event:
+        case e.Joined():
+            return "the server accepted the call"
+        case e.Estimation():
+            return place(event)
+        case e.ProcessStarts():
+            return "the function runs" + (f", usually {duration(event.eta)}" if event.eta else "")
+        case e.Progress():
+            return " · ".join(_unit(unit) for unit in event.units)
+        case e.Log():
+            return log_line(event)
+        case e.ProcessGenerating() | e.ProcessStreaming():
+            return preview(event.data, width)
+        case e.ProcessCompleted():
+            return _completion(event, width)
+        case e.UnexpectedError():
+            return event.message
+        case e.Cancelled():
+            return f"on the server: {event.achieved.value}"
+        case e.Unknown():
+            return event.msg
+        case _:
+            return ""
+
+
+def _unit(unit: e.ProgressUnit) -> str:
+    filled = None if unit.fraction is None else round(10 * min(max(unit.fraction, 0.0), 1.0))
+    bar = "" if filled is None else "━" * filled + "╌" * (10 - filled)
+    return " ".join(part for part in (bar, steps(unit), unit.desc or "") if part)
+
+
+def _completion(event: e.ProcessCompleted, width: int) -> str:
+    if event.error is not None:
+        return f"failed: {event.error.message}"
+    took = "" if event.duration is None else f" after {duration(event.duration)}"
+    return f"done{took}: {preview(event.data, width)}"
+
+
+def preview(data: Sequence[Any], width: int) -> str:
+    """Return output values, cut to what a line can show."""
+    return " | ".join(newest(value, width) for value in data)
+
+
+def newest(value: Any, width: int) -> str:
+    """Return the end of a value on one line: a text is interesting where it grows, a chat at its end."""
+    if value is UNKNOWN:
+        return "…"
+    said = _last_said(value)
+    text = plain(value) if said is None else said
+    return one_line(text if len(text) <= width else "…" + text[1 - width :], width)
+
+
+def _last_said(value: Any) -> str | None:
+    """Return the last message of a chat (a list of messages, or of pairs before 5.0), or None."""
+    if not isinstance(value, list) or not value:
+        return None
+    last: Any = cast("list[Any]", value)[-1]
+    if isinstance(last, dict) and "role" in last:
+        message = cast("dict[str, Any]", last)
+        return f"{plain(message['role'])}: {_content(message.get('content'))}"
+    if isinstance(last, list) and len(cast("list[Any]", last)) == 2 and isinstance(last[1], str):
+        return cast("list[str]", last)[1]
+    return None
+
+
+def _content(content: Any) -> str:
+    """Return the text of a message: a string, or parts of which some are text (6.0+)."""
+    if isinstance(content, list):
+        parts = [cast("dict[str, Any]", one) for one in cast("list[Any]", content) if isinstance(one, dict)]
+        return " ".join(plain(part["text"]) for part in parts if "text" in part)
+    return plain(content)
