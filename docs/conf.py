@@ -3,7 +3,7 @@
 
 project = "gradio-transport"
 author = "The gradio-transport authors"
-copyright = author
+copyright = author  # noqa: A001 - the name that Sphinx wants
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]

@@ -43,8 +43,6 @@ class Taps:
         self.clock = clock
         self._taps = tuple(taps)
         self.ring: deque[Frame] = deque(maxlen=RING_FRAMES)
-        self.numbers = itertools.count(1)
-        """Numbers of the sessions that are shown here."""
 
     def show(
         self, direction: Direction, kind: Kind, channel: str, session: int, payload: Mapping[str, Any]
@@ -130,11 +128,14 @@ def _short(text: str) -> str:
 class Wire:
     """One session's line. Its methods are those of `Session`, without the clock."""
 
+    # Of the process, not of a transport: one tap may watch several.
+    _numbers = itertools.count(1)
+
     def __init__(self, session: Session, taps: Taps, adapter: str, number: int | None = None) -> None:
         self.machine = session
         self.taps = taps
         self.adapter = adapter
-        self.number = next(taps.numbers) if number is None else number
+        self.number = next(self._numbers) if number is None else number
         self._started: dict[Exchange, float] = {}
         taps.show(
             Direction.LOCAL,

@@ -23,7 +23,7 @@ import gradio_transport as gt
 from gradio_transport.config import AppConfig
 from gradio_transport.frames import Frame, Kind, Tap
 from gradio_transport.registry import default_registry
-from gradio_transport.trace import TraceWriter, diff_traces, read_trace
+from gradio_transport.trace import TraceWriter, read_trace
 from gradio_transport_conformance.cases import Case, all_cases
 from gradio_transport_conformance.grades import Grade, Observed, Result, grade
 from gradio_transport_conformance.play import CREDENTIALS, play, play_async
@@ -161,7 +161,8 @@ def run(versions: Sequence[str], cases: Sequence[str] = ()) -> int:
                 shutil.rmtree(TRACES / version, ignore_errors=True)
             results = record(version, cases=cases)
             failed += _report(version, results, time.monotonic() - began)
-            _show_changes(earlier, TRACES / version)
+            if earlier.exists():
+                _show_changes(earlier, TRACES / version)
         if not cases:
             save(version, results)
     return 1 if failed else 0
@@ -169,6 +170,8 @@ def run(versions: Sequence[str], cases: Sequence[str] = ()) -> int:
 
 def _show_changes(earlier: Path, now: Path) -> None:
     """Print what changed on the wire since the last recording."""
+    from gradio_transport.trace.diff import diff_traces
+
     for path in sorted(now.glob("*.jsonl")):
         if (earlier / path.name).exists():
             for line in diff_traces(read_trace(earlier / path.name), read_trace(path)):
