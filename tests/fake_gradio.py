@@ -55,6 +55,11 @@ def _chatty(data: list[Any]) -> list[Message]:
     ]
 
 
+def _progress(data: list[Any]) -> list[Message]:
+    unit = {"index": 1, "length": data[0], "unit": "steps", "progress": None, "desc": "step 1"}
+    return [{"msg": "progress", "progress_data": [unit]}, completed(f"{data[0]} steps")]
+
+
 def _raise_error(data: list[Any]) -> list[Message]:
     output = {"error": "the app failed", "title": "Error", "visible": True}
     return [{"msg": "process_completed", "output": output, "success": False}]
@@ -73,6 +78,7 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], list[Any], Callable[[list[Any]], list
     "raise_error": ({}, [TEXT], _raise_error),
     "forever": ({}, [TEXT], lambda data: [generating("on and on")]),  # until /cancel
     "full": ({}, [TEXT], lambda data: []),  # the join is answered with 503
+    "progress": ({"n": NUMBER}, [TEXT], _progress),
     "private": ({"text": TEXT}, [TEXT], lambda data: []),
 }
 

@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import termios
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -203,7 +204,7 @@ def test_a_json_file_that_holds_no_arguments_is_bad_usage(server: FakeGradio, te
 # --- call: how it ends -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("which", ["/raise_error", "12"])
+@pytest.mark.parametrize("which", ["/raise_error", "13"])
 def test_an_error_of_the_app_is_status_1(server: FakeGradio, which: str) -> None:
     result = run("call", server.url, which)
 
@@ -373,13 +374,13 @@ def test_a_pipe_gets_a_line_for_each_endpoint(server: FakeGradio) -> None:
     assert lines[0] == f"{server.url} · Gradio 6.31.0 · protocol sse_v3 · fake"
     assert "/add(a: float, b: float = 2) -> out0: str [fn_index 1]" in lines
     assert "/count(n: float) -> out0: str [fn_index 5, streams]" in lines
-    assert lines[-1].startswith("fn_index 12() -> ")
+    assert lines[-1].startswith("fn_index 13() -> ")
     assert not any("private" in line or "\t" in line or "\x1b" in line for line in lines)
 
 
 def test_private_endpoints_are_listed_on_request(server: FakeGradio) -> None:
     assert (
-        "/private(param_0: str) -> c10: str [fn_index 11, private]\n"
+        "/private(param_0: str (c1)) -> c10: str [fn_index 12, private]\n"
         in run("list", server.url, "--all").stdout
     )
 
@@ -416,6 +417,29 @@ def test_explain_says_why(server: FakeGradio) -> None:
 
 def test_adapters_are_listed_with_their_package() -> None:
     assert re.search(r"^sse_v3 +gradio-transport  \w", run("adapters").stdout, re.MULTILINE)
+
+
+# --- demo --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def replayed(server: FakeGradio, monkeypatch: pytest.MonkeyPatch) -> None:
+    kit = types.ModuleType("gradio_transport_conformance.replay_server")
+    vars(kit)["serve"] = lambda trace, speed: contextlib.nullcontext(server)
+    monkeypatch.setitem(sys.modules, kit.__name__, kit)
+
+
+@pytest.mark.usefixtures("replayed")
+def test_the_demo_tells_the_flow_and_the_results() -> None:
+    result = run("demo")
+    kinds = re.findall(r"^ *[\d.]+ s  (\w+)", result.stdout, re.MULTILINE)
+
+    assert result.exit_code == 0
+    assert kinds[:3] == ["Joined", "Estimation", "ProcessStarts"]
+    assert kinds.count("ProcessGenerating") == 12
+    assert kinds[-2:] == ["Progress", "ProcessCompleted"]
+    assert "result: 0 1 2 3 4 5 6 7 8 9 10 11\n" in result.stdout
+    assert "result: 8 steps\n" in result.stdout
 
 
 # --- the program -------------------------------------------------------------------------------------

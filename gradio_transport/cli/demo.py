@@ -8,7 +8,7 @@ import importlib.resources
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import click
 from rich.text import Text
@@ -34,6 +34,13 @@ _STYLES: dict[type[e.Event], str] = {
 }
 
 
+class _Server(Protocol):
+    """What the kit's replay server is, once it serves."""
+
+    @property
+    def url(self) -> str: ...
+
+
 @click.command()
 def demo() -> None:
     """Show the message flow of two calls. Needs no network and no Gradio.
@@ -42,18 +49,18 @@ def demo() -> None:
     calls go through the same code as any other.
     """
     terminal = current()
-    with _replayed() as url, connect(url) as app:
+    with _replayed() as server, connect(server.url) as app:
         _say(terminal, Text(f"Gradio {app.config.version}, recorded, replayed at {app.url}", "bold"))
         for name, argument in CALLS:
             _show(terminal, app, name, argument)
     _say(terminal, Text("\nNow with a server of yours: gradio-transport list http://127.0.0.1:7860", "dim"))
 
 
-def _replayed() -> contextlib.AbstractContextManager[str]:
-    """Return a server on this machine that replays the recording; entering it gives its URL."""
+def _replayed() -> contextlib.AbstractContextManager[_Server]:
+    """Return a server on this machine that replays the recording, to be entered."""
     kit = importlib.import_module("gradio_transport_conformance.replay_server")
     trace = importlib.resources.files("gradio_transport_conformance").joinpath(TRACE)
-    server: contextlib.AbstractContextManager[str] = kit.serve(Path(str(trace)), speed=1.0)
+    server: contextlib.AbstractContextManager[_Server] = kit.serve(Path(str(trace)), speed=1.0)
     return server
 
 

@@ -73,6 +73,12 @@ def _type(parameter: Parameter, width: int = LONGEST_TYPE) -> str:
     return one_line(parameter.python_type if parameter.schema else "Any", width)
 
 
+def _label(parameter: Parameter) -> str:
+    """Return what people call a parameter whose name is only its place (servers before 4.23)."""
+    numbered = parameter.name.removeprefix("param_").isdecimal()
+    return f" ({one_line(parameter.label, LONGEST_DEFAULT)})" if numbered and parameter.label else ""
+
+
 def _default(parameter: Parameter) -> str:
     if not parameter.has_default:
         return ""
@@ -96,7 +102,9 @@ def _remarks(endpoint: Endpoint) -> list[str]:
 
 
 def _line(endpoint: Endpoint) -> str:
-    parameters = ", ".join(f"{one.name}: {_type(one)}{_default(one)}" for one in endpoint.parameters)
+    parameters = ", ".join(
+        f"{one.name}: {_type(one)}{_default(one)}{_label(one)}" for one in endpoint.parameters
+    )
     returns = ", ".join(f"{_called(one)}{_type(one)}" for one in endpoint.returns) or "nothing"
     remarks = _remarks(endpoint)
     line = f"{endpoint.display_name}({parameters}) -> {returns}  [{', '.join(remarks)}]"
@@ -136,7 +144,12 @@ def _name(endpoint: Endpoint) -> Text:
 
 def _signature(endpoint: Endpoint, longest: int) -> Text:
     lines = [
-        Text.assemble(printable(one.name), ": ", (_type(one, longest), "green"), (_default(one), "yellow"))
+        Text.assemble(
+            f"{printable(one.name)}: ",
+            (_type(one, longest), "green"),
+            (_default(one), "yellow"),
+            (_label(one), "dim"),
+        )
         for one in endpoint.parameters
     ]
     return Text("\n").join(lines) if lines else Text("none", "dim")
