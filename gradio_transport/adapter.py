@@ -90,7 +90,8 @@ class Match:
     """An adapter's answer to "is this endpoint yours?".
 
     Attributes:
-        score: 0 is no; the highest wins. 100 is what the server names itself, above it a better way.
+        score: 0 is no; the highest wins. 100 is what the server names itself, above it a better way;
+            below 40 is only for those who ask for it by name.
         reason: For `explain()`.
     """
 

@@ -166,15 +166,18 @@ class AsyncCall:
                 return ready()
         return True
 
-    async def __aiter__(self) -> AsyncIterator[Event]:
-        while True:
-            await self._wait(lambda: len(self._mailbox) > 0 or self._outcome is not None, None)
-            event = self._mailbox.get()
-            if event is None:
-                return
-            if isinstance(event, Failed):
-                raise event.error
-            yield event
+    # An iterator of its own, not a generator: leaving the loop early then leaves nothing to be cleaned up.
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        await self._wait(lambda: len(self._mailbox) > 0 or self._outcome is not None, None)
+        event = self._mailbox.get()
+        if event is None:
+            raise StopAsyncIteration
+        if isinstance(event, Failed):
+            raise event.error
+        return event
 
     def __await__(self) -> Generator[Any, Any, list[Any]]:
         return self.result().__await__()
@@ -361,10 +364,10 @@ class _Runner:
 
     async def _pump(self, channel: str, stream: AsyncResponseStream) -> Closed:
         try:
+            # Never left early: a dropped stream ends by cancellation at its next read, so that the generators
+            # of the HTTP library end too.
             async for chunk in stream.chunks():
                 await self.perform(self._feed(self.wire.data_received, channel, chunk))
-                if channel not in self._live:
-                    return Closed(Ending.LOCAL)
         except StreamEnded as error:
             return error.closed
         return Closed(Ending.CLEAN)
@@ -694,12 +697,14 @@ class AsyncTransport:
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
         assert self._entered is not None
         core = self._entered[0]
         await self.aclose()
         assert core.tasks is not None
-        return await core.tasks.__aexit__(kind, error, traceback)
+        # The block's own exception is not shown to the group, which would wrap it in an ExceptionGroup; our
+        # tasks never raise one.
+        await core.tasks.__aexit__(None, None, None)
 
     def __del__(self) -> None:
         entered = getattr(self, "_entered", None)

@@ -478,7 +478,7 @@ def _with_info(endpoint: Endpoint, info: JSONObject) -> Endpoint:
         described = _object(_object(info.get("unnamed_endpoints")).get(str(endpoint.fn_index)))
     parameters = _without_skipped(_objects(described.get("parameters")), endpoint.inputs)
     returns = _without_skipped(_objects(described.get("returns")), endpoint.outputs)
-    if len(parameters) != len(endpoint.parameters):  # another endpoint of that name, or none at all
+    if not described or len(parameters) != len(endpoint.parameters):  # another of that name, or none at all
         return endpoint
     return attrs.evolve(
         endpoint,

@@ -27,6 +27,7 @@ from .errors import (
     Phase,
     RemoteProtocolError,
     Timeout,
+    UnsupportedProtocol,
 )
 from .events import Cancelled, Event, Failed, ProcessCompleted
 from .frames import Tap
@@ -150,10 +151,11 @@ class App:
         chosen = [config.endpoint(endpoint)] if endpoint is not None else list(config.named.values())
         lines = [f"{self.base}: Gradio {config.version or '(no version)'}, protocol {config.protocol!r}"]
         for one in chosen:
-            lines += [
-                f"{one.display_name}:",
-                *(f"  {line}" for line in self.choose(one).explain().splitlines()),
-            ]
+            try:
+                said = self.choose(one).explain()
+            except UnsupportedProtocol as error:
+                said = error.message
+            lines += [f"{one.display_name}:", *(f"  {line}" for line in said.splitlines())]
         return "\n".join(lines)
 
     def prepare(

@@ -21,6 +21,9 @@ GROUP = "gradio_transport.adapters"
 
 DEFAULT_PREFERENCE = "auto"
 
+AUTO_SCORE = 40
+"""What an adapter must score to be chosen by ``"auto"``; below it, it must be asked for by name or in a list."""
+
 
 @attrs.frozen
 class Candidate:
@@ -104,7 +107,8 @@ class Registry:
         candidates = tuple(
             Candidate(name, self.package(name), self.get(name).match(config, endpoint)) for name in names
         )
-        willing = [one for one in candidates if one.match.score > 0]
+        least = AUTO_SCORE if isinstance(protocol, str) else 1
+        willing = [one for one in candidates if one.match.score >= least]
         if not willing:
             said = "; ".join(f"{one.name}: {one.match.reason}" for one in candidates)
             raise UnsupportedProtocol(

@@ -371,7 +371,7 @@ class TestMatch:
             ("3.16.2", True, None, True, 10),
             ("3.50.2", False, False, True, 120),
             ("3.50.2", False, True, True, 120),
-            ("3.50.2", False, True, False, 20),
+            ("3.50.2", False, True, False, 50),
             ("4.8.0", False, False, True, 120),
             ("4.44.1", False, True, True, 20),
             ("6.31.0", False, True, True, 5),

@@ -156,7 +156,7 @@ class Direct(Adapter):
         if config.at_least(4, 0):
             return Match(20, "the endpoint has queue: false, but a generator is better joined in the queue")
         if not config.enable_queue:
-            return Match(20, "the endpoint is a generator, which 3.x refuses while the app's queue is off")
+            return Match(50, "the endpoint is a generator, which 3.x refuses while the app's queue is off")
         return Match(120, "the endpoint has queue: false; its generator is asked for each value")
 
     def _match_queued(self, config: AppConfig, endpoint: Endpoint) -> Match:

@@ -96,17 +96,23 @@ class AsyncHTTPXStream:
             async for chunk in self.chunks():
                 size += len(chunk)
                 if size > self._patience.max_bytes:
-                    raise self._patience.too_large(self._request.url)
+                    # Read to its end all the same, which is near now: generators must not be left open.
+                    self._drop()
+                    continue
                 parts.append(chunk)
                 if size == spoiled_at:
                     self._drop()
         except StreamEnded as error:
+            if size > self._patience.max_bytes:
+                raise self._patience.too_large(self._request.url) from None
             raise StreamLost(
                 f"The reply of {self._request.url.partition('?')[0]} broke off: {error.closed.reason}.",
                 phase=self._patience.phase,
                 status=self.head.status,
                 may_have_run=True,
             ) from error
+        if size > self._patience.max_bytes:
+            raise self._patience.too_large(self._request.url)
         return b"".join(parts)
 
     def _drop(self) -> None:

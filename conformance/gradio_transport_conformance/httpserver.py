@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plays a trace on pytest-httpserver, websockets on the same port included.
+
+Werkzeug gives the handlers the raw socket, on which simple-websocket speaks.  The server must be threaded:
+with one thread an open stream would block the join of the next call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, cast
+
+from pytest_httpserver import HTTPServer
+from simple_websocket import ConnectionClosed  # type: ignore[import-untyped,unused-ignore]
+from simple_websocket import Server as WebSocketServer
+from werkzeug import Request, Response
+
+from gradio_transport.trace import Trace
+
+from .replay_script import Hear, ReplayScript, Reply, Say, Talk
+from .replay_server import Broken, Player, Served
+
+
+class _Dropped(Response):
+    """A response that is none: werkzeug takes the error for a client that went away, and says nothing."""
+
+    def __call__(self, *_: Any) -> Iterable[bytes]:
+        raise ConnectionError
+
+
+class _Host:
+    def __init__(self, player: Player) -> None:
+        self._player = player
+
+    def __call__(self, request: Request) -> Response:
+        connection = request.environ["werkzeug.socket"]
+        self._player.joined(connection)
+        target = request.full_path
+        if "websocket" in request.headers.get("upgrade", "").lower():
+            return self._websocket(request, self._player.websocket(target))
+        reply = self._player.request(request.method, target, request.get_data())
+        if reply.status is None:
+            return _Dropped()
+        response = Response(self._parts(reply, connection), status=reply.status, headers=dict(reply.headers))
+        response.call_on_close(lambda: self._player.left(connection))
+        return response
+
+    def _parts(self, reply: Reply, connection: Any) -> Iterator[bytes]:
+        if reply.stream:
+            yield b""  # werkzeug sends the head with the first part, which may be long in coming
+        try:
+            yield from self._player.parts(reply, connection)
+        except Broken:
+            raise ConnectionError from None
+
+    def _websocket(self, request: Request, talk: Talk | None) -> Response:
+        connection = request.environ["werkzeug.socket"]
+        if talk is None or talk.refusal is not None:
+            self._player.left(connection)
+            return Response(status=403 if talk is None else talk.refusal)
+        server = WebSocketServer.accept(request.environ)
+        with suppress(ConnectionClosed, Broken, OSError):
+            self._converse(server, talk)
+            self._end(server, talk)
+        self._player.left(connection)
+        return _Dropped()
+
+    def _converse(self, server: WebSocketServer, talk: Talk) -> None:
+        while True:
+            match talk.next():
+                case Say(delay=delay, text=text):
+                    self._player.pause(delay)
+                    server.send(text)
+                case Hear():
+                    self._player.heard(talk, str(server.receive()))
+                case _:
+                    return
+
+    @staticmethod
+    def _end(server: WebSocketServer, talk: Talk) -> None:
+        closes, code = talk.closing
+        if closes:
+            server.close(cast("Any", code))
+        else:
+            server.receive()  # until the client goes
+
+
+@contextmanager
+def serve_with_websockets(trace: Trace, *, speed: float = 0.0) -> Generator[Served, None, None]:
+    """Play a trace as a server on the loopback; see `replay_server.serve`."""
+    script = ReplayScript(trace)
+    player = Player(script, speed)
+    handler: Callable[[Request], Response] = _Host(player)
+    with HTTPServer(host="127.0.0.1", port=0, threaded=True) as server:
+        script.base = server.url_for("").removesuffix("/")
+        server.expect_request(re.compile(".*")).respond_with_handler(handler)
+        try:
+            yield Served(script.base)
+        finally:
+            player.stop()
+            server.clear()
+
+
+__all__ = ["serve_with_websockets"]
