@@ -22,7 +22,7 @@ GROUP = "gradio_transport.adapters"
 DEFAULT_PREFERENCE = "auto"
 
 AUTO_SCORE = 40
-"""What an adapter must score to be chosen by ``"auto"``; below it, it must be asked for by name or in a list."""
+"""What an adapter must score to be chosen by ``"auto"``; below it, it must be asked for by name."""
 
 
 @attrs.frozen

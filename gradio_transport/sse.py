@@ -5,10 +5,10 @@ It implements "Parsing an event stream" and "Interpreting an event stream" of th
 (section 9.2.6) whole: bytes go in as they arrive, events come out, and any chunking gives the same events.
 
 An event is everything up to a blank line, so the decoder cuts the stream into such *blocks* first and looks
-at lines only inside a complete block.  A blank line is two line ends in a row, and CR LF is one line end:
-``LF LF``, ``LF CR`` and ``CR CR`` are therefore all the ways in which one can be recognised, none of which
-needs the byte that follows.  A LF left over behind ``CR LF CR`` reads as one more blank line, which
-dispatches nothing: that is how it is swallowed.
+at lines only inside a complete block.  Line ends are folded to LF before, so that one search finds a blank
+line.  A CR at the end of a chunk may be half a CR LF, yet an event that it ends must not wait for the next
+chunk: it counts as a line end at once, and a LF that follows a complete event reads as one more blank line,
+which dispatches nothing.  That is how it is swallowed.
 """
 
 from __future__ import annotations

@@ -230,7 +230,7 @@ class _Handler(BaseHTTPRequestHandler):
             script(Reply(self, self.server, body))
             self.wfile.flush()
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *args: Any) -> None:
         """Write nothing to stderr."""
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import anyio
 import pytest
+from scripted import CONFIG, Reply, Scripted, completed, generating, scripted
 
 import gradio_transport as gt
-from scripted import CONFIG, Reply, Scripted, completed, generating, scripted
 
 FACES = ("sync", "asyncio", "trio")
 TIMEOUTS = gt.Timeouts(connect=2, discover=2, join=2, first_message=1, idle=1, total=6)
@@ -83,7 +83,10 @@ STREAMS: dict[str, tuple[Callable[[Reply], None], type[gt.GradioTransportError]]
     "reset": (then(BEGUN, Reply.reset), gt.StreamLost),
     "no last chunk": (then(BEGUN, Reply.cut), gt.StreamLost),
     "clean end in mid-call": (then(BEGUN, Reply.end), gt.StreamLost),
-    "cut inside a message": (then(BEGUN, lambda r: r.chunk(b'data: {"msg": "proc'), Reply.cut), gt.StreamLost),
+    "cut inside a message": (
+        then(BEGUN, lambda r: r.chunk(b'data: {"msg": "proc'), Reply.cut),
+        gt.StreamLost,
+    ),
     "silence": (then(BEGUN, Reply.hold), gt.Timeout),
     "silence from the start": (then(lambda r: r.stream(), Reply.hold), gt.Timeout),
     "no head": (Reply.hold, gt.Timeout),
@@ -92,7 +95,10 @@ STREAMS: dict[str, tuple[Callable[[Reply], None], type[gt.GradioTransportError]]
     "404 json": (lambda r: r.json({"detail": "Session not found."}, 404), gt.SessionNotFound),
     "401": (lambda r: r.json({"detail": "Not authenticated"}, 401), gt.AuthenticationRequired),
     "429": (lambda r: r.text("slow down", 429, retry_after="7"), gt.RateLimited),
-    "malformed json": (then(BEGUN, lambda r: r.chunk(b"data: {nonsense\n\n"), Reply.hold), gt.MalformedMessage),
+    "malformed json": (
+        then(BEGUN, lambda r: r.chunk(b"data: {nonsense\n\n"), Reply.hold),
+        gt.MalformedMessage,
+    ),
     "a list": (then(BEGUN, lambda r: r.chunk(b"data: [1]\n\n"), Reply.hold), gt.MalformedMessage),
     "deep nesting": (
         then(BEGUN, lambda r: r.chunk(b"data: " + b"[" * 100_000 + b"\n\n"), Reply.hold),
@@ -151,17 +157,27 @@ JOINS: dict[str, tuple[Callable[[Reply], None], type[gt.GradioTransportError], b
     "queue full": (lambda r: r.json({"detail": "Queue is full. Max size is 1."}, 503), gt.QueueFull, False),
     "502": (lambda r: r.text("<html>", 502), gt.ServerRefused, False),
     "429": (lambda r: r.text("", 429), gt.RateLimited, False),
-    "401": (lambda r: r.json({"detail": {"error": "Not authenticated"}}, 401), gt.AuthenticationRequired, False),
+    "401": (
+        lambda r: r.json({"detail": {"error": "Not authenticated"}}, 401),
+        gt.AuthenticationRequired,
+        False,
+    ),
     "404": (lambda r: r.json({"detail": "Not Found"}, 404), gt.EndpointNotFound, False),
     "413": (lambda r: r.text("too large", 413), gt.InvalidPayload, False),
     "422 of the schema": (
-        lambda r: r.json({"detail": [{"type": "missing", "loc": ["body", "data"], "msg": "Field required"}]}, 422),
+        lambda r: r.json(
+            {"detail": [{"type": "missing", "loc": ["body", "data"], "msg": "Field required"}]}, 422
+        ),
         gt.InvalidPayload,
         False,
     ),
     "422 of a validator": (
         lambda r: r.json(
-            {"detail": [{"__type__": "validate", "is_valid": False, "message": "no", "parameter_name": "text"}]},
+            {
+                "detail": [
+                    {"__type__": "validate", "is_valid": False, "message": "no", "parameter_name": "text"}
+                ]
+            },
             422,
         ),
         gt.ValidationFailed,
@@ -237,7 +253,9 @@ def raw(*chunks: bytes) -> Callable[[Reply], None]:
     return stream
 
 
-DONE = b'data: {"msg": "process_completed", "event_id": "e1", "success": true, "output": {"data": ["0 1"]}}\n\n'
+DONE = (
+    b'data: {"msg": "process_completed", "event_id": "e1", "success": true, "output": {"data": ["0 1"]}}\n\n'
+)
 
 # What is odd, but hurts nobody.
 HARMLESS: dict[str, Callable[[Reply], None]] = {

@@ -306,6 +306,17 @@ def test_event_of_many_lines_takes_memory_in_proportion() -> None:
     assert peak < 4 * len(stream)
 
 
+def test_every_order_of_line_ends_in_every_chunking_gives_the_events_of_the_standard() -> None:
+    for length in range(1, 7):
+        for tokens in itertools.product((b"data:a", b"\r", b"\n"), repeat=length):
+            stream = b"".join(tokens)
+            reference = Reference(stream)
+            edges = list(itertools.accumulate(map(len, tokens)))[:-1]
+            for count in range(length):
+                for cuts in itertools.combinations(edges, count):
+                    assert decoded(stream, *cuts)[0] == reference.events, (stream, cuts)
+
+
 FRAGMENTS = [
     *(b"data", b"event", b"id", b"retry", b":", b": ", b" ", b"x", b"12", b"\0", BOM, b"\xff", b"\xe2\x82"),
     *(b"\n", b"\n", b"\n\n", b"\r", b"\r\n", b"\r\n\r\n", b"data: x\n\n", b"data: y\r\n\r\n"),
@@ -319,6 +330,7 @@ streams = st.one_of(
 
 @given(streams, st.lists(st.integers(0, 200), max_size=12))
 @example(b"data: a\r\n\r\ndata: b\n\n", [8])
+@example(b"data: a\r\r\ndata: b\n\n", [])  # the first CR is a line end of its own, CR LF the second
 def test_any_chunking_gives_the_events_of_the_standard(stream: bytes, cuts: list[int]) -> None:
     reference = Reference(stream)
     whole = decoded(stream)

@@ -8,6 +8,7 @@ with one thread an open stream would block the join of the next call.
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, cast
@@ -26,7 +27,10 @@ from .replay_server import Broken, Player, Served
 class _Dropped(Response):
     """A response that is none: werkzeug takes the error for a client that went away, and says nothing."""
 
-    def __call__(self, *_: Any) -> Iterable[bytes]:
+    def __call__(self, environ: dict[str, Any], *_: Any) -> Iterable[bytes]:
+        # The handler would wait for the next request on this connection.
+        with suppress(OSError):
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
         raise ConnectionError
 
 

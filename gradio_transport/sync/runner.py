@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sync face: `connect`, `Transport`, `Session`, `Call`. Threads, and no event loop anywhere.
+"""Performs a session's commands by threads, and feeds back what comes of them.
 
 Who waits where:
 
 * a shared stream (sse_v1+) has one reader thread for each session, started with its first call;
-* a protocol whose calls have a channel of their own is pumped by the caller (`Transport.call`), or by one of
-  a bounded number of workers (`Transport.submit`), because a legacy server drops a call whose client does
-  not answer it within seconds;
+* a protocol whose calls have a channel of their own is pumped by the caller (`Session.call`), or by one of
+  a bounded number of workers (`Session.submit`), because a legacy server drops a call whose client does not
+  answer it within seconds;
 * callers wait on their call's condition. Nobody polls.
 """
 
@@ -16,15 +16,13 @@ import logging
 import queue
 import threading
 import time
-import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from .adapter import Adapter, Exchange, Invocation, Turn
-from .commands import (
+from ..adapter import Adapter, Invocation, Turn
+from ..commands import (
     Closed,
     CloseStream,
     CloseWebSocket,
@@ -37,33 +35,21 @@ from .commands import (
     SendText,
     WakeAt,
 )
-from .config import AppConfig, Endpoint
-from .driver import (
+from ..driver import (
     App,
-    CallOptions,
-    Deadlines,
-    Options,
-    expired,
     internal_failure,
     is_event_stream,
-    new_session_hash,
-    outcome,
 )
-from .engines.base import Engine, HandshakeRefused, ResponseStream, StreamEnded, WebSocket
-from .errors import (
+from ..engines.base import Engine, HandshakeRefused, ResponseStream, StreamEnded, WebSocket
+from ..errors import (
     GradioTransportError,
     LocalProtocolError,
-    Phase,
-    SlowConsumer,
     StreamLost,
-    Timeout,
     TransportError,
 )
-from .events import Achieved, Cancelled, Event, Failed, Heartbeat, Joined
-from .flow import State
-from .mailbox import Mailbox
-from .policy import Timeouts
-from .wire import Wire
+from ..policy import Timeouts
+from ..wire import Wire
+from .call import Call
 
 logger = logging.getLogger(__name__)
 
@@ -71,163 +57,10 @@ JOIN_THREAD_SECONDS = 5.0
 """How long `close` waits for a thread that has been told to end."""
 
 
-class Call:
-    """One call under way: iterate it for its events, or ask for its result.
-
-    Iterating yields every event up to the last one, and raises when the transport failed or the server
-    refused; an error of the app's own function is the last event (`ProcessCompleted` with ``success`` false)
-    and is raised by `result`.
-    """
-
-    def __init__(self, runner: _Runner, exchange: Exchange, timeouts: Timeouts) -> None:
-        self._runner = runner
-        self._exchange = exchange
-        self._condition = threading.Condition()
-        limits = exchange.context.limits
-        self._mailbox = Mailbox(limits.mailbox_bytes, limits.mailbox_policy)
-        self._outcome: Event | None = None
-        self._callbacks: list[Callable[[Call], object]] = []
-        self._deadlines = Deadlines(timeouts, time.monotonic)
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """What is called."""
-        return self._exchange.invocation.endpoint
-
-    @property
-    def event_id(self) -> str | None:
-        """The server's name for the call, once it has one."""
-        return self._exchange.event_id
-
-    @property
-    def session_hash(self) -> str:
-        """The session it belongs to."""
-        return self._exchange.context.session_hash
-
-    @property
-    def adapter(self) -> str:
-        """The protocol it goes by."""
-        return self._runner.wire.adapter
-
-    @property
-    def status(self) -> State:
-        """Where it stands."""
-        return self._exchange.state
-
-    @property
-    def last_event(self) -> Event | None:
-        """The newest event that has come, read or not."""
-        return self._exchange.last_event
-
-    @property
-    def deviations(self) -> Sequence[str]:
-        """What came out of the order of the flow: no error, but worth a look when debugging a server."""
-        return tuple(self._exchange.deviations)
-
-    def done(self) -> bool:
-        """Return whether the outcome is known."""
-        return self._outcome is not None
-
-    def add_done_callback(self, callback: Callable[[Call], object]) -> None:
-        """Call `callback` with this call once it is done, from the thread that learns of it."""
-        with self._condition:
-            if self._outcome is None:
-                self._callbacks.append(callback)
-                return
-        self._run_callback(callback)
-
-    def _run_callback(self, callback: Callable[[Call], object]) -> None:
-        try:
-            callback(self)
-        except Exception:
-            logger.exception("a done callback of %s failed", self.endpoint.display_name)
-
-    def _deliver(self, event: Event, size: int) -> SlowConsumer | None:
-        """Take an event from whoever drives the session; return the error if the mailbox refuses it."""
-        with self._condition:
-            if isinstance(event, Joined):
-                self._deadlines.accepted()
-            elif not isinstance(event, Heartbeat):
-                self._deadlines.heard()
-            self._mailbox.put(event, size)
-            callbacks: list[Callable[[Call], object]] = []
-            if event.terminal and self._outcome is None:
-                self._outcome = event
-                callbacks, self._callbacks = self._callbacks, []
-            self._condition.notify_all()
-        for callback in callbacks:
-            self._run_callback(callback)
-        return self._mailbox.overflow
-
-    def _wait(self, ready: Callable[[], bool], timeout: float | None) -> bool:
-        """Wait until `ready`, and return whether it is. An expired deadline of the call ends the call."""
-        give_up = None if timeout is None else time.monotonic() + timeout
-        while True:
-            with self._condition:
-                if ready():
-                    return True
-                until = min((x for x in (give_up, self._deadlines.next) if x is not None), default=None)
-                now = time.monotonic()
-                if until is None or until > now:
-                    self._condition.wait(None if until is None else until - now)
-                    continue
-            knob = self._deadlines.knob()
-            if knob is not None:
-                self._runner.expire(self, expired(*knob, self._exchange))
-                self._deadlines = Deadlines(Timeouts(), time.monotonic)
-            elif give_up is not None and time.monotonic() >= give_up:
-                return ready()
-
-    def __iter__(self) -> Iterator[Event]:
-        while True:
-            self._wait(lambda: len(self._mailbox) > 0 or self._outcome is not None, None)
-            with self._condition:
-                event = self._mailbox.get()
-            if event is None:
-                return
-            if isinstance(event, Failed):
-                raise event.error
-            yield event
-
-    def result(self, timeout: float | None = None) -> list[Any]:
-        """Wait for the outputs.
-
-        Args:
-            timeout: Seconds to wait here; the call itself goes on when they are over.
-
-        Raises:
-            AppError: The app's function raised.
-            Timeout: The time is over (``knob`` is ``"timeout"``), or a deadline of the call expired.
-            GradioTransportError: The call failed.
-            CancelledError: Somebody cancelled it.
-        """
-        if not self._wait(lambda: self._outcome is not None, timeout):
-            raise Timeout(
-                f"No result within {timeout} s; the call goes on ({self.status.value}).",
-                knob="timeout",
-                seconds=timeout,
-                phase=Phase.STREAM,
-                adapter=self.adapter,
-                may_have_run=self._exchange.accepted,
-            )
-        assert self._outcome is not None
-        return outcome(self._outcome)
-
-    def cancel(self) -> Achieved:
-        """Give the call up here at once, and tell the server as far as its generation has a way to.
-
-        Returns:
-            What that achieves on the server; `Achieved.UNKNOWN` for a call that was already over.
-        """
-        self._runner.cancel(self)
-        outcome = self._outcome
-        return outcome.achieved if isinstance(outcome, Cancelled) else Achieved.UNKNOWN
-
-
-class _Runner:
+class Runner:
     """Drives one session: performs its commands and feeds what comes of them."""
 
-    def __init__(self, core: _Core, wire: Wire) -> None:
+    def __init__(self, core: Core, wire: Wire) -> None:
         self._core = core
         self.wire = wire
         self._lock = threading.RLock()
@@ -494,7 +327,7 @@ class _Runner:
         return self._reader
 
 
-class _Workers:
+class Workers:
     """A bounded number of daemon threads for calls that have a channel of their own.
 
     Not `concurrent.futures`: its threads keep the interpreter from exiting while a server is silent.
@@ -535,14 +368,14 @@ class _Workers:
         return threads
 
 
-class _Core:
+class Core:
     """What all sessions of a transport share. Threads refer to this, never to the `Transport`."""
 
     def __init__(self, app: App, engine: Engine) -> None:
         self.app = app
         self.engine = engine
-        self.workers = _Workers(app.options.limits.workers)
-        self._runners: set[_Runner] = set()
+        self.workers = Workers(app.options.limits.workers)
+        self._runners: set[Runner] = set()
         self._lock = threading.Lock()
         self.closed = False
 
@@ -573,16 +406,16 @@ class _Core:
         except StopIteration as stop:
             self.app.discovery = stop.value
 
-    def runner(self, adapter: Adapter, session_hash: str) -> _Runner:
+    def runner(self, adapter: Adapter, session_hash: str) -> Runner:
         """Return a driver for a new session."""
-        runner = _Runner(self, self.app.wire(adapter, session_hash))
+        runner = Runner(self, self.app.wire(adapter, session_hash))
         with self._lock:
             if self.closed:
                 raise LocalProtocolError("The transport is closed.")
             self._runners.add(runner)
         return runner
 
-    def discard(self, runner: _Runner) -> None:
+    def discard(self, runner: Runner) -> None:
         """Forget a session."""
         with self._lock:
             self._runners.discard(runner)
@@ -601,215 +434,3 @@ class _Core:
         for thread in [*readers, *self.workers.close()]:
             if thread is not None and thread is not threading.current_thread():
                 thread.join(JOIN_THREAD_SECONDS)
-
-
-class Session:
-    """One ``session_hash``: its calls share gr.State, and where the protocol has one, a stream."""
-
-    def __init__(self, core: _Core) -> None:
-        self._core = core
-        self._lock = threading.Lock()
-        self._runners: dict[str, _Runner] = {}
-        self._closed = False
-        self.session_hash = new_session_hash()
-
-    def submit(
-        self,
-        endpoint: str | int,
-        /,
-        *arguments: Any,
-        options: CallOptions | Any = None,
-        **keywords: Any,
-    ) -> Call:
-        """Start a call and return at once (after the server has accepted it, where that is one request).
-
-        Args:
-            endpoint: Its name, such as ``"/predict"``, or its ``fn_index``.
-            *arguments: Values of its parameters, in order.
-            options: `CallOptions`. Anything else is an argument of the endpoint that happens to have this
-                name.
-            **keywords: Values of its parameters by name.
-
-        Raises:
-            EndpointNotFound: There is no such endpoint.
-            ValidationFailed: The arguments do not fit it.
-        """
-        call, commands, runner = self._begin(endpoint, arguments, keywords, options)
-        if runner.wire.machine.shared:
-            runner.perform(commands)
-        else:
-            self._core.workers.submit(lambda: runner.guarded(lambda: runner.perform(commands)))
-        return call
-
-    def call(
-        self,
-        endpoint: str | int,
-        /,
-        *arguments: Any,
-        options: CallOptions | Any = None,
-        **keywords: Any,
-    ) -> list[Any]:
-        """Call an endpoint and return its output values; see `submit` for the arguments.
-
-        Interrupting it (Ctrl-C) cancels the call upstream.
-
-        Raises:
-            AppError: The app's function raised.
-            GradioTransportError: The call failed, in whatever way its type says.
-        """
-        call, commands, runner = self._begin(endpoint, arguments, keywords, options)
-        try:
-            runner.guarded(lambda: runner.perform(commands))
-            return call.result()
-        except BaseException:
-            if not call.done():
-                call.cancel()
-            raise
-
-    def _begin(
-        self,
-        endpoint: str | int,
-        arguments: Sequence[Any],
-        keywords: dict[str, Any],
-        options: CallOptions | Any,
-    ) -> tuple[Call, list[Command], _Runner]:
-        if options is not None and not isinstance(options, CallOptions):
-            keywords["options"] = options
-            options = None
-        options = options or CallOptions()
-        adapter, invocation = self._core.app.prepare(endpoint, arguments, keywords, options)
-        timeouts = options.timeouts or self._core.app.options.timeouts
-        with self._lock:
-            runner = self._runner(adapter)
-            call, commands = runner.begin(invocation, timeouts)
-        return call, commands, runner
-
-    def _runner(self, adapter: Adapter) -> _Runner:
-        if self._closed:
-            raise LocalProtocolError("The session is closed.")
-        runner = self._runners.get(adapter.name)
-        if runner is not None and not runner.usable:
-            # The server has forgotten the session with its stream; the hash would never work properly.
-            self._core.discard(runner)
-            self._retire(runner)
-            self.session_hash = new_session_hash()
-            runner = None
-        if runner is None:
-            runner = self._runners[adapter.name] = self._core.runner(adapter, self.session_hash)
-        return runner
-
-    def _retire(self, runner: _Runner) -> None:
-        runner.close("The session's stream was lost.")
-
-    def close(self) -> None:
-        """End the session's calls and close its stream. Idempotent."""
-        with self._lock:
-            self._closed = True
-            runners, self._runners = list(self._runners.values()), {}
-        for runner in runners:
-            thread = runner.close("The session was closed while the call was under way.")
-            self._core.discard(runner)
-            if thread is not None and thread is not threading.current_thread():
-                thread.join(JOIN_THREAD_SECONDS)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class Transport:
-    """An app, connected. Close it, or use it as a context manager."""
-
-    def __init__(self, source: str, options: Options, engine: Engine | None = None) -> None:
-        self._core = _open(App(source, options), engine)
-        self._session = Session(self._core)
-
-    @property
-    def config(self) -> AppConfig:
-        """What the app said of itself."""
-        return self._core.app.config
-
-    @property
-    def url(self) -> str:
-        """Where requests go."""
-        return self._core.app.discovery.urls.base
-
-    @property
-    def protocol(self) -> str:
-        """The adapter that most of the app's calls go by, such as ``"sse_v3"``."""
-        return self._core.app.protocol
-
-    @property
-    def endpoints(self) -> Mapping[str, Endpoint]:
-        """The app's named endpoints."""
-        return self.config.named
-
-    @property
-    def session_hash(self) -> str:
-        """The hash of the transport's own session."""
-        return self._session.session_hash
-
-    def explain(self, endpoint: str | int | None = None) -> str:
-        """Return why each endpoint (or one) goes by its protocol, as a text for people."""
-        return self._core.app.explain(endpoint)
-
-    def session(self) -> Session:
-        """Return a session of its own: gr.State kept apart, and a stream of its own."""
-        return Session(self._core)
-
-    def submit(
-        self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any
-    ) -> Call:
-        """Start a call in the transport's own session; see `Session.submit`."""
-        return self._session.submit(endpoint, *arguments, options=options, **keywords)
-
-    def call(
-        self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any
-    ) -> list[Any]:
-        """Call an endpoint in the transport's own session; see `Session.call`."""
-        return self._session.call(endpoint, *arguments, options=options, **keywords)
-
-    def close(self) -> None:
-        """End the calls under way and close every connection and thread. Idempotent."""
-        self._core.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        core: _Core | None = getattr(self, "_core", None)
-        if core is not None and not core.closed:
-            warnings.warn(f"{self!r} was not closed", ResourceWarning, source=self, stacklevel=2)
-            core.close()
-
-    def __repr__(self) -> str:
-        state = "closed" if self._core.closed else "open"
-        return f"<Transport {self._core.app.base} {state}>"
-
-
-def _open(app: App, engine: Engine | None) -> _Core:
-    if engine is None:
-        from .engines.httpx_sync import HTTPXEngine
-
-        engine = HTTPXEngine(app.options.http)
-    core = _Core(app, engine)
-    try:
-        core.discover()
-    except BaseException as error:
-        core.close()
-        if isinstance(error, GradioTransportError):
-            error.add_note(f"Last frames of the discovery:\n{app.taps.note(0)}")
-        raise
-    return core
-
-
-__all__ = ["Call", "Session", "Transport"]

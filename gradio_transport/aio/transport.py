@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a caller opens: `AsyncTransport`, and `AsyncSession`, one ``session_hash`` of it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+
+from ..adapter import Adapter
+from ..commands import (
+    Command,
+)
+from ..config import AppConfig, Endpoint
+from ..driver import (
+    App,
+    CallOptions,
+    Options,
+    new_session_hash,
+)
+from ..engines.base import AsyncEngine
+from ..errors import (
+    GradioTransportError,
+    LocalProtocolError,
+)
+from .call import AsyncCall
+from .runner import Core, Runner
+
+
+class AsyncSession:
+    """One ``session_hash``: its calls share gr.State, and where the protocol has one, a stream."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._runners: dict[str, Runner] = {}
+        self._closed = False
+        self.session_hash = new_session_hash()
+
+    def submit(
+        self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any
+    ) -> AsyncCall:
+        """Start a call in a task of the transport; see `gradio_transport.sync.Session.submit`."""
+        call, commands, runner = self._begin(endpoint, arguments, keywords, options)
+        self._core.spawn(runner.drive, call, commands)
+        return call
+
+    async def call(
+        self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any
+    ) -> list[Any]:
+        """Call an endpoint and return its output values. Cancelling the task cancels the call upstream.
+
+        Raises:
+            AppError: The app's function raised.
+            GradioTransportError: The call failed, in whatever way its type says.
+        """
+        call, commands, runner = self._begin(endpoint, arguments, keywords, options)
+        try:
+            await runner.drive(call, commands)
+            return await call.result()
+        except BaseException:
+            if not call.done():
+                with anyio.CancelScope(shield=True):
+                    await call.cancel()
+            raise
+
+    def _begin(
+        self,
+        endpoint: str | int,
+        arguments: Sequence[Any],
+        keywords: dict[str, Any],
+        options: CallOptions | Any,
+    ) -> tuple[AsyncCall, list[Command], Runner]:
+        if options is not None and not isinstance(options, CallOptions):
+            keywords["options"] = options
+            options = None
+        options = options or CallOptions()
+        adapter, invocation = self._core.app.prepare(endpoint, arguments, keywords, options)
+        timeouts = options.timeouts or self._core.app.options.timeouts
+        runner = self._runner(adapter)
+        call, commands = runner.begin(invocation, timeouts)
+        return call, commands, runner
+
+    def _runner(self, adapter: Adapter) -> Runner:
+        if self._closed:
+            raise LocalProtocolError("The session is closed.")
+        runner = self._runners.get(adapter.name)
+        if runner is not None and not runner.usable:
+            self._core.discard(runner)
+            runner.close("The session's stream was lost.")
+            self.session_hash = new_session_hash()
+            runner = None
+        if runner is None:
+            runner = self._runners[adapter.name] = self._core.runner(adapter, self.session_hash)
+        return runner
+
+    def close(self) -> None:
+        """End the session's calls and close its stream. Idempotent."""
+        self._closed = True
+        runners, self._runners = list(self._runners.values()), {}
+        for runner in runners:
+            runner.close("The session was closed while the call was under way.")
+            self._core.discard(runner)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncTransport:
+    """An app, to be connected by ``async with``."""
+
+    def __init__(self, source: str, options: Options, engine: AsyncEngine | None = None) -> None:
+        self._app = App(source, options)
+        self._engine = engine
+        self._entered: tuple[Core, AsyncSession] | None = None
+        self._stack = AsyncExitStack()
+
+    @property
+    def _core(self) -> Core:
+        return self._parts()[0]
+
+    def _parts(self) -> tuple[Core, AsyncSession]:
+        if self._entered is None:
+            raise LocalProtocolError("The transport is not connected: use it as 'async with ... as app'.")
+        return self._entered
+
+    @property
+    def config(self) -> AppConfig:
+        """What the app said of itself."""
+        return self._app.config
+
+    @property
+    def url(self) -> str:
+        """Where requests go."""
+        return self._app.discovery.urls.base
+
+    @property
+    def protocol(self) -> str:
+        """The adapter that most of the app's calls go by, such as ``"sse_v3"``."""
+        return self._app.protocol
+
+    @property
+    def endpoints(self) -> Mapping[str, Endpoint]:
+        """The app's named endpoints."""
+        return self.config.named
+
+    @property
+    def session_hash(self) -> str:
+        """The hash of the transport's own session."""
+        return self._parts()[1].session_hash
+
+    def explain(self, endpoint: str | int | None = None) -> str:
+        """Return why each endpoint (or one) goes by its protocol, as a text for people."""
+        return self._app.explain(endpoint)
+
+    def session(self) -> AsyncSession:
+        """Return a session of its own: gr.State kept apart, and a stream of its own."""
+        return AsyncSession(self._core)
+
+    def submit(
+        self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any
+    ) -> AsyncCall:
+        """Start a call in the transport's own session; see `AsyncSession.submit`."""
+        return self._parts()[1].submit(endpoint, *arguments, options=options, **keywords)
+
+    async def call(
+        self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any
+    ) -> list[Any]:
+        """Call an endpoint in the transport's own session; see `AsyncSession.call`."""
+        return await self._parts()[1].call(endpoint, *arguments, options=options, **keywords)
+
+    async def aclose(self) -> None:
+        """End the calls under way, and every task and connection. Idempotent."""
+        if self._entered is None:
+            return
+        core = self._entered[0]
+        await core.close()
+        if core.tasks is not None:
+            core.tasks.cancel_scope.cancel()
+
+    async def __aenter__(self) -> Self:
+        if self._entered is not None:
+            raise LocalProtocolError("The transport was entered twice.")
+        engine = self._engine
+        if engine is None:
+            from ..engines.httpx_async import AsyncHTTPXEngine
+
+            engine = AsyncHTTPXEngine(self._app.options.http)
+        core = Core(self._app, engine)
+        try:
+            await core.discover()
+        except BaseException as error:
+            await core.close()
+            if isinstance(error, GradioTransportError):
+                error.add_note(f"Last frames of the discovery:\n{self._app.taps.note(0)}")
+            raise
+        tasks = anyio.create_task_group()
+        await tasks.__aenter__()
+        core.tasks = tasks
+        self._entered = core, AsyncSession(core)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._entered is not None
+        core = self._entered[0]
+        await self.aclose()
+        assert core.tasks is not None
+        # The block's own exception is not shown to the group, which would wrap it in an ExceptionGroup; our
+        # tasks never raise one.
+        await core.tasks.__aexit__(None, None, None)
+
+    def __del__(self) -> None:
+        entered = getattr(self, "_entered", None)
+        if entered is not None and not entered[0].closed:
+            warnings.warn(f"{self!r} was not closed", ResourceWarning, source=self, stacklevel=2)
+
+    def __repr__(self) -> str:
+        state = "open" if self._entered is not None and not self._entered[0].closed else "closed"
+        return f"<AsyncTransport {self._app.base} {state}>"

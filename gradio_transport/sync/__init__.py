@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sync face: `Transport`, `Session`, `Call`. Threads, and no event loop anywhere."""
+
+from __future__ import annotations
+
+from .call import Call
+from .transport import Session, Transport
+
+__all__ = ["Call", "Session", "Transport"]
