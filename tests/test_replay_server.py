@@ -382,7 +382,8 @@ class TestWebSockets:
     def talk(self, trace, fn_index=0):
         with serve_with_websockets(trace) as server:
             url = f"ws{server.url.removeprefix('http')}/queue/join"
-            with closing(websocket.create_connection(url, timeout=10)) as client:
+            client = websocket.create_connection(url, timeout=10)
+            try:
                 texts = [client.recv()]
                 client.send(json.dumps({"session_hash": MINE, "fn_index": fn_index}))
                 texts.append(client.recv())
@@ -391,6 +392,8 @@ class TestWebSockets:
                 if self.closes:
                     _, frame = client.recv_data_frame(control_frame=True)
                     self.code = int.from_bytes(frame.data[:2], "big")
+            finally:
+                client.shutdown()  # close() leaves the socket open after a close frame has come
         return texts
 
     @pytest.mark.parametrize("end", [None, Closed(Ending.CLEAN, 1000), Closed(Ending.CLEAN, 1012)])
