@@ -111,6 +111,7 @@ class App:
             self.base, headers | {k.lower(): v for k, v in options.headers.items()}
         )
         self._discovery: Discovery | None = None
+        self._choices: dict[tuple[int, str | tuple[str, ...]], Choice] = {}
 
     @property
     def discovery(self) -> Discovery:
@@ -134,8 +135,14 @@ class App:
         return discover(self.base, self.options.auth, max_redirects=self.options.limits.max_redirects)
 
     def choose(self, endpoint: Endpoint, protocol: str | Sequence[str] | None = None) -> Choice:
-        """Return the adapter for an endpoint."""
-        return self.options.registry.choose(self.config, endpoint, protocol or self.options.protocol)
+        """Return the adapter for an endpoint. Asked for every call, so answers are kept."""
+        protocol = protocol or self.options.protocol
+        key = endpoint.fn_index, protocol if isinstance(protocol, str) else tuple(protocol)
+        choice = self._choices.get(key)
+        if choice is None:
+            choice = self.options.registry.choose(self.config, endpoint, protocol)
+            self._choices[key] = choice
+        return choice
 
     @property
     def protocol(self) -> str:

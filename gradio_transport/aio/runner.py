@@ -46,7 +46,7 @@ from .call import AsyncCall
 
 logger = logging.getLogger(__name__)
 
-REQUESTS_AT_ONCE = 64
+REQUESTS_AT_ONCE = 32
 """Joins, polls and cancellations under way at once: a thousand new connections in one moment would swamp the
 server's accept queue, and the pool."""
 
