@@ -16,6 +16,7 @@ from rich.text import Text
 from .. import events as e
 from .._connect import connect
 from ..sync import Transport
+from ..trace import read_trace
 from .terminal import Terminal, current
 from .text import describe, plain, printable
 
@@ -60,7 +61,7 @@ def _replayed() -> contextlib.AbstractContextManager[_Server]:
     """Return a server on this machine that replays the recording, to be entered."""
     kit = importlib.import_module("gradio_transport_conformance.replay_server")
     trace = importlib.resources.files("gradio_transport_conformance").joinpath(TRACE)
-    server: contextlib.AbstractContextManager[_Server] = kit.serve(Path(str(trace)), speed=1.0)
+    server: contextlib.AbstractContextManager[_Server] = kit.serve(read_trace(Path(str(trace))), speed=1.0)
     return server
 
 

@@ -60,6 +60,8 @@ class HTTPXEngine:
             connected = info["return_value"].get_extra_info("socket")
             if connected is not None:
                 self._sockets.add(connected)
+                if self._closed:  # it was on its way when `close` went through the list
+                    common.shut_down_socket(connected)
 
     def request(self, request: Request, patience: Patience) -> Response:
         """Send a request and return the whole reply."""
@@ -84,6 +86,8 @@ class HTTPXEngine:
             raise LocalProtocolError("The transport is closed.")
         opened = connect(url, headers, patience, max_message_bytes, self._settings)
         self._websockets.add(opened)
+        if self._closed:
+            opened.abort()
         return opened
 
     def close(self) -> None:
