@@ -7,6 +7,7 @@ them.  Both are thin: what to say is decided by `ReplayScript`, and when by `Pla
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -17,7 +18,7 @@ from typing import Any
 import attrs
 
 from gradio_transport.commands import Ending
-from gradio_transport.trace import Trace
+from gradio_transport.trace import Trace, read_trace
 
 from .replay_script import Part, ReplayScript, Reply, Talk
 
@@ -197,15 +198,18 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(trace: Trace, *, speed: float = 0.0, port: int = 0) -> Generator[Served, None, None]:
+def serve(trace: Trace | str | os.PathLike[str], *, speed: float = 0.0, port: int = 0) -> Generator[Served, None, None]:
     """Play a trace as a server on the loopback, without any package but the standard library.
 
     Args:
-        trace: What to play. Websockets are refused.
+        trace: What to play, or the path of its file. Websockets are refused.
         speed: 1.0 keeps the recorded pace, 2.0 is twice as fast, 0 (the default) does not wait at all.
         port: Where; 0 takes any free one.
+
+    Raises:
+        TraceError: The file is no trace.
     """
-    script = ReplayScript(trace)
+    script = ReplayScript(trace if isinstance(trace, Trace) else read_trace(trace))
     with _Server(("127.0.0.1", port), _Handler) as server:
         script.base = f"http://127.0.0.1:{server.server_port}"
         server.player = Player(script, speed)
