@@ -71,7 +71,9 @@ HEAVY = ("aiohttp", "click", "gradio_transport_conformance", "gradio_transport_h
 
 def test_a_bare_import_loads_nothing_that_is_not_used_yet() -> None:
     program = f"import sys, gradio_transport; print([name for name in {HEAVY!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30
+    )
     assert done.stdout.strip() == "[]"
 
 

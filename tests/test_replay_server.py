@@ -8,6 +8,8 @@ import json
 import socket
 import threading
 from contextlib import closing
+from importlib import resources
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import attrs
@@ -15,14 +17,17 @@ import pytest
 import websocket
 
 import gradio_transport as gt
+import gradio_transport_conformance
 from gradio_transport.commands import Closed, Ending, Response
 from gradio_transport.frames import Direction, Frame, Kind
-from gradio_transport.trace import Trace
+from gradio_transport.trace import Trace, TraceError, read_trace, replay
 from gradio_transport_conformance import replay_server
 from gradio_transport_conformance.httpserver import serve_with_websockets
 from gradio_transport_conformance.replay_script import Hear, ReplayScript, Say
 from gradio_transport_conformance.replay_server import serve
 from tests.tracing import BASE, HASH, MESSAGES, Program, message, output, program, sse
+
+TRACES = Path(str(resources.files(gradio_transport_conformance))) / "traces"
 
 JOIN = "/gradio_api/queue/join"
 DATA = "/gradio_api/queue/data?session_hash="
@@ -416,7 +421,29 @@ class TestWebSockets:
         assert caught.value.status_code == status
 
 
-def test_traces_of_several_apps_play_the_first(monkeypatch):
+@pytest.mark.parametrize(
+    "version",
+    ["2.9.4", "3.1.7", "3.4.1", "3.16.2", "3.50.2", "4.0.2", "4.9.0", "4.21.0", "4.44.1", "5.50.0", "6.31.0"],
+)
+def test_recordings_of_real_servers_play(version):
+    path = TRACES / version / "hello.jsonl"
+    if not path.exists():
+        pytest.skip("not recorded")
+    recorded = next(frame for frame in read_trace(path).frames if frame.kind is Kind.CALL).payload
+    with serve_with_websockets(path) as server, gt.connect(server.url) as app:
+        call = app.submit(recorded["fn_index"], *recorded["data"])
+        (events,) = replay(read_trace(path)).events.values()
+        assert call.result(10) == events[-1].data
+        assert [type(event) for event in call] == [type(event) for event in events]
+
+
+def test_a_path_that_is_no_trace_is_told_before_anything_is_served(tmp_path):
+    (tmp_path / "x.jsonl").write_text("garbage")
+    with pytest.raises(TraceError), serve(tmp_path / "x.jsonl"):
+        pass
+
+
+def test_traces_of_several_apps_play_the_first():
     first, second = program(), Program(base="http://127.0.0.1:9999").discover()
     frames = [*first.frames, *(attrs.evolve(frame) for frame in second.frames)]
     script = ReplayScript(Trace({}, frames), "http://here:1")

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from gradio_transport import errors
+from gradio_transport.errors import GradioTransportError, Phase
+
+KINDS = [
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, GradioTransportError)
+]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_errors_travel_between_processes_whole(kind: type[GradioTransportError]) -> None:
+    error = kind(
+        "what happened", phase=Phase.JOIN, status=503, adapter="sse_v3", elapsed=1.5, may_have_run=True
+    )
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is kind
+    assert str(copy) == str(error) == "what happened [phase join, adapter sse_v3, HTTP 503, after 1.50 s]"
+    assert copy.__dict__ == error.__dict__
+
+
+def test_only_what_was_not_accepted_is_retryable() -> None:
+    retryable = {kind.__name__ for kind in KINDS if kind.retryable}
+    assert retryable == {"ConnectError", "QueueFull", "RateLimited"}
+
+
+def test_long_bodies_are_cut() -> None:
+    assert len(errors.excerpt("x" * 10_000)) < 500
+    assert errors.excerpt(b"\xff a\n\n b") == "\ufffd a b"

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gradio_transport.events import Event, Heartbeat, Log, ProcessCompleted, ProcessGenerating, Progress
+from gradio_transport.mailbox import Mailbox
+
+
+def drain(mailbox: Mailbox) -> list[Event]:
+    taken: list[Event] = []
+    while (event := mailbox.get()) is not None:
+        taken.append(event)
+    return taken
+
+
+def test_below_the_mark_everything_is_kept_in_order() -> None:
+    mailbox = Mailbox(1000)
+    events: list[Event] = [
+        Log(message="a"),
+        ProcessGenerating(data=[1]),
+        ProcessGenerating(data=[2]),
+        Heartbeat(),
+    ]
+    for event in events:
+        mailbox.put(event, 10)
+    assert mailbox.size == 40
+    assert drain(mailbox) == events
+    assert mailbox.size == 0
+
+
+def test_above_the_mark_neighbouring_frames_are_merged_and_counted() -> None:
+    mailbox = Mailbox(10)
+    for number in range(5):
+        mailbox.put(ProcessGenerating(data=[number]), 10)
+    mailbox.put(Progress(), 10)
+    mailbox.put(ProcessGenerating(data=[5]), 10)
+    mailbox.put(ProcessGenerating(data=[6]), 10)
+    assert drain(mailbox) == [
+        ProcessGenerating(data=[4], skipped=4),
+        Progress(),
+        ProcessGenerating(data=[6], skipped=1),
+    ]
+
+
+def test_the_policy_to_fail_lets_only_the_end_in() -> None:
+    mailbox = Mailbox(10, "fail")
+    mailbox.put(Log(message="a"), 10)
+    assert mailbox.overflow is None
+    mailbox.put(Log(message="b"), 10)
+    assert mailbox.overflow is not None
+    mailbox.put(Log(message="c"), 10)
+    mailbox.put(ProcessCompleted(), 10)
+    assert drain(mailbox) == [Log(message="a"), ProcessCompleted()]
+
+
+def test_one_event_larger_than_the_mark_is_taken() -> None:
+    mailbox = Mailbox(10, "fail")
+    mailbox.put(ProcessGenerating(data=["large"]), 10_000)
+    assert mailbox.overflow is None
+    assert len(mailbox) == 1
+
+
+EVENTS = st.sampled_from([Log(), Progress(), ProcessGenerating(), Heartbeat()])
+
+
+@given(st.lists(st.tuples(EVENTS, st.integers(0, 50))), st.integers(1, 100))
+def test_nothing_but_frames_and_heartbeats_is_ever_lost(events: list[tuple[Event, int]], mark: int) -> None:
+    mailbox = Mailbox(mark)
+    for event, size in events:
+        mailbox.put(event, size)
+    taken = drain(mailbox)
+    kept = [type(event) for event in taken if not isinstance(event, ProcessGenerating | Heartbeat)]
+    assert kept == [
+        type(event) for event, _ in events if not isinstance(event, ProcessGenerating | Heartbeat)
+    ]
+    frames = [event for event in taken if isinstance(event, ProcessGenerating)]
+    assert sum(1 + frame.skipped for frame in frames) == sum(
+        isinstance(event, ProcessGenerating) for event, _ in events
+    )

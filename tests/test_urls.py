@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gradio_transport.errors import LocalProtocolError
+from gradio_transport.urls import AppURLs, base_url, origin, same_origin
+
+
+@pytest.mark.parametrize(
+    ("typed", "base"),
+    [
+        ("http://127.0.0.1:7860", "http://127.0.0.1:7860"),
+        ("http://127.0.0.1:7860/", "http://127.0.0.1:7860"),
+        ("127.0.0.1:7860", "http://127.0.0.1:7860"),
+        ("https://example.com/sub/path/?view=api#top", "https://example.com/sub/path"),
+        ("http://[::1]:7860/", "http://[::1]:7860"),
+        ("  http://host  ", "http://host"),
+    ],
+)
+def test_what_people_type_becomes_a_base(typed: str, base: str) -> None:
+    assert base_url(typed) == base
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "ftp://host", "http://", "file:///etc/passwd", "http://host:port", "ws://x"]
+)
+def test_what_is_no_web_address_is_refused(typed: str) -> None:
+    with pytest.raises(LocalProtocolError):
+        base_url(typed)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("http://host", "http://host:80/x", True),
+        ("https://host", "https://HOST:443", True),
+        ("http://host", "ws://host/queue", True),
+        ("http://host", "https://host", False),
+        ("http://host:1", "http://host:2", False),
+        ("http://host", "http://host.evil.com", False),
+        ("http://host", "http://host@evil.com", False),
+        ("http://[::1]:80", "http://[::1]", True),
+    ],
+)
+def test_origins_are_scheme_host_and_port(one: str, other: str, same: bool) -> None:
+    assert same_origin(one, other) is same
+
+
+def test_routes_of_the_api_are_under_the_prefix_and_pages_are_not() -> None:
+    urls = AppURLs("https://host/sub", "/gradio_api")
+    assert urls.api("queue/join") == "https://host/sub/gradio_api/queue/join"
+    assert urls.page("/config") == "https://host/sub/config"
+    assert urls.websocket("queue/join") == "wss://host/sub/gradio_api/queue/join"
+    assert urls.named("run", "/a b/../c") == "https://host/sub/gradio_api/run/a%20b%2F..%2Fc"
+    assert urls.file("/tmp/a#b?c%.txt") == "https://host/sub/gradio_api/file=/tmp/a%23b%3Fc%25.txt"
+
+
+@pytest.mark.parametrize(
+    ("given_url", "resolved"),
+    [
+        ("http://inside:7860/file=/x", "https://outside/app/file=/x"),
+        ("/file=/x", "https://outside/app/file=/x"),
+        ("file=/x", "https://outside/app/file=/x"),
+        ("https://elsewhere/file=/x", "https://elsewhere/file=/x"),
+        ("http://inside:7860.evil.com/file=/x", "http://inside:7860.evil.com/file=/x"),
+    ],
+)
+def test_what_a_server_behind_a_proxy_believes_is_put_right(given_url: str, resolved: str) -> None:
+    urls = AppURLs("https://outside/app", "", "http://inside:7860")
+    assert urls.resolve(given_url) == resolved
+
+
+@given(st.text())
+def test_whatever_is_typed_is_a_base_or_refused(typed: str) -> None:
+    try:
+        base = base_url(typed)
+    except LocalProtocolError:
+        return
+    assert base_url(base) == base
+    assert origin(base).startswith(("http://", "https://"))
