@@ -19,6 +19,8 @@ from .errors import LocalProtocolError, Phase, UnsupportedProtocol, did_you_mean
 
 GROUP = "gradio_transport.adapters"
 
+OWN_DISTRIBUTION = "gradio-transport"
+
 DEFAULT_PREFERENCE = "auto"
 
 AUTO_SCORE = 40
@@ -46,7 +48,8 @@ class Choice:
         lines: list[str] = []
         for one in sorted(self.candidates, key=lambda candidate: -candidate.match.score):
             mark = "→" if one.name == self.adapter.name else " "
-            lines.append(f"{mark} {one.name:12} {one.match.score:4}  {one.match.reason}  [{one.package}]")
+            whose = "" if one.package == OWN_DISTRIBUTION else f"  [{one.package}]"
+            lines.append(f"{mark} {one.name:10} {one.match.score:4}  {one.match.reason}{whose}")
         return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ with one thread an open stream would block the join of the next call.
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -18,7 +19,7 @@ from simple_websocket import ConnectionClosed  # type: ignore[import-untyped,unu
 from simple_websocket import Server as WebSocketServer
 from werkzeug import Request, Response
 
-from gradio_transport.trace import Trace
+from gradio_transport.trace import Trace, read_trace
 
 from .replay_script import Hear, ReplayScript, Reply, Say, Talk
 from .replay_server import Broken, Player, Served
@@ -92,9 +93,11 @@ class _Host:
 
 
 @contextmanager
-def serve_with_websockets(trace: Trace, *, speed: float = 0.0) -> Generator[Served, None, None]:
+def serve_with_websockets(
+    trace: Trace | str | os.PathLike[str], *, speed: float = 0.0
+) -> Generator[Served, None, None]:
     """Play a trace as a server on the loopback; see `replay_server.serve`."""
-    script = ReplayScript(trace)
+    script = ReplayScript(trace if isinstance(trace, Trace) else read_trace(trace))
     player = Player(script, speed)
     handler: Callable[[Request], Response] = _Host(player)
     with HTTPServer(host="127.0.0.1", port=0, threaded=True) as server:

@@ -198,7 +198,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(trace: Trace | str | os.PathLike[str], *, speed: float = 0.0, port: int = 0) -> Generator[Served, None, None]:
+def serve(
+    trace: Trace | str | os.PathLike[str], *, speed: float = 0.0, port: int = 0
+) -> Generator[Served, None, None]:
     """Play a trace as a server on the loopback, without any package but the standard library.
 
     Args:
