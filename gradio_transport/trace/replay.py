@@ -12,9 +12,8 @@ of each other; so each input of a session is one step, with the commands up to t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
 import attrs
 
@@ -28,57 +27,25 @@ from ..commands import (
     Ending,
     OpenStream,
     OpenWebSocket,
-    Response,
     SendRequest,
 )
 from ..config import Endpoint
-from ..errors import GradioTransportError, LocalProtocolError, Phase
+from ..errors import GradioTransportError, Phase
 from ..events import Event
 from ..frames import Direction, Frame, Kind
-from ..handshake import Discovery, discover
+from ..handshake import Discovery
 from ..policy import Limits
 from ..registry import Registry, default_registry
 from ..wire import Taps, Wire
+from .comparing import Mismatch, ReplayMismatch, shown, signature
+from .discoveries import Discoveries, response_of
 from .reader import Trace, TraceError
-from .redact import REDACTED
 
 Rechunk: TypeAlias = Callable[[bytes], Sequence[bytes]]
 """Splits bytes of a stream in some other way; what it returns must join to what it was given."""
 
 CallKey: TypeAlias = tuple[int, str]
 """Number of the session and key of the call in it."""
-
-_SHOWN_CHARACTERS = 300
-
-
-@attrs.frozen
-class Mismatch:
-    """Where a machine did something else than was recorded.
-
-    Attributes:
-        frame: Number of the input frame after which it happened, counted from 0.
-        expected: What the trace has there.
-        actual: What the machine said.
-    """
-
-    frame: int
-    expected: str
-    actual: str
-
-    def __str__(self) -> str:
-        return f"after frame {self.frame}: expected {self.expected}, got {self.actual}"
-
-
-class ReplayMismatch(LocalProtocolError):
-    """The machines did not do what was recorded.
-
-    Attributes:
-        mismatches: Each place, in order; the first is the one to look at.
-    """
-
-    def __init__(self, message: str, *, mismatches: Sequence[Mismatch] = (), **context: Any) -> None:
-        super().__init__(message, **context)
-        self.mismatches = tuple(mismatches)
 
 
 @attrs.define
@@ -242,7 +209,7 @@ class _Replayer:
         self._limits = limits
         self._cancelled = False
         self._lines: dict[int, _Line] = {}
-        self._handshakes = _Handshakes(trace)
+        self._discoveries = Discoveries(trace)
         self._now = 0.0
         self._result = Replay()
 
@@ -251,7 +218,6 @@ class _Replayer:
         for step in steps:
             self._now = step.frame.t
             if step.frame.session == 0:
-                self._handshakes.take(step.number, step.frame)
                 continue
             if step.ordinal == cancel_at:
                 self._cancel_all()
@@ -270,7 +236,7 @@ class _Replayer:
     def _feed(self, step: _Step, rechunk: Rechunk) -> None:
         frame = step.frame
         if frame.kind is Kind.SESSION:
-            self._lines[frame.session] = self._open(frame)
+            self._lines[frame.session] = self._open(step)
             return
         line = self._lines.get(frame.session)
         if line is None:
@@ -282,8 +248,9 @@ class _Replayer:
         for turn in self._turns(line, step, rechunk):
             self._take(line, turn)
 
-    def _open(self, frame: Frame) -> _Line:
-        discovery = self._handshakes.of(str(frame.payload.get("source", "")))
+    def _open(self, step: _Step) -> _Line:
+        frame = step.frame
+        discovery = self._discoveries.of(str(frame.payload.get("source", "")), step.number)
         adapter = self._registry.get(str(frame.payload["adapter"]))
         context = SessionContext(
             config=discovery.config,
@@ -368,9 +335,9 @@ class _Replayer:
             return  # the machine did not ask: that has been noted where it should have
         if frame.kind is Kind.RESPONSE:
             line.open.discard(frame.channel)
-            yield line.wire.reply(command, _response(frame))
+            yield line.wire.reply(command, response_of(frame))
         elif frame.kind is Kind.RESPONSE_HEAD:
-            yield line.wire.stream_opened(frame.channel, _response(frame))
+            yield line.wire.stream_opened(frame.channel, response_of(frame))
         else:
             yield line.wire.websocket_opened(frame.channel)
 
@@ -420,8 +387,8 @@ class _Replayer:
         for place in range(len(expected) if cut else max(len(expected), len(said))):
             wanted = expected[place] if place < len(expected) else None
             got = said[place] if place < len(said) else None
-            if _signature(wanted) != _signature(got):
-                self._result.mismatches.append(Mismatch(step.number, _shown(wanted), _shown(got)))
+            if signature(wanted) != signature(got):
+                self._result.mismatches.append(Mismatch(step.number, shown(wanted), shown(got)))
                 return
 
     def _cancel_all(self) -> None:
@@ -432,9 +399,9 @@ class _Replayer:
                     self._take(line, line.wire.cancel(exchange))
 
     def _finish(self) -> None:
-        self._result.refusals = self._handshakes.refusals
+        self._result.refusals = self._discoveries.refusals
         self._result.mismatches = sorted(
-            [*self._handshakes.mismatches, *self._result.mismatches], key=lambda one: one.frame
+            [*self._discoveries.mismatches, *self._result.mismatches], key=lambda one: one.frame
         )
         for number, line in self._lines.items():
             for key, exchange in line.exchanges.items():
@@ -444,48 +411,6 @@ class _Replayer:
                     self._result.outstanding += [f"{channel} of session {number} is open" for channel in held]
                 elif self._cancelled:
                     self._result.outstanding.append(f"call {key} of session {number} goes on")
-
-
-class _Handshakes:
-    """The discoveries of a trace, run against their recorded replies."""
-
-    def __init__(self, trace: Trace) -> None:
-        logs_in = any(frame.channel == "login" for frame in trace.frames)
-        self._auth = (REDACTED, REDACTED) if logs_in else None
-        self._sequence: Generator[SendRequest, Response, Discovery] | None = None
-        self._wanted: SendRequest | None = None
-        self._found: dict[str, Discovery] = {}
-        self.refusals: list[GradioTransportError] = []
-        self.mismatches: list[Mismatch] = []
-
-    def of(self, source: str) -> Discovery:
-        """Return what the newest discovery of an app found."""
-        if source not in self._found:
-            raise TraceError(
-                f"The trace has a session with {source!r}, but not its discovery; it cannot be replayed."
-            )
-        return self._found[source]
-
-    def take(self, number: int, frame: Frame) -> None:
-        """Take a frame of the discovery."""
-        if frame.kind is Kind.REQUEST:
-            url = str(frame.payload["url"])
-            if self._wanted is None or (self._wanted.request.url != url and url.endswith("/config")):
-                self._sequence = discover(url.removesuffix("/config"), self._auth)
-                self._wanted = next(self._sequence)
-            if self._wanted.request.url != url:
-                wanted = f"{self._wanted.request.method} {self._wanted.request.url}"
-                self.mismatches.append(Mismatch(number, f"{frame.payload['method']} {url}", wanted))
-        elif frame.kind is Kind.RESPONSE and self._sequence is not None:
-            try:
-                self._wanted = self._sequence.send(_response(frame))
-            except StopIteration as stop:
-                discovery: Discovery = stop.value
-                self._found[discovery.urls.base] = discovery
-                self._wanted = self._sequence = None
-            except GradioTransportError as error:
-                self.refusals.append(error)
-                self._wanted = self._sequence = None
 
 
 # --- frames ------------------------------------------------------------------------------------------
@@ -503,16 +428,6 @@ def _endpoint(discovery: Discovery, payload: Mapping[str, Any]) -> Endpoint:
     return next((one for one in same if one.name == payload.get("endpoint")), same[0])
 
 
-def _response(frame: Frame) -> Response:
-    payload = frame.payload
-    return Response(
-        status=payload["status"],
-        headers=payload.get("headers", {}),
-        body=payload.get("body") or b"",
-        url=str(payload.get("url", "")),
-    )
-
-
 def _closed(frame: Frame) -> Closed:
     payload = frame.payload
     return Closed(Ending(payload["ending"]), payload.get("code"), str(payload.get("reason") or ""))
@@ -527,42 +442,6 @@ def _error(frame: Frame) -> GradioTransportError:
 
 def _url(command: SendRequest | OpenStream | OpenWebSocket) -> str:
     return command.url if isinstance(command, OpenWebSocket) else command.request.url
-
-
-def _signature(frame: Frame | None) -> tuple[Any, ...]:
-    """Return what must be equal of a command: of the headers only the content type, of the URL no host."""
-    if frame is None:
-        return ()
-    payload = frame.payload
-    head = (frame.kind.value, frame.channel)
-    if frame.kind is Kind.REQUEST:
-        kind = payload.get("headers", {}).get("content-type", "")
-        stream = "stream" if payload.get("stream") else ""
-        body = payload.get("body")
-        return (*head, payload["method"], *_target(payload), _json(body) if body else "", kind, stream)
-    if frame.kind is Kind.WS_OPEN:
-        return (*head, *_target(payload))
-    if frame.kind is Kind.WS_TEXT:
-        return (*head, _json(str(payload["text"]).encode("utf-8", "surrogatepass")))
-    return head
-
-
-def _target(payload: Mapping[str, Any]) -> tuple[str, str]:
-    parts = urlsplit(str(payload["url"]))
-    return parts.path, parts.query
-
-
-def _json(body: bytes) -> str:
-    """Return a body so that equal JSON is equal text."""
-    try:
-        return json.dumps(json.loads(body), sort_keys=True)
-    except ValueError:
-        return repr(body)
-
-
-def _shown(frame: Frame | None) -> str:
-    text = " ".join(str(part) for part in _signature(frame) if part) or "no command"
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
 __all__ = [
