@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from .conversation import Conversation, Said, conversations
+from .diff import diff_traces
+from .lint import Finding, Severity, lint_trace
 from .reader import Trace, TraceError, read_trace
 from .replay import Mismatch, Replay, ReplayMismatch, describe, differences, replay
 from .writer import TraceWriter, environment_tap
 
 __all__ = [
-    "Mismatch", "Replay", "ReplayMismatch", "Trace", "TraceError", "TraceWriter", "describe",
-    "differences",
-    "environment_tap", "read_trace", "replay",
+    "Conversation", "Finding", "Mismatch", "Replay", "ReplayMismatch", "Said", "Severity", "Trace",
+    "TraceError", "TraceWriter", "conversations", "describe", "diff_traces", "differences", "environment_tap",
+    "lint_trace", "read_trace", "replay",
 ]  # fmt: skip

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looks a trace over: what a server said that no known generation says, and what we did about it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, cast
+
+import attrs
+
+from ..errors import GradioTransportError
+from ..frames import Kind
+from ..registry import Registry, default_registry
+from .conversation import Conversation, conversations
+from .reader import Trace
+from .replay import replay
+
+
+class Severity(enum.StrEnum):
+    """How much a finding matters."""
+
+    ERROR = "error"
+    """The trace does not replay: this library does something else today, or leaves something undone."""
+    WARNING = "warning"
+    """The server broke the order of the flow, or said what nobody knows."""
+    NOTE = "note"
+    """Worth knowing: fields that are new, calls that failed, traces that are incomplete."""
+
+
+@attrs.frozen
+class Finding:
+    """One thing that was noticed.
+
+    Attributes:
+        where: The call, or the part of the trace.
+    """
+
+    severity: Severity
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.severity.value}: {self.where}: {self.what}"
+
+
+FIELDS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        name: frozenset({"msg", "event_id", *fields.split()})
+        for name, fields in {
+            "send_hash": "",
+            "send_data": "",
+            "estimation": "rank queue_size rank_eta queue_eta avg_event_process_time "
+            "avg_event_concurrent_process_time",
+            "queue_full": "",
+            "process_starts": "eta",
+            "progress": "progress_data",
+            "log": "log level duration visible title",
+            "process_generating": "output success time_limit",
+            "process_streaming": "output success time_limit",
+            "process_completed": "output success title used_cache cache_duration avg_time",
+            "heartbeat": "",
+            "alive?": "",
+            "close_stream": "",
+            "server_stopped": "success message",
+            "unexpected_error": "message success session_not_found",
+        }.items()
+    }
+)
+"""Fields of each message, of all generations from 3.1.5 to 6.31 together."""
+
+OUTPUT_FIELDS = frozenset(
+    {
+        "data", "is_generating", "duration", "average_duration", "render_config", "changed_state_ids",
+        "error", "visible", "title", "used_cache",
+    }
+)  # fmt: skip
+"""Fields of ``output``."""
+
+_NAMED_EVENTS = frozenset({"generating", "complete", "error", "heartbeat"})
+"""Events of ``/call``, whose data is no message."""
+
+
+def lint_trace(trace: Trace, *, registry: Registry = default_registry) -> list[Finding]:
+    """Return what is odd about a trace, the worst first; empty if nothing is.
+
+    Raises:
+        TraceError: It cannot be replayed at all.
+    """
+    found = [*_replayed(trace, registry), *_incomplete(trace)]
+    for conversation in conversations(trace):
+        found += _messages(conversation)
+    order = list(Severity)
+    return sorted(dict.fromkeys(found), key=lambda one: order.index(one.severity))
+
+
+def _replayed(trace: Trace, registry: Registry) -> Iterator[Finding]:
+    result = replay(trace, registry=registry)
+    for mismatch in result.mismatches:
+        yield Finding(Severity.ERROR, f"frame {mismatch.frame}", str(mismatch))
+    for left in result.outstanding:
+        yield Finding(Severity.ERROR, "at the end", f"left undone: {left}")
+    for error in result.refusals:
+        yield Finding(Severity.NOTE, "discovery", f"{type(error).__name__}: {error.message}")
+    for key, deviations in result.deviations.items():
+        where = f"call {key[1]} of session {key[0]}, {result.endpoints[key]}"
+        yield from (Finding(Severity.WARNING, where, deviation) for deviation in deviations)
+    for key, events in result.events.items():
+        where = f"call {key[1]} of session {key[0]}, {result.endpoints[key]}"
+        if not events or not events[-1].terminal:
+            yield Finding(Severity.NOTE, where, "the trace ends before it does")
+        failure: GradioTransportError | None = getattr(events[-1], "error", None) if events else None
+        if failure is not None:
+            yield Finding(Severity.NOTE, where, f"{type(failure).__name__}: {failure.message}")
+
+
+def _incomplete(trace: Trace) -> Iterator[Finding]:
+    if trace.truncated:
+        yield Finding(Severity.NOTE, "the file", "it was cut off in the middle of a line")
+    if not any(frame.kind is Kind.CALL for frame in trace.frames):
+        yield Finding(Severity.NOTE, "the file", "it holds no call")
+
+
+def _messages(conversation: Conversation) -> Iterator[Finding]:
+    for said in conversation.messages:
+        value: object = said.value
+        if isinstance(value, dict):
+            yield from _fields(conversation, said.what, cast("dict[str, Any]", value))
+        elif said.what not in _NAMED_EVENTS:
+            what = f"frame {said.frame} is no message: {value!r:.80}"
+            yield Finding(Severity.WARNING, conversation.title, what)
+
+
+def _fields(conversation: Conversation, name: str, message: Mapping[str, Any]) -> Iterator[Finding]:
+    if name in _NAMED_EVENTS and "msg" not in message:
+        return
+    known = FIELDS.get(name)
+    if known is None:
+        yield Finding(Severity.WARNING, conversation.title, f"nobody knows the message {name!r}")
+        return
+    for field in message:
+        if field not in known:
+            yield Finding(Severity.NOTE, conversation.title, f"{name} has the new field {field!r}")
+    output = message.get("output")
+    if isinstance(output, dict):
+        for field in cast("dict[str, Any]", output):
+            if field not in OUTPUT_FIELDS:
+                yield Finding(Severity.NOTE, conversation.title, f"{name}.output has the new field {field!r}")
+
+
+__all__ = ["FIELDS", "OUTPUT_FIELDS", "Finding", "Severity", "lint_trace"]
