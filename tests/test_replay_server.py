@@ -132,6 +132,26 @@ class TestScript:
         replies = [said(join(script, data=["something else"])) for _ in range(2)]
         assert [b"second" in reply for reply in replies] == [False, True]
 
+    def test_a_strict_script_names_the_request_that_it_expects(self):
+        script = ReplayScript(trace_of(Program().discover().session().call("x")), strict=True)
+        early = script.request("POST", "/nothing", b"")
+        assert early.status == 500
+        assert f"Expected: POST {JOIN} " in json.loads(said(early))["detail"]
+        other = json.loads(said(join(script, data=["something else"])))["detail"]
+        assert "something else" in other.partition("Expected: ")[0]
+        assert '["x"]' in other.partition("Expected: ")[2]
+        assert join(script).status == 200
+        late = json.loads(said(script.request("GET", DATA + "another-hash")))["detail"]
+        assert late.endswith(f"Expected: GET {DATA}{HASH}.")
+        assert script.request("GET", DATA + MINE).status == 200
+        again = json.loads(said(join(script)))["detail"]
+        assert again.endswith("Expected: no request any more.")
+
+    def test_a_strict_script_knows_its_own_address(self):
+        made = Program().discover().session().call(f"{BASE}/file=a")
+        script = ReplayScript(trace_of(made), "http://here:1", strict=True)
+        assert join(script, data=["http://here:1/file=a"]).status == 200
+
     def test_two_clients_take_the_parts_of_two_sessions(self):
         made = Program().discover().session().call("x", event_id="first-event")
         made.session("other-hash").call("x", event_id="other-event")

@@ -93,21 +93,35 @@ class _Host:
 
 
 @contextmanager
-def serve_with_websockets(
-    trace: Trace | str | os.PathLike[str], *, speed: float = 0.0
+def playing(
+    server: HTTPServer, trace: Trace | str | os.PathLike[str], *, speed: float = 0.0, strict: bool = False
 ) -> Generator[Served, None, None]:
-    """Play a trace as a server on the loopback; see `replay_server.serve`."""
-    script = ReplayScript(trace if isinstance(trace, Trace) else read_trace(trace))
+    """Play a trace on a running pytest-httpserver, which must be threaded, and take it off again."""
+    script = ReplayScript(
+        trace if isinstance(trace, Trace) else read_trace(trace),
+        server.url_for("").removesuffix("/"),
+        strict=strict,
+    )
     player = Player(script, speed)
     handler: Callable[[Request], Response] = _Host(player)
-    with HTTPServer(host="127.0.0.1", port=0, threaded=True) as server:
-        script.base = server.url_for("").removesuffix("/")
-        server.expect_request(re.compile(".*")).respond_with_handler(handler)
-        try:
-            yield Served(script.base)
-        finally:
-            player.stop()
-            server.clear()
+    server.expect_request(re.compile(".*")).respond_with_handler(handler)
+    try:
+        yield Served(script.base)
+    finally:
+        player.stop()
+        server.clear()
 
 
-__all__ = ["serve_with_websockets"]
+@contextmanager
+def serve_with_websockets(
+    trace: Trace | str | os.PathLike[str], *, speed: float = 0.0, strict: bool = False
+) -> Generator[Served, None, None]:
+    """Play a trace as a server on the loopback; see `replay_server.serve`."""
+    with (
+        HTTPServer(host="127.0.0.1", port=0, threaded=True) as server,
+        playing(server, trace, speed=speed, strict=strict) as served,
+    ):
+        yield served
+
+
+__all__ = ["playing", "serve_with_websockets"]

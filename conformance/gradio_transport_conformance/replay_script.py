@@ -25,6 +25,9 @@ _OWN_HEADERS = frozenset(
 )
 """Headers of replies that the host makes itself."""
 
+_THE_SAME = 2
+"""How alike a request is to one with the same body."""
+
 Names: TypeAlias = Mapping[str, str]
 """What a recorded text calls things -> what they are called here: session hashes and the address."""
 
@@ -238,11 +241,14 @@ class ReplayScript:
     Args:
         trace: What was recorded.
         base: The address that clients know; replaces the recorded one.
+        strict: Answer a request that was not recorded as it is, its body included, with status 500 and a text
+            that names the next one that was. Nothing begins again then, but for the discovery.
     """
 
-    def __init__(self, trace: Trace, base: str = "") -> None:
+    def __init__(self, trace: Trace, base: str = "", *, strict: bool = False) -> None:
         recorder = _Recorder(trace)
         self.base = base
+        self._strict = strict
         self._recorded_base = recorder.base
         self._discovery = _Run(recorder.sessions.pop(0))
         self._sessions = list(recorder.sessions.values())
@@ -253,12 +259,14 @@ class ReplayScript:
     def request(self, method: str, target: str, body: bytes = b"") -> Reply:
         """Return the reply to a request; 404 where nothing like it was recorded."""
         parts = urlsplit(target)
-        asked = _Asked(method, unquote(parts.path), parts.query, body)
+        asked = _Asked(method, unquote(parts.path), parts.query, self._as_recorded(body))
         run, recorded = self._discovered(asked) or self._in_session(asked) or (None, None)
+        if self._strict and (
+            recorded is None or run is None or not asked.equals(recorded, run.session.alias)
+        ):
+            return _refusal(500, f"{asked} was not recorded here. Expected: {self._expected(run)}.")
         if run is None or recorded is None:
-            missing = Part(0.0, b'{"detail":"Not Found"}')
-            kind = {"content-type": "application/json"}
-            return Reply(404, kind, [missing], Ending.CLEAN, False, lambda _: True)
+            return _refusal(404, "Not Found")
         run.heard.add(recorded.number)
         names = self._names(run.session.alias, run.session_hash)
         return Reply(
@@ -300,7 +308,9 @@ class ReplayScript:
         return self._in_new_run(asked)
 
     def _in_new_run(self, asked: _Asked) -> tuple[_Run, RecordedRequest] | None:
-        fresh = [_Run(session, asked.session_hash) for session in self._sessions]
+        begun = [run.session for run in self._runs] if self._strict else []
+        left = [session for session in self._sessions if not _count(begun, session)]
+        fresh = [_Run(session, asked.session_hash) for session in left]
         found = [(run, one) for run in fresh if (one := self._best(run, asked)) is not None]
         if not found:
             return None
@@ -314,6 +324,21 @@ class ReplayScript:
         )
         self._runs.append(run)
         return run, recorded
+
+    def _as_recorded(self, body: bytes) -> bytes:
+        return body.replace(self.base.encode(), self._recorded_base.encode()) if self.base else body
+
+    def _expected(self, run: _Run | None) -> str:
+        """Return the next request that was recorded, of a session that has begun if there is one."""
+        begun = [run, *reversed(self._runs)] if run is not None else list(reversed(self._runs))
+        fresh = [_Run(one) for one in self._sessions if not _count([each.session for each in begun], one)]
+        for one in (*begun, *fresh):
+            for recorded in one.session.requests:
+                if recorded.number not in one.heard:
+                    body = (recorded.body or b"").decode("utf-8", "replace")
+                    query = f"?{recorded.query}" if recorded.query else ""
+                    return f"{recorded.method} {recorded.path}{query} {body}".rstrip()
+        return "no request any more"
 
     @staticmethod
     def _best(run: _Run, asked: _Asked) -> RecordedRequest | None:
@@ -331,10 +356,20 @@ class _Asked:
     def __init__(self, method: str, path: str, query: str, body: bytes) -> None:
         self._method = method
         self._path = path
+        self._query = query
         self._body = body
         value = _object(body)
         named = parse_qs(query).get("session_hash", [value.get("session_hash")])[0]
         self.session_hash = named if isinstance(named, str) and named else None
+
+    def __str__(self) -> str:
+        query = f"?{self._query}" if self._query else ""
+        return f"{self._method} {self._path}{query} {self._body.decode('utf-8', 'replace')}".rstrip()
+
+    def equals(self, recorded: RecordedRequest, alias: str) -> bool:
+        """Return whether a client of then asked the same, but for its session hash."""
+        query = self._query.replace(self.session_hash, alias) if self.session_hash and alias else self._query
+        return query == recorded.query and self.likeness(recorded, alias) == _THE_SAME
 
     def is_like(self, recorded: RecordedRequest) -> bool:
         return (self._method, self._path) == (recorded.method, recorded.path)
@@ -349,8 +384,14 @@ def _likeness(asked: bytes, recorded: bytes, session_hash: str | None, alias: st
         asked = asked.replace(session_hash.encode(), alias.encode())
     mine, theirs = _object(asked), _object(recorded)
     if mine == theirs:
-        return 2
+        return _THE_SAME
     return int("fn_index" in mine and mine.get("fn_index") == theirs.get("fn_index"))
+
+
+def _refusal(status: int, detail: str) -> Reply:
+    body = json.dumps({"detail": detail}, separators=(",", ":")).encode()
+    kind = {"content-type": "application/json"}
+    return Reply(status, kind, [Part(0.0, body)], Ending.CLEAN, False, lambda _: True)
 
 
 def _object(body: bytes | str) -> dict[str, Any]:

@@ -199,7 +199,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serve(
-    trace: Trace | str | os.PathLike[str], *, speed: float = 0.0, port: int = 0
+    trace: Trace | str | os.PathLike[str], *, speed: float = 0.0, port: int = 0, strict: bool = False
 ) -> Generator[Served, None, None]:
     """Play a trace as a server on the loopback, without any package but the standard library.
 
@@ -207,11 +207,12 @@ def serve(
         trace: What to play, or the path of its file. Websockets are refused.
         speed: 1.0 keeps the recorded pace, 2.0 is twice as fast, 0 (the default) does not wait at all.
         port: Where; 0 takes any free one.
+        strict: Answer whatever differs from the recording with status 500, and what was expected.
 
     Raises:
         TraceError: The file is no trace.
     """
-    script = ReplayScript(trace if isinstance(trace, Trace) else read_trace(trace))
+    script = ReplayScript(trace if isinstance(trace, Trace) else read_trace(trace), strict=strict)
     with _Server(("127.0.0.1", port), _Handler) as server:
         script.base = f"http://127.0.0.1:{server.server_port}"
         server.player = Player(script, speed)
