@@ -16,17 +16,21 @@ from typing import Any
 import attrs
 
 from .adapter import Adapter, Exchange, Invocation, SessionContext
+from .backoff import delays, retry_after
 from .commands import OpenStream, OpenWebSocket, Request, Response, SendRequest
 from .config import AppConfig, Endpoint
 from .credentials import Credentials
 from .engines._httpx_common import HTTPSettings
 from .engines.base import Patience
 from .errors import (
+    ConnectError,
     GradioTransportError,
     LocalProtocolError,
     Phase,
     RemoteProtocolError,
+    StreamLost,
     Timeout,
+    TransportError,
     UnsupportedProtocol,
 )
 from .events import Cancelled, Event, Failed, ProcessCompleted
@@ -228,6 +232,43 @@ class App:
             max_bytes=limits.max_config_bytes if discovering else limits.max_response_bytes,
             bound="max_config_bytes" if discovering else "max_response_bytes",
         )
+
+
+def repeatable(command: SendRequest, outcome: Response | TransportError) -> bool:
+    """Return whether a request may be made again: it is safe by itself, or was proven not to be accepted."""
+    if isinstance(outcome, ConnectError):
+        return True
+    if isinstance(outcome, TransportError):
+        return command.idempotent
+    if outcome.status == 429:
+        return command.idempotent or command.phase is Phase.JOIN
+    if outcome.status == 503 and command.phase is Phase.JOIN:
+        return "queue is full" in outcome.text.lower()
+    return command.idempotent and outcome.status in (502, 503, 504)
+
+
+class Retries:
+    """The tries of one request under a `RetryPolicy`: says how long to wait before the next, if any."""
+
+    def __init__(self, policy: RetryPolicy, command: SendRequest) -> None:
+        self._policy = policy
+        self._command = command
+        self._delays = delays(policy)
+        # One repeat at once is free where it is safe: an idle connection may have been closed by the server.
+        self._free = command.idempotent
+
+    def pause(self, outcome: Response | TransportError) -> float | None:
+        """Return the seconds to wait before the request is made again; None: this outcome stands."""
+        if not repeatable(self._command, outcome):
+            return None
+        if self._free and isinstance(outcome, StreamLost):
+            self._free = False
+            return 0.0
+        delay = next(self._delays, None)
+        if delay is None or isinstance(outcome, TransportError):
+            return delay
+        asked = retry_after(outcome.headers.get("retry-after"), time.time()) or 0.0
+        return max(delay, asked) if asked <= self._policy.cap else None
 
 
 def _environment_tap() -> Tap | None:

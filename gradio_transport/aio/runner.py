@@ -29,6 +29,7 @@ from ..commands import (
 )
 from ..driver import (
     App,
+    Retries,
     internal_failure,
     is_event_stream,
 )
@@ -37,7 +38,6 @@ from ..errors import (
     GradioTransportError,
     LocalProtocolError,
     Phase,
-    StreamLost,
     TransportError,
 )
 from ..policy import Timeouts
@@ -318,20 +318,26 @@ class Core:
     async def request(
         self, command: SendRequest, timeouts: Timeouts, remaining: float | None = None
     ) -> Response:
-        """Send one request with what its origin may see; repeat it once if that is safe and it broke."""
+        """Send one request with what its origin may see; repeat it where that is safe and wanted."""
         request = self.app.dressed(command.request)
         patience = self.app.patience(command, timeouts, remaining)
         # A direct call is as long as its function; whatever else is short takes turns.
         turn = nullcontext() if command.phase is Phase.COMPLETE else self._turns
-        async with turn:
+        retries = Retries(self.app.options.retry, command)
+        while True:
             try:
-                response = await self.engine.request(request, patience)
-            except StreamLost:
-                if not command.idempotent or self.closed:
-                    raise
-                response = await self.engine.request(request, patience)
-        self.app.credentials.store(request.url, response.set_cookie)
-        return response
+                async with turn:
+                    outcome: Response | TransportError = await self.engine.request(request, patience)
+            except TransportError as error:
+                outcome = error
+            pause = retries.pause(outcome)
+            if pause is None or self.closed:
+                break
+            await anyio.sleep(pause)
+        if isinstance(outcome, TransportError):
+            raise outcome
+        self.app.credentials.store(request.url, outcome.set_cookie)
+        return outcome
 
     async def discover(self) -> None:
         """Run the handshake."""

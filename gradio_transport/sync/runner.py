@@ -37,6 +37,7 @@ from ..commands import (
 )
 from ..driver import (
     App,
+    Retries,
     internal_failure,
     is_event_stream,
 )
@@ -44,7 +45,6 @@ from ..engines.base import Engine, HandshakeRefused, ResponseStream, StreamEnded
 from ..errors import (
     GradioTransportError,
     LocalProtocolError,
-    StreamLost,
     TransportError,
 )
 from ..policy import Timeouts
@@ -377,20 +377,26 @@ class Core:
         self.workers = Workers(app.options.limits.workers)
         self._runners: set[Runner] = set()
         self._lock = threading.Lock()
+        self._closing = threading.Event()
         self.closed = False
 
     def request(self, command: SendRequest, timeouts: Timeouts, remaining: float | None = None) -> Response:
-        """Send one request with what its origin may see; repeat it once if that is safe and it broke."""
+        """Send one request with what its origin may see; repeat it where that is safe and wanted."""
         request = self.app.dressed(command.request)
         patience = self.app.patience(command, timeouts, remaining)
-        try:
-            response = self.engine.request(request, patience)
-        except StreamLost:
-            if not command.idempotent or self.closed:
-                raise
-            response = self.engine.request(request, patience)
-        self.app.credentials.store(request.url, response.set_cookie)
-        return response
+        retries = Retries(self.app.options.retry, command)
+        while True:
+            try:
+                outcome: Response | TransportError = self.engine.request(request, patience)
+            except TransportError as error:
+                outcome = error
+            pause = retries.pause(outcome)
+            if pause is None or self._closing.wait(pause):
+                break
+        if isinstance(outcome, TransportError):
+            raise outcome
+        self.app.credentials.store(request.url, outcome.set_cookie)
+        return outcome
 
     def discover(self) -> None:
         """Run the handshake."""
@@ -426,6 +432,7 @@ class Core:
             if self.closed:
                 return
             self.closed = True
+            self._closing.set()
             runners = list(self._runners)
         readers = [
             runner.close("The transport was closed while the call was under way.") for runner in runners
