@@ -28,6 +28,9 @@ _OWN_HEADERS = frozenset(
 _THE_SAME = 2
 """How alike a request is to one with the same body."""
 
+_SOCKET_HASHES = ("session_hash", "hash")
+"""What websockets call the session hash. To a polling client ``hash`` is the name of a job."""
+
 Names: TypeAlias = Mapping[str, str]
 """What a recorded text calls things -> what they are called here: session hashes and the address."""
 
@@ -261,9 +264,7 @@ class ReplayScript:
         parts = urlsplit(target)
         asked = _Asked(method, unquote(parts.path), parts.query, self._as_recorded(body))
         run, recorded = self._discovered(asked) or self._in_session(asked) or (None, None)
-        if self._strict and (
-            recorded is None or run is None or not asked.equals(recorded, run.session.alias)
-        ):
+        if self._strict and (recorded is None or run is None or asked.likeness(recorded) < _THE_SAME):
             return _refusal(500, f"{asked} was not recorded here. Expected: {self._expected(run)}.")
         if run is None or recorded is None:
             return _refusal(404, "Not Found")
@@ -301,7 +302,7 @@ class ReplayScript:
 
     def _in_session(self, asked: _Asked) -> tuple[_Run, RecordedRequest] | None:
         for run in reversed(self._runs):
-            if asked.session_hash in (None, run.session_hash):
+            if asked.is_of(run.session_hash):
                 found = self._best(run, asked)
                 if found is not None:
                     return run, found
@@ -310,7 +311,7 @@ class ReplayScript:
     def _in_new_run(self, asked: _Asked) -> tuple[_Run, RecordedRequest] | None:
         begun = [run.session for run in self._runs] if self._strict else []
         left = [session for session in self._sessions if not _count(begun, session)]
-        fresh = [_Run(session, asked.session_hash) for session in left]
+        fresh = [_Run(session) for session in left]
         found = [(run, one) for run in fresh if (one := self._best(run, asked)) is not None]
         if not found:
             return None
@@ -318,10 +319,11 @@ class ReplayScript:
         run, recorded = min(
             found,
             key=lambda pair: (
-                -asked.likeness(pair[1], pair[0].session.alias),
+                -asked.likeness(pair[1]),
                 _count(played, pair[0].session),
             ),
         )
+        run.session_hash = asked.session_like(recorded, run.session.alias)
         self._runs.append(run)
         return run, recorded
 
@@ -335,15 +337,14 @@ class ReplayScript:
         for one in (*begun, *fresh):
             for recorded in one.session.requests:
                 if recorded.number not in one.heard:
-                    body = (recorded.body or b"").decode("utf-8", "replace")
-                    query = f"?{recorded.query}" if recorded.query else ""
-                    return f"{recorded.method} {recorded.path}{query} {body}".rstrip()
+                    said = _Said(recorded.query, recorded.body or b"")
+                    return f"{recorded.method} {recorded.path}{said}"
         return "no request any more"
 
     @staticmethod
     def _best(run: _Run, asked: _Asked) -> RecordedRequest | None:
         alike = [one for one in run.session.requests if asked.is_like(one) and one.number not in run.heard]
-        return max(alike, key=lambda one: asked.likeness(one, run.session.alias), default=None)
+        return max(alike, key=asked.likeness, default=None)
 
 
 def _count(sessions: Sequence[RecordedSession], session: RecordedSession) -> int:
@@ -356,36 +357,54 @@ class _Asked:
     def __init__(self, method: str, path: str, query: str, body: bytes) -> None:
         self._method = method
         self._path = path
-        self._query = query
-        self._body = body
-        value = _object(body)
-        named = parse_qs(query).get("session_hash", [value.get("session_hash")])[0]
-        self.session_hash = named if isinstance(named, str) and named else None
+        self._said = _Said(query, body)
+        self.session_hash = self._said.session_hash
 
     def __str__(self) -> str:
-        query = f"?{self._query}" if self._query else ""
-        return f"{self._method} {self._path}{query} {self._body.decode('utf-8', 'replace')}".rstrip()
-
-    def equals(self, recorded: RecordedRequest, alias: str) -> bool:
-        """Return whether a client of then asked the same, but for its session hash."""
-        query = self._query.replace(self.session_hash, alias) if self.session_hash and alias else self._query
-        return query == recorded.query and self.likeness(recorded, alias) == _THE_SAME
+        return f"{self._method} {self._path}{self._said}"
 
     def is_like(self, recorded: RecordedRequest) -> bool:
         return (self._method, self._path) == (recorded.method, recorded.path)
 
-    def likeness(self, recorded: RecordedRequest, alias: str) -> int:
-        """Return 2 for the same body, 1 for a call of the same function, else 0."""
-        return _likeness(self._body, recorded.body or b"", self.session_hash, alias)
+    def is_of(self, session_hash: str | None) -> bool:
+        """Return whether it may be of a session; some protocols number their calls in the hash."""
+        mine = self.session_hash
+        return mine is None or mine == session_hash or mine.startswith(f"{session_hash}-")
+
+    def likeness(self, recorded: RecordedRequest) -> int:
+        """Return 2 for the same request, 1 for a call of the same function, else 0."""
+        return self._said.likeness(_Said(recorded.query, recorded.body or b""))
+
+    def session_like(self, recorded: RecordedRequest, alias: str) -> str | None:
+        """Return the session hash without what the recorded one has after its session's."""
+        theirs = _Said(recorded.query, recorded.body or b"").session_hash
+        number = theirs.removeprefix(alias) if theirs and alias else ""
+        return self.session_hash.removesuffix(number) if self.session_hash else None
 
 
-def _likeness(asked: bytes, recorded: bytes, session_hash: str | None, alias: str) -> int:
-    if session_hash and alias:
-        asked = asked.replace(session_hash.encode(), alias.encode())
-    mine, theirs = _object(asked), _object(recorded)
-    if mine == theirs:
-        return _THE_SAME
-    return int("fn_index" in mine and mine.get("fn_index") == theirs.get("fn_index"))
+class _Said:
+    """What a request says in its query and its body, or a text on a websocket."""
+
+    def __init__(self, query: str, body: bytes, hashes: Sequence[str] = ("session_hash",)) -> None:
+        self._query = query
+        self._body = body
+        self._value = {**{name: one[0] for name, one in parse_qs(query).items()}, **_object(body)}
+        named = next((self._value[name] for name in hashes if name in self._value), None)
+        self.session_hash = named if isinstance(named, str) and named else None
+
+    def __str__(self) -> str:
+        query = f"?{self._query}" if self._query else ""
+        return f"{query} {self._body.decode('utf-8', 'replace')}".rstrip()
+
+    def likeness(self, recorded: _Said) -> int:
+        here, then = self.session_hash, recorded.session_hash
+        mine = self
+        if here and then:
+            body = self._body.replace(here.encode(), then.encode())
+            mine = _Said(self._query.replace(here, then), body, ())
+        if mine._value == recorded._value:
+            return _THE_SAME
+        return int("fn_index" in mine._value and mine._value["fn_index"] == recorded._value.get("fn_index"))
 
 
 def _refusal(status: int, detail: str) -> Reply:
@@ -439,26 +458,23 @@ class Talk:
 
     def heard(self, text: str) -> None:
         """Take the text that a `Hear` waited for."""
-        value = _object(text)
-        named = value.get("session_hash") or value.get("hash")
-        if isinstance(named, str):
-            self._session_hash = named
+        said = _Said("", text.encode("utf-8", "replace"), _SOCKET_HASHES)
+        self._session_hash = said.session_hash or self._session_hash
         here = self._place - 1
         best = max(
             (one for one in self._alike if one is self._recorded or id(one) not in self._used),
-            key=lambda one: (self._fits(one, here, text), one is self._recorded),
+            key=lambda one: (self._fits(one, here, said), one is self._recorded),
         )
         if best is not self._recorded:
             self._used.discard(id(self._recorded))
             self._used.add(id(best))
             self._recorded = best
 
-    def _fits(self, recorded: RecordedSocket, here: int, text: str) -> int:
+    def _fits(self, recorded: RecordedSocket, here: int, said: _Said) -> int:
         kinds = [type(step) for step in self._recorded.steps[: here + 1]]
         if [type(step) for step in recorded.steps[: here + 1]] != kinds:
             return -1
-        theirs = recorded.steps[here].text
-        return _likeness(text.encode(), theirs.encode(), self._session_hash, recorded.alias)
+        return said.likeness(_Said("", recorded.steps[here].text.encode("utf-8", "replace"), _SOCKET_HASHES))
 
 
 # --- other names -------------------------------------------------------------------------------------
