@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from typing import Any, Protocol
 
@@ -47,8 +47,9 @@ Locate = Callable[[str], Place]
 """Name of an endpoint of the canonical app -> where it is."""
 
 
-def _arguments(case: Case, tap: Tap | None) -> dict[str, Any]:
+def _arguments(case: Case, tap: Tap | None, engine: str) -> dict[str, Any]:
     return {
+        "engine": engine,
         "protocol": case.protocol,
         "auth": CREDENTIALS if case.auth else None,
         "timeouts": Timeouts(total=STEP_SECONDS),
@@ -71,6 +72,7 @@ def play(
     locate: Locate,
     *,
     tap: Tap | None = None,
+    engine: str = "httpx",
     settle: Callable[[], object] = lambda: None,
 ) -> list[Observed]:
     """Play a case by the sync face.
@@ -80,9 +82,10 @@ def play(
         version: The server's Gradio version.
         locate: Where its endpoints are.
         tap: Sees the frames.
+        engine: ``"httpx"`` or ``"httpx2"``.
         settle: Called when all steps are done and the streams are still open.
     """
-    player = _Player(case, locate, tap)
+    player = _Player(locate, _arguments(case, tap, engine))
     try:
         observed = player.play(case.steps_for(version))
         settle()
@@ -92,10 +95,9 @@ def play(
 
 
 class _Player:
-    def __init__(self, case: Case, locate: Locate, tap: Tap | None) -> None:
-        self._case = case
+    def __init__(self, locate: Locate, arguments: Mapping[str, Any]) -> None:
         self._locate = locate
-        self._tap = tap
+        self._arguments = arguments
         self._apps: dict[str, gt.Transport] = {}
         self._sessions: dict[tuple[str, str], gt.Session] = {}
 
@@ -122,7 +124,7 @@ class _Player:
 
     def _session(self, url: str, label: str) -> gt.Session:
         if url not in self._apps:
-            self._apps[url] = gt.connect(url, **_arguments(self._case, self._tap))
+            self._apps[url] = gt.connect(url, **self._arguments)
         if (url, label) not in self._sessions:
             self._sessions[url, label] = self._apps[url].session()
         return self._sessions[url, label]
@@ -158,11 +160,13 @@ def _observed(
     return Observed(step=step, events=events, error=error, adapter=call.adapter, deviations=call.deviations)
 
 
-async def play_async(case: Case, version: str, locate: Locate, *, tap: Tap | None = None) -> list[Observed]:
+async def play_async(
+    case: Case, version: str, locate: Locate, *, tap: Tap | None = None, engine: str = "httpx"
+) -> list[Observed]:
     """Play a case by the async face, on whatever event loop runs."""
     observed: list[Observed] = []
     for group in _by_app(case, version, locate):
-        observed += await _play_async_at(case, locate, group, tap)
+        observed += await _play_async_at(locate, group, _arguments(case, tap, engine))
     return observed
 
 
@@ -181,11 +185,11 @@ def _by_app(case: Case, version: str, locate: Locate) -> list[_AppSteps]:
     return [_AppSteps(url, tuple(groups)) for url, groups in found.items()]
 
 
-async def _play_async_at(case: Case, locate: Locate, steps: _AppSteps, tap: Tap | None) -> list[Observed]:
+async def _play_async_at(locate: Locate, steps: _AppSteps, arguments: Mapping[str, Any]) -> list[Observed]:
     sessions: dict[str, gt.AsyncSession] = {}
     observed: list[Observed] = []
     try:
-        async with gt.connect_async(steps.url, **_arguments(case, tap)) as app:
+        async with gt.connect_async(steps.url, **arguments) as app:
             for group in steps.groups:
                 started: list[gt.AsyncCall | gt.GradioTransportError] = []
                 for step in group:
