@@ -7,11 +7,15 @@ itself and is wrong behind many proxies; it is used only to recognise file URLs 
 
 from __future__ import annotations
 
+import re
 from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
 
 import attrs
 
 from .errors import LocalProtocolError
+
+# A host name without dot or port before a slash is what people write for a Space.
+_SPACE = re.compile(r"(?!localhost/)[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9._-]+")
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -32,13 +36,16 @@ def base_url(source: str) -> str:
         LocalProtocolError: It is no http(s) URL.
     """
     text = source.strip()
+    if _SPACE.fullmatch(text):
+        raise LocalProtocolError(
+            f"{source!r} looks like the name of a Hugging Face Space. Pass the URL of the Space, such as "
+            "'https://owner-name.hf.space', or, for a server of that host, with 'http://' before it."
+        )
     if "://" not in text:
         text = "http://" + text
     parts = _split(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise LocalProtocolError(
-            f"{source!r} is neither an http(s) URL nor the name of a Space ('owner/name')."
-        )
+        raise LocalProtocolError(f"{source!r} is no http(s) URL, such as 'http://127.0.0.1:7860'.")
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
 
 

@@ -32,6 +32,12 @@ def test_what_is_no_web_address_is_refused(typed: str) -> None:
         base_url(typed)
 
 
+def test_the_name_of_a_space_is_not_taken_for_a_host() -> None:
+    with pytest.raises(LocalProtocolError, match="name of a Hugging Face Space"):
+        base_url("owner/name")
+    assert base_url("localhost/name") == "http://localhost/name"
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
