@@ -41,6 +41,8 @@ class _Host:
 
     def __call__(self, request: Request) -> Response:
         connection = request.environ["werkzeug.socket"]
+        # Else each part of a stream waits until the client confirms the last.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._player.joined(connection)
         target = request.full_path
         if "websocket" in request.headers.get("upgrade", "").lower():

@@ -142,6 +142,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each part of a stream waits until the client confirms the last
     server: _Server  # pyright: ignore[reportIncompatibleVariableOverride] - it is the one that made us
 
     def setup(self) -> None:
