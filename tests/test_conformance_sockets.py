@@ -24,6 +24,7 @@ from gradio_transport_conformance.httpserver import playing
 from gradio_transport_conformance.play import play, play_async
 from gradio_transport_conformance.replaying import Where, case_of, observed_in, places, version_of
 from gradio_transport_conformance.traces import traces
+from gradio_transport_http import polling
 
 VERSIONS = {
     "2.9.4": "polling and direct, Flask",
@@ -86,6 +87,13 @@ def server() -> Iterator[HTTPServer]:
     with HTTPServer(host="127.0.0.1", port=0, threaded=True) as running:
         yield running
     assert not running.is_running()
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Poll without the pauses that are for the sake of real servers."""
+    wake = polling.PollingExchange._wake
+    monkeypatch.setattr(polling.PollingExchange, "_wake", lambda self, now, delay=0.0: wake(self, now, 0.01))
 
 
 def seen(observed: Observed, names: Mapping[str, str]) -> list[str]:
