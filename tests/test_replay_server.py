@@ -6,25 +6,30 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from importlib import resources
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import anyio
 import attrs
 import pytest
 import websocket
 
 import gradio_transport as gt
 import gradio_transport_conformance
+from gradio_transport.cli.demo import CALLS
 from gradio_transport.commands import Closed, Ending, Response
 from gradio_transport.frames import Direction, Frame, Kind
-from gradio_transport.trace import Trace, TraceError, read_trace, replay
+from gradio_transport.trace import Trace, TraceError, describe, read_trace, replay
 from gradio_transport_conformance import replay_server
 from gradio_transport_conformance.httpserver import serve_with_websockets
 from gradio_transport_conformance.replay_script import Hear, ReplayScript, Say
 from gradio_transport_conformance.replay_server import serve
+from gradio_transport_conformance.traces import shipped_trace
 from tests.tracing import BASE, HASH, MESSAGES, Program, message, output, program, sse
 
 TRACES = Path(str(resources.files(gradio_transport_conformance))) / "traces"
@@ -151,6 +156,33 @@ class TestScript:
         made = Program().discover().session().call(f"{BASE}/file=a")
         script = ReplayScript(trace_of(made), "http://here:1", strict=True)
         assert join(script, data=["http://here:1/file=a"]).status == 200
+
+    def test_a_call_may_be_named_in_the_query_alone(self):
+        made = Program().discover().session()
+        for number in (4, 5):
+            url = f"{BASE}/queue/join?fn_index={number}&session_hash={HASH}"
+            channel = f"{number}.stream"
+            made.taps.show(Direction.OUT, Kind.REQUEST, channel, 1, {"method": "GET", "url": url})
+            made.taps.response(channel, 1, Response(200, {}, str(number).encode()))
+        frames = [attrs.evolve(frame, session=min(frame.session, 1)) for frame in made.frames]
+        script = ReplayScript(Trace({}, frames), strict=True)
+        for number in (5, 4):
+            reply = script.request("GET", f"/queue/join?fn_index={number}&session_hash={MINE}")
+            assert (reply.status, said(reply)) == (200, str(number).encode())
+
+    def test_calls_may_be_numbered_in_the_session_hash(self):
+        made = Program().discover().session("session-1")
+        for number in (1, 2):
+            body = {"data": [number], "session_hash": f"session-1-{number}"}
+            payload = {"method": "POST", "url": f"{BASE}/api/hello", "body": json.dumps(body).encode()}
+            made.taps.show(Direction.OUT, Kind.REQUEST, f"{number}.call", 1, payload)
+            reply = Response(200, {}, f"session-1 {number}".encode())
+            made.taps.response(f"{number}.call", 1, reply)
+        frames = [attrs.evolve(frame, session=min(frame.session, 1)) for frame in made.frames]
+        script = ReplayScript(Trace({}, frames), strict=True)
+        for number in (1, 2):
+            body = json.dumps({"data": [number], "session_hash": f"{MINE}-{number}"}).encode()
+            assert said(script.request("POST", "/api/hello", body)) == f"{MINE} {number}".encode()
 
     def test_two_clients_take_the_parts_of_two_sessions(self):
         made = Program().discover().session().call("x", event_id="first-event")
@@ -461,6 +493,34 @@ def test_a_path_that_is_no_trace_is_told_before_anything_is_served(tmp_path):
     (tmp_path / "x.jsonl").write_text("garbage")
     with pytest.raises(TraceError), serve(tmp_path / "x.jsonl"):
         pass
+
+
+@pytest.mark.parametrize("face", ["sync", "async"])
+def test_the_demo_plays_as_it_was_recorded(face):
+    trace = read_trace(shipped_trace("6.31.0/demo"))
+    expected = [[describe(event) for event in events] for events in replay(trace).events.values()]
+
+    async def by_tasks(url):
+        async with gt.connect_async(url) as app:
+            return [[event async for event in app.submit(*call)] for call in CALLS]
+
+    with serve(trace, strict=True) as server:
+        if face == "async":
+            events = anyio.run(by_tasks, server.url)
+        else:
+            with gt.connect(server.url) as app:
+                events = [list(app.submit(*call)) for call in CALLS]
+    assert [[describe(event) for event in one] for one in events] == expected
+
+
+@pytest.mark.parametrize("package", ["pytest_httpserver", "simple_websocket"])
+def test_a_missing_package_is_named_with_its_extra(package):
+    program = f"import sys; sys.modules[{package!r}] = None; import gradio_transport_conformance.httpserver"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"ImportError: {package} is not installed")
+    assert "gradio-transport[conformance]" in done.stderr
 
 
 def test_traces_of_several_apps_play_the_first():

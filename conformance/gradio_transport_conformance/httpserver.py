@@ -14,15 +14,22 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, cast
 
-from pytest_httpserver import HTTPServer
-from simple_websocket import ConnectionClosed  # type: ignore[import-untyped,unused-ignore]
-from simple_websocket import Server as WebSocketServer
-from werkzeug import Request, Response
-
 from gradio_transport.trace import Trace, read_trace
 
 from .replay_script import Hear, ReplayScript, Reply, Say, Talk
 from .replay_server import Broken, Player, Served
+
+try:
+    from pytest_httpserver import HTTPServer
+    from simple_websocket import ConnectionClosed  # type: ignore[import-untyped,unused-ignore]
+    from simple_websocket import Server as WebSocketServer
+    from werkzeug import Request, Response
+except ImportError as error:
+    raise ImportError(
+        f"{error.name} is not installed, which playing websockets needs: "
+        "pip install 'gradio-transport[conformance]'. `replay_server` needs nothing, and has no websockets.",
+        name=error.name,
+    ) from None
 
 
 class _Dropped(Response):
