@@ -14,7 +14,7 @@ from gradio_transport.errors import StreamLost
 from gradio_transport.events import Failed, Joined
 from gradio_transport.frames import Kind
 from gradio_transport.registry import Registry
-from gradio_transport.trace import Trace, read_trace, replay
+from gradio_transport.trace import Severity, Trace, lint_trace, read_trace, replay
 from gradio_transport_conformance import replaying
 from gradio_transport_conformance.cases import all_cases
 from gradio_transport_conformance.replaying import (
@@ -36,6 +36,12 @@ TRACES = shipped_traces()
 @pytest.mark.parametrize("path", TRACES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_trace_replays_however_it_is_cut_or_cancelled(path: Path) -> None:
     assert check(read_trace(path)) == []
+
+
+@pytest.mark.parametrize("version", versions())
+def test_servers_say_nothing_that_nobody_knows(version: str) -> None:
+    found = [finding for path in traces(version) for finding in lint_trace(read_trace(path))]
+    assert [str(one) for one in found if one.severity is not Severity.NOTE] == []
 
 
 @pytest.mark.parametrize("version", versions())
