@@ -33,9 +33,11 @@ from .errors import (
     TransportError,
     UnsupportedProtocol,
 )
-from .events import Cancelled, Event, Failed, ProcessCompleted
+from .events import Achieved, Cancelled, Event, Failed, Heartbeat, Joined, ProcessCompleted
+from .flow import State
 from .frames import Tap
 from .handshake import Discovery, discover
+from .mailbox import Mailbox
 from .policy import Limits, RetryPolicy, Timeouts
 from .registry import Choice, Registry, default_registry
 from .urls import base_url
@@ -278,6 +280,93 @@ def _environment_tap() -> Tap | None:
     from .trace import environment_tap
 
     return environment_tap()
+
+
+class CallState:
+    """What a call of either face is, but for how it waits: what it knows, and what it has been told.
+
+    Not safe against threads: the sync face holds its condition where it changes.
+    """
+
+    def __init__(self, wire: Wire, exchange: Exchange, timeouts: Timeouts) -> None:
+        self._wire = wire
+        self._exchange = exchange
+        limits = exchange.context.limits
+        self._mailbox = Mailbox(limits.mailbox_bytes, limits.mailbox_policy)
+        self._outcome: Event | None = None
+        self._deadlines = Deadlines(timeouts, time.monotonic)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """What is called."""
+        return self._exchange.invocation.endpoint
+
+    @property
+    def event_id(self) -> str | None:
+        """The server's name for the call, once it has one."""
+        return self._exchange.event_id
+
+    @property
+    def session_hash(self) -> str:
+        """The session it belongs to."""
+        return self._exchange.context.session_hash
+
+    @property
+    def adapter(self) -> str:
+        """The protocol it goes by."""
+        return self._wire.adapter
+
+    @property
+    def status(self) -> State:
+        """Where it stands."""
+        return self._exchange.state
+
+    @property
+    def last_event(self) -> Event | None:
+        """The newest event that has come, read or not."""
+        return self._exchange.last_event
+
+    @property
+    def deviations(self) -> Sequence[str]:
+        """What came out of the order of the flow: no error, but worth a look when debugging a server."""
+        return tuple(self._exchange.deviations)
+
+    def done(self) -> bool:
+        """Return whether the outcome is known."""
+        return self._outcome is not None
+
+    def _told(self) -> bool:
+        """Return whether there is something to read: an event, or the end."""
+        return len(self._mailbox) > 0 or self._outcome is not None
+
+    def _take(self, event: Event, size: int) -> bool:
+        """Take an event, and return whether it is the end."""
+        if isinstance(event, Joined):
+            self._deadlines.accepted()
+        elif not isinstance(event, Heartbeat):
+            self._deadlines.heard()
+        self._mailbox.put(event, size)
+        if not event.terminal or self._outcome is not None:
+            return False
+        self._outcome = event
+        return True
+
+    def _result(self, timeout: float | None) -> list[Any]:
+        """Return the outputs, or raise what came instead; without an outcome the wait was given up."""
+        if self._outcome is None:
+            raise Timeout(
+                f"No result within {timeout} s; the call goes on ({self.status.value}).",
+                knob="timeout",
+                seconds=timeout,
+                phase=Phase.STREAM,
+                adapter=self.adapter,
+                may_have_run=self._exchange.accepted,
+            )
+        return outcome(self._outcome)
+
+    def _achieved(self) -> Achieved:
+        end = self._outcome
+        return end.achieved if isinstance(end, Cancelled) else Achieved.UNKNOWN
 
 
 def new_session_hash() -> str:

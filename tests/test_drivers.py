@@ -173,6 +173,30 @@ def test_callbacks_run_once_the_call_is_done(server: Scripted) -> None:
         assert again.is_set()
 
 
+def test_a_callback_holds_up_no_other_thread(server: Scripted) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def dawdle(call: gt.Call) -> None:
+        entered.set()
+        leave.wait(10)
+
+    def gated(reply: Reply) -> None:
+        if reply.server.wait_for("/listening"):
+            server.data(reply)
+
+    server.scripts = {DATA: gated}
+    with gt.connect(server.url) as app:
+        app.submit("/hello", "x").add_done_callback(dawdle)
+        with server.changed:
+            server.seen.append(("/listening", None))
+            server.changed.notify_all()
+        assert entered.wait(5)
+        began = time.monotonic()
+        app.submit("/hello", "y")
+        assert time.monotonic() - began < 5
+        leave.set()
+
+
 def test_a_thousand_calls_at_once_on_one_session(server: Scripted) -> None:
     before = len(ours())
     with gt.connect(server.url) as app:

@@ -5,26 +5,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from ..adapter import Exchange
-from ..config import Endpoint
-from ..driver import (
-    Deadlines,
-    expired,
-    outcome,
-)
+from ..driver import CallState, Deadlines, expired
 from ..errors import (
-    Phase,
     SlowConsumer,
-    Timeout,
 )
-from ..events import Achieved, Cancelled, Event, Failed, Heartbeat, Joined
-from ..flow import State
-from ..mailbox import Mailbox
+from ..events import Achieved, Event, Failed
 from ..policy import Timeouts
 
 if TYPE_CHECKING:
@@ -33,58 +24,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class AsyncCall:
+class AsyncCall(CallState):
     """One call under way: iterate it for events, or await its result; see `gradio_transport.sync.Call`."""
 
     def __init__(self, runner: Runner, exchange: Exchange, timeouts: Timeouts) -> None:
+        super().__init__(runner.wire, exchange, timeouts)
         self._runner = runner
-        self._exchange = exchange
         self._changed = anyio.Event()
-        limits = exchange.context.limits
-        self._mailbox = Mailbox(limits.mailbox_bytes, limits.mailbox_policy)
-        self._outcome: Event | None = None
         self._callbacks: list[Callable[[AsyncCall], object]] = []
-        self._deadlines = Deadlines(timeouts, time.monotonic)
-        self._scope: anyio.CancelScope | None = None
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """What is called."""
-        return self._exchange.invocation.endpoint
-
-    @property
-    def event_id(self) -> str | None:
-        """The server's name for the call, once it has one."""
-        return self._exchange.event_id
-
-    @property
-    def session_hash(self) -> str:
-        """The session it belongs to."""
-        return self._exchange.context.session_hash
-
-    @property
-    def adapter(self) -> str:
-        """The protocol it goes by."""
-        return self._runner.wire.adapter
-
-    @property
-    def status(self) -> State:
-        """Where it stands."""
-        return self._exchange.state
-
-    @property
-    def last_event(self) -> Event | None:
-        """The newest event that has come, read or not."""
-        return self._exchange.last_event
-
-    @property
-    def deviations(self) -> Sequence[str]:
-        """What came out of the order of the flow: no error, but worth a look when debugging a server."""
-        return tuple(self._exchange.deviations)
-
-    def done(self) -> bool:
-        """Return whether the outcome is known."""
-        return self._outcome is not None
 
     def add_done_callback(self, callback: Callable[[AsyncCall], object]) -> None:
         """Call `callback` with this call once it is done, from the task that learns of it."""
@@ -101,13 +48,7 @@ class AsyncCall:
 
     def _deliver(self, event: Event, size: int) -> SlowConsumer | None:
         """Take an event from whoever drives the session; return the error if the mailbox refuses it."""
-        if isinstance(event, Joined):
-            self._deadlines.accepted()
-        elif not isinstance(event, Heartbeat):
-            self._deadlines.heard()
-        self._mailbox.put(event, size)
-        if event.terminal and self._outcome is None:
-            self._outcome = event
+        if self._take(event, size):
             callbacks, self._callbacks = self._callbacks, []
             for callback in callbacks:
                 self._run_callback(callback)
@@ -140,7 +81,7 @@ class AsyncCall:
         return self
 
     async def __anext__(self) -> Event:
-        await self._wait(lambda: len(self._mailbox) > 0 or self._outcome is not None, None)
+        await self._wait(self._told, None)
         event = self._mailbox.get()
         if event is None:
             raise StopAsyncIteration
@@ -153,20 +94,10 @@ class AsyncCall:
 
     async def result(self, timeout: float | None = None) -> list[Any]:
         """Wait for the outputs; see `gradio_transport.sync.Call.result`."""
-        if not await self._wait(lambda: self._outcome is not None, timeout):
-            raise Timeout(
-                f"No result within {timeout} s; the call goes on ({self.status.value}).",
-                knob="timeout",
-                seconds=timeout,
-                phase=Phase.STREAM,
-                adapter=self.adapter,
-                may_have_run=self._exchange.accepted,
-            )
-        assert self._outcome is not None
-        return outcome(self._outcome)
+        await self._wait(self.done, timeout)
+        return self._result(timeout)
 
     async def cancel(self) -> Achieved:
         """Give the call up here at once, and tell the server; see `gradio_transport.sync.Call.cancel`."""
         await self._runner.cancel(self)
-        end = self._outcome
-        return end.achieved if isinstance(end, Cancelled) else Achieved.UNKNOWN
+        return self._achieved()

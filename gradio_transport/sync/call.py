@@ -6,24 +6,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..adapter import Exchange
-from ..config import Endpoint
-from ..driver import (
-    Deadlines,
-    expired,
-    outcome,
-)
+from ..driver import CallState, Deadlines, expired
 from ..errors import (
-    Phase,
     SlowConsumer,
-    Timeout,
 )
-from ..events import Achieved, Cancelled, Event, Failed, Heartbeat, Joined
-from ..flow import State
-from ..mailbox import Mailbox
+from ..events import Achieved, Event, Failed
 from ..policy import Timeouts
 
 if TYPE_CHECKING:
@@ -32,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Call:
+class Call(CallState):
     """One call under way: iterate it for its events, or ask for its result.
 
     Iterating yields every event up to the last one, and raises when the transport failed or the server
@@ -41,56 +32,17 @@ class Call:
     """
 
     def __init__(self, runner: Runner, exchange: Exchange, timeouts: Timeouts) -> None:
+        super().__init__(runner.wire, exchange, timeouts)
         self._runner = runner
-        self._exchange = exchange
         self._condition = threading.Condition()
-        limits = exchange.context.limits
-        self._mailbox = Mailbox(limits.mailbox_bytes, limits.mailbox_policy)
-        self._outcome: Event | None = None
         self._callbacks: list[Callable[[Call], object]] = []
-        self._deadlines = Deadlines(timeouts, time.monotonic)
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """What is called."""
-        return self._exchange.invocation.endpoint
-
-    @property
-    def event_id(self) -> str | None:
-        """The server's name for the call, once it has one."""
-        return self._exchange.event_id
-
-    @property
-    def session_hash(self) -> str:
-        """The session it belongs to."""
-        return self._exchange.context.session_hash
-
-    @property
-    def adapter(self) -> str:
-        """The protocol it goes by."""
-        return self._runner.wire.adapter
-
-    @property
-    def status(self) -> State:
-        """Where it stands."""
-        return self._exchange.state
-
-    @property
-    def last_event(self) -> Event | None:
-        """The newest event that has come, read or not."""
-        return self._exchange.last_event
-
-    @property
-    def deviations(self) -> Sequence[str]:
-        """What came out of the order of the flow: no error, but worth a look when debugging a server."""
-        return tuple(self._exchange.deviations)
-
-    def done(self) -> bool:
-        """Return whether the outcome is known."""
-        return self._outcome is not None
 
     def add_done_callback(self, callback: Callable[[Call], object]) -> None:
-        """Call `callback` with this call once it is done, from the thread that learns of it."""
+        """Call `callback` with this call once it is done, from the thread that learns of it.
+
+        That is often the reader of the session's stream: a callback must not wait for a call of the same
+        session, whose messages nobody would read meanwhile.
+        """
         with self._condition:
             if self._outcome is None:
                 self._callbacks.append(callback)
@@ -106,19 +58,16 @@ class Call:
     def _deliver(self, event: Event, size: int) -> SlowConsumer | None:
         """Take an event from whoever drives the session; return the error if the mailbox refuses it."""
         with self._condition:
-            if isinstance(event, Joined):
-                self._deadlines.accepted()
-            elif not isinstance(event, Heartbeat):
-                self._deadlines.heard()
-            self._mailbox.put(event, size)
-            callbacks: list[Callable[[Call], object]] = []
-            if event.terminal and self._outcome is None:
-                self._outcome = event
-                callbacks, self._callbacks = self._callbacks, []
+            self._take(event, size)
             self._condition.notify_all()
+        return self._mailbox.overflow
+
+    def _run_callbacks(self) -> None:
+        """Call who waits for the end; whoever delivered it does so without any lock."""
+        with self._condition:
+            callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             self._run_callback(callback)
-        return self._mailbox.overflow
 
     def _wait(self, ready: Callable[[], bool], timeout: float | None) -> bool:
         """Wait until `ready`, and return whether it is. An expired deadline of the call ends the call."""
@@ -141,7 +90,7 @@ class Call:
 
     def __iter__(self) -> Iterator[Event]:
         while True:
-            self._wait(lambda: len(self._mailbox) > 0 or self._outcome is not None, None)
+            self._wait(self._told, None)
             with self._condition:
                 event = self._mailbox.get()
             if event is None:
@@ -162,17 +111,8 @@ class Call:
             GradioTransportError: The call failed.
             CancelledError: Somebody cancelled it.
         """
-        if not self._wait(lambda: self._outcome is not None, timeout):
-            raise Timeout(
-                f"No result within {timeout} s; the call goes on ({self.status.value}).",
-                knob="timeout",
-                seconds=timeout,
-                phase=Phase.STREAM,
-                adapter=self.adapter,
-                may_have_run=self._exchange.accepted,
-            )
-        assert self._outcome is not None
-        return outcome(self._outcome)
+        self._wait(self.done, timeout)
+        return self._result(timeout)
 
     def cancel(self) -> Achieved:
         """Give the call up here at once, and tell the server as far as its generation has a way to.
@@ -181,5 +121,4 @@ class Call:
             What that achieves on the server; `Achieved.UNKNOWN` for a call that was already over.
         """
         self._runner.cancel(self)
-        outcome = self._outcome
-        return outcome.achieved if isinstance(outcome, Cancelled) else Achieved.UNKNOWN
+        return self._achieved()

@@ -66,6 +66,7 @@ class Runner:
         self._lock = threading.RLock()
         self._wanted = threading.Condition(self._lock)
         self._calls: dict[str, Call] = {}
+        self._ended: list[Call] = []
         self._live: dict[str, ResponseStream | WebSocket] = {}
         self._wakes: dict[str, WakeAt] = {}
         self._stream_wanted: OpenStream | None = None
@@ -85,19 +86,16 @@ class Runner:
             exchange = self.wire.open(invocation)
             call = Call(self, exchange, timeouts)
             self._calls[exchange.key] = call
-            return call, self._deliver(self.wire.start(exchange))
+            commands = self._deliver(self.wire.start(exchange))
+        return call, commands
 
     def cancel(self, call: Call) -> None:
         """Cancel a call and tell the server."""
-        with self._lock:
-            commands = self._deliver(self.wire.cancel(call._exchange))
-        self.perform(commands)
+        self.perform(self._feed(self.wire.cancel, call._exchange))
 
     def expire(self, call: Call, error: GradioTransportError) -> None:
         """End a call whose deadline is over."""
-        with self._lock:
-            commands = self._deliver(self.wire.abandon(call._exchange, error))
-        self.perform(commands)
+        self.perform(self._feed(self.wire.abandon, call._exchange, error))
 
     def _deliver(self, turn: Turn) -> list[Command]:
         """Hand events to their calls, and return the commands."""
@@ -109,7 +107,7 @@ class Runner:
                 continue
             overflow = call._deliver(delivery.event, delivery.size)
             if delivery.event.terminal:
-                del self._calls[exchange.key]
+                self._ended.append(self._calls.pop(exchange.key))
             elif overflow is not None:
                 commands = [*commands, *self._deliver(self.wire.abandon(exchange, overflow))]
         return commands
@@ -146,7 +144,11 @@ class Runner:
 
     def _feed(self, step: Callable[..., Turn], *arguments: Any) -> Sequence[Command]:
         with self._lock:
-            return self._deliver(step(*arguments))
+            commands = self._deliver(step(*arguments))
+            ended, self._ended = self._ended, []
+        for call in ended:
+            call._run_callbacks()
+        return commands
 
     def _send(self, command: SendRequest) -> Sequence[Command]:
         try:
@@ -307,12 +309,11 @@ class Runner:
 
     def fail(self, error: GradioTransportError) -> None:
         """End every call under way with an error of its own."""
-        with self._lock:
-            commands: list[Command] = []
-            for call in list(self._calls.values()):
-                own = type(error)(error.message, phase=error.phase, may_have_run=error.may_have_run)
-                own.__cause__ = error.__cause__
-                commands += self._deliver(self.wire.abandon(call._exchange, own))
+        commands: list[Command] = []
+        for call in list(self._calls.values()):
+            own = type(error)(error.message, phase=error.phase, may_have_run=error.may_have_run)
+            own.__cause__ = error.__cause__
+            commands += self._feed(self.wire.abandon, call._exchange, own)
         self.perform(command for command in commands if isinstance(command, CloseStream | CloseWebSocket))
 
     def close(self, reason: str) -> threading.Thread | None:
