@@ -330,11 +330,14 @@ class Session:
         """Cancel a call. The caller is released at once, the server is told where it can be."""
         if exchange.state.final:
             return Turn()
+        return self.turn(exchange, exchange.cancel(now, siblings=self._siblings(exchange)))
+
+    def _siblings(self, exchange: Exchange) -> bool:
+        """Return whether other calls of the same endpoint are under way."""
         number = exchange.invocation.endpoint.fn_index
-        siblings = any(
+        return any(
             other is not exchange and other.invocation.endpoint.fn_index == number for other in self.active
         )
-        return self.turn(exchange, exchange.cancel(now, siblings=siblings))
 
     def abandon(self, exchange: Exchange, error: GradioTransportError) -> Turn:
         """End a call from this side with an error, such as an expired deadline."""

@@ -39,6 +39,7 @@ from .errors import (
     TransportError,
     excerpt,
 )
+from .flow import State
 from .messages import decode
 from .refusals import refusal
 from .sse import SSEDecoder
@@ -63,6 +64,7 @@ class SharedStreamSession(Session):
         self._pending: dict[str, Exchange] = {}
         self._heard: set[str] = set()
         self._parked: deque[tuple[str, Mapping[str, Any], int]] = deque()
+        self._orphans: dict[str, Exchange] = {}
         self._ended: deque[str] = deque(maxlen=REMEMBERED_ENDS)
         self._decoder: SSEDecoder | None = None
         self._streaming = False
@@ -99,6 +101,9 @@ class SharedStreamSession(Session):
             error.may_have_run = True
             return self._lose(error)
         exchange = self._owner(command.channel)
+        orphan = self._orphans.pop(command.channel.partition(".")[0], None)
+        if orphan is not None:
+            return self._cancel_late(orphan, command, response, now)
         turn = super().reply(command, response, now)
         if exchange is not None and exchange.event_id is not None and not exchange.state.final:
             turn.extend(self._joined(exchange, now))
@@ -106,14 +111,31 @@ class SharedStreamSession(Session):
             self._parked.clear()
         return turn
 
+    def _cancel_late(
+        self,
+        exchange: Exchange,
+        command: SendRequest | OpenStream | OpenWebSocket,
+        response: Response,
+        now: float,
+    ) -> Turn:
+        """Tell the server of a cancellation that came before it had named the call."""
+        exchange.reply(command, response, now)
+        if exchange.event_id is None:
+            return Turn()
+        self._ended.append(exchange.event_id)
+        return Turn(commands=exchange.cancel(now, siblings=self._siblings(exchange)).commands)
+
     def _joined(self, exchange: Exchange, now: float) -> Turn:
         """Deliver what was parked for a call, and open the stream if it is not open."""
         event_id = cast("str", exchange.event_id)
         if event_id in self._pending:
             return Turn()
+        if self._lost is not None:  # the stream was lost while the join was under way
+            return self.abandon(exchange, _copy(self._lost))
         self._pending[event_id] = exchange
         turn = Turn()
         mine = [(message, size) for parked, message, size in self._parked if parked == event_id]
+        self._parked = deque(one for one in self._parked if one[0] != event_id)
         for message, size in mine:
             if event_id in self._pending:
                 turn.extend(self._tell(exchange, message, size, now))
@@ -137,6 +159,7 @@ class SharedStreamSession(Session):
         if command.channel == STREAM:
             error.may_have_run, error.retryable = True, False
             return self._lose(error)
+        self._orphans.pop(command.channel.partition(".")[0], None)
         return super().failed(command, error, now)
 
     # --- the stream ----------------------------------------------------------------------------------
@@ -281,7 +304,10 @@ class SharedStreamSession(Session):
         """Forget a call's messages but remember its id: a cancelled one may complete once more."""
         if exchange.event_id is not None:
             self._pending.pop(exchange.event_id, None)
+            self._heard.discard(exchange.event_id)
             self._ended.append(exchange.event_id)
+        elif exchange.state is State.CANCELLED:
+            self._orphans[exchange.key] = exchange
 
 
 def _copy(error: GradioTransportError) -> GradioTransportError:

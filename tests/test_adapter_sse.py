@@ -552,7 +552,9 @@ class TestCancel:
         call = play.call()
         assert call.cancel() == []
         assert call.events[-1].achieved is Achieved.UNKNOWN
-        assert call.joined("e1") == []
+        (cancel,) = call.joined("e1")
+        assert cancel.request.url.endswith("/cancel")
+        assert json.loads(cancel.request.body)["event_id"] == "e1"
 
     def test_a_completion_of_a_cancelled_call_is_a_stray(self):
         play = Play()

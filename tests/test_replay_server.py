@@ -342,13 +342,13 @@ class TestHosts:
             assert call.result() == ["é 1, ü 2"]
 
     @HOSTS
-    def test_again_and_again_in_sessions_of_their_own(self, host):
+    def test_again_and_again_and_at_once(self, host):
         with host(trace_of(program())) as server, gt.connect(server.url) as app:
             for _ in range(3):
                 assert app.call("/count", "y") == ["é 1, ü 2"]
             with app.session() as one, app.session() as other:
-                # One after the other: which of two equal calls at once gets which recording is a race.
-                assert [session.call("/count", "x") for session in (one, other)] == [["é 1, ü 2"]] * 2
+                calls = [session.submit("/count", "x") for session in (one, other)]
+                assert [call.result(10) for call in calls] == [["é 1, ü 2"]] * 2
 
     @HOSTS
     def test_a_second_call_is_not_overtaken_by_its_messages(self, host):

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The multiplexer alone: joins, cancellations and losses in every order."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from gradio_transport.adapter import Exchange, Invocation, SessionContext, Turn
+from gradio_transport.commands import (
+    Closed,
+    CloseStream,
+    Ending,
+    OpenStream,
+    Response,
+    SendRequest,
+)
+from gradio_transport.config import AppConfig, Endpoint
+from gradio_transport.errors import Phase, SessionNotFound
+from gradio_transport.events import Event, Failed
+from gradio_transport.session import STREAM, SharedStreamSession
+from gradio_transport.urls import AppURLs
+from gradio_transport_sse.v3 import SSEv3
+
+CONFIG = AppConfig(version="6.31.0", release=(6, 31, 0), protocol="sse_v3", api_prefix="/gradio_api")
+INVOCATION = Invocation(endpoint=Endpoint(name="/x", fn_index=0), data=["x"])
+STREAM_HEAD = Response(200, {"content-type": "text/event-stream"})
+
+
+def session() -> SharedStreamSession:
+    context = SessionContext(config=CONFIG, urls=AppURLs("http://app", "/gradio_api"), session_hash="hash")
+    made = SSEv3().session(context)
+    assert isinstance(made, SharedStreamSession)
+    return made
+
+
+def joined(event_id: str) -> Response:
+    return Response(200, {}, json.dumps({"event_id": event_id}).encode())
+
+
+def message(**fields: Any) -> bytes:
+    return b"data: " + json.dumps(fields).encode() + b"\n\n"
+
+
+def started(machine: SharedStreamSession) -> tuple[Exchange, SendRequest]:
+    exchange = machine.open(INVOCATION)
+    (join,) = machine.start(exchange, 0.0).commands
+    assert isinstance(join, SendRequest)
+    return exchange, join
+
+
+def test_a_call_cancelled_while_it_joins_is_cancelled_upstream_once_it_has_a_name() -> None:
+    machine = session()
+    exchange, join = started(machine)
+    assert machine.cancel(exchange, 1.0).commands == []
+    turn = machine.reply(join, joined("e1"), 2.0)
+    assert turn.deliveries == []
+    (cancel,) = turn.commands
+    assert isinstance(cancel, SendRequest)
+    assert cancel.phase is Phase.CANCEL
+    assert json.loads(cancel.request.body or b"") == {"event_id": "e1", "fn_index": 0, "session_hash": "hash"}
+
+
+def test_a_join_that_was_refused_after_the_cancellation_needs_no_cancel() -> None:
+    machine = session()
+    exchange, join = started(machine)
+    machine.cancel(exchange, 1.0)
+    assert machine.reply(join, Response(503, {}, b"{}"), 2.0) == Turn()
+
+
+def test_a_call_that_joins_while_the_stream_is_lost_is_lost_with_it() -> None:
+    machine = session()
+    _, first = started(machine)
+    second, second_join = started(machine)
+    machine.reply(first, joined("e1"), 0.0)
+    machine.stream_opened(STREAM, STREAM_HEAD, 0.0)
+    machine.data_received(STREAM, message(msg="unexpected_error", message="404: Session not found."), 0.0)
+    turn = machine.reply(second_join, joined("e2"), 1.0)
+    assert [type(one.event).__name__ for one in turn.deliveries] == ["Joined", "Failed"]
+    last = turn.deliveries[-1]
+    assert last.exchange is second
+    assert isinstance(last.event, Failed)
+    assert isinstance(last.event.error, SessionNotFound)
+
+
+def test_delivered_messages_do_not_stay_parked() -> None:
+    machine = session()
+    _, first = started(machine)
+    _, second = started(machine)
+    machine.reply(first, joined("e1"), 0.0)
+    machine.stream_opened(STREAM, STREAM_HEAD, 0.0)
+    machine.data_received(STREAM, message(msg="process_starts", event_id="e2"), 0.0)
+    turn = machine.reply(second, joined("e2"), 0.0)
+    assert [type(one.event).__name__ for one in turn.deliveries] == ["Joined", "ProcessStarts"]
+    assert not machine._parked
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Joins, messages, ends and cancellations as they come: each call ends once, and nothing is raised."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.machine = session()
+        self.joins: dict[str, SendRequest] = {}
+        self.calls: list[Exchange] = []
+        self.events: dict[Exchange, list[Event]] = {}
+        self.streaming = False
+        self.names = 0
+
+    def take(self, turn: Turn) -> None:
+        for delivery in turn.deliveries:
+            self.events.setdefault(delivery.exchange, []).append(delivery.event)
+        for command in turn.commands:
+            if isinstance(command, OpenStream):
+                assert not self.streaming, "a second stream for one session"
+                self.streaming = True
+                self.take(self.machine.stream_opened(STREAM, STREAM_HEAD, 0.0))
+            elif isinstance(command, CloseStream):
+                self.streaming = False
+                self.take(self.machine.closed(STREAM, Closed(Ending.LOCAL), 0.0))
+
+    @rule()
+    def submit(self) -> None:
+        if not self.machine.usable:
+            return
+        exchange, join = started(self.machine)
+        self.calls.append(exchange)
+        self.joins[exchange.key] = join
+
+    @rule(accepted=st.booleans())
+    def answer_a_join(self, accepted: bool) -> None:
+        if not self.joins:
+            return
+        key = next(iter(self.joins))
+        self.names += 1
+        reply = joined(f"e{self.names}") if accepted else Response(503, {}, b"full")
+        self.take(self.machine.reply(self.joins.pop(key), reply, 0.0))
+
+    @rule(
+        number=st.integers(1, 6),
+        kind=st.sampled_from(["process_starts", "heartbeat", "process_completed", "?"]),
+    )
+    def hear_of_a_call(self, number: int, kind: str) -> None:
+        if self.streaming:
+            output = {"data": ["y"]}
+            data = message(msg=kind, event_id=f"e{number}", output=output, success=True)
+            self.take(self.machine.data_received(STREAM, data, 0.0))
+
+    @rule(kind=st.sampled_from(["close_stream", "heartbeat", "unexpected_error", "server_stopped"]))
+    def hear_of_all(self, kind: str) -> None:
+        if self.streaming:
+            self.take(self.machine.data_received(STREAM, message(msg=kind), 0.0))
+
+    @rule(ending=st.sampled_from([Ending.CLEAN, Ending.RESET, Ending.IDLE]))
+    def end_the_stream(self, ending: Ending) -> None:
+        if self.streaming:
+            self.streaming = False
+            self.take(self.machine.closed(STREAM, Closed(ending), 0.0))
+
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        if self.calls:
+            self.take(self.machine.cancel(data.draw(st.sampled_from(self.calls)), 0.0))
+
+    @invariant()
+    def ends_are_final_and_single(self) -> None:
+        for exchange, events in self.events.items():
+            ends = [place for place, event in enumerate(events) if event.terminal]
+            assert len(ends) <= 1
+            assert not ends or ends[0] == len(events) - 1
+            assert bool(ends) is exchange.state.final
+
+    @invariant()
+    def nobody_waits_for_a_stream_that_will_not_come(self) -> None:
+        for exchange in self.calls:
+            waiting = not exchange.state.final and exchange.key not in self.joins
+            assert not waiting or self.streaming
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
