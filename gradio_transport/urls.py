@@ -44,7 +44,8 @@ def base_url(source: str) -> str:
     if "://" not in text:
         text = "http://" + text
     parts = _split(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    spoiled = any(not one.isprintable() or one.isspace() for one in parts.netloc)
+    if parts.scheme not in ("http", "https") or not parts.hostname or spoiled:
         raise LocalProtocolError(f"{source!r} is no http(s) URL, such as 'http://127.0.0.1:7860'.")
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
 

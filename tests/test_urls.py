@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gradio_transport.errors import LocalProtocolError
@@ -80,6 +80,7 @@ def test_what_a_server_behind_a_proxy_believes_is_put_right(given_url: str, reso
 
 
 @given(st.text())
+@example("0\x85#")
 def test_whatever_is_typed_is_a_base_or_refused(typed: str) -> None:
     try:
         base = base_url(typed)
