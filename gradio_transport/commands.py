@@ -16,6 +16,9 @@ from urllib.parse import urlencode
 import attrs
 
 from .errors import Phase
+from .multipart import Multipart
+
+REDIRECTS = (301, 302, 303, 307, 308)
 
 
 @attrs.frozen
@@ -25,13 +28,13 @@ class Request:
     Attributes:
         url: Absolute URL.
         headers: Extra headers of this request; credentials are added by the driver, by origin.
-        body: Bytes, or None.
+        body: Bytes, a form that is read while it is sent, or None.
     """
 
     method: str
     url: str
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    body: bytes | None = attrs.field(default=None, repr=False)
+    body: bytes | Multipart | None = attrs.field(default=None, repr=False)
 
     @classmethod
     def get(cls, url: str, *, accept: str = "application/json") -> Request:

@@ -19,6 +19,7 @@ import attrs
 from ..commands import Closed, Ending, Request, Response
 from ..errors import ConnectError, GradioTransportError, StreamLost, Timeout, UnsupportedProtocol
 from .base import Patience, StreamEnded
+from .uploading import headers_of
 
 Module: TypeAlias = Any
 """``httpx`` or ``httpx2``."""
@@ -108,12 +109,11 @@ def timeout(module: Module, patience: Patience) -> Any:
 
 
 def arguments(module: Module, request: Request, patience: Patience) -> dict[str, Any]:
-    """Return the keyword arguments of ``build_request``."""
+    """Return the keyword arguments of ``build_request``, without the body."""
     return {
         "method": request.method,
         "url": request.url,
-        "headers": request.headers,
-        "content": request.body,
+        "headers": headers_of(request),
         "timeout": timeout(module, patience),
     }
 

@@ -132,6 +132,10 @@ class AsyncResponseStream(Protocol):
         """Return the whole body, within the bound of the request."""
         ...
 
+    def abort(self) -> None:
+        """Shut the connection down: whoever reads the body comes to its end at once."""
+        ...
+
     async def aclose(self) -> None:
         """Give the connection back, or drop it."""
         ...

@@ -12,8 +12,10 @@ import attrs
 
 from ..commands import Request, Response
 from ..errors import LocalProtocolError, StreamLost
+from ..multipart import Multipart
 from . import _httpx_common as common
 from .base import AsyncWebSocket, Patience, StreamEnded
+from .uploading import pieces_async
 
 
 class AsyncHTTPXEngine:
@@ -50,7 +52,8 @@ class AsyncHTTPXEngine:
         """Send a request and return as soon as the head of its reply has come."""
         with common.translated(self._module, request, patience):
             client = self._client(request.url)
-            built = client.build_request(**common.arguments(self._module, request, patience))
+            body = pieces_async(request.body) if isinstance(request.body, Multipart) else request.body
+            built = client.build_request(**common.arguments(self._module, request, patience), content=body)
             response = await client.send(built, stream=True, follow_redirects=False)
         return AsyncHTTPXStream(self._module, request, patience, response)
 
@@ -97,11 +100,11 @@ class AsyncHTTPXStream:
                 size += len(chunk)
                 if size > self._patience.max_bytes:
                     # Read to its end all the same, which is near now: generators must not be left open.
-                    self._drop()
+                    self.abort()
                     continue
                 parts.append(chunk)
                 if size == spoiled_at:
-                    self._drop()
+                    self.abort()
         except StreamEnded as error:
             if size > self._patience.max_bytes:
                 raise self._patience.too_large(self._request.url) from None
@@ -115,7 +118,7 @@ class AsyncHTTPXStream:
             raise self._patience.too_large(self._request.url)
         return b"".join(parts)
 
-    def _drop(self) -> None:
+    def abort(self) -> None:
         """Close the connection under the reply: the pool will find it so, and not use it again."""
         common.shut_down(self._response)
 

@@ -14,8 +14,10 @@ import attrs
 
 from ..commands import Request, Response
 from ..errors import LocalProtocolError, StreamLost
+from ..multipart import Multipart
 from . import _httpx_common as common
 from .base import Patience, StreamEnded, WebSocket
+from .uploading import pieces
 
 
 class HTTPXEngine:
@@ -49,8 +51,11 @@ class HTTPXEngine:
     def _send(self, request: Request, patience: Patience) -> Any:
         with common.translated(self._module, request, patience):
             client = self._client(request.url)
+            body = pieces(request.body) if isinstance(request.body, Multipart) else request.body
             built = client.build_request(
-                **common.arguments(self._module, request, patience), extensions={"trace": self._traced}
+                **common.arguments(self._module, request, patience),
+                content=body,
+                extensions={"trace": self._traced},
             )
             return client.send(built, stream=True, follow_redirects=False)
 

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads the body of a request from memory and disk, a block at a time, for engines of either face."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..commands import Request
+from ..errors import LocalProtocolError, Phase
+from ..multipart import FilePart, Multipart
+
+BLOCK_BYTES = 256 * 1024
+
+
+def headers_of(request: Request) -> dict[str, str]:
+    """Return a request's headers, with length and type of a body that is sent in pieces."""
+    if not isinstance(request.body, Multipart):
+        return dict(request.headers)
+    described = {"content-type": request.body.content_type, "content-length": str(request.body.length)}
+    return {**request.headers, **described}
+
+
+def pieces(body: Multipart) -> Iterator[bytes]:
+    """Yield a form block by block, telling its progress.
+
+    Raises:
+        LocalProtocolError: A file cannot be read, or has changed its size.
+    """
+    total, sent = body.length, 0
+    for section in body.sections():
+        for block in _blocks(section):
+            yield block
+            sent += len(block)
+            if body.progress is not None:
+                body.progress(sent, total)
+
+
+async def pieces_async(body: Multipart) -> AsyncIterator[bytes]:
+    """Yield a form block by block; the disk is read in a worker thread."""
+    import anyio.to_thread
+
+    blocks = pieces(body)
+    while (block := await anyio.to_thread.run_sync(_next, blocks)) is not None:
+        yield block
+
+
+def _next(blocks: Iterator[bytes]) -> bytes | None:
+    return next(blocks, None)
+
+
+def _blocks(section: bytes | FilePart) -> Iterator[bytes]:
+    if isinstance(section, bytes):
+        yield section
+    elif isinstance(section.content, Path):
+        yield from _from_disk(section, section.content)
+    else:
+        view = memoryview(section.content)
+        for start in range(0, len(view), BLOCK_BYTES):
+            yield bytes(view[start : start + BLOCK_BYTES])
+
+
+def _from_disk(part: FilePart, path: Path) -> Iterator[bytes]:
+    left = part.size
+    with _reading(path), path.open("rb") as file:
+        while left:
+            block = file.read(min(BLOCK_BYTES, left))
+            if not block:
+                raise LocalProtocolError(
+                    f"{path} has become shorter while it was uploaded ({left} bytes are missing). Nothing "
+                    "was called.",
+                    phase=Phase.UPLOAD,
+                )
+            left -= len(block)
+            yield block
+
+
+@contextmanager
+def _reading(path: Path) -> Generator[None, None, None]:
+    try:
+        yield
+    except OSError as error:
+        raise LocalProtocolError(
+            f"{path} cannot be read for the upload: {error.strerror or error}. Nothing was called.",
+            phase=Phase.UPLOAD,
+        ) from error
