@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from .urls import origin
+from .errors import LocalProtocolError, Phase
+from .urls import is_hugging_face, origin
 
 _COOKIE_LIMIT = 300
 """Cookies kept for one origin; a hostile server may set any number."""
@@ -29,19 +30,53 @@ class Credentials:
     """What may be shown to an app's own origin.
 
     Attributes:
-        origin: The origin that everything here is bound to.
-        headers: Headers of the caller and tokens; names in lower case.
+        headers: Headers of the caller; names in lower case.
+        token: Hugging Face token, shown to the origin only if it is Hugging Face's or was named for it.
+        token_origin: Where the caller wants the token to go besides.
+        parent: Credentials of the app, where these are a session's: what it holds goes along too.
     """
 
-    origin: str
+    _origin: str
     headers: dict[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    token: str | None = attrs.field(default=None, repr=False)
+    token_origin: str | None = None
+    parent: Credentials | None = None
     _cookies: dict[str, _Cookie] = attrs.field(factory=dict[str, _Cookie], init=False, repr=False)
 
     @classmethod
-    def bound_to(cls, url: str, headers: Mapping[str, str] | None = None) -> Credentials:
-        """Return credentials for the origin of a URL. The caller's mapping is copied."""
-        lowered = {name.lower(): value for name, value in (headers or {}).items()}
-        return cls(origin(url), lowered)
+    def bound_to(
+        cls,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        token: str | None = None,
+        token_origin: str | None = None,
+    ) -> Credentials:
+        """Return credentials for the origin of a URL. The caller's mapping is copied.
+
+        Raises:
+            LocalProtocolError: The token would go to a host that is neither Hugging Face's nor the one named.
+        """
+        made = cls(origin(url), _lowered(headers), token, origin(token_origin) if token_origin else None)
+        if token is not None and not made._takes_token():
+            raise LocalProtocolError(
+                f"The token would go to {made.origin}, which is no host of Hugging Face. If it is meant to, "
+                f"pass token_origin={made.origin!r}; a secret of the app's own goes into headers=.",
+                phase=Phase.DISCOVER,
+            )
+        return made
+
+    def child(self, headers: Mapping[str, str] | None = None) -> Credentials:
+        """Return credentials of a session: cookies of its own over those of the app."""
+        return Credentials(self.origin, _lowered(headers), parent=self)
+
+    @property
+    def origin(self) -> str:
+        """The origin that everything here is bound to."""
+        return self.parent.origin if self.parent is not None else self._origin
+
+    def _takes_token(self) -> bool:
+        return is_hugging_face(self.origin) or self.origin == self.token_origin
 
     def rebind(self, url: str) -> None:
         """Follow an upgrade of the same host from http to https; any other move drops what is held.
@@ -49,14 +84,16 @@ class Credentials:
         Cookies are dropped in both cases: they belong to the origin that set them.
         """
         new = origin(url)
-        if new == self.origin:
+        if new == self._origin:
             return
-        before, after = urlsplit(self.origin), urlsplit(new)
+        before, after = urlsplit(self._origin), urlsplit(new)
         upgrade = (before.scheme, before.port, after.scheme, after.port) == ("http", 80, "https", 443)
-        self._cookies.clear()
+        self._cookies = {}
         if not (upgrade and before.hostname == after.hostname):
-            self.headers.clear()
-        self.origin = new
+            self.headers, self.token = {}, None
+        elif self.token_origin == self._origin:
+            self.token_origin = new
+        self._origin = new
 
     def store(self, url: str, set_cookie: Sequence[str]) -> None:
         """Take the ``Set-Cookie`` values of a reply, verbatim.
@@ -66,6 +103,7 @@ class Credentials:
         """
         if not set_cookie or origin(url) != self.origin:
             return
+        kept = dict(self._cookies)  # replaced whole: other threads may be reading
         for line in set_cookie:
             pair, *attributes = (part.strip() for part in line.split(";"))
             name, separator, value = pair.partition("=")
@@ -73,28 +111,50 @@ class Credentials:
                 continue
             options = {key.lower(): text for key, _, text in (one.partition("=") for one in attributes)}
             if options.get("max-age", "").strip().startswith(("0", "-")):
-                self._cookies.pop(name, None)
-            elif len(self._cookies) < _COOKIE_LIMIT or name in self._cookies:
+                kept.pop(name, None)
+            elif len(kept) < _COOKIE_LIMIT or name in kept:
                 path = options.get("path", "/")
-                self._cookies[name] = _Cookie(value, path if path.startswith("/") else "/")
+                kept[name] = _Cookie(value, path if path.startswith("/") else "/")
+        self._cookies = kept
 
-    def for_url(self, url: str, own: Mapping[str, str]) -> dict[str, str]:
+    def for_url(
+        self, url: str, own: Mapping[str, str], extra: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
         """Return the headers of a request: its own, plus what is bound to its origin.
 
-        The caller's headers win over the request's; cookies never overwrite one that the caller set.
+        What is nearer to the caller wins: `extra` (of one call) over those of the session, of the app, and of
+        the request itself.  Cookies never overwrite one that the caller set.
         """
-        headers = {name.lower(): value for name, value in own.items()}
+        headers = _lowered(own)
         if origin(url) != self.origin:
             return headers
-        headers |= self.headers
+        headers |= self._bound_headers() | _lowered(extra)
         path = urlsplit(url).path or "/"
-        cookies = {name: one.value for name, one in self._cookies.items() if _covers(one.path, path)}
+        cookies = {name: one.value for name, one in self._jar().items() if _covers(one.path, path)}
         given = headers.get("cookie", "")
         present = {pair.partition("=")[0].strip() for pair in given.split(";")}
         ours = "; ".join(f"{name}={value}" for name, value in cookies.items() if name not in present)
         if ours:
             headers["cookie"] = f"{given}; {ours}" if given else ours
         return headers
+
+    def _bound_headers(self) -> dict[str, str]:
+        above = self.parent._bound_headers() if self.parent is not None else {}
+        return above | self._token_headers() | self.headers
+
+    def _token_headers(self) -> dict[str, str]:
+        if self.token is None or not self._takes_token():
+            return {}
+        # Hugging Face's proxy reads a header of its own, and leaves `authorization` to the app (atlas §12.2).
+        name = "x-hf-authorization" if is_hugging_face(self.origin) else "authorization"
+        return {name: f"Bearer {self.token}"}
+
+    def _jar(self) -> Mapping[str, _Cookie]:
+        return {**self.parent._jar(), **self._cookies} if self.parent is not None else self._cookies
+
+
+def _lowered(headers: Mapping[str, str] | None) -> dict[str, str]:
+    return {name.lower(): value for name, value in (headers or {}).items()}
 
 
 def _covers(cookie_path: str, path: str) -> bool:

@@ -26,8 +26,10 @@
     │   ├── RateLimited             has `retry_after` in seconds
     │   ├── ValidationFailed
     │   ├── SessionNotFound
-    │   └── InvalidPayload
+    │   ├── InvalidPayload
+    │   └── FileUnavailable         a file that the server does not hand out
     └── AppError                    the app's own function raised
+        └── QuotaExceeded           the visitor's GPU time on ZeroGPU is used up; has `retry_after`
 
 `concurrent.futures.CancelledError` is raised only where somebody cancelled.
 """
@@ -255,6 +257,10 @@ class InvalidPayload(ServerRefused):
     """The server refused the shape of the request (HTTP 400, 413, 422 of its own schema)."""
 
 
+class FileUnavailable(ServerRefused):
+    """The server does not hand a file out: it is gone, or was never made for callers (HTTP 403, 404, 500)."""
+
+
 class AppError(GradioTransportError):
     """The app's own function raised.
 
@@ -281,6 +287,20 @@ class AppError(GradioTransportError):
         self.duration = duration
         self.visible = visible
         self.hidden = hidden
+
+
+class QuotaExceeded(AppError):
+    """The GPU time that ZeroGPU grants the visitor is used up.
+
+    Attributes:
+        retry_after: Seconds the message asks to wait, if it says so.
+    """
+
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: float | None = None, **context: Any) -> None:
+        super().__init__(message, **context)
+        self.retry_after = retry_after
 
 
 def excerpt(body: bytes | str) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from .errors import (
     InvalidPayload,
     Phase,
     QueueFull,
+    QuotaExceeded,
     RateLimited,
     RemoteProtocolError,
     ServerRefused,
@@ -23,6 +25,9 @@ from .errors import (
     ValidationFailed,
     excerpt,
 )
+
+_QUOTA = re.compile(r"exceeded your .{0,40}(?:GPU|ZeroGPU) quota|ZeroGPU quota exceeded", re.IGNORECASE)
+_QUOTA_WAIT = re.compile(r"[Tt]ry again in (\d{1,3}(?::\d{2}){1,2})")
 
 
 def refusal(response: Response, phase: Phase, *, what: str = "The server") -> GradioTransportError:
@@ -128,13 +133,26 @@ def app_error(output: Mapping[str, Any], *, quoted: bool, title: str | None = No
         message = "The app's function raised an error, which the app hides (show_error is off)."
     else:
         message = _unquoted(cast("str", text)) if quoted else cast("str", text)
-    return AppError(
-        message,
-        title=own_title if isinstance(own_title, str) else title,
-        duration=float(duration) if isinstance(duration, int | float) else None,
-        visible=output.get("visible") is not False,
-        hidden=hidden,
-        phase=Phase.COMPLETE,
+    context: dict[str, Any] = {
+        "title": own_title if isinstance(own_title, str) else title,
+        "duration": float(duration) if isinstance(duration, int | float) else None,
+        "visible": output.get("visible") is not False,
+        "phase": Phase.COMPLETE,
+    }
+    if not hidden and _QUOTA.search(message):
+        return QuotaExceeded(message, retry_after=_quota_wait(message), **context)
+    return AppError(message, hidden=hidden, **context)
+
+
+def _quota_wait(message: str) -> float | None:
+    """Return the seconds of "Try again in 0:12:34", or None."""
+    found = _QUOTA_WAIT.search(message)
+    return (
+        None
+        if found is None
+        else sum(
+            int(part) * unit for part, unit in zip(reversed(found[1].split(":")), (1, 60, 3600), strict=False)
+        )
     )
 
 

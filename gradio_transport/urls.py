@@ -7,6 +7,7 @@ itself and is wrong behind many proxies; it is used only to recognise file URLs 
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
 
@@ -16,6 +17,11 @@ from .errors import LocalProtocolError
 
 # A host name without dot or port before a slash is what people write for a Space.
 _SPACE = re.compile(r"(?!localhost/)[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9._-]+")
+
+# Where clouds tell a machine its secrets, besides 169.254.0.0/16 and fe80::/10.
+_METADATA_HOSTS = frozenset(
+    {"metadata.google.internal", "metadata.goog", "fd00:ec2::254", "100.100.100.200", "metadata"}
+)
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -63,6 +69,28 @@ def origin(url: str) -> str:
 def same_origin(one: str, other: str) -> bool:
     """Return whether two URLs share scheme, host and port."""
     return origin(one) == origin(other)
+
+
+def is_hugging_face(url: str) -> bool:
+    """Return whether a URL is of one of Hugging Face's own hosts, reached safely."""
+    parts = _split(url)
+    host = (parts.hostname or "").rstrip(".").lower()
+    return parts.scheme in ("https", "wss") and (
+        host in ("huggingface.co", "hf.co") or host.endswith((".huggingface.co", ".hf.co", ".hf.space"))
+    )
+
+
+def is_internal(host: str) -> bool:
+    """Return whether an address is one that no server may send us to: link-local, cloud metadata."""
+    host = host.strip("[]").rstrip(".").lower()
+    if host in _METADATA_HOSTS:
+        return True
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_link_local or str(mapped or address) in _METADATA_HOSTS
 
 
 @attrs.frozen

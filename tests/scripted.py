@@ -121,6 +121,7 @@ class Scripted(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.scripts: dict[str, Script] = {}
         self.seen: list[tuple[str, Any]] = []
+        self.asked: list[tuple[str, dict[str, str]]] = []
         self.released = threading.Event()
         self.changed = threading.Condition()
         self._numbers = itertools.count(1)
@@ -225,6 +226,7 @@ class _Handler(BaseHTTPRequestHandler):
         script = self.server.scripts.get(path) or self.server.default(path)
         with self.server.changed:
             self.server.seen.append((path, body))
+            self.server.asked.append((path, {name.lower(): one for name, one in self.headers.items()}))
             self.server.changed.notify_all()
         with contextlib.suppress(OSError):
             script(Reply(self, self.server, body))

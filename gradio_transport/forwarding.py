@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Headers of the request that is being served, forwarded for its time only.
+
+An app that calls another Space on ZeroGPU passes its visitor's ``x-ip-token`` on, so that the visitor's
+quota is charged (atlas §12.3).  The token is that visitor's: it is bound to a block of code, never to a
+transport that serves others too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+FORWARDED_HEADERS = ("x-ip-token",)
+
+_forwarded: ContextVar[Mapping[str, str]] = ContextVar("gradio_transport_forwarded")
+
+
+@contextmanager
+def forward(request: Any) -> Generator[None, None, None]:
+    """Forward the visitor's ``x-ip-token`` on every call that is made inside the block.
+
+    Args:
+        request: A ``gr.Request``, another web framework's request with ``headers``, the headers themselves,
+            or None for nothing.
+    """
+    headers = getattr(request, "headers", request)
+    token = _forwarded.set(_chosen(headers))
+    try:
+        yield
+    finally:
+        _forwarded.reset(token)
+
+
+def _chosen(headers: Any) -> dict[str, str]:
+    get = getattr(headers, "get", None)
+    if not callable(get):
+        return {}
+    found = {name: get(name) or get(name.title()) for name in FORWARDED_HEADERS}
+    return {name: value for name, value in found.items() if isinstance(value, str) and value}
+
+
+def forwarded() -> Mapping[str, str]:
+    """Return the headers to forward here and now."""
+    return _forwarded.get({})
