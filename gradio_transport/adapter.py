@@ -70,6 +70,7 @@ class Capabilities:
         late_attach: A call can be joined now and its stream read later.
         diffs: The wire carries edits (callers see full values all the same).
         streaming_input: Further input can be sent to a running call.
+        oauth_token: A function can be given its caller's Hugging Face token.
         cancel: What cancelling a running generator achieves on the server.
     """
 
@@ -82,6 +83,7 @@ class Capabilities:
     files: bool = False
     event_data: bool = False
     streaming_input: bool = False
+    oauth_token: bool = False
     cancel: Achieved = Achieved.RUNS_ON
 
 
@@ -107,12 +109,14 @@ class Invocation:
         data: One value for each input of the wire, skipped ones included.
         event_data: What a browser would say of the event (3.21+).
         trigger_id: Component id that triggered it (4.3+).
+        oauth_token: Hugging Face token for a function that asks for its caller's (6.21+).
     """
 
     endpoint: Endpoint
     data: Sequence[Any]
     event_data: Any = None
     trigger_id: int | None = None
+    oauth_token: str | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -179,6 +183,7 @@ class Exchange(abc.ABC):
         self.state = State.IDLE
         self.deviations: list[str] = []
         self.last_event: Event | None = None
+        self.send_error: GradioTransportError | None = None
         self._open_channels: dict[str, OpenStream | OpenWebSocket] = {}
 
     def channel(self, name: str) -> str:
@@ -263,6 +268,28 @@ class Exchange(abc.ABC):
         """Take the news that the time of a `WakeAt` has come."""
         return Output()
 
+    def send(self, data: Sequence[Any], now: float) -> Output:
+        """Send the next chunk of a streaming input; one value for each input of the wire.
+
+        Raises:
+            UnsupportedProtocol: The protocol has no streaming input.
+        """
+        raise self._no_streaming_input()
+
+    def finish_input(self, now: float) -> Output:
+        """Say that no further chunk will come.
+
+        Raises:
+            UnsupportedProtocol: The protocol has no streaming input.
+        """
+        raise self._no_streaming_input()
+
+    def _no_streaming_input(self) -> UnsupportedProtocol:
+        return UnsupportedProtocol(
+            "This call takes no further input: that needs the queue of Gradio 5.0+ and a .stream() event.",
+            phase=Phase.STREAM,
+        )
+
     def cancel(self, now: float, *, siblings: bool = False) -> Output:
         """Give the call up. By default only this side stops.
 
@@ -331,6 +358,14 @@ class Session:
         if exchange.state.final:
             return Turn()
         return self.turn(exchange, exchange.cancel(now, siblings=self._siblings(exchange)))
+
+    def send(self, exchange: Exchange, data: Sequence[Any], now: float) -> Turn:
+        """Send the next chunk of a call's streaming input."""
+        return Turn() if exchange.state.final else self.turn(exchange, exchange.send(data, now))
+
+    def finish_input(self, exchange: Exchange, now: float) -> Turn:
+        """Say that no further chunk of a call's streaming input will come."""
+        return Turn() if exchange.state.final else self.turn(exchange, exchange.finish_input(now))
 
     def _siblings(self, exchange: Exchange) -> bool:
         """Return whether other calls of the same endpoint are under way."""
@@ -474,6 +509,13 @@ class Adapter(abc.ABC):
         if invocation.event_data is not None and not self.capabilities(config).event_data:
             raise UnsupportedProtocol(
                 f"{self.name} on Gradio {config.version or 'of this age'} has no event_data (3.21+ has).",
+                phase=Phase.JOIN,
+                adapter=self.name,
+            )
+        if invocation.oauth_token is not None and not self.capabilities(config).oauth_token:
+            raise UnsupportedProtocol(
+                f"{self.name} on Gradio {config.version or 'of this age'} takes no oauth_token (the queue "
+                "and /call of 6.21+ do). Nothing was sent.",
                 phase=Phase.JOIN,
                 adapter=self.name,
             )

@@ -23,6 +23,9 @@ Visibility = Literal["public", "undocumented", "private"]
 _VISIBILITIES: Mapping[str, Visibility] = MappingProxyType(
     {"public": "public", "undocumented": "undocumented", "private": "private"}
 )
+_OAUTH_TOKEN: Mapping[str, Literal["required", "optional"]] = MappingProxyType(
+    {"required": "required", "optional": "optional"}
+)
 _SKIPPED_TYPES = frozenset({"state", "variable"})
 # Layout is left out by /info from 3.37 on, without a skip_api flag until 4.0.
 _SKIPPED_TYPES_3_37 = _SKIPPED_TYPES | {
@@ -131,6 +134,7 @@ class Endpoint:
         cancels: fn_index of the calls that it cancels.
         connection: ``"stream"`` when it takes streaming input (5.0+), else ``"sse"``.
         visibility: ``"private"`` endpoints are refused here; the server would run them.
+        oauth_token: Whether the function asks for its caller's Hugging Face token (6.21+).
     """
 
     name: str | None
@@ -147,6 +151,7 @@ class Endpoint:
     connection: Literal["sse", "stream"] = "sse"
     collects_event_data: bool = False
     visibility: Visibility = "public"
+    oauth_token: Literal["required", "optional"] | None = None
     description: str = ""
     raw: JSONObject = attrs.field(factory=dict[str, Any], repr=False)
 
@@ -247,6 +252,23 @@ class AppConfig:
             for endpoint in self.endpoints
             if endpoint.name is not None and endpoint.backend_fn and endpoint.visibility != "private"
         }
+
+    def with_rendered(self, rendered: JSONObject) -> AppConfig:
+        """Return the config as a session sees it once ``gr.render`` has drawn (4.31+, atlas §1.7).
+
+        What an earlier drawing of the same ``render_id`` made is gone. The new endpoints exist for that
+        session only.
+        """
+        number = rendered.get("render_id")
+        kept = tuple(one for one in self.endpoints if one.raw.get("rendered_in") != number or number is None)
+        components = {**self.components, **_components(rendered, self.release)}
+        drawn = tuple(
+            _endpoint(place, dependency, components, self.raw, self.release)
+            for place, dependency in enumerate(_objects(rendered.get("dependencies")))
+        )
+        numbers = {one.fn_index for one in drawn}
+        kept = tuple(one for one in kept if one.fn_index not in numbers)
+        return attrs.evolve(self, endpoints=(*kept, *drawn), components=components)
 
     def endpoint(self, which: str | int) -> Endpoint:
         """Return an endpoint by name (with or without slash) or by ``fn_index``.
@@ -487,6 +509,7 @@ def _with_info(endpoint: Endpoint, info: JSONObject) -> Endpoint:
         ),
         returns=tuple(_parameter(raw, known) for raw, known in zip(returns, endpoint.returns, strict=False)),
         description=_text(described.get("description")) or endpoint.description,
+        oauth_token=_OAUTH_TOKEN.get(_text(described.get("oauth_token"))),
     )
 
 

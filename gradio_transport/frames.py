@@ -32,6 +32,8 @@ class Kind(enum.StrEnum):
     SESSION = "session"  # local: adapter, session_hash, endpoint config
     CALL = "call"  # local: endpoint, data
     CANCEL = "cancel"  # local
+    SEND = "send"  # local: data, the next chunk of a streaming input
+    FINISH = "finish"  # local: the end of a streaming input
     WAKE = "wake"  # local: the clock reached a WakeAt
     REQUEST = "request"  # out: method, url, headers, body; stream: true when the reply is a stream
     RESPONSE = "response"  # in: status, headers, body
@@ -53,7 +55,8 @@ class Frame:
     Attributes:
         t: Seconds of the driver's monotonic clock; a trace file counts from its first frame.
         channel: The channel of the command it belongs to, in the session named by `session`.
-        session: Number of the session in its transport; 0 for discovery.
+        session: Number of the session in its transport; 0 for what belongs to no machine: discovery, uploads,
+            downloads, heartbeats.
         payload: What the kind needs; text as it is, bytes as they are.
     """
 

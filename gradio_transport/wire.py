@@ -28,6 +28,7 @@ from .commands import (
 from .errors import GradioTransportError, TransportError
 from .events import Failed
 from .frames import Direction, Frame, Kind, Tap
+from .multipart import Multipart
 
 RING_FRAMES = 256
 """Frames remembered for the notes on errors."""
@@ -45,11 +46,28 @@ class Taps:
         self.ring: deque[Frame] = deque(maxlen=RING_FRAMES)
 
     def show(
-        self, direction: Direction, kind: Kind, channel: str, session: int, payload: Mapping[str, Any]
+        self,
+        direction: Direction,
+        kind: Kind,
+        channel: str,
+        session: int,
+        payload: Mapping[str, Any],
+        *,
+        remember: bool = True,
     ) -> float:
-        """Make a frame of what crosses the line now, and return its time."""
+        """Make a frame of what crosses the line now, and return its time.
+
+        Args:
+            direction: Which way.
+            kind: What it is.
+            channel: Where.
+            session: Whose.
+            payload: What it carries.
+            remember: Keep it for the notes on errors; off for the content of files, which may be large.
+        """
         frame = Frame(self.clock(), direction, kind, channel, payload, session)
-        self.ring.append(frame)
+        if remember:
+            self.ring.append(frame)
         for tap in self._taps:
             tap(frame)
         return frame.t
@@ -66,6 +84,10 @@ class Taps:
                     "body": request.body,
                     "phase": command.phase.value,
                 }
+                if isinstance(request.body, Multipart):
+                    parts = request.body.parts
+                    payload["body"] = None
+                    payload["files"] = [{"name": part.filename, "size": part.size} for part in parts]
                 if isinstance(command, OpenStream):
                     payload["stream"] = True
                 self.show(Direction.OUT, Kind.REQUEST, command.channel, session, payload)
@@ -91,6 +113,15 @@ class Taps:
         return self.show(
             Direction.IN, Kind.RESPONSE_HEAD if head else Kind.RESPONSE, channel, session, payload
         )
+
+    def chunk(self, channel: str, data: bytes) -> None:
+        """Show bytes that are no machine's input: those of a file, or a heartbeat."""
+        self.show(Direction.IN, Kind.CHUNK, channel, 0, {"data": data}, remember=False)
+
+    def end(self, channel: str, closed: Closed) -> None:
+        """Show the end of a stream that no machine reads."""
+        payload = {"ending": closed.ending.value, "code": closed.code, "reason": closed.reason}
+        self.show(Direction.IN, Kind.END, channel, 0, payload)
 
     def note(self, session: int) -> str:
         """Return the last frames of a session as text, without headers, queries or secrets."""
@@ -165,9 +196,25 @@ class Wire:
             payload["event_data"] = invocation.event_data
         if invocation.trigger_id is not None:
             payload["trigger_id"] = invocation.trigger_id
+        if invocation.oauth_token is not None:
+            payload["oauth_token"] = invocation.oauth_token
         now = self.taps.show(Direction.LOCAL, Kind.CALL, exchange.key, self.number, payload)
         self._started[exchange] = now
         return self._out(self.machine.start(exchange, now))
+
+    def refuse(self, exchange: Exchange, error: GradioTransportError) -> Turn:
+        """End a call that was never started; the machine's inputs begin with the start, so none is shown."""
+        return self._out(self.machine.abandon(exchange, error))
+
+    def send(self, exchange: Exchange, data: Sequence[Any]) -> Turn:
+        """Send the next chunk of a streaming input."""
+        now = self.taps.show(Direction.LOCAL, Kind.SEND, exchange.key, self.number, {"data": data})
+        return self._out(self.machine.send(exchange, data, now))
+
+    def finish_input(self, exchange: Exchange) -> Turn:
+        """Say that no further chunk of a streaming input will come."""
+        now = self.taps.show(Direction.LOCAL, Kind.FINISH, exchange.key, self.number, {})
+        return self._out(self.machine.finish_input(exchange, now))
 
     def cancel(self, exchange: Exchange) -> Turn:
         """Cancel a call."""

@@ -82,7 +82,11 @@ class CallExchange(Exchange):
         body: dict[str, Any] = {"data": list(self.invocation.data)}
         if self.shares_session:
             body["session_hash"] = self.context.session_hash
-        return body
+        return body | self._oauth_token()
+
+    def _oauth_token(self) -> dict[str, str]:
+        token = self.invocation.oauth_token
+        return {} if token is None else {"oauth_token": token}
 
     def reply(
         self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
@@ -199,7 +203,7 @@ class NamedCallExchange(CallExchange):
         if len(values) == len(endpoint.inputs):
             values = [value for value, slot in zip(values, endpoint.inputs, strict=True) if not slot.skipped]
         names = [parameter.name for parameter in endpoint.parameters]
-        return dict(zip(names, values, strict=False))
+        return {**dict(zip(names, values, strict=False)), **self._oauth_token()}
 
 
 class CallSession(Session):
@@ -272,7 +276,13 @@ class CallV1(Adapter):
 
     def capabilities(self, config: AppConfig) -> Capabilities:
         """Return what little the API tells."""
-        return Capabilities(generators=True, late_attach=True, files=True, cancel=Achieved.STOPPING)
+        return Capabilities(
+            generators=True,
+            late_attach=True,
+            files=True,
+            oauth_token=config.at_least(6, 21),
+            cancel=Achieved.STOPPING,
+        )
 
     def session(self, context: SessionContext) -> Session:
         """Return a session that keeps calls with State apart."""
@@ -283,6 +293,8 @@ class CallV1(Adapter):
         why = self._obstacle(config, invocation.endpoint)
         if not why and invocation.event_data is not None:
             why = "the API takes no event_data"
+        if not why and invocation.oauth_token is not None and not config.at_least(6, 21):
+            why = "it takes no oauth_token before Gradio 6.21"
         if why:
             raise UnsupportedProtocol(
                 f"{self.name} cannot call {invocation.endpoint.display_name}: {why}. Leave protocol='auto'.",

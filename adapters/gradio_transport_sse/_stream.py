@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, cast
 
 import attrs
 
@@ -26,8 +26,10 @@ from gradio_transport.errors import (
     MalformedMessage,
     Phase,
     QueueFull,
+    ServerRefused,
     SessionNotFound,
     StreamLost,
+    TransportError,
     excerpt,
 )
 from gradio_transport.events import (
@@ -56,6 +58,8 @@ class StreamExchange(Exchange):
     def __init__(self, context: SessionContext, invocation: Invocation, key: str) -> None:
         super().__init__(context, invocation, key)
         self._frames = Frames()
+        self._sent = 0
+        self._held: list[SendRequest] = []
         # gr.Error texts are Python reprs up to 5.1 (atlas §14.1).
         self._quoted_errors = not context.config.at_least(5, 2)
 
@@ -70,6 +74,8 @@ class StreamExchange(Exchange):
         self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
     ) -> Output:
         """Take the reply to the join; the one to a cancel changes nothing any more."""
+        if command.phase is Phase.STREAM and response.status != 200 and not self.state.final:
+            self.send_error = self._send_refused(response)
         if command.phase is not Phase.JOIN:
             return Output()
         if response.status != 200:
@@ -87,7 +93,8 @@ class StreamExchange(Exchange):
             )
             return Output([Failed(error=error)])
         self.event_id = event_id
-        return Output([Joined(event_id=event_id)])
+        held, self._held = self._held, []
+        return Output([Joined(event_id=event_id)], [self._addressed(command) for command in held])
 
     def _refused(self, response: Response) -> GradioTransportError:
         # 4.9.0 alone has no 503 for a full queue, only this (atlas §5.1).
@@ -130,6 +137,49 @@ class StreamExchange(Exchange):
         else:
             return []
         return [Failed(event_id=self.event_id, error=error)]
+
+    def failed(
+        self, command: SendRequest | OpenStream | OpenWebSocket, error: TransportError, now: float
+    ) -> Output:
+        """Take the news that a request got no reply; one of further input does not end the call."""
+        if command.phase is Phase.STREAM and isinstance(command, SendRequest):
+            self.send_error = error
+            return Output()
+        return super().failed(command, error, now)
+
+    def send(self, data: Sequence[Any], now: float) -> Output:
+        """Send a chunk by ``POST /stream/{event_id}`` (5.0+, atlas §7)."""
+        body = join_body(self.context, attrs.evolve(self.invocation, data=data))
+        return self._further(Request.post_json("", body))
+
+    def finish_input(self, now: float) -> Output:
+        """End the input by ``POST /stream/{event_id}/close``."""
+        return self._further(Request.post_json("/close", {}))
+
+    def _further(self, request: Request) -> Output:
+        if self.invocation.endpoint.connection != "stream" or not self.context.config.at_least(5, 0):
+            raise self._no_streaming_input()
+        self._sent += 1
+        command = SendRequest(self.channel(f"send-{self._sent}"), request, Phase.STREAM)
+        if self.event_id is None:  # the join is in flight; its reply names the place to send to
+            self._held.append(command)
+            return Output()
+        return Output(commands=[self._addressed(command)])
+
+    def _addressed(self, command: SendRequest) -> SendRequest:
+        """Return a request for further input with the place that only the join's reply could name."""
+        url = self.context.urls.named("stream", cast("str", self.event_id)) + command.request.url
+        return attrs.evolve(command, request=attrs.evolve(command.request, url=url))
+
+    def _send_refused(self, response: Response) -> GradioTransportError:
+        if response.status in (404, 500):  # 500 to 6.24
+            return ServerRefused(
+                "The server takes no further input for this call: it is over, or its time limit is reached.",
+                phase=Phase.STREAM,
+                status=response.status,
+                body=excerpt(response.body),
+            )
+        return refusal(response, Phase.STREAM)
 
     def cancel(self, now: float, *, siblings: bool = False) -> Output:
         """Cancel by ``/cancel`` (4.31+), before that by ``/reset`` (generators only)."""
@@ -177,6 +227,8 @@ def join_body(context: SessionContext, invocation: Invocation) -> dict[str, Any]
         body["event_data"] = invocation.event_data
     if invocation.trigger_id is not None:
         body["trigger_id"] = invocation.trigger_id
+    if invocation.oauth_token is not None:
+        body["oauth_token"] = invocation.oauth_token
     return body
 
 
@@ -205,6 +257,7 @@ class StreamAdapter(Adapter):
             files=True,
             event_data=True,
             streaming_input=config.at_least(5, 0),
+            oauth_token=config.at_least(6, 21),
             cancel=Achieved.STOPPING,
         )
 

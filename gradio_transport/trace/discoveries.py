@@ -28,7 +28,11 @@ class Discoveries:
     """What the discoveries of a trace found, and when: a program may discover an app again."""
 
     def __init__(self, trace: Trace) -> None:
-        numbered = [(number, frame) for number, frame in enumerate(trace.frames) if frame.session == 0]
+        numbered = [
+            (number, frame)
+            for number, frame in enumerate(trace.frames)
+            if frame.session == 0 and frame.channel in ("discover", "login")
+        ]
         logs_in = any(frame.channel == "login" for _, frame in numbered)
         self._found = _discovered(tuple(_Heard(frame) for _, frame in numbered), logs_in)
         self._numbers = [number for number, _ in numbered]

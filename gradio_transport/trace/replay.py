@@ -29,11 +29,10 @@ from ..commands import (
     OpenWebSocket,
     SendRequest,
 )
-from ..config import Endpoint
+from ..config import AppConfig, Endpoint
 from ..errors import GradioTransportError, Phase
 from ..events import Event
 from ..frames import Direction, Frame, Kind
-from ..handshake import Discovery
 from ..policy import Limits
 from ..registry import Registry, default_registry
 from ..wire import Taps, Wire
@@ -186,13 +185,14 @@ class _Line:
     """One session under replay.
 
     Attributes:
+        config: The app as the session sees it: with what gr.render drew.
         pending: Channels of requests that wait for their reply.
         open: Channels of streams and sockets that neither side has closed.
         said: What the machine commanded since the last comparison.
     """
 
     wire: Wire
-    discovery: Discovery
+    config: AppConfig
     exchanges: dict[str, Exchange] = attrs.field(factory=dict[str, Exchange])
     pending: dict[str, SendRequest | OpenStream | OpenWebSocket] = attrs.field(
         factory=dict[str, SendRequest | OpenStream | OpenWebSocket]
@@ -262,13 +262,13 @@ class _Replayer:
         said: list[Frame] = []
         taps = Taps(lambda: self._now, [said.append])
         wire = Wire(adapter.session(context), taps, adapter.name, frame.session)
-        return _Line(wire, discovery, said=said)
+        return _Line(wire, discovery.config, said=said)
 
     @staticmethod
     def _awaited(line: _Line, frame: Frame) -> bool:
         """Return whether a driver would still feed this after its calls were cancelled."""
         match frame.kind:
-            case Kind.CALL:
+            case Kind.CALL | Kind.SEND | Kind.FINISH:
                 return False
             case Kind.CANCEL | Kind.WAKE:
                 return frame.channel.partition(".")[0] in line.exchanges
@@ -285,6 +285,10 @@ class _Replayer:
                 yield self._start(line, frame)
             case Kind.CANCEL:
                 yield wire.cancel(self._exchange(line, frame))
+            case Kind.SEND:
+                yield wire.send(self._exchange(line, frame), frame.payload["data"])
+            case Kind.FINISH:
+                yield wire.finish_input(self._exchange(line, frame))
             case Kind.WAKE:
                 yield wire.wake(channel)
             case Kind.RESPONSE | Kind.RESPONSE_HEAD | Kind.WS_ACCEPT:
@@ -304,14 +308,21 @@ class _Replayer:
 
     def _start(self, line: _Line, frame: Frame) -> Turn:
         payload = frame.payload
-        endpoint = _endpoint(line.discovery, payload)
+        endpoint = _endpoint(line.config, payload)
         invocation = Invocation(
             endpoint=endpoint,
             data=payload["data"],
             event_data=payload.get("event_data"),
             trigger_id=payload.get("trigger_id"),
+            oauth_token=payload.get("oauth_token"),
         )
         exchange = line.wire.open(invocation)
+        while exchange.key != frame.channel and exchange.key.isdecimal() and frame.channel.isdecimal():
+            if int(exchange.key) > int(frame.channel):
+                break
+            # A call whose files did not reach the app was never started, and left no frame but its number.
+            line.wire.refuse(exchange, errors.LocalProtocolError("never started"))
+            exchange = line.wire.open(invocation)
         if exchange.key != frame.channel:
             raise TraceError(
                 f"The trace calls {frame.channel!r} where this session would number {exchange.key!r}."
@@ -357,6 +368,9 @@ class _Replayer:
             self._follow(line, command)
         for delivery in turn.deliveries:
             self._result.events[line.wire.number, delivery.exchange.key].append(delivery.event)
+            drawn = getattr(delivery.event, "render_config", None)
+            if drawn:
+                line.config = line.config.with_rendered(drawn)
 
     def _follow(self, line: _Line, command: Command) -> None:
         match command:
@@ -420,9 +434,9 @@ def _whole(data: bytes) -> Sequence[bytes]:
     return (data,)
 
 
-def _endpoint(discovery: Discovery, payload: Mapping[str, Any]) -> Endpoint:
+def _endpoint(config: AppConfig, payload: Mapping[str, Any]) -> Endpoint:
     """Return what a call called: names may share a number, and a call may go by number alone."""
-    same = [one for one in discovery.config.endpoints if one.fn_index == payload["fn_index"]]
+    same = [one for one in config.endpoints if one.fn_index == payload["fn_index"]]
     if not same:
         raise TraceError(f"The trace calls fn_index {payload['fn_index']}, which its config does not have.")
     return next((one for one in same if one.name == payload.get("endpoint")), same[0])
