@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from . import errors, events
 from ._connect import connect, connect_async
-from .aio import AsyncCall, AsyncSession, AsyncTransport
+from .aio import AsyncCall, AsyncRemoteFile, AsyncSession, AsyncTransport
 from .config import AppConfig, Endpoint, Parameter
 from .diff import UNKNOWN
 from .driver import CallOptions
@@ -19,6 +19,7 @@ from .errors import (
     ConnectError,
     EndpointNotFound,
     EventTooLarge,
+    FileUnavailable,
     FlowViolation,
     GradioTransportError,
     InvalidPayload,
@@ -29,6 +30,7 @@ from .errors import (
     Phase,
     ProtocolError,
     QueueFull,
+    QuotaExceeded,
     RateLimited,
     RemoteProtocolError,
     ServerRefused,
@@ -40,6 +42,17 @@ from .errors import (
     TransportError,
     UnsupportedProtocol,
     ValidationFailed,
+)
+from .event_data import (
+    CopyData,
+    DeletedFileData,
+    DownloadData,
+    EditData,
+    KeyUpData,
+    LikeData,
+    RetryData,
+    SelectData,
+    UndoData,
 )
 from .events import (
     Achieved,
@@ -64,18 +77,25 @@ from .events import (
     UnexpectedError,
     Unknown,
 )
+from .files import InputFile, handle_file
 from .flow import State
+from .forwarding import forward
 from .frames import Frame
 from .policy import Limits, RetryPolicy, Timeouts
-from .sync import Call, Session, Transport
+from .sync import Call, RemoteFile, Session, Transport
 
 __all__ = [
     # the two doors, and what is behind them
     "connect", "connect_async",
     "Transport", "Session", "Call", "AsyncTransport", "AsyncSession", "AsyncCall",
     "AppConfig", "Endpoint", "Parameter",
+    # files
+    "handle_file", "InputFile", "RemoteFile", "AsyncRemoteFile",
+    # what happened in the page
+    "SelectData", "LikeData", "KeyUpData", "RetryData", "UndoData", "CopyData", "EditData", "DeletedFileData",
+    "DownloadData",
     # what a caller may tune
-    "CallOptions", "Limits", "RetryPolicy", "Timeouts",
+    "CallOptions", "Limits", "RetryPolicy", "Timeouts", "forward",
     # what a server says
     "events", "Event", "Joined", "SendHash", "SendData", "Estimation", "QueueFullMessage", "ProcessStarts",
     "Progress", "ProgressUnit", "Log", "ProcessGenerating", "ProcessStreaming", "ProcessCompleted",
@@ -86,5 +106,6 @@ __all__ = [
     "SlowConsumer", "ProtocolError", "LocalProtocolError", "RemoteProtocolError", "MalformedMessage",
     "FlowViolation", "EventTooLarge", "NegotiationError", "UnsupportedProtocol", "NotAGradioApp",
     "SpaceNotRunning", "ServerRefused", "AuthenticationRequired", "EndpointNotFound", "QueueFull",
-    "RateLimited", "ValidationFailed", "SessionNotFound", "InvalidPayload", "AppError",
+    "RateLimited", "ValidationFailed", "SessionNotFound", "InvalidPayload", "FileUnavailable", "AppError",
+    "QuotaExceeded",
 ]  # fmt: skip

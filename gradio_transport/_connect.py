@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
 from .aio import AsyncTransport
@@ -14,6 +15,7 @@ from .engines.base import AsyncEngine, Engine
 from .frames import Tap
 from .policy import Limits, RetryPolicy, Timeouts
 from .sync import Transport
+from .urls import origin
 
 Library = Literal["httpx", "httpx2"]
 
@@ -21,8 +23,11 @@ Library = Literal["httpx", "httpx2"]
 def _options(
     protocol: str | Sequence[str],
     token: str | None,
+    token_origin: str | None,
     auth: tuple[str, str] | None,
     headers: Mapping[str, str] | None,
+    download_files: str | Path | None,
+    foreign_files: bool | Iterable[str],
     timeouts: Timeouts | None,
     limits: Limits | None,
     retry: RetryPolicy | None,
@@ -35,8 +40,13 @@ def _options(
     return Options(
         protocol=protocol,
         token=token,
+        token_origin=token_origin,
         auth=auth,
         headers=headers or {},
+        download_files=Path(download_files) if download_files is not None else None,
+        foreign_files=foreign_files
+        if isinstance(foreign_files, bool)
+        else frozenset(map(origin, foreign_files)),
         timeouts=timeouts or Timeouts(),
         limits=limits,
         retry=retry or RetryPolicy.none(),
@@ -50,8 +60,11 @@ def connect(
     *,
     protocol: str | Sequence[str] = "auto",
     token: str | None = None,
+    token_origin: str | None = None,
     auth: tuple[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
+    download_files: str | Path | None = None,
+    foreign_files: bool | Iterable[str] = False,
     timeouts: Timeouts | None = None,
     limits: Limits | None = None,
     retry: RetryPolicy | None = None,
@@ -65,9 +78,14 @@ def connect(
     Args:
         source: Its URL, such as ``"http://127.0.0.1:7860"``.
         protocol: ``"auto"``, the name of an adapter, or names in order of preference.
-        token: Hugging Face token, shown to the app's own origin only.
-        auth: User and password of the app's own login.
+        token: Hugging Face token, shown to the app's own origin only, and only if that is Hugging Face's.
+        token_origin: Another origin that may see the token, such as that of your own proxy to a Space.
+        auth: User and password of the app's own login. An expired login is renewed once.
         headers: Extra headers for the app's own origin. Your mapping is not changed.
+        download_files: Directory that files of results are downloaded to; without one they stay where they
+            are, as `RemoteFile`.
+        foreign_files: Origins besides the app's own that files may be fetched from, or True for any. None of
+            your secrets goes there.
         timeouts: Deadlines in seconds.
         limits: Bounds against a hostile server, in bytes and counts.
         retry: What may be tried again; by default nothing beyond what is safe.
@@ -82,7 +100,10 @@ def connect(
         ConnectError: Nobody answers.
     """
     library: Library = engine if isinstance(engine, str) else "httpx"
-    options = _options(protocol, token, auth, headers, timeouts, limits, retry, verify, proxy, library, tap)
+    options = _options(
+        protocol, token, token_origin, auth, headers, download_files, foreign_files, timeouts, limits, retry,
+        verify, proxy, library, tap,
+    )  # fmt: skip
     return Transport(source, options, None if isinstance(engine, str) else engine)
 
 
@@ -91,8 +112,11 @@ def connect_async(
     *,
     protocol: str | Sequence[str] = "auto",
     token: str | None = None,
+    token_origin: str | None = None,
     auth: tuple[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
+    download_files: str | Path | None = None,
+    foreign_files: bool | Iterable[str] = False,
     timeouts: Timeouts | None = None,
     limits: Limits | None = None,
     retry: RetryPolicy | None = None,
@@ -103,5 +127,8 @@ def connect_async(
 ) -> AsyncTransport:
     """Return a transport that connects when it is entered with ``async with``; see `connect`."""
     library: Library = engine if isinstance(engine, str) else "httpx"
-    options = _options(protocol, token, auth, headers, timeouts, limits, retry, verify, proxy, library, tap)
+    options = _options(
+        protocol, token, token_origin, auth, headers, download_files, foreign_files, timeouts, limits, retry,
+        verify, proxy, library, tap,
+    )  # fmt: skip
     return AsyncTransport(source, options, None if isinstance(engine, str) else engine)

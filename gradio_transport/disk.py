@@ -16,7 +16,7 @@ import os
 import secrets
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -102,7 +102,7 @@ class PartFile:
             self._file = os.open(self._path, _NEW | _FLAGS, 0o600)
 
     @contextlib.contextmanager
-    def _failing(self, doing: str, path: Path) -> Iterator[None]:
+    def _failing(self, doing: str, path: Path) -> Generator[None, None, None]:
         """Remove the part on any failure; one of the system becomes ours."""
         try:
             yield
@@ -283,3 +283,16 @@ def check_upload(path: str | os.PathLike[str], max_bytes: int | None = None) -> 
             phase=Phase.UPLOAD,
         )
     return size
+
+
+def read_upload(path: str | os.PathLike[str]) -> bytes:
+    """Return the content of a file that travels inside a call (Gradio before 3.19).
+
+    Raises:
+        LocalProtocolError: It cannot be read. Nothing was sent.
+    """
+    file = Path(path)
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise _failure("upload", file, error, Phase.UPLOAD) from error

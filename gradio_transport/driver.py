@@ -6,12 +6,15 @@ No I/O here; `sync` and `aio` hold only what differs, which is how to wait.
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -25,22 +28,51 @@ from .engines.base import Patience
 from .errors import (
     ConnectError,
     GradioTransportError,
+    InvalidPayload,
     LocalProtocolError,
+    MalformedMessage,
     Phase,
     RemoteProtocolError,
     StreamLost,
     Timeout,
     TransportError,
     UnsupportedProtocol,
+    ValidationFailed,
+    excerpt,
 )
-from .events import Achieved, Cancelled, Event, Failed, Heartbeat, Joined, ProcessCompleted
+from .event_data import event_payload
+from .events import (
+    Achieved,
+    Cancelled,
+    Event,
+    Failed,
+    Heartbeat,
+    Joined,
+    ProcessCompleted,
+    ProcessGenerating,
+    ProcessStreaming,
+)
+from .files import (
+    FetchFile,
+    FileCommand,
+    FileReader,
+    FileReply,
+    Make,
+    check_files,
+    holds_files,
+    may_hold_files,
+    place_files,
+)
 from .flow import State
+from .forwarding import forwarded
 from .frames import Tap
 from .handshake import Discovery, discover
 from .mailbox import Mailbox
+from .multipart import UploadProgress
 from .policy import Limits, RetryPolicy, Timeouts
+from .refusals import refusal
 from .registry import Choice, Registry, default_registry
-from .urls import base_url
+from .urls import AppURLs, base_url, is_internal, origin
 from .wire import Taps, Wire
 
 SILENT_IDLE_SECONDS = 3600.0
@@ -64,17 +96,23 @@ class Options:
 
     Attributes:
         protocol: ``"auto"``, the name of an adapter, or names in order of preference.
-        token: Hugging Face token, bound to the app's origin.
+        token: Hugging Face token, for hosts of Hugging Face only.
+        token_origin: Another origin that may see the token.
         auth: User and password of the app's own login.
         headers: Extra headers for the app's origin.
+        download_files: Directory that results' files are downloaded to; None leaves them where they are.
+        foreign_files: Origins besides the app's own that files may be fetched from; True for any.
         tap: Called with every `Frame`.
         strict: Treat messages out of order as errors, as the conformance suite does.
     """
 
     protocol: str | Sequence[str] = "auto"
     token: str | None = attrs.field(default=None, repr=False)
+    token_origin: str | None = None
     auth: tuple[str, str] | None = attrs.field(default=None, repr=False)
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    download_files: Path | None = None
+    foreign_files: bool | frozenset[str] = False
     timeouts: Timeouts = attrs.field(factory=Timeouts)
     limits: Limits = attrs.field(factory=Limits)
     retry: RetryPolicy = attrs.field(factory=RetryPolicy.none)
@@ -89,16 +127,27 @@ class CallOptions:
     """What one call may override, and what a browser would add to it.
 
     Attributes:
-        event_data: What happened in the page (3.21+), such as ``{"index": 0, "value": "a"}``.
+        event_data: What happened in the page (3.21+), such as ``SelectData(index=0, value="a")``, or a dict.
         trigger_id: Component id that triggered the event (4.3+).
         timeouts: Deadlines of this call.
         protocol: Adapter of this call.
+        headers: Headers of this call's own requests, to the app's origin only; they win over all others.
+        oauth_token: Hugging Face token for a function that asks for its caller's (6.21+).
+        own_session: Give the call a session of its own. Cancelling it then cannot touch other calls of the
+            same endpoint (atlas §8), but it does not see the session's gr.State.
+        download_files: Directory that the result's files are downloaded to.
+        upload_progress: Called with the bytes sent and the bytes in all while the call's files go up.
     """
 
     event_data: Any = None
     trigger_id: int | None = None
     timeouts: Timeouts | None = None
     protocol: str | Sequence[str] | None = None
+    headers: Mapping[str, str] | None = attrs.field(default=None, repr=False)
+    oauth_token: str | None = attrs.field(default=None, repr=False)
+    own_session: bool = False
+    download_files: str | Path | None = None
+    upload_progress: UploadProgress | None = None
 
 
 class App:
@@ -110,12 +159,13 @@ class App:
         self.base = base_url(source)
         taps = [tap for tap in (options.tap, _environment_tap()) if tap is not None]
         self.taps = Taps(time.monotonic, taps)
-        headers = {"x-gradio-user": "api"}
-        if options.token is not None:
-            headers["authorization"] = f"Bearer {options.token}"
         self.credentials = Credentials.bound_to(
-            self.base, headers | {k.lower(): v for k, v in options.headers.items()}
+            self.base,
+            {"x-gradio-user": "api"} | {name.lower(): value for name, value in options.headers.items()},
+            token=options.token,
+            token_origin=options.token_origin,
         )
+        self.logins = 0
         self._discovery: Discovery | None = None
         self._choices: dict[tuple[int, str | tuple[str, ...]], Choice] = {}
 
@@ -172,25 +222,92 @@ class App:
         return "\n".join(lines)
 
     def prepare(
-        self, which: str | int, arguments: Sequence[Any], keywords: Mapping[str, Any], options: CallOptions
+        self,
+        config: AppConfig,
+        which: str | int,
+        arguments: Sequence[Any],
+        keywords: Mapping[str, Any],
+        options: CallOptions,
     ) -> tuple[Adapter, Invocation]:
-        """Return the adapter and the checked invocation of a call.
+        """Return the adapter and the checked invocation of a call; its files are still to be placed.
+
+        Args:
+            config: The app as the call's session sees it.
+            which: The endpoint.
+            arguments: By position.
+            keywords: By name.
+            options: Of the call.
 
         Raises:
             EndpointNotFound: There is no such endpoint.
             ValidationFailed: The arguments do not fit it.
             UnsupportedProtocol: The server's generation cannot do what is asked.
         """
-        endpoint = self.config.endpoint(which)
+        endpoint = config.endpoint(which)
         invocation = Invocation(
             endpoint=endpoint,
             data=endpoint.bind(arguments, keywords),
-            event_data=options.event_data,
+            event_data=event_payload(options.event_data),
             trigger_id=options.trigger_id,
+            oauth_token=options.oauth_token,
         )
         adapter = self.choose(endpoint, options.protocol).adapter
-        adapter.check(self.config, invocation)
+        _check_declared(invocation)
+        adapter.check(config, invocation)
+        check_files([*invocation.data, invocation.event_data], config)
         return adapter, invocation
+
+    def completed(self, options: CallOptions) -> CallOptions:
+        """Return the options of a call with the transport's where it has none of its own."""
+        if options.download_files is None and self.options.download_files is not None:
+            return attrs.evolve(options, download_files=self.options.download_files)
+        return options
+
+    def placing(
+        self, invocation: Invocation, progress: UploadProgress | None = None
+    ) -> Generator[FileCommand, FileReply, Invocation] | None:
+        """Return the sequence that brings a call's files to the app; None if there are none."""
+        if not holds_files([invocation.data, invocation.event_data]):
+            return None
+        return self._placed(invocation, progress)
+
+    def _placed(
+        self, invocation: Invocation, progress: UploadProgress | None
+    ) -> Generator[FileCommand, FileReply, Invocation]:
+        given = [*invocation.data, invocation.event_data]
+        slots = invocation.endpoint.inputs[: len(invocation.data)]
+        data = yield from place_files(given, slots, self.config, self.discovery.urls, progress)
+        return attrs.evolve(invocation, data=data[:-1], event_data=data[-1])
+
+    def file_reader(self, endpoint: Endpoint, make: Make) -> FileReader | None:
+        """Return what finds the files in an endpoint's outputs; None if it cannot have any."""
+        if not may_hold_files(endpoint.outputs):
+            return None
+        return FileReader(self.config, self.discovery.urls, make)
+
+    def may_fetch(self, url: str) -> bool:
+        """Return whether a URL that the server gave is of the app's own origin.
+
+        Raises:
+            RemoteProtocolError: It is of another origin, and nobody has allowed that.
+        """
+        where = origin(url)
+        if where == self.credentials.origin:
+            return True
+        allowed = self.options.foreign_files
+        if urlsplit(url).scheme not in ("http", "https") or is_internal(urlsplit(url).hostname or ""):
+            raise RemoteProtocolError(
+                f"The server names {url!r} as the place of a file. That is never fetched: it is not "
+                "http(s), or an address inside a machine or cloud.",
+                phase=Phase.DOWNLOAD,
+            )
+        if allowed is True or (allowed and where in allowed):
+            return False
+        raise RemoteProtocolError(
+            f"The server names {url!r} as the place of a file, which is not the app's own origin "
+            f"({self.credentials.origin}). If it is to be trusted: connect(..., foreign_files=[{where!r}]).",
+            phase=Phase.DOWNLOAD,
+        )
 
     def wire(self, adapter: Adapter, session_hash: str) -> Wire:
         """Return a new session of an adapter."""
@@ -204,9 +321,15 @@ class App:
         )
         return Wire(adapter.session(context), self.taps, adapter.name)
 
-    def dressed(self, request: Request) -> Request:
-        """Return a request with what its origin may see."""
-        return attrs.evolve(request, headers=self.credentials.for_url(request.url, request.headers))
+    def dressed(
+        self,
+        request: Request,
+        credentials: Credentials | None = None,
+        extra: Mapping[str, str] | None = None,
+    ) -> Request:
+        """Return a request with what its origin may see: of the app, of a session and of a call."""
+        bound = credentials or self.credentials
+        return attrs.evolve(request, headers=bound.for_url(request.url, request.headers, extra))
 
     def patience(
         self,
@@ -282,19 +405,173 @@ def _environment_tap() -> Tap | None:
     return environment_tap()
 
 
+def _check_declared(invocation: Invocation) -> None:
+    """Refuse early what the endpoint does not declare, or lacks of what it does.
+
+    Raises:
+        ValidationFailed: A token for a function that does not ask for one, or event data that are missing.
+    """
+    endpoint = invocation.endpoint
+    if invocation.oauth_token is not None and endpoint.oauth_token is None:
+        raise ValidationFailed(
+            f"{endpoint.display_name} does not ask for its caller's token; oauth_token= was not sent.",
+            phase=Phase.JOIN,
+        )
+    if invocation.oauth_token is None and endpoint.oauth_token == "required":  # noqa: S105 - not a password
+        raise ValidationFailed(
+            f"{endpoint.display_name} needs its caller's Hugging Face token: CallOptions(oauth_token=...).",
+            phase=Phase.JOIN,
+        )
+    if invocation.event_data is None and endpoint.collects_event_data:
+        raise ValidationFailed(
+            f"{endpoint.display_name} wants to know what happened in the page: pass "
+            "CallOptions(event_data=...), such as SelectData(index=0, value='a').",
+            problems={"event_data": "missing"},
+            phase=Phase.JOIN,
+        )
+
+
+class SessionState:
+    """What a session of either face is: its hash, cookies and headers, and the app as it sees it."""
+
+    def __init__(self, app: App, headers: Mapping[str, str] | None = None) -> None:
+        self._app = app
+        self.credentials = app.credentials.child(headers)
+        self.session_hash = new_session_hash()
+        self._config: AppConfig | None = None
+
+    @property
+    def config(self) -> AppConfig:
+        """The app as this session sees it: with the endpoints that ``gr.render`` drew for it."""
+        return self._config or self._app.config
+
+    @property
+    def endpoints(self) -> Mapping[str, Endpoint]:
+        """The named endpoints, those that ``gr.render`` drew for this session included."""
+        return self.config.named
+
+    def rendered(self, event: Event) -> None:
+        """Take note of what ``gr.render`` drew."""
+        drawn = getattr(event, "render_config", None)
+        if drawn:
+            self._config = self.config.with_rendered(drawn)
+
+    def renew(self) -> None:
+        """Begin anew: what the server knows of the old hash is left behind."""
+        self.session_hash = new_session_hash()
+        self._config = None
+
+    @property
+    def wants_heartbeat(self) -> bool:
+        """Whether the server should be shown that the session lives (4.25+, atlas §9)."""
+        return self._app.config.connect_heartbeat
+
+    def heartbeat(self) -> OpenStream:
+        """Return the command that opens the session's heartbeat."""
+        url = self._app.discovery.urls.named("heartbeat", self.session_hash)
+        return OpenStream("heartbeat", Request.get(url, accept="text/event-stream"), Phase.STREAM)
+
+
+_HEARTBEAT_PAUSES = (1.0, 2.0, 5.0, 10.0)
+
+
+def heartbeat_pauses() -> Iterator[float]:
+    """Yield the seconds to wait before a heartbeat that broke is opened again, without end."""
+    return itertools.chain(_HEARTBEAT_PAUSES, itertools.repeat(30.0))
+
+
+def renewable(command: SendRequest) -> bool:
+    """Return whether a request that was refused for an expired login may be made again after a new one."""
+    return command.phase not in (Phase.DISCOVER, Phase.LOGIN)
+
+
+def check_addresses(url: str, addresses: Sequence[str]) -> None:
+    """Refuse a file whose host is an address inside a machine or cloud.
+
+    Raises:
+        RemoteProtocolError: It is.
+    """
+    if any(is_internal(address) for address in addresses):
+        raise RemoteProtocolError(
+            f"The server names {url!r} as the place of a file; its host is an address inside a machine or "
+            "cloud, which is never fetched.",
+            phase=Phase.DOWNLOAD,
+        )
+
+
+def input_request(command: FetchFile) -> SendRequest:
+    """Return the request for a URL of the caller's, for what it may take."""
+    return SendRequest("input", Request("GET", command.url), Phase.UPLOAD, idempotent=True)
+
+
+def input_content(response: Response, command: FetchFile) -> bytes:
+    """Return what a URL of the caller's held.
+
+    Raises:
+        InvalidPayload: It could not be had.
+    """
+    if response.status == 200 and response.body:
+        return response.body
+    raise InvalidPayload(
+        f"The input {command.url} could not be fetched (HTTP {response.status}, {len(response.body)} bytes). "
+        "Nothing was called.",
+        phase=Phase.UPLOAD,
+        status=response.status,
+        body=excerpt(response.body),
+    )
+
+
+def component_request(
+    urls: AppURLs, session_hash: str, component_id: int, fn_name: str, data: Any
+) -> SendRequest:
+    """Return the request to a component's own function on the server (3.47+, atlas §13)."""
+    body = {"session_hash": session_hash, "component_id": component_id, "fn_name": fn_name, "data": data}
+    return SendRequest(
+        "component_server", Request.post_json(urls.api("component_server/"), body), Phase.COMPLETE
+    )
+
+
+def component_reply(response: Response, fn_name: str) -> Any:
+    """Return the JSON that a component's function gave.
+
+    Raises:
+        EndpointNotFound: The component has no such function.
+        ServerRefused: The function failed.
+    """
+    if response.status != 200:
+        raise refusal(response, Phase.COMPLETE, what=f"The component's function {fn_name!r}")
+    try:
+        return response.json()
+    except ValueError:
+        raise MalformedMessage(
+            f"The component's function {fn_name!r} gave no JSON: {excerpt(response.body)!r}.",
+            phase=Phase.COMPLETE,
+        ) from None
+
+
 class CallState:
     """What a call of either face is, but for how it waits: what it knows, and what it has been told.
 
     Not safe against threads: the sync face holds its condition where it changes.
     """
 
-    def __init__(self, wire: Wire, exchange: Exchange, timeouts: Timeouts) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        exchange: Exchange,
+        options: CallOptions,
+        deadlines: Deadlines,
+        files: FileReader | None,
+    ) -> None:
         self._wire = wire
         self._exchange = exchange
+        self._files = files
+        self._download_to = options.download_files
+        self.headers: Mapping[str, str] = {**forwarded(), **(options.headers or {})}
         limits = exchange.context.limits
         self._mailbox = Mailbox(limits.mailbox_bytes, limits.mailbox_policy)
         self._outcome: Event | None = None
-        self._deadlines = Deadlines(timeouts, time.monotonic)
+        self._deadlines = deadlines
 
     @property
     def endpoint(self) -> Endpoint:
@@ -341,6 +618,11 @@ class CallState:
 
     def _take(self, event: Event, size: int) -> bool:
         """Take an event, and return whether it is the end."""
+        if self._files is not None and isinstance(
+            event, ProcessGenerating | ProcessStreaming | ProcessCompleted
+        ):
+            data = self._files.outputs(event.data, self.endpoint.outputs)
+            event = event if data is event.data else attrs.evolve(event, data=data)
         if isinstance(event, Joined):
             self._deadlines.accepted()
         elif not isinstance(event, Heartbeat):
@@ -363,6 +645,31 @@ class CallState:
                 may_have_run=self._exchange.accepted,
             )
         return outcome(self._outcome)
+
+    def _check_open(self) -> None:
+        """Refuse further input for a call that is over.
+
+        Raises:
+            LocalProtocolError: It is over.
+        """
+        if self._outcome is not None:
+            raise LocalProtocolError(
+                f"{self.endpoint.display_name} is over ({self.status.value}) and takes no further input.",
+                phase=Phase.STREAM,
+                adapter=self.adapter,
+            )
+
+    def _check_sent(self) -> None:
+        """Raise what the server answered to further input, if it was no success."""
+        error, self._exchange.send_error = self._exchange.send_error, None
+        if error is not None and self._outcome is None:
+            error.adapter = error.adapter or self.adapter
+            raise error
+
+    def _chunk(self, arguments: Sequence[Any]) -> Invocation:
+        """Return the next chunk of a streaming input as an invocation; its files are still to be placed."""
+        self._check_open()
+        return attrs.evolve(self._exchange.invocation, data=self.endpoint.bind(arguments, {}))
 
     def _achieved(self) -> Achieved:
         end = self._outcome

@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import attrs
 
-from .commands import Request, Response, SendRequest
+from .commands import REDIRECTS, Request, Response, SendRequest
 from .config import AppConfig, config_from_page, is_config, parse_config, requires_login
 from .errors import (
     AuthenticationRequired,
@@ -24,8 +24,6 @@ from .errors import (
 )
 from .refusals import refusal
 from .urls import AppURLs
-
-REDIRECTS = (301, 302, 303, 307, 308)
 
 Sequence: TypeAlias = Generator[SendRequest, Response, Any]
 

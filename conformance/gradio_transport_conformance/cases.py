@@ -9,11 +9,19 @@ Fields of a case: ``name``, ``about``, ``variant`` (of the app), ``protocol``, `
 (capabilities), ``since`` / ``until`` (Gradio versions, the latter exclusive) with ``because``, ``only``,
 ``unlike`` (other steps for a range of versions), ``known_failures`` (a range and the server's bug).
 
-Fields of a step: ``call``, ``data``, ``event_data``, ``session`` (a label), ``adapter`` (that must be
-chosen); what must come of it: ``outputs`` | ``any_of`` | ``contains`` | ``length``, ``yields`` |
-``yield_count``, ``consistent`` (the last yield equals the result), ``events`` (kinds, as an ordered
+Fields of a step: ``call``, ``endpoint`` (a name that only the session has), ``component`` (one of its server
+functions, instead of a call), ``data``, ``event_data``, ``session`` (a label), ``adapter`` (that must be
+chosen), ``send`` (chunks of a streaming input, one for each answer, then its end), ``keep`` (the files of the
+outputs for later steps); what must come of it: ``outputs`` | ``any_of`` | ``contains`` | ``length`` |
+``matches`` (a pattern of the only output as a text), ``files`` (those found in the outputs, in order, each
+with ``name``, ``text``, ``size`` or ``starts``), ``yields`` | ``yield_count``,
+``consistent`` (the last yield equals the result), ``events`` (kinds, as an ordered
 subsequence), ``error`` (type) and ``message`` (part of its text), ``cancel_after`` (kind and count),
 ``quiet`` (nothing is expected of it).
+
+In ``data`` and ``event_data`` a mapping with one of these keys stands for a file: ``$file`` (``name`` and
+``text``), ``$image`` (a PNG of so many pixels a side), ``$sound`` (a wave file of so many seconds), ``$kept``
+(the number of one that an earlier step kept).
 """
 
 from __future__ import annotations
@@ -60,12 +68,18 @@ class Step:
     call: str
     data: Sequence[Any]
     event_data: Any = None
+    endpoint: str | None = None
+    component: str | None = None
+    send: Sequence[Sequence[Any]] | None = None
+    keep: bool = False
     session: str = "main"
     adapter: str | None = None
     outputs: list[Any] | None = None
     any_of: list[list[Any]] | None = None
     contains: list[Mapping[str, Any]] | None = None
     length: int | None = None
+    matches: str | None = None
+    files: list[Mapping[str, Any]] | None = None
     yields: list[list[Any]] | None = None
     yield_count: int | None = None
     consistent: bool = False

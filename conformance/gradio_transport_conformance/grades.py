@@ -27,15 +27,30 @@ class Grade(enum.StrEnum):
     FAIL = "FAIL"
 
 
+@attrs.frozen
+class FoundFile:
+    """A file of the outputs, fetched."""
+
+    name: str
+    content: bytes = attrs.field(repr=False)
+
+
 @attrs.frozen(kw_only=True)
 class Observed:
-    """What came of one step."""
+    """What came of one step.
+
+    Attributes:
+        files: The files of the outputs; None where nobody could fetch them (in a replay without I/O).
+        answer: What a component's own function gave.
+    """
 
     step: Step
     events: Sequence[Event] = ()
     error: BaseException | None = None
     adapter: str = ""
     deviations: Sequence[str] = ()
+    files: Sequence[FoundFile] | None = None
+    answer: Any = None
 
 
 @attrs.frozen
@@ -79,10 +94,13 @@ def problems(observed: Observed) -> list[str]:
         found.append(f"went by {observed.adapter}, not {step.adapter}")
     if step.error is not None or observed.error is not None:
         found += _error_problems(step, observed.error)
+    elif step.component is not None:
+        found += _output_problems(step, [observed.answer])
     elif not observed.events or not isinstance(observed.events[-1], ProcessCompleted):
         found.append("did not complete")
     else:
         found += _output_problems(step, observed.events[-1].data)
+        found += _file_problems(step, observed.files)
     return found + _event_problems(step, observed.events)
 
 
@@ -104,9 +122,33 @@ def _output_problems(step: Step, data: list[Any]) -> list[str]:
         return [f"outputs {data!r} are none of {step.any_of!r}"]
     if step.length is not None and (len(data) != 1 or len(data[0]) != step.length):
         return [f"an output of another length than {step.length}"]
+    if step.matches is not None and (len(data) != 1 or not re.fullmatch(step.matches, str(data[0]))):
+        return [f"outputs {data!r} do not match {step.matches!r}"]
     if step.contains is not None:
         return _missing(step.contains, data)
     return []
+
+
+def _file_problems(step: Step, files: Sequence[FoundFile] | None) -> list[str]:
+    if step.files is None or files is None:
+        return []
+    if len(files) != len(step.files):
+        return [f"{len(files)} files instead of {len(step.files)}"]
+    found: list[str] = []
+    for wanted, file in zip(step.files, files, strict=True):
+        facts = {
+            "name": file.name,
+            "text": file.content.decode("utf-8", "replace"),
+            "size": len(file.content),
+        }
+        if not file.content or not file.content.startswith(str(wanted.get("starts", "")).encode()):
+            found.append(f"{file.name} begins with {file.content[:8]!r}")
+        found += [
+            f"{file.name} has {key} {facts[key]!r} instead of {wanted[key]!r}"
+            for key in facts.keys() & wanted.keys()
+            if facts[key] != wanted[key]
+        ]
+    return found
 
 
 def _missing(contains: Sequence[Mapping[str, Any]], data: list[Any]) -> list[str]:

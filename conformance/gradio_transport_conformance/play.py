@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import attrs
 
 import gradio_transport as gt
 from gradio_transport.driver import CallOptions
+from gradio_transport.files import ServerFile
 from gradio_transport.frames import Tap
 from gradio_transport.policy import Timeouts
 
 from .cases import Case, Step
-from .grades import Observed, kind_of
+from .grades import FoundFile, Observed, kind_of
 
 STEP_SECONDS = 20.0
 """Deadline of every call: no case may hang."""
@@ -38,6 +41,11 @@ class Place(Protocol):
         ...
 
     @property
+    def component_id(self) -> int | None:
+        """Id of its component with functions of its own, if it has one."""
+        ...
+
+    @property
     def api_name(self) -> str | None:
         """Its name there, without slash."""
         ...
@@ -57,13 +65,66 @@ def _arguments(case: Case, tap: Tap | None, engine: str) -> dict[str, Any]:
     }
 
 
-def _which(place: Place) -> str | int:
+def _which(step: Step, place: Place) -> str | int:
     # A name that differs from the canonical one is one that the server made up.
-    return place.fn_index if place.api_name is None else place.api_name
+    named = step.endpoint or place.api_name
+    return place.fn_index if named is None else named
 
 
-def _options(step: Step) -> CallOptions:
-    return CallOptions(event_data=step.event_data)
+def _given(value: Any, kept: Sequence[ServerFile]) -> Any:
+    """Return a value of a case with its files in the places of what stands for them."""
+    if isinstance(value, list):
+        return [_given(one, kept) for one in cast("list[Any]", value)]
+    if not isinstance(value, dict):
+        return value
+    mapping = cast("dict[str, Any]", value)
+    match mapping:
+        case {"$file": {"name": name, "text": text}}:
+            return gt.handle_file(str(text).encode(), name=str(name))
+        case {"$image": side}:
+            return gt.handle_file(png(int(side)), name="image.png")
+        case {"$sound": seconds}:
+            return gt.handle_file(wave_file(float(seconds)), name="sound.wav")
+        case {"$kept": number}:
+            return kept[int(number)]
+        case _:
+            return {key: _given(one, kept) for key, one in mapping.items()}
+
+
+def png(side: int) -> bytes:
+    """Return a red PNG image, square."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    rows = (b"\0" + b"\xff\0\0" * side) * side
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+
+
+def wave_file(seconds: float) -> bytes:
+    """Return a wave file of silence, mono, 8 kHz."""
+    data = b"\0\0" * int(8000 * seconds)
+    head = struct.pack(
+        "<4sI4s4sIHHIIHH", b"RIFF", 36 + len(data), b"WAVE", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16
+    )
+    return head + struct.pack("<4sI", b"data", len(data)) + data
+
+
+def _files_of(value: Any) -> Iterator[Any]:
+    if isinstance(value, ServerFile):
+        yield value
+    elif isinstance(value, list):
+        for one in cast("list[Any]", value):
+            yield from _files_of(one)
+    elif isinstance(value, dict):
+        for one in cast("dict[str, Any]", value).values():
+            yield from _files_of(one)
 
 
 def play(
@@ -100,6 +161,7 @@ class _Player:
         self._arguments = arguments
         self._apps: dict[str, gt.Transport] = {}
         self._sessions: dict[tuple[str, str], gt.Session] = {}
+        self._kept: list[ServerFile] = []
 
     def play(self, groups: Sequence[Sequence[Step]]) -> list[Observed]:
         return [observed for group in groups for observed in self._together(group)]
@@ -113,12 +175,15 @@ class _Player:
             self._finish(step, started) for step, started in [(step, self._start(step)) for step in group]
         ]
 
-    def _start(self, step: Step) -> gt.Call | gt.GradioTransportError:
+    def _start(self, step: Step) -> gt.Call | gt.GradioTransportError | Observed:
         place = self._locate(step.call)
+        data, event_data = _given(list(step.data), self._kept), _given(step.event_data, self._kept)
         try:
-            return self._session(place.url, step.session).submit(
-                _which(place), *step.data, options=_options(step)
-            )
+            session = self._session(place.url, step.session)
+            if step.component is not None:
+                answer = session.component_server(place.component_id or 0, step.component, data[0])
+                return Observed(step=step, answer=answer)
+            return session.submit(_which(step, place), *data, options=CallOptions(event_data=event_data))
         except gt.GradioTransportError as error:
             return error
 
@@ -129,19 +194,30 @@ class _Player:
             self._sessions[url, label] = self._apps[url].session()
         return self._sessions[url, label]
 
-    def _finish(self, step: Step, call: gt.Call | gt.GradioTransportError) -> Observed:
+    def _finish(self, step: Step, call: gt.Call | gt.GradioTransportError | Observed) -> Observed:
+        if isinstance(call, Observed):
+            return call
         if isinstance(call, gt.GradioTransportError):
             return Observed(step=step, error=call)
         events: list[gt.Event] = []
+        found: list[FoundFile] = []
+        chunks = iter(step.send or ())
         try:
             for event in call:
                 events.append(event)
                 if _time_to_cancel(step, events):
                     call.cancel()
-            call.result()
+                if step.send is not None and isinstance(event, gt.ProcessStreaming):
+                    chunk = next(chunks, None)
+                    call.finish() if chunk is None else call.send(*chunk)
+            for file in _files_of(call.result()):
+                if step.files is not None:
+                    found.append(FoundFile(file.name, file.read()))
+                if step.keep:
+                    self._kept.append(file)
         except (gt.GradioTransportError, CancelledError) as error:
-            return _observed(step, events, error, call)
-        return _observed(step, events, None, call)
+            return _observed(step, events, error, call, found)
+        return _observed(step, events, None, call, found)
 
 
 def _time_to_cancel(step: Step, events: Sequence[gt.Event]) -> bool:
@@ -156,8 +232,16 @@ def _observed(
     events: Sequence[gt.Event],
     error: BaseException | None,
     call: gt.Call | gt.AsyncCall,
+    files: Sequence[FoundFile],
 ) -> Observed:
-    return Observed(step=step, events=events, error=error, adapter=call.adapter, deviations=call.deviations)
+    return Observed(
+        step=step,
+        events=events,
+        error=error,
+        adapter=call.adapter,
+        deviations=call.deviations,
+        files=files,
+    )
 
 
 async def play_async(
@@ -166,7 +250,7 @@ async def play_async(
     """Play a case by the async face, on whatever event loop runs."""
     observed: list[Observed] = []
     for group in _by_app(case, version, locate):
-        observed += await _play_async_at(locate, group, _arguments(case, tap, engine))
+        observed += await _AsyncPlayer(locate).play(group, _arguments(case, tap, engine))
     return observed
 
 
@@ -185,36 +269,60 @@ def _by_app(case: Case, version: str, locate: Locate) -> list[_AppSteps]:
     return [_AppSteps(url, tuple(groups)) for url, groups in found.items()]
 
 
-async def _play_async_at(locate: Locate, steps: _AppSteps, arguments: Mapping[str, Any]) -> list[Observed]:
-    sessions: dict[str, gt.AsyncSession] = {}
-    observed: list[Observed] = []
-    try:
-        async with gt.connect_async(steps.url, **arguments) as app:
-            for group in steps.groups:
-                started: list[gt.AsyncCall | gt.GradioTransportError] = []
-                for step in group:
-                    session = sessions.setdefault(step.session, app.session())
-                    try:
-                        which = _which(locate(step.call))
-                        started.append(session.submit(which, *step.data, options=_options(step)))
-                    except gt.GradioTransportError as error:
-                        started.append(error)
-                observed += [await _finish(step, call) for step, call in zip(group, started, strict=True)]
-    except gt.GradioTransportError as error:
-        observed += [Observed(step=step, error=error) for group in steps.groups for step in group]
-    return observed
+class _AsyncPlayer:
+    def __init__(self, locate: Locate) -> None:
+        self._locate = locate
+        self._sessions: dict[str, gt.AsyncSession] = {}
+        self._kept: list[ServerFile] = []
 
+    async def play(self, steps: _AppSteps, arguments: Mapping[str, Any]) -> list[Observed]:
+        observed: list[Observed] = []
+        try:
+            async with gt.connect_async(steps.url, **arguments) as app:
+                for group in steps.groups:
+                    started = [await self._start(app, step) for step in group]
+                    observed += [
+                        await self._finish(step, call) for step, call in zip(group, started, strict=True)
+                    ]
+        except gt.GradioTransportError as error:
+            observed += [Observed(step=step, error=error) for group in steps.groups for step in group]
+        return observed
 
-async def _finish(step: Step, call: gt.AsyncCall | gt.GradioTransportError) -> Observed:
-    if isinstance(call, gt.GradioTransportError):
-        return Observed(step=step, error=call)
-    events: list[gt.Event] = []
-    try:
-        async for event in call:
-            events.append(event)
-            if _time_to_cancel(step, events):
-                await call.cancel()
-        await call.result()
-    except (gt.GradioTransportError, CancelledError) as error:
-        return _observed(step, events, error, call)
-    return _observed(step, events, None, call)
+    async def _start(
+        self, app: gt.AsyncTransport, step: Step
+    ) -> gt.AsyncCall | gt.GradioTransportError | Observed:
+        session = self._sessions.setdefault(step.session, app.session())
+        place = self._locate(step.call)
+        data, event_data = _given(list(step.data), self._kept), _given(step.event_data, self._kept)
+        try:
+            if step.component is not None:
+                answer = await session.component_server(place.component_id or 0, step.component, data[0])
+                return Observed(step=step, answer=answer)
+            return session.submit(_which(step, place), *data, options=CallOptions(event_data=event_data))
+        except gt.GradioTransportError as error:
+            return error
+
+    async def _finish(self, step: Step, call: gt.AsyncCall | gt.GradioTransportError | Observed) -> Observed:
+        if isinstance(call, Observed):
+            return call
+        if isinstance(call, gt.GradioTransportError):
+            return Observed(step=step, error=call)
+        events: list[gt.Event] = []
+        found: list[FoundFile] = []
+        chunks = iter(step.send or ())
+        try:
+            async for event in call:
+                events.append(event)
+                if _time_to_cancel(step, events):
+                    await call.cancel()
+                if step.send is not None and isinstance(event, gt.ProcessStreaming):
+                    chunk = next(chunks, None)
+                    await (call.finish() if chunk is None else call.send(*chunk))
+            for file in _files_of(await call.result()):
+                if step.files is not None:
+                    found.append(FoundFile(file.name, await file.read()))
+                if step.keep:
+                    self._kept.append(file)
+        except (gt.GradioTransportError, CancelledError) as error:
+            return _observed(step, events, error, call, found)
+        return _observed(step, events, None, call, found)

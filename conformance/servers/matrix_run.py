@@ -163,9 +163,16 @@ def run(versions: Sequence[str], cases: Sequence[str] = ()) -> int:
             failed += _report(version, results, time.monotonic() - began)
             if earlier.exists():
                 _show_changes(earlier, TRACES / version)
-        if not cases:
-            save(version, results)
+        save(version, results if not cases else _merged(version, results))
     return 1 if failed else 0
+
+
+def _merged(version: str, results: Sequence[Result]) -> list[Result]:
+    """Return the kept results of a version with some cases played anew."""
+    from .report import load
+
+    anew = {one.case for one in results}
+    return [one for one in load().get(version, []) if one.case not in anew] + list(results)
 
 
 def _show_changes(earlier: Path, now: Path) -> None:

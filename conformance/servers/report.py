@@ -30,6 +30,7 @@ SIGNS: Mapping[Grade, str] = {
 TITLES: Mapping[str, str] = {
     "plain": "Plain calls",
     "generators": "Generators, progress, logs, caches",
+    "files": "Files and media",
     "errors": "Errors, refusals, logins",
     "sessions": "State, cancellation, events, queues",
     "protocols": "Protocols asked for by name",

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from ..adapter import Exchange
-from ..driver import CallState, Deadlines, expired
+from ..driver import CallOptions, CallState, Deadlines, expired
 from ..errors import (
     SlowConsumer,
 )
 from ..events import Achieved, Event, Failed
+from ..files import FileReader
 from ..policy import Timeouts
+from .files import saved
 
 if TYPE_CHECKING:
     from .runner import Runner
@@ -27,9 +29,17 @@ logger = logging.getLogger(__name__)
 class AsyncCall(CallState):
     """One call under way: iterate it for events, or await its result; see `gradio_transport.sync.Call`."""
 
-    def __init__(self, runner: Runner, exchange: Exchange, timeouts: Timeouts) -> None:
-        super().__init__(runner.wire, exchange, timeouts)
+    def __init__(
+        self,
+        runner: Runner,
+        exchange: Exchange,
+        options: CallOptions,
+        deadlines: Deadlines,
+        files: FileReader | None,
+    ) -> None:
+        super().__init__(runner.wire, exchange, options, deadlines, files)
         self._runner = runner
+        self._saved: list[Any] | None = None
         self._changed = anyio.Event()
         self._callbacks: list[Callable[[AsyncCall], object]] = []
 
@@ -95,7 +105,22 @@ class AsyncCall(CallState):
     async def result(self, timeout: float | None = None) -> list[Any]:
         """Wait for the outputs; see `gradio_transport.sync.Call.result`."""
         await self._wait(self.done, timeout)
-        return self._result(timeout)
+        data = self._result(timeout)
+        if self._download_to is None:
+            return data
+        if self._saved is None:
+            self._saved = [await saved(value, self._download_to) for value in data]
+        return self._saved
+
+    async def send(self, *arguments: Any) -> None:
+        """Send the next chunk of a streaming input; see `gradio_transport.sync.Call.send`."""
+        await self._runner.send(self, self._chunk(arguments))
+        self._check_sent()
+
+    async def finish(self) -> None:
+        """Say that no further chunk will come; see `gradio_transport.sync.Call.finish`."""
+        await self._runner.finish_input(self)
+        self._check_sent()
 
     async def cancel(self) -> Achieved:
         """Give the call up here at once, and tell the server; see `gradio_transport.sync.Call.cancel`."""

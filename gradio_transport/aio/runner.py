@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import aclosing, nullcontext
+from typing import Any, TypeAlias, TypeVar, cast
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.abc
+import anyio.to_thread
+import attrs
 
 from ..adapter import Adapter, Invocation, Turn
 from ..commands import (
@@ -22,29 +26,55 @@ from ..commands import (
     Ending,
     OpenStream,
     OpenWebSocket,
+    Request,
     Response,
     SendRequest,
     SendText,
     WakeAt,
 )
+from ..credentials import Credentials
+from ..disk import read_upload
 from ..driver import (
     App,
+    CallOptions,
+    Deadlines,
     Retries,
+    SessionState,
+    check_addresses,
+    heartbeat_pauses,
+    input_content,
+    input_request,
     internal_failure,
     is_event_stream,
+    renewable,
 )
-from ..engines.base import AsyncEngine, AsyncResponseStream, AsyncWebSocket, HandshakeRefused, StreamEnded
+from ..engines.base import (
+    AsyncEngine,
+    AsyncResponseStream,
+    AsyncWebSocket,
+    HandshakeRefused,
+    Patience,
+    StreamEnded,
+)
 from ..errors import (
     GradioTransportError,
     LocalProtocolError,
     Phase,
     TransportError,
 )
+from ..files import FetchFile, FileCommand, FileReply, ReadFile, locate, unavailable
+from ..handshake import login
 from ..policy import Timeouts
 from ..wire import Wire
 from .call import AsyncCall
+from .files import Fetcher
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+Begin: TypeAlias = list[Command] | Generator[FileCommand, Any, Invocation]
+"""What is to be done for a call: its first commands, or before those the way its files take to the app."""
 
 REQUESTS_AT_ONCE = 32
 """Joins, polls and cancellations under way at once: a thousand new connections in one moment would swamp the
@@ -54,8 +84,9 @@ server's accept queue, and the pool."""
 class Runner:
     """Drives one session: performs its commands and feeds what comes of them."""
 
-    def __init__(self, core: Core, wire: Wire) -> None:
+    def __init__(self, core: Core, wire: Wire, state: SessionState) -> None:
         self._core = core
+        self._state = state
         self.wire = wire
         self._calls: dict[str, AsyncCall] = {}
         self._live: dict[str, AsyncResponseStream | AsyncWebSocket] = {}
@@ -70,12 +101,28 @@ class Runner:
 
     # --- calls ---------------------------------------------------------------------------------------
 
-    def begin(self, invocation: Invocation, timeouts: Timeouts) -> tuple[AsyncCall, list[Command]]:
-        """Open and start a call; return it with the first commands."""
+    def begin(
+        self, invocation: Invocation, options: CallOptions, deadlines: Deadlines
+    ) -> tuple[AsyncCall, Begin]:
+        """Open a call, and start it if no files are to be brought to the app first."""
+        app = self._core.app
         exchange = self.wire.open(invocation)
-        call = AsyncCall(self, exchange, timeouts)
+        files = app.file_reader(invocation.endpoint, Fetcher(self._core, self._state.credentials).file)
+        call = AsyncCall(self, exchange, options, deadlines, files)
         self._calls[exchange.key] = call
-        return call, self._deliver(self.wire.start(exchange))
+        placing = app.placing(invocation, options.upload_progress)
+        return call, self._deliver(self.wire.start(exchange)) if placing is None else placing
+
+    async def send(self, call: AsyncCall, invocation: Invocation) -> None:
+        """Send the next chunk of a call's streaming input."""
+        placing = self._core.app.placing(invocation)
+        if placing is not None:
+            invocation = await self._core.run(placing, call._deadlines.timeouts, self._state.credentials)
+        await self.perform(self._feed(self.wire.send, call._exchange, invocation.data))
+
+    async def finish_input(self, call: AsyncCall) -> None:
+        """Say that no further chunk will come."""
+        await self.perform(self._feed(self.wire.finish_input, call._exchange))
 
     async def cancel(self, call: AsyncCall) -> None:
         """Cancel a call and tell the server."""
@@ -94,6 +141,7 @@ class Runner:
             call = self._calls.get(exchange.key)
             if call is None:
                 continue
+            self._state.rendered(delivery.event)
             overflow = call._deliver(delivery.event, delivery.size)
             if delivery.event.terminal:
                 del self._calls[exchange.key]
@@ -139,7 +187,13 @@ class Runner:
         timeouts = call._deadlines.timeouts if call else self._core.app.options.timeouts
         remaining = call._deadlines.remaining if call else None
         try:
-            response = await self._core.request(command, timeouts, remaining)
+            response = await self._core.request(
+                command,
+                timeouts,
+                remaining,
+                credentials=self._state.credentials,
+                extra=call.headers if call else None,
+            )
         except TransportError as error:
             return self._feed(self.wire.failed, command, error)
         except GradioTransportError as error:
@@ -177,17 +231,17 @@ class Runner:
         call = self._call(channel)
         timeouts = call._deadlines.timeouts if call else self._core.app.options.timeouts
         remaining = call._deadlines.remaining if call else None
-        request = self._core.app.dressed(command.request)
         closed = Closed(Ending.LOCAL)
         with anyio.CancelScope() as scope:
             self._scopes[channel] = scope
             try:
                 patience = self._core.app.patience(command, timeouts, remaining)
-                stream = await self._core.engine.stream(request, patience)
+                stream = await self._open_stream(command, patience, call.headers if call else None)
             except TransportError as error:
                 return self._feed(self.wire.failed, command, error)
+            except GradioTransportError as error:  # the login that a 401 asked for was refused
+                return self._feed(self.wire.abandon, call._exchange, error) if call else ()
             try:
-                self._core.app.credentials.store(request.url, stream.head.set_cookie)
                 if not is_event_stream(stream.head):
                     return await self._refuse(command, stream)
                 self._live[channel] = stream
@@ -199,6 +253,21 @@ class Runner:
                     del self._scopes[channel]
                 await stream.aclose()
         return self._feed(self.wire.closed, channel, closed)
+
+    async def _open_stream(
+        self, command: OpenStream, patience: Patience, extra: Mapping[str, str] | None
+    ) -> AsyncResponseStream:
+        """Open a stream, logging in again if that is what the server wants."""
+        core, credentials = self._core, self._state.credentials
+        logins = core.app.logins
+        while True:
+            request = core.app.dressed(command.request, credentials, extra)
+            stream = await core.engine.stream(request, patience)
+            credentials.store(request.url, stream.head.set_cookie)
+            if stream.head.status != 401 or not await core.log_in_again(logins):
+                return stream
+            await stream.aclose()
+            logins = -1  # once
 
     async def _refuse(self, command: OpenStream, stream: AsyncResponseStream) -> Sequence[Command]:
         try:
@@ -225,18 +294,18 @@ class Runner:
         call = self._call(channel)
         timeouts = call._deadlines.timeouts if call else app.options.timeouts
         remaining = call._deadlines.remaining if call else None
-        headers = app.credentials.for_url(command.url, command.headers)
         closed = Closed(Ending.LOCAL)
         with anyio.CancelScope() as scope:
             self._scopes[channel] = scope
             try:
                 patience = app.patience(command, timeouts, remaining)
-                most = app.options.limits.max_event_bytes
-                socket = await self._core.engine.websocket(command.url, headers, patience, most)
+                socket = await self._open_websocket(command, patience, call.headers if call else None)
             except HandshakeRefused as refused:
                 return self._feed(self.wire.reply, command, refused.response)
             except TransportError as error:
                 return self._feed(self.wire.failed, command, error)
+            except GradioTransportError as error:  # the login that a refusal asked for was refused
+                return self._feed(self.wire.abandon, call._exchange, error) if call else ()
             self._live[channel] = socket
             try:
                 await self.perform(self._feed(self.wire.websocket_opened, channel))
@@ -247,6 +316,22 @@ class Runner:
                     del self._scopes[channel]
                 await socket.abort()
         return self._feed(self.wire.closed, channel, closed)
+
+    async def _open_websocket(
+        self, command: OpenWebSocket, patience: Patience, extra: Mapping[str, str] | None
+    ) -> AsyncWebSocket:
+        """Open a websocket, logging in again if that is what the server wants."""
+        core, most = self._core, self._core.app.options.limits.max_event_bytes
+        logins = core.app.logins
+        while True:
+            headers = self._state.credentials.for_url(command.url, command.headers, extra)
+            try:
+                return await core.engine.websocket(command.url, headers, patience, most)
+            except HandshakeRefused as refused:
+                # A handshake without a valid cookie is closed before it is accepted: 403 (atlas §3.3).
+                if refused.response.status not in (401, 403) or not await core.log_in_again(logins):
+                    raise
+            logins = -1  # once
 
     async def _converse(self, channel: str, socket: AsyncWebSocket) -> Closed:
         while channel in self._live:
@@ -263,9 +348,20 @@ class Runner:
 
     # --- faults and the end --------------------------------------------------------------------------
 
-    async def drive(self, call: AsyncCall, commands: Sequence[Command]) -> None:
-        """Perform a call's commands in a task of its own."""
-        await self.guarded(self._perform_all, commands)
+    async def drive(self, call: AsyncCall, begun: Begin) -> None:
+        """Perform a call's commands in a task of its own, once its files are where they belong."""
+        if isinstance(begun, Generator):
+            try:
+                placed = await self._core.run(begun, call._deadlines.timeouts, self._state.credentials)
+            except GradioTransportError as error:
+                self._deliver(self.wire.refuse(call._exchange, error))
+                return
+            if not call.done():
+                call._exchange.invocation = placed
+                begun = self._deliver(self.wire.start(call._exchange))
+        if call.done():  # given up before anything was sent: nothing need be
+            return
+        await self.guarded(self._perform_all, begun)
 
     async def _perform_all(self, commands: Sequence[Command]) -> Sequence[Command]:
         await self.perform(commands)
@@ -298,6 +394,52 @@ class Runner:
             self._drop(channel)
 
 
+class Heartbeat:
+    """Holds a session's ``/heartbeat`` open, so that the server keeps what the session has (atlas §9)."""
+
+    def __init__(self, core: Core, state: SessionState) -> None:
+        self.session_hash = state.session_hash
+        self._core = core
+        self._credentials = state.credentials
+        self._command = state.heartbeat()
+        self._scope = anyio.CancelScope()
+
+    async def run(self) -> None:
+        """Open it, read it, and open it again when it broke."""
+        with self._scope:
+            for pause in heartbeat_pauses():
+                try:
+                    if not await self._beat():
+                        return
+                except GradioTransportError as error:
+                    logger.debug("the heartbeat of session %s broke: %s", self.session_hash, error)
+                await anyio.sleep(pause)
+
+    async def _beat(self) -> bool:
+        """Read the heartbeat to its end; return whether it makes sense to open it again."""
+        app = self._core.app
+        patience = app.patience(self._command, app.options.timeouts)
+        request = app.dressed(self._command.request, self._credentials)
+        app.taps.command(self._command, 0)
+        stream = await self._core.engine.stream(request, patience)
+        app.taps.response("heartbeat", 0, stream.head, head=True)
+        try:
+            if not is_event_stream(stream.head):
+                return False  # a server that has none
+            async with aclosing(cast("AsyncGenerator[bytes, None]", stream.chunks())) as chunks:
+                async for chunk in chunks:
+                    app.taps.chunk("heartbeat", chunk)
+        except StreamEnded as ended:
+            app.taps.end("heartbeat", ended.closed)
+        finally:
+            await stream.aclose()
+        return True
+
+    def stop(self) -> None:
+        """End it."""
+        self._scope.cancel()
+
+
 class Core:
     """What all sessions of a transport share."""
 
@@ -307,6 +449,7 @@ class Core:
         self.closed = False
         self.tasks: anyio.abc.TaskGroup | None = None
         self._turns = anyio.CapacityLimiter(REQUESTS_AT_ONCE)
+        self._logging_in = anyio.Lock()
         self._runners: set[Runner] = set()
 
     def spawn(self, work: Callable[..., Any], *arguments: Any) -> None:
@@ -316,10 +459,34 @@ class Core:
         self.tasks.start_soon(work, *arguments)
 
     async def request(
-        self, command: SendRequest, timeouts: Timeouts, remaining: float | None = None
+        self,
+        command: SendRequest,
+        timeouts: Timeouts,
+        remaining: float | None = None,
+        *,
+        credentials: Credentials | None = None,
+        extra: Mapping[str, str] | None = None,
     ) -> Response:
-        """Send one request with what its origin may see; repeat it where that is safe and wanted."""
-        request = self.app.dressed(command.request)
+        """Send one request with what its origin may see; repeat it where that is safe and wanted.
+
+        An expired login is renewed once: what was refused for it was not accepted.
+        """
+        credentials = credentials or self.app.credentials
+        logins = self.app.logins
+        response = await self._tried(command, timeouts, remaining, credentials, extra)
+        if response.status == 401 and renewable(command) and await self.log_in_again(logins):
+            response = await self._tried(command, timeouts, remaining, credentials, extra)
+        return response
+
+    async def _tried(
+        self,
+        command: SendRequest,
+        timeouts: Timeouts,
+        remaining: float | None,
+        credentials: Credentials,
+        extra: Mapping[str, str] | None,
+    ) -> Response:
+        request = self.app.dressed(command.request, credentials, extra)
         patience = self.app.patience(command, timeouts, remaining)
         # A direct call is as long as its function; whatever else is short takes turns.
         turn = nullcontext() if command.phase is Phase.COMPLETE else self._turns
@@ -336,8 +503,100 @@ class Core:
             await anyio.sleep(pause)
         if isinstance(outcome, TransportError):
             raise outcome
-        self.app.credentials.store(request.url, outcome.set_cookie)
+        credentials.store(request.url, outcome.set_cookie)
         return outcome
+
+    async def log_in_again(self, logins: int) -> bool:
+        """Log in, unless another task has since `logins` were counted; False: there is no login, or enough.
+
+        Raises:
+            AuthenticationRequired: The login is refused now.
+        """
+        if logins < 0 or self.app.options.auth is None:
+            return False
+        async with self._logging_in:
+            if self.app.logins == logins:
+                sequence = login(self.app.discovery.urls.base, self.app.options.auth)
+                await self.run(sequence, self.app.options.timeouts)
+                self.app.logins += 1
+        return True
+
+    async def run(
+        self,
+        sequence: Generator[FileCommand, Any, T],
+        timeouts: Timeouts,
+        credentials: Credentials | None = None,
+    ) -> T:
+        """Run a sequence that belongs to no session's machine, such as an upload."""
+        try:
+            command = next(sequence)
+            while True:
+                command = sequence.send(await self._fed(command, timeouts, credentials))
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
+
+    async def _fed(
+        self, command: FileCommand, timeouts: Timeouts, credentials: Credentials | None
+    ) -> FileReply:
+        if isinstance(command, ReadFile):
+            return await anyio.to_thread.run_sync(read_upload, command.path)
+        if isinstance(command, FetchFile):
+            return await self._fetch_input(command, timeouts)
+        self.app.taps.command(command, 0)
+        response = await self.request(command, timeouts, credentials=credentials)
+        self.app.taps.response(command.channel, 0, response)
+        return response
+
+    async def _fetch_input(self, command: FetchFile, timeouts: Timeouts) -> bytes:
+        """Get what a URL of the caller's holds, for servers that would not; it is shown no credentials."""
+        request = input_request(command)
+        patience = self.app.patience(request, timeouts)
+        sequence = locate(request.request.url, self.app.options.limits.max_redirects)
+        wanted = next(sequence)
+        while True:
+            response = await self.engine.request(wanted, patience)
+            try:
+                wanted = sequence.send(response)
+            except StopIteration:
+                return input_content(response, command)
+
+    async def open_file(self, url: str, credentials: Credentials) -> AsyncResponseStream:
+        """Begin to fetch a file that the server named; see `gradio_transport.sync.runner.Core.open_file`."""
+        logins = self.app.logins
+        sequence = locate(url, self.app.options.limits.max_redirects)
+        request = next(sequence)
+        while True:
+            stream = await self._open_file(request, credentials)
+            if stream.head.status == 401 and await self.log_in_again(logins):
+                logins = -1  # once
+                await stream.aclose()
+                continue
+            try:
+                request = sequence.send(stream.head)
+            except StopIteration:
+                break
+            await stream.aclose()
+        if stream.head.status in (200, 206):
+            return stream
+        try:
+            body = await stream.read()
+        except GradioTransportError:
+            body = b""
+        finally:
+            await stream.aclose()
+        raise unavailable(attrs.evolve(stream.head, body=body), request.url)
+
+    async def _open_file(self, request: Request, credentials: Credentials) -> AsyncResponseStream:
+        if not self.app.may_fetch(request.url):
+            check_addresses(request.url, await addresses(request.url))
+        command = OpenStream("file", request, Phase.DOWNLOAD)
+        self.app.taps.command(command, 0)
+        patience = self.app.patience(command, self.app.options.timeouts)
+        stream = await self.engine.stream(self.app.dressed(request, credentials), patience)
+        self.app.taps.response("file", 0, stream.head, head=True)
+        credentials.store(request.url, stream.head.set_cookie)
+        return stream
 
     async def discover(self) -> None:
         """Run the handshake."""
@@ -353,11 +612,17 @@ class Core:
         except StopIteration as stop:
             self.app.discovery = stop.value
 
-    def runner(self, adapter: Adapter, session_hash: str) -> Runner:
+    def beat(self, state: SessionState) -> Heartbeat:
+        """Show the server that a session lives, until told otherwise."""
+        beating = Heartbeat(self, state)
+        self.spawn(beating.run)
+        return beating
+
+    def runner(self, adapter: Adapter, state: SessionState) -> Runner:
         """Return a driver for a new session."""
         if self.closed:
             raise LocalProtocolError("The transport is closed.")
-        runner = Runner(self, self.app.wire(adapter, session_hash))
+        runner = Runner(self, self.app.wire(adapter, state.session_hash), state)
         self._runners.add(runner)
         return runner
 
@@ -374,3 +639,12 @@ class Core:
             runner.close("The transport was closed while the call was under way.")
         with anyio.CancelScope(shield=True):
             await self.engine.aclose()
+
+
+async def addresses(url: str) -> list[str]:
+    """Return the addresses of a URL's host; none if nobody knows it (the request will say so)."""
+    try:
+        found = await anyio.getaddrinfo(urlsplit(url).hostname, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return []
+    return [str(one[4][0]) for one in found]

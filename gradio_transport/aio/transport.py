@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -10,17 +11,18 @@ from types import TracebackType
 from typing import Any, Self
 
 import anyio
+import attrs
 
 from ..adapter import Adapter
-from ..commands import (
-    Command,
-)
 from ..config import AppConfig, Endpoint
 from ..driver import (
     App,
     CallOptions,
+    Deadlines,
     Options,
-    new_session_hash,
+    SessionState,
+    component_reply,
+    component_request,
 )
 from ..engines.base import AsyncEngine
 from ..errors import (
@@ -28,24 +30,25 @@ from ..errors import (
     LocalProtocolError,
 )
 from .call import AsyncCall
-from .runner import Core, Runner
+from .runner import Begin, Core, Heartbeat, Runner
 
 
-class AsyncSession:
-    """One ``session_hash``: its calls share gr.State, and where the protocol has one, a stream."""
+class AsyncSession(SessionState):
+    """One ``session_hash``; see `gradio_transport.sync.Session`."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(core.app, headers)
         self._core = core
         self._runners: dict[str, Runner] = {}
+        self._beating: Heartbeat | None = None
         self._closed = False
-        self.session_hash = new_session_hash()
 
     def submit(
         self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any
     ) -> AsyncCall:
         """Start a call in a task of the transport; see `gradio_transport.sync.Session.submit`."""
-        call, commands, runner = self._begin(endpoint, arguments, keywords, options)
-        self._core.spawn(runner.drive, call, commands)
+        call, begun, runner = self._begin(endpoint, arguments, keywords, options)
+        self._core.spawn(runner.drive, call, begun)
         return call
 
     async def call(
@@ -57,9 +60,9 @@ class AsyncSession:
             AppError: The app's function raised.
             GradioTransportError: The call failed, in whatever way its type says.
         """
-        call, commands, runner = self._begin(endpoint, arguments, keywords, options)
+        call, begun, runner = self._begin(endpoint, arguments, keywords, options)
         try:
-            await runner.drive(call, commands)
+            await runner.drive(call, begun)
             return await call.result()
         except BaseException:
             if not call.done():
@@ -73,16 +76,59 @@ class AsyncSession:
         arguments: Sequence[Any],
         keywords: dict[str, Any],
         options: CallOptions | Any,
-    ) -> tuple[AsyncCall, list[Command], Runner]:
+    ) -> tuple[AsyncCall, Begin, Runner]:
         if options is not None and not isinstance(options, CallOptions):
             keywords["options"] = options
             options = None
-        options = options or CallOptions()
-        adapter, invocation = self._core.app.prepare(endpoint, arguments, keywords, options)
-        timeouts = options.timeouts or self._core.app.options.timeouts
+        options = self._core.app.completed(options or CallOptions())
+        if options.own_session:
+            return self._begin_apart(endpoint, arguments, keywords, options)
+        deadlines = Deadlines(options.timeouts or self._core.app.options.timeouts, time.monotonic)
+        adapter, invocation = self._core.app.prepare(self.config, endpoint, arguments, keywords, options)
         runner = self._runner(adapter)
-        call, commands = runner.begin(invocation, timeouts)
-        return call, commands, runner
+        call, begun = runner.begin(invocation, options, deadlines)
+        self._beat()
+        return call, begun, runner
+
+    def _begin_apart(
+        self,
+        endpoint: str | int,
+        arguments: Sequence[Any],
+        keywords: dict[str, Any],
+        options: CallOptions,
+    ) -> tuple[AsyncCall, Begin, Runner]:
+        """Begin a call in a session of its own, which ends with it."""
+        apart = AsyncSession(self._core, self.credentials.headers)
+        try:
+            begun = apart._begin(endpoint, arguments, keywords, attrs.evolve(options, own_session=False))
+        except BaseException:
+            apart.close()
+            raise
+        begun[0].add_done_callback(lambda _: apart.close())
+        return begun
+
+    def _beat(self) -> None:
+        """Show the server that the session lives, where the app needs it."""
+        beating = self._beating
+        if beating is not None and beating.session_hash != self.session_hash:
+            beating.stop()
+            self._beating = beating = None
+        if beating is None and self.wants_heartbeat:
+            self._beating = self._core.beat(self)
+
+    async def component_server(self, component_id: int, fn_name: str, data: Any = None) -> Any:
+        """Call a function that a component has on the server; see the sync `Session.component_server`."""
+        app = self._core.app
+        command = component_request(app.discovery.urls, self.session_hash, component_id, fn_name, data)
+        app.taps.command(command, 0)
+        response = await self._core.request(command, app.options.timeouts, credentials=self.credentials)
+        app.taps.response(command.channel, 0, response)
+        return component_reply(response, fn_name)
+
+    def reset(self) -> None:
+        """Begin anew: another session hash, and so fresh gr.State. Calls under way are ended."""
+        self._end("The session was reset while the call was under way.")
+        self.renew()
 
     def _runner(self, adapter: Adapter) -> Runner:
         if self._closed:
@@ -91,18 +137,24 @@ class AsyncSession:
         if runner is not None and not runner.usable:
             self._core.discard(runner)
             runner.close("The session's stream was lost.")
-            self.session_hash = new_session_hash()
+            self.renew()
             runner = None
         if runner is None:
-            runner = self._runners[adapter.name] = self._core.runner(adapter, self.session_hash)
+            runner = self._runners[adapter.name] = self._core.runner(adapter, self)
         return runner
 
     def close(self) -> None:
-        """End the session's calls and close its stream. Idempotent."""
+        """End the session's calls, its stream and its heartbeat. Idempotent."""
         self._closed = True
+        self._end("The session was closed while the call was under way.")
+
+    def _end(self, reason: str) -> None:
         runners, self._runners = list(self._runners.values()), {}
+        if self._beating is not None:
+            self._beating.stop()
+            self._beating = None
         for runner in runners:
-            runner.close("The session was closed while the call was under way.")
+            runner.close(reason)
             self._core.discard(runner)
 
     async def __aenter__(self) -> Self:
@@ -161,9 +213,17 @@ class AsyncTransport:
         """Return why each endpoint (or one) goes by its protocol, as a text for people."""
         return self._app.explain(endpoint)
 
-    def session(self) -> AsyncSession:
-        """Return a session of its own: gr.State kept apart, and a stream of its own."""
-        return AsyncSession(self._core)
+    def session(self, *, headers: Mapping[str, str] | None = None) -> AsyncSession:
+        """Return a session of its own; see `gradio_transport.sync.Transport.session`."""
+        return AsyncSession(self._core, headers)
+
+    def reset(self) -> None:
+        """Begin the transport's own session anew; see `AsyncSession.reset`."""
+        self._parts()[1].reset()
+
+    async def component_server(self, component_id: int, fn_name: str, data: Any = None) -> Any:
+        """Call a function that a component has on the server; see `AsyncSession.component_server`."""
+        return await self._parts()[1].component_server(component_id, fn_name, data)
 
     def submit(
         self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any

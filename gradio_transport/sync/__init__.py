@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sync face: `Transport`, `Session`, `Call`. Threads, and no event loop anywhere."""
+"""The sync face: `Transport`, `Session`, `Call`, `RemoteFile`. Threads, and no event loop anywhere."""
 
 from __future__ import annotations
 
 from .call import Call
+from .files import RemoteFile
 from .transport import Session, Transport
 
-__all__ = ["Call", "Session", "Transport"]
+__all__ = ["Call", "RemoteFile", "Session", "Transport"]

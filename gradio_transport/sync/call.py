@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..adapter import Exchange
-from ..driver import CallState, Deadlines, expired
+from ..driver import CallOptions, CallState, Deadlines, expired
 from ..errors import (
     SlowConsumer,
 )
 from ..events import Achieved, Event, Failed
+from ..files import FileReader
 from ..policy import Timeouts
+from .files import saved
 
 if TYPE_CHECKING:
     from .runner import Runner
@@ -31,9 +33,17 @@ class Call(CallState):
     and is raised by `result`.
     """
 
-    def __init__(self, runner: Runner, exchange: Exchange, timeouts: Timeouts) -> None:
-        super().__init__(runner.wire, exchange, timeouts)
+    def __init__(
+        self,
+        runner: Runner,
+        exchange: Exchange,
+        options: CallOptions,
+        deadlines: Deadlines,
+        files: FileReader | None,
+    ) -> None:
+        super().__init__(runner.wire, exchange, options, deadlines, files)
         self._runner = runner
+        self._saved: list[Any] | None = None
         self._condition = threading.Condition()
         self._callbacks: list[Callable[[Call], object]] = []
 
@@ -112,7 +122,36 @@ class Call(CallState):
             CancelledError: Somebody cancelled it.
         """
         self._wait(self.done, timeout)
-        return self._result(timeout)
+        data = self._result(timeout)
+        if self._download_to is None:
+            return data
+        if self._saved is None:
+            self._saved = [saved(value, self._download_to) for value in data]
+        return self._saved
+
+    def send(self, *arguments: Any) -> None:
+        """Send the next chunk of a streaming input (5.0+); the first one went with the call itself.
+
+        Args:
+            *arguments: Values of the endpoint's parameters, in order.
+
+        Raises:
+            LocalProtocolError: The call is over.
+            ServerRefused: The server takes no more: the time limit is reached.
+            UnsupportedProtocol: The endpoint takes no streaming input.
+        """
+        invocation = self._runner.place(self._chunk(arguments), self._deadlines.timeouts)
+        self._runner.send(self, invocation)
+        self._check_sent()
+
+    def finish(self) -> None:
+        """Say that no further chunk will come; the call then completes. Nothing happens if it is over.
+
+        Raises:
+            UnsupportedProtocol: The endpoint takes no streaming input.
+        """
+        self._runner.finish_input(self)
+        self._check_sent()
 
     def cancel(self) -> Achieved:
         """Give the call up here at once, and tell the server as far as its generation has a way to.

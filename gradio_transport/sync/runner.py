@@ -14,12 +14,16 @@ from __future__ import annotations
 
 import logging
 import queue
+import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import attrs
 
 from ..adapter import Adapter, Invocation, Turn
 from ..commands import (
@@ -30,28 +34,45 @@ from ..commands import (
     Ending,
     OpenStream,
     OpenWebSocket,
+    Request,
     Response,
     SendRequest,
     SendText,
     WakeAt,
 )
+from ..credentials import Credentials
+from ..disk import read_upload
 from ..driver import (
     App,
+    CallOptions,
+    Deadlines,
     Retries,
+    SessionState,
+    check_addresses,
+    heartbeat_pauses,
+    input_content,
+    input_request,
     internal_failure,
     is_event_stream,
+    renewable,
 )
-from ..engines.base import Engine, HandshakeRefused, ResponseStream, StreamEnded, WebSocket
+from ..engines.base import Engine, HandshakeRefused, Patience, ResponseStream, StreamEnded, WebSocket
 from ..errors import (
     GradioTransportError,
     LocalProtocolError,
+    Phase,
     TransportError,
 )
+from ..files import FetchFile, FileCommand, FileReply, ReadFile, locate, unavailable
+from ..handshake import login
 from ..policy import Timeouts
 from ..wire import Wire
 from .call import Call
+from .files import Fetcher
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 JOIN_THREAD_SECONDS = 5.0
 """How long `close` waits for a thread that has been told to end."""
@@ -60,8 +81,9 @@ JOIN_THREAD_SECONDS = 5.0
 class Runner:
     """Drives one session: performs its commands and feeds what comes of them."""
 
-    def __init__(self, core: Core, wire: Wire) -> None:
+    def __init__(self, core: Core, wire: Wire, state: SessionState) -> None:
         self._core = core
+        self._state = state
         self.wire = wire
         self._lock = threading.RLock()
         self._wanted = threading.Condition(self._lock)
@@ -80,11 +102,15 @@ class Runner:
 
     # --- calls ---------------------------------------------------------------------------------------
 
-    def begin(self, invocation: Invocation, timeouts: Timeouts) -> tuple[Call, list[Command]]:
+    def begin(
+        self, invocation: Invocation, options: CallOptions, deadlines: Deadlines
+    ) -> tuple[Call, list[Command]]:
         """Open and start a call; return it with the first commands."""
+        fetcher = Fetcher(self._core, self._state.credentials)
+        files = self._core.app.file_reader(invocation.endpoint, fetcher.file)
         with self._lock:
             exchange = self.wire.open(invocation)
-            call = Call(self, exchange, timeouts)
+            call = Call(self, exchange, options, deadlines, files)
             self._calls[exchange.key] = call
             commands = self._deliver(self.wire.start(exchange))
         return call, commands
@@ -92,6 +118,18 @@ class Runner:
     def cancel(self, call: Call) -> None:
         """Cancel a call and tell the server."""
         self.perform(self._feed(self.wire.cancel, call._exchange))
+
+    def send(self, call: Call, invocation: Invocation) -> None:
+        """Send the next chunk of a call's streaming input."""
+        self.perform(self._feed(self.wire.send, call._exchange, invocation.data))
+
+    def finish_input(self, call: Call) -> None:
+        """Say that no further chunk will come."""
+        self.perform(self._feed(self.wire.finish_input, call._exchange))
+
+    def place(self, invocation: Invocation, timeouts: Timeouts) -> Invocation:
+        """Bring the files of an invocation to the app."""
+        return self._core.place(invocation, CallOptions(), timeouts, self._state.credentials)
 
     def expire(self, call: Call, error: GradioTransportError) -> None:
         """End a call whose deadline is over."""
@@ -105,6 +143,7 @@ class Runner:
             call = self._calls.get(exchange.key)
             if call is None:
                 continue
+            self._state.rendered(delivery.event)
             overflow = call._deliver(delivery.event, delivery.size)
             if delivery.event.terminal:
                 self._ended.append(self._calls.pop(exchange.key))
@@ -153,7 +192,11 @@ class Runner:
     def _send(self, command: SendRequest) -> Sequence[Command]:
         try:
             response = self._core.request(
-                command, self._timeouts(command.channel), self._remaining(command.channel)
+                command,
+                self._timeouts(command.channel),
+                self._remaining(command.channel),
+                credentials=self._state.credentials,
+                extra=self._extra(command.channel),
             )
         except TransportError as error:
             return self._feed(self.wire.failed, command, error)
@@ -177,6 +220,11 @@ class Runner:
     def _remaining(self, channel: str) -> float | None:
         call = self._call(channel)
         return call._deadlines.remaining if call is not None else None
+
+    def _extra(self, channel: str) -> Mapping[str, str] | None:
+        """Return the headers of a call that its requests have besides."""
+        call = self._call(channel)
+        return call.headers if call is not None else None
 
     def _sleep(self, command: WakeAt) -> Sequence[Command]:
         """Wait for the time of a wake, or the end of its call, whichever comes first."""
@@ -203,13 +251,13 @@ class Runner:
         """Open a stream and feed it to its end, performing what comes of it on the way."""
         channel = command.channel
         patience = self._core.app.patience(command, self._timeouts(channel), self._remaining(channel))
-        request = self._core.app.dressed(command.request)
         try:
-            stream = self._core.engine.stream(request, patience)
+            stream = self._open_stream(command, patience)
         except TransportError as error:
             return self._feed(self.wire.failed, command, error)
+        except GradioTransportError as error:  # the login that a 401 asked for was refused
+            return self._abandon(channel, error)
         try:
-            self._core.app.credentials.store(request.url, stream.head.set_cookie)
             if not is_event_stream(stream.head):
                 return self._refuse(command, stream)
             self._live[channel] = stream
@@ -219,6 +267,19 @@ class Runner:
             self._live.pop(channel, None)
             stream.close()
         return self._feed(self.wire.closed, channel, closed)
+
+    def _open_stream(self, command: OpenStream, patience: Patience) -> ResponseStream:
+        """Open a stream, logging in again if that is what the server wants."""
+        core, credentials = self._core, self._state.credentials
+        logins = core.app.logins
+        while True:
+            request = core.app.dressed(command.request, credentials, self._extra(command.channel))
+            stream = core.engine.stream(request, patience)
+            credentials.store(request.url, stream.head.set_cookie)
+            if stream.head.status != 401 or not core.log_in_again(logins):
+                return stream
+            stream.close()
+            logins = -1  # once
 
     def _refuse(self, command: OpenStream, stream: ResponseStream) -> Sequence[Command]:
         try:
@@ -243,15 +304,14 @@ class Runner:
     def _read_websocket(self, command: OpenWebSocket) -> Sequence[Command]:
         channel, app = command.channel, self._core.app
         patience = app.patience(command, self._timeouts(channel), self._remaining(channel))
-        headers = app.credentials.for_url(command.url, command.headers)
         try:
-            socket = self._core.engine.websocket(
-                command.url, headers, patience, app.options.limits.max_event_bytes
-            )
+            socket = self._open_websocket(command, patience)
         except HandshakeRefused as refused:
             return self._feed(self.wire.reply, command, refused.response)
         except TransportError as error:
             return self._feed(self.wire.failed, command, error)
+        except GradioTransportError as error:  # the login that a refusal asked for was refused
+            return self._abandon(channel, error)
         self._live[channel] = socket
         try:
             self.perform(self._feed(self.wire.websocket_opened, channel))
@@ -259,6 +319,21 @@ class Runner:
         finally:
             self._drop(channel)
         return self._feed(self.wire.closed, channel, closed)
+
+    def _open_websocket(self, command: OpenWebSocket, patience: Patience) -> WebSocket:
+        """Open a websocket, logging in again if that is what the server wants."""
+        core, most = self._core, self._core.app.options.limits.max_event_bytes
+        logins = core.app.logins
+        while True:
+            extra = self._extra(command.channel)
+            headers = self._state.credentials.for_url(command.url, command.headers, extra)
+            try:
+                return core.engine.websocket(command.url, headers, patience, most)
+            except HandshakeRefused as refused:
+                # A handshake without a valid cookie is closed before it is accepted: 403 (atlas §3.3).
+                if refused.response.status not in (401, 403) or not core.log_in_again(logins):
+                    raise
+            logins = -1  # once
 
     def _converse(self, channel: str, socket: WebSocket) -> Closed:
         while channel in self._live:
@@ -369,6 +444,63 @@ class Workers:
         return threads
 
 
+class HeartbeatThread(threading.Thread):
+    """Holds a session's ``/heartbeat`` open, so that the server keeps what the session has (atlas §9)."""
+
+    def __init__(self, core: Core, state: SessionState) -> None:
+        super().__init__(name=f"gradio-transport-heartbeat-{state.session_hash[:4]}", daemon=True)
+        self.session_hash = state.session_hash
+        self._core = core
+        self._credentials = state.credentials
+        self._command = state.heartbeat()
+        self._stopped = threading.Event()
+        self._stream: ResponseStream | None = None
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        """Open it, read it, and open it again when it broke."""
+        for pause in heartbeat_pauses():
+            try:
+                if not self._beat():
+                    return
+            except GradioTransportError as error:
+                logger.debug("the heartbeat of session %s broke: %s", self.session_hash, error)
+            if self._stopped.wait(pause):
+                return
+
+    def _beat(self) -> bool:
+        """Read the heartbeat to its end; return whether it makes sense to open it again."""
+        app = self._core.app
+        patience = app.patience(self._command, app.options.timeouts)
+        request = app.dressed(self._command.request, self._credentials)
+        app.taps.command(self._command, 0)
+        stream = self._core.engine.stream(request, patience)
+        app.taps.response("heartbeat", 0, stream.head, head=True)
+        try:
+            with self._lock:
+                self._stream = stream
+                if self._stopped.is_set():
+                    return False
+            if not is_event_stream(stream.head):
+                return False  # a server that has none
+            for chunk in stream.chunks():
+                app.taps.chunk("heartbeat", chunk)
+        except StreamEnded as ended:
+            app.taps.end("heartbeat", ended.closed)
+        finally:
+            self._stream = None
+            stream.close()
+        return True
+
+    def stop(self) -> None:
+        """End it, waking the thread; it is not waited for."""
+        with self._lock:
+            self._stopped.set()
+            stream = self._stream
+        if stream is not None:
+            stream.abort()
+
+
 class Core:
     """What all sessions of a transport share. Threads refer to this, never to the `Transport`."""
 
@@ -377,13 +509,41 @@ class Core:
         self.engine = engine
         self.workers = Workers(app.options.limits.workers)
         self._runners: set[Runner] = set()
+        self._heartbeats: set[HeartbeatThread] = set()
         self._lock = threading.Lock()
-        self._closing = threading.Event()
+        self._login_lock = threading.Lock()
+        self.closing = threading.Event()
         self.closed = False
 
-    def request(self, command: SendRequest, timeouts: Timeouts, remaining: float | None = None) -> Response:
-        """Send one request with what its origin may see; repeat it where that is safe and wanted."""
-        request = self.app.dressed(command.request)
+    def request(
+        self,
+        command: SendRequest,
+        timeouts: Timeouts,
+        remaining: float | None = None,
+        *,
+        credentials: Credentials | None = None,
+        extra: Mapping[str, str] | None = None,
+    ) -> Response:
+        """Send one request with what its origin may see; repeat it where that is safe and wanted.
+
+        An expired login is renewed once: what was refused for it was not accepted.
+        """
+        credentials = credentials or self.app.credentials
+        logins = self.app.logins
+        response = self._tried(command, timeouts, remaining, credentials, extra)
+        if response.status == 401 and renewable(command) and self.log_in_again(logins):
+            response = self._tried(command, timeouts, remaining, credentials, extra)
+        return response
+
+    def _tried(
+        self,
+        command: SendRequest,
+        timeouts: Timeouts,
+        remaining: float | None,
+        credentials: Credentials,
+        extra: Mapping[str, str] | None,
+    ) -> Response:
+        request = self.app.dressed(command.request, credentials, extra)
         patience = self.app.patience(command, timeouts, remaining)
         retries = Retries(self.app.options.retry, command)
         while True:
@@ -392,12 +552,115 @@ class Core:
             except TransportError as error:
                 outcome = error
             pause = retries.pause(outcome)
-            if pause is None or self._closing.wait(pause):
+            if pause is None or self.closing.wait(pause):
                 break
         if isinstance(outcome, TransportError):
             raise outcome
-        self.app.credentials.store(request.url, outcome.set_cookie)
+        credentials.store(request.url, outcome.set_cookie)
         return outcome
+
+    def log_in_again(self, logins: int) -> bool:
+        """Log in, unless another thread has since `logins` were counted; False: there is no login, or enough.
+
+        Raises:
+            AuthenticationRequired: The login is refused now.
+        """
+        if logins < 0 or self.app.options.auth is None:
+            return False
+        with self._login_lock:
+            if self.app.logins == logins:
+                sequence = login(self.app.discovery.urls.base, self.app.options.auth)
+                self.run(sequence, self.app.options.timeouts)
+                self.app.logins += 1
+        return True
+
+    def run(
+        self,
+        sequence: Generator[FileCommand, Any, T],
+        timeouts: Timeouts,
+        credentials: Credentials | None = None,
+    ) -> T:
+        """Run a sequence that belongs to no session's machine, such as an upload."""
+        try:
+            command = next(sequence)
+            while True:
+                command = sequence.send(self._fed(command, timeouts, credentials))
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
+
+    def place(
+        self, invocation: Invocation, options: CallOptions, timeouts: Timeouts, credentials: Credentials
+    ) -> Invocation:
+        """Bring the files of an invocation to the app, and return it with their places."""
+        placing = self.app.placing(invocation, options.upload_progress)
+        return invocation if placing is None else self.run(placing, timeouts, credentials)
+
+    def _fed(self, command: FileCommand, timeouts: Timeouts, credentials: Credentials | None) -> FileReply:
+        if isinstance(command, ReadFile):
+            return read_upload(command.path)
+        if isinstance(command, FetchFile):
+            return self._fetch_input(command, timeouts)
+        self.app.taps.command(command, 0)
+        response = self.request(command, timeouts, credentials=credentials)
+        self.app.taps.response(command.channel, 0, response)
+        return response
+
+    def _fetch_input(self, command: FetchFile, timeouts: Timeouts) -> bytes:
+        """Get what a URL of the caller's holds, for servers that would not; it is shown no credentials."""
+        request = input_request(command)
+        patience = self.app.patience(request, timeouts)
+        sequence = locate(request.request.url, self.app.options.limits.max_redirects)
+        wanted = next(sequence)
+        while True:
+            response = self.engine.request(wanted, patience)
+            try:
+                wanted = sequence.send(response)
+            except StopIteration:
+                return input_content(response, command)
+
+    def open_file(self, url: str, credentials: Credentials) -> ResponseStream:
+        """Begin to fetch a file that the server named, following redirects as far as that is allowed.
+
+        Raises:
+            FileUnavailable: It is not handed out.
+            RemoteProtocolError: It lies where files are not fetched from.
+            TransportError: No answer came.
+        """
+        logins = self.app.logins
+        sequence = locate(url, self.app.options.limits.max_redirects)
+        request = next(sequence)
+        while True:
+            stream = self._open_file(request, credentials)
+            if stream.head.status == 401 and self.log_in_again(logins):
+                logins = -1  # once
+                stream.close()
+                continue
+            try:
+                request = sequence.send(stream.head)
+            except StopIteration:
+                break
+            stream.close()
+        if stream.head.status in (200, 206):
+            return stream
+        try:
+            body = stream.read()
+        except GradioTransportError:
+            body = b""
+        finally:
+            stream.close()
+        raise unavailable(attrs.evolve(stream.head, body=body), request.url)
+
+    def _open_file(self, request: Request, credentials: Credentials) -> ResponseStream:
+        if not self.app.may_fetch(request.url):
+            check_addresses(request.url, addresses(request.url))
+        command = OpenStream("file", request, Phase.DOWNLOAD)
+        self.app.taps.command(command, 0)
+        patience = self.app.patience(command, self.app.options.timeouts)
+        stream = self.engine.stream(self.app.dressed(request, credentials), patience)
+        self.app.taps.response("file", 0, stream.head, head=True)
+        credentials.store(request.url, stream.head.set_cookie)
+        return stream
 
     def discover(self) -> None:
         """Run the handshake."""
@@ -413,9 +676,25 @@ class Core:
         except StopIteration as stop:
             self.app.discovery = stop.value
 
-    def runner(self, adapter: Adapter, session_hash: str) -> Runner:
+    def beat(self, state: SessionState) -> HeartbeatThread:
+        """Show the server that a session lives, until told otherwise."""
+        beating = HeartbeatThread(self, state)
+        with self._lock:
+            if self.closed:
+                raise LocalProtocolError("The transport is closed.")
+            self._heartbeats.add(beating)
+        beating.start()
+        return beating
+
+    def stop_beating(self, beating: HeartbeatThread) -> None:
+        """End a heartbeat."""
+        with self._lock:
+            self._heartbeats.discard(beating)
+        beating.stop()
+
+    def runner(self, adapter: Adapter, state: SessionState) -> Runner:
         """Return a driver for a new session."""
-        runner = Runner(self, self.app.wire(adapter, session_hash))
+        runner = Runner(self, self.app.wire(adapter, state.session_hash), state)
         with self._lock:
             if self.closed:
                 raise LocalProtocolError("The transport is closed.")
@@ -433,12 +712,24 @@ class Core:
             if self.closed:
                 return
             self.closed = True
-            self._closing.set()
-            runners = list(self._runners)
+            self.closing.set()
+            runners, heartbeats = list(self._runners), list(self._heartbeats)
+            self._heartbeats.clear()
         readers = [
             runner.close("The transport was closed while the call was under way.") for runner in runners
         ]
+        for beating in heartbeats:
+            beating.stop()
         self.engine.close()
-        for thread in [*readers, *self.workers.close()]:
+        for thread in [*readers, *heartbeats, *self.workers.close()]:
             if thread is not None and thread is not threading.current_thread():
                 thread.join(JOIN_THREAD_SECONDS)
+
+
+def addresses(url: str) -> list[str]:
+    """Return the addresses of a URL's host; none if nobody knows it (the request will say so)."""
+    try:
+        found = socket.getaddrinfo(urlsplit(url).hostname, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return []
+    return [str(one[4][0]) for one in found]

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import threading
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
+
+import attrs
 
 from ..adapter import Adapter
 from ..commands import (
@@ -17,8 +20,11 @@ from ..config import AppConfig, Endpoint
 from ..driver import (
     App,
     CallOptions,
+    Deadlines,
     Options,
-    new_session_hash,
+    SessionState,
+    component_reply,
+    component_request,
 )
 from ..engines.base import Engine
 from ..errors import (
@@ -26,18 +32,23 @@ from ..errors import (
     LocalProtocolError,
 )
 from .call import Call
-from .runner import JOIN_THREAD_SECONDS, Core, Runner
+from .runner import JOIN_THREAD_SECONDS, Core, HeartbeatThread, Runner
 
 
-class Session:
-    """One ``session_hash``: its calls share gr.State, and where the protocol has one, a stream."""
+class Session(SessionState):
+    """One ``session_hash``: its calls share gr.State, cookies, and where the protocol has one, a stream.
 
-    def __init__(self, core: Core) -> None:
+    It lives until it is closed, or its transport is. The server forgets it some time later (an hour after the
+    heartbeat has ended, where it has one); after `reset`, or when the stream is lost, at once.
+    """
+
+    def __init__(self, core: Core, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(core.app, headers)
         self._core = core
         self._lock = threading.Lock()
         self._runners: dict[str, Runner] = {}
+        self._beating: HeartbeatThread | None = None
         self._closed = False
-        self.session_hash = new_session_hash()
 
     def submit(
         self,
@@ -106,13 +117,72 @@ class Session:
         if options is not None and not isinstance(options, CallOptions):
             keywords["options"] = options
             options = None
-        options = options or CallOptions()
-        adapter, invocation = self._core.app.prepare(endpoint, arguments, keywords, options)
-        timeouts = options.timeouts or self._core.app.options.timeouts
+        options = self._core.app.completed(options or CallOptions())
+        if options.own_session:
+            return self._begin_apart(endpoint, arguments, keywords, options)
+        deadlines = Deadlines(options.timeouts or self._core.app.options.timeouts, time.monotonic)
+        adapter, invocation = self._core.app.prepare(self.config, endpoint, arguments, keywords, options)
+        invocation = self._core.place(invocation, options, deadlines.timeouts, self.credentials)
         with self._lock:
             runner = self._runner(adapter)
-            call, commands = runner.begin(invocation, timeouts)
+            call, commands = runner.begin(invocation, options, deadlines)
+            self._beat()
         return call, commands, runner
+
+    def _begin_apart(
+        self,
+        endpoint: str | int,
+        arguments: Sequence[Any],
+        keywords: dict[str, Any],
+        options: CallOptions,
+    ) -> tuple[Call, list[Command], Runner]:
+        """Begin a call in a session of its own, which ends with it."""
+        apart = Session(self._core, self.credentials.headers)
+        try:
+            begun = apart._begin(endpoint, arguments, keywords, attrs.evolve(options, own_session=False))
+        except BaseException:
+            apart.close()
+            raise
+        begun[0].add_done_callback(lambda _: apart.close())
+        return begun
+
+    def _beat(self) -> None:
+        """Show the server that the session lives, where the app needs it."""
+        beating = self._beating
+        if beating is not None and beating.session_hash != self.session_hash:
+            self._core.stop_beating(beating)
+            self._beating = beating = None
+        if beating is None and self.wants_heartbeat:
+            self._beating = self._core.beat(self)
+
+    def component_server(self, component_id: int, fn_name: str, data: Any = None) -> Any:
+        """Call a function that a component has on the server (3.47+), such as the FileExplorer's ``ls``.
+
+        Args:
+            component_id: Its id in ``config.components``.
+            fn_name: The function.
+            data: Its argument; to ``ls`` the path as a list of its parts (4.19+).
+
+        Returns:
+            The JSON that it gave.
+
+        Raises:
+            EndpointNotFound: The component has no such function.
+            ServerRefused: It failed.
+        """
+        app = self._core.app
+        command = component_request(app.discovery.urls, self.session_hash, component_id, fn_name, data)
+        app.taps.command(command, 0)
+        response = self._core.request(command, app.options.timeouts, credentials=self.credentials)
+        app.taps.response(command.channel, 0, response)
+        return component_reply(response, fn_name)
+
+    def reset(self) -> None:
+        """Begin anew: another session hash, and so fresh gr.State. Calls under way are ended."""
+        with self._lock:
+            threads = self._end("The session was reset while the call was under way.")
+            self.renew()
+        self._join(threads)
 
     def _runner(self, adapter: Adapter) -> Runner:
         if self._closed:
@@ -121,25 +191,36 @@ class Session:
         if runner is not None and not runner.usable:
             # The server has forgotten the session with its stream; the hash would never work properly.
             self._core.discard(runner)
-            self._retire(runner)
-            self.session_hash = new_session_hash()
+            runner.close("The session's stream was lost.")
+            self.renew()
             runner = None
         if runner is None:
-            runner = self._runners[adapter.name] = self._core.runner(adapter, self.session_hash)
+            runner = self._runners[adapter.name] = self._core.runner(adapter, self)
         return runner
 
-    def _retire(self, runner: Runner) -> None:
-        runner.close("The session's stream was lost.")
-
     def close(self) -> None:
-        """End the session's calls and close its stream. Idempotent."""
+        """End the session's calls, its stream and its heartbeat. Idempotent."""
         with self._lock:
             self._closed = True
-            runners, self._runners = list(self._runners.values()), {}
+            threads = self._end("The session was closed while the call was under way.")
+        self._join(threads)
+
+    def _end(self, reason: str) -> list[threading.Thread]:
+        """End what the session has under way, and return the threads that end with it."""
+        runners, self._runners = list(self._runners.values()), {}
+        threads: list[threading.Thread | None] = [self._beating]
+        if self._beating is not None:
+            self._core.stop_beating(self._beating)
+            self._beating = None
         for runner in runners:
-            thread = runner.close("The session was closed while the call was under way.")
+            threads.append(runner.close(reason))
             self._core.discard(runner)
-            if thread is not None and thread is not threading.current_thread():
+        return [thread for thread in threads if thread is not None]
+
+    @staticmethod
+    def _join(threads: Sequence[threading.Thread]) -> None:
+        for thread in threads:
+            if thread is not threading.current_thread():
                 thread.join(JOIN_THREAD_SECONDS)
 
     def __enter__(self) -> Self:
@@ -187,9 +268,21 @@ class Transport:
         """Return why each endpoint (or one) goes by its protocol, as a text for people."""
         return self._core.app.explain(endpoint)
 
-    def session(self) -> Session:
-        """Return a session of its own: gr.State kept apart, and a stream of its own."""
-        return Session(self._core)
+    def session(self, *, headers: Mapping[str, str] | None = None) -> Session:
+        """Return a session of its own: gr.State kept apart, and a stream and cookies of its own.
+
+        Args:
+            headers: Headers of all its requests to the app; they win over those of the transport.
+        """
+        return Session(self._core, headers)
+
+    def reset(self) -> None:
+        """Begin the transport's own session anew; see `Session.reset`."""
+        self._session.reset()
+
+    def component_server(self, component_id: int, fn_name: str, data: Any = None) -> Any:
+        """Call a function that a component has on the server; see `Session.component_server`."""
+        return self._session.component_server(component_id, fn_name, data)
 
     def submit(
         self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any

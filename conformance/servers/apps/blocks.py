@@ -48,6 +48,7 @@ def _canonical(endpoints: Endpoints) -> None:
     interaction.add_cached(endpoints)
     interaction.add_streaming_input(endpoints)
     interaction.add_render(endpoints)
+    files.add_static(endpoints)
 
 
 def _hidden(endpoints: Endpoints) -> None:

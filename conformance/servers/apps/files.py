@@ -36,6 +36,18 @@ def _add_media(endpoints: Endpoints) -> None:
     endpoints.bind("gallery", media.squares, [gr.Number(label="n")], [gr.Gallery(label="squares")])
 
 
+def add_static(endpoints: Endpoints) -> None:
+    """A file of a directory that the server hands out as it is, without copying."""
+    if not hasattr(gr, "set_static_paths") or not since("4.20"):
+        return
+    directory = tempfile.mkdtemp(prefix="static-")
+    path = os.path.join(directory, "static.txt")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("static")
+    gr.set_static_paths([directory])
+    endpoints.bind("static_file", lambda: path, [], [gr.File(label="file")])
+
+
 def _same(value: Any) -> Any:
     return value
 

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files of an app's outputs, fetched by tasks: `AsyncRemoteFile`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import anyio
+import anyio.to_thread
+import attrs
+
+from ..commands import Closed, Ending
+from ..credentials import Credentials
+from ..disk import PartFile
+from ..engines.base import AsyncResponseStream, StreamEnded
+from ..files import (
+    PLAYLIST_BYTES,
+    PLAYLIST_SECONDS,
+    ServerFile,
+    broke_off,
+    content_length,
+    is_playlist,
+    playlist_segments,
+    too_large,
+    whole_file,
+)
+
+if TYPE_CHECKING:
+    from .runner import Core
+
+WRITTEN_BYTES = 1024 * 1024
+"""How much is written to disk at a time, each time in a worker thread."""
+
+DownloadProgress = Callable[[int, int | None], object]
+
+
+@attrs.frozen(kw_only=True)
+class AsyncRemoteFile(ServerFile):
+    """A file that an app gave; see `gradio_transport.sync.RemoteFile`."""
+
+    _fetcher: Fetcher = attrs.field(alias="fetcher", repr=False, eq=False)
+
+    async def read(self) -> bytes:
+        """Return the whole content; see `gradio_transport.sync.RemoteFile.read`."""
+        async with await self._fetcher.open(self, whole_file(self.url)) as download:
+            return b"".join([chunk async for chunk in download])
+
+    def open(self) -> AsyncReader:
+        """Return a reader of the content as it comes, to be used in an ``async with`` block.
+
+        A file that is still being made (``is_stream``) is followed until it is complete.
+        """
+        return AsyncReader(self)
+
+    async def download(self, directory: str | Path, *, progress: DownloadProgress | None = None) -> Path:
+        """Save it in a directory, and return where; see `gradio_transport.sync.RemoteFile.download`."""
+        async with await self._fetcher.open(self, whole_file(self.url)) as download:
+            with await anyio.to_thread.run_sync(PartFile, Path(directory)) as part:
+                held = bytearray()
+                received = 0
+                async for chunk in download:
+                    held += chunk
+                    received += len(chunk)
+                    if len(held) >= WRITTEN_BYTES:
+                        await anyio.to_thread.run_sync(part.write, bytes(held))
+                        held.clear()
+                    if progress is not None:
+                        progress(received, download.total)
+                await anyio.to_thread.run_sync(part.write, bytes(held))
+                return await anyio.to_thread.run_sync(part.publish, self.name)
+
+
+class AsyncDownload:
+    """A file on its way: iterate it for its content.
+
+    Attributes:
+        total: Bytes in all, or None where the server does not say.
+    """
+
+    def __init__(self, total: int | None, chunks: AsyncGenerator[bytes, None]) -> None:
+        self.total = total
+        self._chunks = chunks
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._chunks
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._chunks.aclose()
+
+
+class AsyncReader:
+    """Reads a file as it comes: ``async with file.open() as reader: await reader.read(100)``."""
+
+    def __init__(self, file: AsyncRemoteFile) -> None:
+        self._file = file
+        self._download: AsyncDownload | None = None
+        self._held = b""
+
+    async def __aenter__(self) -> Self:
+        self._download = await self._file._fetcher.open(self._file, self._file.url)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._download is not None:
+            await self._download.__aexit__(kind, error, traceback)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        assert self._download is not None
+        async for chunk in self._download:
+            yield chunk
+
+    async def read(self, size: int = -1) -> bytes:
+        """Return up to `size` bytes, all there are for -1; nothing at the end."""
+        assert self._download is not None
+        chunks = aiter(self._download)
+        while size < 0 or len(self._held) < size:
+            chunk = await anext(chunks, None)
+            if chunk is None:
+                break
+            self._held += chunk
+        if size < 0:
+            size = len(self._held)
+        taken, self._held = self._held[:size], self._held[size:]
+        return taken
+
+
+class Fetcher:
+    """Fetches files with what one session may show."""
+
+    def __init__(self, core: Core, credentials: Credentials) -> None:
+        self._core = core
+        self._credentials = credentials
+
+    def file(self, found: ServerFile) -> AsyncRemoteFile:
+        """Return a server's file as one that can be fetched."""
+        return AsyncRemoteFile(**attrs.asdict(found, recurse=False), fetcher=self)
+
+    async def open(self, file: ServerFile, url: str) -> AsyncDownload:
+        """Begin to fetch a file from one of its URLs."""
+        if file.content is not None:
+            return AsyncDownload(len(file.content), _inline(file.content))
+        if is_playlist(url):
+            return AsyncDownload(None, self._follow(url))
+        stream = await self._core.open_file(url, self._credentials)
+        return AsyncDownload(content_length(stream.head), self._chunks(stream, url))
+
+    async def _chunks(
+        self, stream: AsyncResponseStream, url: str, most: int | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        most = most or self._core.app.options.limits.max_download_bytes
+        taps, received = self._core.app.taps, 0
+        chunks, complete = stream.chunks(), False
+        try:
+            async for chunk in chunks:
+                received += len(chunk)
+                if most is not None and received > most:
+                    raise too_large(url, most)
+                taps.chunk("file", chunk)
+                yield chunk
+            taps.end("file", Closed(Ending.CLEAN))
+            complete = True
+        except StreamEnded as ended:
+            taps.end("file", ended.closed)
+            stall = self._core.app.options.timeouts.download_stall
+            raise broke_off(url, ended.closed, received, stall) from ended
+        finally:
+            if not complete:
+                await _run_out(stream, chunks)
+            await stream.aclose()
+
+    async def _follow(self, url: str) -> AsyncGenerator[bytes, None]:
+        """Yield the segments of a stream (5.0+) as they are made, until its playlist is complete."""
+        stall = self._core.app.options.timeouts.download_stall
+        done, heard = 0, time.monotonic()
+        while True:
+            text = await self._playlist(url)
+            segments, complete = playlist_segments(text, url)
+            for segment in segments[done:]:
+                stream = await self._core.open_file(segment, self._credentials)
+                async with aclosing(self._chunks(stream, segment)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+                heard = time.monotonic()
+            done = max(done, len(segments))
+            if complete:
+                return
+            if stall is not None and time.monotonic() - heard > stall:
+                raise broke_off(url, Closed(Ending.IDLE), done, stall)
+            await anyio.sleep(PLAYLIST_SECONDS)
+
+    async def _playlist(self, url: str) -> str:
+        stream = await self._core.open_file(url, self._credentials)
+        async with aclosing(self._chunks(stream, url, PLAYLIST_BYTES)) as chunks:
+            return b"".join([chunk async for chunk in chunks]).decode("utf-8", "replace")
+
+
+async def _run_out(stream: AsyncResponseStream, chunks: AsyncIterator[bytes]) -> None:
+    """Bring a stream that is given up to its end, which is near then: generators must not be left open."""
+    stream.abort()
+    with anyio.CancelScope(shield=True), suppress(StreamEnded):
+        async for _ in chunks:
+            pass
+
+
+async def saved(value: Any, directory: str | Path) -> Any:
+    """Return an output value with its files downloaded, and in their places the paths."""
+    if isinstance(value, AsyncRemoteFile):
+        return await value.download(directory)
+    if isinstance(value, list):
+        return [await saved(one, directory) for one in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        return {key: await saved(one, directory) for key, one in cast("dict[Any, Any]", value).items()}
+    return value
+
+
+async def _inline(content: bytes) -> AsyncGenerator[bytes, None]:
+    yield content
+
+
+__all__ = ["AsyncDownload", "AsyncReader", "AsyncRemoteFile", "DownloadProgress", "Fetcher", "saved"]

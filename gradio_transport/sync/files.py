@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files of an app's outputs, fetched by threads: `RemoteFile`."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
+
+import attrs
+
+from ..commands import Closed, Ending
+from ..credentials import Credentials
+from ..disk import PartFile
+from ..engines.base import ResponseStream, StreamEnded
+from ..errors import LocalProtocolError, Phase
+from ..files import (
+    PLAYLIST_BYTES,
+    PLAYLIST_SECONDS,
+    ServerFile,
+    broke_off,
+    content_length,
+    is_playlist,
+    playlist_segments,
+    too_large,
+    whole_file,
+)
+
+if TYPE_CHECKING:
+    from .runner import Core
+
+DownloadProgress = Callable[[int, int | None], object]
+"""Called with the bytes received and the bytes in all, None where the server does not say."""
+
+
+@attrs.frozen(kw_only=True)
+class RemoteFile(ServerFile):
+    """A file that an app gave. Nothing is fetched until it is asked for, and each time it is, anew."""
+
+    _fetcher: Fetcher = attrs.field(alias="fetcher", repr=False, eq=False)
+
+    def read(self) -> bytes:
+        """Return the whole content.
+
+        Raises:
+            FileUnavailable: The server does not hand it out.
+            EventTooLarge: It is larger than ``Limits(max_download_bytes=)``.
+            StreamLost: The connection broke.
+            Timeout: Nothing came for ``Timeouts(download_stall=)`` seconds.
+        """
+        with self._fetcher.open(self, whole_file(self.url)) as download:
+            return b"".join(download.chunks)
+
+    def open(self) -> BinaryIO:
+        """Return a reader of the content as it comes; close it, or use it in a ``with`` block.
+
+        A file that is still being made (``is_stream``) is followed until it is complete.
+
+        Raises:
+            GradioTransportError: See `read`; also while it is being read.
+        """
+        return cast("BinaryIO", io.BufferedReader(_Reader(self._fetcher.open(self, self.url))))
+
+    def download(self, directory: str | Path, *, progress: DownloadProgress | None = None) -> Path:
+        """Save it in a directory, and return where.
+
+        It appears there whole or not at all, under its own name made safe. Another file is never
+        overwritten, and one of the same content is used again.
+
+        Args:
+            directory: Made if it is not there.
+            progress: Called with the bytes received, and the bytes in all where the server says so.
+
+        Raises:
+            LocalProtocolError: It cannot be written there.
+            GradioTransportError: See `read`.
+        """
+        with self._fetcher.open(self, whole_file(self.url)) as download, PartFile(Path(directory)) as part:
+            for chunk in download.chunks:
+                part.write(chunk)
+                if progress is not None:
+                    progress(part.size, download.total)
+            return part.publish(self.name)
+
+
+class Download:
+    """A file on its way.
+
+    Attributes:
+        total: Bytes in all, or None where the server does not say.
+        chunks: The content as it comes.
+    """
+
+    def __init__(self, total: int | None, chunks: Generator[bytes, None, None]) -> None:
+        self.total = total
+        self.chunks = chunks
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.chunks.close()
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, download: Download) -> None:
+        self._chunks = download.chunks
+        self._held = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        while not self._held:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._held = memoryview(chunk)
+        size = min(len(buffer), len(self._held))
+        buffer[:size], self._held = self._held[:size], self._held[size:]
+        return size
+
+    def close(self) -> None:
+        self._chunks.close()
+        super().close()
+
+
+class Fetcher:
+    """Fetches files with what one session may show."""
+
+    def __init__(self, core: Core, credentials: Credentials) -> None:
+        self._core = core
+        self._credentials = credentials
+
+    def file(self, found: ServerFile) -> RemoteFile:
+        """Return a server's file as one that can be fetched."""
+        return RemoteFile(**attrs.asdict(found, recurse=False), fetcher=self)
+
+    def open(self, file: ServerFile, url: str) -> Download:
+        """Begin to fetch a file from one of its URLs."""
+        if file.content is not None:
+            return Download(len(file.content), _inline(file.content))
+        if is_playlist(url):
+            return Download(None, self._follow(url))
+        stream = self._core.open_file(url, self._credentials)
+        return Download(content_length(stream.head), self._chunks(stream, url))
+
+    def _chunks(
+        self, stream: ResponseStream, url: str, most: int | None = None
+    ) -> Generator[bytes, None, None]:
+        most = most or self._core.app.options.limits.max_download_bytes
+        received = 0
+        try:
+            for chunk in stream.chunks():
+                received += len(chunk)
+                if most is not None and received > most:
+                    raise too_large(url, most)
+                self._core.app.taps.chunk("file", chunk)
+                yield chunk
+            self._core.app.taps.end("file", Closed(Ending.CLEAN))
+        except StreamEnded as ended:
+            self._core.app.taps.end("file", ended.closed)
+            stall = self._core.app.options.timeouts.download_stall
+            raise broke_off(url, ended.closed, received, stall) from ended
+        finally:
+            stream.close()
+
+    def _follow(self, url: str) -> Generator[bytes, None, None]:
+        """Yield the segments of a stream (5.0+) as they are made, until its playlist is complete."""
+        stall = self._core.app.options.timeouts.download_stall
+        done, heard = 0, time.monotonic()
+        while True:
+            playlist = self._core.open_file(url, self._credentials)
+            text = b"".join(self._chunks(playlist, url, PLAYLIST_BYTES)).decode("utf-8", "replace")
+            segments, complete = playlist_segments(text, url)
+            for segment in segments[done:]:
+                yield from self._chunks(self._core.open_file(segment, self._credentials), segment)
+                heard = time.monotonic()
+            done = max(done, len(segments))
+            if complete:
+                return
+            if stall is not None and time.monotonic() - heard > stall:
+                raise broke_off(url, Closed(Ending.IDLE), done, stall)
+            if self._core.closing.wait(PLAYLIST_SECONDS):
+                raise LocalProtocolError("The transport was closed.", phase=Phase.DOWNLOAD)
+
+
+def saved(value: Any, directory: str | Path) -> Any:
+    """Return an output value with its files downloaded, and in their places the paths."""
+    if isinstance(value, RemoteFile):
+        return value.download(directory)
+    if isinstance(value, list):
+        return [saved(one, directory) for one in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        return {key: saved(one, directory) for key, one in cast("dict[Any, Any]", value).items()}
+    return value
+
+
+def _inline(content: bytes) -> Generator[bytes, None, None]:
+    yield content
+
+
+__all__ = ["Download", "DownloadProgress", "Fetcher", "RemoteFile", "saved"]
