@@ -7,6 +7,7 @@ goes along is only the origin it was bound to (scheme, host, port).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
@@ -23,6 +24,8 @@ _COOKIE_LIMIT = 300
 class _Cookie:
     value: str
     path: str
+    age: int = attrs.field(factory=itertools.count().__next__)
+    """The higher, the newer: a login renewed for the app counts for sessions that were told something since."""
 
 
 @attrs.define
@@ -150,7 +153,11 @@ class Credentials:
         return {name: f"Bearer {self.token}"}
 
     def _jar(self) -> Mapping[str, _Cookie]:
-        return {**self.parent._jar(), **self._cookies} if self.parent is not None else self._cookies
+        if self.parent is None:
+            return self._cookies
+        above, own = self.parent._jar(), self._cookies
+        newer = {name: one for name, one in own.items() if name not in above or above[name].age < one.age}
+        return {**above, **newer}
 
 
 def _lowered(headers: Mapping[str, str] | None) -> dict[str, str]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import itertools
 import os
 import secrets
@@ -93,7 +92,6 @@ class PartFile:
         """
         self._directory = Path(directory).absolute()
         self._path = self._directory / f".{secrets.token_hex(16)}.part"
-        self._hash = hashlib.sha256()
         self._file: int | None = None
         self._pending = True
         self.size = 0
@@ -129,11 +127,6 @@ class PartFile:
                 f"A PartFile in {str(self._directory)!r} was never closed.", ResourceWarning, stacklevel=2
             )
 
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of what was written so far, in hexadecimal."""
-        return self._hash.hexdigest()
-
     def write(self, data: bytes) -> None:
         """Append a piece.
 
@@ -145,7 +138,6 @@ class PartFile:
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(file, rest) :]
-        self._hash.update(data)
         self.size += len(data)
 
     def publish(self, name: str) -> Path:
@@ -220,14 +212,15 @@ class PartFile:
             file = os.open(other, os.O_RDONLY | _FLAGS)
         except OSError:
             return False
-        with open(file, "rb", buffering=0) as content:
+        with open(file, "rb") as content:
             found = os.fstat(file)
             if not stat.S_ISREG(found.st_mode) or found.st_size != self.size:
                 return False
-            digest = hashlib.sha256()
-            while piece := content.read(_PIECE):
-                digest.update(piece)
-        return digest.digest() == self._hash.digest()
+            with self._path.open("rb") as mine:
+                while piece := mine.read(_PIECE):
+                    if content.read(_PIECE) != piece:
+                        return False
+        return True
 
 
 def _usual_mode(directory: Path) -> int:

@@ -296,8 +296,6 @@ class QuotaExceeded(AppError):
         retry_after: Seconds the message asks to wait, if it says so.
     """
 
-    retryable = True
-
     def __init__(self, message: str, *, retry_after: float | None = None, **context: Any) -> None:
         super().__init__(message, **context)
         self.retry_after = retry_after

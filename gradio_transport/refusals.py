@@ -6,9 +6,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from .backoff import retry_after
-from .commands import Response
+from .commands import REDIRECTS, Response
 from .errors import (
     AppError,
     AuthenticationRequired,
@@ -60,12 +61,24 @@ def refusal(response: Response, phase: Phase, *, what: str = "The server") -> Gr
             )
         case 400 | 413:
             return InvalidPayload(says, **context)
+        case status if wants_login(response):
+            return AuthenticationRequired(
+                f"{what} sends to the login page. Pass auth=('user', 'password').", **context
+            )
         case status if 300 <= status < 400:
             return RemoteProtocolError(f"{what} redirects without end or elsewhere: {text}", **context)
         case status if status < 300:
             return RemoteProtocolError(f"{what} gave an answer that makes no sense here: {text}", **context)
         case status:
             return ServerRefused(says, retryable=status in (502, 503, 504), **context)
+
+
+def wants_login(response: Response) -> bool:
+    """Return whether a reply refuses for want of a login: 401, or (Flask, before 2.7) a way to its page."""
+    if response.status == 401:
+        return True
+    target = response.headers.get("location", "")
+    return response.status in REDIRECTS and urlsplit(target).path.endswith("/login")
 
 
 def _date(response: Response) -> float:

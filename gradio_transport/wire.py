@@ -203,7 +203,9 @@ class Wire:
         return self._out(self.machine.start(exchange, now))
 
     def refuse(self, exchange: Exchange, error: GradioTransportError) -> Turn:
-        """End a call that was never started; the machine's inputs begin with the start, so none is shown."""
+        """End a call that was never started, because its files did not reach the app."""
+        payload = {"error": type(error).__name__, "message": error.message, "started": False}
+        self.taps.show(Direction.LOCAL, Kind.ERROR, exchange.key, self.number, payload)
         return self._out(self.machine.abandon(exchange, error))
 
     def send(self, exchange: Exchange, data: Sequence[Any]) -> Turn:

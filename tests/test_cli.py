@@ -331,9 +331,13 @@ def test_a_terminal_is_not_steered_by_the_app(server: FakeGradio) -> None:
 # --- options -----------------------------------------------------------------------------------------
 
 
+def mine(server: FakeGradio) -> list[str]:
+    return ["--token", "hf_test", "--token-origin", server.url]
+
+
 def test_headers_and_token_reach_the_server() -> None:
     with fake_gradio() as server:
-        run("call", server.url, "/hello", "x", "-H", "X-Mine: yes", "--token", "hf_test")
+        run("call", server.url, "/hello", "x", "-H", "X-Mine: yes", *mine(server))
         headers = next(headers for path, headers, _ in server.requests if path == "/gradio_api/queue/join")
 
     lower = {name.lower(): value for name, value in headers.items()}
@@ -351,11 +355,20 @@ def test_event_data_reaches_the_server() -> None:
 def test_a_trace_is_written_without_the_token(server: FakeGradio, tmp_path: Path) -> None:
     trace = tmp_path / "call.jsonl"
 
-    assert run("call", server.url, "/hello", "x", "--trace", str(trace), "-t", "hf_secret").exit_code == 0
+    assert run("call", server.url, "/hello", "x", "--trace", str(trace), *mine(server)).exit_code == 0
     kinds = [json.loads(line)["kind"] for line in trace.read_text().splitlines()]
     assert kinds[0] == "meta"
     assert {"request", "response", "call", "chunk"} <= set(kinds)
-    assert "hf_secret" not in trace.read_text()
+    assert "hf_test" not in trace.read_text()
+
+
+def test_a_token_for_another_host_is_refused_before_anything_is_sent() -> None:
+    with fake_gradio() as server:
+        result = run("call", server.url, "/hello", "x", "-t", "hf_test")
+
+    assert result.exit_code == 2
+    assert "no host of Hugging Face" in result.stderr
+    assert server.requests == []
 
 
 def test_a_trace_that_cannot_be_written_is_an_error_in_a_line(server: FakeGradio, tmp_path: Path) -> None:

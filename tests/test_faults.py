@@ -380,7 +380,9 @@ def test_messages_before_the_reply_to_the_join_are_kept(server: Scripted, face: 
 @pytest.mark.parametrize("face", FACES)
 def test_notes_on_errors_show_the_last_frames_and_no_secret(server: Scripted, face: str) -> None:
     server.scripts = {JOIN: accept, DATA: then(BEGUN, Reply.reset)}
-    _, error = play(face, server.url, token="hf_abcdefghijklmnop", headers={"x-key": "sesame"})
+    _, error = play(
+        face, server.url, token="hf_abcdefghijklmnop", token_origin=server.url, headers={"x-key": "sesame"}
+    )
     note = "\n".join(error.__notes__)
     assert "queue/join" in note
     assert "process_generating" in note

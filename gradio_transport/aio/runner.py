@@ -65,6 +65,7 @@ from ..errors import (
 from ..files import FetchFile, FileCommand, FileReply, ReadFile, locate, unavailable
 from ..handshake import login
 from ..policy import Timeouts
+from ..refusals import wants_login
 from ..wire import Wire
 from .call import AsyncCall
 from .files import Fetcher
@@ -264,7 +265,7 @@ class Runner:
             request = core.app.dressed(command.request, credentials, extra)
             stream = await core.engine.stream(request, patience)
             credentials.store(request.url, stream.head.set_cookie)
-            if stream.head.status != 401 or not await core.log_in_again(logins):
+            if not wants_login(stream.head) or not await core.log_in_again(logins):
                 return stream
             await stream.aclose()
             logins = -1  # once
@@ -474,7 +475,7 @@ class Core:
         credentials = credentials or self.app.credentials
         logins = self.app.logins
         response = await self._tried(command, timeouts, remaining, credentials, extra)
-        if response.status == 401 and renewable(command) and await self.log_in_again(logins):
+        if wants_login(response) and renewable(command) and await self.log_in_again(logins):
             response = await self._tried(command, timeouts, remaining, credentials, extra)
         return response
 
@@ -568,7 +569,7 @@ class Core:
         request = next(sequence)
         while True:
             stream = await self._open_file(request, credentials)
-            if stream.head.status == 401 and await self.log_in_again(logins):
+            if wants_login(stream.head) and await self.log_in_again(logins):
                 logins = -1  # once
                 await stream.aclose()
                 continue

@@ -26,6 +26,7 @@ class Connection:
     protocol: str | list[str]
     auth: tuple[str, str] | None = attrs.field(repr=False)
     token: str | None = attrs.field(repr=False)
+    token_origin: str | None
     headers: dict[str, str] = attrs.field(repr=False)
     timeout: float | None
     insecure: bool
@@ -42,6 +43,7 @@ class Connection:
                     protocol=self.protocol,
                     auth=self.auth,
                     token=self.token,
+                    token_origin=self.token_origin,
                     headers=self.headers,
                     timeouts=self._timeouts(),
                     verify=not self.insecure,
@@ -80,6 +82,7 @@ def connected(command: Callable[..., None]) -> Callable[..., None]:
         protocol: str,
         auth: str | None,
         token: str | None,
+        token_origin: str | None,
         headers: tuple[str, ...],
         timeout: float | None,
         insecure: bool,
@@ -93,6 +96,7 @@ def connected(command: Callable[..., None]) -> Callable[..., None]:
             protocol=names[0] if len(names) == 1 else names,
             auth=_credentials(auth),
             token=token,
+            token_origin=token_origin,
             headers=dict(_header(one) for one in headers),
             timeout=timeout,
             insecure=insecure,
@@ -131,7 +135,9 @@ _OPTIONS = (
                  help="The app's own login; asks for a password that is not given. "
                  "Also GRADIO_TRANSPORT_AUTH, which other users of the machine cannot see."),
     click.option("-t", "--token", envvar="GRADIO_TRANSPORT_TOKEN", metavar="TOKEN",
-                 help="Hugging Face token, shown to the app's own origin only. Also GRADIO_TRANSPORT_TOKEN."),
+                 help="Hugging Face token, for a Space on its own host. Also GRADIO_TRANSPORT_TOKEN."),
+    click.option("--token-origin", metavar="URL",
+                 help="Another origin that may see the token, such as your own proxy to a Space."),
     click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'",
                  help="Extra header for the app's own origin. Repeatable."),
     click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",

@@ -14,6 +14,7 @@ import attrs
 from .. import events as e
 from ..diff import UNKNOWN
 from ..errors import GradioTransportError
+from ..files import ServerFile
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
@@ -50,9 +51,12 @@ def to_json(value: Any, indent: int | None = None) -> str:
         return json.dumps(_finite(value), ensure_ascii=False, default=_unknown, indent=indent)
 
 
-def _unknown(value: object) -> None:
+def _unknown(value: object) -> Any:
+    if isinstance(value, ServerFile):
+        return value.raw
     if value is not UNKNOWN:
         raise TypeError(f"{type(value).__name__} is not JSON")
+    return None
 
 
 def _finite(value: Any) -> Any:

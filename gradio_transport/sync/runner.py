@@ -66,6 +66,7 @@ from ..errors import (
 from ..files import FetchFile, FileCommand, FileReply, ReadFile, locate, unavailable
 from ..handshake import login
 from ..policy import Timeouts
+from ..refusals import wants_login
 from ..wire import Wire
 from .call import Call
 from .files import Fetcher
@@ -276,7 +277,7 @@ class Runner:
             request = core.app.dressed(command.request, credentials, self._extra(command.channel))
             stream = core.engine.stream(request, patience)
             credentials.store(request.url, stream.head.set_cookie)
-            if stream.head.status != 401 or not core.log_in_again(logins):
+            if not wants_login(stream.head) or not core.log_in_again(logins):
                 return stream
             stream.close()
             logins = -1  # once
@@ -531,7 +532,7 @@ class Core:
         credentials = credentials or self.app.credentials
         logins = self.app.logins
         response = self._tried(command, timeouts, remaining, credentials, extra)
-        if response.status == 401 and renewable(command) and self.log_in_again(logins):
+        if wants_login(response) and renewable(command) and self.log_in_again(logins):
             response = self._tried(command, timeouts, remaining, credentials, extra)
         return response
 
@@ -632,7 +633,7 @@ class Core:
         request = next(sequence)
         while True:
             stream = self._open_file(request, credentials)
-            if stream.head.status == 401 and self.log_in_again(logins):
+            if wants_login(stream.head) and self.log_in_again(logins):
                 logins = -1  # once
                 stream.close()
                 continue

@@ -317,12 +317,6 @@ class _Replayer:
             oauth_token=payload.get("oauth_token"),
         )
         exchange = line.wire.open(invocation)
-        while exchange.key != frame.channel and exchange.key.isdecimal() and frame.channel.isdecimal():
-            if int(exchange.key) > int(frame.channel):
-                break
-            # A call whose files did not reach the app was never started, and left no frame but its number.
-            line.wire.refuse(exchange, errors.LocalProtocolError("never started"))
-            exchange = line.wire.open(invocation)
         if exchange.key != frame.channel:
             raise TraceError(
                 f"The trace calls {frame.channel!r} where this session would number {exchange.key!r}."
@@ -331,6 +325,14 @@ class _Replayer:
         self._result.events[frame.session, exchange.key] = []
         self._result.endpoints[frame.session, exchange.key] = endpoint.display_name
         return line.wire.start(exchange)
+
+    def _never_started(self, line: _Line, frame: Frame) -> Exchange:
+        """Return a call whose files did not reach the app: what it called the trace does not say."""
+        exchange = line.wire.open(Invocation(endpoint=Endpoint(name=None, fn_index=-1), data=()))
+        line.exchanges[exchange.key] = exchange
+        self._result.events[frame.session, exchange.key] = []
+        self._result.endpoints[frame.session, exchange.key] = "never called"
+        return exchange
 
     def _exchange(self, line: _Line, frame: Frame) -> Exchange:
         exchange = line.exchanges.get(frame.channel)
@@ -355,6 +357,9 @@ class _Replayer:
     def _failed(self, line: _Line, frame: Frame) -> Iterator[Turn]:
         """Feed the failure of a request, or (local) the end of a call from this side."""
         error = _error(frame)
+        if frame.direction is Direction.LOCAL and frame.payload.get("started") is False:
+            yield line.wire.refuse(self._never_started(line, frame), error)
+            return
         if frame.direction is Direction.LOCAL:
             yield line.wire.abandon(self._exchange(line, frame), error)
             return
