@@ -25,7 +25,7 @@ class _Cookie:
     value: str
     path: str
     age: int = attrs.field(factory=itertools.count().__next__)
-    """The higher, the newer: a login renewed for the app counts for sessions that were told something since."""
+    """The higher, the newer: a login renewed for the app counts over what a session was given before."""
 
 
 @attrs.define
