@@ -36,6 +36,7 @@ from .errors import (
     ServerRefused,
     SessionNotFound,
     SlowConsumer,
+    SpaceNotFound,
     SpaceNotRunning,
     StreamLost,
     Timeout,
@@ -105,7 +106,7 @@ __all__ = [
     "errors", "Phase", "GradioTransportError", "TransportError", "ConnectError", "StreamLost", "Timeout",
     "SlowConsumer", "ProtocolError", "LocalProtocolError", "RemoteProtocolError", "MalformedMessage",
     "FlowViolation", "EventTooLarge", "NegotiationError", "UnsupportedProtocol", "NotAGradioApp",
-    "SpaceNotRunning", "ServerRefused", "AuthenticationRequired", "EndpointNotFound", "QueueFull",
-    "RateLimited", "ValidationFailed", "SessionNotFound", "InvalidPayload", "FileUnavailable", "AppError",
-    "QuotaExceeded",
+    "SpaceNotFound", "SpaceNotRunning", "ServerRefused", "AuthenticationRequired", "EndpointNotFound",
+    "QueueFull", "RateLimited", "ValidationFailed", "SessionNotFound", "InvalidPayload", "FileUnavailable",
+    "AppError", "QuotaExceeded",
 ]  # fmt: skip

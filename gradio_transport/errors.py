@@ -18,6 +18,7 @@
     ├── NegotiationError            no way to speak was found
     │   ├── UnsupportedProtocol     no installed adapter speaks it, or it cannot do what was asked
     │   ├── NotAGradioApp           whatever answered is not Gradio
+    │   ├── SpaceNotFound           no such Space, or a private one and no token that sees it
     │   └── SpaceNotRunning         the Space sleeps, builds or failed
     ├── ServerRefused               an answer that says no
     │   ├── AuthenticationRequired
@@ -191,6 +192,10 @@ class UnsupportedProtocol(NegotiationError):
 
 class NotAGradioApp(NegotiationError):
     """Whatever answered at the URL is not a Gradio app."""
+
+
+class SpaceNotFound(NegotiationError):
+    """The Hub shows no Space of that name: there is none, or it is private and the token does not see it."""
 
 
 class SpaceNotRunning(NegotiationError):

@@ -15,8 +15,14 @@ import attrs
 
 from .errors import LocalProtocolError
 
-# A host name without dot or port before a slash is what people write for a Space.
-_SPACE = re.compile(r"(?!localhost/)[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9._-]+")
+# A host name without dot or port before a slash is what people write for a Space. The Hub allows neither "--"
+# nor ".." in it, nor a dot or dash at either end.
+_SPACE = re.compile(
+    r"(?!localhost/)(?!.*(?:--|\.\.))[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?",
+    re.IGNORECASE | re.ASCII,
+)
+
+_HUGGING_FACE = frozenset({"huggingface.co", "hf.co"})
 
 # Where clouds tell a machine its secrets, besides 169.254.0.0/16 and fe80::/10.
 _METADATA_HOSTS = frozenset(
@@ -42,7 +48,7 @@ def base_url(source: str) -> str:
         LocalProtocolError: It is no http(s) URL.
     """
     text = source.strip()
-    if _SPACE.fullmatch(text):
+    if is_space_name(text):
         raise LocalProtocolError(
             f"{source!r} looks like the name of a Hugging Face Space. Pass the URL of the Space, such as "
             "'https://owner-name.hf.space', or, for a server of that host, with 'http://' before it."
@@ -54,6 +60,29 @@ def base_url(source: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or spoiled:
         raise LocalProtocolError(f"{source!r} is no http(s) URL, such as 'http://127.0.0.1:7860'.")
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+
+
+def is_space_name(source: str) -> bool:
+    """Return whether a user's text is the name of a Hugging Face Space, ``owner/name``, and no address."""
+    return _SPACE.fullmatch(source.strip()) is not None
+
+
+def is_hugging_face_host(host: str, endpoint: str | None = None) -> bool:
+    """Return whether a host is Hugging Face's own: the Hub, a Space's, or that of the caller's own Hub.
+
+    Other subdomains of the Hub's name are not: they are run by others or need no token.  Every Space has a
+    host under ``hf.space`` and reads what it is sent, so a token is for the one Space that was asked for.
+
+    Args:
+        host: A host name alone, without scheme or port.
+        endpoint: URL of a Hub that the caller named, whose host counts as well.
+    """
+    name = host.lower().removesuffix(".")
+    if not name or not name.isascii():
+        return False
+    if endpoint is not None and name == (_split(endpoint).hostname or "").removesuffix("."):
+        return True
+    return name in _HUGGING_FACE or re.fullmatch(r"([a-z0-9-]+\.)+hf\.space", name) is not None
 
 
 def origin(url: str) -> str:
@@ -74,10 +103,7 @@ def same_origin(one: str, other: str) -> bool:
 def is_hugging_face(url: str) -> bool:
     """Return whether a URL is of one of Hugging Face's own hosts, reached safely."""
     parts = _split(url)
-    host = (parts.hostname or "").rstrip(".").lower()
-    return parts.scheme in ("https", "wss") and (
-        host in ("huggingface.co", "hf.co") or host.endswith((".huggingface.co", ".hf.co", ".hf.space"))
-    )
+    return parts.scheme in ("https", "wss") and is_hugging_face_host(parts.hostname or "")
 
 
 def is_internal(host: str) -> bool:
