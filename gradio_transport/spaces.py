@@ -477,10 +477,9 @@ class _Hub:
             raise translated from error
 
     def _translated(self, error: Exception, what: str) -> GradioTransportError | None:
-        from huggingface_hub.errors import HfHubHTTPError
-
+        # HfHubHTTPError, but for whoami of 0.x the HTTPError below it.
         response = getattr(error, "response", None)
-        if isinstance(error, HfHubHTTPError) and response is not None:
+        if response is not None:
             return self._refusal(response, what)
         if isinstance(error, ValueError | KeyError | TypeError | AttributeError):
             return MalformedMessage(

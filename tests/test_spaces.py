@@ -404,6 +404,8 @@ def test_nobody_at_the_endpoint() -> None:
 
 
 def test_offline_mode_is_a_failure_to_connect(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    if huggingface_hub.__version__.startswith("0."):
+        pytest.skip("decided once, when its session is made")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(ConnectError, match="offline"):
         resolve("owner/name")
