@@ -35,7 +35,7 @@ from .errors import (
     Timeout,
     excerpt,
 )
-from .urls import base_url, is_hugging_face_host, is_space_name
+from .urls import base_url, is_hugging_face_host, is_internal, is_space_name
 
 __all__ = [
     "Space", "resolve", "wait", "check_running", "duplicate", "space_jwt", "token_to_use",
@@ -362,7 +362,7 @@ class _Hub:
                 error_message=str(runtime.raw.get("errorMessage") or ""),
             )
 
-        return self._ask(name, ask, timeout)
+        return self._ask(f"the Space {name!r}", ask, timeout)
 
     def account(self) -> str:
         """Return the name of the token's account."""
@@ -370,7 +370,7 @@ class _Hub:
         def ask(api: Any) -> str:
             return str(api.whoami(token=self.token)["name"])
 
-        return self._ask("whoami", ask)
+        return self._ask("the account of the token", ask)
 
     def copy(
         self,
@@ -408,7 +408,7 @@ class _Hub:
             )
 
         try:
-            self._ask(from_id, ask)
+            self._ask(f"the Space {from_id!r}", ask)
         except ServerRefused as error:
             if error.status != 409:  # somebody else made it meanwhile
                 raise
@@ -433,7 +433,7 @@ class _Hub:
                 raise TypeError("the token is no text")
             return token
 
-        return self._ask(name, ask, timeout)
+        return self._ask(f"the Space {name!r}", ask, timeout)
 
     def wake(self, space: Space, timeout: float) -> None:
         """Request a Space's page, which is what ends its sleep. Whether it did, the Hub tells."""
@@ -509,7 +509,7 @@ class _Hub:
         if status == 404 or headers.get("x-error-code") == "RepoNotFound":
             with_token = "the token does not see it" if self.token else "it is private. Then pass token="
             return SpaceNotFound(
-                f"The Hub shows no Space {what!r}. Either the name is misspelt, or {with_token}.", **context
+                f"The Hub does not show {what}. Either the name is misspelt, or {with_token}.", **context
             )
         if status in (401, 403):
             hint = (
@@ -517,7 +517,7 @@ class _Hub:
                 if self.token
                 else "There is no such Space, or it is private: then pass token=."
             )
-            return AuthenticationRequired(f"The Hub does not show {what!r}. {hint} {says}", **context)
+            return AuthenticationRequired(f"The Hub refuses {what}. {hint} {says}", **context)
         if status == 429:
             seconds = retry_after(headers.get("retry-after"), time.time())
             return RateLimited(f"Too many requests. {says}", retry_after=seconds, **context)
@@ -533,8 +533,14 @@ class _Hub:
 def _address(host: str | None, subdomain: str | None) -> str:
     if not host and not subdomain:
         raise ValueError("it names no host of the Space")
-    url = host or f"{subdomain}.hf.space"
-    return base_url(url if "://" in url else f"https://{url}")
+    text = host or f"{subdomain}.hf.space"
+    try:
+        url = base_url(text if "://" in text else f"https://{text}")
+    except LocalProtocolError as error:  # the Hub's fault, not the caller's
+        raise ValueError(error.message) from None
+    if is_internal(urlsplit(url).hostname or ""):
+        raise ValueError(f"it names {url!r} as the host of the Space")
+    return url
 
 
 def _too_late(message: str, seconds: float | None = None) -> Timeout:

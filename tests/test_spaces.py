@@ -347,7 +347,8 @@ def test_a_wrong_name_is_refused_before_asking(hub: FakeHub, name: str) -> None:
         (reply([]), MalformedMessage, "does not answer as"),
         (reply({}), MalformedMessage, "does not answer as"),
         (reply({"id": "a/b", "runtime": {"stage": "RUNNING"}}), MalformedMessage, "no host"),
-        (reply({"id": "a/b", "host": "ftp://x", "runtime": {"stage": "RUNNING"}}), LocalProtocolError, "ftp"),
+        (reply({"id": "a/b", "host": "ftp://x", "runtime": {"stage": "RUNNING"}}), MalformedMessage, "ftp"),
+        (reply({"id": "a/b", "host": "http://169.254.169.254", "runtime": {"stage": "RUNNING"}}), MalformedMessage, "169"),
         (reply({"id": "a/b", "host": "http://x", "runtime": {"hardware": {}}}), MalformedMessage, "stage"),
     ],
 )  # fmt: skip
