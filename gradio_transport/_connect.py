@@ -76,7 +76,8 @@ def connect(
     """Connect to a Gradio app of any generation.
 
     Args:
-        source: Its URL, such as ``"http://127.0.0.1:7860"``.
+        source: Its URL, such as ``"http://127.0.0.1:7860"``, or the name of a Hugging Face Space,
+            ``"owner/name"``, which is woken and waited for (``Timeouts(space=)``).
         protocol: ``"auto"``, the name of an adapter, or names in order of preference.
         token: Hugging Face token, shown to the app's own origin only, and only if that is Hugging Face's.
         token_origin: Another origin that may see the token, such as that of your own proxy to a Space.
@@ -98,6 +99,8 @@ def connect(
         NotAGradioApp: Whatever answers is none.
         AuthenticationRequired: The app wants a login.
         ConnectError: Nobody answers.
+        SpaceNotFound: The Hub shows no Space of that name.
+        SpaceNotRunning: The Space is paused, or has failed.
     """
     library: Library = engine if isinstance(engine, str) else "httpx"
     options = _options(

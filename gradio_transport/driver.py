@@ -7,6 +7,8 @@ No I/O here; `sync` and `aio` hold only what differs, which is how to wait.
 from __future__ import annotations
 
 import itertools
+import logging
+import math
 import os
 import secrets
 import time
@@ -18,6 +20,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from . import spaces
 from .adapter import Adapter, Exchange, Invocation, SessionContext
 from .backoff import delays, retry_after
 from .commands import OpenStream, OpenWebSocket, Request, Response, SendRequest
@@ -72,8 +75,10 @@ from .multipart import UploadProgress
 from .policy import Limits, RetryPolicy, Timeouts
 from .refusals import refusal
 from .registry import Choice, Registry, default_registry
-from .urls import AppURLs, base_url, is_internal, origin
+from .urls import AppURLs, base_url, is_internal, is_space_name, origin
 from .wire import Taps, Wire
+
+logger = logging.getLogger(__name__)
 
 SILENT_IDLE_SECONDS = 3600.0
 """Idle bound where the server has no heartbeat, so that silence says nothing (before 4.0, direct HTTP)."""
@@ -156,18 +161,49 @@ class App:
     def __init__(self, source: str, options: Options) -> None:
         self.source = source
         self.options = options
-        self.base = base_url(source)
+        self.space = source.strip() if is_space_name(source) else None
         taps = [tap for tap in (options.tap, _environment_tap()) if tap is not None]
         self.taps = Taps(time.monotonic, taps)
-        self.credentials = Credentials.bound_to(
-            self.base,
-            {"x-gradio-user": "api"} | {name.lower(): value for name, value in options.headers.items()},
-            token=options.token,
-            token_origin=options.token_origin,
-        )
+        self.base = ""
+        self.credentials = Credentials("")
         self.logins = 0
         self._discovery: Discovery | None = None
         self._choices: dict[tuple[int, str | tuple[str, ...]], Choice] = {}
+
+        if self.space is None:
+            self._settle(base_url(source), options.token_origin)
+
+    def _settle(self, base: str, token_origin: str | None) -> None:
+        """Take note of where the app is; credentials are bound to that."""
+        self.base = base
+        headers = {name.lower(): value for name, value in self.options.headers.items()}
+        self.credentials = Credentials.bound_to(
+            base, {"x-gradio-user": "api"} | headers, token=self.options.token, token_origin=token_origin
+        )
+
+    def find_space(self) -> None:
+        """Ask the Hub where a Space is, and wait for one that sleeps or is being built. Blocks.
+
+        Raises:
+            SpaceNotFound: There is none of that name.
+            SpaceNotRunning: It will not run by waiting.
+            Timeout: It did not run in time.
+        """
+        if self.space is None or self.base:
+            return
+        token = spaces.token_to_use(self.options.token)
+        found = spaces.resolve(self.space, token=token)
+        if found.stage not in spaces.SERVING:
+            found = spaces.wait(
+                self.space,
+                token=token,
+                timeout=self.options.timeouts.space or math.inf,
+                on_progress=lambda stage, elapsed: logger.info(
+                    "waiting for the Space %s: %s after %.0f s", self.space, stage, elapsed
+                ),
+            )
+        # The Hub that the caller asks names the host: that is whom the token is for.
+        self._settle(found.url, found.url)
 
     @property
     def discovery(self) -> Discovery:

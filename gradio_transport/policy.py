@@ -35,6 +35,7 @@ class Timeouts:
 
     Attributes:
         connect: To open a connection (DNS, TCP, TLS).
+        space: To wait for a Space that sleeps or is being built; see `gradio_transport.spaces.wait`.
         discover: For each request of the discovery (config, info).
         login: For the login request.
         upload: Silence while a file is sent.
@@ -47,6 +48,7 @@ class Timeouts:
     """
 
     connect: float | None = _seconds(10.0)
+    space: float | None = _seconds(300.0)
     discover: float | None = _seconds(30.0)
     login: float | None = _seconds(30.0)
     upload: float | None = _seconds(60.0)

@@ -32,6 +32,7 @@ from gradio_transport.errors import (
     SpaceNotRunning,
     Timeout,
 )
+from gradio_transport.policy import Timeouts
 from gradio_transport.spaces import (
     Space,
     check_running,
@@ -40,6 +41,8 @@ from gradio_transport.spaces import (
     is_space_name,
     resolve,
 )
+from tests.faces import FACES, with_app
+from tests.scripted import scripted
 
 TOKEN = "hf_secret"
 
@@ -679,3 +682,46 @@ def test_a_signature_that_is_none_is_refused(hub: FakeHub, answer: Response) -> 
     hub.answers["/api/spaces/owner/name/jwt"] = [answer]
     with pytest.raises(MalformedMessage):
         spaces.space_jwt("owner/name", token=TOKEN)
+
+
+# connecting
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("stages", [("RUNNING",), ("SLEEPING", "APP_STARTING", "RUNNING")], ids="-".join)
+def test_a_space_is_connected_by_its_name(
+    hub: FakeHub, face: str, stages: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spaces.wait, "__kwdefaults__", spaces.wait.__kwdefaults__ | {"poll": 0.01})
+    with scripted() as app:
+        hub.add("owner/name", stages[0], *stages, host=app.url)
+        hub.private.add("owner/name")
+
+        async def use(connected: Any, wait: Any) -> Any:
+            return connected.url, await wait(connected.call("/hello", "you"))
+
+        assert with_app(face, "owner/name", use, token=TOKEN) == (app.url, ["Hello, you!"])
+        told = {headers.get("authorization") for path, headers in app.asked if path != "/"}
+        assert told == {f"Bearer {TOKEN}"}
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_a_space_that_will_not_run_is_not_connected(hub: FakeHub, face: str) -> None:
+    hub.add("owner/name", "PAUSED")
+
+    async def use(connected: Any, wait: Any) -> None:
+        raise AssertionError("connected")
+
+    with pytest.raises(SpaceNotRunning, match="paused"):
+        with_app(face, "owner/name", use)
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_the_deadline_of_a_space_is_one_of_timeouts(hub: FakeHub, face: str) -> None:
+    hub.add("owner/name", "BUILDING")
+
+    async def use(connected: Any, wait: Any) -> None:
+        raise AssertionError("connected")
+
+    with pytest.raises(Timeout, match="did not run within"):
+        with_app(face, "owner/name", use, timeouts=Timeouts(space=0.05))

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import anyio
+import anyio.to_thread
 import attrs
 
 from ..adapter import Adapter
@@ -256,6 +257,8 @@ class AsyncTransport:
             engine = AsyncHTTPXEngine(self._app.options.http)
         core = Core(self._app, engine)
         try:
+            if self._app.space is not None:
+                await anyio.to_thread.run_sync(self._app.find_space, abandon_on_cancel=True)
             await core.discover()
         except BaseException as error:
             await core.close()

@@ -326,6 +326,7 @@ def _open(app: App, engine: Engine | None) -> Core:
         engine = HTTPXEngine(app.options.http)
     core = Core(app, engine)
     try:
+        app.find_space()
         core.discover()
     except BaseException as error:
         core.close()
