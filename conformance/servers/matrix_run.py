@@ -90,7 +90,7 @@ class _Watch:
     def __call__(self, frame: Frame) -> None:
         self._tap(frame)
         with self._changed:
-            if frame.kind is Kind.RESPONSE_HEAD:
+            if frame.kind is Kind.RESPONSE_HEAD and frame.session:  # heartbeats end with the transport
                 self._open.add((frame.session, frame.channel))
             elif frame.kind is Kind.END:
                 self._open.discard((frame.session, frame.channel))
