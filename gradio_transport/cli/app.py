@@ -3,20 +3,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from ..errors import GradioTransportError, MalformedMessage
 from .about import adapters, explain
-from .call import call
+from .call import call, predict
+from .completion import completion
 from .demo import demo
 from .failures import EXIT_STATUSES, Status, report, status_of
 from .list import list_endpoints
 from .terminal import Terminal, tolerate_any_text
 
+ALIASES: Mapping[str, str] = {"ls": "list", "info": "list", "run": "call"}
+"""Other names of commands, as people know them from other tools for Gradio."""
+
 
 class _Commands(click.Group):
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by its name or another name of it."""
+        return super().get_command(ctx, ALIASES.get(cmd_name, cmd_name))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands, and their other names."""
+        super().format_commands(ctx, formatter)
+        with formatter.section("Other names"):
+            formatter.write_dl([(alias, f"the same as {name}") for alias, name in ALIASES.items()])
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; end as the documented statuses say."""
         try:
@@ -40,14 +55,14 @@ def _ended(error: GradioTransportError) -> click.exceptions.Exit:
 def commands(context: click.Context) -> None:
     """Talk to any Gradio app from 2.x on, by whatever protocol it speaks.
 
-    SOURCE is the URL of an app, such as http://127.0.0.1:7860. Try `gradio-transport demo` first: it needs
+    SOURCE is the URL of an app, such as http://127.0.0.1:7860, or the name of a Space, owner/name. Try `gradio-transport demo` first: it needs
     no network and no Gradio.
     """
     tolerate_any_text()
     context.obj = Terminal()
 
 
-for command in (list_endpoints, call, explain, adapters, demo):
+for command in (list_endpoints, call, predict, explain, adapters, demo, completion):
     commands.add_command(command)
 
 

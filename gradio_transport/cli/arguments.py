@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
-from typing import IO, Any, cast
+from typing import Any, cast
 
 import click
 
@@ -13,6 +14,7 @@ from ..config import Endpoint, Parameter
 from ..errors import ValidationFailed, did_you_mean
 from .coerce import CoercionError, coerce, strict_json
 from .failures import Misuse
+from .files import MARK, file_argument, files_in_json, takes_file
 
 LITERAL = "\0"
 """Marks a word that is a value whatever it looks like. No word of a command line can hold it."""
@@ -82,27 +84,41 @@ def _unknown_name(endpoint: Endpoint, name: str, word: str) -> str:
 def _value(endpoint: Endpoint, parameter: Parameter | None, text: str) -> Any:
     if parameter is None:  # surplus: `check` says so, with the signature
         return text
+    if takes_file(parameter) or (text.startswith(MARK) and os.path.exists(text.removeprefix(MARK))):
+        return file_argument(endpoint, parameter, text)
     try:
         return coerce(text, parameter.schema)
     except CoercionError as error:
         raise Misuse(f"{endpoint.display_name}: {parameter.name} {error}. Signature: {endpoint}.") from error
 
 
-def from_json(file: IO[bytes]) -> tuple[list[Any], dict[str, Any]]:
+def from_json(text: bytes, what: str = "What --json names") -> tuple[list[Any], dict[str, Any]]:
     """Return the arguments of a call from JSON: a list by position, or an object by name.
 
     Raises:
         Misuse: It is neither.
     """
     try:
-        value = strict_json(file.read().decode())
+        value = strict_json(text.decode())
     except ValueError as error:
-        raise Misuse(f"What --json names is not JSON: {error}.") from error
+        raise Misuse(f"{what} is not JSON: {error}.") from error
     if isinstance(value, list):
         return cast("list[Any]", value), {}
     if isinstance(value, dict):
         return [], cast("dict[str, Any]", value)
-    raise Misuse("--json takes a list of values, or an object of values by name.")
+    raise Misuse(f"{what} must be a list of values, or an object of values by name.")
+
+
+def with_files(
+    endpoint: Endpoint, positional: Sequence[Any], keywords: dict[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """Return arguments that came as JSON with the files that they name."""
+    known = {parameter.name: parameter for parameter in endpoint.parameters}
+    places = [*endpoint.parameters, *[None] * len(positional)]
+    return (
+        [files_in_json(endpoint, value, place) for value, place in zip(positional, places, strict=False)],
+        {name: files_in_json(endpoint, value, known.get(name)) for name, value in keywords.items()},
+    )
 
 
 def check(endpoint: Endpoint, positional: Sequence[Any], keywords: dict[str, Any]) -> None:

@@ -15,23 +15,30 @@ from ..driver import CallOptions
 from ..errors import EndpointNotFound, GradioTransportError
 from ..events import Cancelled
 from ..sync import Call, Transport
-from .arguments import Arguments, check, from_json, unmarked, values
+from .arguments import Arguments, check, from_json, unmarked, values, with_files
 from .coerce import strict_json
 from .failures import Misuse
 from .options import Connection, connected
 from .screen import View, view
 from .terminal import current
 
+output_option = click.option(
+    "-o", "--output", type=click.Path(file_okay=False), metavar="DIR",
+    help="Save the files of the outputs in DIR, and print their paths.",
+)  # fmt: skip
+
 _HELP = """Call an endpoint of the app at SOURCE and print its outputs.
 
 ENDPOINT is a name such as /predict, or the number of an endpoint without one. ARGUMENTS are values by
 position or name=value, read by the type of each parameter: numbers and true/false as such, lists and objects
-as JSON, text as it is. Put -- before values that look like something else.
+as JSON, text as it is; where a file is wanted, a path or a URL (@PATH is a file anywhere). Put -- before
+values that look like something else.
 
 \b
   gradio-transport call http://127.0.0.1:7860 /count 3
   gradio-transport call http://127.0.0.1:7860 /add a=1 b=-2.5 --raw
   echo '{"a": 1, "b": 2}' | gradio-transport call http://127.0.0.1:7860 /add --json -
+  gradio-transport call owner/name /describe photo.png -o results
 
 stdout has the outputs only, each on a line of its own: text as it is, anything else as JSON. In a terminal,
 text appears as it grows. Status and the app's messages go to stderr. Ctrl-C cancels the call on the server.
@@ -46,6 +53,7 @@ text appears as it grows. Status and the app's messages go to stderr. Ctrl-C can
     "--json", "file", type=click.File("rb"), metavar="FILE",
     help="Take the arguments from FILE (- is stdin): a JSON list, or an object by name.",
 )  # fmt: skip
+@output_option
 @click.option("--raw", is_flag=True, help="Print the outputs as one JSON list.")
 @click.option("--jsonl", is_flag=True, help="Print one JSON object for each event, as it comes.")
 @click.option(
@@ -59,6 +67,7 @@ def call(
     endpoint: str,
     arguments: tuple[str, ...],
     file: IO[bytes] | None,
+    output: str | None,
     raw: bool,
     jsonl: bool,
     event_data: str | None,
@@ -68,14 +77,38 @@ def call(
         raise click.UsageError("--raw and --jsonl exclude each other.")
     if file is not None and arguments:
         raise click.UsageError("--json and arguments exclude each other.")
-    options = CallOptions(event_data=_event_data(event_data))
-    given = None if file is None else from_json(file)
+    options = CallOptions(event_data=_event_data(event_data), download_files=output)
+    given = None if file is None else from_json(file.read())
     shown = view(current(), f"connecting to {source}", raw=raw, jsonl=jsonl)
     with shown, connection.open(unmarked(source)) as app:
         chosen = find(app.config, unmarked(endpoint))
-        positional, keywords = values(chosen, arguments) if given is None else given
-        check(chosen, positional, keywords)
-        run(app, chosen, positional, keywords, options, shown)
+        found = values(chosen, arguments) if given is None else with_files(chosen, *given)
+        check(chosen, *found)
+        run(app, chosen, *found, options, shown)
+
+
+@click.command()
+@click.argument("source")
+@click.argument("endpoint")
+@click.argument("payload")
+@output_option
+@connected
+def predict(connection: Connection, *, source: str, endpoint: str, payload: str, output: str | None) -> None:
+    """Call an endpoint with a JSON PAYLOAD, and print its outputs as one JSON list.
+
+    PAYLOAD is an object of values by name, or a list of them. A file is a path where the endpoint takes one,
+    or {"path": "photo.png"} anywhere.
+
+    \b
+      gradio-transport predict http://127.0.0.1:7860 /add '{"a": 1, "b": 2}'
+    """
+    given = from_json(payload.encode("utf-8", "surrogateescape"), "PAYLOAD")
+    shown = view(current(), f"connecting to {source}", raw=True, jsonl=False)
+    with shown, connection.open(source) as app:
+        chosen = find(app.config, endpoint)
+        found = with_files(chosen, *given)
+        check(chosen, *found)
+        run(app, chosen, *found, CallOptions(download_files=output), shown)
 
 
 def _event_data(text: str | None) -> Any:

@@ -15,7 +15,9 @@ import click
 from .._connect import connect
 from ..frames import Tap
 from ..policy import Timeouts
+from ..spaces import token_to_use
 from ..sync import Transport
+from ..urls import is_space_name
 from .terminal import current
 
 
@@ -42,7 +44,7 @@ class Connection:
                     source,
                     protocol=self.protocol,
                     auth=self.auth,
-                    token=self.token,
+                    token=token_to_use(self.token, saved=is_space_name(source)),
                     token_origin=self.token_origin,
                     headers=self.headers,
                     timeouts=self._timeouts(),
@@ -135,7 +137,8 @@ _OPTIONS = (
                  help="The app's own login; asks for a password that is not given. "
                  "Also GRADIO_TRANSPORT_AUTH, which other users of the machine cannot see."),
     click.option("-t", "--token", envvar="GRADIO_TRANSPORT_TOKEN", metavar="TOKEN",
-                 help="Hugging Face token, for a Space on its own host. Also GRADIO_TRANSPORT_TOKEN."),
+                 help="Hugging Face token, for a Space on its own host. Also GRADIO_TRANSPORT_TOKEN, and for "
+                 "owner/name the one that huggingface_hub has saved."),
     click.option("--token-origin", metavar="URL",
                  help="Another origin that may see the token, such as your own proxy to a Space."),
     click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'",

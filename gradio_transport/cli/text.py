@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import attrs
@@ -54,6 +55,8 @@ def to_json(value: Any, indent: int | None = None) -> str:
 def _unknown(value: object) -> Any:
     if isinstance(value, ServerFile):
         return value.raw
+    if isinstance(value, Path):
+        return str(value)
     if value is not UNKNOWN:
         raise TypeError(f"{type(value).__name__} is not JSON")
     return None
@@ -71,7 +74,9 @@ def _finite(value: Any) -> Any:
 
 def plain(value: Any) -> str:
     """Return an output value for a pipe: a string as it is, anything else as JSON."""
-    return value if isinstance(value, str) else to_json(value)
+    if isinstance(value, ServerFile):
+        return value.url or f"{value.name} ({value.size} bytes inside the reply; -o DIR saves it)"
+    return str(value) if isinstance(value, str | Path) else to_json(value)
 
 
 def wire_name(event: e.Event) -> str:
