@@ -6,7 +6,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from .aio import AsyncTransport
 from .driver import Options
@@ -35,6 +35,7 @@ def _options(
     proxy: str | None,
     library: Library,
     tap: Tap | None,
+    settings: Mapping[str, Any],
 ) -> Options:
     limits = limits or Limits()
     return Options(
@@ -52,6 +53,7 @@ def _options(
         retry=retry or RetryPolicy.none(),
         http=HTTPSettings(library=library, verify=verify, proxy=proxy, connections=limits.connections),
         tap=tap,
+        settings=settings,
     )
 
 
@@ -72,6 +74,7 @@ def connect(
     proxy: str | None = None,
     engine: Library | Engine = "httpx",
     tap: Tap | None = None,
+    **settings: Any,
 ) -> Transport:
     """Connect to a Gradio app of any generation.
 
@@ -94,6 +97,8 @@ def connect(
         proxy: URL of an HTTP proxy.
         engine: ``"httpx"``, ``"httpx2"`` (extra of that name), or an engine of your own.
         tap: Called with every `Frame` that crosses the wire.
+        **settings: What the adapter named by `protocol` takes besides, such as ``model=`` of ``openai_chat``.
+            Any other keyword is refused.
 
     Raises:
         NotAGradioApp: Whatever answers is none.
@@ -101,11 +106,13 @@ def connect(
         ConnectError: Nobody answers.
         SpaceNotFound: The Hub shows no Space of that name.
         SpaceNotRunning: The Space is paused, or has failed.
+        LocalProtocolError: A keyword is unknown, or its value makes no sense.
+        UnsupportedProtocol: No adapter of that name is installed.
     """
     library: Library = engine if isinstance(engine, str) else "httpx"
     options = _options(
         protocol, token, token_origin, auth, headers, download_files, foreign_files, timeouts, limits, retry,
-        verify, proxy, library, tap,
+        verify, proxy, library, tap, settings,
     )  # fmt: skip
     return Transport(source, options, None if isinstance(engine, str) else engine)
 
@@ -127,11 +134,12 @@ def connect_async(
     proxy: str | None = None,
     engine: Library | AsyncEngine = "httpx",
     tap: Tap | None = None,
+    **settings: Any,
 ) -> AsyncTransport:
     """Return a transport that connects when it is entered with ``async with``; see `connect`."""
     library: Library = engine if isinstance(engine, str) else "httpx"
     options = _options(
         protocol, token, token_origin, auth, headers, download_files, foreign_files, timeouts, limits, retry,
-        verify, proxy, library, tap,
+        verify, proxy, library, tap, settings,
     )  # fmt: skip
     return AsyncTransport(source, options, None if isinstance(engine, str) else engine)

@@ -14,8 +14,8 @@ None of them has a clock, thread, socket or logger: `now` is an argument (second
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, cast
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, ClassVar, TypeAlias, cast
 
 import attrs
 
@@ -117,6 +117,34 @@ class Invocation:
     event_data: Any = None
     trigger_id: int | None = None
     oauth_token: str | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class DiscoveryContext:
+    """What the discovery of an adapter is given.
+
+    Attributes:
+        base: What the caller typed, as an absolute URL without a slash at its end.
+        auth: User and password, where the caller gave them.
+        settings: The keywords of `connect` that are the adapter's own; none but those it lists.
+    """
+
+    base: str
+    auth: tuple[str, str] | None = attrs.field(default=None, repr=False)
+    settings: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    limits: Limits = attrs.field(factory=Limits)
+
+
+@attrs.frozen
+class Discovery:
+    """What a discovery found."""
+
+    config: AppConfig
+    urls: AppURLs
+
+
+Handshake: TypeAlias = Generator[SendRequest, Response, Discovery]
+"""A discovery under way: yields requests, is sent their replies, returns what it found."""
 
 
 @attrs.frozen(kw_only=True)
@@ -482,11 +510,33 @@ class Adapter(abc.ABC):
         name: What callers write in ``protocol=``.
         api_version: The `API_VERSION` it was built for.
         exchange: The class of its calls.
+        settings: The keywords that `connect` passes on to its `discover`.
     """
 
     name: ClassVar[str]
     api_version: ClassVar[int] = API_VERSION
     exchange: ClassVar[type[Exchange]]
+    settings: ClassVar[Sequence[str]] = ()
+
+    @property
+    def discovers(self) -> bool:
+        """Whether it has a discovery of its own, because its servers are no Gradio apps.
+
+        Then ``connect(token=)`` is a key of the server itself, and files of a call are handed to it with
+        their content, as there is no place to upload them to.
+        """
+        return type(self).discover is not Adapter.discover
+
+    def discover(self, context: DiscoveryContext) -> Handshake:
+        """Return the sequence that finds out what there is to call, for servers that are no Gradio apps.
+
+        It is asked only where a caller names this adapter, and no other, in ``connect(protocol=)``.  What
+        calls need to know of it goes into `AppConfig.settings`.
+
+        Raises:
+            LocalProtocolError: A setting has a value that makes no sense.
+        """
+        raise NotImplementedError(f"{self.name} leaves the discovery to Gradio's handshake")
 
     @abc.abstractmethod
     def match(self, config: AppConfig, endpoint: Endpoint) -> Match:
@@ -557,6 +607,6 @@ def stream_error(closed: Closed, context: SessionContext, *, may_have_run: bool)
 
 
 __all__ = [
-    "API_VERSION", "Adapter", "Capabilities", "Delivery", "Exchange", "Invocation", "Match", "Output",
-    "Session", "SessionContext", "Turn", "stream_error",
+    "API_VERSION", "Adapter", "Capabilities", "Delivery", "Discovery", "DiscoveryContext", "Exchange",
+    "Handshake", "Invocation", "Match", "Output", "Session", "SessionContext", "Turn", "stream_error",
 ]  # fmt: skip

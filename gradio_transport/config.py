@@ -222,6 +222,7 @@ class AppConfig:
         api_prefix: ``""`` or ``"/gradio_api"``.
         max_file_size: Bytes, or None.
         connect_heartbeat: Whether the session should be kept alive by ``/heartbeat``.
+        settings: What an adapter with a discovery of its own keeps for its calls; None for Gradio apps.
     """
 
     version: str = ""
@@ -239,6 +240,7 @@ class AppConfig:
     endpoints: tuple[Endpoint, ...] = ()
     components: Mapping[int, Component] = attrs.field(factory=dict[int, Component], repr=False)
     raw: JSONObject = attrs.field(factory=dict[str, Any], repr=False)
+    settings: object = attrs.field(default=None, repr=False)
 
     def at_least(self, *release: int) -> bool:
         """Return whether the server is of this release or later."""

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from . import spaces
-from .adapter import Adapter, Exchange, Invocation, SessionContext
+from .adapter import Adapter, Discovery, DiscoveryContext, Exchange, Handshake, Invocation, SessionContext
 from .backoff import delays, retry_after
 from .commands import OpenStream, OpenWebSocket, Request, Response, SendRequest
 from .config import AppConfig, Endpoint
@@ -41,6 +41,7 @@ from .errors import (
     TransportError,
     UnsupportedProtocol,
     ValidationFailed,
+    did_you_mean,
     excerpt,
 )
 from .event_data import event_payload
@@ -63,18 +64,19 @@ from .files import (
     Make,
     check_files,
     holds_files,
+    inline_files,
     may_hold_files,
     place_files,
 )
 from .flow import State
 from .forwarding import forwarded
 from .frames import Tap
-from .handshake import Discovery, discover
+from .handshake import discover
 from .mailbox import Mailbox
 from .multipart import UploadProgress
 from .policy import Limits, RetryPolicy, Timeouts
 from .refusals import refusal
-from .registry import Choice, Registry, default_registry
+from .registry import DEFAULT_PREFERENCE, Choice, Registry, default_registry
 from .urls import AppURLs, base_url, is_internal, is_space_name, origin
 from .wire import Taps, Wire
 
@@ -109,6 +111,7 @@ class Options:
         foreign_files: Origins besides the app's own that files may be fetched from; True for any.
         tap: Called with every `Frame`.
         strict: Treat messages out of order as errors, as the conformance suite does.
+        settings: What the adapter that `protocol` names takes besides; see `Adapter.discover`.
     """
 
     protocol: str | Sequence[str] = "auto"
@@ -125,6 +128,7 @@ class Options:
     tap: Tap | None = None
     registry: Registry = default_registry
     strict: bool = False
+    settings: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -161,7 +165,10 @@ class App:
     def __init__(self, source: str, options: Options) -> None:
         self.source = source
         self.options = options
-        self.space = source.strip() if is_space_name(source) else None
+        self._discoverer = _discoverer(options)
+        """The adapter asked for, where it has a discovery of its own: the server is no Gradio app then."""
+        _check_settings(options, self._discoverer)
+        self.space = source.strip() if is_space_name(source) and self._discoverer is None else None
         taps = [tap for tap in (options.tap, _environment_tap()) if tap is not None]
         self.taps = Taps(time.monotonic, taps)
         self.base = ""
@@ -176,10 +183,11 @@ class App:
     def _settle(self, base: str, token_origin: str | None) -> None:
         """Take note of where the app is; credentials are bound to that."""
         self.base = base
-        headers = {name.lower(): value for name, value in self.options.headers.items()}
-        self.credentials = Credentials.bound_to(
-            base, {"x-gradio-user": "api"} | headers, token=self.options.token, token_origin=token_origin
-        )
+        headers, token = {"x-gradio-user": "api"}, self.options.token
+        if self._discoverer is not None:
+            headers, token = {"authorization": f"Bearer {token}"} if token is not None else {}, None
+        headers |= {name.lower(): value for name, value in self.options.headers.items()}
+        self.credentials = Credentials.bound_to(base, headers, token=token, token_origin=token_origin)
 
     def find_space(self) -> None:
         """Ask the Hub where a Space is, and wait for one that sleeps or is being built. Blocks.
@@ -222,9 +230,15 @@ class App:
         """What the app said of itself."""
         return self.discovery.config
 
-    def handshake(self) -> Generator[SendRequest, Response, Discovery]:
-        """Return the sequence that finds the config."""
-        return discover(self.base, self.options.auth, max_redirects=self.options.limits.max_redirects)
+    def handshake(self) -> Handshake:
+        """Return the sequence that finds the config: the named adapter's own, or Gradio's."""
+        options = self.options
+        if self._discoverer is not None:
+            context = DiscoveryContext(
+                base=self.base, auth=options.auth, settings=options.settings, limits=options.limits
+            )
+            return self._discoverer.discover(context)
+        return discover(self.base, options.auth, max_redirects=options.limits.max_redirects)
 
     def choose(self, endpoint: Endpoint, protocol: str | Sequence[str] | None = None) -> Choice:
         """Return the adapter for an endpoint. Asked for every call, so answers are kept."""
@@ -248,7 +262,8 @@ class App:
         """Return why each endpoint (or one) goes by its protocol, for people."""
         config = self.config
         chosen = [config.endpoint(endpoint)] if endpoint is not None else list(config.named.values())
-        lines = [f"{self.base}: Gradio {config.version or '(no version)'}, protocol {config.protocol!r}"]
+        server = f"Gradio {config.version or '(no version)'}" if config.settings is None else config.title
+        lines = [f"{self.base}: {server}, protocol {config.protocol!r}"]
         for one in chosen:
             try:
                 said = self.choose(one).explain()
@@ -311,6 +326,9 @@ class App:
         self, invocation: Invocation, progress: UploadProgress | None
     ) -> Generator[FileCommand, FileReply, Invocation]:
         given = [*invocation.data, invocation.event_data]
+        if self._discoverer is not None:
+            data = yield from inline_files(given)
+            return attrs.evolve(invocation, data=data[:-1], event_data=data[-1])
         slots = invocation.endpoint.inputs[: len(invocation.data)]
         data = yield from place_files(given, slots, self.config, self.discovery.urls, progress)
         return attrs.evolve(invocation, data=data[:-1], event_data=data[-1])
@@ -430,6 +448,36 @@ class Retries:
             return delay
         asked = retry_after(outcome.headers.get("retry-after"), time.time()) or 0.0
         return max(delay, asked) if asked <= self._policy.cap else None
+
+
+def _discoverer(options: Options) -> Adapter | None:
+    """Return the one adapter that is asked for by name, if it has a discovery of its own.
+
+    Raises:
+        UnsupportedProtocol: Nobody provides it.
+    """
+    if not isinstance(options.protocol, str) or options.protocol == DEFAULT_PREFERENCE:
+        return None
+    adapter = options.registry.get(options.protocol)
+    return adapter if adapter.discovers else None
+
+
+def _check_settings(options: Options, adapter: Adapter | None) -> None:
+    """Refuse settings that the adapter does not list; most are mistyped keywords of `connect`.
+
+    Raises:
+        LocalProtocolError: It names them, and the nearest that are known.
+    """
+    taken = () if adapter is None else adapter.settings
+    wrong = [name for name in options.settings if name not in taken]
+    if not wrong:
+        return
+    keywords = [field.name for field in attrs.fields(Options) if field.name != "settings"]
+    listed = ", ".join(taken) or "no settings of its own"
+    raise LocalProtocolError(
+        f"connect() does not know {', '.join(f'{name}=' for name in wrong)}."
+        f"{did_you_mean(wrong[0], [*taken, *keywords])} The protocol {options.protocol!r} takes {listed}."
+    )
 
 
 def _environment_tap() -> Tap | None:

@@ -246,6 +246,31 @@ def place_files(
     return [_filled(value, kind, placed, config, urls) for value, kind in zip(shaped, kinds, strict=True)]
 
 
+def inline_files(data: Sequence[Any]) -> Generator[FileCommand, FileReply, list[Any]]:
+    """Return the values of a call with its files' content in them, for servers that take no uploads."""
+    contents: dict[int, bytes] = {}
+    for file in _files_in(list(data)):
+        if file.content is not None:
+            contents[id(file)] = file.content
+        elif file.url is not None:
+            contents[id(file)] = cast("bytes", (yield FetchFile(file.url)))
+        else:
+            contents[id(file)] = cast("bytes", (yield ReadFile(cast("Path", file.path))))
+    return [_with_content(value, contents) for value in data]
+
+
+def _with_content(value: Any, contents: Mapping[int, bytes]) -> Any:
+    if isinstance(value, InputFile):
+        content = contents[id(value)]
+        return attrs.evolve(value, content=content, size=len(content))
+    if isinstance(value, Mapping):
+        items = cast("Mapping[Any, Any]", value).items()
+        return {key: _with_content(one, contents) for key, one in items}
+    if isinstance(value, list | tuple):
+        return [_with_content(one, contents) for one in cast("Sequence[Any]", value)]
+    return value
+
+
 def _as_input(value: Any, depth: int = _DEPTH) -> Any:
     """Return a value with files that came inside a payload turned into ones of the caller's."""
     if isinstance(value, ServerFile) and value.content is not None:
@@ -657,6 +682,6 @@ def playlist_segments(text: str, url: str) -> tuple[list[str], bool]:
 __all__ = [
     "FetchFile", "FileCommand", "FileReader", "FileReply", "InputFile", "Make", "PLAYLIST_BYTES",
     "PLAYLIST_SECONDS", "ReadFile", "ServerFile", "broke_off", "check_files", "content_length", "handle_file",
-    "holds_files", "is_playlist", "locate", "may_hold_files", "place_files", "playlist_segments", "too_large",
-    "unavailable", "upload", "whole_file",
+    "holds_files", "inline_files", "is_playlist", "locate", "may_hold_files", "place_files",
+    "playlist_segments", "too_large", "unavailable", "upload", "whole_file",
 ]  # fmt: skip

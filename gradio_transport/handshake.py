@@ -13,6 +13,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import attrs
 
+from .adapter import Discovery
 from .commands import REDIRECTS, Request, Response, SendRequest
 from .config import AppConfig, config_from_page, is_config, parse_config, requires_login
 from .errors import (
@@ -26,14 +27,6 @@ from .refusals import refusal
 from .urls import AppURLs
 
 Sequence: TypeAlias = Generator[SendRequest, Response, Any]
-
-
-@attrs.frozen
-class Discovery:
-    """What the discovery found."""
-
-    config: AppConfig
-    urls: AppURLs
 
 
 def _get(url: str, max_redirects: int) -> Generator[SendRequest, Response, Response]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gradio_transport.adapter import Discovery
 from gradio_transport.commands import Response
 from gradio_transport.errors import (
     AuthenticationRequired,
@@ -14,7 +15,7 @@ from gradio_transport.errors import (
     RemoteProtocolError,
     ServerRefused,
 )
-from gradio_transport.handshake import Discovery, discover
+from gradio_transport.handshake import discover
 
 BASE = "http://app.example"
 CONFIG: dict[str, Any] = {

@@ -21,12 +21,14 @@ PACKAGES = {
     "gradio_transport",
     "gradio_transport_conformance",
     "gradio_transport_http",
+    "gradio_transport_openai",
     "gradio_transport_sse",
     "gradio_transport_websocket",
 }
 
 ADAPTERS = {
-    "call", "call_v2", "direct", "polling", "sse", "sse_v1", "sse_v2", "sse_v2.1", "sse_v3", "websocket",
+    "call", "call_v2", "direct", "openai_chat", "polling", "sse", "sse_v1", "sse_v2", "sse_v2.1", "sse_v3",
+    "websocket",
 }  # fmt: skip
 
 
@@ -64,9 +66,9 @@ def test_every_adapter_is_named_by_an_entry_point_and_loads() -> None:
         assert adapter.name == name
 
 
-HEAVY = ("aiohttp", "click", "gradio_transport_conformance", "gradio_transport_http", "gradio_transport_sse",
-         "gradio_transport_websocket", "huggingface_hub", "httpx2", "pytest", "rich", "trio", "websocket",
-         "yaml")  # fmt: skip
+HEAVY = ("aiohttp", "click", "gradio_transport_conformance", "gradio_transport_http",
+         "gradio_transport_openai", "gradio_transport_sse", "gradio_transport_websocket", "huggingface_hub",
+         "httpx2", "pytest", "rich", "trio", "websocket", "yaml")  # fmt: skip
 
 
 def test_a_bare_import_loads_nothing_that_is_not_used_yet() -> None:

@@ -9,10 +9,11 @@ from functools import lru_cache
 
 import attrs
 
+from ..adapter import Discovery
 from ..commands import Response, SendRequest
 from ..errors import GradioTransportError
 from ..frames import Frame, Kind
-from ..handshake import Discovery, discover
+from ..handshake import discover
 from .comparing import Mismatch
 from .reader import Trace, TraceError
 from .redact import REDACTED

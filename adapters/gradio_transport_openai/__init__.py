@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OpenAI-compatible chat endpoints behind the message flow of Gradio."""

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What there is to call: one endpoint, ``/chat``, of one model that the server says it has."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, cast
+from urllib.parse import quote
+
+import attrs
+
+from gradio_transport.adapter import Discovery, DiscoveryContext, Handshake
+from gradio_transport.commands import Request, Response, SendRequest
+from gradio_transport.config import AppConfig, Component, Endpoint, Parameter
+from gradio_transport.errors import (
+    EndpointNotFound,
+    LocalProtocolError,
+    Phase,
+    RemoteProtocolError,
+    UnsupportedProtocol,
+    did_you_mean,
+    excerpt,
+)
+from gradio_transport.urls import AppURLs
+
+from ._errors import refused
+from ._settings import ChatSettings
+
+NAME = "openai_chat"
+
+_ABSENT = (404, 405, 501)
+"""What servers without ``/models`` answer; many a proxy has only the chat."""
+
+_SHOWN = 20
+"""How many models an error lists."""
+
+_PARAMETERS = (
+    Parameter(name="message", label="Message", python_type="str | dict(text: str, files: list)"),
+    Parameter(name="history", label="History", python_type="list", has_default=True, default=[]),
+)
+_RETURNS = (Parameter(name="response", label="Response", python_type="str", schema={"type": "string"}),)
+
+
+def discover(context: DiscoveryContext, settings: ChatSettings) -> Handshake:
+    """Ask the server for its models, and check or choose the one that is meant.
+
+    Raises:
+        AuthenticationRequired: The server wants a token, or another one.
+        EndpointNotFound: It does not have the model.
+        LocalProtocolError: No model is named, and there is not just one.
+        UnsupportedProtocol: What answers does not list models.
+    """
+    response = yield _get(f"{context.base}/models")
+    raw: dict[str, Any] = {}
+    names: list[str] | None = None
+    if response.status not in _ABSENT:
+        raw = _listed(response, context.base, settings)
+        names = _names(raw)
+    model = yield from _model(context.base, settings, names)
+    endpoint = Endpoint(
+        name="/chat",
+        fn_index=0,
+        parameters=_PARAMETERS,
+        returns=_RETURNS,
+        outputs=(Component(0, "textbox"),),
+        queue=False,
+        generator=settings.streaming,
+        description=f"Says something to {model}, and returns the answer.",
+    )
+    config = AppConfig(
+        release=(),
+        protocol=NAME,
+        title=model,
+        endpoints=(endpoint,),
+        raw=raw,
+        settings=attrs.evolve(settings, model=model),
+    )
+    return Discovery(config, AppURLs(context.base))
+
+
+def _get(url: str) -> SendRequest:
+    return SendRequest("discover", Request.get(url), Phase.DISCOVER, idempotent=True)
+
+
+def _listed(response: Response, base: str, settings: ChatSettings) -> dict[str, Any]:
+    """Return the reply to ``/models``."""
+    if 300 <= response.status < 400:
+        raise RemoteProtocolError(
+            f"{base}/models redirects to {excerpt(response.headers.get('location', 'nowhere'))}. Give the "
+            "URL that it leads to: a token is shown to no other origin.",
+            phase=Phase.DISCOVER,
+            status=response.status,
+        )
+    if response.status != 200:
+        raise refused(response, Phase.DISCOVER, model=settings.model)
+    try:
+        value = response.json()
+    except ValueError:
+        value = None
+    if not isinstance(value, dict) or not isinstance(cast("dict[str, Any]", value).get("data"), list):
+        kind = response.headers.get("content-type", "no content type")
+        raise UnsupportedProtocol(
+            f"What answers at {base}/models does not list models as the OpenAI API does (HTTP 200, {kind}). "
+            "Check the URL: it usually ends in /v1.",
+            phase=Phase.DISCOVER,
+            status=response.status,
+            body=excerpt(response.body),
+        )
+    return cast("dict[str, Any]", value)
+
+
+def _names(listed: dict[str, Any]) -> list[str]:
+    entries = [cast("dict[str, Any]", one) for one in listed["data"] if isinstance(one, dict)]
+    return [one["id"] for one in entries if isinstance(one.get("id"), str) and one["id"]]
+
+
+def _model(
+    base: str, settings: ChatSettings, names: list[str] | None
+) -> Generator[SendRequest, Response, str]:
+    """Return the model that is meant."""
+    wanted = settings.model
+    if not wanted:
+        if names is not None and len(names) == 1:
+            return names[0]
+        raise LocalProtocolError(f"Name a model: model=. {_has(base, names)}", phase=Phase.DISCOVER)
+    if names is None or wanted in names:
+        return wanted
+    # Aliases are not always listed ('llama3' for 'llama3:latest'), but a server that has them finds them.
+    response = yield _get(f"{base}/models/{quote(wanted, safe='/:')}")
+    if response.status == 200:
+        return wanted
+    raise EndpointNotFound(
+        f"The server has no model {wanted!r}.{did_you_mean(wanted, names)} {_has(base, names)}",
+        phase=Phase.DISCOVER,
+        status=response.status,
+    )
+
+
+def _has(base: str, names: list[str] | None) -> str:
+    if names is None:
+        return f"{base} does not list what it has (no /models)."
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{base} has: {', '.join(names[:_SHOWN]) or 'none'}{more}."

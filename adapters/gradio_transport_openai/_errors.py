@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers of a chat endpoint that say no -> the one typed error that says why.
+
+The API reference has ``{"error": {"message", "type", "param", "code"}}``.  Servers that follow it also write
+``{"error": "text"}``, ``{"object": "error", "message", ...}`` and ``{"detail": ...}``, put the HTTP status
+into ``code``, and send any of these inside a stream that began with status 200.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+
+import attrs
+
+from gradio_transport.commands import Response
+from gradio_transport.errors import (
+    AuthenticationRequired,
+    EndpointNotFound,
+    GradioTransportError,
+    InvalidPayload,
+    Phase,
+    RateLimited,
+    RemoteProtocolError,
+    ServerRefused,
+    excerpt,
+)
+from gradio_transport.refusals import refusal
+
+_STATUSES: Mapping[str, int] = {
+    "authentication_error": 401,
+    "invalid_api_key": 401,
+    "permission_error": 403,
+    "model_not_found": 404,
+    "not_found_error": 404,
+    "insufficient_quota": 429,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "context_length_exceeded": 400,
+    "exceed_context_size_error": 400,
+    "invalid_request_error": 400,
+}
+"""What a word in ``code`` or ``type`` stands for, where the status is not said."""
+
+_CONTEXT = re.compile(
+    r"context_length_exceeded|exceed_context_size|(maximum|available) context|context (length|size|window)",
+    re.I,
+)
+
+
+@attrs.frozen
+class _Said:
+    """An error object, taken apart.
+
+    Attributes:
+        words: Code and type, those that are words.
+    """
+
+    text: str
+    status: int | None
+    words: tuple[str, ...]
+
+
+def is_error(message: Mapping[str, Any]) -> bool:
+    """Return whether a message of a stream is an error object."""
+    return bool(message.get("error")) or message.get("object") == "error"
+
+
+def refused(response: Response, phase: Phase, *, model: str) -> GradioTransportError:
+    """Return the error for a reply that is no success."""
+    try:
+        value = response.json()
+    except ValueError:
+        value = None
+    said = _taken_apart(value)
+    text = said.text or excerpt(response.body) or "no reason given"
+    error = _error(attrs.evolve(said, text=text, status=response.status), model, response.url)
+    error.phase, error.status, error.body = phase, response.status, excerpt(response.body)
+    error.may_have_run = response.status >= 500
+    if isinstance(error, RateLimited):
+        error.retry_after = getattr(refusal(response, phase), "retry_after", None)
+    return error
+
+
+def told(value: Any, *, model: str) -> GradioTransportError:
+    """Return the error for an error object in a stream, or in a reply that calls itself a success."""
+    said = _taken_apart(value)
+    error = _error(attrs.evolve(said, text=said.text or excerpt(str(value))), model, "")
+    error.phase, error.may_have_run = Phase.STREAM, True
+    return error
+
+
+def _taken_apart(value: Any) -> _Said:
+    if not isinstance(value, dict):
+        return _Said("", None, ())
+    outer = cast("dict[str, Any]", value)
+    inner = outer.get("error") or outer.get("detail") or outer
+    if not isinstance(inner, dict):
+        return _Said(inner if isinstance(inner, str) else str(cast("object", inner)), None, ())
+    said = cast("dict[str, Any]", inner)
+    message = said.get("message") or said.get("msg") or ""
+    words = tuple(word for word in (said.get("code"), said.get("type")) if isinstance(word, str))
+    return _Said(message if isinstance(message, str) else str(message), _status(said.get("code")), words)
+
+
+def _status(code: Any) -> int | None:
+    """Return the HTTP status that some servers put into ``code``."""
+    text = str(code)
+    return int(text) if re.fullmatch("[45][0-9][0-9]", text) else None
+
+
+def _error(said: _Said, model: str, url: str) -> GradioTransportError:
+    status = said.status or next((_STATUSES[word] for word in said.words if word in _STATUSES), 500)
+    says = f"The server answered: {said.text.rstrip('.')}."
+    if status < 500 and _CONTEXT.search(" ".join((*said.words, said.text))):
+        return InvalidPayload(
+            f"The conversation is longer than the context of the model {model!r}. {says} Send less of the "
+            "history, or smaller files."
+        )
+    match status:
+        case 401:
+            return AuthenticationRequired(f"{says} Pass the server's key as token=.")
+        case 403:
+            return AuthenticationRequired(f"{says} The token may not be used for this.")
+        case 404 | 405 if "model" in said.text.lower() or "model_not_found" in said.words:
+            return EndpointNotFound(f"The server has no model {model!r}. {says}")
+        case 404 | 405:
+            return EndpointNotFound(
+                f"There is no chat endpoint at {url or 'this address'}. {says} Check the URL: it usually "
+                "ends in /v1."
+            )
+        case 429 if "insufficient_quota" in said.words:
+            return RateLimited(f"The quota is used up; waiting does not help. {says}", retryable=False)
+        case 429:
+            return RateLimited(f"Too many requests. {says}")
+        case _ if 300 <= status < 400:
+            return RemoteProtocolError(f"The server redirects, which is not followed with a chat. {says}")
+        case _ if status < 300:
+            return RemoteProtocolError(f"This is no answer of a chat endpoint. {says} Check the URL.")
+        case 400 | 413 | 415 | 422:
+            return InvalidPayload(says)
+        case _:
+            return ServerRefused(says, retryable=status in (502, 503, 504))

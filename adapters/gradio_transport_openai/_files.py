@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that go along with a message: what a file value is, and what becomes of it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any, cast
+from urllib.parse import unquote_to_bytes
+
+import attrs
+
+from ._settings import IMAGE, TEXT
+
+_IMAGES: Mapping[str, str] = {
+    ".avif": "image/avif",
+    ".bmp": "image/bmp",
+    ".gif": "image/gif",
+    ".jpeg": "image/jpeg",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+}
+# The standard library's table is made from files of the system, and no adapter may read any.
+
+
+@attrs.frozen
+class File:
+    """A file with its content."""
+
+    name: str
+    media_type: str
+    data: bytes = attrs.field(repr=False)
+
+    @property
+    def extension(self) -> str:
+        """Its extension with the dot, in lower case."""
+        return PurePosixPath(self.name).suffix.lower()
+
+    @property
+    def is_image(self) -> bool:
+        """Whether a model looks at it instead of reading it; SVG is text."""
+        return self.media_type.startswith("image/") and self.media_type != "image/svg+xml"
+
+
+def content_of(value: Any, *, placed: bool = True) -> File:
+    """Return what a file value carries. All that is known here of its shape stands in this function.
+
+    Args:
+        value: What `gradio_transport.handle_file` made, or a mapping with ``path`` (or ``orig_name``),
+            ``mime_type``, and ``data``: bytes, base64 or a data URL. A ``url`` that is a data URL will do.
+        placed: False before the driver has read the files of a call: their content may be still to come.
+
+    Raises:
+        ValueError: It carries no content; an adapter cannot read paths or fetch URLs.
+    """
+    fields: Mapping[str, Any] = cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+    def given(name: str) -> Any:
+        return fields.get(name) if fields else getattr(cast("object", value), name, None)
+
+    path = value if isinstance(value, str) else given("orig_name") or given("name") or given("path")
+    name = re.split(r"[/\\]", str(path or "file"))[-1] or "file"
+    data = given("data") if given("data") is not None else given("content")
+    if data is None and not placed and hasattr(cast("object", value), "content"):
+        data = b""  # the driver will read it
+    if data is None and str(given("url")).startswith("data:"):
+        data = given("url")
+    media_type = given("mime_type")
+    if isinstance(data, str):
+        named, data = _decoded(name, data)
+        media_type = media_type or named
+    if isinstance(data, bytearray):
+        data = bytes(data)
+    if not isinstance(data, bytes):
+        raise ValueError(f"the file {name!r} carries no content: pass it by handle_file({name!r})")
+    suffix = PurePosixPath(name).suffix.lower()
+    return File(name, str(media_type or _IMAGES.get(suffix, "")).lower(), data)
+
+
+def _decoded(name: str, text: str) -> tuple[str, bytes]:
+    """Return media type (``""``: not said) and content of a data URL (RFC 2397), or of bare base64."""
+    head, comma, body = text.partition(",")
+    if not (comma and head.startswith("data:")):
+        head, body = ";base64", text
+    media_type, *options = head.removeprefix("data:").split(";")
+    if "base64" not in options:
+        return media_type, unquote_to_bytes(body)
+    try:
+        return media_type, base64.b64decode("".join(body.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError(f"the data of the file {name!r} is a text, but no base64") from None
+
+
+def is_allowed(file: File, types: Sequence[str]) -> bool:
+    """Return whether ``file_types`` lets a file go along."""
+    kind = IMAGE if file.is_image else TEXT
+    return bool({kind, file.extension, file.media_type} & set(types))
+
+
+def as_text(file: File) -> str:
+    """Return a text file as it is appended to a prompt: its name, and the content in a fence.
+
+    Raises:
+        ValueError: It is no text.
+    """
+    try:
+        text = file.data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the file {file.name!r} is no text in UTF-8 ({error.reason})") from None
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{file.name}:\n{fence}{file.extension.removeprefix('.')}\n{text.rstrip()}\n{fence}"
+
+
+def as_image(file: File) -> dict[str, Any]:
+    """Return an image as a part of a message."""
+    url = f"data:{file.media_type};base64,{base64.b64encode(file.data).decode('ascii')}"
+    return {"type": "image_url", "image_url": {"url": url}}

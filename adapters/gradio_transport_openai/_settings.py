@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `connect` takes for a chat endpoint besides its own keywords."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import attrs
+
+from gradio_transport.config import AppConfig
+from gradio_transport.errors import LocalProtocolError, Phase, did_you_mean
+
+NAMES = ("model", "system_message", "streaming", "file_types")
+
+TEXT, IMAGE = "text_encoded", "image"
+"""The kinds of file that ``gr.load_chat`` knows."""
+
+
+@attrs.frozen(kw_only=True)
+class ChatSettings:
+    """How calls are made.
+
+    Attributes:
+        model: Its id on the server; ``""`` until the discovery has found the only one.
+        system_message: What the conversation begins with.
+        streaming: Whether the answer comes as it is written.
+        file_types: Which files may go along: ``"text_encoded"``, ``"image"``, extensions such as ``".md"``,
+            media types such as ``"image/png"``.
+    """
+
+    model: str = ""
+    system_message: str | None = None
+    streaming: bool = True
+    file_types: tuple[str, ...] = (TEXT,)
+
+
+def settings_of(config: AppConfig) -> ChatSettings | None:
+    """Return the settings that the discovery has left in a config; None if it was another's discovery."""
+    return config.settings if isinstance(config.settings, ChatSettings) else None
+
+
+def read_settings(given: Mapping[str, Any]) -> ChatSettings:
+    """Return the keywords of a caller, checked.
+
+    Raises:
+        LocalProtocolError: One of them has a value that makes no sense.
+    """
+    model, system = given.get("model"), given.get("system_message")
+    streaming = given.get("streaming", True)
+    if model is not None and not (isinstance(model, str) and model.strip()):
+        raise _refused("model", model, "the id of a model, such as 'llama3.2', or None for the only one")
+    if system is not None and not isinstance(system, str):
+        raise _refused("system_message", system, "a text or None")
+    if not isinstance(streaming, bool):
+        raise _refused("streaming", streaming, "True or False")
+    return ChatSettings(
+        model=model or "",
+        system_message=system,
+        streaming=streaming,
+        file_types=_file_types(given.get("file_types", TEXT)),
+    )
+
+
+def _file_types(given: Any) -> tuple[str, ...]:
+    kinds = (given,) if isinstance(given, str) else () if given is None else given
+    if not isinstance(kinds, list | tuple):
+        raise _refused("file_types", given, "'text_encoded', 'image', a list of types, or None for no files")
+    for kind in cast("list[Any]", kinds):
+        if not isinstance(kind, str) or not (kind in (TEXT, IMAGE) or kind.startswith(".") or "/" in kind):
+            hint = did_you_mean(str(kind), (TEXT, IMAGE))
+            raise _refused("file_types", kind, "'text_encoded', 'image', '.md' or 'image/png'", hint)
+    return tuple(kind.lower() for kind in cast("list[str]", kinds))
+
+
+def _refused(name: str, value: Any, wanted: str, hint: str = "") -> LocalProtocolError:
+    return LocalProtocolError(f"{name}={value!r} makes no sense; give {wanted}.{hint}", phase=Phase.DISCOVER)

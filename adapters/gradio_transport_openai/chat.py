@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OpenAI-compatible chat endpoints, such as ``gr.load_chat`` puts a page before.
+
+One endpoint, ``/chat``, takes a message and a history in Gradio's forms.  The answer comes as a stream of
+server-sent events (``streaming=True``) or in one reply; either way the events are those of any other call,
+and the ``raw`` of the last one is the whole completion, its ``usage`` included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import attrs
+
+from gradio_transport.adapter import (
+    Adapter,
+    Capabilities,
+    DiscoveryContext,
+    Exchange,
+    Handshake,
+    Invocation,
+    Match,
+    Output,
+    Session,
+    SessionContext,
+    Turn,
+)
+from gradio_transport.commands import (
+    Closed,
+    Ending,
+    OpenStream,
+    OpenWebSocket,
+    Request,
+    Response,
+    SendRequest,
+)
+from gradio_transport.config import AppConfig, Endpoint
+from gradio_transport.errors import (
+    EventTooLarge,
+    GradioTransportError,
+    LocalProtocolError,
+    MalformedMessage,
+    Phase,
+    StreamLost,
+    Timeout,
+    UnsupportedProtocol,
+    ValidationFailed,
+    excerpt,
+)
+from gradio_transport.events import (
+    Achieved,
+    Cancelled,
+    Event,
+    Failed,
+    Heartbeat,
+    Joined,
+    ProcessGenerating,
+    ProcessStarts,
+    Unknown,
+)
+from gradio_transport.sse import ServerSentEvent
+
+from . import _discovery
+from ._answer import Answer
+from ._errors import is_error, refused, told
+from ._messages import conversation
+from ._settings import NAMES, ChatSettings, read_settings, settings_of
+
+_DONE = "[DONE]"
+
+
+class ChatExchange(Exchange):
+    """One message and its answer."""
+
+    def __init__(self, context: SessionContext, invocation: Invocation, key: str) -> None:
+        super().__init__(context, invocation, key)
+        self.asks_usage = True
+        self._answer = Answer()
+        self._received = 0
+
+    @property
+    def _settings(self) -> ChatSettings:
+        settings = settings_of(self.context.config)
+        if settings is None:
+            raise UnsupportedProtocol(_UNDISCOVERED, phase=Phase.JOIN)
+        return settings
+
+    def start(self, now: float) -> Output:
+        """Send the conversation, unless a file proves to be none that can go along."""
+        try:
+            return Output(commands=[self._ask()])
+        except ValidationFailed as error:
+            return Output([Failed(error=error)])
+
+    def _ask(self) -> SendRequest | OpenStream:
+        url = self.context.urls.page("chat/completions")
+        request = Request.post_json(url, self._body())
+        if not self._settings.streaming:
+            return SendRequest(self.channel("chat"), request, Phase.COMPLETE)
+        request = attrs.evolve(request, headers={**request.headers, "accept": "text/event-stream"})
+        # A model may think, or be loaded, for minutes without a word.
+        return OpenStream(self.channel("chat"), request, heartbeats=False)
+
+    def _body(self) -> dict[str, Any]:
+        settings = self._settings
+        message, history = self.invocation.data
+        body: dict[str, Any] = {
+            "model": settings.model,
+            "messages": conversation(settings, message, history),
+            "stream": settings.streaming,
+        }
+        if settings.streaming and self.asks_usage:
+            body["stream_options"] = {"include_usage": True}
+        return body
+
+    def reply(
+        self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
+    ) -> Output:
+        """Take the answer in one piece, or a refusal."""
+        if response.status == 200:
+            return self._whole(response)
+        # Some servers refuse fields that they do not know, this one above all, and name it then.
+        if self.asks_usage and response.status in (400, 422) and "stream_options" in response.text:
+            self.asks_usage = False
+            return Output(commands=[self._ask()])
+        return Output([Failed(error=refused(response, command.phase, model=self._settings.model))])
+
+    def _whole(self, response: Response) -> Output:
+        """Take a completion that was not streamed, whether or not it was to be."""
+        try:
+            reply = response.json()
+            if not isinstance(reply, dict):
+                raise ValueError("no JSON object")
+            if is_error(cast("dict[str, Any]", reply)):
+                return Output([self._told(cast("dict[str, Any]", reply))])
+            self._answer.take(cast("dict[str, Any]", reply))
+        except ValueError as error:
+            kind = response.headers.get("content-type", "no content type")
+            malformed = MalformedMessage(
+                f"The reply is no chat completion ({error}; {kind}): {excerpt(response.body)!r}.",
+                phase=Phase.COMPLETE,
+                status=response.status,
+                body=excerpt(response.body),
+                may_have_run=True,
+            )
+            return Output([Failed(error=malformed)])
+        return Output([self._joined(), *self._answer.conclusion()])
+
+    def _joined(self) -> Joined:
+        self.event_id = self._answer.id
+        return Joined(event_id=self.event_id)
+
+    def server_sent_event(self, event: ServerSentEvent, now: float) -> Output:
+        """Take one event of the stream: a chunk, the word that ends it, or nothing but a sign of life."""
+        self._received += len(event.data)
+        if self._received > self.context.limits.max_response_bytes:
+            return Output([Failed(event_id=self.event_id, error=self._too_large())])
+        data = event.data.strip()
+        if data == _DONE:
+            return Output(self._answer.conclusion())
+        if not data or event.event == "ping":
+            return Output([Heartbeat(event_id=self.event_id)])
+        return self._decoded(data, now)
+
+    def message(self, message: Mapping[str, Any], now: float) -> Output:
+        """Take a chunk, or an error in its place."""
+        if is_error(message):
+            return Output([self._told(message)])
+        first = not self._answer.begun
+        before = self._answer.text
+        try:
+            news = self._answer.add(message)
+        except ValueError as error:
+            return Output([self.malformed(str(message), str(error))])
+        events: list[Event] = []
+        if first:
+            events += [self._joined(), ProcessStarts(event_id=self.event_id, raw=message)]
+        if self._answer.text != before:
+            text = self._answer.text
+            events.append(ProcessGenerating(event_id=self.event_id, raw=message, data=[text]))
+        elif news:
+            events.append(Unknown(event_id=self.event_id, raw=message, msg=news[0][:100]))
+        return Output(events)
+
+    def _told(self, message: Mapping[str, Any]) -> Failed:
+        return Failed(event_id=self.event_id, raw=message, error=told(message, model=self._settings.model))
+
+    def _too_large(self) -> EventTooLarge:
+        return EventTooLarge(
+            f"The answer is larger than {self.context.limits.max_response_bytes:,} bytes, the limit. "
+            "Raise Limits(max_response_bytes=) if it is meant to be.",
+            phase=Phase.STREAM,
+            may_have_run=True,
+        )
+
+    def stream_closed(self, channel: str, closed: Closed, now: float) -> Output:
+        """Take the end of the stream.
+
+        It may come without ``[DONE]``, which some servers leave out, once the model has said why it stopped.
+        """
+        if self._answer.finished and closed.ending is not Ending.LOCAL:
+            return Output(self._answer.conclusion())
+        return super().stream_closed(channel, closed, now)
+
+    def lost(self, closed: Closed) -> GradioTransportError:
+        """Return the error for an answer that was cut off."""
+        if closed.ending is Ending.IDLE:
+            return self._overdue()
+        how = "ended" if closed.ending is Ending.CLEAN else "was cut off"
+        why = f" ({closed.reason})" if closed.reason else ""
+        return StreamLost(
+            f"The stream {how}{why} before the answer was complete: {len(self._answer.text)} characters had "
+            "come, and neither a reason to stop nor [DONE]. Nobody can resume it; send the message again.",
+            phase=Phase.STREAM,
+            may_have_run=True,
+        )
+
+    def _overdue(self) -> Timeout:
+        timeouts = self.context.timeouts
+        knob = "idle" if timeouts.total is None else "total"
+        return Timeout(
+            "The answer was not complete in time, and nothing more came. Timeouts(total=) bounds a whole "
+            "call; without it a stream may be silent for an hour, or for Timeouts(idle=) if that is longer.",
+            knob=knob,
+            seconds=getattr(timeouts, knob),
+            phase=Phase.STREAM,
+            may_have_run=True,
+        )
+
+    def cancel(self, now: float, *, siblings: bool = False) -> Output:
+        """Close the stream, which most servers take for a reason to stop; none of them says so."""
+        achieved = Achieved.UNKNOWN if self._settings.streaming else Achieved.RUNS_ON
+        return Output([Cancelled(event_id=self.event_id, achieved=achieved)])
+
+
+class ChatSession(Session):
+    """The calls of one session; they share nothing but what was learnt of the server."""
+
+    _usage_refused = False
+
+    def open(self, invocation: Invocation) -> Exchange:
+        """Return a new call, which does not ask for what the server has refused before."""
+        exchange = cast("ChatExchange", super().open(invocation))
+        exchange.asks_usage = not self._usage_refused
+        return exchange
+
+    def exchange_ended(self, exchange: Exchange) -> None:
+        """Remember whether the server took the question for the usage."""
+        self._usage_refused = self._usage_refused or not cast("ChatExchange", exchange).asks_usage
+
+    def turn(self, exchange: Exchange, output: Output, size: int = 0) -> Turn:
+        """Count what an event holds, which is the whole text, and not what came: only its end."""
+        held = [len(event.data[0]) for event in output.events if isinstance(event, ProcessGenerating)]
+        return super().turn(exchange, output, max([size, *held]))
+
+
+_UNDISCOVERED = (
+    "openai_chat must be named when connecting: connect(url, protocol='openai_chat'). It is no way to call a "
+    "Gradio app."
+)
+
+
+class OpenAIChat(Adapter):
+    """OpenAI-compatible chat endpoints (``/chat/completions``)."""
+
+    name = _discovery.NAME
+    exchange = ChatExchange
+    settings = NAMES
+
+    def discover(self, context: DiscoveryContext) -> Handshake:
+        """Find the model."""
+        if context.auth is not None:
+            raise LocalProtocolError(
+                "auth= is the login of a Gradio app; a chat endpoint takes a key: token=.",
+                phase=Phase.DISCOVER,
+            )
+        return _discovery.discover(context, read_settings(context.settings))
+
+    def match(self, config: AppConfig, endpoint: Endpoint) -> Match:
+        """Match what the adapter's own discovery has found, and nothing else."""
+        if settings_of(config) is None:
+            return Match(0, "only a server that was connected to with protocol='openai_chat' is one")
+        return Match(100, "the endpoint is a chat")
+
+    def capabilities(self, config: AppConfig) -> Capabilities:
+        """Return what a chat can do."""
+        settings = settings_of(config) or ChatSettings()
+        return Capabilities(
+            generators=settings.streaming, files=bool(settings.file_types), cancel=Achieved.UNKNOWN
+        )
+
+    def session(self, context: SessionContext) -> Session:
+        """Return a new session."""
+        return ChatSession(context, self.exchange)
+
+    def check(self, config: AppConfig, invocation: Invocation) -> None:
+        """Refuse what cannot be sent, before anything is.
+
+        Raises:
+            UnsupportedProtocol: The app is no chat endpoint, or a browser's event is to go along.
+            ValidationFailed: The message or the history is not in a form of Gradio's, or a file is refused.
+        """
+        settings = settings_of(config)
+        if settings is None or (invocation.event_data, invocation.oauth_token) != (None, None):
+            why = _UNDISCOVERED if settings is None else "A chat endpoint takes no event_data or oauth_token."
+            raise UnsupportedProtocol(why, phase=Phase.JOIN, adapter=self.name)
+        message, history = invocation.data
+        conversation(settings, message, history, placed=False)
+
+
+__all__ = ["ChatExchange", "ChatSession", "ChatSettings", "OpenAIChat"]
