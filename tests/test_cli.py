@@ -17,12 +17,14 @@ import termios
 import types
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from gradio_transport.cli.app import commands
 from tests.fake_gradio import FakeGradio, fake_gradio
+from tests.scripted import CONFIG, Scripted, scripted
 
 COMMAND = (sys.executable, "-m", "gradio_transport")
 
@@ -497,3 +499,85 @@ def test_a_reader_that_leaves_early_is_no_traceback(server: FakeGradio) -> None:
     _, errors = process.communicate(timeout=30)
 
     assert "Traceback" not in errors
+
+
+# --- files, payloads, other names --------------------------------------------------------------------
+
+
+@pytest.fixture
+def files_server() -> Iterator[Scripted]:
+    meta = {"_type": "gradio.FileData"}
+    components = [{"id": 1, "type": "file", "props": {}}, {"id": 2, "type": "file", "props": {}}]
+    made = {"path": "/tmp/out/made file.txt", "orig_name": "made file.txt", "meta": meta}
+    with scripted() as one:
+        one.scripts |= {
+            "/config": lambda reply: reply.json(CONFIG | {"components": components}),
+            "/gradio_api/upload": lambda reply: reply.json(["/tmp/up/x"]),
+            "/gradio_api/run/direct": lambda reply: reply.json({"data": [made]}),
+            "/gradio_api/file=/tmp/out/made%20file.txt": lambda reply: reply.text("made"),
+        }
+        yield one
+
+
+def given(server: Scripted) -> Any:
+    return dict(server.seen)["/gradio_api/run/direct"]["data"][0]
+
+
+def test_a_path_is_uploaded_and_a_file_is_printed_as_its_url(files_server: Scripted, tmp_path: Path) -> None:
+    path = tmp_path / "a b.txt"
+    path.write_text("hello")
+    result = run("call", files_server.url, "/direct", str(path))
+
+    assert result.exit_code == 0, result.stderr
+    assert given(files_server)["path"] == "/tmp/up/x"
+    assert b"hello" in dict(files_server.seen)["/gradio_api/upload"]
+    assert result.stdout == f"{files_server.url}/gradio_api/file=/tmp/out/made%20file.txt\n"
+
+
+@pytest.mark.parametrize("payload", ['{"text": "PATH"}', '["PATH"]', '{"text": {"path": "PATH"}}'])
+def test_a_payload_names_files_by_their_paths(files_server: Scripted, tmp_path: Path, payload: str) -> None:
+    path = tmp_path / "x.txt"
+    path.write_text("hello")
+    result = run("predict", files_server.url, "/direct", payload.replace("PATH", str(path)))
+
+    assert result.exit_code == 0, result.stderr
+    assert given(files_server)["path"] == "/tmp/up/x"
+    assert json.loads(result.stdout)[0]["orig_name"] == "made file.txt"
+
+
+def test_outputs_are_saved_on_request(files_server: Scripted, tmp_path: Path) -> None:
+    result = run("call", files_server.url, "/direct", "null", "-o", str(tmp_path / "out"))
+
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == f"{tmp_path / 'out' / 'made file.txt'}\n"
+    assert (tmp_path / "out" / "made file.txt").read_text() == "made"
+
+
+def test_a_file_that_is_not_there_is_bad_usage(files_server: Scripted, tmp_path: Path) -> None:
+    result = run("call", files_server.url, "/direct", str(tmp_path / "missing.txt"))
+
+    assert result.exit_code == 2
+    assert "takes a file, and there is none at" in result.stderr
+    assert "/gradio_api/run/direct" not in dict(files_server.seen)
+
+
+@pytest.mark.parametrize("payload", ["{", "3", '"text"'])
+def test_a_payload_that_is_none_is_bad_usage(server: FakeGradio, payload: str) -> None:
+    result = run("predict", server.url, "/add", payload)
+
+    assert result.exit_code == 2
+    assert "PAYLOAD" in result.stderr
+
+
+def test_other_names_do_the_same(server: FakeGradio) -> None:
+    listed = run("list", server.url).stdout
+    assert run("ls", server.url).stdout == run("info", server.url).stdout == listed
+    assert run("run", server.url, "/add", "1", "2").stdout == run("call", server.url, "add", "1", "2").stdout
+    assert json.loads(run("info", server.url, "--json").stdout)["endpoints"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_the_script_of_a_shell(shell: str) -> None:
+    result = run("completion", shell)
+    assert result.exit_code == 0
+    assert "_GRADIO_TRANSPORT_COMPLETE" in result.stdout

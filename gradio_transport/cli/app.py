@@ -55,8 +55,8 @@ def _ended(error: GradioTransportError) -> click.exceptions.Exit:
 def commands(context: click.Context) -> None:
     """Talk to any Gradio app from 2.x on, by whatever protocol it speaks.
 
-    SOURCE is the URL of an app, such as http://127.0.0.1:7860, or the name of a Space, owner/name. Try `gradio-transport demo` first: it needs
-    no network and no Gradio.
+    SOURCE is the URL of an app, such as http://127.0.0.1:7860, or the name of a Space, owner/name. Try
+    `gradio-transport demo` first: it needs no network and no Gradio.
     """
     tolerate_any_text()
     context.obj = Terminal()

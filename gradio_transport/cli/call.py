@@ -94,7 +94,7 @@ def call(
 @output_option
 @connected
 def predict(connection: Connection, *, source: str, endpoint: str, payload: str, output: str | None) -> None:
-    """Call an endpoint with a JSON PAYLOAD, and print its outputs as one JSON list.
+    r"""Call an endpoint with a JSON PAYLOAD, and print its outputs as one JSON list.
 
     PAYLOAD is an object of values by name, or a list of them. A file is a path where the endpoint takes one,
     or {"path": "photo.png"} anywhere.

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -47,8 +46,9 @@ def _wants_list(parameter: Parameter) -> bool:
 
 
 def files_in_json(endpoint: Endpoint, value: Any, parameter: Parameter | None) -> Any:
-    """Return a value of a JSON payload with its files: texts that are paths where a file is wanted, and
-    objects of nothing but a ``path``.
+    """Return a value of a JSON payload with its files.
+
+    They are texts where a file is wanted, and anywhere objects of nothing but a ``path``.
 
     Raises:
         Misuse: There is no such file.
@@ -68,9 +68,8 @@ def files_in_json(endpoint: Endpoint, value: Any, parameter: Parameter | None) -
 
 
 def _file(endpoint: Endpoint, name: str, source: str) -> InputFile:
-    if not source.lower().startswith(("http://", "https://")) and not os.path.exists(
-        Path(source).expanduser()
-    ):
+    remote = source.lower().startswith(("http://", "https://"))
+    if not remote and not Path(source).expanduser().exists():
         raise Misuse(f"{endpoint.display_name}: {name} takes a file, and there is none at {source!r}.")
     try:
         return handle_file(source)
