@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -18,6 +19,7 @@ from rich.text import Text
 from .. import events as e
 from ..diff import UNKNOWN
 from ..errors import GradioTransportError
+from ..files import ServerFile
 from .status import CallStatus
 from .terminal import Terminal
 from .text import describe, error_object, event_object, log_line, plain, printable, to_json, wire_name
@@ -202,8 +204,8 @@ class Growing(Status):
             self._print(value)
 
     def _print(self, value: Any) -> None:
-        if isinstance(value, str):
-            write(printable(value) + "\n")
+        if isinstance(value, str | Path | ServerFile):
+            write(printable(plain(value)) + "\n")
             return
         text = to_json(value)
         if len(text) > self._terminal.out.width:
