@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -758,6 +759,18 @@ class CallState:
     def _achieved(self) -> Achieved:
         end = self._outcome
         return end.achieved if isinstance(end, Cancelled) else Achieved.UNKNOWN
+
+
+@contextmanager
+def timed(clock: Callable[[], float] = time.monotonic) -> Generator[None, None, None]:
+    """Tell errors of what is done before any call how long it took."""
+    began = clock()
+    try:
+        yield
+    except GradioTransportError as error:
+        if error.elapsed is None:
+            error.elapsed = clock() - began
+        raise
 
 
 def new_session_hash() -> str:
