@@ -404,9 +404,12 @@ class App:
             knob, silence = "total", max(remaining, 0.001)
         limits = self.options.limits
         discovering = command.phase is Phase.DISCOVER
+        # Whoever sends a byte now and then is not silent, and still answers too late.
+        bounded = isinstance(command, SendRequest) and knob in ("discover", "login", "join", "total")
         return Patience(
             connect=timeouts.connect,
             silence=silence,
+            whole=silence if bounded else None,
             knob=knob,
             phase=command.phase,
             max_bytes=limits.max_config_bytes if discovering else limits.max_response_bytes,
@@ -811,7 +814,7 @@ def expired(knob: str, seconds: float | None, exchange: Exchange) -> Timeout:
         f"Raise Timeouts({knob}=) if it may take longer.",
         knob=knob,
         seconds=seconds,
-        phase=Phase.STREAM,
+        phase=Phase.JOIN if exchange.state in (State.IDLE, State.JOINING) else Phase.STREAM,
         may_have_run=exchange.accepted,
     )
 

@@ -201,7 +201,11 @@ _INTERNAL = re.compile(r"Please report|Traceback|object at 0x|<class |NoneType|K
 
 
 def _of_error(cell: Cell, error: GradioTransportError) -> Iterable[str]:
+    if error.status is None and isinstance(error, gt.EndpointNotFound | gt.ValidationFailed):
+        return  # found wrong on this side, before any call
     phases = _PHASES[cell.phase]
+    if isinstance(error, gt.QueueFull):
+        phases = (*phases, Phase.JOIN)
     if cell.protocol.kind == "own":  # the stream is the join
         phases = (*phases, Phase.JOIN)
     if cell.protocol.kind == "direct":  # the reply to the join is all there is

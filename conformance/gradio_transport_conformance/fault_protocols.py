@@ -126,7 +126,7 @@ class Protocol:
     def frame(self, text: str, name: str = "") -> bytes:
         """Return a message as part of an event stream."""
         head = f"event: {name}\n" if name else ""
-        return f"{head}data: {text}\n\n".encode()
+        return f"{head}data: {text}\n\n".encode("utf-8", "surrogateescape")
 
     def told(self, message: Mapping[str, Any], output: str | None = None) -> tuple[str, str]:
         """Return a message as (name of its event, text); ``output`` replaces the outputs by other JSON."""
