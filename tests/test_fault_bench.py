@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import pytest
+
 from gradio_transport_conformance.fault_cases import Cell, load_cells, load_faults
 from gradio_transport_conformance.fault_play import CLIENTS, nothing_left_behind, play_cells
 from gradio_transport_conformance.fault_protocols import PROTOCOLS
-
 from gradio_transport_http import polling
 
 CELLS = load_cells()

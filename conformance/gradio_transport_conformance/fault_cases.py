@@ -66,8 +66,10 @@ class Expectation:
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Expectation:
         """Return the expectation that data describe."""
-        error = raw.get("error", ())
-        return cls(**{**raw, "error": (error,) if isinstance(error, str) else tuple(error)})
+        error: Any = raw.get("error", ())
+        fields: dict[str, Any] = dict(raw)
+        fields["error"] = (error,) if isinstance(error, str) else tuple(error)
+        return cls(**fields)
 
     def __str__(self) -> str:
         if self.cancelled:

@@ -15,7 +15,7 @@ import io
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeAlias
@@ -144,9 +144,12 @@ def meet(client: Client, challenge: Challenge) -> Outcome:
 
 def play_cells(cells: Iterable[Cell], client: Client, workers: int = 16) -> dict[str, list[str]]:
     """Play cells at once, which is for those that wait in silence; return the names of bad ones and why."""
+
+    def played(cell: Cell) -> tuple[str, list[str]]:
+        return cell.name, play_cell(cell, client)
+
     with ThreadPoolExecutor(workers) as pool:
-        played = list(pool.map(lambda cell: (cell.name, play_cell(cell, client)), cells))
-    return {name: wrong for name, wrong in played if wrong}
+        return {name: wrong for name, wrong in pool.map(played, cells) if wrong}
 
 
 # --- grading --------------------------------------------------------------------------------------------
@@ -221,7 +224,7 @@ def _of_error(cell: Cell, error: GradioTransportError) -> Iterable[str]:
 
 
 @contextlib.contextmanager
-def nothing_left_behind(seconds: float = 3.0) -> Iterable[list[str]]:  # type: ignore[misc]
+def nothing_left_behind(seconds: float = 3.0) -> Generator[list[str], None, None]:
     """Collect complaints about threads that outlive the block, and about anything written to stderr."""
     before = set(threading.enumerate())
     complaints: list[str] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The happy course of every protocol, which faults then spoil: where requests go, and what is said (atlas §2-§6).
+"""The happy course of every protocol, which faults then spoil: where requests go, what is said (atlas §2-§6).
 
 All of them serve one function, number 0 and named ``count``, that yields ``"0"`` and ends with ``"0 1"``.
 """
@@ -167,7 +167,7 @@ def _of_call(message: Mapping[str, Any], output: str | None) -> tuple[str, str]:
         return str(kind), json.dumps(dict(message))
     if output is None:
         good = message.get("success") is not False and isinstance(body, dict) and "data" in body
-        return ("complete", json.dumps(body["data"])) if good else ("error", json.dumps(body))
+        return ("complete", json.dumps((body or {})["data"])) if good else ("error", json.dumps(body))
     try:
         inner = json.loads(output)
     except (ValueError, RecursionError):

@@ -55,7 +55,7 @@ class WebSocketClient:
 
         connection.frame_buffer.recv_strict = bounded
         connection.pong = answer
-        connection.send_close = lambda *_: None  # the socket is dropped at once (atlas §3.3)
+        connection.send_close = _nothing  # the socket is dropped at once (atlas §3.3)
 
     def receive(self, timeout: float | None = None) -> str | Closed | None:
         """Return the next text, or how the socket ended, or None when `timeout` seconds are over."""
@@ -97,6 +97,10 @@ class WebSocketClient:
             self._connection.abort()
         with contextlib.suppress(Exception):
             self._connection.shutdown()
+
+
+def _nothing(*_: Any) -> None:
+    """Do nothing."""
 
 
 def _close_frame(data: bytes) -> Closed:
