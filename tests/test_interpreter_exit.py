@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+
 from gradio_transport_conformance.fault_cases import load_cells
 from gradio_transport_conformance.fault_server import serve_fault
 
