@@ -14,6 +14,7 @@ import secrets
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -403,9 +404,12 @@ class App:
             knob, silence = "total", max(remaining, 0.001)
         limits = self.options.limits
         discovering = command.phase is Phase.DISCOVER
+        # Whoever sends a byte now and then is not silent, and still answers too late.
+        bounded = isinstance(command, SendRequest) and knob in ("discover", "login", "join", "total")
         return Patience(
             connect=timeouts.connect,
             silence=silence,
+            whole=silence if bounded else None,
             knob=knob,
             phase=command.phase,
             max_bytes=limits.max_config_bytes if discovering else limits.max_response_bytes,
@@ -760,6 +764,18 @@ class CallState:
         return end.achieved if isinstance(end, Cancelled) else Achieved.UNKNOWN
 
 
+@contextmanager
+def timed(clock: Callable[[], float] = time.monotonic) -> Generator[None, None, None]:
+    """Tell errors of what is done before any call how long it took."""
+    began = clock()
+    try:
+        yield
+    except GradioTransportError as error:
+        if error.elapsed is None:
+            error.elapsed = clock() - began
+        raise
+
+
 def new_session_hash() -> str:
     """Return a fresh session hash, unguessable: whoever knows it can read the session's results."""
     return secrets.token_hex(8)
@@ -798,7 +814,7 @@ def expired(knob: str, seconds: float | None, exchange: Exchange) -> Timeout:
         f"Raise Timeouts({knob}=) if it may take longer.",
         knob=knob,
         seconds=seconds,
-        phase=Phase.STREAM,
+        phase=Phase.JOIN if exchange.state in (State.IDLE, State.JOINING) else Phase.STREAM,
         may_have_run=exchange.accepted,
     )
 

@@ -65,17 +65,21 @@ def discover(
         AuthenticationRequired: It wants a login that it did not get, or refuses this one.
         ServerRefused: It answered with an error.
     """
-    raw, base = yield from _find_config(base, max_redirects)
+    raw, base, status = yield from _find_config(base, max_redirects)
     if raw is None:
         if auth is None:
             raise AuthenticationRequired(
-                f"The app at {base} wants a login. Pass auth=('user', 'password').", phase=Phase.DISCOVER
+                f"The app at {base} wants a login. Pass auth=('user', 'password').",
+                phase=Phase.DISCOVER,
+                status=status,
             )
         yield from login(base, auth)
-        raw, base = yield from _find_config(base, max_redirects)
+        raw, base, status = yield from _find_config(base, max_redirects)
         if raw is None:
             raise AuthenticationRequired(
-                f"The app at {base} took the login but still refuses its config.", phase=Phase.LOGIN
+                f"The app at {base} took the login but still refuses its config.",
+                phase=Phase.LOGIN,
+                status=status,
             )
     config = parse_config(raw, url=base)
     urls = AppURLs(base, config.api_prefix, config.root)
@@ -85,20 +89,20 @@ def discover(
     return Discovery(config, urls)
 
 
-def _find_config(base: str, max_redirects: int) -> Generator[SendRequest, Response, tuple[Any, str]]:
-    """Return the config's JSON (None: login wanted) and the base as redirects have moved it."""
+def _find_config(base: str, max_redirects: int) -> Generator[SendRequest, Response, tuple[Any, str, int]]:
+    """Return the config's JSON (None: login wanted), the base as redirects have moved it, and the status."""
     response = yield from _get(f"{base}/config", max_redirects)
     base = _moved(base, response.url, "/config")
     if response.status in (401, 403) and _says_not_authenticated(response):
-        return None, base
+        return None, base, response.status
     raw = _json_object(response)
     if raw is not None:
-        return (None if requires_login(raw) else raw), base
+        return (None if requires_login(raw) else raw), base, response.status
     if response.status in (404, 405):  # Flask of 2.0 to 2.6 knows the slash form only
         slashed = yield from _get(f"{base}/config/", max_redirects)
         raw = _json_object(slashed)
         if raw is not None:
-            return (None if requires_login(raw) else raw), base
+            return (None if requires_login(raw) else raw), base, slashed.status
     elif response.status != 200:
         raise _not_found(base, response)
     return (yield from _from_page(base, max_redirects, response))
@@ -106,16 +110,16 @@ def _find_config(base: str, max_redirects: int) -> Generator[SendRequest, Respon
 
 def _from_page(
     base: str, max_redirects: int, config_reply: Response
-) -> Generator[SendRequest, Response, tuple[Any, str]]:
+) -> Generator[SendRequest, Response, tuple[Any, str, int]]:
     page = yield from _get(f"{base}/", max_redirects)
     raw = config_from_page(page.text) if page.status == 200 else None
     if raw is None:
         raise _not_found(base, config_reply)
     if requires_login(raw):
-        return None, base
+        return None, base, page.status
     if not is_config(raw):
         raise _not_found(base, config_reply)
-    return raw, base
+    return raw, base, page.status
 
 
 def _not_found(base: str, response: Response) -> Exception:

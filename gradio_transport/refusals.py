@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -148,7 +149,7 @@ def app_error(output: Mapping[str, Any], *, quoted: bool, title: str | None = No
         message = _unquoted(cast("str", text)) if quoted else cast("str", text)
     context: dict[str, Any] = {
         "title": own_title if isinstance(own_title, str) else title,
-        "duration": float(duration) if isinstance(duration, int | float) else None,
+        "duration": _seconds(duration),
         "visible": output.get("visible") is not False,
         "phase": Phase.COMPLETE,
     }
@@ -167,6 +168,13 @@ def _quota_wait(message: str) -> float | None:
             int(part) * unit for part, unit in zip(reversed(found[1].split(":")), (1, 60, 3600), strict=False)
         )
     )
+
+
+def _seconds(value: Any) -> float | None:
+    # NaN, Infinity and integers that no float holds are no time to show a message for.
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value <= sys.float_info.max else None
 
 
 def _unquoted(text: str) -> str:

@@ -25,6 +25,7 @@ from gradio_transport.commands import (
 )
 from gradio_transport.config import AppConfig, Endpoint
 from gradio_transport.errors import (
+    GradioTransportError,
     MalformedMessage,
     Phase,
     ServerRefused,
@@ -75,13 +76,20 @@ class PollingExchange(Exchange):
         self._failures = 0
         pushed = command.phase is Phase.JOIN
         if response.status != 200:
-            error = refusal(response, command.phase) if pushed else self._forgotten(response)
-            return Output([Failed(error=error)])
+            return Output([Failed(error=self._refused(response, command.phase))])
         try:
             raw = json_object(response.body)
         except ValueError as error:
             return Output([not_json(response, error, command.phase)])
         return self._pushed(raw, now) if pushed else self._polled(raw, now)
+
+    def _refused(self, response: Response, phase: Phase) -> GradioTransportError:
+        # Only 500 is what these servers themselves say, of a hash that they do not know (any more).
+        if phase is not Phase.JOIN and response.status == 500:
+            return self._forgotten(response)
+        error = refusal(response, phase)
+        error.may_have_run = phase is not Phase.JOIN
+        return error
 
     def _forgotten(self, response: Response) -> ServerRefused:
         return ServerRefused(

@@ -47,6 +47,7 @@ from ..driver import (
     internal_failure,
     is_event_stream,
     renewable,
+    timed,
 )
 from ..engines.base import (
     AsyncEngine,
@@ -601,6 +602,10 @@ class Core:
 
     async def discover(self) -> None:
         """Run the handshake."""
+        with timed():
+            await self._discover()
+
+    async def _discover(self) -> None:
         sequence = self.app.handshake()
         try:
             command = next(sequence)

@@ -17,7 +17,15 @@ from typing import Any, Literal, TypeAlias
 import attrs
 
 from ..commands import Closed, Ending, Request, Response
-from ..errors import ConnectError, GradioTransportError, StreamLost, Timeout, UnsupportedProtocol
+from ..errors import (
+    ConnectError,
+    GradioTransportError,
+    Phase,
+    StreamLost,
+    Timeout,
+    TransportError,
+    UnsupportedProtocol,
+)
 from .base import Patience, StreamEnded
 from .uploading import headers_of
 
@@ -126,6 +134,18 @@ def head(response: Any) -> Response:
         headers=headers,
         url=str(response.url),
         set_cookie=tuple(response.headers.get_list("set-cookie")) if "set-cookie" in headers else (),
+    )
+
+
+def broken_off(request: Request, patience: Patience, head: Response, closed: Closed) -> TransportError:
+    """Return the error for a reply whose body did not come to its end."""
+    if closed.ending is Ending.IDLE:
+        return patience.too_late(request.url, status=head.status)
+    return StreamLost(
+        f"The reply of {request.url.partition('?')[0]} broke off: {closed.reason}.",
+        phase=patience.phase,
+        status=head.status,
+        may_have_run=patience.phase not in (Phase.DISCOVER, Phase.LOGIN),
     )
 
 

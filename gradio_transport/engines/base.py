@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
 
 from ..commands import Closed, Request, Response
-from ..errors import EventTooLarge, Phase
+from ..errors import EventTooLarge, Phase, Timeout
 
 
 @attrs.frozen
@@ -23,6 +23,7 @@ class Patience:
         phase: Where the request belongs.
         max_bytes: Bound of the reply's body.
         bound: The field of `Limits` that `max_bytes` comes from, for the error.
+        whole: Seconds for the whole reply, or None. The sync engine looks at it with every piece of a body.
     """
 
     connect: float | None
@@ -31,6 +32,20 @@ class Patience:
     phase: Phase
     max_bytes: int
     bound: str = "max_response_bytes"
+    whole: float | None = None
+
+    def too_late(self, url: str, **context: Any) -> Timeout:
+        """Return the error for a reply that is not complete in time."""
+        seconds = self.silence if self.whole is None else self.whole
+        return Timeout(
+            f"The reply of {url.partition('?')[0]} was not complete within {seconds} s. Raise "
+            f"Timeouts({self.knob}=) if it is to be expected.",
+            knob=self.knob,
+            seconds=seconds,
+            phase=self.phase,
+            may_have_run=self.phase not in (Phase.DISCOVER, Phase.LOGIN),
+            **context,
+        )
 
     def too_large(self, url: str) -> EventTooLarge:
         """Return the error for a reply beyond the bound."""

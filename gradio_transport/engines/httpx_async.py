@@ -11,7 +11,7 @@ import anyio
 import attrs
 
 from ..commands import Request, Response
-from ..errors import LocalProtocolError, StreamLost
+from ..errors import LocalProtocolError
 from ..multipart import Multipart
 from . import _httpx_common as common
 from .base import AsyncWebSocket, Patience, StreamEnded
@@ -41,12 +41,14 @@ class AsyncHTTPXEngine:
 
     async def request(self, request: Request, patience: Patience) -> Response:
         """Send a request and return the whole reply."""
-        stream = await self.stream(request, patience)
-        try:
-            body = await stream.read()
-        finally:
-            await stream.aclose()
-        return attrs.evolve(stream.head, body=body)
+        with anyio.move_on_after(patience.whole):
+            stream = await self.stream(request, patience)
+            try:
+                body = await stream.read()
+            finally:
+                await stream.aclose()
+            return attrs.evolve(stream.head, body=body)
+        raise patience.too_late(request.url)
 
     async def stream(self, request: Request, patience: Patience) -> AsyncHTTPXStream:
         """Send a request and return as soon as the head of its reply has come."""
@@ -108,12 +110,7 @@ class AsyncHTTPXStream:
         except StreamEnded as error:
             if size > self._patience.max_bytes:
                 raise self._patience.too_large(self._request.url) from None
-            raise StreamLost(
-                f"The reply of {self._request.url.partition('?')[0]} broke off: {error.closed.reason}.",
-                phase=self._patience.phase,
-                status=self.head.status,
-                may_have_run=True,
-            ) from error
+            raise common.broken_off(self._request, self._patience, self.head, error.closed) from error
         if size > self._patience.max_bytes:
             raise self._patience.too_large(self._request.url)
         return b"".join(parts)

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
+import time
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -13,7 +15,7 @@ from typing import Any
 import attrs
 
 from ..commands import Request, Response
-from ..errors import LocalProtocolError, StreamLost
+from ..errors import LocalProtocolError
 from ..multipart import Multipart
 from . import _httpx_common as common
 from .base import Patience, StreamEnded, WebSocket
@@ -120,6 +122,7 @@ class HTTPXStream:
         self._patience = patience
         self._response = response
         self.head = common.head(response)
+        self._ends = math.inf if patience.whole is None else time.monotonic() + patience.whole
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the body as it comes."""
@@ -138,16 +141,13 @@ class HTTPXStream:
                 size += len(chunk)
                 if size > self._patience.max_bytes:
                     raise self._patience.too_large(self._request.url)
+                if time.monotonic() > self._ends:
+                    raise self._patience.too_late(self._request.url, status=self.head.status)
                 parts.append(chunk)
                 if size == spoiled_at:
                     self.abort()
         except StreamEnded as error:
-            raise StreamLost(
-                f"The reply of {self._request.url.partition('?')[0]} broke off: {error.closed.reason}.",
-                phase=self._patience.phase,
-                status=self.head.status,
-                may_have_run=True,
-            ) from error
+            raise common.broken_off(self._request, self._patience, self.head, error.closed) from error
         return b"".join(parts)
 
     def abort(self) -> None:

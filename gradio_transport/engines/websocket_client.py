@@ -22,6 +22,10 @@ from ._httpx_common import HTTPSettings, ssl_context
 from .base import HandshakeRefused, Patience
 
 
+class _TooLargeError(Exception):
+    """The server announces more than it may send."""
+
+
 class WebSocketClient:
     """An open websocket of the sync face."""
 
@@ -29,6 +33,29 @@ class WebSocketClient:
         self._connection = connection
         self._silence = patience.silence
         self._max_message_bytes = max_message_bytes
+        self._harden(connection)
+
+    def _harden(self, connection: Any) -> None:
+        """Have the library look at sizes before it reads, and not lose messages for an answer that fails.
+
+        It would collect a frame of any length, and any number of fragments, before it hands them over; and
+        when a pong or the reply to a close cannot be sent, what the server said before would stay unread.
+        """
+        exactly, send = connection.frame_buffer.recv_strict, connection.send
+
+        def bounded(size: int) -> bytes:
+            held = connection.cont_frame.cont_data
+            if size + (len(held[1]) if held else 0) > self._max_message_bytes:
+                raise _TooLargeError(f"a message of {size} bytes or more")
+            return bytes(exactly(size))
+
+        def answer(payload: str | bytes = b"", *_: Any) -> None:
+            with contextlib.suppress(Exception):
+                send(payload, 0xA)
+
+        connection.frame_buffer.recv_strict = bounded
+        connection.pong = answer
+        connection.send_close = _nothing  # the socket is dropped at once (atlas §3.3)
 
     def receive(self, timeout: float | None = None) -> str | Closed | None:
         """Return the next text, or how the socket ended, or None when `timeout` seconds are over."""
@@ -44,6 +71,8 @@ class WebSocketClient:
                     if len(frame.data) > self._max_message_bytes:
                         return Closed(Ending.TOO_LARGE, reason=f"a message of {len(frame.data)} bytes")
                     return bytes(frame.data).decode("utf-8", "replace")
+        except _TooLargeError as error:
+            return Closed(Ending.TOO_LARGE, reason=str(error))
         except websocket.WebSocketTimeoutException:
             if timeout is not None:
                 return None
@@ -68,6 +97,10 @@ class WebSocketClient:
             self._connection.abort()
         with contextlib.suppress(Exception):
             self._connection.shutdown()
+
+
+def _nothing(*_: Any) -> None:
+    """Do nothing."""
 
 
 def _close_frame(data: bytes) -> Closed:

@@ -55,6 +55,7 @@ from ..driver import (
     internal_failure,
     is_event_stream,
     renewable,
+    timed,
 )
 from ..engines.base import Engine, HandshakeRefused, Patience, ResponseStream, StreamEnded, WebSocket
 from ..errors import (
@@ -665,6 +666,10 @@ class Core:
 
     def discover(self) -> None:
         """Run the handshake."""
+        with timed():
+            self._discover()
+
+    def _discover(self) -> None:
         sequence = self.app.handshake()
         try:
             command = next(sequence)

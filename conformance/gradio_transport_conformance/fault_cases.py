@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Faults: what servers and proxies do wrong, and the right outcome of each, as data that any client can read.
+
+``faults/*.yaml`` lists them.  A fault is one misbehaviour; a *cell* is that fault in one phase of one
+protocol; cells are generated.  Fields of a fault:
+
+``name``
+    What happens, in a few words.
+``at``
+    Phases: ``config``, ``info``, ``join``, ``data`` (the POST of sse v0), ``stream``, ``cancel``.
+``only`` / ``never``
+    Selectors of protocols; see below.
+``reply``
+    What a request is answered with instead: ``status``, ``headers``, ``body`` (text) or ``json``, ``bytes``
+    (the raw reply, head included), ``drip`` (seconds between its bytes), ``encoding`` (gzip, deflate, br),
+    ``http`` (``"1.0"``), ``then`` (``reset``, ``cut``, ``hold``); or ``proper: true`` with those around the
+    right body.
+``stream``
+    What is said once the call was accepted and has its data: names of messages (``estimation``, ``start``,
+    ``first``, ``done``, ``beat``), ``{say: message}``, ``{text: not a message}``, ``{bytes: raw}``,
+    ``{repeat: count, of: step}``, ``{close: code}`` and ``{frame: ...}`` of websockets, and the ends
+    ``end``, ``cut``, ``reset``, ``hold`` (silence), ``beats`` (heartbeats for ever).
+``framing``
+    How the right stream is written: ``chunk`` (bytes), ``newline``, ``before`` (raw text), ``encoding``,
+    ``http``, ``length`` (no chunks: until the connection closes), ``whole`` (all of it at the end).
+``output``
+    JSON text in the place of the completed call's output object.
+``silent``
+    The client's deadlines are to be short: the fault is that nothing comes.
+``expect``
+    ``value`` (true: what the function returned), or ``error`` (a class, or several that are right), with
+    ``status``, ``retryable``, ``may_have_run``, ``knob`` (of `Timeouts`) where they matter; or
+    ``cancelled: true``.
+``but``
+    Other expectations: a mapping of selectors to ``expect``; the last one that fits holds.
+
+A selector is words that all must fit: a phase, a protocol of the bench, its adapter or its kind
+(``shared``, ``own``, ``websocket``, ``direct``, ``polling``, ``call``): ``websocket join``.
+A fault with ``statuses`` and ``bodies`` is a family: one fault for each pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from importlib import resources
+from typing import Any, cast
+
+import attrs
+
+from .fault_protocols import PROTOCOLS, Protocol
+
+
+@attrs.frozen(kw_only=True)
+class Expectation:
+    """The right outcome."""
+
+    value: Any = None
+    error: tuple[str, ...] = ()
+    cancelled: bool = False
+    status: int | None = None
+    retryable: bool | None = None
+    may_have_run: bool | None = None
+    knob: str | None = None
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Expectation:
+        """Return the expectation that data describe."""
+        error: Any = raw.get("error", ())
+        fields: dict[str, Any] = dict(raw)
+        fields["error"] = (error,) if isinstance(error, str) else tuple(error)
+        return cls(**fields)
+
+    def __str__(self) -> str:
+        if self.cancelled:
+            return "cancelled"
+        return " or ".join(self.error) or ("the value" if self.value is True else repr(self.value))
+
+
+@attrs.frozen(kw_only=True)
+class Fault:
+    """One misbehaviour; the module describes the fields."""
+
+    name: str
+    at: tuple[str, ...]
+    expect: Expectation
+    only: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    reply: Mapping[str, Any] | None = None
+    stream: tuple[Any, ...] | None = None
+    framing: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    output: str | None = None
+    silent: bool = False
+    but: Mapping[str, Expectation] = attrs.field(factory=dict[str, Expectation])
+
+    def cells(self) -> Iterator[Cell]:
+        """Yield the fault in every phase of every protocol that it can strike."""
+        for protocol in PROTOCOLS.values():
+            for phase in protocol.phases:
+                if phase in self.at and self._concerns(protocol, phase):
+                    yield Cell(fault=self, protocol=protocol, phase=phase)
+
+    def _concerns(self, protocol: Protocol, phase: str) -> bool:
+        if not self.only and phase in ("config", "info") and protocol.name not in ("sse_v3", "websocket C"):
+            return False  # the discovery does not depend on what comes after it
+        wanted = not self.only or any(_fits(one, protocol, phase) for one in self.only)
+        return wanted and not any(_fits(one, protocol, phase) for one in self.never)
+
+
+@attrs.frozen(kw_only=True)
+class Cell:
+    """A fault in one phase of one protocol."""
+
+    fault: Fault
+    protocol: Protocol
+    phase: str
+
+    @property
+    def name(self) -> str:
+        """What a report calls it."""
+        return f"{self.protocol.name} | {self.phase} | {self.fault.name}"
+
+    @property
+    def expect(self) -> Expectation:
+        """The right outcome of this cell."""
+        right = self.fault.expect
+        for selector, other in self.fault.but.items():
+            if _fits(selector, self.protocol, self.phase):
+                right = other
+        return right
+
+
+def _fits(selector: str, protocol: Protocol, phase: str) -> bool:
+    if selector == protocol.name:
+        return True
+    known = {protocol.name, protocol.adapter, protocol.kind, phase}
+    return all(word in known for word in selector.split())
+
+
+def _faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
+    if "statuses" not in raw:
+        yield _fault(raw)
+        return
+    for status, special in raw["statuses"].items():
+        for kind, body in raw["bodies"].items():
+            one: dict[str, Any] = {**raw, **special, "name": f"{status} with {kind}"}
+            headers = {**body.get("headers", {}), **special.get("headers", {})}
+            one["reply"] = {**body, "status": status, "headers": headers}
+            one["expect"] = {"status": status, **special["expect"]}
+            # Each status with each body where the bodies matter most, and with one of them elsewhere.
+            if kind != special.get("usual", "json"):
+                one["only"] = ["sse_v3 join", "sse_v3 stream", "sse_v3 config"]
+            for unwanted in ("statuses", "bodies", "usual", "headers"):
+                one.pop(unwanted, None)
+            one["but"] = {**raw.get("but", {}), **special.get("but", {})}
+            yield _fault(one)
+
+
+def _fault(raw: Mapping[str, Any]) -> Fault:
+    at = raw["at"]
+    fields: dict[str, Any] = dict(raw)
+    fields["at"] = (at,) if isinstance(at, str) else tuple(at)
+    fields["expect"] = Expectation.of(raw["expect"])
+    fields["but"] = {selector: Expectation.of(one) for selector, one in raw.get("but", {}).items()}
+    for name in ("only", "never"):
+        value = raw.get(name, ())
+        fields[name] = (value,) if isinstance(value, str) else tuple(value)
+    if "stream" in raw:
+        fields["stream"] = tuple(raw["stream"])
+    return Fault(**fields)
+
+
+@lru_cache(maxsize=1)
+def load_faults() -> tuple[Fault, ...]:
+    """Return every fault of the bench, checked to have names of their own."""
+    import yaml
+
+    found: list[Fault] = []
+    folder = resources.files(__package__ or "gradio_transport_conformance") / "faults"
+    for file in sorted(folder.iterdir(), key=lambda one: one.name):
+        if file.name.endswith(".yaml"):
+            listed = cast("list[dict[str, Any]]", yaml.safe_load(file.read_text("utf-8")))
+            found += [fault for raw in listed for fault in _faults(raw)]
+    names = [fault.name for fault in found]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"faults of the same name: {twice}")
+    return tuple(found)
+
+
+def load_cells() -> tuple[Cell, ...]:
+    """Return every cell of the bench."""
+    return tuple(cell for fault in load_faults() for cell in fault.cells())
+
+
+__all__ = ["Cell", "Expectation", "Fault", "load_cells", "load_faults"]

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plays cells of the fault bench against a client, and grades what came of it.
+
+A client is any callable that takes a `Challenge` and returns an `Outcome`.  Grading one's own takes this::
+
+    @pytest.mark.parametrize("cell", load_cells(), ids=lambda cell: cell.name)
+    def test_faults(cell):
+        assert play_cell(cell, my_client) == []
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeAlias
+
+import attrs
+
+import gradio_transport as gt
+from gradio_transport.errors import GradioTransportError, Phase
+
+from .fault_cases import Cell, Expectation
+from .fault_protocols import VALUE
+from .fault_server import serve_fault
+
+BOUND_SECONDS = 10.0
+"""No cell may take longer."""
+
+QUIET_SECONDS = 0.4
+"""The deadlines of a client whose server is told to be silent."""
+
+_SURE = gt.Timeouts(connect=5, discover=5, join=5, first_message=5, idle=5, total=8)
+_SHORT = gt.Timeouts(
+    connect=QUIET_SECONDS, discover=QUIET_SECONDS, join=QUIET_SECONDS, first_message=QUIET_SECONDS,
+    idle=QUIET_SECONDS, total=3 * QUIET_SECONDS,
+)  # fmt: skip
+
+
+@attrs.frozen(kw_only=True)
+class Challenge:
+    """What a client is to do: call function 0 with one text, read every event, return the outputs.
+
+    Attributes:
+        url: Where.
+        protocol: The adapter to use.
+        timeouts: Deadlines in seconds.
+        cancel: Cancel the call after its first yield.
+    """
+
+    url: str
+    protocol: str
+    timeouts: gt.Timeouts
+    cancel: bool = False
+
+    def options(self) -> dict[str, Any]:
+        """Return the arguments of `connect`."""
+        return {"protocol": self.protocol, "timeouts": self.timeouts}
+
+
+@attrs.define(kw_only=True)
+class Outcome:
+    """What came of it: a value, or what was raised."""
+
+    value: Any = None
+    error: BaseException | None = None
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        if self.error is None:
+            return f"the value {str(self.value)[:100]}"
+        return f"{type(self.error).__name__}: {str(self.error)[:300]}"
+
+
+Client: TypeAlias = Callable[[Challenge], Outcome]
+
+
+def sync_client(challenge: Challenge) -> Outcome:
+    """Take a challenge by the sync face."""
+    with gt.connect(challenge.url, **challenge.options()) as app:
+        call = app.submit(0, "x")
+        for event in call:
+            if challenge.cancel and isinstance(event, gt.ProcessGenerating):
+                call.cancel()
+        return Outcome(value=call.result())
+
+
+def async_client(challenge: Challenge, backend: str = "asyncio") -> Outcome:
+    """Take a challenge by the async face."""
+    import anyio
+
+    return anyio.run(partial(_by_tasks, challenge), backend=backend)
+
+
+async def _by_tasks(challenge: Challenge) -> Outcome:
+    async with gt.connect_async(challenge.url, **challenge.options()) as app:
+        call = app.submit(0, "x")
+        async for event in call:
+            if challenge.cancel and isinstance(event, gt.ProcessGenerating):
+                await call.cancel()
+        return Outcome(value=await call.result())
+
+
+CLIENTS: Mapping[str, Client] = {
+    "sync": sync_client,
+    "asyncio": async_client,
+    "trio": partial(async_client, backend="trio"),
+}
+"""This library's own faces."""
+
+
+def challenge_of(cell: Cell, url: str) -> Challenge:
+    """Return what a client is to do against a server that plays a cell."""
+    timeouts = _SHORT if cell.fault.silent else _SURE
+    return Challenge(
+        url=url, protocol=cell.protocol.adapter, timeouts=timeouts, cancel=cell.phase == "cancel"
+    )
+
+
+def play_cell(cell: Cell, client: Client) -> list[str]:
+    """Play a cell against a client, and return what is wrong with the outcome: nothing, if all is well."""
+    with serve_fault(cell) as server:
+        outcome = meet(client, challenge_of(cell, server.url))
+    return grade(cell, outcome)
+
+
+def meet(client: Client, challenge: Challenge) -> Outcome:
+    """Return what comes of a challenge, whatever that is."""
+    began = time.monotonic()
+    try:
+        outcome = client(challenge)
+    except BaseExceptionGroup as group:
+        outcome = Outcome(error=group)
+    except (Exception, CancelledError) as error:  # noqa: BLE001 - everything that comes is to be graded
+        outcome = Outcome(error=error)
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+def play_cells(cells: Iterable[Cell], client: Client, workers: int = 16) -> dict[str, list[str]]:
+    """Play cells at once, which is for those that wait in silence; return the names of bad ones and why."""
+
+    def played(cell: Cell) -> tuple[str, list[str]]:
+        return cell.name, play_cell(cell, client)
+
+    with ThreadPoolExecutor(workers) as pool:
+        return {name: wrong for name, wrong in pool.map(played, cells) if wrong}
+
+
+# --- grading --------------------------------------------------------------------------------------------
+
+
+def grade(cell: Cell, outcome: Outcome) -> list[str]:
+    """Return what is wrong with an outcome."""
+    wrong = list(_differences(cell, cell.expect, outcome))
+    if outcome.seconds > BOUND_SECONDS:
+        wrong.append(f"took {outcome.seconds:.1f} s")
+    if isinstance(outcome.error, GradioTransportError):
+        wrong += _of_error(cell, outcome.error)
+    return wrong
+
+
+def _differences(cell: Cell, expect: Expectation, outcome: Outcome) -> Iterable[str]:
+    error = outcome.error
+    if expect.cancelled:
+        if not isinstance(error, CancelledError):
+            yield f"expected to be cancelled, got {outcome}"
+        return
+    if not expect.error:
+        right = VALUE if expect.value is True else expect.value
+        if error is not None or not _same(outcome.value, right):
+            yield f"expected {expect}, got {outcome}"
+        return
+    if type(error).__name__ not in expect.error:
+        yield f"expected {expect}, got {outcome}"
+        return
+    for name in ("status", "retryable", "may_have_run", "knob"):
+        wanted = getattr(expect, name)
+        if wanted is not None and getattr(error, name, None) != wanted:
+            yield f"{name} is {getattr(error, name, None)!r}, expected {wanted!r}: {outcome}"
+
+
+def _same(one: Any, other: Any) -> bool:
+    # NaN is not equal to itself, and its repr is.
+    return bool(one == other) or repr(one) == repr(other)
+
+
+_PHASES: Mapping[str, tuple[Phase, ...]] = {
+    "config": (Phase.DISCOVER,),
+    "info": (Phase.DISCOVER,),
+    "join": (Phase.JOIN, Phase.COMPLETE),
+    "data": (Phase.JOIN, Phase.STREAM),
+    "stream": (Phase.STREAM, Phase.COMPLETE),
+    "cancel": (Phase.CANCEL,),
+}
+
+_INTERNAL = re.compile(r"Please report|Traceback|object at 0x|<class |NoneType|KeyError|AttributeError")
+"""What a message for people does not say."""
+
+
+def _of_error(cell: Cell, error: GradioTransportError) -> Iterable[str]:
+    if error.status is None and isinstance(error, gt.EndpointNotFound | gt.ValidationFailed):
+        return  # found wrong on this side, before any call
+    phases = _PHASES[cell.phase]
+    if isinstance(error, gt.QueueFull):
+        phases = (*phases, Phase.JOIN)
+    if cell.protocol.kind == "own":  # the stream is the join
+        phases = (*phases, Phase.JOIN)
+    if cell.protocol.kind == "direct":  # the reply to the join is all there is
+        phases = (*phases, Phase.STREAM)
+    if error.phase not in phases:
+        yield f"phase is {error.phase}, expected {' or '.join(phases)}: {error}"
+    if error.elapsed is None:
+        yield f"elapsed is missing: {error}"
+    if error.adapter != cell.protocol.adapter and cell.phase not in ("config", "info"):
+        yield f"adapter is {error.adapter!r}: {error}"
+    if _INTERNAL.search(str(error)):
+        yield f"the message is of no use to people: {error}"
+
+
+@contextlib.contextmanager
+def nothing_left_behind(seconds: float = 3.0) -> Generator[list[str], None, None]:
+    """Collect complaints about threads that outlive the block, and about anything written to stderr."""
+    before = set(threading.enumerate())
+    complaints: list[str] = []
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        yield complaints
+        ends = time.monotonic() + seconds
+        for thread in set(threading.enumerate()) - before:
+            thread.join(max(0.0, ends - time.monotonic()))
+            if thread.is_alive():
+                complaints.append(f"the thread {thread.name} lives on")
+    if said.getvalue():
+        complaints.append(f"written to stderr: {said.getvalue()[:1000]}")
+
+
+__all__ = [
+    "CLIENTS", "Challenge", "Client", "Outcome", "grade", "meet", "nothing_left_behind", "play_cell",
+    "play_cells",
+]  # fmt: skip

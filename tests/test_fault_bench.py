@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fault bench: every misbehaviour of the kit, in every phase of every protocol, for both faces."""
+
+from __future__ import annotations
+
+import pytest
+
+from gradio_transport_conformance.fault_cases import Cell, load_cells, load_faults
+from gradio_transport_conformance.fault_play import CLIENTS, nothing_left_behind, play_cells
+from gradio_transport_conformance.fault_protocols import PROTOCOLS
+from gradio_transport_http import polling
+
+CELLS = load_cells()
+BATCHES = sorted({(cell.protocol.name, cell.phase) for cell in CELLS})
+ASYNC_ONLY_SOME = 3
+"""The async face plays every n-th cell: machines and decoders are the same, only waiting differs."""
+
+# The sync engine looks at the clock with each piece of a body, but a head is read by the HTTP library alone.
+SYNC_GAP = "a head byte by byte, too slow"
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    monkeypatch.setattr(polling, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(polling, "FIRST_POLL_SECONDS", 0.02)
+
+
+def batch(protocol: str, phase: str) -> list[Cell]:
+    return [cell for cell in CELLS if (cell.protocol.name, cell.phase) == (protocol, phase)]
+
+
+def test_the_bench_is_as_large_as_it_says():
+    assert len(load_faults()) >= 125
+    assert {cell.protocol.name for cell in CELLS} == set(PROTOCOLS)
+    assert {protocol.adapter for protocol in PROTOCOLS.values()} == {
+        "sse", "sse_v1", "sse_v2", "sse_v2.1", "sse_v3", "websocket", "direct", "polling", "call", "call_v2",
+    }  # fmt: skip
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(("protocol", "phase"), BATCHES)
+def test_every_fault_has_its_one_outcome(protocol, phase):
+    cells = [cell for cell in batch(protocol, phase) if cell.fault.name != SYNC_GAP]
+    with nothing_left_behind() as left:
+        assert play_cells(cells, CLIENTS["sync"]) == {}
+    assert left == []
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("face", ["asyncio", "trio"])
+@pytest.mark.parametrize(("protocol", "phase"), BATCHES)
+def test_every_fault_has_its_one_outcome_for_tasks(protocol, phase, face):
+    first = ("asyncio", "trio").index(face)
+    with nothing_left_behind() as left:
+        assert play_cells(batch(protocol, phase)[first::ASYNC_ONLY_SOME], CLIENTS[face], 8) == {}
+    assert [one for one in left if "AnyIO" not in one] == []
