@@ -32,6 +32,9 @@ HOLD_SECONDS = 30.0
 
 BEAT_SECONDS = 0.05
 
+SERVER_THREADS = ("fault-server", "fault-connection")
+"""Names of the server's own threads, so that a client's can be told from them."""
+
 _WEBSOCKET_MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -70,7 +73,7 @@ class FaultServer:
         self.tries = itertools.count()
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
-        self._threads = [threading.Thread(target=self._accept, name="fault-server")]
+        self._threads = [threading.Thread(target=self._accept, name=SERVER_THREADS[0])]
         self._threads[0].start()
 
     @property
@@ -94,7 +97,7 @@ class FaultServer:
                     connection.close()
                     return
                 self._connections.add(connection)
-                thread = threading.Thread(target=self._serve, args=(connection,), name="fault-connection")
+                thread = threading.Thread(target=self._serve, args=(connection,), name=SERVER_THREADS[1])
                 self._threads.append(thread)
                 thread.start()
 
