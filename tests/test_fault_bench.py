@@ -53,4 +53,5 @@ def test_every_fault_has_its_one_outcome_for_tasks(protocol, phase, face):
     first = ("asyncio", "trio").index(face)
     with nothing_left_behind() as left:
         assert play_cells(batch(protocol, phase)[first::ASYNC_ONLY_SOME], CLIENTS[face], 8) == {}
-    assert [one for one in left if "AnyIO" not in one] == []
+    # Workers of the event loops outlive a loop, and serve the next.
+    assert [one for one in left if "AnyIO" not in one and "Trio thread" not in one] == []
