@@ -63,6 +63,8 @@ def playable(path: Path) -> bool:
     sessions = [frame.payload for frame in trace.frames if frame.kind is Kind.SESSION]
     if case is None or len({one["source"] for one in sessions}) > 1:
         return False  # of several apps (before 3.0) one is served
+    if any(step.component for group in case.steps_for(version_of(trace)) for step in group):
+        return False  # a trace does not say which component a number is of
     late = any(one["adapter"] in NAMED_BY_THE_CLIENT for one in sessions)
     # Of calls of one function at once, the one that comes first is answered as the one that came first.
     return not late or all(

@@ -164,7 +164,8 @@ class _Recorder:
         payload = frame.payload
         # A part comes some time after the part before it, or after the request that caused it.
         delay = max(0.0, frame.t - max(self._last.get(frame.session, 0.0), request.t))
-        after = frozenset(range(len(session.requests)))
+        # What belongs to no session (a file, a heartbeat) waits for nothing but its own request.
+        after = frozenset(range(len(session.requests)) if frame.session else ())
         if frame.kind is Kind.RESPONSE:
             request.status, request.headers = payload["status"], payload.get("headers", {})
             request.parts = [Part(max(0.0, frame.t - request.t), payload.get("body") or b"")]

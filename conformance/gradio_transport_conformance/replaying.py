@@ -162,8 +162,9 @@ def _cut(dice: random.Random, data: bytes) -> Sequence[bytes]:
 
 
 def stream_bytes(trace: Trace) -> int:
-    """Return how many bytes of streams a trace holds."""
-    return sum(len(frame.payload["data"]) for frame in trace.frames if frame.kind is Kind.CHUNK)
+    """Return how many bytes of the sessions' streams a trace holds; files and heartbeats are none."""
+    chunks = (frame for frame in trace.frames if frame.session and frame.kind is Kind.CHUNK)
+    return sum(len(frame.payload["data"]) for frame in chunks)
 
 
 # --- the decoder -------------------------------------------------------------------------------------
@@ -175,7 +176,7 @@ def streams(trace: Trace) -> list[bytes]:
     latest: dict[tuple[int, str], bytearray] = {}
     for frame in trace.frames:
         key = frame.session, frame.channel
-        if frame.kind is Kind.RESPONSE_HEAD:
+        if frame.kind is Kind.RESPONSE_HEAD and frame.session:
             latest[key] = bytearray()
             found.append(latest[key])
         elif frame.kind is Kind.CHUNK and key in latest:
@@ -261,6 +262,7 @@ def places(trace: Trace) -> Mapping[str, Where]:
     return {
         step.call: Where(urls[call.session], call.payload["fn_index"], call.payload["endpoint"])
         for step, call in zip(steps_of(trace), calls, strict=False)
+        if step.endpoint is None
     }
 
 

@@ -15,6 +15,7 @@ import attrs
 
 from ..frames import Direction, Frame, Kind
 from ..sse import SSEDecoder
+from .discoveries import DISCOVERY_CHANNELS
 from .reader import Trace
 
 DISCOVERY = (0, "")
@@ -59,7 +60,7 @@ class Conversation:
     def title(self) -> str:
         """What it is, for people."""
         if not self.session:
-            return "discovery"
+            return self.key or "discovery"
         if not self.key:
             return f"session {self.session}"
         return f"call {self.key} of session {self.session}, {self.endpoint}"
@@ -92,13 +93,14 @@ class _Listener:
         return [one for one in self._found.values() if one.said]
 
     def _of(self, session: int, key: str) -> Conversation:
-        key = key if session else ""
         return self._found.setdefault((session, key), Conversation(session, key))
 
     def _take(self, number: int, frame: Frame) -> None:
         place = frame.session, frame.channel
         # Channels of a call are named by it; the shared stream has a name without a number.
         key = frame.channel.partition(".")[0] if frame.channel[:1].isdigit() else ""
+        if not frame.session and frame.channel not in DISCOVERY_CHANNELS:
+            key = frame.channel  # uploads, files, heartbeats: no machine's, and no messages of the flow
         conversation = self._of(frame.session, key)
         out = frame.direction is not Direction.IN
         payload = frame.payload
@@ -117,7 +119,7 @@ class _Listener:
             case Kind.RESPONSE_HEAD:
                 self._decoders[place] = SSEDecoder()
                 conversation.said.append(Said(number, out, f"stream {payload['status']}"))
-            case Kind.CHUNK:
+            case Kind.CHUNK if frame.session:
                 for event in self._decoders.setdefault(place, SSEDecoder()).feed(payload["data"]):
                     self._message(number, frame.session, key, event.data, event.event)
             case Kind.WS_OPEN:

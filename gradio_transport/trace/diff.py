@@ -30,7 +30,7 @@ REPEATED = frozenset({"estimation", "progress"})
 """Messages that servers merge or repeat as time allows; a row of them counts as one."""
 
 IGNORED = frozenset({"heartbeat", "alive?"})
-"""Messages that depend on time alone."""
+"""Messages, and whole conversations, that depend on time alone."""
 
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(127\.0\.0\.1|localhost|0\.0\.0\.0):\d+"), r"\1:PORT"),
@@ -50,7 +50,7 @@ _MOST_LINES = 40
 
 def diff_traces(old: Trace, new: Trace) -> list[str]:
     """Return what the wire says differently in a newer trace, one line for each; empty if nothing."""
-    before, after = conversations(old), conversations(new)
+    before, after = ([one for one in conversations(trace) if one.key not in IGNORED] for trace in (old, new))
     lines = _meta(old, new)
     for one, other in _paired(before, after):
         if one is None or other is None:

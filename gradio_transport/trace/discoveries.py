@@ -18,6 +18,9 @@ from .comparing import Mismatch
 from .reader import Trace, TraceError
 from .redact import REDACTED
 
+DISCOVERY_CHANNELS = frozenset({"discover", "login"})
+"""Channels of the discovery; what else belongs to no session are uploads, files and heartbeats."""
+
 _KEPT_DISCOVERIES = 32
 """Some megabytes each. The traces of one server come together, so few are needed at a time."""
 
@@ -32,7 +35,7 @@ class Discoveries:
         numbered = [
             (number, frame)
             for number, frame in enumerate(trace.frames)
-            if frame.session == 0 and frame.channel in ("discover", "login")
+            if frame.session == 0 and frame.channel in DISCOVERY_CHANNELS
         ]
         logs_in = any(frame.channel == "login" for _, frame in numbered)
         self._found = _discovered(tuple(_Heard(frame) for _, frame in numbered), logs_in)

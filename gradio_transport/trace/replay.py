@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import attrs
 
@@ -32,6 +32,7 @@ from ..commands import (
 from ..config import AppConfig, Endpoint
 from ..errors import GradioTransportError, Phase
 from ..events import Event
+from ..files import ServerFile
 from ..frames import Direction, Frame, Kind
 from ..policy import Limits
 from ..registry import Registry, default_registry
@@ -127,12 +128,26 @@ def differences(one: Replay, other: Replay) -> list[str]:
 def describe(event: Event) -> str:
     """Return an event as a text that is equal for equal events, their errors included.
 
-    Errors are left out of the equality of events, and NaN is not equal to itself.
+    Errors are left out of the equality of events, and NaN is not equal to itself; files count as what they
+    were on the wire.
     """
-    fields = {key: value for key, value in attrs.asdict(event).items() if key != "error"}
+    own = {field.name: getattr(event, field.name) for field in attrs.fields(type(event))}
+    fields = {key: _on_the_wire(value) for key, value in own.items() if key != "error"}
     error: BaseException | None = getattr(event, "error", None)
     said = f" {type(error).__name__}: {getattr(error, 'message', error)}" if error is not None else ""
     return f"{type(event).__name__} {json.dumps(fields, sort_keys=True, default=repr)}{said}"
+
+
+def _on_the_wire(value: Any) -> Any:
+    if isinstance(value, ServerFile):
+        return value.raw
+    if attrs.has(cast("type[Any]", type(value))):
+        return attrs.asdict(value)
+    if isinstance(value, list | tuple):
+        return [_on_the_wire(one) for one in cast("Sequence[Any]", value)]
+    if isinstance(value, dict):
+        return {key: _on_the_wire(one) for key, one in cast("dict[Any, Any]", value).items()}
+    return value
 
 
 # --- steps -------------------------------------------------------------------------------------------

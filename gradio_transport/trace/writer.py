@@ -233,7 +233,9 @@ class TraceWriter:
                 return
             try:
                 for (session, channel), held in self._held.items():
-                    line = {"kind": Kind.CHUNK.value, "channel": channel, "session": self._sessions[session]}
+                    line: dict[str, Any] = {"kind": Kind.CHUNK.value, "channel": channel}
+                    if session:
+                        line["session"] = self._sessions[session]
                     self._write({"t": self._last, "dir": "in", **line, "data": self._encoded(held)})
                 self._file.close()
             except OSError as error:
