@@ -2,8 +2,9 @@
 """Per-call buffering between the reader of a stream and the caller: bounded, never blocking the reader.
 
 A shared stream has no per-call flow control, and one caller that does not read must not stall the others.
-So above a byte high-water mark adjacent `ProcessGenerating` frames are merged into the newest (their data
-are always complete, `skipped` counts the merged ones); nothing else is ever dropped.
+So above a byte high-water mark a `ProcessGenerating` takes the place of the one before it (their data are
+always complete, `skipped` counts the merged ones).  Nothing else is ever dropped: a server that floods a call
+with other events ends it, at some multiple of the mark.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ import attrs
 from .errors import Phase, SlowConsumer
 from .events import Event, Heartbeat, ProcessGenerating
 from .policy import MailboxPolicy
+
+FLOOD = 4
+"""How many times the high-water mark of what cannot be merged is too much."""
 
 
 class Mailbox:
@@ -39,7 +43,8 @@ class Mailbox:
         if self.size + size > self._high_water and self._items and not event.terminal:
             if isinstance(event, Heartbeat):
                 return
-            if self._policy == "fail":
+            flooded = not isinstance(event, ProcessGenerating) and self.size > FLOOD * self._high_water
+            if self._policy == "fail" or flooded:
                 self.overflow = self._overflow()
                 return
             event = self._merge(event)
@@ -47,16 +52,19 @@ class Mailbox:
         self.size += size
 
     def _merge(self, event: Event) -> Event:
-        last, last_size = self._items[-1]
-        if isinstance(event, ProcessGenerating) and isinstance(last, ProcessGenerating):
-            self._items.pop()
-            self.size -= last_size
-            event = attrs.evolve(event, skipped=event.skipped + last.skipped + 1)
+        if not isinstance(event, ProcessGenerating):
+            return event
+        for place in range(len(self._items) - 1, -1, -1):
+            earlier, size = self._items[place]
+            if isinstance(earlier, ProcessGenerating):
+                del self._items[place]
+                self.size -= size
+                return attrs.evolve(event, skipped=event.skipped + earlier.skipped + 1)
         return event
 
     def _overflow(self) -> SlowConsumer:
         return SlowConsumer(
-            f"The call was read too slowly: more than {self._high_water} bytes wait. Read faster, raise "
+            f"The call was read too slowly: {self.size} bytes wait. Read faster, raise "
             "Limits(mailbox_bytes=), or use Limits(mailbox_policy='conflate').",
             phase=Phase.STREAM,
             may_have_run=True,

@@ -1,11 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradio_transport.events import Event, Heartbeat, Log, ProcessCompleted, ProcessGenerating, Progress
-from gradio_transport.mailbox import Mailbox
+from gradio_transport.events import (
+    Event,
+    Heartbeat,
+    Log,
+    ProcessCompleted,
+    ProcessGenerating,
+    Progress,
+    Unknown,
+)
+from gradio_transport.mailbox import FLOOD, Mailbox
 
 
 def drain(mailbox: Mailbox) -> list[Event]:
@@ -30,18 +39,31 @@ def test_below_the_mark_everything_is_kept_in_order() -> None:
     assert mailbox.size == 0
 
 
-def test_above_the_mark_neighbouring_frames_are_merged_and_counted() -> None:
+def test_above_the_mark_the_newest_frame_takes_the_place_of_the_one_before() -> None:
     mailbox = Mailbox(10)
     for number in range(5):
         mailbox.put(ProcessGenerating(data=[number]), 10)
     mailbox.put(Progress(), 10)
     mailbox.put(ProcessGenerating(data=[5]), 10)
     mailbox.put(ProcessGenerating(data=[6]), 10)
-    assert drain(mailbox) == [
-        ProcessGenerating(data=[4], skipped=4),
-        Progress(),
-        ProcessGenerating(data=[6], skipped=1),
-    ]
+    assert drain(mailbox) == [Progress(), ProcessGenerating(data=[6], skipped=6)]
+
+
+def test_frames_between_other_events_do_not_pile_up() -> None:
+    mailbox = Mailbox(1000)
+    for number in range(10_000):
+        mailbox.put(ProcessGenerating(data=[number]), 50)
+        mailbox.put(Progress(), 0)
+    assert mailbox.size <= 1050
+
+
+@pytest.mark.parametrize("flood", [Log(), Progress(), Unknown()])
+def test_a_flood_of_what_cannot_be_merged_ends_the_call(flood: Event) -> None:
+    mailbox = Mailbox(1000)
+    for _ in range(10_000):
+        mailbox.put(flood, 50)
+    assert mailbox.overflow is not None
+    assert mailbox.size <= FLOOD * 1000 + 50
 
 
 def test_the_policy_to_fail_lets_only_the_end_in() -> None:
@@ -70,6 +92,9 @@ def test_nothing_but_frames_and_heartbeats_is_ever_lost(events: list[tuple[Event
     mailbox = Mailbox(mark)
     for event, size in events:
         mailbox.put(event, size)
+    if mailbox.overflow is not None:
+        assert mailbox.size > FLOOD * mark
+        return
     taken = drain(mailbox)
     kept = [type(event) for event in taken if not isinstance(event, ProcessGenerating | Heartbeat)]
     assert kept == [
