@@ -73,8 +73,8 @@ class Limits:
         max_response_bytes: Any other whole reply (join, direct call).
         max_download_bytes: One downloaded file.
         max_parked_messages: Messages that name a call before the join's reply has named it.
-        mailbox_bytes: High-water mark of a call's mailbox; above it generating frames are merged, and four times
-            as many bytes of other events end the call with `SlowConsumer`.
+        mailbox_bytes: High-water mark of a call's mailbox; above it generating frames are merged, and four
+            times as many bytes of other events end the call with `SlowConsumer`.
         mailbox_policy: ``"conflate"`` merges; ``"fail"`` ends that call with `SlowConsumer`.
         max_redirects: Redirects followed for one request.
         connections: Open connections of one transport.
