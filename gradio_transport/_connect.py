@@ -12,12 +12,14 @@ from .aio import AsyncTransport
 from .driver import Options
 from .engines._httpx_common import HTTPSettings
 from .engines.base import AsyncEngine, Engine
+from .errors import LocalProtocolError, UnsupportedProtocol
 from .frames import Tap
 from .policy import Limits, RetryPolicy, Timeouts
 from .sync import Transport
 from .urls import origin
 
 Library = Literal["httpx", "httpx2"]
+AsyncLibrary = Library | Literal["aiohttp"]
 
 
 def _options(
@@ -95,7 +97,8 @@ def connect(
         retry: What may be tried again; by default nothing beyond what is safe.
         verify: TLS: True, False, a CA bundle's path, or a context of your own.
         proxy: URL of an HTTP proxy.
-        engine: ``"httpx"``, ``"httpx2"`` (extra of that name), or an engine of your own.
+        engine: ``"httpx"``, ``"httpx2"`` (extra of that name), or an engine of your own; of the async face
+            also ``"aiohttp"`` (extra of that name, asyncio only).
         tap: Called with every `Frame` that crosses the wire.
         **settings: What the adapter named by `protocol` takes besides, such as ``model=`` of ``openai_chat``.
             Any other keyword is refused.
@@ -109,6 +112,10 @@ def connect(
         LocalProtocolError: A keyword is unknown, or its value makes no sense.
         UnsupportedProtocol: No adapter of that name is installed.
     """
+    if str(engine) == "aiohttp":
+        raise LocalProtocolError(
+            "The engine 'aiohttp' is for connect_async; connect takes 'httpx' or 'httpx2'."
+        )
     library: Library = engine if isinstance(engine, str) else "httpx"
     options = _options(
         protocol, token, token_origin, auth, headers, download_files, foreign_files, timeouts, limits, retry,
@@ -132,14 +139,26 @@ def connect_async(
     retry: RetryPolicy | None = None,
     verify: bool | str | ssl.SSLContext = True,
     proxy: str | None = None,
-    engine: Library | AsyncEngine = "httpx",
+    engine: AsyncLibrary | AsyncEngine = "httpx",
     tap: Tap | None = None,
     **settings: Any,
 ) -> AsyncTransport:
     """Return a transport that connects when it is entered with ``async with``; see `connect`."""
-    library: Library = engine if isinstance(engine, str) else "httpx"
+    library: Library = engine if isinstance(engine, str) and engine != "aiohttp" else "httpx"
     options = _options(
         protocol, token, token_origin, auth, headers, download_files, foreign_files, timeouts, limits, retry,
         verify, proxy, library, tap, settings,
     )  # fmt: skip
+    if engine == "aiohttp":
+        return AsyncTransport(source, options, _aiohttp(options.http))
     return AsyncTransport(source, options, None if isinstance(engine, str) else engine)
+
+
+def _aiohttp(settings: HTTPSettings) -> AsyncEngine:
+    try:
+        from .engines.aiohttp_async import AiohttpEngine
+    except ImportError:
+        raise UnsupportedProtocol(
+            "The engine 'aiohttp' is not installed: pip install 'gradio-transport[aiohttp]'."
+        ) from None
+    return AiohttpEngine(settings)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings of every protocol, served on loopback to both faces over both HTTP libraries.
+"""Recordings of every protocol, served on loopback to both faces over every HTTP library.
 
 The cases are played as they were when they were recorded: all their calls, those at once and those that are
 cancelled included.  The server is strict: a request that differs from the recorded one ends a case.
@@ -49,6 +49,7 @@ WAYS = {
     "sync-httpx2": (play, None, "httpx2"),
     "asyncio-httpx": (play_async, "asyncio", "httpx"),
     "asyncio-httpx2": (play_async, "asyncio", "httpx2"),
+    "asyncio-aiohttp": (play_async, "asyncio", "aiohttp"),
     "trio-httpx": (play_async, "trio", "httpx"),
 }
 

@@ -350,9 +350,15 @@ def test_a_silent_server_does_not_keep_the_interpreter(server: Scripted) -> None
 # --- async --------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=FACES)
-def run(request: pytest.FixtureRequest) -> Callable[..., Any]:
-    return lambda main: anyio.run(main, backend=request.param)
+@pytest.fixture(params=[*FACES, "asyncio+aiohttp"])
+def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    backend, _, engine = request.param.partition("+")
+    if engine:
+        connect = gt.connect_async
+        monkeypatch.setattr(
+            gt, "connect_async", lambda url, **more: connect(url, **{**more, "engine": engine})
+        )
+    return lambda main: anyio.run(main, backend=backend)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

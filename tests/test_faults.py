@@ -13,7 +13,7 @@ from scripted import CONFIG, Reply, Scripted, completed, generating, scripted
 
 import gradio_transport as gt
 
-FACES = ("sync", "asyncio", "trio")
+FACES = ("sync", "asyncio", "trio", "asyncio+aiohttp")
 TIMEOUTS = gt.Timeouts(connect=2, discover=2, join=2, first_message=1, idle=1, total=6)
 BOUND_SECONDS = 10.0
 
@@ -28,7 +28,8 @@ def server() -> Iterator[Scripted]:
 
 def play(face: str, url: str, endpoint: str = "/count", **options: Any) -> tuple[list[gt.Event], Any]:
     """Call an endpoint by a face; return its events, and its outputs or the error."""
-    options = {"timeouts": TIMEOUTS, **options}
+    face, _, engine = face.partition("+")
+    options = {"timeouts": TIMEOUTS, "engine": engine or "httpx", **options}
     events: list[gt.Event] = []
 
     def by_threads() -> Any:
@@ -359,13 +360,15 @@ def test_messages_before_the_reply_to_the_join_are_kept(server: Scripted, face: 
 
     server.scripts = {JOIN: join, DATA: data}
 
+    face, _, engine = face.partition("+")
+
     def by_threads() -> list[Any]:
         with gt.connect(server.url, timeouts=TIMEOUTS) as app:
             calls = [app.submit("/hello", "first"), app.submit("/hello", "second")]
             return [call.result() for call in calls]
 
     async def by_tasks() -> list[Any]:
-        async with gt.connect_async(server.url, timeouts=TIMEOUTS) as app:
+        async with gt.connect_async(server.url, timeouts=TIMEOUTS, engine=engine or "httpx") as app:
             first = app.submit("/hello", "first")
             async for event in first:
                 if isinstance(event, gt.ProcessStarts):

@@ -495,17 +495,17 @@ def test_a_path_that_is_no_trace_is_told_before_anything_is_served(tmp_path):
         pass
 
 
-@pytest.mark.parametrize("face", ["sync", "async"])
+@pytest.mark.parametrize("face", ["sync", "httpx", "aiohttp"])
 def test_the_demo_plays_as_it_was_recorded(face):
     trace = read_trace(shipped_trace("6.31.0/demo"))
     expected = [[describe(event) for event in events] for events in replay(trace).events.values()]
 
     async def by_tasks(url):
-        async with gt.connect_async(url) as app:
+        async with gt.connect_async(url, engine=face) as app:
             return [[event async for event in app.submit(*call)] for call in CALLS]
 
     with serve(trace, strict=True) as server:
-        if face == "async":
+        if face != "sync":
             events = anyio.run(by_tasks, server.url)
         else:
             with gt.connect(server.url) as app:

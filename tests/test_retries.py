@@ -35,8 +35,10 @@ def first_then(script, *, times: int, path_default):
 
 
 def call(face: str, url: str, retry: gt.RetryPolicy) -> list:
+    face, _, engine = face.partition("+")
+
     async def by_tasks() -> list:
-        async with gt.connect_async(url, retry=retry) as app:
+        async with gt.connect_async(url, retry=retry, engine=engine or "httpx") as app:
             return await app.call("/hello", "x")
 
     if face != "sync":
@@ -55,7 +57,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("face", ["sync", "asyncio", "trio"])
+@pytest.mark.parametrize("face", ["sync", "asyncio", "trio", "asyncio+aiohttp"])
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_join_that_was_not_accepted_may_be_made_again(server: Scripted, name: str, face: str) -> None:
     server.scripts = {JOIN: first_then(REFUSED[name], times=2, path_default=server.join)}
@@ -63,7 +65,7 @@ def test_a_join_that_was_not_accepted_may_be_made_again(server: Scripted, name: 
     assert asked(server, JOIN) == 3
 
 
-@pytest.mark.parametrize("face", ["sync", "asyncio", "trio"])
+@pytest.mark.parametrize("face", ["sync", "asyncio", "trio", "asyncio+aiohttp"])
 def test_without_a_policy_nothing_is_made_again(server: Scripted, face: str) -> None:
     server.scripts = {JOIN: first_then(REFUSED["queue full"], times=1, path_default=server.join)}
     with pytest.raises(gt.QueueFull):
@@ -71,7 +73,7 @@ def test_without_a_policy_nothing_is_made_again(server: Scripted, face: str) -> 
     assert asked(server, JOIN) == 1
 
 
-@pytest.mark.parametrize("face", ["sync", "asyncio", "trio"])
+@pytest.mark.parametrize("face", ["sync", "asyncio", "trio", "asyncio+aiohttp"])
 @pytest.mark.parametrize("script", [Reply.reset, lambda r: r.text("", 502), lambda r: r.text("oops", 500)])
 def test_a_join_that_may_have_been_accepted_is_never_made_again(server: Scripted, script, face: str) -> None:
     server.scripts = {JOIN: script}
@@ -80,7 +82,7 @@ def test_a_join_that_may_have_been_accepted_is_never_made_again(server: Scripted
     assert asked(server, JOIN) == 1
 
 
-@pytest.mark.parametrize("face", ["sync", "asyncio", "trio"])
+@pytest.mark.parametrize("face", ["sync", "asyncio", "trio", "asyncio+aiohttp"])
 def test_a_broken_discovery_is_made_once_more_even_without_a_policy(server: Scripted, face: str) -> None:
     usual = server.default("/config")
     server.scripts = {"/config": first_then(Reply.reset, times=1, path_default=usual)}

@@ -36,7 +36,7 @@ Verify: TypeAlias = bool | str | ssl.SSLContext
 
 CHUNK_BYTES = 65536
 
-_KEPT_ALIVE_SECONDS = 4.0
+KEPT_ALIVE_SECONDS = 4.0
 """Below the 5 s after which uvicorn, and so every Gradio, closes an idle connection."""
 
 
@@ -98,7 +98,7 @@ def client_options(module: Module, settings: HTTPSettings, scheme: str) -> dict[
     limits = module.Limits(
         max_connections=settings.connections,
         max_keepalive_connections=settings.connections,
-        keepalive_expiry=_KEPT_ALIVE_SECONDS,
+        keepalive_expiry=KEPT_ALIVE_SECONDS,
     )
     return {
         "verify": ssl_context(settings, scheme),
@@ -182,22 +182,23 @@ def translated(module: Module, request: Request, patience: Patience) -> Generato
     try:
         yield
     except module.ConnectTimeout as error:
-        raise _timed_out(f"No connection to {where}", "connect", patience.connect, patience) from error
+        raise timed_out(f"No connection to {where}", "connect", patience.connect, patience) from error
     except module.TimeoutException as error:
-        raise _timed_out(f"No answer from {where}", patience.knob, patience.silence, patience) from error
+        raise timed_out(f"No answer from {where}", patience.knob, patience.silence, patience) from error
     except (module.ConnectError, module.ProxyError, module.UnsupportedProtocol) as error:
-        raise ConnectError(f"Cannot connect to {where}: {_reason(error)}.", phase=patience.phase) from error
+        raise ConnectError(f"Cannot connect to {where}: {reason(error)}.", phase=patience.phase) from error
     except (module.TransportError, module.InvalidURL, module.DecodingError, module.StreamError) as error:
         raise StreamLost(
-            f"The connection to {where} broke before an answer came: {_reason(error)}.", phase=patience.phase
+            f"The connection to {where} broke before an answer came: {reason(error)}.", phase=patience.phase
         ) from error
     except (OSError, RuntimeError, ValueError) as error:
         if isinstance(error, GradioTransportError):
             raise
-        raise ConnectError(f"Cannot reach {where}: {_reason(error)}.", phase=patience.phase) from error
+        raise ConnectError(f"Cannot reach {where}: {reason(error)}.", phase=patience.phase) from error
 
 
-def _timed_out(what: str, knob: str, seconds: float | None, patience: Patience) -> Timeout:
+def timed_out(what: str, knob: str, seconds: float | None, patience: Patience) -> Timeout:
+    """Return the error for a request that took longer than a knob allows."""
     return Timeout(
         f"{what} within {seconds} s. Raise Timeouts({knob}=) if it is to be expected.",
         knob=knob,
@@ -207,7 +208,8 @@ def _timed_out(what: str, knob: str, seconds: float | None, patience: Patience) 
     )
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """Return what an exception says, to be put into a sentence."""
     text = str(error).strip().rstrip(".")
     return text or type(error).__name__
 
@@ -218,6 +220,6 @@ def stream_translated(module: Module) -> Generator[None, None, None]:
     try:
         yield
     except module.TimeoutException as error:
-        raise StreamEnded(Closed(Ending.IDLE, reason=_reason(error))) from error
+        raise StreamEnded(Closed(Ending.IDLE, reason=reason(error))) from error
     except (module.TransportError, module.DecodingError, module.StreamError, OSError, RuntimeError) as error:
-        raise StreamEnded(Closed(Ending.RESET, reason=_reason(error))) from error
+        raise StreamEnded(Closed(Ending.RESET, reason=reason(error))) from error

@@ -1,0 +1,386 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The async engine over aiohttp, on asyncio only: for thousands of calls at once, and websockets without threads.
+
+Four things its defaults get wrong for us, each undone below: it sends a GET again when the connection breaks,
+which is a second call where a GET joins the queue (atlas §4); it follows the redirect of a websocket
+handshake; it gives a connection back to its pool with the last byte of a reply, before anybody can say that it
+is spoiled; and what came before a reset is lost with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import attrs
+from yarl import URL
+
+from ..commands import Closed, Ending, Request, Response
+from ..errors import ConnectError, LocalProtocolError, StreamLost
+from . import _httpx_common as common
+from .base import HandshakeRefused, Patience, StreamEnded
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+_HEAD_BYTES = 100 * 1024
+"""Bound of a reply's status line, and of each of its headers; what httpx allows for a whole head."""
+
+_HEADERS = 1000
+"""Bound of the number of a reply's headers."""
+
+_REFUSAL_BYTES = 64 * 1024
+"""How much of the body of a refused handshake is read: its reason."""
+
+_SECURE = {"https": "https", "wss": "https"}
+
+
+class _Reply(aiohttp.ClientResponse):
+    """A reply whose connection goes back to the pool when it is closed, not when its last byte comes."""
+
+    def _response_eof(self) -> None:
+        """Keep the connection: whoever reads the reply says what becomes of it."""
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Send a request once, and take no answer to a handshake but its own.
+
+    A middleware, because aiohttp sends a GET again after errors of the kinds that are changed here, and
+    follows redirects, below the surface.
+    """
+    try:
+        response = await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientConnectionError(str(error)) from error
+    if "upgrade" in request.headers and response.status != 101:
+        try:
+            body = await response.content.read(_REFUSAL_BYTES)
+        except (aiohttp.ClientError, OSError):
+            body = b""
+        finally:
+            response.close()
+        raise HandshakeRefused(attrs.evolve(_head(response), body=body))
+    return response
+
+
+def _head(response: aiohttp.ClientResponse) -> Response:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    cookies = tuple(response.headers.getall("set-cookie")) if "set-cookie" in headers else ()
+    return Response(status=response.status, headers=headers, url=str(response.url), set_cookie=cookies)
+
+
+def _as_it_is(url: str) -> URL:
+    """Return a URL that is sent as it was made; only one that may not be sent is quoted."""
+    return URL(url, encoded=url.isascii() and url.isprintable() and " " not in url)
+
+
+@attrs.frozen
+class _Route:
+    """How an origin is reached."""
+
+    ssl: ssl.SSLContext | bool
+    proxy: str | None
+
+
+class AiohttpEngine:
+    """Async I/O over aiohttp."""
+
+    def __init__(self, settings: common.HTTPSettings) -> None:
+        self._settings = settings
+        self._session: aiohttp.ClientSession | None = None
+        self._routes: dict[tuple[str, str], _Route] = {}
+        # Not the pool's own bound: waiting for a turn is no part of the time to connect.
+        self._turns = asyncio.Semaphore(settings.connections)
+        self._closed = False
+
+    def _client(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise LocalProtocolError("The transport is closed.")
+        if self._session is None:
+            try:
+                asyncio.get_running_loop()
+            except RuntimeError:
+                raise LocalProtocolError(
+                    "The engine 'aiohttp' runs on asyncio only; on trio use engine='httpx'."
+                ) from None
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=common.KEPT_ALIVE_SECONDS),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                middlewares=(_once,),
+                response_class=_Reply,
+                timeout=aiohttp.ClientTimeout(),
+                read_bufsize=common.CHUNK_BYTES,
+                max_line_size=_HEAD_BYTES,
+                max_field_size=_HEAD_BYTES,
+                max_headers=_HEADERS,
+            )
+        return self._session
+
+    def _route(self, url: str) -> _Route:
+        parts = urlsplit(url)
+        route = self._routes.get((parts.scheme, parts.netloc))
+        if route is None:
+            scheme = _SECURE.get(parts.scheme, "http")
+            proxy = self._settings.proxy or _environment_proxy(scheme, parts.hostname or "")
+            context = common.ssl_context(self._settings, scheme) if scheme == "https" else True
+            route = self._routes[parts.scheme, parts.netloc] = _Route(context, proxy)
+        return route
+
+    async def request(self, request: Request, patience: Patience) -> Response:
+        """Send a request and return the whole reply."""
+        stream = await self.stream(request, patience)
+        try:
+            body = await stream.read()
+        finally:
+            await stream.aclose()
+        return attrs.evolve(stream.head, body=body)
+
+    async def stream(self, request: Request, patience: Patience) -> AiohttpStream:
+        """Send a request and return as soon as the head of its reply has come."""
+        with _translated(request.url, patience):
+            session = self._client()
+            await self._turn(patience)
+            try:
+                response = await self._send(session, request, patience)
+            except BaseException:
+                self._turns.release()
+                raise
+        return AiohttpStream(request, patience, response, self._turns)
+
+    async def _turn(self, patience: Patience) -> None:
+        if self._turns.locked():
+            async with asyncio.timeout(patience.silence):
+                await self._turns.acquire()
+        else:
+            await self._turns.acquire()
+
+    async def _send(
+        self, session: aiohttp.ClientSession, request: Request, patience: Patience
+    ) -> aiohttp.ClientResponse:
+        route = self._route(request.url)
+        options: dict[str, Any] = {
+            "headers": request.headers,
+            "allow_redirects": False,
+            "ssl": route.ssl,
+            "proxy": route.proxy,
+            "timeout": aiohttp.ClientTimeout(connect=patience.connect, sock_read=patience.silence),
+        }
+        url = _as_it_is(request.url)
+        if request.body is None or len(request.body) <= common.CHUNK_BYTES:
+            return await session.request(request.method, url, data=request.body, **options)
+        # aiohttp has no bound for the time that writing takes, so each piece of a long body has one.
+        async with asyncio.timeout(None) as deadline:
+            options["headers"] = {**request.headers, "content-length": str(len(request.body))}
+            body = _pieces(request.body, deadline, patience.silence)
+            return await session.request(request.method, url, data=body, **options)
+
+    async def websocket(
+        self, url: str, headers: Mapping[str, str], patience: Patience, max_message_bytes: int
+    ) -> AiohttpWebSocket:
+        """Open a websocket, without a thread."""
+        with _translated(url, attrs.evolve(patience, knob="connect", silence=patience.connect)):
+            route = self._route(url)
+            async with asyncio.timeout(patience.connect):
+                opened = await self._client().ws_connect(
+                    _as_it_is(url),
+                    headers=headers,
+                    ssl=route.ssl,
+                    proxy=route.proxy,
+                    max_msg_size=max_message_bytes + 1,
+                    decode_text=False,
+                )
+        return AiohttpWebSocket(opened, patience.silence)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        self._closed = True
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+
+def _environment_proxy(scheme: str, host: str) -> str | None:
+    """Return the proxy that the environment names. Not aiohttp's own way, which reads passwords from netrc."""
+    proxies = getproxies()
+    if not proxies or proxy_bypass(host):
+        return None
+    proxy = proxies.get(scheme) or proxies.get("all")
+    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
+
+
+async def _pieces(body: bytes, deadline: asyncio.Timeout, silence: float | None) -> AsyncIterator[bytes]:
+    loop = asyncio.get_running_loop()
+    for start in range(0, len(body), common.CHUNK_BYTES):
+        if silence is not None:
+            deadline.reschedule(loop.time() + silence)
+        yield body[start : start + common.CHUNK_BYTES]
+    deadline.reschedule(None)  # from here on it is the reply that is waited for
+
+
+@contextmanager
+def _translated(url: str, patience: Patience) -> Generator[None, None, None]:
+    """Turn aiohttp's exceptions into ours, for the time until a reply's head has come."""
+    where = url.partition("?")[0]
+    try:
+        yield
+    except aiohttp.ConnectionTimeoutError as error:
+        raise common.timed_out(f"No connection to {where}", "connect", patience.connect, patience) from error
+    except TimeoutError as error:
+        raise common.timed_out(
+            f"No answer from {where}", patience.knob, patience.silence, patience
+        ) from error
+    except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError, aiohttp.InvalidURL) as error:
+        raise ConnectError(
+            f"Cannot connect to {where}: {common.reason(error)}.", phase=patience.phase
+        ) from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise StreamLost(
+            f"The connection to {where} broke before an answer came: {common.reason(error)}.",
+            phase=patience.phase,
+        ) from error
+    except ValueError as error:
+        raise ConnectError(f"Cannot reach {where}: {common.reason(error)}.", phase=patience.phase) from error
+
+
+class AiohttpStream:
+    """A reply whose body is still coming."""
+
+    def __init__(
+        self,
+        request: Request,
+        patience: Patience,
+        response: aiohttp.ClientResponse,
+        turns: asyncio.Semaphore,
+    ) -> None:
+        self._request = request
+        self._patience = patience
+        self._response = response
+        self._turns: asyncio.Semaphore | None = turns
+        self._spoiled = False
+        self._ended: StreamEnded | None = None
+        self.head = _head(response)
+
+    async def _next(self) -> bytes:
+        """Return what has come, or nothing once the body is complete."""
+        if self._ended is not None:
+            raise self._ended
+        error: Exception | None = None
+        try:
+            chunk = await self._response.content.readany()
+            if chunk or not (error := self._broken()):
+                return chunk
+        except (aiohttp.ClientError, OSError, RuntimeError) as caught:
+            error = caught
+        ending = Ending.IDLE if isinstance(error, TimeoutError) else Ending.RESET
+        self._ended = StreamEnded(Closed(ending, reason=common.reason(error)))
+        self._ended.__cause__ = error
+        return self._rest() or await self._next()
+
+    def _broken(self) -> Exception | None:
+        """Return why the connection broke under a body that has no end but that of its connection."""
+        headers, connection = self.head.headers, self._response.connection
+        if connection is None or "content-length" in headers or "transfer-encoding" in headers:
+            return None
+        error = connection.protocol.exception() if connection.protocol is not None else None
+        return error if isinstance(error, OSError) else None
+
+    def _rest(self) -> bytes:
+        """Return what had come when the connection broke; aiohttp keeps it back behind the error."""
+        content = self._response.content
+        with suppress(aiohttp.ClientError, OSError, RuntimeError):
+            content.set_exception(None)  # type: ignore[arg-type]
+            return content.read_nowait()
+        return b""
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes."""
+        while chunk := await self._next():
+            yield chunk
+
+    async def read(self) -> bytes:
+        """Return the whole body, within the bound of the request."""
+        parts: list[bytes] = []
+        size = 0
+        self._spoiled = common.spoiled_at(self.head) is not None
+        try:
+            while chunk := await self._next():
+                size += len(chunk)
+                if size > self._patience.max_bytes:
+                    raise self._patience.too_large(self._request.url)
+                parts.append(chunk)
+        except StreamEnded as error:
+            raise StreamLost(
+                f"The reply of {self._request.url.partition('?')[0]} broke off: {error.closed.reason}.",
+                phase=self._patience.phase,
+                status=self.head.status,
+                may_have_run=True,
+            ) from error
+        return b"".join(parts)
+
+    async def aclose(self) -> None:
+        """Give the connection back, or drop it if the body is not at its end."""
+        if self._turns is None:
+            return
+        if self._spoiled:
+            self._response.close()
+        else:
+            self._response.release()
+        self._turns.release()
+        self._turns = None
+
+
+class AiohttpWebSocket:
+    """An open websocket."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse[Any], silence: float | None) -> None:
+        self._socket = socket
+        self._silence = silence
+
+    async def receive(self, timeout: float | None = None) -> str | Closed | None:
+        """Return the next text, or how the socket ended, or None when `timeout` seconds are over."""
+        try:
+            message = await self._socket.receive(self._silence if timeout is None else max(timeout, 0.001))
+        except TimeoutError:
+            if timeout is not None:
+                return None
+            return Closed(Ending.IDLE, reason=f"silent for {self._silence} s")
+        except (aiohttp.ClientError, OSError, RuntimeError) as error:
+            return Closed(Ending.RESET, reason=common.reason(error))
+        data: Any = message.data
+        match message.type:
+            case aiohttp.WSMsgType.TEXT | aiohttp.WSMsgType.BINARY:
+                return bytes(data).decode("utf-8", "replace")
+            case aiohttp.WSMsgType.CLOSE:
+                code = data or None
+                ending = Ending.CLEAN if code in (None, 1000, 1001) else Ending.RESET
+                return Closed(ending, code, message.extra or "")
+            case aiohttp.WSMsgType.ERROR:
+                too_large = getattr(data, "code", None) == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
+                return Closed(Ending.TOO_LARGE if too_large else Ending.RESET, reason=str(data))
+            case _:
+                return Closed(Ending.RESET, reason="the connection was lost")
+
+    async def send(self, text: str) -> Closed | None:
+        """Send a text; return how the socket ended if it has."""
+        try:
+            async with asyncio.timeout(self._silence):
+                await self._socket.send_str(text)
+        except (aiohttp.ClientError, OSError, RuntimeError) as error:
+            return Closed(Ending.RESET, reason=common.reason(error))
+        return None
+
+    async def abort(self) -> None:
+        """Drop the socket at once: a polite goodbye holds a worker of 3.x for 10 s (atlas §3.3)."""
+        connected = self._socket.get_extra_info("socket")
+        if connected is not None:
+            common.shut_down_socket(connected)
+        with suppress(aiohttp.ClientError, OSError, RuntimeError):
+            await self._socket.close()
