@@ -113,9 +113,7 @@ def connect(
         UnsupportedProtocol: No adapter of that name is installed.
     """
     if str(engine) == "aiohttp":
-        raise LocalProtocolError(
-            "The engine 'aiohttp' is for connect_async; connect takes 'httpx' or 'httpx2'."
-        )
+        raise LocalProtocolError("The engine 'aiohttp' is for connect_async; here it is 'httpx' or 'httpx2'.")
     library: Library = engine if isinstance(engine, str) else "httpx"
     options = _options(
         protocol, token, token_origin, auth, headers, download_files, foreign_files, timeouts, limits, retry,

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The async engine over aiohttp, on asyncio only: for thousands of calls at once, and websockets without threads.
+"""The async engine over aiohttp: asyncio only, for thousands of calls at once, websockets without threads.
 
-Four things its defaults get wrong for us, each undone below: it sends a GET again when the connection breaks,
-which is a second call where a GET joins the queue (atlas §4); it follows the redirect of a websocket
-handshake; it gives a connection back to its pool with the last byte of a reply, before anybody can say that it
-is spoiled; and what came before a reset is lost with it.
+Four things its defaults get wrong for us, each undone below: it sends a GET again when the connection broke,
+which is a second call where a GET joins the queue (atlas §4); it follows the redirect of a websocket's
+handshake; it gives a connection back to its pool with the last byte of a reply, before anybody can say that
+it is spoiled; and what came before a reset is lost with it.
 """
 
 from __future__ import annotations
@@ -194,6 +194,8 @@ class AiohttpEngine:
                     headers=headers,
                     ssl=route.ssl,
                     proxy=route.proxy,
+                    autoclose=False,  # it would wait 10 s for a server whose goodbye has no code
+                    timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
                     max_msg_size=max_message_bytes + 1,
                     decode_text=False,
                 )
@@ -208,7 +210,7 @@ class AiohttpEngine:
 
 
 def _environment_proxy(scheme: str, host: str) -> str | None:
-    """Return the proxy that the environment names. Not aiohttp's own way, which reads passwords from netrc."""
+    """Return the proxy that the environment names; aiohttp's own way reads passwords from netrc, too."""
     proxies = getproxies()
     if not proxies or proxy_bypass(host):
         return None
