@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Speed, measured side by side: ``python -m benchmarks --help``. Not shipped."""

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""This library: the sync face, and the async face over httpx and aiohttp."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio_transport as gt
+
+from . import Driver, OnValue
+
+
+class Sync(Driver):
+    async def open(self) -> None:
+        self.app = gt.connect(self.url)
+
+    async def close(self) -> None:
+        self.app.close()
+
+    async def call(self, value: str) -> Any:
+        return self.app.call("/hello", value)[0]
+
+    async def many(self, count: int, under_way: Callable[[], object]) -> int:
+        calls = [self.app.submit("/hello", str(number)) for number in range(count)]
+        failures = 0
+        for number, call in enumerate(calls):
+            try:
+                failures += call.result(60) != [str(number)]
+            except gt.GradioTransportError:
+                failures += 1
+            if number == 0:
+                under_way()
+        return failures
+
+    async def stream(self, endpoint: str, argument: str, on_value: OnValue) -> None:
+        for event in self.app.submit(endpoint, argument):
+            if isinstance(event, gt.ProcessGenerating):
+                on_value(event.data[0])
+
+    async def cancel(self, moment: Callable[[], object]) -> None:
+        call = self.app.submit("/forever", "x")
+        for event in call:
+            if isinstance(event, gt.ProcessGenerating):
+                break
+        moment()
+        call.cancel()
+
+    # HOLE: `download` and `upload` wait for the file API (`RemoteFile.download`, `app.upload`).
+
+
+class Async(Driver):
+    loop = True
+    engine: Any = "httpx"
+
+    async def open(self) -> None:
+        self.app = await gt.connect_async(self.url, engine=self.engine).__aenter__()
+
+    async def close(self) -> None:
+        await self.app.__aexit__(None, None, None)
+
+    async def call(self, value: str) -> Any:
+        return (await self.app.call("/hello", value))[0]
+
+    async def many(self, count: int, under_way: Callable[[], object]) -> int:
+        calls = [self.app.submit("/hello", str(number)) for number in range(count)]
+        failures = 0
+        for number, call in enumerate(calls):
+            try:
+                failures += await call.result(60) != [str(number)]
+            except gt.GradioTransportError:
+                failures += 1
+            if number == 0:
+                under_way()
+        return failures
+
+    async def stream(self, endpoint: str, argument: str, on_value: OnValue) -> None:
+        async for event in self.app.submit(endpoint, argument):
+            if isinstance(event, gt.ProcessGenerating):
+                on_value(event.data[0])
+
+    async def cancel(self, moment: Callable[[], object]) -> None:
+        call = self.app.submit("/forever", "x")
+        async for event in call:
+            if isinstance(event, gt.ProcessGenerating):
+                break
+        moment()
+        await call.cancel()
+
+    # HOLE: `download` and `upload` wait for the file API (`AsyncRemoteFile.download`, `app.upload`).
+
+
+class Aiohttp(Async):
+    engine = "aiohttp"

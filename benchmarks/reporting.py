@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was measured, for people: medians, ratios, and which targets are met. Text, Markdown and a plot."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Results = dict[str, dict[str, dict[str, list[float]]]]
+
+GRADIO = "gradio_client"
+
+FIGURES = {
+    "import": ("ms", "cpu_ms", "modules"),
+    "connect": ("ms", "cpu_ms"),
+    "latency": ("ms", "cpu_ms"),
+    "throughput": ("calls_per_s", "cpu_ms", "threads", "peak_mb", "failures"),
+    "stream": ("messages_per_s", "cpu_us", "growth"),
+    "delay": ("p50_us", "p99_us"),
+    "cancel": ("ms",),
+    "download": ("mb_per_s", "cpu_s", "peak_mb"),
+    "upload": ("mb_per_s", "cpu_s", "peak_mb"),
+    "leaks": ("descriptors_grown", "threads_grown", "kb_grown", "descriptors_closed", "threads_closed"),
+    "websocket": ("ms", "cpu_ms"),
+}
+"""Verb -> its figures, in the order of the tables."""
+
+TITLES = {
+    "ms": "ms", "cpu_ms": "CPU ms", "modules": "modules", "calls_per_s": "calls/s", "threads": "threads",
+    "peak_mb": "peak MB", "failures": "failures", "messages_per_s": "messages/s", "cpu_us": "CPU µs",
+    "growth": "last tenth / second", "p50_us": "p50 µs", "p99_us": "p99 µs", "mb_per_s": "MB/s",
+    "cpu_s": "CPU s", "descriptors_grown": "descriptors grown", "threads_grown": "threads grown",
+    "kb_grown": "kB grown", "descriptors_closed": "descriptors once closed",
+    "threads_closed": "threads once closed",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Target:
+    """A ratio that was aimed at.
+
+    Attributes:
+        ours: Driver of this library.
+        other: What it is compared with; "" compares the figure itself with the bound.
+        bound: The ratio may be at most this, or for figures where more is better at least this.
+        more: Whether more is better.
+    """
+
+    plan: str
+    figure: str
+    ours: str
+    other: str
+    bound: float
+    more: bool = False
+
+
+def _against(plan: str, figure: str, *rows: tuple[str, str, float], more: bool = False) -> Iterator[Target]:
+    for ours, other, bound in rows:
+        yield Target(plan, figure, ours, other, bound, more)
+
+
+SYNC, ASYNC, AIOHTTP = "transport-sync", "transport-async", "transport-aiohttp"
+
+TARGETS: tuple[Target, ...] = (
+    *_against(
+        "connect", "ms",
+        (SYNC, GRADIO, 1 / 20), (ASYNC, GRADIO, 1 / 20),
+        (SYNC, "httpx-sync", 1.3), (ASYNC, "httpx-async", 1.3), (AIOHTTP, "aiohttp", 1.5),
+    ),
+    *_against(
+        "latency", "ms",
+        (SYNC, GRADIO, 1 / 35), (SYNC, "httpx-sync", 1.25),
+        (ASYNC, GRADIO, 1 / 20), (ASYNC, "httpx-async", 1.25),
+        (AIOHTTP, "aiohttp", 1.5), (AIOHTTP, GRADIO, 1 / 120),
+    ),
+    *_against(
+        "throughput-64", "calls_per_s",
+        (SYNC, GRADIO, 30), (SYNC, "httpx-sync", 0.8),
+        (ASYNC, GRADIO, 15), (ASYNC, "httpx-async", 0.8),
+        (AIOHTTP, "aiohttp", 0.7), (AIOHTTP, GRADIO, 120),
+        more=True,
+    ),
+    *_against("throughput-64", "failures", *((one, "", 0) for one in (SYNC, ASYNC, AIOHTTP))),
+    *_against("throughput-64", "threads", (SYNC, "", 4), (AIOHTTP, "", 1)),
+    *_against("throughput-1000", "failures", *((one, "", 0) for one in (SYNC, ASYNC, AIOHTTP))),
+    *_against("throughput-1000", "calls_per_s", (AIOHTTP, "aiohttp", 0.7), more=True),
+    *_against(
+        "stream", "cpu_us",
+        (SYNC, GRADIO, 1 / 10), (ASYNC, GRADIO, 1 / 10), (SYNC, "httpx-sync", 1.6),
+        (ASYNC, "httpx-async", 1.6), (AIOHTTP, "aiohttp", 2.5),
+    ),
+    *_against(
+        "delay", "p50_us",
+        (SYNC, GRADIO, 1 / 30), (ASYNC, GRADIO, 1 / 30), (SYNC, "httpx-sync", 1.5),
+        (ASYNC, "httpx-async", 1.5), (AIOHTTP, "aiohttp", 1.5),
+    ),
+    *_against(
+        "cancel", "ms",
+        (SYNC, GRADIO, 1 / 50), (ASYNC, GRADIO, 1 / 50), (SYNC, "httpx-sync", 1.5),
+        (ASYNC, "httpx-async", 1.5),
+    ),
+    *_against(
+        "download", "mb_per_s",
+        (SYNC, GRADIO, 3), (SYNC, "httpx-sync", 0.8), (ASYNC, "httpx-async", 0.8), (AIOHTTP, "aiohttp", 0.8),
+        more=True,
+    ),
+    *_against(
+        "upload", "mb_per_s",
+        (SYNC, GRADIO, 2.5), (SYNC, "httpx-sync", 0.8), (ASYNC, "httpx-async", 0.8),
+        (AIOHTTP, "aiohttp", 0.8),
+        more=True,
+    ),
+    *_against("import", "ms", ("transport", GRADIO, 1 / 3)),
+)  # fmt: skip
+
+
+def median(results: Results, plan: str, driver: str, figure: str) -> float | None:
+    """Return the median of a figure over its rounds, or None where it was not measured."""
+    values = results.get(plan, {}).get(driver, {}).get(figure)
+    return statistics.median(values) if values else None
+
+
+def judged(results: Results) -> Iterator[tuple[Target, float | None, bool | None]]:
+    """Yield each target with what was reached, and whether it is met; None where nothing was measured."""
+    for target in TARGETS:
+        ours = median(results, target.plan, target.ours, target.figure)
+        other = median(results, target.plan, target.other, target.figure) if target.other else 1.0
+        if ours is None or not other:
+            yield target, None, None
+            continue
+        ratio = ours / other
+        yield target, ratio, ratio >= target.bound if target.more else ratio <= target.bound
+
+
+def _number(value: float) -> str:
+    if value == 0 or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def _spread(values: Sequence[float]) -> str:
+    middle, least, most = statistics.median(values), min(values), max(values)
+    if least == most:
+        return _number(middle)
+    return f"{_number(middle)} ({_number(least)} to {_number(most)})"
+
+
+def _times(ratio: float) -> str:
+    return f"1/{_number(1 / ratio)}" if 0 < ratio < 0.5 else f"{_number(ratio)} x"
+
+
+def _rows(results: Results) -> Iterator[tuple[str, list[str], list[list[str]]]]:
+    """Yield a table for each plan: its name, its titles, its rows."""
+    for plan, drivers in results.items():
+        figures = FIGURES.get(plan) or FIGURES[plan.partition("-")[0]]
+        rows = [
+            [driver, *(_spread(measured[figure]) for figure in figures)]
+            for driver, measured in drivers.items()
+        ]
+        yield plan, ["", *(TITLES[figure] for figure in figures)], rows
+
+
+def _verdict(met: bool | None) -> str:
+    return {True: "met", False: "MISSED", None: "not measured"}[met]
+
+
+def _goal(target: Target) -> str:
+    return f"{'at least' if target.more else 'at most'} {_times(target.bound) if target.other else _number(target.bound)}"
+
+
+def _target_rows(results: Results) -> Iterator[list[str]]:
+    for target, ratio, met in judged(results):
+        reached = "" if ratio is None else _times(ratio) if target.other else _number(ratio)
+        what = f"{target.plan}, {TITLES[target.figure]}"
+        yield [what, target.ours, target.other or "itself", _goal(target), reached, _verdict(met)]
+
+
+_TARGET_TITLES = ["what", "of", "against", "target", "reached", ""]
+
+
+def text(document: dict[str, Any]) -> str:
+    """Return everything for a terminal."""
+    results: Results = document["results"]
+    lines: list[str] = []
+    for plan, titles, rows in _rows(results):
+        lines += ["", plan, *_aligned([titles, *rows])]
+    lines += ["", "targets", *_aligned([_TARGET_TITLES, *_target_rows(results)])]
+    return "\n".join(lines)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def markdown(document: dict[str, Any]) -> str:
+    """Return the tables of the documentation."""
+    results, about = document["results"], document["about"]
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    lines = [
+        f"Python {about['python']} on {about['system']}, {about['cores']} cores; {versions}. Medians of "
+        f"{about['rounds']} rounds (least to most).",
+        "",
+        "### Targets",
+        "",
+        *_table(_TARGET_TITLES, _target_rows(results)),
+    ]
+    for plan, titles, rows in _rows(results):
+        lines += ["", f"### {plan}", "", *_table(titles, rows)]
+    return "\n".join(lines)
+
+
+def _table(titles: Sequence[str], rows: Iterator[list[str]] | Sequence[list[str]]) -> Iterator[str]:
+    yield "| " + " | ".join(titles) + " |"
+    yield "|" + "---|" * len(titles)
+    for row in rows:
+        yield "| " + " | ".join(row) + " |"
+
+
+BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
+
+
+def write_page(document: dict[str, Any], page: Path) -> None:
+    """Put the tables between the marks of a page."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{BEGIN}\n{markdown(document)}\n{END}{after}", encoding="utf-8")
+
+
+def write_plot(document: dict[str, Any], path: Path) -> None:
+    """Draw latency, throughput and CPU per frame as bars. Needs matplotlib."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "gradio-transport"
+    from matplotlib import pyplot
+
+    results: Results = document["results"]
+    panels = [
+        ("latency", "ms", "one call after the other: ms"),
+        ("throughput-64", "calls_per_s", "64 calls at once: calls/s"),
+        ("delay", "p50_us", "message to consumer: µs"),
+        ("stream", "cpu_us", "CPU of a streamed message: µs"),
+    ]
+    figure, axes = pyplot.subplots(2, 2, figsize=(10, 7), layout="constrained")
+    for axis, (plan, name, title) in zip(axes.flat, panels, strict=True):
+        drivers = [one for one in results.get(plan, {}) if median(results, plan, one, name)]
+        values = [median(results, plan, one, name) for one in drivers]
+        colours = ["#c44" if one == GRADIO else "#27a" if "transport" in one else "#999" for one in drivers]
+        bars = axis.barh(drivers, values, color=colours)
+        axis.bar_label(bars, [_number(value or 0) for value in values], padding=3)
+        axis.set_xscale("log")
+        axis.set_title(title)
+        axis.invert_yaxis()
+        axis.margins(x=0.15)
+    figure.savefig(path, metadata={"Date": None})
