@@ -11,7 +11,7 @@ import anyio
 
 import gradio_transport as gt
 
-FACES = ("sync", "asyncio", "trio")
+FACES = ("sync", "asyncio", "trio", "asyncio+aiohttp")
 
 
 def with_app(face: str, url: str, use: Callable[[Any, Callable[[Any], Any]], Any], **arguments: Any) -> Any:
@@ -20,6 +20,9 @@ def with_app(face: str, url: str, use: Callable[[Any, Callable[[Any], Any]], Any
     It is given the app and a function that waits for whatever a method of either face gives: by the sync face
     the coroutine is run to its end without an event loop, so it must not await anything else.
     """
+    face, _, engine = face.partition("+")
+    if engine:
+        arguments["engine"] = engine
     if face == "sync":
         with gt.connect(url, **arguments) as app:
             return _run(use(app, _itself))

@@ -22,9 +22,11 @@ import attrs
 from yarl import URL
 
 from ..commands import Closed, Ending, Request, Response
-from ..errors import ConnectError, LocalProtocolError, StreamLost
+from ..errors import ConnectError, GradioTransportError, LocalProtocolError, StreamLost
+from ..multipart import Multipart
 from . import _httpx_common as common
 from .base import HandshakeRefused, Patience, StreamEnded
+from .uploading import BLOCK_BYTES, headers_of, pieces_async
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -37,6 +39,9 @@ _HEADERS = 1000
 
 _REFUSAL_BYTES = 64 * 1024
 """How much of the body of a refused handshake is read: its reason."""
+
+_GOODBYE = aiohttp.ClientWSTimeout(ws_close=1.0)  # type: ignore[call-arg,unused-ignore]  # pyright: ignore[reportCallIssue]
+"""How long the other end of a socket that was dropped may take to show."""
 
 _SECURE = {"https": "https", "wss": "https"}
 
@@ -173,14 +178,17 @@ class AiohttpEngine:
             "proxy": route.proxy,
             "timeout": aiohttp.ClientTimeout(connect=patience.connect, sock_read=patience.silence),
         }
-        url = _as_it_is(request.url)
-        if request.body is None or len(request.body) <= common.CHUNK_BYTES:
-            return await session.request(request.method, url, data=request.body, **options)
+        url, body = _as_it_is(request.url), request.body
+        if body is None or (isinstance(body, bytes) and len(body) <= common.CHUNK_BYTES):
+            return await session.request(request.method, url, data=body, **options)
         # aiohttp has no bound for the time that writing takes, so each piece of a long body has one.
         async with asyncio.timeout(None) as deadline:
-            options["headers"] = {**request.headers, "content-length": str(len(request.body))}
-            body = _pieces(request.body, deadline, patience.silence)
-            return await session.request(request.method, url, data=body, **options)
+            pieces = pieces_async(body) if isinstance(body, Multipart) else _pieces(body)
+            timed = _timed(pieces, deadline, patience.silence)
+            options["headers"] = headers_of(request)
+            if isinstance(body, bytes):
+                options["headers"]["content-length"] = str(len(body))
+            return await session.request(request.method, url, data=timed, **options)
 
     async def websocket(
         self, url: str, headers: Mapping[str, str], patience: Patience, max_message_bytes: int
@@ -195,7 +203,7 @@ class AiohttpEngine:
                     ssl=route.ssl,
                     proxy=route.proxy,
                     autoclose=False,  # it would wait 10 s for a server whose goodbye has no code
-                    timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
+                    timeout=_GOODBYE,
                     max_msg_size=max_message_bytes + 1,
                     decode_text=False,
                 )
@@ -218,13 +226,29 @@ def _environment_proxy(scheme: str, host: str) -> str | None:
     return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
-async def _pieces(body: bytes, deadline: asyncio.Timeout, silence: float | None) -> AsyncIterator[bytes]:
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), BLOCK_BYTES):
+        yield body[start : start + BLOCK_BYTES]
+
+
+async def _timed(
+    pieces: AsyncIterator[bytes], deadline: asyncio.Timeout, silence: float | None
+) -> AsyncIterator[bytes]:
+    """Yield the pieces of a body, and let the deadline be as far away after each of them.
+
+    One piece behind: aiohttp stops at the length that was announced, and so would never bring them to their
+    end.
+    """
     loop = asyncio.get_running_loop()
-    for start in range(0, len(body), common.CHUNK_BYTES):
+    held: bytes | None = None
+    async for piece in pieces:
+        if held is not None:
+            yield held
+        held = piece
         if silence is not None:
             deadline.reschedule(loop.time() + silence)
-        yield body[start : start + common.CHUNK_BYTES]
-    deadline.reschedule(None)  # from here on it is the reply that is waited for
+    if held is not None:
+        yield held
 
 
 @contextmanager
@@ -244,6 +268,8 @@ def _translated(url: str, patience: Patience) -> Generator[None, None, None]:
             f"Cannot connect to {where}: {common.reason(error)}.", phase=patience.phase
         ) from error
     except (aiohttp.ClientError, OSError) as error:
+        if isinstance(error.__cause__, GradioTransportError):  # the body could not be read
+            raise error.__cause__ from None
         raise StreamLost(
             f"The connection to {where} broke before an answer came: {common.reason(error)}.",
             phase=patience.phase,
@@ -326,6 +352,10 @@ class AiohttpStream:
                 may_have_run=True,
             ) from error
         return b"".join(parts)
+
+    def abort(self) -> None:
+        """Drop the connection: whoever reads the body comes to its end at once."""
+        self._response.close()
 
     async def aclose(self) -> None:
         """Give the connection back, or drop it if the body is not at its end."""
