@@ -20,9 +20,10 @@ def _components() -> list[dict[str, Any]]:
         "type": "text", "rtl": False, "buttons": [], "preserved_by_key": ["value"], "name": "textbox",
         "_selectable": False,
     }  # fmt: skip
+    kinds = {2 * GROW + 2: "chatbot", 2 * GIVE_FILE + 2: "file", 2 * TAKE_FILE + 1: "file"}
     return [
-        {"id": number, "type": "textbox", "props": props, "skip_api": False, "component_class_id": "c" * 64,
-         "key": None}
+        {"id": number, "type": kinds.get(number, "textbox"), "props": props, "skip_api": False,
+         "component_class_id": "c" * 64, "key": None}
         for number in range(1, 2 * len(ENDPOINTS) + 1)
     ]  # fmt: skip
 

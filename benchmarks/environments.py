@@ -40,5 +40,5 @@ def versions(name: str) -> dict[str, str]:
     """Return what is installed in an environment."""
     command = ["uv", "pip", "freeze", "-p", python(name), "--exclude-editable"]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
-    pairs = (line.split("==") for line in done.stdout.splitlines() if "==" in line)
-    return {name: version for name, version in pairs}
+    pairs = (line.partition("==") for line in done.stdout.splitlines() if "==" in line)
+    return {name: version for name, _, version in pairs}

@@ -168,7 +168,8 @@ def _verdict(met: bool | None) -> str:
 
 
 def _goal(target: Target) -> str:
-    return f"{'at least' if target.more else 'at most'} {_times(target.bound) if target.other else _number(target.bound)}"
+    bound = _times(target.bound) if target.other else _number(target.bound)
+    return f"{'at least' if target.more else 'at most'} {bound}"
 
 
 def _target_rows(results: Results) -> Iterator[list[str]]:
@@ -201,9 +202,9 @@ def markdown(document: dict[str, Any]) -> str:
     """Return the tables of the documentation."""
     results, about = document["results"], document["about"]
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    where = f"Python {about['python']} on {about['system']}, {about['cores']} cores; {versions}."
     lines = [
-        f"Python {about['python']} on {about['system']}, {about['cores']} cores; {versions}. Medians of "
-        f"{about['rounds']} rounds (least to most).",
+        f"{where} Medians of {about['rounds']} rounds (least to most).",
         "",
         "### Targets",
         "",
@@ -237,7 +238,7 @@ def write_plot(document: dict[str, Any], path: Path) -> None:
 
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "gradio-transport"
-    from matplotlib import pyplot
+    from matplotlib import pyplot as plt
 
     results: Results = document["results"]
     panels = [
@@ -246,7 +247,7 @@ def write_plot(document: dict[str, Any], path: Path) -> None:
         ("delay", "p50_us", "message to consumer: µs"),
         ("stream", "cpu_us", "CPU of a streamed message: µs"),
     ]
-    figure, axes = pyplot.subplots(2, 2, figsize=(10, 7), layout="constrained")
+    figure, axes = plt.subplots(2, 2, figsize=(10, 7), layout="constrained")
     for axis, (plan, name, title) in zip(axes.flat, panels, strict=True):
         drivers = [one for one in results.get(plan, {}) if median(results, plan, one, name)]
         values = [median(results, plan, one, name) for one in drivers]

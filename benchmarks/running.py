@@ -83,13 +83,13 @@ PLANS = (
 )
 
 UNABLE = {
-    "download": ("transport-sync", "transport-async", "transport-aiohttp"),  # HOLE: see drivers/transport.py
-    "upload": ("transport-sync", "transport-async", "transport-aiohttp", "raw-asyncio"),
+    "upload": ("raw-asyncio",),
 }
 
 IMPORTS = {
     "gradio_client": "gradio_client",
     "transport": "gradio_transport",
+    "transport, used": "gradio_transport; gradio_transport.connect",
     "httpx": "httpx",
     "aiohttp": "aiohttp",
 }
@@ -119,7 +119,7 @@ class Worker:
             stderr=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env=_environment(),
         )
         self.answer()
 
@@ -151,6 +151,12 @@ class Worker:
             self.process.communicate()
 
 
+def _environment() -> dict[str, str]:
+    """Return the variables of a process: ours, without what would make it compile its modules every time."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPATH": str(ROOT)}
+
+
 @contextlib.contextmanager
 def serving() -> Iterator[str]:
     """Run the scripted server, and yield its URL."""
@@ -160,6 +166,7 @@ def serving() -> Iterator[str]:
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
+        env=_environment(),
     )
     try:
         assert server.stdout is not None
@@ -212,10 +219,15 @@ def measure_imports(rounds: int) -> dict[str, Figures]:
     results: dict[str, Figures] = {}
     for _ in range(rounds + 1):  # the first one warms the disk's cache
         for name, module in IMPORTS.items():
-            interpreter = python(environment_of("gradio_client" if name == "gradio_client" else ""))
+            interpreter = python(environment_of(name))
             program = _IMPORT.format(module=module)
             done = subprocess.run(
-                [interpreter, "-c", program], check=True, capture_output=True, text=True, timeout=60
+                [interpreter, "-c", program],
+                check=True,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                env=_environment(),
             )
             values = dict(zip(("ms", "cpu_ms", "modules"), json.loads(done.stdout), strict=True))
             for figure, value in values.items():

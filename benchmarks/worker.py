@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One driver in a process of its own: does a round of its verb for each line of input, and prints what it took.
+"""One driver in a process of its own: for each line of input a round of its verb, and what that took.
 
 Usage: python -m benchmarks.worker DRIVER URL VERB [JSON]
 """
@@ -12,6 +12,7 @@ import json
 import os
 import statistics
 import sys
+import tempfile
 import time
 import urllib.parse
 import urllib.request
@@ -147,9 +148,10 @@ async def _seen(url: str, path: str, after: int) -> int:
 
 async def download(one: Driver, directory: str) -> Figures:
     """A file of 200 MB to disk."""
-    clock = Clock()
-    await one.download(directory)
-    return _rate(clock, 200)
+    with tempfile.TemporaryDirectory(dir=directory) as place:
+        clock = Clock()
+        await one.download(place)
+        return _rate(clock, 200)
 
 
 async def upload(one: Driver, path: str) -> Figures:

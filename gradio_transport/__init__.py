@@ -7,106 +7,26 @@ a call that can be iterated for typed events, `Transport.call` returns its outpu
 
 from __future__ import annotations
 
-from . import errors, events
-from ._connect import connect, connect_async
-from .aio import AsyncCall, AsyncRemoteFile, AsyncSession, AsyncTransport
-from .config import AppConfig, Endpoint, Parameter
-from .diff import UNKNOWN
-from .driver import CallOptions
-from .errors import (
-    AppError,
-    AuthenticationRequired,
-    ConnectError,
-    EndpointNotFound,
-    EventTooLarge,
-    FileUnavailable,
-    FlowViolation,
-    GradioTransportError,
-    InvalidPayload,
-    LocalProtocolError,
-    MalformedMessage,
-    NegotiationError,
-    NotAGradioApp,
-    Phase,
-    ProtocolError,
-    QueueFull,
-    QuotaExceeded,
-    RateLimited,
-    RemoteProtocolError,
-    ServerRefused,
-    SessionNotFound,
-    SlowConsumer,
-    SpaceNotFound,
-    SpaceNotRunning,
-    StreamLost,
-    Timeout,
-    TransportError,
-    UnsupportedProtocol,
-    ValidationFailed,
-)
-from .event_data import (
-    CopyData,
-    DeletedFileData,
-    DownloadData,
-    EditData,
-    KeyUpData,
-    LikeData,
-    RetryData,
-    SelectData,
-    UndoData,
-)
-from .events import (
-    Achieved,
-    Cancelled,
-    CloseStream,
-    Estimation,
-    Event,
-    Failed,
-    Heartbeat,
-    Joined,
-    Log,
-    ProcessCompleted,
-    ProcessGenerating,
-    ProcessStarts,
-    ProcessStreaming,
-    Progress,
-    ProgressUnit,
-    QueueFullMessage,
-    SendData,
-    SendHash,
-    ServerStopped,
-    UnexpectedError,
-    Unknown,
-)
-from .files import InputFile, handle_file
-from .flow import State
-from .forwarding import forward
-from .frames import Frame
-from .policy import Limits, RetryPolicy, Timeouts
-from .sync import Call, RemoteFile, Session, Transport
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-__all__ = [
-    # the two doors, and what is behind them
-    "connect", "connect_async",
-    "Transport", "Session", "Call", "AsyncTransport", "AsyncSession", "AsyncCall",
-    "AppConfig", "Endpoint", "Parameter",
-    # files
-    "handle_file", "InputFile", "RemoteFile", "AsyncRemoteFile",
-    # what happened in the page
-    "SelectData", "LikeData", "KeyUpData", "RetryData", "UndoData", "CopyData", "EditData", "DeletedFileData",
-    "DownloadData",
-    # what a caller may tune
-    "CallOptions", "Limits", "RetryPolicy", "Timeouts", "forward",
-    # what a server says
-    "events", "Event", "Joined", "SendHash", "SendData", "Estimation", "QueueFullMessage", "ProcessStarts",
-    "Progress", "ProgressUnit", "Log", "ProcessGenerating", "ProcessStreaming", "ProcessCompleted",
-    "Heartbeat", "CloseStream", "ServerStopped", "UnexpectedError", "Cancelled", "Achieved", "Failed",
-    "Unknown", "UNKNOWN", "State", "Frame",
-    # what can go wrong
-    "errors", "Phase", "GradioTransportError", "TransportError", "ConnectError", "StreamLost", "Timeout",
-    "SlowConsumer", "ProtocolError", "LocalProtocolError", "RemoteProtocolError", "MalformedMessage",
-    "FlowViolation", "EventTooLarge", "NegotiationError", "UnsupportedProtocol", "NotAGradioApp",
-    "SpaceNotFound", "SpaceNotRunning", "ServerRefused", "AuthenticationRequired", "EndpointNotFound",
-    "QueueFull", "RateLimited", "ValidationFailed", "SessionNotFound", "InvalidPayload", "FileUnavailable",
-    "AppError", "QuotaExceeded",
-]  # fmt: skip
+if TYPE_CHECKING:
+    from ._public import *  # noqa: F403
+    from ._public import __all__ as __all__
+else:
+
+    def __getattr__(name: str) -> object:
+        """Load the public names with the first one that is used, so that an import alone costs nothing."""
+        if name.startswith("_") and name != "__all__":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if find_spec(f"{__name__}.{name}") is not None:  # alone: the others may be waiting for it right now
+            return import_module(f"{__name__}.{name}")
+        public = import_module("._public", __name__)
+        globals().update({one: getattr(public, one) for one in public.__all__}, __all__=public.__all__)
+        if name not in globals():
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return globals()[name]
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *import_module("._public", __name__).__all__})

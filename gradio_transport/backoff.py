@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import random
 from collections.abc import Iterator
 
@@ -34,7 +33,9 @@ def retry_after(value: str | None, now: float) -> float | None:
     value = value.strip()
     if value.isascii() and value.isdigit():
         return float(value[:9])
+    from email.utils import parsedate_to_datetime  # dear to load, and seldom needed
+
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now)
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
     except (TypeError, ValueError, OverflowError):
         return None

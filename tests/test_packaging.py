@@ -66,17 +66,49 @@ def test_every_adapter_is_named_by_an_entry_point_and_loads() -> None:
         assert adapter.name == name
 
 
-HEAVY = ("aiohttp", "click", "gradio_transport_conformance", "gradio_transport_http",
-         "gradio_transport_openai", "gradio_transport_sse", "gradio_transport_websocket", "huggingface_hub",
-         "httpx2", "pytest", "rich", "trio", "websocket", "yaml")  # fmt: skip
+# What may be loaded besides the standard library, by an import alone and by the first name that is used.
+BARE = {"gradio_transport"}
+USED = {"gradio_transport", "anyio", "attr", "attrs", "idna", "sniffio", "typing_extensions"}
 
 
-def test_a_bare_import_loads_nothing_that_is_not_used_yet() -> None:
-    program = f"import sys, gradio_transport; print([name for name in {HEAVY!r} if name in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30
-    )
-    assert done.stdout.strip() == "[]"
+@pytest.mark.parametrize(("use", "may"), [("pass", BARE), ("gradio_transport.connect", USED)])
+def test_an_import_loads_nothing_that_is_not_used_yet(use: str, may: set[str]) -> None:
+    program = f"""
+        import sys
+        before = set(sys.modules)
+        import gradio_transport
+        {use}
+        tops = {{name.partition(".")[0] for name in set(sys.modules) - before}}
+        print(*sorted(tops - set(sys.stdlib_module_names)))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    assert set(done.stdout.split()) <= may
+
+
+def test_the_public_names_are_there_however_they_are_asked_for() -> None:
+    program = """
+        import gradio_transport
+        assert "connect" in dir(gradio_transport)
+        from gradio_transport import *
+        from gradio_transport import errors, trace
+        assert connect is gradio_transport.connect
+        assert all(hasattr(gradio_transport, name) for name in gradio_transport.__all__)
+        assert not hasattr(gradio_transport, "nonsense")
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=30)
+
+
+def test_every_module_may_be_the_first_to_be_imported() -> None:
+    names = sorted(path.stem for path in (ROOT / "gradio_transport").glob("[a-z]*.py"))
+    program = f"""
+        import importlib, sys
+        for name in {names!r}:
+            for loaded in [one for one in sys.modules if one.startswith("gradio_transport")]:
+                del sys.modules[loaded]
+            importlib.import_module(f"gradio_transport.{{name}}")
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=50)
 
 
 def make_plugin(folder: Path, distribution: str, name: str) -> Path:

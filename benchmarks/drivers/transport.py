@@ -46,7 +46,12 @@ class Sync(Driver):
         moment()
         call.cancel()
 
-    # HOLE: `download` and `upload` wait for the file API (`RemoteFile.download`, `app.upload`).
+    async def download(self, directory: str) -> None:
+        (file,) = self.app.call("/give_file", "x")
+        file.download(directory)
+
+    async def upload(self, path: str) -> None:
+        self.app.call("/take_file", gt.handle_file(path))
 
 
 class Async(Driver):
@@ -87,7 +92,12 @@ class Async(Driver):
         moment()
         await call.cancel()
 
-    # HOLE: `download` and `upload` wait for the file API (`AsyncRemoteFile.download`, `app.upload`).
+    async def download(self, directory: str) -> None:
+        (file,) = await self.app.call("/give_file", "x")
+        await file.download(directory)
+
+    async def upload(self, path: str) -> None:
+        await self.app.call("/take_file", gt.handle_file(path))
 
 
 class Aiohttp(Async):
