@@ -354,9 +354,7 @@ def parse_config(raw: Any, info: Any = None, *, url: str = "") -> AppConfig:
         _endpoint(place, dependency, components, config, release)
         for place, dependency in enumerate(_objects(config.get("dependencies")))
     )
-    if info is not None:
-        endpoints = tuple(_with_info(endpoint, _object(info)) for endpoint in endpoints)
-    return AppConfig(
+    app = AppConfig(
         version=version,
         release=release,
         endpoints=endpoints,
@@ -366,6 +364,13 @@ def parse_config(raw: Any, info: Any = None, *, url: str = "") -> AppConfig:
         raw=config,
         **_scalars(config),
     )
+    return app if info is None else described(app, info)
+
+
+def described(config: AppConfig, info: Any) -> AppConfig:
+    """Return a config with what the JSON of ``/info`` says of its endpoints."""
+    endpoints = tuple(_with_info(endpoint, _object(info)) for endpoint in config.endpoints)
+    return attrs.evolve(config, endpoints=endpoints)
 
 
 def _scalars(config: JSONObject) -> dict[str, Any]:
@@ -484,8 +489,8 @@ def _parameters(slots: Iterable[Component], *, with_default: bool) -> tuple[Para
         Parameter(
             name=f"param_{place}",
             label=slot.label,
-            schema=schema_of(slot.type, slot.props),
-            python_type=python_type(schema_of(slot.type, slot.props)),
+            schema=(schema := schema_of(slot.type, slot.props)),
+            python_type=python_type(schema),
             component=slot.type,
             has_default=with_default and slot.props.get("value") is not None,
             default=slot.props.get("value") if with_default else None,
@@ -524,8 +529,7 @@ def _without_skipped(described: list[JSONObject], slots: Sequence[Component]) ->
 
 def _parameter(raw: JSONObject, known: Parameter) -> Parameter:
     kind, python = raw.get("type"), raw.get("python_type")
-    return attrs.evolve(
-        known,
+    return Parameter(
         name=_text(raw.get("parameter_name")) or known.name,
         label=_text(raw.get("label")) or known.label,
         schema=_object(kind) or known.schema,

@@ -15,7 +15,7 @@ import attrs
 
 from .adapter import Discovery
 from .commands import REDIRECTS, Request, Response, SendRequest
-from .config import AppConfig, config_from_page, is_config, parse_config, requires_login
+from .config import AppConfig, config_from_page, described, is_config, parse_config, requires_login
 from .errors import (
     AuthenticationRequired,
     NotAGradioApp,
@@ -85,7 +85,7 @@ def discover(
     urls = AppURLs(base, config.api_prefix, config.root)
     info = yield from _find_info(urls, config, max_redirects)
     if info is not None:
-        config = parse_config(raw, info, url=base)
+        config = described(config, info)
     return Discovery(config, urls)
 
 

@@ -15,7 +15,7 @@ from ..driver import CallOptions, CallState, Deadlines, expired
 from ..errors import (
     SlowConsumer,
 )
-from ..events import Achieved, Event, Failed
+from ..events import Achieved, Event, Failed, Joined
 from ..files import FileReader
 from ..policy import Timeouts
 from .files import saved
@@ -40,7 +40,8 @@ class AsyncCall(CallState):
         super().__init__(runner.wire, exchange, options, deadlines, files)
         self._runner = runner
         self._saved: list[Any] | None = None
-        self._changed = anyio.Event()
+        self._told_something = anyio.Event()
+        self._ended = anyio.Event()  # of its own: waiting for the end costs nothing till then
         self._callbacks: list[Callable[[AsyncCall], object]] = []
 
     def add_done_callback(self, callback: Callable[[AsyncCall], object]) -> None:
@@ -58,25 +59,31 @@ class AsyncCall(CallState):
 
     def _deliver(self, event: Event, size: int) -> SlowConsumer | None:
         """Take an event from whoever drives the session; return the error if the mailbox refuses it."""
-        if self._take(event, size):
+        over = self._take(event, size)
+        if over:
             callbacks, self._callbacks = self._callbacks, []
             for callback in callbacks:
                 self._run_callback(callback)
-        self._changed.set()
+        self._told_something.set()
+        if over or isinstance(event, Joined):  # with the join a deadline begins
+            self._ended.set()
         return self._mailbox.overflow
 
-    async def _wait(self, ready: Callable[[], bool], timeout: float | None) -> bool:
-        """Wait until `ready`, and return whether it is. An expired deadline of the call ends the call."""
+    async def _wait(self, timeout: float | None, *, for_end: bool = True) -> bool:
+        """Wait for the end of the call, or for anything to read; return whether it came.
+
+        An expired deadline of the call ends the call.
+        """
+        ready = self.done if for_end else self._told
         give_up = None if timeout is None else time.monotonic() + timeout
         while not ready():
             until = min((x for x in (give_up, self._deadlines.next) if x is not None), default=None)
-            if self._changed.is_set():  # never replace one that somebody else may be waiting for
-                self._changed = anyio.Event()
+            changed = self._change(for_end)
             if until is None:
-                await self._changed.wait()
+                await changed.wait()
                 continue
             with anyio.move_on_after(until - time.monotonic()):
-                await self._changed.wait()
+                await changed.wait()
                 continue
             knob = self._deadlines.knob()
             if knob is not None:
@@ -86,12 +93,22 @@ class AsyncCall(CallState):
                 return ready()
         return True
 
+    def _change(self, for_end: bool) -> anyio.Event:
+        """Return what will be set next; one that somebody may be waiting for is never replaced."""
+        if for_end:
+            if self._ended.is_set():
+                self._ended = anyio.Event()
+            return self._ended
+        if self._told_something.is_set():
+            self._told_something = anyio.Event()
+        return self._told_something
+
     # An iterator of its own, not a generator: leaving the loop early then leaves nothing to be cleaned up.
     def __aiter__(self) -> AsyncIterator[Event]:
         return self
 
     async def __anext__(self) -> Event:
-        await self._wait(self._told, None)
+        await self._wait(None, for_end=False)
         event = self._mailbox.get()
         if event is None:
             raise StopAsyncIteration
@@ -104,7 +121,7 @@ class AsyncCall(CallState):
 
     async def result(self, timeout: float | None = None) -> list[Any]:
         """Wait for the outputs; see `gradio_transport.sync.Call.result`."""
-        await self._wait(self.done, timeout)
+        await self._wait(timeout)
         data = self._result(timeout)
         if self._download_to is None:
             return data

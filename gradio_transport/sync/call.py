@@ -14,7 +14,7 @@ from ..driver import CallOptions, CallState, Deadlines, expired
 from ..errors import (
     SlowConsumer,
 )
-from ..events import Achieved, Event, Failed
+from ..events import Achieved, Event, Failed, Joined
 from ..files import FileReader
 from ..policy import Timeouts
 from .files import saved
@@ -44,7 +44,11 @@ class Call(CallState):
         super().__init__(runner.wire, exchange, options, deadlines, files)
         self._runner = runner
         self._saved: list[Any] | None = None
-        self._condition = threading.Condition()
+        self._lock = threading.RLock()
+        self._told_something = threading.Condition(self._lock)
+        self._ended = threading.Condition(
+            self._lock
+        )  # of its own: waiting for the end costs nothing till then
         self._callbacks: list[Callable[[Call], object]] = []
 
     def add_done_callback(self, callback: Callable[[Call], object]) -> None:
@@ -53,7 +57,7 @@ class Call(CallState):
         That is often the reader of the session's stream: a callback must not wait for a call of the same
         session, whose messages nobody would read meanwhile.
         """
-        with self._condition:
+        with self._lock:
             if self._outcome is None:
                 self._callbacks.append(callback)
                 return
@@ -67,29 +71,35 @@ class Call(CallState):
 
     def _deliver(self, event: Event, size: int) -> SlowConsumer | None:
         """Take an event from whoever drives the session; return the error if the mailbox refuses it."""
-        with self._condition:
-            self._take(event, size)
-            self._condition.notify_all()
+        with self._lock:
+            over = self._take(event, size)
+            self._told_something.notify_all()
+            if over or isinstance(event, Joined):  # with the join a deadline begins
+                self._ended.notify_all()
         return self._mailbox.overflow
 
     def _run_callbacks(self) -> None:
         """Call who waits for the end; whoever delivered it does so without any lock."""
-        with self._condition:
+        with self._lock:
             callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             self._run_callback(callback)
 
-    def _wait(self, ready: Callable[[], bool], timeout: float | None) -> bool:
-        """Wait until `ready`, and return whether it is. An expired deadline of the call ends the call."""
+    def _wait(self, timeout: float | None, *, for_end: bool = True) -> bool:
+        """Wait for the end of the call, or for anything to read; return whether it came.
+
+        An expired deadline of the call ends the call.
+        """
+        ready, changed = (self.done, self._ended) if for_end else (self._told, self._told_something)
         give_up = None if timeout is None else time.monotonic() + timeout
         while True:
-            with self._condition:
+            with self._lock:
                 if ready():
                     return True
                 until = min((x for x in (give_up, self._deadlines.next) if x is not None), default=None)
                 now = time.monotonic()
                 if until is None or until > now:
-                    self._condition.wait(None if until is None else until - now)
+                    changed.wait(None if until is None else until - now)
                     continue
             knob = self._deadlines.knob()
             if knob is not None:
@@ -100,8 +110,8 @@ class Call(CallState):
 
     def __iter__(self) -> Iterator[Event]:
         while True:
-            self._wait(self._told, None)
-            with self._condition:
+            self._wait(None, for_end=False)
+            with self._lock:
                 event = self._mailbox.get()
             if event is None:
                 return
@@ -121,7 +131,7 @@ class Call(CallState):
             GradioTransportError: The call failed.
             CancelledError: Somebody cancelled it.
         """
-        self._wait(self.done, timeout)
+        self._wait(timeout)
         data = self._result(timeout)
         if self._download_to is None:
             return data

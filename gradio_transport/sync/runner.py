@@ -238,7 +238,7 @@ class Runner:
             self._wakes[command.channel] = command
             return ()
         delay = max(0.0, command.when - time.monotonic())
-        if call._wait(lambda: call._outcome is not None, delay):
+        if call._wait(delay):
             return ()
         return self._feed(self.wire.wake, command.channel)
 
