@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, cast
 
@@ -157,6 +158,11 @@ class Endpoint:
 
     def __str__(self) -> str:
         return f"{self.display_name}({', '.join(map(str, self.parameters))})"
+
+    @cached_property
+    def has_skipped_outputs(self) -> bool:
+        """Whether some outputs are left out for callers. Asked for every message."""
+        return any(slot.skipped for slot in self.outputs)
 
     @property
     def display_name(self) -> str:

@@ -58,7 +58,7 @@ def apply_diff(base: object, edits: Sequence[object], *, max_depth: int = MAX_PA
     Raises:
         DiffError: An edit is malformed, too deep, or does not fit the value.
     """
-    if not isinstance(cast("object", edits), list | tuple):
+    if not isinstance(cast("object", edits), (list, tuple)):
         raise DiffError(f"Edits come as a list, not as {_kind(edits)}.")
     value = base
     copies: Copies = {}
@@ -74,7 +74,7 @@ def apply_diff(base: object, edits: Sequence[object], *, max_depth: int = MAX_PA
 
 def _checked(edit: object, max_depth: int) -> tuple[str, list[object], object]:
     """Return the parts of one edit, or refuse it for its shape alone."""
-    if not isinstance(edit, list | tuple):
+    if not isinstance(edit, (list, tuple)):
         raise DiffError(f"An edit is [operation, path, value], not {_kind(edit)}.")
     parts = cast("Sequence[object]", edit)
     if len(parts) != 3:
@@ -82,7 +82,7 @@ def _checked(edit: object, max_depth: int) -> tuple[str, list[object], object]:
     operation, path, operand = parts
     if not isinstance(operation, str) or operation not in _OPERATIONS:
         raise DiffError("An edit has an operation Gradio does not know: " + _quote(operation))
-    if not isinstance(path, list | tuple):
+    if not isinstance(path, (list, tuple)):
         raise DiffError(f"The path of an edit is a list, not {_kind(path)}.")
     steps = cast("list[object]", path)
     if len(steps) > max_depth:

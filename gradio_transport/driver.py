@@ -47,6 +47,7 @@ from .errors import (
 )
 from .event_data import event_payload
 from .events import (
+    WITH_OUTPUTS,
     Achieved,
     Cancelled,
     Event,
@@ -54,8 +55,6 @@ from .events import (
     Heartbeat,
     Joined,
     ProcessCompleted,
-    ProcessGenerating,
-    ProcessStreaming,
 )
 from .files import (
     FetchFile,
@@ -706,9 +705,7 @@ class CallState:
 
     def _take(self, event: Event, size: int) -> bool:
         """Take an event, and return whether it is the end."""
-        if self._files is not None and isinstance(
-            event, ProcessGenerating | ProcessStreaming | ProcessCompleted
-        ):
+        if self._files is not None and isinstance(event, WITH_OUTPUTS):
             data = self._files.outputs(event.data, self.endpoint.outputs)
             event = event if data is event.data else attrs.evolve(event, data=data)
         if isinstance(event, Joined):

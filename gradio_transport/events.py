@@ -256,3 +256,7 @@ class Unknown(Event):
     """
 
     msg: str = ""
+
+
+WITH_OUTPUTS = (ProcessGenerating, ProcessStreaming, ProcessCompleted)
+"""The events that carry output values."""

@@ -26,7 +26,7 @@ def _text(value: Any) -> str | None:
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     # NaN, Infinity and integers that no float holds say nothing that could be shown or counted.
     return value if -_LARGEST <= value <= _LARGEST else None

@@ -113,13 +113,19 @@ class StreamExchange(Exchange):
         """Take one message of this call."""
         event = decode(message, quoted_errors=self._quoted_errors)
         if isinstance(event, ProcessGenerating):
-            event = self._generating(event)
+            return Output([self._generating(event)])
         return Output([event, *self._consequence(event)])
 
     def _generating(self, event: ProcessGenerating) -> ProcessGenerating:
         if not self.diffs:
             return event
-        return attrs.evolve(event, data=self._frames.next(event.data))
+        return ProcessGenerating(  # as attrs.evolve would, at a fifth of its cost: there may be thousands
+            event_id=event.event_id,
+            raw=event.raw,
+            data=self._frames.next(event.data),
+            duration=event.duration,
+            render_config=event.render_config,
+        )
 
     def _consequence(self, event: Event) -> list[Event]:
         """Name in our terms what a message means for the call."""

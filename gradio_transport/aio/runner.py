@@ -286,7 +286,9 @@ class Runner:
             # Never left early: a dropped stream ends by cancellation at its next read, so that the generators
             # of the HTTP library end too.
             async for chunk in stream.chunks():
-                await self.perform(self._feed(self.wire.data_received, channel, chunk))
+                commands = self._feed(self.wire.data_received, channel, chunk)
+                if commands:
+                    await self.perform(commands)
         except StreamEnded as error:
             return error.closed
         return Closed(Ending.CLEAN)

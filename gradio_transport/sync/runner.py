@@ -296,7 +296,9 @@ class Runner:
     def _pump(self, channel: str, stream: ResponseStream) -> Closed:
         try:
             for chunk in stream.chunks():
-                self.perform(self._feed(self.wire.data_received, channel, chunk))
+                commands = self._feed(self.wire.data_received, channel, chunk)
+                if commands:
+                    self.perform(commands)
                 if channel not in self._live:
                     return Closed(Ending.LOCAL)
         except StreamEnded as error:
