@@ -12,6 +12,7 @@ import binascii
 import mimetypes
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 from urllib.parse import quote, unquote, urljoin, urlsplit
@@ -451,9 +452,29 @@ Make: TypeAlias = Callable[[ServerFile], Any]
 """What a face makes of a server's file."""
 
 
-@attrs.frozen
+Seen: TypeAlias = tuple[Any, Any]
+"""A value, and what was made of it."""
+
+_NOTHING: Seen = (object(), None)
+
+
+def _is_pair_of(kind: type, seen: Seen) -> bool:
+    return isinstance(seen[0], kind) and isinstance(seen[1], kind)
+
+
+def _member(seen: Seen, key: str) -> Seen:
+    """Return what was made of a member of a dict, if it had that member."""
+    if _is_pair_of(dict, seen) and key in seen[0]:
+        return seen[0][key], seen[1][key]
+    return _NOTHING
+
+
+@attrs.define
 class FileReader:
-    """Finds the files in an app's outputs, by the signs of its generation.
+    """Finds the files in the outputs of one call, by the signs of the app's generation.
+
+    Frames share what has not changed from one to the next, and only what has changed is searched: a chat of
+    any length costs as little as its last message.
 
     Attributes:
         make: What stands in the place of each file.
@@ -462,24 +483,38 @@ class FileReader:
     config: AppConfig
     urls: AppURLs
     make: Make
+    _before: list[Seen] = attrs.field(factory=list[Seen], init=False, eq=False, repr=False)
 
     def outputs(self, data: list[Any], slots: Sequence[Component]) -> list[Any]:
         """Return output values with their files found; the same list if there are none."""
         kinds = [slot.type for slot in slots if not slot.skipped]
         found = [
-            self.value(value, kinds[place] if place < len(kinds) else "") for place, value in enumerate(data)
+            self.value(value, kinds[place] if place < len(kinds) else "", before)
+            for place, (value, before) in enumerate(
+                zip(data, chain(self._before, repeat(_NOTHING)), strict=False)
+            )
         ]
+        self._before = [*zip(data, found, strict=True)]
         return found if any(new is not old for new, old in zip(found, data, strict=True)) else data
 
-    def value(self, value: Any, kind: str) -> Any:
-        """Return one output value with its files found."""
+    def value(self, value: Any, kind: str, before: Seen = _NOTHING) -> Any:
+        """Return one output value with its files found.
+
+        Args:
+            value: As the wire has it.
+            kind: The component's type.
+            before: The value of the frame before, which shares what has not changed with this one, and what
+                was returned for it.
+        """
         if not isinstance(value, str | dict | list) or kind in _WITHOUT_FILES:
             return cast("object", value)
         if kind == "json" and not self.config.at_least(4, 21):
             return cast("object", value)  # an app's own JSON may well hold a "path" or a "name"
-        return self._walk(value, kind, _DEPTH)
+        return self._walk(value, kind, _DEPTH, before)
 
-    def _walk(self, value: Any, kind: str, depth: int) -> Any:
+    def _walk(self, value: Any, kind: str, depth: int, before: Seen) -> Any:
+        if value is before[0]:
+            return before[1]
         if isinstance(value, str):
             return self._data_url(value, kind)
         if not depth or not isinstance(value, dict | list):
@@ -489,10 +524,16 @@ class FileReader:
             file = self._file(mapping, kind)
             if file is not None:
                 return self.make(file)
-            walked = {key: self._walk(one, kind, depth - 1) for key, one in mapping.items()}
+            walked = {
+                key: self._walk(one, kind, depth - 1, _member(before, key)) for key, one in mapping.items()
+            }
             return walked if any(walked[key] is not one for key, one in mapping.items()) else mapping
         items = cast("list[Any]", value)
-        new = [self._walk(one, kind, depth - 1) for one in items]
+        elements = cast("Iterator[Seen]", zip(*before, strict=True)) if _is_pair_of(list, before) else ()
+        new = [
+            element[1] if one is element[0] else self._walk(one, kind, depth - 1, element)
+            for one, element in zip(items, chain(elements, repeat(_NOTHING)), strict=False)
+        ]
         return new if any(one is not old for one, old in zip(new, items, strict=True)) else items
 
     def _file(self, raw: Mapping[str, Any], kind: str) -> ServerFile | None:

@@ -349,6 +349,18 @@ class TestWhatAServerGives:
         reader = FileReader(config("6.31.0"), urls("6.31.0"), lambda file: file)
         assert reader.outputs(data, slots("gallery")) is data
 
+    def test_only_what_has_changed_from_one_frame_to_the_next_is_searched(self):
+        made = []
+        reader = FileReader(config("6.31.0"), urls("6.31.0"), lambda file: made.append(file) or file)
+        files = [{"image": {"path": f"/{number}", "meta": META}} for number in range(3)]
+        frames = [[files[:2]], [files], [[*files[:2], {**files[2], "caption": "c"}]], [[files[2]]]]
+        outputs = [reader.outputs(frame, slots("gallery"))[0] for frame in frames]
+        assert [one["image"].path for one in outputs[1]] == ["/0", "/1", "/2"]
+        assert outputs[2][2] == {"image": outputs[1][2]["image"], "caption": "c"}
+        assert outputs[2][0] is outputs[1][0] is outputs[0][0]
+        assert [one["image"].path for one in outputs[3]] == ["/2"]
+        assert len(made) == 4
+
     def test_outputs_of_state_are_not_counted(self):
         reader = FileReader(config("6.31.0"), urls("6.31.0"), lambda file: file)
         outputs = [Component(1, "state", skipped=True), Component(2, "file")]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import socket
 import ssl
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
@@ -147,6 +147,13 @@ def broken_off(request: Request, patience: Patience, head: Response, closed: Clo
         status=head.status,
         may_have_run=patience.phase not in (Phase.DISCOVER, Phase.LOGIN),
     )
+
+
+def body_of(response: Any, unpacked: Callable[[], Any]) -> Any:
+    """Return the iterable of a reply's body: past the library's decoders, where there is nothing to unpack."""
+    if "content-encoding" in response.headers or response.is_stream_consumed:
+        return unpacked()
+    return response.stream
 
 
 def spoiled_at(head: Response) -> int | None:

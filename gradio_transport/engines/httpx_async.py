@@ -88,7 +88,7 @@ class AsyncHTTPXStream:
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes."""
         with common.stream_translated(self._module):
-            async for chunk in self._response.aiter_bytes():
+            async for chunk in common.body_of(self._response, self._response.aiter_bytes):
                 if chunk:
                     yield chunk
 

@@ -127,7 +127,7 @@ class HTTPXStream:
     def chunks(self) -> Iterator[bytes]:
         """Yield the body as it comes."""
         with common.stream_translated(self._module):
-            for chunk in self._response.iter_bytes():
+            for chunk in common.body_of(self._response, self._response.iter_bytes):
                 if chunk:
                     yield chunk
 
