@@ -11,8 +11,8 @@ import base64
 import binascii
 import mimetypes
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from itertools import chain, repeat
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from operator import is_
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 from urllib.parse import quote, unquote, urljoin, urlsplit
@@ -462,11 +462,9 @@ def _is_pair_of(kind: type, seen: Seen) -> bool:
     return isinstance(seen[0], kind) and isinstance(seen[1], kind)
 
 
-def _member(seen: Seen, key: str) -> Seen:
-    """Return what was made of a member of a dict, if it had that member."""
-    if _is_pair_of(dict, seen) and key in seen[0]:
-        return seen[0][key], seen[1][key]
-    return _NOTHING
+def _are_the_same(some: Iterable[Any], others: Iterable[Any]) -> bool:
+    """Return whether the objects of two collections of one length are the same ones."""
+    return all(map(is_, some, others))
 
 
 @attrs.define
@@ -488,14 +486,17 @@ class FileReader:
     def outputs(self, data: list[Any], slots: Sequence[Component]) -> list[Any]:
         """Return output values with their files found; the same list if there are none."""
         kinds = [slot.type for slot in slots if not slot.skipped]
+        befores = self._before
         found = [
-            self.value(value, kinds[place] if place < len(kinds) else "", before)
-            for place, (value, before) in enumerate(
-                zip(data, chain(self._before, repeat(_NOTHING)), strict=False)
+            self.value(
+                value,
+                kinds[place] if place < len(kinds) else "",
+                befores[place] if place < len(befores) else _NOTHING,
             )
+            for place, value in enumerate(data)
         ]
         self._before = [*zip(data, found, strict=True)]
-        return found if any(new is not old for new, old in zip(found, data, strict=True)) else data
+        return data if _are_the_same(found, data) else found
 
     def value(self, value: Any, kind: str, before: Seen = _NOTHING) -> Any:
         """Return one output value with its files found.
@@ -517,24 +518,39 @@ class FileReader:
             return before[1]
         if isinstance(value, str):
             return self._data_url(value, kind)
-        if not depth or not isinstance(value, dict | list):
-            return cast("object", value)
+        if not depth:
+            return value
         if isinstance(value, dict):
-            mapping = cast("dict[str, Any]", value)
-            file = self._file(mapping, kind)
-            if file is not None:
-                return self.make(file)
-            walked = {
-                key: self._walk(one, kind, depth - 1, _member(before, key)) for key, one in mapping.items()
-            }
-            return walked if any(walked[key] is not one for key, one in mapping.items()) else mapping
-        items = cast("list[Any]", value)
-        elements = cast("Iterator[Seen]", zip(*before, strict=True)) if _is_pair_of(list, before) else ()
-        new = [
-            element[1] if one is element[0] else self._walk(one, kind, depth - 1, element)
-            for one, element in zip(items, chain(elements, repeat(_NOTHING)), strict=False)
+            return self._walk_mapping(cast("dict[str, Any]", value), kind, depth, before)
+        if isinstance(value, list):
+            return self._walk_items(cast("list[Any]", value), kind, depth, before)
+        return value
+
+    def _walk_mapping(self, mapping: dict[str, Any], kind: str, depth: int, before: Seen) -> Any:
+        file = self._file(mapping, kind)
+        if file is not None:
+            return self.make(file)
+        known: tuple[dict[str, Any], dict[str, Any]] = before if _is_pair_of(dict, before) else ({}, {})
+        olds, news = known
+        walked = {
+            key: self._walk(one, kind, depth - 1, (olds[key], news[key]) if key in olds else _NOTHING)
+            for key, one in mapping.items()
+        }
+        return mapping if _are_the_same(walked.values(), mapping.values()) else walked
+
+    def _walk_items(self, items: list[Any], kind: str, depth: int, before: Seen) -> Any:
+        seen: tuple[list[Any], list[Any]] = before if _is_pair_of(list, before) else ([], [])
+        olds, news = seen
+        known = len(olds)
+        walked: list[Any] = [
+            self._walk(one, kind, depth - 1, _NOTHING)
+            if place >= known
+            else news[place]
+            if one is olds[place]
+            else self._walk(one, kind, depth - 1, (olds[place], news[place]))
+            for place, one in enumerate(items)
         ]
-        return new if any(one is not old for one, old in zip(new, items, strict=True)) else items
+        return items if _are_the_same(walked, items) else walked
 
     def _file(self, raw: Mapping[str, Any], kind: str) -> ServerFile | None:
         if self.config.at_least(4, 0):
