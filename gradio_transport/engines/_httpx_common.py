@@ -9,10 +9,13 @@ from __future__ import annotations
 import importlib
 import socket
 import ssl
+from base64 import b64encode
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
+from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import attrs
 
@@ -93,36 +96,88 @@ def ssl_context(settings: HTTPSettings, scheme: str) -> ssl.SSLContext:
     return _default_context(settings.library)
 
 
-def client_options(module: Module, settings: HTTPSettings, scheme: str) -> dict[str, Any]:
-    """Return the keyword arguments of a client for URLs of one scheme."""
+def transport_options(module: Module, settings: HTTPSettings, route: Route) -> dict[str, Any]:
+    """Return the keyword arguments of a transport, which is a client's pool of connections.
+
+    The pools are used without a client around them: of what that adds for a third of the cost of a request
+    (merged URLs and headers, a cookie jar, redirects, hooks) nothing is wanted.
+    """
     limits = module.Limits(
         max_connections=settings.connections,
         max_keepalive_connections=settings.connections,
         keepalive_expiry=KEPT_ALIVE_SECONDS,
     )
-    return {
-        "verify": ssl_context(settings, scheme),
-        "proxy": settings.proxy,
-        "limits": limits,
-        "follow_redirects": False,
-        "timeout": None,
-    }
+    return {"verify": ssl_context(settings, route.scheme), "proxy": route.proxy, "limits": limits}
 
 
-def timeout(module: Module, patience: Patience) -> Any:
-    """Return the library's timeout object. Waiting for a free connection is part of the patience."""
-    return module.Timeout(
-        connect=patience.connect, read=patience.silence, write=patience.silence, pool=patience.silence
+@attrs.frozen
+class Route:
+    """How an origin is reached.
+
+    Attributes:
+        proxy: URL of the proxy, or None.
+    """
+
+    scheme: str
+    proxy: str | None
+
+
+class Routes:
+    """How origins are reached, as the settings and the environment say when each is first asked for."""
+
+    def __init__(self, settings: HTTPSettings) -> None:
+        self._settings = settings
+        self._known: dict[str, Route] = {}
+
+    def of(self, url: str) -> Route:
+        """Return how a URL is reached."""
+        origin = "/".join(url.split("/", 3)[:3])
+        route = self._known.get(origin)
+        if route is None:
+            parts = urlsplit(url)
+            scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
+            proxy = self._settings.proxy or _environment_proxy(scheme, parts.hostname or "")
+            route = self._known[origin] = Route(scheme, proxy)
+        return route
+
+
+def _environment_proxy(scheme: str, host: str) -> str | None:
+    proxies = getproxies()
+    if not proxies or proxy_bypass(host):
+        return None
+    proxy = proxies.get(scheme) or proxies.get("all")
+    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
+
+
+@lru_cache(maxsize=8)
+def _default_headers(module: Module) -> dict[str, str]:
+    """Return what a client of the library says of itself, such as the encodings that it can unpack."""
+    with module.Client(transport=module.BaseTransport()) as client:
+        return {str(name).lower(): str(value) for name, value in client.headers.items()}
+
+
+def built(module: Module, request: Request, patience: Patience, body: Any, **extensions: Any) -> Any:
+    """Return the library's request. Waiting for a free connection is part of the patience."""
+    silence = patience.silence
+    timeout = {"connect": patience.connect, "read": silence, "write": silence, "pool": silence}
+    url = module.URL(request.url)
+    headers = {**_default_headers(module), **headers_of(request)}
+    if url.userinfo and "authorization" not in headers:
+        headers["authorization"] = f"Basic {b64encode(unquote_to_bytes(url.userinfo)).decode()}"
+    return module.Request(
+        request.method, url, headers=headers, content=body, extensions={"timeout": timeout, **extensions}
     )
 
 
 def arguments(module: Module, request: Request, patience: Patience) -> dict[str, Any]:
-    """Return the keyword arguments of ``build_request``, without the body."""
+    """Return the keyword arguments of ``build_request`` of somebody's own client, without the body."""
     return {
         "method": request.method,
         "url": request.url,
         "headers": headers_of(request),
-        "timeout": timeout(module, patience),
+        "timeout": module.Timeout(
+            connect=patience.connect, read=patience.silence, write=patience.silence, pool=patience.silence
+        ),
     }
 
 
@@ -150,7 +205,7 @@ def broken_off(request: Request, patience: Patience, head: Response, closed: Clo
 
 
 def body_of(response: Any, unpacked: Callable[[], Any]) -> Any:
-    """Return the iterable of a reply's body: past the library's decoders, where there is nothing to unpack."""
+    """Return the iterable of a reply's body: past the decoders, where there is nothing to unpack."""
     if "content-encoding" in response.headers or response.is_stream_consumed:
         return unpacked()
     return response.stream

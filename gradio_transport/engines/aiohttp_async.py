@@ -14,8 +14,6 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import attrs
@@ -42,8 +40,6 @@ _REFUSAL_BYTES = 64 * 1024
 
 _GOODBYE = aiohttp.ClientWSTimeout(ws_close=1.0)  # type: ignore[call-arg,unused-ignore]  # pyright: ignore[reportCallIssue]
 """How long the other end of a socket that was dropped may take to show."""
-
-_SECURE = {"https": "https", "wss": "https"}
 
 
 class _Reply(aiohttp.ClientResponse):
@@ -87,21 +83,14 @@ def _as_it_is(url: str) -> URL:
     return URL(url, encoded=url.isascii() and url.isprintable() and " " not in url)
 
 
-@attrs.frozen
-class _Route:
-    """How an origin is reached."""
-
-    ssl: ssl.SSLContext | bool
-    proxy: str | None
-
-
 class AiohttpEngine:
     """Async I/O over aiohttp."""
 
     def __init__(self, settings: common.HTTPSettings) -> None:
         self._settings = settings
         self._session: aiohttp.ClientSession | None = None
-        self._routes: dict[tuple[str, str], _Route] = {}
+        self._routes = common.Routes(settings)
+        self._contexts: dict[common.Route, ssl.SSLContext] = {}
         # Not the pool's own bound: waiting for a turn is no part of the time to connect.
         self._turns = asyncio.Semaphore(settings.connections)
         self._closed = False
@@ -129,15 +118,14 @@ class AiohttpEngine:
             )
         return self._session
 
-    def _route(self, url: str) -> _Route:
-        parts = urlsplit(url)
-        route = self._routes.get((parts.scheme, parts.netloc))
-        if route is None:
-            scheme = _SECURE.get(parts.scheme, "http")
-            proxy = self._settings.proxy or _environment_proxy(scheme, parts.hostname or "")
-            context = common.ssl_context(self._settings, scheme) if scheme == "https" else True
-            route = self._routes[parts.scheme, parts.netloc] = _Route(context, proxy)
-        return route
+    def _way(self, url: str) -> dict[str, Any]:
+        """Return how a URL is reached, as keyword arguments. Not aiohttp's way, which reads netrc as well."""
+        route = self._routes.of(url)
+        if route.scheme != "https":
+            return {"proxy": route.proxy}
+        if route not in self._contexts:
+            self._contexts[route] = common.ssl_context(self._settings, route.scheme)
+        return {"proxy": route.proxy, "ssl": self._contexts[route]}
 
     async def request(self, request: Request, patience: Patience) -> Response:
         """Send a request and return the whole reply."""
@@ -170,12 +158,10 @@ class AiohttpEngine:
     async def _send(
         self, session: aiohttp.ClientSession, request: Request, patience: Patience
     ) -> aiohttp.ClientResponse:
-        route = self._route(request.url)
         options: dict[str, Any] = {
             "headers": request.headers,
             "allow_redirects": False,
-            "ssl": route.ssl,
-            "proxy": route.proxy,
+            **self._way(request.url),
             "timeout": aiohttp.ClientTimeout(connect=patience.connect, sock_read=patience.silence),
         }
         url, body = _as_it_is(request.url), request.body
@@ -195,13 +181,12 @@ class AiohttpEngine:
     ) -> AiohttpWebSocket:
         """Open a websocket, without a thread."""
         with _translated(url, attrs.evolve(patience, knob="connect", silence=patience.connect)):
-            route = self._route(url)
+            way = self._way(url)
             async with asyncio.timeout(patience.connect):
                 opened = await self._client().ws_connect(
                     _as_it_is(url),
                     headers=headers,
-                    ssl=route.ssl,
-                    proxy=route.proxy,
+                    **way,
                     autoclose=False,  # it would wait 10 s for a server whose goodbye has no code
                     timeout=_GOODBYE,
                     max_msg_size=max_message_bytes + 1,
@@ -215,15 +200,6 @@ class AiohttpEngine:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
-
-
-def _environment_proxy(scheme: str, host: str) -> str | None:
-    """Return the proxy that the environment names; aiohttp's own way reads passwords from netrc, too."""
-    proxies = getproxies()
-    if not proxies or proxy_bypass(host):
-        return None
-    proxy = proxies.get(scheme) or proxies.get("all")
-    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
 async def _pieces(body: bytes) -> AsyncIterator[bytes]:

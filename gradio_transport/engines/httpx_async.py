@@ -25,19 +25,19 @@ class AsyncHTTPXEngine:
         self._settings = settings
         self._module = common.load(settings.library)
         self._given = client
-        self._clients: dict[str, Any] = {}
+        self._routes = common.Routes(settings)
+        self._pools: dict[common.Route, Any] = {}
         self._closed = False
 
-    def _client(self, url: str) -> Any:
-        if self._given is not None:
-            return self._given
-        scheme = url.partition(":")[0]
+    def _pool(self, url: str) -> Any:
+        """Return the connections by which a URL is reached."""
         if self._closed:
             raise LocalProtocolError("The transport is closed.")
-        if scheme not in self._clients:
-            options = common.client_options(self._module, self._settings, scheme)
-            self._clients[scheme] = self._module.AsyncClient(**options)
-        return self._clients[scheme]
+        route = self._routes.of(url)
+        if route not in self._pools:
+            options = common.transport_options(self._module, self._settings, route)
+            self._pools[route] = self._module.AsyncHTTPTransport(**options)
+        return self._pools[route]
 
     async def request(self, request: Request, patience: Patience) -> Response:
         """Send a request and return the whole reply."""
@@ -53,10 +53,16 @@ class AsyncHTTPXEngine:
     async def stream(self, request: Request, patience: Patience) -> AsyncHTTPXStream:
         """Send a request and return as soon as the head of its reply has come."""
         with common.translated(self._module, request, patience):
-            client = self._client(request.url)
             body = pieces_async(request.body) if isinstance(request.body, Multipart) else request.body
-            built = client.build_request(**common.arguments(self._module, request, patience), content=body)
-            response = await client.send(built, stream=True, follow_redirects=False)
+            if self._given is not None:
+                built = self._given.build_request(
+                    **common.arguments(self._module, request, patience), content=body
+                )
+                response = await self._given.send(built, stream=True, follow_redirects=False)
+            else:
+                built = common.built(self._module, request, patience, body)
+                response = await self._pool(request.url).handle_async_request(built)
+                response.request = built
         return AsyncHTTPXStream(self._module, request, patience, response)
 
     async def websocket(
@@ -70,9 +76,9 @@ class AsyncHTTPXEngine:
     async def aclose(self) -> None:
         """Close every connection."""
         self._closed = True
-        clients, self._clients = list(self._clients.values()), {}
-        for client in clients:
-            await client.aclose()
+        pools, self._pools = list(self._pools.values()), {}
+        for pool in pools:
+            await pool.aclose()
 
 
 class AsyncHTTPXStream:

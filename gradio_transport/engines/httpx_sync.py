@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sync engine over httpx (or httpx2): one pooled client for each scheme."""
+"""The sync engine over httpx (or httpx2): one pool of connections for each way to go."""
 
 from __future__ import annotations
 
@@ -30,36 +30,40 @@ class HTTPXEngine:
         self._module = common.load(settings.library)
         self._lock = threading.Lock()
         self._given = client
-        self._clients: dict[str, Any] = {}
+        self._routes = common.Routes(settings)
+        self._pools: dict[common.Route, Any] = {}
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._websockets: weakref.WeakSet[Any] = weakref.WeakSet()
         self._closed = False
 
-    def _client(self, url: str) -> Any:
-        if self._given is not None:
-            return self._given
-        scheme = url.partition(":")[0]
-        client = self._clients.get(scheme)
-        if client is None:
-            with self._lock:
-                if self._closed:
-                    raise LocalProtocolError("The transport is closed.")
-                if scheme not in self._clients:
-                    options = common.client_options(self._module, self._settings, scheme)
-                    self._clients[scheme] = self._module.Client(**options)
-                client = self._clients[scheme]
-        return client
+    def _pool(self, url: str) -> Any:
+        """Return the connections by which a URL is reached."""
+        route = self._routes.of(url)
+        with self._lock:
+            if self._closed:
+                raise LocalProtocolError("The transport is closed.")
+            if route not in self._pools:
+                options = common.transport_options(self._module, self._settings, route)
+                self._pools[route] = self._module.HTTPTransport(**options)
+            return self._pools[route]
 
     def _send(self, request: Request, patience: Patience) -> Any:
         with common.translated(self._module, request, patience):
-            client = self._client(request.url)
             body = pieces(request.body) if isinstance(request.body, Multipart) else request.body
-            built = client.build_request(
-                **common.arguments(self._module, request, patience),
-                content=body,
-                extensions={"trace": self._traced},
-            )
-            return client.send(built, stream=True, follow_redirects=False)
+            if self._given is not None:
+                return self._send_by_client(request, patience, body)
+            built = common.built(self._module, request, patience, body, trace=self._traced)
+            response = self._pool(request.url).handle_request(built)
+            response.request = built
+            return response
+
+    def _send_by_client(self, request: Request, patience: Patience, body: Any) -> Any:
+        built = self._given.build_request(
+            **common.arguments(self._module, request, patience),
+            content=body,
+            extensions={"trace": self._traced},
+        )
+        return self._given.send(built, stream=True, follow_redirects=False)
 
     def _traced(self, event: str, info: Mapping[str, Any]) -> None:
         # The only public way to the socket of a request whose reply has not come yet; `close` needs it.
@@ -101,16 +105,16 @@ class HTTPXEngine:
         """Close every connection; blocked calls in other threads end at once."""
         with self._lock:
             self._closed = True
-            clients = list(self._clients.values())
-            self._clients.clear()
+            pools = list(self._pools.values())
+            self._pools.clear()
         for opened in list(self._websockets):
             opened.abort()
         if self._given is not None:
             return
         for connected in list(self._sockets):
             common.shut_down_socket(connected)
-        for client in clients:
-            client.close()
+        for pool in pools:
+            pool.close()
 
 
 class HTTPXStream:
