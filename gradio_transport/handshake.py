@@ -40,8 +40,12 @@ def _get(url: str, max_redirects: int) -> Generator[SendRequest, Response, Respo
         if response.status not in REDIRECTS or not target:
             return response
         seen.add(current)
-        current = urljoin(current, target)
-        if urlsplit(current).scheme not in ("http", "https"):
+        try:
+            current = urljoin(current, target)
+            scheme = urlsplit(current).scheme
+        except ValueError:
+            scheme, current = "", target
+        if scheme not in ("http", "https"):
             raise RemoteProtocolError(
                 f"{url} redirects to {current!r}, which is no http(s) URL.",
                 phase=Phase.DISCOVER,

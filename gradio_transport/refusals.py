@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Mapping
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from .backoff import retry_after
 from .commands import REDIRECTS, Response
@@ -78,8 +77,8 @@ def wants_login(response: Response) -> bool:
     """Return whether a reply refuses for want of a login: 401, or (Flask, before 2.7) a way to its page."""
     if response.status == 401:
         return True
-    target = response.headers.get("location", "")
-    return response.status in REDIRECTS and urlsplit(target).path.endswith("/login")
+    path = re.split(r"[?#]", response.headers.get("location", ""), maxsplit=1)[0]  # it may be no URL at all
+    return response.status in REDIRECTS and path.endswith("/login")
 
 
 def _date(response: Response) -> float:

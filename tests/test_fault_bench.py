@@ -15,6 +15,8 @@ BATCHES = sorted({(cell.protocol.name, cell.phase) for cell in CELLS})
 ASYNC_ONLY_SOME = 3
 """The async face plays every n-th cell: machines and decoders are the same, only waiting differs."""
 
+TASKS = ("asyncio", "trio", "asyncio+aiohttp")
+
 # The sync engine looks at the clock with each piece of a body, but a head is read by the HTTP library alone.
 SYNC_GAP = "a head byte by byte, too slow"
 
@@ -47,10 +49,10 @@ def test_every_fault_has_its_one_outcome(protocol, phase):
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("face", ["asyncio", "trio"])
+@pytest.mark.parametrize("face", TASKS)
 @pytest.mark.parametrize(("protocol", "phase"), BATCHES)
 def test_every_fault_has_its_one_outcome_for_tasks(protocol, phase, face):
-    first = ("asyncio", "trio").index(face)
+    first = TASKS.index(face)
     with nothing_left_behind() as left:
         assert play_cells(batch(protocol, phase)[first::ASYNC_ONLY_SOME], CLIENTS[face], 8) == {}
     # Workers of the event loops outlive a loop, and serve the next.

@@ -90,15 +90,15 @@ def sync_client(challenge: Challenge) -> Outcome:
         return Outcome(value=call.result())
 
 
-def async_client(challenge: Challenge, backend: str = "asyncio") -> Outcome:
+def async_client(challenge: Challenge, backend: str = "asyncio", engine: str = "httpx") -> Outcome:
     """Take a challenge by the async face."""
     import anyio
 
-    return anyio.run(partial(_by_tasks, challenge), backend=backend)
+    return anyio.run(partial(_by_tasks, challenge, engine), backend=backend)
 
 
-async def _by_tasks(challenge: Challenge) -> Outcome:
-    async with gt.connect_async(challenge.url, **challenge.options()) as app:
+async def _by_tasks(challenge: Challenge, engine: str) -> Outcome:
+    async with gt.connect_async(challenge.url, **challenge.options(), engine=engine) as app:  # type: ignore[arg-type]
         call = app.submit(0, "x")
         async for event in call:
             if challenge.cancel and isinstance(event, gt.ProcessGenerating):
@@ -110,8 +110,9 @@ CLIENTS: Mapping[str, Client] = {
     "sync": sync_client,
     "asyncio": async_client,
     "trio": partial(async_client, backend="trio"),
+    "asyncio+aiohttp": partial(async_client, engine="aiohttp"),
 }
-"""This library's own faces."""
+"""This library's own faces; the last one needs the extra ``aiohttp``."""
 
 
 def challenge_of(cell: Cell, url: str) -> Challenge:

@@ -108,7 +108,8 @@ class AsyncCall(CallState):
         return self
 
     async def __anext__(self) -> Event:
-        await self._wait(None, for_end=False)
+        if not self._told():
+            await self._wait(None, for_end=False)
         event = self._mailbox.get()
         if event is None:
             raise StopAsyncIteration

@@ -129,11 +129,15 @@ class AiohttpEngine:
 
     async def request(self, request: Request, patience: Patience) -> Response:
         """Send a request and return the whole reply."""
-        stream = await self.stream(request, patience)
         try:
-            body = await stream.read()
-        finally:
-            await stream.aclose()
+            async with asyncio.timeout(patience.whole):
+                stream = await self.stream(request, patience)
+                try:
+                    body = await stream.read()
+                finally:
+                    await stream.aclose()
+        except TimeoutError:
+            raise patience.too_late(request.url) from None
         return attrs.evolve(stream.head, body=body)
 
     async def stream(self, request: Request, patience: Patience) -> AiohttpStream:
@@ -321,12 +325,7 @@ class AiohttpStream:
                     raise self._patience.too_large(self._request.url)
                 parts.append(chunk)
         except StreamEnded as error:
-            raise StreamLost(
-                f"The reply of {self._request.url.partition('?')[0]} broke off: {error.closed.reason}.",
-                phase=self._patience.phase,
-                status=self.head.status,
-                may_have_run=True,
-            ) from error
+            raise common.broken_off(self._request, self._patience, self.head, error.closed) from error
         return b"".join(parts)
 
     def abort(self) -> None:

@@ -110,9 +110,12 @@ class Call(CallState):
 
     def __iter__(self) -> Iterator[Event]:
         while True:
-            self._wait(None, for_end=False)
             with self._lock:
+                told = self._told()
                 event = self._mailbox.get()
+            if not told:
+                self._wait(None, for_end=False)
+                continue
             if event is None:
                 return
             if isinstance(event, Failed):
