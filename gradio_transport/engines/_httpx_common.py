@@ -7,6 +7,7 @@ Written to the common subset of httpx and httpx2, whose types are unrelated: the
 from __future__ import annotations
 
 import importlib
+import logging
 import socket
 import ssl
 from base64 import b64encode
@@ -36,6 +37,8 @@ Module: TypeAlias = Any
 """``httpx`` or ``httpx2``."""
 
 Verify: TypeAlias = bool | str | ssl.SSLContext
+
+logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 65536
 
@@ -161,6 +164,7 @@ def built(module: Module, request: Request, patience: Patience, body: Any, **ext
     silence = patience.silence
     timeout = {"connect": patience.connect, "read": silence, "write": silence, "pool": silence}
     url = module.URL(request.url)
+    logger.info("%s %s", request.method, request.url.partition("?")[0])
     headers = {**_default_headers(module), **headers_of(request)}
     if url.userinfo and "authorization" not in headers:
         headers["authorization"] = f"Basic {b64encode(unquote_to_bytes(url.userinfo)).decode()}"
