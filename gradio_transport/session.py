@@ -128,8 +128,11 @@ class SharedStreamSession(Session):
     def _joined(self, exchange: Exchange, now: float) -> Turn:
         """Deliver what was parked for a call, and open the stream if it is not open."""
         event_id = cast("str", exchange.event_id)
-        if event_id in self._pending:
+        namesake = self._pending.get(event_id)
+        if namesake is exchange:
             return Turn()
+        if namesake is not None:
+            return self.abandon(exchange, self._named_twice(event_id))
         if self._lost is not None:  # the stream was lost while the join was under way
             return self.abandon(exchange, _copy(self._lost))
         self._pending[event_id] = exchange
@@ -141,6 +144,14 @@ class SharedStreamSession(Session):
                 turn.extend(self._tell(exchange, message, size, now))
         turn.extend(self._ensure_stream())
         return turn
+
+    def _named_twice(self, event_id: str) -> GradioTransportError:
+        return MalformedMessage(
+            f"The server gave the id {excerpt(event_id)!r} to two calls of one session, so nobody can tell "
+            "whose messages it means.",
+            phase=Phase.JOIN,
+            may_have_run=True,
+        )
 
     def _ensure_stream(self) -> Turn:
         if self._streaming or not self._pending or self._lost is not None:
@@ -302,12 +313,13 @@ class SharedStreamSession(Session):
 
     def exchange_ended(self, exchange: Exchange) -> None:
         """Forget a call's messages but remember its id: a cancelled one may complete once more."""
-        if exchange.event_id is not None:
+        if exchange.event_id is None:
+            if exchange.state is State.CANCELLED:
+                self._orphans[exchange.key] = exchange
+        elif self._pending.get(exchange.event_id, exchange) is exchange:  # and not a namesake's
             self._pending.pop(exchange.event_id, None)
             self._heard.discard(exchange.event_id)
             self._ended.append(exchange.event_id)
-        elif exchange.state is State.CANCELLED:
-            self._orphans[exchange.key] = exchange
 
 
 def _copy(error: GradioTransportError) -> GradioTransportError:
