@@ -64,6 +64,7 @@ class SharedStreamSession(Session):
         self._pending: dict[str, Exchange] = {}
         self._heard: set[str] = set()
         self._parked: deque[tuple[str, Mapping[str, Any], int]] = deque()
+        self._parked_bytes = 0
         self._orphans: dict[str, Exchange] = {}
         self._ended: deque[str] = deque(maxlen=REMEMBERED_ENDS)
         self._decoder: SSEDecoder | None = None
@@ -109,6 +110,7 @@ class SharedStreamSession(Session):
             turn.extend(self._joined(exchange, now))
         if not self._joining():
             self._parked.clear()
+            self._parked_bytes = 0
         return turn
 
     def _cancel_late(
@@ -139,6 +141,7 @@ class SharedStreamSession(Session):
         turn = Turn()
         mine = [(message, size) for parked, message, size in self._parked if parked == event_id]
         self._parked = deque(one for one in self._parked if one[0] != event_id)
+        self._parked_bytes -= sum(size for _, size in mine)
         for message, size in mine:
             if event_id in self._pending:
                 turn.extend(self._tell(exchange, message, size, now))
@@ -215,12 +218,21 @@ class SharedStreamSession(Session):
             return self._tell(exchange, message, size, now)
         if event_id in self._ended:
             self.strays += 1
-        elif self._joining() and len(self._parked) < self.context.limits.max_parked_messages:
-            self._parked.append((event_id, message, size))
         elif self._joining():
-            return self._overparked()
+            return self._park(event_id, message, size)
         else:
             self.strays += 1
+        return Turn()
+
+    def _park(self, event_id: str, message: Mapping[str, Any], size: int) -> Turn:
+        """Keep a message that may be for a call whose join is not answered yet."""
+        limits = self.context.limits
+        if len(self._parked) >= limits.max_parked_messages:
+            return self._overparked(f"{limits.max_parked_messages} messages", "max_parked_messages")
+        if self._parked_bytes + size > limits.max_event_bytes:
+            return self._overparked(f"{limits.max_event_bytes} bytes of messages", "max_event_bytes")
+        self._parked.append((event_id, message, size))
+        self._parked_bytes += size
         return Turn()
 
     def _tell(self, exchange: Exchange, message: Mapping[str, Any], size: int, now: float) -> Turn:
@@ -264,10 +276,10 @@ class SharedStreamSession(Session):
         )
         return self._lose(error)
 
-    def _overparked(self) -> Turn:
+    def _overparked(self, bound: str, knob: str) -> Turn:
         error = EventTooLarge(
-            f"More than {self.context.limits.max_parked_messages} messages came for calls that no join has "
-            "named. Raise Limits(max_parked_messages=) if the server is to be trusted.",
+            f"More than {bound} came for calls that no join has named. Raise Limits({knob}=) if the server "
+            "is to be trusted.",
             phase=Phase.STREAM,
             may_have_run=True,
         )
@@ -303,6 +315,8 @@ class SharedStreamSession(Session):
     def _lose(self, error: GradioTransportError) -> Turn:
         """End every pending call, and this session for new ones."""
         self._lost = error
+        self._parked.clear()
+        self._parked_bytes = 0
         turn = Turn()
         for exchange in list(self._pending.values()):
             turn.extend(self.abandon(exchange, _copy(error)))
