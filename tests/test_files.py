@@ -353,6 +353,12 @@ class TestWhatAServerGives:
     def test_a_text_that_looks_like_one_is_left_alone(self, kind):
         assert found("3.50.2", TEXT_URL, kind) == TEXT_URL
 
+    def test_a_marked_file_whose_url_holds_it_is_its_content(self):
+        file = found("6.31.0", {"path": "x.txt", "url": TEXT_URL, "meta": META})
+        assert file.content == b"hello"
+        broken = found("6.31.0", {"path": "/tmp/x.txt", "url": "data:text/plain;base64,!", "meta": META})
+        assert broken.url == f"{BASE}/gradio_api/file=/tmp/x.txt"
+
     def test_what_is_no_base64_is_left_alone(self):
         assert found("3.50.2", "data:image/png;base64,?!", "image") == "data:image/png;base64,?!"
 

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gradio_transport.errors import LocalProtocolError
-from gradio_transport.urls import AppURLs, base_url, is_internal, origin, same_origin
+from gradio_transport.urls import AppURLs, base_url, is_hugging_face_host, is_internal, origin, same_origin
 
 
 @pytest.mark.parametrize(
@@ -126,3 +126,19 @@ def test_whatever_a_server_gives_as_a_url_is_one_whose_origin_can_be_told(given_
 def test_a_relative_reference_never_leaves_the_apps_origin(reference: str) -> None:
     resolved = AppURLs("https://outside/app").resolve(reference)
     assert same_origin(resolved, "https://outside/app") or reference.startswith("//")
+
+
+@pytest.mark.parametrize(
+    ("host", "endpoint", "own"),
+    [
+        ("huggingface.co", None, True),
+        ("owner-app.hf.space.", None, True),
+        ("", None, False),
+        ("hügging.hf.space", None, False),
+        ("hf.space.evil.com", None, False),
+        ("hub.example.com", "https://hub.example.com:8443", True),
+        ("x.hub.example.com", "https://hub.example.com:8443", False),
+    ],
+)
+def test_hosts_that_a_token_is_for(host: str, endpoint: str | None, own: bool) -> None:
+    assert is_hugging_face_host(host, endpoint) is own
