@@ -20,6 +20,9 @@ from .multipart import Multipart
 
 REDIRECTS = (301, 302, 303, 307, 308)
 
+MAX_JSON_DEPTH = 500
+"""Levels of nesting taken; Python's own limit differs by version, platform and how deep the caller stands."""
+
 
 @attrs.frozen
 class Request:
@@ -88,12 +91,45 @@ def decode_json(text: str | bytes) -> Any:
     """Return the JSON value of a text of the wire. NaN and Infinity are taken, as Gradio 3.x sends them.
 
     Raises:
-        ValueError: It is not JSON, or nested so deep or with a number so long that Python refuses it.
+        ValueError: It is not JSON, or nested deeper than `MAX_JSON_DEPTH`, or with a number so long that
+            Python refuses it.
     """
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except RecursionError:
-        raise ValueError("JSON nested too deep") from None
+        raise _too_deep() from None
+    if type(value) in _CONTAINERS and _openings(text) > MAX_JSON_DEPTH and _is_deeper(value, MAX_JSON_DEPTH):
+        raise _too_deep()
+    return value
+
+
+_CONTAINERS = (dict, list)
+
+
+def _too_deep() -> ValueError:
+    return ValueError(f"JSON nested too deep, more than {MAX_JSON_DEPTH} levels")
+
+
+def _openings(text: str | bytes) -> int:
+    """Return how many brackets open in a text, strings included: more than there can be levels."""
+    if isinstance(text, str):
+        return text.count("[") + text.count("{")
+    return text.count(b"[") + text.count(b"{")
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Return whether a container and those in it have more than so many levels, without recursion."""
+    containers: list[Any] = [value]
+    for _ in range(levels):
+        containers = [
+            child
+            for one in containers
+            for child in (one.values() if type(one) is dict else one)
+            if type(child) in _CONTAINERS
+        ]
+        if not containers:
+            return False
+    return True
 
 
 class Ending(enum.StrEnum):

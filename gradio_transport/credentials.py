@@ -16,8 +16,11 @@ import attrs
 from .errors import LocalProtocolError, Phase
 from .urls import is_hugging_face, origin
 
-_COOKIE_LIMIT = 300
-"""Cookies kept for one origin; a hostile server may set any number."""
+MAX_COOKIES = 300
+"""Cookies kept for one origin; a hostile server may set any number, and what is beyond is not taken."""
+
+MAX_COOKIE_BYTES = 8192
+"""Bytes of one cookie's name and value; browsers take 4096, and leave out what is larger, as is done here."""
 
 
 @attrs.frozen
@@ -110,12 +113,12 @@ class Credentials:
         for line in set_cookie:
             pair, *attributes = (part.strip() for part in line.split(";"))
             name, separator, value = pair.partition("=")
-            if not separator or not name:
+            if not separator or not name or len(pair.encode("utf-8", "replace")) > MAX_COOKIE_BYTES:
                 continue
             options = {key.lower(): text for key, _, text in (one.partition("=") for one in attributes)}
             if options.get("max-age", "").strip().startswith(("0", "-")):
                 kept.pop(name, None)
-            elif len(kept) < _COOKIE_LIMIT or name in kept:
+            elif len(kept) < MAX_COOKIES or name in kept:
                 path = options.get("path", "/")
                 kept[name] = _Cookie(value, path if path.startswith("/") else "/")
         self._cookies = kept

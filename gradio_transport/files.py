@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from operator import is_
 from pathlib import Path
 from typing import Any, TypeAlias, cast
-from urllib.parse import quote, unquote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import attrs
 
@@ -38,7 +38,7 @@ from .errors import (
 )
 from .multipart import FilePart, Multipart, UploadProgress
 from .refusals import refusal
-from .urls import AppURLs
+from .urls import AppURLs, joined
 
 FILES_PER_UPLOAD = 1000
 """Servers take no more in one form (atlas §10.2)."""
@@ -647,7 +647,7 @@ def locate(url: str, max_redirects: int) -> Generator[Request, Response, None]:
     """Yield the requests for a file: the first, and one for each redirect. Whoever sends them judges each.
 
     Raises:
-        RemoteProtocolError: It is redirected without end.
+        RemoteProtocolError: It is redirected without end, or to what is no URL.
     """
     current = url
     for _ in range(max_redirects + 1):
@@ -657,7 +657,12 @@ def locate(url: str, max_redirects: int) -> Generator[Request, Response, None]:
         target = response.headers.get("location")
         if response.status not in REDIRECTS or not target:
             return
-        current = urljoin(current, target)
+        following = joined(current, target)
+        if following is None:
+            raise RemoteProtocolError(
+                f"The file {url} is redirected to {target!r}, which is no URL.", phase=Phase.DOWNLOAD
+            )
+        current = following
     raise RemoteProtocolError(
         f"The file {url} is redirected without end (last to {current}); see Limits(max_redirects=).",
         phase=Phase.DOWNLOAD,
@@ -732,8 +737,8 @@ def is_playlist(url: str) -> bool:
 def playlist_segments(text: str, url: str) -> tuple[list[str], bool]:
     """Return the segments of a playlist as absolute URLs, and whether it is complete."""
     lines = [line.strip() for line in text.splitlines()]
-    segments = [urljoin(url, line) for line in lines if line and not line.startswith("#")]
-    return segments, "#EXT-X-ENDLIST" in lines
+    named = [joined(url, line) for line in lines if line and not line.startswith("#")]
+    return [one for one in named if one is not None], "#EXT-X-ENDLIST" in lines
 
 
 __all__ = [

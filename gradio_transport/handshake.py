@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from typing import Any, TypeAlias, cast
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import attrs
 
@@ -24,7 +24,7 @@ from .errors import (
     excerpt,
 )
 from .refusals import refusal
-from .urls import AppURLs
+from .urls import AppURLs, joined
 
 Sequence: TypeAlias = Generator[SendRequest, Response, Any]
 
@@ -40,17 +40,14 @@ def _get(url: str, max_redirects: int) -> Generator[SendRequest, Response, Respo
         if response.status not in REDIRECTS or not target:
             return response
         seen.add(current)
-        try:
-            current = urljoin(current, target)
-            scheme = urlsplit(current).scheme
-        except ValueError:
-            scheme, current = "", target
-        if scheme not in ("http", "https"):
+        following = joined(current, target)
+        if following is None or urlsplit(following).scheme not in ("http", "https"):
             raise RemoteProtocolError(
-                f"{url} redirects to {current!r}, which is no http(s) URL.",
+                f"{url} redirects to {target!r}, which is no http(s) URL.",
                 phase=Phase.DISCOVER,
                 status=response.status,
             )
+        current = following
         if current in seen or len(seen) > max_redirects:
             raise NotAGradioApp(
                 f"{url} redirects without end (last to {current}). Check the URL, or Limits(max_redirects=).",

@@ -7,6 +7,7 @@ type counts as missing, and a completion that makes no sense carries the error t
 
 from __future__ import annotations
 
+import reprlib
 import sys
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -19,6 +20,10 @@ from .refusals import app_error
 Message = Mapping[str, Any]
 
 _LARGEST = sys.float_info.max
+
+_BRIEF = reprlib.Repr()
+"""Quotes what a server sent without walking all of it: it may be large, and deep."""
+_BRIEF.maxdict, _BRIEF.maxstring, _BRIEF.maxother = 10, 100, 100
 
 
 def _text(value: Any) -> str | None:
@@ -151,7 +156,8 @@ def decode(raw: Message, *, quoted_errors: bool = False) -> e.Event:
         return completed(raw, event_id, quoted_errors=quoted_errors)
     decoder = _DECODERS.get(kind) if isinstance(kind, str) else None
     if decoder is None:
-        return e.Unknown(event_id=event_id, raw=raw, msg=str(kind)[:100])
+        name = kind[:100] if isinstance(kind, str) else _BRIEF.repr(kind)
+        return e.Unknown(event_id=event_id, raw=raw, msg=name)
     return decoder(raw, event_id)
 
 
@@ -218,7 +224,8 @@ def from_output(
 
 def _malformed_completion(raw: Message, event_id: str | None) -> e.ProcessCompleted:
     error = MalformedMessage(
-        f"The call is complete, but the server's message lists no outputs: {excerpt(str(dict(raw)))!r}.",
+        "The call is complete, but the server's message lists no outputs: "
+        f"{excerpt(_BRIEF.repr(dict(raw)))}.",
         phase=Phase.COMPLETE,
         may_have_run=True,
     )

@@ -67,12 +67,17 @@ class Timeouts:
 class Limits:
     """Bounds against a hostile or broken server. Sizes are bytes.
 
+    Some bounds are no taste of anybody's and cannot be set: `MAX_JSON_DEPTH` levels of JSON, `MAX_PATH_DEPTH`
+    steps of an edit's path (the output is then `UNKNOWN` until the server gives it whole), `MAX_COOKIES`
+    cookies of `MAX_COOKIE_BYTES` each (others are left out, as browsers do).
+
     Attributes:
         max_event_bytes: One event of a stream, or one websocket message.
         max_config_bytes: A reply of the discovery.
         max_response_bytes: Any other whole reply (join, direct call).
         max_download_bytes: One downloaded file.
-        max_parked_messages: Messages that name a call before the join's reply has named it.
+        max_parked_messages: Messages that name a call before the join's reply has named it; together they
+            may have `max_event_bytes`.
         mailbox_bytes: High-water mark of a call's mailbox; above it generating frames are merged, and four
             times as many bytes of other events end the call with `SlowConsumer`.
         mailbox_policy: ``"conflate"`` merges; ``"fail"`` ends that call with `SlowConsumer`.

@@ -64,6 +64,7 @@ class SharedStreamSession(Session):
         self._pending: dict[str, Exchange] = {}
         self._heard: set[str] = set()
         self._parked: deque[tuple[str, Mapping[str, Any], int]] = deque()
+        self._parked_bytes = 0
         self._orphans: dict[str, Exchange] = {}
         self._ended: deque[str] = deque(maxlen=REMEMBERED_ENDS)
         self._decoder: SSEDecoder | None = None
@@ -109,6 +110,7 @@ class SharedStreamSession(Session):
             turn.extend(self._joined(exchange, now))
         if not self._joining():
             self._parked.clear()
+            self._parked_bytes = 0
         return turn
 
     def _cancel_late(
@@ -128,19 +130,31 @@ class SharedStreamSession(Session):
     def _joined(self, exchange: Exchange, now: float) -> Turn:
         """Deliver what was parked for a call, and open the stream if it is not open."""
         event_id = cast("str", exchange.event_id)
-        if event_id in self._pending:
+        namesake = self._pending.get(event_id)
+        if namesake is exchange:
             return Turn()
+        if namesake is not None:
+            return self.abandon(exchange, self._named_twice(event_id))
         if self._lost is not None:  # the stream was lost while the join was under way
             return self.abandon(exchange, _copy(self._lost))
         self._pending[event_id] = exchange
         turn = Turn()
         mine = [(message, size) for parked, message, size in self._parked if parked == event_id]
         self._parked = deque(one for one in self._parked if one[0] != event_id)
+        self._parked_bytes -= sum(size for _, size in mine)
         for message, size in mine:
             if event_id in self._pending:
                 turn.extend(self._tell(exchange, message, size, now))
         turn.extend(self._ensure_stream())
         return turn
+
+    def _named_twice(self, event_id: str) -> GradioTransportError:
+        return MalformedMessage(
+            f"The server gave the id {excerpt(event_id)!r} to two calls of one session, so nobody can tell "
+            "whose messages it means.",
+            phase=Phase.JOIN,
+            may_have_run=True,
+        )
 
     def _ensure_stream(self) -> Turn:
         if self._streaming or not self._pending or self._lost is not None:
@@ -204,12 +218,21 @@ class SharedStreamSession(Session):
             return self._tell(exchange, message, size, now)
         if event_id in self._ended:
             self.strays += 1
-        elif self._joining() and len(self._parked) < self.context.limits.max_parked_messages:
-            self._parked.append((event_id, message, size))
         elif self._joining():
-            return self._overparked()
+            return self._park(event_id, message, size)
         else:
             self.strays += 1
+        return Turn()
+
+    def _park(self, event_id: str, message: Mapping[str, Any], size: int) -> Turn:
+        """Keep a message that may be for a call whose join is not answered yet."""
+        limits = self.context.limits
+        if len(self._parked) >= limits.max_parked_messages:
+            return self._overparked(f"{limits.max_parked_messages} messages", "max_parked_messages")
+        if self._parked_bytes + size > limits.max_event_bytes:
+            return self._overparked(f"{limits.max_event_bytes} bytes of messages", "max_event_bytes")
+        self._parked.append((event_id, message, size))
+        self._parked_bytes += size
         return Turn()
 
     def _tell(self, exchange: Exchange, message: Mapping[str, Any], size: int, now: float) -> Turn:
@@ -253,10 +276,10 @@ class SharedStreamSession(Session):
         )
         return self._lose(error)
 
-    def _overparked(self) -> Turn:
+    def _overparked(self, bound: str, knob: str) -> Turn:
         error = EventTooLarge(
-            f"More than {self.context.limits.max_parked_messages} messages came for calls that no join has "
-            "named. Raise Limits(max_parked_messages=) if the server is to be trusted.",
+            f"More than {bound} came for calls that no join has named. Raise Limits({knob}=) if the server "
+            "is to be trusted.",
             phase=Phase.STREAM,
             may_have_run=True,
         )
@@ -292,6 +315,8 @@ class SharedStreamSession(Session):
     def _lose(self, error: GradioTransportError) -> Turn:
         """End every pending call, and this session for new ones."""
         self._lost = error
+        self._parked.clear()
+        self._parked_bytes = 0
         turn = Turn()
         for exchange in list(self._pending.values()):
             turn.extend(self.abandon(exchange, _copy(error)))
@@ -302,12 +327,13 @@ class SharedStreamSession(Session):
 
     def exchange_ended(self, exchange: Exchange) -> None:
         """Forget a call's messages but remember its id: a cancelled one may complete once more."""
-        if exchange.event_id is not None:
+        if exchange.event_id is None:
+            if exchange.state is State.CANCELLED:
+                self._orphans[exchange.key] = exchange
+        elif self._pending.get(exchange.event_id, exchange) is exchange:  # and not a namesake's
             self._pending.pop(exchange.event_id, None)
             self._heard.discard(exchange.event_id)
             self._ended.append(exchange.event_id)
-        elif exchange.state is State.CANCELLED:
-            self._orphans[exchange.key] = exchange
 
 
 def _copy(error: GradioTransportError) -> GradioTransportError:

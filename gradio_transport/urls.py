@@ -95,6 +95,16 @@ def origin(url: str) -> str:
     return f"{scheme}://{host}:{parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)}"
 
 
+def joined(base: str, target: str) -> str | None:
+    """Return where a reference that a server gave leads (RFC 3986 §5), or None if that is no URL at all."""
+    try:
+        url = urljoin(base, target)
+        _ = urlsplit(url).port  # raises on rubbish
+    except ValueError:
+        return None
+    return url
+
+
 def same_origin(one: str, other: str) -> bool:
     """Return whether two URLs share scheme, host and port."""
     return origin(one) == origin(other)
@@ -157,11 +167,12 @@ class AppURLs:
         """Return a URL that the server gave, moved from its believed root to the user's base.
 
         A relative one is resolved against the base; one under `root` is moved; any other stays as it is
-        (and is then a foreign origin, for the credentials policy to judge).
+        (and is then a foreign origin, for the credentials policy to judge).  What is no URL at all is taken
+        for a name under the base, where nothing will be found.
         """
         root = self.root.rstrip("/")
         if root.startswith(("http://", "https://")) and (url == root or url.startswith(root + "/")):
             return self.base + url[len(root) :]
         if url.startswith("/"):
             return self.base + url
-        return urljoin(self.base + "/", url)
+        return joined(self.base + "/", url) or f"{self.base}/{quote(url, safe='')}"

@@ -23,7 +23,6 @@ from .commands import (
     Response,
     SendRequest,
     SendText,
-    WakeAt,
 )
 from .errors import GradioTransportError, TransportError
 from .events import Failed
@@ -100,8 +99,8 @@ class Taps:
                 self.show(Direction.OUT, Kind.STREAM_CLOSE, command.channel, session, {})
             case CloseWebSocket():
                 self.show(Direction.OUT, Kind.WS_CLOSE, command.channel, session, {})
-            case WakeAt():
-                pass  # the wake itself is shown when it comes
+            case _:  # the wake that a `WakeAt` asks for is shown when it comes
+                pass
 
     def response(self, channel: str, session: int, response: Response, *, head: bool = False) -> float:
         """Show a reply on its way in."""

@@ -512,3 +512,20 @@ class TestSchema:
     @pytest.mark.parametrize("schema", [{"type": ["string"]}, {"type": "array"}, {"enum": 1}, {}])
     def test_schemas_of_other_shapes(self, schema):
         assert isinstance(python_type(schema), str)
+
+
+def test_what_a_session_draws_replaces_what_it_had_drawn_before() -> None:
+    def drawn(name, number=1):
+        return {
+            "render_id": 1,
+            "components": [component(50, "textbox"), component(51, "textbox")],
+            "dependencies": [dependency(id=9, api_name=name, inputs=[50], outputs=[51], rendered_in=number)],
+        }
+
+    config = parse_config(blocks("6.31.0", [component(1, "textbox")], [dependency(id=0, inputs=[1])]))
+    first = config.with_rendered(drawn("old"))
+    assert set(first.named) == {"/f", "/old"}
+    assert set(first.with_rendered(drawn("new")).named) == {"/f", "/new"}
+    assert set(config.named) == {"/f"}
+    assert set(config.components) == {1}
+    assert set(first.components) == {1, 50, 51}

@@ -95,3 +95,22 @@ def test_an_upgrade_of_the_same_host_keeps_headers_and_any_other_move_drops_them
     assert credentials.for_url("http://app.example/x", {}) == {}
     credentials.rebind("https://other.example/config")
     assert credentials.for_url("https://other.example/x", {}) == {}
+
+
+def test_a_token_meant_for_an_origin_follows_its_upgrade_to_https() -> None:
+    credentials = Credentials.bound_to("http://app.example", token="hf_x", token_origin="http://app.example")
+    credentials.rebind("https://app.example/config")
+    assert credentials.for_url("https://app.example/x", {}) == {"authorization": "Bearer hf_x"}
+    assert credentials.for_url("http://app.example/x", {}) == {}
+
+
+def test_a_token_meant_for_another_origin_is_not_taken_along() -> None:
+    credentials = Credentials.bound_to(
+        "https://owner-app.hf.space", token="hf_x", token_origin="https://app.example"
+    )
+    credentials.rebind("https://elsewhere.example/config")
+    assert credentials.for_url("https://elsewhere.example/x", {}) == {}
+    plain = Credentials.bound_to("http://app.example")
+    plain.rebind("https://app.example")
+    assert plain.token_origin is None
+    assert plain.origin == "https://app.example:443"

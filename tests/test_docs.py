@@ -39,3 +39,33 @@ def test_examples_are_python(page: Path) -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
+
+
+def named_tests() -> list[tuple[str, str]]:
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    return re.findall(r"`(tests/\w+\.py)::([\w:]+)`", page)
+
+
+@pytest.mark.parametrize(("module", "name"), named_tests())
+def test_the_tests_that_hold_a_guarantee_are_there(module: str, name: str) -> None:
+    scope: ast.AST = ast.parse((ROOT / module).read_text(encoding="utf-8"))
+    for part in name.split("::"):
+        held = [
+            one
+            for one in ast.iter_child_nodes(scope)
+            if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and one.name == part
+        ]
+        assert len(held) == 1, f"{module} has no {name}"
+        scope = held[0]
+
+
+def test_every_guarantee_names_a_test() -> None:
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    rows = [
+        line
+        for section in page.split("| guarantee | test |")[1:]
+        for line in section.splitlines()
+        if line.startswith("| ")
+    ]
+    assert len(rows) > 20
+    assert all("`tests/" in row for row in rows)

@@ -157,3 +157,8 @@ def test_the_number_stands_before_the_extension() -> None:
     assert numbered("a.tar.gz", 2) == "a (2).tar.gz"
     assert numbered("a", 3) == "a (3)"
     assert numbered("x" * 251 + ".png", 10) == "x" * 246 + " (10).png"
+
+
+def test_an_extension_without_room_for_a_name_is_cut_like_one() -> None:
+    assert safe_filename("a.text", max_bytes=4) == "a.te"
+    assert safe_filename("a.txt", max_bytes=4) == "a.tx"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradio_transport.commands import Response, SendRequest
+from gradio_transport.commands import Closed, Ending, Response, SendRequest
 from gradio_transport.config import AppConfig, Component, parse_release
 from gradio_transport.errors import (
     AuthenticationRequired,
@@ -19,7 +19,9 @@ from gradio_transport.errors import (
     InvalidPayload,
     LocalProtocolError,
     Phase,
+    RateLimited,
     RemoteProtocolError,
+    StreamLost,
     Timeout,
     UnsupportedProtocol,
     ValidationFailed,
@@ -29,9 +31,12 @@ from gradio_transport.files import (
     FileReader,
     ReadFile,
     ServerFile,
+    broke_off,
     check_files,
+    content_length,
     handle_file,
     holds_files,
+    inline_files,
     is_playlist,
     locate,
     may_hold_files,
@@ -249,6 +254,22 @@ class TestTheFormOfEachGeneration:
             next(upload([TEXT], config("3.4.1"), urls("3.4.1")))
 
 
+class TestFilesForServersWithoutUploads:
+    def test_every_file_is_given_with_its_content_wherever_it_came_from(self, tmp_path):
+        path = tmp_path / "x.txt"
+        path.write_text("from disk")
+        data = [{"files": [TEXT, (handle_file(path), 7)]}, handle_file("https://host/y.txt"), "plain"]
+        sequence = inline_files(data)
+        assert next(sequence) == ReadFile(path)
+        assert sequence.send(b"from disk") == FetchFile("https://host/y.txt")
+        with pytest.raises(StopIteration) as stop:
+            sequence.send(b"from afar")
+        first, second, third = stop.value.value
+        held, (read, seven) = first["files"]
+        assert (held.content, read.content, second.content) == (b"hello", b"from disk", b"from afar")
+        assert (read.size, second.size, seven, third) == (9, 9, 7, "plain")
+
+
 class TestRefusedUploads:
     @pytest.mark.parametrize(
         ("response", "error", "said"),
@@ -331,6 +352,12 @@ class TestWhatAServerGives:
     @pytest.mark.parametrize("kind", ["textbox", "markdown", "html", "label"])
     def test_a_text_that_looks_like_one_is_left_alone(self, kind):
         assert found("3.50.2", TEXT_URL, kind) == TEXT_URL
+
+    def test_a_marked_file_whose_url_holds_it_is_its_content(self):
+        file = found("6.31.0", {"path": "x.txt", "url": TEXT_URL, "meta": META})
+        assert file.content == b"hello"
+        broken = found("6.31.0", {"path": "/tmp/x.txt", "url": "data:text/plain;base64,!", "meta": META})
+        assert broken.url == f"{BASE}/gradio_api/file=/tmp/x.txt"
 
     def test_what_is_no_base64_is_left_alone(self):
         assert found("3.50.2", "data:image/png;base64,?!", "image") == "data:image/png;base64,?!"
@@ -455,6 +482,33 @@ class TestFetching:
         with pytest.raises(RemoteProtocolError, match="max_redirects"):
             sequence.send(Response(302, {"location": "/4"}))
 
+    @pytest.mark.parametrize("target", ["http://[half", "http://host:99999/x"])
+    def test_a_redirect_to_what_is_no_url_is_refused(self, target):
+        sequence = locate("http://host/1", 2)
+        next(sequence)
+        with pytest.raises(RemoteProtocolError, match="is no URL"):
+            sequence.send(Response(302, {"location": target}))
+
+    def test_segments_that_are_no_url_are_left_out(self):
+        assert playlist_segments("a.aac\nhttp://[half\n", f"{BASE}/x/p.m3u8")[0] == [f"{BASE}/x/a.aac"]
+
+    @pytest.mark.parametrize(("status", "error"), [(401, AuthenticationRequired), (429, RateLimited)])
+    def test_a_file_for_which_one_must_ask_otherwise(self, status, error):
+        assert type(unavailable(Response(status), f"{BASE}/file=/x")) is error
+
+    def test_a_download_that_breaks_off_says_after_how_many_bytes(self):
+        error = broke_off("http://x/y?secret=1", Closed(Ending.RESET), 3, None)
+        assert isinstance(error, StreamLost)
+        assert error.retryable
+        assert "after 3 bytes (reset)" in str(error)
+        assert "secret" not in str(error)
+
+    @pytest.mark.parametrize(
+        ("text", "size"), [("12", 12), ("", None), ("-1", None), ("²", None), ("9" * 5000, int("9" * 18))]
+    )
+    def test_the_length_of_a_body_is_a_number_or_not_said(self, text, size):
+        assert content_length(Response(200, {"content-length": text})) == size
+
     def test_a_reply_ends_it(self):
         sequence = locate("http://host/1", 2)
         next(sequence)
@@ -483,9 +537,6 @@ class TestFetching:
     def test_errors_name_their_knob(self):
         assert "max_download_bytes" in str(too_large("http://x/y", 5))
         assert isinstance(too_large("http://x/y", 5), EventTooLarge)
-        from gradio_transport.commands import Closed, Ending
-        from gradio_transport.files import broke_off
-
         error = broke_off("http://x", Closed(Ending.IDLE), 3, 1.5)
         assert isinstance(error, Timeout)
         assert error.knob == "download_stall"

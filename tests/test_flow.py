@@ -43,3 +43,8 @@ def test_the_diagram_has_every_transition() -> None:
         for event, following in row.items():
             line = next(one for one in drawn.splitlines() if f" {state} --> {following}: " in one)
             assert event.__name__ in line
+
+
+def test_an_event_that_the_table_allows_leads_where_it_says_to_the_strict_as_well() -> None:
+    assert advance(State.QUEUED, events.ProcessStarts(), strict=True) is State.RUNNING
+    assert advance(State.RUNNING, events.ProcessCompleted()) is State.COMPLETED

@@ -12,6 +12,7 @@ from gradio_transport.errors import (
     AuthenticationRequired,
     GradioTransportError,
     NotAGradioApp,
+    Phase,
     RemoteProtocolError,
     ServerRefused,
 )
@@ -146,6 +147,9 @@ def test_a_redirect_moves_the_base() -> None:
         ({}, NotAGradioApp),
         ({f"{BASE}/config": reply("", 302, location="/config")}, NotAGradioApp),
         ({f"{BASE}/config": reply("", 302, location="file:///etc/passwd")}, RemoteProtocolError),
+        ({f"{BASE}/config": reply("", 302, location="http://[half")}, RemoteProtocolError),
+        ({f"{BASE}/config": reply("", 302, location="http://host:99999/")}, RemoteProtocolError),
+        ({f"{BASE}/": reply(page({"version": "4.0.0"}))}, NotAGradioApp),
         ({f"{BASE}/config": reply("oops", 500)}, ServerRefused),
         ({f"{BASE}/config": reply("<html>building</html>", 503)}, ServerRefused),
     ],
@@ -154,3 +158,37 @@ def test_what_is_no_app_is_said_to_be_none(replies: dict[str, Any], kind: type[E
     error, asked = run(replies)
     assert type(error) is kind
     assert len(asked) < 15
+
+
+def test_a_redirect_to_another_page_leaves_the_base_as_it_is() -> None:
+    replies = {
+        f"{BASE}/config": reply("", 302, location="/elsewhere"),
+        f"{BASE}/elsewhere": reply(CONFIG),
+        f"{BASE}/info": reply(INFO),
+    }
+    found, asked = run(replies)
+    assert isinstance(found, Discovery)
+    assert found.urls.base == BASE
+    assert asked[-1] == f"{BASE}/info"
+
+
+def test_a_page_may_ask_for_the_login() -> None:
+    error, _ = run({f"{BASE}/": reply(page(STUB))})
+    assert isinstance(error, AuthenticationRequired)
+    assert "auth=" in str(error)
+
+
+def test_a_login_page_that_is_down_is_not_called_a_wrong_password() -> None:
+    replies = {f"{BASE}/config": reply(STUB), f"{BASE}/login": reply("down", 503)}
+    error, _ = run(replies, auth=("user", "password"))
+    assert type(error) is ServerRefused
+    assert (error.status, error.phase, error.retryable) == (503, Phase.LOGIN, True)
+
+
+def test_redirects_are_followed_up_to_the_limit_which_is_named() -> None:
+    sequence = discover(BASE, max_redirects=2)
+    next(sequence)
+    sequence.send(reply("", 302, location="/1"))
+    sequence.send(reply("", 302, location="/2"))
+    with pytest.raises(NotAGradioApp, match="max_redirects"):
+        sequence.send(reply("", 302, location="/3"))

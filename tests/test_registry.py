@@ -7,7 +7,7 @@ import pytest
 
 from gradio_transport.adapter import Adapter, Capabilities, Exchange, Match
 from gradio_transport.config import AppConfig, Endpoint
-from gradio_transport.errors import UnsupportedProtocol
+from gradio_transport.errors import LocalProtocolError, UnsupportedProtocol
 from gradio_transport.registry import Registry, default_registry
 
 CONFIG = AppConfig(version="6.31.0", release=(6, 31, 0), protocol="sse_v3")
@@ -77,3 +77,47 @@ def test_an_adapter_for_another_core_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(SSEv3, "api_version", 99)
     with pytest.raises(UnsupportedProtocol, match="version 99"):
         Registry().get("sse_v3")
+
+
+class Entry:
+    """An entry point of another package."""
+
+    def __init__(self, name: str, value: str, made: object = None, dist: object = None) -> None:
+        self.name, self.value, self.made, self.dist = name, value, made, dist
+
+    def load(self) -> object:
+        if self.made is None:
+            raise ImportError("No module named 'nowhere'")
+        return self.made
+
+
+def installed(monkeypatch: pytest.MonkeyPatch, *entries: Entry) -> Registry:
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: entries)
+    return Registry()
+
+
+def test_two_packages_for_one_name_are_not_chosen_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = installed(monkeypatch, Entry("x", "a:A"), Entry("x", "b:B"))
+    with pytest.raises(LocalProtocolError, match="Two packages provide the adapter 'x'"):
+        registry.names()
+
+
+def test_one_package_seen_twice_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = installed(monkeypatch, Entry("x", "a:A"), Entry("x", "a:A"))
+    assert registry.names() == ["x"]
+    assert registry.package("x") == "an unnamed package"
+
+
+def test_an_adapter_that_cannot_be_imported_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UnsupportedProtocol, match=r"'x' of an unnamed package cannot be loaded.*nowhere"):
+        installed(monkeypatch, Entry("x", "nowhere:X")).get("x")
+
+
+def test_what_is_no_adapter_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UnsupportedProtocol, match="version None"):
+        installed(monkeypatch, Entry("x", "a:A", made=dict)).get("x")
+
+
+def test_without_any_adapter_the_message_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UnsupportedProtocol, match="none installed"):
+        installed(monkeypatch).choose(AppConfig(), ENDPOINT)

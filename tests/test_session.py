@@ -20,7 +20,7 @@ from gradio_transport.commands import (
     SendRequest,
 )
 from gradio_transport.config import AppConfig, Endpoint
-from gradio_transport.errors import Phase, SessionNotFound
+from gradio_transport.errors import MalformedMessage, Phase, SessionNotFound
 from gradio_transport.events import Event, Failed
 from gradio_transport.session import STREAM, SharedStreamSession
 from gradio_transport.urls import AppURLs
@@ -99,6 +99,57 @@ def test_delivered_messages_do_not_stay_parked() -> None:
     assert not machine._parked
 
 
+def test_one_id_for_two_calls_fails_the_second_and_leaves_the_first_alone() -> None:
+    machine = session()
+    first, first_join = started(machine)
+    second, second_join = started(machine)
+    machine.reply(first_join, joined("e1"), 0.0)
+    machine.stream_opened(STREAM, STREAM_HEAD, 0.0)
+    turn = machine.reply(second_join, joined("e1"), 0.0)
+    (failed,) = [one.event for one in turn.deliveries if one.exchange is second and one.event.terminal]
+    assert isinstance(failed, Failed)
+    assert isinstance(failed.error, MalformedMessage)
+    assert "two calls" in str(failed.error)
+    done = message(msg="process_completed", event_id="e1", output={"data": ["y"]}, success=True)
+    turn = machine.data_received(STREAM, done, 0.0)
+    assert [(one.exchange, type(one.event).__name__) for one in turn.deliveries] == [
+        (first, "ProcessCompleted")
+    ]
+
+
+def test_an_end_that_was_parked_is_the_last_thing_a_call_hears() -> None:
+    machine = session()
+    _, first = started(machine)
+    _, second = started(machine)
+    machine.reply(first, joined("e1"), 0.0)
+    machine.stream_opened(STREAM, STREAM_HEAD, 0.0)
+    for _ in range(2):
+        done = message(msg="process_completed", event_id="e2", output={"data": ["y"]}, success=True)
+        machine.data_received(STREAM, done, 0.0)
+    turn = machine.reply(second, joined("e2"), 0.0)
+    assert [type(one.event).__name__ for one in turn.deliveries] == ["Joined", "ProcessCompleted"]
+
+
+def test_bytes_after_the_end_of_the_stream_say_nothing() -> None:
+    machine = session()
+    _, join = started(machine)
+    machine.reply(join, joined("e1"), 0.0)
+    done = message(msg="process_completed", event_id="e1", output={"data": ["y"]}, success=True)
+    assert machine.data_received(STREAM, done, 0.0) == Turn()
+
+
+def test_the_reply_to_a_chunk_of_input_opens_no_second_stream() -> None:
+    machine = session()
+    exchange, join = started(machine)
+    machine.reply(join, joined("e1"), 0.0)
+    chunk = SendRequest(exchange.channel("send"), join.request, Phase.STREAM)
+    assert machine.reply(chunk, Response(200, {}, b"{}"), 0.0).commands == []
+
+
+def test_the_end_of_a_channel_that_nobody_owns_says_nothing() -> None:
+    assert session().closed("9.stream", Closed(Ending.CLEAN), 0.0) == Turn()
+
+
 class AnyOrder(RuleBasedStateMachine):
     """Joins, messages, ends and cancellations as they come: each call ends once, and nothing is raised."""
 
@@ -131,12 +182,12 @@ class AnyOrder(RuleBasedStateMachine):
         self.calls.append(exchange)
         self.joins[exchange.key] = join
 
-    @rule(accepted=st.booleans())
-    def answer_a_join(self, accepted: bool) -> None:
+    @rule(accepted=st.booleans(), new=st.sampled_from([True, True, True, False]))
+    def answer_a_join(self, accepted: bool, new: bool) -> None:
         if not self.joins:
             return
         key = next(iter(self.joins))
-        self.names += 1
+        self.names += new or not self.names
         reply = joined(f"e{self.names}") if accepted else Response(503, {}, b"full")
         self.take(self.machine.reply(self.joins.pop(key), reply, 0.0))
 

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gradio_transport.errors import LocalProtocolError
-from gradio_transport.urls import AppURLs, base_url, origin, same_origin
+from gradio_transport.urls import AppURLs, base_url, is_hugging_face_host, is_internal, origin, same_origin
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,11 @@ def test_routes_of_the_api_are_under_the_prefix_and_pages_are_not() -> None:
         ("/file=/x", "https://outside/app/file=/x"),
         ("file=/x", "https://outside/app/file=/x"),
         ("https://elsewhere/file=/x", "https://elsewhere/file=/x"),
-        ("http://inside:7860.evil.com/file=/x", "http://inside:7860.evil.com/file=/x"),
+        (
+            "http://inside:7860.evil.com/file=/x",
+            "https://outside/app/http%3A%2F%2Finside%3A7860.evil.com%2Ffile%3D%2Fx",
+        ),
+        ("http://[half", "https://outside/app/http%3A%2F%2F%5Bhalf"),
     ],
 )
 def test_what_a_server_behind_a_proxy_believes_is_put_right(given_url: str, resolved: str) -> None:
@@ -88,3 +92,53 @@ def test_whatever_is_typed_is_a_base_or_refused(typed: str) -> None:
         return
     assert base_url(base) == base
     assert origin(base).startswith(("http://", "https://"))
+
+
+@pytest.mark.parametrize(
+    ("host", "internal"),
+    [
+        ("169.254.169.254", True),
+        ("[fe80::1%eth0]", True),
+        ("::ffff:169.254.169.254", True),
+        ("fd00:ec2::254", True),
+        ("Metadata.Google.Internal.", True),
+        ("100.100.100.200", True),
+        ("127.0.0.1", False),
+        ("10.0.0.1", False),
+        ("example.com", False),
+        ("::1", False),
+    ],
+)
+def test_addresses_that_no_server_may_send_us_to(host: str, internal: bool) -> None:
+    assert is_internal(host) is internal
+
+
+@given(st.text(max_size=80), st.sampled_from(["", "http://inside:7860", "https://outside/app", "not a url"]))
+@example("http://[", "")
+@example("//[::1", "")
+@example("http://host:99999", "")
+@example("http://inside:7860", "http://inside:7860")
+def test_whatever_a_server_gives_as_a_url_is_one_whose_origin_can_be_told(given_url: str, root: str) -> None:
+    assert origin(AppURLs("https://outside/app", "", root).resolve(given_url))
+
+
+@given(st.from_regex(r"[a-z0-9_./?#%=-]{0,30}", fullmatch=True))
+def test_a_relative_reference_never_leaves_the_apps_origin(reference: str) -> None:
+    resolved = AppURLs("https://outside/app").resolve(reference)
+    assert same_origin(resolved, "https://outside/app") or reference.startswith("//")
+
+
+@pytest.mark.parametrize(
+    ("host", "endpoint", "own"),
+    [
+        ("huggingface.co", None, True),
+        ("owner-app.hf.space.", None, True),
+        ("", None, False),
+        ("hügging.hf.space", None, False),
+        ("hf.space.evil.com", None, False),
+        ("hub.example.com", "https://hub.example.com:8443", True),
+        ("x.hub.example.com", "https://hub.example.com:8443", False),
+    ],
+)
+def test_hosts_that_a_token_is_for(host: str, endpoint: str | None, own: bool) -> None:
+    assert is_hugging_face_host(host, endpoint) is own

@@ -8,6 +8,7 @@ no error text.  So it never wins by itself; it is here for who must use it, and 
 from __future__ import annotations
 
 from typing import Any, cast
+from urllib.parse import quote
 
 from gradio_transport.adapter import (
     Adapter,
@@ -106,7 +107,7 @@ class CallExchange(Exchange):
             return Output([Failed(error=self._nameless(response))])
         self.event_id = event_id
         # The path's name is not checked, and both generations are read by this one.
-        url = f"{self.context.urls.named('call', self._name)}/{event_id}"
+        url = f"{self.context.urls.named('call', self._name)}/{quote(event_id, safe='')}"
         stream = OpenStream(self.channel("stream"), Request.get(url, accept="text/event-stream"))
         return Output([Joined(event_id=event_id)], [stream])
 
