@@ -70,8 +70,10 @@ class HTTPXEngine:
         if event.endswith(("connect_tcp.complete", "start_tls.complete", "connect_unix_socket.complete")):
             connected = info["return_value"].get_extra_info("socket")
             if connected is not None:
-                self._sockets.add(connected)
-                if self._closed:  # it was on its way when `close` went through the list
+                with self._lock:
+                    self._sockets.add(connected)
+                    late = self._closed  # it was on its way when `close` went through the list
+                if late:
                     common.shut_down_socket(connected)
 
     def request(self, request: Request, patience: Patience) -> Response:
@@ -96,8 +98,10 @@ class HTTPXEngine:
         if self._closed:
             raise LocalProtocolError("The transport is closed.")
         opened = connect(url, headers, patience, max_message_bytes, self._settings)
-        self._websockets.add(opened)
-        if self._closed:
+        with self._lock:
+            self._websockets.add(opened)
+            late = self._closed
+        if late:
             opened.abort()
         return opened
 
@@ -107,11 +111,12 @@ class HTTPXEngine:
             self._closed = True
             pools = list(self._pools.values())
             self._pools.clear()
-        for opened in list(self._websockets):
+            sockets, websockets = list(self._sockets), list(self._websockets)
+        for opened in websockets:
             opened.abort()
         if self._given is not None:
             return
-        for connected in list(self._sockets):
+        for connected in sockets:
             common.shut_down_socket(connected)
         for pool in pools:
             pool.close()

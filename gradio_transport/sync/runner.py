@@ -111,6 +111,8 @@ class Runner:
         fetcher = Fetcher(self._core, self._state.credentials)
         files = self._core.app.file_reader(invocation.endpoint, fetcher.file)
         with self._lock:
+            if self._closed:  # by another thread, since the session gave this out
+                raise LocalProtocolError("The session is closed.")
             exchange = self.wire.open(invocation)
             call = Call(self, exchange, options, deadlines, files)
             self._calls[exchange.key] = call
@@ -263,6 +265,8 @@ class Runner:
             if not is_event_stream(stream.head):
                 return self._refuse(command, stream)
             self._live[channel] = stream
+            if self._closed:  # meanwhile: `close` did not find it
+                return ()
             self.perform(self._feed(self.wire.stream_opened, channel, stream.head))
             closed = self._pump(channel, stream)
         finally:
@@ -318,6 +322,8 @@ class Runner:
             return self._abandon(channel, error)
         self._live[channel] = socket
         try:
+            if self._closed:  # meanwhile: `close` did not find it
+                return ()
             self.perform(self._feed(self.wire.websocket_opened, channel))
             closed = self._converse(channel, socket)
         finally:
@@ -377,6 +383,11 @@ class Runner:
     def _read_and_perform(self, command: OpenStream) -> None:
         self.perform(self._read_stream(command))
 
+    def drive(self, call: Call, commands: Sequence[Command]) -> None:
+        """Perform a call's commands, unless it was given up while it waited for a thread."""
+        if not call.done():
+            self.guarded(partial(self.perform, commands))
+
     def guarded(self, work: Callable[[], None]) -> None:
         """Do work of a thread of ours; a fault in it ends the session's calls instead of the thread."""
         try:
@@ -418,11 +429,14 @@ class Workers:
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._idle = 0
+        self._closed = False
         self._lock = threading.Lock()
 
     def submit(self, job: Callable[[], None]) -> None:
-        """Do a job in some thread, soon."""
+        """Do a job in some thread, soon; never once they are closed."""
         with self._lock:
+            if self._closed:
+                return
             self._jobs.put(job)
             if self._idle:
                 self._idle -= 1
@@ -442,6 +456,7 @@ class Workers:
     def close(self) -> list[threading.Thread]:
         """Tell every thread to end after its job, and return them to be joined."""
         with self._lock:
+            self._closed = True
             for _ in self._threads:
                 self._jobs.put(None)
             threads, self._threads = self._threads, []

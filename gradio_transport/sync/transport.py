@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -45,7 +48,7 @@ class Session(SessionState):
     def __init__(self, core: Core, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(core.app, headers)
         self._core = core
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a done callback may come back to the session that is ending
         self._runners: dict[str, Runner] = {}
         self._beating: HeartbeatThread | None = None
         self._closed = False
@@ -79,7 +82,7 @@ class Session(SessionState):
                 call.cancel()
                 raise
         else:
-            self._core.workers.submit(lambda: runner.guarded(lambda: runner.perform(commands)))
+            self._core.workers.submit(partial(runner.drive, call, commands))
         return call
 
     def call(
@@ -180,8 +183,8 @@ class Session(SessionState):
     def reset(self) -> None:
         """Begin anew: another session hash, and so fresh gr.State. Calls under way are ended."""
         with self._lock:
-            threads = self._end("The session was reset while the call was under way.")
             self.renew()
+            threads = self._end("The session was reset while the call was under way.")
         self._join(threads)
 
     def _runner(self, adapter: Adapter) -> Runner:
@@ -312,11 +315,23 @@ class Transport:
         core: Core | None = getattr(self, "_core", None)
         if core is not None and not core.closed:
             warnings.warn(f"{self!r} was not closed", ResourceWarning, source=self, stacklevel=2)
-            core.close()
+            if not sys.is_finalizing():
+                _close_apart(core)
 
     def __repr__(self) -> str:
         state = "closed" if self._core.closed else "open"
         return f"<Transport {self._core.app.base} {state}>"
+
+
+def _close_apart(core: Core) -> None:
+    """Close for the garbage collector, which may have struck any thread while it held any lock.
+
+    Hence a thread of its own, and a bound to waiting for it.
+    """
+    closer = threading.Thread(target=core.close, name="gradio-transport-close", daemon=True)
+    with suppress(RuntimeError):  # the interpreter is on its way out, which closes everything
+        closer.start()
+        closer.join(JOIN_THREAD_SECONDS)
 
 
 def _open(app: App, engine: Engine | None) -> Core:
