@@ -6,7 +6,6 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
@@ -174,7 +173,7 @@ class AsyncTransport:
         self._app = App(source, options)
         self._engine = engine
         self._entered: tuple[Core, AsyncSession] | None = None
-        self._stack = AsyncExitStack()
+        self._tasks = anyio.create_task_group()
 
     @property
     def _core(self) -> Core:
@@ -240,12 +239,8 @@ class AsyncTransport:
 
     async def aclose(self) -> None:
         """End the calls under way, and every task and connection. Idempotent."""
-        if self._entered is None:
-            return
-        core = self._entered[0]
-        await core.close()
-        if core.tasks is not None:
-            core.tasks.cancel_scope.cancel()
+        if self._entered is not None:
+            await self._entered[0].close()
 
     async def __aenter__(self) -> Self:
         if self._entered is not None:
@@ -265,22 +260,18 @@ class AsyncTransport:
             if isinstance(error, GradioTransportError):
                 error.add_note(f"Last frames of the discovery:\n{self._app.taps.note(0)}")
             raise
-        tasks = anyio.create_task_group()
-        await tasks.__aenter__()
-        core.tasks = tasks
+        await self._tasks.__aenter__()
+        await self._tasks.start(core.hold)
         self._entered = core, AsyncSession(core)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        assert self._entered is not None
-        core = self._entered[0]
         await self.aclose()
-        assert core.tasks is not None
         # The block's own exception is not shown to the group, which would wrap it in an ExceptionGroup; our
         # tasks never raise one.
-        await core.tasks.__aexit__(None, None, None)
+        await self._tasks.__aexit__(None, None, None)
 
     def __del__(self) -> None:
         entered = getattr(self, "_entered", None)
