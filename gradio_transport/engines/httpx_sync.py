@@ -35,6 +35,7 @@ class HTTPXEngine:
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._websockets: weakref.WeakSet[Any] = weakref.WeakSet()
         self._closed = False
+        self._orphaned = False
 
     def _pool(self, url: str) -> Any:
         """Return the connections by which a URL is reached."""
@@ -58,6 +59,11 @@ class HTTPXEngine:
             return response
 
     def _send_by_client(self, request: Request, patience: Patience, body: Any) -> Any:
+        if self._orphaned:
+            raise LocalProtocolError(
+                "The HTTP client that was given belongs to the parent process. Connect anew with one of this "
+                "process's own."
+            )
         built = self._given.build_request(
             **common.arguments(self._module, request, patience),
             content=body,
@@ -120,6 +126,22 @@ class HTTPXEngine:
             common.shut_down_socket(connected)
         for pool in pools:
             pool.close()
+
+    def begin_anew(self) -> None:
+        """In a child of ``fork``: open connections of its own. Those of the parent stay as they are.
+
+        Closing a socket here does not end its connection while the parent has it; shutting it down would.
+        """
+        self._orphaned = True
+        self._lock = threading.Lock()
+        sockets, self._sockets = list(self._sockets), weakref.WeakSet()
+        websockets, self._websockets = list(self._websockets), weakref.WeakSet()
+        for connected in sockets:
+            with suppress(OSError):
+                connected.close()
+        for opened in websockets:
+            opened.leave()
+        self._pools = {}
 
 
 class HTTPXStream:

@@ -65,6 +65,7 @@ from ..errors import (
     TransportError,
 )
 from ..files import FetchFile, FileCommand, FileReply, ReadFile, locate, unavailable
+from ..forking import tell_after_fork
 from ..handshake import login
 from ..policy import Timeouts
 from ..refusals import wants_login
@@ -96,6 +97,7 @@ class Runner:
         self._stream_wanted: OpenStream | None = None
         self._reader: threading.Thread | None = None
         self._closed = False
+        self._orphaned = False
 
     @property
     def usable(self) -> bool:
@@ -186,6 +188,8 @@ class Runner:
                 return self._sleep(command)
 
     def _feed(self, step: Callable[..., Turn], *arguments: Any) -> Sequence[Command]:
+        if self._orphaned:
+            return ()
         with self._lock:
             commands = self._deliver(step(*arguments))
             ended, self._ended = self._ended, []
@@ -417,6 +421,17 @@ class Runner:
             self._drop(channel)
         return self._reader
 
+    def begin_anew(self) -> None:
+        """In a child of ``fork``: let go of the session and its calls, which go on in the parent."""
+        self._orphaned = self._closed = True
+        self._lock = threading.RLock()
+        self._wanted = threading.Condition(self._lock)
+        self._reader = None
+        self._live.clear()
+        calls, self._calls = list(self._calls.values()), {}
+        for call in calls:
+            call.begin_anew()
+
 
 class Workers:
     """A bounded number of daemon threads for calls that have a channel of their own.
@@ -533,6 +548,20 @@ class Core:
         self._login_lock = threading.Lock()
         self.closing = threading.Event()
         self.closed = False
+        tell_after_fork(self)
+
+    def begin_anew(self) -> None:
+        """In a child of ``fork``: leave connections, threads and calls to the parent; have none yet."""
+        runners, self._runners, self._heartbeats = list(self._runners), set(), set()
+        self._lock, self._login_lock = threading.Lock(), threading.Lock()
+        self.workers, self.closing = Workers(self.app.options.limits.workers), threading.Event()
+        begin_anew: Callable[[], None] | None = getattr(self.engine, "begin_anew", None)
+        if begin_anew is None:  # an engine of the caller's that knows nothing of forks
+            self.closed = True
+        else:
+            begin_anew()
+        for runner in runners:
+            runner.begin_anew()
 
     def request(
         self,

@@ -34,6 +34,7 @@ from ..errors import (
     GradioTransportError,
     LocalProtocolError,
 )
+from ..forking import tell_after_fork
 from .call import Call
 from .runner import JOIN_THREAD_SECONDS, Core, HeartbeatThread, Runner
 
@@ -52,6 +53,13 @@ class Session(SessionState):
         self._runners: dict[str, Runner] = {}
         self._beating: HeartbeatThread | None = None
         self._closed = False
+        tell_after_fork(self)
+
+    def begin_anew(self) -> None:
+        """In a child of ``fork``, where it is called by itself: be a session of the child's own."""
+        self._lock = threading.RLock()
+        self._runners, self._beating = {}, None
+        self.renew()
 
     def submit(
         self,
