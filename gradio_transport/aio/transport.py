@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import anyio
+import anyio.abc
 import anyio.to_thread
 import attrs
 
@@ -19,6 +20,7 @@ from ..driver import (
     App,
     CallOptions,
     Deadlines,
+    Description,
     Options,
     SessionState,
     component_reply,
@@ -167,13 +169,23 @@ class AsyncSession(SessionState):
 
 
 class AsyncTransport:
-    """An app, to be connected by ``async with``."""
+    """An app, to be connected by ``async with``; pickled and copied as `gradio_transport.sync.Transport` is."""
 
     def __init__(self, source: str, options: Options, engine: AsyncEngine | None = None) -> None:
         self._app = App(source, options)
         self._engine = engine
         self._entered: tuple[Core, AsyncSession] | None = None
-        self._tasks = anyio.create_task_group()
+        self._description = Description.of(self._app, own_engine=engine is not None)
+        self._tasks: anyio.abc.TaskGroup | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (type(self), self._description)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self
 
     @property
     def _core(self) -> Core:
@@ -245,6 +257,7 @@ class AsyncTransport:
     async def __aenter__(self) -> Self:
         if self._entered is not None:
             raise LocalProtocolError("The transport was entered twice.")
+        self._description.check()
         engine = self._engine
         if engine is None:
             from ..engines.httpx_async import AsyncHTTPXEngine
@@ -260,6 +273,7 @@ class AsyncTransport:
             if isinstance(error, GradioTransportError):
                 error.add_note(f"Last frames of the discovery:\n{self._app.taps.note(0)}")
             raise
+        self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         await self._tasks.start(core.hold)
         self._entered = core, AsyncSession(core)
@@ -269,6 +283,7 @@ class AsyncTransport:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+        assert self._tasks is not None
         # The block's own exception is not shown to the group, which would wrap it in an ExceptionGroup; our
         # tasks never raise one.
         await self._tasks.__aexit__(None, None, None)
@@ -281,3 +296,10 @@ class AsyncTransport:
     def __repr__(self) -> str:
         state = "open" if self._entered is not None and not self._entered[0].closed else "closed"
         return f"<AsyncTransport {self._app.base} {state}>"
+
+
+def _unpickled(kind: type[AsyncTransport], description: Description) -> AsyncTransport:
+    """Return a transport that connects when it is entered, and says then if that is impossible."""
+    made = kind(description.source, Options(**description.options))
+    made._description = description
+    return made

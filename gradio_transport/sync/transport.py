@@ -24,6 +24,7 @@ from ..driver import (
     App,
     CallOptions,
     Deadlines,
+    Description,
     Options,
     SessionState,
     component_reply,
@@ -244,11 +245,45 @@ class Session(SessionState):
 
 
 class Transport:
-    """An app, connected. Close it, or use it as a context manager."""
+    """An app, connected. Close it, or use it as a context manager.
+
+    A pickle of it is a description, without secrets: what is made of it connects anew when it is first used,
+    with a session hash of its own. A copy is the transport itself.
+    """
 
     def __init__(self, source: str, options: Options, engine: Engine | None = None) -> None:
-        self._core = _open(App(source, options), engine)
-        self._session = Session(self._core)
+        self._opening = threading.Lock()
+        self._opened: tuple[Core, Session] | None = None
+        app = App(source, options)
+        self._description = Description.of(app, own_engine=engine is not None)
+        core = _open(app, engine)
+        self._opened = core, Session(core)
+
+    @property
+    def _core(self) -> Core:
+        return self._parts()[0]
+
+    @property
+    def _session(self) -> Session:
+        return self._parts()[1]
+
+    def _parts(self) -> tuple[Core, Session]:
+        """Return what there is once it is connected, which only one from a pickle is not yet."""
+        if self._opened is None:
+            with self._opening:
+                if self._opened is None:
+                    core = _open(App(self._description.source, self._description.check()), None)
+                    self._opened = core, Session(core)
+        return self._opened
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (type(self), self._description)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self
 
     @property
     def config(self) -> AppConfig:
@@ -308,8 +343,9 @@ class Transport:
         return self._session.call(endpoint, *arguments, options=options, **keywords)
 
     def close(self) -> None:
-        """End the calls under way and close every connection and thread. Idempotent."""
-        self._core.close()
+        """End the calls under way and close every connection and thread. Idempotent, from any thread."""
+        if self._opened is not None:
+            self._opened[0].close()
 
     def __enter__(self) -> Self:
         return self
@@ -320,15 +356,24 @@ class Transport:
         self.close()
 
     def __del__(self) -> None:
-        core: Core | None = getattr(self, "_core", None)
-        if core is not None and not core.closed:
+        opened: tuple[Core, Session] | None = getattr(self, "_opened", None)
+        if opened is not None and not opened[0].closed:
             warnings.warn(f"{self!r} was not closed", ResourceWarning, source=self, stacklevel=2)
             if not sys.is_finalizing():
-                _close_apart(core)
+                _close_apart(opened[0])
 
     def __repr__(self) -> str:
+        if self._opened is None:
+            return f"<Transport {self._description.source} not connected>"
         state = "closed" if self._core.closed else "open"
         return f"<Transport {self._core.app.base} {state}>"
+
+
+def _unpickled(kind: type[Transport], description: Description) -> Transport:
+    """Return a transport that connects when it is first used."""
+    made = kind.__new__(kind)
+    made._opening, made._opened, made._description = threading.Lock(), None, description
+    return made
 
 
 def _close_apart(core: Core) -> None:
