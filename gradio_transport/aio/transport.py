@@ -169,7 +169,7 @@ class AsyncSession(SessionState):
 
 
 class AsyncTransport:
-    """An app, to be connected by ``async with``; pickled and copied as `gradio_transport.sync.Transport` is."""
+    """An app, to be connected by ``async with``; pickled as `gradio_transport.sync.Transport`."""
 
     def __init__(self, source: str, options: Options, engine: AsyncEngine | None = None) -> None:
         self._app = App(source, options)

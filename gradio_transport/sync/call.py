@@ -78,7 +78,7 @@ class Call(CallState):
 
     def begin_anew(self) -> None:
         """In a child of ``fork``: end here, where nobody reads the call's messages any more."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._told_something = threading.Condition(self._lock)
         self._ended = threading.Condition(self._lock)
         self._callbacks = []
