@@ -150,7 +150,7 @@ def by_threads(url: str, seconds: float, rate: float, chance: random.Random, acc
                     except gt.Timeout:
                         call.cancel()
                 outcome = call.result(LAST_SECONDS)
-            except BaseException as error:  # noqa: BLE001 - judged is what came
+            except BaseException as error:
                 outcome = error
             accounts.end(name, judged(endpoint, name, outcome))
 
@@ -176,7 +176,7 @@ async def by_tasks(url: str, seconds: float, rate: float, chance: random.Random,
                     if outcome is None:
                         await call.cancel()
                         outcome = await call.result(LAST_SECONDS)
-            except Exception as error:  # noqa: BLE001 - judged is what came
+            except Exception as error:
                 outcome = error
             assert outcome is not None
             accounts.end(name, judged(endpoint, name, outcome))
