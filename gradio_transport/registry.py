@@ -16,6 +16,7 @@ import attrs
 from .adapter import API_VERSION, Adapter, Match
 from .config import AppConfig, Endpoint
 from .errors import LocalProtocolError, Phase, UnsupportedProtocol, did_you_mean
+from .forking import tell_after_fork
 
 GROUP = "gradio_transport.adapters"
 
@@ -58,11 +59,16 @@ class Registry:
 
     def __init__(self, adapters: Iterable[Adapter] | None = None) -> None:
         self._lock = threading.Lock()
+        tell_after_fork(self)
         self._adapters: dict[str, Adapter] = {}
         self._entry_points: dict[str, metadata.EntryPoint] | None = None
         if adapters is not None:
             self._entry_points = {}
             self._adapters = {adapter.name: adapter for adapter in adapters}
+
+    def begin_anew(self) -> None:
+        """In a child of ``fork``: another thread may have held the lock."""
+        self._lock = threading.Lock()
 
     def names(self) -> list[str]:
         """Return the names of all adapters.

@@ -452,9 +452,20 @@ class Core:
         self.engine = engine
         self.closed = False
         self.tasks: anyio.abc.TaskGroup | None = None
+        self._ended: anyio.Event | None = None
         self._turns = anyio.CapacityLimiter(REQUESTS_AT_ONCE)
         self._logging_in = anyio.Lock()
         self._runners: set[Runner] = set()
+
+    async def hold(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        """Hold the transport's tasks, in a group that can end without the caller's block."""
+        self._ended = anyio.Event()
+        try:
+            async with anyio.create_task_group() as self.tasks:
+                task_status.started()
+                await anyio.sleep_forever()
+        finally:
+            self._ended.set()
 
     def spawn(self, work: Callable[..., Any], *arguments: Any) -> None:
         """Do work in a task of the transport."""
@@ -639,13 +650,16 @@ class Core:
         self._runners.discard(runner)
 
     async def close(self) -> None:
-        """Close everything."""
-        if self.closed:
-            return
-        self.closed = True
-        for runner in list(self._runners):
-            runner.close("The transport was closed while the call was under way.")
+        """Close everything, and return when no task is left."""
+        already, self.closed = self.closed, True
+        if not already:
+            for runner in list(self._runners):
+                runner.close("The transport was closed while the call was under way.")
+            if self.tasks is not None:
+                self.tasks.cancel_scope.cancel()
         with anyio.CancelScope(shield=True):
+            if self._ended is not None:
+                await self._ended.wait()
             await self.engine.aclose()
 
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
 import anyio
+import anyio.abc
 import anyio.to_thread
 import attrs
 
@@ -20,6 +20,7 @@ from ..driver import (
     App,
     CallOptions,
     Deadlines,
+    Description,
     Options,
     SessionState,
     component_reply,
@@ -168,13 +169,23 @@ class AsyncSession(SessionState):
 
 
 class AsyncTransport:
-    """An app, to be connected by ``async with``."""
+    """An app, to be connected by ``async with``; pickled as `gradio_transport.sync.Transport`."""
 
     def __init__(self, source: str, options: Options, engine: AsyncEngine | None = None) -> None:
         self._app = App(source, options)
         self._engine = engine
         self._entered: tuple[Core, AsyncSession] | None = None
-        self._stack = AsyncExitStack()
+        self._description = Description.of(self._app, own_engine=engine is not None)
+        self._tasks: anyio.abc.TaskGroup | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (type(self), self._description)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self
 
     @property
     def _core(self) -> Core:
@@ -240,16 +251,13 @@ class AsyncTransport:
 
     async def aclose(self) -> None:
         """End the calls under way, and every task and connection. Idempotent."""
-        if self._entered is None:
-            return
-        core = self._entered[0]
-        await core.close()
-        if core.tasks is not None:
-            core.tasks.cancel_scope.cancel()
+        if self._entered is not None:
+            await self._entered[0].close()
 
     async def __aenter__(self) -> Self:
         if self._entered is not None:
             raise LocalProtocolError("The transport was entered twice.")
+        self._description.check()
         engine = self._engine
         if engine is None:
             from ..engines.httpx_async import AsyncHTTPXEngine
@@ -265,22 +273,20 @@ class AsyncTransport:
             if isinstance(error, GradioTransportError):
                 error.add_note(f"Last frames of the discovery:\n{self._app.taps.note(0)}")
             raise
-        tasks = anyio.create_task_group()
-        await tasks.__aenter__()
-        core.tasks = tasks
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        await self._tasks.start(core.hold)
         self._entered = core, AsyncSession(core)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        assert self._entered is not None
-        core = self._entered[0]
         await self.aclose()
-        assert core.tasks is not None
+        assert self._tasks is not None
         # The block's own exception is not shown to the group, which would wrap it in an ExceptionGroup; our
         # tasks never raise one.
-        await core.tasks.__aexit__(None, None, None)
+        await self._tasks.__aexit__(None, None, None)
 
     def __del__(self) -> None:
         entered = getattr(self, "_entered", None)
@@ -290,3 +296,10 @@ class AsyncTransport:
     def __repr__(self) -> str:
         state = "open" if self._entered is not None and not self._entered[0].closed else "closed"
         return f"<AsyncTransport {self._app.base} {state}>"
+
+
+def _unpickled(kind: type[AsyncTransport], description: Description) -> AsyncTransport:
+    """Return a transport that connects when it is entered, and says then if that is impossible."""
+    made = kind(description.source, Options(**description.options))
+    made._description = description
+    return made

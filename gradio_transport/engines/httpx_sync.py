@@ -35,6 +35,7 @@ class HTTPXEngine:
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._websockets: weakref.WeakSet[Any] = weakref.WeakSet()
         self._closed = False
+        self._orphaned = False
 
     def _pool(self, url: str) -> Any:
         """Return the connections by which a URL is reached."""
@@ -58,6 +59,11 @@ class HTTPXEngine:
             return response
 
     def _send_by_client(self, request: Request, patience: Patience, body: Any) -> Any:
+        if self._orphaned:
+            raise LocalProtocolError(
+                "The HTTP client that was given belongs to the parent process. Connect anew with one of this "
+                "process's own."
+            )
         built = self._given.build_request(
             **common.arguments(self._module, request, patience),
             content=body,
@@ -70,8 +76,10 @@ class HTTPXEngine:
         if event.endswith(("connect_tcp.complete", "start_tls.complete", "connect_unix_socket.complete")):
             connected = info["return_value"].get_extra_info("socket")
             if connected is not None:
-                self._sockets.add(connected)
-                if self._closed:  # it was on its way when `close` went through the list
+                with self._lock:
+                    self._sockets.add(connected)
+                    late = self._closed  # it was on its way when `close` went through the list
+                if late:
                     common.shut_down_socket(connected)
 
     def request(self, request: Request, patience: Patience) -> Response:
@@ -96,8 +104,10 @@ class HTTPXEngine:
         if self._closed:
             raise LocalProtocolError("The transport is closed.")
         opened = connect(url, headers, patience, max_message_bytes, self._settings)
-        self._websockets.add(opened)
-        if self._closed:
+        with self._lock:
+            self._websockets.add(opened)
+            late = self._closed
+        if late:
             opened.abort()
         return opened
 
@@ -107,14 +117,31 @@ class HTTPXEngine:
             self._closed = True
             pools = list(self._pools.values())
             self._pools.clear()
-        for opened in list(self._websockets):
+            sockets, websockets = list(self._sockets), list(self._websockets)
+        for opened in websockets:
             opened.abort()
         if self._given is not None:
             return
-        for connected in list(self._sockets):
+        for connected in sockets:
             common.shut_down_socket(connected)
         for pool in pools:
             pool.close()
+
+    def begin_anew(self) -> None:
+        """In a child of ``fork``: open connections of its own. Those of the parent stay as they are.
+
+        Closing a socket here does not end its connection while the parent has it; shutting it down would.
+        """
+        self._orphaned = True
+        self._lock = threading.Lock()
+        sockets, self._sockets = list(self._sockets), weakref.WeakSet()
+        websockets, self._websockets = list(self._websockets), weakref.WeakSet()
+        for connected in sockets:
+            with suppress(OSError):
+                connected.close()
+        for opened in websockets:
+            opened.leave()
+        self._pools = {}
 
 
 class HTTPXStream:

@@ -91,6 +91,11 @@ class WebSocketClient:
             return Closed(Ending.RESET, reason=str(error) or type(error).__name__)
         return None
 
+    def leave(self) -> None:
+        """Close this process's end only, not the connection, which is the parent's."""
+        with contextlib.suppress(Exception):
+            self._connection.shutdown()
+
     def abort(self) -> None:
         """Drop the socket at once: a polite goodbye holds a worker of 3.x for 10 s (atlas §3.3)."""
         with contextlib.suppress(Exception):

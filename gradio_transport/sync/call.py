@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..adapter import Exchange
 from ..driver import CallOptions, CallState, Deadlines, expired
-from ..errors import (
-    SlowConsumer,
-)
+from ..errors import LocalProtocolError, SlowConsumer
 from ..events import Achieved, Event, Failed, Joined
 from ..files import FileReader
 from ..policy import Timeouts
@@ -77,6 +75,15 @@ class Call(CallState):
             if over or isinstance(event, Joined):  # with the join a deadline begins
                 self._ended.notify_all()
         return self._mailbox.overflow
+
+    def begin_anew(self) -> None:
+        """In a child of ``fork``: end here, where nobody reads the call's messages any more."""
+        self._lock = threading.RLock()
+        self._told_something = threading.Condition(self._lock)
+        self._ended = threading.Condition(self._lock)
+        self._callbacks = []
+        message = "The process was forked: the call goes on in the parent, and can be read there only."
+        self._take(Failed(error=LocalProtocolError(message, may_have_run=True)), 0)
 
     def _run_callbacks(self) -> None:
         """Call who waits for the end; whoever delivered it does so without any lock."""

@@ -65,6 +65,7 @@ from ..errors import (
     TransportError,
 )
 from ..files import FetchFile, FileCommand, FileReply, ReadFile, locate, unavailable
+from ..forking import tell_after_fork
 from ..handshake import login
 from ..policy import Timeouts
 from ..refusals import wants_login
@@ -96,6 +97,7 @@ class Runner:
         self._stream_wanted: OpenStream | None = None
         self._reader: threading.Thread | None = None
         self._closed = False
+        self._orphaned = False
 
     @property
     def usable(self) -> bool:
@@ -111,6 +113,8 @@ class Runner:
         fetcher = Fetcher(self._core, self._state.credentials)
         files = self._core.app.file_reader(invocation.endpoint, fetcher.file)
         with self._lock:
+            if self._closed:  # by another thread, since the session gave this out
+                raise LocalProtocolError("The session is closed.")
             exchange = self.wire.open(invocation)
             call = Call(self, exchange, options, deadlines, files)
             self._calls[exchange.key] = call
@@ -184,6 +188,8 @@ class Runner:
                 return self._sleep(command)
 
     def _feed(self, step: Callable[..., Turn], *arguments: Any) -> Sequence[Command]:
+        if self._orphaned:
+            return ()
         with self._lock:
             commands = self._deliver(step(*arguments))
             ended, self._ended = self._ended, []
@@ -263,6 +269,8 @@ class Runner:
             if not is_event_stream(stream.head):
                 return self._refuse(command, stream)
             self._live[channel] = stream
+            if self._closed:  # meanwhile: `close` did not find it
+                return ()
             self.perform(self._feed(self.wire.stream_opened, channel, stream.head))
             closed = self._pump(channel, stream)
         finally:
@@ -318,6 +326,8 @@ class Runner:
             return self._abandon(channel, error)
         self._live[channel] = socket
         try:
+            if self._closed:  # meanwhile: `close` did not find it
+                return ()
             self.perform(self._feed(self.wire.websocket_opened, channel))
             closed = self._converse(channel, socket)
         finally:
@@ -377,6 +387,11 @@ class Runner:
     def _read_and_perform(self, command: OpenStream) -> None:
         self.perform(self._read_stream(command))
 
+    def drive(self, call: Call, commands: Sequence[Command]) -> None:
+        """Perform a call's commands, unless it was given up while it waited for a thread."""
+        if not call.done():
+            self.guarded(partial(self.perform, commands))
+
     def guarded(self, work: Callable[[], None]) -> None:
         """Do work of a thread of ours; a fault in it ends the session's calls instead of the thread."""
         try:
@@ -406,6 +421,17 @@ class Runner:
             self._drop(channel)
         return self._reader
 
+    def begin_anew(self) -> None:
+        """In a child of ``fork``: let go of the session and its calls, which go on in the parent."""
+        self._orphaned = self._closed = True
+        self._lock = threading.RLock()
+        self._wanted = threading.Condition(self._lock)
+        self._reader = None
+        self._live.clear()
+        calls, self._calls = list(self._calls.values()), {}
+        for call in calls:
+            call.begin_anew()
+
 
 class Workers:
     """A bounded number of daemon threads for calls that have a channel of their own.
@@ -418,11 +444,14 @@ class Workers:
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._idle = 0
+        self._closed = False
         self._lock = threading.Lock()
 
     def submit(self, job: Callable[[], None]) -> None:
-        """Do a job in some thread, soon."""
+        """Do a job in some thread, soon; never once they are closed."""
         with self._lock:
+            if self._closed:
+                return
             self._jobs.put(job)
             if self._idle:
                 self._idle -= 1
@@ -442,6 +471,7 @@ class Workers:
     def close(self) -> list[threading.Thread]:
         """Tell every thread to end after its job, and return them to be joined."""
         with self._lock:
+            self._closed = True
             for _ in self._threads:
                 self._jobs.put(None)
             threads, self._threads = self._threads, []
@@ -518,6 +548,20 @@ class Core:
         self._login_lock = threading.Lock()
         self.closing = threading.Event()
         self.closed = False
+        tell_after_fork(self)
+
+    def begin_anew(self) -> None:
+        """In a child of ``fork``: leave connections, threads and calls to the parent; have none yet."""
+        runners, self._runners, self._heartbeats = list(self._runners), set(), set()
+        self._lock, self._login_lock = threading.Lock(), threading.Lock()
+        self.workers, self.closing = Workers(self.app.options.limits.workers), threading.Event()
+        begin_anew: Callable[[], None] | None = getattr(self.engine, "begin_anew", None)
+        if begin_anew is None:  # an engine of the caller's that knows nothing of forks
+            self.closed = True
+        else:
+            begin_anew()
+        for runner in runners:
+            runner.begin_anew()
 
     def request(
         self,

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,6 +24,7 @@ from ..driver import (
     App,
     CallOptions,
     Deadlines,
+    Description,
     Options,
     SessionState,
     component_reply,
@@ -31,6 +35,7 @@ from ..errors import (
     GradioTransportError,
     LocalProtocolError,
 )
+from ..forking import tell_after_fork
 from .call import Call
 from .runner import JOIN_THREAD_SECONDS, Core, HeartbeatThread, Runner
 
@@ -45,10 +50,17 @@ class Session(SessionState):
     def __init__(self, core: Core, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(core.app, headers)
         self._core = core
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a done callback may come back to the session that is ending
         self._runners: dict[str, Runner] = {}
         self._beating: HeartbeatThread | None = None
         self._closed = False
+        tell_after_fork(self)
+
+    def begin_anew(self) -> None:
+        """In a child of ``fork``, where it is called by itself: be a session of the child's own."""
+        self._lock = threading.RLock()
+        self._runners, self._beating = {}, None
+        self.renew()
 
     def submit(
         self,
@@ -79,7 +91,7 @@ class Session(SessionState):
                 call.cancel()
                 raise
         else:
-            self._core.workers.submit(lambda: runner.guarded(lambda: runner.perform(commands)))
+            self._core.workers.submit(partial(runner.drive, call, commands))
         return call
 
     def call(
@@ -180,8 +192,8 @@ class Session(SessionState):
     def reset(self) -> None:
         """Begin anew: another session hash, and so fresh gr.State. Calls under way are ended."""
         with self._lock:
-            threads = self._end("The session was reset while the call was under way.")
             self.renew()
+            threads = self._end("The session was reset while the call was under way.")
         self._join(threads)
 
     def _runner(self, adapter: Adapter) -> Runner:
@@ -233,11 +245,45 @@ class Session(SessionState):
 
 
 class Transport:
-    """An app, connected. Close it, or use it as a context manager."""
+    """An app, connected. Close it, or use it as a context manager.
+
+    A pickle of it is a description, without secrets: what is made of it connects anew when it is first used,
+    with a session hash of its own. A copy is the transport itself.
+    """
 
     def __init__(self, source: str, options: Options, engine: Engine | None = None) -> None:
-        self._core = _open(App(source, options), engine)
-        self._session = Session(self._core)
+        self._opening = threading.Lock()
+        self._opened: tuple[Core, Session] | None = None
+        app = App(source, options)
+        self._description = Description.of(app, own_engine=engine is not None)
+        core = _open(app, engine)
+        self._opened = core, Session(core)
+
+    @property
+    def _core(self) -> Core:
+        return self._parts()[0]
+
+    @property
+    def _session(self) -> Session:
+        return self._parts()[1]
+
+    def _parts(self) -> tuple[Core, Session]:
+        """Return what there is once it is connected, which only one from a pickle is not yet."""
+        if self._opened is None:
+            with self._opening:
+                if self._opened is None:
+                    core = _open(App(self._description.source, self._description.check()), None)
+                    self._opened = core, Session(core)
+        return self._opened
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (type(self), self._description)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self
 
     @property
     def config(self) -> AppConfig:
@@ -297,8 +343,9 @@ class Transport:
         return self._session.call(endpoint, *arguments, options=options, **keywords)
 
     def close(self) -> None:
-        """End the calls under way and close every connection and thread. Idempotent."""
-        self._core.close()
+        """End the calls under way and close every connection and thread. Idempotent, from any thread."""
+        if self._opened is not None:
+            self._opened[0].close()
 
     def __enter__(self) -> Self:
         return self
@@ -309,14 +356,35 @@ class Transport:
         self.close()
 
     def __del__(self) -> None:
-        core: Core | None = getattr(self, "_core", None)
-        if core is not None and not core.closed:
+        opened: tuple[Core, Session] | None = getattr(self, "_opened", None)
+        if opened is not None and not opened[0].closed:
             warnings.warn(f"{self!r} was not closed", ResourceWarning, source=self, stacklevel=2)
-            core.close()
+            if not sys.is_finalizing():
+                _close_apart(opened[0])
 
     def __repr__(self) -> str:
+        if self._opened is None:
+            return f"<Transport {self._description.source} not connected>"
         state = "closed" if self._core.closed else "open"
         return f"<Transport {self._core.app.base} {state}>"
+
+
+def _unpickled(kind: type[Transport], description: Description) -> Transport:
+    """Return a transport that connects when it is first used."""
+    made = kind.__new__(kind)
+    made._opening, made._opened, made._description = threading.Lock(), None, description
+    return made
+
+
+def _close_apart(core: Core) -> None:
+    """Close for the garbage collector, which may have struck any thread while it held any lock.
+
+    Hence a thread of its own, and a bound to waiting for it.
+    """
+    closer = threading.Thread(target=core.close, name="gradio-transport-close", daemon=True)
+    with suppress(RuntimeError):  # the interpreter is on its way out, which closes everything
+        closer.start()
+        closer.join(JOIN_THREAD_SECONDS)
 
 
 def _open(app: App, engine: Engine | None) -> Core:

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from ..forking import tell_after_fork
 from ..frames import Direction, Frame, Kind, Tap
 from .redact import DESCRIPTION, LONGEST_HELD, Redactor, unwritable
 
@@ -71,6 +72,7 @@ class TraceWriter:
         self._redactor = Redactor(secrets) if redact else None
         self._bodies = Path(bodies) if bodies is not None else None
         self._lock = threading.Lock()
+        tell_after_fork(self)
         self._start: float | None = None
         self._held: dict[tuple[int, str], bytes] = {}
         self._last = 0.0
@@ -87,6 +89,10 @@ class TraceWriter:
                 **(meta or {}),
             }
         )
+
+    def begin_anew(self) -> None:
+        """In a child of ``fork``: another thread may have held the lock."""
+        self._lock = threading.Lock()
 
     def __call__(self, frame: Frame) -> None:
         """Write one frame."""
