@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
@@ -117,16 +117,15 @@ def _openings(text: str | bytes) -> int:
     return text.count(b"[") + text.count(b"{")
 
 
+def _items(container: Any) -> Iterable[Any]:
+    return container.values() if type(container) is dict else container
+
+
 def _is_deeper(value: Any, levels: int) -> bool:
     """Return whether a container and those in it have more than so many levels, without recursion."""
     containers: list[Any] = [value]
     for _ in range(levels):
-        containers = [
-            child
-            for one in containers
-            for child in (one.values() if type(one) is dict else one)
-            if type(child) in _CONTAINERS
-        ]
+        containers = [child for one in containers for child in _items(one) if type(child) in _CONTAINERS]
         if not containers:
             return False
     return True

@@ -129,6 +129,7 @@ class AiohttpEngine:
 
     async def request(self, request: Request, patience: Patience) -> Response:
         """Send a request and return the whole reply."""
+        self._client()  # says so where there is no asyncio
         try:
             async with asyncio.timeout(patience.whole):
                 stream = await self.stream(request, patience)
