@@ -45,6 +45,8 @@ class Timeouts:
             4.0.0 to 4.3.0 do not, so there only `total` bounds a long function.
         total: For a whole call, from submit to completion.
         download_stall: Silence while a file is received.
+        cancel_on_expiry: Whether the server is asked to cancel a call whose `total` or `first_message` has
+            expired, as far as its generation has a way to. Nobody waits for the answer.
     """
 
     connect: float | None = _seconds(10.0)
@@ -57,8 +59,9 @@ class Timeouts:
     idle: float | None = _seconds(60.0)
     total: float | None = _seconds(None)
     download_stall: float | None = _seconds(60.0)
+    cancel_on_expiry: bool = True
 
-    def replace(self, **changes: float | None) -> Self:
+    def replace(self, **changes: Any) -> Self:
         """Return a copy with some deadlines changed."""
         return attrs.evolve(self, **changes)
 

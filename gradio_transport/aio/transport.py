@@ -30,6 +30,8 @@ from ..errors import (
     GradioTransportError,
     LocalProtocolError,
 )
+from ..events import Failed
+from ..handle import Handle
 from .call import AsyncCall
 from .runner import Begin, Core, Heartbeat, Runner
 
@@ -37,8 +39,10 @@ from .runner import Begin, Core, Heartbeat, Runner
 class AsyncSession(SessionState):
     """One ``session_hash``; see `gradio_transport.sync.Session`."""
 
-    def __init__(self, core: Core, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(core.app, headers)
+    def __init__(
+        self, core: Core, headers: Mapping[str, str] | None = None, session_hash: str | None = None
+    ) -> None:
+        super().__init__(core.app, headers, session_hash)
         self._core = core
         self._runners: dict[str, Runner] = {}
         self._beating: Heartbeat | None = None
@@ -88,8 +92,30 @@ class AsyncSession(SessionState):
         adapter, invocation = self._core.app.prepare(self.config, endpoint, arguments, keywords, options)
         runner = self._runner(adapter)
         call, begun = runner.begin(invocation, options, deadlines)
+        call._resubmit = self._submit_again
         self._beat()
         return call, begun, runner
+
+    async def _submit_again(self, call: AsyncCall) -> None:
+        """Make another try of a call whose stream was lost, with a new hash if that was lost with it."""
+        try:
+            runner = self._runner(self._core.app.options.registry.get(call.adapter))
+            commands = runner.begin_again(call)
+            self._beat()
+        except GradioTransportError as error:
+            call._deliver(Failed(event_id=call.event_id, error=error), 0)
+            return
+        await runner.drive(call, commands)
+
+    def _take_up(self, handle: Handle, options: CallOptions) -> AsyncCall:
+        """Begin to fetch a call that was joined elsewhere, in this session."""
+        deadlines = Deadlines(options.timeouts or self._core.app.options.timeouts, time.monotonic)
+        adapter, invocation = self._core.app.taken_up(handle)
+        runner = self._runner(adapter)
+        call, begun = runner.begin(invocation, options, deadlines)
+        self._core.spawn(runner.drive, call, begun)
+        self._beat()
+        return call
 
     def _begin_apart(
         self,
@@ -237,6 +263,18 @@ class AsyncTransport:
     ) -> list[Any]:
         """Call an endpoint in the transport's own session; see `AsyncSession.call`."""
         return await self._parts()[1].call(endpoint, *arguments, options=options, **keywords)
+
+    def attach(self, handle: Handle, *, options: CallOptions | None = None) -> AsyncCall:
+        """Fetch a call that was made elsewhere; see `gradio_transport.sync.Transport.attach`."""
+        options = self._core.app.completed(options or CallOptions())
+        apart = AsyncSession(self._core, session_hash=handle.session_hash)
+        try:
+            call = apart._take_up(handle, options)
+        except BaseException:
+            apart.close()
+            raise
+        call.add_done_callback(lambda _: apart.close())
+        return call
 
     async def aclose(self) -> None:
         """End the calls under way, and every task and connection. Idempotent."""

@@ -49,6 +49,7 @@ from ..driver import (
     Retries,
     SessionState,
     check_addresses,
+    expired,
     heartbeat_pauses,
     input_content,
     input_request,
@@ -64,11 +65,13 @@ from ..errors import (
     Phase,
     TransportError,
 )
+from ..events import Achieved, Cancelled, Failed
 from ..files import FetchFile, FileCommand, FileReply, ReadFile, locate, unavailable
 from ..handshake import login
 from ..policy import Timeouts
 from ..refusals import wants_login
 from ..wire import Wire
+from .alarms import Alarms
 from .call import Call
 from .files import Fetcher
 
@@ -91,6 +94,7 @@ class Runner:
         self._wanted = threading.Condition(self._lock)
         self._calls: dict[str, Call] = {}
         self._ended: list[Call] = []
+        self._repeats: list[tuple[Call, float]] = []
         self._live: dict[str, ResponseStream | WebSocket] = {}
         self._wakes: dict[str, WakeAt] = {}
         self._stream_wanted: OpenStream | None = None
@@ -115,11 +119,59 @@ class Runner:
             call = Call(self, exchange, options, deadlines, files)
             self._calls[exchange.key] = call
             commands = self._deliver(self.wire.start(exchange))
+        self._plan_fetch(call)
         return call, commands
 
-    def cancel(self, call: Call) -> None:
-        """Cancel a call and tell the server."""
-        self.perform(self._feed(self.wire.cancel, call._exchange))
+    def begin_again(self, call: Call) -> list[Command]:
+        """Start another try of a call."""
+        with self._lock:
+            exchange = self.wire.open(call._invocation_again)
+            if not call._again_by(self, exchange):
+                return self.wire.machine.abandon(exchange, LocalProtocolError("given up")).commands
+            self._calls[exchange.key] = call
+            commands = self._deliver(self.wire.start(exchange))
+        self._plan_fetch(call)
+        return commands
+
+    def _plan_fetch(self, call: Call) -> None:
+        when = call._fetch_at()
+        if when is not None:
+            self._core.alarms.at(when, partial(self.fetch, call))
+
+    def fetch(self, call: Call) -> None:
+        """Open the stream of a call that was joined without one; never waits."""
+        exchange = call._exchange
+        if exchange.fetched or self._calls.get(exchange.key) is not call:
+            return
+        commands = self._feed(self.wire.fetch, exchange)
+        call._listening()
+        if self.wire.machine.shared:  # its reader does the waiting
+            self.perform(commands)
+        else:
+            self._aside(commands)
+
+    def _aside(self, commands: Sequence[Command]) -> None:
+        """Perform commands without waiting for what they take."""
+        if commands:
+            self._core.workers.submit(lambda: self.guarded(lambda: self.perform(commands)))
+
+    def cancel(self, call: Call, timeout: float | None = None) -> None:
+        """Cancel a call and tell the server, waiting `timeout` seconds at most for its answer."""
+        if call._between:
+            call._end_between(Cancelled(event_id=call.event_id, achieved=Achieved.UNKNOWN))
+            return
+        commands = self._feed(self.wire.cancel, call._exchange)
+        if timeout is None:
+            self.perform(commands)
+            return
+        told = threading.Event()
+
+        def tell() -> None:
+            self.guarded(lambda: self.perform(commands))
+            told.set()
+
+        self._core.workers.submit(tell)
+        told.wait(timeout)
 
     def send(self, call: Call, invocation: Invocation) -> None:
         """Send the next chunk of a call's streaming input."""
@@ -135,7 +187,26 @@ class Runner:
 
     def expire(self, call: Call, error: GradioTransportError) -> None:
         """End a call whose deadline is over."""
-        self.perform(self._feed(self.wire.abandon, call._exchange, error))
+        if call._between:
+            call._end_between(Failed(event_id=call.event_id, error=error))
+            return
+        abandon = partial(self.wire.abandon, tell=call._deadlines.timeouts.cancel_on_expiry)
+        commands = self._feed(abandon, call._exchange, error)
+        self.perform(command for command in commands if not isinstance(command, SendRequest))
+        self._aside([command for command in commands if isinstance(command, SendRequest)])
+
+    def _repeat(self, call: Call, pause: float) -> None:
+        """Submit a call again after a pause."""
+        core, resubmit = self._core, call._resubmit
+        assert resubmit is not None
+
+        def again() -> None:
+            if core.closed:
+                resubmit(call)
+            else:
+                core.workers.submit(lambda: resubmit(call))
+
+        core.alarms.at(time.monotonic() + pause, again)
 
     def _deliver(self, turn: Turn) -> list[Command]:
         """Hand events to their calls, and return the commands."""
@@ -146,6 +217,12 @@ class Runner:
             if call is None:
                 continue
             self._state.rendered(delivery.event)
+            pause = call._repeated_after(delivery.event)
+            if pause is not None and isinstance(delivery.event, Failed):
+                del self._calls[exchange.key]
+                call._deliver(call._between_tries(delivery.event.error), 0)
+                self._repeats.append((call, pause))
+                continue
             overflow = call._deliver(delivery.event, delivery.size)
             if delivery.event.terminal:
                 self._ended.append(self._calls.pop(exchange.key))
@@ -187,8 +264,11 @@ class Runner:
         with self._lock:
             commands = self._deliver(step(*arguments))
             ended, self._ended = self._ended, []
+            repeats, self._repeats = self._repeats, []
         for call in ended:
             call._run_callbacks()
+        for call, pause in repeats:
+            self._repeat(call, pause)
         return commands
 
     def _send(self, command: SendRequest) -> Sequence[Command]:
@@ -268,6 +348,14 @@ class Runner:
         finally:
             self._live.pop(channel, None)
             stream.close()
+        return self._closed_by(channel, closed)
+
+    def _closed_by(self, channel: str, closed: Closed) -> Sequence[Command]:
+        """Feed the end of a stream or socket; silence up to a deadline of the call is that expiry."""
+        call = self._call(channel)
+        knob = call._deadlines.knob() if call is not None and closed.ending is Ending.IDLE else None
+        if call is not None and knob is not None:
+            self.expire(call, expired(*knob, call._exchange))
         return self._feed(self.wire.closed, channel, closed)
 
     def _open_stream(self, command: OpenStream, patience: Patience) -> ResponseStream:
@@ -322,7 +410,7 @@ class Runner:
             closed = self._converse(channel, socket)
         finally:
             self._drop(channel)
-        return self._feed(self.wire.closed, channel, closed)
+        return self._closed_by(channel, closed)
 
     def _open_websocket(self, command: OpenWebSocket, patience: Patience) -> WebSocket:
         """Open a websocket, logging in again if that is what the server wants."""
@@ -517,6 +605,7 @@ class Core:
         self._lock = threading.Lock()
         self._login_lock = threading.Lock()
         self.closing = threading.Event()
+        self.alarms = Alarms()
         self.closed = False
 
     def request(
@@ -729,7 +818,7 @@ class Core:
         for beating in heartbeats:
             beating.stop()
         self.engine.close()
-        for thread in [*readers, *heartbeats, *self.workers.close()]:
+        for thread in [*readers, *heartbeats, self.alarms.close(), *self.workers.close()]:
             if thread is not None and thread is not threading.current_thread():
                 thread.join(JOIN_THREAD_SECONDS)
 

@@ -31,6 +31,8 @@ from ..errors import (
     GradioTransportError,
     LocalProtocolError,
 )
+from ..events import Failed
+from ..handle import Handle
 from .call import Call
 from .runner import JOIN_THREAD_SECONDS, Core, HeartbeatThread, Runner
 
@@ -42,8 +44,10 @@ class Session(SessionState):
     heartbeat has ended, where it has one); after `reset`, or when the stream is lost, at once.
     """
 
-    def __init__(self, core: Core, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(core.app, headers)
+    def __init__(
+        self, core: Core, headers: Mapping[str, str] | None = None, session_hash: str | None = None
+    ) -> None:
+        super().__init__(core.app, headers, session_hash)
         self._core = core
         self._lock = threading.Lock()
         self._runners: dict[str, Runner] = {}
@@ -100,7 +104,10 @@ class Session(SessionState):
         """
         call, commands, runner = self._begin(endpoint, arguments, keywords, options)
         try:
-            runner.guarded(lambda: runner.perform(commands))
+            if runner.wire.machine.shared or not call._deadlines.finer_than_silence:
+                runner.guarded(lambda: runner.perform(commands))
+            else:  # somebody has to watch the clock while the channel is read
+                self._core.workers.submit(lambda: runner.guarded(lambda: runner.perform(commands)))
             return call.result()
         except BaseException:
             if not call.done():
@@ -126,8 +133,32 @@ class Session(SessionState):
         with self._lock:
             runner = self._runner(adapter)
             call, commands = runner.begin(invocation, options, deadlines)
+            call._resubmit = self._submit_again
             self._beat()
         return call, commands, runner
+
+    def _submit_again(self, call: Call) -> None:
+        """Make another try of a call whose stream was lost, with a new hash if that was lost with it."""
+        try:
+            with self._lock:
+                runner = self._runner(self._core.app.options.registry.get(call.adapter))
+                commands = runner.begin_again(call)
+                self._beat()
+        except GradioTransportError as error:
+            call._end_between(Failed(event_id=call.event_id, error=error))
+            return
+        runner.guarded(lambda: runner.perform(commands))
+
+    def _take_up(self, handle: Handle, options: CallOptions) -> Call:
+        """Begin to fetch a call that was joined elsewhere, in this session."""
+        deadlines = Deadlines(options.timeouts or self._core.app.options.timeouts, time.monotonic)
+        adapter, invocation = self._core.app.taken_up(handle)
+        with self._lock:
+            runner = self._runner(adapter)
+            call, commands = runner.begin(invocation, options, deadlines)
+            self._beat()
+        runner._aside(commands)
+        return call
 
     def _begin_apart(
         self,
@@ -295,6 +326,32 @@ class Transport:
     ) -> list[Any]:
         """Call an endpoint in the transport's own session; see `Session.call`."""
         return self._session.call(endpoint, *arguments, options=options, **keywords)
+
+    def attach(self, handle: Handle, *, options: CallOptions | None = None) -> Call:
+        """Fetch a call that was made elsewhere: `Call.handle` there gave its handle.
+
+        The result can be fetched once, and by one process: whoever opens the session's stream takes its
+        messages. A second fetch hears nothing and ends with `Timeout` (``first_message``), one after the
+        stream was lost with `SessionNotFound` or `StreamLost`, because no server can resume it. Credentials
+        are not in the handle: connect with the same ones.
+
+        Args:
+            handle: Of a call to this app.
+            options: `CallOptions`; those of the submission have no effect any more.
+
+        Raises:
+            LocalProtocolError: The handle is of another app, or of an endpoint that is not there.
+            UnsupportedProtocol: Its protocol is not installed.
+        """
+        options = self._core.app.completed(options or CallOptions())
+        apart = Session(self._core, session_hash=handle.session_hash)
+        try:
+            call = apart._take_up(handle, options)
+        except BaseException:
+            apart.close()
+            raise
+        call.add_done_callback(lambda _: apart.close())
+        return call
 
     def close(self) -> None:
         """End the calls under way and close every connection and thread. Idempotent."""
