@@ -67,7 +67,10 @@ class AsyncSession(SessionState):
         """
         call, begun, runner = self._begin(endpoint, arguments, keywords, options)
         try:
-            await runner.drive(call, begun)
+            if call._deadlines.finer_than_silence:  # somebody has to watch the clock while a task drives it
+                self._core.spawn(runner.drive, call, begun)
+            else:
+                await runner.drive(call, begun)
             return await call.result()
         except BaseException:
             if not call.done():

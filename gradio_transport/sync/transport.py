@@ -104,10 +104,10 @@ class Session(SessionState):
         """
         call, commands, runner = self._begin(endpoint, arguments, keywords, options)
         try:
-            if runner.wire.machine.shared or not call._deadlines.finer_than_silence:
+            if call._deadlines.finer_than_silence:  # somebody has to watch the clock while a thread drives it
+                runner._aside(commands)
+            else:
                 runner.guarded(lambda: runner.perform(commands))
-            else:  # somebody has to watch the clock while the channel is read
-                self._core.workers.submit(lambda: runner.guarded(lambda: runner.perform(commands)))
             return call.result()
         except BaseException:
             if not call.done():

@@ -42,7 +42,7 @@ def need(server: Server, scenario: str, protocol: str = "auto") -> Scenario:
 def elsewhere(place: Scenario, protocol: str, *arguments: Any) -> gt.Handle:
     """Make a call in another process, and return its handle once that has ended."""
     command = [sys.executable, "-c", SUBMIT, place.url, f"/{place.api_name}", protocol, *map(repr, arguments)]
-    done = subprocess.run(command, check=True, timeout=60, stdout=subprocess.PIPE)  # noqa: S603
+    done = subprocess.run(command, check=True, timeout=60, stdout=subprocess.PIPE)
     return gt.Handle.from_json(done.stdout)
 
 
@@ -112,9 +112,9 @@ def test_a_result_is_fetched_once(server: Server, protocol: str) -> None:
 def test_a_session_that_the_server_does_not_know_says_so(server: Server) -> None:
     place = need(server, "hello")
     handle = attrs.evolve(elsewhere(place, "auto", "you"), session_hash="nobodyknows")
-    with gt.connect(place.url, timeouts=TIMEOUTS) as app:
-        with pytest.raises((gt.SessionNotFound, gt.StreamLost)) as caught:
-            app.attach(handle).result()
+    lost = pytest.raises((gt.SessionNotFound, gt.StreamLost))
+    with gt.connect(place.url, timeouts=TIMEOUTS) as app, lost as caught:
+        app.attach(handle).result()
     assert caught.value.phase is gt.Phase.STREAM
 
 
