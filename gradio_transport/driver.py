@@ -16,7 +16,8 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from types import TracebackType
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 import attrs
@@ -995,6 +996,51 @@ def expired(knob: str, seconds: float | None, exchange: Exchange) -> Timeout:
         phase=Phase.JOIN if exchange.state in (State.IDLE, State.JOINING) else Phase.STREAM,
         may_have_run=exchange.accepted,
     )
+
+
+def given_up(what: str, seconds: float | None, phase: Phase) -> Timeout:
+    """Return the error for a ``timeout=`` of one method that is over."""
+    return Timeout(
+        f"{what} was not there within timeout={seconds} s.", knob="timeout", seconds=seconds, phase=phase
+    )
+
+
+class Allowance:
+    """The seconds that a caller allows one blocking method: ``with Allowance(timeout, ...) as allowed``.
+
+    A `Timeout` that leaves the block once they are over names ``timeout`` as its knob.
+    """
+
+    def __init__(self, seconds: float | None, what: str, phase: Phase) -> None:
+        self._seconds = seconds
+        self._what = what
+        self._phase = phase
+        self._end = None if seconds is None else time.monotonic() + seconds
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds that are left, or None if there is no bound."""
+        return None if self._end is None else max(0.0, self._end - time.monotonic())
+
+    def check(self) -> None:
+        """Raise if they are over.
+
+        Raises:
+            Timeout: They are.
+        """
+        if self.remaining == 0.0:
+            raise given_up(self._what, self._seconds, self._phase)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # Whoever waited for the rest of the time may have been woken a little early.
+        remaining = self.remaining
+        if isinstance(error, Timeout) and remaining is not None and remaining < 0.01:
+            raise given_up(self._what, self._seconds, self._phase) from error
 
 
 def internal_failure(error: BaseException) -> GradioTransportError:

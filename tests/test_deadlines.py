@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 from faces import FACES, with_app
-from scripted import Reply, Scripted, scripted
+from scripted import CONFIG, Reply, Scripted, scripted
 
 import gradio_transport as gt
 
@@ -49,12 +50,6 @@ def stalled(reply: Reply) -> None:
     reply._handler.end_headers()
     reply._handler.wfile.write(b"abc")
     reply.hold()
-
-
-def file_result(reply: Reply) -> None:
-    value = {"path": "/tmp/a.txt", "url": f"{reply.server.url}/gradio_api/file=/tmp/a.txt"}
-    value["meta"] = {"_type": "gradio.FileData"}
-    reply.json({"data": [value]})
 
 
 async def call(app: Any, wait: Callable[[Any], Any]) -> None:
@@ -180,3 +175,162 @@ def test_connect_bounds_the_opening_of_a_connection(face: str) -> None:
                 other.close()
     assert getattr(caught.value, "knob", None) == "connect"
     assert "connect=" in caught.value.message
+
+
+@each_face
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_server_is_told_of_an_expiry_unless_that_is_not_wanted(
+    server: Scripted, face: str, wanted: bool
+) -> None:
+    server.scripts = {DATA: silent}
+    timeouts = gt.Timeouts(total=SHORT, cancel_on_expiry=wanted)
+
+    async def use(app: Any, wait: Callable[[Any], Any]) -> Any:
+        called = app.submit("/hello", "x")
+        with pytest.raises(gt.Timeout):
+            await wait(called.result(timeout=20))
+        if wanted:
+            deadline = time.monotonic() + 5
+            while CANCEL not in [path for path, _ in server.seen]:
+                assert time.monotonic() < deadline
+                await wait(app.call("/direct", "x"))
+        return called.session_hash
+
+    session_hash = with_app(face, server.url, use, timeouts=timeouts)
+    told = [body for path, body in server.seen if path == CANCEL]
+    expected = {"event_id": "event1", "session_hash": session_hash, "fn_index": 0}
+    assert told == ([expected] if wanted else [])
+
+
+@each_face
+def test_a_server_that_does_not_answer_the_cancellation_delays_nobody(server: Scripted, face: str) -> None:
+    server.scripts = {DATA: silent, CANCEL: Reply.hold}
+
+    async def use(app: Any, wait: Callable[[Any], Any]) -> float:
+        begun = time.monotonic()
+        with pytest.raises(gt.Timeout):
+            await wait(app.call("/hello", "x"))
+        return time.monotonic() - begun
+
+    assert with_app(face, server.url, use, timeouts=gt.Timeouts(total=SHORT)) < 3
+
+
+@each_face
+def test_each_event_can_be_waited_for_with_a_bound(server: Scripted, face: str) -> None:
+    async def use(app: Any, wait: Callable[[Any], Any]) -> tuple[list[Any], bool]:
+        called = app.submit("/forever", "x")
+        events = called.events(timeout=SHORT)
+        seen: list[Any] = []
+
+        async def read_on() -> None:
+            while True:
+                seen.append(next(events) if wait.__name__ == "_itself" else await anext(events))
+
+        with pytest.raises(gt.Timeout) as caught:
+            await read_on()
+        assert caught.value.knob == "timeout"
+        return seen, called.done()
+
+    seen, done = with_app(face, server.url, use)
+    assert isinstance(seen[-1], gt.ProcessGenerating)
+    assert not done
+
+
+@each_face
+def test_cancel_waits_no_longer_than_it_is_told_to(server: Scripted, face: str) -> None:
+    server.scripts = {CANCEL: Reply.hold}
+
+    async def use(app: Any, wait: Callable[[Any], Any]) -> tuple[bool, float]:
+        called = app.submit("/forever", "x")
+        events = called.events(timeout=10)
+        while not isinstance(
+            next(events) if wait.__name__ == "_itself" else await anext(events), gt.ProcessGenerating
+        ):
+            pass
+        begun = time.monotonic()
+        await wait(called.cancel(timeout=SHORT))
+        return called.done(), time.monotonic() - begun
+
+    done, seconds = with_app(face, server.url, use)
+    assert done
+    assert seconds < 3
+
+
+@each_face
+def test_a_component_function_can_be_waited_for_with_a_bound(server: Scripted, face: str) -> None:
+    server.scripts = {"/gradio_api/component_server/": Reply.hold}
+
+    async def use(app: Any, wait: Callable[[Any], Any]) -> None:
+        await wait(app.component_server(1, "ls", [], timeout=SHORT))
+
+    with pytest.raises(gt.Timeout) as caught:
+        with_app(face, server.url, use)
+    assert caught.value.knob == "timeout"
+
+
+def a_file(server: Scripted) -> dict[str, Any]:
+    return {
+        "path": "/tmp/a.txt",
+        "url": f"{server.url}/gradio_api/file=/tmp/a.txt",
+        "orig_name": "a.txt",
+        "meta": {"_type": "gradio.FileData"},
+    }
+
+
+def drips(reply: Reply) -> None:
+    """Send a file so slowly that it never ends, without ever being silent."""
+    reply.stream("application/octet-stream")
+    while not reply.server.released.wait(0.02):
+        reply.chunk(b"x")
+
+
+@each_face
+@pytest.mark.parametrize("script", [Reply.hold, stalled, drips], ids=["silent", "stalled", "slow"])
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_file_can_be_waited_for_with_a_bound(
+    files: Scripted, face: str, script: Callable[[Reply], None], saved: bool, tmp_path: Path
+) -> None:
+    files.scripts["/gradio_api/file=/tmp/a.txt"] = script
+
+    async def use(app: Any, wait: Callable[[Any], Any]) -> None:
+        (file,) = await wait(app.call("/direct", "x"))
+        if saved:
+            await wait(file.download(tmp_path, timeout=SHORT))
+        else:
+            await wait(file.read(timeout=SHORT))
+
+    begun = time.monotonic()
+    with pytest.raises(gt.Timeout) as caught:
+        with_app(face, files.url, use)
+    assert caught.value.knob == "timeout"
+    assert time.monotonic() - begun < 6
+    assert list(tmp_path.iterdir()) == []
+
+
+@each_face
+@pytest.mark.parametrize("script", [Reply.hold, stalled], ids=["silent", "stalled"])
+def test_download_stall_bounds_the_silence_of_a_file(
+    files: Scripted, face: str, script: Callable[[Reply], None]
+) -> None:
+    files.scripts["/gradio_api/file=/tmp/a.txt"] = script
+
+    async def use(app: Any, wait: Callable[[Any], Any]) -> None:
+        (file,) = await wait(app.call("/direct", "x"))
+        await wait(file.read())
+
+    with pytest.raises(gt.Timeout) as caught:
+        with_app(face, files.url, use, timeouts=gt.Timeouts(download_stall=SHORT))
+    assert caught.value.knob == "download_stall"
+    assert "download_stall=" in caught.value.message
+
+
+@pytest.fixture
+def files(server: Scripted) -> Scripted:
+    config = copy.deepcopy(CONFIG)
+    for component in config["components"]:
+        component["type"] = "file"
+    server.scripts = {
+        "/config": lambda reply: reply.json(config),
+        "/gradio_api/run/direct": lambda reply: reply.json({"data": [a_file(server)]}),
+    }
+    return server

@@ -29,10 +29,12 @@ from ..engines.base import AsyncEngine
 from ..errors import (
     GradioTransportError,
     LocalProtocolError,
+    Phase,
 )
 from ..events import Failed
 from ..handle import Handle
 from .call import AsyncCall
+from .files import within
 from .runner import Begin, Core, Heartbeat, Runner
 
 
@@ -146,12 +148,16 @@ class AsyncSession(SessionState):
         if beating is None and self.wants_heartbeat:
             self._beating = self._core.beat(self)
 
-    async def component_server(self, component_id: int, fn_name: str, data: Any = None) -> Any:
+    async def component_server(
+        self, component_id: int, fn_name: str, data: Any = None, *, timeout: float | None = None
+    ) -> Any:
         """Call a function that a component has on the server; see the sync `Session.component_server`."""
         app = self._core.app
         command = component_request(app.discovery.urls, self.session_hash, component_id, fn_name, data)
         app.taps.command(command, 0)
-        response = await self._core.request(command, app.options.timeouts, credentials=self.credentials)
+        what = f"The reply of the component's function {fn_name!r}"
+        work = self._core.request(command, app.options.timeouts, credentials=self.credentials)
+        response = await within(timeout, what, Phase.COMPLETE, work)
         app.taps.response(command.channel, 0, response)
         return component_reply(response, fn_name)
 
@@ -251,9 +257,11 @@ class AsyncTransport:
         """Begin the transport's own session anew; see `AsyncSession.reset`."""
         self._parts()[1].reset()
 
-    async def component_server(self, component_id: int, fn_name: str, data: Any = None) -> Any:
+    async def component_server(
+        self, component_id: int, fn_name: str, data: Any = None, *, timeout: float | None = None
+    ) -> Any:
         """Call a function that a component has on the server; see `AsyncSession.component_server`."""
-        return await self._parts()[1].component_server(component_id, fn_name, data)
+        return await self._parts()[1].component_server(component_id, fn_name, data, timeout=timeout)
 
     def submit(
         self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any

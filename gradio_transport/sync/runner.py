@@ -712,7 +712,7 @@ class Core:
             except StopIteration:
                 return input_content(response, command)
 
-    def open_file(self, url: str, credentials: Credentials) -> ResponseStream:
+    def open_file(self, url: str, credentials: Credentials, remaining: float | None = None) -> ResponseStream:
         """Begin to fetch a file that the server named, following redirects as far as that is allowed.
 
         Raises:
@@ -724,7 +724,7 @@ class Core:
         sequence = locate(url, self.app.options.limits.max_redirects)
         request = next(sequence)
         while True:
-            stream = self._open_file(request, credentials)
+            stream = self._open_file(request, credentials, remaining)
             if wants_login(stream.head) and self.log_in_again(logins):
                 logins = -1  # once
                 stream.close()
@@ -744,12 +744,14 @@ class Core:
             stream.close()
         raise unavailable(attrs.evolve(stream.head, body=body), request.url)
 
-    def _open_file(self, request: Request, credentials: Credentials) -> ResponseStream:
+    def _open_file(
+        self, request: Request, credentials: Credentials, remaining: float | None
+    ) -> ResponseStream:
         if not self.app.may_fetch(request.url):
             check_addresses(request.url, addresses(request.url))
         command = OpenStream("file", request, Phase.DOWNLOAD)
         self.app.taps.command(command, 0)
-        patience = self.app.patience(command, self.app.options.timeouts)
+        patience = self.app.patience(command, self.app.options.timeouts, remaining)
         stream = self.engine.stream(self.app.dressed(request, credentials), patience)
         self.app.taps.response("file", 0, stream.head, head=True)
         credentials.store(request.url, stream.head.set_cookie)

@@ -18,6 +18,7 @@ from ..commands import (
 )
 from ..config import AppConfig, Endpoint
 from ..driver import (
+    Allowance,
     App,
     CallOptions,
     Deadlines,
@@ -30,6 +31,7 @@ from ..engines.base import Engine
 from ..errors import (
     GradioTransportError,
     LocalProtocolError,
+    Phase,
 )
 from ..events import Failed
 from ..handle import Handle
@@ -186,13 +188,16 @@ class Session(SessionState):
         if beating is None and self.wants_heartbeat:
             self._beating = self._core.beat(self)
 
-    def component_server(self, component_id: int, fn_name: str, data: Any = None) -> Any:
+    def component_server(
+        self, component_id: int, fn_name: str, data: Any = None, *, timeout: float | None = None
+    ) -> Any:
         """Call a function that a component has on the server (3.47+), such as the FileExplorer's ``ls``.
 
         Args:
             component_id: Its id in ``config.components``.
             fn_name: The function.
             data: Its argument; to ``ls`` the path as a list of its parts (4.19+).
+            timeout: Seconds to wait for its reply, instead of ``Timeouts(idle=)``.
 
         Returns:
             The JSON that it gave.
@@ -204,7 +209,11 @@ class Session(SessionState):
         app = self._core.app
         command = component_request(app.discovery.urls, self.session_hash, component_id, fn_name, data)
         app.taps.command(command, 0)
-        response = self._core.request(command, app.options.timeouts, credentials=self.credentials)
+        what = f"The reply of the component's function {fn_name!r}"
+        with Allowance(timeout, what, Phase.COMPLETE):
+            response = self._core.request(
+                command, app.options.timeouts, timeout, credentials=self.credentials
+            )
         app.taps.response(command.channel, 0, response)
         return component_reply(response, fn_name)
 
@@ -311,9 +320,11 @@ class Transport:
         """Begin the transport's own session anew; see `Session.reset`."""
         self._session.reset()
 
-    def component_server(self, component_id: int, fn_name: str, data: Any = None) -> Any:
+    def component_server(
+        self, component_id: int, fn_name: str, data: Any = None, *, timeout: float | None = None
+    ) -> Any:
         """Call a function that a component has on the server; see `Session.component_server`."""
-        return self._session.component_server(component_id, fn_name, data)
+        return self._session.component_server(component_id, fn_name, data, timeout=timeout)
 
     def submit(
         self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any
