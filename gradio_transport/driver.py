@@ -10,6 +10,7 @@ import itertools
 import logging
 import math
 import os
+import random
 import secrets
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -484,15 +485,35 @@ def repeatable(command: SendRequest, outcome: Response | TransportError) -> bool
 class Retries:
     """The tries of one request under a `RetryPolicy`: says how long to wait before the next, if any."""
 
-    def __init__(self, policy: RetryPolicy, command: SendRequest) -> None:
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        command: SendRequest,
+        rng: random.Random | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._policy = policy
         self._command = command
-        self._delays = delays(policy)
+        self._clock = clock
+        self._delays = delays(policy, rng)
+        self._left = policy.budget
         # One repeat at once is free where it is safe: an idle connection may have been closed by the server.
         self._free = command.idempotent
 
-    def pause(self, outcome: Response | TransportError) -> float | None:
-        """Return the seconds to wait before the request is made again; None: this outcome stands."""
+    def pause(self, outcome: Response | TransportError, remaining: float | None = None) -> float | None:
+        """Return the seconds to wait before the request is made again; None: this outcome stands.
+
+        Args:
+            outcome: Of the last try.
+            remaining: Seconds that the call has left; no pause reaches beyond.
+        """
+        pause = self._wanted(outcome)
+        if pause is None or pause > self._left or (remaining is not None and pause >= remaining):
+            return None
+        self._left -= pause
+        return pause
+
+    def _wanted(self, outcome: Response | TransportError) -> float | None:
         if not repeatable(self._command, outcome):
             return None
         if self._free and isinstance(outcome, StreamLost):
@@ -501,7 +522,7 @@ class Retries:
         delay = next(self._delays, None)
         if delay is None or isinstance(outcome, TransportError):
             return delay
-        asked = retry_after(outcome.headers.get("retry-after"), time.time()) or 0.0
+        asked = retry_after(outcome.headers.get("retry-after"), self._clock()) or 0.0
         return max(delay, asked) if asked <= self._policy.cap else None
 
 

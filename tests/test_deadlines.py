@@ -334,3 +334,22 @@ def files(server: Scripted) -> Scripted:
         "/gradio_api/run/direct": lambda reply: reply.json({"data": [a_file(server)]}),
     }
     return server
+
+
+@each_face
+def test_closing_waits_no_longer_than_it_is_told_to(server: Scripted, face: str) -> None:
+    server.scripts = {DATA: Reply.hold}  # not even the head of the stream comes
+
+    async def use(app: Any, wait: Callable[[Any], Any]) -> float:
+        called = app.submit("/hello", "x")
+        while DATA not in [path for path, _ in server.seen]:
+            await wait(app.call("/direct", "x"))
+        begun = time.monotonic()
+        if wait.__name__ == "_itself":
+            app.close(timeout=SHORT)
+        else:
+            await app.aclose(timeout=SHORT)
+        assert called.done()
+        return time.monotonic() - begun
+
+    assert with_app(face, server.url, use) < 2

@@ -564,20 +564,23 @@ class Core:
         extra: Mapping[str, str] | None,
     ) -> Response:
         request = self.app.dressed(command.request, credentials, extra)
-        patience = self.app.patience(command, timeouts, remaining)
+        until = None if remaining is None else time.monotonic() + remaining
         # A direct call is as long as its function; whatever else is short takes turns.
         turn = nullcontext() if command.phase is Phase.COMPLETE else self._turns
         retries = Retries(self.app.options.retry, command)
         while True:
+            patience = self.app.patience(command, timeouts, remaining)
             try:
                 async with turn:
                     outcome: Response | TransportError = await self.engine.request(request, patience)
             except TransportError as error:
                 outcome = error
-            pause = retries.pause(outcome)
+            remaining = None if until is None else until - time.monotonic()
+            pause = retries.pause(outcome, remaining)
             if pause is None or self.closed:
                 break
             await anyio.sleep(pause)
+            remaining = None if until is None else until - time.monotonic()
         if isinstance(outcome, TransportError):
             raise outcome
         credentials.store(request.url, outcome.set_cookie)
@@ -711,14 +714,14 @@ class Core:
         """Forget a session."""
         self._runners.discard(runner)
 
-    async def close(self) -> None:
+    async def close(self, timeout: float | None = None) -> None:
         """Close everything."""
         if self.closed:
             return
         self.closed = True
         for runner in list(self._runners):
             runner.close("The transport was closed while the call was under way.")
-        with anyio.CancelScope(shield=True):
+        with anyio.move_on_after(timeout, shield=True):
             await self.engine.aclose()
 
 

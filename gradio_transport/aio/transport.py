@@ -287,12 +287,16 @@ class AsyncTransport:
         call.add_done_callback(lambda _: apart.close())
         return call
 
-    async def aclose(self) -> None:
-        """End the calls under way, and every task and connection. Idempotent."""
+    async def aclose(self, timeout: float | None = None) -> None:
+        """End the calls under way, and every task and connection. Idempotent.
+
+        Args:
+            timeout: Seconds to wait at most for connections to end politely.
+        """
         if self._entered is None:
             return
         core = self._entered[0]
-        await core.close()
+        await core.close(timeout)
         if core.tasks is not None:
             core.tasks.cancel_scope.cancel()
 

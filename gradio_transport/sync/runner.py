@@ -637,16 +637,19 @@ class Core:
         extra: Mapping[str, str] | None,
     ) -> Response:
         request = self.app.dressed(command.request, credentials, extra)
-        patience = self.app.patience(command, timeouts, remaining)
+        until = None if remaining is None else time.monotonic() + remaining
         retries = Retries(self.app.options.retry, command)
         while True:
+            patience = self.app.patience(command, timeouts, remaining)
             try:
                 outcome: Response | TransportError = self.engine.request(request, patience)
             except TransportError as error:
                 outcome = error
-            pause = retries.pause(outcome)
+            remaining = None if until is None else until - time.monotonic()
+            pause = retries.pause(outcome, remaining)
             if pause is None or self.closing.wait(pause):
                 break
+            remaining = None if until is None else until - time.monotonic()
         if isinstance(outcome, TransportError):
             raise outcome
         credentials.store(request.url, outcome.set_cookie)
@@ -805,8 +808,8 @@ class Core:
         with self._lock:
             self._runners.discard(runner)
 
-    def close(self) -> None:
-        """Close everything, and leave no thread behind."""
+    def close(self, timeout: float | None = None) -> None:
+        """Close everything, and leave no thread behind, unless one does not end within `timeout` seconds."""
         with self._lock:
             if self.closed:
                 return
@@ -820,9 +823,16 @@ class Core:
         for beating in heartbeats:
             beating.stop()
         self.engine.close()
-        for thread in [*readers, *heartbeats, self.alarms.close(), *self.workers.close()]:
-            if thread is not None and thread is not threading.current_thread():
-                thread.join(JOIN_THREAD_SECONDS)
+        join([*readers, *heartbeats, self.alarms.close(), *self.workers.close()], timeout)
+
+
+def join(threads: Iterable[threading.Thread | None], timeout: float | None = None) -> None:
+    """Wait for threads that have been told to end, all in all `timeout` seconds at most."""
+    end = None if timeout is None else time.monotonic() + timeout
+    for thread in threads:
+        if thread is not None and thread is not threading.current_thread():
+            left = JOIN_THREAD_SECONDS if end is None else end - time.monotonic()
+            thread.join(min(JOIN_THREAD_SECONDS, max(0.0, left)))
 
 
 def addresses(url: str) -> list[str]:

@@ -36,7 +36,7 @@ from ..errors import (
 from ..events import Failed
 from ..handle import Handle
 from .call import Call
-from .runner import JOIN_THREAD_SECONDS, Core, HeartbeatThread, Runner
+from .runner import Core, HeartbeatThread, Runner, join
 
 
 class Session(SessionState):
@@ -222,7 +222,7 @@ class Session(SessionState):
         with self._lock:
             threads = self._end("The session was reset while the call was under way.")
             self.renew()
-        self._join(threads)
+        join(threads)
 
     def _runner(self, adapter: Adapter) -> Runner:
         if self._closed:
@@ -238,12 +238,16 @@ class Session(SessionState):
             runner = self._runners[adapter.name] = self._core.runner(adapter, self)
         return runner
 
-    def close(self) -> None:
-        """End the session's calls, its stream and its heartbeat. Idempotent."""
+    def close(self, timeout: float | None = None) -> None:
+        """End the session's calls, its stream and its heartbeat. Idempotent.
+
+        Args:
+            timeout: Seconds to wait at most for its threads to end, which are told to in any case.
+        """
         with self._lock:
             self._closed = True
             threads = self._end("The session was closed while the call was under way.")
-        self._join(threads)
+        join(threads, timeout)
 
     def _end(self, reason: str) -> list[threading.Thread]:
         """End what the session has under way, and return the threads that end with it."""
@@ -256,12 +260,6 @@ class Session(SessionState):
             threads.append(runner.close(reason))
             self._core.discard(runner)
         return [thread for thread in threads if thread is not None]
-
-    @staticmethod
-    def _join(threads: Sequence[threading.Thread]) -> None:
-        for thread in threads:
-            if thread is not threading.current_thread():
-                thread.join(JOIN_THREAD_SECONDS)
 
     def __enter__(self) -> Self:
         return self
@@ -364,9 +362,13 @@ class Transport:
         call.add_done_callback(lambda _: apart.close())
         return call
 
-    def close(self) -> None:
-        """End the calls under way and close every connection and thread. Idempotent."""
-        self._core.close()
+    def close(self, timeout: float | None = None) -> None:
+        """End the calls under way and close every connection and thread. Idempotent.
+
+        Args:
+            timeout: Seconds to wait at most for the threads to end, which are told to in any case.
+        """
+        self._core.close(timeout)
 
     def __enter__(self) -> Self:
         return self
