@@ -102,19 +102,21 @@ class RetryPolicy:
     """When and how often a request may be made again.
 
     Only requests that are safe by themselves are ever repeated: GETs of the discovery, polls, and a join
-    whose reply (or lack of a connection) proves that it was not accepted.
+    whose reply (or lack of a connection) proves that it was not accepted. A call whose stream was lost is
+    submitted again only if it was declared ``CallOptions(repeatable=True)``.
 
     Attributes:
         attempts: How often at most, the first try included.
         base: First delay in seconds, before jitter.
         cap: Longest delay in seconds; also the longest ``Retry-After`` that is honoured.
-        budget: Seconds that all delays of one call may take together.
+        budget: Seconds that all delays of one request may take together, and those between the submissions of
+            one repeatable call.
     """
 
-    attempts: int = 1
-    base: float = 0.5
-    cap: float = 30.0
-    budget: float = 120.0
+    attempts: int = _bound(1)
+    base: float = _seconds(0.5)
+    cap: float = _seconds(30.0)
+    budget: float = _seconds(120.0)
 
     @classmethod
     def none(cls) -> RetryPolicy:

@@ -217,3 +217,16 @@ def test_a_call_does_not_wait_for_a_try_that_would_come_too_late(server: Scripte
         call(face, server.url, policy, gt.Timeouts(total=5))
     assert time.monotonic() - begun < 4
     assert asked(server, JOIN) == 1
+
+
+def test_ever_so_many_attempts_stay_within_the_cap() -> None:
+    policy = gt.RetryPolicy(attempts=5000, base=1, cap=0.001, budget=1e9)
+    waited = list(delays(policy, random.Random(1)))
+    assert len(waited) == 4999
+    assert max(waited) <= 0.001
+
+
+@pytest.mark.parametrize("field", ["attempts", "base", "cap", "budget"])
+def test_a_policy_of_nothing_is_refused(field: str) -> None:
+    with pytest.raises(gt.LocalProtocolError, match=field):
+        gt.RetryPolicy(**{field: 0})
