@@ -82,7 +82,7 @@ class SharedStreamSession(Session):
 
     def stream_request(self) -> Request:
         """Return the request that opens the session's stream."""
-        url = self.context.urls.api(f"queue/data?session_hash={quote(self.context.session_hash)}")
+        url = self.context.urls.api(f"queue/data?session_hash={quote(self.context.session_hash, safe='')}")
         return Request.get(url, accept="text/event-stream")
 
     def open(self, invocation: Invocation) -> Exchange:
