@@ -228,14 +228,22 @@ class App:
         token = spaces.token_to_use(self.options.token)
         found = spaces.resolve(self.space, token=token)
         if found.stage not in spaces.SERVING:
-            found = spaces.wait(
-                self.space,
-                token=token,
-                timeout=self.options.timeouts.space or math.inf,
-                on_progress=lambda stage, elapsed: logger.info(
-                    "waiting for the Space %s: %s after %.0f s", self.space, stage, elapsed
-                ),
-            )
+            try:
+                found = spaces.wait(
+                    self.space,
+                    token=token,
+                    timeout=self.options.timeouts.space or math.inf,
+                    on_progress=lambda stage, elapsed: logger.info(
+                        "waiting for the Space %s: %s after %.0f s", self.space, stage, elapsed
+                    ),
+                )
+            except Timeout as error:
+                raise Timeout(
+                    f"{error.message} (Here that is Timeouts(space=).)",
+                    knob="space",
+                    seconds=error.seconds,
+                    phase=Phase.DISCOVER,
+                ) from error
         # The Hub that the caller asks names the host: that is whom the token is for.
         self._settle(found.url, found.url)
 
