@@ -68,6 +68,7 @@ from .events import (
     Progress,
     ProgressUnit,
     QueueFullMessage,
+    Resubmitted,
     SendData,
     SendHash,
     ServerStopped,
@@ -78,6 +79,7 @@ from .files import InputFile, handle_file
 from .flow import State
 from .forwarding import forward
 from .frames import Frame
+from .handle import Handle
 from .policy import Limits, RetryPolicy, Timeouts
 from .sync import Call, RemoteFile, Session, Transport
 
@@ -92,12 +94,12 @@ __all__ = [
     "SelectData", "LikeData", "KeyUpData", "RetryData", "UndoData", "CopyData", "EditData", "DeletedFileData",
     "DownloadData",
     # what a caller may tune
-    "CallOptions", "Limits", "RetryPolicy", "Timeouts", "forward",
+    "CallOptions", "Handle", "Limits", "RetryPolicy", "Timeouts", "forward",
     # what a server says
     "events", "Event", "Joined", "SendHash", "SendData", "Estimation", "QueueFullMessage", "ProcessStarts",
     "Progress", "ProgressUnit", "Log", "ProcessGenerating", "ProcessStreaming", "ProcessCompleted",
-    "Heartbeat", "CloseStream", "ServerStopped", "UnexpectedError", "Cancelled", "Achieved", "Failed",
-    "Unknown", "UNKNOWN", "State", "Frame",
+    "Heartbeat", "CloseStream", "ServerStopped", "UnexpectedError", "Resubmitted", "Cancelled", "Achieved",
+    "Failed", "Unknown", "UNKNOWN", "State", "Frame",
     # what can go wrong
     "errors", "Phase", "GradioTransportError", "TransportError", "ConnectError", "StreamLost", "Timeout",
     "SlowConsumer", "ProtocolError", "LocalProtocolError", "RemoteProtocolError", "MalformedMessage",

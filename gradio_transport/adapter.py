@@ -108,6 +108,8 @@ class Invocation:
         event_data: What a browser would say of the event (3.21+).
         trigger_id: Component id that triggered it (4.3+).
         oauth_token: Hugging Face token for a function that asks for its caller's (6.21+).
+        late: Join, but open no stream before `Session.fetch`.
+        event_id: The call was joined elsewhere, under this name: only fetch it.
     """
 
     endpoint: Endpoint
@@ -115,6 +117,8 @@ class Invocation:
     event_data: Any = None
     trigger_id: int | None = None
     oauth_token: str | None = attrs.field(default=None, repr=False)
+    late: bool = False
+    event_id: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -223,6 +227,8 @@ class Exchange(abc.ABC):
         self.deviations: list[str] = []
         self.last_event: Event | None = None
         self.send_error: GradioTransportError | None = None
+        self.fetched = not invocation.late
+        self.unwanted = False
         self._open_channels: dict[str, OpenStream | OpenWebSocket] = {}
 
     def channel(self, name: str) -> str:
@@ -305,6 +311,10 @@ class Exchange(abc.ABC):
 
     def wake(self, now: float) -> Output:
         """Take the news that the time of a `WakeAt` has come."""
+        return Output()
+
+    def fetch(self, now: float) -> Output:
+        """Open the stream of a call that was joined without one. `fetched` is already set."""
         return Output()
 
     def send(self, data: Sequence[Any], now: float) -> Output:
@@ -398,6 +408,13 @@ class Session:
             return Turn()
         return self.turn(exchange, exchange.cancel(now, siblings=self._siblings(exchange)))
 
+    def fetch(self, exchange: Exchange, now: float) -> Turn:
+        """Open the stream of a call that was joined without one; nothing happens if it is open, or over."""
+        if exchange.fetched or exchange.state.final:
+            return Turn()
+        exchange.fetched = True
+        return self.turn(exchange, exchange.fetch(now))
+
     def send(self, exchange: Exchange, data: Sequence[Any], now: float) -> Turn:
         """Send the next chunk of a call's streaming input."""
         return Turn() if exchange.state.final else self.turn(exchange, exchange.send(data, now))
@@ -413,12 +430,25 @@ class Session:
             other is not exchange and other.invocation.endpoint.fn_index == number for other in self.active
         )
 
-    def abandon(self, exchange: Exchange, error: GradioTransportError) -> Turn:
-        """End a call from this side with an error, such as an expired deadline."""
+    def abandon(
+        self, exchange: Exchange, error: GradioTransportError, *, tell_at: float | None = None
+    ) -> Turn:
+        """End a call from this side with an error, such as an expired deadline.
+
+        Args:
+            exchange: The call.
+            error: Why.
+            tell_at: The clock; given, the server is told as for a cancellation.
+        """
         if exchange.state.final:
             return Turn()
+        told: list[Command] = []
+        if tell_at is not None:
+            exchange.unwanted = True
+            output = exchange.cancel(tell_at, siblings=self._siblings(exchange))
+            told = [command for command in output.commands if isinstance(command, SendRequest)]
         error.may_have_run = error.may_have_run or exchange.accepted
-        return self.turn(exchange, Output([Failed(event_id=exchange.event_id, error=error)]))
+        return self.turn(exchange, Output([Failed(event_id=exchange.event_id, error=error)], told))
 
     def reply(
         self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float

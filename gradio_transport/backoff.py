@@ -14,7 +14,7 @@ def delays(policy: RetryPolicy, rng: random.Random | None = None) -> Iterator[fl
     rng = rng or random.Random()  # noqa: S311 - jitter needs no secrecy
     left = policy.budget
     for attempt in range(policy.attempts - 1):
-        delay = rng.uniform(0, min(policy.cap, policy.base * 2**attempt))
+        delay = rng.uniform(0, min(policy.cap, policy.base * 2.0 ** min(attempt, 64)))
         if delay > left:
             return
         left -= delay

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 from urllib.parse import urlencode
 
 import attrs
@@ -118,7 +118,9 @@ def _openings(text: str | bytes) -> int:
 
 
 def _items(container: Any) -> Iterable[Any]:
-    return container.values() if type(container) is dict else container
+    if isinstance(container, dict):
+        return cast("dict[str, Any]", container).values()
+    return cast("list[Any]", container)
 
 
 def _is_deeper(value: Any, levels: int) -> bool:

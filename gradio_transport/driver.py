@@ -10,6 +10,7 @@ import itertools
 import logging
 import math
 import os
+import random
 import secrets
 import ssl
 import time
@@ -17,7 +18,8 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
 
 import attrs
@@ -38,6 +40,7 @@ from .errors import (
     MalformedMessage,
     Phase,
     RemoteProtocolError,
+    SessionNotFound,
     StreamLost,
     Timeout,
     TransportError,
@@ -56,6 +59,7 @@ from .events import (
     Heartbeat,
     Joined,
     ProcessCompleted,
+    Resubmitted,
 )
 from .files import (
     FetchFile,
@@ -72,6 +76,7 @@ from .files import (
 from .flow import State
 from .forwarding import forwarded
 from .frames import Tap
+from .handle import Handle
 from .handshake import discover
 from .mailbox import Mailbox
 from .multipart import UploadProgress
@@ -177,6 +182,14 @@ class Description:
         return Options(**self.options)
 
 
+def _one_of(*allowed: str) -> Any:
+    def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if value not in allowed:
+            raise LocalProtocolError(f"{attribute.name} is one of {', '.join(allowed)}; got {value!r}.")
+
+    return check
+
+
 @attrs.frozen(kw_only=True)
 class CallOptions:
     """What one call may override, and what a browser would add to it.
@@ -192,6 +205,15 @@ class CallOptions:
             same endpoint (atlas §8), but it does not see the session's gr.State.
         download_files: Directory that the result's files are downloaded to.
         upload_progress: Called with the bytes sent and the bytes in all while the call's files go up.
+        attach: ``"late"`` joins without opening a stream (4.9+, /call): the server keeps what it has to say
+            until the call is iterated, asked for its result, or told to `fetch`. For functions that outlast
+            the streams that a proxy allows, and for `handle`. Best with ``own_session=True``, because a
+            stream that other calls of the session have open carries this one too.
+        fetch_after: With ``attach="late"``, seconds after the submission at which the stream is opened, and
+            not before, whether somebody asks or not. None opens it when asked, or once the endpoint's average
+            run time, where an earlier call has told it, is over.
+        repeatable: The function may run twice. A call whose stream is lost is then submitted again, as often
+            and as long as the transport's `RetryPolicy` allows.
     """
 
     event_data: Any = None
@@ -203,6 +225,9 @@ class CallOptions:
     own_session: bool = False
     download_files: str | Path | None = None
     upload_progress: UploadProgress | None = None
+    attach: Literal["now", "late"] = attrs.field(default="now", validator=_one_of("now", "late"))
+    fetch_after: float | None = None
+    repeatable: bool = False
 
 
 class App:
@@ -222,6 +247,7 @@ class App:
         self.logins = 0
         self._discovery: Discovery | None = None
         self._choices: dict[tuple[int, str | tuple[str, ...]], Choice] = {}
+        self.averages: dict[int, float] = {}
 
         if self.space is None:
             self._settle(base_url(source), options.token_origin)
@@ -248,14 +274,22 @@ class App:
         token = spaces.token_to_use(self.options.token)
         found = spaces.resolve(self.space, token=token)
         if found.stage not in spaces.SERVING:
-            found = spaces.wait(
-                self.space,
-                token=token,
-                timeout=self.options.timeouts.space or math.inf,
-                on_progress=lambda stage, elapsed: logger.info(
-                    "waiting for the Space %s: %s after %.0f s", self.space, stage, elapsed
-                ),
-            )
+            try:
+                found = spaces.wait(
+                    self.space,
+                    token=token,
+                    timeout=self.options.timeouts.space or math.inf,
+                    on_progress=lambda stage, elapsed: logger.info(
+                        "waiting for the Space %s: %s after %.0f s", self.space, stage, elapsed
+                    ),
+                )
+            except Timeout as error:
+                raise Timeout(
+                    f"{error.message} (Here that is Timeouts(space=).)",
+                    knob="space",
+                    seconds=error.seconds,
+                    phase=Phase.DISCOVER,
+                ) from error
         # The Hub that the caller asks names the host: that is whom the token is for.
         self._settle(found.url, found.url)
 
@@ -347,11 +381,38 @@ class App:
             event_data=event_payload(options.event_data),
             trigger_id=options.trigger_id,
             oauth_token=options.oauth_token,
+            late=options.attach == "late",
         )
         adapter = self.choose(endpoint, options.protocol).adapter
         _check_declared(invocation)
         adapter.check(config, invocation)
+        _check_options(options, invocation, adapter, config)
         check_files([*invocation.data, invocation.event_data], config)
+        return adapter, invocation
+
+    def taken_up(self, handle: Handle) -> tuple[Adapter, Invocation]:
+        """Return the adapter and the invocation of a call that was joined elsewhere.
+
+        Raises:
+            LocalProtocolError: It is a call of another app, or of an endpoint that this one does not have.
+            UnsupportedProtocol: Its protocol is not there, or cannot be attached to.
+        """
+        config, base = self.config, self.discovery.urls.base
+        if handle.url.rstrip("/") != base.rstrip("/"):
+            raise LocalProtocolError(
+                f"The handle is of a call to {handle.url}, and this transport is of {base}: its session is "
+                "shown to no other app. Connect to that, or change its url if both are the same app."
+            )
+        wanted = handle.fn_index, handle.endpoint
+        endpoint = next((one for one in config.endpoints if (one.fn_index, one.name) == wanted), None)
+        if endpoint is None:
+            raise LocalProtocolError(
+                f"The app has no endpoint {handle.endpoint or '(unnamed)'} of fn_index {handle.fn_index} "
+                "(any more): it is not the one that the handle was made with."
+            )
+        adapter = self.options.registry.get(handle.protocol)
+        invocation = Invocation(endpoint=endpoint, data=(), event_id=handle.event_id)
+        _check_late(adapter, config)
         return adapter, invocation
 
     def completed(self, options: CallOptions) -> CallOptions:
@@ -478,15 +539,35 @@ def repeatable(command: SendRequest, outcome: Response | TransportError) -> bool
 class Retries:
     """The tries of one request under a `RetryPolicy`: says how long to wait before the next, if any."""
 
-    def __init__(self, policy: RetryPolicy, command: SendRequest) -> None:
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        command: SendRequest,
+        rng: random.Random | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._policy = policy
         self._command = command
-        self._delays = delays(policy)
+        self._clock = clock
+        self._delays = delays(policy, rng)
+        self._left = policy.budget
         # One repeat at once is free where it is safe: an idle connection may have been closed by the server.
         self._free = command.idempotent
 
-    def pause(self, outcome: Response | TransportError) -> float | None:
-        """Return the seconds to wait before the request is made again; None: this outcome stands."""
+    def pause(self, outcome: Response | TransportError, remaining: float | None = None) -> float | None:
+        """Return the seconds to wait before the request is made again; None: this outcome stands.
+
+        Args:
+            outcome: Of the last try.
+            remaining: Seconds that the call has left; no pause reaches beyond.
+        """
+        pause = self._wanted(outcome)
+        if pause is None or pause > self._left or (remaining is not None and pause >= remaining):
+            return None
+        self._left -= pause
+        return pause
+
+    def _wanted(self, outcome: Response | TransportError) -> float | None:
         if not repeatable(self._command, outcome):
             return None
         if self._free and isinstance(outcome, StreamLost):
@@ -495,7 +576,7 @@ class Retries:
         delay = next(self._delays, None)
         if delay is None or isinstance(outcome, TransportError):
             return delay
-        asked = retry_after(outcome.headers.get("retry-after"), time.time()) or 0.0
+        asked = retry_after(outcome.headers.get("retry-after"), self._clock()) or 0.0
         return max(delay, asked) if asked <= self._policy.cap else None
 
 
@@ -564,13 +645,43 @@ def _check_declared(invocation: Invocation) -> None:
         )
 
 
+def _check_options(options: CallOptions, invocation: Invocation, adapter: Adapter, config: AppConfig) -> None:
+    """Refuse early what a call cannot be.
+
+    Raises:
+        LocalProtocolError: The options contradict each other, or the endpoint.
+        UnsupportedProtocol: The protocol has no way to fetch a result later.
+    """
+    if options.attach == "late":
+        _check_late(adapter, config)
+    elif options.fetch_after is not None:
+        raise LocalProtocolError("CallOptions(fetch_after=) says nothing without attach='late'.")
+    if options.repeatable and invocation.endpoint.connection == "stream":
+        raise LocalProtocolError(
+            f"{invocation.endpoint.display_name} takes streaming input, which cannot be sent a second time: "
+            "leave repeatable out."
+        )
+
+
+def _check_late(adapter: Adapter, config: AppConfig) -> None:
+    if not adapter.capabilities(config).late_attach:
+        raise UnsupportedProtocol(
+            f"{adapter.name} has no way to fetch a result later: the queue of Gradio 4.9+ has, and /call of "
+            "4.20+. Nothing was sent.",
+            phase=Phase.JOIN,
+            adapter=adapter.name,
+        )
+
+
 class SessionState:
     """What a session of either face is: its hash, cookies and headers, and the app as it sees it."""
 
-    def __init__(self, app: App, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, app: App, headers: Mapping[str, str] | None = None, session_hash: str | None = None
+    ) -> None:
         self._app = app
         self.credentials = app.credentials.child(headers)
-        self.session_hash = new_session_hash()
+        self.session_hash = session_hash or new_session_hash()
         self._config: AppConfig | None = None
 
     @property
@@ -693,6 +804,7 @@ class CallState:
 
     def __init__(
         self,
+        app: App,
         wire: Wire,
         exchange: Exchange,
         options: CallOptions,
@@ -702,6 +814,12 @@ class CallState:
         self._wire = wire
         self._exchange = exchange
         self._files = files
+        self._options = options
+        self._averages = app.averages
+        self._pauses = delays(app.options.retry) if options.repeatable else iter(())
+        self._attempt = 1
+        self._between = False
+        self._submitted = deadlines.clock()
         self._download_to = options.download_files
         self.headers: Mapping[str, str] = {**forwarded(), **(options.headers or {})}
         limits = exchange.context.limits
@@ -761,27 +879,120 @@ class CallState:
             data = self._files.outputs(event.data, self.endpoint.outputs)
             event = event if data is event.data else attrs.evolve(event, data=data)
         if isinstance(event, Joined):
-            self._deadlines.accepted()
+            if self._exchange.fetched:
+                self._deadlines.accepted()
         elif not isinstance(event, Heartbeat):
             self._deadlines.heard()
         self._mailbox.put(event, size)
         if not event.terminal or self._outcome is not None:
             return False
         self._outcome = event
+        if isinstance(event, ProcessCompleted) and event.average_duration is not None:
+            self._averages[self.endpoint.fn_index] = event.average_duration
         return True
+
+    # --- late attach ---------------------------------------------------------------------------------
+
+    def _fetch_at(self) -> float | None:
+        """Return when the stream is opened without being asked for; None: only when asked."""
+        if self._exchange.fetched:
+            return None
+        after = self._options.fetch_after
+        if after is None:
+            after = self._averages.get(self.endpoint.fn_index)
+        return None if after is None else self._submitted + after
+
+    @property
+    def _fetched_when_asked(self) -> bool:
+        return not self._exchange.fetched and self._options.fetch_after is None
+
+    def handle(self) -> Handle:
+        """Return what another process needs to fetch the result: see `Handle`, and `Transport.attach`.
+
+        The call stays as it is here, and so must be left alone once the other process fetches it: the server
+        gives every message once, to whoever reads it first. No other call may be made in its session, which
+        is why ``CallOptions(attach="late", own_session=True)`` is the way to make such a call.
+
+        Raises:
+            LocalProtocolError: The server has not accepted the call (yet), it is over, or a stream that is
+                open here takes its messages.
+        """
+        machine, exchange = self._wire.machine, self._exchange
+        if self.done() or exchange.event_id is None:
+            why = (
+                f"is over ({self.status.value})" if self.done() else "has not been accepted by the server yet"
+            )
+        elif exchange.fetched or getattr(machine, "streaming", False):
+            why = "has a stream here, which takes its messages: submit it with CallOptions(attach='late')"
+        elif machine.shared and len(machine.active) > 1:
+            why = "shares its session with other calls: submit it with CallOptions(own_session=True)"
+        else:
+            return Handle(
+                url=exchange.context.urls.base,
+                session_hash=self.session_hash,
+                event_id=exchange.event_id,
+                fn_index=self.endpoint.fn_index,
+                endpoint=self.endpoint.name,
+                protocol=self.adapter,
+                gradio_version=exchange.context.config.version,
+            )
+        raise LocalProtocolError(
+            f"There is no handle of this call of {self.endpoint.display_name}: it {why}."
+        )
+
+    # --- repetition ----------------------------------------------------------------------------------
+
+    def _repeated_after(self, event: Event) -> float | None:
+        """Return the seconds after which a call that ended in this way is submitted again; None: never.
+
+        Only the loss of an accepted call's stream counts, and only if the caller declared that the function
+        may run twice: a join that may have been accepted is never made again.
+        """
+        if not isinstance(event, Failed) or self._outcome is not None:
+            return None
+        error = event.error
+        if not isinstance(error, StreamLost | SessionNotFound) or error.phase is not Phase.STREAM:
+            return None
+        pause = next(self._pauses, None)
+        remaining = self._deadlines.remaining
+        return None if pause is None or (remaining is not None and pause >= remaining) else pause
+
+    def _between_tries(self, error: GradioTransportError) -> Event:
+        """Take note that the call is to be submitted again, and return the event that says so."""
+        self._between = True
+        self._attempt += 1
+        self._deadlines.heard()
+        return Resubmitted(attempt=self._attempt, error=error)
+
+    @property
+    def _invocation_again(self) -> Invocation:
+        """What the next try is made of: once the result was asked for, the stream is opened at once."""
+        invocation = self._exchange.invocation
+        asked = self._exchange.fetched and self._options.fetch_after is None
+        return attrs.evolve(invocation, late=False) if asked else invocation
+
+    def _again(self, wire: Wire, exchange: Exchange) -> None:
+        """Go on with another try."""
+        self._between = False
+        self._wire, self._exchange = wire, exchange
+        self._submitted = self._deadlines.clock()
 
     def _result(self, timeout: float | None) -> list[Any]:
         """Return the outputs, or raise what came instead; without an outcome the wait was given up."""
         if self._outcome is None:
-            raise Timeout(
-                f"No result within {timeout} s; the call goes on ({self.status.value}).",
-                knob="timeout",
-                seconds=timeout,
-                phase=Phase.STREAM,
-                adapter=self.adapter,
-                may_have_run=self._exchange.accepted,
-            )
+            raise self._impatient(timeout)
         return outcome(self._outcome)
+
+    def _impatient(self, timeout: float | None) -> Timeout:
+        """Return the error for a wait that was given up while the call goes on."""
+        return Timeout(
+            f"Nothing to give within {timeout} s; the call goes on ({self.status.value}).",
+            knob="timeout",
+            seconds=timeout,
+            phase=Phase.STREAM,
+            adapter=self.adapter,
+            may_have_run=self._exchange.accepted,
+        )
 
     def _check_open(self) -> None:
         """Refuse further input for a call that is over.
@@ -868,6 +1079,51 @@ def expired(knob: str, seconds: float | None, exchange: Exchange) -> Timeout:
     )
 
 
+def given_up(what: str, seconds: float | None, phase: Phase) -> Timeout:
+    """Return the error for a ``timeout=`` of one method that is over."""
+    return Timeout(
+        f"{what} was not there within timeout={seconds} s.", knob="timeout", seconds=seconds, phase=phase
+    )
+
+
+class Allowance:
+    """The seconds that a caller allows one blocking method: ``with Allowance(timeout, ...) as allowed``.
+
+    A `Timeout` that leaves the block once they are over names ``timeout`` as its knob.
+    """
+
+    def __init__(self, seconds: float | None, what: str, phase: Phase) -> None:
+        self._seconds = seconds
+        self._what = what
+        self._phase = phase
+        self._end = None if seconds is None else time.monotonic() + seconds
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds that are left, or None if there is no bound."""
+        return None if self._end is None else max(0.0, self._end - time.monotonic())
+
+    def check(self) -> None:
+        """Raise if they are over.
+
+        Raises:
+            Timeout: They are.
+        """
+        if self.remaining == 0.0:
+            raise given_up(self._what, self._seconds, self._phase)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # Whoever waited for the rest of the time may have been woken a little early.
+        remaining = self.remaining
+        if isinstance(error, Timeout) and remaining is not None and remaining < 0.01:
+            raise given_up(self._what, self._seconds, self._phase) from error
+
+
 def internal_failure(error: BaseException) -> GradioTransportError:
     """Return the error for a fault of an adapter or of this library: nobody may hang for it."""
     failure = RemoteProtocolError(
@@ -906,6 +1162,12 @@ class Deadlines:
     def next(self) -> float | None:
         """The earliest deadline."""
         return min((one for one in (self.total, self.first) if one is not None), default=None)
+
+    @property
+    def finer_than_silence(self) -> bool:
+        """Whether somebody has to watch them, because the bound on silence would not be enough."""
+        first, idle = self.timeouts.first_message, self.timeouts.idle
+        return self.total is not None or (first is not None and (idle is None or first < idle))
 
     @property
     def remaining(self) -> float | None:

@@ -248,6 +248,19 @@ class Failed(Event):
 
 
 @attrs.frozen(kw_only=True)
+class Resubmitted(Event):
+    """A call declared ``repeatable`` lost its stream and is submitted again: its events begin anew.
+
+    Attributes:
+        attempt: Which try begins now; the first was 1.
+        error: How the last one ended.
+    """
+
+    attempt: int
+    error: GradioTransportError = attrs.field(eq=False)
+
+
+@attrs.frozen(kw_only=True)
 class Unknown(Event):
     """A message of a kind this library does not know. Never an error: newer servers may say more.
 

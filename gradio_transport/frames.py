@@ -32,6 +32,7 @@ class Kind(enum.StrEnum):
     SESSION = "session"  # local: adapter, session_hash, endpoint config
     CALL = "call"  # local: endpoint, data
     CANCEL = "cancel"  # local
+    FETCH = "fetch"  # local: open the stream of a call that was joined without one
     SEND = "send"  # local: data, the next chunk of a streaming input
     FINISH = "finish"  # local: the end of a streaming input
     WAKE = "wake"  # local: the clock reached a WakeAt

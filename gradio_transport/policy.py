@@ -45,6 +45,8 @@ class Timeouts:
             4.0.0 to 4.3.0 do not, so there only `total` bounds a long function.
         total: For a whole call, from submit to completion.
         download_stall: Silence while a file is received.
+        cancel_on_expiry: Whether the server is asked to cancel a call whose `total` or `first_message` has
+            expired, as far as its generation has a way to. Nobody waits for the answer.
     """
 
     connect: float | None = _seconds(10.0)
@@ -57,8 +59,9 @@ class Timeouts:
     idle: float | None = _seconds(60.0)
     total: float | None = _seconds(None)
     download_stall: float | None = _seconds(60.0)
+    cancel_on_expiry: bool = True
 
-    def replace(self, **changes: float | None) -> Self:
+    def replace(self, **changes: Any) -> Self:
         """Return a copy with some deadlines changed."""
         return attrs.evolve(self, **changes)
 
@@ -104,19 +107,21 @@ class RetryPolicy:
     """When and how often a request may be made again.
 
     Only requests that are safe by themselves are ever repeated: GETs of the discovery, polls, and a join
-    whose reply (or lack of a connection) proves that it was not accepted.
+    whose reply (or lack of a connection) proves that it was not accepted. A call whose stream was lost is
+    submitted again only if it was declared ``CallOptions(repeatable=True)``.
 
     Attributes:
         attempts: How often at most, the first try included.
         base: First delay in seconds, before jitter.
         cap: Longest delay in seconds; also the longest ``Retry-After`` that is honoured.
-        budget: Seconds that all delays of one call may take together.
+        budget: Seconds that all delays of one request may take together, and those between the submissions of
+            one repeatable call.
     """
 
-    attempts: int = 1
-    base: float = 0.5
-    cap: float = 30.0
-    budget: float = 120.0
+    attempts: int = _bound(1)
+    base: float = _seconds(0.5)
+    cap: float = _seconds(30.0)
+    budget: float = _seconds(120.0)
 
     @classmethod
     def none(cls) -> RetryPolicy:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, ClassVar, cast
+from urllib.parse import quote
 
 from . import events as e
 from .adapter import Exchange, Invocation, Output, Session, SessionContext, Turn, stream_error
@@ -82,7 +83,7 @@ class SharedStreamSession(Session):
 
     def stream_request(self) -> Request:
         """Return the request that opens the session's stream."""
-        url = self.context.urls.api(f"queue/data?session_hash={self.context.session_hash}")
+        url = self.context.urls.api(f"queue/data?session_hash={quote(self.context.session_hash, safe='')}")
         return Request.get(url, accept="text/event-stream")
 
     def open(self, invocation: Invocation) -> Exchange:
@@ -90,6 +91,24 @@ class SharedStreamSession(Session):
         if self._lost is not None:
             raise RuntimeError("a lost session takes no more calls")
         return super().open(invocation)
+
+    def start(self, exchange: Exchange, now: float) -> Turn:
+        """Start a call, or take up one that was joined elsewhere."""
+        turn = super().start(exchange, now)
+        if exchange.event_id is not None and not exchange.state.final:
+            turn.extend(self._joined(exchange, now))
+        return turn
+
+    def fetch(self, exchange: Exchange, now: float) -> Turn:
+        """Open the stream for a call that was joined without one."""
+        turn = super().fetch(exchange, now)
+        turn.extend(self._ensure_stream())
+        return turn
+
+    @property
+    def streaming(self) -> bool:
+        """Whether the stream is open, or about to be."""
+        return self._streaming
 
     # --- replies -------------------------------------------------------------------------------------
 
@@ -157,7 +176,9 @@ class SharedStreamSession(Session):
         )
 
     def _ensure_stream(self) -> Turn:
-        if self._streaming or not self._pending or self._lost is not None:
+        if self._streaming or self._lost is not None:
+            return Turn()
+        if not any(exchange.fetched for exchange in self._pending.values()):
             return Turn()
         self._streaming, self._saw_close_stream = True, False
         self._heard.clear()
@@ -307,7 +328,8 @@ class SharedStreamSession(Session):
         error = stream_error(closed, self.context, may_have_run=True)
         self._fruitless += 1
         for event_id, exchange in list(self._pending.items()):
-            if event_id in self._heard or self._fruitless > FRUITLESS_REOPENS:
+            given_up = exchange.fetched and self._fruitless > FRUITLESS_REOPENS
+            if event_id in self._heard or given_up:
                 turn.extend(self.abandon(exchange, _copy(error)))
         turn.extend(self._ensure_stream())
         return turn
@@ -328,7 +350,7 @@ class SharedStreamSession(Session):
     def exchange_ended(self, exchange: Exchange) -> None:
         """Forget a call's messages but remember its id: a cancelled one may complete once more."""
         if exchange.event_id is None:
-            if exchange.state is State.CANCELLED:
+            if exchange.state is State.CANCELLED or exchange.unwanted:
                 self._orphans[exchange.key] = exchange
         elif self._pending.get(exchange.event_id, exchange) is exchange:  # and not a namesake's
             self._pending.pop(exchange.event_id, None)

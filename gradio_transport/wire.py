@@ -197,6 +197,10 @@ class Wire:
             payload["trigger_id"] = invocation.trigger_id
         if invocation.oauth_token is not None:
             payload["oauth_token"] = invocation.oauth_token
+        if invocation.late:
+            payload["late"] = True
+        if invocation.event_id is not None:
+            payload["event_id"] = invocation.event_id
         now = self.taps.show(Direction.LOCAL, Kind.CALL, exchange.key, self.number, payload)
         self._started[exchange] = now
         return self._out(self.machine.start(exchange, now))
@@ -206,6 +210,11 @@ class Wire:
         payload = {"error": type(error).__name__, "message": error.message, "started": False}
         self.taps.show(Direction.LOCAL, Kind.ERROR, exchange.key, self.number, payload)
         return self._out(self.machine.abandon(exchange, error))
+
+    def fetch(self, exchange: Exchange) -> Turn:
+        """Open the stream of a call that was joined without one."""
+        now = self.taps.show(Direction.LOCAL, Kind.FETCH, exchange.key, self.number, {})
+        return self._out(self.machine.fetch(exchange, now))
 
     def send(self, exchange: Exchange, data: Sequence[Any]) -> Turn:
         """Send the next chunk of a streaming input."""
@@ -222,11 +231,13 @@ class Wire:
         now = self.taps.show(Direction.LOCAL, Kind.CANCEL, exchange.key, self.number, {})
         return self._out(self.machine.cancel(exchange, now))
 
-    def abandon(self, exchange: Exchange, error: GradioTransportError) -> Turn:
-        """End a call with an error of this side."""
-        payload = {"error": type(error).__name__, "message": error.message}
-        self.taps.show(Direction.LOCAL, Kind.ERROR, exchange.key, self.number, payload)
-        return self._out(self.machine.abandon(exchange, error))
+    def abandon(self, exchange: Exchange, error: GradioTransportError, *, tell: bool = False) -> Turn:
+        """End a call with an error of this side; `tell` the server as for a cancellation."""
+        payload: dict[str, Any] = {"error": type(error).__name__, "message": error.message}
+        if tell:
+            payload["tell"] = True
+        now = self.taps.show(Direction.LOCAL, Kind.ERROR, exchange.key, self.number, payload)
+        return self._out(self.machine.abandon(exchange, error, tell_at=now if tell else None))
 
     def reply(self, command: SendRequest | OpenStream | OpenWebSocket, response: Response) -> Turn:
         """Feed a whole reply."""

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import email.utils
 import itertools
 import random
+import time
 from collections.abc import Iterator
 
 import anyio
@@ -13,6 +15,8 @@ from scripted import Reply, Scripted, scripted
 
 import gradio_transport as gt
 from gradio_transport.backoff import delays, retry_after
+from gradio_transport.commands import Request, Response, SendRequest
+from gradio_transport.driver import Retries
 
 JOIN = "/gradio_api/queue/join"
 POLICY = gt.RetryPolicy(attempts=4, base=0.01, cap=1)
@@ -34,16 +38,18 @@ def first_then(script, *, times: int, path_default):
     return run
 
 
-def call(face: str, url: str, retry: gt.RetryPolicy) -> list:
+def call(face: str, url: str, retry: gt.RetryPolicy, timeouts: gt.Timeouts | None = None) -> list:
+    timeouts = timeouts or gt.Timeouts()
     face, _, engine = face.partition("+")
 
     async def by_tasks() -> list:
-        async with gt.connect_async(url, retry=retry, engine=engine or "httpx") as app:
+        options = {"retry": retry, "timeouts": timeouts, "engine": engine or "httpx"}
+        async with gt.connect_async(url, **options) as app:
             return await app.call("/hello", "x")
 
     if face != "sync":
         return anyio.run(by_tasks, backend=face)
-    with gt.connect(url, retry=retry) as app:
+    with gt.connect(url, retry=retry, timeouts=timeouts) as app:
         return app.call("/hello", "x")
 
 
@@ -121,3 +127,106 @@ def test_delays_grow_within_the_cap_and_the_budget() -> None:
 )
 def test_retry_after_is_seconds_or_a_date(value, seconds) -> None:
     assert retry_after(value, now=60.0) == seconds
+
+
+class Clock:
+    """Simulated seconds since the epoch."""
+
+    def __init__(self, now: float = 1_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def retries(policy: gt.RetryPolicy, clock: Clock, seed: int = 1) -> Retries:
+    command = SendRequest("join", Request.post_json("http://x/join", {}), gt.Phase.JOIN)
+    return Retries(policy, command, random.Random(seed), clock)
+
+
+def limited(retry_after: str | None = None) -> Response:
+    return Response(429, {} if retry_after is None else {"retry-after": retry_after})
+
+
+def pauses(tries: Retries, clock: Clock, outcome) -> list[float]:
+    """Wait, by the simulated clock, as often as the policy wants."""
+    waited = []
+    while (pause := tries.pause(outcome(clock) if callable(outcome) else outcome)) is not None:
+        waited.append(pause)
+        clock.now += pause
+    return waited
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_pauses_are_drawn_from_all_of_a_doubling_range(seed: int) -> None:
+    policy = gt.RetryPolicy(attempts=6, base=1, cap=8, budget=1000)
+    waited = pauses(retries(policy, clock := Clock(), seed), clock, limited())
+    assert len(waited) == policy.attempts - 1
+    assert all(0 <= pause <= most for pause, most in zip(waited, (1, 2, 4, 8, 8), strict=True))
+
+
+def test_full_jitter_reaches_the_whole_range() -> None:
+    policy = gt.RetryPolicy(attempts=2, base=1, cap=8, budget=1000)
+    drawn = [pauses(retries(policy, clock := Clock(), seed), clock, limited())[0] for seed in range(200)]
+    assert min(drawn) < 0.05
+    assert max(drawn) > 0.95
+    assert 0.4 < sum(drawn) / len(drawn) < 0.6
+
+
+def test_the_budget_counts_what_the_server_asks_for() -> None:
+    policy = gt.RetryPolicy(attempts=100, base=0.001, cap=30, budget=25)
+    assert pauses(retries(policy, clock := Clock(), 1), clock, limited("10")) == [10.0, 10.0]
+
+
+def test_a_date_is_waited_for_and_one_that_has_passed_is_not() -> None:
+    policy = gt.RetryPolicy(attempts=3, base=0.001, cap=30, budget=100)
+    clock = Clock()
+    date = email.utils.formatdate(clock.now + 12, usegmt=True)
+    first, second = pauses(retries(policy, clock), clock, limited(date))
+    assert first == 12
+    assert second < 0.01
+
+
+@pytest.mark.parametrize("asked", ["31", email.utils.formatdate(1_000_000 + 31, usegmt=True)])
+def test_who_asks_for_more_than_the_cap_is_not_asked_again(asked: str) -> None:
+    policy = gt.RetryPolicy(attempts=3, cap=30, budget=1000)
+    assert pauses(retries(policy, clock := Clock()), clock, limited(asked)) == []
+
+
+def test_no_pause_reaches_beyond_the_end_of_the_call() -> None:
+    tries = retries(gt.RetryPolicy(attempts=9, base=0.001, cap=30, budget=1000), Clock())
+    assert tries.pause(limited("5"), remaining=6) == 5
+    assert tries.pause(limited("5"), remaining=5) is None
+
+
+def test_what_may_have_been_accepted_takes_no_pause() -> None:
+    tries = retries(gt.RetryPolicy(attempts=9), Clock())
+    assert tries.pause(Response(500)) is None
+    assert tries.pause(Response(503, body=b'{"detail":"Queue is stopped."}')) is None
+    assert tries.pause(gt.StreamLost("cut")) is None
+    assert tries.pause(gt.Timeout("late", knob="join")) is None
+    assert tries.pause(gt.ConnectError("refused")) is not None
+
+
+@pytest.mark.parametrize("face", ["sync", "asyncio", "trio"])
+def test_a_call_does_not_wait_for_a_try_that_would_come_too_late(server: Scripted, face: str) -> None:
+    server.scripts = {JOIN: lambda r: r.text("", 429, retry_after="20")}
+    policy = gt.RetryPolicy(attempts=9, cap=30)
+    begun = time.monotonic()
+    with pytest.raises(gt.RateLimited):
+        call(face, server.url, policy, gt.Timeouts(total=5))
+    assert time.monotonic() - begun < 4
+    assert asked(server, JOIN) == 1
+
+
+def test_ever_so_many_attempts_stay_within_the_cap() -> None:
+    policy = gt.RetryPolicy(attempts=5000, base=1, cap=0.001, budget=1e9)
+    waited = list(delays(policy, random.Random(1)))
+    assert len(waited) == 4999
+    assert max(waited) <= 0.001
+
+
+@pytest.mark.parametrize("field", ["attempts", "base", "cap", "budget"])
+def test_a_policy_of_nothing_is_refused(field: str) -> None:
+    with pytest.raises(gt.LocalProtocolError, match=field):
+        gt.RetryPolicy(**{field: 0})

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import attrs
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -20,7 +21,7 @@ from gradio_transport.commands import (
     SendRequest,
 )
 from gradio_transport.config import AppConfig, Endpoint
-from gradio_transport.errors import MalformedMessage, Phase, SessionNotFound
+from gradio_transport.errors import MalformedMessage, Phase, SessionNotFound, Timeout
 from gradio_transport.events import Event, Failed
 from gradio_transport.session import STREAM, SharedStreamSession
 from gradio_transport.urls import AppURLs
@@ -234,3 +235,69 @@ class AnyOrder(RuleBasedStateMachine):
 
 TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+
+
+def late(machine: SharedStreamSession) -> tuple[Exchange, SendRequest]:
+    exchange = machine.open(attrs.evolve(INVOCATION, late=True))
+    (join,) = machine.start(exchange, 0.0).commands
+    assert isinstance(join, SendRequest)
+    return exchange, join
+
+
+def test_a_late_call_has_its_stream_opened_when_it_is_fetched_and_once() -> None:
+    machine = session()
+    exchange, join = late(machine)
+    assert machine.reply(join, joined("e1"), 1.0).commands == []
+    assert not machine.streaming
+    assert [type(one) for one in machine.fetch(exchange, 2.0).commands] == [OpenStream]
+    assert machine.fetch(exchange, 3.0).commands == []
+
+
+def test_a_late_call_that_is_fetched_before_it_has_a_name_opens_the_stream_with_it() -> None:
+    machine = session()
+    exchange, join = late(machine)
+    assert machine.fetch(exchange, 1.0).commands == []
+    assert [type(one) for one in machine.reply(join, joined("e1"), 2.0).commands] == [OpenStream]
+
+
+def test_a_stream_that_ends_in_order_is_not_opened_again_for_a_late_call() -> None:
+    machine = session()
+    usual, join = started(machine)
+    machine.reply(join, joined("e1"), 1.0)
+    exchange, later = late(machine)
+    assert machine.reply(later, joined("e2"), 1.0).commands == []
+    for _ in range(9):  # more often than a stream is opened for nothing
+        machine.stream_opened(STREAM, STREAM_HEAD, 2.0)
+        machine.data_received(
+            STREAM, message(msg="process_completed", event_id="e1", success=True, output={"data": ["x"]}), 3.0
+        )
+        assert machine.closed(STREAM, Closed(Ending.CLEAN), 4.0).commands == []
+    assert usual.state.final
+    assert not exchange.state.final
+    assert [type(one) for one in machine.fetch(exchange, 5.0).commands] == [OpenStream]
+
+
+def test_a_call_joined_elsewhere_is_taken_up_without_a_join() -> None:
+    machine = session()
+    exchange = machine.open(attrs.evolve(INVOCATION, data=(), event_id="e1"))
+    (stream,) = machine.start(exchange, 0.0).commands
+    assert isinstance(stream, OpenStream)
+    machine.stream_opened(STREAM, STREAM_HEAD, 1.0)
+    completed = message(msg="process_completed", event_id="e1", success=True, output={"data": ["x"]})
+    (delivery,) = machine.data_received(STREAM, completed, 2.0).deliveries
+    assert delivery.exchange is exchange
+
+
+def test_a_call_given_up_while_it_joins_is_cancelled_upstream_if_the_server_is_to_be_told() -> None:
+    for tell_at, cancelled in ((1.0, [Phase.CANCEL]), (None, [])):
+        machine = session()
+        exchange, join = started(machine)
+        assert machine.abandon(exchange, Timeout("late", knob="total"), tell_at=tell_at).commands == []
+        commands = machine.reply(join, joined("e1"), 2.0).commands
+        assert [command.phase for command in commands if isinstance(command, SendRequest)] == cancelled
+
+
+def test_a_session_hash_from_elsewhere_stays_in_its_place_of_the_url() -> None:
+    context = attrs.evolve(session().context, session_hash="a&b=c#d/e")
+    url = SSEv3().session(context).stream_request().url  # type: ignore[attr-defined]
+    assert url == "http://app/gradio_api/queue/data?session_hash=a%26b%3Dc%23d%2Fe"

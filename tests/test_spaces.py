@@ -723,5 +723,6 @@ def test_the_deadline_of_a_space_is_one_of_timeouts(hub: FakeHub, face: str) -> 
     async def use(connected: Any, wait: Any) -> None:
         raise AssertionError("connected")
 
-    with pytest.raises(Timeout, match="did not run within"):
+    with pytest.raises(Timeout, match=r"did not run within.*space=") as caught:
         with_app(face, "owner/name", use, timeouts=Timeouts(space=0.05))
+    assert caught.value.knob == "space"

@@ -58,7 +58,10 @@ class CallExchange(Exchange):
     route = "call"
 
     def start(self, now: float) -> Output:
-        """Join."""
+        """Join, unless that was done elsewhere."""
+        if self.invocation.event_id is not None:
+            self.event_id = self.invocation.event_id
+            return Output([Joined(event_id=self.event_id)], [self._stream()] if self.fetched else [])
         url = self.context.urls.named(self.route, self._name)
         return Output(
             commands=[SendRequest(self.channel("join"), Request.post_json(url, self.body()), Phase.JOIN)]
@@ -106,10 +109,16 @@ class CallExchange(Exchange):
         except (ValueError, KeyError, TypeError):
             return Output([Failed(error=self._nameless(response))])
         self.event_id = event_id
+        return Output([Joined(event_id=event_id)], [self._stream()] if self.fetched else [])
+
+    def _stream(self) -> OpenStream:
         # The path's name is not checked, and both generations are read by this one.
-        url = f"{self.context.urls.named('call', self._name)}/{quote(event_id, safe='')}"
-        stream = OpenStream(self.channel("stream"), Request.get(url, accept="text/event-stream"))
-        return Output([Joined(event_id=event_id)], [stream])
+        url = f"{self.context.urls.named('call', self._name)}/{quote(self.event_id or '', safe='')}"
+        return OpenStream(self.channel("stream"), Request.get(url, accept="text/event-stream"))
+
+    def fetch(self, now: float) -> Output:
+        """Open the stream; before the join's reply has come, that will do it."""
+        return Output(commands=[self._stream()] if self.event_id is not None else [])
 
     def _nameless(self, response: Response) -> MalformedMessage:
         return MalformedMessage(
@@ -235,10 +244,12 @@ class CallSession(Session):
         self._given_up = self._given_up or _shares(exchange)
         return super().cancel(exchange, now)
 
-    def abandon(self, exchange: Exchange, error: GradioTransportError) -> Turn:
+    def abandon(
+        self, exchange: Exchange, error: GradioTransportError, *, tell_at: float | None = None
+    ) -> Turn:
         """End a call from this side with an error."""
         self._given_up = self._given_up or _shares(exchange)
-        return super().abandon(exchange, error)
+        return super().abandon(exchange, error, tell_at=tell_at)
 
     def exchange_ended(self, exchange: Exchange) -> None:
         """Remember that a call ended without its completion having been read."""

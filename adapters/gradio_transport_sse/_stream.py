@@ -64,7 +64,10 @@ class StreamExchange(Exchange):
         self._quoted_errors = not context.config.at_least(5, 2)
 
     def start(self, now: float) -> Output:
-        """Join the queue."""
+        """Join the queue, unless that was done elsewhere."""
+        if self.invocation.event_id is not None:
+            self.event_id = self.invocation.event_id
+            return Output([Joined(event_id=self.event_id)])
         request = Request.post_json(
             self.context.urls.api("queue/join"), join_body(self.context, self.invocation)
         )
@@ -204,6 +207,9 @@ class StreamExchange(Exchange):
         if siblings and self._by_cancel:
             # /cancel would kill the siblings instead (atlas §8), so this call is left to run unheard.
             return Achieved.RUNS_ON
+        late = self.invocation.late or self.invocation.event_id is not None
+        if late and isinstance(self.last_event, Joined):  # it may wait, run or be over: nobody has listened
+            return Achieved.UNKNOWN
         if self.state is State.RUNNING:
             return Achieved.RUNS_ON if self.invocation.endpoint.generator is False else Achieved.STOPPING
         # Before 6.14 a queued call without running siblings runs all the same (atlas §8).

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -37,12 +37,13 @@ class AsyncCall(CallState):
         deadlines: Deadlines,
         files: FileReader | None,
     ) -> None:
-        super().__init__(runner.wire, exchange, options, deadlines, files)
+        super().__init__(runner._core.app, runner.wire, exchange, options, deadlines, files)
         self._runner = runner
         self._saved: list[Any] | None = None
         self._told_something = anyio.Event()
         self._ended = anyio.Event()  # of its own: waiting for the end costs nothing till then
         self._callbacks: list[Callable[[AsyncCall], object]] = []
+        self._resubmit: Callable[[AsyncCall], Awaitable[None]] | None = None
 
     def add_done_callback(self, callback: Callable[[AsyncCall], object]) -> None:
         """Call `callback` with this call once it is done, from the task that learns of it."""
@@ -103,13 +104,20 @@ class AsyncCall(CallState):
             self._told_something = anyio.Event()
         return self._told_something
 
-    # An iterator of its own, not a generator: leaving the loop early then leaves nothing to be cleaned up.
     def __aiter__(self) -> AsyncIterator[Event]:
-        return self
+        return self.events()
+
+    def events(self, timeout: float | None = None) -> AsyncIterator[Event]:
+        """Iterate over the events; see `gradio_transport.sync.Call.events`."""
+        return _Events(self, timeout)
 
     async def __anext__(self) -> Event:
-        if not self._told():
-            await self._wait(None, for_end=False)
+        return await self._next(None)
+
+    async def _next(self, timeout: float | None) -> Event:
+        self._ask()
+        if not self._told() and not await self._wait(timeout, for_end=False):
+            raise self._impatient(timeout)
         event = self._mailbox.get()
         if event is None:
             raise StopAsyncIteration
@@ -122,6 +130,7 @@ class AsyncCall(CallState):
 
     async def result(self, timeout: float | None = None) -> list[Any]:
         """Wait for the outputs; see `gradio_transport.sync.Call.result`."""
+        self._ask()
         await self._wait(timeout)
         data = self._result(timeout)
         if self._download_to is None:
@@ -129,6 +138,26 @@ class AsyncCall(CallState):
         if self._saved is None:
             self._saved = [await saved(value, self._download_to) for value in data]
         return self._saved
+
+    def fetch(self) -> None:
+        """Open the stream of a call made with ``attach="late"``; see `gradio_transport.sync.Call.fetch`."""
+        self._runner.fetch(self)
+
+    def _ask(self) -> None:
+        if self._fetched_when_asked:
+            self.fetch()
+
+    def _listening(self) -> None:
+        """Take note that the stream is opened now: the wait for the first message begins."""
+        if self.event_id is not None:
+            self._deadlines.accepted()
+        self._told_something.set()
+        self._ended.set()
+
+    def _again_by(self, runner: Runner, exchange: Exchange) -> None:
+        """Go on with another try."""
+        self._runner = runner
+        self._again(runner.wire, exchange)
 
     async def send(self, *arguments: Any) -> None:
         """Send the next chunk of a streaming input; see `gradio_transport.sync.Call.send`."""
@@ -140,7 +169,21 @@ class AsyncCall(CallState):
         await self._runner.finish_input(self)
         self._check_sent()
 
-    async def cancel(self) -> Achieved:
+    async def cancel(self, timeout: float | None = None) -> Achieved:
         """Give the call up here at once, and tell the server; see `gradio_transport.sync.Call.cancel`."""
-        await self._runner.cancel(self)
+        with anyio.move_on_after(timeout):
+            await self._runner.cancel(self)
         return self._achieved()
+
+
+# An iterator of its own, not a generator: leaving the loop early then leaves nothing to be cleaned up.
+class _Events:
+    def __init__(self, call: AsyncCall, timeout: float | None) -> None:
+        self._call = call
+        self._timeout = timeout
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        return await self._call._next(self._timeout)

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import anyio
 import anyio.to_thread
@@ -17,7 +17,9 @@ import attrs
 from ..commands import Closed, Ending
 from ..credentials import Credentials
 from ..disk import PartFile
+from ..driver import given_up
 from ..engines.base import AsyncResponseStream, StreamEnded
+from ..errors import Phase
 from ..files import (
     PLAYLIST_BYTES,
     PLAYLIST_SECONDS,
@@ -33,6 +35,8 @@ from ..files import (
 if TYPE_CHECKING:
     from .runner import Core
 
+T = TypeVar("T")
+
 WRITTEN_BYTES = 1024 * 1024
 """How much is written to disk at a time, each time in a worker thread."""
 
@@ -45,8 +49,11 @@ class AsyncRemoteFile(ServerFile):
 
     _fetcher: Fetcher = attrs.field(alias="fetcher", repr=False, eq=False)
 
-    async def read(self) -> bytes:
+    async def read(self, *, timeout: float | None = None) -> bytes:
         """Return the whole content; see `gradio_transport.sync.RemoteFile.read`."""
+        return await within(timeout, f"The file {self.name}", Phase.DOWNLOAD, self._read())
+
+    async def _read(self) -> bytes:
         async with await self._fetcher.open(self, whole_file(self.url)) as download:
             return b"".join([chunk async for chunk in download])
 
@@ -57,10 +64,20 @@ class AsyncRemoteFile(ServerFile):
         """
         return AsyncReader(self)
 
-    async def download(self, directory: str | Path, *, progress: DownloadProgress | None = None) -> Path:
+    async def download(
+        self,
+        directory: str | Path,
+        *,
+        progress: DownloadProgress | None = None,
+        timeout: float | None = None,
+    ) -> Path:
         """Save it in a directory, and return where; see `gradio_transport.sync.RemoteFile.download`."""
+        work = self._download(Path(directory), progress)
+        return await within(timeout, f"The file {self.name}", Phase.DOWNLOAD, work)
+
+    async def _download(self, directory: Path, progress: DownloadProgress | None) -> Path:
         async with await self._fetcher.open(self, whole_file(self.url)) as download:
-            with await anyio.to_thread.run_sync(PartFile, Path(directory)) as part:
+            with await anyio.to_thread.run_sync(PartFile, directory) as part:
                 held = bytearray()
                 received = 0
                 async for chunk in download:
@@ -73,6 +90,17 @@ class AsyncRemoteFile(ServerFile):
                         progress(received, download.total)
                 await anyio.to_thread.run_sync(part.write, bytes(held))
                 return await anyio.to_thread.run_sync(part.publish, self.name)
+
+
+async def within(seconds: float | None, what: str, phase: Phase, work: Awaitable[T]) -> T:
+    """Return what some work gives, or give it up after some seconds.
+
+    Raises:
+        Timeout: They are over.
+    """
+    with anyio.move_on_after(seconds):
+        return await work
+    raise given_up(what, seconds, phase)
 
 
 class AsyncDownload:

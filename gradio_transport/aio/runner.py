@@ -41,6 +41,7 @@ from ..driver import (
     Retries,
     SessionState,
     check_addresses,
+    expired,
     heartbeat_pauses,
     input_content,
     input_request,
@@ -63,6 +64,7 @@ from ..errors import (
     Phase,
     TransportError,
 )
+from ..events import Achieved, Cancelled, Failed
 from ..files import FetchFile, FileCommand, FileReply, ReadFile, locate, unavailable
 from ..handshake import login
 from ..policy import Timeouts
@@ -113,7 +115,41 @@ class Runner:
         call = AsyncCall(self, exchange, options, deadlines, files)
         self._calls[exchange.key] = call
         placing = app.placing(invocation, options.upload_progress)
+        self._plan_fetch(call)
         return call, self._deliver(self.wire.start(exchange)) if placing is None else placing
+
+    def begin_again(self, call: AsyncCall) -> list[Command]:
+        """Start another try of a call."""
+        exchange = self.wire.open(call._invocation_again)
+        call._again_by(self, exchange)
+        self._calls[exchange.key] = call
+        self._plan_fetch(call)
+        return self._deliver(self.wire.start(exchange))
+
+    def _plan_fetch(self, call: AsyncCall) -> None:
+        when = call._fetch_at()
+        if when is not None:
+            self._core.spawn(self._fetch_at, call, when)
+
+    async def _fetch_at(self, call: AsyncCall, when: float) -> None:
+        exchange = call._exchange
+        over = await call._wait(when - time.monotonic())
+        if not over and call._exchange is exchange:
+            self.fetch(call)
+
+    def fetch(self, call: AsyncCall) -> None:
+        """Open the stream of a call that was joined without one; never waits."""
+        exchange = call._exchange
+        if exchange.fetched or self._calls.get(exchange.key) is not call:
+            return
+        commands = self._deliver(self.wire.fetch(exchange))
+        call._listening()
+        self._aside(commands)
+
+    def _aside(self, commands: Sequence[Command]) -> None:
+        """Perform commands in a task of the transport."""
+        if commands:
+            self._core.spawn(self.guarded, self._perform_all, commands)
 
     async def send(self, call: AsyncCall, invocation: Invocation) -> None:
         """Send the next chunk of a call's streaming input."""
@@ -128,12 +164,35 @@ class Runner:
 
     async def cancel(self, call: AsyncCall) -> None:
         """Cancel a call and tell the server."""
+        if call._between:
+            call._deliver(Cancelled(event_id=call.event_id, achieved=Achieved.UNKNOWN), 0)
+            return
         commands = self._deliver(self.wire.cancel(call._exchange))
         await self.perform(commands)
 
     async def expire(self, call: AsyncCall, error: GradioTransportError) -> None:
         """End a call whose deadline is over."""
-        await self.perform(self._deliver(self.wire.abandon(call._exchange, error)))
+        if call._between:
+            call._deliver(Failed(event_id=call.event_id, error=error), 0)
+            return
+        tell = call._deadlines.timeouts.cancel_on_expiry
+        commands = self._deliver(self.wire.abandon(call._exchange, error, tell=tell))
+        await self.perform(command for command in commands if not isinstance(command, SendRequest))
+        if not self._core.closed:
+            self._aside([command for command in commands if isinstance(command, SendRequest)])
+
+    async def _repeat(self, call: AsyncCall, pause: float) -> None:
+        """Submit a call again after a pause."""
+        assert call._resubmit is not None
+        try:
+            if not await call._wait(pause):
+                await call._resubmit(call)
+        except anyio.get_cancelled_exc_class():
+            if call._between and not call.done():
+                reason = "The transport was closed before the call could be submitted again."
+                error = LocalProtocolError(reason, may_have_run=True)
+                call._deliver(Failed(event_id=call.event_id, error=error), 0)
+            raise
 
     def _deliver(self, turn: Turn) -> list[Command]:
         """Hand events to their calls, and return the commands."""
@@ -144,6 +203,12 @@ class Runner:
             if call is None:
                 continue
             self._state.rendered(delivery.event)
+            pause = None if self._core.closed else call._repeated_after(delivery.event)
+            if pause is not None and isinstance(delivery.event, Failed):
+                del self._calls[exchange.key]
+                call._deliver(call._between_tries(delivery.event.error), 0)
+                self._core.spawn(self._repeat, call, pause)
+                continue
             overflow = call._deliver(delivery.event, delivery.size)
             if delivery.event.terminal:
                 del self._calls[exchange.key]
@@ -254,6 +319,14 @@ class Runner:
                 if self._scopes.get(channel) is scope:
                     del self._scopes[channel]
                 await stream.aclose()
+        return await self._closed_by(channel, closed)
+
+    async def _closed_by(self, channel: str, closed: Closed) -> Sequence[Command]:
+        """Feed the end of a stream or socket; silence up to a deadline of the call is that expiry."""
+        call = self._call(channel)
+        knob = call._deadlines.knob() if call is not None and closed.ending is Ending.IDLE else None
+        if call is not None and knob is not None:
+            await self.expire(call, expired(*knob, call._exchange))
         return self._feed(self.wire.closed, channel, closed)
 
     async def _open_stream(
@@ -319,7 +392,7 @@ class Runner:
                 if self._scopes.get(channel) is scope:
                     del self._scopes[channel]
                 await socket.abort()
-        return self._feed(self.wire.closed, channel, closed)
+        return await self._closed_by(channel, closed)
 
     async def _open_websocket(
         self, command: OpenWebSocket, patience: Patience, extra: Mapping[str, str] | None
@@ -502,20 +575,23 @@ class Core:
         extra: Mapping[str, str] | None,
     ) -> Response:
         request = self.app.dressed(command.request, credentials, extra)
-        patience = self.app.patience(command, timeouts, remaining)
+        until = None if remaining is None else time.monotonic() + remaining
         # A direct call is as long as its function; whatever else is short takes turns.
         turn = nullcontext() if command.phase is Phase.COMPLETE else self._turns
         retries = Retries(self.app.options.retry, command)
         while True:
+            patience = self.app.patience(command, timeouts, remaining)
             try:
                 async with turn:
                     outcome: Response | TransportError = await self.engine.request(request, patience)
             except TransportError as error:
                 outcome = error
-            pause = retries.pause(outcome)
+            remaining = None if until is None else until - time.monotonic()
+            pause = retries.pause(outcome, remaining)
             if pause is None or self.closed:
                 break
             await anyio.sleep(pause)
+            remaining = None if until is None else until - time.monotonic()
         if isinstance(outcome, TransportError):
             raise outcome
         credentials.store(request.url, outcome.set_cookie)
@@ -649,15 +725,15 @@ class Core:
         """Forget a session."""
         self._runners.discard(runner)
 
-    async def close(self) -> None:
-        """Close everything, and return when no task is left."""
+    async def close(self, timeout: float | None = None) -> None:
+        """Close everything, and return when no task is left, or `timeout` seconds are over."""
         already, self.closed = self.closed, True
         if not already:
             for runner in list(self._runners):
                 runner.close("The transport was closed while the call was under way.")
             if self.tasks is not None:
                 self.tasks.cancel_scope.cancel()
-        with anyio.CancelScope(shield=True):
+        with anyio.move_on_after(timeout, shield=True):
             if self._ended is not None:
                 await self._ended.wait()
             await self.engine.aclose()

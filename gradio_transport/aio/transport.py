@@ -30,16 +30,22 @@ from ..engines.base import AsyncEngine
 from ..errors import (
     GradioTransportError,
     LocalProtocolError,
+    Phase,
 )
+from ..events import Failed
+from ..handle import Handle
 from .call import AsyncCall
+from .files import within
 from .runner import Begin, Core, Heartbeat, Runner
 
 
 class AsyncSession(SessionState):
     """One ``session_hash``; see `gradio_transport.sync.Session`."""
 
-    def __init__(self, core: Core, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(core.app, headers)
+    def __init__(
+        self, core: Core, headers: Mapping[str, str] | None = None, session_hash: str | None = None
+    ) -> None:
+        super().__init__(core.app, headers, session_hash)
         self._core = core
         self._runners: dict[str, Runner] = {}
         self._beating: Heartbeat | None = None
@@ -64,7 +70,10 @@ class AsyncSession(SessionState):
         """
         call, begun, runner = self._begin(endpoint, arguments, keywords, options)
         try:
-            await runner.drive(call, begun)
+            if call._deadlines.finer_than_silence:  # somebody has to watch the clock while a task drives it
+                self._core.spawn(runner.drive, call, begun)
+            else:
+                await runner.drive(call, begun)
             return await call.result()
         except BaseException:
             if not call.done():
@@ -89,8 +98,30 @@ class AsyncSession(SessionState):
         adapter, invocation = self._core.app.prepare(self.config, endpoint, arguments, keywords, options)
         runner = self._runner(adapter)
         call, begun = runner.begin(invocation, options, deadlines)
+        call._resubmit = self._submit_again
         self._beat()
         return call, begun, runner
+
+    async def _submit_again(self, call: AsyncCall) -> None:
+        """Make another try of a call whose stream was lost, with a new hash if that was lost with it."""
+        try:
+            runner = self._runner(self._core.app.options.registry.get(call.adapter))
+            commands = runner.begin_again(call)
+            self._beat()
+        except GradioTransportError as error:
+            call._deliver(Failed(event_id=call.event_id, error=error), 0)
+            return
+        await runner.drive(call, commands)
+
+    def _take_up(self, handle: Handle, options: CallOptions) -> AsyncCall:
+        """Begin to fetch a call that was joined elsewhere, in this session."""
+        deadlines = Deadlines(options.timeouts or self._core.app.options.timeouts, time.monotonic)
+        adapter, invocation = self._core.app.taken_up(handle)
+        runner = self._runner(adapter)
+        call, begun = runner.begin(invocation, options, deadlines)
+        self._core.spawn(runner.drive, call, begun)
+        self._beat()
+        return call
 
     def _begin_apart(
         self,
@@ -118,12 +149,16 @@ class AsyncSession(SessionState):
         if beating is None and self.wants_heartbeat:
             self._beating = self._core.beat(self)
 
-    async def component_server(self, component_id: int, fn_name: str, data: Any = None) -> Any:
+    async def component_server(
+        self, component_id: int, fn_name: str, data: Any = None, *, timeout: float | None = None
+    ) -> Any:
         """Call a function that a component has on the server; see the sync `Session.component_server`."""
         app = self._core.app
         command = component_request(app.discovery.urls, self.session_hash, component_id, fn_name, data)
         app.taps.command(command, 0)
-        response = await self._core.request(command, app.options.timeouts, credentials=self.credentials)
+        what = f"The reply of the component's function {fn_name!r}"
+        work = self._core.request(command, app.options.timeouts, credentials=self.credentials)
+        response = await within(timeout, what, Phase.COMPLETE, work)
         app.taps.response(command.channel, 0, response)
         return component_reply(response, fn_name)
 
@@ -233,9 +268,11 @@ class AsyncTransport:
         """Begin the transport's own session anew; see `AsyncSession.reset`."""
         self._parts()[1].reset()
 
-    async def component_server(self, component_id: int, fn_name: str, data: Any = None) -> Any:
+    async def component_server(
+        self, component_id: int, fn_name: str, data: Any = None, *, timeout: float | None = None
+    ) -> Any:
         """Call a function that a component has on the server; see `AsyncSession.component_server`."""
-        return await self._parts()[1].component_server(component_id, fn_name, data)
+        return await self._parts()[1].component_server(component_id, fn_name, data, timeout=timeout)
 
     def submit(
         self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any
@@ -249,10 +286,26 @@ class AsyncTransport:
         """Call an endpoint in the transport's own session; see `AsyncSession.call`."""
         return await self._parts()[1].call(endpoint, *arguments, options=options, **keywords)
 
-    async def aclose(self) -> None:
-        """End the calls under way, and every task and connection. Idempotent."""
+    def attach(self, handle: Handle, *, options: CallOptions | None = None) -> AsyncCall:
+        """Fetch a call that was made elsewhere; see `gradio_transport.sync.Transport.attach`."""
+        options = self._core.app.completed(options or CallOptions())
+        apart = AsyncSession(self._core, session_hash=handle.session_hash)
+        try:
+            call = apart._take_up(handle, options)
+        except BaseException:
+            apart.close()
+            raise
+        call.add_done_callback(lambda _: apart.close())
+        return call
+
+    async def aclose(self, timeout: float | None = None) -> None:
+        """End the calls under way, and every task and connection. Idempotent.
+
+        Args:
+            timeout: Seconds to wait at most for connections to end politely.
+        """
         if self._entered is not None:
-            await self._entered[0].close()
+            await self._entered[0].close(timeout)
 
     async def __aenter__(self) -> Self:
         if self._entered is not None:

@@ -39,7 +39,7 @@ class Call(CallState):
         deadlines: Deadlines,
         files: FileReader | None,
     ) -> None:
-        super().__init__(runner.wire, exchange, options, deadlines, files)
+        super().__init__(runner._core.app, runner.wire, exchange, options, deadlines, files)
         self._runner = runner
         self._saved: list[Any] | None = None
         self._lock = threading.RLock()
@@ -48,6 +48,7 @@ class Call(CallState):
             self._lock
         )  # of its own: waiting for the end costs nothing till then
         self._callbacks: list[Callable[[Call], object]] = []
+        self._resubmit: Callable[[Call], None] | None = None
 
     def add_done_callback(self, callback: Callable[[Call], object]) -> None:
         """Call `callback` with this call once it is done, from the thread that learns of it.
@@ -116,12 +117,27 @@ class Call(CallState):
                 return ready()
 
     def __iter__(self) -> Iterator[Event]:
+        return self.events()
+
+    def events(self, timeout: float | None = None) -> Iterator[Event]:
+        """Iterate over the events.
+
+        Args:
+            timeout: Seconds to wait for each one; the call itself goes on when they are over, and so may the
+                reading, by another iterator.
+
+        Raises:
+            Timeout: Nothing came in time (``knob`` is ``"timeout"``), or a deadline of the call expired.
+            GradioTransportError: The call failed.
+        """
+        self._ask()
         while True:
             with self._lock:
                 told = self._told()
                 event = self._mailbox.get()
             if not told:
-                self._wait(None, for_end=False)
+                if not self._wait(timeout, for_end=False):
+                    raise self._impatient(timeout)
                 continue
             if event is None:
                 return
@@ -141,6 +157,7 @@ class Call(CallState):
             GradioTransportError: The call failed.
             CancelledError: Somebody cancelled it.
         """
+        self._ask()
         self._wait(timeout)
         data = self._result(timeout)
         if self._download_to is None:
@@ -148,6 +165,40 @@ class Call(CallState):
         if self._saved is None:
             self._saved = [saved(value, self._download_to) for value in data]
         return self._saved
+
+    def fetch(self) -> None:
+        """Open the stream of a call that was made with ``attach="late"``, without waiting for anything.
+
+        `result` and iteration do so themselves, unless ``fetch_after`` says when. Nothing happens if it is
+        open, or the call over.
+        """
+        self._runner.fetch(self)
+
+    def _ask(self) -> None:
+        if self._fetched_when_asked:
+            self.fetch()
+
+    def _listening(self) -> None:
+        """Take note that the stream is opened now: the wait for the first message begins."""
+        with self._lock:
+            if self.event_id is not None:
+                self._deadlines.accepted()
+            self._told_something.notify_all()
+            self._ended.notify_all()
+
+    def _again_by(self, runner: Runner, exchange: Exchange) -> bool:
+        """Go on with another try; return whether anybody still wants it."""
+        with self._lock:
+            if self._outcome is not None:
+                return False
+            self._runner = runner
+            self._again(runner.wire, exchange)
+            return True
+
+    def _end_between(self, event: Event) -> None:
+        """End a call that is not under way, because it waits to be submitted again."""
+        self._deliver(event, 0)
+        self._run_callbacks()
 
     def send(self, *arguments: Any) -> None:
         """Send the next chunk of a streaming input (5.0+); the first one went with the call itself.
@@ -173,11 +224,14 @@ class Call(CallState):
         self._runner.finish_input(self)
         self._check_sent()
 
-    def cancel(self) -> Achieved:
+    def cancel(self, timeout: float | None = None) -> Achieved:
         """Give the call up here at once, and tell the server as far as its generation has a way to.
+
+        Args:
+            timeout: Seconds to wait for the server to take note, ``Timeouts(connect=)`` if None.
 
         Returns:
             What that achieves on the server; `Achieved.UNKNOWN` for a call that was already over.
         """
-        self._runner.cancel(self)
+        self._runner.cancel(self, timeout)
         return self._achieved()

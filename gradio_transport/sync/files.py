@@ -15,6 +15,7 @@ import attrs
 from ..commands import Closed, Ending
 from ..credentials import Credentials
 from ..disk import PartFile
+from ..driver import Allowance
 from ..engines.base import ResponseStream, StreamEnded
 from ..errors import LocalProtocolError, Phase
 from ..files import (
@@ -42,8 +43,11 @@ class RemoteFile(ServerFile):
 
     _fetcher: Fetcher = attrs.field(alias="fetcher", repr=False, eq=False)
 
-    def read(self) -> bytes:
+    def read(self, *, timeout: float | None = None) -> bytes:
         """Return the whole content.
+
+        Args:
+            timeout: Seconds for all of it; None leaves only the bound on silence.
 
         Raises:
             FileUnavailable: The server does not hand it out.
@@ -51,8 +55,15 @@ class RemoteFile(ServerFile):
             StreamLost: The connection broke.
             Timeout: Nothing came for ``Timeouts(download_stall=)`` seconds.
         """
-        with self._fetcher.open(self, whole_file(self.url)) as download:
-            return b"".join(download.chunks)
+        with (
+            Allowance(timeout, f"The file {self.name}", Phase.DOWNLOAD) as allowed,
+            self._fetcher.open(self, whole_file(self.url), allowed.remaining) as download,
+        ):
+            parts: list[bytes] = []
+            for chunk in download.chunks:
+                allowed.check()
+                parts.append(chunk)
+            return b"".join(parts)
 
     def open(self) -> BinaryIO:
         """Return a reader of the content as it comes; close it, or use it in a ``with`` block.
@@ -64,7 +75,13 @@ class RemoteFile(ServerFile):
         """
         return cast("BinaryIO", io.BufferedReader(_Reader(self._fetcher.open(self, self.url))))
 
-    def download(self, directory: str | Path, *, progress: DownloadProgress | None = None) -> Path:
+    def download(
+        self,
+        directory: str | Path,
+        *,
+        progress: DownloadProgress | None = None,
+        timeout: float | None = None,
+    ) -> Path:
         """Save it in a directory, and return where.
 
         It appears there whole or not at all, under its own name made safe. Another file is never
@@ -73,13 +90,19 @@ class RemoteFile(ServerFile):
         Args:
             directory: Made if it is not there.
             progress: Called with the bytes received, and the bytes in all where the server says so.
+            timeout: Seconds for all of it; None leaves only the bound on silence.
 
         Raises:
             LocalProtocolError: It cannot be written there.
             GradioTransportError: See `read`.
         """
-        with self._fetcher.open(self, whole_file(self.url)) as download, PartFile(Path(directory)) as part:
+        with (
+            Allowance(timeout, f"The file {self.name}", Phase.DOWNLOAD) as allowed,
+            self._fetcher.open(self, whole_file(self.url), allowed.remaining) as download,
+            PartFile(Path(directory)) as part,
+        ):
             for chunk in download.chunks:
+                allowed.check()
                 part.write(chunk)
                 if progress is not None:
                     progress(part.size, download.total)
@@ -141,13 +164,13 @@ class Fetcher:
         """Return a server's file as one that can be fetched."""
         return RemoteFile(**attrs.asdict(found, recurse=False), fetcher=self)
 
-    def open(self, file: ServerFile, url: str) -> Download:
+    def open(self, file: ServerFile, url: str, remaining: float | None = None) -> Download:
         """Begin to fetch a file from one of its URLs."""
         if file.content is not None:
             return Download(len(file.content), _inline(file.content))
         if is_playlist(url):
             return Download(None, self._follow(url))
-        stream = self._core.open_file(url, self._credentials)
+        stream = self._core.open_file(url, self._credentials, remaining)
         return Download(content_length(stream.head), self._chunks(stream, url))
 
     def _chunks(

@@ -49,6 +49,7 @@ from ..driver import (
     Retries,
     SessionState,
     check_addresses,
+    expired,
     heartbeat_pauses,
     input_content,
     input_request,
@@ -64,12 +65,14 @@ from ..errors import (
     Phase,
     TransportError,
 )
+from ..events import Achieved, Cancelled, Failed
 from ..files import FetchFile, FileCommand, FileReply, ReadFile, locate, unavailable
 from ..forking import tell_after_fork
 from ..handshake import login
 from ..policy import Timeouts
 from ..refusals import wants_login
 from ..wire import Wire
+from .alarms import Alarms
 from .call import Call
 from .files import Fetcher
 
@@ -92,6 +95,7 @@ class Runner:
         self._wanted = threading.Condition(self._lock)
         self._calls: dict[str, Call] = {}
         self._ended: list[Call] = []
+        self._repeats: list[tuple[Call, float]] = []
         self._live: dict[str, ResponseStream | WebSocket] = {}
         self._wakes: dict[str, WakeAt] = {}
         self._stream_wanted: OpenStream | None = None
@@ -119,11 +123,59 @@ class Runner:
             call = Call(self, exchange, options, deadlines, files)
             self._calls[exchange.key] = call
             commands = self._deliver(self.wire.start(exchange))
+        self._plan_fetch(call)
         return call, commands
 
-    def cancel(self, call: Call) -> None:
-        """Cancel a call and tell the server."""
-        self.perform(self._feed(self.wire.cancel, call._exchange))
+    def begin_again(self, call: Call) -> list[Command]:
+        """Start another try of a call."""
+        with self._lock:
+            exchange = self.wire.open(call._invocation_again)
+            if not call._again_by(self, exchange):
+                return self.wire.machine.abandon(exchange, LocalProtocolError("given up")).commands
+            self._calls[exchange.key] = call
+            commands = self._deliver(self.wire.start(exchange))
+        self._plan_fetch(call)
+        return commands
+
+    def _plan_fetch(self, call: Call) -> None:
+        when = call._fetch_at()
+        if when is not None:
+            self._core.alarms.at(when, partial(self.fetch, call))
+
+    def fetch(self, call: Call) -> None:
+        """Open the stream of a call that was joined without one; never waits."""
+        exchange = call._exchange
+        if exchange.fetched or self._calls.get(exchange.key) is not call:
+            return
+        commands = self._feed(self.wire.fetch, exchange)
+        call._listening()
+        if self.wire.machine.shared:  # its reader does the waiting
+            self.perform(commands)
+        else:
+            self._aside(commands)
+
+    def _aside(self, commands: Sequence[Command]) -> None:
+        """Perform commands without waiting for what they take."""
+        if commands:
+            self._core.workers.submit(lambda: self.guarded(lambda: self.perform(commands)))
+
+    def cancel(self, call: Call, timeout: float | None = None) -> None:
+        """Cancel a call and tell the server, waiting `timeout` seconds at most for its answer."""
+        if call._between:
+            call._end_between(Cancelled(event_id=call.event_id, achieved=Achieved.UNKNOWN))
+            return
+        commands = self._feed(self.wire.cancel, call._exchange)
+        if timeout is None:
+            self.perform(commands)
+            return
+        told = threading.Event()
+
+        def tell() -> None:
+            self.guarded(lambda: self.perform(commands))
+            told.set()
+
+        self._core.workers.submit(tell)
+        told.wait(timeout)
 
     def send(self, call: Call, invocation: Invocation) -> None:
         """Send the next chunk of a call's streaming input."""
@@ -139,7 +191,26 @@ class Runner:
 
     def expire(self, call: Call, error: GradioTransportError) -> None:
         """End a call whose deadline is over."""
-        self.perform(self._feed(self.wire.abandon, call._exchange, error))
+        if call._between:
+            call._end_between(Failed(event_id=call.event_id, error=error))
+            return
+        abandon = partial(self.wire.abandon, tell=call._deadlines.timeouts.cancel_on_expiry)
+        commands = self._feed(abandon, call._exchange, error)
+        self.perform(command for command in commands if not isinstance(command, SendRequest))
+        self._aside([command for command in commands if isinstance(command, SendRequest)])
+
+    def _repeat(self, call: Call, pause: float) -> None:
+        """Submit a call again after a pause."""
+        core, resubmit = self._core, call._resubmit
+        assert resubmit is not None
+
+        def again() -> None:
+            if core.closed:
+                resubmit(call)
+            else:
+                core.workers.submit(lambda: resubmit(call))
+
+        core.alarms.at(time.monotonic() + pause, again)
 
     def _deliver(self, turn: Turn) -> list[Command]:
         """Hand events to their calls, and return the commands."""
@@ -150,6 +221,12 @@ class Runner:
             if call is None:
                 continue
             self._state.rendered(delivery.event)
+            pause = call._repeated_after(delivery.event)
+            if pause is not None and isinstance(delivery.event, Failed):
+                del self._calls[exchange.key]
+                call._deliver(call._between_tries(delivery.event.error), 0)
+                self._repeats.append((call, pause))
+                continue
             overflow = call._deliver(delivery.event, delivery.size)
             if delivery.event.terminal:
                 self._ended.append(self._calls.pop(exchange.key))
@@ -193,8 +270,11 @@ class Runner:
         with self._lock:
             commands = self._deliver(step(*arguments))
             ended, self._ended = self._ended, []
+            repeats, self._repeats = self._repeats, []
         for call in ended:
             call._run_callbacks()
+        for call, pause in repeats:
+            self._repeat(call, pause)
         return commands
 
     def _send(self, command: SendRequest) -> Sequence[Command]:
@@ -276,6 +356,14 @@ class Runner:
         finally:
             self._live.pop(channel, None)
             stream.close()
+        return self._closed_by(channel, closed)
+
+    def _closed_by(self, channel: str, closed: Closed) -> Sequence[Command]:
+        """Feed the end of a stream or socket; silence up to a deadline of the call is that expiry."""
+        call = self._call(channel)
+        knob = call._deadlines.knob() if call is not None and closed.ending is Ending.IDLE else None
+        if call is not None and knob is not None:
+            self.expire(call, expired(*knob, call._exchange))
         return self._feed(self.wire.closed, channel, closed)
 
     def _open_stream(self, command: OpenStream, patience: Patience) -> ResponseStream:
@@ -332,7 +420,7 @@ class Runner:
             closed = self._converse(channel, socket)
         finally:
             self._drop(channel)
-        return self._feed(self.wire.closed, channel, closed)
+        return self._closed_by(channel, closed)
 
     def _open_websocket(self, command: OpenWebSocket, patience: Patience) -> WebSocket:
         """Open a websocket, logging in again if that is what the server wants."""
@@ -547,6 +635,7 @@ class Core:
         self._lock = threading.Lock()
         self._login_lock = threading.Lock()
         self.closing = threading.Event()
+        self.alarms = Alarms()
         self.closed = False
         tell_after_fork(self)
 
@@ -555,6 +644,7 @@ class Core:
         runners, self._runners, self._heartbeats = list(self._runners), set(), set()
         self._lock, self._login_lock = threading.Lock(), threading.Lock()
         self.workers, self.closing = Workers(self.app.options.limits.workers), threading.Event()
+        self.alarms = Alarms()
         begin_anew: Callable[[], None] | None = getattr(self.engine, "begin_anew", None)
         if begin_anew is None:  # an engine of the caller's that knows nothing of forks
             self.closed = True
@@ -592,16 +682,19 @@ class Core:
         extra: Mapping[str, str] | None,
     ) -> Response:
         request = self.app.dressed(command.request, credentials, extra)
-        patience = self.app.patience(command, timeouts, remaining)
+        until = None if remaining is None else time.monotonic() + remaining
         retries = Retries(self.app.options.retry, command)
         while True:
+            patience = self.app.patience(command, timeouts, remaining)
             try:
                 outcome: Response | TransportError = self.engine.request(request, patience)
             except TransportError as error:
                 outcome = error
-            pause = retries.pause(outcome)
+            remaining = None if until is None else until - time.monotonic()
+            pause = retries.pause(outcome, remaining)
             if pause is None or self.closing.wait(pause):
                 break
+            remaining = None if until is None else until - time.monotonic()
         if isinstance(outcome, TransportError):
             raise outcome
         credentials.store(request.url, outcome.set_cookie)
@@ -667,7 +760,7 @@ class Core:
             except StopIteration:
                 return input_content(response, command)
 
-    def open_file(self, url: str, credentials: Credentials) -> ResponseStream:
+    def open_file(self, url: str, credentials: Credentials, remaining: float | None = None) -> ResponseStream:
         """Begin to fetch a file that the server named, following redirects as far as that is allowed.
 
         Raises:
@@ -679,7 +772,7 @@ class Core:
         sequence = locate(url, self.app.options.limits.max_redirects)
         request = next(sequence)
         while True:
-            stream = self._open_file(request, credentials)
+            stream = self._open_file(request, credentials, remaining)
             if wants_login(stream.head) and self.log_in_again(logins):
                 logins = -1  # once
                 stream.close()
@@ -699,12 +792,14 @@ class Core:
             stream.close()
         raise unavailable(attrs.evolve(stream.head, body=body), request.url)
 
-    def _open_file(self, request: Request, credentials: Credentials) -> ResponseStream:
+    def _open_file(
+        self, request: Request, credentials: Credentials, remaining: float | None
+    ) -> ResponseStream:
         if not self.app.may_fetch(request.url):
             check_addresses(request.url, addresses(request.url))
         command = OpenStream("file", request, Phase.DOWNLOAD)
         self.app.taps.command(command, 0)
-        patience = self.app.patience(command, self.app.options.timeouts)
+        patience = self.app.patience(command, self.app.options.timeouts, remaining)
         stream = self.engine.stream(self.app.dressed(request, credentials), patience)
         self.app.taps.response("file", 0, stream.head, head=True)
         credentials.store(request.url, stream.head.set_cookie)
@@ -758,8 +853,8 @@ class Core:
         with self._lock:
             self._runners.discard(runner)
 
-    def close(self) -> None:
-        """Close everything, and leave no thread behind."""
+    def close(self, timeout: float | None = None) -> None:
+        """Close everything, and leave no thread behind, unless one does not end within `timeout` seconds."""
         with self._lock:
             if self.closed:
                 return
@@ -773,9 +868,16 @@ class Core:
         for beating in heartbeats:
             beating.stop()
         self.engine.close()
-        for thread in [*readers, *heartbeats, *self.workers.close()]:
-            if thread is not None and thread is not threading.current_thread():
-                thread.join(JOIN_THREAD_SECONDS)
+        join([*readers, *heartbeats, self.alarms.close(), *self.workers.close()], timeout)
+
+
+def join(threads: Iterable[threading.Thread | None], timeout: float | None = None) -> None:
+    """Wait for threads that have been told to end, all in all `timeout` seconds at most."""
+    end = None if timeout is None else time.monotonic() + timeout
+    for thread in threads:
+        if thread is not None and thread is not threading.current_thread():
+            left = JOIN_THREAD_SECONDS if end is None else end - time.monotonic()
+            thread.join(min(JOIN_THREAD_SECONDS, max(0.0, left)))
 
 
 def addresses(url: str) -> list[str]:

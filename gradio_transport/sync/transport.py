@@ -21,6 +21,7 @@ from ..commands import (
 )
 from ..config import AppConfig, Endpoint
 from ..driver import (
+    Allowance,
     App,
     CallOptions,
     Deadlines,
@@ -34,10 +35,13 @@ from ..engines.base import Engine
 from ..errors import (
     GradioTransportError,
     LocalProtocolError,
+    Phase,
 )
+from ..events import Failed
 from ..forking import tell_after_fork
+from ..handle import Handle
 from .call import Call
-from .runner import JOIN_THREAD_SECONDS, Core, HeartbeatThread, Runner
+from .runner import JOIN_THREAD_SECONDS, Core, HeartbeatThread, Runner, join
 
 
 class Session(SessionState):
@@ -47,8 +51,10 @@ class Session(SessionState):
     heartbeat has ended, where it has one); after `reset`, or when the stream is lost, at once.
     """
 
-    def __init__(self, core: Core, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(core.app, headers)
+    def __init__(
+        self, core: Core, headers: Mapping[str, str] | None = None, session_hash: str | None = None
+    ) -> None:
+        super().__init__(core.app, headers, session_hash)
         self._core = core
         self._lock = threading.RLock()  # a done callback may come back to the session that is ending
         self._runners: dict[str, Runner] = {}
@@ -112,7 +118,10 @@ class Session(SessionState):
         """
         call, commands, runner = self._begin(endpoint, arguments, keywords, options)
         try:
-            runner.guarded(lambda: runner.perform(commands))
+            if call._deadlines.finer_than_silence:  # somebody has to watch the clock while a thread drives it
+                runner._aside(commands)
+            else:
+                runner.guarded(lambda: runner.perform(commands))
             return call.result()
         except BaseException:
             if not call.done():
@@ -138,8 +147,32 @@ class Session(SessionState):
         with self._lock:
             runner = self._runner(adapter)
             call, commands = runner.begin(invocation, options, deadlines)
+            call._resubmit = self._submit_again
             self._beat()
         return call, commands, runner
+
+    def _submit_again(self, call: Call) -> None:
+        """Make another try of a call whose stream was lost, with a new hash if that was lost with it."""
+        try:
+            with self._lock:
+                runner = self._runner(self._core.app.options.registry.get(call.adapter))
+                commands = runner.begin_again(call)
+                self._beat()
+        except GradioTransportError as error:
+            call._end_between(Failed(event_id=call.event_id, error=error))
+            return
+        runner.guarded(lambda: runner.perform(commands))
+
+    def _take_up(self, handle: Handle, options: CallOptions) -> Call:
+        """Begin to fetch a call that was joined elsewhere, in this session."""
+        deadlines = Deadlines(options.timeouts or self._core.app.options.timeouts, time.monotonic)
+        adapter, invocation = self._core.app.taken_up(handle)
+        with self._lock:
+            runner = self._runner(adapter)
+            call, commands = runner.begin(invocation, options, deadlines)
+            self._beat()
+        runner._aside(commands)
+        return call
 
     def _begin_apart(
         self,
@@ -167,13 +200,16 @@ class Session(SessionState):
         if beating is None and self.wants_heartbeat:
             self._beating = self._core.beat(self)
 
-    def component_server(self, component_id: int, fn_name: str, data: Any = None) -> Any:
+    def component_server(
+        self, component_id: int, fn_name: str, data: Any = None, *, timeout: float | None = None
+    ) -> Any:
         """Call a function that a component has on the server (3.47+), such as the FileExplorer's ``ls``.
 
         Args:
             component_id: Its id in ``config.components``.
             fn_name: The function.
             data: Its argument; to ``ls`` the path as a list of its parts (4.19+).
+            timeout: Seconds to wait for its reply, instead of ``Timeouts(idle=)``.
 
         Returns:
             The JSON that it gave.
@@ -185,7 +221,11 @@ class Session(SessionState):
         app = self._core.app
         command = component_request(app.discovery.urls, self.session_hash, component_id, fn_name, data)
         app.taps.command(command, 0)
-        response = self._core.request(command, app.options.timeouts, credentials=self.credentials)
+        what = f"The reply of the component's function {fn_name!r}"
+        with Allowance(timeout, what, Phase.COMPLETE):
+            response = self._core.request(
+                command, app.options.timeouts, timeout, credentials=self.credentials
+            )
         app.taps.response(command.channel, 0, response)
         return component_reply(response, fn_name)
 
@@ -194,7 +234,7 @@ class Session(SessionState):
         with self._lock:
             self.renew()
             threads = self._end("The session was reset while the call was under way.")
-        self._join(threads)
+        join(threads)
 
     def _runner(self, adapter: Adapter) -> Runner:
         if self._closed:
@@ -210,12 +250,16 @@ class Session(SessionState):
             runner = self._runners[adapter.name] = self._core.runner(adapter, self)
         return runner
 
-    def close(self) -> None:
-        """End the session's calls, its stream and its heartbeat. Idempotent."""
+    def close(self, timeout: float | None = None) -> None:
+        """End the session's calls, its stream and its heartbeat. Idempotent.
+
+        Args:
+            timeout: Seconds to wait at most for its threads to end, which are told to in any case.
+        """
         with self._lock:
             self._closed = True
             threads = self._end("The session was closed while the call was under way.")
-        self._join(threads)
+        join(threads, timeout)
 
     def _end(self, reason: str) -> list[threading.Thread]:
         """End what the session has under way, and return the threads that end with it."""
@@ -228,12 +272,6 @@ class Session(SessionState):
             threads.append(runner.close(reason))
             self._core.discard(runner)
         return [thread for thread in threads if thread is not None]
-
-    @staticmethod
-    def _join(threads: Sequence[threading.Thread]) -> None:
-        for thread in threads:
-            if thread is not threading.current_thread():
-                thread.join(JOIN_THREAD_SECONDS)
 
     def __enter__(self) -> Self:
         return self
@@ -326,9 +364,11 @@ class Transport:
         """Begin the transport's own session anew; see `Session.reset`."""
         self._session.reset()
 
-    def component_server(self, component_id: int, fn_name: str, data: Any = None) -> Any:
+    def component_server(
+        self, component_id: int, fn_name: str, data: Any = None, *, timeout: float | None = None
+    ) -> Any:
         """Call a function that a component has on the server; see `Session.component_server`."""
-        return self._session.component_server(component_id, fn_name, data)
+        return self._session.component_server(component_id, fn_name, data, timeout=timeout)
 
     def submit(
         self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any
@@ -342,10 +382,40 @@ class Transport:
         """Call an endpoint in the transport's own session; see `Session.call`."""
         return self._session.call(endpoint, *arguments, options=options, **keywords)
 
-    def close(self) -> None:
-        """End the calls under way and close every connection and thread. Idempotent, from any thread."""
+    def attach(self, handle: Handle, *, options: CallOptions | None = None) -> Call:
+        """Fetch a call that was made elsewhere: `Call.handle` there gave its handle.
+
+        The result can be fetched once, and by one process: whoever opens the session's stream takes its
+        messages. A second fetch hears nothing and ends with `Timeout` (``first_message``), one after the
+        stream was lost with `SessionNotFound` or `StreamLost`, because no server can resume it. Credentials
+        are not in the handle: connect with the same ones.
+
+        Args:
+            handle: Of a call to this app.
+            options: `CallOptions`; those of the submission have no effect any more.
+
+        Raises:
+            LocalProtocolError: The handle is of another app, or of an endpoint that is not there.
+            UnsupportedProtocol: Its protocol is not installed.
+        """
+        options = self._core.app.completed(options or CallOptions())
+        apart = Session(self._core, session_hash=handle.session_hash)
+        try:
+            call = apart._take_up(handle, options)
+        except BaseException:
+            apart.close()
+            raise
+        call.add_done_callback(lambda _: apart.close())
+        return call
+
+    def close(self, timeout: float | None = None) -> None:
+        """End the calls under way and close every connection and thread. Idempotent, from any thread.
+
+        Args:
+            timeout: Seconds to wait at most for the threads to end, which are told to in any case.
+        """
         if self._opened is not None:
-            self._opened[0].close()
+            self._opened[0].close(timeout)
 
     def __enter__(self) -> Self:
         return self

@@ -283,7 +283,7 @@ class _Replayer:
     def _awaited(line: _Line, frame: Frame) -> bool:
         """Return whether a driver would still feed this after its calls were cancelled."""
         match frame.kind:
-            case Kind.CALL | Kind.SEND | Kind.FINISH:
+            case Kind.CALL | Kind.FETCH | Kind.SEND | Kind.FINISH:
                 return False
             case Kind.CANCEL | Kind.WAKE:
                 return frame.channel.partition(".")[0] in line.exchanges
@@ -300,6 +300,8 @@ class _Replayer:
                 yield self._start(line, frame)
             case Kind.CANCEL:
                 yield wire.cancel(self._exchange(line, frame))
+            case Kind.FETCH:
+                yield wire.fetch(self._exchange(line, frame))
             case Kind.SEND:
                 yield wire.send(self._exchange(line, frame), frame.payload["data"])
             case Kind.FINISH:
@@ -330,6 +332,8 @@ class _Replayer:
             event_data=payload.get("event_data"),
             trigger_id=payload.get("trigger_id"),
             oauth_token=payload.get("oauth_token"),
+            late=payload.get("late") is True,
+            event_id=payload.get("event_id"),
         )
         exchange = line.wire.open(invocation)
         if exchange.key != frame.channel:
@@ -376,7 +380,8 @@ class _Replayer:
             yield line.wire.refuse(self._never_started(line, frame), error)
             return
         if frame.direction is Direction.LOCAL:
-            yield line.wire.abandon(self._exchange(line, frame), error)
+            tell = frame.payload.get("tell") is True
+            yield line.wire.abandon(self._exchange(line, frame), error, tell=tell)
             return
         command = line.pending.pop(frame.channel, None)
         line.open.discard(frame.channel)

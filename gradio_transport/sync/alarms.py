@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is to be done at a time: one thread for all alarms of a transport, started with the first."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable
+
+
+class Alarms:
+    """Does things at their time. What they do must be quick, and must not raise."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: list[tuple[float, int, Callable[[], object]]] = []
+        self._numbers = itertools.count()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def at(self, when: float, job: Callable[[], object]) -> None:
+        """Do a job at a time of the monotonic clock; at once after `close`."""
+        with self._changed:
+            if not self._closed:
+                heapq.heappush(self._waiting, (when, next(self._numbers), job))
+                if self._thread is None:
+                    name = "gradio-transport-alarms"
+                    self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+                    self._thread.start()
+                self._changed.notify_all()
+                return
+        job()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._closed and (not self._waiting or self._waiting[0][0] > time.monotonic()):
+                    until = self._waiting[0][0] - time.monotonic() if self._waiting else None
+                    self._changed.wait(until)
+                if self._closed:
+                    return
+                job = heapq.heappop(self._waiting)[2]
+            job()
+
+    def close(self) -> threading.Thread | None:
+        """Do what is left at once, and return the thread to be joined."""
+        with self._changed:
+            self._closed = True
+            left, self._waiting = self._waiting, []
+            self._changed.notify_all()
+        for _, _, job in sorted(left, key=lambda one: one[:2]):
+            job()
+        return self._thread
+
+
+__all__ = ["Alarms"]
