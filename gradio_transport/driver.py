@@ -192,6 +192,8 @@ class CallOptions:
             same endpoint (atlas §8), but it does not see the session's gr.State.
         download_files: Directory that the result's files are downloaded to.
         upload_progress: Called with the bytes sent and the bytes in all while the call's files go up.
+        listener: Called with each event as soon as it is known, by whoever reads the stream and under its
+            locks: it may take note and wake somebody, and no more. For faces built on top of a call.
     """
 
     event_data: Any = None
@@ -203,6 +205,7 @@ class CallOptions:
     own_session: bool = False
     download_files: str | Path | None = None
     upload_progress: UploadProgress | None = None
+    listener: Callable[[Event], object] | None = attrs.field(default=None, repr=False)
 
 
 class App:
@@ -703,6 +706,7 @@ class CallState:
         self._exchange = exchange
         self._files = files
         self._download_to = options.download_files
+        self._listener = options.listener
         self.headers: Mapping[str, str] = {**forwarded(), **(options.headers or {})}
         limits = exchange.context.limits
         self._mailbox = Mailbox(limits.mailbox_bytes, limits.mailbox_policy)
@@ -751,6 +755,11 @@ class CallState:
         """Return whether the outcome is known."""
         return self._outcome is not None
 
+    @property
+    def deadline(self) -> float | None:
+        """When the next of the call's deadlines is over, by `time.monotonic`; None if there is none."""
+        return self._deadlines.next if self._outcome is None else None
+
     def _told(self) -> bool:
         """Return whether there is something to read: an event, or the end."""
         return len(self._mailbox) > 0 or self._outcome is not None
@@ -765,6 +774,8 @@ class CallState:
         elif not isinstance(event, Heartbeat):
             self._deadlines.heard()
         self._mailbox.put(event, size)
+        if self._listener is not None:
+            self._listener(event)
         if not event.terminal or self._outcome is not None:
             return False
         self._outcome = event
