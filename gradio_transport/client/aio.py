@@ -319,8 +319,10 @@ class AsyncClient(Described):
         session.close()
         tasks.cancel_scope.cancel()
         # As in the transport: the block's own exception is not for the group.
-        await tasks.__aexit__(None, None, None)
-        await transport.__aexit__(kind, error, traceback)
+        try:
+            await tasks.__aexit__(None, None, None)
+        finally:
+            await transport.__aexit__(kind, error, traceback)
 
 
 async def _connected(given: Settings) -> AsyncTransport:
