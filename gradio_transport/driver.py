@@ -214,6 +214,8 @@ class CallOptions:
             run time, where an earlier call has told it, is over.
         repeatable: The function may run twice. A call whose stream is lost is then submitted again, as often
             and as long as the transport's `RetryPolicy` allows.
+        listener: Called with each event as soon as it is known, by whoever reads the stream and under its
+            locks: it may take note and wake somebody, and no more. For faces built on top of a call.
     """
 
     event_data: Any = None
@@ -228,6 +230,7 @@ class CallOptions:
     attach: Literal["now", "late"] = attrs.field(default="now", validator=_one_of("now", "late"))
     fetch_after: float | None = None
     repeatable: bool = False
+    listener: Callable[[Event], object] | None = attrs.field(default=None, repr=False)
 
 
 class App:
@@ -821,6 +824,7 @@ class CallState:
         self._between = False
         self._submitted = deadlines.clock()
         self._download_to = options.download_files
+        self._listener = options.listener
         self.headers: Mapping[str, str] = {**forwarded(), **(options.headers or {})}
         limits = exchange.context.limits
         self._mailbox = Mailbox(limits.mailbox_bytes, limits.mailbox_policy)
@@ -869,6 +873,11 @@ class CallState:
         """Return whether the outcome is known."""
         return self._outcome is not None
 
+    @property
+    def deadline(self) -> float | None:
+        """When the next of the call's deadlines is over, by `time.monotonic`; None if there is none."""
+        return self._deadlines.next if self._outcome is None else None
+
     def _told(self) -> bool:
         """Return whether there is something to read: an event, or the end."""
         return len(self._mailbox) > 0 or self._outcome is not None
@@ -884,6 +893,8 @@ class CallState:
         elif not isinstance(event, Heartbeat):
             self._deadlines.heard()
         self._mailbox.put(event, size)
+        if self._listener is not None:
+            self._listener(event)
         if not event.terminal or self._outcome is not None:
             return False
         self._outcome = event

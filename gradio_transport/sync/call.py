@@ -109,12 +109,22 @@ class Call(CallState):
                 if until is None or until > now:
                     changed.wait(None if until is None else until - now)
                     continue
-            knob = self._deadlines.knob()
-            if knob is not None:
-                self._runner.expire(self, expired(*knob, self._exchange))
-                self._deadlines = Deadlines(Timeouts(), time.monotonic)
-            elif give_up is not None and time.monotonic() >= give_up:
+            if self.end_if_late():
+                continue
+            if give_up is not None and time.monotonic() >= give_up:
                 return ready()
+
+    def end_if_late(self) -> bool:
+        """End the call if its `deadline` is over, and return whether it was.
+
+        For who waits for the call by a callback or a listener; its own methods see to that themselves.
+        """
+        knob = self._deadlines.knob() if self._outcome is None else None
+        if knob is None:
+            return False
+        self._runner.expire(self, expired(*knob, self._exchange))
+        self._deadlines = Deadlines(Timeouts(), time.monotonic)
+        return True
 
     def __iter__(self) -> Iterator[Event]:
         return self.events()

@@ -1,0 +1,350 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`AsyncClient` and `AsyncJob`: the client for asyncio and trio, of the same shape."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping
+from concurrent.futures import CancelledError
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import anyio
+import anyio.abc
+
+from .._connect import connect_async
+from ..aio import AsyncCall, AsyncSession, AsyncTransport
+from ..config import AppConfig, Endpoint
+from ..driver import CallOptions
+from ..errors import GradioTransportError, LocalProtocolError, Phase
+from ..flow import State
+from ..frames import Tap
+from ..policy import Timeouts
+from .client import Callbacks, Described, callbacks
+from .endpoints import bound, chosen
+from .errors import JobTimeout, familiar, familiar_errors
+from .files import reduced, saved_async
+from .settings import Settings, Token, settings
+from .updates import Output, Status, StatusUpdate, Story
+
+logger = logging.getLogger(__name__)
+
+
+class AsyncJob:
+    """A call under way; `AsyncClient.submit` makes it. Await it for its output, or iterate its outputs.
+
+    See `gradio_transport.client.Job`, whose methods it has; those that wait are awaited.
+    """
+
+    def __init__(self, client: AsyncClient, endpoint: Endpoint, call: AsyncCall) -> None:
+        self._client = client
+        self._endpoint = endpoint
+        self._call = call
+        self._story = Story()
+        self._changed = anyio.Event()
+        self._end: tuple[Any, BaseException | None] | None = None
+        self._callbacks: list[Callable[[AsyncJob], object]] = []
+
+    async def _run(self) -> None:
+        """Follow the call to its end; a task of the client does so."""
+        try:
+            async for event in self._call:
+                self._story.add(event)
+                self._tell()
+            data = await self._call.result()
+            last = self._story.outputs[-1] if self._story.outputs else Output(data)
+            self._finish(await self._client._value(last, True))
+        except anyio.get_cancelled_exc_class():
+            self._finish(None, CancelledError())
+            raise
+        except Exception as error:  # noqa: BLE001 - whoever waits for the job is told
+            self._finish(None, familiar(error))
+
+    def _tell(self) -> None:
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
+
+    def _finish(self, value: Any, error: BaseException | None = None) -> None:
+        if self._end is not None:
+            return
+        self._end = value, error
+        self._tell()
+        waiting, self._callbacks = self._callbacks, []
+        for callback in waiting:
+            self._run_callback(callback)
+
+    def _run_callback(self, callback: Callable[[AsyncJob], object]) -> None:
+        try:
+            callback(self)
+        except Exception:
+            logger.exception("a callback of %s failed", self._endpoint.display_name)
+
+    def add_done_callback(self, callback: Callable[[AsyncJob], object]) -> None:
+        """Call `callback` with this job once it is done, from a task of the client."""
+        if self._end is None:
+            self._callbacks.append(callback)
+        else:
+            self._run_callback(callback)
+
+    def done(self) -> bool:
+        """Return whether the job is over."""
+        return self._end is not None
+
+    def cancelled(self) -> bool:
+        """Return whether somebody cancelled the job."""
+        return self._end is not None and isinstance(self._end[1], CancelledError)
+
+    def running(self) -> bool:
+        """Return whether the app's function runs."""
+        return self._end is None and self._call.status is State.RUNNING
+
+    def status(self) -> StatusUpdate:
+        """Return what is known of the job now."""
+        latest = self._story.status
+        if self._end is None or latest.code in (Status.FINISHED, Status.QUEUE_FULL):
+            return latest
+        if self.cancelled():
+            return StatusUpdate(code=Status.CANCELLED, success=False)
+        return StatusUpdate(code=Status.FINISHED, success=self._end[1] is None)
+
+    async def outputs(self) -> list[Any]:
+        """Return the outputs that have come so far, each as `result` would return it."""
+        return [await self._output(place) for place in range(len(self._story.outputs))]
+
+    async def _output(self, place: int) -> Any:
+        final = self._call.done() and place == len(self._story.outputs) - 1
+        with familiar_errors():
+            return await self._client._value(self._story.outputs[place], final)
+
+    async def result(self, timeout: float | None = None) -> Any:
+        """Wait for the output; see `gradio_transport.client.Job.result`."""
+        value, error = await self._ended(timeout)
+        if error is not None:
+            raise error
+        return value
+
+    async def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the end, and return the error, or None if there was none."""
+        return (await self._ended(timeout))[1]
+
+    async def _ended(self, timeout: float | None) -> tuple[Any, BaseException | None]:
+        with anyio.move_on_after(timeout):
+            await self._until(self.done)
+        if self._end is None:
+            raise JobTimeout(
+                f"No result of {self._endpoint.display_name} within {timeout} s; the job goes on "
+                f"({self.status().code.value}).",
+                knob="timeout",
+                seconds=timeout,
+                phase=Phase.STREAM,
+            )
+        if self.cancelled():
+            raise CancelledError(f"The job of {self._endpoint.display_name} was cancelled: it has no result.")
+        return self._end
+
+    async def _until(self, ready: Callable[[], bool]) -> None:
+        while not ready():
+            await self._changed.wait()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self.result().__await__()
+
+    async def cancel(self) -> bool:
+        """Give the job up, and return whether that could be; see `gradio_transport.client.Job.cancel`."""
+        yields = self._endpoint.generator is True or self._story.yielded
+        if self._end is not None or (self.running() and not yields):
+            return False
+        await self._give_up()
+        return True
+
+    async def _give_up(self) -> None:
+        self._finish(None, CancelledError())
+        await self._call.cancel()
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return _Outputs(self)
+
+
+class _Outputs:
+    """The outputs of a job for ``async for``, from the first."""
+
+    def __init__(self, job: AsyncJob) -> None:
+        self._job = job
+        self._place = 0
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        job, place = self._job, self._place
+        await job._until(lambda: place < len(job._story.outputs) or job.done())
+        if place < len(job._story.outputs):
+            self._place += 1
+            return await job._output(place)
+        error = job._end[1] if job._end is not None else None
+        if error is not None and not job.cancelled():
+            raise error
+        raise StopAsyncIteration
+
+
+class AsyncClient(Described):
+    """A Gradio app, connected by ``async with``; see `gradio_transport.client.Client`.
+
+    ``await client.predict(...)`` and ``async for output in client.submit(...)``.
+    """
+
+    def __init__(
+        self,
+        src: str,
+        token: Token = None,
+        max_workers: int = 40,
+        verbose: bool = True,
+        auth: tuple[str, str] | None = None,
+        httpx_kwargs: Mapping[str, Any] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        download_files: str | Path | Literal[False] | None = None,
+        ssl_verify: bool = True,
+        analytics_enabled: bool = True,
+        hf_token: Token = None,
+        protocol: str = "auto",
+        token_origin: str | None = None,
+        foreign_files: bool | Iterable[str] = False,
+        timeouts: Timeouts | None = None,
+        tap: Tap | None = None,
+    ) -> None:
+        """Take note of the arguments, which are those of `Client`; `max_workers` has no effect on tasks."""
+        self._settings = settings(
+            src, token=token, hf_token=hf_token, max_workers=max_workers, auth=auth, headers=headers,
+            httpx_kwargs=httpx_kwargs, download_files=download_files, ssl_verify=ssl_verify,
+            protocol=protocol, token_origin=token_origin, foreign_files=foreign_files, timeouts=timeouts,
+            tap=tap,
+        )  # fmt: skip
+        self._verbose = verbose
+        self._entered: tuple[AsyncTransport, AsyncSession, anyio.abc.TaskGroup] | None = None
+
+    def _parts(self) -> tuple[AsyncTransport, AsyncSession, anyio.abc.TaskGroup]:
+        if self._entered is None:
+            raise LocalProtocolError("The client is not connected: use it as 'async with ... as client'.")
+        return self._entered
+
+    @property
+    def config(self) -> AppConfig:
+        """What the app said of itself, with what ``gr.render`` drew for this client."""
+        return self._parts()[1].config
+
+    @property
+    def url(self) -> str:
+        """Where requests go."""
+        return self._parts()[0].url
+
+    @property
+    def session_hash(self) -> str:
+        """The server's name for what belongs to this client."""
+        return self._parts()[1].session_hash
+
+    async def predict(
+        self,
+        *args: Any,
+        api_name: str | None = None,
+        fn_index: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Call an endpoint, and return its output; see `Client.predict`. Cancelling the task cancels it."""
+        job = self.submit(*args, api_name=api_name, fn_index=fn_index, headers=headers, **kwargs)
+        try:
+            return await job.result()
+        except BaseException:
+            if not job.done():
+                with anyio.CancelScope(shield=True):
+                    await job._give_up()
+            raise
+
+    def submit(
+        self,
+        *args: Any,
+        api_name: str | None = None,
+        fn_index: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        result_callbacks: Callbacks | None = None,
+        **kwargs: Any,
+    ) -> AsyncJob:
+        """Start a call, and return it at once as an `AsyncJob`; see `Client.submit`."""
+        _, session, tasks = self._parts()
+        with familiar_errors():
+            endpoint = chosen(session.config, api_name, fn_index)
+            values = bound(endpoint, args, kwargs)
+            call = session.submit(endpoint.fn_index, *values, options=CallOptions(headers=headers))
+        job = AsyncJob(self, endpoint, call)
+        for callback in callbacks(result_callbacks):
+            job.add_done_callback(_with_outputs(callback))
+        tasks.start_soon(job._run)
+        return job
+
+    async def _value(self, output: Output, final: bool) -> Any:
+        made = output.made(final)
+        if made is not None:
+            return made[1]
+        directory = self._settings.directory
+        if directory is None:
+            return output.keep(final, reduced(output.data))
+        return output.keep(final, reduced([await saved_async(one, directory, final) for one in output.data]))
+
+    def reset_session(self) -> None:
+        """Begin anew with fresh gr.State. Calls under way are ended."""
+        self._parts()[1].reset()
+
+    async def __aenter__(self) -> Self:
+        with familiar_errors():
+            transport = await _connected(self._settings)
+        tasks = anyio.create_task_group()
+        await tasks.__aenter__()
+        self._entered = transport, transport.session(), tasks
+        self._told(self._verbose)
+        return self
+
+    async def aclose(self) -> None:
+        """End the calls under way, and every task and connection. Idempotent."""
+        if self._entered is not None:
+            transport, session, _ = self._entered
+            session.close()
+            await transport.aclose()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        transport, session, tasks = self._parts()
+        session.close()
+        tasks.cancel_scope.cancel()
+        # As in the transport: the block's own exception is not for the group.
+        try:
+            await tasks.__aexit__(None, None, None)
+        finally:
+            await transport.__aexit__(kind, error, traceback)
+
+
+async def _connected(given: Settings) -> AsyncTransport:
+    try:
+        return await connect_async(given.source, token=given.token, **given.connect).__aenter__()
+    except GradioTransportError as error:
+        token = given.another_token(error)
+        if token is None:
+            raise
+    return await connect_async(given.source, token=token, **given.connect).__aenter__()
+
+
+def _with_outputs(callback: Callable[..., object]) -> Callable[[AsyncJob], object]:
+    """Return a done callback that gives the outputs of a job that completed well to `callback`."""
+
+    def call(job: AsyncJob) -> None:
+        if job._end is None or job._end[1] is not None:
+            return
+        value = job._end[0]
+        callback(*value) if isinstance(value, tuple) else callback(value)
+
+    return call
+
+
+__all__ = ["AsyncClient", "AsyncJob"]

@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`Client`: an app as the docs of the Gradio Python client describe it, over any generation."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from .. import spaces
+from .._connect import connect
+from ..config import AppConfig, Endpoint
+from ..driver import CallOptions
+from ..errors import GradioTransportError
+from ..frames import Tap
+from ..policy import Timeouts
+from ..sync import Session, Transport
+from . import describing
+from .endpoints import bound, chosen
+from .errors import familiar_errors
+from .files import reduced, saved
+from .job import Job
+from .settings import Settings, Token, settings
+
+logger = logging.getLogger(__name__)
+
+Callbacks = Callable[..., object] | Sequence[Callable[..., object]]
+
+DUPLICATE_SECONDS = 1800.0
+"""How long `Client.duplicate` waits for the copy to run: building a Space with a GPU takes its time."""
+
+
+class Described:
+    """What both clients say of their app without asking it again."""
+
+    @property
+    def config(self) -> AppConfig:
+        """What the app said of itself."""
+        raise NotImplementedError
+
+    @property
+    def url(self) -> str:
+        """Where requests go."""
+        raise NotImplementedError
+
+    def view_api(
+        self,
+        all_endpoints: bool | None = None,
+        print_info: bool = True,
+        return_format: Literal["dict", "str"] | None = None,
+    ) -> dict[str, Any] | str | None:
+        """Tell the app's endpoints.
+
+        Args:
+            all_endpoints: Whether unnamed ones are told too; None for only if there are no named ones. A dict
+                has them in any case.
+            print_info: Whether to print the text, if nothing is to be returned. The only thing here that
+                prints.
+            return_format: ``"str"`` to return the text, ``"dict"`` for a dict of ``named_endpoints`` and
+                ``unnamed_endpoints``, each with ``parameters`` and ``returns``.
+        """
+        if return_format == "dict":
+            return describing.as_dict(self.config)
+        text = describing.as_text(self.config, self.url, all_endpoints)
+        if return_format == "str":
+            return text
+        if print_info:
+            print(text)  # noqa: T201 - it is what the caller asks for
+        return None
+
+    def _told(self, verbose: bool) -> None:
+        logger.log(
+            logging.INFO if verbose else logging.DEBUG,
+            "connected to %s (Gradio %s)",
+            self.url,
+            self.config.version or "of an unknown version",
+        )
+
+
+class Client(Described):
+    """A Gradio app, connected.
+
+    Close it, or use it as a context manager; calls under way then fail.
+    """
+
+    def __init__(
+        self,
+        src: str,
+        token: Token = None,
+        max_workers: int = 40,
+        verbose: bool = True,
+        auth: tuple[str, str] | None = None,
+        httpx_kwargs: Mapping[str, Any] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        download_files: str | Path | Literal[False] | None = None,
+        ssl_verify: bool = True,
+        analytics_enabled: bool = True,
+        hf_token: Token = None,
+        protocol: str = "auto",
+        token_origin: str | None = None,
+        foreign_files: bool | Iterable[str] = False,
+        timeouts: Timeouts | None = None,
+        tap: Tap | None = None,
+    ) -> None:
+        """Connect.
+
+        Args:
+            src: The app's URL, or the name of a Space, ``"owner/name"``, which is woken and waited for.
+            token: Hugging Face token; True for the saved one, False for none. By default the saved one is
+                used for a Space that does not show itself to a stranger, and for nothing else.
+            max_workers: How many requests to start calls, or to fetch files, are under way at once. Where a
+                call has a connection of its own (servers before 4.9), how many calls are.
+            verbose: Whether connecting is logged as INFO (else as DEBUG). Nothing is printed.
+            auth: User and password of the app's own login.
+            httpx_kwargs: ``timeout`` (seconds or `httpx.Timeout`), ``proxy`` (a URL), ``verify``,
+                ``headers``, ``cookies``.
+            headers: Extra headers for the app's own origin.
+            download_files: Directory for the files of outputs; False leaves them where they are, as
+                `gradio_transport.RemoteFile`. By default ``$GRADIO_TEMP_DIR``, or else ``gradio`` in the
+                machine's temporary directory.
+            ssl_verify: Whether certificates are checked.
+            analytics_enabled: Without effect: there is no telemetry here.
+            hf_token: The older name of `token`.
+            protocol: As for `gradio_transport.connect`, and so the following.
+            token_origin: Another origin that may see the token.
+            foreign_files: Other origins that files may be fetched from, or True for any.
+            timeouts: Deadlines in seconds.
+            tap: Called with every frame of the wire.
+
+        Raises:
+            AuthenticationError: The app wants a login, or refused it.
+            GradioTransportError: As for `gradio_transport.connect`.
+        """
+        self._settings = settings(
+            src, token=token, hf_token=hf_token, max_workers=max_workers, auth=auth, headers=headers,
+            httpx_kwargs=httpx_kwargs, download_files=download_files, ssl_verify=ssl_verify,
+            protocol=protocol, token_origin=token_origin, foreign_files=foreign_files, timeouts=timeouts,
+            tap=tap,
+        )  # fmt: skip
+        with familiar_errors():
+            self._transport = _connected(self._settings)
+        self._session: Session = self._transport.session()
+        self._pool = ThreadPoolExecutor(max_workers, "gradio-client")
+        self._told(verbose)
+
+    @classmethod
+    def duplicate(
+        cls,
+        from_id: str,
+        to_id: str | None = None,
+        token: Token = None,
+        private: bool = True,
+        hardware: str | None = None,
+        secrets: Mapping[str, str] | None = None,
+        sleep_timeout: int = 5,
+        max_workers: int = 40,
+        verbose: bool = True,
+        *,
+        hf_token: Token = None,
+    ) -> Self:
+        """Copy a Space into an account of your own, or take the copy that is there, and connect to it.
+
+        Args:
+            from_id: The Space, ``"owner/name"``.
+            to_id: Name of the copy; by default that of the original, in the account of the token.
+            token: Of the account, one that may write; by default the saved one.
+            private: Whether only the account sees the copy.
+            hardware: Such as ``"t4-small"``, which costs money; None for the free one.
+            secrets: Environment of the copy.
+            sleep_timeout: Idle minutes after which paid hardware goes to sleep.
+            max_workers: As for the client.
+            verbose: As for the client.
+            hf_token: The older name of `token`.
+
+        Raises:
+            AuthenticationError: There is no token, or one that may not do this.
+            GradioTransportError: As for `gradio_transport.spaces.duplicate`.
+        """
+        with familiar_errors():
+            used = spaces.token_to_use(token if token is not None else hf_token, saved=True)
+            copy = spaces.duplicate(
+                from_id,
+                to_id,
+                token=used,
+                private=private,
+                hardware=hardware,
+                secrets=secrets,
+                sleep_timeout_minutes=sleep_timeout,
+                timeout=DUPLICATE_SECONDS,
+            )
+        return cls(copy.id, used, max_workers, verbose)
+
+    @property
+    def config(self) -> AppConfig:
+        """What the app said of itself, with what ``gr.render`` drew for this client."""
+        return self._session.config
+
+    @property
+    def url(self) -> str:
+        """Where requests go."""
+        return self._transport.url
+
+    @property
+    def session_hash(self) -> str:
+        """The server's name for what belongs to this client: gr.State, and calls under way."""
+        return self._session.session_hash
+
+    def predict(
+        self,
+        *args: Any,
+        api_name: str | None = None,
+        fn_index: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Call an endpoint, and return its output: the value, or a tuple of several.
+
+        Args:
+            *args: Values of its parameters, in order. Files by `handle_file`.
+            api_name: The endpoint, such as ``"/predict"``. Not needed if the app has one only.
+            fn_index: Its number instead; if both are given, `api_name` counts.
+            headers: Headers of this call's requests, over those of the client.
+            **kwargs: Values of its parameters by name. What has a default may be left out.
+
+        Raises:
+            EndpointError: There is no such endpoint, or several and none is named (a `ValueError`).
+            ArgumentError: The arguments do not fit (a `ValueError` and `TypeError`).
+            ValidationError: A value was refused (a `ValueError`).
+            AppError: The app's function raised (a `ValueError`).
+            GradioTransportError: The call failed.
+        """
+        with familiar_errors():
+            endpoint = chosen(self.config, api_name, fn_index)
+            values = bound(endpoint, args, kwargs)
+            options = CallOptions(headers=headers)
+            return self._given(self._session.call(endpoint.fn_index, *values, options=options), True)
+
+    def submit(
+        self,
+        *args: Any,
+        api_name: str | None = None,
+        fn_index: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        result_callbacks: Callbacks | None = None,
+        **kwargs: Any,
+    ) -> Job:
+        """Start a call, and return it at once as a `Job`.
+
+        Args:
+            *args: As for `predict`, and so the following.
+            api_name: The endpoint.
+            fn_index: Its number.
+            headers: Headers of this call's requests.
+            result_callbacks: Called in order with the outputs, each a separate argument, once the job has
+                completed well; in a thread of this client. They must not wait for another of its jobs.
+            **kwargs: Values by name.
+
+        Raises:
+            EndpointError: As for `predict`.
+            ArgumentError: As for `predict`.
+            ValidationError: A value was refused here; what the server refuses is raised by the job.
+        """
+        with familiar_errors():
+            endpoint = chosen(self.config, api_name, fn_index)
+            values = bound(endpoint, args, kwargs)
+        job = Job(self, endpoint)
+        for callback in callbacks(result_callbacks):
+            job.add_done_callback(_with_outputs(callback))
+        self._hand(lambda: self._start(job, endpoint, values, headers))
+        return job
+
+    def _start(
+        self, job: Job, endpoint: Endpoint, values: Sequence[Any], headers: Mapping[str, str] | None
+    ) -> None:
+        if job.done():
+            return
+        options = CallOptions(headers=headers, listener=job._heard)
+        try:
+            call = self._session.submit(endpoint.fn_index, *values, options=options)
+        except BaseException as error:  # noqa: BLE001 - whoever waits for the job is told
+            job._fail(error)
+        else:
+            job._attach(call)
+
+    def _hand(self, work: Callable[[], object]) -> None:
+        """Have something done by the pool, or here and now if the client is closed: nobody may hang."""
+        try:
+            self._pool.submit(work)
+        except RuntimeError:
+            work()
+
+    @property
+    def _saves(self) -> bool:
+        return self._settings.directory is not None
+
+    def _given(self, data: list[Any], final: bool) -> Any:
+        """Return outputs as the caller gets them, their files fetched."""
+        directory = self._settings.directory
+        if directory is None:
+            return reduced(data)
+        return reduced([saved(one, directory, final) for one in data])
+
+    def reset_session(self) -> None:
+        """Begin anew with fresh gr.State. Calls under way are ended."""
+        self._session.reset()
+
+    def close(self) -> None:
+        """End the calls under way, and close every connection and thread. Idempotent."""
+        self._session.close()
+        self._transport.close()
+        self._pool.shutdown(wait=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Client of {self._transport!r}>"
+
+
+def _connected(given: Settings) -> Transport:
+    try:
+        return connect(given.source, token=given.token, **given.connect)
+    except GradioTransportError as error:
+        token = given.another_token(error)
+        if token is None:
+            raise
+    return connect(given.source, token=token, **given.connect)
+
+
+def callbacks(given: Callbacks | None) -> list[Callable[..., object]]:
+    """Return callbacks as a list."""
+    if given is None:
+        return []
+    return [given] if callable(given) else list(given)
+
+
+def _with_outputs(callback: Callable[..., object]) -> Callable[[Any], object]:
+    """Return a done callback that gives the outputs of a job that completed well to `callback`."""
+
+    def call(job: Job) -> None:
+        if job.cancelled() or job.exception(0) is not None:
+            return
+        value = job.result(0)
+        callback(*value) if isinstance(value, tuple) else callback(value)
+
+    return call
+
+
+__all__ = ["Callbacks", "Client", "Described", "callbacks"]

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which endpoint is meant, and whether the arguments fit it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from ..config import AppConfig, Endpoint, Parameter
+from ..errors import Phase, ValidationFailed, did_you_mean
+from ..files import InputFile, ServerFile
+from .errors import ArgumentError, EndpointError, ValidationError, problem
+
+_LISTED = 20
+"""How many endpoints an error names."""
+
+
+def chosen(config: AppConfig, api_name: str | None, fn_index: int | None) -> Endpoint:
+    """Return the endpoint that is meant; of both `api_name` counts.
+
+    Raises:
+        EndpointError: There is none of that name or number, or several and none is named.
+    """
+    if api_name is not None:
+        return config.endpoint(api_name)
+    if fn_index is None:
+        return _only(config)
+    numbers = sorted(one.fn_index for one in config.endpoints)
+    if fn_index not in numbers:
+        near = did_you_mean(str(fn_index), [str(number) for number in numbers])
+        raise EndpointError(
+            f"The app has no endpoint with fn_index={fn_index}.{near} {_listed(config)}", phase=Phase.JOIN
+        )
+    return config.endpoint(fn_index)
+
+
+def _only(config: AppConfig) -> Endpoint:
+    """Return the app's only endpoint: of the named and public ones, of the named ones, of all."""
+    callable_ = [one for one in config.endpoints if one.backend_fn and one.visibility != "private"]
+    named = [one for one in callable_ if one.name is not None]
+    for group in ([one for one in named if one.visibility == "public"], named, callable_):
+        if len(group) == 1:
+            return group[0]
+        if group:
+            break
+    raise EndpointError(
+        f"Say which endpoint to call, by api_name= or fn_index=. {_listed(config)}", phase=Phase.JOIN
+    )
+
+
+def _listed(config: AppConfig) -> str:
+    found = [one for one in config.endpoints if one.backend_fn and one.visibility != "private"]
+    if not found:
+        return "It has none."
+    named = [f"api_name={one.name!r}" if one.name else f"fn_index={one.fn_index}" for one in found]
+    more = f" and {len(named) - _LISTED} more" if len(named) > _LISTED else ""
+    return f"It has: {', '.join(named[:_LISTED])}{more}."
+
+
+def bound(endpoint: Endpoint, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> list[Any]:
+    """Return the values of an endpoint's parameters in order, defaults filled in.
+
+    Raises:
+        ArgumentError: Missing, surplus, unknown or doubled arguments.
+        ValidationError: A value that the parameter cannot take.
+    """
+    try:
+        data = endpoint.bind(arguments, keywords)
+    except ValidationFailed as error:
+        raise ArgumentError(error.message, problems=error.problems, phase=Phase.JOIN) from None
+    values = data
+    if endpoint.inputs:
+        values = [one for one, slot in zip(data, endpoint.inputs, strict=True) if not slot.skipped]
+    given = {*list(keywords), *(one.name for one in endpoint.parameters[: len(arguments)])}
+    for parameter, value in zip(endpoint.parameters, values, strict=True):
+        if parameter.name in given:
+            _check(endpoint, parameter, value)
+    return values
+
+
+def _check(endpoint: Endpoint, parameter: Parameter, value: Any) -> None:
+    """Refuse what cannot be meant. Whatever a server might still take is left to it."""
+    name = parameter.name
+    where = f"{name!r} of {endpoint.display_name}"
+    strange = _no_json(value)
+    if strange is not None:
+        raise problem(f"{where} cannot be sent: {strange}.", ArgumentError, name, strange)
+    if not _may_be(parameter, value):
+        raise problem(
+            f"{where} takes {parameter.python_type}, which {_shown(value)} is not.",
+            ValidationError,
+            name,
+            f"no {parameter.python_type}",
+        )
+    if isinstance(value, str) and _is_file(parameter) and not _is_address(value):
+        raise problem(
+            f"{where} is a file: pass handle_file({_shown(value)}).", ValidationError, name, "no file"
+        )
+
+
+def _no_json(value: Any, depth: int = 64) -> str | None:
+    """Return why a value cannot be written as JSON, or None."""
+    if value is None or isinstance(value, str | int | float | InputFile | ServerFile):
+        return None
+    if not depth:
+        return "it is nested too deep"
+    if isinstance(value, list | tuple):
+        items = cast("Sequence[Any]", value)
+        return next((why for why in (_no_json(one, depth - 1) for one in items) if why), None)
+    if isinstance(value, dict):
+        mapping = cast("dict[Any, Any]", value)
+        return next((why for why in (_no_json(one, depth - 1) for one in mapping.values()) if why), None)
+    if isinstance(value, bytes):
+        return "bytes are no JSON; a file is passed by handle_file(path)"
+    return f"a value of type {type(value).__name__} is no JSON"
+
+
+def _may_be(parameter: Parameter, value: Any) -> bool:
+    kind = parameter.schema.get("type")
+    if kind in ("number", "integer"):
+        return not isinstance(value, list | tuple | dict | InputFile | ServerFile) and _is_number(value)
+    if kind == "boolean":
+        return not isinstance(value, list | tuple | dict | InputFile | ServerFile)
+    return True
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        try:
+            float(value)
+        except ValueError:
+            return False
+    return True
+
+
+def _is_file(parameter: Parameter) -> bool:
+    schema = parameter.schema
+    return parameter.python_type == "filepath" or schema.get("title") in ("file", "FileData", "ImageData")
+
+
+def _is_address(text: str) -> bool:
+    return text.lower().startswith(("http://", "https://", "data:"))
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+__all__ = ["bound", "chosen"]

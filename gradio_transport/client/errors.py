@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The errors that the docs of the Gradio Python client name, as kinds of our own.
+
+Each is caught under either name: ``except client.AppError`` and ``except gradio_transport.AppError`` both
+hold, and the standard type that the docs give (`ValueError`, `TypeError`, `TimeoutError`) holds too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+
+from .. import errors
+
+
+class AppError(errors.AppError, ValueError):
+    """The app's own function raised."""
+
+
+class QuotaExceeded(AppError, errors.QuotaExceeded):
+    """The GPU time that ZeroGPU grants the visitor is used up."""
+
+
+class AuthenticationError(errors.AuthenticationRequired, ValueError):
+    """The app, or the Hub, wants a login or a token, or refused the one it got."""
+
+
+class QueueError(errors.QueueFull):
+    """The app's queue is full; nothing was accepted."""
+
+
+class TooManyRequestsError(errors.RateLimited):
+    """The server asks for fewer requests; `retry_after` has the seconds, if it said so."""
+
+
+class ValidationError(errors.ValidationFailed, ValueError):
+    """A value was refused, here or by the app's validator (5.45+); `problems` names each."""
+
+
+class ArgumentError(ValidationError, TypeError):
+    """Too many, too few, unknown or doubled arguments, or a value that no JSON can hold."""
+
+
+class EndpointError(errors.EndpointNotFound, ValueError):
+    """There is no such endpoint, or several and none was named."""
+
+
+class FileError(errors.LocalProtocolError, ValueError):
+    """A path where no file is."""
+
+
+class JobTimeout(errors.Timeout, TimeoutError):
+    """A deadline is over: that of ``result(timeout=)``, or one of `gradio_transport.Timeouts`."""
+
+
+_FAMILIAR: Mapping[type[errors.GradioTransportError], type[errors.GradioTransportError]] = MappingProxyType(
+    {
+        errors.QuotaExceeded: QuotaExceeded,
+        errors.AppError: AppError,
+        errors.AuthenticationRequired: AuthenticationError,
+        errors.QueueFull: QueueError,
+        errors.RateLimited: TooManyRequestsError,
+        errors.ValidationFailed: ValidationError,
+        errors.EndpointNotFound: EndpointError,
+        errors.Timeout: JobTimeout,
+    }
+)
+
+
+def familiar(error: BaseException) -> BaseException:
+    """Return an error of the transport as the kind that the docs name; any other as it is."""
+    for kind in type(error).__mro__:
+        if kind in _FAMILIAR.values():
+            return error
+        if kind in _FAMILIAR:
+            return _as(error, _FAMILIAR[kind])
+    return error
+
+
+def _as(error: BaseException, kind: type[errors.GradioTransportError]) -> BaseException:
+    made = kind.__new__(kind)
+    Exception.__init__(made, *error.args)
+    made.__dict__.update(error.__dict__)
+    made.__cause__ = error.__cause__
+    made.__suppress_context__ = True
+    return made.with_traceback(error.__traceback__)
+
+
+@contextmanager
+def familiar_errors() -> Generator[None, None, None]:
+    """Let only errors out of the block that the docs name, where there is one."""
+    try:
+        yield
+    except errors.GradioTransportError as error:
+        known = familiar(error)
+        if known is error:
+            raise
+        raise known from known.__cause__
+
+
+def problem(message: str, kind: type[ValidationError], name: str, what: str) -> ValidationError:
+    """Return the error for one argument."""
+    return kind(message, problems={name: what}, phase=errors.Phase.JOIN)
+
+
+__all__ = [
+    "AppError", "ArgumentError", "AuthenticationError", "EndpointError", "FileError", "JobTimeout",
+    "QueueError", "QuotaExceeded", "TooManyRequestsError", "ValidationError", "familiar", "familiar_errors",
+    "problem",
+]  # fmt: skip

@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`Job`: one call under way, as a `concurrent.futures.Future`.
+
+A job has no thread. Whoever reads the session's stream tells it each event; the pool of its client starts the
+call, and fetches the files of its outputs when it is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import math
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import CancelledError, Future
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+
+from ..config import Endpoint
+from ..errors import Phase
+from ..events import Event
+from ..files import holds_files
+from ..flow import State
+from ..sync import Call
+from .errors import JobTimeout, familiar, familiar_errors
+from .updates import Status, StatusUpdate, Story
+
+if TYPE_CHECKING:
+    from .client import Client
+
+
+class Job(Future[Any]):
+    """A call under way; `Client.submit` makes it.
+
+    It is a `concurrent.futures.Future`, so that `concurrent.futures.wait`, `as_completed` and
+    `asyncio.wrap_future` take it. Iterating it gives its outputs as they come: what a generator yields, or
+    the one output of any other function. Each loop begins with the first, so nothing is lost or told twice,
+    and a job that failed raises at the end of it.
+
+    The deadlines of its call count while somebody waits for it here; `concurrent.futures.wait` has a
+    ``timeout`` of its own.
+    """
+
+    def __init__(self, client: Client, endpoint: Endpoint) -> None:
+        super().__init__()
+        self._client = client
+        self._endpoint = endpoint
+        self._story = Story()
+        self._call: Call | None = None
+        self._claimed = False
+        self._news = threading.Condition()
+        self._wakers: list[Callable[[], object]] = []
+        super().add_done_callback(lambda _: self._tell())  # the first, so that nobody waits for the others
+
+    # --- told by the client and its transport ---------------------------------------------------------
+
+    def _heard(self, event: Event) -> None:
+        """Take note of an event, in the thread that reads the stream."""
+        with self._news:
+            self._story.add(event)
+            self._tell()
+
+    def _tell(self) -> None:
+        """Wake whoever waits for news."""
+        with self._news:
+            self._news.notify_all()
+            wakers, self._wakers = self._wakers, []
+        for wake in wakers:
+            wake()
+
+    def _claim(self) -> bool:
+        """Return whether the job's end is the caller's to tell, who comes first."""
+        with self._news:
+            mine, self._claimed = not self._claimed, True
+            return mine
+
+    def _attach(self, call: Call) -> None:
+        """Take note of the call once it is made."""
+        with self._news:
+            self._call = call
+            given_up = self._claimed
+            self._tell()
+        if given_up:
+            call.cancel()
+        else:
+            call.add_done_callback(lambda ended: self._client._hand(lambda: self._complete(ended)))
+
+    def _complete(self, call: Call) -> None:
+        """Tell the end of the call, its files fetched; in a thread of the pool."""
+        try:
+            data = call.result()
+            last = self._story.outputs[-1] if self._story.outputs else None
+            value = last.value(True, self._client._given) if last else self._client._given(data, True)
+        except BaseException as error:  # noqa: BLE001 - whoever waits for the job is told
+            self._fail(error)
+        else:
+            if self._claim():
+                self.set_result(value)
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._claim():
+            return
+        if isinstance(error, CancelledError):
+            super().cancel()
+            self.set_running_or_notify_cancel()
+        else:
+            self.set_exception(familiar(error))
+
+    # --- as a future ------------------------------------------------------------------------------------
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for the output: the value, or a tuple of several; of a generator the last.
+
+        Args:
+            timeout: Seconds to wait here; the job goes on when they are over.
+
+        Raises:
+            AppError: The app's function raised.
+            CancelledError: Somebody cancelled the job.
+            TimeoutError: The time is over.
+            GradioTransportError: The call failed.
+        """
+        self._wait_for_end(timeout)
+        return super().result(0)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the end, and return the error, or None if there was none; raises as `result` does."""
+        self._wait_for_end(timeout)
+        return super().exception(0)
+
+    def _wait_for_end(self, timeout: float | None) -> None:
+        if not self._wait(self.done, timeout):
+            raise JobTimeout(
+                f"No result of {self._endpoint.display_name} within {timeout} s; the job goes on "
+                f"({self.status().code.value}).",
+                knob="timeout",
+                seconds=timeout,
+                phase=Phase.STREAM,
+            )
+        if self.cancelled():
+            raise CancelledError(f"The job of {self._endpoint.display_name} was cancelled: it has no result.")
+
+    def running(self) -> bool:
+        """Return whether the app's function runs."""
+        call = self._call
+        return not self.done() and call is not None and call.status is State.RUNNING
+
+    def cancel(self) -> bool:
+        """Give the job up, and return whether that could be.
+
+        One that waits in the queue never runs. A generator stops at its next yield, where the server's
+        generation has a way to stop it; `outputs` keeps what has come. Any other function that runs already
+        goes on, and so does its job: False.
+        """
+        with self._news:
+            if self._claimed or (self.running() and not self._yields()):
+                return False
+            self._claimed = True
+            call = self._call
+        super().cancel()
+        self.set_running_or_notify_cancel()
+        if call is not None:
+            call.cancel()
+        return True
+
+    def _yields(self) -> bool:
+        return self._endpoint.generator is True or self._story.yielded
+
+    # --- what has come ----------------------------------------------------------------------------------
+
+    def status(self) -> StatusUpdate:
+        """Return what is known of the job now."""
+        with self._news:
+            latest = self._story.status
+        if not self.done():
+            return latest
+        if self.cancelled():
+            return StatusUpdate(code=Status.CANCELLED, success=False, time=latest.time)
+        if latest.code in (Status.FINISHED, Status.QUEUE_FULL):
+            return latest
+        return StatusUpdate(code=Status.FINISHED, success=super().exception(0) is None)
+
+    def outputs(self) -> list[Any]:
+        """Return the outputs that have come so far, each as `result` would return it."""
+        with self._news:
+            count = len(self._story.outputs)
+        return [self._output(place) for place in range(count)]
+
+    def _output(self, place: int) -> Any:
+        output = self._story.outputs[place]
+        with familiar_errors():
+            return output.value(self._is_final(place), self._client._given)
+
+    def _is_final(self, place: int) -> bool:
+        return self._call is not None and self._call.done() and place == len(self._story.outputs) - 1
+
+    def _came(self, place: int) -> bool:
+        return place < len(self._story.outputs) or self.done()
+
+    def _wait(self, ready: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Wait until `ready`, and return whether it is. An expired deadline of the call ends the call."""
+        give_up = math.inf if timeout is None else time.monotonic() + timeout
+        while True:
+            with self._news:
+                if ready():
+                    return True
+                call = self._call
+                deadline = call.deadline if call is not None else None
+                until = min(give_up, math.inf if deadline is None else deadline)
+                left = until - time.monotonic()
+                if left > 0:
+                    self._news.wait(None if left == math.inf else left)
+                    continue
+            if (call is None or not call.end_if_late()) and time.monotonic() >= give_up:
+                return ready()
+
+    def __iter__(self) -> Iterator[Any]:
+        place = 0
+        while True:
+            self._wait(functools.partial(self._came, place))
+            if place >= len(self._story.outputs):
+                break
+            yield self._output(place)
+            place += 1
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        """Raise what ended the job, unless it was somebody's wish."""
+        error = None if self.cancelled() else super().exception(0)
+        if error is not None:
+            raise error
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return _AsyncOutputs(self)
+
+    async def _wait_async(self, ready: Callable[[], bool]) -> None:
+        soon = _scheduler()
+        while True:
+            woken = anyio.Event()
+
+            def wake(event: anyio.Event = woken) -> None:
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                    soon(event.set)
+
+            with self._news:
+                if ready():
+                    return
+                self._wakers.append(wake)
+                call = self._call
+            deadline = call.deadline if call is not None else None
+            with anyio.move_on_after(math.inf if deadline is None else max(deadline - time.monotonic(), 0)):
+                await woken.wait()
+                continue
+            if call is not None:
+                await anyio.to_thread.run_sync(call.end_if_late)
+
+
+class _AsyncOutputs:
+    """The outputs of a job for ``async for``. No generator: leaving the loop leaves nothing to clean up."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._place = 0
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        job, place = self._job, self._place
+        await job._wait_async(lambda: job._came(place))
+        if place >= len(job._story.outputs):
+            job._raise_failure()
+            raise StopAsyncIteration
+        self._place += 1
+        if job._client._saves and holds_files(job._story.outputs[place].data):
+            return await anyio.to_thread.run_sync(job._output, place)
+        return job._output(place)
+
+
+def _scheduler() -> Callable[[Callable[[], object]], object]:
+    """Return what runs a function soon in the event loop at hand, asyncio's or trio's, from any thread."""
+    try:
+        return asyncio.get_running_loop().call_soon_threadsafe
+    except RuntimeError:
+        import trio
+
+        return trio.lowlevel.current_trio_token().run_sync_soon
+
+
+__all__ = ["Job"]

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a job knows of itself: `Status`, `StatusUpdate`, and `Story`, which the events of its call tell."""
+
+from __future__ import annotations
+
+import enum
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from .. import events as e
+from ..events import Event, ProgressUnit
+
+
+class Status(enum.Enum):
+    """Where a job stands, in the words of the Gradio docs."""
+
+    STARTING = "STARTING"
+    JOINING_QUEUE = "JOINING_QUEUE"
+    QUEUE_FULL = "QUEUE_FULL"
+    IN_QUEUE = "IN_QUEUE"
+    SENDING_DATA = "SENDING_DATA"
+    PROCESSING = "PROCESSING"
+    PROGRESS = "PROGRESS"
+    LOG = "LOG"
+    ITERATING = "ITERATING"
+    FINISHED = "FINISHED"
+    CANCELLED = "CANCELLED"
+
+
+@attrs.frozen(kw_only=True)
+class StatusUpdate:
+    """What is known of a job at one moment.
+
+    Attributes:
+        code: Where it stands.
+        rank: Its place in the queue, 0 for the first in line.
+        queue_size: How many wait.
+        eta: Seconds until its result, as the server estimates.
+        success: Whether it completed well; None as long as that is open.
+        time: When this was heard, by the local clock.
+        progress_data: The bars of ``gr.Progress``; None if there are none.
+        log: Text and level of the last ``gr.Info`` or ``gr.Warning``, where `code` is ``LOG``.
+    """
+
+    code: Status = Status.STARTING
+    rank: int | None = None
+    queue_size: int | None = None
+    eta: float | None = None
+    success: bool | None = None
+    time: datetime | None = attrs.field(factory=datetime.now)
+    progress_data: list[ProgressUnit] | None = None
+    log: tuple[str, str] | None = None
+
+
+class Output:
+    """One output of a job as the server gave it, and as the caller is given it once somebody asks."""
+
+    def __init__(self, data: list[Any]) -> None:
+        self.data = data
+        self._made: tuple[bool, Any] | None = None
+        self._lock = threading.Lock()
+
+    def made(self, final: bool) -> tuple[bool, Any] | None:
+        """Return what was made of it, if that was with the same knowledge of whether it is final."""
+        return self._made if self._made is not None and self._made[0] >= final else None
+
+    def keep(self, final: bool, value: Any) -> Any:
+        """Keep what was made of it."""
+        self._made = final, value
+        return value
+
+    def value(self, final: bool, make: Callable[[list[Any], bool], Any]) -> Any:
+        """Return what `make` makes of it, which is done once, by whichever thread asks first."""
+        with self._lock:
+            made = self.made(final)
+            return made[1] if made is not None else self.keep(final, make(self.data, final))
+
+
+class Story:
+    """What the events of a call have told so far. Not safe against threads: the sync job locks.
+
+    Attributes:
+        status: The newest status.
+        outputs: What a generator yielded, or the one output of any other function.
+        yielded: Whether the function is known to be a generator, for it has yielded.
+    """
+
+    def __init__(self) -> None:
+        self.status = StatusUpdate()
+        self.outputs: list[Output] = []
+        self.yielded = False
+
+    def add(self, event: Event) -> None:
+        """Take note of an event."""
+        status = self._status(event)
+        if status is not None:
+            self.status = status
+        if isinstance(event, e.ProcessGenerating | e.ProcessStreaming):
+            self.yielded = True
+            self.outputs.append(Output(event.data))
+        # Servers repeat the last yield of a generator in the completion (atlas §3.2).
+        elif isinstance(event, e.ProcessCompleted) and event.success and not self._repeats(event.data):
+            self.outputs.append(Output(event.data))
+
+    def _repeats(self, data: list[Any]) -> bool:
+        return bool(self.outputs) and self.outputs[-1].data == data
+
+    def _status(self, event: Event) -> StatusUpdate | None:
+        last = self.status
+        match event:
+            case e.Joined() | e.SendHash():
+                return StatusUpdate(code=Status.JOINING_QUEUE)
+            case e.QueueFullMessage():
+                return StatusUpdate(code=Status.QUEUE_FULL, success=False)
+            case e.Estimation(rank=rank, queue_size=size, rank_eta=eta):
+                return StatusUpdate(code=Status.IN_QUEUE, rank=rank, queue_size=size, eta=eta)
+            case e.SendData():
+                return StatusUpdate(code=Status.SENDING_DATA)
+            case e.ProcessStarts(eta=eta):
+                return StatusUpdate(code=Status.PROCESSING, rank=0, eta=eta)
+            case e.Progress(units=units):
+                return StatusUpdate(code=Status.PROGRESS, eta=last.eta, progress_data=list(units))
+            case e.Log(message=message, level=level):
+                return StatusUpdate(
+                    code=Status.LOG, eta=last.eta, progress_data=last.progress_data, log=(message, level)
+                )
+            case e.ProcessGenerating() | e.ProcessStreaming():
+                return StatusUpdate(code=Status.ITERATING, eta=last.eta, progress_data=last.progress_data)
+            case e.ProcessCompleted(success=success):
+                return StatusUpdate(code=Status.FINISHED, success=success, progress_data=last.progress_data)
+            case e.Failed():
+                full = last.code is Status.QUEUE_FULL
+                return StatusUpdate(code=Status.QUEUE_FULL if full else Status.FINISHED, success=False)
+            case e.Cancelled():
+                return StatusUpdate(code=Status.CANCELLED, success=False)
+            case _:
+                return None
+
+
+__all__ = ["Output", "ProgressUnit", "Status", "StatusUpdate", "Story"]
