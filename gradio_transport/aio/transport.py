@@ -211,6 +211,7 @@ class AsyncTransport:
         self._engine = engine
         self._entered: tuple[Core, AsyncSession] | None = None
         self._description = Description.of(self._app, own_engine=engine is not None)
+        self._from_pickle = False
         self._tasks: anyio.abc.TaskGroup | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -310,7 +311,8 @@ class AsyncTransport:
     async def __aenter__(self) -> Self:
         if self._entered is not None:
             raise LocalProtocolError("The transport was entered twice.")
-        self._description.check()
+        if self._from_pickle:
+            self._description.check()
         engine = self._engine
         if engine is None:
             from ..engines.httpx_async import AsyncHTTPXEngine
@@ -354,5 +356,5 @@ class AsyncTransport:
 def _unpickled(kind: type[AsyncTransport], description: Description) -> AsyncTransport:
     """Return a transport that connects when it is entered, and says then if that is impossible."""
     made = kind(description.source, Options(**description.options))
-    made._description = description
+    made._description, made._from_pickle = description, True
     return made
