@@ -14,7 +14,7 @@ from gradio_transport.errors import LocalProtocolError
 from gradio_transport.policy import Limits, RetryPolicy, Timeouts
 
 NUMBERS = [
-    *((Timeouts, field.name) for field in attrs.fields(Timeouts)),
+    *((Timeouts, field.name) for field in attrs.fields(Timeouts) if field.name != "cancel_on_expiry"),
     *((Limits, field.name) for field in attrs.fields(Limits) if field.name != "mailbox_policy"),
 ]
 

@@ -245,3 +245,21 @@ def test_only_so_many_frames_are_remembered() -> None:
     for _ in range(RING_FRAMES * 3):
         taps.show(Direction.IN, Kind.CHUNK, "c", 1, {"data": b"x"})
     assert len(taps.ring) == RING_FRAMES
+
+
+def test_a_late_call_and_its_fetch_are_part_of_the_trace() -> None:
+    line = Line(late=True, event_id="e")
+    line.wire.start(line.call)
+    call = next(frame for frame in line.frames if frame.kind is Kind.CALL)
+    assert (call.payload["late"], call.payload["event_id"]) == (True, "e")
+    line.wire.fetch(line.call)
+    assert (Direction.LOCAL, Kind.FETCH) in line.seen()
+
+
+def test_an_end_from_this_side_says_whether_the_server_is_told() -> None:
+    for tell in (False, True):
+        line = Line()
+        line.wire.start(line.call)
+        line.wire.abandon(line.call, LocalProtocolError("late"), tell=tell)
+        (shown,) = [frame.payload for frame in line.frames if frame.kind is Kind.ERROR]
+        assert shown.get("tell", False) is tell
