@@ -25,7 +25,7 @@ Figures = dict[str, list[float]]
 ROUND_SECONDS = 120.0
 """No round may take longer; a driver that does is given up."""
 
-BLOCKING = ("gradio_client", "transport-sync", "httpx-sync")
+BLOCKING = ("gradio_client", "transport-client", "transport-sync", "httpx-sync")
 TASKS = ("transport-async", "httpx-async", "transport-aiohttp", "aiohttp", "raw-asyncio")
 ALL = BLOCKING + TASKS
 INCUMBENT = "gradio_client"

@@ -24,6 +24,9 @@ SHORT = {
 }
 
 
+DRIVERS = ("transport-client", "transport-sync", "transport-aiohttp", "httpx-sync", "aiohttp", "raw-asyncio")
+
+
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     command = [sys.executable, "-m", "benchmarks.server"]
@@ -44,9 +47,7 @@ def measured(driver: str, url: str, verb: str, arguments: dict) -> dict:
     return figures
 
 
-@pytest.mark.parametrize(
-    "driver", ["transport-sync", "transport-aiohttp", "httpx-sync", "aiohttp", "raw-asyncio"]
-)
+@pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize("verb", SHORT)
 def test_a_driver_does_its_verbs(url: str, verb: str, driver: str) -> None:
     figures = measured(driver, url, verb, SHORT[verb])
