@@ -238,6 +238,7 @@ def write_plot(document: dict[str, Any], path: Path) -> None:
 
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "gradio-transport"
+    mpl.rcParams["svg.fonttype"] = "none"  # the reader's fonts, and a file of a fifth of the size
     from matplotlib import pyplot as plt
 
     results: Results = document["results"]

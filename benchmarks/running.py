@@ -25,7 +25,7 @@ Figures = dict[str, list[float]]
 ROUND_SECONDS = 120.0
 """No round may take longer; a driver that does is given up."""
 
-BLOCKING = ("gradio_client", "transport-sync", "httpx-sync")
+BLOCKING = ("gradio_client", "transport-client", "transport-sync", "httpx-sync")
 TASKS = ("transport-async", "httpx-async", "transport-aiohttp", "aiohttp", "raw-asyncio")
 ALL = BLOCKING + TASKS
 INCUMBENT = "gradio_client"
@@ -196,7 +196,7 @@ def measure(plan: Plan, url: str, drivers: Sequence[str], rounds: int, place: Pa
                 workers.pop(driver).close()
                 continue
             for name, value in figures.items():
-                results.setdefault(driver, {}).setdefault(name, []).append(value)
+                results.setdefault(driver, {}).setdefault(name, []).append(float(f"{value:.4g}"))
     for worker in workers.values():
         worker.close()
     return results
@@ -231,7 +231,7 @@ def measure_imports(rounds: int) -> dict[str, Figures]:
             )
             values = dict(zip(("ms", "cpu_ms", "modules"), json.loads(done.stdout), strict=True))
             for figure, value in values.items():
-                results.setdefault(name, {}).setdefault(figure, []).append(value)
+                results.setdefault(name, {}).setdefault(figure, []).append(float(f"{value:.4g}"))
     return {name: {key: kept[1:] for key, kept in figures.items()} for name, figures in results.items()}
 
 

@@ -2,12 +2,14 @@
 """The pages say what the code says."""
 
 import ast
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 import gradio_transport.errors
+from benchmarks.reporting import markdown
 from gradio_transport import flow
 
 ROOT = Path(__file__).parents[1]
@@ -26,6 +28,11 @@ def test_the_tree_of_errors_is_that_of_the_module() -> None:
     for name, kind in vars(gradio_transport.errors).items():
         if isinstance(kind, type) and issubclass(kind, Exception):
             assert re.search(rf"\b{name}\b", tree), name
+
+
+def test_the_tables_of_the_benchmarks_are_those_of_the_last_run() -> None:
+    document = json.loads((ROOT / "benchmarks" / "results" / "latest.json").read_text(encoding="utf-8"))
+    assert markdown(document) in (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -15,6 +15,7 @@ DRIVERS = {
     "transport-sync": "transport:Sync",
     "transport-async": "transport:Async",
     "transport-aiohttp": "transport:Aiohttp",
+    "transport-client": "familiar:Familiar",
     "httpx-sync": "bare_httpx:Sync",
     "httpx-async": "bare_httpx:Async",
     "aiohttp": "bare_aiohttp:Bare",
