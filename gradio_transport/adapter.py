@@ -633,6 +633,13 @@ def stream_error(closed: Closed, context: SessionContext, *, may_have_run: bool)
             phase=Phase.STREAM,
             may_have_run=may_have_run,
         )
+    if closed.ending is Ending.TOO_LARGE:
+        return EventTooLarge(
+            f"The server sent more in one message than the limit allows{why}. If the app is meant to send "
+            "that much, raise Limits(max_event_bytes=).",
+            phase=Phase.STREAM,
+            may_have_run=may_have_run,
+        )
     how = {
         Ending.CLEAN: "ended cleanly",
         Ending.RESET: "was cut off",

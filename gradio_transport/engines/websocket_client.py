@@ -16,7 +16,7 @@ from typing import Any, cast
 import anyio
 import anyio.to_thread
 
-from ..commands import Closed, Ending, Response
+from ..commands import REDIRECTS, Closed, Ending, Response
 from ..errors import ConnectError, StreamLost, Timeout
 from ._httpx_common import HTTPSettings, ssl_context
 from .base import HandshakeRefused, Patience
@@ -159,9 +159,18 @@ def connect(
     except (websocket.WebSocketAddressException, ConnectionRefusedError, ssl.SSLError) as error:
         raise ConnectError(f"Cannot connect to {where}: {error}.", phase=patience.phase) from error
     except (websocket.WebSocketException, OSError, ValueError) as error:
+        _refuse_redirect(connection, url)
         raise StreamLost(f"The handshake with {where} broke: {error}.", phase=patience.phase) from error
     connection.settimeout(patience.silence)
     return WebSocketClient(connection, patience, max_message_bytes)
+
+
+def _refuse_redirect(connection: Any, url: str) -> None:
+    """Tell of a handshake that was answered with a redirect: the library only says that it follows none."""
+    reply = connection.handshake_response
+    if reply is not None and reply.status in REDIRECTS:
+        headers = {str(name).lower(): str(value) for name, value in reply.headers.items()}
+        raise HandshakeRefused(Response(reply.status, headers, b"", url))
 
 
 def _proxy(settings: HTTPSettings) -> dict[str, Any]:
