@@ -34,6 +34,10 @@ RING_FRAMES = 256
 
 _NOTE_FRAMES = 24
 _NOTE_CHARACTERS = 100
+_NOTE_BYTES = 4 * _NOTE_CHARACTERS
+
+_Remembered = tuple[float, Direction, Kind, str, int, str | bytes, int]
+"""A frame in the ring: time, direction, kind, channel, session, the beginning of what it says, its length."""
 
 
 class Taps:
@@ -42,7 +46,7 @@ class Taps:
     def __init__(self, clock: Callable[[], float], taps: Sequence[Tap] = ()) -> None:
         self.clock = clock
         self._taps = tuple(taps)
-        self.ring: deque[Frame] = deque(maxlen=RING_FRAMES)
+        self.ring: deque[_Remembered] = deque(maxlen=RING_FRAMES)
 
     def show(
         self,
@@ -64,12 +68,14 @@ class Taps:
             payload: What it carries.
             remember: Keep it for the notes on errors; off for the content of files, which may be large.
         """
-        frame = Frame(self.clock(), direction, kind, channel, payload, session)
+        now = self.clock()
         if remember:
-            self.ring.append(frame)
-        for tap in self._taps:
-            tap(frame)
-        return frame.t
+            self.ring.append((now, direction, kind, channel, session, *_beginning(kind, payload)))
+        if self._taps:
+            frame = Frame(now, direction, kind, channel, payload, session)
+            for tap in self._taps:
+                tap(frame)
+        return now
 
     def command(self, command: Command, session: int) -> None:
         """Show one command on its way out."""
@@ -124,35 +130,45 @@ class Taps:
 
     def note(self, session: int) -> str:
         """Return the last frames of a session as text, without headers, queries or secrets."""
-        frames = [frame for frame in self.ring if frame.session in (0, session)][-_NOTE_FRAMES:]
+        frames = [frame for frame in self.ring if frame[4] in (0, session)][-_NOTE_FRAMES:]
         if not frames:
             return "no frames"
-        start = frames[0].t
-        return "\n".join(f"  {frame.t - start:8.3f}  {_line(frame)}" for frame in frames)
+        start = frames[0][0]
+        return "\n".join(f"  {frame[0] - start:8.3f}  {_line(frame)}" for frame in frames)
 
 
-def _line(frame: Frame) -> str:
-    arrow = {Direction.OUT: "→", Direction.IN: "←", Direction.LOCAL: "·"}[frame.direction]
-    payload = frame.payload
-    what = ""
-    if frame.kind is Kind.REQUEST:
-        what = f"{payload['method']} {str(payload['url']).partition('?')[0]}"
-    elif frame.kind in (Kind.RESPONSE, Kind.RESPONSE_HEAD):
-        what = f"HTTP {payload['status']}"
-    elif frame.kind is Kind.CHUNK:
-        what = _short(payload["data"].decode("utf-8", "replace"))
-    elif frame.kind is Kind.WS_TEXT and frame.direction is Direction.IN:
-        what = _short(payload["text"])
-    elif frame.kind is Kind.END:
-        what = f"{payload['ending']} {payload.get('reason', '')}".strip()
-    elif frame.kind is Kind.ERROR:
-        what = _short(str(payload["message"]))
-    return f"{arrow} {frame.channel:12} {frame.kind.value} {what}".rstrip()
+def _beginning(kind: Kind, payload: Mapping[str, Any]) -> tuple[str | bytes, int]:
+    """Return the beginning of what a frame says, and its length: a frame of any size costs little to keep."""
+    said: str | bytes = ""
+    if kind is Kind.CHUNK:
+        said = payload["data"]
+    elif kind is Kind.WS_TEXT:
+        said = payload["text"]
+    elif kind is Kind.REQUEST:
+        said = f"{payload['method']} {payload['url'].partition('?')[0]}"
+    elif kind in (Kind.RESPONSE, Kind.RESPONSE_HEAD):
+        said = f"HTTP {payload['status']}"
+    elif kind is Kind.END:
+        said = f"{payload['ending']} {payload.get('reason', '')}"
+    elif kind is Kind.ERROR:
+        said = payload["message"]
+    return said[:_NOTE_BYTES], len(said)
 
 
-def _short(text: str) -> str:
+def _line(frame: _Remembered) -> str:
+    _, direction, kind, channel, _, said, length = frame
+    arrow = {Direction.OUT: "→", Direction.IN: "←", Direction.LOCAL: "·"}[direction]
+    if kind is Kind.WS_TEXT and direction is Direction.OUT:  # it holds what the caller sent
+        said = ""
+    text = said if isinstance(said, str) else said.decode("utf-8", "replace")
+    return f"{arrow} {channel:12} {kind.value} {_short(text, length)}".rstrip()
+
+
+def _short(text: str, length: int) -> str:
     text = " ".join(text.split())
-    return text if len(text) <= _NOTE_CHARACTERS else f"{text[:_NOTE_CHARACTERS]}… ({len(text)} characters)"
+    if len(text) <= _NOTE_CHARACTERS and length <= _NOTE_BYTES:
+        return text
+    return f"{text[:_NOTE_CHARACTERS]}… ({length:,} in all)"
 
 
 class Wire:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 from gradio_transport.adapter import Exchange, Invocation, Output, Session, SessionContext
@@ -229,7 +230,7 @@ def test_notes_show_each_kind_of_frame_in_one_short_line() -> None:
     line.taps.chunk("file", b"never remembered")
     line.taps.end("file", Closed(Ending.RESET, None, "cut"))
     note = line.taps.note(line.wire.number)
-    for part in ("HTTP 503", "(501 characters)", "ws-text {}", "ws-open", "reset cut", "GET http://app/x"):
+    for part in ("HTTP 503", "(501 in all)", "ws-text {}", "ws-open", "reset cut", "GET http://app/x"):
         assert part in note, part
     assert "secret" not in note
     assert "never remembered" not in note
@@ -245,6 +246,19 @@ def test_only_so_many_frames_are_remembered() -> None:
     for _ in range(RING_FRAMES * 3):
         taps.show(Direction.IN, Kind.CHUNK, "c", 1, {"data": b"x"})
     assert len(taps.ring) == RING_FRAMES
+
+
+def test_remembered_frames_do_not_keep_what_is_large() -> None:
+    taps = Taps(lambda: 0.0)
+    tracemalloc.start()
+    try:
+        for _ in range(RING_FRAMES):
+            taps.show(Direction.IN, Kind.CHUNK, "c", 1, {"data": b"x" * 100_000})
+            taps.show(Direction.IN, Kind.WS_TEXT, "c", 1, {"text": "x" * 100_000})
+        assert tracemalloc.get_traced_memory()[0] < RING_FRAMES * 2_000
+    finally:
+        tracemalloc.stop()
+    assert "x… (100,000 in all)" in taps.note(1)
 
 
 def test_a_late_call_and_its_fetch_are_part_of_the_trace() -> None:
