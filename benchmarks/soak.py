@@ -130,6 +130,8 @@ def judged(endpoint: str, text: str, outcome: list[Any] | BaseException) -> str:
         return "value" if right(endpoint, text, outcome) else f"wrong value {outcome!r} of {endpoint}"
     if isinstance(outcome, CancelledError):
         return "cancelled"
+    if isinstance(outcome, gt.LocalProtocolError):  # nothing here is used wrongly
+        return f"wrong {outcome!r}"
     if isinstance(outcome, gt.GradioTransportError):
         return type(outcome).__name__
     return f"wrong {outcome!r}"

@@ -1147,6 +1147,20 @@ def internal_failure(error: BaseException) -> GradioTransportError:
     return failure
 
 
+def closed_under_way(what: str) -> GradioTransportError:
+    """Return the error for a call that ends because the caller closed what it runs in."""
+    return LocalProtocolError(f"The {what} while the call was under way.", may_have_run=True)
+
+
+def lost_under_way() -> GradioTransportError:
+    """Return the error for a call whose join is under way while its session's stream is lost and replaced."""
+    return StreamLost(
+        "The session's stream was lost while the call was being joined, so nobody would bring its messages.",
+        phase=Phase.STREAM,
+        may_have_run=True,
+    )
+
+
 @attrs.define
 class Deadlines:
     """The deadlines of one call, in seconds of the driver's clock."""

@@ -34,6 +34,7 @@ from gradio_transport.commands import (
 from gradio_transport.config import AppConfig, Component, Endpoint
 from gradio_transport.errors import (
     ConnectError,
+    EventTooLarge,
     FlowViolation,
     MalformedMessage,
     Phase,
@@ -261,7 +262,7 @@ def test_a_stream_that_ends_too_early_is_lost() -> None:
         (Ending.IDLE, Timeout, "Timeouts(idle=)"),
         (Ending.RESET, StreamLost, "was cut off"),
         (Ending.LOCAL, StreamLost, "closed on this side"),
-        (Ending.TOO_LARGE, StreamLost, "too large"),
+        (Ending.TOO_LARGE, EventTooLarge, "Limits(max_event_bytes=)"),
     ],
 )
 def test_each_way_a_stream_ends_is_said(ending: Ending, kind: type[Exception], said: str) -> None:

@@ -6,11 +6,12 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import attrs
 import pytest
 from faces import FACES, with_app
-from scripted import Reply, Scripted, scripted
+from scripted import Reply, Scripted, completed, scripted
 
 import gradio_transport as gt
 
@@ -207,3 +208,37 @@ def test_the_total_deadline_spans_all_tries(server: Scripted, face: str) -> None
 
     policy = gt.RetryPolicy(attempts=10_000, base=0.2, cap=0.2, budget=1000)
     assert with_app(face, server.url, use, retry=policy) < 5
+
+
+def test_a_call_still_joining_when_its_session_is_replaced_ends_as_lost(server: Scripted) -> None:
+    second, third = 1, 2
+    numbers = itertools.count()
+
+    def join(reply: Reply) -> None:
+        number = next(numbers)
+        if number == second:
+            with server.changed:
+                server.changed.wait_for(lambda: len(joins(server)) > third, timeout=20)
+        reply.json({"event_id": f"event{number}"})
+
+    def data(reply: Reply) -> None:
+        reply.stream()
+        with server.changed:
+            assert server.changed.wait_for(lambda: len(joins(server)) > second, timeout=20)
+        if len(joins(server)) == third:
+            reply.cut()
+        else:
+            reply.send({**completed("done"), "event_id": f"event{third}"})
+            reply.end()
+
+    server.scripts = {JOIN: join, DATA: data}
+    with gt.connect(server.url) as app, ThreadPoolExecutor(1) as pool:
+        lost = app.submit("/hello", "x")
+        joining = pool.submit(app.call, "/hello", "x")
+        with pytest.raises(gt.StreamLost):
+            lost.result(20)
+        assert app.submit("/hello", "x").result(20) == ["done"]
+        with pytest.raises(gt.StreamLost, match="was being joined") as told:
+            joining.result(20)
+        assert told.value.may_have_run is True
+        assert len(set(joins(server))) == 2

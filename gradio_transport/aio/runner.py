@@ -41,6 +41,7 @@ from ..driver import (
     Retries,
     SessionState,
     check_addresses,
+    closed_under_way,
     expired,
     heartbeat_pauses,
     input_content,
@@ -462,11 +463,11 @@ class Runner:
                 if isinstance(command, CloseStream | CloseWebSocket):
                     self._drop(command.channel)
 
-    def close(self, reason: str) -> None:
-        """Stop: end the calls under way and drop the streams."""
+    def close(self, error: GradioTransportError) -> None:
+        """Stop: end the calls under way with an error, and drop the streams."""
         already, self._closed = self._closed, True
         if not already:
-            self.fail(LocalProtocolError(reason, may_have_run=True))
+            self.fail(error)
         for channel in list(self._scopes):
             self._drop(channel)
 
@@ -730,7 +731,7 @@ class Core:
         already, self.closed = self.closed, True
         if not already:
             for runner in list(self._runners):
-                runner.close("The transport was closed while the call was under way.")
+                runner.close(closed_under_way("transport was closed"))
             if self.tasks is not None:
                 self.tasks.cancel_scope.cancel()
         with anyio.move_on_after(timeout, shield=True):

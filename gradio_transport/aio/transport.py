@@ -23,8 +23,10 @@ from ..driver import (
     Description,
     Options,
     SessionState,
+    closed_under_way,
     component_reply,
     component_request,
+    lost_under_way,
 )
 from ..engines.base import AsyncEngine
 from ..errors import (
@@ -164,7 +166,7 @@ class AsyncSession(SessionState):
 
     def reset(self) -> None:
         """Begin anew: another session hash, and so fresh gr.State. Calls under way are ended."""
-        self._end("The session was reset while the call was under way.")
+        self._end("session was reset")
         self.renew()
 
     def _runner(self, adapter: Adapter) -> Runner:
@@ -173,7 +175,7 @@ class AsyncSession(SessionState):
         runner = self._runners.get(adapter.name)
         if runner is not None and not runner.usable:
             self._core.discard(runner)
-            runner.close("The session's stream was lost.")
+            runner.close(lost_under_way())
             self.renew()
             runner = None
         if runner is None:
@@ -183,15 +185,15 @@ class AsyncSession(SessionState):
     def close(self) -> None:
         """End the session's calls, its stream and its heartbeat. Idempotent."""
         self._closed = True
-        self._end("The session was closed while the call was under way.")
+        self._end("session was closed")
 
-    def _end(self, reason: str) -> None:
+    def _end(self, what: str) -> None:
         runners, self._runners = list(self._runners.values()), {}
         if self._beating is not None:
             self._beating.stop()
             self._beating = None
         for runner in runners:
-            runner.close(reason)
+            runner.close(closed_under_way(what))
             self._core.discard(runner)
 
     async def __aenter__(self) -> Self:

@@ -49,6 +49,7 @@ from ..driver import (
     Retries,
     SessionState,
     check_addresses,
+    closed_under_way,
     expired,
     heartbeat_pauses,
     input_content,
@@ -498,13 +499,13 @@ class Runner:
             commands += self._feed(self.wire.abandon, call._exchange, own)
         self.perform(command for command in commands if isinstance(command, CloseStream | CloseWebSocket))
 
-    def close(self, reason: str) -> threading.Thread | None:
-        """Stop: end the calls under way, wake the reader, and return its thread to be joined."""
+    def close(self, error: GradioTransportError) -> threading.Thread | None:
+        """Stop: end the calls under way with an error, wake the reader, and return its thread."""
         with self._lock:
             already, self._closed = self._closed, True
             self._wanted.notify_all()
         if not already:
-            self.fail(LocalProtocolError(reason, may_have_run=True))
+            self.fail(error)
         for channel in list(self._live):
             self._drop(channel)
         return self._reader
@@ -862,9 +863,7 @@ class Core:
             self.closing.set()
             runners, heartbeats = list(self._runners), list(self._heartbeats)
             self._heartbeats.clear()
-        readers = [
-            runner.close("The transport was closed while the call was under way.") for runner in runners
-        ]
+        readers = [runner.close(closed_under_way("transport was closed")) for runner in runners]
         for beating in heartbeats:
             beating.stop()
         self.engine.close()

@@ -28,8 +28,10 @@ from ..driver import (
     Description,
     Options,
     SessionState,
+    closed_under_way,
     component_reply,
     component_request,
+    lost_under_way,
 )
 from ..engines.base import Engine
 from ..errors import (
@@ -233,7 +235,7 @@ class Session(SessionState):
         """Begin anew: another session hash, and so fresh gr.State. Calls under way are ended."""
         with self._lock:
             self.renew()
-            threads = self._end("The session was reset while the call was under way.")
+            threads = self._end("session was reset")
         join(threads)
 
     def _runner(self, adapter: Adapter) -> Runner:
@@ -243,7 +245,7 @@ class Session(SessionState):
         if runner is not None and not runner.usable:
             # The server has forgotten the session with its stream; the hash would never work properly.
             self._core.discard(runner)
-            runner.close("The session's stream was lost.")
+            runner.close(lost_under_way())
             self.renew()
             runner = None
         if runner is None:
@@ -258,10 +260,10 @@ class Session(SessionState):
         """
         with self._lock:
             self._closed = True
-            threads = self._end("The session was closed while the call was under way.")
+            threads = self._end("session was closed")
         join(threads, timeout)
 
-    def _end(self, reason: str) -> list[threading.Thread]:
+    def _end(self, what: str) -> list[threading.Thread]:
         """End what the session has under way, and return the threads that end with it."""
         runners, self._runners = list(self._runners.values()), {}
         threads: list[threading.Thread | None] = [self._beating]
@@ -269,7 +271,7 @@ class Session(SessionState):
             self._core.stop_beating(self._beating)
             self._beating = None
         for runner in runners:
-            threads.append(runner.close(reason))
+            threads.append(runner.close(closed_under_way(what)))
             self._core.discard(runner)
         return [thread for thread in threads if thread is not None]
 
