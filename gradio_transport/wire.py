@@ -130,7 +130,8 @@ class Taps:
 
     def note(self, session: int) -> str:
         """Return the last frames of a session as text, without headers, queries or secrets."""
-        frames = [frame for frame in self.ring if frame[4] in (0, session)][-_NOTE_FRAMES:]
+        remembered = self.ring.copy()  # at once: other threads go on
+        frames = [frame for frame in remembered if frame[4] in (0, session)][-_NOTE_FRAMES:]
         if not frames:
             return "no frames"
         start = frames[0][0]

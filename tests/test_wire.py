@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 import tracemalloc
 from typing import Any
 
@@ -246,6 +248,26 @@ def test_only_so_many_frames_are_remembered() -> None:
     for _ in range(RING_FRAMES * 3):
         taps.show(Direction.IN, Kind.CHUNK, "c", 1, {"data": b"x"})
     assert len(taps.ring) == RING_FRAMES
+
+
+def test_a_note_is_written_while_other_threads_go_on() -> None:
+    taps, stop = Taps(lambda: 0.0), threading.Event()
+
+    def go_on() -> None:
+        while not stop.is_set():
+            taps.show(Direction.IN, Kind.CHUNK, "c", 1, {"data": b"x"})
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    other = threading.Thread(target=go_on)
+    other.start()
+    try:
+        assert all("chunk" in note or note == "no frames" for note in (taps.note(1) for _ in range(300)))
+    finally:
+        sys.setswitchinterval(interval)
+        stop.set()
+        other.join(20)
+    assert not other.is_alive()
 
 
 def test_remembered_frames_do_not_keep_what_is_large() -> None:
