@@ -737,6 +737,7 @@ class Core:
         with anyio.move_on_after(timeout, shield=True):
             if self._ended is not None:
                 await self._ended.wait()
+        with anyio.move_on_after(timeout, shield=True):  # connections too, when the tasks took all the time
             await self.engine.aclose()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 import anyio
@@ -53,14 +54,16 @@ class AsyncHTTPXEngine:
     async def stream(self, request: Request, patience: Patience) -> AsyncHTTPXStream:
         """Send a request and return as soon as the head of its reply has come."""
         with common.translated(self._module, request, patience):
-            body = pieces_async(request.body) if isinstance(request.body, Multipart) else request.body
+            body = None if isinstance(request.body, Multipart) else request.body
             if self._given is not None:
                 built = self._given.build_request(
                     **common.arguments(self._module, request, patience), content=body
                 )
+                built.stream = _body_class(self._module)(request.body)
                 response = await self._given.send(built, stream=True, follow_redirects=False)
             else:
                 built = common.built(self._module, request, patience, body)
+                built.stream = _body_class(self._module)(request.body)
                 response = await self._pool(request.url).handle_async_request(built)
                 response.request = built
         return AsyncHTTPXStream(self._module, request, patience, response)
@@ -79,6 +82,37 @@ class AsyncHTTPXEngine:
         pools, self._pools = list(self._pools.values()), {}
         for pool in pools:
             await pool.aclose()
+
+
+@lru_cache(maxsize=2)
+def _body_class(module: Any) -> Any:
+    """Return the class of request bodies.
+
+    The library's own are iterated by async generators, and a request that is cancelled while it is sent
+    would leave them open.
+    """
+
+    class Body(module.AsyncByteStream):  # type: ignore[misc]
+        def __init__(self, body: bytes | Multipart | None) -> None:
+            self._body = body
+
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return pieces_async(self._body) if isinstance(self._body, Multipart) else _Once(self._body or b"")
+
+    return Body
+
+
+class _Once:
+    def __init__(self, block: bytes) -> None:
+        self._blocks = iter((block,))
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        for block in self._blocks:
+            return block
+        raise StopAsyncIteration
 
 
 class AsyncHTTPXStream:

@@ -37,13 +37,27 @@ def pieces(body: Multipart) -> Iterator[bytes]:
                 body.progress(sent, total)
 
 
-async def pieces_async(body: Multipart) -> AsyncIterator[bytes]:
+def pieces_async(body: Multipart) -> AsyncIterator[bytes]:
     """Yield a form block by block; the disk is read in a worker thread."""
-    import anyio.to_thread
+    return _Pieces(pieces(body))
 
-    blocks = pieces(body)
-    while (block := await anyio.to_thread.run_sync(_next, blocks)) is not None:
-        yield block
+
+class _Pieces:
+    """No async generator: a cancelled upload would leave it open."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        import anyio.to_thread
+
+        block = await anyio.to_thread.run_sync(_next, self._blocks)
+        if block is None:
+            raise StopAsyncIteration
+        return block
 
 
 def _next(blocks: Iterator[bytes]) -> bytes | None:
