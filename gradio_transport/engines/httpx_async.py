@@ -53,6 +53,11 @@ class AsyncHTTPXEngine:
 
     async def stream(self, request: Request, patience: Patience) -> AsyncHTTPXStream:
         """Send a request and return as soon as the head of its reply has come."""
+        with anyio.move_on_after(_for_a_head(request, patience)):
+            return await self._stream(request, patience)
+        raise patience.too_late(request.url)
+
+    async def _stream(self, request: Request, patience: Patience) -> AsyncHTTPXStream:
         with common.translated(self._module, request, patience):
             body = None if isinstance(request.body, Multipart) else request.body
             if self._given is not None:
@@ -82,6 +87,16 @@ class AsyncHTTPXEngine:
         pools, self._pools = list(self._pools.values()), {}
         for pool in pools:
             await pool.aclose()
+
+
+def _for_a_head(request: Request, patience: Patience) -> float | None:
+    """Return the seconds for connecting and a reply's head: the library would wait as long for each byte.
+
+    A form that is sent is as long as it is.
+    """
+    if patience.connect is None or patience.silence is None or isinstance(request.body, Multipart):
+        return None
+    return patience.connect + patience.silence
 
 
 @lru_cache(maxsize=2)

@@ -8,18 +8,33 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import attrs
 
 from ..commands import Request, Response
-from ..errors import LocalProtocolError
+from ..errors import LocalProtocolError, Timeout
 from ..multipart import Multipart
 from . import _httpx_common as common
 from .base import Patience, StreamEnded, WebSocket
 from .uploading import pieces
+
+
+class _Bound(threading.local):
+    """Until when this thread waits for what it reads, however much comes meanwhile.
+
+    Attributes:
+        whole: For the whole reply.
+        ends: For what is read now: the head of a reply, or all of it.
+        error: Returns the error for what is not there by then.
+    """
+
+    whole = math.inf
+    ends = math.inf
+    error: Callable[[], Timeout]
 
 
 class HTTPXEngine:
@@ -36,6 +51,7 @@ class HTTPXEngine:
         self._websockets: weakref.WeakSet[Any] = weakref.WeakSet()
         self._closed = False
         self._orphaned = False
+        self._bound = _Bound()
 
     def _pool(self, url: str) -> Any:
         """Return the connections by which a URL is reached."""
@@ -49,16 +65,18 @@ class HTTPXEngine:
             return self._pools[route]
 
     def _send(self, request: Request, patience: Patience) -> Any:
-        with common.translated(self._module, request, patience):
+        self._bound.error = partial(patience.too_late, request.url)
+        with common.translated(self._module, request, patience), self._bounded():
             body = pieces(request.body) if isinstance(request.body, Multipart) else request.body
+            trace = partial(self._traced, patience.silence)
             if self._given is not None:
-                return self._send_by_client(request, patience, body)
-            built = common.built(self._module, request, patience, body, trace=self._traced)
+                return self._send_by_client(request, patience, body, trace)
+            built = common.built(self._module, request, patience, body, trace=trace)
             response = self._pool(request.url).handle_request(built)
             response.request = built
             return response
 
-    def _send_by_client(self, request: Request, patience: Patience, body: Any) -> Any:
+    def _send_by_client(self, request: Request, patience: Patience, body: Any, trace: Any) -> Any:
         if self._orphaned:
             raise LocalProtocolError(
                 "The HTTP client that was given belongs to the parent process. Connect anew with one of this "
@@ -67,28 +85,65 @@ class HTTPXEngine:
         built = self._given.build_request(
             **common.arguments(self._module, request, patience),
             content=body,
-            extensions={"trace": self._traced},
+            extensions={"trace": trace},
         )
         return self._given.send(built, stream=True, follow_redirects=False)
 
-    def _traced(self, event: str, info: Mapping[str, Any]) -> None:
+    def _traced(self, silence: float | None, event: str, info: Mapping[str, Any]) -> None:
         # The only public way to the socket of a request whose reply has not come yet; `close` needs it.
         if event.endswith(("connect_tcp.complete", "start_tls.complete", "connect_unix_socket.complete")):
-            connected = info["return_value"].get_extra_info("socket")
-            if connected is not None:
-                with self._lock:
-                    self._sockets.add(connected)
-                    late = self._closed  # it was on its way when `close` went through the list
-                if late:
-                    common.shut_down_socket(connected)
+            self._connected(info["return_value"])
+        elif silence is not None and event.endswith("receive_response_headers.started"):
+            self._bound.ends = min(self._bound.ends, time.monotonic() + silence)
+
+    def _connected(self, stream: Any) -> None:
+        connected = stream.get_extra_info("socket")
+        if connected is None:
+            return
+        self._hasten(stream)
+        with self._lock:
+            self._sockets.add(connected)
+            late = self._closed  # it was on its way when `close` went through the list
+        if late:
+            common.shut_down_socket(connected)
+
+    def _hasten(self, stream: Any) -> None:
+        """Have what is read from a connection keep to the bound of whoever reads.
+
+        The library waits as long for each piece, and so without end for a head that comes byte by byte.
+        """
+        read, bound = stream.read, self._bound
+
+        def hastened(max_bytes: int, timeout: float | None = None) -> Any:
+            if bound.ends == math.inf:
+                return read(max_bytes, timeout)
+            left = bound.ends - time.monotonic()
+            if left <= 0:
+                raise bound.error()
+            return read(max_bytes, left if timeout is None else min(timeout, left))
+
+        stream.read = hastened
+
+    @contextmanager
+    def _bounded(self, seconds: float | None = None) -> Generator[None, None, None]:
+        """Bound what this thread reads meanwhile; within that a reply's head has a bound of its own."""
+        bound = self._bound
+        before = bound.whole
+        if seconds is not None:
+            bound.whole = bound.ends = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            bound.whole = bound.ends = before
 
     def request(self, request: Request, patience: Patience) -> Response:
         """Send a request and return the whole reply."""
-        stream = HTTPXStream(self._module, request, patience, self._send(request, patience))
-        try:
-            body = stream.read()
-        finally:
-            stream.close()
+        with self._bounded(patience.whole):
+            stream = self.stream(request, patience)
+            try:
+                body = stream.read()
+            finally:
+                stream.close()
         return attrs.evolve(stream.head, body=body)
 
     def stream(self, request: Request, patience: Patience) -> HTTPXStream:
