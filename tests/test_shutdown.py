@@ -6,7 +6,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any
 
@@ -93,6 +93,29 @@ def test_closing_ends_what_every_thread_waits_for(server: Scripted) -> None:
         assert time.monotonic() - began < 2
     assert [type(error) for error in errors] == [gt.LocalProtocolError] * 4 + [gt.StreamLost]
     assert ours() == []
+
+
+@pytest.mark.parametrize("end", [gt.Session.close, gt.Session.reset])
+def test_a_session_ends_at_once_while_its_stream_and_its_heartbeat_have_no_head(
+    server: Scripted, end: Callable[[gt.Session], None]
+) -> None:
+    answer_heartbeats(server, Reply.hold)
+    server.scripts = {"/config": lambda reply: reply.json({**CONFIG, "connect_heartbeat": True})}
+    with gt.connect(server.url) as app:
+        assert app.call("/hello", "x") == ["Hello, x!"]
+        session = app.session()
+        server.scripts[DATA] = Reply.hold
+        call = session.submit("/hello", "x")
+        wait_until(lambda: paths(server).count(DATA) == 2)
+        wait_until(lambda: sum(path.startswith(HEARTBEAT) for path in paths(server)) == 2)
+        began = time.monotonic()
+        end(session)
+        assert time.monotonic() - began < 2
+        assert len([name for name in ours() if "heartbeat" in name or "stream" in name]) == 2  # the app's
+        with pytest.raises(gt.LocalProtocolError):
+            call.result(1)
+        del server.scripts[DATA]
+        assert app.call("/hello", "y") == ["Hello, y!"]
 
 
 def test_many_threads_may_close_at_once(server: Scripted) -> None:

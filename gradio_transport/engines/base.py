@@ -3,13 +3,37 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import attrs
 
 from ..commands import Closed, Request, Response
 from ..errors import EventTooLarge, Phase, Timeout
+
+
+class Interruption:
+    """Wakes a thread that waits for the head of a reply: now, or once it comes to wait."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._wake: Callable[[], object] | None = None
+        self._happened = False
+
+    def waits(self, wake: Callable[[], object] | None) -> None:
+        """Take note of what wakes the thread; None: it waits no longer."""
+        with self._lock:
+            self._wake = wake
+            if wake is not None and self._happened:
+                wake()
+
+    def now(self) -> None:
+        """Wake it. Whatever it waits for later is in vain too."""
+        with self._lock:
+            self._happened = True
+            if self._wake is not None:
+                self._wake()
 
 
 @attrs.frozen
@@ -24,6 +48,7 @@ class Patience:
         max_bytes: Bound of the reply's body.
         bound: The field of `Limits` that `max_bytes` comes from, for the error.
         whole: Seconds for the whole reply, or None. The sync engine looks at it with every piece of a body.
+        interruption: What may end the wait for the reply's head, for sync engines.
     """
 
     connect: float | None
@@ -33,6 +58,7 @@ class Patience:
     max_bytes: int
     bound: str = "max_response_bytes"
     whole: float | None = None
+    interruption: Interruption | None = None
 
     def too_late(self, url: str, **context: Any) -> Timeout:
         """Return the error for a reply that is not complete in time."""

@@ -19,7 +19,7 @@ from ..commands import Request, Response
 from ..errors import LocalProtocolError, Timeout
 from ..multipart import Multipart
 from . import _httpx_common as common
-from .base import Patience, StreamEnded, WebSocket
+from .base import Interruption, Patience, StreamEnded, WebSocket
 from .uploading import pieces
 
 
@@ -30,11 +30,13 @@ class _Bound(threading.local):
         whole: For the whole reply.
         ends: For what is read now: the head of a reply, or all of it.
         error: Returns the error for what is not there by then.
+        interruption: Of the request whose head is read now.
     """
 
     whole = math.inf
     ends = math.inf
     error: Callable[[], Timeout]
+    interruption: Interruption | None = None
 
 
 class HTTPXEngine:
@@ -66,7 +68,11 @@ class HTTPXEngine:
 
     def _send(self, request: Request, patience: Patience) -> Any:
         self._bound.error = partial(patience.too_late, request.url)
-        with common.translated(self._module, request, patience), self._bounded():
+        with (
+            common.translated(self._module, request, patience),
+            self._bounded(),
+            self._interruptible(patience.interruption),
+        ):
             body = pieces(request.body) if isinstance(request.body, Multipart) else request.body
             trace = partial(self._traced, patience.silence)
             if self._given is not None:
@@ -115,6 +121,8 @@ class HTTPXEngine:
         read, bound = stream.read, self._bound
 
         def hastened(max_bytes: int, timeout: float | None = None) -> Any:
+            if bound.interruption is not None:
+                bound.interruption.waits(partial(common.shut_down_socket, stream.get_extra_info("socket")))
             if bound.ends == math.inf:
                 return read(max_bytes, timeout)
             left = bound.ends - time.monotonic()
@@ -135,6 +143,17 @@ class HTTPXEngine:
             yield
         finally:
             bound.whole = bound.ends = before
+
+    @contextmanager
+    def _interruptible(self, interruption: Interruption | None) -> Generator[None, None, None]:
+        """Let this thread be woken while it waits for a head; after that its stream can be aborted."""
+        self._bound.interruption = interruption
+        try:
+            yield
+        finally:
+            self._bound.interruption = None
+            if interruption is not None:
+                interruption.waits(None)
 
     def request(self, request: Request, patience: Patience) -> Response:
         """Send a request and return the whole reply."""

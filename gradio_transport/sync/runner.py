@@ -59,7 +59,15 @@ from ..driver import (
     renewable,
     timed,
 )
-from ..engines.base import Engine, HandshakeRefused, Patience, ResponseStream, StreamEnded, WebSocket
+from ..engines.base import (
+    Engine,
+    HandshakeRefused,
+    Interruption,
+    Patience,
+    ResponseStream,
+    StreamEnded,
+    WebSocket,
+)
 from ..errors import (
     GradioTransportError,
     LocalProtocolError,
@@ -101,6 +109,7 @@ class Runner:
         self._wakes: dict[str, WakeAt] = {}
         self._stream_wanted: OpenStream | None = None
         self._reader: threading.Thread | None = None
+        self._interruption = Interruption()
         self._closed = False
         self._orphaned = False
 
@@ -340,6 +349,8 @@ class Runner:
         """Open a stream and feed it to its end, performing what comes of it on the way."""
         channel = command.channel
         patience = self._core.app.patience(command, self._timeouts(channel), self._remaining(channel))
+        if self.wire.machine.shared:
+            patience = attrs.evolve(patience, interruption=self._interruption)
         try:
             stream = self._open_stream(command, patience)
         except TransportError as error:
@@ -508,6 +519,7 @@ class Runner:
             self.fail(error)
         for channel in list(self._live):
             self._drop(channel)
+        self._interruption.now()
         return self._reader
 
     def begin_anew(self) -> None:
@@ -516,6 +528,7 @@ class Runner:
         self._lock = threading.RLock()
         self._wanted = threading.Condition(self._lock)
         self._reader = None
+        self._interruption = Interruption()
         self._live.clear()
         calls, self._calls = list(self._calls.values()), {}
         for call in calls:
@@ -577,6 +590,7 @@ class HeartbeatThread(threading.Thread):
         self._credentials = state.credentials
         self._command = state.heartbeat()
         self._stopped = threading.Event()
+        self._interruption = Interruption()
         self._stream: ResponseStream | None = None
         self._lock = threading.Lock()
 
@@ -595,6 +609,7 @@ class HeartbeatThread(threading.Thread):
         """Read the heartbeat to its end; return whether it makes sense to open it again."""
         app = self._core.app
         patience = app.patience(self._command, app.options.timeouts)
+        patience = attrs.evolve(patience, interruption=self._interruption)
         request = app.dressed(self._command.request, self._credentials)
         app.taps.command(self._command, 0)
         stream = self._core.engine.stream(request, patience)
@@ -620,6 +635,7 @@ class HeartbeatThread(threading.Thread):
         with self._lock:
             self._stopped.set()
             stream = self._stream
+        self._interruption.now()
         if stream is not None:
             stream.abort()
 
