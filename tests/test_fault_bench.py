@@ -17,9 +17,6 @@ ASYNC_ONLY_SOME = 3
 
 TASKS = ("asyncio", "trio", "asyncio+aiohttp")
 
-# aiohttp's parser tells of it now and then only when the deadline of the call is over.
-AIOHTTP_GAP = "a chunk size that is no number in mid-call"
-
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
@@ -52,8 +49,6 @@ def test_every_fault_has_its_one_outcome(protocol, phase):
 @pytest.mark.parametrize(("protocol", "phase"), BATCHES)
 def test_every_fault_has_its_one_outcome_for_tasks(protocol, phase, face):
     cells = batch(protocol, phase)[TASKS.index(face) :: ASYNC_ONLY_SOME]
-    if face == "asyncio+aiohttp":
-        cells = [cell for cell in cells if cell.fault.name != AIOHTTP_GAP]
     with nothing_left_behind() as left:
         assert play_cells(cells, CLIENTS[face], 8) == {}
     # Workers of the event loops outlive a loop, and serve the next.

@@ -259,6 +259,28 @@ def _translated(url: str, patience: Patience) -> Generator[None, None, None]:
         raise ConnectError(f"Cannot reach {where}: {common.reason(error)}.", phase=patience.phase) from error
 
 
+def _tell_of_a_broken_body(response: aiohttp.ClientResponse) -> None:
+    """Have a body end with its connection, whatever ended that.
+
+    After a chunk whose size is no number aiohttp drops the connection and the body that it was reading, and
+    nobody tells who waits for more of it (3.14).
+    """
+    protocol = response.connection.protocol if response.connection is not None else None
+    closed = protocol.closed if protocol is not None else None
+    if closed is None:
+        return
+    content = response.content
+
+    def tell(lost: asyncio.Future[None]) -> None:
+        if not lost.cancelled():
+            lost.exception()  # taken, so that nobody complains that it never was
+        error = protocol.exception() if protocol is not None else None
+        if error is not None and not content.is_eof() and content.exception() is None:
+            content.set_exception(aiohttp.ClientPayloadError(str(error)))
+
+    closed.add_done_callback(tell)
+
+
 class AiohttpStream:
     """A reply whose body is still coming."""
 
@@ -273,6 +295,7 @@ class AiohttpStream:
         self._patience = patience
         self._response = response
         self._turns: asyncio.Semaphore | None = turns
+        _tell_of_a_broken_body(response)
         self._spoiled = False
         self._ended: StreamEnded | None = None
         self.head = _head(response)
