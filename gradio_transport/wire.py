@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from .adapter import Exchange, Invocation, Session, Turn
 from .commands import (
@@ -36,8 +36,17 @@ _NOTE_FRAMES = 24
 _NOTE_CHARACTERS = 100
 _NOTE_BYTES = 4 * _NOTE_CHARACTERS
 
-_Remembered = tuple[float, Direction, Kind, str, int, str | bytes, int]
-"""A frame in the ring: time, direction, kind, channel, session, the beginning of what it says, its length."""
+
+class Remembered(NamedTuple):
+    """What notes need of a frame: of what it says, the beginning and the length."""
+
+    t: float
+    direction: Direction
+    kind: Kind
+    channel: str
+    session: int
+    said: str | bytes
+    length: int
 
 
 class Taps:
@@ -46,7 +55,7 @@ class Taps:
     def __init__(self, clock: Callable[[], float], taps: Sequence[Tap] = ()) -> None:
         self.clock = clock
         self._taps = tuple(taps)
-        self.ring: deque[_Remembered] = deque(maxlen=RING_FRAMES)
+        self.ring: deque[Remembered] = deque(maxlen=RING_FRAMES)
 
     def show(
         self,
@@ -70,7 +79,10 @@ class Taps:
         """
         now = self.clock()
         if remember:
-            self.ring.append((now, direction, kind, channel, session, *_beginning(kind, payload)))
+            said = _said(direction, kind, payload)
+            self.ring.append(
+                Remembered(now, direction, kind, channel, session, said[:_NOTE_BYTES], len(said))
+            )
         if self._taps:
             frame = Frame(now, direction, kind, channel, payload, session)
             for tap in self._taps:
@@ -131,19 +143,19 @@ class Taps:
     def note(self, session: int) -> str:
         """Return the last frames of a session as text, without headers, queries or secrets."""
         remembered = self.ring.copy()  # at once: other threads go on
-        frames = [frame for frame in remembered if frame[4] in (0, session)][-_NOTE_FRAMES:]
+        frames = [frame for frame in remembered if frame.session in (0, session)][-_NOTE_FRAMES:]
         if not frames:
             return "no frames"
-        start = frames[0][0]
-        return "\n".join(f"  {frame[0] - start:8.3f}  {_line(frame)}" for frame in frames)
+        start = frames[0].t
+        return "\n".join(f"  {frame.t - start:8.3f}  {_line(frame)}" for frame in frames)
 
 
-def _beginning(kind: Kind, payload: Mapping[str, Any]) -> tuple[str | bytes, int]:
-    """Return the beginning of what a frame says, and its length: a frame of any size costs little to keep."""
+def _said(direction: Direction, kind: Kind, payload: Mapping[str, Any]) -> str | bytes:
+    """Return what a note may show of a frame: nothing of what the caller sent."""
     said: str | bytes = ""
     if kind is Kind.CHUNK:
         said = payload["data"]
-    elif kind is Kind.WS_TEXT:
+    elif kind is Kind.WS_TEXT and direction is Direction.IN:
         said = payload["text"]
     elif kind is Kind.REQUEST:
         said = f"{payload['method']} {payload['url'].partition('?')[0]}"
@@ -153,16 +165,13 @@ def _beginning(kind: Kind, payload: Mapping[str, Any]) -> tuple[str | bytes, int
         said = f"{payload['ending']} {payload.get('reason', '')}"
     elif kind is Kind.ERROR:
         said = payload["message"]
-    return said[:_NOTE_BYTES], len(said)
+    return said
 
 
-def _line(frame: _Remembered) -> str:
-    _, direction, kind, channel, _, said, length = frame
-    arrow = {Direction.OUT: "→", Direction.IN: "←", Direction.LOCAL: "·"}[direction]
-    if kind is Kind.WS_TEXT and direction is Direction.OUT:  # it holds what the caller sent
-        said = ""
-    text = said if isinstance(said, str) else said.decode("utf-8", "replace")
-    return f"{arrow} {channel:12} {kind.value} {_short(text, length)}".rstrip()
+def _line(frame: Remembered) -> str:
+    arrow = {Direction.OUT: "→", Direction.IN: "←", Direction.LOCAL: "·"}[frame.direction]
+    text = frame.said if isinstance(frame.said, str) else frame.said.decode("utf-8", "replace")
+    return f"{arrow} {frame.channel:12} {frame.kind.value} {_short(text, frame.length)}".rstrip()
 
 
 def _short(text: str, length: int) -> str:

@@ -8,7 +8,7 @@ import gc
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,20 +96,18 @@ def settled(server: Scripted) -> None:
 def test_nothing_grows(server: Scripted, face: str) -> None:
     counts: list[tuple[int, int, int, int]] = []
 
-    def rounds(use: Callable[[int], Any]) -> Iterator[Any]:
-        for transports in (WARM, TRANSPORTS):
-            yield use(transports)
-            counts.append(held(server))
-
     if face == "sync":
-        list(rounds(lambda transports: by_threads(server.url, transports)))
+        for transports in (WARM, TRANSPORTS):
+            by_threads(server.url, transports)
+            counts.append(held(server))
     else:
         backend, _, engine = face.partition("+")
         arguments = {"engine": engine} if engine else {}
 
         async def main() -> None:
-            for work in rounds(lambda transports: by_tasks(server.url, transports, **arguments)):
-                await work
+            for transports in (WARM, TRANSPORTS):
+                await by_tasks(server.url, transports, **arguments)
+                counts.append(held(server))
 
         anyio.run(main, backend=backend)
     before, after = counts

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import anyio
 import attrs
 import pytest
 from faces import FACES, with_app
@@ -210,7 +211,8 @@ def test_the_total_deadline_spans_all_tries(server: Scripted, face: str) -> None
     assert with_app(face, server.url, use, retry=policy) < 5
 
 
-def test_a_call_still_joining_when_its_session_is_replaced_ends_as_lost(server: Scripted) -> None:
+def second_join_held_back(server: Scripted) -> None:
+    """Cut the first stream when a second call is joining, and answer that join when there is a third."""
     second, third = 1, 2
     numbers = itertools.count()
 
@@ -232,13 +234,41 @@ def test_a_call_still_joining_when_its_session_is_replaced_ends_as_lost(server: 
             reply.end()
 
     server.scripts = {JOIN: join, DATA: data}
+
+
+def check_joining_lost(server: Scripted, error: gt.StreamLost) -> None:
+    assert "was being joined" in error.message
+    assert error.may_have_run is True
+    assert len(set(joins(server))) == 2
+
+
+def test_a_call_still_joining_when_its_session_is_replaced_ends_as_lost(server: Scripted) -> None:
+    second_join_held_back(server)
     with gt.connect(server.url) as app, ThreadPoolExecutor(1) as pool:
         lost = app.submit("/hello", "x")
         joining = pool.submit(app.call, "/hello", "x")
         with pytest.raises(gt.StreamLost):
             lost.result(20)
         assert app.submit("/hello", "x").result(20) == ["done"]
-        with pytest.raises(gt.StreamLost, match="was being joined") as told:
+        with pytest.raises(gt.StreamLost) as told:
             joining.result(20)
-        assert told.value.may_have_run is True
-        assert len(set(joins(server))) == 2
+        check_joining_lost(server, told.value)
+
+
+@pytest.mark.parametrize("face", FACES[1:])
+def test_a_task_still_joining_when_its_session_is_replaced_ends_as_lost(server: Scripted, face: str) -> None:
+    second_join_held_back(server)
+
+    async def use(app, wait):
+        lost = app.submit("/hello", "x")
+        while lost.event_id is None:  # noqa: ASYNC110
+            await anyio.sleep(0.005)
+        joining = app.submit("/hello", "x")
+        with pytest.raises(gt.StreamLost):
+            await lost.result(20)
+        assert await app.submit("/hello", "x").result(20) == ["done"]
+        with pytest.raises(gt.StreamLost) as told:
+            await joining.result(20)
+        check_joining_lost(server, told.value)
+
+    with_app(face, server.url, use)

@@ -81,6 +81,9 @@ T = TypeVar("T")
 Begin: TypeAlias = list[Command] | Generator[FileCommand, Any, Invocation]
 """What is to be done for a call: its first commands, or before those the way its files take to the app."""
 
+CLOSE_SECONDS = 1.0
+"""What closing the connections may take, whatever time is left."""
+
 REQUESTS_AT_ONCE = 32
 """Joins, polls and cancellations under way at once: a thousand new connections in one moment would swamp the
 server's accept queue, and the pool."""
@@ -734,10 +737,12 @@ class Core:
                 runner.close(closed_under_way("transport was closed"))
             if self.tasks is not None:
                 self.tasks.cancel_scope.cancel()
-        with anyio.move_on_after(timeout, shield=True):
+        with anyio.move_on_after(timeout, shield=True) as waiting:
             if self._ended is not None:
                 await self._ended.wait()
-        with anyio.move_on_after(timeout, shield=True):  # connections too, when the tasks took all the time
+        # Connections are closed even when the tasks took all the time.
+        deadline = max(waiting.deadline, anyio.current_time() + CLOSE_SECONDS)
+        with anyio.CancelScope(deadline=deadline, shield=True):
             await self.engine.aclose()
 
 

@@ -125,9 +125,10 @@ class _Once:
         return self
 
     async def __anext__(self) -> bytes:
-        for block in self._blocks:
-            return block
-        raise StopAsyncIteration
+        try:
+            return next(self._blocks)
+        except StopIteration:
+            raise StopAsyncIteration from None
 
 
 class AsyncHTTPXStream:

@@ -144,10 +144,9 @@ def connect(
         )
     except websocket.WebSocketBadStatusException as error:
         body: Any = error.resp_body or b""
-        headers_of_reply = cast("dict[str, str]", error.resp_headers or {})  # pyright: ignore[reportUnknownMemberType]
-        reply = {str(name).lower(): str(value) for name, value in headers_of_reply.items()}
-        response = Response(error.status_code, reply, body if isinstance(body, bytes) else body.encode(), url)
-        raise HandshakeRefused(response) from error
+        headers_of_reply = cast("Any", error.resp_headers)  # pyright: ignore[reportUnknownMemberType]
+        body = body if isinstance(body, bytes) else body.encode()
+        raise _refused(url, error.status_code, headers_of_reply or {}, body) from error
     except (websocket.WebSocketTimeoutException, TimeoutError) as error:
         raise Timeout(
             f"No connection to {where} within {patience.connect} s. Raise Timeouts(connect=).",
@@ -159,18 +158,18 @@ def connect(
     except (websocket.WebSocketAddressException, ConnectionRefusedError, ssl.SSLError) as error:
         raise ConnectError(f"Cannot connect to {where}: {error}.", phase=patience.phase) from error
     except (websocket.WebSocketException, OSError, ValueError) as error:
-        _refuse_redirect(connection, url)
+        answered = cast("Any", connection.handshake_response)
+        # The library only says that it follows no redirect.
+        if answered is not None and answered.status in REDIRECTS:
+            raise _refused(url, answered.status, answered.headers, b"") from error
         raise StreamLost(f"The handshake with {where} broke: {error}.", phase=patience.phase) from error
     connection.settimeout(patience.silence)
     return WebSocketClient(connection, patience, max_message_bytes)
 
 
-def _refuse_redirect(connection: Any, url: str) -> None:
-    """Tell of a handshake that was answered with a redirect: the library only says that it follows none."""
-    reply = connection.handshake_response
-    if reply is not None and reply.status in REDIRECTS:
-        headers = {str(name).lower(): str(value) for name, value in reply.headers.items()}
-        raise HandshakeRefused(Response(reply.status, headers, b"", url))
+def _refused(url: str, status: int, headers: Any, body: bytes) -> HandshakeRefused:
+    named = {str(name).lower(): str(value) for name, value in headers.items()}
+    return HandshakeRefused(Response(status, named, body, url))
 
 
 def _proxy(settings: HTTPSettings) -> dict[str, Any]:
