@@ -458,8 +458,8 @@ class TestOrigins:
     def test_a_name_that_means_such_an_address_is_refused(
         self, server: Scripted, face: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from gradio_transport.aio import runner as by_tasks
-        from gradio_transport.sync import runner as by_threads
+        from gradio_transport.aio import core as by_tasks
+        from gradio_transport.sync import core as by_threads
 
         async def inside(url: str) -> list[str]:
             return ["169.254.169.254"]

@@ -12,9 +12,7 @@ import anyio
 
 from ..adapter import Exchange
 from ..driver import CallOptions, CallState, Deadlines, expired
-from ..errors import (
-    SlowConsumer,
-)
+from ..errors import SlowConsumer
 from ..events import Achieved, Event, Failed, Joined
 from ..files import FileReader
 from ..policy import Timeouts

@@ -33,7 +33,7 @@ from ..files import (
 )
 
 if TYPE_CHECKING:
-    from .runner import Core
+    from .core import Core
 
 T = TypeVar("T")
 

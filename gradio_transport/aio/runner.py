@@ -4,20 +4,14 @@
 from __future__ import annotations
 
 import logging
-import socket
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import aclosing, nullcontext
-from typing import Any, TypeAlias, TypeVar, cast
-from urllib.parse import urlsplit
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
-import anyio.abc
-import anyio.to_thread
-import attrs
 
-from ..adapter import Adapter, Invocation, Turn
+from ..adapter import Invocation, Turn
 from ..commands import (
     Closed,
     CloseStream,
@@ -26,67 +20,28 @@ from ..commands import (
     Ending,
     OpenStream,
     OpenWebSocket,
-    Request,
     Response,
     SendRequest,
     SendText,
     WakeAt,
 )
-from ..credentials import Credentials
-from ..disk import read_upload
-from ..driver import (
-    App,
-    CallOptions,
-    Deadlines,
-    Retries,
-    SessionState,
-    check_addresses,
-    closed_under_way,
-    expired,
-    heartbeat_pauses,
-    input_content,
-    input_request,
-    internal_failure,
-    is_event_stream,
-    renewable,
-    timed,
-)
-from ..engines.base import (
-    AsyncEngine,
-    AsyncResponseStream,
-    AsyncWebSocket,
-    HandshakeRefused,
-    Patience,
-    StreamEnded,
-)
-from ..errors import (
-    GradioTransportError,
-    LocalProtocolError,
-    Phase,
-    TransportError,
-)
+from ..driver import CallOptions, Deadlines, SessionState, expired, internal_failure, is_event_stream
+from ..engines.base import AsyncResponseStream, AsyncWebSocket, HandshakeRefused, Patience, StreamEnded
+from ..errors import GradioTransportError, LocalProtocolError, TransportError
 from ..events import Achieved, Cancelled, Failed
-from ..files import FetchFile, FileCommand, FileReply, ReadFile, locate, unavailable
-from ..handshake import login
-from ..policy import Timeouts
+from ..files import FileCommand
 from ..refusals import wants_login
 from ..wire import Wire
 from .call import AsyncCall
 from .files import Fetcher
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from .core import Core
 
-T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 Begin: TypeAlias = list[Command] | Generator[FileCommand, Any, Invocation]
 """What is to be done for a call: its first commands, or before those the way its files take to the app."""
-
-CLOSE_SECONDS = 1.0
-"""What closing the connections may take, whatever time is left."""
-
-REQUESTS_AT_ONCE = 32
-"""Joins, polls and cancellations under way at once: a thousand new connections in one moment would swamp the
-server's accept queue, and the pool."""
 
 
 class Runner:
@@ -473,283 +428,3 @@ class Runner:
             self.fail(error)
         for channel in list(self._scopes):
             self._drop(channel)
-
-
-class Heartbeat:
-    """Holds a session's ``/heartbeat`` open, so that the server keeps what the session has (atlas §9)."""
-
-    def __init__(self, core: Core, state: SessionState) -> None:
-        self.session_hash = state.session_hash
-        self._core = core
-        self._credentials = state.credentials
-        self._command = state.heartbeat()
-        self._scope = anyio.CancelScope()
-
-    async def run(self) -> None:
-        """Open it, read it, and open it again when it broke."""
-        with self._scope:
-            for pause in heartbeat_pauses():
-                try:
-                    if not await self._beat():
-                        return
-                except GradioTransportError as error:
-                    logger.debug("the heartbeat of session %s broke: %s", self.session_hash, error)
-                await anyio.sleep(pause)
-
-    async def _beat(self) -> bool:
-        """Read the heartbeat to its end; return whether it makes sense to open it again."""
-        app = self._core.app
-        patience = app.patience(self._command, app.options.timeouts)
-        request = app.dressed(self._command.request, self._credentials)
-        app.taps.command(self._command, 0)
-        stream = await self._core.engine.stream(request, patience)
-        app.taps.response("heartbeat", 0, stream.head, head=True)
-        try:
-            if not is_event_stream(stream.head):
-                return False  # a server that has none
-            async with aclosing(cast("AsyncGenerator[bytes, None]", stream.chunks())) as chunks:
-                async for chunk in chunks:
-                    app.taps.chunk("heartbeat", chunk)
-        except StreamEnded as ended:
-            app.taps.end("heartbeat", ended.closed)
-        finally:
-            await stream.aclose()
-        return True
-
-    def stop(self) -> None:
-        """End it."""
-        self._scope.cancel()
-
-
-class Core:
-    """What all sessions of a transport share."""
-
-    def __init__(self, app: App, engine: AsyncEngine) -> None:
-        self.app = app
-        self.engine = engine
-        self.closed = False
-        self.tasks: anyio.abc.TaskGroup | None = None
-        self._ended: anyio.Event | None = None
-        self._turns = anyio.CapacityLimiter(REQUESTS_AT_ONCE)
-        self._logging_in = anyio.Lock()
-        self._runners: set[Runner] = set()
-
-    async def hold(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        """Hold the transport's tasks, in a group that can end without the caller's block."""
-        self._ended = anyio.Event()
-        try:
-            async with anyio.create_task_group() as self.tasks:
-                task_status.started()
-                await anyio.sleep_forever()
-        finally:
-            self._ended.set()
-
-    def spawn(self, work: Callable[..., Any], *arguments: Any) -> None:
-        """Do work in a task of the transport."""
-        if self.tasks is None or self.closed:
-            raise LocalProtocolError("The transport is closed, or not yet entered with 'async with'.")
-        self.tasks.start_soon(work, *arguments)
-
-    async def request(
-        self,
-        command: SendRequest,
-        timeouts: Timeouts,
-        remaining: float | None = None,
-        *,
-        credentials: Credentials | None = None,
-        extra: Mapping[str, str] | None = None,
-    ) -> Response:
-        """Send one request with what its origin may see; repeat it where that is safe and wanted.
-
-        An expired login is renewed once: what was refused for it was not accepted.
-        """
-        credentials = credentials or self.app.credentials
-        logins = self.app.logins
-        response = await self._tried(command, timeouts, remaining, credentials, extra)
-        if wants_login(response) and renewable(command) and await self.log_in_again(logins):
-            response = await self._tried(command, timeouts, remaining, credentials, extra)
-        return response
-
-    async def _tried(
-        self,
-        command: SendRequest,
-        timeouts: Timeouts,
-        remaining: float | None,
-        credentials: Credentials,
-        extra: Mapping[str, str] | None,
-    ) -> Response:
-        request = self.app.dressed(command.request, credentials, extra)
-        until = None if remaining is None else time.monotonic() + remaining
-        # A direct call is as long as its function; whatever else is short takes turns.
-        turn = nullcontext() if command.phase is Phase.COMPLETE else self._turns
-        retries = Retries(self.app.options.retry, command)
-        while True:
-            patience = self.app.patience(command, timeouts, remaining)
-            try:
-                async with turn:
-                    outcome: Response | TransportError = await self.engine.request(request, patience)
-            except TransportError as error:
-                outcome = error
-            remaining = None if until is None else until - time.monotonic()
-            pause = retries.pause(outcome, remaining)
-            if pause is None or self.closed:
-                break
-            await anyio.sleep(pause)
-            remaining = None if until is None else until - time.monotonic()
-        if isinstance(outcome, TransportError):
-            raise outcome
-        credentials.store(request.url, outcome.set_cookie)
-        return outcome
-
-    async def log_in_again(self, logins: int) -> bool:
-        """Log in, unless another task has since `logins` were counted; False: there is no login, or enough.
-
-        Raises:
-            AuthenticationRequired: The login is refused now.
-        """
-        if logins < 0 or self.app.options.auth is None:
-            return False
-        async with self._logging_in:
-            if self.app.logins == logins:
-                sequence = login(self.app.discovery.urls.base, self.app.options.auth)
-                await self.run(sequence, self.app.options.timeouts)
-                self.app.logins += 1
-        return True
-
-    async def run(
-        self,
-        sequence: Generator[FileCommand, Any, T],
-        timeouts: Timeouts,
-        credentials: Credentials | None = None,
-    ) -> T:
-        """Run a sequence that belongs to no session's machine, such as an upload."""
-        try:
-            command = next(sequence)
-            while True:
-                command = sequence.send(await self._fed(command, timeouts, credentials))
-        except StopIteration as stop:
-            value: T = stop.value
-            return value
-
-    async def _fed(
-        self, command: FileCommand, timeouts: Timeouts, credentials: Credentials | None
-    ) -> FileReply:
-        if isinstance(command, ReadFile):
-            return await anyio.to_thread.run_sync(read_upload, command.path)
-        if isinstance(command, FetchFile):
-            return await self._fetch_input(command, timeouts)
-        self.app.taps.command(command, 0)
-        response = await self.request(command, timeouts, credentials=credentials)
-        self.app.taps.response(command.channel, 0, response)
-        return response
-
-    async def _fetch_input(self, command: FetchFile, timeouts: Timeouts) -> bytes:
-        """Get what a URL of the caller's holds, for servers that would not; it is shown no credentials."""
-        request = input_request(command)
-        patience = self.app.patience(request, timeouts)
-        sequence = locate(request.request.url, self.app.options.limits.max_redirects)
-        wanted = next(sequence)
-        while True:
-            response = await self.engine.request(wanted, patience)
-            try:
-                wanted = sequence.send(response)
-            except StopIteration:
-                return input_content(response, command)
-
-    async def open_file(self, url: str, credentials: Credentials) -> AsyncResponseStream:
-        """Begin to fetch a file that the server named; see `gradio_transport.sync.runner.Core.open_file`."""
-        logins = self.app.logins
-        sequence = locate(url, self.app.options.limits.max_redirects)
-        request = next(sequence)
-        while True:
-            stream = await self._open_file(request, credentials)
-            if wants_login(stream.head) and await self.log_in_again(logins):
-                logins = -1  # once
-                await stream.aclose()
-                continue
-            try:
-                request = sequence.send(stream.head)
-            except StopIteration:
-                break
-            await stream.aclose()
-        if stream.head.status in (200, 206):
-            return stream
-        try:
-            body = await stream.read()
-        except GradioTransportError:
-            body = b""
-        finally:
-            await stream.aclose()
-        raise unavailable(attrs.evolve(stream.head, body=body), request.url)
-
-    async def _open_file(self, request: Request, credentials: Credentials) -> AsyncResponseStream:
-        if not self.app.may_fetch(request.url):
-            check_addresses(request.url, await addresses(request.url))
-        command = OpenStream("file", request, Phase.DOWNLOAD)
-        self.app.taps.command(command, 0)
-        patience = self.app.patience(command, self.app.options.timeouts)
-        stream = await self.engine.stream(self.app.dressed(request, credentials), patience)
-        self.app.taps.response("file", 0, stream.head, head=True)
-        credentials.store(request.url, stream.head.set_cookie)
-        return stream
-
-    async def discover(self) -> None:
-        """Run the handshake."""
-        with timed():
-            await self._discover()
-
-    async def _discover(self) -> None:
-        sequence = self.app.handshake()
-        try:
-            command = next(sequence)
-            while True:
-                self.app.taps.command(command, 0)
-                response = await self.request(command, self.app.options.timeouts)
-                self.app.taps.response(command.channel, 0, response)
-                self.app.credentials.rebind(response.url or command.request.url)
-                command = sequence.send(response)
-        except StopIteration as stop:
-            self.app.discovery = stop.value
-
-    def beat(self, state: SessionState) -> Heartbeat:
-        """Show the server that a session lives, until told otherwise."""
-        beating = Heartbeat(self, state)
-        self.spawn(beating.run)
-        return beating
-
-    def runner(self, adapter: Adapter, state: SessionState) -> Runner:
-        """Return a driver for a new session."""
-        if self.closed:
-            raise LocalProtocolError("The transport is closed.")
-        runner = Runner(self, self.app.wire(adapter, state.session_hash), state)
-        self._runners.add(runner)
-        return runner
-
-    def discard(self, runner: Runner) -> None:
-        """Forget a session."""
-        self._runners.discard(runner)
-
-    async def close(self, timeout: float | None = None) -> None:
-        """Close everything, and return when no task is left, or `timeout` seconds are over."""
-        already, self.closed = self.closed, True
-        if not already:
-            for runner in list(self._runners):
-                runner.close(closed_under_way("transport was closed"))
-            if self.tasks is not None:
-                self.tasks.cancel_scope.cancel()
-        with anyio.move_on_after(timeout, shield=True) as waiting:
-            if self._ended is not None:
-                await self._ended.wait()
-        # Connections are closed even when the tasks took all the time.
-        deadline = max(waiting.deadline, anyio.current_time() + CLOSE_SECONDS)
-        with anyio.CancelScope(deadline=deadline, shield=True):
-            await self.engine.aclose()
-
-
-async def addresses(url: str) -> list[str]:
-    """Return the addresses of a URL's host; none if nobody knows it (the request will say so)."""
-    try:
-        found = await anyio.getaddrinfo(urlsplit(url).hostname, None, type=socket.SOCK_STREAM)
-    except OSError:
-        return []
-    return [str(one[4][0]) for one in found]

@@ -29,16 +29,14 @@ from ..driver import (
     lost_under_way,
 )
 from ..engines.base import AsyncEngine
-from ..errors import (
-    GradioTransportError,
-    LocalProtocolError,
-    Phase,
-)
+from ..errors import GradioTransportError, LocalProtocolError, Phase
 from ..events import Failed
 from ..handle import Handle
 from .call import AsyncCall
+from .core import Core
 from .files import within
-from .runner import Begin, Core, Heartbeat, Runner
+from .heartbeat import Heartbeat
+from .runner import Begin, Runner
 
 
 class AsyncSession(SessionState):

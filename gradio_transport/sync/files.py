@@ -31,7 +31,7 @@ from ..files import (
 )
 
 if TYPE_CHECKING:
-    from .runner import Core
+    from .core import Core
 
 DownloadProgress = Callable[[int, int | None], object]
 """Called with the bytes received and the bytes in all, None where the server does not say."""

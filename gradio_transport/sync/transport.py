@@ -16,9 +16,7 @@ from typing import Any, Self
 import attrs
 
 from ..adapter import Adapter
-from ..commands import (
-    Command,
-)
+from ..commands import Command
 from ..config import AppConfig, Endpoint
 from ..driver import (
     Allowance,
@@ -34,16 +32,14 @@ from ..driver import (
     lost_under_way,
 )
 from ..engines.base import Engine
-from ..errors import (
-    GradioTransportError,
-    LocalProtocolError,
-    Phase,
-)
+from ..errors import GradioTransportError, LocalProtocolError, Phase
 from ..events import Failed
 from ..forking import tell_after_fork
 from ..handle import Handle
 from .call import Call
-from .runner import JOIN_THREAD_SECONDS, Core, HeartbeatThread, Runner, join
+from .core import JOIN_THREAD_SECONDS, Core, join
+from .heartbeat import HeartbeatThread
+from .runner import Runner
 
 
 class Session(SessionState):

@@ -1,0 +1,499 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An app and how it was connected to: what both faces know of it."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import ssl
+import time
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import attrs
+
+from .. import spaces
+from ..adapter import Adapter, Discovery, DiscoveryContext, Handshake, Invocation, SessionContext
+from ..commands import OpenStream, OpenWebSocket, Request, SendRequest
+from ..config import AppConfig, Endpoint
+from ..credentials import Credentials
+from ..engines.base import Patience
+from ..errors import (
+    LocalProtocolError,
+    Phase,
+    RemoteProtocolError,
+    Timeout,
+    UnsupportedProtocol,
+    ValidationFailed,
+    did_you_mean,
+)
+from ..event_data import event_payload
+from ..files import (
+    FileCommand,
+    FileReader,
+    FileReply,
+    Make,
+    check_files,
+    holds_files,
+    inline_files,
+    may_hold_files,
+    place_files,
+)
+from ..frames import Tap
+from ..handle import Handle
+from ..handshake import discover
+from ..multipart import UploadProgress
+from ..policy import Timeouts
+from ..registry import DEFAULT_PREFERENCE, Choice, default_registry
+from ..urls import base_url, is_internal, is_space_name, origin
+from ..wire import Taps, Wire
+from .options import CallOptions, Options
+
+logger = logging.getLogger(__name__)
+
+SILENT_IDLE_SECONDS = 3600.0
+"""Idle bound where the server has no heartbeat, so that silence says nothing (before 4.0, direct HTTP)."""
+
+_KNOBS: Mapping[Phase, str] = {
+    Phase.DISCOVER: "discover",
+    Phase.LOGIN: "login",
+    Phase.UPLOAD: "upload",
+    Phase.JOIN: "join",
+    Phase.CANCEL: "connect",
+    Phase.DOWNLOAD: "download_stall",
+    Phase.STREAM: "idle",
+    Phase.COMPLETE: "idle",
+}
+
+
+@attrs.frozen
+class Description:
+    """What a pickle has of a transport: enough to connect anew, and nothing secret or alive.
+
+    Attributes:
+        source: As given to `connect`, but for a password in it.
+        options: Fields of `Options`; a tap is dropped.
+        left_out: What was given besides and is in no pickle; without it nothing is connected.
+    """
+
+    source: str
+    options: Mapping[str, Any]
+    left_out: tuple[str, ...]
+
+    @classmethod
+    def of(cls, app: App, *, own_engine: bool) -> Description:
+        """Describe a transport. Secret is what `Options` does not show in its repr."""
+        options, parts = app.options, urlsplit(app.base)
+        given = {field.name: getattr(options, field.name) for field in attrs.fields(Options)}
+        found = {field.name: bool(given[field.name]) for field in attrs.fields(Options) if not field.repr} | {
+            "engine": own_engine,
+            "verify": isinstance(options.http.verify, ssl.SSLContext),
+            "proxy": "@" in (options.http.proxy or ""),
+            "registry": options.registry is not default_registry,
+            "user and password in its URL": "@" in parts.netloc,
+        }
+        left_out = tuple(name for name, present in found.items() if present)
+        source = app.space or urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        kept = {} if left_out else {name: given[name] for name in given if name not in ("tap", "registry")}
+        return cls(source, kept, left_out)
+
+    def check(self) -> Options:
+        """Return the options to connect anew with.
+
+        Raises:
+            LocalProtocolError: Something was left out that they need.
+        """
+        if self.left_out:
+            raise LocalProtocolError(
+                f"This transport comes from a pickle, which never holds {', '.join(self.left_out)}. Connect "
+                f"anew in this process, with what it needs: connect({self.source!r}, ...)."
+            )
+        return Options(**self.options)
+
+
+class App:
+    """What both faces know of an app: config, credentials, taps, and the way to its sessions."""
+
+    def __init__(self, source: str, options: Options) -> None:
+        self.source = source
+        self.options = options
+        self._discoverer = _discoverer(options)
+        """The adapter asked for, where it has a discovery of its own: the server is no Gradio app then."""
+        _check_settings(options, self._discoverer)
+        self.space = source.strip() if is_space_name(source) and self._discoverer is None else None
+        taps = [tap for tap in (options.tap, _environment_tap()) if tap is not None]
+        self.taps = Taps(time.monotonic, taps)
+        self.base = ""
+        self.credentials = Credentials("")
+        self.logins = 0
+        self._discovery: Discovery | None = None
+        self._choices: dict[tuple[int, str | tuple[str, ...]], Choice] = {}
+        self.averages: dict[int, float] = {}
+
+        if self.space is None:
+            self._settle(base_url(source), options.token_origin)
+
+    def _settle(self, base: str, token_origin: str | None) -> None:
+        """Take note of where the app is; credentials are bound to that."""
+        self.base = base
+        headers, token = {"x-gradio-user": "api"}, self.options.token
+        if self._discoverer is not None:
+            headers, token = {"authorization": f"Bearer {token}"} if token is not None else {}, None
+        headers |= {name.lower(): value for name, value in self.options.headers.items()}
+        self.credentials = Credentials.bound_to(base, headers, token=token, token_origin=token_origin)
+
+    def find_space(self) -> None:
+        """Ask the Hub where a Space is, and wait for one that sleeps or is being built. Blocks.
+
+        Raises:
+            SpaceNotFound: There is none of that name.
+            SpaceNotRunning: It will not run by waiting.
+            Timeout: It did not run in time.
+        """
+        if self.space is None or self.base:
+            return
+        token = spaces.token_to_use(self.options.token)
+        found = spaces.resolve(self.space, token=token)
+        if found.stage not in spaces.SERVING:
+            try:
+                found = spaces.wait(
+                    self.space,
+                    token=token,
+                    timeout=self.options.timeouts.space or math.inf,
+                    on_progress=lambda stage, elapsed: logger.info(
+                        "waiting for the Space %s: %s after %.0f s", self.space, stage, elapsed
+                    ),
+                )
+            except Timeout as error:
+                raise Timeout(
+                    f"{error.message} (Here that is Timeouts(space=).)",
+                    knob="space",
+                    seconds=error.seconds,
+                    phase=Phase.DISCOVER,
+                ) from error
+        # The Hub that the caller asks names the host: that is whom the token is for.
+        self._settle(found.url, found.url)
+
+    @property
+    def discovery(self) -> Discovery:
+        """What the discovery found."""
+        if self._discovery is None:
+            raise LocalProtocolError("The transport is not connected yet: use it in a with block.")
+        return self._discovery
+
+    @discovery.setter
+    def discovery(self, found: Discovery) -> None:
+        self._discovery = found
+        self.credentials.rebind(found.urls.base)
+
+    @property
+    def config(self) -> AppConfig:
+        """What the app said of itself."""
+        return self.discovery.config
+
+    def handshake(self) -> Handshake:
+        """Return the sequence that finds the config: the named adapter's own, or Gradio's."""
+        options = self.options
+        if self._discoverer is not None:
+            context = DiscoveryContext(
+                base=self.base, auth=options.auth, settings=options.settings, limits=options.limits
+            )
+            return self._discoverer.discover(context)
+        return discover(self.base, options.auth, max_redirects=options.limits.max_redirects)
+
+    def choose(self, endpoint: Endpoint, protocol: str | Sequence[str] | None = None) -> Choice:
+        """Return the adapter for an endpoint. Asked for every call, so answers are kept."""
+        protocol = protocol or self.options.protocol
+        key = endpoint.fn_index, protocol if isinstance(protocol, str) else tuple(protocol)
+        choice = self._choices.get(key)
+        if choice is None:
+            choice = self.options.registry.choose(self.config, endpoint, protocol)
+            self._choices[key] = choice
+        return choice
+
+    @property
+    def protocol(self) -> str:
+        """The adapter that most of the app's calls go by."""
+        config = self.config
+        endpoint = next((one for one in config.named.values() if one.queue), None)
+        endpoint = endpoint or next(iter(config.endpoints), Endpoint(name=None, fn_index=0))
+        return self.choose(endpoint).adapter.name
+
+    def explain(self, endpoint: str | int | None = None) -> str:
+        """Return why each endpoint (or one) goes by its protocol, for people."""
+        config = self.config
+        chosen = [config.endpoint(endpoint)] if endpoint is not None else list(config.named.values())
+        server = f"Gradio {config.version or '(no version)'}" if config.settings is None else config.title
+        lines = [f"{self.base}: {server}, protocol {config.protocol!r}"]
+        for one in chosen:
+            try:
+                said = self.choose(one).explain()
+            except UnsupportedProtocol as error:
+                said = error.message
+            lines += [f"{one.display_name}:", *(f"  {line}" for line in said.splitlines())]
+        return "\n".join(lines)
+
+    def prepare(
+        self,
+        config: AppConfig,
+        which: str | int,
+        arguments: Sequence[Any],
+        keywords: Mapping[str, Any],
+        options: CallOptions,
+    ) -> tuple[Adapter, Invocation]:
+        """Return the adapter and the checked invocation of a call; its files are still to be placed.
+
+        Args:
+            config: The app as the call's session sees it.
+            which: The endpoint.
+            arguments: By position.
+            keywords: By name.
+            options: Of the call.
+
+        Raises:
+            EndpointNotFound: There is no such endpoint.
+            ValidationFailed: The arguments do not fit it.
+            UnsupportedProtocol: The server's generation cannot do what is asked.
+        """
+        endpoint = config.endpoint(which)
+        invocation = Invocation(
+            endpoint=endpoint,
+            data=endpoint.bind(arguments, keywords),
+            event_data=event_payload(options.event_data),
+            trigger_id=options.trigger_id,
+            oauth_token=options.oauth_token,
+            late=options.attach == "late",
+        )
+        adapter = self.choose(endpoint, options.protocol).adapter
+        _check_declared(invocation)
+        adapter.check(config, invocation)
+        _check_options(options, invocation, adapter, config)
+        check_files([*invocation.data, invocation.event_data], config)
+        return adapter, invocation
+
+    def taken_up(self, handle: Handle) -> tuple[Adapter, Invocation]:
+        """Return the adapter and the invocation of a call that was joined elsewhere.
+
+        Raises:
+            LocalProtocolError: It is a call of another app, or of an endpoint that this one does not have.
+            UnsupportedProtocol: Its protocol is not there, or cannot be attached to.
+        """
+        config, base = self.config, self.discovery.urls.base
+        if handle.url.rstrip("/") != base.rstrip("/"):
+            raise LocalProtocolError(
+                f"The handle is of a call to {handle.url}, and this transport is of {base}: its session is "
+                "shown to no other app. Connect to that, or change its url if both are the same app."
+            )
+        wanted = handle.fn_index, handle.endpoint
+        endpoint = next((one for one in config.endpoints if (one.fn_index, one.name) == wanted), None)
+        if endpoint is None:
+            raise LocalProtocolError(
+                f"The app has no endpoint {handle.endpoint or '(unnamed)'} of fn_index {handle.fn_index} "
+                "(any more): it is not the one that the handle was made with."
+            )
+        adapter = self.options.registry.get(handle.protocol)
+        invocation = Invocation(endpoint=endpoint, data=(), event_id=handle.event_id)
+        _check_late(adapter, config)
+        return adapter, invocation
+
+    def completed(self, options: CallOptions) -> CallOptions:
+        """Return the options of a call with the transport's where it has none of its own."""
+        if options.download_files is None and self.options.download_files is not None:
+            return attrs.evolve(options, download_files=self.options.download_files)
+        return options
+
+    def placing(
+        self, invocation: Invocation, progress: UploadProgress | None = None
+    ) -> Generator[FileCommand, FileReply, Invocation] | None:
+        """Return the sequence that brings a call's files to the app; None if there are none."""
+        if not holds_files([invocation.data, invocation.event_data]):
+            return None
+        return self._placed(invocation, progress)
+
+    def _placed(
+        self, invocation: Invocation, progress: UploadProgress | None
+    ) -> Generator[FileCommand, FileReply, Invocation]:
+        given = [*invocation.data, invocation.event_data]
+        if self._discoverer is not None:
+            data = yield from inline_files(given)
+            return attrs.evolve(invocation, data=data[:-1], event_data=data[-1])
+        slots = invocation.endpoint.inputs[: len(invocation.data)]
+        data = yield from place_files(given, slots, self.config, self.discovery.urls, progress)
+        return attrs.evolve(invocation, data=data[:-1], event_data=data[-1])
+
+    def file_reader(self, endpoint: Endpoint, make: Make) -> FileReader | None:
+        """Return what finds the files in an endpoint's outputs; None if it cannot have any."""
+        if not may_hold_files(endpoint.outputs):
+            return None
+        return FileReader(self.config, self.discovery.urls, make)
+
+    def may_fetch(self, url: str) -> bool:
+        """Return whether a URL that the server gave is of the app's own origin.
+
+        Raises:
+            RemoteProtocolError: It is of another origin, and nobody has allowed that.
+        """
+        where = origin(url)
+        if where == self.credentials.origin:
+            return True
+        allowed = self.options.foreign_files
+        if urlsplit(url).scheme not in ("http", "https") or is_internal(urlsplit(url).hostname or ""):
+            raise RemoteProtocolError(
+                f"The server names {url!r} as the place of a file. That is never fetched: it is not "
+                "http(s), or an address inside a machine or cloud.",
+                phase=Phase.DOWNLOAD,
+            )
+        if allowed is True or (allowed and where in allowed):
+            return False
+        raise RemoteProtocolError(
+            f"The server names {url!r} as the place of a file, which is not the app's own origin "
+            f"({self.credentials.origin}). If it is to be trusted: connect(..., foreign_files=[{where!r}]).",
+            phase=Phase.DOWNLOAD,
+        )
+
+    def wire(self, adapter: Adapter, session_hash: str) -> Wire:
+        """Return a new session of an adapter."""
+        context = SessionContext(
+            config=self.config,
+            urls=self.discovery.urls,
+            session_hash=session_hash,
+            timeouts=self.options.timeouts,
+            limits=self.options.limits,
+            strict=self.options.strict,
+        )
+        return Wire(adapter.session(context), self.taps, adapter.name)
+
+    def dressed(
+        self,
+        request: Request,
+        credentials: Credentials | None = None,
+        extra: Mapping[str, str] | None = None,
+    ) -> Request:
+        """Return a request with what its origin may see: of the app, of a session and of a call."""
+        bound = credentials or self.credentials
+        return attrs.evolve(request, headers=bound.for_url(request.url, request.headers, extra))
+
+    def patience(
+        self,
+        command: SendRequest | OpenStream | OpenWebSocket,
+        timeouts: Timeouts,
+        remaining: float | None = None,
+    ) -> Patience:
+        """Return how long a command may take, given what is left of its call."""
+        knob = _KNOBS[command.phase]
+        silence: float | None = getattr(timeouts, knob)
+        beats = not isinstance(command, SendRequest) and command.heartbeats
+        if knob == "idle" and not beats and silence is not None:
+            silence = max(silence, SILENT_IDLE_SECONDS)
+        if isinstance(command, OpenWebSocket):
+            silence = None if timeouts.idle is None else max(timeouts.idle, SILENT_IDLE_SECONDS)
+        if remaining is not None and (silence is None or remaining < silence):
+            knob, silence = "total", max(remaining, 0.001)
+        limits = self.options.limits
+        discovering = command.phase is Phase.DISCOVER
+        # Whoever sends a byte now and then is not silent, and still answers too late.
+        bounded = isinstance(command, SendRequest) and knob in ("discover", "login", "join", "total")
+        return Patience(
+            connect=timeouts.connect,
+            silence=silence,
+            whole=silence if bounded else None,
+            knob=knob,
+            phase=command.phase,
+            max_bytes=limits.max_config_bytes if discovering else limits.max_response_bytes,
+            bound="max_config_bytes" if discovering else "max_response_bytes",
+        )
+
+
+def _discoverer(options: Options) -> Adapter | None:
+    """Return the one adapter that is asked for by name, if it has a discovery of its own.
+
+    Raises:
+        UnsupportedProtocol: Nobody provides it.
+    """
+    if not isinstance(options.protocol, str) or options.protocol == DEFAULT_PREFERENCE:
+        return None
+    adapter = options.registry.get(options.protocol)
+    return adapter if adapter.discovers else None
+
+
+def _check_settings(options: Options, adapter: Adapter | None) -> None:
+    """Refuse settings that the adapter does not list; most are mistyped keywords of `connect`.
+
+    Raises:
+        LocalProtocolError: It names them, and the nearest that are known.
+    """
+    taken = () if adapter is None else adapter.settings
+    wrong = [name for name in options.settings if name not in taken]
+    if not wrong:
+        return
+    keywords = [field.name for field in attrs.fields(Options) if field.name != "settings"]
+    listed = ", ".join(taken) or "no settings of its own"
+    raise LocalProtocolError(
+        f"connect() does not know {', '.join(f'{name}=' for name in wrong)}."
+        f"{did_you_mean(wrong[0], [*taken, *keywords])} The protocol {options.protocol!r} takes {listed}."
+    )
+
+
+def _environment_tap() -> Tap | None:
+    """Return the recorder that the environment asks for; the trace package is loaded only then."""
+    if not os.environ.get("GRADIO_TRANSPORT_TRACE"):
+        return None
+    from ..trace import environment_tap
+
+    return environment_tap()
+
+
+def _check_declared(invocation: Invocation) -> None:
+    """Refuse early what the endpoint does not declare, or lacks of what it does.
+
+    Raises:
+        ValidationFailed: A token for a function that does not ask for one, or event data that are missing.
+    """
+    endpoint = invocation.endpoint
+    if invocation.oauth_token is not None and endpoint.oauth_token is None:
+        raise ValidationFailed(
+            f"{endpoint.display_name} does not ask for its caller's token; oauth_token= was not sent.",
+            phase=Phase.JOIN,
+        )
+    if invocation.oauth_token is None and endpoint.oauth_token == "required":  # noqa: S105 - not a password
+        raise ValidationFailed(
+            f"{endpoint.display_name} needs its caller's Hugging Face token: CallOptions(oauth_token=...).",
+            phase=Phase.JOIN,
+        )
+    if invocation.event_data is None and endpoint.collects_event_data:
+        raise ValidationFailed(
+            f"{endpoint.display_name} wants to know what happened in the page: pass "
+            "CallOptions(event_data=...), such as SelectData(index=0, value='a').",
+            problems={"event_data": "missing"},
+            phase=Phase.JOIN,
+        )
+
+
+def _check_options(options: CallOptions, invocation: Invocation, adapter: Adapter, config: AppConfig) -> None:
+    """Refuse early what a call cannot be.
+
+    Raises:
+        LocalProtocolError: The options contradict each other, or the endpoint.
+        UnsupportedProtocol: The protocol has no way to fetch a result later.
+    """
+    if options.attach == "late":
+        _check_late(adapter, config)
+    elif options.fetch_after is not None:
+        raise LocalProtocolError("CallOptions(fetch_after=) says nothing without attach='late'.")
+    if options.repeatable and invocation.endpoint.connection == "stream":
+        raise LocalProtocolError(
+            f"{invocation.endpoint.display_name} takes streaming input, which cannot be sent a second time: "
+            "leave repeatable out."
+        )
+
+
+def _check_late(adapter: Adapter, config: AppConfig) -> None:
+    if not adapter.capabilities(config).late_attach:
+        raise UnsupportedProtocol(
+            f"{adapter.name} has no way to fetch a result later: the queue of Gradio 4.9+ has, and /call of "
+            "4.20+. Nothing was sent.",
+            phase=Phase.JOIN,
+            adapter=adapter.name,
+        )

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What both faces know of requests beside the calls: which may be repeated, and what their replies mean."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from ..backoff import delays, retry_after
+from ..commands import Request, Response, SendRequest
+from ..errors import (
+    ConnectError,
+    GradioTransportError,
+    InvalidPayload,
+    MalformedMessage,
+    Phase,
+    RemoteProtocolError,
+    StreamLost,
+    TransportError,
+    excerpt,
+)
+from ..files import FetchFile
+from ..policy import RetryPolicy
+from ..refusals import refusal
+from ..urls import AppURLs, is_internal
+
+
+def repeatable(command: SendRequest, outcome: Response | TransportError) -> bool:
+    """Return whether a request may be made again: it is safe by itself, or was proven not to be accepted."""
+    if isinstance(outcome, ConnectError):
+        return True
+    if isinstance(outcome, TransportError):
+        return command.idempotent
+    if outcome.status == 429:
+        return command.idempotent or command.phase is Phase.JOIN
+    if outcome.status == 503 and command.phase is Phase.JOIN:
+        return "queue is full" in outcome.text.lower()
+    return command.idempotent and outcome.status in (502, 503, 504)
+
+
+class Retries:
+    """The tries of one request under a `RetryPolicy`: says how long to wait before the next, if any."""
+
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        command: SendRequest,
+        rng: random.Random | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._policy = policy
+        self._command = command
+        self._clock = clock
+        self._delays = delays(policy, rng)
+        self._left = policy.budget
+        # One repeat at once is free where it is safe: an idle connection may have been closed by the server.
+        self._free = command.idempotent
+
+    def pause(self, outcome: Response | TransportError, remaining: float | None = None) -> float | None:
+        """Return the seconds to wait before the request is made again; None: this outcome stands.
+
+        Args:
+            outcome: Of the last try.
+            remaining: Seconds that the call has left; no pause reaches beyond.
+        """
+        pause = self._wanted(outcome)
+        if pause is None or pause > self._left or (remaining is not None and pause >= remaining):
+            return None
+        self._left -= pause
+        return pause
+
+    def _wanted(self, outcome: Response | TransportError) -> float | None:
+        if not repeatable(self._command, outcome):
+            return None
+        if self._free and isinstance(outcome, StreamLost):
+            self._free = False
+            return 0.0
+        delay = next(self._delays, None)
+        if delay is None or isinstance(outcome, TransportError):
+            return delay
+        asked = retry_after(outcome.headers.get("retry-after"), self._clock()) or 0.0
+        return max(delay, asked) if asked <= self._policy.cap else None
+
+
+def renewable(command: SendRequest) -> bool:
+    """Return whether a request that was refused for an expired login may be made again after a new one."""
+    return command.phase not in (Phase.DISCOVER, Phase.LOGIN)
+
+
+def check_addresses(url: str, addresses: Sequence[str]) -> None:
+    """Refuse a file whose host is an address inside a machine or cloud.
+
+    Raises:
+        RemoteProtocolError: It is.
+    """
+    if any(is_internal(address) for address in addresses):
+        raise RemoteProtocolError(
+            f"The server names {url!r} as the place of a file; its host is an address inside a machine or "
+            "cloud, which is never fetched.",
+            phase=Phase.DOWNLOAD,
+        )
+
+
+def input_request(command: FetchFile) -> SendRequest:
+    """Return the request for a URL of the caller's, for what it may take."""
+    return SendRequest("input", Request("GET", command.url), Phase.UPLOAD, idempotent=True)
+
+
+def input_content(response: Response, command: FetchFile) -> bytes:
+    """Return what a URL of the caller's held.
+
+    Raises:
+        InvalidPayload: It could not be had.
+    """
+    if response.status == 200 and response.body:
+        return response.body
+    raise InvalidPayload(
+        f"The input {command.url} could not be fetched (HTTP {response.status}, {len(response.body)} bytes). "
+        "Nothing was called.",
+        phase=Phase.UPLOAD,
+        status=response.status,
+        body=excerpt(response.body),
+    )
+
+
+def component_request(
+    urls: AppURLs, session_hash: str, component_id: int, fn_name: str, data: Any
+) -> SendRequest:
+    """Return the request to a component's own function on the server (3.47+, atlas §13)."""
+    body = {"session_hash": session_hash, "component_id": component_id, "fn_name": fn_name, "data": data}
+    return SendRequest(
+        "component_server", Request.post_json(urls.api("component_server/"), body), Phase.COMPLETE
+    )
+
+
+def component_reply(response: Response, fn_name: str) -> Any:
+    """Return the JSON that a component's function gave.
+
+    Raises:
+        EndpointNotFound: The component has no such function.
+        ServerRefused: The function failed.
+    """
+    if response.status != 200:
+        raise refusal(response, Phase.COMPLETE, what=f"The component's function {fn_name!r}")
+    try:
+        return response.json()
+    except ValueError:
+        raise MalformedMessage(
+            f"The component's function {fn_name!r} gave no JSON: {excerpt(response.body)!r}.",
+            phase=Phase.COMPLETE,
+        ) from None
+
+
+@contextmanager
+def timed(clock: Callable[[], float] = time.monotonic) -> Generator[None, None, None]:
+    """Tell errors of what is done before any call how long it took."""
+    began = clock()
+    try:
+        yield
+    except GradioTransportError as error:
+        if error.elapsed is None:
+            error.elapsed = clock() - began
+        raise
+
+
+def is_event_stream(response: Response) -> bool:
+    """Return whether the head is that of an event stream."""
+    kind = response.headers.get("content-type", "")
+    return response.status == 200 and kind.partition(";")[0].strip().lower() == "text/event-stream"
