@@ -186,7 +186,7 @@ class Output:
     commands: list[Command] = attrs.field(factory=_no_commands)
 
 
-@attrs.frozen
+@attrs.define
 class Delivery:
     """One event for one call.
 
@@ -228,6 +228,7 @@ class Exchange(abc.ABC):
         self.last_event: Event | None = None
         self.send_error: GradioTransportError | None = None
         self.fetched = not invocation.late
+        self.skips_outputs = invocation.endpoint.has_skipped_outputs
         self.unwanted = False
         self._open_channels: dict[str, OpenStream | OpenWebSocket] = {}
 
@@ -350,9 +351,9 @@ class Exchange(abc.ABC):
 
     def _track(self, commands: Sequence[Command]) -> None:
         for command in commands:
-            if isinstance(command, OpenStream | OpenWebSocket):
+            if isinstance(command, (OpenStream, OpenWebSocket)):
                 self._open_channels[command.channel] = command
-            elif isinstance(command, CloseStream | CloseWebSocket):
+            elif isinstance(command, (CloseStream, CloseWebSocket)):
                 self._open_channels.pop(command.channel, None)
 
     def finish(self) -> list[Command]:
@@ -483,7 +484,7 @@ class Session:
         except EventTooLarge as error:
             return self.abandon(exchange, error)
         for event in events:
-            turn.extend(self.turn(exchange, exchange.server_sent_event(event, now), len(event.data)))
+            self.turn(exchange, exchange.server_sent_event(event, now), len(event.data), turn)
             if exchange.state.final:
                 break
         return turn
@@ -515,10 +516,19 @@ class Session:
     def _owner(self, channel: str) -> Exchange | None:
         return self._exchanges.get(channel.partition(".")[0])
 
-    def turn(self, exchange: Exchange, output: Output, size: int = 0) -> Turn:
-        """Make an exchange's output this session's: follow the flow, drop what comes after the end."""
-        turn = Turn(commands=output.commands)
-        exchange._track(output.commands)
+    def turn(self, exchange: Exchange, output: Output, size: int = 0, into: Turn | None = None) -> Turn:
+        """Make an exchange's output this session's: follow the flow, drop what comes after the end.
+
+        Args:
+            exchange: The call.
+            output: What it answered.
+            size: Bytes of the wire that its events stand for.
+            into: A turn to add to; a new one by default.
+        """
+        turn = Turn() if into is None else into
+        if output.commands:
+            turn.commands += output.commands
+            exchange._track(output.commands)
         unexplained = False  # a message such as queue_full was the end; the `Failed` that says why follows
         for event in output.events:
             if exchange.state.final and not (unexplained and isinstance(event, Failed)):
@@ -531,14 +541,15 @@ class Session:
                     following = advance(exchange.state, event, strict=self.context.strict)
                 exchange.state = following
             unexplained = exchange.state.final and not event.terminal
-            event = _without_skipped(event, exchange.invocation.endpoint)
+            if exchange.skips_outputs:
+                event = _without_skipped(event, exchange.invocation.endpoint)
             if isinstance(event, Failed):
                 event.error.last_event = event.error.last_event or exchange.last_event
             else:
                 exchange.last_event = event
             turn.deliveries.append(Delivery(exchange, event, size))
         if exchange.state.final and self._exchanges.pop(exchange.key, None) is not None:
-            turn.commands = [*turn.commands, *exchange.finish()]
+            turn.commands += exchange.finish()
             self.exchange_ended(exchange)
         return turn
 
@@ -616,7 +627,7 @@ class Adapter(abc.ABC):
 
 def _without_skipped(event: Event, endpoint: Endpoint) -> Event:
     """Leave out the slots of State and layout, which callers never see (``raw`` has them)."""
-    if not endpoint.has_skipped_outputs or not isinstance(event, WITH_OUTPUTS):
+    if not isinstance(event, WITH_OUTPUTS):
         return event
     return attrs.evolve(event, data=endpoint.visible_outputs(event.data))
 

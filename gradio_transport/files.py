@@ -11,8 +11,9 @@ import base64
 import binascii
 import mimetypes
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from operator import is_
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from itertools import chain, compress
+from operator import is_not
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 from urllib.parse import quote, unquote, urlsplit
@@ -458,13 +459,12 @@ Seen: TypeAlias = tuple[Any, Any]
 _NOTHING: Seen = (object(), None)
 
 
+_EMPTY: list[Any] = []
+_NO_ITEMS = (_EMPTY, _EMPTY)  # one list: nothing in it was made anything else
+
+
 def _is_pair_of(kind: type, seen: Seen) -> bool:
     return isinstance(seen[0], kind) and isinstance(seen[1], kind)
-
-
-def _are_the_same(some: Iterable[Any], others: Iterable[Any]) -> bool:
-    """Return whether the objects of two collections of one length are the same ones."""
-    return all(map(is_, some, others))
 
 
 @attrs.define
@@ -481,22 +481,26 @@ class FileReader:
     config: AppConfig
     urls: AppURLs
     make: Make
+    _slots: Sequence[Component] = attrs.field(default=(), init=False, eq=False, repr=False)
+    _kinds: list[str] = attrs.field(factory=list[str], init=False, eq=False, repr=False)
     _before: list[Seen] = attrs.field(factory=list[Seen], init=False, eq=False, repr=False)
 
     def outputs(self, data: list[Any], slots: Sequence[Component]) -> list[Any]:
         """Return output values with their files found; the same list if there are none."""
-        kinds = [slot.type for slot in slots if not slot.skipped]
-        befores = self._before
-        found = [
-            self.value(
-                value,
-                kinds[place] if place < len(kinds) else "",
-                befores[place] if place < len(befores) else _NOTHING,
-            )
-            for place, value in enumerate(data)
-        ]
-        self._before = [*zip(data, found, strict=True)]
-        return data if _are_the_same(found, data) else found
+        if slots is not self._slots:
+            self._slots, self._kinds = slots, [slot.type for slot in slots if not slot.skipped]
+        kinds, befores = self._kinds, self._before
+        found = data
+        seen: list[Seen] = []
+        for place, value in enumerate(data):
+            kind = kinds[place] if place < len(kinds) else ""
+            made = self.value(value, kind, befores[place] if place < len(befores) else _NOTHING)
+            seen.append((value, made))
+            if made is not value:
+                found = data.copy() if found is data else found
+                found[place] = made
+        self._before = seen
+        return found
 
     def value(self, value: Any, kind: str, before: Seen = _NOTHING) -> Any:
         """Return one output value with its files found.
@@ -507,7 +511,7 @@ class FileReader:
             before: The value of the frame before, which shares what has not changed with this one, and what
                 was returned for it.
         """
-        if not isinstance(value, str | dict | list) or kind in _WITHOUT_FILES:
+        if kind in _WITHOUT_FILES or not isinstance(value, (str, dict, list)):
             return cast("object", value)
         if kind == "json" and not self.config.at_least(4, 21):
             return cast("object", value)  # an app's own JSON may well hold a "path" or a "name"
@@ -532,25 +536,29 @@ class FileReader:
             return self.make(file)
         known: tuple[dict[str, Any], dict[str, Any]] = before if _is_pair_of(dict, before) else ({}, {})
         olds, news = known
-        walked = {
-            key: self._walk(one, kind, depth - 1, (olds[key], news[key]) if key in olds else _NOTHING)
-            for key, one in mapping.items()
-        }
-        return mapping if _are_the_same(walked.values(), mapping.values()) else walked
+        walked = mapping
+        for key, one in mapping.items():
+            seen = (olds[key], news[key]) if key in olds else _NOTHING
+            made = seen[1] if one is seen[0] else self._walk(one, kind, depth - 1, seen)
+            if made is not one:
+                walked = mapping.copy() if walked is mapping else walked
+                walked[key] = made
+        return walked
 
     def _walk_items(self, items: list[Any], kind: str, depth: int, before: Seen) -> Any:
-        seen: tuple[list[Any], list[Any]] = before if _is_pair_of(list, before) else ([], [])
+        seen: tuple[list[Any], list[Any]] = before if _is_pair_of(list, before) else _NO_ITEMS
         olds, news = seen
-        known = len(olds)
-        walked: list[Any] = [
-            self._walk(one, kind, depth - 1, _NOTHING)
-            if place >= known
-            else news[place]
-            if one is olds[place]
-            else self._walk(one, kind, depth - 1, (olds[place], news[place]))
-            for place, one in enumerate(items)
-        ]
-        return items if _are_the_same(walked, items) else walked
+        known = min(len(olds), len(items))
+        # No step of Python's for each of what has not changed: a chat may have thousands of messages.
+        changed = compress(range(known), map(is_not, items, olds))
+        walked = items if olds is news else [*news[:known], *items[known:]]
+        for place in chain(changed, range(known, len(items))):
+            before = (olds[place], news[place]) if place < known else _NOTHING
+            made = self._walk(items[place], kind, depth - 1, before)
+            if made is not walked[place]:
+                walked = items.copy() if walked is items else walked
+                walked[place] = made
+        return walked
 
     def _file(self, raw: Mapping[str, Any], kind: str) -> ServerFile | None:
         if self.config.at_least(4, 0):
@@ -605,7 +613,7 @@ class FileReader:
         )
 
     def _data_url(self, text: str, kind: str) -> Any:
-        if self.config.at_least(4, 0) or kind not in _INLINE or not text.startswith("data:"):
+        if kind not in _INLINE or self.config.at_least(4, 0) or not text.startswith("data:"):
             return text
         file = self._inline(text, text, "")
         return text if file is None else self.make(file)

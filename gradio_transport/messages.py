@@ -93,12 +93,22 @@ def _data(output: Message) -> list[Any]:
     return cast("list[Any]", data) if isinstance(data, list) else []
 
 
-def _process_generating(raw: Message, event_id: str | None) -> e.Event:
+def generating(
+    raw: Message, event_id: str | None, full: Callable[[list[Any]], list[Any]] | None = None
+) -> e.ProcessGenerating:
+    """Return the event of a ``process_generating``.
+
+    Args:
+        raw: The message.
+        event_id: The call's id.
+        full: What makes full values of its data, where the wire carries edits.
+    """
     output = _mapping(raw.get("output"))
+    data = _data(output)
     return e.ProcessGenerating(
         event_id=event_id,
         raw=raw,
-        data=_data(output),
+        data=data if full is None else full(data),
         duration=_number(output.get("duration")),
         render_config=_mapping(output.get("render_config")) or None,
     )
@@ -132,7 +142,7 @@ _DECODERS: Mapping[str, Callable[[Message, str | None], e.Event]] = MappingProxy
         "process_starts": _process_starts,
         "progress": _progress,
         "log": _log,
-        "process_generating": _process_generating,
+        "process_generating": generating,
         "process_streaming": _process_streaming,
         "heartbeat": _simple(e.Heartbeat),
         "alive?": _simple(e.Heartbeat),

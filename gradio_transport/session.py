@@ -163,7 +163,7 @@ class SharedStreamSession(Session):
         self._parked_bytes -= sum(size for _, size in mine)
         for message, size in mine:
             if event_id in self._pending:
-                turn.extend(self._tell(exchange, message, size, now))
+                self.turn(exchange, exchange.message(message, now), size, turn)
         turn.extend(self._ensure_stream())
         return turn
 
@@ -215,35 +215,35 @@ class SharedStreamSession(Session):
             turn.extend(self._lose(error))
             return turn
         for event in events:
-            turn.extend(self._route(event.data, now))
+            self._route(event.data, now, turn)
         return turn
 
-    def _route(self, text: str, now: float) -> Turn:
+    def _route(self, text: str, now: float, turn: Turn) -> None:
         try:
             message = decode_json(text)
         except ValueError as error:
-            return self._unreadable(text, str(error))
+            turn.extend(self._unreadable(text, str(error)))
+            return
         if not isinstance(message, dict):
-            return self._unreadable(text, "no JSON object")
+            turn.extend(self._unreadable(text, "no JSON object"))
+            return
         message = cast("dict[str, Any]", message)
         event_id = message.get("event_id")
         if isinstance(event_id, str) and event_id:
-            return self._for_call(event_id, message, len(text), now)
-        return self._for_all(message, now)
+            self._for_call(event_id, message, len(text), now, turn)
+        else:
+            turn.extend(self._for_all(message, now))
 
-    def _for_call(self, event_id: str, message: Mapping[str, Any], size: int, now: float) -> Turn:
+    def _for_call(self, event_id: str, message: Mapping[str, Any], size: int, now: float, turn: Turn) -> None:
         exchange = self._pending.get(event_id)
         if exchange is not None:
             self._heard.add(event_id)
             self._fruitless = 0
-            return self._tell(exchange, message, size, now)
-        if event_id in self._ended:
+            self.turn(exchange, exchange.message(message, now), size, turn)
+        elif event_id in self._ended or not self._joining():
             self.strays += 1
-        elif self._joining():
-            return self._park(event_id, message, size)
         else:
-            self.strays += 1
-        return Turn()
+            turn.extend(self._park(event_id, message, size))
 
     def _park(self, event_id: str, message: Mapping[str, Any], size: int) -> Turn:
         """Keep a message that may be for a call whose join is not answered yet."""
@@ -255,9 +255,6 @@ class SharedStreamSession(Session):
         self._parked.append((event_id, message, size))
         self._parked_bytes += size
         return Turn()
-
-    def _tell(self, exchange: Exchange, message: Mapping[str, Any], size: int, now: float) -> Turn:
-        return self.turn(exchange, exchange.message(message, now), size)
 
     def _for_all(self, message: Mapping[str, Any], now: float) -> Turn:
         """Take a message without event id: it concerns the stream, or every pending call."""
@@ -273,7 +270,7 @@ class SharedStreamSession(Session):
             )
         turn = Turn()
         for exchange in list(self._pending.values()):
-            turn.extend(self.turn(exchange, Output([event])))
+            self.turn(exchange, Output([event]), into=turn)
         return turn
 
     def _unexpected(self, event: e.UnexpectedError) -> GradioTransportError:

@@ -249,10 +249,10 @@ class ChatSession(Session):
         """Remember whether the server took the question for the usage."""
         self._usage_refused = self._usage_refused or not cast("ChatExchange", exchange).asks_usage
 
-    def turn(self, exchange: Exchange, output: Output, size: int = 0) -> Turn:
+    def turn(self, exchange: Exchange, output: Output, size: int = 0, into: Turn | None = None) -> Turn:
         """Count what an event holds, which is the whole text, and not what came: only its end."""
         held = [len(event.data[0]) for event in output.events if isinstance(event, ProcessGenerating)]
-        return super().turn(exchange, output, max([size, *held]))
+        return super().turn(exchange, output, max([size, *held]), into)
 
 
 _UNDISCOVERED = (
