@@ -73,6 +73,10 @@ class Response:
     url: str = ""
     set_cookie: Sequence[str] = ()
 
+    def with_body(self, body: bytes) -> Response:
+        """Return a head with the body that came after it."""
+        return Response(self.status, self.headers, body, self.url, self.set_cookie)
+
     @property
     def text(self) -> str:
         """The body as text; bytes that are no UTF-8 are replaced."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, cast
@@ -271,7 +271,7 @@ class AppConfig:
         kept = tuple(one for one in self.endpoints if one.raw.get("rendered_in") != number or number is None)
         components = {**self.components, **_components(rendered, self.release)}
         drawn = tuple(
-            _endpoint(place, dependency, components, self.raw, self.release)
+            _endpoint(place, dependency, components, self, {})
             for place, dependency in enumerate(_objects(rendered.get("dependencies")))
         )
         numbers = {one.fn_index for one in drawn}
@@ -344,6 +344,15 @@ def parse_config(raw: Any, info: Any = None, *, url: str = "") -> AppConfig:
     Raises:
         NotAGradioApp: It is JSON of something else.
     """
+    return with_endpoints(outline(raw, url=url), info)
+
+
+def outline(raw: Any, *, url: str = "") -> AppConfig:
+    """Return what the JSON of ``/config`` says of an app as a whole: from 3.0 on, all but its endpoints.
+
+    Raises:
+        NotAGradioApp: It is JSON of something else.
+    """
     if not is_config(raw):
         raise NotAGradioApp(
             f"What {url or 'the server'} gave as its config is not that of a Gradio app: "
@@ -355,28 +364,26 @@ def parse_config(raw: Any, info: Any = None, *, url: str = "") -> AppConfig:
         return _parse_interface(config)
     version = _text(config.get("version")).strip()
     release = parse_release(version) or _derive_release(config)
-    components = _components(config, release)
-    endpoints = tuple(
-        _endpoint(place, dependency, components, config, release)
-        for place, dependency in enumerate(_objects(config.get("dependencies")))
-    )
-    app = AppConfig(
+    return AppConfig(
         version=version,
         release=release,
-        endpoints=endpoints,
-        components=components,
         enable_queue=config.get("enable_queue") is True,
         connect_heartbeat=config.get("connect_heartbeat", (4, 25) <= release < (4, 29)) is True,
         raw=config,
         **_scalars(config),
     )
-    return app if info is None else described(app, info)
 
 
-def described(config: AppConfig, info: Any) -> AppConfig:
-    """Return a config with what the JSON of ``/info`` says of its endpoints."""
-    endpoints = tuple(_with_info(endpoint, _object(info)) for endpoint in config.endpoints)
-    return attrs.evolve(config, endpoints=endpoints)
+def with_endpoints(app: AppConfig, info: Any = None) -> AppConfig:
+    """Return an outline with its endpoints, as the config and the JSON of ``/info`` describe them."""
+    if "dependencies" not in app.raw:
+        return app
+    components = _components(app.raw, app.release)
+    endpoints = tuple(
+        _endpoint(place, dependency, components, app, _object(info))
+        for place, dependency in enumerate(_objects(app.raw.get("dependencies")))
+    )
+    return attrs.evolve(app, endpoints=endpoints, components=components)
 
 
 def _scalars(config: JSONObject) -> dict[str, Any]:
@@ -431,24 +438,26 @@ def _components(config: JSONObject, release: tuple[int, ...]) -> dict[int, Compo
 
 
 def _endpoint(
-    place: int,
-    raw: JSONObject,
-    components: Mapping[int, Component],
-    config: JSONObject,
-    release: tuple[int, ...],
+    place: int, raw: JSONObject, components: Mapping[int, Component], app: AppConfig, info: JSONObject
 ) -> Endpoint:
     number, queue, kinds = _integer(raw.get("id")), raw.get("queue"), _object(raw.get("types"))
+    name, fn_index = _endpoint_name(raw), place if number is None else number
     inputs = _slots(raw.get("inputs"), components)
     outputs = _slots(raw.get("outputs"), components)
+    described = _info_of(name, fn_index, inputs, info)
     backend = raw.get("backend_fn") is not False and kinds.get("cancel") is not True
     return Endpoint(
-        name=_endpoint_name(raw),
-        fn_index=place if number is None else number,
-        parameters=_parameters(inputs, with_default=release >= (4, 23)),
-        returns=_parameters(outputs, with_default=False),
+        name=name,
+        fn_index=fn_index,
+        parameters=_parameters(_objects(described.get("parameters")), inputs)
+        if described
+        else _derived_parameters(inputs, with_default=app.at_least(4, 23)),
+        returns=_parameters(_objects(described.get("returns")), outputs)
+        if described
+        else _derived_parameters(outputs),
         inputs=inputs,
         outputs=outputs,
-        queue=queue if isinstance(queue, bool) else release >= (4, 0) or config.get("enable_queue") is True,
+        queue=queue if isinstance(queue, bool) else app.at_least(4, 0) or app.enable_queue,
         backend_fn=backend,
         generator=_yields(kinds),
         batch=raw.get("batch") is True,
@@ -456,9 +465,18 @@ def _endpoint(
         connection="stream" if raw.get("connection") == "stream" else "sse",
         collects_event_data=raw.get("collects_event_data") is True,
         visibility=_visibility(raw),
-        description=_text(raw.get("api_description")),
+        oauth_token=_OAUTH_TOKEN.get(_text(described.get("oauth_token"))),
+        description=_text(described.get("description")) or _text(raw.get("api_description")),
         raw=raw,
     )
+
+
+def _info_of(name: str | None, fn_index: int, inputs: Sequence[Component], info: JSONObject) -> JSONObject:
+    """Return what ``/info`` says of an endpoint: nothing, where it is another of that name."""
+    key, number = ("named_endpoints", name) if name is not None else ("unnamed_endpoints", str(fn_index))
+    described = _object(_object(info.get(key)).get(number))
+    parameters = _without_skipped(_objects(described.get("parameters")), inputs)
+    return described if len(parameters) == sum(not slot.skipped for slot in inputs) else {}
 
 
 def _yields(kinds: JSONObject) -> bool | None:
@@ -487,42 +505,35 @@ def _slots(ids: Any, components: Mapping[int, Component]) -> tuple[Component, ..
     return tuple(components.get(number, Component(number)) for number in _integers(ids))
 
 
-def _parameters(slots: Iterable[Component], *, with_default: bool) -> tuple[Parameter, ...]:
-    """Derive parameters from the components alone, for servers or endpoints without ``/info``."""
-    from .schema import python_type, schema_of
+def _parameters(listed: list[JSONObject], slots: Sequence[Component]) -> tuple[Parameter, ...]:
+    """Return what an endpoint takes or gives, as ``/info`` describes it."""
+    visible = [(place, slot) for place, slot in enumerate(slots) if not slot.skipped]
+    described = _without_skipped(listed, slots)
+    return tuple(_parameter(raw, place, slot) for raw, (place, slot) in zip(described, visible, strict=False))
 
+
+def _derived_parameters(slots: Sequence[Component], *, with_default: bool = False) -> tuple[Parameter, ...]:
+    """Derive them from the components alone, for servers or endpoints without ``/info``."""
     return tuple(
-        Parameter(
-            name=f"param_{place}",
-            label=slot.label,
-            schema=(schema := schema_of(slot.type, slot.props)),
-            python_type=python_type(schema),
-            component=slot.type,
-            has_default=with_default and slot.props.get("value") is not None,
-            default=slot.props.get("value") if with_default else None,
-        )
+        _derived_parameter(place, slot, with_default=with_default)
         for place, slot in enumerate(slots)
         if not slot.skipped
     )
 
 
-def _with_info(endpoint: Endpoint, info: JSONObject) -> Endpoint:
-    if endpoint.name is not None:
-        described = _object(_object(info.get("named_endpoints")).get(endpoint.name))
-    else:
-        described = _object(_object(info.get("unnamed_endpoints")).get(str(endpoint.fn_index)))
-    parameters = _without_skipped(_objects(described.get("parameters")), endpoint.inputs)
-    returns = _without_skipped(_objects(described.get("returns")), endpoint.outputs)
-    if not described or len(parameters) != len(endpoint.parameters):  # another of that name, or none at all
-        return endpoint
-    return attrs.evolve(
-        endpoint,
-        parameters=tuple(
-            _parameter(raw, known) for raw, known in zip(parameters, endpoint.parameters, strict=True)
-        ),
-        returns=tuple(_parameter(raw, known) for raw, known in zip(returns, endpoint.returns, strict=False)),
-        description=_text(described.get("description")) or endpoint.description,
-        oauth_token=_OAUTH_TOKEN.get(_text(described.get("oauth_token"))),
+def _derived_parameter(place: int, slot: Component, *, with_default: bool) -> Parameter:
+    from .schema import python_type, schema_of
+
+    schema = schema_of(slot.type, slot.props)
+    value = slot.props.get("value")
+    return Parameter(
+        name=f"param_{place}",
+        label=slot.label,
+        schema=schema,
+        python_type=python_type(schema),
+        component=slot.type,
+        has_default=with_default and value is not None,
+        default=value if with_default else None,
     )
 
 
@@ -533,15 +544,19 @@ def _without_skipped(described: list[JSONObject], slots: Sequence[Component]) ->
     return [one for one, slot in zip(described, slots, strict=True) if not slot.skipped]
 
 
-def _parameter(raw: JSONObject, known: Parameter) -> Parameter:
-    kind, python = raw.get("type"), raw.get("python_type")
+def _parameter(raw: JSONObject, place: int, slot: Component) -> Parameter:
+    schema, python = _object(raw.get("type")), _object(raw.get("python_type"))
+    python_type = _text(python.get("type")) or _text(raw.get("type_python"))
+    if not schema or not python_type:
+        derived = _derived_parameter(place, slot, with_default=False)
+        schema, python_type = schema or derived.schema, python_type or derived.python_type
     return Parameter(
-        name=_text(raw.get("parameter_name")) or known.name,
-        label=_text(raw.get("label")) or known.label,
-        schema=_object(kind) or known.schema,
-        python_type=_text(_object(python).get("type")) or _text(raw.get("type_python")) or known.python_type,
-        description=_text(_object(python).get("description")) or _text(raw.get("type_description")),
-        component=_text(raw.get("component")) or known.component,
+        name=_text(raw.get("parameter_name")) or f"param_{place}",
+        label=_text(raw.get("label")) or slot.label,
+        schema=schema,
+        python_type=python_type,
+        description=_text(python.get("description")) or _text(raw.get("type_description")),
+        component=_text(raw.get("component")) or slot.type,
         # Without the key (before 4.23) the server has no defaults, whatever the component shows.
         has_default=raw.get("parameter_has_default") is True,
         default=raw.get("parameter_default"),
@@ -573,8 +588,8 @@ def _parse_interface(config: JSONObject) -> AppConfig:
     endpoint = Endpoint(
         name="/predict",
         fn_index=0,
-        parameters=_optional(_parameters(inputs, with_default=False), inputs),
-        returns=_parameters(outputs, with_default=False),
+        parameters=_optional(_derived_parameters(inputs), inputs),
+        returns=_derived_parameters(outputs),
         inputs=inputs,
         outputs=outputs,
         queue=config.get("queue") is True,

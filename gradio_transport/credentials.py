@@ -135,8 +135,11 @@ class Credentials:
         if origin(url) != self.origin:
             return headers
         headers |= self._bound_headers() | _lowered(extra)
+        jar = self._jar()
+        if not jar:
+            return headers
         path = urlsplit(url).path or "/"
-        cookies = {name: one.value for name, one in self._jar().items() if _covers(one.path, path)}
+        cookies = {name: one.value for name, one in jar.items() if _covers(one.path, path)}
         given = headers.get("cookie", "")
         present = {pair.partition("=")[0].strip() for pair in given.split(";")}
         ours = "; ".join(f"{name}={value}" for name, value in cookies.items() if name not in present)

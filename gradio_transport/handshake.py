@@ -15,7 +15,7 @@ import attrs
 
 from .adapter import Discovery
 from .commands import REDIRECTS, Request, Response, SendRequest
-from .config import AppConfig, config_from_page, described, is_config, parse_config, requires_login
+from .config import AppConfig, config_from_page, is_config, outline, requires_login, with_endpoints
 from .errors import (
     AuthenticationRequired,
     NotAGradioApp,
@@ -82,12 +82,10 @@ def discover(
                 phase=Phase.LOGIN,
                 status=status,
             )
-    config = parse_config(raw, url=base)
+    config = outline(raw, url=base)
     urls = AppURLs(base, config.api_prefix, config.root)
     info = yield from _find_info(urls, config, max_redirects)
-    if info is not None:
-        config = described(config, info)
-    return Discovery(config, urls)
+    return Discovery(with_endpoints(config, info), urls)
 
 
 def _find_config(base: str, max_redirects: int) -> Generator[SendRequest, Response, tuple[Any, str, int]]:

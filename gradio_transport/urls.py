@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
 
 import attrs
@@ -28,6 +29,8 @@ _HUGGING_FACE = frozenset({"huggingface.co", "hf.co"})
 _METADATA_HOSTS = frozenset(
     {"metadata.google.internal", "metadata.goog", "fd00:ec2::254", "100.100.100.200", "metadata"}
 )
+
+_ROOT = re.compile(r"[^:/?#]+://[^/?#]*")
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -87,7 +90,13 @@ def is_hugging_face_host(host: str, endpoint: str | None = None) -> bool:
 
 def origin(url: str) -> str:
     """Return ``scheme://host:port`` (RFC 6454), with ws(s) counted as http(s) and the port spelled out."""
-    parts = _split(url)
+    root = _ROOT.match(url)
+    return _origin(root[0] if root else url)
+
+
+@lru_cache(maxsize=256)  # asked for each request, and programs speak to few servers
+def _origin(root: str) -> str:
+    parts = _split(root)
     scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
     host = (parts.hostname or "").rstrip(".").lower()
     if ":" in host:

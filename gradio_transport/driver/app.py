@@ -373,7 +373,8 @@ class App:
     ) -> Request:
         """Return a request with what its origin may see: of the app, of a session and of a call."""
         bound = credentials or self.credentials
-        return attrs.evolve(request, headers=bound.for_url(request.url, request.headers, extra))
+        headers = bound.for_url(request.url, request.headers, extra)
+        return Request(request.method, request.url, headers, request.body)
 
     def patience(
         self,

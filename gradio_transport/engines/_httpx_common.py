@@ -84,6 +84,11 @@ def _default_context(library: str) -> ssl.SSLContext:
     return context
 
 
+@lru_cache(maxsize=1)
+def _context_without_trust() -> ssl.SSLContext:
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
 def ssl_context(settings: HTTPSettings, scheme: str) -> ssl.SSLContext:
     """Return the context for a scheme. Plain http gets one that trusts nobody, and costs nothing."""
     if isinstance(settings.verify, ssl.SSLContext):
@@ -93,7 +98,7 @@ def ssl_context(settings: HTTPSettings, scheme: str) -> ssl.SSLContext:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         return context
     if scheme != "https":
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        return _context_without_trust()
     if isinstance(settings.verify, str):
         return ssl.create_default_context(cafile=settings.verify)
     return _default_context(settings.library)
@@ -159,11 +164,16 @@ def _default_headers(module: Module) -> dict[str, str]:
         return {str(name).lower(): str(value) for name, value in client.headers.items()}
 
 
+@lru_cache(maxsize=256)  # a session asks for the same few again and again, and the parsing is dear
+def _url(module: Module, url: str) -> Any:
+    return module.URL(url)
+
+
 def built(module: Module, request: Request, patience: Patience, body: Any, **extensions: Any) -> Any:
     """Return the library's request. Waiting for a free connection is part of the patience."""
     silence = patience.silence
     timeout = {"connect": patience.connect, "read": silence, "write": silence, "pool": silence}
-    url = module.URL(request.url)
+    url = _url(module, request.url)
     logger.info("%s %s", request.method, request.url.partition("?")[0])
     headers = {**_default_headers(module), **headers_of(request)}
     if url.userinfo and "authorization" not in headers:

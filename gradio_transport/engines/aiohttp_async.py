@@ -68,7 +68,7 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
             body = b""
         finally:
             response.close()
-        raise HandshakeRefused(attrs.evolve(_head(response), body=body))
+        raise HandshakeRefused(_head(response).with_body(body))
     return response
 
 
@@ -139,7 +139,7 @@ class AiohttpEngine:
                     await stream.aclose()
         except TimeoutError:
             raise patience.too_late(request.url) from None
-        return attrs.evolve(stream.head, body=body)
+        return stream.head.with_body(body)
 
     async def stream(self, request: Request, patience: Patience) -> AiohttpStream:
         """Send a request and return as soon as the head of its reply has come."""

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
 import anyio
-import attrs
 
 from ..commands import Request, Response
 from ..errors import LocalProtocolError
@@ -42,14 +41,21 @@ class AsyncHTTPXEngine:
 
     async def request(self, request: Request, patience: Patience) -> Response:
         """Send a request and return the whole reply."""
-        with anyio.move_on_after(patience.whole):
-            stream = await self.stream(request, patience)
-            try:
-                body = await stream.read()
-            finally:
-                await stream.aclose()
-            return attrs.evolve(stream.head, body=body)
+        if patience.whole is None:
+            return await self._whole(request, patience, self.stream)
+        with anyio.move_on_after(patience.whole):  # which bounds the head too
+            return await self._whole(request, patience, self._stream)
         raise patience.too_late(request.url)
+
+    async def _whole(
+        self, request: Request, patience: Patience, opened: Callable[..., Awaitable[AsyncHTTPXStream]]
+    ) -> Response:
+        stream = await opened(request, patience)
+        try:
+            body = await stream.read()
+        finally:
+            await stream.aclose()
+        return stream.head.with_body(body)
 
     async def stream(self, request: Request, patience: Patience) -> AsyncHTTPXStream:
         """Send a request and return as soon as the head of its reply has come."""

@@ -13,8 +13,6 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
-import attrs
-
 from ..commands import Request, Response
 from ..errors import LocalProtocolError, Timeout
 from ..multipart import Multipart
@@ -163,7 +161,7 @@ class HTTPXEngine:
                 body = stream.read()
             finally:
                 stream.close()
-        return attrs.evolve(stream.head, body=body)
+        return stream.head.with_body(body)
 
     def stream(self, request: Request, patience: Patience) -> HTTPXStream:
         """Send a request and return as soon as the head of its reply has come."""

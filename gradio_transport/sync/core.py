@@ -10,8 +10,6 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import attrs
-
 from ..adapter import Adapter, Invocation
 from ..commands import OpenStream, Request, Response, SendRequest
 from ..credentials import Credentials
@@ -213,7 +211,7 @@ class Core:
             body = b""
         finally:
             stream.close()
-        raise unavailable(attrs.evolve(stream.head, body=body), request.url)
+        raise unavailable(stream.head.with_body(body), request.url)
 
     def _open_file(
         self, request: Request, credentials: Credentials, remaining: float | None
