@@ -127,18 +127,18 @@ class PartFile:
                 f"A PartFile in {str(self._directory)!r} was never closed.", ResourceWarning, stacklevel=2
             )
 
-    def write(self, data: bytes) -> None:
-        """Append a piece.
+    def write(self, *pieces: bytes) -> None:
+        """Append pieces.
 
         Raises:
             LocalProtocolError: The system refused (disk full ...), or the part is published or discarded.
         """
         file = self._open_file()
         with self._failing("write into", self._directory):
-            rest = memoryview(data)
+            rest = memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            self.size += len(rest)
             while rest:
                 rest = rest[os.write(file, rest) :]
-        self.size += len(data)
 
     def publish(self, name: str) -> Path:
         """Give the whole file its name, made safe, and return its absolute path.

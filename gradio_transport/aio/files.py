@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-WRITTEN_BYTES = 1024 * 1024
+WRITTEN_BYTES = 2 * 1024 * 1024
 """How much is written to disk at a time, each time in a worker thread."""
 
 DownloadProgress = Callable[[int, int | None], object]
@@ -78,17 +78,17 @@ class AsyncRemoteFile(ServerFile):
     async def _download(self, directory: Path, progress: DownloadProgress | None) -> Path:
         async with await self._fetcher.open(self, whole_file(self.url)) as download:
             with await anyio.to_thread.run_sync(PartFile, directory) as part:
-                held = bytearray()
-                received = 0
+                held: list[bytes] = []
+                received = written = 0
                 async for chunk in download:
-                    held += chunk
+                    held.append(chunk)
                     received += len(chunk)
-                    if len(held) >= WRITTEN_BYTES:
-                        await anyio.to_thread.run_sync(part.write, bytes(held))
-                        held.clear()
+                    if received - written >= WRITTEN_BYTES:
+                        await anyio.to_thread.run_sync(part.write, *held)
+                        held, written = [], received
                     if progress is not None:
                         progress(received, download.total)
-                await anyio.to_thread.run_sync(part.write, bytes(held))
+                await anyio.to_thread.run_sync(part.write, *held)
                 return await anyio.to_thread.run_sync(part.publish, self.name)
 
 
