@@ -157,19 +157,20 @@ class Runner:
         """Hand events to their calls, and return the commands."""
         commands = turn.commands
         for delivery in turn.deliveries:
-            exchange = delivery.exchange
+            exchange, event = delivery.exchange, delivery.event
             call = self._calls.get(exchange.key)
             if call is None:
                 continue
-            self._state.rendered(delivery.event)
-            pause = None if self._core.closed else call._repeated_after(delivery.event)
-            if pause is not None and isinstance(delivery.event, Failed):
-                del self._calls[exchange.key]
-                call._deliver(call._between_tries(delivery.event.error), 0)
-                self._core.spawn(self._repeat, call, pause)
-                continue
-            overflow = call._deliver(delivery.event, delivery.size)
-            if delivery.event.terminal:
+            self._state.rendered(event)
+            if isinstance(event, Failed) and not self._core.closed:
+                pause = call._repeated_after(event)
+                if pause is not None:
+                    del self._calls[exchange.key]
+                    call._deliver(call._between_tries(event.error), 0)
+                    self._core.spawn(self._repeat, call, pause)
+                    continue
+            overflow = call._deliver(event, delivery.size)
+            if event.terminal:
                 del self._calls[exchange.key]
             elif overflow is not None:
                 commands = [*commands, *self._deliver(self.wire.abandon(exchange, overflow))]

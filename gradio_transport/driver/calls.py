@@ -199,15 +199,15 @@ class CallState:
 
     # --- repetition ----------------------------------------------------------------------------------
 
-    def _repeated_after(self, event: Event) -> float | None:
+    def _repeated_after(self, failed: Failed) -> float | None:
         """Return the seconds after which a call that ended in this way is submitted again; None: never.
 
         Only the loss of an accepted call's stream counts, and only if the caller declared that the function
         may run twice: a join that may have been accepted is never made again.
         """
-        if not isinstance(event, Failed) or self._outcome is not None:
+        error = failed.error
+        if self._outcome is not None:
             return None
-        error = event.error
         if not isinstance(error, StreamLost | SessionNotFound) or error.phase is not Phase.STREAM:
             return None
         pause = next(self._pauses, None)

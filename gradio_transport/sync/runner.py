@@ -185,19 +185,20 @@ class Runner:
         """Hand events to their calls, and return the commands."""
         commands = turn.commands
         for delivery in turn.deliveries:
-            exchange = delivery.exchange
+            exchange, event = delivery.exchange, delivery.event
             call = self._calls.get(exchange.key)
             if call is None:
                 continue
-            self._state.rendered(delivery.event)
-            pause = call._repeated_after(delivery.event)
-            if pause is not None and isinstance(delivery.event, Failed):
-                del self._calls[exchange.key]
-                call._deliver(call._between_tries(delivery.event.error), 0)
-                self._repeats.append((call, pause))
-                continue
-            overflow = call._deliver(delivery.event, delivery.size)
-            if delivery.event.terminal:
+            self._state.rendered(event)
+            if isinstance(event, Failed):
+                pause = call._repeated_after(event)
+                if pause is not None:
+                    del self._calls[exchange.key]
+                    call._deliver(call._between_tries(event.error), 0)
+                    self._repeats.append((call, pause))
+                    continue
+            overflow = call._deliver(event, delivery.size)
+            if event.terminal:
                 self._ended.append(self._calls.pop(exchange.key))
             elif overflow is not None:
                 commands = [*commands, *self._deliver(self.wire.abandon(exchange, overflow))]
@@ -238,6 +239,8 @@ class Runner:
             return ()
         with self._lock:
             commands = self._deliver(step(*arguments))
+            if not self._ended and not self._repeats:  # as for nearly every message
+                return commands
             ended, self._ended = self._ended, []
             repeats, self._repeats = self._repeats, []
         for call in ended:
