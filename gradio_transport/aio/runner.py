@@ -315,13 +315,15 @@ class Runner:
         )
 
     async def _pump(self, channel: str, stream: AsyncResponseStream) -> Closed:
+        async def take(data: bytes) -> None:
+            commands = self._feed(self.wire.data_received, channel, data)
+            if commands:
+                await self.perform(commands)
+
         try:
             # Never left early: a dropped stream ends by cancellation at its next read, so that the generators
             # of the HTTP library end too.
-            async for chunk in stream.chunks():
-                commands = self._feed(self.wire.data_received, channel, chunk)
-                if commands:
-                    await self.perform(commands)
+            await stream.each(take)
         except StreamEnded as error:
             return error.closed
         return Closed(Ending.CLEAN)

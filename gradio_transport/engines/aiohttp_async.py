@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -336,6 +336,11 @@ class AiohttpStream:
         """Yield the body as it comes."""
         while chunk := await self._next():
             yield chunk
+
+    async def each(self, take: Callable[[bytes], Awaitable[None]]) -> None:
+        """Hand the body on as it comes, all at once that has come at once."""
+        while chunk := await self._next():
+            await take(chunk)
 
     async def read(self) -> bytes:
         """Return the whole body, within the bound of the request."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import attrs
@@ -98,6 +98,17 @@ class ResponseStream(Protocol):
         """
         ...
 
+    def each(self, take: Callable[[bytes], bool]) -> None:
+        """Hand the body on as it comes, all at once that has come at once.
+
+        Args:
+            take: Called with what has come; says whether more is wanted. Whoever wants none has aborted.
+
+        Raises:
+            StreamEnded: It did not end cleanly.
+        """
+        ...
+
     def read(self) -> bytes:
         """Return the whole body, within the bound of the request."""
         ...
@@ -167,6 +178,10 @@ class AsyncResponseStream(Protocol):
 
     def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes."""
+        ...
+
+    async def each(self, take: Callable[[bytes], Awaitable[None]]) -> None:
+        """Hand the body on as it comes, all at once that has come at once."""
         ...
 
     async def read(self) -> bytes:

@@ -15,6 +15,7 @@ from ..errors import LocalProtocolError
 from ..multipart import Multipart
 from . import _httpx_common as common
 from .base import AsyncWebSocket, Patience, StreamEnded
+from .gathering import gather_async
 from .uploading import pieces_async
 
 
@@ -153,6 +154,10 @@ class AsyncHTTPXStream:
             async for chunk in common.body_of(self._response, self._response.aiter_bytes):
                 if chunk:
                     yield chunk
+
+    async def each(self, take: Callable[[bytes], Awaitable[None]]) -> None:
+        """Hand the body on as it comes, all at once that has come at once."""
+        await gather_async(self.chunks(), self._response.extensions.get("network_stream"), take)
 
     async def read(self) -> bytes:
         """Return the whole body, within the bound of the request."""

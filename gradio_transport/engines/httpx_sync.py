@@ -18,6 +18,7 @@ from ..errors import LocalProtocolError, Timeout
 from ..multipart import Multipart
 from . import _httpx_common as common
 from .base import Interruption, Patience, StreamEnded, WebSocket
+from .gathering import gather
 from .uploading import pieces
 
 
@@ -233,6 +234,10 @@ class HTTPXStream:
             for chunk in common.body_of(self._response, self._response.iter_bytes):
                 if chunk:
                     yield chunk
+
+    def each(self, take: Callable[[bytes], bool]) -> None:
+        """Hand the body on as it comes, all at once that has come at once."""
+        gather(self.chunks(), self._response.extensions.get("network_stream"), take)
 
     def read(self) -> bytes:
         """Return the whole body, within the bound of the request."""

@@ -364,13 +364,15 @@ class Runner:
         )
 
     def _pump(self, channel: str, stream: ResponseStream) -> Closed:
-        try:
-            for chunk in stream.chunks():
-                commands = self._feed(self.wire.data_received, channel, chunk)
+        def take(data: bytes) -> bool:
+            if channel in self._live:
+                commands = self._feed(self.wire.data_received, channel, data)
                 if commands:
                     self.perform(commands)
-                if channel not in self._live:
-                    return Closed(Ending.LOCAL)
+            return channel in self._live
+
+        try:
+            stream.each(take)
         except StreamEnded as error:
             return Closed(Ending.LOCAL) if channel not in self._live else error.closed
         return Closed(Ending.LOCAL) if channel not in self._live else Closed(Ending.CLEAN)
