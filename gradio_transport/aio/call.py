@@ -114,9 +114,11 @@ class AsyncCall(CallState):
 
     async def _next(self, timeout: float | None) -> Event:
         self._ask()
-        if not self._told() and not await self._wait(timeout, for_end=False):
-            raise self._impatient(timeout)
         event = self._mailbox.get()
+        if event is None:
+            if not await self._wait(timeout, for_end=False):
+                raise self._impatient(timeout)
+            event = self._mailbox.get()
         if event is None:
             raise StopAsyncIteration
         if isinstance(event, Failed):

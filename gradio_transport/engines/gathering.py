@@ -24,7 +24,7 @@ class _Failed(BaseException):
 @contextmanager
 def _reading_by(connection: Any, reading: Any) -> Generator[None, None, None]:
     """Have a connection read in another way meanwhile; what `_Failed` carries leaves the block."""
-    before = vars(connection).get("read")
+    before: Any = connection.__dict__.get("read")
     connection.read = reading
     try:
         yield

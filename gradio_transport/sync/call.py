@@ -143,8 +143,8 @@ class Call(CallState):
         self._ask()
         while True:
             with self._lock:
-                told = self._told()
                 event = self._mailbox.get()
+                told = event is not None or self._outcome is not None
             if not told:
                 if not self._wait(timeout, for_end=False):
                     raise self._impatient(timeout)
