@@ -43,7 +43,7 @@ class Timeouts:
         first_message: From the join to the first message of the stream. Servers send an estimation at once.
         idle: Silence on an open stream. Heartbeats count; servers of 4.0+ beat every 15 s, older ones and
             4.0.0 to 4.3.0 do not, so there only `total` bounds a long function.
-        total: For a whole call, from submit to completion.
+        total: For a whole call, from submit to completion: uploads, logins on the way and the join included.
         download_stall: Silence while a file is received.
         cancel_on_expiry: Whether the server is asked to cancel a call whose `total` or `first_message` has
             expired, as far as its generation has a way to. Nobody waits for the answer.

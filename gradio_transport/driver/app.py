@@ -389,20 +389,31 @@ class App:
             silence = max(silence, SILENT_IDLE_SECONDS)
         if isinstance(command, OpenWebSocket):
             silence = None if timeouts.idle is None else max(timeouts.idle, SILENT_IDLE_SECONDS)
-        if remaining is not None and (silence is None or remaining < silence):
-            knob, silence = "total", max(remaining, 0.001)
+        # Whoever sends a byte now and then is not silent, and still answers too late.
+        sends = isinstance(command, SendRequest)
+        whole = silence if sends and knob in ("discover", "login", "join") else None
+        connect, connect_knob, whole_knob = timeouts.connect, "connect", knob
+        if remaining is not None:
+            rest = max(remaining, 0.001)
+            if connect is None or rest < connect:
+                connect, connect_knob = rest, "total"
+            if silence is None or rest < silence:
+                silence, knob = rest, "total"
+            if sends and (whole is None or rest < whole):
+                whole, whole_knob = rest, "total"
         limits = self.options.limits
         discovering = command.phase is Phase.DISCOVER
-        # Whoever sends a byte now and then is not silent, and still answers too late.
-        bounded = isinstance(command, SendRequest) and knob in ("discover", "login", "join", "total")
         return Patience(
-            connect=timeouts.connect,
+            connect=connect,
             silence=silence,
-            whole=silence if bounded else None,
+            whole=whole,
             knob=knob,
             phase=command.phase,
             max_bytes=limits.max_config_bytes if discovering else limits.max_response_bytes,
             bound="max_config_bytes" if discovering else "max_response_bytes",
+            connect_knob=connect_knob,
+            whole_knob=whole_knob,
+            total=timeouts.total if timeouts.total is not None else remaining,
         )
 
 
