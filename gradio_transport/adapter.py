@@ -284,7 +284,7 @@ class Exchange(abc.ABC):
 
     def _decoded(self, text: str, now: float) -> Output:
         try:
-            value = decode_json(text)
+            value = decode_json(text, self.context.limits.max_json_depth)
             if not isinstance(value, dict):
                 raise ValueError("not a JSON object")
         except ValueError as error:

@@ -24,7 +24,7 @@ from ..errors import (
     excerpt,
 )
 from ..files import FetchFile
-from ..policy import RetryPolicy, Timeouts
+from ..policy import Limits, RetryPolicy, Timeouts
 from ..refusals import refusal
 from ..urls import AppURLs, is_internal
 
@@ -168,7 +168,7 @@ def component_request(
     )
 
 
-def component_reply(response: Response, fn_name: str) -> Any:
+def component_reply(response: Response, fn_name: str, limits: Limits) -> Any:
     """Return the JSON that a component's function gave.
 
     Raises:
@@ -178,10 +178,10 @@ def component_reply(response: Response, fn_name: str) -> Any:
     if response.status != 200:
         raise refusal(response, Phase.COMPLETE, what=f"The component's function {fn_name!r}")
     try:
-        return response.json()
-    except ValueError:
+        return response.json(limits.max_json_depth)
+    except ValueError as error:
         raise MalformedMessage(
-            f"The component's function {fn_name!r} gave no JSON: {excerpt(response.body)!r}.",
+            f"The component's function {fn_name!r} gave no JSON ({error}): {excerpt(response.body)!r}.",
             phase=Phase.COMPLETE,
         ) from None
 

@@ -229,7 +229,7 @@ class Session(SessionState):
                 command, app.options.timeouts, timeout, credentials=self.credentials
             )
         app.taps.response(command.channel, 0, response)
-        return component_reply(response, fn_name)
+        return component_reply(response, fn_name, app.options.limits)
 
     def reset(self, timeout: float | None = None) -> None:
         """Begin anew: another session hash, and so fresh gr.State. Calls under way are ended.
