@@ -253,12 +253,15 @@ def test_a_call_survives_an_edit_beyond_the_bounds() -> None:
 
 def test_cookies_are_bounded_in_number_and_size_and_the_rest_are_left_out() -> None:
     credentials = Credentials.bound_to("http://app")
-    credentials.store("http://app", ["large=" + "x" * MAX_COOKIE_BYTES])
+    (large,) = credentials.store("http://app", ["large=" + "x" * MAX_COOKIE_BYTES, "nonsense", "=x"])
+    assert (large.name, f"{MAX_COOKIE_BYTES:,} bytes" in large.why) == ("large", True)
     assert credentials.for_url("http://app", {}) == {}
     credentials.store("http://app", [f"c{number}=1" for number in range(MAX_COOKIES * 3)])
-    credentials.store("http://app", ["late=1"])
+    (late,) = credentials.store("http://app", ["late" * 100 + "=1"])
+    assert late.name == "late" * 16
+    assert f"{MAX_COOKIES} others" in late.why
     assert len(credentials.for_url("http://app", {})["cookie"].split("; ")) == MAX_COOKIES
-    credentials.store("http://app", ["c0=2"])
+    assert credentials.store("http://app", ["c0=2"]) == []
     assert "c0=2" in credentials.for_url("http://app", {})["cookie"]
 
 

@@ -137,7 +137,7 @@ class Core:
             await anyio.sleep(pause)
         if isinstance(outcome, TransportError):
             raise outcome
-        credentials.store(request.url, outcome.set_cookie)
+        self.app.take_cookies(credentials, request.url, outcome.set_cookie)
         return outcome
 
     async def log_in_again(self, logins: int, until: float | None = None) -> bool:
@@ -239,7 +239,7 @@ class Core:
         patience = self.app.patience(command, timeouts)
         stream = await self.engine.stream(self.app.dressed(request, credentials), patience)
         self.app.taps.response("file", 0, stream.head, head=True)
-        credentials.store(request.url, stream.head.set_cookie)
+        self.app.take_cookies(credentials, request.url, stream.head.set_cookie)
         return stream
 
     async def discover(self) -> None:

@@ -312,7 +312,7 @@ class Runner:
         while True:
             request = core.app.dressed(command.request, credentials, extra)
             stream = await core.engine.stream(request, patience)
-            credentials.store(request.url, stream.head.set_cookie)
+            core.app.take_cookies(credentials, request.url, stream.head.set_cookie)
             if not wants_login(stream.head) or not await core.log_in_again(logins, until):
                 return stream
             await stream.aclose()

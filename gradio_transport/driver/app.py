@@ -18,7 +18,7 @@ from .. import spaces
 from ..adapter import Adapter, Discovery, DiscoveryContext, Handshake, Invocation, SessionContext
 from ..commands import OpenStream, OpenWebSocket, Request, SendRequest
 from ..config import AppConfig, Endpoint
-from ..credentials import Credentials
+from ..credentials import Credentials, LeftOut
 from ..engines.base import Patience
 from ..errors import (
     LocalProtocolError,
@@ -52,9 +52,13 @@ from ..wire import Taps, Wire
 from .options import CallOptions, Options
 
 logger = logging.getLogger(__name__)
+logger.addHandler(logging.NullHandler())  # without one, stderr would have its warnings
 
 SILENT_IDLE_SECONDS = 3600.0
 """Idle bound where the server has no heartbeat, so that silence says nothing (before 4.0, direct HTTP)."""
+
+TOLD_COOKIES = 10
+"""Of how many cookies that were left out the log tells: a server may set any number."""
 
 _KNOBS: Mapping[Phase, str] = {
     Phase.DISCOVER: "discover",
@@ -131,6 +135,7 @@ class App:
         self._discovery: Discovery | None = None
         self._choices: dict[tuple[int, str | tuple[str, ...]], Choice] = {}
         self.averages: dict[int, float] = {}
+        self._left_out: set[LeftOut] = set()
 
         if self.space is None:
             self._settle(base_url(source), options.token_origin)
@@ -364,6 +369,13 @@ class App:
             strict=self.options.strict,
         )
         return Wire(adapter.session(context), self.taps, adapter.name)
+
+    def take_cookies(self, credentials: Credentials, url: str, set_cookie: Sequence[str]) -> None:
+        """Take the cookies of a reply; the log says of each that was left out so once, without its value."""
+        for one in credentials.store(url, set_cookie):
+            if one not in self._left_out and len(self._left_out) < TOLD_COOKIES:
+                self._left_out.add(one)
+                logger.warning("the cookie %r of %s was left out: %s", one.name, origin(url), one.why)
 
     def dressed(
         self,

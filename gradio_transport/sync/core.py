@@ -120,7 +120,7 @@ class Core:
                 break
         if isinstance(outcome, TransportError):
             raise outcome
-        credentials.store(request.url, outcome.set_cookie)
+        self.app.take_cookies(credentials, request.url, outcome.set_cookie)
         return outcome
 
     def log_in_again(self, logins: int, until: float | None = None) -> bool:
@@ -255,7 +255,7 @@ class Core:
         patience = self.app.patience(command, timeouts, remaining)
         stream = self.engine.stream(self.app.dressed(request, credentials), patience)
         self.app.taps.response("file", 0, stream.head, head=True)
-        credentials.store(request.url, stream.head.set_cookie)
+        self.app.take_cookies(credentials, request.url, stream.head.set_cookie)
         return stream
 
     def discover(self) -> None:

@@ -357,7 +357,7 @@ class Runner:
         while True:
             request = core.app.dressed(command.request, credentials, self._extra(command.channel))
             stream = core.engine.stream(request, patience)
-            credentials.store(request.url, stream.head.set_cookie)
+            core.app.take_cookies(credentials, request.url, stream.head.set_cookie)
             if not wants_login(stream.head) or not core.log_in_again(logins, self._begun(command.channel)):
                 return stream
             stream.close()
