@@ -258,7 +258,8 @@ class Exchange(abc.ABC):
         self, command: SendRequest | OpenStream | OpenWebSocket, error: TransportError, now: float
     ) -> Output:
         """Take the news that a request got no reply. By default it ends the call."""
-        never_left = self.state is State.JOINING and error.retryable
+        # A login is only asked for again after the join was refused for want of it.
+        never_left = self.state is State.JOINING and (error.retryable or error.phase is Phase.LOGIN)
         error.may_have_run = error.may_have_run or (self.accepted and not never_left)
         return Output([Failed(event_id=self.event_id, error=error)])
 
@@ -284,7 +285,7 @@ class Exchange(abc.ABC):
 
     def _decoded(self, text: str, now: float) -> Output:
         try:
-            value = decode_json(text)
+            value = decode_json(text, self.context.limits.max_json_depth)
             if not isinstance(value, dict):
                 raise ValueError("not a JSON object")
         except ValueError as error:

@@ -23,6 +23,23 @@ MAX_COOKIE_BYTES = 8192
 """Bytes of one cookie's name and value; browsers take 4096, and leave out what is larger, as is done here."""
 
 
+_NAME_CHARACTERS = 64
+"""How much of the name of a cookie is told, which the server may have made of any length."""
+
+
+@attrs.frozen
+class LeftOut:
+    """A cookie that was not taken.
+
+    Attributes:
+        name: Its name, cut to a sane length.
+        why: For people, one of few texts.
+    """
+
+    name: str
+    why: str
+
+
 @attrs.frozen
 class _Cookie:
     value: str
@@ -101,19 +118,27 @@ class Credentials:
             self.token_origin = new
         self._origin = new
 
-    def store(self, url: str, set_cookie: Sequence[str]) -> None:
-        """Take the ``Set-Cookie`` values of a reply, verbatim.
+    def store(self, url: str, set_cookie: Sequence[str]) -> Sequence[LeftOut]:
+        """Take the ``Set-Cookie`` values of a reply, verbatim, and return the cookies that were left out.
 
         ``Secure`` is not honoured on purpose: 3.17 to 3.24 mark the login cookie so even over plain http
         (atlas §12.1), and it never leaves the origin that set it.  ``Domain`` is never widened.
         """
-        if not set_cookie or origin(url) != self.origin:
-            return
+        if not set_cookie:
+            return ()
+        if origin(url) != self.origin:
+            why = "it comes from another origin than the app's"
+            return [LeftOut(line.partition("=")[0].strip()[:_NAME_CHARACTERS], why) for line in set_cookie]
+        left_out: list[LeftOut] = []
         kept = dict(self._cookies)  # replaced whole: other threads may be reading
         for line in set_cookie:
             pair, *attributes = (part.strip() for part in line.split(";"))
             name, separator, value = pair.partition("=")
-            if not separator or not name or len(pair.encode("utf-8", "replace")) > MAX_COOKIE_BYTES:
+            if not separator or not name:
+                continue
+            if len(pair.encode("utf-8", "replace")) > MAX_COOKIE_BYTES:
+                why = f"its name and value are larger than {MAX_COOKIE_BYTES:,} bytes"
+                left_out.append(LeftOut(name[:_NAME_CHARACTERS], why))
                 continue
             options = {key.lower(): text for key, _, text in (one.partition("=") for one in attributes)}
             if options.get("max-age", "").strip().startswith(("0", "-")):
@@ -121,7 +146,10 @@ class Credentials:
             elif len(kept) < MAX_COOKIES or name in kept:
                 path = options.get("path", "/")
                 kept[name] = _Cookie(value, path if path.startswith("/") else "/")
+            else:
+                left_out.append(LeftOut(name[:_NAME_CHARACTERS], f"the app has set {MAX_COOKIES} others"))
         self._cookies = kept
+        return left_out
 
     def for_url(
         self, url: str, own: Mapping[str, str], extra: Mapping[str, str] | None = None

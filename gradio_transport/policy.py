@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 import attrs
 
+from .commands import MAX_JSON_DEPTH
 from .errors import LocalProtocolError
 
 MEBIBYTE = 1024 * 1024
@@ -18,6 +19,14 @@ def _positive(_: object, attribute: attrs.Attribute[Any], value: float | None) -
     if value is not None and not value > 0:
         raise LocalProtocolError(
             f"{attribute.name} must be greater than 0, or None for no bound; got {value!r}."
+        )
+
+
+def _readable(_: object, attribute: attrs.Attribute[Any], value: int) -> None:
+    if value > MAX_JSON_DEPTH:
+        raise LocalProtocolError(
+            f"{attribute.name} is at most {MAX_JSON_DEPTH}, because deeper JSON is read or not depending on "
+            f"the version of Python and where the caller stands; got {value!r}."
         )
 
 
@@ -43,7 +52,7 @@ class Timeouts:
         first_message: From the join to the first message of the stream. Servers send an estimation at once.
         idle: Silence on an open stream. Heartbeats count; servers of 4.0+ beat every 15 s, older ones and
             4.0.0 to 4.3.0 do not, so there only `total` bounds a long function.
-        total: For a whole call, from submit to completion.
+        total: For a whole call, from submit to completion: uploads, logins on the way and the join included.
         download_stall: Silence while a file is received.
         cancel_on_expiry: Whether the server is asked to cancel a call whose `total` or `first_message` has
             expired, as far as its generation has a way to. Nobody waits for the answer.
@@ -70,9 +79,9 @@ class Timeouts:
 class Limits:
     """Bounds against a hostile or broken server. Sizes are bytes.
 
-    Some bounds are no taste of anybody's and cannot be set: `MAX_JSON_DEPTH` levels of JSON, `MAX_PATH_DEPTH`
-    steps of an edit's path (the output is then `UNKNOWN` until the server gives it whole), `MAX_COOKIES`
-    cookies of `MAX_COOKIE_BYTES` each (others are left out, as browsers do).
+    Some bounds are no taste of anybody's and cannot be set: `MAX_PATH_DEPTH` steps of an edit's path (the
+    output is then `UNKNOWN` until the server gives it whole), `MAX_COOKIES` cookies of `MAX_COOKIE_BYTES`
+    each (others are left out, as browsers do, and the log says so).
 
     Attributes:
         max_event_bytes: One event of a stream, or one websocket message.
@@ -84,6 +93,8 @@ class Limits:
         mailbox_bytes: High-water mark of a call's mailbox; above it generating frames are merged, and four
             times as many bytes of other events end the call with `SlowConsumer`.
         mailbox_policy: ``"conflate"`` merges; ``"fail"`` ends that call with `SlowConsumer`.
+        max_json_depth: Levels of nesting in a message, or in a reply to a call. What is deeper is
+            `MalformedMessage`. At most 500, which every Python can read wherever the caller stands.
         max_redirects: Redirects followed for one request.
         connections: Open connections of one transport.
         workers: Threads of the sync face for calls whose protocol has a channel of its own (websocket,
@@ -97,6 +108,7 @@ class Limits:
     max_parked_messages: int = _bound(10_000)
     mailbox_bytes: int = _bound(16 * MEBIBYTE)
     mailbox_policy: MailboxPolicy = "conflate"
+    max_json_depth: int = attrs.field(default=MAX_JSON_DEPTH, validator=[_positive, _readable])
     max_redirects: int = _bound(10)
     connections: int = _bound(1100)
     workers: int = _bound(64)

@@ -72,6 +72,7 @@ class SharedStreamSession(Session):
         self._streaming = False
         self._saw_close_stream = False
         self._fruitless = 0
+        self._max_json_depth = context.limits.max_json_depth
         self._lost: GradioTransportError | None = None
         self.strays = 0
         """Messages that belonged to no call of this session."""
@@ -220,7 +221,7 @@ class SharedStreamSession(Session):
 
     def _route(self, text: str, now: float, turn: Turn) -> None:
         try:
-            message = decode_json(text)
+            message = decode_json(text, self._max_json_depth)
         except ValueError as error:
             turn.extend(self._unreadable(text, str(error)))
             return

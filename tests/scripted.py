@@ -18,6 +18,9 @@ from urllib.parse import parse_qs, urlsplit
 HOLD_SECONDS = 20.0
 """How long a handler that is told to be silent lives at most."""
 
+SIP_BYTES = 64 * 1024
+"""How much a path of `Scripted.sipping` takes of a body each hundredth of a second."""
+
 NAMES = ("hello", "count", "forever", "direct", "raise_error")
 
 CONFIG: dict[str, Any] = {
@@ -122,6 +125,8 @@ class Scripted(ThreadingHTTPServer):
         self.scripts: dict[str, Script] = {}
         self.seen: list[tuple[str, Any]] = []
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.sipping: set[str] = set()
+        self.sipped: queue.SimpleQueue[int] = queue.SimpleQueue()
         self.released = threading.Event()
         self.changed = threading.Condition()
         self._numbers = itertools.count(1)
@@ -214,12 +219,27 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(None)
 
     def do_POST(self) -> None:
-        raw = self.rfile.read(int(self.headers.get("content-length") or 0))
+        length = int(self.headers.get("content-length") or 0)
+        if self.path in self.server.sipping:
+            self._sip(length)
+            return
+        raw = self.rfile.read(length)
         try:
             body = json.loads(raw)
         except ValueError:
             body = raw
         self._answer(body)
+
+    def _sip(self, length: int) -> None:
+        """Take a body so slowly that it does not come to its end in time, without ever being silent."""
+        taken = 0
+        while not self.server.released.wait(0.01) and taken < length:
+            block = self.rfile.read1(SIP_BYTES)
+            if not block:
+                break
+            taken += len(block)
+        self.server.sipped.put(taken)
+        self.close_connection = True
 
     def _answer(self, body: Any) -> None:
         path = urlsplit(self.path).path

@@ -84,7 +84,10 @@ def test_cookies_are_replaced_deleted_and_bounded() -> None:
 
 def test_cookies_of_another_origin_are_not_taken() -> None:
     credentials = bound()
-    credentials.store("http://other.example", ["a=1"])
+    left_out = credentials.store("http://other.example", ["a=secret", "b=secret"])
+    assert [one.name for one in left_out] == ["a", "b"]
+    assert "another origin" in left_out[0].why
+    assert "secret" not in repr(left_out)
     assert credentials.for_url(APP, {}) == {}
 
 

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import anyio
+import attrs
 import pytest
 
 import gradio_transport as gt
@@ -267,7 +268,7 @@ def test_waiting_for_a_turn_is_bounded_and_no_part_of_connecting() -> None:
             first.cancel()
             await asyncio.wait([first])
             with pytest.raises(gt.Timeout):  # the turn was given back, so this one is under way
-                await http.request(Request.get(served.url), patience)
+                await http.request(Request.get(served.url), attrs.evolve(patience, connect=5))
             assert served.connections == 2
 
     asyncio.run(main())

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -195,6 +197,45 @@ class TestCookies:
         app.store("http://app/login", ["login=again", "replica=1"])
         assert one.for_url("http://app/x", {})["cookie"] == "replica=1; login=again"
         assert other.for_url("http://app/x", {})["cookie"] == "replica=1; login=again"
+
+    @faces
+    def test_the_log_says_once_which_cookies_are_left_out_and_no_value(
+        self, server: Scripted, face: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("WARNING", "gradio_transport")
+
+        def join(reply: Reply) -> None:
+            reply._handler.send_response_only(503)
+            for number in range(320):
+                reply._handler.send_header("set-cookie", f"c{number}=sesame")
+            reply._handler.send_header("content-length", "0")
+            reply._handler.end_headers()
+
+        server.scripts[JOIN] = join
+
+        async def use(app: Any, wait: Any) -> None:
+            for _ in range(2):
+                with pytest.raises(gt.GradioTransportError):
+                    await wait(app.call("/hello", "x"))
+
+        with_app(face, server.url, use, timeouts=TIMEOUTS)
+        said = [one.getMessage() for one in caplog.records if "cookie" in one.getMessage()]
+        assert said[0] == f"the cookie 'c300' of {server.url} was left out: the app has set 300 others"
+        assert len(said) == len(set(said)) == 10
+        assert "sesame" not in caplog.text
+
+    def test_the_log_is_silent_unless_somebody_listens(self, server: Scripted) -> None:
+        script = (
+            "import sys, gradio_transport as gt\n"
+            "with gt.connect(sys.argv[1]) as app: app.call('/direct', 'x')\n"
+        )
+        server.scripts["/gradio_api/run/direct"] = lambda reply: reply.json(
+            {"data": ["x"]}, set_cookie="large=" + "x" * 9000
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script, server.url], capture_output=True, check=True, timeout=30
+        )
+        assert (done.stdout, done.stderr) == (b"", b"")
 
     @faces
     def test_affinity_cookies_go_along_with_every_request_of_their_session(

@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 
 from gradio_transport.adapter import Exchange, Invocation, SessionContext
-from gradio_transport.commands import MAX_JSON_DEPTH, Response, SendRequest
-from gradio_transport.config import AppConfig, Endpoint
+from gradio_transport.commands import MAX_JSON_DEPTH, OpenStream, Response, SendRequest, WakeAt
+from gradio_transport.config import AppConfig, Endpoint, parse_release
 from gradio_transport.credentials import MAX_COOKIE_BYTES, MAX_COOKIES, Credentials
 from gradio_transport.diff import MAX_PATH_DEPTH, UNKNOWN, DiffError, Frames, apply_diff
 from gradio_transport.engines.base import Patience
 from gradio_transport.errors import (
     EventTooLarge,
     GradioTransportError,
+    LocalProtocolError,
     MalformedMessage,
     NotAGradioApp,
     Phase,
@@ -31,6 +32,7 @@ from gradio_transport.files import locate, too_large
 from gradio_transport.handshake import discover
 from gradio_transport.mailbox import Mailbox
 from gradio_transport.policy import Limits
+from gradio_transport.registry import default_registry
 from gradio_transport.session import REMEMBERED_ENDS, STREAM, SharedStreamSession
 from gradio_transport.sse import SSEDecoder
 from gradio_transport.urls import AppURLs
@@ -121,6 +123,11 @@ def redirects_of_a_file() -> GradioTransportError:
     return raised.value
 
 
+def json_depth() -> GradioTransportError:
+    machine, _ = stream(Limits(max_json_depth=5), "e1")
+    return failure(machine, b'data: {"msg": "log", "event_id": "e1", "log": [[[[["deep"]]]]]}\n\n')
+
+
 BOUNDS: dict[str, tuple[Callable[[], GradioTransportError], type[GradioTransportError]]] = {
     "max_event_bytes": (event_bytes, EventTooLarge),
     "max_config_bytes": (lambda: reply_bytes("max_config_bytes"), EventTooLarge),
@@ -128,6 +135,7 @@ BOUNDS: dict[str, tuple[Callable[[], GradioTransportError], type[GradioTransport
     "max_download_bytes": (lambda: too_large("http://app/x", 5), EventTooLarge),
     "max_parked_messages": (parked_messages, EventTooLarge),
     "max_event_bytes ": (parked_bytes, EventTooLarge),
+    "max_json_depth": (json_depth, MalformedMessage),
     "mailbox_bytes": (mailbox_bytes, SlowConsumer),
     "max_redirects": (redirects_of_the_discovery, NotAGradioApp),
     "max_redirects ": (redirects_of_a_file, RemoteProtocolError),
@@ -158,6 +166,57 @@ def test_a_message_nested_too_deep_says_how_deep_it_may_be() -> None:
     error = failure(machine, b"data: " + deep + b"\n\n")
     assert isinstance(error, MalformedMessage)
     assert f"more than {MAX_JSON_DEPTH} levels" in str(error)
+
+
+DEEP = [[[["deep"]]]]
+DEEP_MESSAGES: dict[str, tuple[str, bytes]] = {
+    "sse": ("4.8.0", b"data: " + json.dumps({"msg": "log", "log": DEEP}).encode() + b"\n\n"),
+    "call": ("6.31.0", b"event: generating\ndata: " + json.dumps([*DEEP, 1]).encode() + b"\n\n"),
+    "websocket": ("3.50.2", json.dumps({"msg": "log", "log": DEEP}).encode()),
+    "direct": ("6.31.0", json.dumps({"data": DEEP}).encode()),
+    "polling": ("2.9.4", json.dumps({"status": "COMPLETE", "data": {"data": DEEP}}).encode()),
+}
+"""Protocol -> a version, and what it says of a call, with more than three levels."""
+
+
+def depth_error(protocol: str, limits: Limits) -> GradioTransportError | None:
+    """Return the error of a call whose server says something deep."""
+    version, said = DEEP_MESSAGES[protocol]
+    config = AppConfig(version=version, release=parse_release(version), protocol=protocol, enable_queue=True)
+    context = SessionContext(config=config, urls=AppURLs("http://app"), session_hash="hash", limits=limits)
+    machine = default_registry.get(protocol).session(context)
+    call = machine.open(Invocation(endpoint=Endpoint(name="/x", fn_index=0), data=[]))
+    (command,) = machine.start(call, 0.0).commands
+    if protocol in ("polling", "call"):
+        assert isinstance(command, SendRequest)
+        turn = machine.reply(command, Response(200, {}, b'{"hash": "h", "event_id": "e"}'), 0.0)
+        (command,) = turn.commands
+    if isinstance(command, WakeAt):
+        (command,) = machine.wake(command.channel, 1.0).commands
+    if isinstance(command, SendRequest):
+        turn = machine.reply(command, Response(200, {}, said), 0.0)
+    elif isinstance(command, OpenStream):
+        machine.stream_opened(command.channel, Response(200), 0.0)
+        turn = machine.data_received(command.channel, said, 0.0)
+    else:
+        machine.websocket_opened(command.channel, 0.0)
+        turn = machine.text_received(command.channel, said.decode(), 0.0)
+    errors = [one.event.error for one in turn.deliveries if isinstance(one.event, Failed)]
+    return errors[0] if errors else None
+
+
+@pytest.mark.parametrize("protocol", DEEP_MESSAGES)
+def test_every_protocol_keeps_to_the_depth_of_json(protocol: str) -> None:
+    assert depth_error(protocol, Limits()) is None
+    error = depth_error(protocol, Limits(max_json_depth=3))
+    assert isinstance(error, MalformedMessage)
+    assert "more than 3 levels: Limits(max_json_depth=)" in str(error)
+
+
+def test_a_depth_that_not_every_python_can_read_is_refused() -> None:
+    assert Limits(max_json_depth=MAX_JSON_DEPTH).max_json_depth == MAX_JSON_DEPTH
+    with pytest.raises(LocalProtocolError, match=f"max_json_depth is at most {MAX_JSON_DEPTH}"):
+        Limits(max_json_depth=MAX_JSON_DEPTH + 1)
 
 
 @pytest.mark.parametrize(
@@ -194,12 +253,15 @@ def test_a_call_survives_an_edit_beyond_the_bounds() -> None:
 
 def test_cookies_are_bounded_in_number_and_size_and_the_rest_are_left_out() -> None:
     credentials = Credentials.bound_to("http://app")
-    credentials.store("http://app", ["large=" + "x" * MAX_COOKIE_BYTES])
+    (large,) = credentials.store("http://app", ["large=" + "x" * MAX_COOKIE_BYTES, "nonsense", "=x"])
+    assert (large.name, f"{MAX_COOKIE_BYTES:,} bytes" in large.why) == ("large", True)
     assert credentials.for_url("http://app", {}) == {}
     credentials.store("http://app", [f"c{number}=1" for number in range(MAX_COOKIES * 3)])
-    credentials.store("http://app", ["late=1"])
+    (late,) = credentials.store("http://app", ["late" * 100 + "=1"])
+    assert late.name == "late" * 16
+    assert f"{MAX_COOKIES} others" in late.why
     assert len(credentials.for_url("http://app", {})["cookie"].split("; ")) == MAX_COOKIES
-    credentials.store("http://app", ["c0=2"])
+    assert credentials.store("http://app", ["c0=2"]) == []
     assert "c0=2" in credentials.for_url("http://app", {})["cookie"]
 
 

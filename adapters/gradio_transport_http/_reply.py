@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from gradio_transport.commands import Response, decode_json
+from gradio_transport.commands import MAX_JSON_DEPTH, Response, decode_json
 from gradio_transport.config import AppConfig, Endpoint
 from gradio_transport.errors import MalformedMessage, Phase, ServerRefused, excerpt
 from gradio_transport.events import Event, Failed, ProcessCompleted
@@ -31,13 +31,13 @@ def hides_as_text(config: AppConfig) -> bool:
     return not config.at_least(3, 1, 7)
 
 
-def json_object(text: str | bytes) -> dict[str, Any]:
+def json_object(text: str | bytes, max_depth: int = MAX_JSON_DEPTH) -> dict[str, Any]:
     """Return a JSON object.
 
     Raises:
         ValueError: It is none.
     """
-    value = decode_json(text)
+    value = decode_json(text, max_depth)
     if not isinstance(value, dict):
         raise ValueError("no JSON object")
     return cast("dict[str, Any]", value)

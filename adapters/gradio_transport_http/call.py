@@ -131,7 +131,7 @@ class CallExchange(Exchange):
     def server_sent_event(self, event: ServerSentEvent, now: float) -> Output:
         """Take one event: its name says what it is, its data are the bare values."""
         try:
-            value = decode_json(event.data)
+            value = decode_json(event.data, self.context.limits.max_json_depth)
         except ValueError as error:
             return Output([self.malformed(event.data, str(error))])
         raw = {"event": event.event, "data": value}

@@ -84,7 +84,7 @@ class DirectExchange(Exchange):
         if response.status != 200:
             return Output([refused(response, self.invocation.endpoint, self.context.config)])
         try:
-            raw = json_object(response.body)
+            raw = json_object(response.body, self.context.limits.max_json_depth)
         except ValueError as error:
             return Output([not_json(response, error)])
         event = completed(raw)

@@ -78,7 +78,7 @@ class PollingExchange(Exchange):
         if response.status != 200:
             return Output([Failed(error=self._refused(response, command.phase))])
         try:
-            raw = json_object(response.body)
+            raw = json_object(response.body, self.context.limits.max_json_depth)
         except ValueError as error:
             return Output([not_json(response, error, command.phase)])
         return self._pushed(raw, now) if pushed else self._polled(raw, now)

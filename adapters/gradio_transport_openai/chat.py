@@ -129,7 +129,7 @@ class ChatExchange(Exchange):
     def _whole(self, response: Response) -> Output:
         """Take a completion that was not streamed, whether or not it was to be."""
         try:
-            reply = response.json()
+            reply = response.json(self.context.limits.max_json_depth)
             if not isinstance(reply, dict):
                 raise ValueError("no JSON object")
             if is_error(cast("dict[str, Any]", reply)):

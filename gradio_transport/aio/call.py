@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from ..adapter import Exchange
-from ..driver import CallOptions, CallState, Deadlines, expired
+from ..driver import CallOptions, CallState, Deadlines
 from ..errors import SlowConsumer
 from ..events import Achieved, Event, Failed, Joined
 from ..files import FileReader
@@ -84,12 +84,17 @@ class AsyncCall(CallState):
             with anyio.move_on_after(until - time.monotonic()):
                 await changed.wait()
                 continue
-            knob = self._deadlines.knob()
-            if knob is not None:
-                await self._runner.expire(self, expired(*knob, self._exchange))
-                self._deadlines = Deadlines(Timeouts(), time.monotonic)
-            elif give_up is not None and time.monotonic() >= give_up:
+            if not await self._end_if_late() and give_up is not None and time.monotonic() >= give_up:
                 return ready()
+        return True
+
+    async def _end_if_late(self) -> bool:
+        """End the call if its deadline is over, and return whether it was."""
+        overdue = self._overdue
+        if overdue is None:
+            return False
+        await self._runner.expire(self, overdue)
+        self._deadlines = Deadlines(Timeouts(), time.monotonic)
         return True
 
     def _change(self, for_end: bool) -> anyio.Event:
@@ -159,15 +164,18 @@ class AsyncCall(CallState):
         self._runner = runner
         self._again(runner.wire, exchange)
 
-    async def send(self, *arguments: Any) -> None:
+    async def send(self, *arguments: Any, timeout: float | None = None) -> None:
         """Send the next chunk of a streaming input; see `gradio_transport.sync.Call.send`."""
-        await self._runner.send(self, self._chunk(arguments))
-        self._check_sent()
+        chunk = self._chunk(arguments)
+        with self._allowance(timeout, "the chunk") as allowed:
+            await self._runner.send(self, chunk, allowed.until(self._deadlines.total))
+            self._check_sent()
 
-    async def finish(self) -> None:
+    async def finish(self, timeout: float | None = None) -> None:
         """Say that no further chunk will come; see `gradio_transport.sync.Call.finish`."""
-        await self._runner.finish_input(self)
-        self._check_sent()
+        with self._allowance(timeout, "the end of the input") as allowed:
+            await self._runner.finish_input(self, allowed.until(self._deadlines.total))
+            self._check_sent()
 
     async def cancel(self, timeout: float | None = None) -> Achieved:
         """Give the call up here at once, and tell the server; see `gradio_transport.sync.Call.cancel`."""

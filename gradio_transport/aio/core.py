@@ -6,7 +6,6 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import nullcontext
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -26,8 +25,10 @@ from ..driver import (
     closed_under_way,
     input_content,
     input_request,
+    left,
     renewable,
     timed,
+    too_late,
 )
 from ..engines.base import AsyncEngine, AsyncResponseStream
 from ..errors import GradioTransportError, LocalProtocolError, Phase, TransportError
@@ -57,8 +58,7 @@ class Core:
         self.closed = False
         self.tasks: anyio.abc.TaskGroup | None = None
         self._ended: anyio.Event | None = None
-        # Fast: where a turn is free, the event loop is not gone through once more for it.
-        self._turns = anyio.Semaphore(REQUESTS_AT_ONCE, fast_acquire=True)
+        self._turns = anyio.Semaphore(REQUESTS_AT_ONCE)
         self._logging_in = anyio.Lock()
         self._runners: set[Runner] = set()
 
@@ -86,111 +86,140 @@ class Core:
         *,
         credentials: Credentials | None = None,
         extra: Mapping[str, str] | None = None,
+        begins: Callable[[], object] | None = None,
     ) -> Response:
         """Send one request with what its origin may see; repeat it where that is safe and wanted.
 
-        An expired login is renewed once: what was refused for it was not accepted.
+        An expired login is renewed once: what was refused for it was not accepted.  `begins` is told when the
+        request has its turn.
         """
         credentials = credentials or self.app.credentials
         logins = self.app.logins
-        response = await self._tried(command, timeouts, remaining, credentials, extra)
-        if wants_login(response) and renewable(command) and await self.log_in_again(logins):
-            response = await self._tried(command, timeouts, remaining, credentials, extra)
+        until = None if remaining is None else time.monotonic() + remaining
+        response = await self._tried(command, timeouts, until, credentials, extra, begins)
+        if wants_login(response) and renewable(command) and await self.log_in_again(logins, until):
+            response = await self._tried(command, timeouts, until, credentials, extra, begins)
         return response
 
     async def _tried(
         self,
         command: SendRequest,
         timeouts: Timeouts,
-        remaining: float | None,
+        until: float | None,
         credentials: Credentials,
         extra: Mapping[str, str] | None,
+        begins: Callable[[], object] | None,
     ) -> Response:
         request = self.app.dressed(command.request, credentials, extra)
-        until = None if remaining is None else time.monotonic() + remaining
         # A direct call is as long as its function; whatever else is short takes turns.
-        turn = nullcontext() if command.phase is Phase.COMPLETE else self._turns
+        takes_turns = command.phase is not Phase.COMPLETE
         retries = Retries(self.app.options.retry, command)
         while True:
-            patience = self.app.patience(command, timeouts, remaining)
+            if takes_turns:
+                await self._take_turn(left(until, timeouts, command.phase), timeouts, command.phase)
             try:
-                async with turn:
-                    outcome: Response | TransportError = await self.engine.request(request, patience)
+                patience = self.app.patience(command, timeouts, left(until, timeouts, command.phase))
+                if begins is not None:
+                    begins()
+                outcome: Response | TransportError = await self.engine.request(request, patience)
             except TransportError as error:
                 outcome = error
-            remaining = None if until is None else until - time.monotonic()
-            pause = retries.pause(outcome, remaining)
+            finally:
+                if takes_turns:
+                    self._turns.release()
+            pause = retries.pause(outcome, None if until is None else until - time.monotonic())
             if pause is None or self.closed:
                 break
             await anyio.sleep(pause)
-            remaining = None if until is None else until - time.monotonic()
         if isinstance(outcome, TransportError):
             raise outcome
-        credentials.store(request.url, outcome.set_cookie)
+        self.app.take_cookies(credentials, request.url, outcome.set_cookie)
         return outcome
 
-    async def log_in_again(self, logins: int) -> bool:
+    async def _take_turn(self, seconds: float | None, timeouts: Timeouts, phase: Phase) -> None:
+        """Take a turn.
+
+        Raises:
+            Timeout: None was free in the time that the call has left.
+        """
+        try:
+            self._turns.acquire_nowait()  # where one is free, nothing has to watch the clock
+        except anyio.WouldBlock:
+            with anyio.move_on_after(seconds) as waiting:
+                await self._turns.acquire()
+            if waiting.cancelled_caught:
+                raise too_late(timeouts, phase) from None
+
+    async def log_in_again(self, logins: int, until: float | None = None) -> bool:
         """Log in, unless another task has since `logins` were counted; False: there is no login, or enough.
 
         Raises:
             AuthenticationRequired: The login is refused now.
+            Timeout: The time of the call that wants it is over.
         """
         if logins < 0 or self.app.options.auth is None:
             return False
-        async with self._logging_in:
-            if self.app.logins == logins:
-                sequence = login(self.app.discovery.urls.base, self.app.options.auth)
-                await self.run(sequence, self.app.options.timeouts)
-                self.app.logins += 1
-        return True
+        timeouts = self.app.options.timeouts
+        with anyio.move_on_after(left(until, timeouts, Phase.LOGIN)):
+            async with self._logging_in:
+                if self.app.logins == logins:
+                    sequence = login(self.app.discovery.urls.base, self.app.options.auth)
+                    await self.run(sequence, timeouts, until=until)
+                    self.app.logins += 1
+            return True
+        raise too_late(timeouts, Phase.LOGIN)
 
     async def run(
         self,
         sequence: Generator[FileCommand, Any, T],
         timeouts: Timeouts,
         credentials: Credentials | None = None,
+        until: float | None = None,
     ) -> T:
-        """Run a sequence that belongs to no session's machine, such as an upload."""
+        """Run a sequence that belongs to no session's machine; see `gradio_transport.sync.core.Core.run`."""
         try:
             command = next(sequence)
             while True:
-                command = sequence.send(await self._fed(command, timeouts, credentials))
+                command = sequence.send(await self._fed(command, timeouts, credentials, until))
         except StopIteration as stop:
             value: T = stop.value
             return value
 
     async def _fed(
-        self, command: FileCommand, timeouts: Timeouts, credentials: Credentials | None
+        self, command: FileCommand, timeouts: Timeouts, credentials: Credentials | None, until: float | None
     ) -> FileReply:
         if isinstance(command, ReadFile):
             return await anyio.to_thread.run_sync(read_upload, command.path)
         if isinstance(command, FetchFile):
-            return await self._fetch_input(command, timeouts)
+            return await self._fetch_input(command, timeouts, until)
         self.app.taps.command(command, 0)
-        response = await self.request(command, timeouts, credentials=credentials)
+        rest = left(until, timeouts, command.phase)
+        response = await self.request(command, timeouts, rest, credentials=credentials)
         self.app.taps.response(command.channel, 0, response)
         return response
 
-    async def _fetch_input(self, command: FetchFile, timeouts: Timeouts) -> bytes:
+    async def _fetch_input(self, command: FetchFile, timeouts: Timeouts, until: float | None) -> bytes:
         """Get what a URL of the caller's holds, for servers that would not; it is shown no credentials."""
         request = input_request(command)
-        patience = self.app.patience(request, timeouts)
         sequence = locate(request.request.url, self.app.options.limits.max_redirects)
         wanted = next(sequence)
         while True:
+            patience = self.app.patience(request, timeouts, left(until, timeouts, Phase.UPLOAD))
             response = await self.engine.request(wanted, patience)
             try:
                 wanted = sequence.send(response)
             except StopIteration:
                 return input_content(response, command)
 
-    async def open_file(self, url: str, credentials: Credentials) -> AsyncResponseStream:
+    async def open_file(
+        self, url: str, credentials: Credentials, timeouts: Timeouts | None = None
+    ) -> AsyncResponseStream:
         """Begin to fetch a file that the server named; see `gradio_transport.sync.core.Core.open_file`."""
         logins = self.app.logins
         sequence = locate(url, self.app.options.limits.max_redirects)
         request = next(sequence)
         while True:
-            stream = await self._open_file(request, credentials)
+            stream = await self._open_file(request, credentials, timeouts or self.app.options.timeouts)
             if wants_login(stream.head) and await self.log_in_again(logins):
                 logins = -1  # once
                 await stream.aclose()
@@ -210,15 +239,17 @@ class Core:
             await stream.aclose()
         raise unavailable(stream.head.with_body(body), request.url)
 
-    async def _open_file(self, request: Request, credentials: Credentials) -> AsyncResponseStream:
+    async def _open_file(
+        self, request: Request, credentials: Credentials, timeouts: Timeouts
+    ) -> AsyncResponseStream:
         if not self.app.may_fetch(request.url):
             check_addresses(request.url, await addresses(request.url))
         command = OpenStream("file", request, Phase.DOWNLOAD)
         self.app.taps.command(command, 0)
-        patience = self.app.patience(command, self.app.options.timeouts)
+        patience = self.app.patience(command, timeouts)
         stream = await self.engine.stream(self.app.dressed(request, credentials), patience)
         self.app.taps.response("file", 0, stream.head, head=True)
-        credentials.store(request.url, stream.head.set_cookie)
+        self.app.take_cookies(credentials, request.url, stream.head.set_cookie)
         return stream
 
     async def discover(self) -> None:

@@ -33,6 +33,7 @@ from ..files import (
 )
 
 if TYPE_CHECKING:
+    from ..policy import Timeouts
     from .core import Core
 
 T = TypeVar("T")
@@ -57,12 +58,15 @@ class AsyncRemoteFile(ServerFile):
         async with await self._fetcher.open(self, whole_file(self.url)) as download:
             return b"".join([chunk async for chunk in download])
 
-    def open(self) -> AsyncReader:
+    def open(self, *, timeout: float | None = None) -> AsyncReader:
         """Return a reader of the content as it comes, to be used in an ``async with`` block.
 
         A file that is still being made (``is_stream``) is followed until it is complete.
+
+        Args:
+            timeout: Seconds that may pass without a byte, instead of ``Timeouts(download_stall=)``.
         """
-        return AsyncReader(self)
+        return AsyncReader(self, self._fetcher if timeout is None else self._fetcher.impatient(timeout))
 
     async def download(
         self,
@@ -129,13 +133,14 @@ class AsyncDownload:
 class AsyncReader:
     """Reads a file as it comes: ``async with file.open() as reader: await reader.read(100)``."""
 
-    def __init__(self, file: AsyncRemoteFile) -> None:
+    def __init__(self, file: AsyncRemoteFile, fetcher: Fetcher) -> None:
         self._file = file
+        self._fetcher = fetcher
         self._download: AsyncDownload | None = None
         self._held = b""
 
     async def __aenter__(self) -> Self:
-        self._download = await self._file._fetcher.open(self._file, self._file.url)
+        self._download = await self._fetcher.open(self._file, self._file.url)
         return self
 
     async def __aexit__(
@@ -167,9 +172,19 @@ class AsyncReader:
 class Fetcher:
     """Fetches files with what one session may show."""
 
-    def __init__(self, core: Core, credentials: Credentials) -> None:
+    def __init__(self, core: Core, credentials: Credentials, stall: float | None = None) -> None:
         self._core = core
         self._credentials = credentials
+        self._stall = stall
+
+    def impatient(self, seconds: float) -> Fetcher:
+        """Return one that takes so much silence and no more."""
+        return Fetcher(self._core, self._credentials, seconds)
+
+    @property
+    def _timeouts(self) -> Timeouts:
+        timeouts = self._core.app.options.timeouts
+        return timeouts if self._stall is None else timeouts.replace(download_stall=self._stall)
 
     def file(self, found: ServerFile) -> AsyncRemoteFile:
         """Return a server's file as one that can be fetched."""
@@ -181,7 +196,7 @@ class Fetcher:
             return AsyncDownload(len(file.content), _inline(file.content))
         if is_playlist(url):
             return AsyncDownload(None, self._follow(url))
-        stream = await self._core.open_file(url, self._credentials)
+        stream = await self._core.open_file(url, self._credentials, self._timeouts)
         return AsyncDownload(content_length(stream.head), self._chunks(stream, url))
 
     async def _chunks(
@@ -201,8 +216,7 @@ class Fetcher:
             complete = True
         except StreamEnded as ended:
             taps.end("file", ended.closed)
-            stall = self._core.app.options.timeouts.download_stall
-            raise broke_off(url, ended.closed, received, stall) from ended
+            raise broke_off(url, ended.closed, received, self._timeouts.download_stall) from ended
         finally:
             if not complete:
                 await _run_out(stream, chunks)
@@ -210,13 +224,13 @@ class Fetcher:
 
     async def _follow(self, url: str) -> AsyncGenerator[bytes, None]:
         """Yield the segments of a stream (5.0+) as they are made, until its playlist is complete."""
-        stall = self._core.app.options.timeouts.download_stall
+        stall = self._timeouts.download_stall
         done, heard = 0, time.monotonic()
         while True:
             text = await self._playlist(url)
             segments, complete = playlist_segments(text, url)
             for segment in segments[done:]:
-                stream = await self._core.open_file(segment, self._credentials)
+                stream = await self._core.open_file(segment, self._credentials, self._timeouts)
                 async with aclosing(self._chunks(stream, segment)) as chunks:
                     async for chunk in chunks:
                         yield chunk
@@ -229,7 +243,7 @@ class Fetcher:
             await anyio.sleep(PLAYLIST_SECONDS)
 
     async def _playlist(self, url: str) -> str:
-        stream = await self._core.open_file(url, self._credentials)
+        stream = await self._core.open_file(url, self._credentials, self._timeouts)
         async with aclosing(self._chunks(stream, url, PLAYLIST_BYTES)) as chunks:
             return b"".join([chunk async for chunk in chunks]).decode("utf-8", "replace")
 

@@ -25,7 +25,7 @@ from ..commands import (
     SendText,
     WakeAt,
 )
-from ..driver import CallOptions, Deadlines, SessionState, expired, internal_failure, is_event_stream
+from ..driver import CallOptions, Deadlines, SessionState, internal_failure, is_event_stream, left
 from ..engines.base import AsyncResponseStream, AsyncWebSocket, HandshakeRefused, Patience, StreamEnded
 from ..errors import GradioTransportError, LocalProtocolError, TransportError
 from ..events import Achieved, Cancelled, Failed
@@ -110,16 +110,22 @@ class Runner:
         if commands:
             self._core.spawn(self.guarded, self._perform_all, commands)
 
-    async def send(self, call: AsyncCall, invocation: Invocation) -> None:
+    async def send(self, call: AsyncCall, invocation: Invocation, until: float | None) -> None:
         """Send the next chunk of a call's streaming input."""
         placing = self._core.app.placing(invocation)
         if placing is not None:
-            invocation = await self._core.run(placing, call._deadlines.timeouts, self._state.credentials)
-        await self.perform(self._feed(self.wire.send, call._exchange, invocation.data))
+            timeouts, credentials = call._deadlines.timeouts, self._state.credentials
+            invocation = await self._core.run(placing, timeouts, credentials, until)
+        await self._send_all(self._feed(self.wire.send, call._exchange, invocation.data), until)
 
-    async def finish_input(self, call: AsyncCall) -> None:
+    async def finish_input(self, call: AsyncCall, until: float | None) -> None:
         """Say that no further chunk will come."""
-        await self.perform(self._feed(self.wire.finish_input, call._exchange))
+        await self._send_all(self._feed(self.wire.finish_input, call._exchange), until)
+
+    async def _send_all(self, commands: Sequence[Command], until: float | None) -> None:
+        for command in commands:
+            assert isinstance(command, SendRequest)
+            await self.perform(await self._send(command, until))
 
     async def cancel(self, call: AsyncCall) -> None:
         """Cancel a call and tell the server."""
@@ -209,17 +215,18 @@ class Runner:
     def _feed(self, step: Callable[..., Turn], *arguments: Any) -> Sequence[Command]:
         return self._deliver(step(*arguments))
 
-    async def _send(self, command: SendRequest) -> Sequence[Command]:
+    async def _send(self, command: SendRequest, until: float | None = None) -> Sequence[Command]:
         call = self._call(command.channel)
         timeouts = call._deadlines.timeouts if call else self._core.app.options.timeouts
-        remaining = call._deadlines.remaining if call else None
+        until = until or (call._deadlines.total if call else None)
         try:
             response = await self._core.request(
                 command,
                 timeouts,
-                remaining,
+                left(until, timeouts, command.phase),
                 credentials=self._state.credentials,
                 extra=call.headers if call else None,
+                begins=call._begins if call else None,
             )
         except TransportError as error:
             return self._feed(self.wire.failed, command, error)
@@ -229,6 +236,13 @@ class Runner:
 
     def _call(self, channel: str) -> AsyncCall | None:
         return self._calls.get(channel.partition(".")[0])
+
+    def _begun(self, call: AsyncCall | None) -> float | None:
+        """Take note that something is sent for a call, and return when the time of that is over."""
+        if call is None:
+            return None
+        call._begins()
+        return call._deadlines.total
 
     async def _sleep(self, command: WakeAt) -> Sequence[Command]:
         """Wait for the time of a wake, or the end of its call, whichever comes first."""
@@ -257,13 +271,14 @@ class Runner:
         channel = command.channel
         call = self._call(channel)
         timeouts = call._deadlines.timeouts if call else self._core.app.options.timeouts
-        remaining = call._deadlines.remaining if call else None
+        until = self._begun(call)
+        remaining = None if until is None else until - time.monotonic()
         closed = Closed(Ending.LOCAL)
         with anyio.CancelScope() as scope:
             self._scopes[channel] = scope
             try:
                 patience = self._core.app.patience(command, timeouts, remaining)
-                stream = await self._open_stream(command, patience, call.headers if call else None)
+                stream = await self._open_stream(command, patience, call.headers if call else None, until)
             except TransportError as error:
                 return self._feed(self.wire.failed, command, error)
             except GradioTransportError as error:  # the login that a 401 asked for was refused
@@ -284,13 +299,13 @@ class Runner:
     async def _closed_by(self, channel: str, closed: Closed) -> Sequence[Command]:
         """Feed the end of a stream or socket; silence up to a deadline of the call is that expiry."""
         call = self._call(channel)
-        knob = call._deadlines.knob() if call is not None and closed.ending is Ending.IDLE else None
-        if call is not None and knob is not None:
-            await self.expire(call, expired(*knob, call._exchange))
+        overdue = call._overdue if call is not None and closed.ending is Ending.IDLE else None
+        if call is not None and overdue is not None:
+            await self.expire(call, overdue)
         return self._feed(self.wire.closed, channel, closed)
 
     async def _open_stream(
-        self, command: OpenStream, patience: Patience, extra: Mapping[str, str] | None
+        self, command: OpenStream, patience: Patience, extra: Mapping[str, str] | None, until: float | None
     ) -> AsyncResponseStream:
         """Open a stream, logging in again if that is what the server wants."""
         core, credentials = self._core, self._state.credentials
@@ -298,8 +313,8 @@ class Runner:
         while True:
             request = core.app.dressed(command.request, credentials, extra)
             stream = await core.engine.stream(request, patience)
-            credentials.store(request.url, stream.head.set_cookie)
-            if not wants_login(stream.head) or not await core.log_in_again(logins):
+            core.app.take_cookies(credentials, request.url, stream.head.set_cookie)
+            if not wants_login(stream.head) or not await core.log_in_again(logins, until):
                 return stream
             await stream.aclose()
             logins = -1  # once
@@ -332,13 +347,14 @@ class Runner:
         channel, app = command.channel, self._core.app
         call = self._call(channel)
         timeouts = call._deadlines.timeouts if call else app.options.timeouts
-        remaining = call._deadlines.remaining if call else None
+        until = self._begun(call)
+        remaining = None if until is None else until - time.monotonic()
         closed = Closed(Ending.LOCAL)
         with anyio.CancelScope() as scope:
             self._scopes[channel] = scope
             try:
                 patience = app.patience(command, timeouts, remaining)
-                socket = await self._open_websocket(command, patience, call.headers if call else None)
+                socket = await self._open_websocket(command, patience, call.headers if call else None, until)
             except HandshakeRefused as refused:
                 return self._feed(self.wire.reply, command, refused.response)
             except TransportError as error:
@@ -357,7 +373,11 @@ class Runner:
         return await self._closed_by(channel, closed)
 
     async def _open_websocket(
-        self, command: OpenWebSocket, patience: Patience, extra: Mapping[str, str] | None
+        self,
+        command: OpenWebSocket,
+        patience: Patience,
+        extra: Mapping[str, str] | None,
+        until: float | None,
     ) -> AsyncWebSocket:
         """Open a websocket, logging in again if that is what the server wants."""
         core, most = self._core, self._core.app.options.limits.max_event_bytes
@@ -368,7 +388,7 @@ class Runner:
                 return await core.engine.websocket(command.url, headers, patience, most)
             except HandshakeRefused as refused:
                 # A handshake without a valid cookie is closed before it is accepted: 403 (atlas §3.3).
-                if refused.response.status not in (401, 403) or not await core.log_in_again(logins):
+                if refused.response.status not in (401, 403) or not await core.log_in_again(logins, until):
                     raise
             logins = -1  # once
 
@@ -390,16 +410,22 @@ class Runner:
     async def drive(self, call: AsyncCall, begun: Begin) -> None:
         """Perform a call's commands in a task of its own, once its files are where they belong."""
         if isinstance(begun, Generator):
-            try:
-                placed = await self._core.run(begun, call._deadlines.timeouts, self._state.credentials)
-            except GradioTransportError as error:
-                self._deliver(self.wire.refuse(call._exchange, error))
+            deadlines, credentials = call._deadlines, self._state.credentials
+            placed = None
+            with anyio.CancelScope() as scope:
+                call.add_done_callback(lambda _: scope.cancel())  # given up: nobody wants the files there
+                try:
+                    placed = await self._core.run(begun, deadlines.timeouts, credentials, deadlines.total)
+                except GradioTransportError as error:
+                    self._deliver(self.wire.refuse(call._exchange, error))
+            if placed is None:
                 return
-            if not call.done():
+            if not call.done() and not await call._end_if_late():
                 call._exchange.invocation = placed
                 begun = self._deliver(self.wire.start(call._exchange))
-        if call.done():  # given up before anything was sent: nothing need be
+        if call.done() or await call._end_if_late():  # given up before anything was sent: nothing need be
             return
+        assert not isinstance(begun, Generator)
         await self.guarded(self._perform_all, begun)
 
     async def _perform_all(self, commands: Sequence[Command]) -> Sequence[Command]:

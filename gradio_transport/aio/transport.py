@@ -160,7 +160,7 @@ class AsyncSession(SessionState):
         work = self._core.request(command, app.options.timeouts, credentials=self.credentials)
         response = await within(timeout, what, Phase.COMPLETE, work)
         app.taps.response(command.channel, 0, response)
-        return component_reply(response, fn_name)
+        return component_reply(response, fn_name, app.options.limits)
 
     def reset(self) -> None:
         """Begin anew: another session hash, and so fresh gr.State. Calls under way are ended."""

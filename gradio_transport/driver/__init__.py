@@ -10,7 +10,6 @@ from .calls import (
     CallState,
     Deadlines,
     closed_under_way,
-    expired,
     given_up,
     internal_failure,
     lost_under_way,
@@ -24,8 +23,10 @@ from .requests import (
     input_content,
     input_request,
     is_event_stream,
+    left,
     renewable,
     timed,
+    too_late,
 )
 from .sessions import SessionState, heartbeat_pauses
 
@@ -43,14 +44,15 @@ __all__ = [
     "closed_under_way",
     "component_reply",
     "component_request",
-    "expired",
     "given_up",
     "heartbeat_pauses",
     "input_content",
     "input_request",
     "internal_failure",
     "is_event_stream",
+    "left",
     "lost_under_way",
     "renewable",
     "timed",
+    "too_late",
 ]

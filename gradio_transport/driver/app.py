@@ -18,7 +18,7 @@ from .. import spaces
 from ..adapter import Adapter, Discovery, DiscoveryContext, Handshake, Invocation, SessionContext
 from ..commands import OpenStream, OpenWebSocket, Request, SendRequest
 from ..config import AppConfig, Endpoint
-from ..credentials import Credentials
+from ..credentials import Credentials, LeftOut
 from ..engines.base import Patience
 from ..errors import (
     LocalProtocolError,
@@ -52,9 +52,13 @@ from ..wire import Taps, Wire
 from .options import CallOptions, Options
 
 logger = logging.getLogger(__name__)
+logger.addHandler(logging.NullHandler())  # without one, stderr would have its warnings
 
 SILENT_IDLE_SECONDS = 3600.0
 """Idle bound where the server has no heartbeat, so that silence says nothing (before 4.0, direct HTTP)."""
+
+TOLD_COOKIES = 10
+"""Of how many cookies that were left out the log tells: a server may set any number."""
 
 _KNOBS: Mapping[Phase, str] = {
     Phase.DISCOVER: "discover",
@@ -131,6 +135,7 @@ class App:
         self._discovery: Discovery | None = None
         self._choices: dict[tuple[int, str | tuple[str, ...]], Choice] = {}
         self.averages: dict[int, float] = {}
+        self._left_out: set[LeftOut] = set()
 
         if self.space is None:
             self._settle(base_url(source), options.token_origin)
@@ -365,6 +370,13 @@ class App:
         )
         return Wire(adapter.session(context), self.taps, adapter.name)
 
+    def take_cookies(self, credentials: Credentials, url: str, set_cookie: Sequence[str]) -> None:
+        """Take the cookies of a reply; the log says of each that was left out so once, without its value."""
+        for one in credentials.store(url, set_cookie):
+            if one not in self._left_out and len(self._left_out) < TOLD_COOKIES:
+                self._left_out.add(one)
+                logger.warning("the cookie %r of %s was left out: %s", one.name, origin(url), one.why)
+
     def dressed(
         self,
         request: Request,
@@ -390,20 +402,31 @@ class App:
             silence = max(silence, SILENT_IDLE_SECONDS)
         if isinstance(command, OpenWebSocket):
             silence = None if timeouts.idle is None else max(timeouts.idle, SILENT_IDLE_SECONDS)
-        if remaining is not None and (silence is None or remaining < silence):
-            knob, silence = "total", max(remaining, 0.001)
+        # Whoever sends a byte now and then is not silent, and still answers too late.
+        sends = isinstance(command, SendRequest)
+        whole = silence if sends and knob in ("discover", "login", "join") else None
+        connect, connect_knob, whole_knob = timeouts.connect, "connect", knob
+        if remaining is not None:
+            rest = max(remaining, 0.001)
+            if connect is None or rest < connect:
+                connect, connect_knob = rest, "total"
+            if silence is None or rest < silence:
+                silence, knob = rest, "total"
+            if sends and (whole is None or rest < whole):
+                whole, whole_knob = rest, "total"
         limits = self.options.limits
         discovering = command.phase is Phase.DISCOVER
-        # Whoever sends a byte now and then is not silent, and still answers too late.
-        bounded = isinstance(command, SendRequest) and knob in ("discover", "login", "join", "total")
         return Patience(
-            connect=timeouts.connect,
+            connect=connect,
             silence=silence,
-            whole=silence if bounded else None,
+            whole=whole,
             knob=knob,
             phase=command.phase,
             max_bytes=limits.max_config_bytes if discovering else limits.max_response_bytes,
             bound="max_config_bytes" if discovering else "max_response_bytes",
+            connect_knob=connect_knob,
+            whole_knob=whole_knob,
+            total=timeouts.total if timeouts.total is not None else remaining,
         )
 
 

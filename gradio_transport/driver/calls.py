@@ -44,6 +44,9 @@ from ..wire import Wire
 from .app import App
 from .options import CallOptions
 
+_PHASES = {State.IDLE: Phase.UPLOAD, State.JOINING: Phase.JOIN}
+"""Where a call is before anything has come of it: one that is not started waits for its files."""
+
 
 class CallState:
     """What a call of either face is, but for how it waits: what it knows, and what it has been told.
@@ -68,6 +71,7 @@ class CallState:
         self._pauses = delays(app.options.retry) if options.repeatable else iter(())
         self._attempt = 1
         self._between = False
+        self._asked = exchange.invocation.event_id is not None
         self._submitted = deadlines.clock()
         self._download_to = options.download_files
         self._listener = options.listener
@@ -138,6 +142,8 @@ class CallState:
                 self._deadlines.accepted()
         elif not isinstance(event, Heartbeat):
             self._deadlines.heard()
+        if isinstance(event, Failed):
+            self._complete(event.error)
         self._mailbox.put(event, size)
         if self._listener is not None:
             self._listener(event)
@@ -147,6 +153,37 @@ class CallState:
         if isinstance(event, ProcessCompleted) and event.average_duration is not None:
             self._averages[self.endpoint.fn_index] = event.average_duration
         return True
+
+    def _begins(self) -> None:
+        """Take note that something is sent for the call now."""
+        self._asked = True
+
+    def _complete(self, error: GradioTransportError) -> None:
+        """Add to the error of a call what only its driver knows."""
+        if self._attempt > 1:  # an earlier try had been accepted
+            error.may_have_run = True
+        elif not self._asked:
+            error.may_have_run = False
+        if error.elapsed is None:
+            error.elapsed = self._deadlines.clock() - self._submitted
+
+    @property
+    def _overdue(self) -> Timeout | None:
+        """The error for the deadline of the whole call that has expired, or None."""
+        expired = self._deadlines.knob() if self._outcome is None else None
+        if expired is None:
+            return None
+        knob, seconds = expired
+        last, state = self._exchange.last_event, self._exchange.state
+        return Timeout(
+            f"The call was not complete within {seconds} s (state {state.value}, last heard: "
+            f"{'nothing' if last is None else type(last).__name__}). Raise Timeouts({knob}=) if it may take "
+            "longer.",
+            knob=knob,
+            seconds=seconds,
+            phase=_PHASES.get(state, Phase.STREAM),
+            may_have_run=self._exchange.accepted,
+        )
 
     # --- late attach ---------------------------------------------------------------------------------
 
@@ -276,6 +313,10 @@ class CallState:
         self._check_open()
         return attrs.evolve(self._exchange.invocation, data=self.endpoint.bind(arguments, {}))
 
+    def _allowance(self, timeout: float | None, what: str) -> Allowance:
+        what = f"The answer to {what}"
+        return Allowance(timeout, what, Phase.STREAM, may_have_run=self._exchange.accepted)
+
     def _achieved(self) -> Achieved:
         end = self._outcome
         return end.achieved if isinstance(end, Cancelled) else Achieved.UNKNOWN
@@ -300,19 +341,6 @@ def outcome(event: Event) -> list[Any]:
             raise LocalProtocolError(f"{type(event).__name__} is not the end of a call.")
 
 
-def expired(knob: str, seconds: float | None, exchange: Exchange) -> Timeout:
-    """Return the error for a deadline of a whole call."""
-    last = type(exchange.last_event).__name__ if exchange.last_event is not None else "nothing"
-    return Timeout(
-        f"The call was not complete within {seconds} s (state {exchange.state.value}, last heard: {last}). "
-        f"Raise Timeouts({knob}=) if it may take longer.",
-        knob=knob,
-        seconds=seconds,
-        phase=Phase.JOIN if exchange.state in (State.IDLE, State.JOINING) else Phase.STREAM,
-        may_have_run=exchange.accepted,
-    )
-
-
 def given_up(what: str, seconds: float | None, phase: Phase) -> Timeout:
     """Return the error for a ``timeout=`` of one method that is over."""
     return Timeout(
@@ -326,7 +354,8 @@ class Allowance:
     A `Timeout` that leaves the block once they are over names ``timeout`` as its knob.
     """
 
-    def __init__(self, seconds: float | None, what: str, phase: Phase) -> None:
+    def __init__(self, seconds: float | None, what: str, phase: Phase, *, may_have_run: bool = False) -> None:
+        self._may_have_run = may_have_run
         self._seconds = seconds
         self._what = what
         self._phase = phase
@@ -336,6 +365,10 @@ class Allowance:
     def remaining(self) -> float | None:
         """Seconds that are left, or None if there is no bound."""
         return None if self._end is None else max(0.0, self._end - time.monotonic())
+
+    def until(self, other: float | None) -> float | None:
+        """Return when they are over, or another time of `time.monotonic` that comes before."""
+        return min((one for one in (self._end, other) if one is not None), default=None)
 
     def check(self) -> None:
         """Raise if they are over.
@@ -355,7 +388,9 @@ class Allowance:
         # Whoever waited for the rest of the time may have been woken a little early.
         remaining = self.remaining
         if isinstance(error, Timeout) and remaining is not None and remaining < 0.01:
-            raise given_up(self._what, self._seconds, self._phase) from error
+            late = given_up(self._what, self._seconds, self._phase)
+            late.may_have_run = self._may_have_run
+            raise late from error
 
 
 def internal_failure(error: BaseException) -> GradioTransportError:

@@ -19,11 +19,12 @@ from ..errors import (
     Phase,
     RemoteProtocolError,
     StreamLost,
+    Timeout,
     TransportError,
     excerpt,
 )
 from ..files import FetchFile
-from ..policy import RetryPolicy
+from ..policy import Limits, RetryPolicy, Timeouts
 from ..refusals import refusal
 from ..urls import AppURLs, is_internal
 
@@ -85,6 +86,37 @@ class Retries:
         return max(delay, asked) if asked <= self._policy.cap else None
 
 
+def left(until: float | None, timeouts: Timeouts, phase: Phase) -> float | None:
+    """Return the seconds that a call has left for what comes next; None: there is no bound.
+
+    Args:
+        until: When its time is over, by `time.monotonic`.
+        timeouts: Of the call.
+        phase: Of what comes next.
+
+    Raises:
+        Timeout: None is left.
+    """
+    if until is None:
+        return None
+    rest = until - time.monotonic()
+    if rest <= 0:
+        raise too_late(timeouts, phase)
+    return rest
+
+
+def too_late(timeouts: Timeouts, phase: Phase) -> Timeout:
+    """Return the error for a call whose time is over before a request of it was sent."""
+    return Timeout(
+        f"The {timeouts.total} s for the whole call were over before the request was sent ({phase.value}). "
+        "Raise Timeouts(total=) if it may take longer.",
+        knob="total",
+        seconds=timeouts.total,
+        phase=phase,
+        retryable=True,
+    )
+
+
 def renewable(command: SendRequest) -> bool:
     """Return whether a request that was refused for an expired login may be made again after a new one."""
     return command.phase not in (Phase.DISCOVER, Phase.LOGIN)
@@ -136,7 +168,7 @@ def component_request(
     )
 
 
-def component_reply(response: Response, fn_name: str) -> Any:
+def component_reply(response: Response, fn_name: str, limits: Limits) -> Any:
     """Return the JSON that a component's function gave.
 
     Raises:
@@ -146,23 +178,26 @@ def component_reply(response: Response, fn_name: str) -> Any:
     if response.status != 200:
         raise refusal(response, Phase.COMPLETE, what=f"The component's function {fn_name!r}")
     try:
-        return response.json()
-    except ValueError:
+        return response.json(limits.max_json_depth)
+    except ValueError as error:
         raise MalformedMessage(
-            f"The component's function {fn_name!r} gave no JSON: {excerpt(response.body)!r}.",
+            f"The component's function {fn_name!r} gave no JSON ({error}): {excerpt(response.body)!r}.",
             phase=Phase.COMPLETE,
         ) from None
 
 
 @contextmanager
-def timed(clock: Callable[[], float] = time.monotonic) -> Generator[None, None, None]:
-    """Tell errors of what is done before any call how long it took."""
+def timed(
+    clock: Callable[[], float] = time.monotonic, *, adapter: str | None = None
+) -> Generator[None, None, None]:
+    """Tell errors of what is done before any call how long it took, and for which adapter."""
     began = clock()
     try:
         yield
     except GradioTransportError as error:
         if error.elapsed is None:
             error.elapsed = clock() - began
+        error.adapter = error.adapter or adapter
         raise
 
 

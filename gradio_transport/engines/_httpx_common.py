@@ -24,13 +24,12 @@ from ..commands import Closed, Ending, Request, Response
 from ..errors import (
     ConnectError,
     GradioTransportError,
-    Phase,
     StreamLost,
     Timeout,
     TransportError,
     UnsupportedProtocol,
 )
-from .base import Patience, StreamEnded
+from .base import BEFORE_THE_JOIN, Patience, StreamEnded, of_all
 from .uploading import headers_of
 
 Module: TypeAlias = Any
@@ -171,8 +170,8 @@ def _url(module: Module, url: str) -> Any:
 
 def built(module: Module, request: Request, patience: Patience, body: Any, **extensions: Any) -> Any:
     """Return the library's request. Waiting for a free connection is part of the patience."""
-    silence = patience.silence
-    timeout = {"connect": patience.connect, "read": silence, "write": silence, "pool": silence}
+    pause = patience.pause
+    timeout = {"connect": patience.connect, "read": pause, "write": pause, "pool": pause}
     url = _url(module, request.url)
     logger.info("%s %s", request.method, request.url.partition("?")[0])
     headers = {**_default_headers(module), **headers_of(request)}
@@ -190,7 +189,7 @@ def arguments(module: Module, request: Request, patience: Patience) -> dict[str,
         "url": request.url,
         "headers": headers_of(request),
         "timeout": module.Timeout(
-            connect=patience.connect, read=patience.silence, write=patience.silence, pool=patience.silence
+            connect=patience.connect, read=patience.pause, write=patience.pause, pool=patience.pause
         ),
     }
 
@@ -214,7 +213,7 @@ def broken_off(request: Request, patience: Patience, head: Response, closed: Clo
         f"The reply of {request.url.partition('?')[0]} broke off: {closed.reason}.",
         phase=patience.phase,
         status=head.status,
-        may_have_run=patience.phase not in (Phase.DISCOVER, Phase.LOGIN),
+        may_have_run=patience.phase not in BEFORE_THE_JOIN,
     )
 
 
@@ -258,9 +257,9 @@ def translated(module: Module, request: Request, patience: Patience) -> Generato
     try:
         yield
     except module.ConnectTimeout as error:
-        raise timed_out(f"No connection to {where}", "connect", patience.connect, patience) from error
+        raise no_connection(where, patience) from error
     except module.TimeoutException as error:
-        raise timed_out(f"No answer from {where}", patience.knob, patience.silence, patience) from error
+        raise no_answer(where, patience) from error
     except (module.ConnectError, module.ProxyError, module.UnsupportedProtocol) as error:
         raise ConnectError(f"Cannot connect to {where}: {reason(error)}.", phase=patience.phase) from error
     except (module.TransportError, module.InvalidURL, module.DecodingError, module.StreamError) as error:
@@ -273,14 +272,27 @@ def translated(module: Module, request: Request, patience: Patience) -> Generato
         raise ConnectError(f"Cannot reach {where}: {reason(error)}.", phase=patience.phase) from error
 
 
-def timed_out(what: str, knob: str, seconds: float | None, patience: Patience) -> Timeout:
-    """Return the error for a request that took longer than a knob allows."""
+def no_connection(where: str, patience: Patience) -> Timeout:
+    """Return the error for a connection that was not there in time: nothing was sent."""
+    knob = patience.connect_knob
+    seconds = patience.total if knob == "total" else patience.connect
+    return _timed_out(f"No connection to {where}", knob, seconds, patience, retryable=True)
+
+
+def no_answer(where: str, patience: Patience) -> Timeout:
+    """Return the error for a request whose reply did not begin in time."""
+    return _timed_out(f"No answer from {where}", *patience.expired(), patience, retryable=False)
+
+
+def _timed_out(
+    what: str, knob: str, seconds: float | None, patience: Patience, *, retryable: bool
+) -> Timeout:
     return Timeout(
-        f"{what} within {seconds} s. Raise Timeouts({knob}=) if it is to be expected.",
+        f"{what} within {seconds} s{of_all(knob)}. Raise Timeouts({knob}=) if it is to be expected.",
         knob=knob,
         seconds=seconds,
         phase=patience.phase,
-        retryable=knob == "connect",
+        retryable=retryable,
     )
 
 

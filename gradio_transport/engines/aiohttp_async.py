@@ -179,13 +179,18 @@ class AiohttpEngine:
             options["headers"] = headers_of(request)
             if isinstance(body, bytes):
                 options["headers"]["content-length"] = str(len(body))
-            return await session.request(request.method, url, data=timed, **options)
+            sent = _Body(timed)
+            try:
+                return await session.request(request.method, url, data=sent, **options)
+            except BaseException:
+                sent.drop()
+                raise
 
     async def websocket(
         self, url: str, headers: Mapping[str, str], patience: Patience, max_message_bytes: int
     ) -> AiohttpWebSocket:
         """Open a websocket, without a thread."""
-        with _translated(url, attrs.evolve(patience, knob="connect", silence=patience.connect)):
+        with _translated(url, attrs.evolve(patience, knob=patience.connect_knob, silence=patience.connect)):
             way = self._way(url)
             async with asyncio.timeout(patience.connect):
                 opened = await self._client().ws_connect(
@@ -205,6 +210,23 @@ class AiohttpEngine:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+
+class _Body(aiohttp.AsyncIterablePayload):
+    """A long body, whose connection can be dropped under it.
+
+    aiohttp would close that, and so wait without end for a server that takes no more of it.
+    """
+
+    _transport: asyncio.BaseTransport | None = None
+
+    async def write_with_length(self, writer: Any, content_length: int | None) -> None:
+        self._transport = writer.transport
+        await super().write_with_length(writer, content_length)
+
+    def drop(self) -> None:
+        if isinstance(self._transport, asyncio.WriteTransport):
+            self._transport.abort()
 
 
 async def _pieces(body: bytes) -> AsyncIterator[bytes]:
@@ -239,11 +261,9 @@ def _translated(url: str, patience: Patience) -> Generator[None, None, None]:
     try:
         yield
     except aiohttp.ConnectionTimeoutError as error:
-        raise common.timed_out(f"No connection to {where}", "connect", patience.connect, patience) from error
+        raise common.no_connection(where, patience) from error
     except TimeoutError as error:
-        raise common.timed_out(
-            f"No answer from {where}", patience.knob, patience.silence, patience
-        ) from error
+        raise common.no_answer(where, patience) from error
     except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError, aiohttp.InvalidURL) as error:
         raise ConnectError(
             f"Cannot connect to {where}: {common.reason(error)}.", phase=patience.phase

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -11,6 +12,14 @@ import attrs
 
 from ..commands import Closed, Request, Response
 from ..errors import EventTooLarge, Phase, Timeout
+
+BEFORE_THE_JOIN = (Phase.DISCOVER, Phase.LOGIN, Phase.UPLOAD)
+"""Phases in which no function has been asked for."""
+
+
+def of_all(knob: str) -> str:
+    """Return what an error adds to its seconds where they are those of a whole call."""
+    return " for the whole call" if knob == "total" else ""
 
 
 class Interruption:
@@ -47,8 +56,13 @@ class Patience:
         phase: Where the request belongs.
         max_bytes: Bound of the reply's body.
         bound: The field of `Limits` that `max_bytes` comes from, for the error.
-        whole: Seconds for the whole reply, or None. The sync engine looks at it with every piece of a body.
+        whole: Seconds for the request and the whole reply, or None. The sync engine looks at it with every
+            piece of a body.
         interruption: What may end the wait for the reply's head, for sync engines.
+        connect_knob: The field of `Timeouts` that `connect` comes from.
+        whole_knob: The one that `whole` comes from; that of `silence` if it is empty.
+        total: What ``Timeouts(total=)`` is for the call, of which the rest is given here.
+        began: When that was said, by `time.monotonic`.
     """
 
     connect: float | None
@@ -59,17 +73,34 @@ class Patience:
     bound: str = "max_response_bytes"
     whole: float | None = None
     interruption: Interruption | None = None
+    connect_knob: str = "connect"
+    whole_knob: str = ""
+    total: float | None = None
+    began: float = attrs.field(factory=time.monotonic)
+
+    @property
+    def pause(self) -> float | None:
+        """Seconds that one wait may take: those of silence, or of the whole if it has less."""
+        return self.silence if self.whole is None else min(self.whole, self.silence or self.whole)
+
+    def expired(self) -> tuple[str, float | None]:
+        """Return the knob of what is over now, and its value."""
+        knob, seconds = self.knob, self.silence
+        # Whoever waited for the whole may have been woken a little early.
+        if self.whole is not None and time.monotonic() - self.began >= self.whole - 0.01:
+            knob, seconds = self.whole_knob or knob, self.whole
+        return knob, self.total if knob == "total" else seconds
 
     def too_late(self, url: str, **context: Any) -> Timeout:
         """Return the error for a reply that is not complete in time."""
-        seconds = self.silence if self.whole is None else self.whole
+        knob, seconds = self.expired()
         return Timeout(
-            f"The reply of {url.partition('?')[0]} was not complete within {seconds} s. Raise "
-            f"Timeouts({self.knob}=) if it is to be expected.",
-            knob=self.knob,
+            f"The reply of {url.partition('?')[0]} was not complete within {seconds} s{of_all(knob)}. Raise "
+            f"Timeouts({knob}=) if it is to be expected.",
+            knob=knob,
             seconds=seconds,
             phase=self.phase,
-            may_have_run=self.phase not in (Phase.DISCOVER, Phase.LOGIN),
+            may_have_run=self.phase not in BEFORE_THE_JOIN,
             **context,
         )
 

@@ -21,6 +21,9 @@ from .base import Interruption, Patience, StreamEnded, WebSocket
 from .gathering import gather
 from .uploading import pieces
 
+_PIECE_BYTES = 16 * 1024
+"""How much is written between two looks at the clock, where somebody waits for the end."""
+
 
 class _Bound(threading.local):
     """Until when this thread waits for what it reads, however much comes meanwhile.
@@ -36,6 +39,19 @@ class _Bound(threading.local):
     ends = math.inf
     error: Callable[[], Timeout]
     interruption: Interruption | None = None
+
+    def within(self, timeout: float | None) -> float | None:
+        """Return how long the next wait may take.
+
+        Raises:
+            Timeout: No longer at all.
+        """
+        if self.ends == math.inf:
+            return timeout
+        left = self.ends - time.monotonic()
+        if left <= 0:
+            raise self.error()
+        return left if timeout is None else min(timeout, left)
 
 
 class HTTPXEngine:
@@ -113,23 +129,26 @@ class HTTPXEngine:
             common.shut_down_socket(connected)
 
     def _hasten(self, stream: Any) -> None:
-        """Have what is read from a connection keep to the bound of whoever reads.
+        """Have what is read from a connection and written to it keep to the bound of whoever does it.
 
-        The library waits as long for each piece, and so without end for a head that comes byte by byte.
+        The library waits as long for each piece, and so without end for a head that comes byte by byte, or
+        a server that takes a body so.
         """
-        read, bound = stream.read, self._bound
+        read, write, bound = stream.read, stream.write, self._bound
 
         def hastened(max_bytes: int, timeout: float | None = None) -> Any:
             if bound.interruption is not None:
                 bound.interruption.waits(partial(common.shut_down_socket, stream.get_extra_info("socket")))
-            if bound.ends == math.inf:
-                return read(max_bytes, timeout)
-            left = bound.ends - time.monotonic()
-            if left <= 0:
-                raise bound.error()
-            return read(max_bytes, left if timeout is None else min(timeout, left))
+            return read(max_bytes, bound.within(timeout))
 
-        stream.read = hastened
+        def hastened_write(buffer: bytes, timeout: float | None = None) -> None:
+            if bound.ends == math.inf:
+                write(buffer, timeout)
+                return
+            for start in range(0, len(buffer), _PIECE_BYTES):
+                write(buffer[start : start + _PIECE_BYTES], bound.within(timeout))
+
+        stream.read, stream.write = hastened, hastened_write
 
     @contextmanager
     def _bounded(self, seconds: float | None = None) -> Generator[None, None, None]:

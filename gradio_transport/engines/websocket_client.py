@@ -17,8 +17,8 @@ import anyio
 import anyio.to_thread
 
 from ..commands import REDIRECTS, Closed, Ending, Response
-from ..errors import ConnectError, StreamLost, Timeout
-from ._httpx_common import HTTPSettings, ssl_context
+from ..errors import ConnectError, StreamLost
+from ._httpx_common import HTTPSettings, no_connection, ssl_context
 from .base import HandshakeRefused, Patience
 
 
@@ -148,13 +148,7 @@ def connect(
         body = body if isinstance(body, bytes) else body.encode()
         raise _refused(url, error.status_code, headers_of_reply or {}, body) from error
     except (websocket.WebSocketTimeoutException, TimeoutError) as error:
-        raise Timeout(
-            f"No connection to {where} within {patience.connect} s. Raise Timeouts(connect=).",
-            knob="connect",
-            seconds=patience.connect,
-            phase=patience.phase,
-            retryable=True,
-        ) from error
+        raise no_connection(where, patience) from error
     except (websocket.WebSocketAddressException, ConnectionRefusedError, ssl.SSLError) as error:
         raise ConnectError(f"Cannot connect to {where}: {error}.", phase=patience.phase) from error
     except (websocket.WebSocketException, OSError, ValueError) as error:

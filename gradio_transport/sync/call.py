@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..adapter import Exchange
-from ..driver import CallOptions, CallState, Deadlines, expired
+from ..driver import CallOptions, CallState, Deadlines
 from ..errors import LocalProtocolError, SlowConsumer
 from ..events import Achieved, Event, Failed, Joined
 from ..files import FileReader
@@ -119,10 +119,10 @@ class Call(CallState):
 
         For who waits for the call by a callback or a listener; its own methods see to that themselves.
         """
-        knob = self._deadlines.knob() if self._outcome is None else None
-        if knob is None:
+        overdue = self._overdue
+        if overdue is None:
             return False
-        self._runner.expire(self, expired(*knob, self._exchange))
+        self._runner.expire(self, overdue)
         self._deadlines = Deadlines(Timeouts(), time.monotonic)
         return True
 
@@ -210,29 +210,38 @@ class Call(CallState):
         self._deliver(event, 0)
         self._run_callbacks()
 
-    def send(self, *arguments: Any) -> None:
+    def send(self, *arguments: Any, timeout: float | None = None) -> None:
         """Send the next chunk of a streaming input (5.0+); the first one went with the call itself.
 
         Args:
             *arguments: Values of the endpoint's parameters, in order.
+            timeout: Seconds for its files and the server's answer; the call goes on when they are over, and
+                the chunk may have come.
 
         Raises:
             LocalProtocolError: The call is over.
             ServerRefused: The server takes no more: the time limit is reached.
+            Timeout: The server did not answer in time.
             UnsupportedProtocol: The endpoint takes no streaming input.
         """
-        invocation = self._runner.place(self._chunk(arguments), self._deadlines.timeouts)
-        self._runner.send(self, invocation)
-        self._check_sent()
+        chunk = self._chunk(arguments)
+        with self._allowance(timeout, "the chunk") as allowed:
+            self._runner.send(self, chunk, allowed.until(self._deadlines.total))
+            self._check_sent()
 
-    def finish(self) -> None:
+    def finish(self, timeout: float | None = None) -> None:
         """Say that no further chunk will come; the call then completes. Nothing happens if it is over.
 
+        Args:
+            timeout: Seconds for the server's answer; the call goes on when they are over.
+
         Raises:
+            Timeout: The server did not answer in time.
             UnsupportedProtocol: The endpoint takes no streaming input.
         """
-        self._runner.finish_input(self)
-        self._check_sent()
+        with self._allowance(timeout, "the end of the input") as allowed:
+            self._runner.finish_input(self, allowed.until(self._deadlines.total))
+            self._check_sent()
 
     def cancel(self, timeout: float | None = None) -> Achieved:
         """Give the call up here at once, and tell the server as far as its generation has a way to.

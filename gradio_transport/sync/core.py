@@ -23,8 +23,10 @@ from ..driver import (
     closed_under_way,
     input_content,
     input_request,
+    left,
     renewable,
     timed,
+    too_late,
 )
 from ..engines.base import Engine, ResponseStream
 from ..errors import GradioTransportError, LocalProtocolError, Phase, TransportError
@@ -89,51 +91,56 @@ class Core:
         """
         credentials = credentials or self.app.credentials
         logins = self.app.logins
-        response = self._tried(command, timeouts, remaining, credentials, extra)
-        if wants_login(response) and renewable(command) and self.log_in_again(logins):
-            response = self._tried(command, timeouts, remaining, credentials, extra)
+        until = None if remaining is None else time.monotonic() + remaining
+        response = self._tried(command, timeouts, until, credentials, extra)
+        if wants_login(response) and renewable(command) and self.log_in_again(logins, until):
+            response = self._tried(command, timeouts, until, credentials, extra)
         return response
 
     def _tried(
         self,
         command: SendRequest,
         timeouts: Timeouts,
-        remaining: float | None,
+        until: float | None,
         credentials: Credentials,
         extra: Mapping[str, str] | None,
     ) -> Response:
         request = self.app.dressed(command.request, credentials, extra)
-        until = None if remaining is None else time.monotonic() + remaining
         retries = Retries(self.app.options.retry, command)
         while True:
-            patience = self.app.patience(command, timeouts, remaining)
+            patience = self.app.patience(command, timeouts, left(until, timeouts, command.phase))
             try:
                 outcome: Response | TransportError = self.engine.request(request, patience)
             except TransportError as error:
                 outcome = error
-            remaining = None if until is None else until - time.monotonic()
-            pause = retries.pause(outcome, remaining)
+            pause = retries.pause(outcome, None if until is None else until - time.monotonic())
             if pause is None or self.closing.wait(pause):
                 break
-            remaining = None if until is None else until - time.monotonic()
         if isinstance(outcome, TransportError):
             raise outcome
-        credentials.store(request.url, outcome.set_cookie)
+        self.app.take_cookies(credentials, request.url, outcome.set_cookie)
         return outcome
 
-    def log_in_again(self, logins: int) -> bool:
+    def log_in_again(self, logins: int, until: float | None = None) -> bool:
         """Log in, unless another thread has since `logins` were counted; False: there is no login, or enough.
 
         Raises:
             AuthenticationRequired: The login is refused now.
+            Timeout: The time of the call that wants it is over.
         """
         if logins < 0 or self.app.options.auth is None:
             return False
-        with self._login_lock:
+        timeouts = self.app.options.timeouts
+        rest = left(until, timeouts, Phase.LOGIN)
+        if not self._login_lock.acquire(timeout=-1 if rest is None else rest):
+            raise too_late(timeouts, Phase.LOGIN)
+        try:
             if self.app.logins == logins:
                 sequence = login(self.app.discovery.urls.base, self.app.options.auth)
-                self.run(sequence, self.app.options.timeouts)
+                self.run(sequence, timeouts, until=until)
                 self.app.logins += 1
+        finally:
+            self._login_lock.release()
         return True
 
     def run(
@@ -141,47 +148,69 @@ class Core:
         sequence: Generator[FileCommand, Any, T],
         timeouts: Timeouts,
         credentials: Credentials | None = None,
+        until: float | None = None,
     ) -> T:
-        """Run a sequence that belongs to no session's machine, such as an upload."""
+        """Run a sequence that belongs to no session's machine, such as an upload.
+
+        Args:
+            sequence: What is to be done.
+            timeouts: Bounds of each request.
+            credentials: What may be shown.
+            until: When the time of the call is over that it is done for, by `time.monotonic`.
+        """
         try:
             command = next(sequence)
             while True:
-                command = sequence.send(self._fed(command, timeouts, credentials))
+                command = sequence.send(self._fed(command, timeouts, credentials, until))
         except StopIteration as stop:
             value: T = stop.value
             return value
 
     def place(
-        self, invocation: Invocation, options: CallOptions, timeouts: Timeouts, credentials: Credentials
+        self,
+        invocation: Invocation,
+        options: CallOptions,
+        timeouts: Timeouts,
+        credentials: Credentials,
+        until: float | None,
     ) -> Invocation:
         """Bring the files of an invocation to the app, and return it with their places."""
         placing = self.app.placing(invocation, options.upload_progress)
-        return invocation if placing is None else self.run(placing, timeouts, credentials)
+        return invocation if placing is None else self.run(placing, timeouts, credentials, until)
 
-    def _fed(self, command: FileCommand, timeouts: Timeouts, credentials: Credentials | None) -> FileReply:
+    def _fed(
+        self, command: FileCommand, timeouts: Timeouts, credentials: Credentials | None, until: float | None
+    ) -> FileReply:
         if isinstance(command, ReadFile):
             return read_upload(command.path)
         if isinstance(command, FetchFile):
-            return self._fetch_input(command, timeouts)
+            return self._fetch_input(command, timeouts, until)
         self.app.taps.command(command, 0)
-        response = self.request(command, timeouts, credentials=credentials)
+        rest = left(until, timeouts, command.phase)
+        response = self.request(command, timeouts, rest, credentials=credentials)
         self.app.taps.response(command.channel, 0, response)
         return response
 
-    def _fetch_input(self, command: FetchFile, timeouts: Timeouts) -> bytes:
+    def _fetch_input(self, command: FetchFile, timeouts: Timeouts, until: float | None) -> bytes:
         """Get what a URL of the caller's holds, for servers that would not; it is shown no credentials."""
         request = input_request(command)
-        patience = self.app.patience(request, timeouts)
         sequence = locate(request.request.url, self.app.options.limits.max_redirects)
         wanted = next(sequence)
         while True:
+            patience = self.app.patience(request, timeouts, left(until, timeouts, Phase.UPLOAD))
             response = self.engine.request(wanted, patience)
             try:
                 wanted = sequence.send(response)
             except StopIteration:
                 return input_content(response, command)
 
-    def open_file(self, url: str, credentials: Credentials, remaining: float | None = None) -> ResponseStream:
+    def open_file(
+        self,
+        url: str,
+        credentials: Credentials,
+        remaining: float | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> ResponseStream:
         """Begin to fetch a file that the server named, following redirects as far as that is allowed.
 
         Raises:
@@ -190,11 +219,12 @@ class Core:
             TransportError: No answer came.
         """
         logins = self.app.logins
+        until = None if remaining is None else time.monotonic() + remaining
         sequence = locate(url, self.app.options.limits.max_redirects)
         request = next(sequence)
         while True:
-            stream = self._open_file(request, credentials, remaining)
-            if wants_login(stream.head) and self.log_in_again(logins):
+            stream = self._open_file(request, credentials, remaining, timeouts or self.app.options.timeouts)
+            if wants_login(stream.head) and self.log_in_again(logins, until):
                 logins = -1  # once
                 stream.close()
                 continue
@@ -214,16 +244,16 @@ class Core:
         raise unavailable(stream.head.with_body(body), request.url)
 
     def _open_file(
-        self, request: Request, credentials: Credentials, remaining: float | None
+        self, request: Request, credentials: Credentials, remaining: float | None, timeouts: Timeouts
     ) -> ResponseStream:
         if not self.app.may_fetch(request.url):
             check_addresses(request.url, addresses(request.url))
         command = OpenStream("file", request, Phase.DOWNLOAD)
         self.app.taps.command(command, 0)
-        patience = self.app.patience(command, self.app.options.timeouts, remaining)
+        patience = self.app.patience(command, timeouts, remaining)
         stream = self.engine.stream(self.app.dressed(request, credentials), patience)
         self.app.taps.response("file", 0, stream.head, head=True)
-        credentials.store(request.url, stream.head.set_cookie)
+        self.app.take_cookies(credentials, request.url, stream.head.set_cookie)
         return stream
 
     def discover(self) -> None:

@@ -31,6 +31,7 @@ from ..files import (
 )
 
 if TYPE_CHECKING:
+    from ..policy import Timeouts
     from .core import Core
 
 DownloadProgress = Callable[[int, int | None], object]
@@ -65,15 +66,19 @@ class RemoteFile(ServerFile):
                 parts.append(chunk)
             return b"".join(parts)
 
-    def open(self) -> BinaryIO:
+    def open(self, *, timeout: float | None = None) -> BinaryIO:
         """Return a reader of the content as it comes; close it, or use it in a ``with`` block.
 
         A file that is still being made (``is_stream``) is followed until it is complete.
 
+        Args:
+            timeout: Seconds that may pass without a byte, instead of ``Timeouts(download_stall=)``.
+
         Raises:
             GradioTransportError: See `read`; also while it is being read.
         """
-        return cast("BinaryIO", io.BufferedReader(_Reader(self._fetcher.open(self, self.url))))
+        fetcher = self._fetcher if timeout is None else self._fetcher.impatient(timeout)
+        return cast("BinaryIO", io.BufferedReader(_Reader(fetcher.open(self, self.url))))
 
     def download(
         self,
@@ -156,9 +161,19 @@ class _Reader(io.RawIOBase):
 class Fetcher:
     """Fetches files with what one session may show."""
 
-    def __init__(self, core: Core, credentials: Credentials) -> None:
+    def __init__(self, core: Core, credentials: Credentials, stall: float | None = None) -> None:
         self._core = core
         self._credentials = credentials
+        self._stall = stall
+
+    def impatient(self, seconds: float) -> Fetcher:
+        """Return one that takes so much silence and no more."""
+        return Fetcher(self._core, self._credentials, seconds)
+
+    @property
+    def _timeouts(self) -> Timeouts:
+        timeouts = self._core.app.options.timeouts
+        return timeouts if self._stall is None else timeouts.replace(download_stall=self._stall)
 
     def file(self, found: ServerFile) -> RemoteFile:
         """Return a server's file as one that can be fetched."""
@@ -170,7 +185,7 @@ class Fetcher:
             return Download(len(file.content), _inline(file.content))
         if is_playlist(url):
             return Download(None, self._follow(url))
-        stream = self._core.open_file(url, self._credentials, remaining)
+        stream = self._core.open_file(url, self._credentials, remaining, self._timeouts)
         return Download(content_length(stream.head), self._chunks(stream, url))
 
     def _chunks(
@@ -188,21 +203,21 @@ class Fetcher:
             self._core.app.taps.end("file", Closed(Ending.CLEAN))
         except StreamEnded as ended:
             self._core.app.taps.end("file", ended.closed)
-            stall = self._core.app.options.timeouts.download_stall
-            raise broke_off(url, ended.closed, received, stall) from ended
+            raise broke_off(url, ended.closed, received, self._timeouts.download_stall) from ended
         finally:
             stream.close()
 
     def _follow(self, url: str) -> Generator[bytes, None, None]:
         """Yield the segments of a stream (5.0+) as they are made, until its playlist is complete."""
-        stall = self._core.app.options.timeouts.download_stall
+        stall = self._timeouts.download_stall
         done, heard = 0, time.monotonic()
         while True:
-            playlist = self._core.open_file(url, self._credentials)
+            playlist = self._core.open_file(url, self._credentials, timeouts=self._timeouts)
             text = b"".join(self._chunks(playlist, url, PLAYLIST_BYTES)).decode("utf-8", "replace")
             segments, complete = playlist_segments(text, url)
             for segment in segments[done:]:
-                yield from self._chunks(self._core.open_file(segment, self._credentials), segment)
+                stream = self._core.open_file(segment, self._credentials, timeouts=self._timeouts)
+                yield from self._chunks(stream, segment)
                 heard = time.monotonic()
             done = max(done, len(segments))
             if complete:

@@ -36,7 +36,7 @@ from ..commands import (
     SendText,
     WakeAt,
 )
-from ..driver import CallOptions, Deadlines, SessionState, expired, internal_failure, is_event_stream
+from ..driver import CallOptions, Deadlines, SessionState, internal_failure, is_event_stream, left
 from ..engines.base import HandshakeRefused, Interruption, Patience, ResponseStream, StreamEnded, WebSocket
 from ..errors import GradioTransportError, LocalProtocolError, TransportError
 from ..events import Achieved, Cancelled, Failed
@@ -146,17 +146,20 @@ class Runner:
         self._core.workers.submit(tell)
         told.wait(timeout)
 
-    def send(self, call: Call, invocation: Invocation) -> None:
+    def send(self, call: Call, invocation: Invocation, until: float | None) -> None:
         """Send the next chunk of a call's streaming input."""
-        self.perform(self._feed(self.wire.send, call._exchange, invocation.data))
+        timeouts, credentials = call._deadlines.timeouts, self._state.credentials
+        invocation = self._core.place(invocation, CallOptions(), timeouts, credentials, until)
+        self._send_all(self._feed(self.wire.send, call._exchange, invocation.data), until)
 
-    def finish_input(self, call: Call) -> None:
+    def finish_input(self, call: Call, until: float | None) -> None:
         """Say that no further chunk will come."""
-        self.perform(self._feed(self.wire.finish_input, call._exchange))
+        self._send_all(self._feed(self.wire.finish_input, call._exchange), until)
 
-    def place(self, invocation: Invocation, timeouts: Timeouts) -> Invocation:
-        """Bring the files of an invocation to the app."""
-        return self._core.place(invocation, CallOptions(), timeouts, self._state.credentials)
+    def _send_all(self, commands: Sequence[Command], until: float | None) -> None:
+        for command in commands:
+            assert isinstance(command, SendRequest)
+            self.perform(self._send(command, until))
 
     def expire(self, call: Call, error: GradioTransportError) -> None:
         """End a call whose deadline is over."""
@@ -249,12 +252,14 @@ class Runner:
             self._repeat(call, pause)
         return commands
 
-    def _send(self, command: SendRequest) -> Sequence[Command]:
+    def _send(self, command: SendRequest, until: float | None = None) -> Sequence[Command]:
+        until = until or self._begun(command.channel)
         try:
+            timeouts = self._timeouts(command.channel)
             response = self._core.request(
                 command,
-                self._timeouts(command.channel),
-                self._remaining(command.channel),
+                timeouts,
+                left(until, timeouts, command.phase),
                 credentials=self._state.credentials,
                 extra=self._extra(command.channel),
             )
@@ -277,9 +282,17 @@ class Runner:
         call = self._call(channel)
         return call._deadlines.timeouts if call is not None else self._core.app.options.timeouts
 
-    def _remaining(self, channel: str) -> float | None:
+    def _begun(self, channel: str) -> float | None:
+        """Take note that something is sent for a call, and return when the time of that is over."""
         call = self._call(channel)
-        return call._deadlines.remaining if call is not None else None
+        if call is None:
+            return None
+        call._begins()
+        return call._deadlines.total
+
+    def _remaining(self, channel: str) -> float | None:
+        until = self._begun(channel)
+        return None if until is None else until - time.monotonic()
 
     def _extra(self, channel: str) -> Mapping[str, str] | None:
         """Return the headers of a call that its requests have besides."""
@@ -335,9 +348,9 @@ class Runner:
     def _closed_by(self, channel: str, closed: Closed) -> Sequence[Command]:
         """Feed the end of a stream or socket; silence up to a deadline of the call is that expiry."""
         call = self._call(channel)
-        knob = call._deadlines.knob() if call is not None and closed.ending is Ending.IDLE else None
-        if call is not None and knob is not None:
-            self.expire(call, expired(*knob, call._exchange))
+        overdue = call._overdue if call is not None and closed.ending is Ending.IDLE else None
+        if call is not None and overdue is not None:
+            self.expire(call, overdue)
         return self._feed(self.wire.closed, channel, closed)
 
     def _open_stream(self, command: OpenStream, patience: Patience) -> ResponseStream:
@@ -347,8 +360,8 @@ class Runner:
         while True:
             request = core.app.dressed(command.request, credentials, self._extra(command.channel))
             stream = core.engine.stream(request, patience)
-            credentials.store(request.url, stream.head.set_cookie)
-            if not wants_login(stream.head) or not core.log_in_again(logins):
+            core.app.take_cookies(credentials, request.url, stream.head.set_cookie)
+            if not wants_login(stream.head) or not core.log_in_again(logins, self._begun(command.channel)):
                 return stream
             stream.close()
             logins = -1  # once
@@ -409,7 +422,8 @@ class Runner:
                 return core.engine.websocket(command.url, headers, patience, most)
             except HandshakeRefused as refused:
                 # A handshake without a valid cookie is closed before it is accepted: 403 (atlas §3.3).
-                if refused.response.status not in (401, 403) or not core.log_in_again(logins):
+                wanted = refused.response.status in (401, 403)
+                if not wanted or not core.log_in_again(logins, self._begun(command.channel)):
                     raise
             logins = -1  # once
 
@@ -453,7 +467,7 @@ class Runner:
 
     def drive(self, call: Call, commands: Sequence[Command]) -> None:
         """Perform a call's commands, unless it was given up while it waited for a thread."""
-        if not call.done():
+        if not call.done() and not call.end_if_late():
             self.guarded(partial(self.perform, commands))
 
     def guarded(self, work: Callable[[], None]) -> None:

@@ -30,6 +30,7 @@ from ..driver import (
     component_reply,
     component_request,
     lost_under_way,
+    timed,
 )
 from ..engines.base import Engine
 from ..errors import GradioTransportError, LocalProtocolError, Phase
@@ -117,7 +118,7 @@ class Session(SessionState):
         call, commands, runner = self._begin(endpoint, arguments, keywords, options)
         try:
             if call._deadlines.finer_than_silence:  # somebody has to watch the clock while a thread drives it
-                runner._aside(commands)
+                self._core.workers.submit(partial(runner.drive, call, commands))
             else:
                 runner.guarded(lambda: runner.perform(commands))
             return call.result()
@@ -141,7 +142,10 @@ class Session(SessionState):
             return self._begin_apart(endpoint, arguments, keywords, options)
         deadlines = Deadlines(options.timeouts or self._core.app.options.timeouts, time.monotonic)
         adapter, invocation = self._core.app.prepare(self.config, endpoint, arguments, keywords, options)
-        invocation = self._core.place(invocation, options, deadlines.timeouts, self.credentials)
+        with timed(adapter=adapter.name):
+            invocation = self._core.place(
+                invocation, options, deadlines.timeouts, self.credentials, deadlines.total
+            )
         with self._lock:
             runner = self._runner(adapter)
             call, commands = runner.begin(invocation, options, deadlines)
@@ -225,14 +229,19 @@ class Session(SessionState):
                 command, app.options.timeouts, timeout, credentials=self.credentials
             )
         app.taps.response(command.channel, 0, response)
-        return component_reply(response, fn_name)
+        return component_reply(response, fn_name, app.options.limits)
 
-    def reset(self) -> None:
-        """Begin anew: another session hash, and so fresh gr.State. Calls under way are ended."""
+    def reset(self, timeout: float | None = None) -> None:
+        """Begin anew: another session hash, and so fresh gr.State. Calls under way are ended.
+
+        Args:
+            timeout: Seconds to wait at most for the threads of the old one to end, which are told to in any
+                case.
+        """
         with self._lock:
             self.renew()
             threads = self._end("session was reset")
-        join(threads)
+        join(threads, timeout)
 
     def _runner(self, adapter: Adapter) -> Runner:
         if self._closed:
@@ -358,9 +367,9 @@ class Transport:
         """
         return Session(self._core, headers)
 
-    def reset(self) -> None:
+    def reset(self, timeout: float | None = None) -> None:
         """Begin the transport's own session anew; see `Session.reset`."""
-        self._session.reset()
+        self._session.reset(timeout)
 
     def component_server(
         self, component_id: int, fn_name: str, data: Any = None, *, timeout: float | None = None
