@@ -15,7 +15,7 @@ import os
 import secrets
 import stat
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,8 +23,13 @@ from typing import Self
 from .errors import LocalProtocolError, Phase
 from .filenames import numbered, safe_filename
 
-MOST_NUMBERS = 10_000
-"""How many of "name (1)", "name (2)" ... are tried; a directory with more is somebody's mistake."""
+COMPARED = 16
+"""How many files of one name are compared with a new one before it gets a number of its own.
+
+Apps call all their images alike, and a directory may have thousands of them."""
+
+MOST_NUMBERS = 1_000_000
+"""How many of "name (1)", "name (2)" ... there may be; a directory with more is somebody's mistake."""
 
 _PIECE = 1024 * 1024
 
@@ -143,8 +148,9 @@ class PartFile:
     def publish(self, name: str) -> Path:
         """Give the whole file its name, made safe, and return its absolute path.
 
-        A file of the same content that has the name already is reused.  Other content is left as it is, and
-        this becomes ``"name (1).ext"``, ``"name (2).ext"`` and so on.
+        A file of the same content that has the name already is reused, if it is this user's and among the
+        first `COMPARED` of that name.  Other content is left as it is, and this becomes ``"name (1).ext"``,
+        ``"name (2).ext"`` and so on.
 
         Args:
             name: What the server called it; see `safe_filename`.
@@ -158,10 +164,9 @@ class PartFile:
             self._file = None
             os.close(file)  # some systems only now say that the disk is full; Windows renames no open file
             self._path.chmod(_usual_mode(self._directory))
-            candidates = itertools.chain([safe], (numbered(safe, one) for one in range(1, MOST_NUMBERS)))
-            for candidate in candidates:
-                target = self._directory / candidate
-                if self._give_name(target) or self._is_same(target):
+            for number in itertools.chain(range(min(COMPARED, MOST_NUMBERS)), self._free(safe)):
+                target = self._numbered(safe, number)
+                if self._give_name(target) or (number < COMPARED and self._is_same(target)):
                     self.discard()  # nothing but the name that only we knew
                     return target
             raise LocalProtocolError(
@@ -169,6 +174,22 @@ class PartFile:
                 "choose another directory.",
                 phase=Phase.DOWNLOAD,
             )
+
+    def _numbered(self, safe: str, number: int) -> Path:
+        return self._directory / (numbered(safe, number) if number else safe)
+
+    def _free(self, safe: str) -> Iterator[int]:
+        """Yield numbers from `COMPARED` on, the first found free in few steps: those taken stand in a row."""
+        taken, free = COMPARED - 1, COMPARED
+        while free < MOST_NUMBERS and os.path.lexists(self._numbered(safe, free)):
+            taken, free = free, 2 * free
+        while free - taken > 1:
+            between = (taken + free) // 2
+            if os.path.lexists(self._numbered(safe, between)):
+                taken = between
+            else:
+                free = between
+        yield from range(free, MOST_NUMBERS)
 
     def discard(self) -> None:
         """Remove what was not published. May be called at any time, any number of times."""
@@ -216,6 +237,8 @@ class PartFile:
             found = os.fstat(file)
             if not stat.S_ISREG(found.st_mode) or found.st_size != self.size:
                 return False
+            if os.name != "nt" and found.st_uid != os.geteuid():
+                return False  # its owner could change it
             with self._path.open("rb") as mine:
                 while piece := mine.read(_PIECE):
                     if content.read(_PIECE) != piece:

@@ -3,8 +3,9 @@
 
 A shared stream has no per-call flow control, and one caller that does not read must not stall the others.
 So above a byte high-water mark a `ProcessGenerating` takes the place of the one before it (their data are
-always complete, `skipped` counts the merged ones).  Nothing else is ever dropped: a server that floods a call
-with other events ends it, at some multiple of the mark.
+always complete, `skipped` counts the merged ones).  Nothing else is dropped for a reader: a server that
+floods a call with other events ends it, at some multiple of the mark.  Of a call whose events nobody reads,
+because its result is all that is waited for, the oldest are dropped instead.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ class Mailbox:
         """Bytes of the wire that the waiting events stand for."""
         self.overflow: SlowConsumer | None = None
         """Set once the policy ``"fail"`` has struck: only the end of the call is taken from then on."""
+        self.unread = False
+        """Whether nobody reads the events."""
 
     def __len__(self) -> int:
         return len(self._items)
@@ -43,6 +46,8 @@ class Mailbox:
         if self.size + size > self._high_water and self._items and not event.terminal:
             if isinstance(event, Heartbeat):
                 return
+            if self.unread and self._policy == "conflate":
+                self._make_room(size)
             flooded = not isinstance(event, ProcessGenerating) and self.size > FLOOD * self._high_water
             if self._policy == "fail" or flooded:
                 self.overflow = self._overflow()
@@ -50,6 +55,10 @@ class Mailbox:
             event = self._merge(event)
         self._items.append((event, size))
         self.size += size
+
+    def _make_room(self, size: int) -> None:
+        while self._items and self.size + size > self._high_water:
+            self.get()
 
     def _merge(self, event: Event) -> Event:
         if not isinstance(event, ProcessGenerating):
@@ -64,8 +73,8 @@ class Mailbox:
 
     def _overflow(self) -> SlowConsumer:
         return SlowConsumer(
-            f"The call was read too slowly: {self.size} bytes wait. Read faster, raise "
-            "Limits(mailbox_bytes=), or use Limits(mailbox_policy='conflate').",
+            f"The call was read too slowly: {self.size} bytes of events wait. Read faster, wait for result() "
+            "alone, or raise Limits(mailbox_bytes=).",
             phase=Phase.STREAM,
             may_have_run=True,
         )

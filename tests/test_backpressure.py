@@ -155,3 +155,43 @@ def test_the_policy_to_fail_ends_the_slow_call_only(server: Scripted, face: str)
             await wait(call.result(20))
 
     with_app(face, server.url, use, limits=gt.Limits(mailbox_bytes=MAILBOX_BYTES, mailbox_policy="fail"))
+
+
+LOGS = 2000
+
+
+def chatter(server: Scripted) -> None:
+    """Tell far more than a mailbox holds of what cannot be merged."""
+
+    def data(reply: Reply) -> None:
+        reply.stream()
+        reply.send({"msg": "process_starts", "event_id": "event1"})
+        for number in range(LOGS):
+            reply.send({"msg": "log", "log": f"{number}" + "x" * 100, "level": "info", "event_id": "event1"})
+        reply.send({**completed("done"), "event_id": "event1"}, {"msg": "close_stream"})
+        reply.end()
+
+    server.scripts = {DATA: data, JOIN: lambda reply: reply.json({"event_id": "event1"})}
+
+
+@pytest.mark.parametrize("verb", ["call", "result", "listener"])
+@pytest.mark.parametrize("face", FACES)
+def test_a_call_whose_events_nobody_reads_is_not_ended_for_them(
+    server: Scripted, face: str, verb: str
+) -> None:
+    chatter(server)
+    heard: list[gt.Event] = []
+
+    async def use(app: Any, wait: Any) -> Any:
+        match verb:
+            case "call":
+                return await wait(app.call("/hello", "x"))
+            case "result":
+                return await wait(app.submit("/hello", "x").result(20))
+            case _:
+                options = gt.CallOptions(listener=heard.append)
+                return await wait(app.submit("/hello", "x", options=options).result(20))
+
+    limits = gt.Limits(mailbox_bytes=1000)
+    assert with_app(face, server.url, use, limits=limits) == ["done"]
+    assert verb != "listener" or sum(isinstance(event, gt.Log) for event in heard) == LOGS

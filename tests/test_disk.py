@@ -91,6 +91,34 @@ def test_another_content_gets_a_number_and_is_found_again(tmp_path: Path, any_di
     assert contents(tmp_path) == {"a.tar.gz": b"x", "a (1).tar.gz": b"y", "a (2).tar.gz": b"zz"}
 
 
+def test_among_many_files_of_a_name_a_number_is_found_in_few_steps(tmp_path: Path, monkeypatch) -> None:
+    for number in range(2000):
+        (tmp_path / (f"image ({number}).webp" if number else "image.webp")).write_bytes(b"old")
+    asked: list[object] = []
+    monkeypatch.setattr(PartFile, "_is_same", lambda self, other: asked.append(other))
+    lexists = os.path.lexists
+    monkeypatch.setattr(os.path, "lexists", lambda path: asked.append(path) or lexists(path))
+    assert save(tmp_path, "image.webp", b"new").name == "image (2000).webp"
+    assert save(tmp_path, "image.webp", b"newer").name == "image (2001).webp"
+    assert len(asked) < 100
+
+
+def test_of_very_many_files_of_a_name_one_says_so(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(disk, "MOST_NUMBERS", 20)
+    for number in range(20):
+        save(tmp_path, "a.txt", b"%d" % number)
+    with pytest.raises(LocalProtocolError, match=r"20 files called .* already"):
+        save(tmp_path, "a.txt", b"x")
+    assert len(contents(tmp_path)) == 20
+
+
+@POSIX
+@pytest.mark.skipif(os.name != "nt" and os.geteuid() != 0, reason="only the super-user gives files away")
+def test_a_file_of_another_user_is_not_reused(tmp_path: Path) -> None:
+    os.chown(save(tmp_path, "a.txt", b"x"), 65534, -1)
+    assert save(tmp_path, "a.txt", b"x").name == "a (1).txt"
+
+
 @pytest.mark.parametrize("name", ["../../out.txt", "..\\out.txt", "/etc/out.txt", "a\u2215out.txt"])
 def test_nothing_leaves_the_directory(tmp_path: Path, name: str) -> None:
     home = tmp_path / "a" / "b"

@@ -104,3 +104,15 @@ def test_nothing_but_frames_and_heartbeats_is_ever_lost(events: list[tuple[Event
     assert sum(1 + frame.skipped for frame in frames) == sum(
         isinstance(event, ProcessGenerating) for event, _ in events
     )
+
+
+def test_of_events_that_nobody_reads_the_oldest_make_room() -> None:
+    mailbox = Mailbox(100)
+    mailbox.unread = True
+    for number in range(1000):
+        mailbox.put(Log(message=str(number)), 30)
+    assert mailbox.overflow is None
+    assert mailbox.size <= 100
+    mailbox.put(Log(message="larger than all"), 500)
+    mailbox.put(ProcessCompleted(data=["done"]), 10)
+    assert drain(mailbox)[-2:] == [Log(message="larger than all"), ProcessCompleted(data=["done"])]

@@ -119,6 +119,7 @@ class AsyncCall(CallState):
 
     async def _next(self, timeout: float | None) -> Event:
         self._ask()
+        self._reads()
         event = self._mailbox.get()
         if event is None:
             if not await self._wait(timeout, for_end=False):
@@ -136,6 +137,7 @@ class AsyncCall(CallState):
     async def result(self, timeout: float | None = None) -> list[Any]:
         """Wait for the outputs; see `gradio_transport.sync.Call.result`."""
         self._ask()
+        self._awaits_result()
         await self._wait(timeout)
         data = self._result(timeout)
         if self._download_to is None:

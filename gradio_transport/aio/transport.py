@@ -69,6 +69,7 @@ class AsyncSession(SessionState):
             GradioTransportError: The call failed, in whatever way its type says.
         """
         call, begun, runner = self._begin(endpoint, arguments, keywords, options)
+        call._awaits_result()
         try:
             if call._deadlines.finer_than_silence:  # somebody has to watch the clock while a task drives it
                 self._core.spawn(runner.drive, call, begun)

@@ -78,6 +78,8 @@ class CallState:
         self.headers: Mapping[str, str] = {**forwarded(), **(options.headers or {})}
         limits = exchange.context.limits
         self._mailbox = Mailbox(limits.mailbox_bytes, limits.mailbox_policy)
+        self._mailbox.unread = options.listener is not None
+        self._read = False
         self._outcome: Event | None = None
         self._deadlines = deadlines
 
@@ -127,6 +129,14 @@ class CallState:
     def deadline(self) -> float | None:
         """When the next of the call's deadlines is over, by `time.monotonic`; None if there is none."""
         return self._deadlines.next if self._outcome is None else None
+
+    def _reads(self) -> None:
+        """Take note that the events are read from now on."""
+        self._read, self._mailbox.unread = True, False
+
+    def _awaits_result(self) -> None:
+        """Take note that the result is waited for; the events are not, unless somebody reads them."""
+        self._mailbox.unread = not self._read
 
     def _told(self) -> bool:
         """Return whether there is something to read: an event, or the end."""

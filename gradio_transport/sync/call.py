@@ -141,6 +141,7 @@ class Call(CallState):
             GradioTransportError: The call failed.
         """
         self._ask()
+        self._reads()
         while True:
             with self._lock:
                 event = self._mailbox.get()
@@ -168,6 +169,7 @@ class Call(CallState):
             CancelledError: Somebody cancelled it.
         """
         self._ask()
+        self._awaits_result()
         self._wait(timeout)
         data = self._result(timeout)
         if self._download_to is None:

@@ -116,6 +116,7 @@ class Session(SessionState):
             GradioTransportError: The call failed, in whatever way its type says.
         """
         call, commands, runner = self._begin(endpoint, arguments, keywords, options)
+        call._awaits_result()
         try:
             if call._deadlines.finer_than_silence:  # somebody has to watch the clock while a thread drives it
                 self._core.workers.submit(partial(runner.drive, call, commands))
