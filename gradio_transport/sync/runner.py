@@ -312,6 +312,10 @@ class Runner:
 
     # --- streams and sockets -------------------------------------------------------------------------
 
+    def _unwanted(self, channel: str) -> bool:
+        """Return whether what is open now was given up while it was being opened: nobody found it to drop."""
+        return self._closed or (not self.wire.machine.shared and self._call(channel) is None)
+
     def _drop(self, channel: str) -> None:
         live = self._live.pop(channel, None)
         if live is not None:
@@ -333,7 +337,7 @@ class Runner:
             if not is_event_stream(stream.head):
                 return self._refuse(command, stream)
             self._live[channel] = stream
-            if self._closed:  # meanwhile: `close` did not find it
+            if self._unwanted(channel):
                 return ()
             self.perform(self._feed(self.wire.stream_opened, channel, stream.head))
             closed = self._pump(channel, stream)
@@ -398,7 +402,7 @@ class Runner:
             return self._abandon(channel, error)
         self._live[channel] = socket
         try:
-            if self._closed:  # meanwhile: `close` did not find it
+            if self._unwanted(channel):
                 return ()
             self.perform(self._feed(self.wire.websocket_opened, channel))
             closed = self._converse(channel, socket)
