@@ -466,7 +466,10 @@ class Session:
     ) -> Turn:
         """Take the news that a request got no reply."""
         exchange = self._owner(command.channel)
-        return self.turn(exchange, exchange.failed(command, error, now)) if exchange else Turn()
+        if exchange is None:
+            return Turn()
+        exchange._open_channels.pop(command.channel, None)
+        return self.turn(exchange, exchange.failed(command, error, now))
 
     def stream_opened(self, channel: str, response: Response, now: float) -> Turn:
         """Take the head of a stream (status 200, ``text/event-stream``)."""
@@ -538,6 +541,8 @@ class Session:
             else:
                 exchange.last_event = event
             turn.deliveries.append(Delivery(exchange, event, size))
+        if unexplained and not turn.deliveries[-1].event.terminal:
+            turn.deliveries.append(Delivery(exchange, _given_up(exchange)))
         if exchange.state.final and self._exchanges.pop(exchange.key, None) is not None:
             turn.commands = [*turn.commands, *exchange.finish()]
             self.exchange_ended(exchange)
@@ -613,6 +618,19 @@ class Adapter(abc.ABC):
                 phase=Phase.JOIN,
                 adapter=self.name,
             )
+
+
+def _given_up(exchange: Exchange) -> Failed:
+    """Return the end of a call whose adapter took a message for the end and did not say what it means."""
+    event = exchange.last_event
+    said = excerpt(getattr(event, "message", "")) or type(event).__name__
+    error = StreamLost(
+        f"The server gave the call up: {said}",
+        phase=Phase.STREAM,
+        last_event=event,
+        may_have_run=exchange.accepted,
+    )
+    return Failed(event_id=exchange.event_id, error=error)
 
 
 def _without_skipped(event: Event, endpoint: Endpoint) -> Event:

@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, ClassVar, cast
-from urllib.parse import quote
 
 from . import events as e
 from .adapter import Exchange, Invocation, Output, Session, SessionContext, Turn, stream_error
@@ -44,6 +43,7 @@ from .flow import State
 from .messages import decode
 from .refusals import refusal
 from .sse import SSEDecoder
+from .urls import escaped
 
 STREAM = "stream"
 """The channel of the shared stream."""
@@ -84,7 +84,7 @@ class SharedStreamSession(Session):
 
     def stream_request(self) -> Request:
         """Return the request that opens the session's stream."""
-        url = self.context.urls.api(f"queue/data?session_hash={quote(self.context.session_hash, safe='')}")
+        url = self.context.urls.api(f"queue/data?session_hash={escaped(self.context.session_hash)}")
         return Request.get(url, accept="text/event-stream")
 
     def open(self, invocation: Invocation) -> Exchange:
@@ -118,6 +118,7 @@ class SharedStreamSession(Session):
     ) -> Turn:
         """Take the reply to a join or cancel, or the refusal of the stream."""
         if command.channel == STREAM:
+            self._streaming = False
             error = refusal(response, Phase.STREAM, what="The stream")
             error.may_have_run = True
             return self._lose(error)
@@ -193,6 +194,7 @@ class SharedStreamSession(Session):
     ) -> Turn:
         """Take the news that a request got no reply."""
         if command.channel == STREAM:
+            self._streaming = False
             error.may_have_run, error.retryable = True, False
             return self._lose(error)
         self._orphans.pop(command.channel.partition(".")[0], None)

@@ -366,7 +366,8 @@ class TestEndOfStream:
         play = Play()
         call = play.call()
         (stream,) = call.joined("e1")
-        play.took(play.session.reply(stream, Response(401, body=b'{"detail":"Not authenticated"}'), 1.0))
+        turn = play.session.reply(stream, Response(401, body=b'{"detail":"Not authenticated"}'), 1.0)
+        assert play.took(turn) == []  # there is nothing to close
         assert isinstance(call.error, AuthenticationRequired)
         assert call.error.may_have_run
         assert not play.session.usable
@@ -375,7 +376,7 @@ class TestEndOfStream:
         play = Play()
         call = play.call()
         (stream,) = call.joined("e1")
-        play.took(play.session.failed(stream, ConnectError("refused"), 1.0))
+        assert play.took(play.session.failed(stream, ConnectError("refused"), 1.0)) == []
         assert isinstance(call.error, ConnectError)
         assert (call.error.may_have_run, call.error.retryable) == (True, False)
 
