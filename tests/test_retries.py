@@ -17,6 +17,8 @@ import gradio_transport as gt
 from gradio_transport.backoff import delays, retry_after
 from gradio_transport.commands import Request, Response, SendRequest
 from gradio_transport.driver import Retries
+from gradio_transport.engines.httpx_async import AsyncHTTPXEngine
+from gradio_transport.engines.httpx_sync import HTTPXEngine
 
 JOIN = "/gradio_api/queue/join"
 POLICY = gt.RetryPolicy(attempts=4, base=0.01, cap=1)
@@ -206,6 +208,65 @@ def test_what_may_have_been_accepted_takes_no_pause() -> None:
     assert tries.pause(gt.StreamLost("cut")) is None
     assert tries.pause(gt.Timeout("late", knob="join")) is None
     assert tries.pause(gt.ConnectError("refused")) is not None
+
+
+FULL = b'{"detail": "Queue is full. Max size is 1 and size is 1."}'
+NEVER_SENT = [gt.ConnectError("refused"), gt.Timeout("no connection", knob="connect", retryable=True)]
+PERHAPS_TAKEN = [
+    gt.StreamLost("cut"), gt.Timeout("late", knob="join"), gt.Timeout("late", knob="total"),
+]  # fmt: skip
+
+
+def wanted(phase: gt.Phase, outcome: Response | gt.TransportError, *, idempotent: bool = False) -> bool:
+    command = SendRequest("one", Request("POST", "http://x"), phase, idempotent=idempotent)
+    return Retries(gt.RetryPolicy(attempts=9), command, random.Random(1)).pause(outcome) is not None
+
+
+def test_of_all_answers_to_a_join_only_those_that_refuse_it_for_now_are_tried_again() -> None:
+    bodies = (b"", FULL, b'{"detail": "Queue is stopped."}', b"<h1>queue</h1>")
+    again = {
+        (status, body)
+        for status in range(100, 600)
+        for body in bodies
+        if wanted(gt.Phase.JOIN, Response(status, body=body))
+    }
+    assert again == {(503, FULL), *((429, body) for body in bodies)}
+
+
+@pytest.mark.parametrize("phase", [one for one in gt.Phase if one is not gt.Phase.JOIN])
+def test_what_is_no_join_and_not_safe_by_itself_is_tried_again_only_if_it_never_left(phase: gt.Phase) -> None:
+    assert not any(wanted(phase, Response(status, body=FULL)) for status in range(100, 600))
+    assert not any(wanted(phase, error) for error in PERHAPS_TAKEN)
+    assert all(wanted(phase, error) for error in NEVER_SENT)
+
+
+@pytest.mark.parametrize("phase", gt.Phase)
+def test_what_is_safe_by_itself_is_tried_again_after_every_trouble_of_the_way(phase: gt.Phase) -> None:
+    tried = {
+        status for status in range(100, 600) if wanted(phase, Response(status, body=b"x"), idempotent=True)
+    }
+    assert tried == {429, 502, 504} | ({503} - ({503} if phase is gt.Phase.JOIN else set()))
+    assert all(wanted(phase, error, idempotent=True) for error in (*NEVER_SENT, *PERHAPS_TAKEN))
+
+
+@pytest.mark.parametrize("error", NEVER_SENT, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("face", ["sync", "asyncio"])
+def test_a_join_for_which_there_was_no_connection_is_made_again(
+    server: Scripted, monkeypatch: pytest.MonkeyPatch, face: str, error: gt.TransportError
+) -> None:
+    failures = iter([error, error])
+    for kind in (HTTPXEngine, AsyncHTTPXEngine):
+        usual = kind.request
+
+        def request(self, one, patience, usual=usual):
+            if one.url.endswith(JOIN) and (failure := next(failures, None)) is not None:
+                raise failure
+            return usual(self, one, patience)
+
+        monkeypatch.setattr(kind, "request", request)
+    assert call(face, server.url, POLICY) == ["Hello, x!"]
+    assert asked(server, JOIN) == 1
+    assert next(failures, None) is None
 
 
 @pytest.mark.parametrize("face", ["sync", "asyncio", "trio"])

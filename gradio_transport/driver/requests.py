@@ -12,7 +12,6 @@ from typing import Any
 from ..backoff import delays, retry_after
 from ..commands import Request, Response, SendRequest
 from ..errors import (
-    ConnectError,
     GradioTransportError,
     InvalidPayload,
     MalformedMessage,
@@ -31,10 +30,8 @@ from ..urls import AppURLs, is_internal
 
 def repeatable(command: SendRequest, outcome: Response | TransportError) -> bool:
     """Return whether a request may be made again: it is safe by itself, or was proven not to be accepted."""
-    if isinstance(outcome, ConnectError):
-        return True
-    if isinstance(outcome, TransportError):
-        return command.idempotent
+    if isinstance(outcome, TransportError):  # retryable: there was no connection to send it by
+        return command.idempotent or outcome.retryable
     if outcome.status == 429:
         return command.idempotent or command.phase is Phase.JOIN
     if outcome.status == 503 and command.phase is Phase.JOIN:
