@@ -230,6 +230,8 @@ class Exchange(abc.ABC):
         self.fetched = not invocation.late
         self.skips_outputs = invocation.endpoint.has_skipped_outputs
         self.unwanted = False
+        self.untold = False
+        """It was cancelled, and the server is told when its siblings are over, which it would end too."""
         self._open_channels: dict[str, OpenStream | OpenWebSocket] = {}
 
     def channel(self, name: str) -> str:
@@ -350,6 +352,10 @@ class Exchange(abc.ABC):
         """
         return Output([Cancelled(event_id=self.event_id, achieved=Achieved.RUNS_ON)])
 
+    def tell(self) -> list[Command]:
+        """Return what tells the server of a cancellation that it was not told of."""
+        return []
+
     def _track(self, commands: Sequence[Command]) -> None:
         for command in commands:
             if isinstance(command, (OpenStream, OpenWebSocket)):
@@ -467,7 +473,10 @@ class Session:
     ) -> Turn:
         """Take the news that a request got no reply."""
         exchange = self._owner(command.channel)
-        return self.turn(exchange, exchange.failed(command, error, now)) if exchange else Turn()
+        if exchange is None:
+            return Turn()
+        exchange._open_channels.pop(command.channel, None)
+        return self.turn(exchange, exchange.failed(command, error, now))
 
     def stream_opened(self, channel: str, response: Response, now: float) -> Turn:
         """Take the head of a stream (status 200, ``text/event-stream``)."""
@@ -549,13 +558,15 @@ class Session:
             else:
                 exchange.last_event = event
             turn.deliveries.append(Delivery(exchange, event, size))
+        if unexplained and not turn.deliveries[-1].event.terminal:
+            turn.deliveries.append(Delivery(exchange, _given_up(exchange)))
         if exchange.state.final and self._exchanges.pop(exchange.key, None) is not None:
             turn.commands += exchange.finish()
-            self.exchange_ended(exchange)
+            turn.commands += self.exchange_ended(exchange) or ()
         return turn
 
-    def exchange_ended(self, exchange: Exchange) -> None:
-        """Forget a call; for sessions that keep more about it."""
+    def exchange_ended(self, exchange: Exchange) -> Sequence[Command] | None:
+        """Forget a call, and return what is to be done now; for sessions that keep more about it."""
 
 
 class Adapter(abc.ABC):
@@ -624,6 +635,19 @@ class Adapter(abc.ABC):
                 phase=Phase.JOIN,
                 adapter=self.name,
             )
+
+
+def _given_up(exchange: Exchange) -> Failed:
+    """Return the end of a call whose adapter took a message for the end and did not say what it means."""
+    event = exchange.last_event
+    said = excerpt(getattr(event, "message", "")) or type(event).__name__
+    error = StreamLost(
+        f"The server gave the call up: {said}",
+        phase=Phase.STREAM,
+        last_event=event,
+        may_have_run=exchange.accepted,
+    )
+    return Failed(event_id=exchange.event_id, error=error)
 
 
 def _without_skipped(event: Event, endpoint: Endpoint) -> Event:

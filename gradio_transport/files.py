@@ -16,7 +16,7 @@ from itertools import chain, compress
 from operator import is_not
 from pathlib import Path
 from typing import Any, TypeAlias, cast
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import attrs
 
@@ -39,7 +39,7 @@ from .errors import (
 )
 from .multipart import FilePart, Multipart, UploadProgress
 from .refusals import refusal
-from .urls import AppURLs, joined
+from .urls import AppURLs, escaped, joined
 
 FILES_PER_UPLOAD = 1000
 """Servers take no more in one form (atlas §10.2)."""
@@ -564,7 +564,8 @@ class FileReader:
         if self.config.at_least(4, 0):
             return self._file_data(raw) if self._is_file_data(raw) else None
         if isinstance(raw.get("name"), str) and raw.get("is_stream") is True:
-            return self._described(raw, raw["name"], self.urls.api(f"stream/{quote(raw['name'])}"), True)
+            place = self.urls.api(f"stream/{escaped(raw['name'], '/')}")
+            return self._described(raw, raw["name"], place, True)
         if isinstance(raw.get("name"), str) and raw.get("is_file") is True:
             return self._described(raw, raw["name"], self._place(raw["name"]), False)
         data = raw.get("data")
@@ -639,7 +640,7 @@ class FileReader:
 
 def _encoded(url: str) -> str:
     """Return a server's URL with what may not stand in one percent-encoded."""
-    return quote(url, safe="/:?&=#%@+,;!$'()*[]~")
+    return escaped(url, "/:?&=#%@+,;!$'()*[]~")
 
 
 # --- fetching ----------------------------------------------------------------------------------------

@@ -118,8 +118,9 @@ class Limits:
 class RetryPolicy:
     """When and how often a request may be made again.
 
-    Only requests that are safe by themselves are ever repeated: GETs of the discovery, polls, and a join
-    whose reply (or lack of a connection) proves that it was not accepted. A call whose stream was lost is
+    Only requests that are safe by themselves are ever repeated: GETs of the discovery, polls, and a join (or
+    the opening of a stream or socket) whose reply, or lack of a connection, proves that it was not accepted:
+    429, 503 for a full queue, refused or not connected in time. A call whose stream was lost is
     submitted again only if it was declared ``CallOptions(repeatable=True)``.
 
     Attributes:

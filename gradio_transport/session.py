@@ -13,15 +13,15 @@ What it must get right (atlas §5.4, §5.6):
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, cast
-from urllib.parse import quote
 
 from . import events as e
 from .adapter import Exchange, Invocation, Output, Session, SessionContext, Turn, stream_error
 from .commands import (
     Closed,
     CloseStream,
+    Command,
     Ending,
     OpenStream,
     OpenWebSocket,
@@ -44,6 +44,7 @@ from .flow import State
 from .messages import decode
 from .refusals import refusal
 from .sse import SSEDecoder
+from .urls import escaped
 
 STREAM = "stream"
 """The channel of the shared stream."""
@@ -68,6 +69,7 @@ class SharedStreamSession(Session):
         self._parked_bytes = 0
         self._orphans: dict[str, Exchange] = {}
         self._ended: deque[str] = deque(maxlen=REMEMBERED_ENDS)
+        self._untold: dict[str, Exchange] = {}
         self._decoder: SSEDecoder | None = None
         self._streaming = False
         self._saw_close_stream = False
@@ -84,7 +86,7 @@ class SharedStreamSession(Session):
 
     def stream_request(self) -> Request:
         """Return the request that opens the session's stream."""
-        url = self.context.urls.api(f"queue/data?session_hash={quote(self.context.session_hash, safe='')}")
+        url = self.context.urls.api(f"queue/data?session_hash={escaped(self.context.session_hash)}")
         return Request.get(url, accept="text/event-stream")
 
     def open(self, invocation: Invocation) -> Exchange:
@@ -118,6 +120,7 @@ class SharedStreamSession(Session):
     ) -> Turn:
         """Take the reply to a join or cancel, or the refusal of the stream."""
         if command.channel == STREAM:
+            self._streaming = False
             error = refusal(response, Phase.STREAM, what="The stream")
             error.may_have_run = True
             return self._lose(error)
@@ -145,7 +148,10 @@ class SharedStreamSession(Session):
         if exchange.event_id is None:
             return Turn()
         self._ended.append(exchange.event_id)
-        return Turn(commands=exchange.cancel(now, siblings=self._siblings(exchange)).commands)
+        turn = Turn(commands=exchange.cancel(now, siblings=self._siblings(exchange)).commands)
+        if exchange.untold:
+            self._untold[exchange.event_id] = exchange
+        return turn
 
     def _joined(self, exchange: Exchange, now: float) -> Turn:
         """Deliver what was parked for a call, and open the stream if it is not open."""
@@ -193,6 +199,7 @@ class SharedStreamSession(Session):
     ) -> Turn:
         """Take the news that a request got no reply."""
         if command.channel == STREAM:
+            self._streaming = False
             error.may_have_run, error.retryable = True, False
             return self._lose(error)
         self._orphans.pop(command.channel.partition(".")[0], None)
@@ -243,6 +250,8 @@ class SharedStreamSession(Session):
             self.turn(exchange, exchange.message(message, now), size, turn)
         elif event_id in self._ended or not self._joining():
             self.strays += 1
+            if message.get("msg") == "process_completed":
+                self._untold.pop(event_id, None)
         else:
             turn.extend(self._park(event_id, message, size))
 
@@ -345,7 +354,7 @@ class SharedStreamSession(Session):
             turn.commands.append(CloseStream(STREAM))
         return turn
 
-    def exchange_ended(self, exchange: Exchange) -> None:
+    def exchange_ended(self, exchange: Exchange) -> Sequence[Command]:
         """Forget a call's messages but remember its id: a cancelled one may complete once more."""
         if exchange.event_id is None:
             if exchange.state is State.CANCELLED or exchange.unwanted:
@@ -354,6 +363,22 @@ class SharedStreamSession(Session):
             self._pending.pop(exchange.event_id, None)
             self._heard.discard(exchange.event_id)
             self._ended.append(exchange.event_id)
+            if exchange.untold:
+                self._untold[exchange.event_id] = exchange
+        return self._tell_of_untold(exchange.invocation.endpoint.fn_index)
+
+    def _tell_of_untold(self, fn_index: int) -> Sequence[Command]:
+        """Tell the server of cancelled calls of an endpoint once none that is wanted could be hit."""
+        if not self._untold or self._lost is not None:
+            return ()
+        if any(other.invocation.endpoint.fn_index == fn_index for other in self.active):
+            return ()
+        commands: list[Command] = []
+        for event_id, exchange in list(self._untold.items()):
+            if exchange.invocation.endpoint.fn_index == fn_index:
+                del self._untold[event_id]
+                commands += exchange.tell()
+        return commands
 
 
 def _copy(error: GradioTransportError) -> GradioTransportError:

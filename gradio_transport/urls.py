@@ -104,6 +104,11 @@ def _origin(root: str) -> str:
     return f"{scheme}://{host}:{parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)}"
 
 
+def escaped(text: str, safe: str = "") -> str:
+    """Return a text percent-encoded; half characters, which JSON can hold and no URL, become ``?``."""
+    return quote(text, safe=safe, errors="replace")
+
+
 def joined(base: str, target: str) -> str | None:
     """Return where a reference that a server gave leads (RFC 3986 §5), or None if that is no URL at all."""
     try:
@@ -166,11 +171,11 @@ class AppURLs:
 
     def named(self, route: str, api_name: str) -> str:
         """Return ``route/api_name`` with the name percent-encoded: it comes from the server."""
-        return self.api(f"{route}/{quote(api_name.lstrip('/'), safe='')}")
+        return self.api(f"{route}/{escaped(api_name.lstrip('/'))}")
 
     def file(self, path: str) -> str:
         """Return the download URL of a server path, percent-encoded (atlas §10.3)."""
-        return self.api(f"file={quote(path, safe='/')}")
+        return self.api(f"file={escaped(path, '/')}")
 
     def resolve(self, url: str) -> str:
         """Return a URL that the server gave, moved from its believed root to the user's base.
@@ -184,4 +189,4 @@ class AppURLs:
             return self.base + url[len(root) :]
         if url.startswith("/"):
             return self.base + url
-        return joined(self.base + "/", url) or f"{self.base}/{quote(url, safe='')}"
+        return joined(self.base + "/", url) or f"{self.base}/{escaped(url)}"

@@ -45,11 +45,14 @@ from gradio_transport.errors import (
 from gradio_transport.events import (
     Achieved,
     Cancelled,
+    Event,
     Failed,
     Heartbeat,
     Joined,
     ProcessCompleted,
     QueueFullMessage,
+    ServerStopped,
+    UnexpectedError,
 )
 from gradio_transport.flow import State
 from gradio_transport.policy import Limits
@@ -214,6 +217,36 @@ def test_the_reason_of_an_end_without_one_is_delivered_with_it() -> None:
     turn = machine.turn(exchange, Output([QueueFullMessage(), Failed(error=StreamLost("full"))]))
     assert names(turn) == ["QueueFullMessage", "Failed"]
     assert exchange.state is State.FAILED
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        (UnexpectedError(message="404: Session not found."), "404: Session not found."),
+        (ServerStopped(), "ServerStopped"),
+        (QueueFullMessage(), "QueueFullMessage"),
+    ],
+)
+def test_an_end_that_nobody_explains_ends_the_call_all_the_same(last: Event, said: str) -> None:
+    machine = session()
+    exchange = started(machine)
+    machine.turn(exchange, Output([Joined()]))
+    turn = machine.turn(exchange, Output([last]))
+    assert names(turn) == [type(last).__name__, "Failed"]
+    error = failure(turn)
+    assert isinstance(error, StreamLost)
+    assert said in error.message
+    assert (error.last_event, error.may_have_run) == (last, True)
+    assert machine.active == ()
+
+
+def test_what_could_not_be_opened_is_not_closed() -> None:
+    machine = session()
+    exchange = call(machine)
+    stream, socket = machine.start(exchange, 0.0).commands
+    assert isinstance(stream, OpenStream)
+    assert machine.failed(stream, StreamLost("cut"), 0.0).commands == [CloseWebSocket(socket.channel)]
+    assert machine.failed(stream, StreamLost("cut"), 0.0) == Turn()
 
 
 def test_a_deviation_is_noted_and_raised_only_to_the_strict() -> None:

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from gradio_transport.adapter import Invocation, SessionContext
-from gradio_transport.commands import Closed, CloseStream, Ending, OpenStream, Response
+from gradio_transport.commands import Closed, CloseStream, Ending, OpenStream, Response, SendRequest
 from gradio_transport.config import AppConfig, Component, Endpoint, parse_release
 from gradio_transport.diff import UNKNOWN
 from gradio_transport.errors import (
@@ -366,7 +366,8 @@ class TestEndOfStream:
         play = Play()
         call = play.call()
         (stream,) = call.joined("e1")
-        play.took(play.session.reply(stream, Response(401, body=b'{"detail":"Not authenticated"}'), 1.0))
+        turn = play.session.reply(stream, Response(401, body=b'{"detail":"Not authenticated"}'), 1.0)
+        assert play.took(turn) == []  # there is nothing to close
         assert isinstance(call.error, AuthenticationRequired)
         assert call.error.may_have_run
         assert not play.session.usable
@@ -375,7 +376,7 @@ class TestEndOfStream:
         play = Play()
         call = play.call()
         (stream,) = call.joined("e1")
-        play.took(play.session.failed(stream, ConnectError("refused"), 1.0))
+        assert play.took(play.session.failed(stream, ConnectError("refused"), 1.0)) == []
         assert isinstance(call.error, ConnectError)
         assert (call.error.may_have_run, call.error.retryable) == (True, False)
 
@@ -526,14 +527,60 @@ class TestCancel:
         call.cancel()
         assert call.events[-1].achieved is achieved
 
-    def test_it_would_kill_the_siblings_so_the_server_is_not_told(self):
+    def test_it_would_kill_the_siblings_so_the_server_is_told_once_they_are_over(self):
         play = Play()
-        first, second = play.call("e1"), play.call("e2")
+        first, second, third = play.call("e1"), play.call("e2"), play.call("e3")
         assert first.cancel() == []
         assert first.events[-1].achieved is Achieved.RUNS_ON
-        play.say(generating("e1", "a"), completed("e1", "A"), completed("e2", "B"))
+        play.say(generating("e1", "a"), completed("e2", "B"))
         assert second.data == [["B"]]
-        assert play.session.strays == 2
+        (told,) = play.say(completed("e3", "C"))
+        assert third.data == [["C"]]
+        assert told.request.url.endswith("/cancel")
+        assert json.loads(told.request.body)["event_id"] == "e1"
+        assert play.took(play.session.reply(told, Response(200), 4.0)) == []
+        assert play.session.strays == 1
+
+    def test_of_what_is_over_by_itself_the_server_is_not_told(self):
+        play = Play()
+        first, second = play.call("e1"), play.call("e2")
+        first.cancel()
+        assert play.say(completed("e1", "A"), completed("e2", "B")) == []
+        assert second.data == [["B"]]
+
+    def test_of_several_cancelled_siblings_the_last_one_tells_of_all(self):
+        play = Play()
+        first, second = play.call("e1"), play.call("e2")
+        other = play.call("e3", endpoint={"fn_index": 4})
+        assert first.cancel() == []
+        told = second.cancel()
+        assert sorted(json.loads(one.request.body)["event_id"] for one in told) == ["e1", "e2"]
+        assert other.cancel() != []
+
+    def test_a_sibling_that_joins_meanwhile_is_waited_for(self):
+        play = Play()
+        first, second = play.call("e1"), play.call("e2")
+        first.cancel()
+        third = play.call()
+        play.say(completed("e2", "B"))
+        assert second.data == [["B"]]
+        third.joined("e3")
+        assert len(play.say(completed("e3", "C"))) == 1
+
+    def test_after_a_loss_there_is_nobody_to_tell(self):
+        play = Play()
+        first, _ = play.call("e1"), play.call("e2")
+        first.cancel()
+        commands = play.took(play.session.closed("stream", Closed(Ending.RESET), 5.0))
+        assert not any(isinstance(command, SendRequest) for command in commands)
+
+    def test_one_cancelled_while_it_joins_is_told_of_when_its_siblings_are_over(self):
+        play = Play()
+        call, sibling = play.call(), play.call("e2")
+        call.cancel()
+        assert call.joined("e1") == []
+        assert len(play.say(completed("e2", "B"))) == 1
+        assert sibling.data == [["B"]]
 
     def test_calls_of_other_endpoints_are_no_siblings(self):
         play = Play()

@@ -16,7 +16,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import given, seed
 from hypothesis import strategies as st
 
 from gradio_transport.adapter import Exchange, Invocation, SessionContext, Turn
@@ -38,14 +38,14 @@ from gradio_transport.policy import Limits
 from gradio_transport.registry import default_registry
 from gradio_transport.urls import AppURLs
 from gradio_transport.wire import RING_FRAMES, Taps, Wire
-
-EXAMPLES = 60
+from gradio_transport_openai.chat import ChatSettings
+from tests.properties import tried
 
 MACHINES = [
     ("sse", "4.8.0"), ("sse_v1", "4.16.0"), ("sse_v2", "4.20.1"), ("sse_v2.1", "4.44.1"), ("sse_v3", "6.31.0"),
     ("websocket", "3.1.5"), ("websocket", "3.3"), ("websocket", "3.50.2"), ("direct", "2.9.4"),
     ("direct", "6.31.0"), ("polling", "2.9.4"), ("polling", "3.0.20"), ("call", "4.44.1"), ("call", "6.31.0"),
-    ("call_v2", "6.31.0"),
+    ("call_v2", "6.31.0"), ("openai_chat", "streamed"), ("openai_chat", "whole"),
 ]  # fmt: skip
 
 MESSAGES = [
@@ -58,7 +58,11 @@ KEYS = [
     "title", "visible", "success", "progress_data", "message", "session_not_found", "detail", "event_id",
     "queue_position", "avg_event_process_time", "time_limit", "changed_state_ids", "render_config",
 ]  # fmt: skip
-IDS = st.sampled_from(["e1", "e2", "e3", "", "../x", "\x00"])
+CHAT_KEYS = [
+    "choices", "code", "content", "delta", "error", "finish_reason", "function", "id", "index", "message", "name",
+    "arguments", "object", "reasoning", "refusal", "role", "text", "tool_calls", "type", "usage",
+]  # fmt: skip
+IDS = st.sampled_from(["e1", "e2", "e3", "", "../x", "\x00", "\ud800"])
 
 SCALARS = (
     st.none()
@@ -93,9 +97,28 @@ OBJECTS = st.builds(
     st.fixed_dictionaries({"output": OUTPUTS | VALUES}) | st.just({}),
     st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=3),
 )
+CHAT_VALUES = st.recursive(
+    SCALARS | st.sampled_from(["assistant", "stop", "length", "content_filter", "tool_calls", "function"]),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(CHAT_KEYS), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+CHAT_CHUNKS = st.builds(
+    lambda name, delta, finish, rest: {
+        "id": name,
+        "choices": [{"index": 0, "delta": delta, "message": delta, "finish_reason": finish}],
+        **rest,
+    },
+    SCALARS,
+    st.dictionaries(st.sampled_from(CHAT_KEYS), CHAT_VALUES, max_size=3),
+    st.none() | SCALARS | st.just("stop"),
+    st.dictionaries(st.sampled_from(["usage", "object", "error", "model"]), CHAT_VALUES, max_size=2),
+)
 TEXTS = (
-    (OBJECTS | VALUES).map(json.dumps)
+    (OBJECTS | VALUES | CHAT_CHUNKS | CHAT_VALUES).map(json.dumps)
     | st.text(max_size=20)
+    | st.just("[DONE]")
     | st.sampled_from(["[" * 100_000, '{"a":' * 600 + "1" + "}" * 600, "NaN", "", "9" * 5000])
 )
 NAMED = st.sampled_from(
@@ -121,6 +144,7 @@ RESPONSES = st.builds(
     ),
     st.builds(lambda event_id: json.dumps({"event_id": event_id}).encode(), IDS)
     | st.builds(lambda key, value: json.dumps({key: value}).encode(), st.sampled_from(KEYS), VALUES)
+    | CHAT_CHUNKS.map(lambda one: json.dumps(one).encode())
     | TEXTS.map(lambda text: text.encode("utf-8", "replace"))
     | st.binary(max_size=20),
 )
@@ -153,11 +177,14 @@ class World:
     def __init__(self, protocol: str, version: str) -> None:
         config = AppConfig(
             version=version,
-            release=parse_release(version),
+            release=parse_release(version) or (),
             protocol=protocol,
             enable_queue=True,
-            api_prefix="/gradio_api" if version > "5" else "",
+            api_prefix="/gradio_api" if version.startswith(("5", "6")) else "",
         )
+        if protocol == "openai_chat":
+            settings = ChatSettings(model="m", streaming=version == "streamed")
+            config = AppConfig(release=(), settings=settings)
         slots = (Component(1, "textbox"), Component(2, "state", skipped=True))
         self.endpoint = Endpoint(name="/x", fn_index=0, inputs=slots, outputs=slots, queue=True)
         context = SessionContext(
@@ -213,7 +240,7 @@ class World:
     def _submit(self) -> None:
         if not self.wire.machine.usable or len(self.calls) > 5:
             return
-        call = self.wire.open(Invocation(endpoint=self.endpoint, data=["a", None]))
+        call = self.wire.open(Invocation(endpoint=self.endpoint, data=["a", []]))
         self.calls.append(call)
         self.take(self.wire.start(call))
 
@@ -284,7 +311,7 @@ class World:
 
 
 @pytest.mark.parametrize(("protocol", "version"), MACHINES, ids=lambda one: one)
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@tried(60)
 @given(STEPS)
 def test_whatever_comes_each_call_ends_once(
     protocol: str, version: str, steps: list[tuple[Any, ...]]
@@ -292,9 +319,18 @@ def test_whatever_comes_each_call_ends_once(
     World(protocol, version).play(steps)
 
 
-def test_every_gradio_adapter_is_fuzzed() -> None:
-    own = {name for name in default_registry.names() if not default_registry.get(name).discovers}
-    assert {protocol for protocol, _ in MACHINES} == own
+def test_every_adapter_is_fuzzed() -> None:
+    assert {protocol for protocol, _ in MACHINES} == set(default_registry.names())
+
+
+def _round(number: int, protocol: str, version: str) -> None:
+    @seed(number)
+    @tried(500, database=None)
+    @given(STEPS)
+    def play(steps: list[tuple[Any, ...]]) -> None:
+        World(protocol, version).play(steps)
+
+    play()
 
 
 def _long_run(seconds: float) -> None:
@@ -303,16 +339,7 @@ def _long_run(seconds: float) -> None:
     while time.monotonic() < end:
         number = random.randrange(2**32)
         for protocol, version in MACHINES:
-
-            @seed(number)
-            @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-            @given(STEPS)
-            def round_(
-                steps: list[tuple[Any, ...]], protocol: str = protocol, version: str = version
-            ) -> None:
-                World(protocol, version).play(steps)
-
-            round_()
+            _round(number, protocol, version)
         rounds += 1
         sys.stdout.write(f"round {rounds} (seed {number}): {len(MACHINES)} machines hold\n")
 

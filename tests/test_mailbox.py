@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from collections import deque
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from properties import tried
 
 from gradio_transport.events import (
     Event,
@@ -15,6 +19,7 @@ from gradio_transport.events import (
     Unknown,
 )
 from gradio_transport.mailbox import FLOOD, Mailbox
+from gradio_transport.policy import MailboxPolicy
 
 
 def drain(mailbox: Mailbox) -> list[Event]:
@@ -116,3 +121,90 @@ def test_of_events_that_nobody_reads_the_oldest_make_room() -> None:
     mailbox.put(Log(message="larger than all"), 500)
     mailbox.put(ProcessCompleted(data=["done"]), 10)
     assert drain(mailbox)[-2:] == [Log(message="larger than all"), ProcessCompleted(data=["done"])]
+
+
+LARGEST = 60
+
+
+class SlowReader(RuleBasedStateMachine):
+    """A server that writes and a caller that reads, each when it likes, as a literal model has it.
+
+    The model knows only what callers are promised: what is no frame comes whole and in order, of frames the
+    newest comes and tells how many it stands for, and what waits is bounded.
+    """
+
+    @initialize(mark=st.integers(1, 100), policy=st.sampled_from(["conflate", "conflate", "fail"]))
+    def begin(self, mark: int, policy: MailboxPolicy) -> None:
+        self.mark, self.policy = mark, policy
+        self.mailbox = Mailbox(mark, policy)
+        self.owed: deque[Event] = deque()
+        self.frames = 0
+        self.told = 0
+        self.newest: int | None = None
+        self.ended = False
+
+    @precondition(lambda self: not self.ended)
+    @rule(
+        kind=st.sampled_from(["log", "progress", "unknown", "frame", "frame", "beat"]),
+        size=st.integers(0, LARGEST),
+    )
+    def the_server_says(self, kind: str, size: int) -> None:
+        before = self.mailbox.overflow
+        self.frames += kind == "frame" and before is None
+        event: Event = {
+            "log": Log(message=str(size)),
+            "progress": Progress(),
+            "unknown": Unknown(msg=str(size)),
+            "frame": ProcessGenerating(data=[self.frames]),
+            "beat": Heartbeat(),
+        }[kind]
+        self.mailbox.put(event, size)
+        if before is None and self.mailbox.overflow is not None:
+            self.frames -= kind == "frame"
+            flooded = self.mailbox.size > FLOOD * self.mark
+            assert kind != "beat"
+            assert self.policy == "fail" or (flooded and kind != "frame")
+        elif before is None and kind not in ("frame", "beat"):
+            self.owed.append(event)
+
+    @precondition(lambda self: not self.ended)
+    @rule(size=st.integers(0, LARGEST))
+    def the_call_ends(self, size: int) -> None:
+        self.ended = True
+        self.owed.append(ProcessCompleted(data=["end"]))
+        self.mailbox.put(self.owed[-1], size)
+
+    @rule()
+    def the_caller_reads(self) -> None:
+        event = self.mailbox.get()
+        if isinstance(event, ProcessGenerating):
+            self.told += 1 + event.skipped
+            number = event.data[0]
+            assert isinstance(number, int)
+            assert self.newest is None or number > self.newest
+            assert event.skipped < number
+            self.newest = number
+        elif event is not None and not isinstance(event, Heartbeat):
+            assert event == self.owed.popleft()
+        if event is None:
+            assert not self.owed, "something was lost"
+            assert self.told == self.frames, "skipped does not say how many"
+            assert self.newest is None or self.newest == self.frames or self.mailbox.overflow is not None
+
+    @invariant()
+    def what_waits_is_bounded(self) -> None:
+        mailbox = getattr(self, "mailbox", None)
+        if mailbox is not None:
+            assert mailbox.size == sum(size for _, size in mailbox._items) >= 0
+            assert mailbox.size <= FLOOD * self.mark + 2 * LARGEST + LARGEST * self.ended
+
+    def teardown(self) -> None:
+        if not hasattr(self, "mailbox"):
+            return
+        while len(self.mailbox):
+            self.the_caller_reads()
+        self.the_caller_reads()
+
+
+TestSlowReader = SlowReader.TestCase
+TestSlowReader.settings = tried(150, stateful_step_count=60)

@@ -17,8 +17,10 @@ import gradio_transport as gt
 from gradio_transport.backoff import delays, retry_after
 from gradio_transport.commands import Request, Response, SendRequest
 from gradio_transport.driver import Retries
+from gradio_transport.engines.httpx_async import AsyncHTTPXEngine
+from gradio_transport.engines.httpx_sync import HTTPXEngine
 
-JOIN = "/gradio_api/queue/join"
+JOIN, DATA = "/gradio_api/queue/join", "/gradio_api/queue/data"
 POLICY = gt.RetryPolicy(attempts=4, base=0.01, cap=1)
 
 
@@ -38,19 +40,22 @@ def first_then(script, *, times: int, path_default):
     return run
 
 
-def call(face: str, url: str, retry: gt.RetryPolicy, timeouts: gt.Timeouts | None = None) -> list:
+def call(
+    face: str, url: str, retry: gt.RetryPolicy, timeouts: gt.Timeouts | None = None, protocol: str = "auto"
+) -> list:
     timeouts = timeouts or gt.Timeouts()
+    calling = gt.CallOptions(protocol=protocol)
     face, _, engine = face.partition("+")
 
     async def by_tasks() -> list:
         options = {"retry": retry, "timeouts": timeouts, "engine": engine or "httpx"}
         async with gt.connect_async(url, **options) as app:
-            return await app.call("/hello", "x")
+            return await app.call("/hello", "x", options=calling)
 
     if face != "sync":
         return anyio.run(by_tasks, backend=face)
     with gt.connect(url, retry=retry, timeouts=timeouts) as app:
-        return app.call("/hello", "x")
+        return app.call("/hello", "x", options=calling)
 
 
 def asked(server: Scripted, path: str) -> int:
@@ -206,6 +211,133 @@ def test_what_may_have_been_accepted_takes_no_pause() -> None:
     assert tries.pause(gt.StreamLost("cut")) is None
     assert tries.pause(gt.Timeout("late", knob="join")) is None
     assert tries.pause(gt.ConnectError("refused")) is not None
+
+
+FULL = b'{"detail": "Queue is full. Max size is 1 and size is 1."}'
+NEVER_SENT = [gt.ConnectError("refused"), gt.Timeout("no connection", knob="connect", retryable=True)]
+PERHAPS_TAKEN = [
+    gt.StreamLost("cut"), gt.Timeout("late", knob="join"), gt.Timeout("late", knob="total"),
+]  # fmt: skip
+
+
+def wanted(phase: gt.Phase, outcome: Response | gt.TransportError, *, idempotent: bool = False) -> bool:
+    command = SendRequest("one", Request("POST", "http://x"), phase, idempotent=idempotent)
+    return Retries(gt.RetryPolicy(attempts=9), command, random.Random(1)).pause(outcome) is not None
+
+
+def test_of_all_answers_to_a_join_only_those_that_refuse_it_for_now_are_tried_again() -> None:
+    bodies = (b"", FULL, b'{"detail": "Queue is stopped."}', b"<h1>queue</h1>")
+    again = {
+        (status, body)
+        for status in range(100, 600)
+        for body in bodies
+        if wanted(gt.Phase.JOIN, Response(status, body=body))
+    }
+    assert again == {(503, FULL), *((429, body) for body in bodies)}
+
+
+@pytest.mark.parametrize("phase", [one for one in gt.Phase if one is not gt.Phase.JOIN])
+def test_what_is_no_join_and_not_safe_by_itself_is_tried_again_only_if_it_never_left(phase: gt.Phase) -> None:
+    assert not any(wanted(phase, Response(status, body=FULL)) for status in range(100, 600))
+    assert not any(wanted(phase, error) for error in PERHAPS_TAKEN)
+    assert all(wanted(phase, error) for error in NEVER_SENT)
+
+
+@pytest.mark.parametrize("phase", gt.Phase)
+def test_what_is_safe_by_itself_is_tried_again_after_every_trouble_of_the_way(phase: gt.Phase) -> None:
+    tried = {
+        status for status in range(100, 600) if wanted(phase, Response(status, body=b"x"), idempotent=True)
+    }
+    assert tried == {429, 502, 504} | ({503} - ({503} if phase is gt.Phase.JOIN else set()))
+    assert all(wanted(phase, error, idempotent=True) for error in (*NEVER_SENT, *PERHAPS_TAKEN))
+
+
+@pytest.mark.parametrize("error", NEVER_SENT, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("face", ["sync", "asyncio"])
+def test_a_join_for_which_there_was_no_connection_is_made_again(
+    server: Scripted, monkeypatch: pytest.MonkeyPatch, face: str, error: gt.TransportError
+) -> None:
+    failures = iter([error, error])
+    for kind in (HTTPXEngine, AsyncHTTPXEngine):
+        usual = kind.request
+
+        def request(self, one, patience, usual=usual):
+            if one.url.endswith(JOIN) and (failure := next(failures, None)) is not None:
+                raise failure
+            return usual(self, one, patience)
+
+        monkeypatch.setattr(kind, "request", request)
+    assert call(face, server.url, POLICY) == ["Hello, x!"]
+    assert asked(server, JOIN) == 1
+    assert next(failures, None) is None
+
+
+SIMPLE, ITS_STREAM = "/gradio_api/call/hello", "/gradio_api/call/hello/event1"
+OPENED = {"shared": DATA, "its own": ITS_STREAM}
+
+
+def answered(server: Scripted, which: str) -> Scripted:
+    """Have a server refuse the stream of a call twice."""
+
+    def result(reply: Reply) -> None:
+        reply.stream()
+        reply.chunk(b'event: complete\ndata: ["Hello, x!"]\n\n')
+        reply.end()
+
+    usual = {DATA: server.data, ITS_STREAM: result}[OPENED[which]]
+    refused = first_then(REFUSED["rate limit"], times=2, path_default=usual)
+    server.scripts = {SIMPLE: lambda reply: reply.json({"event_id": "event1"}), OPENED[which]: refused}
+    return server
+
+
+@pytest.mark.parametrize("which", OPENED)
+@pytest.mark.parametrize("face", ["sync", "asyncio", "trio", "asyncio+aiohttp"])
+def test_a_stream_that_is_refused_for_now_is_opened_again(server: Scripted, face: str, which: str) -> None:
+    protocol = "auto" if which == "shared" else "call"
+    assert call(face, answered(server, which).url, POLICY, protocol=protocol) == ["Hello, x!"]
+    assert asked(server, OPENED[which]) == 3
+
+
+@pytest.mark.parametrize("which", OPENED)
+@pytest.mark.parametrize("face", ["sync", "asyncio", "trio", "asyncio+aiohttp"])
+def test_without_a_policy_a_refused_stream_is_the_end(server: Scripted, face: str, which: str) -> None:
+    protocol = "auto" if which == "shared" else "call"
+    with pytest.raises(gt.RateLimited):
+        call(face, answered(server, which).url, gt.RetryPolicy.none(), protocol=protocol)
+    assert asked(server, OPENED[which]) == 1
+
+
+@pytest.mark.parametrize("error", NEVER_SENT, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("face", ["sync", "asyncio"])
+def test_a_stream_for_which_there_was_no_connection_is_opened_again(
+    server: Scripted, monkeypatch: pytest.MonkeyPatch, face: str, error: gt.TransportError
+) -> None:
+    failures = iter([error, error])
+    for kind in (HTTPXEngine, AsyncHTTPXEngine):
+        usual = kind.stream
+
+        def stream(self, one, patience, usual=usual):
+            if DATA in one.url and (failure := next(failures, None)) is not None:
+                raise failure
+            return usual(self, one, patience)
+
+        monkeypatch.setattr(kind, "stream", stream)
+    assert call(face, server.url, POLICY) == ["Hello, x!"]
+    assert asked(server, DATA) == 1
+
+
+@pytest.mark.parametrize("which", OPENED)
+def test_a_session_that_is_closed_does_not_wait_for_another_try(server: Scripted, which: str) -> None:
+    answered(server, which)
+    server.scripts[OPENED[which]] = lambda reply: reply.text("slow down", 429, retry_after="20")
+    options = gt.CallOptions(protocol="auto" if which == "shared" else "call")
+    with gt.connect(server.url, retry=gt.RetryPolicy(attempts=9, cap=30)) as app:
+        submitted = app.submit("/hello", "x", options=options)
+        assert server.wait_for(OPENED[which])
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 4
+    assert submitted.done()
+    assert asked(server, OPENED[which]) == 1
 
 
 @pytest.mark.parametrize("face", ["sync", "asyncio", "trio"])

@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 import attrs
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from properties import tried
 
 from gradio_transport.adapter import Exchange, Invocation, SessionContext, Turn
 from gradio_transport.commands import (
@@ -234,7 +234,7 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestAnyOrder.settings = tried(150, stateful_step_count=30)
 
 
 def late(machine: SharedStreamSession) -> tuple[Exchange, SendRequest]:

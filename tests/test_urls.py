@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from urllib.parse import unquote, urlsplit
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -118,6 +120,7 @@ def test_addresses_that_no_server_may_send_us_to(host: str, internal: bool) -> N
 @example("//[::1", "")
 @example("http://host:99999", "")
 @example("http://inside:7860", "http://inside:7860")
+@example("http://[\ud800", "")
 def test_whatever_a_server_gives_as_a_url_is_one_whose_origin_can_be_told(given_url: str, root: str) -> None:
     assert origin(AppURLs("https://outside/app", "", root).resolve(given_url))
 
@@ -126,6 +129,45 @@ def test_whatever_a_server_gives_as_a_url_is_one_whose_origin_can_be_told(given_
 def test_a_relative_reference_never_leaves_the_apps_origin(reference: str) -> None:
     resolved = AppURLs("https://outside/app").resolve(reference)
     assert same_origin(resolved, "https://outside/app") or reference.startswith("//")
+
+
+any_text = st.text(st.characters(), max_size=30)  # half characters too: JSON can hold them
+routes = st.sampled_from(["run", "call", "heartbeat"])
+
+
+@given(routes, any_text)
+@example("run", "\ud800")
+@example("run", "../../config")
+def test_a_name_that_a_server_gave_is_one_step_of_the_path(route: str, name: str) -> None:
+    url = AppURLs("https://outside/app", "/gradio_api").named(route, name)
+    assert url.isascii()
+    parts = urlsplit(url)
+    assert (parts.scheme, parts.netloc, parts.query, parts.fragment) == ("https", "outside", "", "")
+    assert parts.path.startswith(f"/app/gradio_api/{route}/")
+    assert parts.path.count("/") == 4
+
+
+@given(any_text)
+@example("\udcff")
+def test_a_path_of_a_server_stays_behind_the_route_of_files(path: str) -> None:
+    url = AppURLs("https://outside/app", "/gradio_api").file(path)
+    assert url.isascii()
+    parts = urlsplit(url)
+    assert (parts.netloc, parts.query, parts.fragment) == ("outside", "", "")
+    assert parts.path.startswith("/app/gradio_api/file=")
+    if not any(0xD800 <= ord(one) < 0xE000 for one in path):
+        assert unquote(parts.path.removeprefix("/app/gradio_api/file=")) == path
+
+
+@given(
+    st.sampled_from(["http://inside:7860", "http://inside:7860/", "https://outside/app"]),
+    st.from_regex(r"[a-z0-9=%_-]{1,9}(/[a-z0-9=%_-]{1,9}){0,3}", fullmatch=True),
+)
+def test_what_lies_under_the_believed_root_is_moved_and_nothing_is_moved_twice(root: str, rest: str) -> None:
+    urls = AppURLs("https://outside/app", "", root)
+    moved = urls.resolve(f"{root.rstrip('/')}/{rest}")
+    assert moved == f"https://outside/app/{rest}"
+    assert urls.resolve(moved) == moved
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from typing import Any, cast
-from urllib.parse import quote
 
 import attrs
 
@@ -21,7 +20,7 @@ from gradio_transport.errors import (
     did_you_mean,
     excerpt,
 )
-from gradio_transport.urls import AppURLs
+from gradio_transport.urls import AppURLs, escaped
 
 from ._errors import refused
 from ._settings import ChatSettings
@@ -126,7 +125,7 @@ def _model(
     if names is None or wanted in names:
         return wanted
     # Aliases are not always listed ('llama3' for 'llama3:latest'), but a server that has them finds them.
-    response = yield _get(f"{base}/models/{quote(wanted, safe='/:')}")
+    response = yield _get(f"{base}/models/{escaped(wanted, '/:')}")
     if response.status == 200:
         return wanted
     raise EndpointNotFound(

@@ -18,7 +18,7 @@ from gradio_transport.adapter import (
     Session,
     SessionContext,
 )
-from gradio_transport.commands import OpenStream, OpenWebSocket, Request, Response, SendRequest
+from gradio_transport.commands import Command, OpenStream, OpenWebSocket, Request, Response, SendRequest
 from gradio_transport.config import AppConfig, Endpoint
 from gradio_transport.diff import Frames
 from gradio_transport.errors import (
@@ -184,8 +184,13 @@ class StreamExchange(Exchange):
             # The join is in flight: its id is unknown, so the server cannot be told.
             return Output([Cancelled(achieved=Achieved.UNKNOWN)])
         achieved = self._achieved(siblings=siblings)
-        commands = [] if siblings and self._by_cancel else [self._cancel_command()]
-        return Output([Cancelled(event_id=self.event_id, achieved=achieved)], list(commands))
+        self.untold = siblings and self._by_cancel
+        commands = [] if self.untold else self.tell()
+        return Output([Cancelled(event_id=self.event_id, achieved=achieved)], commands)
+
+    def tell(self) -> list[Command]:
+        """Return the request that tells the server of the cancellation."""
+        return [self._cancel_command()]
 
     @property
     def _by_cancel(self) -> bool:
@@ -193,7 +198,7 @@ class StreamExchange(Exchange):
 
     def _achieved(self, *, siblings: bool) -> Achieved:
         if siblings and self._by_cancel:
-            # /cancel would kill the siblings instead (atlas §8), so this call is left to run unheard.
+            # /cancel would kill the siblings instead (atlas §8), so this call runs on until they are over.
             return Achieved.RUNS_ON
         late = self.invocation.late or self.invocation.event_id is not None
         if late and isinstance(self.last_event, Joined):  # it may wait, run or be over: nobody has listened

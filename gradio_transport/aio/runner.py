@@ -6,10 +6,11 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import anyio
+import attrs
 
 from ..adapter import Invocation, Turn
 from ..commands import (
@@ -25,7 +26,7 @@ from ..commands import (
     SendText,
     WakeAt,
 )
-from ..driver import CallOptions, Deadlines, SessionState, internal_failure, is_event_stream, left
+from ..driver import CallOptions, Deadlines, Retries, SessionState, internal_failure, is_event_stream, left
 from ..engines.base import AsyncResponseStream, AsyncWebSocket, HandshakeRefused, Patience, StreamEnded
 from ..errors import GradioTransportError, LocalProtocolError, TransportError
 from ..events import Achieved, Cancelled, Failed
@@ -40,8 +41,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 Begin: TypeAlias = list[Command] | Generator[FileCommand, Any, Invocation]
 """What is to be done for a call: its first commands, or before those the way its files take to the app."""
+
+
+async def _whole(stream: AsyncResponseStream) -> Response:
+    """Return a reply that is no stream."""
+    try:
+        body = await stream.read()
+    except GradioTransportError as error:
+        body = error.message.encode()
+    return attrs.evolve(stream.head, body=body)
 
 
 class Runner:
@@ -270,22 +282,18 @@ class Runner:
         """Open a stream and feed it to its end, performing what comes of it on the way."""
         channel = command.channel
         call = self._call(channel)
-        timeouts = call._deadlines.timeouts if call else self._core.app.options.timeouts
-        until = self._begun(call)
-        remaining = None if until is None else until - time.monotonic()
         closed = Closed(Ending.LOCAL)
         with anyio.CancelScope() as scope:
             self._scopes[channel] = scope
             try:
-                patience = self._core.app.patience(command, timeouts, remaining)
-                stream = await self._open_stream(command, patience, call.headers if call else None, until)
+                stream = await self._opened(command, call, self._open_stream)
+            except HandshakeRefused as refused:
+                return self._feed(self.wire.reply, command, refused.response)
             except TransportError as error:
                 return self._feed(self.wire.failed, command, error)
             except GradioTransportError as error:  # the login that a 401 asked for was refused
                 return self._feed(self.wire.abandon, call._exchange, error) if call else ()
             try:
-                if not is_event_stream(stream.head):
-                    return await self._refuse(command, stream)
                 self._live[channel] = stream
                 await self.perform(self._feed(self.wire.stream_opened, channel, stream.head))
                 closed = await self._pump(channel, stream)
@@ -304,6 +312,29 @@ class Runner:
             await self.expire(call, overdue)
         return self._feed(self.wire.closed, channel, closed)
 
+    async def _opened(
+        self,
+        command: OpenStream | OpenWebSocket,
+        call: AsyncCall | None,
+        opening: Callable[..., Awaitable[T]],
+    ) -> T:
+        """Open a stream or socket; once more where the policy says so and nothing can have come of it."""
+        app = self._core.app
+        timeouts = call._deadlines.timeouts if call else app.options.timeouts
+        retries = Retries(app.options.retry, command)
+        until = self._begun(call)
+        while True:
+            remaining = None if until is None else until - time.monotonic()
+            patience = app.patience(command, timeouts, remaining)
+            try:
+                return await opening(command, patience, call.headers if call else None, until)
+            except (TransportError, HandshakeRefused) as error:
+                outcome = error.response if isinstance(error, HandshakeRefused) else error
+                pause = retries.pause(outcome, None if until is None else until - time.monotonic())
+                if pause is None:
+                    raise
+            await anyio.sleep(pause)  # whoever does not want it any more cancels the scope that this is in
+
     async def _open_stream(
         self, command: OpenStream, patience: Patience, extra: Mapping[str, str] | None, until: float | None
     ) -> AsyncResponseStream:
@@ -314,20 +345,14 @@ class Runner:
             request = core.app.dressed(command.request, credentials, extra)
             stream = await core.engine.stream(request, patience)
             core.app.take_cookies(credentials, request.url, stream.head.set_cookie)
-            if not wants_login(stream.head) or not await core.log_in_again(logins, until):
+            if is_event_stream(stream.head):
                 return stream
-            await stream.aclose()
+            try:
+                if not wants_login(stream.head) or not await core.log_in_again(logins, until):
+                    raise HandshakeRefused(await _whole(stream))
+            finally:
+                await stream.aclose()
             logins = -1  # once
-
-    async def _refuse(self, command: OpenStream, stream: AsyncResponseStream) -> Sequence[Command]:
-        try:
-            body = await stream.read()
-        except GradioTransportError as error:
-            body = error.message.encode()
-        head = stream.head
-        return self._feed(
-            self.wire.reply, command, Response(head.status, head.headers, body, head.url, head.set_cookie)
-        )
 
     async def _pump(self, channel: str, stream: AsyncResponseStream) -> Closed:
         async def take(data: bytes) -> None:
@@ -344,17 +369,13 @@ class Runner:
         return Closed(Ending.CLEAN)
 
     async def _read_websocket(self, command: OpenWebSocket) -> Sequence[Command]:
-        channel, app = command.channel, self._core.app
+        channel = command.channel
         call = self._call(channel)
-        timeouts = call._deadlines.timeouts if call else app.options.timeouts
-        until = self._begun(call)
-        remaining = None if until is None else until - time.monotonic()
         closed = Closed(Ending.LOCAL)
         with anyio.CancelScope() as scope:
             self._scopes[channel] = scope
             try:
-                patience = app.patience(command, timeouts, remaining)
-                socket = await self._open_websocket(command, patience, call.headers if call else None, until)
+                socket = await self._opened(command, call, self._open_websocket)
             except HandshakeRefused as refused:
                 return self._feed(self.wire.reply, command, refused.response)
             except TransportError as error:

@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..backoff import delays, retry_after
-from ..commands import Request, Response, SendRequest
+from ..commands import OpenStream, OpenWebSocket, Request, Response, SendRequest
 from ..errors import (
-    ConnectError,
     GradioTransportError,
     InvalidPayload,
     MalformedMessage,
@@ -29,17 +28,18 @@ from ..refusals import refusal
 from ..urls import AppURLs, is_internal
 
 
-def repeatable(command: SendRequest, outcome: Response | TransportError) -> bool:
+def repeatable(command: SendRequest | OpenStream | OpenWebSocket, outcome: Response | TransportError) -> bool:
     """Return whether a request may be made again: it is safe by itself, or was proven not to be accepted."""
-    if isinstance(outcome, ConnectError):
-        return True
-    if isinstance(outcome, TransportError):
-        return command.idempotent
+    safe = isinstance(command, SendRequest) and command.idempotent
+    if isinstance(outcome, TransportError):  # retryable: there was no connection to send it by
+        return safe or outcome.retryable
+    # Opening a stream or socket joins the queue, or follows a join.
+    joins = command.phase is Phase.JOIN or not isinstance(command, SendRequest)
     if outcome.status == 429:
-        return command.idempotent or command.phase is Phase.JOIN
-    if outcome.status == 503 and command.phase is Phase.JOIN:
+        return safe or joins
+    if outcome.status == 503 and joins:
         return "queue is full" in outcome.text.lower()
-    return command.idempotent and outcome.status in (502, 503, 504)
+    return safe and outcome.status in (502, 503, 504)
 
 
 class Retries:
@@ -48,7 +48,7 @@ class Retries:
     def __init__(
         self,
         policy: RetryPolicy,
-        command: SendRequest,
+        command: SendRequest | OpenStream | OpenWebSocket,
         rng: random.Random | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -58,7 +58,7 @@ class Retries:
         self._delays = delays(policy, rng)
         self._left = policy.budget
         # One repeat at once is free where it is safe: an idle connection may have been closed by the server.
-        self._free = command.idempotent
+        self._free = isinstance(command, SendRequest) and command.idempotent
 
     def pause(self, outcome: Response | TransportError, remaining: float | None = None) -> float | None:
         """Return the seconds to wait before the request is made again; None: this outcome stands.

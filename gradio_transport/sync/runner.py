@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
@@ -36,7 +36,7 @@ from ..commands import (
     SendText,
     WakeAt,
 )
-from ..driver import CallOptions, Deadlines, SessionState, internal_failure, is_event_stream, left
+from ..driver import CallOptions, Deadlines, Retries, SessionState, internal_failure, is_event_stream, left
 from ..engines.base import HandshakeRefused, Interruption, Patience, ResponseStream, StreamEnded, WebSocket
 from ..errors import GradioTransportError, LocalProtocolError, TransportError
 from ..events import Achieved, Cancelled, Failed
@@ -50,6 +50,17 @@ if TYPE_CHECKING:
     from .core import Core
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+def _whole(stream: ResponseStream) -> Response:
+    """Return a reply that is no stream."""
+    try:
+        body = stream.read()
+    except GradioTransportError as error:
+        body = error.message.encode()
+    return attrs.evolve(stream.head, body=body)
 
 
 class Runner:
@@ -315,6 +326,10 @@ class Runner:
 
     # --- streams and sockets -------------------------------------------------------------------------
 
+    def _unwanted(self, channel: str) -> bool:
+        """Return whether what is open now was given up while it was being opened: nobody found it to drop."""
+        return self._closed or (not self.wire.machine.shared and self._call(channel) is None)
+
     def _drop(self, channel: str) -> None:
         live = self._live.pop(channel, None)
         if live is not None:
@@ -323,20 +338,17 @@ class Runner:
     def _read_stream(self, command: OpenStream) -> Sequence[Command]:
         """Open a stream and feed it to its end, performing what comes of it on the way."""
         channel = command.channel
-        patience = self._core.app.patience(command, self._timeouts(channel), self._remaining(channel))
-        if self.wire.machine.shared:
-            patience = attrs.evolve(patience, interruption=self._interruption)
         try:
-            stream = self._open_stream(command, patience)
+            stream = self._opened(command, partial(self._open_stream, command))
+        except HandshakeRefused as refused:
+            return self._feed(self.wire.reply, command, refused.response)
         except TransportError as error:
             return self._feed(self.wire.failed, command, error)
         except GradioTransportError as error:  # the login that a 401 asked for was refused
             return self._abandon(channel, error)
         try:
-            if not is_event_stream(stream.head):
-                return self._refuse(command, stream)
             self._live[channel] = stream
-            if self._closed:  # meanwhile: `close` did not find it
+            if self._unwanted(channel):
                 return ()
             self.perform(self._feed(self.wire.stream_opened, channel, stream.head))
             closed = self._pump(channel, stream)
@@ -361,20 +373,39 @@ class Runner:
             request = core.app.dressed(command.request, credentials, self._extra(command.channel))
             stream = core.engine.stream(request, patience)
             core.app.take_cookies(credentials, request.url, stream.head.set_cookie)
-            if not wants_login(stream.head) or not core.log_in_again(logins, self._begun(command.channel)):
+            if is_event_stream(stream.head):
                 return stream
-            stream.close()
+            try:
+                wanted = wants_login(stream.head)
+                if not wanted or not core.log_in_again(logins, self._begun(command.channel)):
+                    raise HandshakeRefused(_whole(stream))
+            finally:
+                stream.close()
             logins = -1  # once
 
-    def _refuse(self, command: OpenStream, stream: ResponseStream) -> Sequence[Command]:
-        try:
-            body = stream.read()
-        except GradioTransportError as error:
-            body = error.message.encode()
-        head = stream.head
-        return self._feed(
-            self.wire.reply, command, Response(head.status, head.headers, body, head.url, head.set_cookie)
-        )
+    def _opened(self, command: OpenStream | OpenWebSocket, opening: Callable[[Patience], T]) -> T:
+        """Open a stream or socket; once more where the policy says so and nothing can have come of it."""
+        app, channel = self._core.app, command.channel
+        retries = Retries(app.options.retry, command)
+        while True:
+            patience = app.patience(command, self._timeouts(channel), self._remaining(channel))
+            if self.wire.machine.shared:
+                patience = attrs.evolve(patience, interruption=self._interruption)
+            try:
+                return opening(patience)
+            except (TransportError, HandshakeRefused) as error:
+                outcome = error.response if isinstance(error, HandshakeRefused) else error
+                pause = retries.pause(outcome, self._remaining(channel))
+                if pause is None or not self._still_wanted(channel, pause):
+                    raise
+
+    def _still_wanted(self, channel: str, pause: float) -> bool:
+        """Wait before another try, and return whether anybody still wants it."""
+        call = self._call(channel)
+        if call is not None:
+            return not call._wait(pause)
+        with self._lock:
+            return not self._wanted.wait_for(lambda: self._closed, pause)
 
     def _pump(self, channel: str, stream: ResponseStream) -> Closed:
         def take(data: bytes) -> bool:
@@ -391,10 +422,9 @@ class Runner:
         return Closed(Ending.LOCAL) if channel not in self._live else Closed(Ending.CLEAN)
 
     def _read_websocket(self, command: OpenWebSocket) -> Sequence[Command]:
-        channel, app = command.channel, self._core.app
-        patience = app.patience(command, self._timeouts(channel), self._remaining(channel))
+        channel = command.channel
         try:
-            socket = self._open_websocket(command, patience)
+            socket = self._opened(command, partial(self._open_websocket, command))
         except HandshakeRefused as refused:
             return self._feed(self.wire.reply, command, refused.response)
         except TransportError as error:
@@ -403,7 +433,7 @@ class Runner:
             return self._abandon(channel, error)
         self._live[channel] = socket
         try:
-            if self._closed:  # meanwhile: `close` did not find it
+            if self._unwanted(channel):
                 return ()
             self.perform(self._feed(self.wire.websocket_opened, channel))
             closed = self._converse(channel, socket)

@@ -87,6 +87,8 @@ class Session(SessionState):
         Raises:
             EndpointNotFound: There is no such endpoint.
             ValidationFailed: The arguments do not fit it.
+            Timeout: Its files were not with the app in time (``Timeouts(total=)``, or ``upload=`` without a
+                sign of the server).
         """
         call, commands, runner = self._begin(endpoint, arguments, keywords, options)
         if runner.wire.machine.shared:

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Both faces in the cells of a notebook: a loop runs in the main thread, and each cell may await.
+
+Kernels differ in whether all cells run in one task or each in a task of its own, so both are played.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from scripted import Scripted, scripted
+
+PREPARE = """
+import asyncio
+import gradio_transport as gt
+ticks = []
+async def tick():
+    while True:
+        ticks.append(1)
+        await asyncio.sleep(0.001)
+ticker = asyncio.create_task(tick())
+"""
+
+SYNC = [
+    "app = gt.connect(url)",
+    "results.append(app.call('/hello', '1'))",
+    "results.append([type(event).__name__ for event in app.submit('/count', 'x')][-1])",
+    "call = app.submit('/hello', '2')",
+    "results.append(call.result(5))",
+    # While a thread waits, the loop goes on.
+    "results.append(await asyncio.to_thread(app.call, '/hello', '3'))",
+    "results += await asyncio.gather(*(asyncio.to_thread(app.call, '/hello', str(n)) for n in range(4, 12)))",
+    "app.close()",
+]
+
+ASYNC = [
+    "async with gt.connect_async(url) as app:\n    results.append(await app.call('/hello', '1'))",
+    # Opened in one cell, used in others.
+    "app = await gt.connect_async(url).__aenter__()",
+    "results.append([type(event).__name__ async for event in app.submit('/count', 'x')][-1])",
+    "call = app.submit('/hello', '2')",
+    "results.append(await call.result(5))",
+    "results.append(await asyncio.create_task(app.call('/hello', '3')))",
+    "results += await asyncio.gather(*(app.call('/hello', str(n)) for n in range(4, 12)))",
+    "await app.aclose()",
+]
+
+NESTED = [
+    "outer = await gt.connect_async(url).__aenter__()",
+    # A cell that blocks the loop with the sync face, between uses of the async one.
+    (
+        "with gt.connect(url) as app:\n    results.append(app.call('/hello', '1'))\n    running = outer.submit('/count', 'x')\n"
+        "    results.append(list(app.submit('/count', 'x'))[-1].__class__.__name__)"
+    ),
+    "results.append(await running.result(5))",
+    (
+        "async with gt.connect_async(url) as inner:\n"
+        "    results += await asyncio.gather(outer.call('/hello', '2'), inner.call('/hello', '3'))"
+    ),
+    "await outer.aclose()",
+]
+
+
+@pytest.fixture
+def server() -> Iterator[Scripted]:
+    with scripted() as running:
+        yield running
+
+
+def play(cells: list[str], url: str, *, one_task: bool) -> tuple[list[Any], int]:
+    """Run cells as a kernel does; return what they put into ``results``, and how often the loop came by."""
+    names: dict[str, Any] = {"url": url, "results": []}
+
+    async def run(cell: str) -> None:
+        code = compile(cell, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        begun = eval(code, names)
+        if inspect.iscoroutine(begun):
+            await begun
+
+    async def kernel() -> None:
+        for cell in [PREPARE, *cells, "ticker.cancel()"]:
+            await (run(cell) if one_task else asyncio.create_task(run(cell)))
+
+    asyncio.run(asyncio.wait_for(kernel(), 30))
+    return names["results"], len(names["ticks"])
+
+
+one_task = pytest.mark.parametrize("one_task", [True, False], ids=["one task", "a task for each cell"])
+MANY = [[f"Hello, {number}!"] for number in range(3, 12)]
+
+
+@one_task
+@pytest.mark.parametrize("cells", [SYNC, ASYNC], ids=["sync", "async"])
+def test_a_transport_lives_from_cell_to_cell(server: Scripted, cells: list[str], one_task: bool) -> None:
+    results, ticks = play(cells, server.url, one_task=one_task)
+    assert results == [["Hello, 1!"], "ProcessCompleted", ["Hello, 2!"], *MANY]
+    assert ticks > 3
+
+
+@one_task
+def test_both_faces_work_inside_each_other(server: Scripted, one_task: bool) -> None:
+    results, _ = play(NESTED, server.url, one_task=one_task)
+    assert results == [["Hello, 1!"], "ProcessCompleted", ["0 1"], ["Hello, 2!"], ["Hello, 3!"]]
