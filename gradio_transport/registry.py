@@ -62,6 +62,7 @@ class Registry:
         tell_after_fork(self)
         self._adapters: dict[str, Adapter] = {}
         self._entry_points: dict[str, metadata.EntryPoint] | None = None
+        self._packages: dict[str, str] = {}
         if adapters is not None:
             self._entry_points = {}
             self._adapters = {adapter.name: adapter for adapter in adapters}
@@ -80,8 +81,12 @@ class Registry:
 
     def package(self, name: str) -> str:
         """Return the distribution that provides an adapter."""
-        entry_point = self._found().get(name)
-        return _distribution(entry_point) if entry_point else "registered by hand"
+        package = self._packages.get(name)
+        if package is None:  # its metadata is a file, read and parsed each time
+            entry_point = self._found().get(name)
+            package = _distribution(entry_point) if entry_point else "registered by hand"
+            self._packages[name] = package
+        return package
 
     def get(self, name: str) -> Adapter:
         """Return an adapter by name.

@@ -222,6 +222,10 @@ class TestRender:
                 await wait(app.call("/drawn", "x"))
             session.reset()
             assert "/drawn" not in session.endpoints
+            await wait(app.call("/hello", "x"))
+            assert "/drawn" in app.endpoints
+            app.reset()
+            assert "/drawn" not in app.endpoints
 
         with_app(face, server.url, use, timeouts=TIMEOUTS)
 

@@ -250,8 +250,8 @@ class AsyncTransport:
 
     @property
     def endpoints(self) -> Mapping[str, Endpoint]:
-        """The app's named endpoints."""
-        return self.config.named
+        """The app's named endpoints, with those that ``gr.render`` drew for the transport's own session."""
+        return self._parts()[1].endpoints
 
     @property
     def session_hash(self) -> str:

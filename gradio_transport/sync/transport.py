@@ -350,8 +350,8 @@ class Transport:
 
     @property
     def endpoints(self) -> Mapping[str, Endpoint]:
-        """The app's named endpoints."""
-        return self.config.named
+        """The app's named endpoints, with those that ``gr.render`` drew for the transport's own session."""
+        return self._session.endpoints
 
     @property
     def session_hash(self) -> str:
