@@ -62,6 +62,11 @@ def base_url(source: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
 
 
+def quoted(text: str, safe: str = "") -> str:
+    """Return a name of the server's percent-encoded; half of a surrogate pair, which is no text, as well."""
+    return quote(text, safe=safe, errors="surrogatepass")
+
+
 def is_space_name(source: str) -> bool:
     """Return whether a user's text is the name of a Hugging Face Space, ``owner/name``, and no address."""
     return _SPACE.fullmatch(source.strip()) is not None
@@ -157,11 +162,11 @@ class AppURLs:
 
     def named(self, route: str, api_name: str) -> str:
         """Return ``route/api_name`` with the name percent-encoded: it comes from the server."""
-        return self.api(f"{route}/{quote(api_name.lstrip('/'), safe='')}")
+        return self.api(f"{route}/{quoted(api_name.lstrip('/'))}")
 
     def file(self, path: str) -> str:
         """Return the download URL of a server path, percent-encoded (atlas §10.3)."""
-        return self.api(f"file={quote(path, safe='/')}")
+        return self.api(f"file={quoted(path, '/')}")
 
     def resolve(self, url: str) -> str:
         """Return a URL that the server gave, moved from its believed root to the user's base.
@@ -175,4 +180,4 @@ class AppURLs:
             return self.base + url[len(root) :]
         if url.startswith("/"):
             return self.base + url
-        return joined(self.base + "/", url) or f"{self.base}/{quote(url, safe='')}"
+        return joined(self.base + "/", url) or f"{self.base}/{quoted(url)}"

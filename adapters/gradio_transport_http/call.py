@@ -8,7 +8,6 @@ no error text.  So it never wins by itself; it is here for who must use it, and 
 from __future__ import annotations
 
 from typing import Any, cast
-from urllib.parse import quote
 
 from gradio_transport.adapter import (
     Adapter,
@@ -48,6 +47,7 @@ from gradio_transport.events import (
 from gradio_transport.flow import State
 from gradio_transport.refusals import app_error, refusal
 from gradio_transport.sse import ServerSentEvent
+from gradio_transport.urls import quoted
 
 from ._reply import has_state
 
@@ -113,7 +113,7 @@ class CallExchange(Exchange):
 
     def _stream(self) -> OpenStream:
         # The path's name is not checked, and both generations are read by this one.
-        url = f"{self.context.urls.named('call', self._name)}/{quote(self.event_id or '', safe='')}"
+        url = f"{self.context.urls.named('call', self._name)}/{quoted(self.event_id or '')}"
         return OpenStream(self.channel("stream"), Request.get(url, accept="text/event-stream"))
 
     def fetch(self, now: float) -> Output:

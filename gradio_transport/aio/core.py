@@ -20,7 +20,9 @@ from ..commands import OpenStream, Request, Response, SendRequest
 from ..credentials import Credentials
 from ..disk import read_upload
 from ..driver import (
+    REASON_SECONDS,
     App,
+    Deadlines,
     Retries,
     SessionState,
     check_addresses,
@@ -149,32 +151,38 @@ class Core:
         sequence: Generator[FileCommand, Any, T],
         timeouts: Timeouts,
         credentials: Credentials | None = None,
+        deadlines: Deadlines | None = None,
     ) -> T:
-        """Run a sequence that belongs to no session's machine, such as an upload."""
+        """Run a sequence that belongs to no session's machine, such as an upload; of a call, in its time."""
         try:
             command = next(sequence)
             while True:
-                command = sequence.send(await self._fed(command, timeouts, credentials))
+                remaining = None if deadlines is None else deadlines.remaining
+                command = sequence.send(await self._fed(command, timeouts, credentials, remaining))
         except StopIteration as stop:
             value: T = stop.value
             return value
 
     async def _fed(
-        self, command: FileCommand, timeouts: Timeouts, credentials: Credentials | None
+        self,
+        command: FileCommand,
+        timeouts: Timeouts,
+        credentials: Credentials | None,
+        remaining: float | None,
     ) -> FileReply:
         if isinstance(command, ReadFile):
             return await anyio.to_thread.run_sync(read_upload, command.path)
         if isinstance(command, FetchFile):
-            return await self._fetch_input(command, timeouts)
+            return await self._fetch_input(command, timeouts, remaining)
         self.app.taps.command(command, 0)
-        response = await self.request(command, timeouts, credentials=credentials)
+        response = await self.request(command, timeouts, remaining, credentials=credentials)
         self.app.taps.response(command.channel, 0, response)
         return response
 
-    async def _fetch_input(self, command: FetchFile, timeouts: Timeouts) -> bytes:
+    async def _fetch_input(self, command: FetchFile, timeouts: Timeouts, remaining: float | None) -> bytes:
         """Get what a URL of the caller's holds, for servers that would not; it is shown no credentials."""
         request = input_request(command)
-        patience = self.app.patience(request, timeouts)
+        patience = self.app.patience(request, timeouts, remaining)
         sequence = locate(request.request.url, self.app.options.limits.max_redirects)
         wanted = next(sequence)
         while True:
@@ -200,10 +208,10 @@ class Core:
             except StopIteration:
                 break
             await stream.aclose()
-        if stream.head.status in (200, 206):
+        if stream.head.status == 200:
             return stream
         try:
-            body = await stream.read()
+            body = await stream.read(REASON_SECONDS)
         except GradioTransportError:
             body = b""
         finally:

@@ -17,7 +17,7 @@ import attrs
 from ..commands import Closed, Ending
 from ..credentials import Credentials
 from ..disk import PartFile
-from ..driver import given_up
+from ..driver import given_up, timed
 from ..engines.base import AsyncResponseStream, StreamEnded
 from ..errors import Phase
 from ..files import (
@@ -51,7 +51,8 @@ class AsyncRemoteFile(ServerFile):
 
     async def read(self, *, timeout: float | None = None) -> bytes:
         """Return the whole content; see `gradio_transport.sync.RemoteFile.read`."""
-        return await within(timeout, f"The file {self.name}", Phase.DOWNLOAD, self._read())
+        with timed():
+            return await within(timeout, f"The file {self.name}", Phase.DOWNLOAD, self._read())
 
     async def _read(self) -> bytes:
         async with await self._fetcher.open(self, whole_file(self.url)) as download:
@@ -73,7 +74,8 @@ class AsyncRemoteFile(ServerFile):
     ) -> Path:
         """Save it in a directory, and return where; see `gradio_transport.sync.RemoteFile.download`."""
         work = self._download(Path(directory), progress)
-        return await within(timeout, f"The file {self.name}", Phase.DOWNLOAD, work)
+        with timed():
+            return await within(timeout, f"The file {self.name}", Phase.DOWNLOAD, work)
 
     async def _download(self, directory: Path, progress: DownloadProgress | None) -> Path:
         async with await self._fetcher.open(self, whole_file(self.url)) as download:
@@ -133,9 +135,12 @@ class AsyncReader:
         self._file = file
         self._download: AsyncDownload | None = None
         self._held = b""
+        self._began = 0.0
 
     async def __aenter__(self) -> Self:
-        self._download = await self._file._fetcher.open(self._file, self._file.url)
+        self._began = time.monotonic()
+        with timed():
+            self._download = await self._file._fetcher.open(self._file, self._file.url)
         return self
 
     async def __aexit__(
@@ -146,15 +151,17 @@ class AsyncReader:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         assert self._download is not None
-        async for chunk in self._download:
-            yield chunk
+        with timed(began=self._began):
+            async for chunk in self._download:
+                yield chunk
 
     async def read(self, size: int = -1) -> bytes:
         """Return up to `size` bytes, all there are for -1; nothing at the end."""
         assert self._download is not None
         chunks = aiter(self._download)
         while size < 0 or len(self._held) < size:
-            chunk = await anext(chunks, None)
+            with timed(began=self._began):
+                chunk = await anext(chunks, None)
             if chunk is None:
                 break
             self._held += chunk
@@ -205,7 +212,7 @@ class Fetcher:
             raise broke_off(url, ended.closed, received, stall) from ended
         finally:
             if not complete:
-                await _run_out(stream, chunks)
+                await run_out(stream, chunks)
             await stream.aclose()
 
     async def _follow(self, url: str) -> AsyncGenerator[bytes, None]:
@@ -234,7 +241,7 @@ class Fetcher:
             return b"".join([chunk async for chunk in chunks]).decode("utf-8", "replace")
 
 
-async def _run_out(stream: AsyncResponseStream, chunks: AsyncIterator[bytes]) -> None:
+async def run_out(stream: AsyncResponseStream, chunks: AsyncIterator[bytes]) -> None:
     """Bring a stream that is given up to its end, which is near then: generators must not be left open."""
     stream.abort()
     with anyio.CancelScope(shield=True), suppress(StreamEnded):

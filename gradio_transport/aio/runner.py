@@ -25,7 +25,16 @@ from ..commands import (
     SendText,
     WakeAt,
 )
-from ..driver import CallOptions, Deadlines, SessionState, expired, internal_failure, is_event_stream
+from ..driver import (
+    REASON_SECONDS,
+    CallOptions,
+    Deadlines,
+    SessionState,
+    expired,
+    internal_failure,
+    is_event_stream,
+    timed,
+)
 from ..engines.base import AsyncResponseStream, AsyncWebSocket, HandshakeRefused, Patience, StreamEnded
 from ..errors import GradioTransportError, LocalProtocolError, TransportError
 from ..events import Achieved, Cancelled, Failed
@@ -33,7 +42,7 @@ from ..files import FileCommand
 from ..refusals import wants_login
 from ..wire import Wire
 from .call import AsyncCall
-from .files import Fetcher
+from .files import Fetcher, run_out
 
 if TYPE_CHECKING:
     from .core import Core
@@ -114,7 +123,10 @@ class Runner:
         """Send the next chunk of a call's streaming input."""
         placing = self._core.app.placing(invocation)
         if placing is not None:
-            invocation = await self._core.run(placing, call._deadlines.timeouts, self._state.credentials)
+            with timed(call.adapter):
+                invocation = await self._core.run(
+                    placing, call._deadlines.timeouts, self._state.credentials, call._deadlines
+                )
         await self.perform(self._feed(self.wire.send, call._exchange, invocation.data))
 
     async def finish_input(self, call: AsyncCall) -> None:
@@ -304,9 +316,15 @@ class Runner:
             logins = -1  # once
 
     async def _refuse(self, command: OpenStream, stream: AsyncResponseStream) -> Sequence[Command]:
+        refused = stream.head.status != 200
         try:
-            body = await stream.read()
+            body = await stream.read(REASON_SECONDS if refused else None)
         except GradioTransportError as error:
+            call = self._call(command.channel)
+            if not refused and isinstance(error, TransportError):
+                return self._feed(self.wire.failed, command, error)
+            if not refused and call is not None:
+                return self._feed(self.wire.abandon, call._exchange, error)
             body = error.message.encode()
         head = stream.head
         return self._feed(
@@ -314,15 +332,19 @@ class Runner:
         )
 
     async def _pump(self, channel: str, stream: AsyncResponseStream) -> Closed:
+        chunks = stream.chunks()
         try:
             # Never left early: a dropped stream ends by cancellation at its next read, so that the generators
             # of the HTTP library end too.
-            async for chunk in stream.chunks():
+            async for chunk in chunks:
                 commands = self._feed(self.wire.data_received, channel, chunk)
                 if commands:
                     await self.perform(commands)
         except StreamEnded as error:
             return error.closed
+        except Exception:  # a fault of ours, or of an adapter
+            await run_out(stream, chunks)
+            raise
         return Closed(Ending.CLEAN)
 
     async def _read_websocket(self, command: OpenWebSocket) -> Sequence[Command]:
@@ -388,7 +410,11 @@ class Runner:
         """Perform a call's commands in a task of its own, once its files are where they belong."""
         if isinstance(begun, Generator):
             try:
-                placed = await self._core.run(begun, call._deadlines.timeouts, self._state.credentials)
+                with timed():
+                    deadlines = call._deadlines
+                    placed = await self._core.run(
+                        begun, deadlines.timeouts, self._state.credentials, deadlines
+                    )
             except GradioTransportError as error:
                 self._deliver(self.wire.refuse(call._exchange, error))
                 return
@@ -420,6 +446,9 @@ class Runner:
             for command in self._deliver(self.wire.abandon(call._exchange, own)):
                 if isinstance(command, CloseStream | CloseWebSocket):
                     self._drop(command.channel)
+            if not call.done() and not call._between:  # its end had come, and could not be handed over
+                own.adapter = self.wire.adapter
+                call._deliver(Failed(event_id=call.event_id, error=own), 0)
 
     def close(self, error: GradioTransportError) -> None:
         """Stop: end the calls under way with an error, and drop the streams."""

@@ -17,6 +17,7 @@ from .calls import (
 )
 from .options import CallOptions, Options
 from .requests import (
+    REASON_SECONDS,
     Retries,
     check_addresses,
     component_reply,
@@ -37,6 +38,7 @@ __all__ = [
     "Deadlines",
     "Description",
     "Options",
+    "REASON_SECONDS",
     "Retries",
     "SessionState",
     "check_addresses",

@@ -300,6 +300,10 @@ def outcome(event: Event) -> list[Any]:
             raise LocalProtocolError(f"{type(event).__name__} is not the end of a call.")
 
 
+_UNTIL_ACCEPTED = {State.IDLE: Phase.UPLOAD, State.JOINING: Phase.JOIN}
+"""A call that is not started yet waits for its files."""
+
+
 def expired(knob: str, seconds: float | None, exchange: Exchange) -> Timeout:
     """Return the error for a deadline of a whole call."""
     last = type(exchange.last_event).__name__ if exchange.last_event is not None else "nothing"
@@ -308,7 +312,7 @@ def expired(knob: str, seconds: float | None, exchange: Exchange) -> Timeout:
         f"Raise Timeouts({knob}=) if it may take longer.",
         knob=knob,
         seconds=seconds,
-        phase=Phase.JOIN if exchange.state in (State.IDLE, State.JOINING) else Phase.STREAM,
+        phase=_UNTIL_ACCEPTED.get(exchange.state, Phase.STREAM),
         may_have_run=exchange.accepted,
     )
 

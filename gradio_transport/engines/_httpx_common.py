@@ -24,7 +24,6 @@ from ..commands import Closed, Ending, Request, Response
 from ..errors import (
     ConnectError,
     GradioTransportError,
-    Phase,
     StreamLost,
     Timeout,
     TransportError,
@@ -204,7 +203,7 @@ def broken_off(request: Request, patience: Patience, head: Response, closed: Clo
         f"The reply of {request.url.partition('?')[0]} broke off: {closed.reason}.",
         phase=patience.phase,
         status=head.status,
-        may_have_run=patience.phase not in (Phase.DISCOVER, Phase.LOGIN),
+        may_have_run=patience.may_have_run,
     )
 
 
@@ -255,7 +254,9 @@ def translated(module: Module, request: Request, patience: Patience) -> Generato
         raise ConnectError(f"Cannot connect to {where}: {reason(error)}.", phase=patience.phase) from error
     except (module.TransportError, module.InvalidURL, module.DecodingError, module.StreamError) as error:
         raise StreamLost(
-            f"The connection to {where} broke before an answer came: {reason(error)}.", phase=patience.phase
+            f"The connection to {where} broke before an answer came: {reason(error)}.",
+            phase=patience.phase,
+            retryable=patience.repeatable,
         ) from error
     except (OSError, RuntimeError, ValueError) as error:
         if isinstance(error, GradioTransportError):
@@ -270,7 +271,7 @@ def timed_out(what: str, knob: str, seconds: float | None, patience: Patience) -
         knob=knob,
         seconds=seconds,
         phase=patience.phase,
-        retryable=knob == "connect",
+        retryable=knob == "connect" or patience.repeatable,
     )
 
 

@@ -60,16 +60,32 @@ class Patience:
     whole: float | None = None
     interruption: Interruption | None = None
 
-    def too_late(self, url: str, **context: Any) -> Timeout:
+    @property
+    def head(self) -> float | None:
+        """Seconds to connect and get a reply's head: libraries would wait as long for each byte of it."""
+        return None if self.connect is None or self.silence is None else self.connect + self.silence
+
+    @property
+    def may_have_run(self) -> bool:
+        """Whether a request without a proper answer may have made the app's function run."""
+        return self.phase in (Phase.JOIN, Phase.STREAM, Phase.COMPLETE)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a request without a proper answer may simply be made again."""
+        return self.phase is Phase.DOWNLOAD
+
+    def too_late(self, url: str, seconds: float | None = None, **context: Any) -> Timeout:
         """Return the error for a reply that is not complete in time."""
-        seconds = self.silence if self.whole is None else self.whole
+        seconds = seconds or self.whole or self.silence
         return Timeout(
             f"The reply of {url.partition('?')[0]} was not complete within {seconds} s. Raise "
             f"Timeouts({self.knob}=) if it is to be expected.",
             knob=self.knob,
             seconds=seconds,
             phase=self.phase,
-            may_have_run=self.phase not in (Phase.DISCOVER, Phase.LOGIN),
+            retryable=self.repeatable,
+            may_have_run=self.may_have_run,
             **context,
         )
 
@@ -98,8 +114,12 @@ class ResponseStream(Protocol):
         """
         ...
 
-    def read(self) -> bytes:
-        """Return the whole body, within the bound of the request."""
+    def read(self, seconds: float | None = None) -> bytes:
+        """Return the whole body, within the bound of the request, and within some seconds if they are given.
+
+        Raises:
+            TransportError: It did not come to its end.
+        """
         ...
 
     def abort(self) -> None:
@@ -169,8 +189,8 @@ class AsyncResponseStream(Protocol):
         """Yield the body as it comes."""
         ...
 
-    async def read(self) -> bytes:
-        """Return the whole body, within the bound of the request."""
+    async def read(self, seconds: float | None = None) -> bytes:
+        """Return the whole body, within the bound of the request, and within some seconds if given."""
         ...
 
     def abort(self) -> None:

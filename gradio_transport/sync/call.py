@@ -221,7 +221,7 @@ class Call(CallState):
             ServerRefused: The server takes no more: the time limit is reached.
             UnsupportedProtocol: The endpoint takes no streaming input.
         """
-        invocation = self._runner.place(self._chunk(arguments), self._deadlines.timeouts)
+        invocation = self._runner.place(self._chunk(arguments), self._deadlines)
         self._runner.send(self, invocation)
         self._check_sent()
 

@@ -17,8 +17,10 @@ from ..commands import OpenStream, Request, Response, SendRequest
 from ..credentials import Credentials
 from ..disk import read_upload
 from ..driver import (
+    REASON_SECONDS,
     App,
     CallOptions,
+    Deadlines,
     Retries,
     SessionState,
     check_addresses,
@@ -143,37 +145,47 @@ class Core:
         sequence: Generator[FileCommand, Any, T],
         timeouts: Timeouts,
         credentials: Credentials | None = None,
+        deadlines: Deadlines | None = None,
     ) -> T:
-        """Run a sequence that belongs to no session's machine, such as an upload."""
+        """Run a sequence that belongs to no session's machine, such as an upload; of a call, in its time."""
         try:
             command = next(sequence)
             while True:
-                command = sequence.send(self._fed(command, timeouts, credentials))
+                remaining = None if deadlines is None else deadlines.remaining
+                command = sequence.send(self._fed(command, timeouts, credentials, remaining))
         except StopIteration as stop:
             value: T = stop.value
             return value
 
     def place(
-        self, invocation: Invocation, options: CallOptions, timeouts: Timeouts, credentials: Credentials
+        self, invocation: Invocation, options: CallOptions, deadlines: Deadlines, credentials: Credentials
     ) -> Invocation:
         """Bring the files of an invocation to the app, and return it with their places."""
         placing = self.app.placing(invocation, options.upload_progress)
-        return invocation if placing is None else self.run(placing, timeouts, credentials)
+        return (
+            invocation if placing is None else self.run(placing, deadlines.timeouts, credentials, deadlines)
+        )
 
-    def _fed(self, command: FileCommand, timeouts: Timeouts, credentials: Credentials | None) -> FileReply:
+    def _fed(
+        self,
+        command: FileCommand,
+        timeouts: Timeouts,
+        credentials: Credentials | None,
+        remaining: float | None,
+    ) -> FileReply:
         if isinstance(command, ReadFile):
             return read_upload(command.path)
         if isinstance(command, FetchFile):
-            return self._fetch_input(command, timeouts)
+            return self._fetch_input(command, timeouts, remaining)
         self.app.taps.command(command, 0)
-        response = self.request(command, timeouts, credentials=credentials)
+        response = self.request(command, timeouts, remaining, credentials=credentials)
         self.app.taps.response(command.channel, 0, response)
         return response
 
-    def _fetch_input(self, command: FetchFile, timeouts: Timeouts) -> bytes:
+    def _fetch_input(self, command: FetchFile, timeouts: Timeouts, remaining: float | None) -> bytes:
         """Get what a URL of the caller's holds, for servers that would not; it is shown no credentials."""
         request = input_request(command)
-        patience = self.app.patience(request, timeouts)
+        patience = self.app.patience(request, timeouts, remaining)
         sequence = locate(request.request.url, self.app.options.limits.max_redirects)
         wanted = next(sequence)
         while True:
@@ -205,10 +217,10 @@ class Core:
             except StopIteration:
                 break
             stream.close()
-        if stream.head.status in (200, 206):
+        if stream.head.status == 200:
             return stream
         try:
-            body = stream.read()
+            body = stream.read(REASON_SECONDS)
         except GradioTransportError:
             body = b""
         finally:

@@ -36,7 +36,16 @@ from ..commands import (
     SendText,
     WakeAt,
 )
-from ..driver import CallOptions, Deadlines, SessionState, expired, internal_failure, is_event_stream
+from ..driver import (
+    REASON_SECONDS,
+    CallOptions,
+    Deadlines,
+    SessionState,
+    expired,
+    internal_failure,
+    is_event_stream,
+    timed,
+)
 from ..engines.base import HandshakeRefused, Interruption, Patience, ResponseStream, StreamEnded, WebSocket
 from ..errors import GradioTransportError, LocalProtocolError, TransportError
 from ..events import Achieved, Cancelled, Failed
@@ -154,9 +163,10 @@ class Runner:
         """Say that no further chunk will come."""
         self.perform(self._feed(self.wire.finish_input, call._exchange))
 
-    def place(self, invocation: Invocation, timeouts: Timeouts) -> Invocation:
+    def place(self, invocation: Invocation, deadlines: Deadlines) -> Invocation:
         """Bring the files of an invocation to the app."""
-        return self._core.place(invocation, CallOptions(), timeouts, self._state.credentials)
+        with timed(self.wire.adapter):
+            return self._core.place(invocation, CallOptions(), deadlines, self._state.credentials)
 
     def expire(self, call: Call, error: GradioTransportError) -> None:
         """End a call whose deadline is over."""
@@ -351,9 +361,15 @@ class Runner:
             logins = -1  # once
 
     def _refuse(self, command: OpenStream, stream: ResponseStream) -> Sequence[Command]:
+        refused = stream.head.status != 200
         try:
-            body = stream.read()
+            body = stream.read(REASON_SECONDS if refused else None)
         except GradioTransportError as error:
+            call = self._call(command.channel)
+            if not refused and isinstance(error, TransportError):
+                return self._feed(self.wire.failed, command, error)
+            if not refused and call is not None:
+                return self._feed(self.wire.abandon, call._exchange, error)
             body = error.message.encode()
         head = stream.head
         return self._feed(
@@ -467,6 +483,9 @@ class Runner:
             own = type(error)(error.message, phase=error.phase, may_have_run=error.may_have_run)
             own.__cause__ = error.__cause__
             commands += self._feed(self.wire.abandon, call._exchange, own)
+            if not call.done() and not call._between:  # its end had come, and could not be handed over
+                own.adapter = self.wire.adapter
+                call._end_between(Failed(event_id=call.event_id, error=own))
         self.perform(command for command in commands if isinstance(command, CloseStream | CloseWebSocket))
 
     def close(self, error: GradioTransportError) -> threading.Thread | None:

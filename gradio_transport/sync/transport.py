@@ -30,6 +30,7 @@ from ..driver import (
     component_reply,
     component_request,
     lost_under_way,
+    timed,
 )
 from ..engines.base import Engine
 from ..errors import GradioTransportError, LocalProtocolError, Phase
@@ -141,7 +142,8 @@ class Session(SessionState):
             return self._begin_apart(endpoint, arguments, keywords, options)
         deadlines = Deadlines(options.timeouts or self._core.app.options.timeouts, time.monotonic)
         adapter, invocation = self._core.app.prepare(self.config, endpoint, arguments, keywords, options)
-        invocation = self._core.place(invocation, options, deadlines.timeouts, self.credentials)
+        with timed(adapter.name):
+            invocation = self._core.place(invocation, options, deadlines, self.credentials)
         with self._lock:
             runner = self._runner(adapter)
             call, commands = runner.begin(invocation, options, deadlines)
