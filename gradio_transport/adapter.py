@@ -246,6 +246,13 @@ class Exchange(abc.ABC):
         """
         return self.state is not State.IDLE
 
+    def may_have_run(self, error: GradioTransportError) -> bool:
+        """Return whether the function may have run although an error of this side ends the call.
+
+        A join that made the driver log in again was refused for that.
+        """
+        return self.accepted and not (self.state is State.JOINING and error.phase is Phase.LOGIN)
+
     @abc.abstractmethod
     def start(self, now: float) -> Output:
         """Return the first commands."""
@@ -260,9 +267,8 @@ class Exchange(abc.ABC):
         self, command: SendRequest | OpenStream | OpenWebSocket, error: TransportError, now: float
     ) -> Output:
         """Take the news that a request got no reply. By default it ends the call."""
-        # A login is only asked for again after the join was refused for want of it.
-        never_left = self.state is State.JOINING and (error.retryable or error.phase is Phase.LOGIN)
-        error.may_have_run = error.may_have_run or (self.accepted and not never_left)
+        never_left = self.state is State.JOINING and error.retryable
+        error.may_have_run = error.may_have_run or (self.may_have_run(error) and not never_left)
         return Output([Failed(event_id=self.event_id, error=error)])
 
     def message(self, message: Mapping[str, Any], now: float) -> Output:
@@ -455,7 +461,7 @@ class Session:
             exchange.unwanted = True
             output = exchange.cancel(tell_at, siblings=self._siblings(exchange))
             told = [command for command in output.commands if isinstance(command, SendRequest)]
-        error.may_have_run = error.may_have_run or exchange.accepted
+        error.may_have_run = error.may_have_run or exchange.may_have_run(error)
         return self.turn(exchange, Output([Failed(event_id=exchange.event_id, error=error)], told))
 
     def reply(

@@ -65,6 +65,11 @@ def _integer(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+def _size(value: Any) -> int | None:
+    size = _integer(value)
+    return None if size is None or size < 0 else size
+
+
 def _integers(value: Any) -> tuple[int, ...]:
     items = cast("list[object]", value) if isinstance(value, list) else []
     return tuple(item for item in items if isinstance(item, int) and not isinstance(item, bool))
@@ -396,7 +401,7 @@ def _scalars(config: JSONObject) -> dict[str, Any]:
         "space_id": _text(config.get("space_id")) or None,
         "username": _text(config.get("username")) or None,
         "app_id": _integer(config.get("app_id")),
-        "max_file_size": _integer(config.get("max_file_size")),
+        "max_file_size": _size(config.get("max_file_size")),
     }
 
 

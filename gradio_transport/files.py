@@ -29,6 +29,7 @@ from .errors import (
     GradioTransportError,
     InvalidPayload,
     LocalProtocolError,
+    MalformedMessage,
     Phase,
     RemoteProtocolError,
     StreamLost,
@@ -38,7 +39,7 @@ from .errors import (
     excerpt,
 )
 from .multipart import FilePart, Multipart, UploadProgress
-from .refusals import refusal
+from .refusals import refusal, wants_login
 from .urls import AppURLs, escaped, joined
 
 FILES_PER_UPLOAD = 1000
@@ -361,6 +362,7 @@ def upload(
 
     Raises:
         InvalidPayload: The server refused them: too large, or not as it wants them.
+        MalformedMessage: It did not name a path for each of them.
         ServerRefused: It refused for another reason.
         UnsupportedProtocol: The server is too old to take uploads.
     """
@@ -399,14 +401,16 @@ def _uploaded(response: Response, files: Sequence[InputFile]) -> list[str]:
         paths = response.json()
     except ValueError:
         paths = None
-    if not isinstance(paths, list) or len(cast("list[Any]", paths)) != len(files):
-        raise RemoteProtocolError(
-            f"The server took {len(files)} files but named other than {len(files)} paths for them: "
+    named = cast("list[Any]", paths) if isinstance(paths, list) else []
+    if len(named) != len(files) or not all(isinstance(path, str) and path for path in named):
+        raise MalformedMessage(
+            f"The server was given files to upload ({len(files)}) and did not name a path for each of them: "
             f"{excerpt(response.body)!r}.",
             phase=Phase.UPLOAD,
             status=response.status,
+            body=excerpt(response.body),
         )
-    return [str(path) for path in cast("list[Any]", paths)]
+    return named
 
 
 # --- what a server gives -----------------------------------------------------------------------------
@@ -592,10 +596,12 @@ class FileReader:
         # Before 6.27 the url is not percent-encoded, so the path is the better source where it is one.
         if path and not streamed and not (isinstance(url, str) and "/proxy=" in url):
             return self._described(raw, path, self._place(path), streamed)
-        place = _encoded(self.urls.resolve(url)) if isinstance(url, str) else self._place(path)
+        place = _encoded(self.urls.resolve(url)) if isinstance(url, str) and url else self._place(path)
         return self._described(raw, path, place, streamed)
 
     def _place(self, path: str) -> str:
+        if not path:
+            return ""  # nowhere, which is said to whoever fetches it
         if path.lower().startswith(("http://", "https://")):
             return _encoded(self.urls.resolve(path))
         return self.urls.file(path)
@@ -664,7 +670,7 @@ def locate(url: str, max_redirects: int) -> Generator[Request, Response, None]:
         request = Request("GET", current, {"accept": "*/*", "accept-encoding": "identity"})
         response = yield request
         target = response.headers.get("location")
-        if response.status not in REDIRECTS or not target:
+        if response.status not in REDIRECTS or not target or wants_login(response):
             return
         following = joined(current, target)
         if following is None:
@@ -687,7 +693,7 @@ def content_length(head: Response) -> int | None:
 def unavailable(response: Response, url: str) -> GradioTransportError:
     """Return the error for a file that was not given."""
     where = url.partition("?")[0]
-    if response.status in (401, 429):
+    if response.status == 429 or wants_login(response):
         return refusal(response, Phase.DOWNLOAD, what=where)
     why = {
         403: "it was not made for callers, or is gone",

@@ -206,8 +206,10 @@ class Wire:
         )
 
     def open(self, invocation: Invocation) -> Exchange:
-        """Open a call, not yet started."""
-        return self.machine.open(invocation)
+        """Open a call, not yet started: its files may have to be brought to the app first."""
+        exchange = self.machine.open(invocation)
+        self._started[exchange] = self.taps.clock()
+        return exchange
 
     def start(self, exchange: Exchange) -> Turn:
         """Start a call."""
@@ -228,7 +230,6 @@ class Wire:
         if invocation.event_id is not None:
             payload["event_id"] = invocation.event_id
         now = self.taps.show(Direction.LOCAL, Kind.CALL, exchange.key, self.number, payload)
-        self._started[exchange] = now
         return self._out(self.machine.start(exchange, now))
 
     def refuse(self, exchange: Exchange, error: GradioTransportError) -> Turn:

@@ -451,6 +451,10 @@ class TestHostile:
         for endpoint in config.endpoints:
             assert str(endpoint)
 
+    @pytest.mark.parametrize("size", [-1, True, 1e9, "5mb", None])
+    def test_a_bound_of_files_that_is_none_is_none(self, size):
+        assert parse_config(blocks(max_file_size=size)).max_file_size is None
+
     def test_unknown_keys_are_kept_as_they_came(self):
         raw = blocks(novelty={"a": 1})
         assert parse_config(raw).raw["novelty"] == {"a": 1}

@@ -18,6 +18,7 @@ from gradio_transport.errors import (
     FileUnavailable,
     InvalidPayload,
     LocalProtocolError,
+    MalformedMessage,
     Phase,
     RateLimited,
     RemoteProtocolError,
@@ -285,9 +286,11 @@ class TestRefusedUploads:
                 InvalidPayload,
                 "field required",
             ),
-            (Response(200, body=b"[]"), RemoteProtocolError, "other than 1 paths"),
-            (Response(200, body=b"<html>"), RemoteProtocolError, "other than 1 paths"),
-            (Response(200, body=b'["a", "b"]'), RemoteProtocolError, "other than 1 paths"),
+            (Response(200, body=b"[]"), MalformedMessage, "did not name a path"),
+            (Response(200, body=b"<html>"), MalformedMessage, "did not name a path"),
+            (Response(200, body=b'["a", "b"]'), MalformedMessage, "did not name a path"),
+            (Response(200, body=b"[null]"), MalformedMessage, "did not name a path"),
+            (Response(200, body=b'[""]'), MalformedMessage, "did not name a path"),
         ],
         ids=lambda one: getattr(one, "status", None) and f"{one.status} {one.body[:10]!r}",
     )
@@ -488,6 +491,21 @@ class TestFetching:
         next(sequence)
         with pytest.raises(RemoteProtocolError, match="is no URL"):
             sequence.send(Response(302, {"location": target}))
+
+    def test_a_login_page_is_no_file(self):
+        sequence = locate("http://host/1", 2)
+        next(sequence)
+        refused = Response(302, {"location": "/login"})
+        with pytest.raises(StopIteration):
+            sequence.send(refused)
+        assert type(unavailable(refused, "http://host/1")) is AuthenticationRequired
+
+    def test_a_file_without_a_path_and_a_url_is_nowhere(self):
+        assert found("6.31.0", {"path": "", "url": "", "meta": META}).url == ""
+        assert found("6.31.0", {"path": "", "url": None, "meta": META}).url == ""
+
+    def test_a_path_that_is_no_text_can_be_asked_for(self):
+        assert found("6.31.0", {"path": "/tmp/\ud83d.txt", "meta": META}).url.endswith("/tmp/%3F.txt")
 
     def test_segments_that_are_no_url_are_left_out(self):
         assert playlist_segments("a.aac\nhttp://[half\n", f"{BASE}/x/p.m3u8")[0] == [f"{BASE}/x/a.aac"]

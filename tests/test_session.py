@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import attrs
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from properties import tried
@@ -21,7 +22,14 @@ from gradio_transport.commands import (
     SendRequest,
 )
 from gradio_transport.config import AppConfig, Endpoint
-from gradio_transport.errors import MalformedMessage, Phase, SessionNotFound, Timeout
+from gradio_transport.errors import (
+    AuthenticationRequired,
+    MalformedMessage,
+    Phase,
+    SessionNotFound,
+    StreamLost,
+    Timeout,
+)
 from gradio_transport.events import Event, Failed
 from gradio_transport.session import STREAM, SharedStreamSession
 from gradio_transport.urls import AppURLs
@@ -64,6 +72,19 @@ def test_a_call_cancelled_while_it_joins_is_cancelled_upstream_once_it_has_a_nam
     assert isinstance(cancel, SendRequest)
     assert cancel.phase is Phase.CANCEL
     assert json.loads(cancel.request.body or b"") == {"event_id": "e1", "fn_index": 0, "session_hash": "hash"}
+
+
+@pytest.mark.parametrize(("phase", "ran"), [(Phase.LOGIN, False), (Phase.JOIN, True)])
+def test_a_join_that_asked_for_a_login_was_not_accepted(phase: Phase, ran: bool) -> None:
+    machine = session()
+    exchange, join = started(machine)
+    error = StreamLost("the login broke", phase=phase)
+    machine.failed(join, error, 1.0)
+    assert error.may_have_run is ran
+    exchange, _ = started(machine)
+    refused = AuthenticationRequired("no", phase=phase)
+    machine.abandon(exchange, refused)
+    assert refused.may_have_run is ran
 
 
 def test_a_join_that_was_refused_after_the_cancellation_needs_no_cancel() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gc
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,13 +13,17 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+import httpx
 import pytest
+import websocket
 from faces import FACES, with_app
 from scripted import CONFIG, Reply, Scripted, scripted
 
 import gradio_transport as gt
 from gradio_transport.engines._httpx_common import HTTPSettings
+from gradio_transport.engines.base import Patience
 from gradio_transport.engines.httpx_sync import HTTPXEngine
+from gradio_transport.engines.websocket_client import WebSocketClient
 
 JOIN, DATA, RUN = "/gradio_api/queue/join", "/gradio_api/queue/data", "/gradio_api/run/direct"
 HEARTBEAT = "/gradio_api/heartbeat/"
@@ -347,3 +352,65 @@ def test_an_engine_closes_while_others_open(server: Scripted) -> None:
             app.close()
             for one in doing:
                 assert one.exception(5) is None or isinstance(one.exception(), gt.GradioTransportError)
+
+
+def test_no_socket_is_closed_under_a_thread_that_reads_it(server: Scripted) -> None:
+    """Its number would be the next socket's, and the thread would read what is meant for somebody else."""
+    engine = HTTPXEngine(HTTPSettings())
+    app = gt.connect(server.url, engine=engine)
+    server.scripts[RUN] = Reply.hold
+    busy: list[int] = []
+    (pool,) = engine._pools.values()
+    close = pool.close
+    pool.close = lambda: (busy.append(len(engine._busy)), close())
+    with ThreadPoolExecutor(4) as threads:
+        doing = [threads.submit(app.call, "/direct", "x") for _ in range(4)]
+        wait_until(lambda: len(engine._busy) == 4)
+        app.close()
+        assert all(isinstance(one.exception(5), gt.GradioTransportError) for one in doing)
+    assert busy == [0]
+
+
+def test_the_connections_of_a_client_that_was_given_live_on(server: Scripted) -> None:
+    with httpx.Client() as client:
+        with gt.connect(server.url, engine=HTTPXEngine(HTTPSettings(), client)) as app:
+            assert app.call("/direct", "x") == ["x"]
+        assert client.get(f"{server.url}/config").json() == CONFIG
+
+
+def test_no_websocket_is_closed_under_a_thread_that_reads_it() -> None:
+    ours, theirs = socket.socketpair()
+    connection = websocket.WebSocket(skip_utf8_validation=True)
+    connection.sock, connection.connected = ours, True
+    closed_after: list[bool] = []
+    done = threading.Event()
+    shutdown = connection.shutdown
+    connection.shutdown = lambda: (closed_after.append(client._users == 0), shutdown())
+    patience = Patience(connect=5, silence=5, knob="idle", phase=gt.Phase.STREAM, max_bytes=100)
+    client = WebSocketClient(connection, patience, 100)
+
+    def read() -> None:
+        client.receive()
+        done.set()
+
+    threading.Thread(target=read).start()
+    wait_until(lambda: client._users == 1)
+    client.abort()
+    assert done.wait(2)
+    theirs.close()
+    assert closed_after == [True]
+    assert ours.fileno() == -1
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_a_call_whose_end_cannot_be_handed_over_ends_all_the_same(server: Scripted, face: str) -> None:
+    def listener(event: gt.Event) -> None:
+        if isinstance(event, gt.ProcessCompleted):
+            raise ZeroDivisionError
+
+    async def use(app: Any, wait: Callable[[Any], Any]) -> None:
+        call = app.submit("/hello", "x", options=gt.CallOptions(listener=listener))
+        with pytest.raises(gt.RemoteProtocolError, match="ZeroDivisionError"):
+            await wait(call.result())
+
+    with_app(face, server.url, use)

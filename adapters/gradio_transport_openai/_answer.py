@@ -86,7 +86,7 @@ class Answer:
         elif key == "tool_calls":
             self._add_calls(value)
         elif key in _GROWING and isinstance(value, str):
-            self._message[key] = self._message.get(key, "") + value
+            self._message[key] = _longer(self._message.get(key), value)
         else:
             self._message[key] = value
 
@@ -153,10 +153,15 @@ def _text(content: Any) -> str:
     return "".join(text for text in texts if isinstance(text, str))
 
 
+def _longer(text: Any, piece: str) -> str:
+    """Return a text with a piece more; what is no text gives way to it."""
+    return text + piece if isinstance(text, str) else piece
+
+
 def _add_function(whole: dict[str, Any], part: Mapping[str, Any]) -> None:
     for key, value in part.items():
         if key == "arguments" and isinstance(value, str):
-            whole[key] = whole.get(key, "") + value
+            whole[key] = _longer(whole.get(key), value)
         elif value is not None:
             whole[key] = value
 

@@ -7,14 +7,20 @@ protocol; cells are generated.  Fields of a fault:
 ``name``
     What happens, in a few words.
 ``at``
-    Phases: ``config``, ``info``, ``join``, ``data`` (the POST of sse v0), ``stream``, ``cancel``.
+    Phases: ``config``, ``info``, ``join``, ``data`` (the POST of sse v0), ``stream``, ``cancel``; and of
+    requests beside the call ``upload``, ``download`` and ``read`` (of a file, into a directory or memory),
+    ``login``, ``heartbeat``.
 ``only`` / ``never``
-    Selectors of protocols; see below.
+    Selectors of protocols; see below.  What is not a Gradio app (kind ``chat``) has to be named.
+``also``
+    Selectors of cells besides.
 ``reply``
     What a request is answered with instead: ``status``, ``headers``, ``body`` (text) or ``json``, ``bytes``
-    (the raw reply, head included), ``drip`` (seconds between its bytes), ``encoding`` (gzip, deflate, br),
-    ``http`` (``"1.0"``), ``then`` (``reset``, ``cut``, ``hold``); or ``proper: true`` with those around the
-    right body.
+    (the raw reply, head included), ``first`` (raw, at once before it), ``drip`` (seconds between its bytes),
+    ``encoding`` (gzip, deflate, br), ``http`` (``"1.0"``), ``then`` (``reset``, ``cut``, ``hold``, ``flood``:
+    the last bytes for ever); or ``proper: true`` with those around the right body.  ``times`` and ``after``
+    say how many requests it strikes, and how many are answered rightly before; ``eager`` that it comes before
+    the request is read.  Headers may name ``{origin}``, ``{place}`` (the path asked for) and ``{number}``.
 ``stream``
     What is said once the call was accepted and has its data: names of messages (``estimation``, ``start``,
     ``first``, ``done``, ``beat``), ``{say: message}``, ``{text: not a message}``, ``{bytes: raw}``,
@@ -25,30 +31,41 @@ protocol; cells are generated.  Fields of a fault:
     ``http``, ``length`` (no chunks: until the connection closes), ``whole`` (all of it at the end).
 ``output``
     JSON text in the place of the completed call's output object.
+``config``
+    Further keys of the app's config.
+``size``
+    Bytes of the file that goes up or down.
+``limits`` / ``timeouts``
+    What the client is to set of its `Limits` and `Timeouts`.
+``expires``
+    The app forgets the login before the call.
 ``silent``
     The client's deadlines are to be short: the fault is that nothing comes.
 ``expect``
     ``value`` (true: what the function returned), or ``error`` (a class, or several that are right), with
-    ``status``, ``retryable``, ``may_have_run``, ``knob`` (of `Timeouts`) where they matter; or
-    ``cancelled: true``.
+    ``status``, ``retryable``, ``may_have_run``, ``knob`` (of `Timeouts`), ``retry_after`` where they matter;
+    or ``cancelled: true``.
 ``but``
     Other expectations: a mapping of selectors to ``expect``; the last one that fits holds.
 
 A selector is words that all must fit: a phase, a protocol of the bench, its adapter or its kind
-(``shared``, ``own``, ``websocket``, ``direct``, ``polling``, ``call``): ``websocket join``.
+(``shared``, ``own``, ``websocket``, ``direct``, ``polling``, ``call``, ``chat``): ``websocket join``.
 A fault with ``statuses`` and ``bodies`` is a family: one fault for each pair.
+An entry with ``of`` (names of faults, or patterns of them) is no fault: it says where those strike ``also``,
+and what is right there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib import resources
 from typing import Any, cast
 
 import attrs
 
-from .fault_protocols import PROTOCOLS, Protocol
+from .fault_protocols import FILE_PHASES, PROTOCOLS, VALUE, Protocol
 
 
 @attrs.frozen(kw_only=True)
@@ -62,6 +79,7 @@ class Expectation:
     retryable: bool | None = None
     may_have_run: bool | None = None
     knob: str | None = None
+    retry_after: float | None = None
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Expectation:
@@ -86,10 +104,16 @@ class Fault:
     expect: Expectation
     only: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
     reply: Mapping[str, Any] | None = None
     stream: tuple[Any, ...] | None = None
     framing: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     output: str | None = None
+    config: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    size: int = 600
+    limits: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    timeouts: Mapping[str, float] = attrs.field(factory=dict[str, float])
+    expires: bool = False
     silent: bool = False
     but: Mapping[str, Expectation] = attrs.field(factory=dict[str, Expectation])
 
@@ -97,10 +121,13 @@ class Fault:
         """Yield the fault in every phase of every protocol that it can strike."""
         for protocol in PROTOCOLS.values():
             for phase in protocol.phases:
-                if phase in self.at and self._concerns(protocol, phase):
+                named = any(_fits(one, protocol, phase) for one in self.also)
+                if named or (phase in self.at and self._concerns(protocol, phase)):
                     yield Cell(fault=self, protocol=protocol, phase=phase)
 
     def _concerns(self, protocol: Protocol, phase: str) -> bool:
+        if not self.only and protocol.kind == "chat":
+            return False
         if not self.only and phase in ("config", "info") and protocol.name not in ("sse_v3", "websocket C"):
             return False  # the discovery does not depend on what comes after it
         wanted = not self.only or any(_fits(one, protocol, phase) for one in self.only)
@@ -119,6 +146,16 @@ class Cell:
     def name(self) -> str:
         """What a report calls it."""
         return f"{self.protocol.name} | {self.phase} | {self.fault.name}"
+
+    @property
+    def content(self) -> str:
+        """The content of the file that goes up or down."""
+        return ("0123456789" * (self.fault.size // 10 + 1))[: self.fault.size]
+
+    @property
+    def value(self) -> list[str]:
+        """What the call returns when all goes well."""
+        return [self.content] if self.phase in FILE_PHASES else VALUE
 
     @property
     def expect(self) -> Expectation:
@@ -157,17 +194,39 @@ def _faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _fault(raw: Mapping[str, Any]) -> Fault:
-    at = raw["at"]
     fields: dict[str, Any] = dict(raw)
-    fields["at"] = (at,) if isinstance(at, str) else tuple(at)
+    fields["at"] = _listed(raw["at"])
     fields["expect"] = Expectation.of(raw["expect"])
     fields["but"] = {selector: Expectation.of(one) for selector, one in raw.get("but", {}).items()}
-    for name in ("only", "never"):
-        value = raw.get(name, ())
-        fields[name] = (value,) if isinstance(value, str) else tuple(value)
+    for name in ("only", "never", "also"):
+        fields[name] = _listed(raw.get(name, ()))
     if "stream" in raw:
         fields["stream"] = tuple(raw["stream"])
     return Fault(**fields)
+
+
+def _listed(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _extended(faults: list[Fault], raw: Mapping[str, Any]) -> list[Fault]:
+    """Return the faults, some of which strike in more cells.
+
+    Raises:
+        ValueError: There is no fault of that name.
+    """
+    patterns, also = _listed(raw["of"]), _listed(raw["also"])
+    for pattern in patterns:
+        if not any(fnmatchcase(fault.name, pattern) for fault in faults):
+            raise ValueError(f"there is no fault {pattern!r} to extend")
+    right = dict.fromkeys(also, raw["expect"]) | raw.get("but", {})
+    but = {selector: Expectation.of(one) for selector, one in right.items()}
+    return [
+        attrs.evolve(fault, also=(*fault.also, *also), but={**fault.but, **but})
+        if any(fnmatchcase(fault.name, pattern) for pattern in patterns)
+        else fault
+        for fault in faults
+    ]
 
 
 @lru_cache(maxsize=1)
@@ -176,15 +235,19 @@ def load_faults() -> tuple[Fault, ...]:
     import yaml
 
     found: list[Fault] = []
+    extensions: list[dict[str, Any]] = []
     folder = resources.files(__package__ or "gradio_transport_conformance") / "faults"
     for file in sorted(folder.iterdir(), key=lambda one: one.name):
         if file.name.endswith(".yaml"):
             listed = cast("list[dict[str, Any]]", yaml.safe_load(file.read_text("utf-8")))
-            found += [fault for raw in listed for fault in _faults(raw)]
+            extensions += [raw for raw in listed if "of" in raw]
+            found += [fault for raw in listed if "of" not in raw for fault in _faults(raw)]
     names = [fault.name for fault in found]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"faults of the same name: {twice}")
+    for raw in extensions:
+        found = _extended(found, raw)
     return tuple(found)
 
 

@@ -18,7 +18,9 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeAlias
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias, cast
 
 import attrs
 
@@ -26,16 +28,21 @@ import gradio_transport as gt
 from gradio_transport.errors import GradioTransportError, Phase
 
 from .fault_cases import Cell, Expectation
-from .fault_protocols import VALUE
+from .fault_protocols import FILE_PHASES, GIVEN_NAME, PASSWORD, USER
 from .fault_server import SERVER_THREADS, serve_fault
 
 BOUND_SECONDS = 10.0
 """No cell may take longer."""
 
+CLOSING_SECONDS = 3.0
+"""Closing waits for nobody; the rest is for a busy machine."""
+
 QUIET_SECONDS = 0.4
 """The deadlines of a client whose server is told to be silent."""
 
-_SURE = gt.Timeouts(connect=5, discover=5, join=5, first_message=5, idle=5, total=8)
+_SURE = gt.Timeouts(
+    connect=5, discover=5, login=5, upload=5, join=5, first_message=5, idle=5, total=8, download_stall=5
+)  # fmt: skip
 _SHORT = gt.Timeouts(
     connect=QUIET_SECONDS, discover=QUIET_SECONDS, join=QUIET_SECONDS, first_message=QUIET_SECONDS,
     idle=QUIET_SECONDS, total=3 * QUIET_SECONDS,
@@ -43,35 +50,68 @@ _SHORT = gt.Timeouts(
 _SHORT_STREAM = attrs.evolve(_SURE, first_message=QUIET_SECONDS, idle=QUIET_SECONDS, total=5 * QUIET_SECONDS)
 """Where it is silent only once it has accepted the call, a busy machine may take its time until then."""
 
+_SHORT_AT: Mapping[str, gt.Timeouts] = {
+    "stream": _SHORT_STREAM,
+    "upload": _SURE.replace(upload=QUIET_SECONDS),
+    "download": _SURE.replace(download_stall=QUIET_SECONDS),
+    "read": _SURE.replace(download_stall=QUIET_SECONDS),
+    "login": _SURE.replace(login=QUIET_SECONDS),
+    "heartbeat": _SURE,
+}
+
 
 @attrs.frozen(kw_only=True)
 class Challenge:
     """What a client is to do: call function 0 with one text, read every event, return the outputs.
 
+    In the place of an output that is a file it returns the file's content, as text.
+
     Attributes:
         url: Where.
         protocol: The adapter to use.
         timeouts: Deadlines in seconds.
+        limits: Bounds in bytes and counts.
+        settings: What the adapter takes besides.
+        auth: User and password, for apps that want a login.
+        file: What to give in the place of the text, as a file named ``given file.txt``.
+        directory: Where to save files of the outputs before their content is read; None: read them at once.
         cancel: Cancel the call after its first yield.
     """
 
     url: str
     protocol: str
     timeouts: gt.Timeouts
+    limits: gt.Limits = attrs.field(factory=gt.Limits)
+    settings: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    auth: tuple[str, str] | None = None
+    file: bytes | None = None
+    directory: Path | None = None
     cancel: bool = False
 
     def options(self) -> dict[str, Any]:
         """Return the arguments of `connect`."""
-        return {"protocol": self.protocol, "timeouts": self.timeouts}
+        options = {"protocol": self.protocol, "timeouts": self.timeouts, "auth": self.auth}
+        return {**options, "limits": self.limits, **self.settings}
+
+    @property
+    def argument(self) -> Any:
+        """The argument of the call."""
+        return "x" if self.file is None else gt.handle_file(self.file, name=GIVEN_NAME)
 
 
 @attrs.define(kw_only=True)
 class Outcome:
-    """What came of it: a value, or what was raised."""
+    """What came of it: a value, or what was raised.
+
+    Attributes:
+        seconds: How long all of it took.
+        closing: How long it took to close the client once the value was there; None: not measured.
+    """
 
     value: Any = None
     error: BaseException | None = None
     seconds: float = 0.0
+    closing: float | None = None
 
     def __str__(self) -> str:
         if self.error is None:
@@ -85,11 +125,21 @@ Client: TypeAlias = Callable[[Challenge], Outcome]
 def sync_client(challenge: Challenge) -> Outcome:
     """Take a challenge by the sync face."""
     with gt.connect(challenge.url, **challenge.options()) as app:
-        call = app.submit(0, "x")
+        call = app.submit(0, challenge.argument)
         for event in call:
             if challenge.cancel and isinstance(event, gt.ProcessGenerating):
                 call.cancel()
-        return Outcome(value=call.result())
+        outcome = Outcome(value=[_taken(one, challenge.directory) for one in call.result()])
+        began = time.monotonic()
+    outcome.closing = time.monotonic() - began
+    return outcome
+
+
+def _taken(output: Any, directory: Path | None) -> Any:
+    if not isinstance(output, gt.RemoteFile):
+        return output
+    content = output.read() if directory is None else output.download(directory).read_bytes()
+    return content.decode("utf-8", "replace")
 
 
 def async_client(challenge: Challenge, backend: str = "asyncio", engine: str = "httpx") -> Outcome:
@@ -101,11 +151,25 @@ def async_client(challenge: Challenge, backend: str = "asyncio", engine: str = "
 
 async def _by_tasks(challenge: Challenge, engine: str) -> Outcome:
     async with gt.connect_async(challenge.url, **challenge.options(), engine=engine) as app:  # type: ignore[arg-type]
-        call = app.submit(0, "x")
+        call = app.submit(0, challenge.argument)
         async for event in call:
             if challenge.cancel and isinstance(event, gt.ProcessGenerating):
                 await call.cancel()
-        return Outcome(value=await call.result())
+        outputs = [await _taken_by_tasks(one, challenge.directory) for one in await call.result()]
+        outcome = Outcome(value=outputs)
+        began = time.monotonic()
+    outcome.closing = time.monotonic() - began
+    return outcome
+
+
+async def _taken_by_tasks(output: Any, directory: Path | None) -> Any:
+    if not isinstance(output, gt.AsyncRemoteFile):
+        return output
+    if directory is None:
+        content = await output.read()
+    else:
+        content = (await output.download(directory)).read_bytes()
+    return content.decode("utf-8", "replace")
 
 
 CLIENTS: Mapping[str, Client] = {
@@ -117,21 +181,38 @@ CLIENTS: Mapping[str, Client] = {
 """This library's own faces; the last one needs the extra ``aiohttp``."""
 
 
-def challenge_of(cell: Cell, url: str) -> Challenge:
-    """Return what a client is to do against a server that plays a cell."""
-    timeouts = _SURE
-    if cell.fault.silent:
-        timeouts = _SHORT_STREAM if cell.phase == "stream" else _SHORT
+def challenge_of(cell: Cell, url: str, directory: Path | None = None) -> Challenge:
+    """Return what a client is to do against a server that plays a cell; files go to the directory, if any."""
+    chat = cell.protocol.kind == "chat"
+    timeouts = _SHORT_AT.get(cell.phase, _SHORT) if cell.fault.silent else _SURE
     return Challenge(
-        url=url, protocol=cell.protocol.adapter, timeouts=timeouts, cancel=cell.phase == "cancel"
+        url=url + cell.protocol.prefix if chat else url,
+        protocol=cell.protocol.adapter,
+        timeouts=timeouts.replace(**cell.fault.timeouts),
+        limits=gt.Limits(**cast("dict[str, Any]", cell.fault.limits)),
+        settings=cell.protocol.settings,
+        auth=(USER, PASSWORD) if cell.phase == "login" else None,
+        file=cell.content.encode() if cell.phase == "upload" else None,
+        directory=directory if cell.phase == "download" else None,
+        cancel=cell.phase == "cancel",
     )
 
 
 def play_cell(cell: Cell, client: Client) -> list[str]:
     """Play a cell against a client, and return what is wrong with the outcome: nothing, if all is well."""
-    with serve_fault(cell) as server:
-        outcome = meet(client, challenge_of(cell, server.url))
-    return grade(cell, outcome)
+    with TemporaryDirectory(prefix="fault-") as around, serve_fault(cell) as server:
+        directory = Path(around, "files")
+        outcome = meet(client, challenge_of(cell, server.url, directory))
+        return grade(cell, outcome) + list(_left(Path(around), directory, outcome))
+
+
+def _left(around: Path, directory: Path, outcome: Outcome) -> Iterable[str]:
+    """Say what is on disk that should not be, after a client was told to save files in a directory."""
+    found = sorted(one for one in around.rglob("*") if not one.is_dir())
+    if any(one.parent != directory or one.is_symlink() or one.suffix == ".part" for one in found):
+        yield f"left behind: {found}"
+    if outcome.error is not None and found:
+        yield f"left behind by a failure: {found}"
 
 
 def meet(client: Client, challenge: Challenge) -> Outcome:
@@ -165,6 +246,8 @@ def grade(cell: Cell, outcome: Outcome) -> list[str]:
     wrong = list(_differences(cell, cell.expect, outcome))
     if outcome.seconds > BOUND_SECONDS:
         wrong.append(f"took {outcome.seconds:.1f} s")
+    if outcome.closing is not None and outcome.closing > CLOSING_SECONDS:
+        wrong.append(f"took {outcome.closing:.1f} s to close")
     if isinstance(outcome.error, GradioTransportError):
         wrong += _of_error(cell, outcome.error)
     return wrong
@@ -177,14 +260,14 @@ def _differences(cell: Cell, expect: Expectation, outcome: Outcome) -> Iterable[
             yield f"expected to be cancelled, got {outcome}"
         return
     if not expect.error:
-        right = VALUE if expect.value is True else expect.value
+        right = cell.value if expect.value is True else expect.value
         if error is not None or not _same(outcome.value, right):
             yield f"expected {expect}, got {outcome}"
         return
     if type(error).__name__ not in expect.error:
         yield f"expected {expect}, got {outcome}"
         return
-    for name in ("status", "retryable", "may_have_run", "knob"):
+    for name in ("status", "retryable", "may_have_run", "knob", "retry_after"):
         wanted = getattr(expect, name)
         if wanted is not None and getattr(error, name, None) != wanted:
             yield f"{name} is {getattr(error, name, None)!r}, expected {wanted!r}: {outcome}"
@@ -202,7 +285,15 @@ _PHASES: Mapping[str, tuple[Phase, ...]] = {
     "data": (Phase.JOIN, Phase.STREAM),
     "stream": (Phase.STREAM, Phase.COMPLETE),
     "cancel": (Phase.CANCEL,),
+    "upload": (Phase.UPLOAD,),
+    "download": (Phase.DOWNLOAD,),
+    "read": (Phase.DOWNLOAD,),
+    "login": (Phase.LOGIN,),
+    "heartbeat": (),
 }
+
+_WITHOUT_ADAPTER = ("config", "info", "login", *FILE_PHASES)
+"""Where no adapter has a part: before one is chosen, and after the call."""
 
 _INTERNAL = re.compile(r"Please report|Traceback|object at 0x|<class |NoneType|KeyError|AttributeError")
 """What a message for people does not say."""
@@ -214,15 +305,15 @@ def _of_error(cell: Cell, error: GradioTransportError) -> Iterable[str]:
     phases = _PHASES[cell.phase]
     if isinstance(error, gt.QueueFull):
         phases = (*phases, Phase.JOIN)
-    if cell.protocol.kind == "own":  # the stream is the join
+    if cell.protocol.kind in ("own", "chat"):  # the stream is the join
         phases = (*phases, Phase.JOIN)
-    if cell.protocol.kind == "direct":  # the reply to the join is all there is
+    if cell.protocol.kind in ("direct", "chat"):  # the reply to the join is all there is
         phases = (*phases, Phase.STREAM)
     if error.phase not in phases:
         yield f"phase is {error.phase}, expected {' or '.join(phases)}: {error}"
     if error.elapsed is None:
         yield f"elapsed is missing: {error}"
-    if error.adapter != cell.protocol.adapter and cell.phase not in ("config", "info"):
+    if error.adapter != cell.protocol.adapter and cell.phase not in _WITHOUT_ADAPTER:
         yield f"adapter is {error.adapter!r}: {error}"
     if _INTERNAL.search(str(error)):
         yield f"the message is of no use to people: {error}"

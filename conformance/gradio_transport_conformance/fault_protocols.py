@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The happy course of every protocol, which faults then spoil: where requests go, what is said (atlas §2-§6).
 
-All of them serve one function, number 0 and named ``count``, that yields ``"0"`` and ends with ``"0 1"``.
+All of them serve one function, number 0 and named ``count``, that yields ``"0"`` and ends with ``"0 1"``.  In
+the phase ``upload`` its argument is a file; in ``download`` and ``read`` its output is one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,18 @@ VALUE = ["0 1"]
 
 EVENT_ID = "e1"
 """The server's name for the call."""
+
+GIVEN_NAME = "given file.txt"
+"""The file that a client uploads."""
+
+MADE_NAME = "made file.txt"
+"""The file that the function makes."""
+
+USER, PASSWORD = "ann", "open sesame"
+"""The login."""
+
+COOKIE = "access-token-bench=t0k3n"
+"""What a login brings."""
 
 _BODY: dict[str, Any] = {"data": VALUE, "is_generating": False, "duration": 0.1, "average_duration": 0.1}
 
@@ -35,6 +48,19 @@ MESSAGES: Mapping[str, dict[str, Any]] = {
 HAPPY = ("estimation", "start", "first", "done")
 
 
+def _chunk(delta: dict[str, Any], why: str | None = None) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": why}]}
+
+
+CHUNKS: Mapping[str, dict[str, Any]] = {
+    "start": _chunk({"role": "assistant", "content": ""}),
+    "first": _chunk({"content": "0"}),
+    "done": _chunk({"content": " 1"}, "stop"),
+    "beat": {"choices": []},
+}
+"""What they are on the stream of a chat, where ``over`` besides is the word that ends it."""
+
+
 @attrs.frozen(kw_only=True)
 class Protocol:
     """One protocol of the bench, as one Gradio version speaks it.
@@ -43,11 +69,14 @@ class Protocol:
         name: Its name in the bench.
         adapter: What a client writes to get it; None means that it must be chosen without being told.
         version: The Gradio version that is played.
-        kind: The shape: ``shared`` (sse_v1 to v3), ``own`` (sse v0), ``websocket``, ``direct``, ``polling``
-            or ``call``.
+        kind: The shape: ``shared`` (sse_v1 to v3), ``own`` (sse v0), ``websocket``, ``direct``, ``polling``,
+            ``call`` or ``chat``.
         says: What the config names as its protocol.
         prefix: Where the API is.
         queue: Whether the function goes through the queue.
+        besides: Phases of requests beside the call, of which one protocol for each generation is enough.
+        alone: Nothing but those: all else is as another protocol has it.
+        settings: Further keywords of `connect`.
     """
 
     name: str
@@ -57,12 +86,17 @@ class Protocol:
     says: str | None = None
     prefix: str = ""
     queue: bool = True
+    besides: tuple[str, ...] = ()
+    alone: bool = False
+    settings: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
 
     @property
     def phases(self) -> tuple[str, ...]:
-        """Where faults can strike, in the order of a call."""
+        """Where faults can strike."""
+        if self.alone:
+            return self.besides
         info = ("info",) if self.at_least(3, 26) else ()
-        return ("config", *info, *_PHASES[self.kind])
+        return ("config", *info, *_PHASES[self.kind], *self.besides)
 
     def at_least(self, *release: int) -> bool:
         """Return whether the version is that or later."""
@@ -73,23 +107,53 @@ class Protocol:
         """Whether later frames of a generator are edits."""
         return self.kind == "shared" and self.at_least(4, 17)
 
-    def config(self) -> dict[str, Any]:
-        """Return what ``/config`` says."""
+    def config(self, phase: str = "") -> dict[str, Any]:
+        """Return what ``/config`` says of an app that has what faults in a phase are about."""
+        if self.kind == "chat":
+            return {"object": "list", "data": [{"id": MODEL, "object": "model", "owned_by": "us"}]}
+        kinds = ("file" if phase == "upload" else "textbox", "file" if phase in FILE_PHASES else "textbox")
         if not self.at_least(3, 0):
-            box = {"name": "textbox", "label": "text"}
+            boxes = [{"name": kind, "label": "text"} for kind in kinds]
             return {
                 "version": self.version,
-                "input_components": [box],
-                "output_components": [box],
+                "input_components": boxes[:1],
+                "output_components": boxes[1:],
                 "queue": self.queue,
                 "allow_flagging": "never",
             }
-        components: list[Any] = [{"id": number, "type": "textbox", "props": {}} for number in (1, 2)]
+        components: list[Any] = [
+            {"id": number, "type": kind, "props": {}} for number, kind in enumerate(kinds, 1)
+        ]
         dependency = {"id": 0, "api_name": "count", "inputs": [1], "outputs": [2], "queue": self.queue}
         dependency |= {"backend_fn": True, "types": {"generator": self.kind != "direct"}}
         config: dict[str, Any] = {"version": self.version, "enable_queue": True, "components": components}
         config["dependencies"] = [dependency]
+        if self.at_least(4, 25):
+            config["connect_heartbeat"] = phase == "heartbeat"
         return config | ({"protocol": self.says, "api_prefix": self.prefix} if self.says else {})
+
+    def made_file(self) -> dict[str, Any]:
+        """Return the file that the function makes, as the generation writes it (atlas §10.1)."""
+        path = f"/tmp/gradio/1/{MADE_NAME}"  # noqa: S108 - a path on the server
+        if not self.at_least(4, 0):
+            return {"name": path, "orig_name": MADE_NAME, "size": None, "data": None, "is_file": True}
+        file: dict[str, Any] = {"path": path, "url": None, "orig_name": MADE_NAME, "size": None}
+        return file | ({"meta": {"_type": "gradio.FileData"}} if self.at_least(4, 21) else {})
+
+    def login_wanted(self) -> tuple[int, Any]:
+        """Return what a request without a login gets (atlas §12.1)."""
+        if not self.at_least(2, 7):  # as its config says it, which is all that is asked before the login
+            return 200, {"auth_required": True, "auth_message": None}
+        if self.at_least(5, 36):
+            return 401, {"detail": {"error": "Not authenticated", "auth_message": None}}
+        return 401, {"detail": "Not authenticated"}
+
+    def logged_in(self) -> tuple[int, Any, dict[str, str]]:
+        """Return the reply to the right login: status, JSON, headers."""
+        cookie = {"set-cookie": f"{COOKIE}; Path=/; HttpOnly"}
+        if self.at_least(3, 17):
+            return 200, {"success": True}, cookie
+        return 302, None, {**cookie, "location": "/"}
 
     def info(self) -> dict[str, Any]:
         """Return what ``/info`` says."""
@@ -101,32 +165,51 @@ class Protocol:
         """Return what a request is for, or None where this version has no such path."""
         if path in ("/config", "/config/"):
             return "config"
+        if (method, path) == ("POST", "/login"):
+            return "login"
         if not path.startswith(self.prefix + "/"):
             return None
         return self._phase(method, path.removeprefix(self.prefix))
 
     def _phase(self, method: str, path: str) -> str | None:
         known = _PATHS[self.kind].get((method, path))
-        if known is None and path == "/info":
-            return "info"
-        if known is None and path in ("/cancel", "/reset"):
-            return "cancel"
-        if known is None and self.kind == "call" and path.startswith("/call/"):
+        if known is not None or self.kind == "chat":
+            return known
+        if self.kind == "call" and path.startswith("/call/"):
             return "join" if method == "POST" else "stream"
-        return known
+        if method == "GET":
+            return next((phase for start, phase in _PLACES.items() if path.startswith(start)), None)
+        return {"/upload": "upload", "/cancel": "cancel", "/reset": "cancel"}.get(path)
 
     def accepted(self) -> Any:
         """Return the reply to a join."""
+        if self.kind == "chat":
+            message = {"role": "assistant", "content": VALUE[0]}
+            choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            return {"id": EVENT_ID, "object": "chat.completion", "choices": [choice]}
         return {"hash": EVENT_ID, "queue_position": 0} if self.kind == "polling" else {"event_id": EVENT_ID}
 
     def text(self, message: Mapping[str, Any]) -> str:
         """Return the JSON of a message as this protocol writes it, without framing."""
+        if self.kind == "chat":
+            return json.dumps({"id": EVENT_ID, "object": "chat.completion.chunk", **message})
         return json.dumps({"event_id": EVENT_ID, **message} if self.kind == "shared" else dict(message))
 
     def frame(self, text: str, name: str = "") -> bytes:
         """Return a message as part of an event stream."""
         head = f"event: {name}\n" if name else ""
         return f"{head}data: {text}\n\n".encode("utf-8", "surrogateescape")
+
+    @property
+    def happy(self) -> tuple[str, ...]:
+        """The messages of a call that goes well."""
+        return ("start", "first", "done", "over") if self.kind == "chat" else HAPPY
+
+    def named(self, message: str, output: str | None = None) -> tuple[str, str]:
+        """Return a message that a script names as (name of its event, text); see `told`."""
+        if self.kind != "chat":
+            return self.told(MESSAGES[message], output)
+        return "", "[DONE]" if message == "over" else self.text(CHUNKS[message])
 
     def told(self, message: Mapping[str, Any], output: str | None = None) -> tuple[str, str]:
         """Return a message as (name of its event, text); ``output`` replaces the outputs by other JSON."""
@@ -138,6 +221,14 @@ class Protocol:
         return "", self.text({**message, "output": mark}).replace(json.dumps(mark), output)
 
 
+MODEL = "parrot"
+"""The one that a chat endpoint has."""
+
+FILE_PHASES = ("download", "read")
+"""Two ways to take a file: into a directory, and into memory."""
+
+_PLACES = {"/info": "info", "/file": "download", "/heartbeat/": "heartbeat"}
+
 _PHASES = {
     "shared": ("join", "stream", "cancel"),
     "own": ("data", "stream"),
@@ -145,6 +236,7 @@ _PHASES = {
     "direct": ("join",),
     "polling": ("join", "stream"),
     "call": ("join", "stream", "cancel"),
+    "chat": ("join", "stream"),
 }
 
 _PATHS: Mapping[str, Mapping[tuple[str, str], str]] = {
@@ -154,6 +246,7 @@ _PATHS: Mapping[str, Mapping[tuple[str, str], str]] = {
     "direct": {("POST", "/api/predict/"): "join", ("POST", "/run/count"): "join"},
     "polling": {("POST", "/api/queue/push/"): "join", ("POST", "/api/queue/status/"): "stream"},
     "call": {},
+    "chat": {("GET", "/models"): "config", ("POST", "/chat/completions"): "join"},
 }
 
 
@@ -182,30 +275,52 @@ PROTOCOLS: Mapping[str, Protocol] = {
     for one in (
         Protocol(
             name="sse_v3", adapter="sse_v3", version="6.31.0", kind="shared", says="sse_v3",
-            prefix="/gradio_api",
+            prefix="/gradio_api", besides=("upload", "download", "read", "login", "heartbeat"),
         ),
         Protocol(name="sse_v2.1", adapter="sse_v2.1", version="4.21.0", kind="shared", says="sse_v2.1"),
         Protocol(name="sse_v2", adapter="sse_v2", version="4.19.2", kind="shared", says="sse_v2"),
         Protocol(name="sse_v1", adapter="sse_v1", version="4.11.0", kind="shared", says="sse_v1"),
-        Protocol(name="sse", adapter="sse", version="4.8.0", kind="own", says="sse"),
+        Protocol(
+            name="sse", adapter="sse", version="4.8.0", kind="own", says="sse",
+            besides=("upload", "download"),
+        ),
         Protocol(name="websocket A", adapter="websocket", version="3.1.6", kind="websocket"),
         Protocol(name="websocket B", adapter="websocket", version="3.4.1", kind="websocket"),
-        Protocol(name="websocket C", adapter="websocket", version="3.50.2", kind="websocket"),
+        Protocol(
+            name="websocket C", adapter="websocket", version="3.50.2", kind="websocket",
+            besides=("upload", "download", "login"),
+        ),
         Protocol(name="polling", adapter="polling", version="3.1.4", kind="polling"),
-        Protocol(name="direct 2.x", adapter="direct", version="2.9.4", kind="direct", queue=False),
+        Protocol(
+            name="direct 2.x", adapter="direct", version="2.9.4", kind="direct", queue=False,
+            besides=("login",),
+        ),
+        Protocol(
+            name="Flask", adapter="direct", version="2.3.6", kind="direct", queue=False, besides=("login",),
+            alone=True,
+        ),
         Protocol(
             name="direct", adapter="direct", version="6.31.0", kind="direct", says="sse_v3",
             prefix="/gradio_api", queue=False,
         ),
         Protocol(
-            name="call", adapter="call", version="6.31.0", kind="call", says="sse_v3", prefix="/gradio_api"
+            name="call", adapter="call", version="6.31.0", kind="call", says="sse_v3", prefix="/gradio_api",
+            besides=("heartbeat",),
         ),
         Protocol(
             name="call_v2", adapter="call_v2", version="6.31.0", kind="call", says="sse_v3",
             prefix="/gradio_api",
         ),
+        Protocol(name="openai_chat", adapter="openai_chat", version="0", kind="chat", prefix="/v1"),
+        Protocol(
+            name="chat in one piece", adapter="openai_chat", version="0", kind="chat", prefix="/v1",
+            besides=("join",), alone=True, settings={"streaming": False},
+        ),
     )
 }  # fmt: skip
 """Every protocol of the bench by its name."""
 
-__all__ = ["EVENT_ID", "HAPPY", "MESSAGES", "PROTOCOLS", "VALUE", "Protocol"]
+__all__ = [
+    "COOKIE", "EVENT_ID", "FILE_PHASES", "GIVEN_NAME", "HAPPY", "MADE_NAME", "MESSAGES", "PASSWORD",
+    "PROTOCOLS", "Protocol", "USER", "VALUE",
+]  # fmt: skip

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from .fault_cases import Cell
-from .fault_protocols import EVENT_ID, HAPPY, MESSAGES
+from .fault_protocols import COOKIE, EVENT_ID, FILE_PHASES, GIVEN_NAME, MESSAGES
 
 HOLD_SECONDS = 30.0
 """How long a connection that is told to be silent lives at most."""
@@ -70,7 +70,10 @@ class FaultServer:
         self.seen: list[str | None] = []
         self.released = threading.Event()
         self.data_came = threading.Event()
+        self.beat_came = threading.Event()
         self.tries = itertools.count()
+        self.joins = itertools.count()
+        self.numbers = itertools.count()
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
         self._threads = [threading.Thread(target=self._accept, name=SERVER_THREADS[0])]
@@ -141,6 +144,7 @@ class _Connection:
         self._file: BinaryIO = connection.makefile("rb")
         self._frames: _Frames | None = None
         self._chunked = False
+        self._place = ""
 
     def serve(self) -> None:
         try:
@@ -158,40 +162,84 @@ class _Connection:
         while (line := self._file.readline(65536)) not in (b"\r\n", b"\n", b""):
             name, _, value = line.decode("latin-1").partition(":")
             headers[name.strip().lower()] = value.strip()
-        body = self._file.read(int(headers.get("content-length", "0")))
-        return Asked(method, urlsplit(target).path, headers, body)
+        asked = Asked(method, urlsplit(target).path, headers, b"")
+        self._place = asked.path
+        length = int(headers.get("content-length", "0"))
+        if (self._cell.fault.reply or {}).get("eager") and self._phase(asked) == self._cell.phase:
+            self._answer(asked)
+            self._file.read(length)
+            return self._read()
+        return attrs.evolve(asked, body=self._file.read(length))
 
     # --- one request -----------------------------------------------------------------------------------
 
-    def _answer(self, asked: Asked) -> None:
+    def _phase(self, asked: Asked) -> str | None:
         phase = self._protocol.phase(asked.method, asked.path)
+        return self._cell.phase if phase == "download" and self._cell.phase in FILE_PHASES else phase
+
+    def _answer(self, asked: Asked) -> None:
+        phase, fault = self._phase(asked), self._cell.fault
         self._server.seen.append(phase)
-        struck = phase == self._cell.phase
-        if struck and self._cell.fault.reply is not None:
-            self._spoil(self._cell.fault.reply, phase, asked)
+        if phase == "heartbeat":
+            self._server.beat_came.set()
+        if self._keeps_out(asked, phase):
+            status, value = self._protocol.login_wanted()
+            self._send(403 if asked.upgrades else status, json.dumps(value))
+        elif phase is not None and phase == self._cell.phase and fault.reply is not None:
+            self._spoil(fault.reply, phase)
         elif asked.upgrades:
             self._websocket(asked)
-        elif phase == "stream" and self._protocol.kind != "polling":
+        elif self._wants_stream(asked, phase):
             self._stream()
         else:
-            self._send(*self._right(phase))
+            self._send_right(phase)
 
-    def _right(self, phase: str | None) -> tuple[int, str]:
-        """Return the status and body of the reply that a proper server gives."""
-        protocol = self._protocol
+    def _wants_stream(self, asked: Asked, phase: str | None) -> bool:
+        if self._protocol.kind == "chat":
+            return phase == "join" and bool(json.loads(asked.body)["stream"])
+        return phase == "stream" and self._protocol.kind != "polling"
+
+    def _keeps_out(self, asked: Asked, phase: str | None) -> bool:
+        """Return whether a request is refused for want of a login."""
+        if self._cell.phase != "login" or phase in ("login", None):
+            return False
+        expired = self._cell.fault.expires and phase == "join" and next(self._server.joins) == 0
+        return expired or COOKIE not in asked.headers.get("cookie", "")
+
+    def _right(self, phase: str | None) -> tuple[int, str, Mapping[str, str]]:
+        """Return the status, body and headers of the reply that a proper server gives."""
+        if phase == "login":
+            status, value, headers = self._protocol.logged_in()
+            return status, json.dumps(value), headers
         if phase is None:
-            return 404, '{"detail":"Not Found"}'
+            return 404, '{"detail":"Not Found"}', {}
+        if phase in FILE_PHASES:
+            return 200, self._cell.content, {"content-type": "application/octet-stream"}
+        return 200, self._right_body(phase), {}
+
+    def _right_body(self, phase: str) -> str:
+        protocol = self._protocol
         if phase == "data":
             self._server.data_came.set()
-            return 200, "null"
+            return "null"
         if phase == "join" and protocol.kind == "direct":
-            return 200, self._output
+            return self._output
         if phase == "stream":
-            return 200, self._polled()
-        value: Any = {"config": protocol.config, "info": protocol.info, "join": protocol.accepted}.get(
-            phase, lambda: {"success": True}
-        )()
-        return 200, json.dumps(value)
+            return self._polled()
+        value: Any = {"success": True}
+        if phase == "config":
+            value = protocol.config(self._cell.phase) | dict(self._cell.fault.config)
+        elif phase == "info":
+            value = protocol.info()
+        elif phase == "join":
+            value = protocol.accepted()
+        elif phase == "upload":
+            value = [f"/tmp/gradio/2/{GIVEN_NAME}"]  # noqa: S108 - a path on the server
+        return json.dumps(value)
+
+    def _send_right(self, phase: str | None) -> None:
+        status, body, headers = self._right(phase)
+        self._send(status, body, {"headers": headers})
 
     @property
     def _output(self) -> str:
@@ -200,7 +248,9 @@ class _Connection:
     @property
     def _replaced(self) -> str | None:
         output = self._cell.fault.output
-        return None if output is None else written_out(output)
+        if output is None and self._cell.phase in FILE_PHASES:
+            output = json.dumps({"data": [self._protocol.made_file()]})
+        return None if output is None else self._filled(written_out(output))
 
     def _polled(self) -> str:
         """Return the next status of a polled call."""
@@ -210,20 +260,24 @@ class _Connection:
         step = steps[min(next(self._server.tries), len(steps) - 1)]
         return str(step["text"])
 
-    def _spoil(self, reply: Mapping[str, Any], phase: str | None, asked: Asked) -> None:
+    def _spoil(self, reply: Mapping[str, Any], phase: str) -> None:
         """Answer a request wrongly."""
-        if "times" in reply and next(self._server.tries) >= int(reply["times"]):
-            self._send(*self._right(phase))
+        number, first = next(self._server.tries), int(reply.get("after", 0))
+        if not first <= number < first + int(reply.get("times", number + 1)):
+            self._send_right(phase)
             return
         if reply.get("read") is False:
             self._finish(reply)
         if "bytes" in reply:
+            self._write(_raw(reply.get("first", "")))
             self._write(_raw(reply["bytes"]), reply.get("drip"))
         else:
-            status, body = self._right(phase) if reply.get("proper") else (int(reply.get("status", 200)), "")
+            status, body, more = int(reply.get("status", 200)), "", cast("Mapping[str, str]", {})
+            if reply.get("proper"):
+                status, body, more = self._right(phase)
             if "body" in reply or "json" in reply:
-                body = str(reply["body"]) if "body" in reply else json.dumps(reply["json"])
-            self._send(status, body, reply)
+                body = written_out(str(reply["body"])) if "body" in reply else json.dumps(reply["json"])
+            self._send(status, body, {**reply, "headers": {**more, **reply.get("headers", {})}})
         self._finish(reply)
 
     def _finish(self, reply: Mapping[str, Any]) -> None:
@@ -234,6 +288,10 @@ class _Connection:
                 raise _Over
             case "hold":
                 self._hold()
+            case "flood":
+                while not self._server.released.is_set():
+                    self._write(_raw(reply["bytes"])[-10000:])
+                raise _Over
             case _:
                 return
 
@@ -255,7 +313,9 @@ class _Connection:
             raise _Over
 
     def _filled(self, value: str) -> str:
-        return value.replace("{origin}", self._server.url)
+        """Return a header with what only the server knows: where it is, what was asked for, a number."""
+        value = value.replace("{origin}", self._server.url).replace("{place}", self._place)
+        return value.replace("{number}", str(next(self._server.numbers))) if "{number}" in value else value
 
     # --- streams ---------------------------------------------------------------------------------------
 
@@ -276,6 +336,8 @@ class _Connection:
             self._part(self._protocol.frame('{"msg":"estimation","rank":0,"queue_size":1}'))
             self._part(self._protocol.frame(json.dumps({"msg": "send_data", "event_id": EVENT_ID})))
             self._server.data_came.wait(HOLD_SECONDS)
+        if self._cell.phase == "heartbeat":
+            self._server.beat_came.wait(HOLD_SECONDS)
         if self._cell.phase == "cancel":
             self._steps(("estimation", "start", "first", "hold"))
         if framing:
@@ -288,7 +350,7 @@ class _Connection:
     @property
     def _script(self) -> tuple[Any, ...]:
         struck = self._cell.phase == "stream" and self._cell.fault.stream is not None
-        return cast("tuple[Any, ...]", self._cell.fault.stream) if struck else HAPPY
+        return cast("tuple[Any, ...]", self._cell.fault.stream) if struck else self._protocol.happy
 
     def _framed(self, framing: Mapping[str, Any]) -> None:
         """Write a whole stream in an odd but lawful way."""
@@ -313,7 +375,7 @@ class _Connection:
     def _told(self, step: Any) -> tuple[str, str]:
         """Return the event name and text of a step that says something."""
         if isinstance(step, str):
-            return self._protocol.told(MESSAGES[step], self._replaced if step == "done" else None)
+            return self._protocol.named(step, self._replaced if step == "done" else None)
         if "say" in step:
             return self._protocol.told(step["say"])
         return str(step.get("event", "")), _raw(step["text"]).decode("utf-8", "surrogateescape")

@@ -18,6 +18,7 @@ from ..commands import OpenStream, Request, Response, SendRequest
 from ..credentials import Credentials
 from ..disk import read_upload
 from ..driver import (
+    REASON_SECONDS,
     App,
     Retries,
     SessionState,
@@ -229,10 +230,10 @@ class Core:
             except StopIteration:
                 break
             await stream.aclose()
-        if stream.head.status in (200, 206):
+        if stream.head.status == 200:
             return stream
         try:
-            body = await stream.read()
+            body = await stream.read(REASON_SECONDS)
         except GradioTransportError:
             body = b""
         finally:

@@ -17,7 +17,7 @@ import attrs
 from ..commands import Closed, Ending
 from ..credentials import Credentials
 from ..disk import PartFile
-from ..driver import given_up
+from ..driver import given_up, timed
 from ..engines.base import AsyncResponseStream, StreamEnded
 from ..errors import Phase
 from ..files import (
@@ -52,7 +52,8 @@ class AsyncRemoteFile(ServerFile):
 
     async def read(self, *, timeout: float | None = None) -> bytes:
         """Return the whole content; see `gradio_transport.sync.RemoteFile.read`."""
-        return await within(timeout, f"The file {self.name}", Phase.DOWNLOAD, self._read())
+        with timed():
+            return await within(timeout, f"The file {self.name}", Phase.DOWNLOAD, self._read())
 
     async def _read(self) -> bytes:
         async with await self._fetcher.open(self, whole_file(self.url)) as download:
@@ -77,7 +78,8 @@ class AsyncRemoteFile(ServerFile):
     ) -> Path:
         """Save it in a directory, and return where; see `gradio_transport.sync.RemoteFile.download`."""
         work = self._download(Path(directory), progress)
-        return await within(timeout, f"The file {self.name}", Phase.DOWNLOAD, work)
+        with timed():
+            return await within(timeout, f"The file {self.name}", Phase.DOWNLOAD, work)
 
     async def _download(self, directory: Path, progress: DownloadProgress | None) -> Path:
         async with await self._fetcher.open(self, whole_file(self.url)) as download:
@@ -138,9 +140,12 @@ class AsyncReader:
         self._fetcher = fetcher
         self._download: AsyncDownload | None = None
         self._held = b""
+        self._began = 0.0
 
     async def __aenter__(self) -> Self:
-        self._download = await self._fetcher.open(self._file, self._file.url)
+        self._began = time.monotonic()
+        with timed():
+            self._download = await self._fetcher.open(self._file, self._file.url)
         return self
 
     async def __aexit__(
@@ -151,15 +156,17 @@ class AsyncReader:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         assert self._download is not None
-        async for chunk in self._download:
-            yield chunk
+        with timed(began=self._began):
+            async for chunk in self._download:
+                yield chunk
 
     async def read(self, size: int = -1) -> bytes:
         """Return up to `size` bytes, all there are for -1; nothing at the end."""
         assert self._download is not None
         chunks = aiter(self._download)
         while size < 0 or len(self._held) < size:
-            chunk = await anext(chunks, None)
+            with timed(began=self._began):
+                chunk = await anext(chunks, None)
             if chunk is None:
                 break
             self._held += chunk

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, S
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import anyio
-import attrs
 
 from ..adapter import Invocation, Turn
 from ..commands import (
@@ -26,7 +25,17 @@ from ..commands import (
     SendText,
     WakeAt,
 )
-from ..driver import CallOptions, Deadlines, Retries, SessionState, internal_failure, is_event_stream, left
+from ..driver import (
+    REASON_SECONDS,
+    CallOptions,
+    Deadlines,
+    Retries,
+    SessionState,
+    internal_failure,
+    is_event_stream,
+    left,
+    timed,
+)
 from ..engines.base import AsyncResponseStream, AsyncWebSocket, HandshakeRefused, Patience, StreamEnded
 from ..errors import GradioTransportError, LocalProtocolError, TransportError
 from ..events import Achieved, Cancelled, Failed
@@ -48,12 +57,19 @@ Begin: TypeAlias = list[Command] | Generator[FileCommand, Any, Invocation]
 
 
 async def _whole(stream: AsyncResponseStream) -> Response:
-    """Return a reply that is no stream."""
+    """Return a reply that is no stream. The reason of a refusal is waited for, but not for long.
+
+    Raises:
+        GradioTransportError: It is no refusal, and does not come to its end.
+    """
+    refused = stream.head.status != 200
     try:
-        body = await stream.read()
+        body = await stream.read(REASON_SECONDS if refused else None)
     except GradioTransportError as error:
+        if not refused:
+            raise
         body = error.message.encode()
-    return attrs.evolve(stream.head, body=body)
+    return stream.head.with_body(body)
 
 
 class Runner:
@@ -127,7 +143,8 @@ class Runner:
         placing = self._core.app.placing(invocation)
         if placing is not None:
             timeouts, credentials = call._deadlines.timeouts, self._state.credentials
-            invocation = await self._core.run(placing, timeouts, credentials, until)
+            with timed(call.adapter):
+                invocation = await self._core.run(placing, timeouts, credentials, until)
         await self._send_all(self._feed(self.wire.send, call._exchange, invocation.data), until)
 
     async def finish_input(self, call: AsyncCall, until: float | None) -> None:
@@ -436,7 +453,8 @@ class Runner:
             with anyio.CancelScope() as scope:
                 call.add_done_callback(lambda _: scope.cancel())  # given up: nobody wants the files there
                 try:
-                    placed = await self._core.run(begun, deadlines.timeouts, credentials, deadlines.total)
+                    with timed():
+                        placed = await self._core.run(begun, deadlines.timeouts, credentials, deadlines.total)
                 except GradioTransportError as error:
                     self._deliver(self.wire.refuse(call._exchange, error))
             if placed is None:
@@ -470,6 +488,9 @@ class Runner:
             for command in self._deliver(self.wire.abandon(call._exchange, own)):
                 if isinstance(command, CloseStream | CloseWebSocket):
                     self._drop(command.channel)
+            if not call.done() and not call._between:  # its end had come, and could not be handed over
+                own.adapter = self.wire.adapter
+                call._deliver(Failed(event_id=call.event_id, error=own), 0)
 
     def close(self, error: GradioTransportError) -> None:
         """Stop: end the calls under way with an error, and drop the streams."""

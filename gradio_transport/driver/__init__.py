@@ -16,6 +16,7 @@ from .calls import (
 )
 from .options import CallOptions, Options
 from .requests import (
+    REASON_SECONDS,
     Retries,
     check_addresses,
     component_reply,
@@ -38,6 +39,7 @@ __all__ = [
     "Deadlines",
     "Description",
     "Options",
+    "REASON_SECONDS",
     "Retries",
     "SessionState",
     "check_addresses",

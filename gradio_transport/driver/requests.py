@@ -27,6 +27,9 @@ from ..policy import Limits, RetryPolicy, Timeouts
 from ..refusals import refusal
 from ..urls import AppURLs, is_internal
 
+REASON_SECONDS = 2.0
+"""How long the reason of a refusal is waited for; what is refused is known without it."""
+
 
 def repeatable(command: SendRequest | OpenStream | OpenWebSocket, outcome: Response | TransportError) -> bool:
     """Return whether a request may be made again: it is safe by itself, or was proven not to be accepted."""
@@ -187,17 +190,20 @@ def component_reply(response: Response, fn_name: str, limits: Limits) -> Any:
 
 
 @contextmanager
-def timed(
-    clock: Callable[[], float] = time.monotonic, *, adapter: str | None = None
-) -> Generator[None, None, None]:
-    """Tell errors of what is done before any call how long it took, and for which adapter."""
-    began = clock()
+def timed(adapter: str | None = None, began: float | None = None) -> Generator[None, None, None]:
+    """Tell errors of what is no part of a call's own messages how long it took, and for which protocol.
+
+    Args:
+        adapter: The protocol of the call that it is done for, if there is one already.
+        began: When it began, by `time.monotonic`; None: now.
+    """
+    began = time.monotonic() if began is None else began
     try:
         yield
     except GradioTransportError as error:
-        if error.elapsed is None:
-            error.elapsed = clock() - began
         error.adapter = error.adapter or adapter
+        if error.elapsed is None:
+            error.elapsed = time.monotonic() - began
         raise
 
 

@@ -29,7 +29,7 @@ from ..errors import (
     TransportError,
     UnsupportedProtocol,
 )
-from .base import BEFORE_THE_JOIN, Patience, StreamEnded, of_all
+from .base import Patience, StreamEnded, of_all
 from .uploading import headers_of
 
 Module: TypeAlias = Any
@@ -213,7 +213,7 @@ def broken_off(request: Request, patience: Patience, head: Response, closed: Clo
         f"The reply of {request.url.partition('?')[0]} broke off: {closed.reason}.",
         phase=patience.phase,
         status=head.status,
-        may_have_run=patience.phase not in BEFORE_THE_JOIN,
+        may_have_run=patience.may_have_run,
     )
 
 
@@ -264,7 +264,9 @@ def translated(module: Module, request: Request, patience: Patience) -> Generato
         raise ConnectError(f"Cannot connect to {where}: {reason(error)}.", phase=patience.phase) from error
     except (module.TransportError, module.InvalidURL, module.DecodingError, module.StreamError) as error:
         raise StreamLost(
-            f"The connection to {where} broke before an answer came: {reason(error)}.", phase=patience.phase
+            f"The connection to {where} broke before an answer came: {reason(error)}.",
+            phase=patience.phase,
+            retryable=patience.repeatable,
         ) from error
     except (OSError, RuntimeError, ValueError) as error:
         if isinstance(error, GradioTransportError):
@@ -292,7 +294,7 @@ def _timed_out(
         knob=knob,
         seconds=seconds,
         phase=patience.phase,
-        retryable=retryable,
+        retryable=retryable or patience.repeatable,
     )
 
 

@@ -24,7 +24,7 @@ from ..errors import ConnectError, GradioTransportError, LocalProtocolError, Str
 from ..multipart import Multipart
 from . import _httpx_common as common
 from .base import HandshakeRefused, Patience, StreamEnded
-from .uploading import BLOCK_BYTES, headers_of, pieces_async
+from .uploading import BLOCK_BYTES, for_the_rest, headers_of, pieces_async
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -134,7 +134,7 @@ class AiohttpEngine:
             async with asyncio.timeout(patience.whole):
                 stream = await self.stream(request, patience)
                 try:
-                    body = await stream.read()
+                    body = await stream.read(for_the_rest(request, patience))
                 finally:
                     await stream.aclose()
         except TimeoutError:
@@ -171,7 +171,8 @@ class AiohttpEngine:
         }
         url, body = _as_it_is(request.url), request.body
         if body is None or (isinstance(body, bytes) and len(body) <= common.CHUNK_BYTES):
-            return await session.request(request.method, url, data=body, **options)
+            async with asyncio.timeout(patience.head):
+                return await session.request(request.method, url, data=body, **options)
         # aiohttp has no bound for the time that writing takes, so each piece of a long body has one.
         async with asyncio.timeout(None) as deadline:
             pieces = pieces_async(body) if isinstance(body, Multipart) else _pieces(body)
@@ -274,6 +275,7 @@ def _translated(url: str, patience: Patience) -> Generator[None, None, None]:
         raise StreamLost(
             f"The connection to {where} broke before an answer came: {common.reason(error)}.",
             phase=patience.phase,
+            retryable=patience.repeatable,
         ) from error
     except ValueError as error:
         raise ConnectError(f"Cannot reach {where}: {common.reason(error)}.", phase=patience.phase) from error
@@ -362,8 +364,15 @@ class AiohttpStream:
         while chunk := await self._next():
             await take(chunk)
 
-    async def read(self) -> bytes:
-        """Return the whole body, within the bound of the request."""
+    async def read(self, seconds: float | None = None) -> bytes:
+        """Return the whole body, within the bound of the request, and within some seconds if given."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._read()
+        except TimeoutError:
+            raise self._patience.too_late(self._request.url, seconds, status=self.head.status) from None
+
+    async def _read(self) -> bytes:
         parts: list[bytes] = []
         size = 0
         self._spoiled = common.spoiled_at(self.head) is not None

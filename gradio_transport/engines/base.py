@@ -91,16 +91,33 @@ class Patience:
             knob, seconds = self.whole_knob or knob, self.whole
         return knob, self.total if knob == "total" else seconds
 
-    def too_late(self, url: str, **context: Any) -> Timeout:
+    @property
+    def head(self) -> float | None:
+        """Seconds to connect and get a reply's head: libraries would wait as long for each byte of it."""
+        return None if self.connect is None or self.silence is None else self.connect + self.silence
+
+    @property
+    def may_have_run(self) -> bool:
+        """Whether a request without a proper answer may have made the app's function run."""
+        return self.phase in (Phase.JOIN, Phase.STREAM, Phase.COMPLETE)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a request without a proper answer may simply be made again."""
+        return self.phase is Phase.DOWNLOAD
+
+    def too_late(self, url: str, seconds: float | None = None, **context: Any) -> Timeout:
         """Return the error for a reply that is not complete in time."""
-        knob, seconds = self.expired()
+        knob, over = self.expired()
+        seconds = seconds or over
         return Timeout(
             f"The reply of {url.partition('?')[0]} was not complete within {seconds} s{of_all(knob)}. Raise "
             f"Timeouts({knob}=) if it is to be expected.",
             knob=knob,
             seconds=seconds,
             phase=self.phase,
-            may_have_run=self.phase not in BEFORE_THE_JOIN,
+            retryable=self.repeatable,
+            may_have_run=self.may_have_run,
             **context,
         )
 
@@ -140,8 +157,12 @@ class ResponseStream(Protocol):
         """
         ...
 
-    def read(self) -> bytes:
-        """Return the whole body, within the bound of the request."""
+    def read(self, seconds: float | None = None) -> bytes:
+        """Return the whole body, within the bound of the request, and within some seconds if they are given.
+
+        Raises:
+            TransportError: It did not come to its end.
+        """
         ...
 
     def abort(self) -> None:
@@ -215,8 +236,8 @@ class AsyncResponseStream(Protocol):
         """Hand the body on as it comes, all at once that has come at once."""
         ...
 
-    async def read(self) -> bytes:
-        """Return the whole body, within the bound of the request."""
+    async def read(self, seconds: float | None = None) -> bytes:
+        """Return the whole body, within the bound of the request, and within some seconds if given."""
         ...
 
     def abort(self) -> None:

@@ -16,7 +16,7 @@ from ..multipart import Multipart
 from . import _httpx_common as common
 from .base import AsyncWebSocket, Patience, StreamEnded
 from .gathering import gather_async
-from .uploading import pieces_async
+from .uploading import for_the_rest, pieces_async
 
 
 class AsyncHTTPXEngine:
@@ -42,39 +42,40 @@ class AsyncHTTPXEngine:
 
     async def request(self, request: Request, patience: Patience) -> Response:
         """Send a request and return the whole reply."""
-        if patience.whole is None:
-            return await self._whole(request, patience, self.stream)
-        with anyio.move_on_after(patience.whole):  # which bounds the head too
-            return await self._whole(request, patience, self._stream)
+        with anyio.move_on_after(patience.whole) as scope:
+            if patience.whole is None or isinstance(request.body, Multipart):
+                stream = await self.stream(request, patience)
+            else:  # the bound of the whole is one of the head too
+                stream = await self._stream(request, patience, scope)
+            try:
+                body = await stream.read(for_the_rest(request, patience))
+            finally:
+                await stream.aclose()
+            return stream.head.with_body(body)
         raise patience.too_late(request.url)
-
-    async def _whole(
-        self, request: Request, patience: Patience, opened: Callable[..., Awaitable[AsyncHTTPXStream]]
-    ) -> Response:
-        stream = await opened(request, patience)
-        try:
-            body = await stream.read()
-        finally:
-            await stream.aclose()
-        return stream.head.with_body(body)
 
     async def stream(self, request: Request, patience: Patience) -> AsyncHTTPXStream:
         """Send a request and return as soon as the head of its reply has come."""
-        with anyio.move_on_after(_for_a_head(request, patience)):
-            return await self._stream(request, patience)
+        # A form takes as long to send as it takes: see `_once_sent`.
+        seconds = None if isinstance(request.body, Multipart) else patience.head
+        with anyio.move_on_after(seconds) as scope:
+            return await self._stream(request, patience, scope)
         raise patience.too_late(request.url)
 
-    async def _stream(self, request: Request, patience: Patience) -> AsyncHTTPXStream:
+    async def _stream(
+        self, request: Request, patience: Patience, scope: anyio.CancelScope
+    ) -> AsyncHTTPXStream:
         with common.translated(self._module, request, patience):
             body = None if isinstance(request.body, Multipart) else request.body
+            extensions = _once_sent(scope, request, patience)
             if self._given is not None:
                 built = self._given.build_request(
-                    **common.arguments(self._module, request, patience), content=body
+                    **common.arguments(self._module, request, patience), content=body, extensions=extensions
                 )
                 built.stream = _body_class(self._module)(request.body)
                 response = await self._given.send(built, stream=True, follow_redirects=False)
             else:
-                built = common.built(self._module, request, patience, body)
+                built = common.built(self._module, request, patience, body, **extensions)
                 built.stream = _body_class(self._module)(request.body)
                 response = await self._pool(request.url).handle_async_request(built)
                 response.request = built
@@ -96,14 +97,17 @@ class AsyncHTTPXEngine:
             await pool.aclose()
 
 
-def _for_a_head(request: Request, patience: Patience) -> float | None:
-    """Return the seconds for connecting and a reply's head: the library would wait as long for each byte.
+def _once_sent(scope: anyio.CancelScope, request: Request, patience: Patience) -> dict[str, Any]:
+    """Return the extensions of a request that bound the wait for a head once a form is sent."""
+    silence = patience.silence
+    if silence is None or not isinstance(request.body, Multipart):
+        return {}
 
-    A form that is sent is as long as it is.
-    """
-    if patience.connect is None or patience.silence is None or isinstance(request.body, Multipart):
-        return None
-    return patience.connect + patience.silence
+    async def traced(event: str, info: Mapping[str, Any]) -> None:
+        if event.endswith("receive_response_headers.started"):
+            scope.deadline = anyio.current_time() + silence
+
+    return {"trace": traced}
 
 
 @lru_cache(maxsize=2)
@@ -159,8 +163,13 @@ class AsyncHTTPXStream:
         """Hand the body on as it comes, all at once that has come at once."""
         await gather_async(self.chunks(), self._response.extensions.get("network_stream"), take)
 
-    async def read(self) -> bytes:
-        """Return the whole body, within the bound of the request."""
+    async def read(self, seconds: float | None = None) -> bytes:
+        """Return the whole body, within the bound of the request, and within some seconds if given."""
+        with anyio.move_on_after(seconds):
+            return await self._read()
+        raise self._patience.too_late(self._request.url, seconds, status=self.head.status)
+
+    async def _read(self) -> bytes:
         parts: list[bytes] = []
         size = 0
         spoiled_at = common.spoiled_at(self.head)

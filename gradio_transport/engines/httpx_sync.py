@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,12 @@ from ..multipart import Multipart
 from . import _httpx_common as common
 from .base import Interruption, Patience, StreamEnded, WebSocket
 from .gathering import gather
-from .uploading import pieces
+from .uploading import for_the_rest, pieces
+
+_LEAVE_SECONDS = 1.0
+"""How long threads may take to leave connections that are shut down; more than a busy machine needs."""
+
+_LOOK_SECONDS = 0.0005
 
 _PIECE_BYTES = 16 * 1024
 """How much is written between two looks at the clock, where somebody waits for the end."""
@@ -66,7 +71,11 @@ class HTTPXEngine:
         self._pools: dict[common.Route, Any] = {}
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._websockets: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._busy: set[Any] = set()
+        """Connections that some thread reads from or writes to right now."""
         self._closed = False
+        self._shut = False
+        """Closed, and its connections with it: those of a client that was given live on."""
         self._orphaned = False
         self._bound = _Bound()
 
@@ -132,21 +141,30 @@ class HTTPXEngine:
         """Have what is read from a connection and written to it keep to the bound of whoever does it.
 
         The library waits as long for each piece, and so without end for a head that comes byte by byte, or
-        a server that takes a body so.
+        a server that takes a body so.  And the engine knows by it who is at a connection.
         """
         read, write, bound = stream.read, stream.write, self._bound
 
         def hastened(max_bytes: int, timeout: float | None = None) -> Any:
-            if bound.interruption is not None:
-                bound.interruption.waits(partial(common.shut_down_socket, stream.get_extra_info("socket")))
-            return read(max_bytes, bound.within(timeout))
+            self._busy.add(stream)
+            try:
+                if self._shut:
+                    return b""
+                if bound.interruption is not None:
+                    connected = stream.get_extra_info("socket")
+                    bound.interruption.waits(partial(common.shut_down_socket, connected))
+                return read(max_bytes, bound.within(timeout))
+            finally:
+                self._busy.discard(stream)
 
         def hastened_write(buffer: bytes, timeout: float | None = None) -> None:
-            if bound.ends == math.inf:
-                write(buffer, timeout)
-                return
-            for start in range(0, len(buffer), _PIECE_BYTES):
-                write(buffer[start : start + _PIECE_BYTES], bound.within(timeout))
+            size = len(buffer) if bound.ends == math.inf else _PIECE_BYTES
+            self._busy.add(stream)
+            try:
+                for start in range(0, 0 if self._shut else len(buffer), max(size, 1)):
+                    write(buffer[start : start + size], bound.within(timeout))
+            finally:
+                self._busy.discard(stream)
 
         stream.read, stream.write = hastened, hastened_write
 
@@ -161,6 +179,15 @@ class HTTPXEngine:
             yield
         finally:
             bound.whole = bound.ends = before
+
+    @contextmanager
+    def _until(self, seconds: float | None, error: Callable[[], Timeout]) -> Generator[None, None, None]:
+        """Bound what this thread reads of a reply's body; see `_bounded`."""
+        if seconds is not None:
+            self._bound.error = error
+            seconds = min(seconds, self._bound.ends - time.monotonic())
+        with self._bounded(seconds):
+            yield
 
     @contextmanager
     def _interruptible(self, interruption: Interruption | None) -> Generator[None, None, None]:
@@ -178,14 +205,15 @@ class HTTPXEngine:
         with self._bounded(patience.whole):
             stream = self.stream(request, patience)
             try:
-                body = stream.read()
+                body = stream.read(for_the_rest(request, patience))
             finally:
                 stream.close()
         return stream.head.with_body(body)
 
     def stream(self, request: Request, patience: Patience) -> HTTPXStream:
         """Send a request and return as soon as the head of its reply has come."""
-        return HTTPXStream(self._module, request, patience, self._send(request, patience))
+        response = self._send(request, patience)
+        return HTTPXStream(self._module, request, patience, response, self._until)
 
     def websocket(
         self, url: str, headers: Mapping[str, str], patience: Patience, max_message_bytes: int
@@ -214,10 +242,23 @@ class HTTPXEngine:
             opened.abort()
         if self._given is not None:
             return
+        self._shut = True
         for connected in sockets:
             common.shut_down_socket(connected)
-        for pool in pools:
-            pool.close()
+        if self._left_alone():
+            for pool in pools:
+                pool.close()
+
+    def _left_alone(self) -> bool:
+        """Wait until nobody is at a connection, near once they are shut down, and return whether.
+
+        A socket that is closed under a thread leaves its number to the next one, and the thread would wait
+        for that, or read what is meant for somebody else. Those in use are left to their threads.
+        """
+        ends = time.monotonic() + _LEAVE_SECONDS
+        while self._busy and time.monotonic() < ends:
+            time.sleep(_LOOK_SECONDS)
+        return not self._busy
 
     def begin_anew(self) -> None:
         """In a child of ``fork``: open connections of its own. Those of the parent stay as they are.
@@ -233,14 +274,25 @@ class HTTPXEngine:
                 connected.close()
         for opened in websockets:
             opened.leave()
+        self._busy = set()
         self._pools = {}
 
 
 class HTTPXStream:
     """A reply whose body is still coming."""
 
-    def __init__(self, module: Any, request: Request, patience: Patience, response: Any) -> None:
+    def __init__(
+        self,
+        module: Any,
+        request: Request,
+        patience: Patience,
+        response: Any,
+        until: Callable[[float | None, Callable[[], Timeout]], AbstractContextManager[None]],
+    ) -> None:
         self._module = module
+        self._until = until
+        self._lock = threading.Lock()
+        self._complete = False
         self._request = request
         self._patience = patience
         self._response = response
@@ -253,23 +305,30 @@ class HTTPXStream:
             for chunk in common.body_of(self._response, self._response.iter_bytes):
                 if chunk:
                     yield chunk
+        self._finished()
 
     def each(self, take: Callable[[bytes], bool]) -> None:
         """Hand the body on as it comes, all at once that has come at once."""
         gather(self.chunks(), self._response.extensions.get("network_stream"), take)
 
-    def read(self) -> bytes:
-        """Return the whole body, within the bound of the request."""
+    def read(self, seconds: float | None = None) -> bytes:
+        """Return the whole body, within the bound of the request, and within some seconds if given."""
+        late = partial(self._patience.too_late, self._request.url, seconds, status=self.head.status)
+        with self._until(seconds, late):
+            return self._read(math.inf if seconds is None else time.monotonic() + seconds, late)
+
+    def _read(self, ends: float, late: Callable[[], Timeout]) -> bytes:
         parts: list[bytes] = []
         size = 0
+        ends = min(ends, self._ends)
         spoiled_at = common.spoiled_at(self.head)
         try:
             for chunk in self.chunks():
                 size += len(chunk)
                 if size > self._patience.max_bytes:
                     raise self._patience.too_large(self._request.url)
-                if time.monotonic() > self._ends:
-                    raise self._patience.too_late(self._request.url, status=self.head.status)
+                if time.monotonic() > ends:
+                    raise late()
                 parts.append(chunk)
                 if size == spoiled_at:
                     self.abort()
@@ -279,9 +338,17 @@ class HTTPXStream:
 
     def abort(self) -> None:
         """Wake a reader that is blocked in another thread: closing would not, shutting down does."""
-        common.shut_down(self._response)
+        with self._lock:
+            # Nobody is blocked in a reply that is complete, and its connection may be another's any moment.
+            if not self._complete:
+                common.shut_down(self._response)
 
     def close(self) -> None:
         """Give the connection back, or drop it if the body is not at its end."""
+        self._finished()
         with suppress(Exception):
             self._response.close()
+
+    def _finished(self) -> None:
+        with self._lock:
+            self._complete = True

@@ -10,8 +10,17 @@ from pathlib import Path
 from ..commands import Request
 from ..errors import LocalProtocolError, Phase
 from ..multipart import FilePart, Multipart
+from .base import Patience
 
 BLOCK_BYTES = 256 * 1024
+
+
+def for_the_rest(request: Request, patience: Patience) -> float | None:
+    """Return the seconds for a reply once its head is there; None: those for the whole of it are enough.
+
+    A form takes as long to send as it takes, and so there are none for the whole.
+    """
+    return patience.silence if isinstance(request.body, Multipart) else None
 
 
 def headers_of(request: Request) -> dict[str, str]:

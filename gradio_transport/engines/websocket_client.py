@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import Mapping
+import threading
+from collections.abc import Generator, Mapping
 from typing import Any, cast
 
 import anyio
@@ -33,7 +34,27 @@ class WebSocketClient:
         self._connection = connection
         self._silence = patience.silence
         self._max_message_bytes = max_message_bytes
+        self._lock = threading.Lock()
+        self._users = 0
+        self._dropped = False
         self._harden(connection)
+
+    @contextlib.contextmanager
+    def _used(self) -> Generator[None, None, None]:
+        """Keep the socket from being closed under a thread: its number would be the next socket's at once."""
+        with self._lock:
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+            self._close_if_dropped()
+
+    def _close_if_dropped(self) -> None:
+        with self._lock, contextlib.suppress(Exception):
+            if self._dropped and not self._users:
+                self._connection.shutdown()
 
     def _harden(self, connection: Any) -> None:
         """Have the library look at sizes before it reads, and not lose messages for an answer that fails.
@@ -59,6 +80,10 @@ class WebSocketClient:
 
     def receive(self, timeout: float | None = None) -> str | Closed | None:
         """Return the next text, or how the socket ended, or None when `timeout` seconds are over."""
+        with self._used():
+            return self._receive(timeout)
+
+    def _receive(self, timeout: float | None) -> str | Closed | None:
         import websocket
 
         try:
@@ -86,7 +111,8 @@ class WebSocketClient:
         import websocket
 
         try:
-            self._connection.send(text)
+            with self._used():
+                self._connection.send(text)
         except (websocket.WebSocketException, OSError, AttributeError) as error:
             return Closed(Ending.RESET, reason=str(error) or type(error).__name__)
         return None
@@ -100,8 +126,9 @@ class WebSocketClient:
         """Drop the socket at once: a polite goodbye holds a worker of 3.x for 10 s (atlas §3.3)."""
         with contextlib.suppress(Exception):
             self._connection.abort()
-        with contextlib.suppress(Exception):
-            self._connection.shutdown()
+        with self._lock:
+            self._dropped = True
+        self._close_if_dropped()
 
 
 def _nothing(*_: Any) -> None:

@@ -15,6 +15,7 @@ from ..commands import OpenStream, Request, Response, SendRequest
 from ..credentials import Credentials
 from ..disk import read_upload
 from ..driver import (
+    REASON_SECONDS,
     App,
     CallOptions,
     Retries,
@@ -233,10 +234,10 @@ class Core:
             except StopIteration:
                 break
             stream.close()
-        if stream.head.status in (200, 206):
+        if stream.head.status == 200:
             return stream
         try:
-            body = stream.read()
+            body = stream.read(REASON_SECONDS)
         except GradioTransportError:
             body = b""
         finally:

@@ -15,7 +15,7 @@ import attrs
 from ..commands import Closed, Ending
 from ..credentials import Credentials
 from ..disk import PartFile
-from ..driver import Allowance
+from ..driver import Allowance, timed
 from ..engines.base import ResponseStream, StreamEnded
 from ..errors import LocalProtocolError, Phase
 from ..files import (
@@ -57,6 +57,7 @@ class RemoteFile(ServerFile):
             Timeout: Nothing came for ``Timeouts(download_stall=)`` seconds.
         """
         with (
+            timed(),
             Allowance(timeout, f"The file {self.name}", Phase.DOWNLOAD) as allowed,
             self._fetcher.open(self, whole_file(self.url), allowed.remaining) as download,
         ):
@@ -102,6 +103,7 @@ class RemoteFile(ServerFile):
             GradioTransportError: See `read`.
         """
         with (
+            timed(),
             Allowance(timeout, f"The file {self.name}", Phase.DOWNLOAD) as allowed,
             self._fetcher.open(self, whole_file(self.url), allowed.remaining) as download,
             PartFile(Path(directory)) as part,
@@ -184,9 +186,11 @@ class Fetcher:
         if file.content is not None:
             return Download(len(file.content), _inline(file.content))
         if is_playlist(url):
-            return Download(None, self._follow(url))
-        stream = self._core.open_file(url, self._credentials, remaining, self._timeouts)
-        return Download(content_length(stream.head), self._chunks(stream, url))
+            return Download(None, _timed(self._follow(url), time.monotonic()))
+        began = time.monotonic()
+        with timed():
+            stream = self._core.open_file(url, self._credentials, remaining, self._timeouts)
+        return Download(content_length(stream.head), _timed(self._chunks(stream, url), began))
 
     def _chunks(
         self, stream: ResponseStream, url: str, most: int | None = None
@@ -237,6 +241,11 @@ def saved(value: Any, directory: str | Path) -> Any:
     if isinstance(value, dict):
         return {key: saved(one, directory) for key, one in cast("dict[Any, Any]", value).items()}
     return value
+
+
+def _timed(chunks: Generator[bytes, None, None], began: float) -> Generator[bytes, None, None]:
+    with timed(began=began):
+        yield from chunks
 
 
 def _inline(content: bytes) -> Generator[bytes, None, None]:

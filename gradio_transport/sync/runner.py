@@ -36,7 +36,16 @@ from ..commands import (
     SendText,
     WakeAt,
 )
-from ..driver import CallOptions, Deadlines, Retries, SessionState, internal_failure, is_event_stream, left
+from ..driver import (
+    REASON_SECONDS,
+    CallOptions,
+    Deadlines,
+    Retries,
+    SessionState,
+    internal_failure,
+    is_event_stream,
+    left,
+)
 from ..engines.base import HandshakeRefused, Interruption, Patience, ResponseStream, StreamEnded, WebSocket
 from ..errors import GradioTransportError, LocalProtocolError, TransportError
 from ..events import Achieved, Cancelled, Failed
@@ -55,12 +64,19 @@ T = TypeVar("T")
 
 
 def _whole(stream: ResponseStream) -> Response:
-    """Return a reply that is no stream."""
+    """Return a reply that is no stream. The reason of a refusal is waited for, but not for long.
+
+    Raises:
+        GradioTransportError: It is no refusal, and does not come to its end.
+    """
+    refused = stream.head.status != 200
     try:
-        body = stream.read()
+        body = stream.read(REASON_SECONDS if refused else None)
     except GradioTransportError as error:
+        if not refused:
+            raise
         body = error.message.encode()
-    return attrs.evolve(stream.head, body=body)
+    return stream.head.with_body(body)
 
 
 class Runner:
@@ -516,6 +532,9 @@ class Runner:
             own = type(error)(error.message, phase=error.phase, may_have_run=error.may_have_run)
             own.__cause__ = error.__cause__
             commands += self._feed(self.wire.abandon, call._exchange, own)
+            if not call.done() and not call._between:  # its end had come, and could not be handed over
+                own.adapter = self.wire.adapter
+                call._end_between(Failed(event_id=call.event_id, error=own))
         self.perform(command for command in commands if isinstance(command, CloseStream | CloseWebSocket))
 
     def close(self, error: GradioTransportError) -> threading.Thread | None:

@@ -145,7 +145,7 @@ class Session(SessionState):
             return self._begin_apart(endpoint, arguments, keywords, options)
         deadlines = Deadlines(options.timeouts or self._core.app.options.timeouts, time.monotonic)
         adapter, invocation = self._core.app.prepare(self.config, endpoint, arguments, keywords, options)
-        with timed(adapter=adapter.name):
+        with timed(adapter.name):
             invocation = self._core.place(
                 invocation, options, deadlines.timeouts, self.credentials, deadlines.total
             )
