@@ -10,6 +10,8 @@ import importlib
 import logging
 import socket
 import ssl
+import sys
+import weakref
 from base64 import b64encode
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
@@ -239,9 +241,35 @@ def spoiled_at(head: Response) -> int | None:
 def shut_down(response: Any) -> None:
     """Shut down the connection under a reply: a blocked reader wakes, and the pool drops it."""
     stream = response.extensions.get("network_stream")
-    connected = stream.get_extra_info("socket") if stream is not None else None
+    if stream is not None:
+        shut_down_connection(stream)
+
+
+def shut_down_connection(stream: Any) -> None:
+    """Shut a connection down, and remember that it was."""
+    connected = stream.get_extra_info("socket")
     if connected is not None:
+        _shut_down.add(stream)
         shut_down_socket(connected)
+
+
+_shut_down: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def was_shut_down(stream: Any) -> bool:
+    """Return whether a connection was shut down here."""
+    return stream in _shut_down
+
+
+def not_available(stream: Any) -> Exception:
+    """Return what makes the pool of a connection take another one for a request that was not sent by it.
+
+    The pool looks whether a connection is alive, and then whether it is free: one that a thread shuts down
+    and gives back in between would be taken for both.
+    """
+    library = sys.modules[type(stream).__module__.partition(".")[0]]
+    error: Exception = library.ConnectionNotAvailable()
+    return error
 
 
 def shut_down_socket(connected: Any) -> None:

@@ -71,6 +71,8 @@ class HTTPXEngine:
         self._pools: dict[common.Route, Any] = {}
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._websockets: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._asking: weakref.WeakSet[Any] = weakref.WeakSet()
+        """Connections with a request that somebody holds the reply of, or waits for it."""
         self._busy: set[Any] = set()
         """Connections that some thread reads from or writes to right now."""
         self._closed = False
@@ -144,29 +146,40 @@ class HTTPXEngine:
         a server that takes a body so.  And the engine knows by it who is at a connection.
         """
         read, write, bound = stream.read, stream.write, self._bound
+        told = stream.get_extra_info
 
         def hastened(max_bytes: int, timeout: float | None = None) -> Any:
             self._busy.add(stream)
             try:
-                if self._shut:
+                if self._shut or common.was_shut_down(stream):
                     return b""
                 if bound.interruption is not None:
-                    connected = stream.get_extra_info("socket")
-                    bound.interruption.waits(partial(common.shut_down_socket, connected))
-                return read(max_bytes, bound.within(timeout))
+                    bound.interruption.waits(partial(common.shut_down_connection, stream))
+                data = read(max_bytes, bound.within(timeout))
+                return b"" if common.was_shut_down(stream) else data
             finally:
                 self._busy.discard(stream)
 
         def hastened_write(buffer: bytes, timeout: float | None = None) -> None:
             size = len(buffer) if bound.ends == math.inf else _PIECE_BYTES
             self._busy.add(stream)
+            self._asking.add(stream)
             try:
                 for start in range(0, 0 if self._shut else len(buffer), max(size, 1)):
                     write(buffer[start : start + size], bound.within(timeout))
+            except Exception:
+                if common.was_shut_down(stream):
+                    raise common.not_available(stream) from None
+                raise
             finally:
                 self._busy.discard(stream)
 
-        stream.read, stream.write = hastened, hastened_write
+        def get_extra_info(info: str) -> Any:
+            # The pool takes an idle connection that has something to read for one that the server has closed.
+            # It looks for both one after the other, and meanwhile a thread may have asked, and been answered.
+            return False if info == "is_readable" and stream in self._asking else told(info)
+
+        stream.read, stream.write, stream.get_extra_info = hastened, hastened_write, get_extra_info
 
     @contextmanager
     def _bounded(self, seconds: float | None = None) -> Generator[None, None, None]:
@@ -213,7 +226,11 @@ class HTTPXEngine:
     def stream(self, request: Request, patience: Patience) -> HTTPXStream:
         """Send a request and return as soon as the head of its reply has come."""
         response = self._send(request, patience)
-        return HTTPXStream(self._module, request, patience, response, self._until)
+        return HTTPXStream(self._module, request, patience, response, self._until, self._answered)
+
+    def _answered(self, response: Any) -> None:
+        """Take note that a reply is given back: its connection may be asked again."""
+        self._asking.discard(response.extensions.get("network_stream"))
 
     def websocket(
         self, url: str, headers: Mapping[str, str], patience: Patience, max_message_bytes: int
@@ -288,7 +305,9 @@ class HTTPXStream:
         patience: Patience,
         response: Any,
         until: Callable[[float | None, Callable[[], Timeout]], AbstractContextManager[None]],
+        answered: Callable[[Any], None],
     ) -> None:
+        self._answered = answered
         self._module = module
         self._until = until
         self._lock = threading.Lock()
@@ -346,6 +365,7 @@ class HTTPXStream:
     def close(self) -> None:
         """Give the connection back, or drop it if the body is not at its end."""
         self._finished()
+        self._answered(self._response)
         with suppress(Exception):
             self._response.close()
 
