@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import pty
 import re
@@ -292,7 +293,9 @@ def test_messages_of_the_app_go_to_stderr_unless_it_hides_them(server: FakeGradi
 
 
 def test_verbose_tells_the_flow_and_the_frames_behind_an_error(server: FakeGradio) -> None:
+    level = logging.getLogger().level
     result = run("call", server.url, "/raise_error", "-v")
+    assert logging.getLogger().level == level  # whoever runs the command in a process of theirs has it back
 
     assert "process_starts     the function runs, usually 1.5 s" in result.stderr
     assert "queue/join" in result.stderr

@@ -51,9 +51,12 @@ class Terminal:
         self.verbosity = max(self.verbosity, count)
         if self.verbosity:
             logger, handler = logging.getLogger(), _Lines(self)
+            before = logger.level
             logger.addHandler(handler)
             logger.setLevel(logging.INFO if self.verbosity == 1 else logging.DEBUG)
-            click.get_current_context().call_on_close(lambda: logger.removeHandler(handler))
+            context = click.get_current_context()
+            context.call_on_close(lambda: logger.removeHandler(handler))
+            context.call_on_close(lambda: logger.setLevel(before))
 
 
 class _Lines(logging.Handler):
