@@ -316,7 +316,7 @@ class Runner:
             logins = -1  # once
 
     async def _refuse(self, command: OpenStream, stream: AsyncResponseStream) -> Sequence[Command]:
-        refused = stream.head.status != 200
+        refused = stream.head.status != 200 or not command.or_whole
         try:
             body = await stream.read(REASON_SECONDS if refused else None)
         except GradioTransportError as error:

@@ -361,7 +361,7 @@ class Runner:
             logins = -1  # once
 
     def _refuse(self, command: OpenStream, stream: ResponseStream) -> Sequence[Command]:
-        refused = stream.head.status != 200
+        refused = stream.head.status != 200 or not command.or_whole
         try:
             body = stream.read(REASON_SECONDS if refused else None)
         except GradioTransportError as error:
