@@ -202,12 +202,15 @@ class OpenStream:
 
     Attributes:
         heartbeats: Whether the server beats on it, so that silence means trouble.
+        or_whole: Whether a success that is no stream is an answer too, and not a refusal that is known by its
+            head.
     """
 
     channel: str
     request: Request
     phase: Phase = Phase.STREAM
     heartbeats: bool = True
+    or_whole: bool = False
 
 
 @attrs.frozen

@@ -100,7 +100,7 @@ class ChatExchange(Exchange):
             return SendRequest(self.channel("chat"), request, Phase.COMPLETE)
         request = attrs.evolve(request, headers={**request.headers, "accept": "text/event-stream"})
         # A model may think, or be loaded, for minutes without a word.
-        return OpenStream(self.channel("chat"), request, heartbeats=False)
+        return OpenStream(self.channel("chat"), request, heartbeats=False, or_whole=True)
 
     def _body(self) -> dict[str, Any]:
         settings = self._settings

@@ -56,13 +56,13 @@ Begin: TypeAlias = list[Command] | Generator[FileCommand, Any, Invocation]
 """What is to be done for a call: its first commands, or before those the way its files take to the app."""
 
 
-async def _whole(stream: AsyncResponseStream) -> Response:
+async def _whole(stream: AsyncResponseStream, command: OpenStream) -> Response:
     """Return a reply that is no stream. The reason of a refusal is waited for, but not for long.
 
     Raises:
         GradioTransportError: It is no refusal, and does not come to its end.
     """
-    refused = stream.head.status != 200
+    refused = stream.head.status != 200 or not command.or_whole
     try:
         body = await stream.read(REASON_SECONDS if refused else None)
     except GradioTransportError as error:
@@ -366,7 +366,7 @@ class Runner:
                 return stream
             try:
                 if not wants_login(stream.head) or not await core.log_in_again(logins, until):
-                    raise HandshakeRefused(await _whole(stream))
+                    raise HandshakeRefused(await _whole(stream, command))
             finally:
                 await stream.aclose()
             logins = -1  # once

@@ -13,7 +13,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
 import attrs
@@ -44,6 +44,19 @@ _GOODBYE = aiohttp.ClientWSTimeout(ws_close=1.0)  # type: ignore[call-arg,unused
 
 class _Reply(aiohttp.ClientResponse):
     """A reply whose connection goes back to the pool when it is closed, not when its last byte comes."""
+
+    async def start(self, connection: aiohttp.connector.Connection) -> Self:
+        """Wait for the head; a connection that is given up has nothing more to say.
+
+        Closing it would first wait for what is still to be written, to a server that may never read it.
+        """
+        try:
+            await super().start(connection)
+        except BaseException:
+            if connection.transport is not None:
+                connection.transport.abort()
+            raise
+        return self
 
     def _response_eof(self) -> None:
         """Keep the connection: whoever reads the reply says what becomes of it."""

@@ -142,6 +142,19 @@ class _Once:
             raise StopAsyncIteration from None
 
 
+def _kept(response: Any) -> list[AsyncIterator[bytes]]:
+    """Return a list that gets a reply's packed bodies, which the library leaves open if it cannot unpack."""
+    made: list[AsyncIterator[bytes]] = []
+    packed = response.aiter_raw
+
+    def kept(*arguments: Any, **keywords: Any) -> AsyncIterator[bytes]:
+        made.append(packed(*arguments, **keywords))
+        return made[-1]
+
+    response.aiter_raw = kept
+    return made
+
+
 class AsyncHTTPXStream:
     """A reply whose body is still coming."""
 
@@ -154,10 +167,19 @@ class AsyncHTTPXStream:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes."""
+        packed = _kept(self._response) if "content-encoding" in self.head.headers else []
         with common.stream_translated(self._module):
-            async for chunk in common.body_of(self._response, self._response.aiter_bytes):
-                if chunk:
-                    yield chunk
+            try:
+                async for chunk in common.body_of(self._response, self._response.aiter_bytes):
+                    if chunk:
+                        yield chunk
+            except self._module.DecodingError:
+                self.abort()
+                with suppress(Exception):
+                    for one in packed:
+                        async for _ in one:
+                            pass
+                raise
 
     async def each(self, take: Callable[[bytes], Awaitable[None]]) -> None:
         """Hand the body on as it comes, all at once that has come at once."""

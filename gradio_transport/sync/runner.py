@@ -63,13 +63,13 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-def _whole(stream: ResponseStream) -> Response:
+def _whole(stream: ResponseStream, command: OpenStream) -> Response:
     """Return a reply that is no stream. The reason of a refusal is waited for, but not for long.
 
     Raises:
         GradioTransportError: It is no refusal, and does not come to its end.
     """
-    refused = stream.head.status != 200
+    refused = stream.head.status != 200 or not command.or_whole
     try:
         body = stream.read(REASON_SECONDS if refused else None)
     except GradioTransportError as error:
@@ -394,7 +394,7 @@ class Runner:
             try:
                 wanted = wants_login(stream.head)
                 if not wanted or not core.log_in_again(logins, self._begun(command.channel)):
-                    raise HandshakeRefused(_whole(stream))
+                    raise HandshakeRefused(_whole(stream, command))
             finally:
                 stream.close()
             logins = -1  # once
