@@ -5,11 +5,20 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from scripted import CONFIG, Reply, Scripted, scripted
 
+from gradio_transport.commands import Request
+from gradio_transport.engines._httpx_common import HTTPSettings
+from gradio_transport.engines.base import Closing, Patience
+from gradio_transport.engines.httpx_sync import HTTPXEngine
+from gradio_transport.errors import Phase, StreamLost
 from tests.faces import with_app
 
 FACES = ("sync", "asyncio", "trio", "asyncio+httpx2", "asyncio+aiohttp")
@@ -91,3 +100,47 @@ def test_compressed_replies_are_asked_for_and_unpacked(server, face) -> None:
     server.scripts = {"/config": config}
     assert with_app(face, server.url, hello) == ["x"]
     assert all("gzip" in encodings for encodings in seen)
+
+
+class TestClosing:
+    """A socket's number belongs to another one as soon as it is closed, so nobody closes it under a reader."""
+
+    def test_what_nobody_uses_is_closed_at_once(self):
+        done = []
+        Closing(lambda: done.append("woken"), lambda: done.append("closed")).close()
+        assert done == ["closed"]
+
+    def test_what_is_in_use_is_woken_and_closed_by_its_last_user(self):
+        done = []
+        closing = Closing(lambda: done.append("woken"), lambda: done.append("closed"))
+        with closing:
+            with closing:
+                closing.close()
+                assert done == ["woken"]
+            assert done == ["woken"]
+        assert done == ["woken", "closed"]
+
+    def test_the_pool_does_not_close_a_connection_under_its_reader(self, monkeypatch):
+        real, closed_by = socket.socket.close, []
+
+        def close(one):
+            closed_by.append((one, threading.current_thread()))
+            real(one)
+
+        monkeypatch.setattr(socket.socket, "close", close)
+        with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+            engine = HTTPXEngine(HTTPSettings())
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+            patience = Patience(5, 20, "join", Phase.JOIN, 1000)
+            asked = pool.submit(engine.request, Request("POST", url), patience)
+            accepted, _ = listener.accept()
+            with accepted:
+                while b"\r\n\r\n" not in accepted.recv(65536):
+                    pass
+                (connected,) = list(engine._sockets)
+                begun = time.monotonic()
+                engine.close()
+                with pytest.raises(StreamLost):
+                    asked.result(10)
+            assert time.monotonic() - begun < 5
+            assert {thread for one, thread in closed_by if one is connected} == pool._threads

@@ -36,6 +36,43 @@ class Interruption:
                 self._wake()
 
 
+class Closing:
+    """Closes a connection once no thread uses it.
+
+    The number of a socket that is closed is given to the next one at once, and a thread that is about to read
+    would wait for, or take, what is another's. So who closes only shuts down what is in use, and the last
+    user closes it.
+    """
+
+    def __init__(self, shut_down: Callable[[], object], close: Callable[[], object]) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._wanted = False
+        self._shut_down = shut_down
+        self._close = close
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._users += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            last = self._wanted and not self._users
+        if last:
+            self._close()
+
+    def close(self) -> None:
+        """Close now, or wake whoever uses it and have the last of them close."""
+        with self._lock:
+            self._wanted = True
+            unused = not self._users
+        if unused:
+            self._close()
+        else:
+            self._shut_down()
+
+
 @attrs.frozen
 class Patience:
     """How long one request may take.

@@ -19,7 +19,7 @@ from ..commands import Request, Response
 from ..errors import LocalProtocolError, Timeout
 from ..multipart import Multipart
 from . import _httpx_common as common
-from .base import Interruption, Patience, StreamEnded, WebSocket
+from .base import Closing, Interruption, Patience, StreamEnded, WebSocket
 from .uploading import pieces
 
 
@@ -114,23 +114,31 @@ class HTTPXEngine:
             common.shut_down_socket(connected)
 
     def _hasten(self, stream: Any) -> None:
-        """Have what is read from a connection keep to the bound of whoever reads.
+        """Have what is read from a connection keep to the bound of whoever reads, and be closed by no other.
 
-        The library waits as long for each piece, and so without end for a head that comes byte by byte.
+        The library waits as long for each piece, and so without end for a head that comes byte by byte; and
+        its pool closes connections under the threads that read from them.
         """
-        read, bound = stream.read, self._bound
+        read, write, bound = stream.read, stream.write, self._bound
+        shut_down = partial(common.shut_down_socket, stream.get_extra_info("socket"))
+        in_use = Closing(shut_down, stream.close)
 
         def hastened(max_bytes: int, timeout: float | None = None) -> Any:
             if bound.interruption is not None:
-                bound.interruption.waits(partial(common.shut_down_socket, stream.get_extra_info("socket")))
-            if bound.ends == math.inf:
+                bound.interruption.waits(shut_down)
+            if bound.ends != math.inf:
+                left = bound.ends - time.monotonic()
+                if left <= 0:
+                    raise bound.error()
+                timeout = left if timeout is None else min(timeout, left)
+            with in_use:
                 return read(max_bytes, timeout)
-            left = bound.ends - time.monotonic()
-            if left <= 0:
-                raise bound.error()
-            return read(max_bytes, left if timeout is None else min(timeout, left))
 
-        stream.read = hastened
+        def guarded(buffer: bytes, timeout: float | None = None) -> None:
+            with in_use:
+                write(buffer, timeout)
+
+        stream.read, stream.write, stream.close = hastened, guarded, in_use.close
 
     @contextmanager
     def _bounded(self, seconds: float | None = None) -> Generator[None, None, None]:

@@ -19,7 +19,7 @@ import anyio.to_thread
 from ..commands import REDIRECTS, Closed, Ending, Response
 from ..errors import ConnectError, StreamLost, Timeout
 from ._httpx_common import HTTPSettings, ssl_context
-from .base import HandshakeRefused, Patience
+from .base import Closing, HandshakeRefused, Patience
 
 
 class _TooLargeError(Exception):
@@ -33,6 +33,7 @@ class WebSocketClient:
         self._connection = connection
         self._silence = patience.silence
         self._max_message_bytes = max_message_bytes
+        self._in_use = Closing(connection.abort, connection.shutdown)
         self._harden(connection)
 
     def _harden(self, connection: Any) -> None:
@@ -62,15 +63,8 @@ class WebSocketClient:
         import websocket
 
         try:
-            self._connection.settimeout(self._silence if timeout is None else max(timeout, 0.001))
-            while True:
-                opcode, frame = self._connection.recv_data_frame(control_frame=False)
-                if opcode == websocket.ABNF.OPCODE_CLOSE:
-                    return _close_frame(frame.data)
-                if opcode in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
-                    if len(frame.data) > self._max_message_bytes:
-                        return Closed(Ending.TOO_LARGE, reason=f"a message of {len(frame.data)} bytes")
-                    return bytes(frame.data).decode("utf-8", "replace")
+            with self._in_use:
+                return self._receive(timeout)
         except _TooLargeError as error:
             return Closed(Ending.TOO_LARGE, reason=str(error))
         except websocket.WebSocketTimeoutException:
@@ -78,15 +72,29 @@ class WebSocketClient:
                 return None
             return Closed(Ending.IDLE, reason=f"silent for {self._silence} s")
         except (websocket.WebSocketException, OSError, ValueError, AttributeError) as error:
-            # AttributeError: another thread dropped the socket in the middle of a read.
+            # AttributeError: another thread dropped the socket before the read.
             return Closed(Ending.RESET, reason=str(error) or type(error).__name__)
+
+    def _receive(self, timeout: float | None) -> str | Closed:
+        import websocket
+
+        self._connection.settimeout(self._silence if timeout is None else max(timeout, 0.001))
+        while True:
+            opcode, frame = self._connection.recv_data_frame(control_frame=False)
+            if opcode == websocket.ABNF.OPCODE_CLOSE:
+                return _close_frame(frame.data)
+            if opcode in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
+                if len(frame.data) > self._max_message_bytes:
+                    return Closed(Ending.TOO_LARGE, reason=f"a message of {len(frame.data)} bytes")
+                return bytes(frame.data).decode("utf-8", "replace")
 
     def send(self, text: str) -> Closed | None:
         """Send a text; return how the socket ended if it has."""
         import websocket
 
         try:
-            self._connection.send(text)
+            with self._in_use:
+                self._connection.send(text)
         except (websocket.WebSocketException, OSError, AttributeError) as error:
             return Closed(Ending.RESET, reason=str(error) or type(error).__name__)
         return None
@@ -101,7 +109,7 @@ class WebSocketClient:
         with contextlib.suppress(Exception):
             self._connection.abort()
         with contextlib.suppress(Exception):
-            self._connection.shutdown()
+            self._in_use.close()
 
 
 def _nothing(*_: Any) -> None:
