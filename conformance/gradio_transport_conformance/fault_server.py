@@ -120,8 +120,10 @@ class FaultServer:
     def stop(self) -> None:
         """Break every connection and wait for the threads."""
         self.released.set()
+        self.data_came.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
+        self._threads[0].join(5)  # before the number of the listener can become another's
         self._listener.close()
         with self._lock:
             connections, threads = list(self._connections), list(self._threads)

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Legacy websockets by websocket-client: sync as it is, async by one worker thread for each live socket.
 
-Three things its defaults get wrong for us (measured, see docs): its pure-Python UTF-8 check costs 400 ms for
+Four things its defaults get wrong for us (measured, see docs): its pure-Python UTF-8 check costs 400 ms for
 1 MB, so texts are decoded here; ``recv()`` returns ``""`` for a close, so frames are received; ``close()``
-can block for 25 s, so sockets are dropped.
+can block for 25 s, so sockets are dropped; and the answer to its handshake may be of any length, and
+come byte by byte.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import ssl
+import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, cast
 
 import anyio
@@ -20,6 +24,12 @@ from ..commands import REDIRECTS, Closed, Ending, Response
 from ..errors import ConnectError, StreamLost, Timeout
 from ._httpx_common import HTTPSettings, ssl_context
 from .base import Closing, HandshakeRefused, Patience
+
+_HEAD_BYTES = 100 * 1024
+"""Bound of the head of the answer to a handshake; what httpx allows."""
+
+_ANSWER_BYTES = 1024 * 1024
+"""Bound of that answer with the body of a refusal."""
 
 
 class _TooLargeError(Exception):
@@ -123,6 +133,57 @@ def _close_frame(data: bytes) -> Closed:
     return Closed(ending, code, reason)
 
 
+class _Answering:
+    """A socket that answers a handshake, as long as it may take and as large as that may be."""
+
+    def __init__(self, connected: Any, seconds: float | None) -> None:
+        self.connected = connected
+        self._ends = math.inf if seconds is None else time.monotonic() + seconds
+        self._read = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.connected, name)
+
+    def recv(self, size: int) -> bytes:
+        """Read; the library asks for the head byte by byte."""
+        import websocket
+
+        if self._ends != math.inf:
+            left = self._ends - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self.connected.settimeout(left)
+        data: bytes = self.connected.recv(size)
+        self._read += len(data)
+        if self._read > (_HEAD_BYTES if size == 1 else _ANSWER_BYTES):
+            raise websocket.WebSocketException(f"the answer has more than {self._read - 1} bytes")
+        return data
+
+
+@lru_cache(maxsize=1)
+def _connection_class() -> Any:
+    """Return the class of connections: their sockets are bounded from when they are connected."""
+    import websocket
+
+    class Connection(websocket.WebSocket):
+        seconds: float | None = None
+
+        @property
+        def sock(self) -> Any:
+            return self._connected
+
+        @sock.setter
+        def sock(self, connected: Any) -> None:
+            answering = None if connected is None else _Answering(connected, self.seconds)
+            self._connected: Any = answering
+
+        def answered(self) -> None:
+            """Lift the bounds: the handshake is over."""
+            self._connected = self._connected.connected
+
+    return Connection
+
+
 def connect(
     url: str,
     headers: Mapping[str, str],
@@ -143,11 +204,12 @@ def connect(
         sslopt["context"] = ssl_context(settings, "https")
     own = dict(headers)
     cookie = own.pop("cookie", None)
-    connection = websocket.WebSocket(sslopt=sslopt, skip_utf8_validation=True, enable_multithread=True)
+    connection = _connection_class()(sslopt=sslopt, skip_utf8_validation=True, enable_multithread=True)
+    connection.seconds = patience.connect
     connection.settimeout(patience.connect)
     where = url.partition("?")[0]
     try:
-        connection.connect(  # type: ignore[no-untyped-call]
+        connection.connect(
             url, header=own, cookie=cookie, suppress_origin=True, redirect_limit=0, **_proxy(settings)
         )
     except websocket.WebSocketBadStatusException as error:
@@ -171,6 +233,7 @@ def connect(
         if answered is not None and answered.status in REDIRECTS:
             raise _refused(url, answered.status, answered.headers, b"") from error
         raise StreamLost(f"The handshake with {where} broke: {error}.", phase=patience.phase) from error
+    connection.answered()
     connection.settimeout(patience.silence)
     return WebSocketClient(connection, patience, max_message_bytes)
 
