@@ -173,7 +173,7 @@ def _connection_class() -> Any:
             return self._connected
 
         @sock.setter
-        def sock(self, connected: Any) -> None:
+        def sock(self, connected: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
             answering = None if connected is None else _Answering(connected, self.seconds)
             self._connected: Any = answering
 
