@@ -23,10 +23,23 @@ protocol; cells are generated.  Fields of a fault:
 ``framing``
     How the right stream is written: ``chunk`` (bytes), ``newline``, ``before`` (raw text), ``encoding``,
     ``http``, ``length`` (no chunks: until the connection closes), ``whole`` (all of it at the end).
+``connection``
+    How connections are met from that request on, which gets one of its own: ``tls`` (``proper``, or what is
+    wrong with the certificate; see `fault_certificates`), ``speaks`` (``http`` or ``tls``: the other one than
+    the URL says), ``listener`` (``closes``, ``silent``, ``refuses``, ``full``), ``host`` (where
+    it listens) and ``name`` (the host that the URL names instead).
 ``output``
     JSON text in the place of the completed call's output object.
 ``silent``
     The client's deadlines are to be short: the fault is that nothing comes.
+``calls``
+    How many calls the client has on their way at once; 1 unless said.
+``after``
+    How many calls go well first, one after the other, in the same session.
+``limits``
+    The client's bounds, as fields of `Limits`.
+``memory``
+    What the client may have allocated at its peak, in MB; `MEMORY` unless said.
 ``expect``
     ``value`` (true: what the function returned), or ``error`` (a class, or several that are right), with
     ``status``, ``retryable``, ``may_have_run``, ``knob`` (of `Timeouts`) where they matter; or
@@ -49,6 +62,9 @@ from typing import Any, cast
 import attrs
 
 from .fault_protocols import PROTOCOLS, Protocol
+
+MEMORY = 8
+"""How many MB a client may have allocated at its peak, unless a fault says otherwise."""
 
 
 @attrs.frozen(kw_only=True)
@@ -91,6 +107,11 @@ class Fault:
     framing: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     output: str | None = None
     silent: bool = False
+    connection: Mapping[str, str] | None = None
+    calls: int = 1
+    after: int = 0
+    limits: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    memory: int = MEMORY
     but: Mapping[str, Expectation] = attrs.field(factory=dict[str, Expectation])
 
     def cells(self) -> Iterator[Cell]:
@@ -193,4 +214,4 @@ def load_cells() -> tuple[Cell, ...]:
     return tuple(cell for fault in load_faults() for cell in fault.cells())
 
 
-__all__ = ["Cell", "Expectation", "Fault", "load_cells", "load_faults"]
+__all__ = ["MEMORY", "Cell", "Expectation", "Fault", "load_cells", "load_faults"]

@@ -26,6 +26,7 @@ import gradio_transport as gt
 from gradio_transport.errors import GradioTransportError, Phase
 
 from .fault_cases import Cell, Expectation
+from .fault_connections import trusted
 from .fault_protocols import VALUE
 from .fault_server import SERVER_THREADS, serve_fault
 
@@ -36,12 +37,7 @@ QUIET_SECONDS = 0.4
 """The deadlines of a client whose server is told to be silent."""
 
 _SURE = gt.Timeouts(connect=5, discover=5, join=5, first_message=5, idle=5, total=8)
-_SHORT = gt.Timeouts(
-    connect=QUIET_SECONDS, discover=QUIET_SECONDS, join=QUIET_SECONDS, first_message=QUIET_SECONDS,
-    idle=QUIET_SECONDS, total=3 * QUIET_SECONDS,
-)  # fmt: skip
-_SHORT_STREAM = attrs.evolve(_SURE, first_message=QUIET_SECONDS, idle=QUIET_SECONDS, total=5 * QUIET_SECONDS)
-"""Where it is silent only once it has accepted the call, a busy machine may take its time until then."""
+_TOTAL_SECONDS = 5 * QUIET_SECONDS
 
 
 @attrs.frozen(kw_only=True)
@@ -53,16 +49,26 @@ class Challenge:
         protocol: The adapter to use.
         timeouts: Deadlines in seconds.
         cancel: Cancel the call after its first yield.
+        authority: File of the certificate of whom to trust instead of the machine's authorities.
+        limits: Bounds of what the server may send.
     """
 
     url: str
     protocol: str
     timeouts: gt.Timeouts
     cancel: bool = False
+    authority: str | None = None
+    limits: gt.Limits = attrs.field(factory=gt.Limits)
 
     def options(self) -> dict[str, Any]:
         """Return the arguments of `connect`."""
-        return {"protocol": self.protocol, "timeouts": self.timeouts}
+        verify = True if self.authority is None else self.authority
+        return {
+            "protocol": self.protocol,
+            "timeouts": self.timeouts,
+            "limits": self.limits,
+            "verify": verify,
+        }
 
 
 @attrs.define(kw_only=True)
@@ -82,9 +88,9 @@ class Outcome:
 Client: TypeAlias = Callable[[Challenge], Outcome]
 
 
-def sync_client(challenge: Challenge) -> Outcome:
+def sync_client(challenge: Challenge, engine: str = "httpx") -> Outcome:
     """Take a challenge by the sync face."""
-    with gt.connect(challenge.url, **challenge.options()) as app:
+    with gt.connect(challenge.url, **challenge.options(), engine=engine) as app:  # type: ignore[arg-type]
         call = app.submit(0, "x")
         for event in call:
             if challenge.cancel and isinstance(event, gt.ProcessGenerating):
@@ -110,27 +116,47 @@ async def _by_tasks(challenge: Challenge, engine: str) -> Outcome:
 
 CLIENTS: Mapping[str, Client] = {
     "sync": sync_client,
+    "sync+httpx2": partial(sync_client, engine="httpx2"),
     "asyncio": async_client,
     "trio": partial(async_client, backend="trio"),
+    "asyncio+httpx2": partial(async_client, engine="httpx2"),
     "asyncio+aiohttp": partial(async_client, engine="aiohttp"),
 }
-"""This library's own faces; the last one needs the extra ``aiohttp``."""
+"""This library's own faces; those with an engine need the extra of that name."""
 
 
-def challenge_of(cell: Cell, url: str) -> Challenge:
+def challenge_of(cell: Cell, url: str, authority: str | None = None) -> Challenge:
     """Return what a client is to do against a server that plays a cell."""
-    timeouts = _SURE
-    if cell.fault.silent:
-        timeouts = _SHORT_STREAM if cell.phase == "stream" else _SHORT
     return Challenge(
-        url=url, protocol=cell.protocol.adapter, timeouts=timeouts, cancel=cell.phase == "cancel"
+        url=url,
+        protocol=cell.protocol.adapter,
+        timeouts=_deadlines(cell),
+        cancel=cell.phase == "cancel",
+        authority=authority,
+        limits=gt.Limits(**cell.fault.limits),
     )
+
+
+def _deadlines(cell: Cell) -> gt.Timeouts:
+    """Return deadlines that are short where the server is silent, and only there: machines may be busy."""
+    if not cell.fault.silent:
+        return _SURE
+    if cell.fault.connection is not None:
+        return _SURE.replace(connect=QUIET_SECONDS)
+    if cell.phase in ("config", "info"):
+        return _SURE.replace(discover=QUIET_SECONDS)
+    if cell.expect.knob == "total":
+        return _SURE.replace(total=_TOTAL_SECONDS)
+    if cell.phase == "join" and cell.protocol.kind == "websocket":
+        return _SURE.replace(connect=QUIET_SECONDS)
+    quiet = {"first_message": QUIET_SECONDS, "idle": QUIET_SECONDS, "total": _TOTAL_SECONDS}
+    return _SURE.replace(**quiet, **({} if cell.phase == "stream" else {"join": QUIET_SECONDS}))
 
 
 def play_cell(cell: Cell, client: Client) -> list[str]:
     """Play a cell against a client, and return what is wrong with the outcome: nothing, if all is well."""
-    with serve_fault(cell) as server:
-        outcome = meet(client, challenge_of(cell, server.url))
+    with trusted(cell) as authority, serve_fault(cell) as server:
+        outcome = meet(client, challenge_of(cell, server.url, authority))
     return grade(cell, outcome)
 
 
@@ -238,7 +264,8 @@ def nothing_left_behind(seconds: float = 3.0) -> Generator[list[str], None, None
         yield complaints
         ends = time.monotonic() + seconds
         for thread in set(threading.enumerate()) - before:
-            if thread.name in SERVER_THREADS:  # a silent server's own, which ends in its own time
+            # A silent server's own end in their own time; workers of the event loops serve the next loop.
+            if thread.name in SERVER_THREADS or thread.name.startswith(("AnyIO", "Trio thread")):
                 continue
             thread.join(max(0.0, ends - time.monotonic()))
             if thread.is_alive():

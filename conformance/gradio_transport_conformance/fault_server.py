@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from .fault_cases import Cell
+from .fault_connections import Door, Over, reset
 from .fault_protocols import EVENT_ID, HAPPY, MESSAGES
 
 HOLD_SECONDS = 30.0
@@ -35,11 +36,10 @@ BEAT_SECONDS = 0.05
 SERVER_THREADS = ("fault-server", "fault-connection")
 """Names of the server's own threads, so that a client's can be told from them."""
 
+_TLS_HANDSHAKE = b"\x16"
+"""How a client begins that speaks TLS."""
+
 _WEBSOCKET_MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-
-
-class _Over(Exception):
-    """The connection is at its end."""
 
 
 @attrs.frozen
@@ -61,56 +61,47 @@ class FaultServer:
     """Plays one cell. `seen` lists the phases of the requests that came."""
 
     def __init__(self, cell: Cell, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, 0), family=family, backlog=64)
-        self._scheme = "https" if tls else "http"
-        self._host = f"[{host}]" if ":" in host else host
-        self.tls = tls
         self.cell = cell
+        self.door = Door(cell, host, tls)
         self.seen: list[str | None] = []
         self.released = threading.Event()
         self.data_came = threading.Event()
         self.tries = itertools.count()
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
-        self._threads = [threading.Thread(target=self._accept, name=SERVER_THREADS[0])]
-        self._threads[0].start()
+        self._threads: list[threading.Thread] = []
+        self.door.open(self._came, SERVER_THREADS[0])
 
     @property
     def port(self) -> int:
         """Where it listens."""
-        return int(self._listener.getsockname()[1])
+        return int(self.door.address[1])
 
     @property
     def url(self) -> str:
         """Where it is."""
-        return f"{self._scheme}://{self._host}:{self.port}"
+        return f"{self.door.scheme}://{self.door.host}:{self.port}"
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with self._lock:
-                if self.released.is_set():
-                    connection.close()
-                    return
-                self._connections.add(connection)
-                thread = threading.Thread(target=self._serve, args=(connection,), name=SERVER_THREADS[1])
-                self._threads.append(thread)
-                thread.start()
+    def _came(self, connection: socket.socket) -> bool:
+        with self._lock:
+            if self.released.is_set():
+                connection.close()
+                return False
+            self._connections.add(connection)
+            thread = threading.Thread(target=self._serve, args=(connection,), name=SERVER_THREADS[1])
+            self._threads.append(thread)
+            thread.start()
+        return True
 
     def _serve(self, connection: socket.socket) -> None:
         plain = connection
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self.tls is not None:
-                connection = self.tls.wrap_socket(connection, server_side=True)
-                with self._lock:
-                    self._connections.add(connection)
+            connection = self.door.meet(connection, lambda: self.released.wait(HOLD_SECONDS))
+            with self._lock:
+                self._connections.add(connection)
             _Connection(self, connection).serve()
-        except (_Over, OSError, ValueError):
+        except (Over, OSError, ValueError):
             pass
         finally:
             with self._lock:
@@ -121,10 +112,7 @@ class FaultServer:
         """Break every connection and wait for the threads."""
         self.released.set()
         self.data_came.set()
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._threads[0].join(5)  # before the number of the listener can become another's
-        self._listener.close()
+        self.door.close()
         with self._lock:
             connections, threads = list(self._connections), list(self._threads)
         for connection in connections:
@@ -152,7 +140,10 @@ class _Connection:
             self._file.close()
 
     def _read(self) -> Asked | None:
-        line = self._file.readline(65536)
+        first = self._file.read(1)
+        if first == _TLS_HANDSHAKE:  # it has no lines; real servers answer it so as well
+            self._send(400, "Invalid HTTP request received.", {"length": False})
+        line = first + self._file.readline(65536)
         if not line.strip():
             return None
         method, target, _ = line.decode("latin-1").split(" ", 2)
@@ -168,6 +159,7 @@ class _Connection:
     def _answer(self, asked: Asked) -> None:
         phase = self._protocol.phase(asked.method, asked.path)
         self._server.seen.append(phase)
+        self._server.door.about_to_answer(phase)
         struck = phase == self._cell.phase
         if struck and self._cell.fault.reply is not None:
             self._spoil(self._cell.fault.reply, phase, asked)
@@ -233,7 +225,7 @@ class _Connection:
             case "reset":
                 self._reset()
             case "cut":
-                raise _Over
+                raise Over
             case "hold":
                 self._hold()
             case _:
@@ -248,16 +240,19 @@ class _Connection:
             headers["content-length"] = str(len(data))
         elif how.get("length") not in (None, True, False):
             headers["content-length"] = str(how["length"])
+        if self._server.door.met:
+            headers["connection"] = "close"
         lines = [f"HTTP/{how.get('http', '1.1')} {status} Said"]
         lines += [f"{name}: {self._filled(str(value))}" for name, value in headers.items()]
         self._write(
             how.get("early", "").encode() + "\r\n".join([*lines, "", ""]).encode() + data, how.get("drip")
         )
-        if how.get("http") == "1.0" or how.get("length") is False:
-            raise _Over
+        if how.get("http") == "1.0" or how.get("length") is False or self._server.door.met:
+            raise Over
 
     def _filled(self, value: str) -> str:
-        return value.replace("{origin}", self._server.url)
+        plain = self._server.url.replace("https:", "http:")
+        return value.replace("{origin}", self._server.url).replace("{plain}", plain)
 
     # --- streams ---------------------------------------------------------------------------------------
 
@@ -265,7 +260,7 @@ class _Connection:
         """Say what the call's stream says, wrongly if it is to be."""
         framing = self._cell.fault.framing
         if not self._server.seen.count("join") and self._protocol.kind != "own":
-            raise _Over
+            raise Over
         old = framing.get("http") == "1.0" or framing.get("length") is False
         self._chunked = not old
         head = [f"HTTP/{framing.get('http', '1.1')} 200 OK"]
@@ -329,10 +324,10 @@ class _Connection:
             case "reset":
                 self._reset()
             case "cut":
-                raise _Over
+                raise Over
             case "end":
                 self._end()
-                raise _Over
+                raise Over
             case "hold":
                 self._hold()
             case "beats":
@@ -360,7 +355,7 @@ class _Connection:
     def _beats(self) -> None:
         while not self._server.released.wait(BEAT_SECONDS):
             self._step("beat")
-        raise _Over
+        raise Over
 
     def _close_stream(self) -> None:
         if self._protocol.kind == "shared" and self._protocol.says == "sse_v3":
@@ -373,7 +368,7 @@ class _Connection:
         if self._frames is not None:
             self._close(1000, "")
         if not self._chunked:
-            raise _Over
+            raise Over
         self._write(b"0\r\n\r\n")
 
     def _write(self, data: bytes, drip: float | None = None) -> None:
@@ -383,15 +378,15 @@ class _Connection:
         for byte in data:
             self._socket.sendall(bytes([byte]))
             if self._server.released.wait(drip):
-                raise _Over
+                raise Over
 
     def _reset(self) -> None:
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        raise _Over
+        reset(self._socket)
+        raise Over
 
     def _hold(self) -> None:
         self._server.released.wait(HOLD_SECONDS)
-        raise _Over
+        raise Over
 
     # --- websockets ------------------------------------------------------------------------------------
 
@@ -435,7 +430,7 @@ class _Connection:
 
     def _close(self, code: int, reason: str) -> None:
         cast("_Frames", self._frames).send(8, struct.pack(">H", code) + reason.encode())
-        raise _Over
+        raise Over
 
 
 class _Frames:
@@ -479,13 +474,13 @@ class _Frames:
         key = self._exactly(4) if second & 0x80 else b"\0" * 4
         payload = bytes(byte ^ key[place % 4] for place, byte in enumerate(self._exactly(size)))
         if first & 0x0F == 8:
-            raise _Over
+            raise Over
         return payload
 
     def _exactly(self, count: int) -> bytes:
         data = self._file.read(count)
         if len(data) < count:
-            raise _Over
+            raise Over
         return data
 
 

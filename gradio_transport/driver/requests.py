@@ -31,7 +31,7 @@ from ..urls import AppURLs, is_internal
 def repeatable(command: SendRequest, outcome: Response | TransportError) -> bool:
     """Return whether a request may be made again: it is safe by itself, or was proven not to be accepted."""
     if isinstance(outcome, ConnectError):
-        return True
+        return outcome.retryable
     if isinstance(outcome, TransportError):
         return command.idempotent
     if outcome.status == 429:

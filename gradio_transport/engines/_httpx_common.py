@@ -252,7 +252,7 @@ def translated(module: Module, request: Request, patience: Patience) -> Generato
     except module.TimeoutException as error:
         raise timed_out(f"No answer from {where}", patience.knob, patience.silence, patience) from error
     except (module.ConnectError, module.ProxyError, module.UnsupportedProtocol) as error:
-        raise ConnectError(f"Cannot connect to {where}: {reason(error)}.", phase=patience.phase) from error
+        raise no_connection(where, error, patience) from error
     except (module.TransportError, module.InvalidURL, module.DecodingError, module.StreamError) as error:
         raise StreamLost(
             f"The connection to {where} broke before an answer came: {reason(error)}.", phase=patience.phase
@@ -261,6 +261,18 @@ def translated(module: Module, request: Request, patience: Patience) -> Generato
         if isinstance(error, GradioTransportError):
             raise
         raise ConnectError(f"Cannot reach {where}: {reason(error)}.", phase=patience.phase) from error
+
+
+def no_connection(where: str, error: BaseException, patience: Patience) -> ConnectError:
+    """Return the error for a connection that cannot be made. A bad certificate stays as bad."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__cause__ or cause.__context__
+    return ConnectError(
+        f"Cannot connect to {where}: {reason(error)}.",
+        phase=patience.phase,
+        retryable=None if cause is None else False,
+    )
 
 
 def timed_out(what: str, knob: str, seconds: float | None, patience: Patience) -> Timeout:
@@ -275,9 +287,11 @@ def timed_out(what: str, knob: str, seconds: float | None, patience: Patience) -
 
 
 def reason(error: BaseException) -> str:
-    """Return what an exception says, to be put into a sentence."""
-    text = str(error).strip().rstrip(".")
-    return text or type(error).__name__
+    """Return what an exception says, or what it came of, to be put into a sentence."""
+    said: BaseException | None = error
+    while said is not None and not str(said).strip():
+        said = said.__cause__ or said.__context__
+    return str(said).strip().rstrip(".") if said is not None else type(error).__name__
 
 
 @contextmanager

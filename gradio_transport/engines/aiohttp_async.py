@@ -232,6 +232,13 @@ async def _timed(
         yield held
 
 
+def _cause(error: Exception) -> Exception:
+    """Return why no connection could be made; aiohttp's own text shows the objects that it had."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return error.certificate_error
+    return error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+
+
 @contextmanager
 def _translated(url: str, patience: Patience) -> Generator[None, None, None]:
     """Turn aiohttp's exceptions into ours, for the time until a reply's head has come."""
@@ -245,9 +252,7 @@ def _translated(url: str, patience: Patience) -> Generator[None, None, None]:
             f"No answer from {where}", patience.knob, patience.silence, patience
         ) from error
     except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError, aiohttp.InvalidURL) as error:
-        raise ConnectError(
-            f"Cannot connect to {where}: {common.reason(error)}.", phase=patience.phase
-        ) from error
+        raise common.no_connection(where, _cause(error), patience) from error
     except (aiohttp.ClientError, OSError) as error:
         if isinstance(error.__cause__, GradioTransportError):  # the body could not be read
             raise error.__cause__ from None

@@ -21,8 +21,8 @@ import anyio
 import anyio.to_thread
 
 from ..commands import REDIRECTS, Closed, Ending, Response
-from ..errors import ConnectError, StreamLost, Timeout
-from ._httpx_common import HTTPSettings, ssl_context
+from ..errors import StreamLost, Timeout
+from ._httpx_common import HTTPSettings, no_connection, ssl_context
 from .base import Closing, HandshakeRefused, Patience
 
 _HEAD_BYTES = 100 * 1024
@@ -226,7 +226,7 @@ def connect(
             retryable=True,
         ) from error
     except (websocket.WebSocketAddressException, ConnectionRefusedError, ssl.SSLError) as error:
-        raise ConnectError(f"Cannot connect to {where}: {error}.", phase=patience.phase) from error
+        raise no_connection(where, error, patience) from error
     except (websocket.WebSocketException, OSError, ValueError) as error:
         answered = cast("Any", connection.handshake_response)
         # The library only says that it follows no redirect.
