@@ -57,6 +57,10 @@ class Request:
         return cls("POST", url, {"content-type": "application/x-www-form-urlencoded"}, body)
 
 
+CODINGS = ("gzip", "deflate")
+"""The content codings that are asked for, and so all that a server may use."""
+
+
 @attrs.frozen
 class Response:
     """A whole HTTP reply.
@@ -72,6 +76,17 @@ class Response:
     body: bytes = attrs.field(default=b"", repr=False)
     url: str = ""
     set_cookie: Sequence[str] = ()
+
+    @property
+    def codings(self) -> list[str]:
+        """The content codings of the body as it came, in the order of their use."""
+        named = (name.strip().lower() for name in self.headers.get("content-encoding", "").split(","))
+        return ["gzip" if name == "x-gzip" else name for name in named if name not in ("", "identity")]
+
+    @property
+    def foreign_coding(self) -> str | None:
+        """A content coding that nobody asked for and that is not understood."""
+        return next((name for name in self.codings if name not in CODINGS), None)
 
     @property
     def text(self) -> str:

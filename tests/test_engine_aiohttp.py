@@ -260,7 +260,7 @@ def test_waiting_for_a_turn_is_bounded_and_no_part_of_connecting() -> None:
         async with serving(silent) as served, engine(connections=1) as http:
             first = asyncio.create_task(http.request(Request.get(served.url), PATIENCE))
             await served.asked.wait()
-            patience = Patience(connect=0.01, silence=0.2, knob="join", phase=Phase.JOIN, max_bytes=1000)
+            patience = Patience(connect=0.1, silence=0.4, knob="join", phase=Phase.JOIN, max_bytes=1000)
             with pytest.raises(gt.Timeout) as caught:
                 await http.request(Request.get(served.url), patience)
             assert caught.value.knob == "join"

@@ -8,16 +8,19 @@ import json
 import socket
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from scripted import CONFIG, Reply, Scripted, scripted
 
-from gradio_transport.commands import Request
+from gradio_transport.commands import Request, Response
 from gradio_transport.engines._httpx_common import HTTPSettings
 from gradio_transport.engines.base import Closing, Patience
 from gradio_transport.engines.httpx_sync import HTTPXEngine
+from gradio_transport.engines.unpacking import Unpacker
 from gradio_transport.errors import Phase, StreamLost
 from tests.faces import with_app
 
@@ -144,3 +147,58 @@ class TestClosing:
                     asked.result(10)
             assert time.monotonic() - begun < 5
             assert {thread for one, thread in closed_by if one is connected} == pool._threads
+
+
+def packed(name: str, data: bytes) -> bytes:
+    if name == "raw deflate":
+        packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        return packer.compress(data) + packer.flush()
+    return gzip.compress(data) if name == "gzip" else zlib.compress(data)
+
+
+class TestUnpacking:
+    @pytest.mark.parametrize("size", [1, 7, 100_000])
+    @pytest.mark.parametrize("name", ["gzip", "deflate", "raw deflate"])
+    def test_what_was_packed_comes_out_however_it_is_cut(self, name, size):
+        data = bytes(range(256)) * 50
+        unpacker = Unpacker(Response(200, {"content-encoding": name.split()[-1]}))
+        whole = packed(name, data)
+        pieces = [whole[start : start + size] for start in range(0, len(whole), size)]
+        assert b"".join(chunk for piece in pieces for chunk in unpacker.feed(piece)) == data
+        assert unpacker.broken is None
+
+    def test_bodies_of_several_members_and_what_follows_them(self):
+        unpacker = Unpacker(Response(200, {"content-encoding": "gzip"}))
+        body = gzip.compress(b"one ") + gzip.compress(b"two") + b"\0\0nothing of it"
+        assert b"".join(unpacker.feed(body)) == b"one two"
+        assert unpacker.broken is None
+
+    def test_what_was_packed_twice(self):
+        unpacker = Unpacker(Response(200, {"content-encoding": "deflate, gzip"}))
+        assert b"".join(unpacker.feed(gzip.compress(zlib.compress(b"x" * 1000)))) == b"x" * 1000
+
+    def test_a_bomb_goes_off_in_small_pieces(self):
+        unpacker = Unpacker(Response(200, {"content-encoding": "gzip"}))
+        bomb = gzip.compress(b"\0" * 50_000_000)
+        sizes = [len(chunk) for chunk in unpacker.feed(bomb)]
+        assert sum(sizes) == 50_000_000
+        assert max(sizes) <= 256 * 1024
+
+    def test_nothing_comes_after_what_does_not_hold(self):
+        unpacker = Unpacker(Response(200, {"content-encoding": "gzip"}))
+        assert list(unpacker.feed(b"no gzip at all")) == []
+        assert unpacker.broken is not None
+        assert list(unpacker.feed(gzip.compress(b"late"))) == []
+
+
+@faces
+def test_only_what_can_be_unpacked_is_asked_for(server, face) -> None:
+    seen: list[Any] = []
+
+    def config(reply: Reply) -> None:
+        seen.append(reply.headers.get("accept-encoding"))
+        reply.json(CONFIG)
+
+    server.scripts = {"/config": config}
+    with_app(face, server.url, hello)
+    assert seen == ["gzip, deflate"]

@@ -12,7 +12,7 @@ protocol; cells are generated.  Fields of a fault:
     Selectors of protocols; see below.
 ``reply``
     What a request is answered with instead: ``status``, ``headers``, ``body`` (text) or ``json``, ``bytes``
-    (the raw reply, head included), ``drip`` (seconds between its bytes), ``encoding`` (gzip, deflate, br),
+    (the raw reply, head included), ``drip`` (seconds between its bytes), ``encoding`` (gzip, deflate),
     ``http`` (``"1.0"``), ``then`` (``reset``, ``cut``, ``hold``); or ``proper: true`` with those around the
     right body.
 ``stream``
@@ -22,7 +22,8 @@ protocol; cells are generated.  Fields of a fault:
     ``end``, ``cut``, ``reset``, ``hold`` (silence), ``beats`` (heartbeats for ever).
 ``framing``
     How the right stream is written: ``chunk`` (bytes), ``newline``, ``before`` (raw text), ``encoding``,
-    ``http``, ``length`` (no chunks: until the connection closes), ``whole`` (all of it at the end).
+    ``claims`` (an encoding that is not there), ``http``, ``length`` (no chunks: until the connection
+    closes), ``whole`` (all of it at the end).
 ``connection``
     How connections are met from that request on, which gets one of its own: ``tls`` (``proper``, or what is
     wrong with the certificate; see `fault_certificates`), ``speaks`` (``http`` or ``tls``: the other one than

@@ -235,7 +235,7 @@ class _Connection:
         data = _encoded(body.encode("utf-8", "surrogatepass"), how.get("encoding"))
         headers = {"content-type": "application/json", **how.get("headers", {})}
         if how.get("encoding"):
-            headers["content-encoding"] = how["encoding"]
+            headers.setdefault("content-encoding", how["encoding"])
         if how.get("length", True) is True and how.get("http") != "1.0" and status != 204:
             headers["content-length"] = str(len(data))
         elif how.get("length") not in (None, True, False):
@@ -265,8 +265,8 @@ class _Connection:
         self._chunked = not old
         head = [f"HTTP/{framing.get('http', '1.1')} 200 OK"]
         head.append(f"content-type: {framing.get('type', 'text/event-stream; charset=utf-8')}")
-        if "encoding" in framing:
-            head.append(f"content-encoding: {framing['encoding']}")
+        claimed = framing.get("claims", framing.get("encoding"))
+        head += [f"content-encoding: {claimed}"] if claimed else []
         head += ["transfer-encoding: chunked"] * self._chunked
         self._write("\r\n".join([*head, "", ""]).encode())
         if self._protocol.kind == "own":
@@ -514,7 +514,7 @@ def _encoded(data: bytes, encoding: Any) -> bytes:
         case "deflate":
             return zlib.compress(data)
         case _:
-            return data  # a lie: the header names it, the bytes do not follow it
+            raise ValueError(f"no such encoding: {encoding}")
 
 
 def written_out(text: str) -> str:

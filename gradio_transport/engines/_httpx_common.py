@@ -11,7 +11,7 @@ import logging
 import socket
 import ssl
 from base64 import b64encode
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
@@ -31,6 +31,7 @@ from ..errors import (
     UnsupportedProtocol,
 )
 from .base import Patience, StreamEnded
+from .unpacking import ACCEPTED, Unpacker
 from .uploading import headers_of
 
 Module: TypeAlias = Any
@@ -154,9 +155,10 @@ def _environment_proxy(scheme: str, host: str) -> str | None:
 
 @lru_cache(maxsize=8)
 def _default_headers(module: Module) -> dict[str, str]:
-    """Return what a client of the library says of itself, such as the encodings that it can unpack."""
+    """Return what a client of the library says of itself, but for the encodings that are unpacked."""
     with module.Client(transport=module.BaseTransport()) as client:
-        return {str(name).lower(): str(value) for name, value in client.headers.items()}
+        said = {str(name).lower(): str(value) for name, value in client.headers.items()}
+    return {**said, "accept-encoding": ACCEPTED}
 
 
 def built(module: Module, request: Request, patience: Patience, body: Any, **extensions: Any) -> Any:
@@ -178,7 +180,7 @@ def arguments(module: Module, request: Request, patience: Patience) -> dict[str,
     return {
         "method": request.method,
         "url": request.url,
-        "headers": headers_of(request),
+        "headers": {"accept-encoding": ACCEPTED, **headers_of(request)},
         "timeout": module.Timeout(
             connect=patience.connect, read=patience.silence, write=patience.silence, pool=patience.silence
         ),
@@ -208,11 +210,15 @@ def broken_off(request: Request, patience: Patience, head: Response, closed: Clo
     )
 
 
-def body_of(response: Any, unpacked: Callable[[], Any]) -> Any:
-    """Return the iterable of a reply's body: past the decoders, where there is nothing to unpack."""
-    if "content-encoding" in response.headers or response.is_stream_consumed:
-        return unpacked()
-    return response.stream
+def unpacker(head: Response, patience: Patience) -> Unpacker | None:
+    """Return what unpacks a body, or None where there is nothing to unpack.
+
+    Raises:
+        RemoteProtocolError: It cannot be.
+    """
+    if head.foreign_coding is not None:
+        raise patience.unreadable(head.url, head)
+    return Unpacker(head) if head.codings else None
 
 
 def spoiled_at(head: Response) -> int | None:
@@ -295,11 +301,19 @@ def reason(error: BaseException) -> str:
 
 
 @contextmanager
-def stream_translated(module: Module) -> Generator[None, None, None]:
+def stream_translated(module: Module, unpacking: Unpacker | None) -> Generator[None, None, None]:
     """Turn the library's exceptions while a body is read into the end of the stream."""
     try:
         yield
     except module.TimeoutException as error:
-        raise StreamEnded(Closed(Ending.IDLE, reason=reason(error))) from error
-    except (module.TransportError, module.DecodingError, module.StreamError, OSError, RuntimeError) as error:
-        raise StreamEnded(Closed(Ending.RESET, reason=reason(error))) from error
+        raise StreamEnded(_broken(unpacking) or Closed(Ending.IDLE, reason=reason(error))) from error
+    except (module.TransportError, module.StreamError, OSError, RuntimeError) as error:
+        raise StreamEnded(_broken(unpacking) or Closed(Ending.RESET, reason=reason(error))) from error
+    broken = _broken(unpacking)
+    if broken is not None:
+        raise StreamEnded(broken)
+
+
+def _broken(unpacking: Unpacker | None) -> Closed | None:
+    broken = unpacking.broken if unpacking is not None else None
+    return None if broken is None else Closed(Ending.RESET, reason=broken)

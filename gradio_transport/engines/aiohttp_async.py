@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from ..errors import ConnectError, GradioTransportError, LocalProtocolError, Str
 from ..multipart import Multipart
 from . import _httpx_common as common
 from .base import HandshakeRefused, Patience, StreamEnded
+from .unpacking import ACCEPTED, Unpacker
 from .uploading import BLOCK_BYTES, headers_of, pieces_async
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class AiohttpEngine:
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=common.KEPT_ALIVE_SECONDS),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 middlewares=(_once,),
+                auto_decompress=False,
                 response_class=_Reply,
                 timeout=aiohttp.ClientTimeout(),
                 read_bufsize=common.CHUNK_BYTES,
@@ -164,7 +166,7 @@ class AiohttpEngine:
         self, session: aiohttp.ClientSession, request: Request, patience: Patience
     ) -> aiohttp.ClientResponse:
         options: dict[str, Any] = {
-            "headers": request.headers,
+            "headers": {"accept-encoding": ACCEPTED, **request.headers},
             "allow_redirects": False,
             **self._way(request.url),
             "timeout": aiohttp.ClientTimeout(connect=patience.connect, sock_read=patience.silence),
@@ -176,7 +178,7 @@ class AiohttpEngine:
         async with asyncio.timeout(None) as deadline:
             pieces = pieces_async(body) if isinstance(body, Multipart) else _pieces(body)
             timed = _timed(pieces, deadline, patience.silence)
-            options["headers"] = headers_of(request)
+            options["headers"] |= headers_of(request)
             if isinstance(body, bytes):
                 options["headers"]["content-length"] = str(len(body))
             return await session.request(request.method, url, data=timed, **options)
@@ -303,7 +305,22 @@ class AiohttpStream:
         _tell_of_a_broken_body(response)
         self._spoiled = False
         self._ended: StreamEnded | None = None
+        self._unpacking: Unpacker | None = None
+        self._pieces: Iterator[bytes] = iter(())
         self.head = _head(response)
+
+    async def _unpacked(self) -> bytes:
+        """Return what has come, unpacked, or nothing once the body is complete."""
+        unpacking = self._unpacking = self._unpacking or common.unpacker(self.head, self._patience)
+        while (chunk := next(self._pieces, None)) is None:
+            if unpacking is not None and unpacking.broken is not None:
+                self.abort()
+                raise StreamEnded(Closed(Ending.RESET, reason=unpacking.broken))
+            data = await self._next()
+            if unpacking is None or not data:
+                return data
+            self._pieces = unpacking.feed(data)
+        return chunk
 
     async def _next(self) -> bytes:
         """Return what has come, or nothing once the body is complete."""
@@ -339,16 +356,18 @@ class AiohttpStream:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes."""
-        while chunk := await self._next():
+        while chunk := await self._unpacked():
             yield chunk
 
     async def read(self) -> bytes:
         """Return the whole body, within the bound of the request."""
+        if self.head.foreign_coding is not None and self.head.status >= 300:
+            return b""  # the status says enough
         parts: list[bytes] = []
         size = 0
         self._spoiled = common.spoiled_at(self.head) is not None
         try:
-            while chunk := await self._next():
+            while chunk := await self._unpacked():
                 size += len(chunk)
                 if size > self._patience.max_bytes:
                     raise self._patience.too_large(self._request.url)

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import attrs
 
-from ..commands import Closed, Request, Response
-from ..errors import EventTooLarge, Phase, Timeout
+from ..commands import CODINGS, Closed, Request, Response
+from ..errors import EventTooLarge, Phase, RemoteProtocolError, Timeout
 
 
 class Interruption:
@@ -106,7 +106,7 @@ class Patience:
             knob=self.knob,
             seconds=seconds,
             phase=self.phase,
-            may_have_run=self.phase not in (Phase.DISCOVER, Phase.LOGIN),
+            may_have_run=self._may_have_run,
             **context,
         )
 
@@ -116,7 +116,22 @@ class Patience:
             f"The reply of {url.partition('?')[0]} is larger than {self.max_bytes} bytes. Raise "
             f"Limits({self.bound}=) if the server is to be trusted.",
             phase=self.phase,
+            may_have_run=self._may_have_run,
         )
+
+    def unreadable(self, url: str, head: Response) -> RemoteProtocolError:
+        """Return the error for a reply in a content coding that nobody asked for."""
+        return RemoteProtocolError(
+            f"The reply of {url.partition('?')[0]} has the content coding {head.foreign_coding!r}, which was "
+            f"not asked for ({', '.join(CODINGS)} were). A proxy in between may be at fault.",
+            phase=self.phase,
+            status=head.status,
+            may_have_run=self._may_have_run,
+        )
+
+    @property
+    def _may_have_run(self) -> bool:
+        return self.phase not in (Phase.DISCOVER, Phase.LOGIN)
 
 
 class ResponseStream(Protocol):

@@ -239,13 +239,27 @@ class HTTPXStream:
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the body as it comes."""
-        with common.stream_translated(self._module):
-            for chunk in common.body_of(self._response, self._response.iter_bytes):
-                if chunk:
+        response = self._response
+        if response.is_stream_consumed:  # by a client of the caller's, which has unpacked it too
+            for chunk in response.iter_bytes():
+                yield chunk
+            return
+        unpacking = common.unpacker(self.head, self._patience)
+        with common.stream_translated(self._module, unpacking):
+            for data in response.stream:
+                if unpacking is None:
+                    if data:
+                        yield data
+                    continue
+                for chunk in unpacking.feed(data):
                     yield chunk
+                if unpacking.broken is not None:
+                    self.abort()  # and read on to the end, which is near: generators must not be left open
 
     def read(self) -> bytes:
         """Return the whole body, within the bound of the request."""
+        if self.head.foreign_coding is not None and self.head.status >= 300:
+            return b""  # the status says enough
         parts: list[bytes] = []
         size = 0
         spoiled_at = common.spoiled_at(self.head)
