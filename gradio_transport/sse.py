@@ -19,7 +19,7 @@ from typing import Final
 
 import attrs
 
-from .errors import EventTooLarge
+from .errors import EventTooLarge, Phase
 
 DEFAULT_MAX_EVENT_BYTES: Final = 256 * 1024 * 1024
 """Gradio sends images and audio as base64 inside one event, so the bound guards memory, not taste."""
@@ -132,7 +132,8 @@ class SSEDecoder:
     def _error(self) -> EventTooLarge:
         return EventTooLarge(
             f"The server sent one event of more than {self._max_event_bytes:,} bytes, which is the limit. "
-            "If the app is meant to send that much, raise Limits(max_event_bytes=)."
+            "If the app is meant to send that much, raise Limits(max_event_bytes=).",
+            phase=Phase.STREAM,
         )
 
     def _keep(self, rest: bytes) -> None:

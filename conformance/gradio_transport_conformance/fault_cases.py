@@ -34,7 +34,9 @@ protocol; cells are generated.  Fields of a fault:
 ``silent``
     The client's deadlines are to be short: the fault is that nothing comes.
 ``calls``
-    How many calls the client has on their way at once; 1 unless said.
+    How many calls the client has on their way at once, the last of which counts; 1 unless said.
+``ids``
+    What the joins name the calls, in turn; the same for all unless said.
 ``after``
     How many calls go well first, one after the other, in the same session.
 ``limits``
@@ -42,7 +44,7 @@ protocol; cells are generated.  Fields of a fault:
 ``memory``
     What the client may have allocated at its peak, in MB; `MEMORY` unless said.
 ``expect``
-    ``value`` (true: what the function returned), or ``error`` (a class, or several that are right), with
+    ``value`` (true: what the function returned), or ``error`` (its class), with
     ``status``, ``retryable``, ``may_have_run``, ``knob`` (of `Timeouts`) where they matter; or
     ``cancelled: true``.
 ``but``
@@ -68,30 +70,25 @@ MEMORY = 8
 """How many MB a client may have allocated at its peak, unless a fault says otherwise."""
 
 
+_is_text = attrs.validators.instance_of(str)  # one outcome for each cell, on every face
+
+
 @attrs.frozen(kw_only=True)
 class Expectation:
     """The right outcome."""
 
     value: Any = None
-    error: tuple[str, ...] = ()
+    error: str | None = attrs.field(default=None, validator=attrs.validators.optional(_is_text))
     cancelled: bool = False
     status: int | None = None
     retryable: bool | None = None
     may_have_run: bool | None = None
     knob: str | None = None
 
-    @classmethod
-    def of(cls, raw: Mapping[str, Any]) -> Expectation:
-        """Return the expectation that data describe."""
-        error: Any = raw.get("error", ())
-        fields: dict[str, Any] = dict(raw)
-        fields["error"] = (error,) if isinstance(error, str) else tuple(error)
-        return cls(**fields)
-
     def __str__(self) -> str:
         if self.cancelled:
             return "cancelled"
-        return " or ".join(self.error) or ("the value" if self.value is True else repr(self.value))
+        return self.error or ("the value" if self.value is True else repr(self.value))
 
 
 @attrs.frozen(kw_only=True)
@@ -110,6 +107,7 @@ class Fault:
     silent: bool = False
     connection: Mapping[str, str] | None = None
     calls: int = 1
+    ids: tuple[str, ...] = ()
     after: int = 0
     limits: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     memory: int = MEMORY
@@ -182,9 +180,9 @@ def _fault(raw: Mapping[str, Any]) -> Fault:
     at = raw["at"]
     fields: dict[str, Any] = dict(raw)
     fields["at"] = (at,) if isinstance(at, str) else tuple(at)
-    fields["expect"] = Expectation.of(raw["expect"])
-    fields["but"] = {selector: Expectation.of(one) for selector, one in raw.get("but", {}).items()}
-    for name in ("only", "never"):
+    fields["expect"] = Expectation(**raw["expect"])
+    fields["but"] = {selector: Expectation(**one) for selector, one in raw.get("but", {}).items()}
+    for name in ("only", "never", "ids"):
         value = raw.get(name, ())
         fields[name] = (value,) if isinstance(value, str) else tuple(value)
     if "stream" in raw:

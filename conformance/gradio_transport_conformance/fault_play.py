@@ -25,7 +25,7 @@ import attrs
 import gradio_transport as gt
 from gradio_transport.errors import GradioTransportError, Phase
 
-from .fault_cases import Cell, Expectation
+from .fault_cases import MEMORY, Cell, Expectation
 from .fault_connections import trusted
 from .fault_protocols import VALUE
 from .fault_server import SERVER_THREADS, serve_fault
@@ -33,10 +33,16 @@ from .fault_server import SERVER_THREADS, serve_fault
 BOUND_SECONDS = 10.0
 """No cell may take longer."""
 
+BOUND_OF_LARGE_SECONDS = 60.0
+"""Nor one of those that take more memory."""
+
 QUIET_SECONDS = 0.4
 """The deadlines of a client whose server is told to be silent."""
 
 _SURE = gt.Timeouts(connect=5, discover=5, join=5, first_message=5, idle=5, total=8)
+_LONG = gt.Timeouts(total=60)
+"""What is large takes its time on a busy machine."""
+
 _TOTAL_SECONDS = 5 * QUIET_SECONDS
 
 
@@ -49,6 +55,9 @@ class Challenge:
         protocol: The adapter to use.
         timeouts: Deadlines in seconds.
         cancel: Cancel the call after its first yield.
+        calls: How many calls to have on their way at once: each is made when the one before it is being
+            processed, and what comes of the last one counts.
+        after: How many calls to make before, one after the other, in the same session.
         authority: File of the certificate of whom to trust instead of the machine's authorities.
         limits: Bounds of what the server may send.
     """
@@ -57,6 +66,8 @@ class Challenge:
     protocol: str
     timeouts: gt.Timeouts
     cancel: bool = False
+    calls: int = 1
+    after: int = 0
     authority: str | None = None
     limits: gt.Limits = attrs.field(factory=gt.Limits)
 
@@ -91,6 +102,12 @@ Client: TypeAlias = Callable[[Challenge], Outcome]
 def sync_client(challenge: Challenge, engine: str = "httpx") -> Outcome:
     """Take a challenge by the sync face."""
     with gt.connect(challenge.url, **challenge.options(), engine=engine) as app:  # type: ignore[arg-type]
+        for _ in range(challenge.after):
+            app.call(0, "x")
+        for _ in range(challenge.calls - 1):
+            for event in app.submit(0, "x"):
+                if isinstance(event, gt.ProcessStarts):
+                    break
         call = app.submit(0, "x")
         for event in call:
             if challenge.cancel and isinstance(event, gt.ProcessGenerating):
@@ -107,6 +124,12 @@ def async_client(challenge: Challenge, backend: str = "asyncio", engine: str = "
 
 async def _by_tasks(challenge: Challenge, engine: str) -> Outcome:
     async with gt.connect_async(challenge.url, **challenge.options(), engine=engine) as app:  # type: ignore[arg-type]
+        for _ in range(challenge.after):
+            await app.call(0, "x")
+        for _ in range(challenge.calls - 1):
+            async for event in app.submit(0, "x"):
+                if isinstance(event, gt.ProcessStarts):
+                    break
         call = app.submit(0, "x")
         async for event in call:
             if challenge.cancel and isinstance(event, gt.ProcessGenerating):
@@ -132,6 +155,8 @@ def challenge_of(cell: Cell, url: str, authority: str | None = None) -> Challeng
         protocol=cell.protocol.adapter,
         timeouts=_deadlines(cell),
         cancel=cell.phase == "cancel",
+        calls=cell.fault.calls,
+        after=cell.fault.after,
         authority=authority,
         limits=gt.Limits(**cell.fault.limits),
     )
@@ -139,6 +164,8 @@ def challenge_of(cell: Cell, url: str, authority: str | None = None) -> Challeng
 
 def _deadlines(cell: Cell) -> gt.Timeouts:
     """Return deadlines that are short where the server is silent, and only there: machines may be busy."""
+    if cell.fault.memory > MEMORY:
+        return _LONG
     if not cell.fault.silent:
         return _SURE
     if cell.fault.connection is not None:
@@ -189,7 +216,7 @@ def play_cells(cells: Iterable[Cell], client: Client, workers: int = 16) -> dict
 def grade(cell: Cell, outcome: Outcome) -> list[str]:
     """Return what is wrong with an outcome."""
     wrong = list(_differences(cell, cell.expect, outcome))
-    if outcome.seconds > BOUND_SECONDS:
+    if outcome.seconds > (BOUND_SECONDS if cell.fault.memory <= MEMORY else BOUND_OF_LARGE_SECONDS):
         wrong.append(f"took {outcome.seconds:.1f} s")
     if isinstance(outcome.error, GradioTransportError):
         wrong += _of_error(cell, outcome.error)
@@ -202,12 +229,12 @@ def _differences(cell: Cell, expect: Expectation, outcome: Outcome) -> Iterable[
         if not isinstance(error, CancelledError):
             yield f"expected to be cancelled, got {outcome}"
         return
-    if not expect.error:
+    if expect.error is None:
         right = VALUE if expect.value is True else expect.value
         if error is not None or not _same(outcome.value, right):
             yield f"expected {expect}, got {outcome}"
         return
-    if type(error).__name__ not in expect.error:
+    if type(error).__name__ != expect.error:
         yield f"expected {expect}, got {outcome}"
         return
     for name in ("status", "retryable", "may_have_run", "knob"):

@@ -26,12 +26,16 @@ import attrs
 
 from .fault_cases import Cell
 from .fault_connections import Door, Over, reset
+from .fault_frames import Frames
 from .fault_protocols import EVENT_ID, HAPPY, MESSAGES
 
 HOLD_SECONDS = 30.0
 """How long a connection that is told to be silent lives at most."""
 
 BEAT_SECONDS = 0.05
+
+_PIECE_BYTES = 1024 * 1024
+"""What is larger is not held, but written piece by piece."""
 
 SERVER_THREADS = ("fault-server", "fault-connection")
 """Names of the server's own threads, so that a client's can be told from them."""
@@ -67,6 +71,7 @@ class FaultServer:
         self.released = threading.Event()
         self.data_came = threading.Event()
         self.tries = itertools.count()
+        self.joins = 0
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
@@ -81,6 +86,19 @@ class FaultServer:
     def url(self) -> str:
         """Where it is."""
         return f"{self.door.scheme}://{self.door.host}:{self.port}"
+
+    @property
+    def struck(self) -> bool:
+        """Whether the call under way is the one that the fault strikes."""
+        return self.joins > self.cell.fault.after
+
+    @property
+    def event_id(self) -> str:
+        """The name of the call that joined last; those that go well have names of their own."""
+        names = self.cell.fault.ids
+        if names:
+            return names[min(self.joins, len(names)) - 1]
+        return EVENT_ID if self.struck or not self.cell.fault.after else f"well{self.joins}"
 
     def _came(self, connection: socket.socket) -> bool:
         with self._lock:
@@ -129,7 +147,7 @@ class _Connection:
         self._protocol = server.cell.protocol
         self._socket = connection
         self._file: BinaryIO = connection.makefile("rb")
-        self._frames: _Frames | None = None
+        self._frames: Frames | None = None
         self._chunked = False
 
     def serve(self) -> None:
@@ -159,8 +177,10 @@ class _Connection:
     def _answer(self, asked: Asked) -> None:
         phase = self._protocol.phase(asked.method, asked.path)
         self._server.seen.append(phase)
+        if phase == "join":
+            self._server.joins += 1
         self._server.door.about_to_answer(phase)
-        struck = phase == self._cell.phase
+        struck = phase == self._cell.phase and (self._server.struck or not self._cell.fault.after)
         if struck and self._cell.fault.reply is not None:
             self._spoil(self._cell.fault.reply, phase, asked)
         elif asked.upgrades:
@@ -185,7 +205,7 @@ class _Connection:
         value: Any = {"config": protocol.config, "info": protocol.info, "join": protocol.accepted}.get(
             phase, lambda: {"success": True}
         )()
-        return 200, json.dumps(value)
+        return 200, json.dumps(value).replace(EVENT_ID, self._server.event_id)
 
     @property
     def _output(self) -> str:
@@ -212,11 +232,12 @@ class _Connection:
         if reply.get("read") is False:
             self._finish(reply)
         if "bytes" in reply:
-            self._write(_raw(reply["bytes"]), reply.get("drip"))
+            for piece in _pieces(reply["bytes"]):
+                self._write(piece, reply.get("drip"))
         else:
             status, body = self._right(phase) if reply.get("proper") else (int(reply.get("status", 200)), "")
             if "body" in reply or "json" in reply:
-                body = str(reply["body"]) if "body" in reply else json.dumps(reply["json"])
+                body = _raw(reply["body"]).decode() if "body" in reply else json.dumps(reply["json"])
             self._send(status, body, reply)
         self._finish(reply)
 
@@ -284,7 +305,9 @@ class _Connection:
 
     @property
     def _script(self) -> tuple[Any, ...]:
-        struck = self._cell.phase == "stream" and self._cell.fault.stream is not None
+        struck = self._cell.phase in ("join", "stream") and self._cell.fault.stream is not None
+        if self._cell.fault.after and not self._server.struck:
+            return HAPPY
         return cast("tuple[Any, ...]", self._cell.fault.stream) if struck else HAPPY
 
     def _framed(self, framing: Mapping[str, Any]) -> None:
@@ -310,7 +333,8 @@ class _Connection:
     def _told(self, step: Any) -> tuple[str, str]:
         """Return the event name and text of a step that says something."""
         if isinstance(step, str):
-            return self._protocol.told(MESSAGES[step], self._replaced if step == "done" else None)
+            name, text = self._protocol.told(MESSAGES[step], self._replaced if step == "done" else None)
+            return name, text.replace(EVENT_ID, self._server.event_id) if self._cell.fault.after else text
         if "say" in step:
             return self._protocol.told(step["say"])
         return str(step.get("event", "")), _raw(step["text"]).decode("utf-8", "surrogateescape")
@@ -339,6 +363,8 @@ class _Connection:
                 self._part(self._protocol.frame(text, name) * int(count))
             case {"bytes": raw}:
                 self._part(_raw(raw))
+            case {"text": text, **more} if _size(text) > _PIECE_BYTES:
+                self._long(text, str(more.get("event", "")))
             case {"wire": raw}:
                 self._write(_raw(raw))
             case {"close": code, **more}:
@@ -351,6 +377,17 @@ class _Connection:
                     self._frames.send(1, text.encode("utf-8", "surrogateescape"))
                 else:
                     self._part(self._protocol.frame(text, name))
+
+    def _long(self, text: Any, name: str) -> None:
+        """Say a text that is too large to be held, piece by piece."""
+        if self._frames is not None:
+            self._frames.begin(1, _size(text))
+            for piece in _pieces(text):
+                self._write(piece)
+            return
+        before, _, after = self._protocol.frame("@", name).partition(b"@")
+        for piece in (before, *_pieces(text), after):
+            self._part(piece)
 
     def _beats(self) -> None:
         while not self._server.released.wait(BEAT_SECONDS):
@@ -396,12 +433,12 @@ class _Connection:
             b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n"
             b"sec-websocket-accept: " + base64.b64encode(accept.digest()) + b"\r\n\r\n"
         )
-        self._frames = _Frames(self._socket, self._file)
+        self._frames = Frames(self._socket, self._file)
         self._greet(self._frames)
         self._steps(self._script)
         self._close(1000, "")
 
-    def _greet(self, frames: _Frames) -> None:
+    def _greet(self, frames: Frames) -> None:
         """Come to have the data of the call, as each dialect does (atlas §3.1)."""
         if not self._protocol.at_least(3, 2):
             frames.receive()
@@ -413,7 +450,7 @@ class _Connection:
         frames.receive()
 
     def _odd_frame(self, frame: Mapping[str, Any]) -> None:
-        frames = cast("_Frames", self._frames)
+        frames = cast("Frames", self._frames)
         payload = _raw(frame.get("payload", ""))
         if "message" in frame:
             payload = self._told(frame["message"])[1].encode()
@@ -429,59 +466,8 @@ class _Connection:
         )
 
     def _close(self, code: int, reason: str) -> None:
-        cast("_Frames", self._frames).send(8, struct.pack(">H", code) + reason.encode())
+        cast("Frames", self._frames).send(8, struct.pack(">H", code) + reason.encode())
         raise Over
-
-
-class _Frames:
-    """Websocket frames of a server (RFC 6455 §5.2)."""
-
-    def __init__(self, connection: socket.socket, file: BinaryIO) -> None:
-        self._socket = connection
-        self._file = file
-
-    def send(
-        self,
-        opcode: int,
-        payload: bytes,
-        *,
-        fin: bool = True,
-        masked: bool = False,
-        length: int | None = None,
-        reserved: int = 0,
-    ) -> None:
-        size = len(payload) if length is None else length
-        head = bytes([(0x80 if fin else 0) | (reserved << 4) | opcode])
-        mask = 0x80 if masked else 0
-        if size < 126:
-            head += bytes([mask | size])
-        elif size < 65536:
-            head += bytes([mask | 126]) + struct.pack(">H", size)
-        else:
-            head += bytes([mask | 127]) + struct.pack(">Q", size)
-        if masked:
-            key = b"\x01\x02\x03\x04"
-            payload = key + bytes(byte ^ key[place % 4] for place, byte in enumerate(payload))
-        self._socket.sendall(head + payload)
-
-    def receive(self) -> bytes:
-        first, second = self._exactly(2)
-        size = second & 0x7F
-        if size == 126:
-            (size,) = struct.unpack(">H", self._exactly(2))
-        elif size == 127:
-            (size,) = struct.unpack(">Q", self._exactly(8))
-        key = self._exactly(4) if second & 0x80 else b"\0" * 4
-        payload = bytes(byte ^ key[place % 4] for place, byte in enumerate(self._exactly(size)))
-        if first & 0x0F == 8:
-            raise Over
-        return payload
-
-    def _exactly(self, count: int) -> bytes:
-        data = self._file.read(count)
-        if len(data) < count:
-            raise Over
-        return data
 
 
 def _expanded(steps: Iterable[Any]) -> Iterator[Any]:
@@ -503,6 +489,31 @@ def _raw(value: Any) -> bytes:
             return base64.b64decode(described["base64"])
         return _raw(described["text"]) * int(described["times"])
     return str(value).encode("utf-8")
+
+
+def _size(value: Any) -> int:
+    """Return how many bytes data describe."""
+    if isinstance(value, list):
+        return sum(_size(one) for one in cast("list[Any]", value))
+    if isinstance(value, dict) and "times" in value:
+        described = cast("dict[str, Any]", value)
+        return _size(described["text"]) * int(described["times"])
+    return len(_raw(value))
+
+
+def _pieces(value: Any) -> Iterator[bytes]:
+    """Yield the bytes that data describe, in pieces of a bounded size."""
+    if _size(value) <= _PIECE_BYTES:
+        yield _raw(value)
+    elif isinstance(value, list):
+        for one in cast("list[Any]", value):
+            yield from _pieces(one)
+    else:
+        described = cast("dict[str, Any]", value)
+        text, left = _raw(described["text"]), int(described["times"])
+        at_once = max(1, _PIECE_BYTES // len(text))
+        for start in range(0, left, at_once):
+            yield text * min(at_once, left - start)
 
 
 def _encoded(data: bytes, encoding: Any) -> bytes:

@@ -32,6 +32,9 @@ _ANSWER_BYTES = 1024 * 1024
 """Bound of that answer with the body of a refusal."""
 
 
+_BLOCK_BYTES = 4096
+
+
 class _TooLargeError(Exception):
     """The server announces more than it may send."""
 
@@ -134,10 +137,15 @@ def _close_frame(data: bytes) -> Closed:
 
 
 class _Answering:
-    """A socket that answers a handshake, as long as it may take and as large as that may be."""
+    """A socket that answers a handshake, as long as it may take and as large as that may be.
+
+    Attributes:
+        rest: What has come and was not asked for yet.
+    """
 
     def __init__(self, connected: Any, seconds: float | None) -> None:
         self.connected = connected
+        self.rest = b""
         self._ends = math.inf if seconds is None else time.monotonic() + seconds
         self._read = 0
 
@@ -145,15 +153,17 @@ class _Answering:
         return getattr(self.connected, name)
 
     def recv(self, size: int) -> bytes:
-        """Read; the library asks for the head byte by byte."""
+        """Read; the library asks for the head byte by byte, which comes in blocks all the same."""
         import websocket
 
-        if self._ends != math.inf:
-            left = self._ends - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            self.connected.settimeout(left)
-        data: bytes = self.connected.recv(size)
+        if not self.rest:
+            if self._ends != math.inf:
+                left = self._ends - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError
+                self.connected.settimeout(left)
+            self.rest = self.connected.recv(_BLOCK_BYTES)
+        data, self.rest = self.rest[:size], self.rest[size:]
         self._read += len(data)
         if self._read > (_HEAD_BYTES if size == 1 else _ANSWER_BYTES):
             raise websocket.WebSocketException(f"the answer has more than {self._read - 1} bytes")
@@ -179,6 +189,9 @@ def _connection_class() -> Any:
 
         def answered(self) -> None:
             """Lift the bounds: the handshake is over."""
+            if self._connected.rest:
+                buffered = cast("list[bytes]", self.frame_buffer.recv_buffer)  # pyright: ignore[reportUnknownMemberType]
+                buffered.append(self._connected.rest)
             self._connected = self._connected.connected
 
     return Connection
