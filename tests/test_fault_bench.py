@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 
 import pytest
 
 from gradio_transport_conformance.fault_cases import MEMORY, load_cells, load_faults
+from gradio_transport_conformance.fault_memory import heavy_cells
 from gradio_transport_conformance.fault_play import CLIENTS, nothing_left_behind, play_cells
 from gradio_transport_conformance.fault_protocols import PROTOCOLS
 from gradio_transport_http import polling
@@ -30,6 +32,7 @@ def has_ipv6() -> bool:
 ALL = load_cells()
 CELLS = ALL if has_ipv6() else tuple(one for one in ALL if "IPv6" not in one.fault.name)
 LARGE = [cell for cell in CELLS if cell.fault.memory > MEMORY]
+FAULTS = [list(cells) for _, cells in itertools.groupby(CELLS, lambda cell: cell.fault.name)]
 SMALL = [cell for cell in CELLS if cell not in LARGE]
 
 
@@ -75,3 +78,11 @@ def test_what_is_large_has_its_one_outcome(face):
     with nothing_left_behind() as left:
         assert play_cells(LARGE, CLIENTS[face], 2) == {}
     assert left == []
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("face", ["sync", "asyncio+aiohttp"])
+def test_no_fault_takes_more_memory_than_it_may(face):
+    """One cell of each fault, of another protocol for each face; the module's own command weighs them all."""
+    cells = [cells[FACES.index(face) % len(cells)] for cells in FAULTS]
+    assert heavy_cells(cells, CLIENTS[face]) == []
