@@ -40,6 +40,9 @@ QUIET_SECONDS = 0.4
 """The deadlines of a client whose server is told to be silent."""
 
 _SURE = gt.Timeouts(connect=5, discover=5, join=5, first_message=5, idle=5, total=8)
+_LATER_SECONDS = 6 * QUIET_SECONDS
+"""The same where it bounds what goes well before, too."""
+
 _LONG = gt.Timeouts(total=60)
 """What is large takes its time on a busy machine."""
 
@@ -168,16 +171,18 @@ def _deadlines(cell: Cell) -> gt.Timeouts:
         return _LONG
     if not cell.fault.silent:
         return _SURE
-    if cell.fault.connection is not None:
+    if cell.phase == "config" and cell.fault.connection is not None:
         return _SURE.replace(connect=QUIET_SECONDS)
+    if cell.fault.connection is not None or (cell.phase, cell.protocol.kind) == ("join", "websocket"):
+        return _SURE.replace(connect=_LATER_SECONDS)
     if cell.phase in ("config", "info"):
         return _SURE.replace(discover=QUIET_SECONDS)
     if cell.expect.knob == "total":
         return _SURE.replace(total=_TOTAL_SECONDS)
-    if cell.phase == "join" and cell.protocol.kind == "websocket":
-        return _SURE.replace(connect=QUIET_SECONDS)
-    quiet = {"first_message": QUIET_SECONDS, "idle": QUIET_SECONDS, "total": _TOTAL_SECONDS}
-    return _SURE.replace(**quiet, **({} if cell.phase == "stream" else {"join": QUIET_SECONDS}))
+    # Where the data of the call travel by the stream, silence is to begin when they have arrived.
+    quiet = _LATER_SECONDS if cell.protocol.kind in ("own", "websocket") else QUIET_SECONDS
+    silence = {"first_message": quiet, "idle": quiet, "total": max(_TOTAL_SECONDS, 2 * quiet)}
+    return _SURE.replace(**silence, **({} if cell.phase == "stream" else {"join": quiet}))
 
 
 def play_cell(cell: Cell, client: Client) -> list[str]:
