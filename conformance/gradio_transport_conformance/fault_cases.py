@@ -66,7 +66,7 @@ import attrs
 
 from .fault_protocols import PROTOCOLS, Protocol
 
-MEMORY = 4
+MEMORY = 8
 """How many MB a client may have allocated at its peak, unless a fault says otherwise."""
 
 
