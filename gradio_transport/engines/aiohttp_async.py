@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -94,6 +95,7 @@ class AiohttpEngine:
         self._contexts: dict[common.Route, ssl.SSLContext] = {}
         # Not the pool's own bound: waiting for a turn is no part of the time to connect.
         self._turns = asyncio.Semaphore(settings.connections)
+        self._secured: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
         self._closed = False
 
     def _client(self) -> aiohttp.ClientSession:
@@ -153,6 +155,10 @@ class AiohttpEngine:
             except BaseException:
                 self._turns.release()
                 raise
+        connection = response.connection
+        if connection is not None and connection.transport is not None and request.url.startswith("https:"):
+            with suppress(TypeError):  # those of other loops may not take weak references
+                self._secured.add(connection.transport)
         return AiohttpStream(request, patience, response, self._turns)
 
     async def _turn(self, patience: Patience) -> None:
@@ -207,6 +213,11 @@ class AiohttpEngine:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+        # A connection of TLS that was given up waits for the server's goodbye, for as long as that takes.
+        for transport in list(self._secured):
+            if isinstance(transport, asyncio.Transport):
+                transport.abort()
+        await asyncio.sleep(0)
 
 
 async def _pieces(body: bytes) -> AsyncIterator[bytes]:
