@@ -33,6 +33,7 @@ from .commands import (
 )
 from .config import AppConfig, Endpoint
 from .errors import (
+    ConnectError,
     EventTooLarge,
     GradioTransportError,
     MalformedMessage,
@@ -267,8 +268,10 @@ class Exchange(abc.ABC):
         self, command: SendRequest | OpenStream | OpenWebSocket, error: TransportError, now: float
     ) -> Output:
         """Take the news that a request got no reply. By default it ends the call."""
-        never_left = self.state is State.JOINING and error.retryable
+        unsent = isinstance(error, ConnectError) or error.retryable
+        never_left = self.state is State.JOINING and unsent
         error.may_have_run = error.may_have_run or (self.may_have_run(error) and not never_left)
+        error.retryable = error.retryable and not error.may_have_run
         return Output([Failed(event_id=self.event_id, error=error)])
 
     def message(self, message: Mapping[str, Any], now: float) -> Output:

@@ -61,6 +61,10 @@ class Request:
         return cls("POST", url, {"content-type": "application/x-www-form-urlencoded"}, body)
 
 
+CODINGS = ("gzip", "deflate")
+"""The content codings that are asked for, and so all that a server may use."""
+
+
 @attrs.frozen
 class Response:
     """A whole HTTP reply.
@@ -80,6 +84,17 @@ class Response:
     def with_body(self, body: bytes) -> Response:
         """Return a head with the body that came after it."""
         return Response(self.status, self.headers, body, self.url, self.set_cookie)
+
+    @property
+    def codings(self) -> list[str]:
+        """The content codings of the body as it came, in the order of their use."""
+        named = (name.strip().lower() for name in self.headers.get("content-encoding", "").split(","))
+        return ["gzip" if name == "x-gzip" else name for name in named if name not in ("", "identity")]
+
+    @property
+    def foreign_coding(self) -> str | None:
+        """A content coding that nobody asked for and that is not understood."""
+        return next((name for name in self.codings if name not in CODINGS), None)
 
     @property
     def text(self) -> str:

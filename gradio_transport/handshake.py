@@ -47,6 +47,13 @@ def _get(url: str, max_redirects: int) -> Generator[SendRequest, Response, Respo
                 phase=Phase.DISCOVER,
                 status=response.status,
             )
+        if (urlsplit(current).scheme, urlsplit(following).scheme) == ("https", "http"):
+            raise RemoteProtocolError(
+                f"{url} redirects to {target!r}, which is plain http where TLS was asked for. Connect to "
+                "that URL itself if it is to be trusted.",
+                phase=Phase.DISCOVER,
+                status=response.status,
+            )
         current = following
         if current in seen or len(seen) > max_redirects:
             raise NotAGradioApp(

@@ -8,6 +8,7 @@ import base64
 import contextlib
 import hashlib
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from gradio_transport.engines._httpx_common import HTTPSettings
 from gradio_transport.engines.aiohttp_async import AiohttpEngine
 from gradio_transport.engines.base import HandshakeRefused, Patience, StreamEnded
 from gradio_transport.errors import Phase
+from gradio_transport_conformance.fault_certificates import authority, server_context
 
 PATIENCE = Patience(connect=5, silence=5, knob="join", phase=Phase.JOIN, max_bytes=1_000_000)
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -261,7 +263,7 @@ def test_waiting_for_a_turn_is_bounded_and_no_part_of_connecting() -> None:
         async with serving(silent) as served, engine(connections=1) as http:
             first = asyncio.create_task(http.request(Request.get(served.url), PATIENCE))
             await served.asked.wait()
-            patience = Patience(connect=0.01, silence=0.2, knob="join", phase=Phase.JOIN, max_bytes=1000)
+            patience = Patience(connect=0.1, silence=0.4, knob="join", phase=Phase.JOIN, max_bytes=1000)
             with pytest.raises(gt.Timeout) as caught:
                 await http.request(Request.get(served.url), patience)
             assert caught.value.knob == "join"
@@ -423,3 +425,32 @@ def test_a_missing_aiohttp_is_named_with_its_extra() -> None:
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=True)
     assert "gradio-transport[aiohttp]" in done.stdout
+
+
+def test_a_closed_engine_does_not_wait_for_the_goodbye_of_tls() -> None:
+    stopped = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        accepted, _ = listener.accept()
+        with server_context("proper").wrap_socket(accepted, server_side=True) as connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}")
+            stopped.wait(10)  # and says no goodbye
+
+    async def main(port: int) -> None:
+        verify = ssl.create_default_context(cadata=authority().decode())
+        http = AiohttpEngine(HTTPSettings(verify=verify))
+        await http.request(Request.get(f"https://127.0.0.1:{port}/"), PATIENCE)
+        (transport,) = http._secured
+        connected = transport.get_extra_info("socket")
+        await http.aclose()
+        assert connected.fileno() == -1
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=serve, args=(listener,))
+        server.start()
+        try:
+            asyncio.run(main(listener.getsockname()[1]))
+        finally:
+            stopped.set()
+            server.join(10)

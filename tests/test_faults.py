@@ -231,19 +231,6 @@ def test_a_discovery_that_fails_says_how(server: Scripted, name: str, face: str)
     assert not error.may_have_run
 
 
-@pytest.mark.parametrize("face", FACES)
-def test_nobody_answers(face: str) -> None:
-    _, error = play(face, "http://127.0.0.1:9")
-    assert type(error) is gt.ConnectError
-    assert error.retryable
-
-
-@pytest.mark.parametrize("face", FACES)
-def test_plain_http_where_tls_is_spoken(server: Scripted, face: str) -> None:
-    _, error = play(face, server.url.replace("http:", "https:"))
-    assert type(error) is gt.ConnectError
-
-
 def raw(*chunks: bytes) -> Callable[[Reply], None]:
     def stream(reply: Reply) -> None:
         reply.stream()

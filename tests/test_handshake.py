@@ -138,6 +138,19 @@ def test_a_redirect_moves_the_base() -> None:
     assert asked[-1] == "https://app.example/sub/info"
 
 
+def test_no_redirect_leads_from_tls_to_plain_http() -> None:
+    error, asked = run(
+        {
+            f"{BASE}/config": reply("", 301, location="https://app.example/config"),
+            "https://app.example/config": reply("", 302, location="http://app.example/config"),
+        }
+    )
+    assert isinstance(error, RemoteProtocolError)
+    assert "plain http" in str(error)
+    assert error.status == 302
+    assert asked == [f"{BASE}/config", "https://app.example/config"]
+
+
 @pytest.mark.parametrize(
     ("replies", "kind"),
     [

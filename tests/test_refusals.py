@@ -210,3 +210,21 @@ def test_any_reply_becomes_one_typed_error_and_nothing_else(
 @given(st.dictionaries(st.sampled_from(["error", "title", "duration", "visible"]), JSON), st.booleans())
 def test_any_error_object_becomes_an_error_of_the_app(output: dict[str, Any], quoted: bool) -> None:
     assert isinstance(app_error(output, quoted=quoted), AppError)
+
+
+@pytest.mark.parametrize(
+    ("named", "codings", "foreign"),
+    [
+        (None, [], None),
+        ("identity, ", [], None),
+        (" X-GZIP,deflate", ["gzip", "deflate"], None),
+        ("gzip, br", ["gzip", "br"], "br"),
+        ("x-nonsense", ["x-nonsense"], "x-nonsense"),
+    ],
+)
+def test_codings_that_nobody_asked_for_are_known(
+    named: str | None, codings: list[str], foreign: str | None
+) -> None:
+    response = Response(200, {} if named is None else {"content-encoding": named})
+    assert response.codings == codings
+    assert response.foreign_coding == foreign

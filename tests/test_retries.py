@@ -211,6 +211,7 @@ def test_what_may_have_been_accepted_takes_no_pause() -> None:
     assert tries.pause(gt.StreamLost("cut")) is None
     assert tries.pause(gt.Timeout("late", knob="join")) is None
     assert tries.pause(gt.ConnectError("refused")) is not None
+    assert tries.pause(gt.ConnectError("a bad certificate", retryable=False)) is None
 
 
 FULL = b'{"detail": "Queue is full. Max size is 1 and size is 1."}'

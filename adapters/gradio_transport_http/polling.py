@@ -124,8 +124,8 @@ class PollingExchange(Exchange):
         self._rank = rank
         return [Estimation(raw=raw, rank=rank)]
 
-    def _wake(self, now: float, delay: float = POLL_SECONDS) -> Command:
-        return WakeAt(self.channel("poll"), now + delay)
+    def _wake(self, now: float, delay: float | None = None) -> Command:
+        return WakeAt(self.channel("poll"), now + (POLL_SECONDS if delay is None else delay))
 
     def wake(self, now: float) -> Output:
         """Ask for the status."""

@@ -17,10 +17,11 @@ protocol; cells are generated.  Fields of a fault:
 ``reply``
     What a request is answered with instead: ``status``, ``headers``, ``body`` (text) or ``json``, ``bytes``
     (the raw reply, head included), ``first`` (raw, at once before it), ``drip`` (seconds between its bytes),
-    ``encoding`` (gzip, deflate, br), ``http`` (``"1.0"``), ``then`` (``reset``, ``cut``, ``hold``, ``flood``:
+    ``encoding`` (gzip, deflate), ``http`` (``"1.0"``), ``then`` (``reset``, ``cut``, ``hold``, ``flood``:
     the last bytes for ever); or ``proper: true`` with those around the right body.  ``times`` and ``after``
     say how many requests it strikes, and how many are answered rightly before; ``eager`` that it comes before
-    the request is read.  Headers may name ``{origin}``, ``{place}`` (the path asked for) and ``{number}``.
+    the request is read.  Headers may name ``{origin}``, ``{plain}`` (the same over http), ``{place}`` (the
+    path asked for) and ``{number}``.
 ``stream``
     What is said once the call was accepted and has its data: names of messages (``estimation``, ``start``,
     ``first``, ``done``, ``beat``), ``{say: message}``, ``{text: not a message}``, ``{bytes: raw}``,
@@ -28,7 +29,13 @@ protocol; cells are generated.  Fields of a fault:
     ``end``, ``cut``, ``reset``, ``hold`` (silence), ``beats`` (heartbeats for ever).
 ``framing``
     How the right stream is written: ``chunk`` (bytes), ``newline``, ``before`` (raw text), ``encoding``,
-    ``http``, ``length`` (no chunks: until the connection closes), ``whole`` (all of it at the end).
+    ``claims`` (an encoding that is not there), ``http``, ``length`` (no chunks: until the connection
+    closes), ``whole`` (all of it at the end).
+``connection``
+    How connections are met from that request on, which gets one of its own: ``tls`` (``proper``, or what is
+    wrong with the certificate; see `fault_certificates`), ``speaks`` (``http`` or ``tls``: the other one than
+    the URL says), ``listener`` (``closes``, ``silent``, ``refuses``, ``full``), ``host`` (where
+    it listens) and ``name`` (the host that the URL names instead).
 ``output``
     JSON text in the place of the completed call's output object.
 ``config``
@@ -41,10 +48,17 @@ protocol; cells are generated.  Fields of a fault:
     The app forgets the login before the call.
 ``silent``
     The client's deadlines are to be short: the fault is that nothing comes.
+``calls``
+    How many calls the client has on their way at once, the last of which counts; 1 unless said.
+``ids``
+    What the joins name the calls, in turn; the same for all unless said.
+``after``
+    How many calls go well first, one after the other, in the same session.
+``memory``
+    What the client may have allocated at its peak, in MB; `MEMORY` unless said.
 ``expect``
-    ``value`` (true: what the function returned), or ``error`` (a class, or several that are right), with
-    ``status``, ``retryable``, ``may_have_run``, ``knob`` (of `Timeouts`), ``retry_after`` where they matter;
-    or ``cancelled: true``.
+    ``value`` (true: what the function returned), or ``error`` (its class), with ``status``, ``retryable``,
+    ``may_have_run``, ``knob`` (of `Timeouts`), ``retry_after`` where they matter; or ``cancelled: true``.
 ``but``
     Other expectations: a mapping of selectors to ``expect``; the last one that fits holds.
 
@@ -67,13 +81,19 @@ import attrs
 
 from .fault_protocols import FILE_PHASES, PROTOCOLS, VALUE, Protocol
 
+MEMORY = 8
+"""How many MB a client may have allocated at its peak, unless a fault says otherwise."""
+
+
+_is_text = attrs.validators.instance_of(str)  # one outcome for each cell, on every face
+
 
 @attrs.frozen(kw_only=True)
 class Expectation:
     """The right outcome."""
 
     value: Any = None
-    error: tuple[str, ...] = ()
+    error: str | None = attrs.field(default=None, validator=attrs.validators.optional(_is_text))
     cancelled: bool = False
     status: int | None = None
     retryable: bool | None = None
@@ -81,18 +101,10 @@ class Expectation:
     knob: str | None = None
     retry_after: float | None = None
 
-    @classmethod
-    def of(cls, raw: Mapping[str, Any]) -> Expectation:
-        """Return the expectation that data describe."""
-        error: Any = raw.get("error", ())
-        fields: dict[str, Any] = dict(raw)
-        fields["error"] = (error,) if isinstance(error, str) else tuple(error)
-        return cls(**fields)
-
     def __str__(self) -> str:
         if self.cancelled:
             return "cancelled"
-        return " or ".join(self.error) or ("the value" if self.value is True else repr(self.value))
+        return self.error or ("the value" if self.value is True else repr(self.value))
 
 
 @attrs.frozen(kw_only=True)
@@ -111,10 +123,15 @@ class Fault:
     output: str | None = None
     config: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     size: int = 600
-    limits: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    limits: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     timeouts: Mapping[str, float] = attrs.field(factory=dict[str, float])
     expires: bool = False
     silent: bool = False
+    connection: Mapping[str, str] | None = None
+    calls: int = 1
+    ids: tuple[str, ...] = ()
+    after: int = 0
+    memory: int = MEMORY
     but: Mapping[str, Expectation] = attrs.field(factory=dict[str, Expectation])
 
     def cells(self) -> Iterator[Cell]:
@@ -196,9 +213,9 @@ def _faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
 def _fault(raw: Mapping[str, Any]) -> Fault:
     fields: dict[str, Any] = dict(raw)
     fields["at"] = _listed(raw["at"])
-    fields["expect"] = Expectation.of(raw["expect"])
-    fields["but"] = {selector: Expectation.of(one) for selector, one in raw.get("but", {}).items()}
-    for name in ("only", "never", "also"):
+    fields["expect"] = Expectation(**raw["expect"])
+    fields["but"] = {selector: Expectation(**one) for selector, one in raw.get("but", {}).items()}
+    for name in ("only", "never", "also", "ids"):
         fields[name] = _listed(raw.get(name, ()))
     if "stream" in raw:
         fields["stream"] = tuple(raw["stream"])
@@ -220,7 +237,7 @@ def _extended(faults: list[Fault], raw: Mapping[str, Any]) -> list[Fault]:
         if not any(fnmatchcase(fault.name, pattern) for fault in faults):
             raise ValueError(f"there is no fault {pattern!r} to extend")
     right = dict.fromkeys(also, raw["expect"]) | raw.get("but", {})
-    but = {selector: Expectation.of(one) for selector, one in right.items()}
+    but = {selector: Expectation(**one) for selector, one in right.items()}
     return [
         attrs.evolve(fault, also=(*fault.also, *also), but={**fault.but, **but})
         if any(fnmatchcase(fault.name, pattern) for pattern in patterns)
@@ -256,4 +273,4 @@ def load_cells() -> tuple[Cell, ...]:
     return tuple(cell for fault in load_faults() for cell in fault.cells())
 
 
-__all__ = ["Cell", "Expectation", "Fault", "load_cells", "load_faults"]
+__all__ = ["MEMORY", "Cell", "Expectation", "Fault", "load_cells", "load_faults"]

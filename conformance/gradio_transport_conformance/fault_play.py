@@ -20,19 +20,23 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import attrs
 
 import gradio_transport as gt
 from gradio_transport.errors import GradioTransportError, Phase
 
-from .fault_cases import Cell, Expectation
+from .fault_cases import MEMORY, Cell, Expectation
+from .fault_connections import trusted
 from .fault_protocols import FILE_PHASES, GIVEN_NAME, PASSWORD, USER
 from .fault_server import SERVER_THREADS, serve_fault
 
 BOUND_SECONDS = 10.0
 """No cell may take longer."""
+
+BOUND_OF_LARGE_SECONDS = 60.0
+"""Nor one of those that take more memory."""
 
 CLOSING_SECONDS = 3.0
 """Closing waits for nobody; the rest is for a busy machine."""
@@ -43,15 +47,15 @@ QUIET_SECONDS = 0.4
 _SURE = gt.Timeouts(
     connect=5, discover=5, login=5, upload=5, join=5, first_message=5, idle=5, total=8, download_stall=5
 )  # fmt: skip
-_SHORT = gt.Timeouts(
-    connect=QUIET_SECONDS, discover=QUIET_SECONDS, join=QUIET_SECONDS, first_message=QUIET_SECONDS,
-    idle=QUIET_SECONDS, total=3 * QUIET_SECONDS,
-)  # fmt: skip
-_SHORT_STREAM = attrs.evolve(_SURE, first_message=QUIET_SECONDS, idle=QUIET_SECONDS, total=5 * QUIET_SECONDS)
-"""Where it is silent only once it has accepted the call, a busy machine may take its time until then."""
+_LATER_SECONDS = 6 * QUIET_SECONDS
+"""The same where it bounds what goes well before, too."""
 
-_SHORT_AT: Mapping[str, gt.Timeouts] = {
-    "stream": _SHORT_STREAM,
+_LONG = gt.Timeouts(total=60)
+"""What is large takes its time on a busy machine."""
+
+_TOTAL_SECONDS = 5 * QUIET_SECONDS
+
+_SILENT_BESIDE: Mapping[str, gt.Timeouts] = {
     "upload": _SURE.replace(upload=QUIET_SECONDS),
     "download": _SURE.replace(download_stall=QUIET_SECONDS),
     "read": _SURE.replace(download_stall=QUIET_SECONDS),
@@ -76,6 +80,10 @@ class Challenge:
         file: What to give in the place of the text, as a file named ``given file.txt``.
         directory: Where to save files of the outputs before their content is read; None: read them at once.
         cancel: Cancel the call after its first yield.
+        calls: How many calls to have on their way at once: each is made when the one before it is being
+            processed, and what comes of the last one counts.
+        after: How many calls to make before, one after the other, in the same session.
+        authority: File of the certificate of whom to trust instead of the machine's authorities.
     """
 
     url: str
@@ -87,11 +95,15 @@ class Challenge:
     file: bytes | None = None
     directory: Path | None = None
     cancel: bool = False
+    calls: int = 1
+    after: int = 0
+    authority: str | None = None
 
     def options(self) -> dict[str, Any]:
         """Return the arguments of `connect`."""
         options = {"protocol": self.protocol, "timeouts": self.timeouts, "auth": self.auth}
-        return {**options, "limits": self.limits, **self.settings}
+        verify = True if self.authority is None else self.authority
+        return {**options, "limits": self.limits, "verify": verify, **self.settings}
 
     @property
     def argument(self) -> Any:
@@ -122,9 +134,15 @@ class Outcome:
 Client: TypeAlias = Callable[[Challenge], Outcome]
 
 
-def sync_client(challenge: Challenge) -> Outcome:
+def sync_client(challenge: Challenge, engine: str = "httpx") -> Outcome:
     """Take a challenge by the sync face."""
-    with gt.connect(challenge.url, **challenge.options()) as app:
+    with gt.connect(challenge.url, **challenge.options(), engine=engine) as app:  # type: ignore[arg-type]
+        for _ in range(challenge.after):
+            app.call(0, "x")
+        for _ in range(challenge.calls - 1):
+            for event in app.submit(0, "x"):
+                if isinstance(event, gt.ProcessStarts):
+                    break
         call = app.submit(0, challenge.argument)
         for event in call:
             if challenge.cancel and isinstance(event, gt.ProcessGenerating):
@@ -151,6 +169,12 @@ def async_client(challenge: Challenge, backend: str = "asyncio", engine: str = "
 
 async def _by_tasks(challenge: Challenge, engine: str) -> Outcome:
     async with gt.connect_async(challenge.url, **challenge.options(), engine=engine) as app:  # type: ignore[arg-type]
+        for _ in range(challenge.after):
+            await app.call(0, "x")
+        for _ in range(challenge.calls - 1):
+            async for event in app.submit(0, "x"):
+                if isinstance(event, gt.ProcessStarts):
+                    break
         call = app.submit(0, challenge.argument)
         async for event in call:
             if challenge.cancel and isinstance(event, gt.ProcessGenerating):
@@ -174,35 +198,73 @@ async def _taken_by_tasks(output: Any, directory: Path | None) -> Any:
 
 CLIENTS: Mapping[str, Client] = {
     "sync": sync_client,
+    "sync+httpx2": partial(sync_client, engine="httpx2"),
     "asyncio": async_client,
     "trio": partial(async_client, backend="trio"),
+    "asyncio+httpx2": partial(async_client, engine="httpx2"),
     "asyncio+aiohttp": partial(async_client, engine="aiohttp"),
 }
-"""This library's own faces; the last one needs the extra ``aiohttp``."""
+"""This library's own faces; those with an engine need the extra of that name."""
 
 
-def challenge_of(cell: Cell, url: str, directory: Path | None = None) -> Challenge:
-    """Return what a client is to do against a server that plays a cell; files go to the directory, if any."""
-    chat = cell.protocol.kind == "chat"
-    timeouts = _SHORT_AT.get(cell.phase, _SHORT) if cell.fault.silent else _SURE
+def challenge_of(
+    cell: Cell, url: str, authority: str | None = None, directory: Path | None = None
+) -> Challenge:
+    """Return what a client is to do against a server that plays a cell.
+
+    Args:
+        cell: The cell.
+        url: Where the server is.
+        authority: File of the certificate of whom to trust; None: the machine's authorities.
+        directory: Where files are saved, in cells that save them; None: they are read.
+    """
     return Challenge(
-        url=url + cell.protocol.prefix if chat else url,
+        url=url + cell.protocol.prefix if cell.protocol.kind == "chat" else url,
         protocol=cell.protocol.adapter,
-        timeouts=timeouts.replace(**cell.fault.timeouts),
-        limits=gt.Limits(**cast("dict[str, Any]", cell.fault.limits)),
+        timeouts=_deadlines(cell).replace(**cell.fault.timeouts),
+        limits=gt.Limits(**cell.fault.limits),
         settings=cell.protocol.settings,
         auth=(USER, PASSWORD) if cell.phase == "login" else None,
         file=cell.content.encode() if cell.phase == "upload" else None,
         directory=directory if cell.phase == "download" else None,
         cancel=cell.phase == "cancel",
+        calls=cell.fault.calls,
+        after=cell.fault.after,
+        authority=authority,
     )
+
+
+def _deadlines(cell: Cell) -> gt.Timeouts:
+    """Return deadlines that are short where the server is silent, and only there: machines may be busy."""
+    if cell.fault.memory > MEMORY:
+        return _LONG
+    if not cell.fault.silent:
+        return _SURE
+    if cell.phase in _SILENT_BESIDE:
+        return _SILENT_BESIDE[cell.phase]
+    if cell.phase == "config" and cell.fault.connection is not None:
+        return _SURE.replace(connect=QUIET_SECONDS)
+    if cell.fault.connection is not None or (cell.phase, cell.protocol.kind) == ("join", "websocket"):
+        return _SURE.replace(connect=_LATER_SECONDS)
+    if cell.phase in ("config", "info"):
+        return _SURE.replace(discover=QUIET_SECONDS)
+    if cell.expect.knob == "total":
+        return _SURE.replace(total=_TOTAL_SECONDS)
+    # Where the data of the call travel by the stream, silence is to begin when they have arrived.
+    quiet = _LATER_SECONDS if cell.protocol.kind in ("own", "websocket") else QUIET_SECONDS
+    silence = {"first_message": quiet, "idle": quiet, "total": max(_TOTAL_SECONDS, 2 * quiet)}
+    return _SURE.replace(**silence, **({} if cell.phase == "stream" else {"join": quiet}))
 
 
 def play_cell(cell: Cell, client: Client) -> list[str]:
     """Play a cell against a client, and return what is wrong with the outcome: nothing, if all is well."""
-    with TemporaryDirectory(prefix="fault-") as around, serve_fault(cell) as server:
+    with (
+        TemporaryDirectory(prefix="fault-") as around,
+        trusted(cell) as authority,
+        serve_fault(cell) as server,
+    ):
         directory = Path(around, "files")
-        outcome = meet(client, challenge_of(cell, server.url, directory))
+        outcome = meet(client, challenge_of(cell, server.url, authority, directory))
         return grade(cell, outcome) + list(_left(Path(around), directory, outcome))
 
 
@@ -244,7 +306,7 @@ def play_cells(cells: Iterable[Cell], client: Client, workers: int = 16) -> dict
 def grade(cell: Cell, outcome: Outcome) -> list[str]:
     """Return what is wrong with an outcome."""
     wrong = list(_differences(cell, cell.expect, outcome))
-    if outcome.seconds > BOUND_SECONDS:
+    if outcome.seconds > (BOUND_SECONDS if cell.fault.memory <= MEMORY else BOUND_OF_LARGE_SECONDS):
         wrong.append(f"took {outcome.seconds:.1f} s")
     if outcome.closing is not None and outcome.closing > CLOSING_SECONDS:
         wrong.append(f"took {outcome.closing:.1f} s to close")
@@ -259,12 +321,12 @@ def _differences(cell: Cell, expect: Expectation, outcome: Outcome) -> Iterable[
         if not isinstance(error, CancelledError):
             yield f"expected to be cancelled, got {outcome}"
         return
-    if not expect.error:
+    if expect.error is None:
         right = cell.value if expect.value is True else expect.value
         if error is not None or not _same(outcome.value, right):
             yield f"expected {expect}, got {outcome}"
         return
-    if type(error).__name__ not in expect.error:
+    if type(error).__name__ != expect.error:
         yield f"expected {expect}, got {outcome}"
         return
     for name in ("status", "retryable", "may_have_run", "knob", "retry_after"):
@@ -329,7 +391,8 @@ def nothing_left_behind(seconds: float = 3.0) -> Generator[list[str], None, None
         yield complaints
         ends = time.monotonic() + seconds
         for thread in set(threading.enumerate()) - before:
-            if thread.name in SERVER_THREADS:  # a silent server's own, which ends in its own time
+            # A silent server's own end in their own time; workers of the event loops serve the next loop.
+            if thread.name in SERVER_THREADS or thread.name.startswith(("AnyIO", "Trio thread")):
                 continue
             thread.join(max(0.0, ends - time.monotonic()))
             if thread.is_alive():

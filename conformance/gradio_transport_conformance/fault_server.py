@@ -25,6 +25,8 @@ from urllib.parse import urlsplit
 import attrs
 
 from .fault_cases import Cell
+from .fault_connections import Door, Over, reset
+from .fault_frames import Frames
 from .fault_protocols import COOKIE, EVENT_ID, FILE_PHASES, GIVEN_NAME, MESSAGES
 
 HOLD_SECONDS = 30.0
@@ -32,14 +34,16 @@ HOLD_SECONDS = 30.0
 
 BEAT_SECONDS = 0.05
 
+_PIECE_BYTES = 1024 * 1024
+"""What is larger is not held, but written piece by piece."""
+
 SERVER_THREADS = ("fault-server", "fault-connection")
 """Names of the server's own threads, so that a client's can be told from them."""
 
+_TLS_HANDSHAKE = b"\x16"
+"""How a client begins that speaks TLS."""
+
 _WEBSOCKET_MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-
-
-class _Over(Exception):
-    """The connection is at its end."""
 
 
 @attrs.frozen
@@ -61,59 +65,63 @@ class FaultServer:
     """Plays one cell. `seen` lists the phases of the requests that came."""
 
     def __init__(self, cell: Cell, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, 0), family=family, backlog=64)
-        self._scheme = "https" if tls else "http"
-        self._host = f"[{host}]" if ":" in host else host
-        self.tls = tls
         self.cell = cell
+        self.door = Door(cell, host, tls)
         self.seen: list[str | None] = []
         self.released = threading.Event()
         self.data_came = threading.Event()
         self.beat_came = threading.Event()
         self.tries = itertools.count()
-        self.joins = itertools.count()
+        self.joins = 0
         self.numbers = itertools.count()
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
-        self._threads = [threading.Thread(target=self._accept, name=SERVER_THREADS[0])]
-        self._threads[0].start()
+        self._threads: list[threading.Thread] = []
+        self.door.open(self._came, SERVER_THREADS[0])
 
     @property
     def port(self) -> int:
         """Where it listens."""
-        return int(self._listener.getsockname()[1])
+        return int(self.door.address[1])
 
     @property
     def url(self) -> str:
         """Where it is."""
-        return f"{self._scheme}://{self._host}:{self.port}"
+        return f"{self.door.scheme}://{self.door.host}:{self.port}"
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with self._lock:
-                if self.released.is_set():
-                    connection.close()
-                    return
-                self._connections.add(connection)
-                thread = threading.Thread(target=self._serve, args=(connection,), name=SERVER_THREADS[1])
-                self._threads.append(thread)
-                thread.start()
+    @property
+    def struck(self) -> bool:
+        """Whether the call under way is the one that the fault strikes."""
+        return self.joins > self.cell.fault.after
+
+    @property
+    def event_id(self) -> str:
+        """The name of the call that joined last; those that go well have names of their own."""
+        names = self.cell.fault.ids
+        if names:
+            return names[min(self.joins, len(names)) - 1]
+        return EVENT_ID if self.struck or not self.cell.fault.after else f"well{self.joins}"
+
+    def _came(self, connection: socket.socket) -> bool:
+        with self._lock:
+            if self.released.is_set():
+                connection.close()
+                return False
+            self._connections.add(connection)
+            thread = threading.Thread(target=self._serve, args=(connection,), name=SERVER_THREADS[1])
+            self._threads.append(thread)
+            thread.start()
+        return True
 
     def _serve(self, connection: socket.socket) -> None:
         plain = connection
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self.tls is not None:
-                connection = self.tls.wrap_socket(connection, server_side=True)
-                with self._lock:
-                    self._connections.add(connection)
+            connection = self.door.meet(connection, lambda: self.released.wait(HOLD_SECONDS))
+            with self._lock:
+                self._connections.add(connection)
             _Connection(self, connection).serve()
-        except (_Over, OSError, ValueError):
+        except (Over, OSError, ValueError):
             pass
         finally:
             with self._lock:
@@ -123,9 +131,8 @@ class FaultServer:
     def stop(self) -> None:
         """Break every connection and wait for the threads."""
         self.released.set()
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        self.data_came.set()
+        self.door.close()
         with self._lock:
             connections, threads = list(self._connections), list(self._threads)
         for connection in connections:
@@ -142,7 +149,7 @@ class _Connection:
         self._protocol = server.cell.protocol
         self._socket = connection
         self._file: BinaryIO = connection.makefile("rb")
-        self._frames: _Frames | None = None
+        self._frames: Frames | None = None
         self._chunked = False
         self._place = ""
 
@@ -154,7 +161,10 @@ class _Connection:
             self._file.close()
 
     def _read(self) -> Asked | None:
-        line = self._file.readline(65536)
+        first = self._file.read(1)
+        if first == _TLS_HANDSHAKE:  # it has no lines; real servers answer it so as well
+            self._send(400, "Invalid HTTP request received.", {"length": False})
+        line = first + self._file.readline(65536)
         if not line.strip():
             return None
         method, target, _ = line.decode("latin-1").split(" ", 2)
@@ -182,10 +192,14 @@ class _Connection:
         self._server.seen.append(phase)
         if phase == "heartbeat":
             self._server.beat_came.set()
+        if phase == "join":
+            self._server.joins += 1
+        self._server.door.about_to_answer(phase)
+        struck = phase == self._cell.phase and (self._server.struck or not fault.after)
         if self._keeps_out(asked, phase):
             status, value = self._protocol.login_wanted()
             self._send(403 if asked.upgrades else status, json.dumps(value))
-        elif phase is not None and phase == self._cell.phase and fault.reply is not None:
+        elif phase is not None and struck and fault.reply is not None:
             self._spoil(fault.reply, phase)
         elif asked.upgrades:
             self._websocket(asked)
@@ -203,7 +217,7 @@ class _Connection:
         """Return whether a request is refused for want of a login."""
         if self._cell.phase != "login" or phase in ("login", None):
             return False
-        expired = self._cell.fault.expires and phase == "join" and next(self._server.joins) == 0
+        expired = self._cell.fault.expires and phase == "join" and self._server.joins == 1
         return expired or COOKIE not in asked.headers.get("cookie", "")
 
     def _right(self, phase: str | None) -> tuple[int, str, Mapping[str, str]]:
@@ -235,7 +249,7 @@ class _Connection:
             value = protocol.accepted()
         elif phase == "upload":
             value = [f"/tmp/gradio/2/{GIVEN_NAME}"]  # noqa: S108 - a path on the server
-        return json.dumps(value)
+        return json.dumps(value).replace(EVENT_ID, self._server.event_id)
 
     def _send_right(self, phase: str | None) -> None:
         status, body, headers = self._right(phase)
@@ -270,13 +284,18 @@ class _Connection:
             self._finish(reply)
         if "bytes" in reply:
             self._write(_raw(reply.get("first", "")))
-            self._write(_raw(reply["bytes"]), reply.get("drip"))
+            for piece in _pieces(reply["bytes"]):
+                self._write(piece, reply.get("drip"))
         else:
             status, body, more = int(reply.get("status", 200)), "", cast("Mapping[str, str]", {})
             if reply.get("proper"):
                 status, body, more = self._right(phase)
             if "body" in reply or "json" in reply:
-                body = written_out(str(reply["body"])) if "body" in reply else json.dumps(reply["json"])
+                body = (
+                    written_out(_raw(reply["body"]).decode())
+                    if "body" in reply
+                    else json.dumps(reply["json"])
+                )
             self._send(status, body, {**reply, "headers": {**more, **reply.get("headers", {})}})
         self._finish(reply)
 
@@ -285,13 +304,13 @@ class _Connection:
             case "reset":
                 self._reset()
             case "cut":
-                raise _Over
+                raise Over
             case "hold":
                 self._hold()
             case "flood":
                 while not self._server.released.is_set():
                     self._write(_raw(reply["bytes"])[-10000:])
-                raise _Over
+                raise Over
             case _:
                 return
 
@@ -299,22 +318,26 @@ class _Connection:
         data = _encoded(body.encode("utf-8", "surrogatepass"), how.get("encoding"))
         headers = {"content-type": "application/json", **how.get("headers", {})}
         if how.get("encoding"):
-            headers["content-encoding"] = how["encoding"]
+            headers.setdefault("content-encoding", how["encoding"])
         if how.get("length", True) is True and how.get("http") != "1.0" and status != 204:
             headers["content-length"] = str(len(data))
         elif how.get("length") not in (None, True, False):
             headers["content-length"] = str(how["length"])
+        if self._server.door.met:
+            headers["connection"] = "close"
         lines = [f"HTTP/{how.get('http', '1.1')} {status} Said"]
         lines += [f"{name}: {self._filled(str(value))}" for name, value in headers.items()]
         self._write(
             how.get("early", "").encode() + "\r\n".join([*lines, "", ""]).encode() + data, how.get("drip")
         )
-        if how.get("http") == "1.0" or how.get("length") is False:
-            raise _Over
+        if how.get("http") == "1.0" or how.get("length") is False or self._server.door.met:
+            raise Over
 
     def _filled(self, value: str) -> str:
         """Return a header with what only the server knows: where it is, what was asked for, a number."""
-        value = value.replace("{origin}", self._server.url).replace("{place}", self._place)
+        plain = self._server.url.replace("https:", "http:")
+        value = value.replace("{origin}", self._server.url).replace("{plain}", plain)
+        value = value.replace("{place}", self._place)
         return value.replace("{number}", str(next(self._server.numbers))) if "{number}" in value else value
 
     # --- streams ---------------------------------------------------------------------------------------
@@ -323,13 +346,13 @@ class _Connection:
         """Say what the call's stream says, wrongly if it is to be."""
         framing = self._cell.fault.framing
         if not self._server.seen.count("join") and self._protocol.kind != "own":
-            raise _Over
+            raise Over
         old = framing.get("http") == "1.0" or framing.get("length") is False
         self._chunked = not old
         head = [f"HTTP/{framing.get('http', '1.1')} 200 OK"]
         head.append(f"content-type: {framing.get('type', 'text/event-stream; charset=utf-8')}")
-        if "encoding" in framing:
-            head.append(f"content-encoding: {framing['encoding']}")
+        claimed = framing.get("claims", framing.get("encoding"))
+        head += [f"content-encoding: {claimed}"] if claimed else []
         head += ["transfer-encoding: chunked"] * self._chunked
         self._write("\r\n".join([*head, "", ""]).encode())
         if self._protocol.kind == "own":
@@ -349,7 +372,9 @@ class _Connection:
 
     @property
     def _script(self) -> tuple[Any, ...]:
-        struck = self._cell.phase == "stream" and self._cell.fault.stream is not None
+        struck = self._cell.phase in ("join", "stream") and self._cell.fault.stream is not None
+        if self._cell.fault.after and not self._server.struck:
+            return self._protocol.happy
         return cast("tuple[Any, ...]", self._cell.fault.stream) if struck else self._protocol.happy
 
     def _framed(self, framing: Mapping[str, Any]) -> None:
@@ -375,7 +400,8 @@ class _Connection:
     def _told(self, step: Any) -> tuple[str, str]:
         """Return the event name and text of a step that says something."""
         if isinstance(step, str):
-            return self._protocol.named(step, self._replaced if step == "done" else None)
+            name, text = self._protocol.named(step, self._replaced if step == "done" else None)
+            return name, text.replace(EVENT_ID, self._server.event_id) if self._cell.fault.after else text
         if "say" in step:
             return self._protocol.told(step["say"])
         return str(step.get("event", "")), _raw(step["text"]).decode("utf-8", "surrogateescape")
@@ -389,10 +415,10 @@ class _Connection:
             case "reset":
                 self._reset()
             case "cut":
-                raise _Over
+                raise Over
             case "end":
                 self._end()
-                raise _Over
+                raise Over
             case "hold":
                 self._hold()
             case "beats":
@@ -404,6 +430,8 @@ class _Connection:
                 self._part(self._protocol.frame(text, name) * int(count))
             case {"bytes": raw}:
                 self._part(_raw(raw))
+            case {"text": text, **more} if _size(text) > _PIECE_BYTES:
+                self._long(text, str(more.get("event", "")))
             case {"wire": raw}:
                 self._write(_raw(raw))
             case {"close": code, **more}:
@@ -417,10 +445,21 @@ class _Connection:
                 else:
                     self._part(self._protocol.frame(text, name))
 
+    def _long(self, text: Any, name: str) -> None:
+        """Say a text that is too large to be held, piece by piece."""
+        if self._frames is not None:
+            self._frames.begin(1, _size(text))
+            for piece in _pieces(text):
+                self._write(piece)
+            return
+        before, _, after = self._protocol.frame("@", name).partition(b"@")
+        for piece in (before, *_pieces(text), after):
+            self._part(piece)
+
     def _beats(self) -> None:
         while not self._server.released.wait(BEAT_SECONDS):
             self._step("beat")
-        raise _Over
+        raise Over
 
     def _close_stream(self) -> None:
         if self._protocol.kind == "shared" and self._protocol.says == "sse_v3":
@@ -433,7 +472,7 @@ class _Connection:
         if self._frames is not None:
             self._close(1000, "")
         if not self._chunked:
-            raise _Over
+            raise Over
         self._write(b"0\r\n\r\n")
 
     def _write(self, data: bytes, drip: float | None = None) -> None:
@@ -443,15 +482,15 @@ class _Connection:
         for byte in data:
             self._socket.sendall(bytes([byte]))
             if self._server.released.wait(drip):
-                raise _Over
+                raise Over
 
     def _reset(self) -> None:
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        raise _Over
+        reset(self._socket)
+        raise Over
 
     def _hold(self) -> None:
         self._server.released.wait(HOLD_SECONDS)
-        raise _Over
+        raise Over
 
     # --- websockets ------------------------------------------------------------------------------------
 
@@ -461,12 +500,12 @@ class _Connection:
             b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n"
             b"sec-websocket-accept: " + base64.b64encode(accept.digest()) + b"\r\n\r\n"
         )
-        self._frames = _Frames(self._socket, self._file)
+        self._frames = Frames(self._socket, self._file)
         self._greet(self._frames)
         self._steps(self._script)
         self._close(1000, "")
 
-    def _greet(self, frames: _Frames) -> None:
+    def _greet(self, frames: Frames) -> None:
         """Come to have the data of the call, as each dialect does (atlas §3.1)."""
         if not self._protocol.at_least(3, 2):
             frames.receive()
@@ -478,7 +517,7 @@ class _Connection:
         frames.receive()
 
     def _odd_frame(self, frame: Mapping[str, Any]) -> None:
-        frames = cast("_Frames", self._frames)
+        frames = cast("Frames", self._frames)
         payload = _raw(frame.get("payload", ""))
         if "message" in frame:
             payload = self._told(frame["message"])[1].encode()
@@ -494,59 +533,8 @@ class _Connection:
         )
 
     def _close(self, code: int, reason: str) -> None:
-        cast("_Frames", self._frames).send(8, struct.pack(">H", code) + reason.encode())
-        raise _Over
-
-
-class _Frames:
-    """Websocket frames of a server (RFC 6455 §5.2)."""
-
-    def __init__(self, connection: socket.socket, file: BinaryIO) -> None:
-        self._socket = connection
-        self._file = file
-
-    def send(
-        self,
-        opcode: int,
-        payload: bytes,
-        *,
-        fin: bool = True,
-        masked: bool = False,
-        length: int | None = None,
-        reserved: int = 0,
-    ) -> None:
-        size = len(payload) if length is None else length
-        head = bytes([(0x80 if fin else 0) | (reserved << 4) | opcode])
-        mask = 0x80 if masked else 0
-        if size < 126:
-            head += bytes([mask | size])
-        elif size < 65536:
-            head += bytes([mask | 126]) + struct.pack(">H", size)
-        else:
-            head += bytes([mask | 127]) + struct.pack(">Q", size)
-        if masked:
-            key = b"\x01\x02\x03\x04"
-            payload = key + bytes(byte ^ key[place % 4] for place, byte in enumerate(payload))
-        self._socket.sendall(head + payload)
-
-    def receive(self) -> bytes:
-        first, second = self._exactly(2)
-        size = second & 0x7F
-        if size == 126:
-            (size,) = struct.unpack(">H", self._exactly(2))
-        elif size == 127:
-            (size,) = struct.unpack(">Q", self._exactly(8))
-        key = self._exactly(4) if second & 0x80 else b"\0" * 4
-        payload = bytes(byte ^ key[place % 4] for place, byte in enumerate(self._exactly(size)))
-        if first & 0x0F == 8:
-            raise _Over
-        return payload
-
-    def _exactly(self, count: int) -> bytes:
-        data = self._file.read(count)
-        if len(data) < count:
-            raise _Over
-        return data
+        cast("Frames", self._frames).send(8, struct.pack(">H", code) + reason.encode())
+        raise Over
 
 
 def _expanded(steps: Iterable[Any]) -> Iterator[Any]:
@@ -570,6 +558,31 @@ def _raw(value: Any) -> bytes:
     return str(value).encode("utf-8")
 
 
+def _size(value: Any) -> int:
+    """Return how many bytes data describe."""
+    if isinstance(value, list):
+        return sum(_size(one) for one in cast("list[Any]", value))
+    if isinstance(value, dict) and "times" in value:
+        described = cast("dict[str, Any]", value)
+        return _size(described["text"]) * int(described["times"])
+    return len(_raw(value))
+
+
+def _pieces(value: Any) -> Iterator[bytes]:
+    """Yield the bytes that data describe, in pieces of a bounded size."""
+    if _size(value) <= _PIECE_BYTES:
+        yield _raw(value)
+    elif isinstance(value, list):
+        for one in cast("list[Any]", value):
+            yield from _pieces(one)
+    else:
+        described = cast("dict[str, Any]", value)
+        text, left = _raw(described["text"]), int(described["times"])
+        at_once = max(1, _PIECE_BYTES // len(text))
+        for start in range(0, left, at_once):
+            yield text * min(at_once, left - start)
+
+
 def _encoded(data: bytes, encoding: Any) -> bytes:
     match encoding:
         case None:
@@ -579,7 +592,7 @@ def _encoded(data: bytes, encoding: Any) -> bytes:
         case "deflate":
             return zlib.compress(data)
         case _:
-            return data  # a lie: the header names it, the bytes do not follow it
+            raise ValueError(f"no such encoding: {encoding}")
 
 
 def written_out(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from ..backoff import delays, retry_after
 from ..commands import OpenStream, OpenWebSocket, Request, Response, SendRequest
 from ..errors import (
+    ConnectError,
     GradioTransportError,
     InvalidPayload,
     MalformedMessage,
@@ -34,6 +35,8 @@ REASON_SECONDS = 2.0
 def repeatable(command: SendRequest | OpenStream | OpenWebSocket, outcome: Response | TransportError) -> bool:
     """Return whether a request may be made again: it is safe by itself, or was proven not to be accepted."""
     safe = isinstance(command, SendRequest) and command.idempotent
+    if isinstance(outcome, ConnectError):
+        return outcome.retryable
     if isinstance(outcome, TransportError):  # retryable: there was no connection to send it by
         return safe or outcome.retryable
     # Opening a stream or socket joins the queue, or follows a join.
@@ -208,6 +211,8 @@ def timed(adapter: str | None = None, began: float | None = None) -> Generator[N
 
 
 def is_event_stream(response: Response) -> bool:
-    """Return whether the head is that of an event stream."""
+    """Return whether the head is that of an event stream, which can be read."""
     kind = response.headers.get("content-type", "")
+    if response.foreign_coding is not None:
+        return False
     return response.status == 200 and kind.partition(";")[0].strip().lower() == "text/event-stream"

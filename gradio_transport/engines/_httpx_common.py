@@ -32,6 +32,7 @@ from ..errors import (
     UnsupportedProtocol,
 )
 from .base import Patience, StreamEnded, of_all
+from .unpacking import ACCEPTED, Unpacker
 from .uploading import headers_of
 
 Module: TypeAlias = Any
@@ -160,9 +161,10 @@ def _environment_proxy(scheme: str, host: str) -> str | None:
 
 @lru_cache(maxsize=8)
 def _default_headers(module: Module) -> dict[str, str]:
-    """Return what a client of the library says of itself, such as the encodings that it can unpack."""
+    """Return what a client of the library says of itself, but for the encodings that are unpacked."""
     with module.Client(transport=module.BaseTransport()) as client:
-        return {str(name).lower(): str(value) for name, value in client.headers.items()}
+        said = {str(name).lower(): str(value) for name, value in client.headers.items()}
+    return {**said, "accept-encoding": ACCEPTED}
 
 
 @lru_cache(maxsize=256)  # a session asks for the same few again and again, and the parsing is dear
@@ -189,7 +191,7 @@ def arguments(module: Module, request: Request, patience: Patience) -> dict[str,
     return {
         "method": request.method,
         "url": request.url,
-        "headers": headers_of(request),
+        "headers": {"accept-encoding": ACCEPTED, **headers_of(request)},
         "timeout": module.Timeout(
             connect=patience.connect, read=patience.pause, write=patience.pause, pool=patience.pause
         ),
@@ -219,11 +221,15 @@ def broken_off(request: Request, patience: Patience, head: Response, closed: Clo
     )
 
 
-def body_of(response: Any, unpacked: Callable[[], Any]) -> Any:
-    """Return the iterable of a reply's body: past the decoders, where there is nothing to unpack."""
-    if "content-encoding" in response.headers or response.is_stream_consumed:
-        return unpacked()
-    return response.stream
+def unpacker(head: Response, patience: Patience) -> Unpacker | None:
+    """Return what unpacks a body, or None where there is nothing to unpack.
+
+    Raises:
+        RemoteProtocolError: It cannot be.
+    """
+    if head.foreign_coding is not None:
+        raise patience.unreadable(head.url, head)
+    return Unpacker(head) if head.codings else None
 
 
 def spoiled_at(head: Response) -> int | None:
@@ -253,11 +259,22 @@ def shut_down_connection(stream: Any) -> None:
         shut_down_socket(connected)
 
 
+def closing(stream: Any) -> Callable[[], None]:
+    """Return what closes a connection, and remembers that it was."""
+    close = stream.close
+
+    def closed() -> None:
+        _shut_down.add(stream)
+        close()
+
+    return closed
+
+
 _shut_down: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def was_shut_down(stream: Any) -> bool:
-    """Return whether a connection was shut down here."""
+    """Return whether a connection was shut down or closed on this side."""
     return stream in _shut_down
 
 
@@ -285,11 +302,11 @@ def translated(module: Module, request: Request, patience: Patience) -> Generato
     try:
         yield
     except module.ConnectTimeout as error:
-        raise no_connection(where, patience) from error
+        raise not_connected(where, patience) from error
     except module.TimeoutException as error:
         raise no_answer(where, patience) from error
     except (module.ConnectError, module.ProxyError, module.UnsupportedProtocol) as error:
-        raise ConnectError(f"Cannot connect to {where}: {reason(error)}.", phase=patience.phase) from error
+        raise no_connection(where, error, patience) from error
     except (module.TransportError, module.InvalidURL, module.DecodingError, module.StreamError) as error:
         raise StreamLost(
             f"The connection to {where} broke before an answer came: {reason(error)}.",
@@ -302,7 +319,19 @@ def translated(module: Module, request: Request, patience: Patience) -> Generato
         raise ConnectError(f"Cannot reach {where}: {reason(error)}.", phase=patience.phase) from error
 
 
-def no_connection(where: str, patience: Patience) -> Timeout:
+def no_connection(where: str, error: BaseException, patience: Patience) -> ConnectError:
+    """Return the error for a connection that cannot be made. A bad certificate stays as bad."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__cause__ or cause.__context__
+    return ConnectError(
+        f"Cannot connect to {where}: {reason(error)}.",
+        phase=patience.phase,
+        retryable=None if cause is None else False,
+    )
+
+
+def not_connected(where: str, patience: Patience) -> Timeout:
     """Return the error for a connection that was not there in time: nothing was sent."""
     knob = patience.connect_knob
     seconds = patience.total if knob == "total" else patience.connect
@@ -327,17 +356,27 @@ def _timed_out(
 
 
 def reason(error: BaseException) -> str:
-    """Return what an exception says, to be put into a sentence."""
-    text = str(error).strip().rstrip(".")
-    return text or type(error).__name__
+    """Return what an exception says, or what it came of, to be put into a sentence."""
+    said: BaseException | None = error
+    while said is not None and not str(said).strip():
+        said = said.__cause__ or said.__context__
+    return str(said).strip().rstrip(".") if said is not None else type(error).__name__
 
 
 @contextmanager
-def stream_translated(module: Module) -> Generator[None, None, None]:
+def stream_translated(module: Module, unpacking: Unpacker | None) -> Generator[None, None, None]:
     """Turn the library's exceptions while a body is read into the end of the stream."""
     try:
         yield
     except module.TimeoutException as error:
-        raise StreamEnded(Closed(Ending.IDLE, reason=reason(error))) from error
-    except (module.TransportError, module.DecodingError, module.StreamError, OSError, RuntimeError) as error:
-        raise StreamEnded(Closed(Ending.RESET, reason=reason(error))) from error
+        raise StreamEnded(_broken(unpacking) or Closed(Ending.IDLE, reason=reason(error))) from error
+    except (module.TransportError, module.StreamError, OSError, RuntimeError) as error:
+        raise StreamEnded(_broken(unpacking) or Closed(Ending.RESET, reason=reason(error))) from error
+    broken = _broken(unpacking)
+    if broken is not None:
+        raise StreamEnded(broken)
+
+
+def _broken(unpacking: Unpacker | None) -> Closed | None:
+    broken = unpacking.broken if unpacking is not None else None
+    return None if broken is None else Closed(Ending.RESET, reason=broken)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,6 +25,7 @@ from ..errors import ConnectError, GradioTransportError, LocalProtocolError, Str
 from ..multipart import Multipart
 from . import _httpx_common as common
 from .base import HandshakeRefused, Patience, StreamEnded
+from .unpacking import ACCEPTED, Unpacker
 from .uploading import BLOCK_BYTES, for_the_rest, headers_of, pieces_async
 
 if TYPE_CHECKING:
@@ -106,6 +108,7 @@ class AiohttpEngine:
         self._contexts: dict[common.Route, ssl.SSLContext] = {}
         # Not the pool's own bound: waiting for a turn is no part of the time to connect.
         self._turns = asyncio.Semaphore(settings.connections)
+        self._secured: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
         self._closed = False
 
     def _client(self) -> aiohttp.ClientSession:
@@ -122,6 +125,7 @@ class AiohttpEngine:
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=common.KEPT_ALIVE_SECONDS),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 middlewares=(_once,),
+                auto_decompress=False,
                 response_class=_Reply,
                 timeout=aiohttp.ClientTimeout(),
                 read_bufsize=common.CHUNK_BYTES,
@@ -164,6 +168,10 @@ class AiohttpEngine:
             except BaseException:
                 self._turns.release()
                 raise
+        connection = response.connection
+        if connection is not None and connection.transport is not None and request.url.startswith("https:"):
+            with suppress(TypeError):  # those of other loops may not take weak references
+                self._secured.add(connection.transport)
         return AiohttpStream(request, patience, response, self._turns)
 
     async def _turn(self, patience: Patience) -> None:
@@ -177,7 +185,7 @@ class AiohttpEngine:
         self, session: aiohttp.ClientSession, request: Request, patience: Patience
     ) -> aiohttp.ClientResponse:
         options: dict[str, Any] = {
-            "headers": request.headers,
+            "headers": {"accept-encoding": ACCEPTED, **request.headers},
             "allow_redirects": False,
             **self._way(request.url),
             "timeout": aiohttp.ClientTimeout(connect=patience.connect, sock_read=patience.silence),
@@ -190,7 +198,7 @@ class AiohttpEngine:
         async with asyncio.timeout(None) as deadline:
             pieces = pieces_async(body) if isinstance(body, Multipart) else _pieces(body)
             timed = _timed(pieces, deadline, patience.silence)
-            options["headers"] = headers_of(request)
+            options["headers"] |= headers_of(request)
             if isinstance(body, bytes):
                 options["headers"]["content-length"] = str(len(body))
             sent = _Body(timed)
@@ -224,6 +232,11 @@ class AiohttpEngine:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+        # A connection of TLS that was given up waits for the server's goodbye, for as long as that takes.
+        for transport in list(self._secured):
+            if isinstance(transport, asyncio.Transport):
+                transport.abort()
+        await asyncio.sleep(0)
 
 
 class _Body(aiohttp.AsyncIterablePayload):
@@ -268,6 +281,13 @@ async def _timed(
         yield held
 
 
+def _cause(error: Exception) -> Exception:
+    """Return why no connection could be made; aiohttp's own text shows the objects that it had."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return error.certificate_error
+    return error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+
+
 @contextmanager
 def _translated(url: str, patience: Patience) -> Generator[None, None, None]:
     """Turn aiohttp's exceptions into ours, for the time until a reply's head has come."""
@@ -275,13 +295,11 @@ def _translated(url: str, patience: Patience) -> Generator[None, None, None]:
     try:
         yield
     except aiohttp.ConnectionTimeoutError as error:
-        raise common.no_connection(where, patience) from error
+        raise common.not_connected(where, patience) from error
     except TimeoutError as error:
         raise common.no_answer(where, patience) from error
     except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError, aiohttp.InvalidURL) as error:
-        raise ConnectError(
-            f"Cannot connect to {where}: {common.reason(error)}.", phase=patience.phase
-        ) from error
+        raise common.no_connection(where, _cause(error), patience) from error
     except (aiohttp.ClientError, OSError) as error:
         if isinstance(error.__cause__, GradioTransportError):  # the body could not be read
             raise error.__cause__ from None
@@ -333,7 +351,22 @@ class AiohttpStream:
         _tell_of_a_broken_body(response)
         self._spoiled = False
         self._ended: StreamEnded | None = None
+        self._unpacking: Unpacker | None = None
+        self._pieces: Iterator[bytes] = iter(())
         self.head = _head(response)
+
+    async def _unpacked(self) -> bytes:
+        """Return what has come, unpacked, or nothing once the body is complete."""
+        unpacking = self._unpacking = self._unpacking or common.unpacker(self.head, self._patience)
+        while (chunk := next(self._pieces, None)) is None:
+            if unpacking is not None and unpacking.broken is not None:
+                self.abort()
+                raise StreamEnded(Closed(Ending.RESET, reason=unpacking.broken))
+            data = await self._next()
+            if unpacking is None or not data:
+                return data
+            self._pieces = unpacking.feed(data)
+        return chunk
 
     async def _next(self) -> bytes:
         """Return what has come, or nothing once the body is complete."""
@@ -369,16 +402,18 @@ class AiohttpStream:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes."""
-        while chunk := await self._next():
+        while chunk := await self._unpacked():
             yield chunk
 
     async def each(self, take: Callable[[bytes], Awaitable[None]]) -> None:
         """Hand the body on as it comes, all at once that has come at once."""
-        while chunk := await self._next():
+        async for chunk in self.chunks():
             await take(chunk)
 
     async def read(self, seconds: float | None = None) -> bytes:
         """Return the whole body, within the bound of the request, and within some seconds if given."""
+        if self.head.foreign_coding is not None and self.head.status >= 300:
+            return b""  # the status says enough
         try:
             async with asyncio.timeout(seconds):
                 return await self._read()
@@ -390,7 +425,7 @@ class AiohttpStream:
         size = 0
         self._spoiled = common.spoiled_at(self.head) is not None
         try:
-            while chunk := await self._next():
+            while chunk := await self._unpacked():
                 size += len(chunk)
                 if size > self._patience.max_bytes:
                     raise self._patience.too_large(self._request.url)

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import attrs
 
-from ..commands import Closed, Request, Response
-from ..errors import EventTooLarge, Phase, Timeout
+from ..commands import CODINGS, Closed, Request, Response
+from ..errors import EventTooLarge, Phase, RemoteProtocolError, Timeout
 
 BEFORE_THE_JOIN = (Phase.DISCOVER, Phase.LOGIN, Phase.UPLOAD)
 """Phases in which no function has been asked for."""
@@ -43,6 +43,43 @@ class Interruption:
             self._happened = True
             if self._wake is not None:
                 self._wake()
+
+
+class Closing:
+    """Closes a connection once no thread uses it.
+
+    The number of a socket that is closed is given to the next one at once, and a thread that is about to read
+    would wait for, or take, what is another's. So who closes only shuts down what is in use, and the last
+    user closes it.
+    """
+
+    def __init__(self, shut_down: Callable[[], object], close: Callable[[], object]) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._wanted = False
+        self._shut_down = shut_down
+        self._close = close
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._users += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            last = self._wanted and not self._users
+        if last:
+            self._close()
+
+    def close(self) -> None:
+        """Close now, or wake whoever uses it and have the last of them close."""
+        with self._lock:
+            self._wanted = True
+            unused = not self._users
+        if unused:
+            self._close()
+        else:
+            self._shut_down()
 
 
 @attrs.frozen
@@ -127,6 +164,17 @@ class Patience:
             f"The reply of {url.partition('?')[0]} is larger than {self.max_bytes} bytes. Raise "
             f"Limits({self.bound}=) if the server is to be trusted.",
             phase=self.phase,
+            may_have_run=self.may_have_run,
+        )
+
+    def unreadable(self, url: str, head: Response) -> RemoteProtocolError:
+        """Return the error for a reply in a content coding that nobody asked for."""
+        return RemoteProtocolError(
+            f"The reply of {url.partition('?')[0]} has the content coding {head.foreign_coding!r}, which was "
+            f"not asked for ({', '.join(CODINGS)} were). A proxy in between may be at fault.",
+            phase=self.phase,
+            status=head.status,
+            may_have_run=self.may_have_run,
         )
 
 

@@ -142,19 +142,6 @@ class _Once:
             raise StopAsyncIteration from None
 
 
-def _kept(response: Any) -> list[AsyncIterator[bytes]]:
-    """Return a list that gets a reply's packed bodies, which the library leaves open if it cannot unpack."""
-    made: list[AsyncIterator[bytes]] = []
-    packed = response.aiter_raw
-
-    def kept(*arguments: Any, **keywords: Any) -> AsyncIterator[bytes]:
-        made.append(packed(*arguments, **keywords))
-        return made[-1]
-
-    response.aiter_raw = kept
-    return made
-
-
 class AsyncHTTPXStream:
     """A reply whose body is still coming."""
 
@@ -167,19 +154,22 @@ class AsyncHTTPXStream:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes."""
-        packed = _kept(self._response) if "content-encoding" in self.head.headers else []
-        with common.stream_translated(self._module):
-            try:
-                async for chunk in common.body_of(self._response, self._response.aiter_bytes):
-                    if chunk:
-                        yield chunk
-            except self._module.DecodingError:
-                self.abort()
-                with suppress(Exception):
-                    for one in packed:
-                        async for _ in one:
-                            pass
-                raise
+        response = self._response
+        if response.is_stream_consumed:  # by a client of the caller's, which has unpacked it too
+            async for chunk in response.aiter_bytes():
+                yield chunk
+            return
+        unpacking = common.unpacker(self.head, self._patience)
+        with common.stream_translated(self._module, unpacking):
+            async for data in response.stream:
+                if unpacking is None:
+                    if data:
+                        yield data
+                    continue
+                for chunk in unpacking.feed(data):
+                    yield chunk
+                if unpacking.broken is not None:
+                    self.abort()  # and read on to the end, which is near: generators must not be left open
 
     async def each(self, take: Callable[[bytes], Awaitable[None]]) -> None:
         """Hand the body on as it comes, all at once that has come at once."""
@@ -187,6 +177,8 @@ class AsyncHTTPXStream:
 
     async def read(self, seconds: float | None = None) -> bytes:
         """Return the whole body, within the bound of the request, and within some seconds if given."""
+        if self.head.foreign_coding is not None and self.head.status >= 300:
+            return b""  # the status says enough
         with anyio.move_on_after(seconds):
             return await self._read()
         raise self._patience.too_late(self._request.url, seconds, status=self.head.status)

@@ -17,14 +17,9 @@ from ..commands import Request, Response
 from ..errors import LocalProtocolError, Timeout
 from ..multipart import Multipart
 from . import _httpx_common as common
-from .base import Interruption, Patience, StreamEnded, WebSocket
+from .base import Closing, Interruption, Patience, StreamEnded, WebSocket
 from .gathering import gather
 from .uploading import for_the_rest, pieces
-
-_LEAVE_SECONDS = 1.0
-"""How long threads may take to leave connections that are shut down; more than a busy machine needs."""
-
-_LOOK_SECONDS = 0.0005
 
 _PIECE_BYTES = 16 * 1024
 """How much is written between two looks at the clock, where somebody waits for the end."""
@@ -73,11 +68,7 @@ class HTTPXEngine:
         self._websockets: weakref.WeakSet[Any] = weakref.WeakSet()
         self._asking: weakref.WeakSet[Any] = weakref.WeakSet()
         """Connections with a request that somebody holds the reply of, or waits for it."""
-        self._busy: set[Any] = set()
-        """Connections that some thread reads from or writes to right now."""
         self._closed = False
-        self._shut = False
-        """Closed, and its connections with it: those of a client that was given live on."""
         self._orphaned = False
         self._bound = _Bound()
 
@@ -140,46 +131,43 @@ class HTTPXEngine:
             common.shut_down_socket(connected)
 
     def _hasten(self, stream: Any) -> None:
-        """Have what is read from a connection and written to it keep to the bound of whoever does it.
+        """Have a connection keep to the bounds of whoever uses it, and be closed under nobody.
 
         The library waits as long for each piece, and so without end for a head that comes byte by byte, or
-        a server that takes a body so.  And the engine knows by it who is at a connection.
+        a server that takes a body so; and its pool closes connections under the threads that read from them.
         """
-        read, write, bound = stream.read, stream.write, self._bound
-        told = stream.get_extra_info
+        read, write, told, bound = stream.read, stream.write, stream.get_extra_info, self._bound
+        shut_down = partial(common.shut_down_connection, stream)
+        in_use = Closing(shut_down, common.closing(stream))
 
         def hastened(max_bytes: int, timeout: float | None = None) -> Any:
-            self._busy.add(stream)
-            try:
-                if self._shut or common.was_shut_down(stream):
+            if bound.interruption is not None:
+                bound.interruption.waits(shut_down)
+            with in_use:
+                if common.was_shut_down(stream):
                     return b""
-                if bound.interruption is not None:
-                    bound.interruption.waits(partial(common.shut_down_connection, stream))
                 data = read(max_bytes, bound.within(timeout))
                 return b"" if common.was_shut_down(stream) else data
-            finally:
-                self._busy.discard(stream)
 
         def hastened_write(buffer: bytes, timeout: float | None = None) -> None:
             size = len(buffer) if bound.ends == math.inf else _PIECE_BYTES
-            self._busy.add(stream)
             self._asking.add(stream)
             try:
-                for start in range(0, 0 if self._shut else len(buffer), max(size, 1)):
-                    write(buffer[start : start + size], bound.within(timeout))
+                with in_use:
+                    for start in range(0, len(buffer), max(size, 1)):
+                        write(buffer[start : start + size], bound.within(timeout))
             except Exception:
                 if common.was_shut_down(stream):
                     raise common.not_available(stream) from None
                 raise
-            finally:
-                self._busy.discard(stream)
 
         def get_extra_info(info: str) -> Any:
             # The pool takes an idle connection that has something to read for one that the server has closed.
             # It looks for both one after the other, and meanwhile a thread may have asked, and been answered.
             return False if info == "is_readable" and stream in self._asking else told(info)
 
-        stream.read, stream.write, stream.get_extra_info = hastened, hastened_write, get_extra_info
+        stream.read, stream.write, stream.close = hastened, hastened_write, in_use.close
+        stream.get_extra_info = get_extra_info
 
     @contextmanager
     def _bounded(self, seconds: float | None = None) -> Generator[None, None, None]:
@@ -259,23 +247,10 @@ class HTTPXEngine:
             opened.abort()
         if self._given is not None:
             return
-        self._shut = True
         for connected in sockets:
             common.shut_down_socket(connected)
-        if self._left_alone():
-            for pool in pools:
-                pool.close()
-
-    def _left_alone(self) -> bool:
-        """Wait until nobody is at a connection, near once they are shut down, and return whether.
-
-        A socket that is closed under a thread leaves its number to the next one, and the thread would wait
-        for that, or read what is meant for somebody else. Those in use are left to their threads.
-        """
-        ends = time.monotonic() + _LEAVE_SECONDS
-        while self._busy and time.monotonic() < ends:
-            time.sleep(_LOOK_SECONDS)
-        return not self._busy
+        for pool in pools:
+            pool.close()
 
     def begin_anew(self) -> None:
         """In a child of ``fork``: open connections of its own. Those of the parent stay as they are.
@@ -291,7 +266,6 @@ class HTTPXEngine:
                 connected.close()
         for opened in websockets:
             opened.leave()
-        self._busy = set()
         self._pools = {}
 
 
@@ -320,10 +294,22 @@ class HTTPXStream:
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the body as it comes."""
-        with common.stream_translated(self._module):
-            for chunk in common.body_of(self._response, self._response.iter_bytes):
-                if chunk:
+        response = self._response
+        if response.is_stream_consumed:  # by a client of the caller's, which has unpacked it too
+            for chunk in response.iter_bytes():
+                yield chunk
+            return
+        unpacking = common.unpacker(self.head, self._patience)
+        with common.stream_translated(self._module, unpacking):
+            for data in response.stream:
+                if unpacking is None:
+                    if data:
+                        yield data
+                    continue
+                for chunk in unpacking.feed(data):
                     yield chunk
+                if unpacking.broken is not None:
+                    self.abort()  # and read on to the end, which is near: generators must not be left open
         self._finished()
 
     def each(self, take: Callable[[bytes], bool]) -> None:
@@ -332,6 +318,8 @@ class HTTPXStream:
 
     def read(self, seconds: float | None = None) -> bytes:
         """Return the whole body, within the bound of the request, and within some seconds if given."""
+        if self.head.foreign_coding is not None and self.head.status >= 300:
+            return b""  # the status says enough
         late = partial(self._patience.too_late, self._request.url, seconds, status=self.head.status)
         with self._until(seconds, late):
             return self._read(math.inf if seconds is None else time.monotonic() + seconds, late)

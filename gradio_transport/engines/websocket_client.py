@@ -1,26 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """Legacy websockets by websocket-client: sync as it is, async by one worker thread for each live socket.
 
-Three things its defaults get wrong for us (measured, see docs): its pure-Python UTF-8 check costs 400 ms for
+Four things its defaults get wrong for us (measured, see docs): its pure-Python UTF-8 check costs 400 ms for
 1 MB, so texts are decoded here; ``recv()`` returns ``""`` for a close, so frames are received; ``close()``
-can block for 25 s, so sockets are dropped.
+can block for 25 s, so sockets are dropped; and the answer to its handshake may be of any length, and
+come byte by byte.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import ssl
-import threading
-from collections.abc import Generator, Mapping
+import time
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, cast
 
 import anyio
 import anyio.to_thread
 
 from ..commands import REDIRECTS, Closed, Ending, Response
-from ..errors import ConnectError, StreamLost
-from ._httpx_common import HTTPSettings, no_connection, ssl_context
-from .base import HandshakeRefused, Patience
+from ..errors import StreamLost
+from ._httpx_common import HTTPSettings, no_connection, not_connected, ssl_context
+from .base import Closing, HandshakeRefused, Patience
+
+_HEAD_BYTES = 100 * 1024
+"""Bound of the head of the answer to a handshake; what httpx allows."""
+
+_ANSWER_BYTES = 1024 * 1024
+"""Bound of that answer with the body of a refusal."""
+
+_BLOCK_BYTES = 4096
 
 
 class _TooLargeError(Exception):
@@ -34,27 +45,8 @@ class WebSocketClient:
         self._connection = connection
         self._silence = patience.silence
         self._max_message_bytes = max_message_bytes
-        self._lock = threading.Lock()
-        self._users = 0
-        self._dropped = False
+        self._in_use = Closing(connection.abort, connection.shutdown)
         self._harden(connection)
-
-    @contextlib.contextmanager
-    def _used(self) -> Generator[None, None, None]:
-        """Keep the socket from being closed under a thread: its number would be the next socket's at once."""
-        with self._lock:
-            self._users += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._users -= 1
-            self._close_if_dropped()
-
-    def _close_if_dropped(self) -> None:
-        with self._lock, contextlib.suppress(Exception):
-            if self._dropped and not self._users:
-                self._connection.shutdown()
 
     def _harden(self, connection: Any) -> None:
         """Have the library look at sizes before it reads, and not lose messages for an answer that fails.
@@ -80,22 +72,11 @@ class WebSocketClient:
 
     def receive(self, timeout: float | None = None) -> str | Closed | None:
         """Return the next text, or how the socket ended, or None when `timeout` seconds are over."""
-        with self._used():
-            return self._receive(timeout)
-
-    def _receive(self, timeout: float | None) -> str | Closed | None:
         import websocket
 
         try:
-            self._connection.settimeout(self._silence if timeout is None else max(timeout, 0.001))
-            while True:
-                opcode, frame = self._connection.recv_data_frame(control_frame=False)
-                if opcode == websocket.ABNF.OPCODE_CLOSE:
-                    return _close_frame(frame.data)
-                if opcode in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
-                    if len(frame.data) > self._max_message_bytes:
-                        return Closed(Ending.TOO_LARGE, reason=f"a message of {len(frame.data)} bytes")
-                    return bytes(frame.data).decode("utf-8", "replace")
+            with self._in_use:
+                return self._receive(timeout)
         except _TooLargeError as error:
             return Closed(Ending.TOO_LARGE, reason=str(error))
         except websocket.WebSocketTimeoutException:
@@ -103,15 +84,28 @@ class WebSocketClient:
                 return None
             return Closed(Ending.IDLE, reason=f"silent for {self._silence} s")
         except (websocket.WebSocketException, OSError, ValueError, AttributeError) as error:
-            # AttributeError: another thread dropped the socket in the middle of a read.
+            # AttributeError: another thread dropped the socket before the read.
             return Closed(Ending.RESET, reason=str(error) or type(error).__name__)
+
+    def _receive(self, timeout: float | None) -> str | Closed:
+        import websocket
+
+        self._connection.settimeout(self._silence if timeout is None else max(timeout, 0.001))
+        while True:
+            opcode, frame = self._connection.recv_data_frame(control_frame=False)
+            if opcode == websocket.ABNF.OPCODE_CLOSE:
+                return _close_frame(frame.data)
+            if opcode in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
+                if len(frame.data) > self._max_message_bytes:
+                    return Closed(Ending.TOO_LARGE, reason=f"a message of {len(frame.data)} bytes")
+                return bytes(frame.data).decode("utf-8", "replace")
 
     def send(self, text: str) -> Closed | None:
         """Send a text; return how the socket ended if it has."""
         import websocket
 
         try:
-            with self._used():
+            with self._in_use:
                 self._connection.send(text)
         except (websocket.WebSocketException, OSError, AttributeError) as error:
             return Closed(Ending.RESET, reason=str(error) or type(error).__name__)
@@ -126,9 +120,8 @@ class WebSocketClient:
         """Drop the socket at once: a polite goodbye holds a worker of 3.x for 10 s (atlas §3.3)."""
         with contextlib.suppress(Exception):
             self._connection.abort()
-        with self._lock:
-            self._dropped = True
-        self._close_if_dropped()
+        with contextlib.suppress(Exception):
+            self._in_use.close()
 
 
 def _nothing(*_: Any) -> None:
@@ -140,6 +133,67 @@ def _close_frame(data: bytes) -> Closed:
     reason = data[2:].decode("utf-8", "replace")
     ending = Ending.CLEAN if code in (None, 1000, 1001) else Ending.RESET
     return Closed(ending, code, reason)
+
+
+class _Answering:
+    """A socket that answers a handshake, as long as it may take and as large as that may be.
+
+    Attributes:
+        rest: What has come and was not asked for yet.
+    """
+
+    def __init__(self, connected: Any, seconds: float | None) -> None:
+        self.connected = connected
+        self.rest = b""
+        self._ends = math.inf if seconds is None else time.monotonic() + seconds
+        self._read = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.connected, name)
+
+    def recv(self, size: int) -> bytes:
+        """Read; the library asks for the head byte by byte, which comes in blocks all the same."""
+        import websocket
+
+        if not self.rest:
+            if self._ends != math.inf:
+                left = self._ends - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError
+                self.connected.settimeout(left)
+            self.rest = self.connected.recv(_BLOCK_BYTES)
+        data, self.rest = self.rest[:size], self.rest[size:]
+        self._read += len(data)
+        if self._read > (_HEAD_BYTES if size == 1 else _ANSWER_BYTES):
+            raise websocket.WebSocketException(f"the answer has more than {self._read - 1} bytes")
+        return data
+
+
+@lru_cache(maxsize=1)
+def _connection_class() -> Any:
+    """Return the class of connections: their sockets are bounded from when they are connected."""
+    import websocket
+
+    class Connection(websocket.WebSocket):
+        seconds: float | None = None
+
+        @property
+        def sock(self) -> Any:
+            return self._connected
+
+        @sock.setter
+        def sock(self, connected: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+            answering = None if connected is None else _Answering(connected, self.seconds)
+            self._connected: Any = answering
+
+        def answered(self) -> None:
+            """Lift the bounds: the handshake is over."""
+            if self._connected.rest:
+                buffered = cast("list[bytes]", self.frame_buffer.recv_buffer)  # pyright: ignore[reportUnknownMemberType]
+                buffered.append(self._connected.rest)
+            self._connected = self._connected.connected
+
+    return Connection
 
 
 def connect(
@@ -162,11 +216,12 @@ def connect(
         sslopt["context"] = ssl_context(settings, "https")
     own = dict(headers)
     cookie = own.pop("cookie", None)
-    connection = websocket.WebSocket(sslopt=sslopt, skip_utf8_validation=True, enable_multithread=True)
+    connection = _connection_class()(sslopt=sslopt, skip_utf8_validation=True, enable_multithread=True)
+    connection.seconds = patience.connect
     connection.settimeout(patience.connect)
     where = url.partition("?")[0]
     try:
-        connection.connect(  # type: ignore[no-untyped-call]
+        connection.connect(
             url, header=own, cookie=cookie, suppress_origin=True, redirect_limit=0, **_proxy(settings)
         )
     except websocket.WebSocketBadStatusException as error:
@@ -175,15 +230,16 @@ def connect(
         body = body if isinstance(body, bytes) else body.encode()
         raise _refused(url, error.status_code, headers_of_reply or {}, body) from error
     except (websocket.WebSocketTimeoutException, TimeoutError) as error:
-        raise no_connection(where, patience) from error
+        raise not_connected(where, patience) from error
     except (websocket.WebSocketAddressException, ConnectionRefusedError, ssl.SSLError) as error:
-        raise ConnectError(f"Cannot connect to {where}: {error}.", phase=patience.phase) from error
+        raise no_connection(where, error, patience) from error
     except (websocket.WebSocketException, OSError, ValueError) as error:
         answered = cast("Any", connection.handshake_response)
         # The library only says that it follows no redirect.
         if answered is not None and answered.status in REDIRECTS:
             raise _refused(url, answered.status, answered.headers, b"") from error
         raise StreamLost(f"The handshake with {where} broke: {error}.", phase=patience.phase) from error
+    connection.answered()
     connection.settimeout(patience.silence)
     return WebSocketClient(connection, patience, max_message_bytes)
 

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Certificates of the fault bench, made when they are wanted: no private key lies in the package."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+_one_at_a_time = threading.RLock()
+"""Whoever asks gets the same authority."""
+
+NAMES = ("127.0.0.1", "::1", "localhost")
+"""Whom a proper certificate names."""
+
+Trust: TypeAlias = Any
+"""The module ``trustme``, whose types are of no concern here."""
+
+
+def _trustme() -> Trust:
+    try:
+        import trustme
+    except ImportError:
+        raise RuntimeError(
+            "Faults of TLS need certificates, made by trustme: pip install 'gradio-transport[conformance]'."
+        ) from None
+    return trustme
+
+
+@lru_cache(maxsize=1)
+def _authority() -> Any:
+    return _trustme().CA()
+
+
+def authority() -> bytes:
+    """Return the certificate, as PEM, of the authority that a client of the bench is to trust."""
+    with _one_at_a_time:
+        pem: bytes = _authority().cert_pem.bytes()
+    return pem
+
+
+_KINDS: Mapping[str, Callable[[], Any]] = {
+    "proper": lambda: _authority().issue_cert(*NAMES),
+    "unknown": lambda: _trustme().CA().issue_cert(*NAMES),
+    "expired": lambda: _authority().issue_cert(*NAMES, not_after=datetime(2020, 1, 1, tzinfo=UTC)),
+    "to come": lambda: _authority().issue_cert(*NAMES, not_before=datetime(2200, 1, 1, tzinfo=UTC)),
+    "elsewhere": lambda: _authority().issue_cert("elsewhere.example"),
+}
+
+
+def server_context(kind: str) -> ssl.SSLContext:
+    """Return what a server presents: ``proper``, or what is wrong with it.
+
+    Args:
+        kind: ``proper``, ``self-signed``, ``unknown`` (its authority), ``expired``, ``to come`` (not valid
+            yet) or ``elsewhere`` (it names another host).
+    """
+    with _one_at_a_time:
+        return _server_context(kind)
+
+
+@lru_cache(maxsize=8)
+def _server_context(kind: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if kind == "self-signed":
+        alone = _trustme().CA()
+        with alone.private_key_pem.tempfile() as key, alone.cert_pem.tempfile() as certificate:
+            context.load_cert_chain(certificate, key)
+    else:
+        _KINDS[kind]().configure_cert(context)
+    return context
+
+
+__all__ = ["authority", "server_context"]
