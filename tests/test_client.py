@@ -3,6 +3,7 @@
 
 import asyncio
 import concurrent.futures
+import contextvars
 import logging
 import threading
 import time
@@ -343,6 +344,70 @@ def test_closing_ends_what_is_under_way(server: FakeGradio) -> None:
     late = client.submit("x", api_name="/hello")
     assert isinstance(late.exception(SECONDS), gt.LocalProtocolError)
     client.close()
+
+
+# --- a visitor's token --------------------------------------------------------------------------------------
+
+VISITOR = {"x-ip-token": "visitor"}
+
+
+def tokens(server: FakeGradio) -> list[str | None]:
+    """Return the visitor's token of each call, in order."""
+    lowered = [
+        {name.lower(): value for name, value in headers.items()}
+        for path, headers, _ in server.requests
+        if path.endswith("join")
+    ]
+    return [headers.get("x-ip-token") for headers in lowered]
+
+
+def test_every_verb_forwards_the_visitors_token_inside_the_block_only(
+    client: Client, server: FakeGradio
+) -> None:
+    with gt.forward(VISITOR):
+        client.predict("x", api_name="/hello")
+        job = client.submit("x", api_name="/hello")
+    assert job.result(SECONDS) == "Hello, x!"
+    client.submit("x", api_name="/hello").result(SECONDS)
+    client.predict("x", api_name="/hello")
+    assert tokens(server) == ["visitor", "visitor", None, None]
+
+
+def test_a_job_that_waits_for_a_thread_keeps_the_token_of_its_block(server: FakeGradio) -> None:
+    with Client(server.url, max_workers=1) as client:
+        held = threading.Event()
+        client._pool.submit(held.wait, SECONDS)
+        jobs: list[Job] = []
+        for name in ("one", "two"):
+            with gt.forward({"x-ip-token": name}):
+                jobs.append(client.submit("x", api_name="/hello"))
+        held.set()
+        assert [job.result(SECONDS) for job in jobs] == ["Hello, x!"] * 2
+    assert tokens(server) == ["one", "two"]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_async_client_forwards_the_visitors_token(server: FakeGradio, backend: str) -> None:
+    async def main() -> None:
+        async with AsyncClient(server.url) as client:
+            with gt.forward(VISITOR):
+                await client.predict("x", api_name="/hello")
+                job = client.submit("x", api_name="/hello")
+            assert await job == "Hello, x!"
+            await client.predict("x", api_name="/hello")
+
+    anyio.run(main, backend=backend)
+    assert tokens(server) == ["visitor", "visitor", None]
+
+
+def test_a_thread_forwards_what_its_own_context_has(server: FakeGradio) -> None:
+    with gt.connect(server.url) as app, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with gt.forward(VISITOR):
+            context = contextvars.copy_context()
+            pool.submit(app.call, "/hello", "bare").result(SECONDS)
+        pool.submit(context.run, app.call, "/hello", "copied").result(SECONDS)
+        pool.submit(context.run, lambda: app.submit("/hello", "copied").result()).result(SECONDS)
+    assert tokens(server) == [None, "visitor", "visitor"]
 
 
 # --- event loops ----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, copy_context
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -270,17 +271,18 @@ class Client(Described):
         job = Job(self, endpoint)
         for callback in callbacks(result_callbacks):
             job.add_done_callback(_with_outputs(callback))
-        self._hand(lambda: self._start(job, endpoint, values, headers))
+        # A thread of the pool does not know what the caller's block forwards.
+        context, options = copy_context(), CallOptions(headers=headers, listener=job._heard)
+        self._hand(lambda: self._start(job, endpoint, values, options, context))
         return job
 
     def _start(
-        self, job: Job, endpoint: Endpoint, values: Sequence[Any], headers: Mapping[str, str] | None
+        self, job: Job, endpoint: Endpoint, values: Sequence[Any], options: CallOptions, context: Context
     ) -> None:
         if job.done():
             return
-        options = CallOptions(headers=headers, listener=job._heard)
         try:
-            call = self._session.submit(endpoint.fn_index, *values, options=options)
+            call = context.run(self._session.submit, endpoint.fn_index, *values, options=options)
         except BaseException as error:  # noqa: BLE001 - whoever waits for the job is told
             job._fail(error)
         else:
