@@ -122,10 +122,13 @@ def test_text_for_a_file_is_refused_with_the_way_to_pass_one() -> None:
         "components": [{"id": 1, "type": "image", "props": {}}],
         "dependencies": [{"id": 0, "api_name": "look", "inputs": [1], "outputs": []}],
     }
-    endpoint = parse_config(raw, info).endpoint("/look")
-    with pytest.raises(ValidationError, match=r"pass handle_file\('/etc/hosts'\)"):
-        bound(endpoint, ["/etc/hosts"], {})
-    assert bound(endpoint, ["https://example.com/a.png"], {}) == ["https://example.com/a.png"]
+    config = parse_config(raw, info)
+    endpoint = config.endpoint("/look")
+    for given in ("/etc/hosts", Path("/etc/hosts")):
+        with pytest.raises(ValidationError, match=r"pass handle_file\('/etc/hosts'\)"):
+            bound(config, endpoint, [given], {})
+    with pytest.raises(ArgumentError, match=r"handle_file\(path\), its name by str\(path\)"):
+        bound(config, endpoint, [{"path": Path("/etc/hosts")}], {})
 
 
 def test_a_path_where_no_file_is_is_a_value_error(tmp_path: Path) -> None:

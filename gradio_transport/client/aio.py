@@ -275,7 +275,7 @@ class AsyncClient(Described):
         _, session, tasks = self._parts()
         with familiar_errors():
             endpoint = chosen(session.config, api_name, fn_index)
-            values = bound(endpoint, args, kwargs)
+            values = bound(session.config, endpoint, args, kwargs)
             call = session.submit(endpoint.fn_index, *values, options=CallOptions(headers=headers))
         job = AsyncJob(self, endpoint, call)
         for callback in callbacks(result_callbacks):

@@ -236,7 +236,7 @@ class Client(Described):
         """
         with familiar_errors():
             endpoint = chosen(self.config, api_name, fn_index)
-            values = bound(endpoint, args, kwargs)
+            values = bound(self.config, endpoint, args, kwargs)
             options = CallOptions(headers=headers)
             return self._given(self._session.call(endpoint.fn_index, *values, options=options), True)
 
@@ -267,7 +267,7 @@ class Client(Described):
         """
         with familiar_errors():
             endpoint = chosen(self.config, api_name, fn_index)
-            values = bound(endpoint, args, kwargs)
+            values = bound(self.config, endpoint, args, kwargs)
         job = Job(self, endpoint)
         for callback in callbacks(result_callbacks):
             job.add_done_callback(_with_outputs(callback))
