@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from itertools import chain, compress
 from operator import is_not
+from os import PathLike
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias, cast
 from urllib.parse import quote, unquote, urlsplit
@@ -115,6 +116,7 @@ def handle_file(
 
     Raises:
         LocalProtocolError: The file is missing, unreadable or empty, or bytes have no name.
+        TypeError: It is something else.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         content = bytes(source)
@@ -125,6 +127,11 @@ def handle_file(
     if isinstance(source, str) and source.lower().startswith(("http://", "https://")):
         given = unquote(urlsplit(source).path).rpartition("/")[2]
         return InputFile(url=source, name=name or given or "file", mime_type=mime_type)
+    if not isinstance(source, str | PathLike):
+        raise TypeError(
+            f"handle_file takes a path, a URL, or bytes with a name; got {type(source).__name__}. Of what "
+            "can be read, pass the content: handle_file(file.read(), name='photo.png')."
+        )
     path = Path(source).expanduser()
     size = check_upload(path, None)
     _refuse_empty(str(path), size, allow_empty)
