@@ -25,10 +25,9 @@ from .errors import familiar_errors
 from .files import reduced, saved
 from .job import Job
 from .settings import Settings, Token, settings
+from .updates import Callbacks, with_outputs
 
 logger = logging.getLogger(__name__)
-
-Callbacks = Callable[..., object] | Sequence[Callable[..., object]]
 
 DUPLICATE_SECONDS = 1800.0
 """How long `Client.duplicate` waits for the copy to run: building a Space with a GPU takes its time."""
@@ -181,19 +180,16 @@ class Client(Described):
             AuthenticationError: There is no token, or one that may not do this.
             GradioTransportError: As for `gradio_transport.spaces.duplicate`.
         """
-        with familiar_errors():
-            used = spaces.token_to_use(token if token is not None else hf_token, saved=True)
-            copy = spaces.duplicate(
-                from_id,
-                to_id,
-                token=used,
-                private=private,
-                hardware=hardware,
-                secrets=secrets,
-                sleep_timeout_minutes=sleep_timeout,
-                timeout=DUPLICATE_SECONDS,
-            )
-        return cls(copy.id, used, max_workers, verbose)
+        name, used = duplicated(
+            from_id,
+            to_id,
+            token=token if token is not None else hf_token,
+            private=private,
+            hardware=hardware,
+            secrets=secrets,
+            sleep_timeout=sleep_timeout,
+        )
+        return cls(name, used, max_workers, verbose)
 
     @property
     def config(self) -> AppConfig:
@@ -269,8 +265,8 @@ class Client(Described):
             endpoint = chosen(self.config, api_name, fn_index)
             values = bound(self.config, endpoint, args, kwargs)
         job = Job(self, endpoint)
-        for callback in callbacks(result_callbacks):
-            job.add_done_callback(_with_outputs(callback))
+        for callback in with_outputs(result_callbacks):
+            job.add_done_callback(callback)
         # A thread of the pool does not know what the caller's block forwards.
         context, options = copy_context(), CallOptions(headers=headers, listener=job._heard)
         self._hand(lambda: self._start(job, endpoint, values, options, context))
@@ -328,6 +324,32 @@ class Client(Described):
         return f"<Client of {self._transport!r}>"
 
 
+def duplicated(
+    from_id: str,
+    to_id: str | None,
+    *,
+    token: Token,
+    private: bool,
+    hardware: str | None,
+    secrets: Mapping[str, str] | None,
+    sleep_timeout: int,
+) -> tuple[str, str | None]:
+    """Copy a Space, wait until it runs, and return its name and the token used; see `Client.duplicate`."""
+    with familiar_errors():
+        used = spaces.token_to_use(token, saved=True)
+        copy = spaces.duplicate(
+            from_id,
+            to_id,
+            token=used,
+            private=private,
+            hardware=hardware,
+            secrets=secrets,
+            sleep_timeout_minutes=sleep_timeout,
+            timeout=DUPLICATE_SECONDS,
+        )
+    return copy.id, used
+
+
 def _connected(given: Settings) -> Transport:
     try:
         return connect(given.source, token=given.token, **given.connect)
@@ -338,23 +360,4 @@ def _connected(given: Settings) -> Transport:
     return connect(given.source, token=token, **given.connect)
 
 
-def callbacks(given: Callbacks | None) -> list[Callable[..., object]]:
-    """Return callbacks as a list."""
-    if given is None:
-        return []
-    return [given] if callable(given) else list(given)
-
-
-def _with_outputs(callback: Callable[..., object]) -> Callable[[Any], object]:
-    """Return a done callback that gives the outputs of a job that completed well to `callback`."""
-
-    def call(job: Job) -> None:
-        if job.cancelled() or job.exception(0) is not None:
-            return
-        value = job.result(0)
-        callback(*value) if isinstance(value, tuple) else callback(value)
-
-    return call
-
-
-__all__ = ["Callbacks", "Client", "Described", "callbacks"]
+__all__ = ["Client", "Described", "duplicated"]
