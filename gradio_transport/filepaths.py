@@ -26,7 +26,7 @@ _FILES = frozenset(
 """Components whose value is a file, or is made of files."""
 
 _PYTHON_TYPES = ("filepath", "list[filepath]")
-"""What servers say of the same, for components that are not Gradio's own."""
+"""What servers say of the same, for components that are not Gradio's own; 4.x writes ``List``."""
 
 _HOLDERS = frozenset(
     {"background", "composite", "files", "image", "layers", "mask", "subtitles", "video"}
@@ -46,7 +46,7 @@ def wants_files(parameter: Parameter) -> bool:
     """Return whether a parameter's value is a file, or is made of files."""
     if parameter.schema.get("type") == "string":  # a component of the app's own, by one of these names
         return False
-    return parameter.component.lower() in _FILES or parameter.python_type in _PYTHON_TYPES
+    return parameter.component.lower() in _FILES or parameter.python_type.lower() in _PYTHON_TYPES
 
 
 def at_files(parameter: Parameter, value: Any, put: Put) -> Any:

@@ -213,8 +213,11 @@ def _files_in(value: Any) -> Iterator[InputFile]:
     return (one for one in _found_in(value) if isinstance(one, InputFile))
 
 
+_GIVEN = (InputFile, PurePath)
+
+
 def _found_in(value: Any, depth: int = _DEPTH) -> Iterator[InputFile | PurePath]:
-    if isinstance(value, InputFile | PurePath):
+    if isinstance(value, _GIVEN):
         yield value
     elif depth and isinstance(value, Mapping):
         for one in cast("Mapping[Any, Any]", value).values():

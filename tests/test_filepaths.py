@@ -101,6 +101,7 @@ def test_a_long_text_is_shortened() -> None:
 def test_components_of_the_apps_own_go_by_what_the_server_says_of_them() -> None:
     assert wants_files(Parameter(name="a", component="pdf", python_type="filepath"))
     assert wants_files(Parameter(name="a", component="pdfs", python_type="list[filepath]"))
+    assert wants_files(Parameter(name="a", component="pdfs", python_type="List[filepath]"))
     assert not wants_files(Parameter(name="a", component="pdf", python_type="dict(file: filepath)"))
     assert not wants_files(Parameter(name="a", component="Image", schema={"type": "string"}))
 

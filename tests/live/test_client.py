@@ -223,7 +223,7 @@ def test_the_endpoints_are_told(client: Client, capsys: pytest.CaptureFixture[st
     assert isinstance(told, dict)
     assert [one["label"] for one in told["named_endpoints"]["/add"]["parameters"]] == ["a", "b"]
     types = {
-        name: [one["python_type"]["type"] for one in [*endpoint["parameters"], *endpoint["returns"]]]
+        name: [one["python_type"]["type"].lower() for one in [*endpoint["parameters"], *endpoint["returns"]]]
         for name, endpoint in told["named_endpoints"].items()
     }
     assert (types["/file_out"], types["/files"][:1]) == (["str", "filepath"], ["list[filepath]"])
