@@ -450,14 +450,15 @@ def _endpoint(
     inputs = _slots(raw.get("inputs"), components)
     outputs = _slots(raw.get("outputs"), components)
     described = _info_of(name, fn_index, inputs, info)
+    typed = app.at_least(4, 0)
     backend = raw.get("backend_fn") is not False and kinds.get("cancel") is not True
     return Endpoint(
         name=name,
         fn_index=fn_index,
-        parameters=_parameters(_objects(described.get("parameters")), inputs)
+        parameters=_parameters(_objects(described.get("parameters")), inputs, typed=typed)
         if described
         else _derived_parameters(inputs, with_default=app.at_least(4, 23)),
-        returns=_parameters(_objects(described.get("returns")), outputs)
+        returns=_parameters(_objects(described.get("returns")), outputs, typed=typed)
         if described
         else _derived_parameters(outputs),
         inputs=inputs,
@@ -510,11 +511,23 @@ def _slots(ids: Any, components: Mapping[int, Component]) -> tuple[Component, ..
     return tuple(components.get(number, Component(number)) for number in _integers(ids))
 
 
-def _parameters(listed: list[JSONObject], slots: Sequence[Component]) -> tuple[Parameter, ...]:
-    """Return what an endpoint takes or gives, as ``/info`` describes it."""
+def _parameters(
+    listed: list[JSONObject], slots: Sequence[Component], *, typed: bool
+) -> tuple[Parameter, ...]:
+    """Return what an endpoint takes or gives, as ``/info`` describes it.
+
+    Args:
+        listed: Of ``/info``.
+        slots: The components.
+        typed: Whether its types are those of the wire. Before 4.0 they are of what Gradio's own client made
+            of it: a JSON file for JSON, a directory for a gallery.
+    """
     visible = [(place, slot) for place, slot in enumerate(slots) if not slot.skipped]
     described = _without_skipped(listed, slots)
-    return tuple(_parameter(raw, place, slot) for raw, (place, slot) in zip(described, visible, strict=False))
+    return tuple(
+        _parameter(raw if typed else _untyped(raw), place, slot)
+        for raw, (place, slot) in zip(described, visible, strict=False)
+    )
 
 
 def _derived_parameters(slots: Sequence[Component], *, with_default: bool = False) -> tuple[Parameter, ...]:
@@ -547,6 +560,10 @@ def _without_skipped(described: list[JSONObject], slots: Sequence[Component]) ->
     if len(described) != len(slots):
         return described
     return [one for one, slot in zip(described, slots, strict=True) if not slot.skipped]
+
+
+def _untyped(raw: JSONObject) -> JSONObject:
+    return {key: value for key, value in raw.items() if key in ("label", "component", "example_input")}
 
 
 def _parameter(raw: JSONObject, place: int, slot: Component) -> Parameter:

@@ -14,7 +14,8 @@ import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from itertools import chain, compress
 from operator import is_not
-from pathlib import Path
+from os import PathLike
+from pathlib import Path, PurePath
 from typing import Any, TypeAlias, cast
 from urllib.parse import unquote, urlsplit
 
@@ -116,6 +117,7 @@ def handle_file(
 
     Raises:
         LocalProtocolError: The file is missing, unreadable or empty, or bytes have no name.
+        TypeError: It is something else.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         content = bytes(source)
@@ -126,6 +128,11 @@ def handle_file(
     if isinstance(source, str) and source.lower().startswith(("http://", "https://")):
         given = unquote(urlsplit(source).path).rpartition("/")[2]
         return InputFile(url=source, name=name or given or "file", mime_type=mime_type)
+    if not isinstance(source, str | PathLike):
+        raise TypeError(
+            f"handle_file takes a path, a URL, or bytes with a name; got {type(source).__name__}. Of what "
+            "can be read, pass the content: handle_file(file.read(), name='photo.png')."
+        )
     path = Path(source).expanduser()
     size = check_upload(path, None)
     _refuse_empty(str(path), size, allow_empty)
@@ -182,10 +189,17 @@ def check_files(data: Any, config: AppConfig) -> None:
     """Refuse early what the app would refuse after the upload.
 
     Raises:
-        ValidationFailed: A file is larger than the app takes (4.28+ say so).
+        ValidationFailed: A file is larger than the app takes (4.28+ say so), or there is a path instead.
         LocalProtocolError: A file is gone, or belongs to another app.
     """
-    for file in _files_in(data):
+    for file in _found_in(data):
+        if isinstance(file, PurePath):
+            raise ValidationFailed(
+                f"The path {str(file)!r} cannot be sent: pass handle_file({str(file)!r}) for the file, or "
+                "str(path) for its name. Nothing was sent.",
+                problems={str(file): "a path is no file"},
+                phase=Phase.JOIN,
+            )
         size = check_upload(file.path, None) if file.path is not None else file.size
         if config.max_file_size is not None and size > config.max_file_size:
             raise ValidationFailed(
@@ -196,15 +210,22 @@ def check_files(data: Any, config: AppConfig) -> None:
             )
 
 
-def _files_in(value: Any, depth: int = _DEPTH) -> Iterator[InputFile]:
-    if isinstance(value, InputFile):
+def _files_in(value: Any) -> Iterator[InputFile]:
+    return (one for one in _found_in(value) if isinstance(one, InputFile))
+
+
+_GIVEN = (InputFile, PurePath)
+
+
+def _found_in(value: Any, depth: int = _DEPTH) -> Iterator[InputFile | PurePath]:
+    if isinstance(value, _GIVEN):
         yield value
     elif depth and isinstance(value, Mapping):
         for one in cast("Mapping[Any, Any]", value).values():
-            yield from _files_in(one, depth - 1)
+            yield from _found_in(one, depth - 1)
     elif depth and isinstance(value, list | tuple):
         for one in cast("Sequence[Any]", value):
-            yield from _files_in(one, depth - 1)
+            yield from _found_in(one, depth - 1)
 
 
 def place_files(

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What values a component takes, for servers that do not say so themselves (no ``/info`` before 3.26)."""
+"""What values a component takes, for servers that do not say so themselves.
+
+Before 3.26 there is no ``/info``, and before 4.0 it has the types of Gradio's own client of that time, not
+those of the wire.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,8 @@ _NUMBER = {"type": "number"}
 _BOOLEAN = {"type": "boolean"}
 _STRINGS = {"type": "array", "items": {"type": "string"}}
 _FILE = {"type": "object", "title": "file"}
+_FILES = {"type": "array", "items": _FILE}
+_OBJECT = {"type": "object"}
 
 _SCHEMAS: Mapping[str, Mapping[str, Any]] = {
     "textbox": _STRING,
@@ -30,12 +36,18 @@ _SCHEMAS: Mapping[str, Mapping[str, Any]] = {
     "highlightedtext": {"type": "array"},
     "gallery": {"type": "array"},
     "json": {},
-    "label": {"type": "object"},
-    "dataframe": {"type": "object"},
+    "label": _OBJECT,
+    "dataframe": _OBJECT,
+    "plot": _OBJECT,
+    "barplot": _OBJECT,
+    "lineplot": _OBJECT,
+    "scatterplot": _OBJECT,
+    "fileexplorer": {"type": "array", "items": _STRINGS},
     "image": _FILE,
     "video": _FILE,
     "audio": _FILE,
     "file": _FILE,
+    "uploadbutton": _FILE,
     "model3d": _FILE,
     "button": _STRING,
 }
@@ -54,6 +66,8 @@ _PYTHON_TYPES: Mapping[str, str] = {
 def schema_of(component: str, props: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the JSON schema of a component's value, with its choices where it has some."""
     schema = dict(_SCHEMAS.get(component.lower(), {}))
+    if component.lower() in ("file", "uploadbutton") and props.get("file_count") in ("multiple", "directory"):
+        return _FILES
     choices = props.get("choices")
     if not isinstance(choices, list) or component.lower() not in ("dropdown", "radio", "checkboxgroup"):
         return schema

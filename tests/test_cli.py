@@ -512,8 +512,11 @@ def files_server() -> Iterator[Scripted]:
     meta = {"_type": "gradio.FileData"}
     components = [{"id": 1, "type": "file", "props": {}}, {"id": 2, "type": "file", "props": {}}]
     made = {"path": "/tmp/out/made file.txt", "orig_name": "made file.txt", "meta": meta}
+    taken = {"parameter_name": "text", "type": {"type": "object"}, "python_type": {"type": "filepath"}}
+    info = {"named_endpoints": {"/direct": {"parameters": [taken], "returns": []}}, "unnamed_endpoints": {}}
     with scripted() as one:
         one.scripts |= {
+            "/gradio_api/info": lambda reply: reply.json(info),
             "/config": lambda reply: reply.json(CONFIG | {"components": components}),
             "/gradio_api/upload": lambda reply: reply.json(["/tmp/up/x"]),
             "/gradio_api/run/direct": lambda reply: reply.json({"data": [made]}),

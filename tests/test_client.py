@@ -3,6 +3,8 @@
 
 import asyncio
 import concurrent.futures
+import contextvars
+import io
 import logging
 import threading
 import time
@@ -35,7 +37,9 @@ from gradio_transport.client import (
     file,
     handle_file,
 )
+from gradio_transport.client import aio as async_module
 from gradio_transport.client import client as client_module
+from gradio_transport.client.describing import as_text
 from gradio_transport.client.endpoints import bound, chosen
 from gradio_transport.client.errors import JobTimeout, familiar
 from gradio_transport.client.settings import SettingError
@@ -121,10 +125,13 @@ def test_text_for_a_file_is_refused_with_the_way_to_pass_one() -> None:
         "components": [{"id": 1, "type": "image", "props": {}}],
         "dependencies": [{"id": 0, "api_name": "look", "inputs": [1], "outputs": []}],
     }
-    endpoint = parse_config(raw, info).endpoint("/look")
-    with pytest.raises(ValidationError, match=r"pass handle_file\('/etc/hosts'\)"):
-        bound(endpoint, ["/etc/hosts"], {})
-    assert bound(endpoint, ["https://example.com/a.png"], {}) == ["https://example.com/a.png"]
+    config = parse_config(raw, info)
+    endpoint = config.endpoint("/look")
+    for given in ("/etc/hosts", Path("/etc/hosts")):
+        with pytest.raises(ValidationError, match=r"pass handle_file\('/etc/hosts'\)"):
+            bound(config, endpoint, [given], {})
+    with pytest.raises(ArgumentError, match=r"handle_file\(path\), its name by str\(path\)"):
+        bound(config, endpoint, [{"path": Path("/etc/hosts")}], {})
 
 
 def test_a_path_where_no_file_is_is_a_value_error(tmp_path: Path) -> None:
@@ -132,6 +139,14 @@ def test_a_path_where_no_file_is_is_a_value_error(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"missing.*path on this machine, or a URL"):
             function(tmp_path / "missing")
     assert issubclass(FileError, gt.LocalProtocolError)
+
+
+def test_what_is_no_path_is_said_to_be_none() -> None:
+    for given in (5, io.BytesIO(b"x"), b"x", None):
+        with pytest.raises(
+            TypeError, match=r"takes a path .* got \w+.*gradio_transport.handle_file\(data, name="
+        ):
+            handle_file(given)  # type: ignore[arg-type]
 
 
 def test_an_app_error_is_a_value_error(client: Client) -> None:
@@ -183,6 +198,16 @@ def test_a_job_gives_its_outputs_to_every_loop(client: Client) -> None:
     assert not job.running()
     assert job.exception() is None
     assert (job.status().code, job.status().success) == (Status.FINISHED, True)
+
+
+def test_the_next_output_of_a_job_is_had_one_by_one(client: Client) -> None:
+    job = client.submit(3, api_name="/count")
+    assert next(job) == "0"
+    assert list(job) == ["0", "0 1", "0 1 2"]
+    assert [next(job), next(job), next(job, "over")] == ["0 1", "0 1 2", "over"]
+    failed = client.submit(api_name="/raise_error")
+    with pytest.raises(AppError):
+        next(failed)
 
 
 def test_a_failed_job_raises_after_its_outputs(client: Client) -> None:
@@ -345,6 +370,70 @@ def test_closing_ends_what_is_under_way(server: FakeGradio) -> None:
     client.close()
 
 
+# --- a visitor's token --------------------------------------------------------------------------------------
+
+VISITOR = {"x-ip-token": "visitor"}
+
+
+def tokens(server: FakeGradio) -> list[str | None]:
+    """Return the visitor's token of each call, in order."""
+    lowered = [
+        {name.lower(): value for name, value in headers.items()}
+        for path, headers, _ in server.requests
+        if path.endswith("join")
+    ]
+    return [headers.get("x-ip-token") for headers in lowered]
+
+
+def test_every_verb_forwards_the_visitors_token_inside_the_block_only(
+    client: Client, server: FakeGradio
+) -> None:
+    with gt.forward(VISITOR):
+        client.predict("x", api_name="/hello")
+        job = client.submit("x", api_name="/hello")
+    assert job.result(SECONDS) == "Hello, x!"
+    client.submit("x", api_name="/hello").result(SECONDS)
+    client.predict("x", api_name="/hello")
+    assert tokens(server) == ["visitor", "visitor", None, None]
+
+
+def test_a_job_that_waits_for_a_thread_keeps_the_token_of_its_block(server: FakeGradio) -> None:
+    with Client(server.url, max_workers=1) as client:
+        held = threading.Event()
+        client._pool.submit(held.wait, SECONDS)
+        jobs: list[Job] = []
+        for name in ("one", "two"):
+            with gt.forward({"x-ip-token": name}):
+                jobs.append(client.submit("x", api_name="/hello"))
+        held.set()
+        assert [job.result(SECONDS) for job in jobs] == ["Hello, x!"] * 2
+    assert tokens(server) == ["one", "two"]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_async_client_forwards_the_visitors_token(server: FakeGradio, backend: str) -> None:
+    async def main() -> None:
+        async with AsyncClient(server.url) as client:
+            with gt.forward(VISITOR):
+                await client.predict("x", api_name="/hello")
+                job = client.submit("x", api_name="/hello")
+            assert await job == "Hello, x!"
+            await client.predict("x", api_name="/hello")
+
+    anyio.run(main, backend=backend)
+    assert tokens(server) == ["visitor", "visitor", None]
+
+
+def test_a_thread_forwards_what_its_own_context_has(server: FakeGradio) -> None:
+    with gt.connect(server.url) as app, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with gt.forward(VISITOR):
+            context = contextvars.copy_context()
+            pool.submit(app.call, "/hello", "bare").result(SECONDS)
+        pool.submit(context.run, app.call, "/hello", "copied").result(SECONDS)
+        pool.submit(context.run, lambda: app.submit("/hello", "copied").result()).result(SECONDS)
+    assert tokens(server) == [None, "visitor", "visitor"]
+
+
 # --- event loops ----------------------------------------------------------------------------------------
 
 
@@ -437,6 +526,31 @@ def test_the_endpoints_are_told_as_a_dict(client: Client) -> None:
     assert "/private" not in told["named_endpoints"]
 
 
+def test_the_text_has_a_line_for_each_value_however_much_the_server_says_of_it() -> None:
+    docstring = "A file\n    of the app. More of it.\n\n    Attributes:\n        path: Its path."
+    parameter = {
+        "parameter_name": "file",
+        "parameter_has_default": True,
+        "parameter_default": "x" * 1000,
+        "label": "a \x1b[31mfile",
+        "type": {"type": "object"},
+        "python_type": {"type": "dict(" + "key: str, " * 100 + ")", "description": docstring},
+        "component": "File",
+    }
+    raw = {
+        "version": "6.31.0",
+        "components": [{"id": 1, "type": "file", "props": {}}],
+        "dependencies": [{"id": 0, "api_name": "take", "inputs": [1], "outputs": []}],
+    }
+    info = {"named_endpoints": {"/take": {"parameters": [parameter], "returns": []}}}
+    lines = as_text(parse_config(raw, info), "http://app", None).split("\n")
+    taken = next(line for line in lines if "[File]" in line)
+    assert taken.startswith("      [File] file: dict(key: str, ")
+    assert taken.endswith("… (A file of the app.) - a \N{REPLACEMENT CHARACTER}[31mfile")
+    assert max(map(len, lines)) < 160
+    assert len(lines) == 9
+
+
 def test_headers_cookies_and_timeouts_reach_the_transport(server: FakeGradio) -> None:
     extra = {"timeout": 7, "headers": {"x-a": "1", "x-b": "1"}, "cookies": {"c": "d"}}
     with Client(server.url, headers={"X-B": "2"}, httpx_kwargs=extra) as client:
@@ -449,7 +563,14 @@ def test_headers_cookies_and_timeouts_reach_the_transport(server: FakeGradio) ->
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"httpx_kwargs": {"auth": None}}, {"max_workers": 0}, {"token": "a", "hf_token": "b"}]
+    "arguments",
+    [
+        {"httpx_kwargs": {"auth": None}},
+        {"max_workers": 0},
+        {"token": "a", "hf_token": "b"},
+        {"download_files": True},
+        {"download_files": 5},
+    ],
 )
 def test_what_cannot_be_is_said_before_anything_is_sent(arguments: dict[str, Any]) -> None:
     with pytest.raises(SettingError):
@@ -526,6 +647,33 @@ def test_a_space_is_duplicated_and_connected_to(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(spaces, "duplicate", duplicate)
     monkeypatch.setattr(client_module, "connect", connect)
     Client.duplicate("owner/name", hf_token="hf_mine", sleep_timeout=9, secrets={"A": "b"}).close()
+    assert asked["connected"] == ("me/name", "hf_mine")
+    assert (asked["from_id"], asked["sleep_timeout_minutes"], asked["private"]) == ("owner/name", 9, True)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_async_client_duplicates_a_space(
+    monkeypatch: pytest.MonkeyPatch, server: FakeGradio, backend: str
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def duplicate(from_id: str, to_id: str | None, **arguments: Any) -> spaces.Space:
+        asked.update(arguments, from_id=from_id)
+        return spaces.Space("me/name", "https://me-name.hf.space", "RUNNING")
+
+    def connect(source: str, *, token: str | None, **arguments: Any) -> gt.AsyncTransport:
+        asked["connected"] = source, token
+        return gt.connect_async(server.url, **arguments)
+
+    async def main() -> None:
+        copying = AsyncClient.duplicate("owner/name", hf_token="hf_mine", sleep_timeout=9, secrets={"A": "b"})
+        async with await copying as client:
+            assert await client.predict("you", api_name="/hello") == "Hello, you!"
+            await client.close()
+
+    monkeypatch.setattr(spaces, "duplicate", duplicate)
+    monkeypatch.setattr(async_module, "connect_async", connect)
+    anyio.run(main, backend=backend)
     assert asked["connected"] == ("me/name", "hf_mine")
     assert (asked["from_id"], asked["sleep_timeout_minutes"], asked["private"]) == ("owner/name", 9, True)
 

@@ -22,7 +22,11 @@ from gradio_transport.schema import python_type, schema_of
 
 
 def component(number, kind, **more):
-    props = {key: more.pop(key) for key in ("label", "value", "choices", "multiselect") if key in more}
+    props = {
+        key: more.pop(key)
+        for key in ("label", "value", "choices", "multiselect", "file_count")
+        if key in more
+    }
     return {"id": number, "type": kind, "props": props, **more}
 
 
@@ -313,7 +317,8 @@ class TestInfo:
             },
             {"label": "N", "type": {"type": "number"}, "python_type": {"type": "float", "description": ""}},
         ]
-        endpoint = parse_config(self.CONFIG, info("/f", described)).endpoint("/f")
+        config = {**self.CONFIG, "version": "4.44.1"}
+        endpoint = parse_config(config, info("/f", described)).endpoint("/f")
         assert str(endpoint) == "/f(text: str = 'x', param_2: float)"
         assert endpoint.parameters[0].description == "a text"
         assert endpoint.bind([], {"param_2": 1}) == ["x", None, 1]
@@ -326,7 +331,29 @@ class TestInfo:
         ]
         endpoint = parse_config(self.CONFIG, info("/f", described)).endpoint("/f")
         assert [one.label for one in endpoint.parameters] == ["A", "N"]
-        assert endpoint.parameters[1].python_type == "int | float"
+
+    def test_before_4_0_types_are_those_of_the_wire_and_not_of_an_old_client(self):
+        components = (
+            component(1, "json"),
+            component(2, "file", file_count="multiple"),
+            component(3, "image"),
+        )
+        described = [
+            {
+                "label": f"L{place}",
+                "type": {"type": "string", "description": "base64"},
+                "python_type": {"type": "str", "description": "filepath to JSON file"},
+                "component": "Json",
+                "example_input": None,
+            }
+            for place in range(3)
+        ]
+        config = blocks("3.50.2", components, [dependency(inputs=[1, 2, 3], outputs=[2])])
+        endpoint = parse_config(config, info("/f", described, described[:1])).endpoint("/f")
+        assert [one.python_type for one in endpoint.parameters] == ["Any", "list[filepath]", "filepath"]
+        assert [one.label for one in endpoint.parameters] == ["L0", "L1", "L2"]
+        assert {one.description for one in endpoint.parameters} == {""}
+        assert endpoint.returns[0].python_type == "list[filepath]"
 
     def test_unnamed_endpoints_are_found_by_number(self):
         config = blocks("3.28.3", self.COMPONENTS, [dependency(api_name=None, inputs=[1])])
@@ -506,6 +533,11 @@ class TestSchema:
             ("checkboxgroup", {"choices": ["a"]}, "list[Literal['a']]"),
             ("checkboxgroup", {}, "list[str]"),
             ("image", {}, "filepath"),
+            ("file", {"file_count": "single"}, "filepath"),
+            ("File", {"file_count": "multiple"}, "list[filepath]"),
+            ("uploadbutton", {"file_count": "directory"}, "list[filepath]"),
+            ("fileexplorer", {"file_count": "multiple"}, "list[list[str]]"),
+            ("gallery", {}, "list"),
             ("novelty", {}, "Any"),
             ("textbox", {"choices": ["a"]}, "str"),
         ],

@@ -98,6 +98,22 @@ class TestUploads:
         assert steps[-1][0] == steps[-1][1] == len(bodies[UPLOAD])
 
     @faces
+    def test_a_path_is_refused_before_anything_is_sent(self, server: Scripted, face: str) -> None:
+        taken = {"parameter_name": "file", "type": {"type": "object"}, "python_type": {"type": "filepath"}}
+        info = {"named_endpoints": {"/hello": {"parameters": [taken], "returns": []}}}
+        server.scripts["/gradio_api/info"] = lambda reply: reply.json(info)
+
+        async def use(app, wait):
+            for given in ("README.md", Path("README.md")):
+                with pytest.raises(
+                    gt.ValidationFailed, match=r"'file' of /hello .*handle_file\('README.md'\)"
+                ):
+                    await wait(app.call("/hello", given))
+
+        with_app(face, server.url, use, timeouts=TIMEOUTS)
+        assert not {UPLOAD, JOIN} & dict(server.seen).keys()
+
+    @faces
     def test_too_large_a_file_is_never_sent(self, server: Scripted, face: str) -> None:
         async def use(app, wait):
             with pytest.raises(gt.ValidationFailed, match="1000 bytes at most"):

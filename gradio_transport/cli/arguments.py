@@ -12,9 +12,10 @@ import click
 
 from ..config import Endpoint, Parameter
 from ..errors import ValidationFailed, did_you_mean
+from ..filepaths import wants_files
 from .coerce import CoercionError, coerce, strict_json
 from .failures import Misuse
-from .files import MARK, file_argument, files_in_json, takes_file
+from .files import MARK, file_argument, files_in_json
 
 LITERAL = "\0"
 """Marks a word that is a value whatever it looks like. No word of a command line can hold it."""
@@ -84,7 +85,7 @@ def _unknown_name(endpoint: Endpoint, name: str, word: str) -> str:
 def _value(endpoint: Endpoint, parameter: Parameter | None, text: str) -> Any:
     if parameter is None:  # surplus: `check` says so, with the signature
         return text
-    if takes_file(parameter) or (text.startswith(MARK) and os.path.exists(text.removeprefix(MARK))):
+    if wants_files(parameter) or (text.startswith(MARK) and os.path.exists(text.removeprefix(MARK))):
         return file_argument(endpoint, parameter, text)
     try:
         return coerce(text, parameter.schema)

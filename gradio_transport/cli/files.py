@@ -9,20 +9,15 @@ from typing import Any, cast
 
 from ..config import Endpoint, Parameter
 from ..errors import LocalProtocolError
+from ..filepaths import at_files
 from ..files import InputFile, handle_file
 from .coerce import strict_json
 from .failures import Misuse
 
-_COMPONENTS = frozenset({"audio", "file", "image", "model3d", "uploadbutton", "video"})
 _LISTS = frozenset({"file", "gallery", "uploadbutton"})
 
 MARK = "@"
 """Before a path, it says that a file is meant, whatever the parameter is."""
-
-
-def takes_file(parameter: Parameter) -> bool:
-    """Return whether a parameter's value is a file, or a list of files."""
-    return parameter.component.lower() in _COMPONENTS or "filepath" in parameter.python_type
 
 
 def file_argument(endpoint: Endpoint, parameter: Parameter, text: str) -> Any:
@@ -54,20 +49,26 @@ def files_in_json(endpoint: Endpoint, value: Any, parameter: Parameter | None) -
         Misuse: There is no such file.
     """
     name = parameter.name if parameter is not None else "a value"
-    if isinstance(value, str) and parameter is not None and takes_file(parameter):
-        return _file(endpoint, name, value.removeprefix(MARK))
+    if parameter is not None:
+        value = at_files(parameter, value, lambda text: _file(endpoint, name, str(text).removeprefix(MARK)))
+    return _objects_as_files(endpoint, value, name)
+
+
+def _objects_as_files(endpoint: Endpoint, value: Any, name: str) -> Any:
     if isinstance(value, list):
-        return [files_in_json(endpoint, one, parameter) for one in cast("list[Any]", value)]
+        return [_objects_as_files(endpoint, one, name) for one in cast("list[Any]", value)]
     if isinstance(value, dict):
         mapping = cast("Mapping[str, Any]", value)
         path = mapping.get("path")
         if isinstance(path, str) and mapping.keys() <= {"path", "orig_name", "meta"}:
             return _file(endpoint, name, path)
-        return {key: files_in_json(endpoint, one, parameter) for key, one in mapping.items()}
+        return {key: _objects_as_files(endpoint, one, name) for key, one in mapping.items()}
     return value
 
 
-def _file(endpoint: Endpoint, name: str, source: str) -> InputFile:
+def _file(endpoint: Endpoint, name: str, source: str) -> InputFile | str:
+    if source.startswith("data:"):  # what it holds, in itself; the core knows which generation takes it
+        return source
     remote = source.lower().startswith(("http://", "https://"))
     if not remote and not Path(source).expanduser().exists():
         raise Misuse(f"{endpoint.display_name}: {name} takes a file, and there is none at {source!r}.")
@@ -77,4 +78,4 @@ def _file(endpoint: Endpoint, name: str, source: str) -> InputFile:
         raise Misuse(f"{endpoint.display_name}: {name}: {error.message}") from error
 
 
-__all__ = ["MARK", "file_argument", "files_in_json", "takes_file"]
+__all__ = ["MARK", "file_argument", "files_in_json"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping
 from concurrent.futures import CancelledError
@@ -12,21 +13,22 @@ from typing import Any, Literal, Self
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 
 from .._connect import connect_async
 from ..aio import AsyncCall, AsyncSession, AsyncTransport
 from ..config import AppConfig, Endpoint
 from ..driver import CallOptions
-from ..errors import GradioTransportError, LocalProtocolError, Phase
+from ..errors import GradioTransportError, LocalProtocolError
 from ..flow import State
 from ..frames import Tap
 from ..policy import Timeouts
-from .client import Callbacks, Described, callbacks
+from .client import Described, duplicated
 from .endpoints import bound, chosen
-from .errors import JobTimeout, familiar, familiar_errors
+from .errors import familiar, familiar_errors, no_result, no_result_yet
 from .files import reduced, saved_async
 from .settings import Settings, Token, settings
-from .updates import Output, Status, StatusUpdate, Story
+from .updates import Callbacks, Output, Status, StatusUpdate, Story, with_outputs
 
 logger = logging.getLogger(__name__)
 
@@ -132,15 +134,9 @@ class AsyncJob:
         with anyio.move_on_after(timeout):
             await self._until(self.done)
         if self._end is None:
-            raise JobTimeout(
-                f"No result of {self._endpoint.display_name} within {timeout} s; the job goes on "
-                f"({self.status().code.value}).",
-                knob="timeout",
-                seconds=timeout,
-                phase=Phase.STREAM,
-            )
+            raise no_result_yet(self._endpoint.display_name, timeout, self.status().code.value)
         if self.cancelled():
-            raise CancelledError(f"The job of {self._endpoint.display_name} was cancelled: it has no result.")
+            raise no_result(self._endpoint.display_name)
         return self._end
 
     async def _until(self, ready: Callable[[], bool]) -> None:
@@ -224,6 +220,38 @@ class AsyncClient(Described):
         self._verbose = verbose
         self._entered: tuple[AsyncTransport, AsyncSession, anyio.abc.TaskGroup] | None = None
 
+    @classmethod
+    async def duplicate(
+        cls,
+        from_id: str,
+        to_id: str | None = None,
+        token: Token = None,
+        private: bool = True,
+        hardware: str | None = None,
+        secrets: Mapping[str, str] | None = None,
+        sleep_timeout: int = 5,
+        max_workers: int = 40,
+        verbose: bool = True,
+        *,
+        hf_token: Token = None,
+    ) -> Self:
+        """Copy a Space, or take the copy that is there, and return a client for it; see `Client.duplicate`.
+
+        ``async with await AsyncClient.duplicate("owner/name") as client``.
+        """
+        copying = functools.partial(
+            duplicated,
+            from_id,
+            to_id,
+            token=token if token is not None else hf_token,
+            private=private,
+            hardware=hardware,
+            secrets=secrets,
+            sleep_timeout=sleep_timeout,
+        )
+        name, used = await anyio.to_thread.run_sync(copying, abandon_on_cancel=True)
+        return cls(name, used, max_workers, verbose)
+
     def _parts(self) -> tuple[AsyncTransport, AsyncSession, anyio.abc.TaskGroup]:
         if self._entered is None:
             raise LocalProtocolError("The client is not connected: use it as 'async with ... as client'.")
@@ -275,11 +303,11 @@ class AsyncClient(Described):
         _, session, tasks = self._parts()
         with familiar_errors():
             endpoint = chosen(session.config, api_name, fn_index)
-            values = bound(endpoint, args, kwargs)
+            values = bound(session.config, endpoint, args, kwargs)
             call = session.submit(endpoint.fn_index, *values, options=CallOptions(headers=headers))
         job = AsyncJob(self, endpoint, call)
-        for callback in callbacks(result_callbacks):
-            job.add_done_callback(_with_outputs(callback))
+        for callback in with_outputs(result_callbacks):
+            job.add_done_callback(callback)
         tasks.start_soon(job._run)
         return job
 
@@ -312,6 +340,9 @@ class AsyncClient(Described):
             session.close()
             await transport.aclose()
 
+    close = aclose
+    """The name that it has in `Client`."""
+
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
@@ -333,18 +364,6 @@ async def _connected(given: Settings) -> AsyncTransport:
         if token is None:
             raise
     return await connect_async(given.source, token=token, **given.connect).__aenter__()
-
-
-def _with_outputs(callback: Callable[..., object]) -> Callable[[AsyncJob], object]:
-    """Return a done callback that gives the outputs of a job that completed well to `callback`."""
-
-    def call(job: AsyncJob) -> None:
-        if job._end is None or job._end[1] is not None:
-            return
-        value = job._end[0]
-        callback(*value) if isinstance(value, tuple) else callback(value)
-
-    return call
 
 
 __all__ = ["AsyncClient", "AsyncJob"]

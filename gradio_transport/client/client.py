@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, copy_context
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -24,10 +25,9 @@ from .errors import familiar_errors
 from .files import reduced, saved
 from .job import Job
 from .settings import Settings, Token, settings
+from .updates import Callbacks, with_outputs
 
 logger = logging.getLogger(__name__)
-
-Callbacks = Callable[..., object] | Sequence[Callable[..., object]]
 
 DUPLICATE_SECONDS = 1800.0
 """How long `Client.duplicate` waits for the copy to run: building a Space with a GPU takes its time."""
@@ -180,19 +180,16 @@ class Client(Described):
             AuthenticationError: There is no token, or one that may not do this.
             GradioTransportError: As for `gradio_transport.spaces.duplicate`.
         """
-        with familiar_errors():
-            used = spaces.token_to_use(token if token is not None else hf_token, saved=True)
-            copy = spaces.duplicate(
-                from_id,
-                to_id,
-                token=used,
-                private=private,
-                hardware=hardware,
-                secrets=secrets,
-                sleep_timeout_minutes=sleep_timeout,
-                timeout=DUPLICATE_SECONDS,
-            )
-        return cls(copy.id, used, max_workers, verbose)
+        name, used = duplicated(
+            from_id,
+            to_id,
+            token=token if token is not None else hf_token,
+            private=private,
+            hardware=hardware,
+            secrets=secrets,
+            sleep_timeout=sleep_timeout,
+        )
+        return cls(name, used, max_workers, verbose)
 
     @property
     def config(self) -> AppConfig:
@@ -235,7 +232,7 @@ class Client(Described):
         """
         with familiar_errors():
             endpoint = chosen(self.config, api_name, fn_index)
-            values = bound(endpoint, args, kwargs)
+            values = bound(self.config, endpoint, args, kwargs)
             options = CallOptions(headers=headers)
             return self._given(self._session.call(endpoint.fn_index, *values, options=options), True)
 
@@ -266,21 +263,22 @@ class Client(Described):
         """
         with familiar_errors():
             endpoint = chosen(self.config, api_name, fn_index)
-            values = bound(endpoint, args, kwargs)
+            values = bound(self.config, endpoint, args, kwargs)
         job = Job(self, endpoint)
-        for callback in callbacks(result_callbacks):
-            job.add_done_callback(_with_outputs(callback))
-        self._hand(lambda: self._start(job, endpoint, values, headers))
+        for callback in with_outputs(result_callbacks):
+            job.add_done_callback(callback)
+        # A thread of the pool does not know what the caller's block forwards.
+        context, options = copy_context(), CallOptions(headers=headers, listener=job._heard)
+        self._hand(lambda: self._start(job, endpoint, values, options, context))
         return job
 
     def _start(
-        self, job: Job, endpoint: Endpoint, values: Sequence[Any], headers: Mapping[str, str] | None
+        self, job: Job, endpoint: Endpoint, values: Sequence[Any], options: CallOptions, context: Context
     ) -> None:
         if job.done():
             return
-        options = CallOptions(headers=headers, listener=job._heard)
         try:
-            call = self._session.submit(endpoint.fn_index, *values, options=options)
+            call = context.run(self._session.submit, endpoint.fn_index, *values, options=options)
         except BaseException as error:  # noqa: BLE001 - whoever waits for the job is told
             job._fail(error)
         else:
@@ -326,6 +324,32 @@ class Client(Described):
         return f"<Client of {self._transport!r}>"
 
 
+def duplicated(
+    from_id: str,
+    to_id: str | None,
+    *,
+    token: Token,
+    private: bool,
+    hardware: str | None,
+    secrets: Mapping[str, str] | None,
+    sleep_timeout: int,
+) -> tuple[str, str | None]:
+    """Copy a Space, wait until it runs, and return its name and the token used; see `Client.duplicate`."""
+    with familiar_errors():
+        used = spaces.token_to_use(token, saved=True)
+        copy = spaces.duplicate(
+            from_id,
+            to_id,
+            token=used,
+            private=private,
+            hardware=hardware,
+            secrets=secrets,
+            sleep_timeout_minutes=sleep_timeout,
+            timeout=DUPLICATE_SECONDS,
+        )
+    return copy.id, used
+
+
 def _connected(given: Settings) -> Transport:
     try:
         return connect(given.source, token=given.token, **given.connect)
@@ -336,23 +360,4 @@ def _connected(given: Settings) -> Transport:
     return connect(given.source, token=token, **given.connect)
 
 
-def callbacks(given: Callbacks | None) -> list[Callable[..., object]]:
-    """Return callbacks as a list."""
-    if given is None:
-        return []
-    return [given] if callable(given) else list(given)
-
-
-def _with_outputs(callback: Callable[..., object]) -> Callable[[Any], object]:
-    """Return a done callback that gives the outputs of a job that completed well to `callback`."""
-
-    def call(job: Job) -> None:
-        if job.cancelled() or job.exception(0) is not None:
-            return
-        value = job.result(0)
-        callback(*value) if isinstance(value, tuple) else callback(value)
-
-    return call
-
-
-__all__ = ["Callbacks", "Client", "Described", "callbacks"]
+__all__ = ["Client", "Described", "duplicated"]

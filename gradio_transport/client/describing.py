@@ -3,10 +3,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from ..config import AppConfig, Endpoint, Parameter
+
+LONGEST_TYPE = 48
+"""Characters of a type, as in ``gradio-transport list``; the dict has them whole."""
+
+LONGEST_TEXT = 100
+"""Characters of a description or default."""
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s|\n\s*\n")
 
 
 def as_dict(config: AppConfig) -> dict[str, dict[str, Any]]:
@@ -59,7 +68,7 @@ def as_text(config: AppConfig, where: str, all_endpoints: bool | None) -> str:
         all_endpoints: Whether unnamed ones are listed too; None for only if there are no named ones.
     """
     named, unnamed = _split(config, undocumented=False)
-    lines = [f"{where} (Gradio {config.version or 'of an unknown version'})", ""]
+    lines = [_line(f"{where} (Gradio {config.version or 'of an unknown version'})"), ""]
     lines += _section("Named endpoints", named)
     if all_endpoints or (all_endpoints is None and not named):
         lines += _section("Unnamed endpoints", unnamed)
@@ -71,7 +80,12 @@ def as_text(config: AppConfig, where: str, all_endpoints: bool | None) -> str:
 def _section(title: str, endpoints: Sequence[Endpoint]) -> list[str]:
     lines = [f"{title}: {len(endpoints)}", ""]
     for one in endpoints:
-        lines += [f"  {_call(one)}", *_values("takes", one.parameters), *_values("returns", one.returns), ""]
+        lines += [
+            _line(f"  {_call(one)}"),
+            *_values("takes", one.parameters),
+            *_values("returns", one.returns),
+            "",
+        ]
     return lines
 
 
@@ -81,7 +95,7 @@ def _call(endpoint: Endpoint) -> str:
 
 
 def _keyword(one: Parameter) -> str:
-    return f"{one.name}={one.default!r}" if one.has_default else one.name
+    return f"{one.name}={_line(repr(one.default), LONGEST_TEXT)}" if one.has_default else one.name
 
 
 def _values(title: str, values: Sequence[Parameter]) -> list[str]:
@@ -89,12 +103,27 @@ def _values(title: str, values: Sequence[Parameter]) -> list[str]:
         return [f"    {title}: nothing"]
     lines = [f"    {title}:"]
     for one in values:
+        kind, about = _line(one.python_type, LONGEST_TYPE), _line(_sentence(one.description), LONGEST_TEXT)
         told = [f"[{one.component or '?'}]"]
-        told += [f"{one.name}: {one.python_type}" if title == "takes" else one.python_type]
-        told += [f"({one.description})"] if one.description else []
+        told += [f"{one.name}: {kind}" if title == "takes" else kind]
+        told += [f"({about})"] if about else []
         told += [f"- {one.label}"] if one.label else []
-        lines.append(f"      {' '.join(told)}")
+        lines.append(_line(f"      {' '.join(told)}"))
     return lines
+
+
+def _sentence(text: str) -> str:
+    """Return the first sentence: servers send the docstrings of their classes."""
+    return _SENTENCE_END.split(text.strip(), maxsplit=1)[0]
+
+
+def _line(text: str, longest: int | None = None) -> str:
+    """Return text on one line, its indent kept, without what could steer a terminal."""
+    indent = text[: len(text) - len(text.lstrip(" "))]
+    line = "".join(
+        one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in " ".join(text.split())
+    )
+    return indent + (line if longest is None or len(line) <= longest else line[: longest - 1] + "…")
 
 
 __all__ = ["as_dict", "as_text"]

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any, cast
 
 from ..config import AppConfig, Endpoint, Parameter
 from ..errors import Phase, ValidationFailed, did_you_mean
+from ..filepaths import check_paths
 from ..files import InputFile, ServerFile
-from .errors import ArgumentError, EndpointError, ValidationError, problem
+from .errors import ArgumentError, EndpointError, ValidationError, familiar_errors, problem
 
 _LISTED = 20
 """How many endpoints an error names."""
@@ -57,7 +59,9 @@ def _listed(config: AppConfig) -> str:
     return f"It has: {', '.join(named[:_LISTED])}{more}."
 
 
-def bound(endpoint: Endpoint, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> list[Any]:
+def bound(
+    config: AppConfig, endpoint: Endpoint, arguments: Sequence[Any], keywords: Mapping[str, Any]
+) -> list[Any]:
     """Return the values of an endpoint's parameters in order, defaults filled in.
 
     Raises:
@@ -71,6 +75,8 @@ def bound(endpoint: Endpoint, arguments: Sequence[Any], keywords: Mapping[str, A
     values = data
     if endpoint.inputs:
         values = [one for one, slot in zip(data, endpoint.inputs, strict=True) if not slot.skipped]
+    with familiar_errors():
+        check_paths(endpoint, data, config)
     given = {*list(keywords), *(one.name for one in endpoint.parameters[: len(arguments)])}
     for parameter, value in zip(endpoint.parameters, values, strict=True):
         if parameter.name in given:
@@ -92,10 +98,6 @@ def _check(endpoint: Endpoint, parameter: Parameter, value: Any) -> None:
             name,
             f"no {parameter.python_type}",
         )
-    if isinstance(value, str) and _is_file(parameter) and not _is_address(value):
-        raise problem(
-            f"{where} is a file: pass handle_file({_shown(value)}).", ValidationError, name, "no file"
-        )
 
 
 def _no_json(value: Any, depth: int = 64) -> str | None:
@@ -112,6 +114,8 @@ def _no_json(value: Any, depth: int = 64) -> str | None:
         return next((why for why in (_no_json(one, depth - 1) for one in mapping.values()) if why), None)
     if isinstance(value, bytes):
         return "bytes are no JSON; a file is passed by handle_file(path)"
+    if isinstance(value, PurePath):
+        return "a path is no JSON; the file is passed by handle_file(path), its name by str(path)"
     return f"a value of type {type(value).__name__} is no JSON"
 
 
@@ -131,15 +135,6 @@ def _is_number(value: Any) -> bool:
         except ValueError:
             return False
     return True
-
-
-def _is_file(parameter: Parameter) -> bool:
-    schema = parameter.schema
-    return parameter.python_type == "filepath" or schema.get("title") in ("file", "FileData", "ImageData")
-
-
-def _is_address(text: str) -> bool:
-    return text.lower().startswith(("http://", "https://", "data:"))
 
 
 def _shown(value: Any) -> str:

@@ -8,6 +8,7 @@ hold, and the standard type that the docs give (`ValueError`, `TypeError`, `Time
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from types import MappingProxyType
 
@@ -99,6 +100,21 @@ def familiar_errors() -> Generator[None, None, None]:
         raise known from known.__cause__
 
 
+def no_result_yet(name: str, seconds: float | None, status: str) -> JobTimeout:
+    """Return the error for a job that was not waited for to its end."""
+    return JobTimeout(
+        f"No result of {name} within {seconds} s; the job goes on ({status}).",
+        knob="timeout",
+        seconds=seconds,
+        phase=errors.Phase.STREAM,
+    )
+
+
+def no_result(name: str) -> CancelledError:
+    """Return the error for a job that was cancelled."""
+    return CancelledError(f"The job of {name} was cancelled: it has no result.")
+
+
 def problem(message: str, kind: type[ValidationError], name: str, what: str) -> ValidationError:
     """Return the error for one argument."""
     return kind(message, problems={name: what}, phase=errors.Phase.JOIN)
@@ -107,5 +123,5 @@ def problem(message: str, kind: type[ValidationError], name: str, what: str) -> 
 __all__ = [
     "AppError", "ArgumentError", "AuthenticationError", "EndpointError", "FileError", "JobTimeout",
     "QueueError", "QuotaExceeded", "TooManyRequestsError", "ValidationError", "familiar", "familiar_errors",
-    "problem",
+    "no_result", "no_result_yet", "problem",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,7 +23,13 @@ def handle_file(filepath_or_url: str | Path) -> InputFile:
 
     Raises:
         FileError: There is no such file, or it cannot be read.
+        TypeError: It is neither a path nor a URL.
     """
+    if not isinstance(filepath_or_url, str | os.PathLike):
+        raise TypeError(
+            f"handle_file takes a path on this machine, or a URL; got {type(filepath_or_url).__name__}. For "
+            "bytes there is gradio_transport.handle_file(data, name='photo.png'), which clients take too."
+        )
     try:
         return files.handle_file(filepath_or_url, allow_empty=True)
     except LocalProtocolError as error:

@@ -21,12 +21,11 @@ import anyio
 import anyio.to_thread
 
 from ..config import Endpoint
-from ..errors import Phase
 from ..events import Event
 from ..files import holds_files
 from ..flow import State
 from ..sync import Call
-from .errors import JobTimeout, familiar, familiar_errors
+from .errors import familiar, familiar_errors, no_result, no_result_yet
 from .updates import Status, StatusUpdate, Story
 
 if TYPE_CHECKING:
@@ -54,6 +53,7 @@ class Job(Future[Any]):
         self._claimed = False
         self._news = threading.Condition()
         self._wakers: list[Callable[[], object]] = []
+        self._nexts: Iterator[Any] | None = None
         super().add_done_callback(lambda _: self._tell())  # the first, so that nobody waits for the others
 
     # --- told by the client and its transport ---------------------------------------------------------
@@ -134,15 +134,19 @@ class Job(Future[Any]):
 
     def _wait_for_end(self, timeout: float | None) -> None:
         if not self._wait(self.done, timeout):
-            raise JobTimeout(
-                f"No result of {self._endpoint.display_name} within {timeout} s; the job goes on "
-                f"({self.status().code.value}).",
-                knob="timeout",
-                seconds=timeout,
-                phase=Phase.STREAM,
-            )
+            raise no_result_yet(self._endpoint.display_name, timeout, self.status().code.value)
         if self.cancelled():
-            raise CancelledError(f"The job of {self._endpoint.display_name} was cancelled: it has no result.")
+            raise no_result(self._endpoint.display_name)
+
+    @property
+    def _end(self) -> tuple[Any, BaseException | None] | None:
+        """The output and the error, once the job is over."""
+        if not self.done():
+            return None
+        if self.cancelled():
+            return None, CancelledError()
+        error = super().exception(0)
+        return (super().result(0) if error is None else None), error
 
     def running(self) -> bool:
         """Return whether the app's function runs."""
@@ -217,6 +221,12 @@ class Job(Future[Any]):
                     continue
             if (call is None or not call.end_if_late()) and time.monotonic() >= give_up:
                 return ready()
+
+    def __next__(self) -> Any:
+        """Return the next output, for ``next(job)``; loops have a place of their own."""
+        if self._nexts is None:
+            self._nexts = iter(self)
+        return next(self._nexts)
 
     def __iter__(self) -> Iterator[Any]:
         place = 0

@@ -116,6 +116,11 @@ def _directory(download_files: str | Path | Literal[False] | None) -> Path | Non
     if download_files is None:
         # What the docs say: $GRADIO_TEMP_DIR, or else one among the machine's temporary files.
         return Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio")
+    if not isinstance(download_files, str | os.PathLike):
+        raise SettingError(
+            "download_files= takes a directory, or False to leave files where they are; left out, they go to "
+            f"$GRADIO_TEMP_DIR or the machine's temporary files. Got {download_files!r}."
+        )
     return Path(download_files).expanduser()
 
 

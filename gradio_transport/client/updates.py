@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import enum
+import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 import attrs
 
@@ -80,6 +81,21 @@ class Output:
             return made[1] if made is not None else self.keep(final, make(self.data, final))
 
 
+Callbacks: TypeAlias = Callable[..., object] | Sequence[Callable[..., object]]
+
+
+def with_outputs(given: Callbacks | None) -> list[Callable[[Any], None]]:
+    """Return done callbacks, of either kind of job, that give its outputs to the caller's if it went well."""
+    listed = [] if given is None else [given] if callable(given) else given
+
+    def done(callback: Callable[..., object], job: Any) -> None:
+        value, error = job._end or (None, None)
+        if error is None:
+            callback(*(cast("tuple[Any, ...]", value) if isinstance(value, tuple) else (value,)))
+
+    return [functools.partial(done, callback) for callback in listed]
+
+
 class Story:
     """What the events of a call have told so far. Not safe against threads: the sync job locks.
 
@@ -141,4 +157,4 @@ class Story:
                 return None
 
 
-__all__ = ["Output", "ProgressUnit", "Status", "StatusUpdate", "Story"]
+__all__ = ["Callbacks", "Output", "ProgressUnit", "Status", "StatusUpdate", "Story", "with_outputs"]

@@ -30,6 +30,7 @@ from ..errors import (
     did_you_mean,
 )
 from ..event_data import event_payload
+from ..filepaths import check_paths
 from ..files import (
     FileCommand,
     FileReader,
@@ -259,7 +260,7 @@ class App:
 
         Raises:
             EndpointNotFound: There is no such endpoint.
-            ValidationFailed: The arguments do not fit it.
+            ValidationFailed: The arguments do not fit it, or name a file where `handle_file` is to give one.
             UnsupportedProtocol: The server's generation cannot do what is asked.
         """
         endpoint = config.endpoint(which)
@@ -275,6 +276,7 @@ class App:
         _check_declared(invocation)
         adapter.check(config, invocation)
         _check_options(options, invocation, adapter, config)
+        check_paths(endpoint, invocation.data, config)
         check_files([*invocation.data, invocation.event_data], config)
         return adapter, invocation
 

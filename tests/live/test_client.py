@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from conformance.servers import Server
-from gradio_transport import RemoteFile
+from gradio_transport import RemoteFile, ValidationFailed
 from gradio_transport.client import (
     AppError,
     AsyncClient,
@@ -29,6 +29,12 @@ from gradio_transport_conformance.play import CREDENTIALS
 pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
 
 SECONDS = 30.0
+
+PICTURE = (
+    "data:image/png;base64,"
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+"""A PNG of one pixel."""
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +98,7 @@ def test_a_job_is_waited_for_with_other_futures(client: Client) -> None:
 
 def test_the_outputs_of_a_generator_come_one_by_one(client: Client) -> None:
     job = client.submit(3, api_name="/count")
+    assert next(job) == "0"
     assert list(job) == ["0", "0 1", "0 1 2"]
     assert job.outputs() == ["0", "0 1", "0 1 2"]
     assert job.result(timeout=SECONDS) == "0 1 2"
@@ -165,6 +172,23 @@ def test_a_wrong_call_is_refused_before_it_is_sent(client: Client) -> None:
         client.predict("x", 1, api_name="/add")
 
 
+def test_a_path_is_no_file_before_it_is_handled(client: Client, server: Server, tmp_path: Path) -> None:
+    text = tmp_path / "some text.txt"
+    text.write_text("some text")
+    for endpoint, given in (
+        ("/file_in", str(text)), ("/file_in", text), ("/files", [str(text)]), ("/files", str(text)),
+        ("/image", str(text)), ("/audio", text),
+    ):  # fmt: skip
+        with pytest.raises(ValidationError, match=r"handle_file\("):
+            client.predict(given, api_name=endpoint)
+        with pytest.raises(ValidationFailed, match=r"handle_file\("):
+            client._session.call(endpoint, given)
+    (facts,) = client.predict([handle_file(text)], api_name="/files")
+    assert ":9:" in facts
+    if not since(server, "4.0.0"):
+        assert client.predict(PICTURE, api_name="/image")
+
+
 def test_files_go_up_and_come_back_as_paths(client: Client, tmp_path: Path) -> None:
     text = tmp_path / "some text.txt"
     text.write_text("some text")
@@ -198,6 +222,15 @@ def test_the_endpoints_are_told(client: Client, capsys: pytest.CaptureFixture[st
     told = client.view_api(return_format="dict")
     assert isinstance(told, dict)
     assert [one["label"] for one in told["named_endpoints"]["/add"]["parameters"]] == ["a", "b"]
+    types = {
+        name: [one["python_type"]["type"].lower() for one in [*endpoint["parameters"], *endpoint["returns"]]]
+        for name, endpoint in told["named_endpoints"].items()
+    }
+    assert (types["/file_out"], types["/files"][:1]) == (["str", "filepath"], ["list[filepath]"])
+    assert types["/explore"][:1] == ["list[list[str]]"]
+    text = client.view_api(return_format="str")
+    assert isinstance(text, str)
+    assert max(map(len, text.splitlines())) < 200
     assert capsys.readouterr().out == ""
     client.view_api()
     assert 'api_name="/add"' in capsys.readouterr().out
