@@ -117,6 +117,12 @@ class Parameter:
     default: Any = None
     example: Any = attrs.field(default=None, repr=False)
 
+    @property
+    def shown_name(self) -> str:
+        """The name for people; where it is only a place, as on servers before 4.23, with the label."""
+        numbered = self.name.removeprefix("param_").isdecimal()
+        return f"{self.name} ({excerpt(self.label)})" if numbered and self.label else self.name
+
     def __str__(self) -> str:
         default = f" = {_shown(self.default)}" if self.has_default else ""
         return f"{self.name}: {self.python_type}{default}"
@@ -177,7 +183,8 @@ class Endpoint:
         """
         values, problems = self._match(arguments, keywords)
         if problems:
-            listed = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
+            shown = {parameter.name: parameter.shown_name for parameter in self.parameters}
+            listed = "; ".join(f"{shown.get(name, name)}: {problem}" for name, problem in problems.items())
             raise ValidationFailed(
                 f"{self.display_name} cannot be called like that: {listed}. Signature: {self}.",
                 problems=problems,
@@ -199,7 +206,8 @@ class Endpoint:
             if name in values:
                 problems[name] = "given by position and by name"
             elif name not in names:
-                problems[name] = "unknown." + (did_you_mean(name, names) or "")
+                hint = did_you_mean(name, names).strip()
+                problems[name] = f"unknown ({hint})" if hint else "unknown"
             else:
                 values[name] = value
         for parameter in self.parameters:
