@@ -38,7 +38,7 @@ _PROTOCOL_RELEASES: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {"sse": (4, 0), "sse_v1": (4, 9), "sse_v2": (4, 17), "sse_v2.1": (4, 21), "sse_v3": (4, 22)}
 )
 
-# What each key came with (atlas §1.3, §1.5), newest first: signs for a server whose version cannot be read.
+# What each key came with, newest first (docs/wire.md §1.3, §1.5): signs for a version that cannot be read.
 _DEPENDENCY_RELEASES: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {
         "collects_event_data": (3, 21),
@@ -270,7 +270,7 @@ class AppConfig:
         }
 
     def with_rendered(self, rendered: JSONObject) -> AppConfig:
-        """Return the config as a session sees it once ``gr.render`` has drawn (4.31+, atlas §1.7).
+        """Return the config as a session sees it once ``gr.render`` has drawn (4.31+, docs/wire.md §1.7).
 
         What an earlier drawing of the same ``render_id`` made is gone. The new endpoints exist for that
         session only.
@@ -331,7 +331,7 @@ def config_from_page(html: str) -> JSONObject | None:
 
 
 def requires_login(config: JSONObject) -> bool:
-    """Return whether this is the stub that a protected app gives to strangers (atlas §1.1)."""
+    """Return whether this is the stub that a protected app gives to strangers (docs/wire.md §1.1)."""
     return config.get("auth_required") is True
 
 
@@ -409,7 +409,7 @@ def _scalars(config: JSONObject) -> dict[str, Any]:
 
 
 def _derive_release(config: JSONObject) -> tuple[int, ...]:
-    """Guess a release from other signs, for versions that are missing or no version (atlas §1.3)."""
+    """Guess a release from other signs, for versions that are missing or no version (docs/wire.md §1.3)."""
     if config.get("api_prefix"):
         return (5, 0)
     protocol = _text(config.get("protocol"))
@@ -582,7 +582,7 @@ def _optional(parameters: Sequence[Parameter], slots: Sequence[Component]) -> tu
 
 
 def _parse_interface(config: JSONObject) -> AppConfig:
-    """Read the config of 2.x: one Interface, one function (atlas §1.2)."""
+    """Read the config of 2.x: one Interface, one function (docs/wire.md §1.2)."""
 
     def components(key: str) -> tuple[Component, ...]:
         return tuple(

@@ -158,7 +158,7 @@ def _moved(base: str, url: str, path: str) -> str:
 
 
 def login(base: str, auth: tuple[str, str]) -> Generator[SendRequest, Response, None]:
-    """Log in with the form that every generation takes (atlas §12.1). The driver keeps the cookies.
+    """Log in with the form that every generation takes (docs/wire.md §12.1). The driver keeps the cookies.
 
     Raises:
         AuthenticationRequired: Wrong user or password: 400 on FastAPI generations, 401 on Flask ones.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTP replies that say no -> the one typed error that says why (atlas §5.1, §12, §14)."""
+"""HTTP replies that say no -> the one typed error that says why (docs/wire.md §5.1, §12, §14)."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _location(item: Mapping[str, Any]) -> str:
 
 
 def app_error(output: Mapping[str, Any], *, quoted: bool, title: str | None = None) -> AppError:
-    """Return the `AppError` of an error object (atlas §14.1).
+    """Return the `AppError` of an error object (docs/wire.md §14.1).
 
     Args:
         output: ``{"error": text | null, "duration"?, "visible"?, "title"?}``.

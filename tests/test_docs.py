@@ -35,6 +35,28 @@ def test_the_tables_of_the_benchmarks_are_those_of_the_last_run() -> None:
     assert markdown(document) in (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
 
 
+def test_comments_refer_to_sections_that_are_there() -> None:
+    there = set(
+        re.findall(r"^#+ ([\d.]+) ", (ROOT / "docs" / "wire.md").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    sources = [
+        path
+        for folder in ("gradio_transport", "adapters", "conformance", "benchmarks", "tests")
+        for kind in ("*.py", "*.yaml")
+        for path in (ROOT / folder).rglob(kind)
+    ]
+    named = {
+        section
+        for path in sources
+        for sections in re.findall(
+            r"wire\.md ((?:§[\d.]+\d|§\d)(?:, §(?:[\d.]+\d|\d))*)", path.read_text(encoding="utf-8")
+        )
+        for section in re.findall(r"[\d.]+", sections)
+    }
+    assert len(named) > 20
+    assert named <= there
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_examples_are_python(page: Path) -> None:
     for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):

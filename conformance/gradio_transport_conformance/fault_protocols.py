@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The happy course of every protocol, which faults then spoil: where requests go, what is said (atlas §2-§6).
+"""The happy course of every protocol, which faults then spoil: where requests go, and what is said.
 
 All of them serve one function, number 0 and named ``count``, that yields ``"0"`` and ends with ``"0 1"``.
 """

@@ -163,7 +163,7 @@ def input_content(response: Response, command: FetchFile) -> bytes:
 def component_request(
     urls: AppURLs, config: AppConfig, session_hash: str, component_id: int, fn_name: str, data: Any
 ) -> SendRequest:
-    """Return the request to a component's own function on the server (3.47+, atlas §13).
+    """Return the request to a component's own function on the server (3.47+, docs/wire.md §13).
 
     Raises:
         EndpointNotFound: The app has no such component; servers say only that something failed.
