@@ -4,6 +4,7 @@
 import ast
 import json
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,27 @@ from benchmarks.reporting import markdown
 from gradio_transport import flow
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 
 def test_the_diagram_is_that_of_the_table() -> None:
     page = (ROOT / "docs" / "flow.md").read_text(encoding="utf-8")
     assert f"```mermaid\n{flow.mermaid()}```" in page
+
+
+def test_the_picture_has_every_state_and_event_of_the_table() -> None:
+    picture = runpy.run_path(str(ROOT / "docs" / "_flow_svg.py"))["svg"]()
+    for state, row in flow.TRANSITIONS.items():
+        assert f">{state.value}<" in picture
+        assert all(re.search(rf"[>, ]{event.__name__}[<,]", picture) for event in row)
+
+
+def test_what_is_public_is_on_the_pages_of_the_api() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "api").glob("*.md"))
+    whole = {"events", "errors", "event_data"}
+    for name in gradio_transport.__all__:
+        module = getattr(getattr(gradio_transport, name), "__module__", "").rpartition(".")[2]
+        assert f"gradio_transport.{name}\n" in pages or module in whole or name in whole, name
 
 
 def test_the_tree_of_errors_is_that_of_the_module() -> None:
