@@ -432,10 +432,12 @@ def test_settings_reach_the_adapter() -> None:
     with chat_server() as server:
         url = f"{server.url}/v1"
         words = ("--protocol", "openai_chat", "--token", CHAT_TOKEN)
+        unasked = run("call", url, "/chat", "hi")
         unnamed = run("call", url, "/chat", "hi", *words)
         named = run("call", url, "/chat", "hi", *words, "--set", "model=parrot", "--set", "streaming=false")
     assert (unnamed.exit_code, named.stdout) == (2, "hi\n")
     assert "Here: --set model=NAME" in unnamed.stderr
+    assert "Here: --protocol openai_chat" in unasked.stderr
 
 
 def test_settings_are_json_where_they_are_json(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from ..errors import (
     ConnectError,
     GradioTransportError,
     LocalProtocolError,
+    NotAGradioApp,
     QueueFull,
     ServerRefused,
     Timeout,
@@ -69,6 +70,8 @@ def _advice(error: GradioTransportError) -> str:
             return "Here: --timeout."
         case QueueFull():
             return "Try again later."
+        case NotAGradioApp() if "openai_chat" in error.message:
+            return "Here: --protocol openai_chat."
         case ConnectError() if error.message.startswith(UNREACHABLE):
             return "Is this machine online? An app that runs can also be named by its URL."
         case ConnectError():
