@@ -321,7 +321,7 @@ class Connection(asyncio.Protocol):
 
 
 class WebSocketTalk:
-    """One call over a websocket of dialect C (atlas §3): hash, data, messages, close."""
+    """One call over a websocket of dialect C (docs/wire.md §3): hash, data, messages, close."""
 
     def __init__(self, connection: Connection, head: bytes) -> None:
         self.transport = connection.transport

@@ -38,7 +38,7 @@ _PROTOCOL_RELEASES: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {"sse": (4, 0), "sse_v1": (4, 9), "sse_v2": (4, 17), "sse_v2.1": (4, 21), "sse_v3": (4, 22)}
 )
 
-# What each key came with (atlas §1.3, §1.5), newest first: signs for a server whose version cannot be read.
+# What each key came with, newest first (docs/wire.md §1.3, §1.5): signs for a version that cannot be read.
 _DEPENDENCY_RELEASES: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {
         "collects_event_data": (3, 21),
@@ -122,6 +122,12 @@ class Parameter:
     default: Any = None
     example: Any = attrs.field(default=None, repr=False)
 
+    @property
+    def shown_name(self) -> str:
+        """The name for people; where it is only a place, as on servers before 4.23, with the label."""
+        numbered = self.name.removeprefix("param_").isdecimal()
+        return f"{self.name} ({excerpt(self.label)})" if numbered and self.label else self.name
+
     def __str__(self) -> str:
         default = f" = {_shown(self.default)}" if self.has_default else ""
         return f"{self.name}: {self.python_type}{default}"
@@ -182,7 +188,8 @@ class Endpoint:
         """
         values, problems = self._match(arguments, keywords)
         if problems:
-            listed = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
+            shown = {parameter.name: parameter.shown_name for parameter in self.parameters}
+            listed = "; ".join(f"{shown.get(name, name)}: {problem}" for name, problem in problems.items())
             raise ValidationFailed(
                 f"{self.display_name} cannot be called like that: {listed}. Signature: {self}.",
                 problems=problems,
@@ -204,7 +211,8 @@ class Endpoint:
             if name in values:
                 problems[name] = "given by position and by name"
             elif name not in names:
-                problems[name] = "unknown." + (did_you_mean(name, names) or "")
+                hint = did_you_mean(name, names).strip()
+                problems[name] = f"unknown ({hint})" if hint else "unknown"
             else:
                 values[name] = value
         for parameter in self.parameters:
@@ -267,7 +275,7 @@ class AppConfig:
         }
 
     def with_rendered(self, rendered: JSONObject) -> AppConfig:
-        """Return the config as a session sees it once ``gr.render`` has drawn (4.31+, atlas §1.7).
+        """Return the config as a session sees it once ``gr.render`` has drawn (4.31+, docs/wire.md §1.7).
 
         What an earlier drawing of the same ``render_id`` made is gone. The new endpoints exist for that
         session only.
@@ -328,7 +336,7 @@ def config_from_page(html: str) -> JSONObject | None:
 
 
 def requires_login(config: JSONObject) -> bool:
-    """Return whether this is the stub that a protected app gives to strangers (atlas §1.1)."""
+    """Return whether this is the stub that a protected app gives to strangers (docs/wire.md §1.1)."""
     return config.get("auth_required") is True
 
 
@@ -406,7 +414,7 @@ def _scalars(config: JSONObject) -> dict[str, Any]:
 
 
 def _derive_release(config: JSONObject) -> tuple[int, ...]:
-    """Guess a release from other signs, for versions that are missing or no version (atlas §1.3)."""
+    """Guess a release from other signs, for versions that are missing or no version (docs/wire.md §1.3)."""
     if config.get("api_prefix"):
         return (5, 0)
     protocol = _text(config.get("protocol"))
@@ -596,7 +604,7 @@ def _optional(parameters: Sequence[Parameter], slots: Sequence[Component]) -> tu
 
 
 def _parse_interface(config: JSONObject) -> AppConfig:
-    """Read the config of 2.x: one Interface, one function (atlas §1.2)."""
+    """Read the config of 2.x: one Interface, one function (docs/wire.md §1.2)."""
 
     def components(key: str) -> tuple[Component, ...]:
         return tuple(

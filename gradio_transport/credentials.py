@@ -122,7 +122,7 @@ class Credentials:
         """Take the ``Set-Cookie`` values of a reply, verbatim, and return the cookies that were left out.
 
         ``Secure`` is not honoured on purpose: 3.17 to 3.24 mark the login cookie so even over plain http
-        (atlas §12.1), and it never leaves the origin that set it.  ``Domain`` is never widened.
+        (docs/wire.md §12.1), and it never leaves the origin that set it.  ``Domain`` is never widened.
         """
         if not set_cookie:
             return ()
@@ -182,7 +182,7 @@ class Credentials:
     def _token_headers(self) -> dict[str, str]:
         if self.token is None or not self._takes_token():
             return {}
-        # Hugging Face's proxy reads a header of its own, and leaves `authorization` to the app (atlas §12.2).
+        # Hugging Face's proxy reads a header of its own, and leaves `authorization` to the app.
         name = "x-hf-authorization" if is_hugging_face(self.origin) else "authorization"
         return {name: f"Bearer {self.token}"}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a browser would say of an event, typed (3.21+; atlas §13).
+"""What a browser would say of an event, typed (3.21+; docs/wire.md §13).
 
 ``CallOptions(event_data=...)`` takes one of these or a dict of one's own.  The names are those of Gradio's
 own event classes, so that a listener that takes ``gr.KeyUpData`` is called with `KeyUpData`.

@@ -2,7 +2,7 @@
 """Files in payloads: the forms that each generation gives them, and the sequences that move them.
 
 No I/O here.  What a caller gives is an `InputFile`; what a server gives becomes a `ServerFile`, which the
-faces extend by ways to fetch it.  Forms by version: atlas §10.1.
+faces extend by ways to fetch it.  Forms by version: docs/wire.md §10.1.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from .refusals import refusal, wants_login
 from .urls import AppURLs, escaped, joined
 
 FILES_PER_UPLOAD = 1000
-"""Servers take no more in one form (atlas §10.2)."""
+"""Servers take no more in one form (docs/wire.md §10.2)."""
 
 META: Mapping[str, str] = {"_type": "gradio.FileData"}
 """What marks a file from 4.21 on; inputs without it are refused from 5.5 on."""
@@ -334,7 +334,7 @@ def _file_data(path: str, file: InputFile, config: AppConfig) -> dict[str, Any]:
 
 
 def _shaped(value: Any, kind: str, config: AppConfig) -> Any:
-    """Give a video the shape of its generation: 4.0 to 5.x wrap it with its subtitles (atlas §10.1)."""
+    """Give a video the shape of its generation: 4.0 to 5.x wrap it with its subtitles."""
     if kind != "video":
         return value
     wrapped = config.at_least(4, 0) and not config.at_least(6, 0)
@@ -760,7 +760,7 @@ def broke_off(url: str, closed: Closed, received: int, stall: float | None) -> G
 
 
 def whole_file(url: str) -> str:
-    """Return where a stream of 5.0+ can be had in one piece once it is complete (atlas §10.4)."""
+    """Return where a stream of 5.0+ can be had in one piece once it is complete (docs/wire.md §10.4)."""
     parts = url.rpartition("/")
     return f"{parts[0]}/playlist-file" if parts[2].partition("?")[0] == "playlist.m3u8" else url
 

@@ -2,8 +2,8 @@
 """Headers of the request that is being served, forwarded for its time only.
 
 An app that calls another Space on ZeroGPU passes its visitor's ``x-ip-token`` on, so that the visitor's
-quota is charged (atlas §12.3).  The token is that visitor's: it is bound to a block of code, never to a
-transport that serves others too.
+quota is charged (docs/wire.md §12.3).  The token is that visitor's: it is bound to a block of code, never
+to a transport that serves others too.
 """
 
 from __future__ import annotations

@@ -131,9 +131,10 @@ def _from_page(
 def _not_found(base: str, response: Response) -> Exception:
     if response.status in (200, 404, 405) or response.status in REDIRECTS:
         kind = response.headers.get("content-type", "no content type")
+        chat = " A chat endpoint is asked for by protocol='openai_chat'." if base.endswith("/v1") else ""
         return NotAGradioApp(
             f"What answers at {base} is not a Gradio app: {base}/config gave HTTP {response.status} ({kind}) "
-            "and the page holds no gradio_config. Check the URL, and the path the app is mounted at.",
+            f"and the page holds no gradio_config. Check the URL, and the path the app is mounted at.{chat}",
             phase=Phase.DISCOVER,
             status=response.status,
             body=excerpt(response.body),
@@ -164,7 +165,7 @@ def _moved(base: str, url: str, path: str) -> str:
 
 
 def login(base: str, auth: tuple[str, str]) -> Generator[SendRequest, Response, None]:
-    """Log in with the form that every generation takes (atlas §12.1). The driver keeps the cookies.
+    """Log in with the form that every generation takes (docs/wire.md §12.1). The driver keeps the cookies.
 
     Raises:
         AuthenticationRequired: Wrong user or password: 400 on FastAPI generations, 401 on Flask ones.

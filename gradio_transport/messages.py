@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One JSON message of the wire -> one `Event`, tolerant of every generation (atlas §3.2, §5.3).
+"""One JSON message of the wire -> one `Event`, tolerant of every generation (docs/wire.md §3.2, §5.3).
 
 Nothing here raises for what a server sends: a message of an unknown kind is `Unknown`, a field of the wrong
 type counts as missing, and a completion that makes no sense carries the error that says so.
@@ -174,7 +174,7 @@ def decode(raw: Message, *, quoted_errors: bool = False) -> e.Event:
 def completed(raw: Message, event_id: str | None = None, *, quoted_errors: bool = False) -> e.Event:
     """Return the event of a ``process_completed``.
 
-    ``output: {}`` with success is what servers send for a cancelled call (atlas §8).
+    ``output: {}`` with success is what servers send for a cancelled call (docs/wire.md §8).
     """
     output = raw.get("output")
     if output == {} and raw.get("success") is not False:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTP replies that say no -> the one typed error that says why (atlas §5.1, §12, §14)."""
+"""HTTP replies that say no -> the one typed error that says why (docs/wire.md §5.1, §12, §14)."""
 
 from __future__ import annotations
 
@@ -45,9 +45,10 @@ def refusal(response: Response, phase: Phase, *, what: str = "The server") -> Gr
         return _unprocessable(detail, context)
     text = detail if isinstance(detail, str) and detail else context["body"] or "no reason given"
     says = f"{what} answered: {text}"
+    sentence = says if says.endswith((".", "!", "?")) else f"{says}."
     match response.status:
         case 401 | 403:
-            return AuthenticationRequired(f"{says}. Pass auth=('user', 'password') or token=.", **context)
+            return AuthenticationRequired(f"{sentence} Pass auth=('user', 'password') or token=.", **context)
         case 429:
             wait = retry_after(response.headers.get("retry-after"), _date(response))
             return RateLimited(f"Too many requests. {says}", retry_after=wait, **context)
@@ -57,7 +58,7 @@ def refusal(response: Response, phase: Phase, *, what: str = "The server") -> Gr
             return SessionNotFound(says, **context)
         case 404 | 405:
             return EndpointNotFound(
-                f"{says}. The app may have changed, or be of another generation.", **context
+                f"{sentence} The app may have changed, or be of another generation.", **context
             )
         case 400 | 413:
             return InvalidPayload(says, **context)
@@ -132,7 +133,7 @@ def _location(item: Mapping[str, Any]) -> str:
 
 
 def app_error(output: Mapping[str, Any], *, quoted: bool, title: str | None = None) -> AppError:
-    """Return the `AppError` of an error object (atlas §14.1).
+    """Return the `AppError` of an error object (docs/wire.md §14.1).
 
     Args:
         output: ``{"error": text | null, "duration"?, "visible"?, "title"?}``.

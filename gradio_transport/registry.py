@@ -50,7 +50,7 @@ class Choice:
         for one in sorted(self.candidates, key=lambda candidate: -candidate.match.score):
             mark = "→" if one.name == self.adapter.name else " "
             whose = "" if one.package == OWN_DISTRIBUTION else f"  [{one.package}]"
-            lines.append(f"{mark} {one.name:10} {one.match.score:4}  {one.match.reason}{whose}")
+            lines.append(f"{mark} {one.name:11} {one.match.score:3}  {one.match.reason}{whose}")
         return "\n".join(lines)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The multiplexer: one shared stream, many calls (sse_v1 and later).
 
-What it must get right (atlas §5.4, §5.6):
+What it must get right (docs/wire.md §5.4, §5.6):
 
 * messages may name a call before the join's reply has named it: they are parked, within bounds;
 * an error without an event id concerns every pending call;
@@ -81,7 +81,7 @@ class SharedStreamSession(Session):
 
     @property
     def usable(self) -> bool:
-        """False after the stream was lost: the hash is poisoned (atlas §5.6)."""
+        """False after the stream was lost: the hash is poisoned (docs/wire.md §5.6)."""
         return self._lost is None
 
     def stream_request(self) -> Request:

@@ -3,8 +3,8 @@
 
 The Hub is asked through huggingface_hub, which is imported with the first question, not with this module.
 A token goes to the Hub and to the Space that was named, to no other host, and never implicitly: who wants the
-saved one says so (`token_to_use`).  Everything here blocks for a bounded time; on an event loop run it in a
-thread.
+saved one says so (`token_to_use`), or takes it where a Space hides itself (`hides_itself`).  Everything here
+blocks for a bounded time; on an event loop run it in a thread.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from .errors import (
 from .urls import base_url, is_hugging_face_host, is_internal, is_space_name
 
 __all__ = [
-    "Space", "resolve", "wait", "check_running", "duplicate", "space_jwt", "token_to_use",
+    "Space", "resolve", "wait", "check_running", "duplicate", "space_jwt", "token_to_use", "hides_itself",
     "is_space_name", "is_hugging_face_host", "Token", "REQUEST_SECONDS",
 ]  # fmt: skip
 
@@ -72,6 +72,9 @@ ADVICE_WHEN_FINAL = {
     "NO_APP_FILE": "It has no app file yet.",
     "DELETING": "It is being deleted.",
 }
+
+UNREACHABLE = "Cannot reach the Hugging Face Hub"
+"""How the `ConnectError` begins that is about the Hub, not about an app."""
 
 _Answer = TypeVar("_Answer")
 
@@ -130,6 +133,18 @@ def token_to_use(token: str | bool | None, *, saved: bool = False) -> str | None
             "The token is empty, or has characters that no token has. (It is not shown.)"
         )
     return found
+
+
+def hides_itself(error: BaseException) -> bool:
+    """Return whether an error of the connecting says that the Hub shows the Space to no stranger.
+
+    It is the one reason to try again with the saved token when the caller gave none. A Space that wants a
+    login of its own is not hidden: it is public, anybody may have made it, and the token is not for it.
+    """
+    if isinstance(error, SpaceNotFound):
+        return True
+    # Behind what the Hub refused stands the HTTP library's error; an app's own refusal has none behind it.
+    return isinstance(error, AuthenticationRequired) and hasattr(error.__cause__, "response")
 
 
 def resolve(
@@ -492,7 +507,7 @@ class _Hub:
             if "Timeout" in type(error).__name__:
                 return _too_late(f"{self.endpoint} did not answer in time.")
             return ConnectError(
-                f"Cannot reach the Hugging Face Hub at {self.endpoint}: {self._clean(str(error))}.",
+                f"{UNREACHABLE} at {self.endpoint}: {self._clean(str(error))}.",
                 phase=Phase.DISCOVER,
             )
         return None

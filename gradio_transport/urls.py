@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure URL resolution: where requests go, given what the user typed and what the server believes.
 
-The rule (atlas §1.4): requests go to the URL the user gave.  ``config.root`` is what the server believes of
-itself and is wrong behind many proxies; it is used only to recognise file URLs that the server made.
+The rule (docs/wire.md §1.4): requests go to the URL the user gave.  ``config.root`` is what the server
+believes of itself and is wrong behind many proxies; it is used only to recognise file URLs that the server
+made.
 """
 
 from __future__ import annotations
@@ -174,7 +175,7 @@ class AppURLs:
         return self.api(f"{route}/{escaped(api_name.lstrip('/'))}")
 
     def file(self, path: str) -> str:
-        """Return the download URL of a server path, percent-encoded (atlas §10.3)."""
+        """Return the download URL of a server path, percent-encoded (docs/wire.md §10.3)."""
         return self.api(f"file={escaped(path, '/')}")
 
     def resolve(self, url: str) -> str:

@@ -23,7 +23,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+import gradio_transport as gt
 from gradio_transport.cli.app import commands
+from tests.chat_server import TOKEN as CHAT_TOKEN
+from tests.chat_server import chat_server
 from tests.fake_gradio import FakeGradio, fake_gradio
 from tests.scripted import CONFIG, Scripted, scripted
 
@@ -376,6 +379,83 @@ def test_a_token_for_another_host_is_refused_before_anything_is_sent() -> None:
     assert server.requests == []
 
 
+def connecting(monkeypatch: pytest.MonkeyPatch, *failures: gt.GradioTransportError) -> list[dict[str, Any]]:
+    """Let `connect` fail some times; return what it is given."""
+    given: list[dict[str, Any]] = []
+    left = list(failures)
+
+    def connect(source: str, **arguments: Any) -> gt.Transport:
+        given.append(arguments)
+        raise left.pop(0)
+
+    monkeypatch.setattr("gradio_transport.cli.options.connect", connect)
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: "hf_saved")
+    return given
+
+
+def test_the_saved_token_is_for_spaces_that_hide_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden = gt.SpaceNotFound("hidden")
+    given = connecting(monkeypatch, hidden, hidden)
+    assert run("list", "owner/name").exit_code == 4
+    assert [one["token"] for one in given] == [None, "hf_saved"]
+
+
+@pytest.mark.parametrize(
+    ("words", "token"),
+    [
+        (("owner/name",), None),  # a public Space with a login of its own
+        (("http://127.0.0.1:9",), None),
+        (("owner/name", "--token", "hf_given"), "hf_given"),
+    ],
+)
+def test_the_saved_token_is_for_nobody_else(
+    monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], token: str | None
+) -> None:
+    given = connecting(monkeypatch, gt.AuthenticationRequired("The app wants a login."))
+    assert run("list", *words).exit_code == 3
+    assert [one["token"] for one in given] == [token]
+
+
+def test_the_timeout_bounds_the_wait_for_a_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = connecting(monkeypatch, gt.Timeout("too long", knob="space"))
+    run("list", "owner/name", "--timeout", "5")
+    timeouts = given[0]["timeouts"]
+    assert (timeouts.space, timeouts.discover, timeouts.total) == (5, 5, 5)
+
+
+def test_a_hub_out_of_reach_is_no_wrong_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    result = run("list", "owner/name")
+    assert result.exit_code == 4
+    assert "Is this machine online?" in result.stderr
+    assert "URL right" not in result.stderr
+
+
+def test_settings_reach_the_adapter() -> None:
+    with chat_server() as server:
+        url = f"{server.url}/v1"
+        words = ("--protocol", "openai_chat", "--token", CHAT_TOKEN)
+        unasked = run("call", url, "/chat", "hi")
+        unnamed = run("call", url, "/chat", "hi", *words)
+        named = run("call", url, "/chat", "hi", *words, "--set", "model=parrot", "--set", "streaming=false")
+    assert (unnamed.exit_code, named.stdout) == (2, "hi\n")
+    assert "Here: --set model=NAME" in unnamed.stderr
+    assert "Here: --protocol openai_chat" in unasked.stderr
+
+
+def test_settings_are_json_where_they_are_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = connecting(monkeypatch, gt.ConnectError("nobody"))
+    run("list", "http://127.0.0.1:9", *(f"--set={one}" for one in ("a=1", "b=x=y", "c=[null]", "d=")))
+    assert {name: given[0][name] for name in "abcd"} == {"a": 1, "b": "x=y", "c": [None], "d": ""}
+
+
+@pytest.mark.parametrize("text", ["model", "=x", "a-b=x", "token=hf_x", "tap=1", "source=x"])
+def test_what_sets_nothing_of_an_adapter_is_bad_usage(text: str) -> None:
+    result = run("list", "http://127.0.0.1:9", "--set", text)
+    assert result.exit_code == 2
+    assert "--set" in result.stderr
+
+
 def test_a_trace_that_cannot_be_written_is_an_error_in_a_line(server: FakeGradio, tmp_path: Path) -> None:
     result = run("call", server.url, "/hello", "x", "--trace", str(tmp_path / "none" / "call.jsonl"))
 
@@ -429,8 +509,27 @@ def test_a_terminal_gets_a_table_that_fits(server: FakeGradio, columns: int) -> 
 
 def test_explain_says_why(server: FakeGradio) -> None:
     assert "→ sse_v3" in run("explain", server.url, "/count").stdout
-    assert "/hello:" in run("explain", server.url).stdout
+    whole = run("explain", server.url).stdout
+    assert re.search("^.*/hello, .*:$", whole, re.MULTILINE)
+    assert whole.count("→ sse_v3") == 1
     assert run("explain", server.url, "/nowhere").exit_code == 2
+
+
+def test_explain_breaks_lines_at_words(server: FakeGradio) -> None:
+    status, drawn = in_a_terminal("explain", server.url, columns=60)
+    lines = without_escapes(drawn).splitlines()
+    assert status == 0
+    assert max(map(len, lines)) <= 60
+    words = run("explain", server.url).stdout.split()
+    assert without_escapes(drawn).split() == words
+
+
+@pytest.mark.parametrize("command", ["call", "list", "explain", "predict", "demo"])
+def test_examples_of_the_help_fit_a_terminal(command: str) -> None:
+    result = run(command, "--help", terminal_width=80)
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert not re.search(r"^\s*-\n?json -", result.stdout, re.MULTILINE)
+    assert "--trace" in result.stdout
 
 
 def test_adapters_are_listed_with_their_package() -> None:
@@ -458,6 +557,12 @@ def test_the_demo_tells_the_flow_and_the_results() -> None:
     assert kinds[-2:] == ["Progress", "ProcessCompleted"]
     assert "result: 0 1 2 3 4 5 6 7 8 9 10 11\n" in result.stdout
     assert "result: 8 steps\n" in result.stdout
+
+
+@pytest.mark.usefixtures("replayed")
+def test_the_demo_can_be_traced(tmp_path: Path) -> None:
+    assert run("demo", "--trace", str(tmp_path / "demo.jsonl")).exit_code == 0
+    assert "/queue/join" in (tmp_path / "demo.jsonl").read_text()
 
 
 # --- the program -------------------------------------------------------------------------------------

@@ -429,6 +429,16 @@ class TestEndpoints:
             endpoint.bind(arguments, keywords)
         assert problem in caught.value.problems
 
+    def test_what_is_wrong_is_said_in_sentences(self):
+        components = [component(1, "number", label="Count"), component(2, "number")]
+        endpoint = only(blocks(components=components, dependencies=[dependency(inputs=[1, 2])]))
+        with pytest.raises(ValidationFailed) as caught:
+            endpoint.bind([], {"c": 1, "parm_0": 2})
+        assert caught.value.message.partition(": ")[2].startswith(
+            "c: unknown; parm_0: unknown (Did you mean 'param_0' or 'param_1'?); "
+            "param_0 (Count): missing; param_1: missing. Signature: "
+        )
+
 
 class TestPage:
     @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def compare_lists(old: list, new: list, path: list, edits: list[Edit], *, shifts
             edit[1][-1] -= seen
 
 
-# No bools or floats: the server compares with ==, so 1, 1.0 and true are the same there (wire notes D3).
+# No bools or floats: the server compares with ==, so 1, 1.0 and true are the same there (docs/wire.md §5.5).
 scalars = st.none() | st.integers(-3, 3) | st.text("ab", max_size=3)
 values = st.recursive(
     scalars,
@@ -109,7 +109,7 @@ def test_edits_of_every_generation_give_the_values_the_app_yielded(encoding: str
 DATAFRAME = {"headers": ["a", "b", "c"], "data": [[1, 2, 3], [4, 5, 6], [7, 8, 9]]}
 
 
-def test_shrinking_dataframe_as_seen_on_the_wire() -> None:  # wire notes D2, Gradio 5.29.1 to 6.31.0
+def test_shrinking_dataframe_as_seen_on_the_wire() -> None:  # docs/wire.md §5.5, Gradio 5.29.1 to 6.31.0
     edits = [
         ["delete", ["headers", 1], None],
         ["delete", ["headers", 1], None],
@@ -123,7 +123,7 @@ def test_shrinking_dataframe_as_seen_on_the_wire() -> None:  # wire notes D2, Gr
     assert server_edits(DATAFRAME, {"headers": ["a"], "data": [[1], [4]]}, ENCODINGS[1]) == edits
 
 
-def test_shrinking_chatbot_as_seen_on_the_wire() -> None:  # wire notes D2, Gradio 4.17.0 to 5.29.0
+def test_shrinking_chatbot_as_seen_on_the_wire() -> None:  # docs/wire.md §5.5, Gradio 4.17.0 to 5.29.0
     rows = [["a", "b"], ["c", "d"], ["e", "f"]]
     edits = [["delete", [1], None], ["delete", [2], None]]
     assert apply_diff(rows, edits) == [["a", "b"]]

@@ -4,6 +4,7 @@
 import ast
 import json
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,27 @@ from benchmarks.reporting import markdown
 from gradio_transport import flow
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 
 def test_the_diagram_is_that_of_the_table() -> None:
     page = (ROOT / "docs" / "flow.md").read_text(encoding="utf-8")
     assert f"```mermaid\n{flow.mermaid()}```" in page
+
+
+def test_the_picture_has_every_state_and_event_of_the_table() -> None:
+    picture = runpy.run_path(str(ROOT / "docs" / "_flow_svg.py"))["svg"]()
+    for state, row in flow.TRANSITIONS.items():
+        assert f">{state.value}<" in picture
+        assert all(re.search(rf"[>, ]{event.__name__}[<,]", picture) for event in row)
+
+
+def test_what_is_public_is_on_the_pages_of_the_api() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "api").glob("*.md"))
+    whole = {"events", "errors", "event_data"}
+    for name in gradio_transport.__all__:
+        module = getattr(getattr(gradio_transport, name), "__module__", "").rpartition(".")[2]
+        assert f"gradio_transport.{name}\n" in pages or module in whole or name in whole, name
 
 
 def test_the_tree_of_errors_is_that_of_the_module() -> None:
@@ -33,6 +49,28 @@ def test_the_tree_of_errors_is_that_of_the_module() -> None:
 def test_the_tables_of_the_benchmarks_are_those_of_the_last_run() -> None:
     document = json.loads((ROOT / "benchmarks" / "results" / "latest.json").read_text(encoding="utf-8"))
     assert markdown(document) in (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+
+
+def test_comments_refer_to_sections_that_are_there() -> None:
+    there = set(
+        re.findall(r"^#+ ([\d.]+) ", (ROOT / "docs" / "wire.md").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    sources = [
+        path
+        for folder in ("gradio_transport", "adapters", "conformance", "benchmarks", "tests")
+        for kind in ("*.py", "*.yaml")
+        for path in (ROOT / folder).rglob(kind)
+    ]
+    named = {
+        section
+        for path in sources
+        for sections in re.findall(
+            r"wire\.md ((?:§[\d.]+\d|§\d)(?:, §(?:[\d.]+\d|\d))*)", path.read_text(encoding="utf-8")
+        )
+        for section in re.findall(r"[\d.]+", sections)
+    }
+    assert len(named) > 20
+    assert named <= there
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

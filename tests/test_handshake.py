@@ -173,6 +173,15 @@ def test_what_is_no_app_is_said_to_be_none(replies: dict[str, Any], kind: type[E
     assert len(asked) < 15
 
 
+def test_a_chat_endpoint_is_told_by_its_url() -> None:
+    sequence = discover("https://chat.example/v1")
+    next(sequence)
+    for _ in ("/config", "/config/"):
+        sequence.send(reply("not found", 404))
+    with pytest.raises(NotAGradioApp, match="protocol='openai_chat'"):
+        sequence.send(reply("not found", 404))
+
+
 def test_a_redirect_to_another_page_leaves_the_base_as_it_is() -> None:
     replies = {
         f"{BASE}/config": reply("", 302, location="/elsewhere"),

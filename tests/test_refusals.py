@@ -35,6 +35,10 @@ def refused(status: int, body: Any = None, **headers: str) -> GradioTransportErr
     return refusal(Response(status, named, text), Phase.JOIN)
 
 
+def test_a_sentence_ends_once() -> None:
+    assert "Function not found. The app" in str(refused(404, {"detail": "Function not found."}))
+
+
 @pytest.mark.parametrize(
     ("error", "kind", "retryable"),
     [

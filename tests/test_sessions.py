@@ -248,12 +248,21 @@ class TestComponentFunctions:
         server.scripts["/gradio_api/component_server/"] = lambda reply: reply.json([{"name": "a.txt"}])
 
         async def use(app: Any, wait: Any) -> Any:
-            return await wait(app.component_server(7, "ls", ["sub"])), app.session_hash
+            return await wait(app.component_server(1, "ls", ["sub"])), app.session_hash
 
         answer, session_hash = with_app(face, server.url, use, timeouts=TIMEOUTS)
         assert answer == [{"name": "a.txt"}]
         body = dict(server.seen)["/gradio_api/component_server/"]
-        assert body == {"session_hash": session_hash, "component_id": 7, "fn_name": "ls", "data": ["sub"]}
+        assert body == {"session_hash": session_hash, "component_id": 1, "fn_name": "ls", "data": ["sub"]}
+
+    @faces
+    def test_a_component_that_is_not_there_is_refused_here(self, server: Scripted, face: str) -> None:
+        async def use(app: Any, wait: Any) -> None:
+            with pytest.raises(gt.EndpointNotFound, match="no component 99999"):
+                await wait(app.component_server(99999, "ls"))
+
+        with_app(face, server.url, use, timeouts=TIMEOUTS)
+        assert "/gradio_api/component_server/" not in dict(server.seen)
 
     @faces
     @pytest.mark.parametrize(
@@ -271,7 +280,7 @@ class TestComponentFunctions:
 
         async def use(app: Any, wait: Any) -> None:
             with pytest.raises(error):
-                await wait(app.component_server(7, "ls"))
+                await wait(app.component_server(1, "ls"))
 
         with_app(face, server.url, use, timeouts=TIMEOUTS)
 

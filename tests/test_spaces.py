@@ -263,6 +263,17 @@ def test_a_saved_token_is_never_sent_by_itself(hub: FakeHub, monkeypatch: pytest
     assert "hf_saved" not in repr(hub.seen) + repr(hub.woken)
 
 
+def test_what_only_the_hub_says_is_that_a_space_hides_itself(hub: FakeHub) -> None:
+    hub.add("owner/hidden")
+    hub.private.add("owner/hidden")
+    for name in ("owner/hidden", "owner/missing"):
+        with pytest.raises(GradioTransportError) as caught:
+            resolve(name)
+        assert spaces.hides_itself(caught.value)
+    assert not spaces.hides_itself(AuthenticationRequired("The app wants a login."))
+    assert not spaces.hides_itself(ConnectError("nobody"))
+
+
 # resolving
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reply object of a direct call, of every generation: results, errors, and what is neither (atlas §2).
+"""The reply object of a direct call, of every generation: results, errors, what is neither (docs/wire.md §2).
 
 The polling queue hands the same object (or the same text) through, so both adapters read it here.
 """
@@ -22,7 +22,7 @@ def has_state(endpoint: Endpoint) -> bool:
 
 
 def quotes_errors(config: AppConfig) -> bool:
-    """Return whether the text of a ``gr.Error`` is a repr (3.1.7 to 5.1, atlas §14.1)."""
+    """Return whether the text of a ``gr.Error`` is a repr (3.1.7 to 5.1, docs/wire.md §14.1)."""
     return config.at_least(3, 1, 7) and not config.at_least(5, 2)
 
 
@@ -99,7 +99,7 @@ def refused(response: Response, endpoint: Endpoint, config: AppConfig) -> Event:
 
 
 def _queue_only(response: Response, config: AppConfig) -> bool:
-    """Tell "join the queue" from what the status says: 401 in 3.7 to 3.42, 404 from 3.43 on (atlas §2.3)."""
+    """Tell "join the queue" from what the status says: 401 in 3.7 to 3.42, 404 from 3.43 on."""
     if response.status == 404:
         return config.at_least(3, 43)
     return response.status == 401 and "skip the queue" in response.text.lower()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simple API ``/call`` (4.20+) and ``/call/v2`` (6.13+): what people use with curl (atlas §6).
+"""The simple API ``/call`` (4.20+) and ``/call/v2`` (6.13+): what people use with curl (docs/wire.md §6).
 
 It is a queue with most of its voice taken away: no place in the queue, no progress, no logs, and up to 6.12
 no error text.  So it never wins by itself; it is here for who must use it, and for comparison.
@@ -177,7 +177,7 @@ class CallExchange(Exchange):
     def cancel(self, now: float, *, siblings: bool = False) -> Output:
         """Cancel by ``/cancel`` (4.31+), before that by ``/reset``, and close the stream.
 
-        ``/cancel`` kills the siblings of a call as well (atlas §8), but here none of them shares a session.
+        ``/cancel`` kills the siblings of a call as well (docs/wire.md §8), but here none shares a session.
         """
         if self.event_id is None:
             return Output([Cancelled(achieved=Achieved.UNKNOWN)])

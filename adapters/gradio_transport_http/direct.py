@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Direct HTTP, 2.0 to now: one POST, one reply; for generators one POST for each yield (atlas §2.1, §2.3)."""
+"""Direct HTTP, 2.0 to now: one POST, one reply; for generators one POST for each yield (docs/wire.md §2)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class DirectExchange(Exchange):
         if config.at_least(2, 8):
             body["session_hash"] = self._session_hash(config)
         if config.at_least(3, 0):
-            # Up to 3.2 a missing fn_index means function 0, whatever the path says (atlas §17.3).
+            # Up to 3.2 a missing fn_index means function 0, whatever the path says (docs/wire.md §2.3).
             body["fn_index"] = self.invocation.endpoint.fn_index
         if self.invocation.event_data is not None:
             body["event_data"] = self.invocation.event_data

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The polling queue of Gradio 2.2.10 to 3.1.4: push a call, then ask for its status (atlas §2.2)."""
+"""The polling queue of Gradio 2.2.10 to 3.1.4: push a call, then ask for its status (docs/wire.md §2.2)."""
 
 from __future__ import annotations
 

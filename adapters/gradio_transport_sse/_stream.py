@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What sse_v1 to sse_v3 share: the join, the messages of one call, the cancellation (atlas §5, §8)."""
+"""What sse_v1 to sse_v3 share: the join, the messages of one call, the cancellation (docs/wire.md §5, §8)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class StreamExchange(Exchange):
         self._frames = Frames()
         self._sent = 0
         self._held: list[SendRequest] = []
-        # gr.Error texts are Python reprs up to 5.1 (atlas §14.1).
+        # gr.Error texts are Python reprs up to 5.1 (docs/wire.md §14.1).
         self._quoted_errors = not context.config.at_least(5, 2)
 
     def start(self, now: float) -> Output:
@@ -99,7 +99,7 @@ class StreamExchange(Exchange):
         return Output([Joined(event_id=event_id)], [self._addressed(command) for command in held])
 
     def _refused(self, response: Response) -> GradioTransportError:
-        # 4.9.0 alone has no 503 for a full queue, only this (atlas §5.1).
+        # 4.9.0 alone has no 503 for a full queue, only this (docs/wire.md §5.1).
         config = self.context.config
         if response.status == 500 and config.at_least(4, 9, 0) and not config.at_least(4, 9, 1):
             return QueueFull(
@@ -145,7 +145,7 @@ class StreamExchange(Exchange):
         return super().failed(command, error, now)
 
     def send(self, data: Sequence[Any], now: float) -> Output:
-        """Send a chunk by ``POST /stream/{event_id}`` (5.0+, atlas §7)."""
+        """Send a chunk by ``POST /stream/{event_id}`` (5.0+, docs/wire.md §7)."""
         body = join_body(self.context, attrs.evolve(self.invocation, data=data))
         return self._further(Request.post_json("", body))
 
@@ -198,14 +198,14 @@ class StreamExchange(Exchange):
 
     def _achieved(self, *, siblings: bool) -> Achieved:
         if siblings and self._by_cancel:
-            # /cancel would kill the siblings instead (atlas §8), so this call runs on until they are over.
+            # /cancel would kill the siblings instead (docs/wire.md §8), so this call runs on till then.
             return Achieved.RUNS_ON
         late = self.invocation.late or self.invocation.event_id is not None
         if late and isinstance(self.last_event, Joined):  # it may wait, run or be over: nobody has listened
             return Achieved.UNKNOWN
         if self.state is State.RUNNING:
             return Achieved.RUNS_ON if self.invocation.endpoint.generator is False else Achieved.STOPPING
-        # Before 6.14 a queued call without running siblings runs all the same (atlas §8).
+        # Before 6.14 a queued call without running siblings runs all the same (docs/wire.md §8).
         return Achieved.DEQUEUED if self.context.config.at_least(6, 14) else Achieved.RUNS_ON
 
     def _cancel_command(self) -> SendRequest:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sse (Gradio 4.0.0 to 4.8.0): the join itself is the stream, one for each call (atlas §4)."""
+"""sse (Gradio 4.0.0 to 4.8.0): the join itself is the stream, one for each call (docs/wire.md §4)."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class JoinStreamExchange(Exchange):
     def cancel(self, now: float, *, siblings: bool = False) -> Output:
         """Close the stream: that dequeues the call, or stops its generator after the current step.
 
-        ``/reset`` does no more than that, and nothing at all for a plain function (atlas §8).
+        ``/reset`` does no more than that, and nothing at all for a plain function (docs/wire.md §8).
         """
         if self.state is State.JOINING:
             achieved = Achieved.NOT_STARTED

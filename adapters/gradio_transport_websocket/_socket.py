@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the three dialects share: one socket for each call, its messages, refusals and ends (atlas §3)."""
+"""What the three dialects share: one socket for each call, its messages and ends (docs/wire.md §3)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from gradio_transport.messages import decode
 from gradio_transport.refusals import refusal
 
 SMALL_FRAME_BYTES = 16 * 1024 * 1024
-"""What servers before 3.11 take in one frame (uvicorn's default); later ones take 1 GiB (atlas §3.3)."""
+"""What servers before 3.11 take in one frame (uvicorn's default); later ones take 1 GiB."""
 
 
 class SocketExchange(Exchange):
@@ -60,7 +60,7 @@ class SocketExchange(Exchange):
         self._reset_first = False
         self._data_sent = False
         self._generated = False
-        # gr.Error came with 3.1.7, and its text is a repr (atlas §14.1).
+        # gr.Error came with 3.1.7, and its text is a repr (docs/wire.md §14.1).
         self._quoted_errors = context.config.at_least(3, 1, 7)
 
     @property
@@ -231,7 +231,7 @@ def _explained(event: Event) -> Event:
     """Say what a refusal of the inner call means.
 
     Up to 3.42 the queue makes an HTTP call of its own, whose ``{"detail": ...}`` becomes the output when, for
-    one, a login has become stale (atlas §3.3).
+    one, a login has become stale (docs/wire.md §3.3).
     """
     if not isinstance(event, ProcessCompleted) or event.error is None:
         return event

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who speaks first on ``/queue/join``: three answers that only the version tells apart (atlas §3.1)."""
+"""Who speaks first on ``/queue/join``: three answers, told apart by the version (docs/wire.md §3.1)."""
 
 from __future__ import annotations
 

@@ -6,7 +6,8 @@ it; ``parallel`` steps run at once.  The same case drives a real server (recordi
 replay of its traces.
 
 Fields of a case: ``name``, ``about``, ``variant`` (of the app), ``protocol``, ``auth``, ``needs``
-(capabilities), ``since`` / ``until`` (Gradio versions, the latter exclusive) with ``because``, ``only``,
+(capabilities), ``since`` / ``until`` (Gradio versions, the latter exclusive) with ``because``, ``gaps``
+(ranges in between that cannot run it either), ``only``,
 ``unlike`` (other steps for a range of versions), ``known_failures`` (a range and the server's bug).
 
 Fields of a step: ``call``, ``endpoint`` (a name that only the session has), ``component`` (one of its server
@@ -104,6 +105,7 @@ class Case:
     auth: bool = False
     needs: Sequence[str] = ()
     supported: Range = Range("")
+    gaps: tuple[Range, ...] = ()
     only: Sequence[str] = ()
     unlike: tuple[Range, ...] = ()
     known_failures: tuple[Range, ...] = ()
@@ -114,9 +116,9 @@ class Case:
 
     def unsupported(self, version: str) -> str | None:
         """Return why a version cannot run it, or None."""
-        if self.supported.covers(version):
-            return None
-        return self.supported.because
+        if not self.supported.covers(version):
+            return self.supported.because
+        return next((one.because for one in self.gaps if one.covers(version)), None)
 
     def known_failure(self, version: str) -> Range | None:
         """Return which bug of the server makes it fail there, or None."""
@@ -166,6 +168,7 @@ def _case(raw: Mapping[str, Any], group: str) -> Case:
         "group": group,
         "supported": supported,
         "steps": _steps(fields["steps"]),
+        "gaps": tuple(map(_range, fields.get("gaps", []))),
         "unlike": tuple(map(_range, fields.get("unlike", []))),
         "known_failures": tuple(map(_range, fields.get("known_failures", []))),
     }

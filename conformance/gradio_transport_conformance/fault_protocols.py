@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The happy course of every protocol, which faults then spoil: where requests go, what is said (atlas §2-§6).
+"""The happy course of every protocol, which faults then spoil: where requests go, and what is said.
 
 All of them serve one function, number 0 and named ``count``, that yields ``"0"`` and ends with ``"0 1"``.  In
 the phase ``upload`` its argument is a file; in ``download`` and ``read`` its output is one.
@@ -133,7 +133,7 @@ class Protocol:
         return config | ({"protocol": self.says, "api_prefix": self.prefix} if self.says else {})
 
     def made_file(self) -> dict[str, Any]:
-        """Return the file that the function makes, as the generation writes it (atlas §10.1)."""
+        """Return the file that the function makes, as the generation writes it (docs/wire.md §10.1)."""
         path = f"/tmp/gradio/1/{MADE_NAME}"  # noqa: S108 - a path on the server
         if not self.at_least(4, 0):
             return {"name": path, "orig_name": MADE_NAME, "size": None, "data": None, "is_file": True}
@@ -141,7 +141,7 @@ class Protocol:
         return file | ({"meta": {"_type": "gradio.FileData"}} if self.at_least(4, 21) else {})
 
     def login_wanted(self) -> tuple[int, Any]:
-        """Return what a request without a login gets (atlas §12.1)."""
+        """Return what a request without a login gets (docs/wire.md §12.1)."""
         if not self.at_least(2, 7):  # as its config says it, which is all that is asked before the login
             return 200, {"auth_required": True, "auth_message": None}
         if self.at_least(5, 36):

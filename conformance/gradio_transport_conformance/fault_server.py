@@ -506,7 +506,7 @@ class _Connection:
         self._close(1000, "")
 
     def _greet(self, frames: Frames) -> None:
-        """Come to have the data of the call, as each dialect does (atlas §3.1)."""
+        """Come to have the data of the call, as each dialect does (docs/wire.md §3.1)."""
         if not self._protocol.at_least(3, 2):
             frames.receive()
         elif self._protocol.at_least(3, 6):

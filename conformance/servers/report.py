@@ -93,11 +93,14 @@ def reasons(results: Mapping[str, Sequence[Result]], cases: Sequence[Case]) -> l
 
 
 def _span(versions: Sequence[str], every: Sequence[str]) -> str:
-    """Return a run of neighbouring versions as "first to last"."""
-    first, last = every.index(versions[0]), every.index(versions[-1])
-    if last - first + 1 == len(versions) and len(versions) > 2:
-        return f"{versions[0]} to {versions[-1]}"
-    return ", ".join(versions)
+    """Return versions with each run of three neighbours or more as "first to last"."""
+    runs: list[list[str]] = []
+    for version in versions:
+        if runs and every.index(version) == every.index(runs[-1][-1]) + 1:
+            runs[-1].append(version)
+        else:
+            runs.append([version])
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs)
 
 
 def page(results: Mapping[str, Sequence[Result]]) -> str:

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """Holds a session's ``/heartbeat`` open, so that the server keeps what the session has (atlas §9)."""
+    """Holds a session's ``/heartbeat`` open, so that the server keeps what it has (docs/wire.md §9)."""
 
     def __init__(self, core: Core, state: SessionState) -> None:
         self.session_hash = state.session_hash

@@ -425,7 +425,7 @@ class Runner:
             try:
                 return await core.engine.websocket(command.url, headers, patience, most)
             except HandshakeRefused as refused:
-                # A handshake without a valid cookie is closed before it is accepted: 403 (atlas §3.3).
+                # A handshake without a valid cookie is closed before it is accepted: 403 (docs/wire.md §3.3).
                 if refused.response.status not in (401, 403) or not await core.log_in_again(logins, until):
                     raise
             logins = -1  # once

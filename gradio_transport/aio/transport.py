@@ -155,7 +155,9 @@ class AsyncSession(SessionState):
     ) -> Any:
         """Call a function that a component has on the server; see the sync `Session.component_server`."""
         app = self._core.app
-        command = component_request(app.discovery.urls, self.session_hash, component_id, fn_name, data)
+        command = component_request(
+            app.discovery.urls, self.config, self.session_hash, component_id, fn_name, data
+        )
         app.taps.command(command, 0)
         what = f"The reply of the component's function {fn_name!r}"
         work = self._core.request(command, app.options.timeouts, credentials=self.credentials)

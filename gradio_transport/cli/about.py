@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import click
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +17,9 @@ from .screen import write
 from .terminal import current
 from .text import printable
 
+_REASONS = 21
+"""Where the reasons begin in what `explain` returns of an adapter."""
+
 
 @click.command()
 @click.argument("source")
@@ -25,7 +30,23 @@ def explain(connection: Connection, *, source: str, endpoint: str | None) -> Non
     with connection.open(source) as app:
         chosen = None if endpoint is None else find(app.config, endpoint)
         which = None if chosen is None else chosen.name or chosen.fn_index
-        write(printable(app.explain(which)) + "\n")
+        said = printable(app.explain(which))
+    terminal = current()
+    write((_wrapped(said, terminal.out.width) if terminal.shows_data else said) + "\n")
+
+
+def _wrapped(text: str, width: int) -> str:
+    """Return lines cut at words, what is left of a line below its own beginning."""
+    return "\n".join(
+        textwrap.fill(
+            line,
+            max(width, 2 * _REASONS),
+            subsequent_indent=" " * (_REASONS if line.startswith(" ") else 0),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for line in text.splitlines()
+    )
 
 
 @click.command()

@@ -37,7 +37,7 @@ values that look like something else.
 \b
   gradio-transport call http://127.0.0.1:7860 /count 3
   gradio-transport call http://127.0.0.1:7860 /add a=1 b=-2.5 --raw
-  echo '{"a": 1, "b": 2}' | gradio-transport call http://127.0.0.1:7860 /add --json -
+  echo '[1, 2]' | gradio-transport call http://127.0.0.1:7860 /add --json -
   gradio-transport call owner/name /describe photo.png -o results
 
 stdout has the outputs only, each on a line of its own: text as it is, anything else as JSON. In a terminal,

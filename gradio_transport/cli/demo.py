@@ -17,6 +17,7 @@ from .. import events as e
 from .._connect import connect
 from ..sync import Transport
 from ..trace import read_trace
+from .options import recorder, trace_option
 from .terminal import Terminal, current
 from .text import describe, plain, printable
 
@@ -43,14 +44,15 @@ class _Server(Protocol):
 
 
 @click.command()
-def demo() -> None:
+@trace_option
+def demo(trace: str | None) -> None:
     """Show the message flow of two calls. Needs no network and no Gradio.
 
     A server on this machine replays what a real Gradio 6.31.0 sent, at the speed at which it sent it. The
     calls go through the same code as any other.
     """
     terminal = current()
-    with _replayed() as server, connect(server.url) as app:
+    with _replayed() as server, recorder(trace) as tap, connect(server.url, tap=tap) as app:
         _say(terminal, Text(f"Gradio {app.config.version}, recorded, replayed at {app.url}", "bold"))
         for name, argument in CALLS:
             _show(terminal, app, name, argument)

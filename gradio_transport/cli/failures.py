@@ -15,10 +15,12 @@ from ..errors import (
     ConnectError,
     GradioTransportError,
     LocalProtocolError,
+    NotAGradioApp,
     QueueFull,
     ServerRefused,
     Timeout,
 )
+from ..spaces import UNREACHABLE
 from .terminal import current
 from .text import printable
 
@@ -62,10 +64,16 @@ def _advice(error: GradioTransportError) -> str:
     match error:
         case AuthenticationRequired():
             return "Here: --auth user:password, or --token."
+        case LocalProtocolError() if "model=" in error.message:
+            return "Here: --set model=NAME."
         case Timeout(knob="total"):
             return "Here: --timeout."
         case QueueFull():
             return "Try again later."
+        case NotAGradioApp() if "openai_chat" in error.message:
+            return "Here: --protocol openai_chat."
+        case ConnectError() if error.message.startswith(UNREACHABLE):
+            return "Is this machine online? An app that runs can also be named by its URL."
         case ConnectError():
             return "Is the server running, and the URL right?"
         case _:

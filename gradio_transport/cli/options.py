@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import sys
 from collections.abc import Callable, Generator
 from functools import wraps
@@ -13,11 +14,13 @@ import attrs
 import click
 
 from .._connect import connect
+from ..errors import GradioTransportError
 from ..frames import Tap
 from ..policy import Timeouts
-from ..spaces import token_to_use
+from ..spaces import hides_itself, token_to_use
 from ..sync import Transport
 from ..urls import is_space_name
+from .coerce import strict_json
 from .terminal import current
 
 
@@ -33,39 +36,58 @@ class Connection:
     timeout: float | None
     insecure: bool
     trace: str | None
+    settings: dict[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
 
     @contextlib.contextmanager
     def open(self, source: str) -> Generator[Transport, None, None]:
         """Connect, recording what crosses the wire where that is wanted."""
-        with contextlib.ExitStack() as stack:
-            tap = stack.enter_context(_recorder(self.trace)) if self.trace else None
-            yield stack.enter_context(
-                connect(
-                    source,
-                    protocol=self.protocol,
-                    auth=self.auth,
-                    token=token_to_use(self.token, saved=is_space_name(source)),
-                    token_origin=self.token_origin,
-                    headers=self.headers,
-                    timeouts=self._timeouts(),
-                    verify=not self.insecure,
-                    tap=tap,
-                )
-            )
+        with recorder(self.trace) as tap, self._connected(source, tap) as app:
+            yield app
+
+    def _connected(self, source: str, tap: Tap | None) -> Transport:
+        """Connect; to a Space that hides itself from strangers with the saved token, to no other."""
+        token = token_to_use(self.token)
+        try:
+            return self._connect(source, token, tap)
+        except GradioTransportError as error:
+            hidden = token is None and is_space_name(source) and hides_itself(error)
+            saved = token_to_use(None, saved=True) if hidden else None
+            if saved is None:
+                raise
+        return self._connect(source, saved, tap)
+
+    def _connect(self, source: str, token: str | None, tap: Tap | None) -> Transport:
+        return connect(
+            source,
+            protocol=self.protocol,
+            auth=self.auth,
+            token=token,
+            token_origin=self.token_origin,
+            headers=self.headers,
+            timeouts=self._timeouts(),
+            verify=not self.insecure,
+            tap=tap,
+            **self.settings,
+        )
 
     def _timeouts(self) -> Timeouts:
         defaults = Timeouts()
         if self.timeout is None:
             return defaults
-        # Nobody who asks for 5 seconds wants to wait 30 for the config.
+        # Nobody who asks for 5 seconds wants to wait 30 for the config, or 300 for a Space that sleeps.
         bounds = {
-            name: min(getattr(defaults, name), self.timeout) for name in ("connect", "discover", "login")
+            name: min(getattr(defaults, name), self.timeout)
+            for name in ("connect", "space", "discover", "login")
         }
         return defaults.replace(total=self.timeout, **bounds)
 
 
 @contextlib.contextmanager
-def _recorder(path: str) -> Generator[Tap, None, None]:
+def recorder(path: str | None) -> Generator[Tap | None, None, None]:
+    """Write what crosses the wire to a file, if one is named."""
+    if path is None:
+        yield None
+        return
     from ..trace import TraceWriter
 
     try:
@@ -89,6 +111,7 @@ def connected(command: Callable[..., None]) -> Callable[..., None]:
         timeout: float | None,
         insecure: bool,
         trace: str | None,
+        settings: tuple[str, ...],
         verbose: int,
         **others: Any,
     ) -> None:
@@ -103,6 +126,7 @@ def connected(command: Callable[..., None]) -> Callable[..., None]:
             timeout=timeout,
             insecure=insecure,
             trace=trace,
+            settings=dict(_setting(one) for one in settings),
         )
         command(connection, **others)
 
@@ -130,24 +154,49 @@ def _header(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise click.BadParameter(f"{text!r} sets nothing; write NAME=VALUE.", param_hint="'--set'")
+    if name in _KEYWORDS:
+        raise click.BadParameter(
+            f"{name!r} is no setting of an adapter; see --help for the options.", param_hint="'--set'"
+        )
+    try:
+        return name, strict_json(value)
+    except ValueError:
+        return name, value
+
+
+trace_option = click.option(
+    "--trace", type=click.Path(dir_okay=False), metavar="FILE",
+    help="Append what crosses the wire to FILE, as JSON lines, without secrets.",
+)  # fmt: skip
+
+_KEYWORDS = frozenset(inspect.signature(connect).parameters) - {"settings"}
+"""What `connect` takes itself. It has options of its own here, which check it."""
+
 _OPTIONS = (
     click.option("--protocol", default="auto", show_default=True, metavar="NAME[,NAME...]",
                  help="Adapter to use, or several in order of preference."),
+    click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
+                 help="Setting of the adapter that --protocol names, such as model=llama3.2 of openai_chat; "
+                 "JSON where it is JSON, else text. Repeatable."),
     click.option("--auth", envvar="GRADIO_TRANSPORT_AUTH", metavar="USER[:PASSWORD]",
                  help="The app's own login; asks for a password that is not given. "
                  "Also GRADIO_TRANSPORT_AUTH, which other users of the machine cannot see."),
     click.option("-t", "--token", envvar="GRADIO_TRANSPORT_TOKEN", metavar="TOKEN",
-                 help="Hugging Face token, for a Space on its own host. Also GRADIO_TRANSPORT_TOKEN, and for "
-                 "owner/name the one that huggingface_hub has saved."),
+                 help="Hugging Face token, for a Space on its own host. Also GRADIO_TRANSPORT_TOKEN. The one "
+                 "that huggingface_hub has saved is sent only to owner/name, and only where the Hub hides "
+                 "that Space from strangers."),
     click.option("--token-origin", metavar="URL",
                  help="Another origin that may see the token, such as your own proxy to a Space."),
     click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'",
                  help="Extra header for the app's own origin. Repeatable."),
     click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
-                 help="Longest time a call may take in all."),
+                 help="Longest time a call may take in all, and that each step of connecting may take."),
     click.option("--insecure", is_flag=True, help="Do not check the server's TLS certificate."),
-    click.option("--trace", type=click.Path(dir_okay=False), metavar="FILE",
-                 help="Append what crosses the wire to FILE, as JSON lines, without secrets."),
+    trace_option,
     click.option("-v", "--verbose", count=True,
                  help="Say on stderr what happens; -vv with every detail."),
 )  # fmt: skip

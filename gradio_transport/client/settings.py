@@ -12,10 +12,10 @@ from typing import Any, Literal
 import attrs
 import httpx
 
-from ..errors import AuthenticationRequired, LocalProtocolError, SpaceNotFound
+from ..errors import LocalProtocolError
 from ..frames import Tap
 from ..policy import Limits, Timeouts
-from ..spaces import token_to_use
+from ..spaces import hides_itself, token_to_use
 from ..urls import is_space_name
 
 Token = str | bool | None
@@ -50,8 +50,7 @@ class Settings:
 
     def another_token(self, error: BaseException) -> str | None:
         """Return the token to try next after an error of the connecting, if there is one."""
-        hidden = isinstance(error, SpaceNotFound | AuthenticationRequired)
-        return self.saved_token if hidden and self.token is None else None
+        return self.saved_token if self.token is None and hides_itself(error) else None
 
 
 def settings(

@@ -118,7 +118,7 @@ class Story:
         if isinstance(event, e.ProcessGenerating | e.ProcessStreaming):
             self.yielded = True
             self.outputs.append(Output(event.data))
-        # Servers repeat the last yield of a generator in the completion (atlas §3.2).
+        # Servers repeat the last yield of a generator in the completion (docs/wire.md §3.2).
         elif isinstance(event, e.ProcessCompleted) and event.success and not self._repeats(event.data):
             self.outputs.append(Output(event.data))
 

@@ -228,17 +228,20 @@ class App:
         return self.choose(endpoint).adapter.name
 
     def explain(self, endpoint: str | int | None = None) -> str:
-        """Return why each endpoint (or one) goes by its protocol, for people."""
+        """Return why each endpoint (or one) goes by its protocol, for people; equal answers once."""
         config = self.config
         chosen = [config.endpoint(endpoint)] if endpoint is not None else list(config.named.values())
         server = f"Gradio {config.version or '(no version)'}" if config.settings is None else config.title
-        lines = [f"{self.base}: {server}, protocol {config.protocol!r}"]
+        names: dict[str, list[str]] = {}
         for one in chosen:
             try:
                 said = self.choose(one).explain()
             except UnsupportedProtocol as error:
                 said = error.message
-            lines += [f"{one.display_name}:", *(f"  {line}" for line in said.splitlines())]
+            names.setdefault(said, []).append(one.display_name)
+        lines = [f"{self.base}: {server}, protocol {config.protocol!r}"]
+        for said, those in names.items():
+            lines += [f"{', '.join(those)}:", *(f"  {line}" for line in said.splitlines())]
         return "\n".join(lines)
 
     def prepare(

@@ -72,7 +72,7 @@ class CallOptions:
         headers: Headers of this call's own requests, to the app's origin only; they win over all others.
         oauth_token: Hugging Face token for a function that asks for its caller's (6.21+).
         own_session: Give the call a session of its own. Cancelling it then cannot touch other calls of the
-            same endpoint (atlas §8), but it does not see the session's gr.State.
+            same endpoint (docs/wire.md §8), but it does not see the session's gr.State.
         download_files: Directory that the result's files are downloaded to.
         upload_progress: Called with the bytes sent and the bytes in all while the call's files go up.
         attach: ``"late"`` joins without opening a stream (4.9+, /call): the server keeps what it has to say

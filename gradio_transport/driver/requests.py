@@ -11,8 +11,10 @@ from typing import Any
 
 from ..backoff import delays, retry_after
 from ..commands import OpenStream, OpenWebSocket, Request, Response, SendRequest
+from ..config import AppConfig
 from ..errors import (
     ConnectError,
+    EndpointNotFound,
     GradioTransportError,
     InvalidPayload,
     MalformedMessage,
@@ -165,9 +167,19 @@ def input_content(response: Response, command: FetchFile) -> bytes:
 
 
 def component_request(
-    urls: AppURLs, session_hash: str, component_id: int, fn_name: str, data: Any
+    urls: AppURLs, config: AppConfig, session_hash: str, component_id: int, fn_name: str, data: Any
 ) -> SendRequest:
-    """Return the request to a component's own function on the server (3.47+, atlas §13)."""
+    """Return the request to a component's own function on the server (3.47+, docs/wire.md §13).
+
+    Raises:
+        EndpointNotFound: The app has no such component; servers say only that something failed.
+    """
+    if component_id not in config.components:
+        raise EndpointNotFound(
+            f"The app has no component {component_id!r}, as far as this session knows. "
+            "The ids are the keys of config.components.",
+            phase=Phase.JOIN,
+        )
     body = {"session_hash": session_hash, "component_id": component_id, "fn_name": fn_name, "data": data}
     return SendRequest(
         "component_server", Request.post_json(urls.api("component_server/"), body), Phase.COMPLETE

@@ -52,7 +52,7 @@ class SessionState:
 
     @property
     def wants_heartbeat(self) -> bool:
-        """Whether the server should be shown that the session lives (4.25+, atlas §9)."""
+        """Whether the server should be shown that the session lives (4.25+, docs/wire.md §9)."""
         return self._app.config.connect_heartbeat
 
     def heartbeat(self) -> OpenStream:

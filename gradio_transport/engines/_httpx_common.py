@@ -236,7 +236,7 @@ def spoiled_at(head: Response) -> int | None:
     """Return after how many bytes of its body a reply's connection should be dropped, or None.
 
     Old servers close the connection after an unhandled error without saying so, and a request on it would be
-    lost (wire notes B8).  It is dropped with the last byte, before the pool can hand it to anybody else.
+    lost (docs/wire.md §14.2).  It is dropped with the last byte, before the pool can hand it to anybody else.
     """
     length = head.headers.get("content-length", "")
     if head.status < 500 or "content-encoding" in head.headers or not length.isdecimal():

@@ -2,7 +2,7 @@
 """The async engine over aiohttp: asyncio only, for thousands of calls at once, websockets without threads.
 
 Four things its defaults get wrong for us, each undone below: it sends a GET again when the connection broke,
-which is a second call where a GET joins the queue (atlas §4); it follows the redirect of a websocket's
+which is a second call where a GET joins the queue (docs/wire.md §4); it follows the redirect of a websocket's
 handshake; it gives a connection back to its pool with the last byte of a reply, before anybody can say that
 it is spoiled; and what came before a reset is lost with it.
 """
@@ -491,7 +491,7 @@ class AiohttpWebSocket:
         return None
 
     async def abort(self) -> None:
-        """Drop the socket at once: a polite goodbye holds a worker of 3.x for 10 s (atlas §3.3)."""
+        """Drop the socket at once: a polite goodbye holds a worker of 3.x for 10 s (docs/wire.md §3.3)."""
         connected = self._socket.get_extra_info("socket")
         if connected is not None:
             common.shut_down_socket(connected)

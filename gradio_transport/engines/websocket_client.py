@@ -68,7 +68,7 @@ class WebSocketClient:
 
         connection.frame_buffer.recv_strict = bounded
         connection.pong = answer
-        connection.send_close = _nothing  # the socket is dropped at once (atlas §3.3)
+        connection.send_close = _nothing  # the socket is dropped at once (docs/wire.md §3.3)
 
     def receive(self, timeout: float | None = None) -> str | Closed | None:
         """Return the next text, or how the socket ended, or None when `timeout` seconds are over."""
@@ -117,7 +117,7 @@ class WebSocketClient:
             self._connection.shutdown()
 
     def abort(self) -> None:
-        """Drop the socket at once: a polite goodbye holds a worker of 3.x for 10 s (atlas §3.3)."""
+        """Drop the socket at once: a polite goodbye holds a worker of 3.x for 10 s (docs/wire.md §3.3)."""
         with contextlib.suppress(Exception):
             self._connection.abort()
         with contextlib.suppress(Exception):

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class HeartbeatThread(threading.Thread):
-    """Holds a session's ``/heartbeat`` open, so that the server keeps what the session has (atlas §9)."""
+    """Holds a session's ``/heartbeat`` open, so that the server keeps what it has (docs/wire.md §9)."""
 
     def __init__(self, core: Core, state: SessionState) -> None:
         super().__init__(name=f"gradio-transport-heartbeat-{state.session_hash[:4]}", daemon=True)

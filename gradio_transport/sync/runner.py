@@ -467,7 +467,7 @@ class Runner:
             try:
                 return core.engine.websocket(command.url, headers, patience, most)
             except HandshakeRefused as refused:
-                # A handshake without a valid cookie is closed before it is accepted: 403 (atlas §3.3).
+                # A handshake without a valid cookie is closed before it is accepted: 403 (docs/wire.md §3.3).
                 wanted = refused.response.status in (401, 403)
                 if not wanted or not core.log_in_again(logins, self._begun(command.channel)):
                     raise

@@ -220,11 +220,13 @@ class Session(SessionState):
             The JSON that it gave.
 
         Raises:
-            EndpointNotFound: The component has no such function.
+            EndpointNotFound: There is no such component, or it has no such function.
             ServerRefused: It failed.
         """
         app = self._core.app
-        command = component_request(app.discovery.urls, self.session_hash, component_id, fn_name, data)
+        command = component_request(
+            app.discovery.urls, self.config, self.session_hash, component_id, fn_name, data
+        )
         app.taps.command(command, 0)
         what = f"The reply of the component's function {fn_name!r}"
         with Allowance(timeout, what, Phase.COMPLETE):

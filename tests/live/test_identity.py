@@ -61,7 +61,9 @@ def test_an_expired_login_is_renewed(server: Server) -> None:
         jar._cookies = {name: type(one)("gone", one.path) for name, one in jar._cookies.items()}
         with app.session() as session:
             if since(server, "3.9.1") and not since(server, "3.43"):
-                pytest.skip("the handshake of these takes any token, and the call fails later (atlas §3.3)")
+                pytest.skip(
+                    "the handshake of these takes any token, and the call fails later (docs/wire.md §3.3)"
+                )
             assert session.call(which, "you") == ["Hello, you!"]
 
 
