@@ -229,6 +229,9 @@ class Core:
                 request = sequence.send(stream.head)
             except StopIteration:
                 break
+            except BaseException:
+                await stream.aclose()
+                raise
             await stream.aclose()
         if stream.head.status == 200:
             return stream

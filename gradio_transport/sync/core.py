@@ -233,6 +233,9 @@ class Core:
                 request = sequence.send(stream.head)
             except StopIteration:
                 break
+            except BaseException:
+                stream.close()
+                raise
             stream.close()
         if stream.head.status == 200:
             return stream
