@@ -321,3 +321,10 @@ def test_what_a_generation_cannot_do_is_refused_before_anything_is_sent(
 def test_a_plain_call_is_not_refused() -> None:
     LeastAdapter().check(CONFIG, Invocation(endpoint=Endpoint(name="/x", fn_index=0), data=[]))
     assert LeastAdapter().match(CONFIG, Endpoint(name="/x", fn_index=0)).score == 50
+
+
+def test_a_call_whose_protocol_does_not_say_otherwise_has_nobody_to_tell_of_its_cancellation():
+    machine = session()
+    exchange = started(machine)
+    machine.cancel(exchange, 1.0)
+    assert exchange.tell() == []

@@ -557,6 +557,17 @@ class TestCancel:
         assert sorted(json.loads(one.request.body)["event_id"] for one in told) == ["e1", "e2"]
         assert other.cancel() != []
 
+    def test_each_endpoint_has_siblings_of_its_own(self):
+        play = Play()
+        first, second = play.call("e1"), play.call("e2")
+        third, fourth = (play.call(name, endpoint={"fn_index": 4}) for name in ("e3", "e4"))
+        assert first.cancel() == third.cancel() == []
+        (told,) = play.say(completed("e2", "B"))
+        assert json.loads(told.request.body)["event_id"] == "e1"
+        (told,) = play.say(completed("e4", "D"))
+        assert json.loads(told.request.body)["event_id"] == "e3"
+        assert [second.data, fourth.data] == [[["B"]], [["D"]]]
+
     def test_a_sibling_that_joins_meanwhile_is_waited_for(self):
         play = Play()
         first, second = play.call("e1"), play.call("e2")

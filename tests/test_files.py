@@ -402,6 +402,15 @@ class TestWhatAServerGives:
         assert [one["image"].path for one in outputs[3]] == ["/2"]
         assert len(made) == 4
 
+    def test_the_same_outputs_of_the_next_frame_are_the_same_objects(self):
+        reader, outputs = FileReader(config("6.31.0"), urls("6.31.0"), lambda file: file), slots("gallery")
+        plain, files = [[{"caption": "a"}]], [[{"image": {"path": "/x", "meta": META}}]]
+        assert reader.outputs(plain, outputs) is plain
+        assert reader.outputs(plain, outputs) is plain
+        first = reader.outputs(files, outputs)
+        assert reader.outputs([files[0]], outputs)[0] is first[0]
+        assert reader.outputs([[*files[0], {"caption": "b"}]], outputs)[0][0] is first[0][0]
+
     def test_outputs_of_state_are_not_counted(self):
         reader = FileReader(config("6.31.0"), urls("6.31.0"), lambda file: file)
         outputs = [Component(1, "state", skipped=True), Component(2, "file")]

@@ -209,3 +209,13 @@ def test_json_is_taken_to_a_depth_that_depends_on_nothing_and_no_deeper(opened: 
 def test_brackets_in_texts_and_side_by_side_are_no_depth() -> None:
     assert decode_json(json.dumps("[" * 5000)) == "[" * 5000
     assert decode_json(json.dumps([[]] * 5000)) == [[]] * 5000
+
+
+@pytest.mark.parametrize("around", ["", " ", "\n", "\t\r\n"])
+@pytest.mark.parametrize("value", [{}, {"a": [1, {"b": None}]}, [1], "x", 5, None])
+def test_white_space_around_json_is_taken_and_anything_else_is_not(around: str, value: object) -> None:
+    text = json.dumps(value)
+    assert decode_json(f"{around}{text}{around}") == value
+    for spoiled in (f"{text} {text}", f"{text}]", "{", '{"a":1'):
+        with pytest.raises(ValueError):
+            decode_json(spoiled)

@@ -17,6 +17,7 @@ import httpx
 import pytest
 import websocket
 from faces import FACES, with_app
+from httpcore._backends.sync import SyncStream
 from scripted import CONFIG, Reply, Scripted, scripted
 
 import gradio_transport as gt
@@ -354,21 +355,34 @@ def test_an_engine_closes_while_others_open(server: Scripted) -> None:
                 assert one.exception(5) is None or isinstance(one.exception(), gt.GradioTransportError)
 
 
-def test_no_socket_is_closed_under_a_thread_that_reads_it(server: Scripted) -> None:
+def test_no_socket_is_closed_under_a_thread_that_reads_it(
+    server: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its number would be the next socket's, and the thread would read what is meant for somebody else."""
-    engine = HTTPXEngine(HTTPSettings())
-    app = gt.connect(server.url, engine=engine)
     server.scripts[RUN] = Reply.hold
-    busy: list[int] = []
-    (pool,) = engine._pools.values()
-    close = pool.close
-    pool.close = lambda: (busy.append(len(engine._busy)), close())
+    reading: list[object] = []
+    closed_under_a_reader: list[bool] = []
+    read, close = SyncStream.read, SyncStream.close
+
+    def counted(self: SyncStream, *arguments: Any, **keywords: Any) -> bytes:
+        reading.append(self)
+        try:
+            return read(self, *arguments, **keywords)
+        finally:
+            reading.remove(self)
+
+    monkeypatch.setattr(SyncStream, "read", counted)
+    monkeypatch.setattr(
+        SyncStream, "close", lambda self: (closed_under_a_reader.append(self in reading), close(self))
+    )
+    app = gt.connect(server.url)
     with ThreadPoolExecutor(4) as threads:
         doing = [threads.submit(app.call, "/direct", "x") for _ in range(4)]
-        wait_until(lambda: len(engine._busy) == 4)
+        wait_until(lambda: len(reading) == 4)
         app.close()
         assert all(isinstance(one.exception(5), gt.GradioTransportError) for one in doing)
-    assert busy == [0]
+    assert len(closed_under_a_reader) >= 4
+    assert not any(closed_under_a_reader)
 
 
 def test_the_connections_of_a_client_that_was_given_live_on(server: Scripted) -> None:
@@ -385,7 +399,7 @@ def test_no_websocket_is_closed_under_a_thread_that_reads_it() -> None:
     closed_after: list[bool] = []
     done = threading.Event()
     shutdown = connection.shutdown
-    connection.shutdown = lambda: (closed_after.append(client._users == 0), shutdown())
+    connection.shutdown = lambda: (closed_after.append(client._in_use._users == 0), shutdown())
     patience = Patience(connect=5, silence=5, knob="idle", phase=gt.Phase.STREAM, max_bytes=100)
     client = WebSocketClient(connection, patience, 100)
 
@@ -394,7 +408,7 @@ def test_no_websocket_is_closed_under_a_thread_that_reads_it() -> None:
         done.set()
 
     threading.Thread(target=read).start()
-    wait_until(lambda: client._users == 1)
+    wait_until(lambda: client._in_use._users == 1)
     client.abort()
     assert done.wait(2)
     theirs.close()

@@ -220,6 +220,7 @@ class AiohttpEngine:
                     headers=headers,
                     **way,
                     autoclose=False,  # it would wait 10 s for a server whose goodbye has no code
+                    autoping=False,
                     timeout=_GOODBYE,
                     max_msg_size=max_message_bytes + 1,
                     decode_text=False,
@@ -230,8 +231,9 @@ class AiohttpEngine:
         """Close every connection."""
         self._closed = True
         session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        if session is None:
+            return
+        await session.close()
         # A connection of TLS that was given up waits for the server's goodbye, for as long as that takes.
         for transport in list(self._secured):
             if isinstance(transport, asyncio.Transport):
@@ -450,6 +452,9 @@ class AiohttpStream:
         self._turns = None
 
 
+_PINGS = (aiohttp.WSMsgType.PING, aiohttp.WSMsgType.PONG)
+
+
 class AiohttpWebSocket:
     """An open websocket."""
 
@@ -459,8 +464,13 @@ class AiohttpWebSocket:
 
     async def receive(self, timeout: float | None = None) -> str | Closed | None:
         """Return the next text, or how the socket ended, or None when `timeout` seconds are over."""
+        seconds = self._silence if timeout is None else max(timeout, 0.001)
         try:
-            message = await self._socket.receive(self._silence if timeout is None else max(timeout, 0.001))
+            while (message := await self._socket.receive(seconds)).type in _PINGS:
+                # By hand: what the server said before would be lost for an answer that cannot be sent.
+                if message.type is aiohttp.WSMsgType.PING:
+                    with suppress(aiohttp.ClientError, OSError, RuntimeError):
+                        await self._socket.pong(message.data)
         except TimeoutError:
             if timeout is not None:
                 return None

@@ -375,6 +375,8 @@ class Runner:
 
     def _closed_by(self, channel: str, closed: Closed) -> Sequence[Command]:
         """Feed the end of a stream or socket; silence up to a deadline of the call is that expiry."""
+        if closed.ending is Ending.LOCAL and self._closed:  # `close` says why, to each of the calls
+            return ()
         call = self._call(channel)
         overdue = call._overdue if call is not None and closed.ending is Ending.IDLE else None
         if call is not None and overdue is not None:
