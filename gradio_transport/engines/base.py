@@ -13,9 +13,6 @@ import attrs
 from ..commands import CODINGS, Closed, Request, Response
 from ..errors import EventTooLarge, Phase, RemoteProtocolError, Timeout
 
-BEFORE_THE_JOIN = (Phase.DISCOVER, Phase.LOGIN, Phase.UPLOAD)
-"""Phases in which no function has been asked for."""
-
 
 def of_all(knob: str) -> str:
     """Return what an error adds to its seconds where they are those of a whole call."""
