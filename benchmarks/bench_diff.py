@@ -20,7 +20,7 @@ import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
-from gradio_transport.diff import Frames
+from gradio_transport.protocol.diff import DiffDecoder
 
 TARGET = 1.5
 PIECE = "ten chars "
@@ -53,7 +53,7 @@ def as_received(messages: list[Message]) -> list[Message]:
 
 
 def with_frames(first: Message) -> Callable[[Message], object]:
-    frames = Frames()
+    frames = DiffDecoder()
     frames.full(first)
     return frames.next
 

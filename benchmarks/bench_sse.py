@@ -18,7 +18,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 
-from gradio_transport.sse import SSEDecoder
+from gradio_transport.protocol.sse import SSEDecoder
 
 CHUNK = 64 * 1024
 SMALL_EVENT = 220

@@ -25,7 +25,7 @@ import anyio
 
 import gradio_transport as gt
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 from scripted import Reply, Scripted, scripted
 
 JOIN, DATA, RUN = "/gradio_api/queue/join", "/gradio_api/queue/data", "/gradio_api/run/direct"
@@ -130,7 +130,7 @@ def judged(endpoint: str, text: str, outcome: list[Any] | BaseException) -> str:
         return "value" if right(endpoint, text, outcome) else f"wrong value {outcome!r} of {endpoint}"
     if isinstance(outcome, CancelledError):
         return "cancelled"
-    if isinstance(outcome, gt.LocalProtocolError):  # nothing here is used wrongly
+    if isinstance(outcome, gt.errors.LocalProtocolError):  # nothing here is used wrongly
         return f"wrong {outcome!r}"
     if isinstance(outcome, gt.GradioTransportError):
         return type(outcome).__name__
@@ -149,7 +149,7 @@ def by_threads(url: str, seconds: float, rate: float, chance: random.Random, acc
                 if patience is not None:
                     try:
                         call.result(patience)
-                    except gt.Timeout:
+                    except gt.TimeoutExpired:
                         call.cancel()
                 outcome = call.result(LAST_SECONDS)
             except BaseException as error:

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterator
 from html import escape
 
-from gradio_transport.flow import FINAL, TRANSITIONS, State
+from gradio_transport.protocol.flow import FINAL, TRANSITIONS, State
 
 WAY = (State.IDLE, State.JOINING, State.QUEUED, State.RUNNING)
 ENDS = (State.CANCELLED, State.COMPLETED, State.FAILED)

@@ -14,10 +14,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ._public import *  # noqa: F403
     from ._public import __all__ as __all__
+
+    __version__: str
 else:
 
     def __getattr__(name: str) -> object:
         """Load the public names with the first one that is used, so that an import alone costs nothing."""
+        if name == "__version__":  # read from the metadata, a file, only when asked for
+            from importlib.metadata import version
+
+            return version("gradio-transport")
         if name.startswith("_") and name != "__all__":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         if find_spec(f"{__name__}.{name}") is not None:  # alone: the others may be waiting for it right now

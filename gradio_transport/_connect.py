@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .aio import AsyncTransport
-from .driver import Options
-from .engines._httpx_common import HTTPSettings
+from .calls.options import Options
 from .engines.base import AsyncEngine, Engine
+from .engines.settings import HTTPSettings
 from .errors import LocalProtocolError, UnsupportedProtocol
-from .frames import Tap
 from .policy import Limits, RetryPolicy, Timeouts
+from .protocol.frames import Tap
+from .protocol.urls import origin
 from .sync import Transport
-from .urls import origin
 
 Library = Literal["httpx", "httpx2"]
 AsyncLibrary = Library | Literal["aiohttp"]

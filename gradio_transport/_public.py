@@ -3,108 +3,45 @@
 
 from __future__ import annotations
 
-from . import errors, events
+from . import errors, events, spaces
 from ._connect import connect, connect_async
 from .aio import AsyncCall, AsyncRemoteFile, AsyncSession, AsyncTransport
-from .config import AppConfig, Endpoint, Parameter
-from .diff import UNKNOWN
-from .driver import CallOptions
+from .app.config import AppConfig, Endpoint, Parameter
+from .calls import page_events
+from .calls.forwarding import forward
+from .calls.handle import Handle
+from .calls.options import CallOptions
 from .errors import (
     AppError,
     AuthenticationRequired,
     ConnectError,
     EndpointNotFound,
-    EventTooLarge,
-    FileUnavailable,
-    FlowViolation,
     GradioTransportError,
-    InvalidPayload,
-    LocalProtocolError,
-    MalformedMessage,
-    NegotiationError,
-    NotAGradioApp,
-    Phase,
-    ProtocolError,
-    QueueFull,
-    QuotaExceeded,
-    RateLimited,
-    RemoteProtocolError,
     ServerRefused,
-    SessionNotFound,
-    SlowConsumer,
-    SpaceNotFound,
-    SpaceNotRunning,
     StreamLost,
-    Timeout,
+    TimeoutExpired,
     TransportError,
-    UnsupportedProtocol,
     ValidationFailed,
 )
-from .event_data import (
-    CopyData,
-    DeletedFileData,
-    DownloadData,
-    EditData,
-    KeyUpData,
-    LikeData,
-    RetryData,
-    SelectData,
-    UndoData,
-)
-from .events import (
-    Achieved,
-    Cancelled,
-    CloseStream,
-    Estimation,
-    Event,
-    Failed,
-    Heartbeat,
-    Joined,
-    Log,
-    ProcessCompleted,
-    ProcessGenerating,
-    ProcessStarts,
-    ProcessStreaming,
-    Progress,
-    ProgressUnit,
-    QueueFullMessage,
-    Resubmitted,
-    SendData,
-    SendHash,
-    ServerStopped,
-    UnexpectedError,
-    Unknown,
-)
-from .files import InputFile, handle_file
-from .flow import State
-from .forwarding import forward
-from .frames import Frame
-from .handle import Handle
+from .events import Cancelled, Event, Log, ProcessCompleted, ProcessGenerating, Progress
+from .files.inputs import handle_file
 from .policy import Limits, RetryPolicy, Timeouts
+from .protocol.flow import State
 from .sync import Call, RemoteFile, Session, Transport
 
 __all__ = [
-    # the two doors, and what is behind them
+    # connecting, and the objects it gives
     "connect", "connect_async",
-    "Transport", "Session", "Call", "AsyncTransport", "AsyncSession", "AsyncCall",
+    "Transport", "Session", "Call", "RemoteFile",
+    "AsyncTransport", "AsyncSession", "AsyncCall", "AsyncRemoteFile",
     "AppConfig", "Endpoint", "Parameter",
-    # files
-    "handle_file", "InputFile", "RemoteFile", "AsyncRemoteFile",
-    # what happened in the page
-    "SelectData", "LikeData", "KeyUpData", "RetryData", "UndoData", "CopyData", "EditData", "DeletedFileData",
-    "DownloadData",
-    # what a caller may tune
-    "CallOptions", "Handle", "Limits", "RetryPolicy", "Timeouts", "forward",
-    # what a server says
-    "events", "Event", "Joined", "SendHash", "SendData", "Estimation", "QueueFullMessage", "ProcessStarts",
-    "Progress", "ProgressUnit", "Log", "ProcessGenerating", "ProcessStreaming", "ProcessCompleted",
-    "Heartbeat", "CloseStream", "ServerStopped", "UnexpectedError", "Resubmitted", "Cancelled", "Achieved",
-    "Failed", "Unknown", "UNKNOWN", "State", "Frame",
-    # what can go wrong
-    "errors", "Phase", "GradioTransportError", "TransportError", "ConnectError", "StreamLost", "Timeout",
-    "SlowConsumer", "ProtocolError", "LocalProtocolError", "RemoteProtocolError", "MalformedMessage",
-    "FlowViolation", "EventTooLarge", "NegotiationError", "UnsupportedProtocol", "NotAGradioApp",
-    "SpaceNotFound", "SpaceNotRunning", "ServerRefused", "AuthenticationRequired", "EndpointNotFound",
-    "QueueFull", "RateLimited", "ValidationFailed", "SessionNotFound", "InvalidPayload", "FileUnavailable",
-    "AppError", "QuotaExceeded",
+    # arguments and settings of a call
+    "CallOptions", "Handle", "forward", "handle_file", "page_events",
+    # settings of a connection
+    "Limits", "RetryPolicy", "Timeouts", "spaces",
+    # the message flow; every other event is in `events`
+    "events", "Event", "State", "Progress", "Log", "ProcessGenerating", "ProcessCompleted", "Cancelled",
+    # the common errors; the whole tree is in `errors`
+    "errors", "GradioTransportError", "TransportError", "ConnectError", "StreamLost", "TimeoutExpired",
+    "ServerRefused", "AuthenticationRequired", "EndpointNotFound", "ValidationFailed", "AppError",
 ]  # fmt: skip

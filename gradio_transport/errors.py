@@ -7,7 +7,7 @@
     ├── TransportError              no answer came
     │   ├── ConnectError            no connection: DNS, refused, TLS
     │   ├── StreamLost              the stream broke before the call was complete
-    │   ├── Timeout                 a deadline of `Timeouts` expired
+    │   ├── TimeoutExpired                 a deadline of `Timeouts` expired
     │   └── SlowConsumer            the caller did not read, and the policy is to fail
     ├── ProtocolError               somebody broke the rules
     │   ├── LocalProtocolError      we or our caller did (wrong arguments, closed transport)
@@ -140,17 +140,19 @@ class StreamLost(TransportError):
     """
 
 
-class Timeout(TransportError):
-    """A deadline expired; the message names the phase and the knob of `Timeouts` to turn.
+class TimeoutExpired(TransportError):
+    """A deadline expired; the message names the phase and the setting of `Timeouts` to turn.
 
     Attributes:
-        knob: The field of `Timeouts` that expired, such as ``"idle"``.
+        setting: The field of `Timeouts` that expired, such as ``"idle"``.
         seconds: Its value.
     """
 
-    def __init__(self, message: str, *, knob: str = "", seconds: float | None = None, **context: Any) -> None:
+    def __init__(
+        self, message: str, *, setting: str = "", seconds: float | None = None, **context: Any
+    ) -> None:
         super().__init__(message, **context)
-        self.knob = knob
+        self.setting = setting
         self.seconds = seconds
 
 

@@ -10,11 +10,27 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, Literal
 
 import attrs
 
 from .errors import GradioTransportError
+
+
+class UnknownOutput(enum.Enum):
+    """The type of `UNKNOWN_OUTPUT`; an enum, so that it stays one object when pickled or copied."""
+
+    UNKNOWN = "UNKNOWN_OUTPUT"
+
+    def __repr__(self) -> str:
+        return "<UNKNOWN_OUTPUT>"
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+
+UNKNOWN_OUTPUT: Final = UnknownOutput.UNKNOWN
+"""Stands for an output whose edits could not be applied; the call's completion has its value."""
 
 
 @attrs.frozen(kw_only=True)
@@ -133,7 +149,7 @@ class ProcessGenerating(Event):
 
     Attributes:
         data: Full output values, whatever the wire sent (edits are applied).  An output whose edits could
-            not be applied is `gradio_transport.diff.UNKNOWN`; the completion has its value.
+            not be applied is `UNKNOWN_OUTPUT`; the completion has its value.
         skipped: Frames that were merged into this one because the caller read slowly.
     """
 
@@ -261,7 +277,7 @@ class Resubmitted(Event):
 
 
 @attrs.frozen(kw_only=True)
-class Unknown(Event):
+class UnknownMessage(Event):
     """A message of a kind this library does not know. Never an error: newer servers may say more.
 
     Attributes:

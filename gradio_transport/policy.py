@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0
 """What a caller may tune: deadlines, bounds, retries. Frozen data, no behaviour that needs a clock."""
 
 from __future__ import annotations
@@ -7,10 +8,18 @@ from typing import Any, Literal, Self
 
 import attrs
 
-from .commands import MAX_JSON_DEPTH
 from .errors import LocalProtocolError
 
+MAX_JSON_DEPTH = 500
+"""Levels of nesting taken, unless ``Limits(max_json_depth=)`` says less.
+
+Not more: Python's own limit differs by version and platform, and in 3.11 is 1000 with the caller's frames, so
+what is deeper would be read or not depending on where the caller stands.
+"""
+
+
 MEBIBYTE = 1024 * 1024
+
 
 MailboxPolicy = Literal["conflate", "fail"]
 
@@ -80,7 +89,7 @@ class Limits:
     """Bounds against a hostile or broken server. Sizes are bytes.
 
     Some bounds are no taste of anybody's and cannot be set: `MAX_PATH_DEPTH` steps of an edit's path (the
-    output is then `UNKNOWN` until the server gives it whole), `MAX_COOKIES` cookies of `MAX_COOKIE_BYTES`
+    output is then `UNKNOWN_OUTPUT` until the server gives it whole), `MAX_COOKIES` cookies of `MAX_COOKIE_BYTES`
     each (others are left out, as browsers do, and the log says so).
 
     Attributes:

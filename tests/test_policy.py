@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from gradio_transport.backoff import delays
+from gradio_transport.calls.backoff import delays
 from gradio_transport.errors import LocalProtocolError
 from gradio_transport.policy import Limits, RetryPolicy, Timeouts
 

@@ -8,12 +8,23 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from gradio_transport.commands import MAX_JSON_DEPTH, Response, decode_json
-from gradio_transport.config import AppConfig, Endpoint
-from gradio_transport.errors import MalformedMessage, Phase, ServerRefused, excerpt
-from gradio_transport.events import Event, Failed, ProcessCompleted
-from gradio_transport.messages import from_output
-from gradio_transport.refusals import app_error, refusal
+from gradio_transport.adapter import (
+    MAX_JSON_DEPTH,
+    AppConfig,
+    Endpoint,
+    Event,
+    Failed,
+    MalformedMessage,
+    Phase,
+    ProcessCompleted,
+    Response,
+    ServerRefused,
+    app_error,
+    decode_json,
+    excerpt,
+    from_output,
+    refusal,
+)
 
 
 def has_state(endpoint: Endpoint) -> bool:

@@ -10,44 +10,47 @@ from __future__ import annotations
 from typing import Any, cast
 
 from gradio_transport.adapter import (
+    Achieved,
     Adapter,
-    Capabilities,
-    Exchange,
-    Invocation,
-    Match,
-    Output,
-    Session,
-    SessionContext,
-    Turn,
-)
-from gradio_transport.commands import OpenStream, OpenWebSocket, Request, Response, SendRequest, decode_json
-from gradio_transport.config import AppConfig, Endpoint
-from gradio_transport.errors import (
+    AppConfig,
     AppError,
+    Cancelled,
+    Capabilities,
+    Endpoint,
+    Event,
+    Exchange,
+    Failed,
     GradioTransportError,
+    Heartbeat,
+    Invocation,
+    Joined,
     LocalProtocolError,
     MalformedMessage,
+    Match,
+    OpenStream,
+    OpenWebSocket,
+    Output,
     Phase,
-    SessionNotFound,
-    StreamLost,
-    UnsupportedProtocol,
-    excerpt,
-)
-from gradio_transport.events import (
-    Achieved,
-    Cancelled,
-    Event,
-    Failed,
-    Heartbeat,
-    Joined,
     ProcessCompleted,
     ProcessGenerating,
-    Unknown,
+    Request,
+    Response,
+    SendRequest,
+    ServerSentEvent,
+    Session,
+    SessionContext,
+    SessionNotFound,
+    State,
+    StreamLost,
+    Turn,
+    UnknownMessage,
+    UnsupportedProtocol,
+    app_error,
+    decode_json,
+    escaped,
+    excerpt,
+    refusal,
 )
-from gradio_transport.flow import State
-from gradio_transport.refusals import app_error, refusal
-from gradio_transport.sse import ServerSentEvent
-from gradio_transport.urls import escaped
 
 from ._reply import has_state
 
@@ -151,7 +154,7 @@ class CallExchange(Exchange):
             case "generating" | "complete":
                 return Output([self.malformed(event.data, "no list of outputs")])
             case other:
-                return Output([Unknown(event_id=self.event_id, raw=raw, msg=other[:100])])
+                return Output([UnknownMessage(event_id=self.event_id, raw=raw, msg=other[:100])])
 
     def _error(self, value: Any, raw: dict[str, Any]) -> Event:
         """Tell the app's error (an object, or null) from the stream's own (a text)."""

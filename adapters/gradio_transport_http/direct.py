@@ -8,20 +8,29 @@ from typing import Any
 import attrs
 
 from gradio_transport.adapter import (
+    Achieved,
     Adapter,
+    AppConfig,
+    AppURLs,
+    Cancelled,
     Capabilities,
+    DiffDecoder,
+    Endpoint,
     Exchange,
     Invocation,
     Match,
+    OpenStream,
+    OpenWebSocket,
     Output,
+    Phase,
+    ProcessCompleted,
+    ProcessGenerating,
+    Request,
+    Response,
+    SendRequest,
     SessionContext,
+    UnsupportedProtocol,
 )
-from gradio_transport.commands import OpenStream, OpenWebSocket, Request, Response, SendRequest
-from gradio_transport.config import AppConfig, Endpoint
-from gradio_transport.diff import Frames
-from gradio_transport.errors import Phase, UnsupportedProtocol
-from gradio_transport.events import Achieved, Cancelled, ProcessCompleted, ProcessGenerating
-from gradio_transport.urls import AppURLs
 
 from ._reply import completed, has_state, json_object, not_json, refused
 
@@ -31,7 +40,7 @@ class DirectExchange(Exchange):
 
     def __init__(self, context: SessionContext, invocation: Invocation, key: str) -> None:
         super().__init__(context, invocation, key)
-        self._frames = Frames()
+        self._frames = DiffDecoder()
         self._yielded: ProcessGenerating | None = None
         self._request = Request.post_json(
             run_url(context.urls, context.config, invocation.endpoint), self._body(context.config)

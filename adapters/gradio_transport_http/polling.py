@@ -6,36 +6,39 @@ from __future__ import annotations
 from typing import Any, cast
 
 from gradio_transport.adapter import (
+    Achieved,
     Adapter,
+    AppConfig,
+    Cancelled,
     Capabilities,
-    Exchange,
-    Invocation,
-    Match,
-    Output,
-    SessionContext,
-)
-from gradio_transport.commands import (
     Command,
+    Endpoint,
+    Estimation,
+    Event,
+    Exchange,
+    Failed,
+    GradioTransportError,
+    Invocation,
+    Joined,
+    MalformedMessage,
+    Match,
     OpenStream,
     OpenWebSocket,
+    Output,
+    Phase,
+    ProcessStarts,
     Request,
     Response,
     SendRequest,
-    WakeAt,
-)
-from gradio_transport.config import AppConfig, Endpoint
-from gradio_transport.errors import (
-    GradioTransportError,
-    MalformedMessage,
-    Phase,
     ServerRefused,
+    SessionContext,
+    State,
     TransportError,
     UnsupportedProtocol,
+    WakeAt,
     excerpt,
+    refusal,
 )
-from gradio_transport.events import Achieved, Cancelled, Estimation, Event, Failed, Joined, ProcessStarts
-from gradio_transport.flow import State
-from gradio_transport.refusals import refusal
 
 from ._reply import completed, failure, has_state, json_object, not_json
 

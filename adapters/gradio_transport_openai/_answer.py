@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from gradio_transport.errors import AppError, Phase
-from gradio_transport.events import Event, Log, ProcessCompleted
+from gradio_transport.adapter import AppError, Event, Log, Phase, ProcessCompleted
 
 _GROWING = ("refusal", "reasoning", "reasoning_content")
 """Texts besides ``content`` that come piece by piece; the last two are not in the reference, but common."""

@@ -8,19 +8,27 @@ from typing import Any, cast
 
 import attrs
 
-from gradio_transport.adapter import Discovery, DiscoveryContext, Handshake
-from gradio_transport.commands import Request, Response, SendRequest
-from gradio_transport.config import AppConfig, Component, Endpoint, Parameter
-from gradio_transport.errors import (
+from gradio_transport.adapter import (
+    AppConfig,
+    AppURLs,
+    Component,
+    Discovery,
+    DiscoveryContext,
+    Endpoint,
     EndpointNotFound,
+    Handshake,
     LocalProtocolError,
+    Parameter,
     Phase,
     RemoteProtocolError,
+    Request,
+    Response,
+    SendRequest,
     UnsupportedProtocol,
     did_you_mean,
+    escaped,
     excerpt,
 )
-from gradio_transport.urls import AppURLs, escaped
 
 from ._errors import refused
 from ._settings import ChatSettings

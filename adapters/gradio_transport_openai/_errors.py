@@ -14,8 +14,7 @@ from typing import Any, cast
 
 import attrs
 
-from gradio_transport.commands import Response
-from gradio_transport.errors import (
+from gradio_transport.adapter import (
     AuthenticationRequired,
     EndpointNotFound,
     GradioTransportError,
@@ -23,10 +22,11 @@ from gradio_transport.errors import (
     Phase,
     RateLimited,
     RemoteProtocolError,
+    Response,
     ServerRefused,
     excerpt,
+    refusal,
 )
-from gradio_transport.refusals import refusal
 
 _STATUSES: Mapping[str, int] = {
     "authentication_error": 401,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from gradio_transport.errors import Phase, ValidationFailed, did_you_mean
+from gradio_transport.adapter import Phase, ValidationFailed, did_you_mean
 
 from ._files import as_image, as_text, content_of, is_allowed
 from ._settings import ChatSettings

@@ -8,8 +8,7 @@ from typing import Any, cast
 
 import attrs
 
-from gradio_transport.config import AppConfig
-from gradio_transport.errors import LocalProtocolError, Phase, did_you_mean
+from gradio_transport.adapter import AppConfig, LocalProtocolError, Phase, did_you_mean
 
 NAMES = ("model", "system_message", "streaming", "file_types")
 

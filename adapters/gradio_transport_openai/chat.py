@@ -14,52 +14,47 @@ from typing import Any, cast
 import attrs
 
 from gradio_transport.adapter import (
+    Achieved,
     Adapter,
+    AppConfig,
+    Cancelled,
     Capabilities,
-    DiscoveryContext,
-    Exchange,
-    Handshake,
-    Invocation,
-    Match,
-    Output,
-    Session,
-    SessionContext,
-    Turn,
-)
-from gradio_transport.commands import (
     Closed,
+    DiscoveryContext,
     Ending,
+    Endpoint,
+    Event,
+    EventTooLarge,
+    Exchange,
+    Failed,
+    GradioTransportError,
+    Handshake,
+    Heartbeat,
+    Invocation,
+    Joined,
+    LocalProtocolError,
+    MalformedMessage,
+    Match,
     OpenStream,
     OpenWebSocket,
+    Output,
+    Phase,
+    ProcessGenerating,
+    ProcessStarts,
     Request,
     Response,
     SendRequest,
-)
-from gradio_transport.config import AppConfig, Endpoint
-from gradio_transport.errors import (
-    EventTooLarge,
-    GradioTransportError,
-    LocalProtocolError,
-    MalformedMessage,
-    Phase,
+    ServerSentEvent,
+    Session,
+    SessionContext,
     StreamLost,
-    Timeout,
+    TimeoutExpired,
+    Turn,
+    UnknownMessage,
     UnsupportedProtocol,
     ValidationFailed,
     excerpt,
 )
-from gradio_transport.events import (
-    Achieved,
-    Cancelled,
-    Event,
-    Failed,
-    Heartbeat,
-    Joined,
-    ProcessGenerating,
-    ProcessStarts,
-    Unknown,
-)
-from gradio_transport.sse import ServerSentEvent
 
 from . import _discovery
 from ._answer import Answer
@@ -180,7 +175,7 @@ class ChatExchange(Exchange):
             text = self._answer.text
             events.append(ProcessGenerating(event_id=self.event_id, raw=message, data=[text]))
         elif news:
-            events.append(Unknown(event_id=self.event_id, raw=message, msg=news[0][:100]))
+            events.append(UnknownMessage(event_id=self.event_id, raw=message, msg=news[0][:100]))
         return Output(events)
 
     def _told(self, message: Mapping[str, Any]) -> Failed:
@@ -216,14 +211,14 @@ class ChatExchange(Exchange):
             may_have_run=True,
         )
 
-    def _overdue(self) -> Timeout:
+    def _overdue(self) -> TimeoutExpired:
         timeouts = self.context.timeouts
-        knob = "idle" if timeouts.total is None else "total"
-        return Timeout(
+        setting = "idle" if timeouts.total is None else "total"
+        return TimeoutExpired(
             "The answer was not complete in time, and nothing more came. Timeouts(total=) bounds a whole "
             "call; without it a stream may be silent for an hour, or for Timeouts(idle=) if that is longer.",
-            knob=knob,
-            seconds=getattr(timeouts, knob),
+            setting=setting,
+            seconds=getattr(timeouts, setting),
             phase=Phase.STREAM,
             may_have_run=True,
         )

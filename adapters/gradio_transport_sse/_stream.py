@@ -9,43 +9,46 @@ from typing import Any, ClassVar, cast
 import attrs
 
 from gradio_transport.adapter import (
+    Achieved,
     Adapter,
+    AppConfig,
+    Cancelled,
     Capabilities,
+    Command,
+    DiffDecoder,
+    Endpoint,
+    Event,
     Exchange,
-    Invocation,
-    Match,
-    Output,
-    Session,
-    SessionContext,
-)
-from gradio_transport.commands import Command, OpenStream, OpenWebSocket, Request, Response, SendRequest
-from gradio_transport.config import AppConfig, Endpoint
-from gradio_transport.diff import Frames
-from gradio_transport.errors import (
+    Failed,
     GradioTransportError,
+    Invocation,
+    Joined,
     MalformedMessage,
+    Match,
+    OpenStream,
+    OpenWebSocket,
+    Output,
     Phase,
     QueueFull,
+    QueueFullMessage,
+    Request,
+    Response,
+    SendRequest,
     ServerRefused,
+    ServerStopped,
+    Session,
+    SessionContext,
     SessionNotFound,
+    SharedStreamSession,
+    State,
     StreamLost,
     TransportError,
-    excerpt,
-)
-from gradio_transport.events import (
-    Achieved,
-    Cancelled,
-    Event,
-    Failed,
-    Joined,
-    QueueFullMessage,
-    ServerStopped,
     UnexpectedError,
+    decode,
+    excerpt,
+    generating,
+    refusal,
 )
-from gradio_transport.flow import State
-from gradio_transport.messages import decode, generating
-from gradio_transport.refusals import refusal
-from gradio_transport.session import SharedStreamSession
 
 
 class StreamExchange(Exchange):
@@ -56,7 +59,7 @@ class StreamExchange(Exchange):
 
     def __init__(self, context: SessionContext, invocation: Invocation, key: str) -> None:
         super().__init__(context, invocation, key)
-        self._frames = Frames()
+        self._frames = DiffDecoder()
         self._sent = 0
         self._held: list[SendRequest] = []
         # gr.Error texts are Python reprs up to 5.1 (docs/wire.md §14.1).

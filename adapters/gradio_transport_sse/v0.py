@@ -8,45 +8,40 @@ from typing import Any
 from urllib.parse import urlencode
 
 from gradio_transport.adapter import (
+    Achieved,
     Adapter,
+    AppConfig,
+    Cancelled,
     Capabilities,
-    Exchange,
-    Invocation,
-    Match,
-    Output,
-    SessionContext,
-)
-from gradio_transport.commands import (
     Closed,
     Ending,
-    OpenStream,
-    OpenWebSocket,
-    Request,
-    Response,
-    SendRequest,
-)
-from gradio_transport.config import AppConfig, Endpoint
-from gradio_transport.errors import (
-    GradioTransportError,
-    Phase,
-    QueueFull,
-    ServerRefused,
-    StreamLost,
-    excerpt,
-)
-from gradio_transport.events import (
-    Achieved,
-    Cancelled,
+    Endpoint,
     Estimation,
     Event,
+    Exchange,
     Failed,
+    GradioTransportError,
+    Invocation,
     Joined,
+    Match,
+    OpenStream,
+    OpenWebSocket,
+    Output,
+    Phase,
+    QueueFull,
     QueueFullMessage,
+    Request,
+    Response,
     SendData,
+    SendRequest,
+    ServerRefused,
+    SessionContext,
+    State,
+    StreamLost,
+    decode,
+    excerpt,
+    refusal,
 )
-from gradio_transport.flow import State
-from gradio_transport.messages import decode
-from gradio_transport.refusals import refusal
 
 
 class JoinStreamExchange(Exchange):

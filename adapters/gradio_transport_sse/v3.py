@@ -6,8 +6,7 @@ The session takes that message on every generation, so nothing else differs here
 
 from __future__ import annotations
 
-from gradio_transport.adapter import Match
-from gradio_transport.config import AppConfig, Endpoint
+from gradio_transport.adapter import AppConfig, Endpoint, Match
 
 from .v2 import SSEv2
 

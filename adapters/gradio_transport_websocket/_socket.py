@@ -9,43 +9,44 @@ from typing import Any, cast
 
 import attrs
 
-from gradio_transport.adapter import Exchange, Invocation, Output, Session, SessionContext, Turn
-from gradio_transport.commands import (
+from gradio_transport.adapter import (
+    Achieved,
+    AuthenticationRequired,
+    Cancelled,
     Closed,
     Ending,
-    OpenStream,
-    OpenWebSocket,
-    Request,
-    Response,
-    SendRequest,
-    SendText,
-)
-from gradio_transport.config import Endpoint
-from gradio_transport.errors import (
-    AuthenticationRequired,
+    Endpoint,
+    Event,
+    Exchange,
+    Failed,
     GradioTransportError,
     InvalidPayload,
-    Phase,
-    QueueFull,
-    ServerRefused,
-    StreamLost,
-    excerpt,
-)
-from gradio_transport.events import (
-    Achieved,
-    Cancelled,
-    Event,
-    Failed,
+    Invocation,
     Joined,
+    OpenStream,
+    OpenWebSocket,
+    Output,
+    Phase,
     ProcessCompleted,
     ProcessGenerating,
+    QueueFull,
     QueueFullMessage,
+    Request,
+    Response,
     SendData,
     SendHash,
+    SendRequest,
+    SendText,
+    ServerRefused,
+    Session,
+    SessionContext,
+    State,
+    StreamLost,
+    Turn,
+    decode,
+    excerpt,
+    refusal,
 )
-from gradio_transport.flow import State
-from gradio_transport.messages import decode
-from gradio_transport.refusals import refusal
 
 SMALL_FRAME_BYTES = 16 * 1024 * 1024
 """What servers before 3.11 take in one frame (uvicorn's default); later ones take 1 GiB."""

@@ -6,10 +6,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gradio_transport.adapter import Invocation, Output, SessionContext
-from gradio_transport.commands import WakeAt
-from gradio_transport.config import AppConfig, parse_release
-from gradio_transport.events import Joined
+from gradio_transport.adapter import (
+    AppConfig,
+    Invocation,
+    Joined,
+    Output,
+    SessionContext,
+    WakeAt,
+    parse_release,
+)
 
 from ._socket import SocketExchange
 

@@ -3,16 +3,25 @@
 
 from __future__ import annotations
 
-from gradio_transport.adapter import Adapter, Capabilities, Invocation, Match, Session, SessionContext
-from gradio_transport.config import AppConfig, Endpoint
-from gradio_transport.errors import Phase, UnsupportedProtocol
-from gradio_transport.events import Achieved
+from gradio_transport.adapter import (
+    Achieved,
+    Adapter,
+    AppConfig,
+    Capabilities,
+    Endpoint,
+    Invocation,
+    Match,
+    Phase,
+    Session,
+    SessionContext,
+    UnsupportedProtocol,
+)
 
 from ._socket import SocketSession
 from .dialects import HashAsked, dialect
 
 
-class WebSocket(Adapter):
+class WebSocketQueue(Adapter):
     """The queue of Gradio 3.1.5 to 3.50.2."""
 
     name = "websocket"
@@ -67,4 +76,4 @@ def _name(config: AppConfig) -> str:
     }[dialect(config).__name__]
 
 
-__all__ = ["WebSocket"]
+__all__ = ["WebSocketQueue"]

@@ -16,8 +16,8 @@ from typing import Any, cast
 
 from gradio_transport.trace import Trace, read_trace
 
-from .replay_script import Hear, ReplayScript, Reply, Say, Talk
-from .replay_server import Broken, Player, Served
+from .replay.script import Hear, ReplayScript, Reply, Say, Talk
+from .replay.server import Broken, Player, Served
 
 try:
     from pytest_httpserver import HTTPServer

@@ -12,13 +12,13 @@ from typing import Any, Protocol, cast
 import attrs
 
 import gradio_transport as gt
-from gradio_transport.driver import CallOptions
-from gradio_transport.files import ServerFile
-from gradio_transport.frames import Tap
+from gradio_transport.calls.options import CallOptions
+from gradio_transport.files.outputs import ServerFile
 from gradio_transport.policy import Timeouts
+from gradio_transport.protocol.frames import Tap
 
 from .cases import Case, Step
-from .grades import FoundFile, Observed, kind_of
+from .grading import FoundFile, Observed, kind_of
 
 STEP_SECONDS = 20.0
 """Deadline of every call: no case may hang."""
@@ -207,7 +207,7 @@ class _Player:
                 events.append(event)
                 if _time_to_cancel(step, events):
                     call.cancel()
-                if step.send is not None and isinstance(event, gt.ProcessStreaming):
+                if step.send is not None and isinstance(event, gt.events.ProcessStreaming):
                     chunk = next(chunks, None)
                     call.finish() if chunk is None else call.send(*chunk)
             for file in _files_of(call.result()):
@@ -315,7 +315,7 @@ class _AsyncPlayer:
                 events.append(event)
                 if _time_to_cancel(step, events):
                     await call.cancel()
-                if step.send is not None and isinstance(event, gt.ProcessStreaming):
+                if step.send is not None and isinstance(event, gt.events.ProcessStreaming):
                     chunk = next(chunks, None)
                     await (call.finish() if chunk is None else call.send(*chunk))
             for file in _files_of(await call.result()):

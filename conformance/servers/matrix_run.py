@@ -20,12 +20,12 @@ import anyio
 import attrs
 
 import gradio_transport as gt
-from gradio_transport.config import AppConfig
-from gradio_transport.frames import Frame, Kind, Tap
-from gradio_transport.registry import default_registry
+from gradio_transport.adapter.registry import default_registry
+from gradio_transport.app.config import AppConfig
+from gradio_transport.protocol.frames import Frame, Kind, Tap
 from gradio_transport.trace import TraceWriter, read_trace
 from gradio_transport_conformance.cases import Case, all_cases
-from gradio_transport_conformance.grades import Grade, Observed, Result, grade
+from gradio_transport_conformance.grading import Grade, Observed, Result, grade
 from gradio_transport_conformance.play import CREDENTIALS, play, play_async
 
 from . import VARIANTS, Server, VariantUnavailable, running
@@ -177,7 +177,7 @@ def _merged(version: str, results: Sequence[Result]) -> list[Result]:
 
 def _show_changes(earlier: Path, now: Path) -> None:
     """Print what changed on the wire since the last recording."""
-    from gradio_transport.trace.diff import diff_traces
+    from gradio_transport.trace.compare import diff_traces
 
     for path in sorted(now.glob("*.jsonl")):
         if (earlier / path.name).exists():

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from gradio_transport_conformance.cases import Case, all_cases, numbers
-from gradio_transport_conformance.grades import Grade, Result
+from gradio_transport_conformance.grading import Grade, Result
 
 from .matrix_run import RESULTS
 

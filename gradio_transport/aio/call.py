@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from ..adapter import Exchange
-from ..driver import CallOptions, CallState, Deadlines
+from ..adapter.exchange import Exchange
+from ..calls.call_state import CallState
+from ..calls.deadline import Deadlines
+from ..calls.options import CallOptions
 from ..errors import SlowConsumer
 from ..events import Achieved, Event, Failed, Joined
-from ..files import FileReader
+from ..files.outputs import FileReader
 from ..policy import Timeouts
 from .files import saved
 

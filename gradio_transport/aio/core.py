@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable, Generator, Mapping
@@ -13,31 +14,24 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from ..adapter import Adapter
-from ..commands import OpenStream, Request, Response, SendRequest
-from ..credentials import Credentials
-from ..disk import read_upload
-from ..driver import (
-    REASON_SECONDS,
-    App,
-    Retries,
-    SessionState,
-    check_addresses,
-    closed_under_way,
-    input_content,
-    input_request,
-    left,
-    renewable,
-    timed,
-    too_late,
-)
+from ..adapter.contract import Adapter
+from ..app.credentials import Credentials
+from ..app.handshake import login
+from ..calls.app import App
+from ..calls.deadline import left, too_late
+from ..calls.failures import closed_under_way
+from ..calls.requests import REASON_SECONDS, check_addresses, input_content, input_request, renewable, timed
+from ..calls.retries import Retries
+from ..calls.session_state import SessionState
 from ..engines.base import AsyncEngine, AsyncResponseStream
 from ..errors import GradioTransportError, LocalProtocolError, Phase, TransportError
-from ..files import FetchFile, FileCommand, FileReply, ReadFile, locate, unavailable
-from ..handshake import login
+from ..files.disk import read_upload
+from ..files.fetch import locate, unavailable
+from ..files.upload import FetchFile, FileCommand, FileReply, ReadFile
 from ..policy import Timeouts
-from ..refusals import wants_login
-from .heartbeat import Heartbeat
+from ..protocol.commands import OpenStream, Request, Response, SendRequest
+from ..protocol.refusals import wants_login
+from .heartbeat import HeartbeatTask
 from .runner import Runner
 
 T = TypeVar("T")
@@ -56,6 +50,12 @@ class Core:
     def __init__(self, app: App, engine: AsyncEngine) -> None:
         self.app = app
         self.engine = engine
+        if os.environ.get("GRADIO_TRANSPORT_TRACE"):  # the trace package is loaded only then
+            from ..trace import environment_tap
+
+            recorder = environment_tap()
+            if recorder is not None:
+                app.taps.add(recorder)
         self.closed = False
         self.tasks: anyio.abc.TaskGroup | None = None
         self._ended: anyio.Event | None = None
@@ -141,7 +141,7 @@ class Core:
         """Take a turn.
 
         Raises:
-            Timeout: None was free in the time that the call has left.
+            TimeoutExpired: None was free in the time that the call has left.
         """
         try:
             self._turns.acquire_nowait()  # where one is free, nothing has to watch the clock
@@ -156,7 +156,7 @@ class Core:
 
         Raises:
             AuthenticationRequired: The login is refused now.
-            Timeout: The time of the call that wants it is over.
+            TimeoutExpired: The time of the call that wants it is over.
         """
         if logins < 0 or self.app.options.auth is None:
             return False
@@ -274,9 +274,9 @@ class Core:
         except StopIteration as stop:
             self.app.discovery = stop.value
 
-    def beat(self, state: SessionState) -> Heartbeat:
+    def beat(self, state: SessionState) -> HeartbeatTask:
         """Show the server that a session lives, until told otherwise."""
-        beating = Heartbeat(self, state)
+        beating = HeartbeatTask(self, state)
         self.spawn(beating.run)
         return beating
 

@@ -14,16 +14,15 @@ import anyio
 import anyio.to_thread
 import attrs
 
-from ..commands import Closed, Ending
-from ..credentials import Credentials
-from ..disk import PartFile
-from ..driver import given_up, timed
+from ..app.credentials import Credentials
+from ..calls.deadline import given_up
+from ..calls.requests import timed
 from ..engines.base import AsyncResponseStream, StreamEnded
 from ..errors import Phase
-from ..files import (
+from ..files.disk import PartFile
+from ..files.fetch import (
     PLAYLIST_BYTES,
     PLAYLIST_SECONDS,
-    ServerFile,
     broke_off,
     content_length,
     is_playlist,
@@ -31,6 +30,8 @@ from ..files import (
     too_large,
     whole_file,
 )
+from ..files.outputs import ServerFile
+from ..protocol.commands import Closed, Ending
 
 if TYPE_CHECKING:
     from ..policy import Timeouts
@@ -102,7 +103,7 @@ async def within(seconds: float | None, what: str, phase: Phase, work: Awaitable
     """Return what some work gives, or give it up after some seconds.
 
     Raises:
-        Timeout: They are over.
+        TimeoutExpired: They are over.
     """
     with anyio.move_on_after(seconds):
         return await work

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, cast
 
 import anyio
 
-from ..driver import SessionState, heartbeat_pauses, is_event_stream
+from ..calls.requests import is_event_stream
+from ..calls.session_state import SessionState, heartbeat_pauses
 from ..engines.base import StreamEnded
 from ..errors import GradioTransportError
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Heartbeat:
+class HeartbeatTask:
     """Holds a session's ``/heartbeat`` open, so that the server keeps what it has (docs/wire.md §9)."""
 
     def __init__(self, core: Core, state: SessionState) -> None:

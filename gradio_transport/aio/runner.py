@@ -11,12 +11,24 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import anyio
 
-from ..adapter import Invocation, Turn
-from ..commands import (
+from ..adapter.exchange import Invocation
+from ..adapter.session import Turn
+from ..calls.deadline import Deadlines, left
+from ..calls.failures import internal_failure
+from ..calls.options import CallOptions
+from ..calls.requests import REASON_SECONDS, is_event_stream, timed
+from ..calls.retries import Retries
+from ..calls.session_state import SessionState
+from ..calls.tap import Wire
+from ..engines.base import AsyncResponseStream, AsyncWebSocket, HandshakeRefused, Patience, StreamEnded
+from ..errors import GradioTransportError, LocalProtocolError, TransportError
+from ..events import Achieved, Cancelled, Failed
+from ..files.upload import FileCommand
+from ..protocol.commands import (
     Closed,
-    CloseStream,
-    CloseWebSocket,
     Command,
+    DropStream,
+    DropWebSocket,
     Ending,
     OpenStream,
     OpenWebSocket,
@@ -25,23 +37,7 @@ from ..commands import (
     SendText,
     WakeAt,
 )
-from ..driver import (
-    REASON_SECONDS,
-    CallOptions,
-    Deadlines,
-    Retries,
-    SessionState,
-    internal_failure,
-    is_event_stream,
-    left,
-    timed,
-)
-from ..engines.base import AsyncResponseStream, AsyncWebSocket, HandshakeRefused, Patience, StreamEnded
-from ..errors import GradioTransportError, LocalProtocolError, TransportError
-from ..events import Achieved, Cancelled, Failed
-from ..files import FileCommand
-from ..refusals import wants_login
-from ..wire import Wire
+from ..protocol.refusals import wants_login
 from .call import AsyncCall
 from .files import Fetcher
 
@@ -235,7 +231,7 @@ class Runner:
                 if live is not None:
                     await live.send(command.text)  # type: ignore[union-attr]  # a failure shows at receive
                 return ()
-            case CloseStream() | CloseWebSocket():
+            case DropStream() | DropWebSocket():
                 self._drop(command.channel)
                 return ()
             case WakeAt():
@@ -486,7 +482,7 @@ class Runner:
             own = type(error)(error.message, phase=error.phase, may_have_run=error.may_have_run)
             own.__cause__ = error.__cause__
             for command in self._deliver(self.wire.abandon(call._exchange, own)):
-                if isinstance(command, CloseStream | CloseWebSocket):
+                if isinstance(command, DropStream | DropWebSocket):
                     self._drop(command.channel)
             if not call.done() and not call._between:  # its end had come, and could not be handed over
                 own.adapter = self.wire.adapter

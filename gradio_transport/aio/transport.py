@@ -14,28 +14,23 @@ import anyio.abc
 import anyio.to_thread
 import attrs
 
-from ..adapter import Adapter
-from ..config import AppConfig, Endpoint
-from ..driver import (
-    App,
-    CallOptions,
-    Deadlines,
-    Description,
-    Options,
-    SessionState,
-    closed_under_way,
-    component_reply,
-    component_request,
-    lost_under_way,
-)
+from ..adapter.contract import Adapter
+from ..app.config import AppConfig, Endpoint
+from ..calls.app import App
+from ..calls.component_server import component_reply, component_request
+from ..calls.deadline import Deadlines
+from ..calls.description import Description
+from ..calls.failures import closed_under_way, lost_under_way
+from ..calls.handle import Handle
+from ..calls.options import CallOptions, Options
+from ..calls.session_state import SessionState
 from ..engines.base import AsyncEngine
 from ..errors import GradioTransportError, LocalProtocolError, Phase
 from ..events import Failed
-from ..handle import Handle
 from .call import AsyncCall
 from .core import Core
 from .files import within
-from .heartbeat import Heartbeat
+from .heartbeat import HeartbeatTask
 from .runner import Begin, Runner
 
 
@@ -48,7 +43,7 @@ class AsyncSession(SessionState):
         super().__init__(core.app, headers, session_hash)
         self._core = core
         self._runners: dict[str, Runner] = {}
-        self._beating: Heartbeat | None = None
+        self._beating: HeartbeatTask | None = None
         self._closed = False
 
     def submit(

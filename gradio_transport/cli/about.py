@@ -9,8 +9,8 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from ..adapter.registry import default_registry
 from ..errors import UnsupportedProtocol
-from ..registry import default_registry
 from .call import find
 from .options import Connection, connected
 from .screen import write

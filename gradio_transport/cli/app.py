@@ -13,7 +13,7 @@ from .about import adapters, explain
 from .call import call, predict
 from .completion import completion
 from .demo import demo
-from .failures import EXIT_STATUSES, Status, report, status_of
+from .failures import EXIT_STATUSES, ExitStatus, report, status_of
 from .list import list_endpoints
 from .terminal import Terminal, tolerate_any_text
 
@@ -41,7 +41,7 @@ class _Commands(click.Group):
         except RecursionError as error:
             raise _ended(MalformedMessage("What the server sent is nested too deeply to print.")) from error
         except (KeyboardInterrupt, click.Abort):
-            raise click.exceptions.Exit(int(Status.INTERRUPTED)) from None
+            raise click.exceptions.Exit(int(ExitStatus.INTERRUPTED)) from None
 
 
 def _ended(error: GradioTransportError) -> click.exceptions.Exit:

@@ -10,9 +10,9 @@ from typing import Any, cast
 
 import click
 
-from ..config import Endpoint, Parameter
+from ..app.config import Endpoint, Parameter
 from ..errors import ValidationFailed, did_you_mean
-from ..filepaths import wants_files
+from ..files.paths import wants_files
 from .coerce import CoercionError, coerce, strict_json
 from .failures import Misuse
 from .files import MARK, file_argument, files_in_json

@@ -10,8 +10,8 @@ from typing import IO, Any
 
 import click
 
-from ..config import AppConfig, Endpoint
-from ..driver import CallOptions
+from ..app.config import AppConfig, Endpoint
+from ..calls.options import CallOptions
 from ..errors import EndpointNotFound, GradioTransportError
 from ..events import Cancelled
 from ..sync import Call, Transport

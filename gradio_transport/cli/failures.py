@@ -18,14 +18,14 @@ from ..errors import (
     NotAGradioApp,
     QueueFull,
     ServerRefused,
-    Timeout,
+    TimeoutExpired,
 )
-from ..spaces import UNREACHABLE
+from ..spaces._hub import UNREACHABLE
 from .terminal import current
 from .text import printable
 
 
-class Status(enum.IntEnum):
+class ExitStatus(enum.IntEnum):
     """Exit statuses, the same for every command."""
 
     OK = 0
@@ -47,17 +47,17 @@ Exit status:
 """
 
 
-def status_of(error: GradioTransportError) -> Status:
+def status_of(error: GradioTransportError) -> ExitStatus:
     """Return the exit status for an error."""
     match error:
         case AppError():
-            return Status.APP_ERROR
+            return ExitStatus.APP_ERROR
         case ServerRefused():
-            return Status.REFUSED
+            return ExitStatus.REFUSED
         case LocalProtocolError():
-            return Status.USAGE
+            return ExitStatus.USAGE
         case _:
-            return Status.TRANSPORT
+            return ExitStatus.TRANSPORT
 
 
 def _advice(error: GradioTransportError) -> str:
@@ -66,7 +66,7 @@ def _advice(error: GradioTransportError) -> str:
             return "Here: --auth user:password, or --token."
         case LocalProtocolError() if "model=" in error.message:
             return "Here: --set model=NAME."
-        case Timeout(knob="total"):
+        case TimeoutExpired(setting="total"):
             return "Here: --timeout."
         case QueueFull():
             return "Try again later."

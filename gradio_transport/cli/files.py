@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from ..config import Endpoint, Parameter
+from ..app.config import Endpoint, Parameter
 from ..errors import LocalProtocolError
-from ..filepaths import at_files
-from ..files import InputFile, handle_file
+from ..files.inputs import InputFile, handle_file
+from ..files.paths import at_files
 from .coerce import strict_json
 from .failures import Misuse
 

@@ -10,7 +10,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from ..config import Endpoint, Parameter
+from ..app.config import Endpoint, Parameter
 from ..errors import UnsupportedProtocol
 from ..sync import Transport
 from .options import Connection, connected

@@ -15,11 +15,11 @@ import click
 
 from .._connect import connect
 from ..errors import GradioTransportError
-from ..frames import Tap
 from ..policy import Timeouts
+from ..protocol.frames import Tap
+from ..protocol.urls import is_space_name
 from ..spaces import hides_itself, token_to_use
 from ..sync import Transport
-from ..urls import is_space_name
 from .coerce import strict_json
 from .terminal import current
 

@@ -17,9 +17,9 @@ from rich.live import Live
 from rich.text import Text
 
 from .. import events as e
-from ..diff import UNKNOWN
 from ..errors import GradioTransportError
-from ..files import ServerFile
+from ..events import UNKNOWN_OUTPUT
+from ..files.outputs import ServerFile
 from .status import CallStatus
 from .terminal import Terminal
 from .text import describe, error_object, event_object, log_line, plain, printable, to_json, wire_name
@@ -86,8 +86,8 @@ class JSONLines:
         """Do nothing: the completion has said it."""
 
 
-class Status:
-    """Status and logs on stderr. Its heirs differ in what they write to stdout."""
+class StatusLine:
+    """StatusLine and logs on stderr. Its heirs differ in what they write to stdout."""
 
     def __init__(self, terminal: Terminal, what: str) -> None:
         self._terminal = terminal
@@ -139,7 +139,7 @@ class Status:
         """Do nothing: the command prints the error."""
 
 
-class RawResult(Status):
+class RawResult(StatusLine):
     """The outputs as one JSON list."""
 
     def result(self, values: Sequence[Any]) -> None:
@@ -148,7 +148,7 @@ class RawResult(Status):
         write(to_json(list(values)) + "\n")
 
 
-class Lines(Status):
+class Lines(StatusLine):
     """Each output on a line of its own, for pipes."""
 
     def result(self, values: Sequence[Any]) -> None:
@@ -157,12 +157,12 @@ class Lines(Status):
         write("".join(plain(value) + "\n" for value in values))
 
 
-class Growing(Status):
+class Growing(StatusLine):
     """Outputs for a person: text as it grows, numbers at each step, anything larger when it is final."""
 
     def __init__(self, terminal: Terminal, what: str) -> None:
         super().__init__(terminal, what)
-        self._shown: Any = UNKNOWN
+        self._shown: Any = UNKNOWN_OUTPUT
         self._mid_line = False
 
     def event(self, event: e.Event, seconds: float) -> None:
@@ -189,7 +189,7 @@ class Growing(Status):
     def _end_line(self) -> None:
         if self._mid_line:
             write("\n")
-            self._mid_line, self._shown = False, UNKNOWN
+            self._mid_line, self._shown = False, UNKNOWN_OUTPUT
 
     def result(self, values: Sequence[Any]) -> None:
         """Write what has not been shown yet."""

@@ -13,9 +13,9 @@ from typing import Any, cast
 import attrs
 
 from .. import events as e
-from ..diff import UNKNOWN
 from ..errors import GradioTransportError
-from ..files import ServerFile
+from ..events import UNKNOWN_OUTPUT
+from ..files.outputs import ServerFile
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
@@ -57,7 +57,7 @@ def _unknown(value: object) -> Any:
         return value.raw
     if isinstance(value, Path):
         return str(value)
-    if value is not UNKNOWN:
+    if value is not UNKNOWN_OUTPUT:
         raise TypeError(f"{type(value).__name__} is not JSON")
     return None
 
@@ -89,7 +89,7 @@ def event_object(event: e.Event, seconds: float) -> dict[str, Any]:
     fields = {
         field.name: getattr(event, field.name)
         for field in attrs.fields(type(event))
-        if field.repr or isinstance(event, e.Unknown)  # what is left out of a repr is the bulk
+        if field.repr or isinstance(event, e.UnknownMessage)  # what is left out of a repr is the bulk
     }
     if isinstance(event, e.Progress):
         fields["units"] = [attrs.asdict(unit) for unit in event.units]
@@ -164,7 +164,7 @@ def _description(event: e.Event, width: int) -> str:
             return event.message
         case e.Cancelled():
             return f"on the server: {event.achieved.value}"
-        case e.Unknown():
+        case e.UnknownMessage():
             return event.msg
         case _:
             return ""
@@ -190,7 +190,7 @@ def preview(data: Sequence[Any], width: int) -> str:
 
 def newest(value: Any, width: int) -> str:
     """Return the end of a value on one line: a text is interesting where it grows, a chat at its end."""
-    if value is UNKNOWN:
+    if value is UNKNOWN_OUTPUT:
         return "…"
     said = _last_said(value)
     text = plain(value) if said is None else said

@@ -17,18 +17,18 @@ import anyio.to_thread
 
 from .._connect import connect_async
 from ..aio import AsyncCall, AsyncSession, AsyncTransport
-from ..config import AppConfig, Endpoint
-from ..driver import CallOptions
+from ..app.config import AppConfig, Endpoint
+from ..calls.options import CallOptions
 from ..errors import GradioTransportError, LocalProtocolError
-from ..flow import State
-from ..frames import Tap
 from ..policy import Timeouts
+from ..protocol.flow import State
+from ..protocol.frames import Tap
 from .client import Described, duplicated
 from .endpoints import bound, chosen
 from .errors import familiar, familiar_errors, no_result, no_result_yet
 from .files import reduced, saved_async
 from .settings import Settings, Token, settings
-from .updates import Callbacks, Output, Status, StatusUpdate, Story, with_outputs
+from .updates import Callbacks, OutputUpdate, Status, StatusUpdate, Story, with_outputs
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class AsyncJob:
                 self._story.add(event)
                 self._tell()
             data = await self._call.result()
-            last = self._story.outputs[-1] if self._story.outputs else Output(data)
+            last = self._story.outputs[-1] if self._story.outputs else OutputUpdate(data)
             self._finish(await self._client._value(last, True))
         except anyio.get_cancelled_exc_class():
             self._finish(None, CancelledError())
@@ -311,7 +311,7 @@ class AsyncClient(Described):
         tasks.start_soon(job._run)
         return job
 
-    async def _value(self, output: Output, final: bool) -> Any:
+    async def _value(self, output: OutputUpdate, final: bool) -> Any:
         made = output.made(final)
         if made is not None:
             return made[1]

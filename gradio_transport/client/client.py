@@ -13,11 +13,11 @@ from typing import Any, Literal, Self
 
 from .. import spaces
 from .._connect import connect
-from ..config import AppConfig, Endpoint
-from ..driver import CallOptions
+from ..app.config import AppConfig, Endpoint
+from ..calls.options import CallOptions
 from ..errors import GradioTransportError
-from ..frames import Tap
 from ..policy import Timeouts
+from ..protocol.frames import Tap
 from ..sync import Session, Transport
 from . import describing
 from .endpoints import bound, chosen

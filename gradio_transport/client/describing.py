@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from ..config import AppConfig, Endpoint, Parameter
+from ..app.config import AppConfig, Endpoint, Parameter
 
 LONGEST_TYPE = 48
 """Characters of a type, as in ``gradio-transport list``; the dict has them whole."""

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, cast
 
-from ..config import AppConfig, Endpoint, Parameter
+from ..app.config import AppConfig, Endpoint, Parameter
 from ..errors import Phase, ValidationFailed, did_you_mean
-from ..filepaths import check_paths
-from ..files import InputFile, ServerFile
+from ..files.inputs import InputFile
+from ..files.outputs import ServerFile
+from ..files.paths import check_paths
 from .errors import ArgumentError, EndpointError, ValidationError, familiar_errors, problem
 
 _LISTED = 20

@@ -51,7 +51,7 @@ class FileError(errors.LocalProtocolError, ValueError):
     """A path where no file is."""
 
 
-class JobTimeout(errors.Timeout, TimeoutError):
+class JobTimeout(errors.TimeoutExpired, TimeoutError):
     """A deadline is over: that of ``result(timeout=)``, or one of `gradio_transport.Timeouts`."""
 
 
@@ -64,7 +64,7 @@ _FAMILIAR: Mapping[type[errors.GradioTransportError], type[errors.GradioTranspor
         errors.RateLimited: TooManyRequestsError,
         errors.ValidationFailed: ValidationError,
         errors.EndpointNotFound: EndpointError,
-        errors.Timeout: JobTimeout,
+        errors.TimeoutExpired: JobTimeout,
     }
 )
 
@@ -104,7 +104,7 @@ def no_result_yet(name: str, seconds: float | None, status: str) -> JobTimeout:
     """Return the error for a job that was not waited for to its end."""
     return JobTimeout(
         f"No result of {name} within {seconds} s; the job goes on ({status}).",
-        knob="timeout",
+        setting="timeout",
         seconds=seconds,
         phase=errors.Phase.STREAM,
     )

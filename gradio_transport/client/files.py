@@ -7,10 +7,11 @@ import os
 from pathlib import Path
 from typing import Any, cast
 
-from .. import files
 from ..aio import AsyncRemoteFile
 from ..errors import LocalProtocolError
-from ..files import InputFile, ServerFile
+from ..files import inputs
+from ..files.inputs import InputFile
+from ..files.outputs import ServerFile
 from ..sync import RemoteFile
 from .errors import FileError
 
@@ -31,7 +32,7 @@ def handle_file(filepath_or_url: str | Path) -> InputFile:
             "bytes there is gradio_transport.handle_file(data, name='photo.png'), which clients take too."
         )
     try:
-        return files.handle_file(filepath_or_url, allow_empty=True)
+        return inputs.handle_file(filepath_or_url, allow_empty=True)
     except LocalProtocolError as error:
         raise FileError(
             f"{error.message} handle_file takes a path on this machine, or a URL with http:// or https://.",

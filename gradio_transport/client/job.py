@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
-from ..config import Endpoint
+from ..app.config import Endpoint
 from ..events import Event
-from ..files import holds_files
-from ..flow import State
+from ..files.inputs import holds_files
+from ..protocol.flow import State
 from ..sync import Call
 from .errors import familiar, familiar_errors, no_result, no_result_yet
 from .updates import Status, StatusUpdate, Story

@@ -13,10 +13,10 @@ import attrs
 import httpx
 
 from ..errors import LocalProtocolError
-from ..frames import Tap
 from ..policy import Limits, Timeouts
+from ..protocol.frames import Tap
+from ..protocol.urls import is_space_name
 from ..spaces import hides_itself, token_to_use
-from ..urls import is_space_name
 
 Token = str | bool | None
 """A token; True for the saved one, False for none, None for the saved one where a Space wants it."""

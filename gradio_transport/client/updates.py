@@ -57,7 +57,7 @@ class StatusUpdate:
     log: tuple[str, str] | None = None
 
 
-class Output:
+class OutputUpdate:
     """One output of a job as the server gave it, and as the caller is given it once somebody asks."""
 
     def __init__(self, data: list[Any]) -> None:
@@ -107,7 +107,7 @@ class Story:
 
     def __init__(self) -> None:
         self.status = StatusUpdate()
-        self.outputs: list[Output] = []
+        self.outputs: list[OutputUpdate] = []
         self.yielded = False
 
     def add(self, event: Event) -> None:
@@ -117,10 +117,10 @@ class Story:
             self.status = status
         if isinstance(event, e.ProcessGenerating | e.ProcessStreaming):
             self.yielded = True
-            self.outputs.append(Output(event.data))
+            self.outputs.append(OutputUpdate(event.data))
         # Servers repeat the last yield of a generator in the completion (docs/wire.md §3.2).
         elif isinstance(event, e.ProcessCompleted) and event.success and not self._repeats(event.data):
-            self.outputs.append(Output(event.data))
+            self.outputs.append(OutputUpdate(event.data))
 
     def _repeats(self, data: list[Any]) -> bool:
         return bool(self.outputs) and self.outputs[-1].data == data
@@ -157,4 +157,4 @@ class Story:
                 return None
 
 
-__all__ = ["Callbacks", "Output", "ProgressUnit", "Status", "StatusUpdate", "Story", "with_outputs"]
+__all__ = ["Callbacks", "OutputUpdate", "ProgressUnit", "Status", "StatusUpdate", "Story", "with_outputs"]

@@ -20,13 +20,14 @@ import aiohttp
 import attrs
 from yarl import URL
 
-from ..commands import Closed, Ending, Request, Response
 from ..errors import ConnectError, GradioTransportError, LocalProtocolError, StreamLost
-from ..multipart import Multipart
-from . import _httpx_common as common
+from ..protocol.commands import Closed, Ending, Request, Response
+from ..protocol.multipart import Multipart
+from . import httpx_common as common
 from .base import HandshakeRefused, Patience, StreamEnded
-from .unpacking import ACCEPTED, Unpacker
-from .uploading import BLOCK_BYTES, for_the_rest, headers_of, pieces_async
+from .content_coding import ACCEPTED, Unpacker
+from .request_body import BLOCK_BYTES, for_the_rest, headers_of, pieces_async
+from .settings import HTTPSettings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -101,7 +102,7 @@ def _as_it_is(url: str) -> URL:
 class AiohttpEngine:
     """Async I/O over aiohttp."""
 
-    def __init__(self, settings: common.HTTPSettings) -> None:
+    def __init__(self, settings: HTTPSettings) -> None:
         self._settings = settings
         self._session: aiohttp.ClientSession | None = None
         self._routes = common.Routes(settings)
@@ -212,7 +213,9 @@ class AiohttpEngine:
         self, url: str, headers: Mapping[str, str], patience: Patience, max_message_bytes: int
     ) -> AiohttpWebSocket:
         """Open a websocket, without a thread."""
-        with _translated(url, attrs.evolve(patience, knob=patience.connect_knob, silence=patience.connect)):
+        with _translated(
+            url, attrs.evolve(patience, setting=patience.connect_setting, silence=patience.connect)
+        ):
             way = self._way(url)
             async with asyncio.timeout(patience.connect):
                 opened = await self._client().ws_connect(

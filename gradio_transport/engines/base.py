@@ -10,13 +10,13 @@ from typing import Any, Protocol
 
 import attrs
 
-from ..commands import CODINGS, Closed, Request, Response
-from ..errors import EventTooLarge, Phase, RemoteProtocolError, Timeout
+from ..errors import EventTooLarge, Phase, RemoteProtocolError, TimeoutExpired
+from ..protocol.commands import CODINGS, Closed, Request, Response
 
 
-def of_all(knob: str) -> str:
+def of_all(setting: str) -> str:
     """Return what an error adds to its seconds where they are those of a whole call."""
-    return " for the whole call" if knob == "total" else ""
+    return " for the whole call" if setting == "total" else ""
 
 
 class Interruption:
@@ -86,29 +86,29 @@ class Patience:
     Attributes:
         connect: Seconds to open a connection.
         silence: Seconds without a byte.
-        knob: The field of `Timeouts` that `silence` comes from, for the error.
+        setting: The field of `Timeouts` that `silence` comes from, for the error.
         phase: Where the request belongs.
         max_bytes: Bound of the reply's body.
         bound: The field of `Limits` that `max_bytes` comes from, for the error.
         whole: Seconds for the request and the whole reply, or None. The sync engine looks at it with every
             piece of a body.
         interruption: What may end the wait for the reply's head, for sync engines.
-        connect_knob: The field of `Timeouts` that `connect` comes from.
-        whole_knob: The one that `whole` comes from; that of `silence` if it is empty.
+        connect_setting: The field of `Timeouts` that `connect` comes from.
+        whole_setting: The one that `whole` comes from; that of `silence` if it is empty.
         total: What ``Timeouts(total=)`` is for the call, of which the rest is given here.
         began: When that was said, by `time.monotonic`.
     """
 
     connect: float | None
     silence: float | None
-    knob: str
+    setting: str
     phase: Phase
     max_bytes: int
     bound: str = "max_response_bytes"
     whole: float | None = None
     interruption: Interruption | None = None
-    connect_knob: str = "connect"
-    whole_knob: str = ""
+    connect_setting: str = "connect"
+    whole_setting: str = ""
     total: float | None = None
     began: float = attrs.field(factory=time.monotonic)
 
@@ -118,12 +118,12 @@ class Patience:
         return self.silence if self.whole is None else min(self.whole, self.silence or self.whole)
 
     def expired(self) -> tuple[str, float | None]:
-        """Return the knob of what is over now, and its value."""
-        knob, seconds = self.knob, self.silence
+        """Return the setting of what is over now, and its value."""
+        setting, seconds = self.setting, self.silence
         # Whoever waited for the whole may have been woken a little early.
         if self.whole is not None and time.monotonic() - self.began >= self.whole - 0.01:
-            knob, seconds = self.whole_knob or knob, self.whole
-        return knob, self.total if knob == "total" else seconds
+            setting, seconds = self.whole_setting or setting, self.whole
+        return setting, self.total if setting == "total" else seconds
 
     @property
     def head(self) -> float | None:
@@ -140,14 +140,14 @@ class Patience:
         """Whether a request without a proper answer may simply be made again."""
         return self.phase is Phase.DOWNLOAD
 
-    def too_late(self, url: str, seconds: float | None = None, **context: Any) -> Timeout:
+    def too_late(self, url: str, seconds: float | None = None, **context: Any) -> TimeoutExpired:
         """Return the error for a reply that is not complete in time."""
-        knob, over = self.expired()
+        setting, over = self.expired()
         seconds = seconds or over
-        return Timeout(
-            f"The reply of {url.partition('?')[0]} was not complete within {seconds} s{of_all(knob)}. Raise "
-            f"Timeouts({knob}=) if it is to be expected.",
-            knob=knob,
+        return TimeoutExpired(
+            f"The reply of {url.partition('?')[0]} was not complete within {seconds} s{of_all(setting)}. Raise "
+            f"Timeouts({setting}=) if it is to be expected.",
+            setting=setting,
             seconds=seconds,
             phase=self.phase,
             retryable=self.repeatable,
@@ -242,7 +242,7 @@ class Engine(Protocol):
         """Send a request and return the whole reply. Redirects are not followed.
 
         Raises:
-            TransportError: No reply came: `ConnectError`, `Timeout` or `StreamLost`.
+            TransportError: No reply came: `ConnectError`, `TimeoutExpired` or `StreamLost`.
         """
         ...
 

@@ -10,19 +10,20 @@ from typing import Any
 
 import anyio
 
-from ..commands import Request, Response
 from ..errors import LocalProtocolError
-from ..multipart import Multipart
-from . import _httpx_common as common
+from ..protocol.commands import Request, Response
+from ..protocol.multipart import Multipart
+from . import httpx_common as common
 from .base import AsyncWebSocket, Patience, StreamEnded
-from .gathering import gather_async
-from .uploading import for_the_rest, pieces_async
+from .read_batches import gather_async
+from .request_body import for_the_rest, pieces_async
+from .settings import HTTPSettings
 
 
 class AsyncHTTPXEngine:
     """Async I/O over httpx."""
 
-    def __init__(self, settings: common.HTTPSettings, client: Any = None) -> None:
+    def __init__(self, settings: HTTPSettings, client: Any = None) -> None:
         self._settings = settings
         self._module = common.load(settings.library)
         self._given = client

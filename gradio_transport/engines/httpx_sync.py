@@ -13,13 +13,14 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import Any
 
-from ..commands import Request, Response
-from ..errors import LocalProtocolError, Timeout
-from ..multipart import Multipart
-from . import _httpx_common as common
+from ..errors import LocalProtocolError, TimeoutExpired
+from ..protocol.commands import Request, Response
+from ..protocol.multipart import Multipart
+from . import httpx_common as common
 from .base import Closing, Interruption, Patience, StreamEnded, WebSocket
-from .gathering import gather
-from .uploading import for_the_rest, pieces
+from .read_batches import gather
+from .request_body import for_the_rest, pieces
+from .settings import HTTPSettings
 
 _PIECE_BYTES = 16 * 1024
 """How much is written between two looks at the clock, where somebody waits for the end."""
@@ -37,14 +38,14 @@ class _Bound(threading.local):
 
     whole = math.inf
     ends = math.inf
-    error: Callable[[], Timeout]
+    error: Callable[[], TimeoutExpired]
     interruption: Interruption | None = None
 
     def within(self, timeout: float | None) -> float | None:
         """Return how long the next wait may take.
 
         Raises:
-            Timeout: No longer at all.
+            TimeoutExpired: No longer at all.
         """
         if self.ends == math.inf:
             return timeout
@@ -57,7 +58,7 @@ class _Bound(threading.local):
 class HTTPXEngine:
     """Sync I/O over httpx."""
 
-    def __init__(self, settings: common.HTTPSettings, client: Any = None) -> None:
+    def __init__(self, settings: HTTPSettings, client: Any = None) -> None:
         self._settings = settings
         self._module = common.load(settings.library)
         self._lock = threading.Lock()
@@ -182,7 +183,9 @@ class HTTPXEngine:
             bound.whole = bound.ends = before
 
     @contextmanager
-    def _until(self, seconds: float | None, error: Callable[[], Timeout]) -> Generator[None, None, None]:
+    def _until(
+        self, seconds: float | None, error: Callable[[], TimeoutExpired]
+    ) -> Generator[None, None, None]:
         """Bound what this thread reads of a reply's body; see `_bounded`."""
         if seconds is not None:
             self._bound.error = error
@@ -278,7 +281,7 @@ class HTTPXStream:
         request: Request,
         patience: Patience,
         response: Any,
-        until: Callable[[float | None, Callable[[], Timeout]], AbstractContextManager[None]],
+        until: Callable[[float | None, Callable[[], TimeoutExpired]], AbstractContextManager[None]],
         answered: Callable[[Any], None],
     ) -> None:
         self._answered = answered
@@ -324,7 +327,7 @@ class HTTPXStream:
         with self._until(seconds, late):
             return self._read(math.inf if seconds is None else time.monotonic() + seconds, late)
 
-    def _read(self, ends: float, late: Callable[[], Timeout]) -> bytes:
+    def _read(self, ends: float, late: Callable[[], TimeoutExpired]) -> bytes:
         parts: list[bytes] = []
         size = 0
         ends = min(ends, self._ends)

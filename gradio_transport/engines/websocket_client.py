@@ -20,10 +20,11 @@ from typing import Any, cast
 import anyio
 import anyio.to_thread
 
-from ..commands import REDIRECTS, Closed, Ending, Response
 from ..errors import StreamLost
-from ._httpx_common import HTTPSettings, no_connection, not_connected, ssl_context
+from ..protocol.commands import REDIRECTS, Closed, Ending, Response
 from .base import Closing, HandshakeRefused, Patience
+from .httpx_common import no_connection, not_connected, ssl_context
+from .settings import HTTPSettings
 
 _HEAD_BYTES = 100 * 1024
 """Bound of the head of the answer to a handshake; what httpx allows."""

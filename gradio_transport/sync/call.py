@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..adapter import Exchange
-from ..driver import CallOptions, CallState, Deadlines
+from ..adapter.exchange import Exchange
+from ..calls.call_state import CallState
+from ..calls.deadline import Deadlines
+from ..calls.options import CallOptions
 from ..errors import LocalProtocolError, SlowConsumer
 from ..events import Achieved, Event, Failed, Joined
-from ..files import FileReader
+from ..files.outputs import FileReader
 from ..policy import Timeouts
 from .files import saved
 
@@ -137,7 +139,7 @@ class Call(CallState):
                 reading, by another iterator.
 
         Raises:
-            Timeout: Nothing came in time (``knob`` is ``"timeout"``), or a deadline of the call expired.
+            TimeoutExpired: Nothing came in time (``setting`` is ``"timeout"``), or a deadline of the call expired.
             GradioTransportError: The call failed.
         """
         self._ask()
@@ -164,7 +166,7 @@ class Call(CallState):
 
         Raises:
             AppError: The app's function raised.
-            Timeout: The time is over (``knob`` is ``"timeout"``), or a deadline of the call expired.
+            TimeoutExpired: The time is over (``setting`` is ``"timeout"``), or a deadline of the call expired.
             GradioTransportError: The call failed.
             CancelledError: Somebody cancelled it.
         """
@@ -223,7 +225,7 @@ class Call(CallState):
         Raises:
             LocalProtocolError: The call is over.
             ServerRefused: The server takes no more: the time limit is reached.
-            Timeout: The server did not answer in time.
+            TimeoutExpired: The server did not answer in time.
             UnsupportedProtocol: The endpoint takes no streaming input.
         """
         chunk = self._chunk(arguments)
@@ -238,7 +240,7 @@ class Call(CallState):
             timeout: Seconds for the server's answer; the call goes on when they are over.
 
         Raises:
-            Timeout: The server did not answer in time.
+            TimeoutExpired: The server did not answer in time.
             UnsupportedProtocol: The endpoint takes no streaming input.
         """
         with self._allowance(timeout, "the end of the input") as allowed:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -10,32 +11,26 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from ..adapter import Adapter, Invocation
-from ..commands import OpenStream, Request, Response, SendRequest
-from ..credentials import Credentials
-from ..disk import read_upload
-from ..driver import (
-    REASON_SECONDS,
-    App,
-    CallOptions,
-    Retries,
-    SessionState,
-    check_addresses,
-    closed_under_way,
-    input_content,
-    input_request,
-    left,
-    renewable,
-    timed,
-    too_late,
-)
+from ..adapter.contract import Adapter
+from ..adapter.exchange import Invocation
+from ..app.credentials import Credentials
+from ..app.handshake import login
+from ..calls.app import App
+from ..calls.deadline import left, too_late
+from ..calls.failures import closed_under_way
+from ..calls.forking import tell_after_fork
+from ..calls.options import CallOptions
+from ..calls.requests import REASON_SECONDS, check_addresses, input_content, input_request, renewable, timed
+from ..calls.retries import Retries
+from ..calls.session_state import SessionState
 from ..engines.base import Engine, ResponseStream
 from ..errors import GradioTransportError, LocalProtocolError, Phase, TransportError
-from ..files import FetchFile, FileCommand, FileReply, ReadFile, locate, unavailable
-from ..forking import tell_after_fork
-from ..handshake import login
+from ..files.disk import read_upload
+from ..files.fetch import locate, unavailable
+from ..files.upload import FetchFile, FileCommand, FileReply, ReadFile
 from ..policy import Timeouts
-from ..refusals import wants_login
+from ..protocol.commands import OpenStream, Request, Response, SendRequest
+from ..protocol.refusals import wants_login
 from .alarms import Alarms
 from .heartbeat import HeartbeatThread
 from .runner import Runner
@@ -53,6 +48,12 @@ class Core:
     def __init__(self, app: App, engine: Engine) -> None:
         self.app = app
         self.engine = engine
+        if os.environ.get("GRADIO_TRANSPORT_TRACE"):  # the trace package is loaded only then
+            from ..trace import environment_tap
+
+            recorder = environment_tap()
+            if recorder is not None:
+                app.taps.add(recorder)
         self.workers = Workers(app.options.limits.workers)
         self._runners: set[Runner] = set()
         self._heartbeats: set[HeartbeatThread] = set()
@@ -127,7 +128,7 @@ class Core:
 
         Raises:
             AuthenticationRequired: The login is refused now.
-            Timeout: The time of the call that wants it is over.
+            TimeoutExpired: The time of the call that wants it is over.
         """
         if logins < 0 or self.app.options.auth is None:
             return False

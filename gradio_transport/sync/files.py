@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 import attrs
 
-from ..commands import Closed, Ending
-from ..credentials import Credentials
-from ..disk import PartFile
-from ..driver import Allowance, timed
+from ..app.credentials import Credentials
+from ..calls.deadline import Allowance
+from ..calls.requests import timed
 from ..engines.base import ResponseStream, StreamEnded
 from ..errors import LocalProtocolError, Phase
-from ..files import (
+from ..files.disk import PartFile
+from ..files.fetch import (
     PLAYLIST_BYTES,
     PLAYLIST_SECONDS,
-    ServerFile,
     broke_off,
     content_length,
     is_playlist,
@@ -29,6 +28,8 @@ from ..files import (
     too_large,
     whole_file,
 )
+from ..files.outputs import ServerFile
+from ..protocol.commands import Closed, Ending
 
 if TYPE_CHECKING:
     from ..policy import Timeouts
@@ -54,7 +55,7 @@ class RemoteFile(ServerFile):
             FileUnavailable: The server does not hand it out.
             EventTooLarge: It is larger than ``Limits(max_download_bytes=)``.
             StreamLost: The connection broke.
-            Timeout: Nothing came for ``Timeouts(download_stall=)`` seconds.
+            TimeoutExpired: Nothing came for ``Timeouts(download_stall=)`` seconds.
         """
         with (
             timed(),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ..driver import SessionState, heartbeat_pauses, is_event_stream
+from ..calls.requests import is_event_stream
+from ..calls.session_state import SessionState, heartbeat_pauses
 from ..engines.base import Interruption, ResponseStream, StreamEnded
 from ..errors import GradioTransportError
 

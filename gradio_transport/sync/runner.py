@@ -22,12 +22,24 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
-from ..adapter import Invocation, Turn
-from ..commands import (
+from ..adapter.exchange import Invocation
+from ..adapter.session import Turn
+from ..calls.deadline import Deadlines, left
+from ..calls.failures import internal_failure
+from ..calls.options import CallOptions
+from ..calls.requests import REASON_SECONDS, is_event_stream
+from ..calls.retries import Retries
+from ..calls.session_state import SessionState
+from ..calls.tap import Wire
+from ..engines.base import HandshakeRefused, Interruption, Patience, ResponseStream, StreamEnded, WebSocket
+from ..errors import GradioTransportError, LocalProtocolError, TransportError
+from ..events import Achieved, Cancelled, Failed
+from ..policy import Timeouts
+from ..protocol.commands import (
     Closed,
-    CloseStream,
-    CloseWebSocket,
     Command,
+    DropStream,
+    DropWebSocket,
     Ending,
     OpenStream,
     OpenWebSocket,
@@ -36,22 +48,7 @@ from ..commands import (
     SendText,
     WakeAt,
 )
-from ..driver import (
-    REASON_SECONDS,
-    CallOptions,
-    Deadlines,
-    Retries,
-    SessionState,
-    internal_failure,
-    is_event_stream,
-    left,
-)
-from ..engines.base import HandshakeRefused, Interruption, Patience, ResponseStream, StreamEnded, WebSocket
-from ..errors import GradioTransportError, LocalProtocolError, TransportError
-from ..events import Achieved, Cancelled, Failed
-from ..policy import Timeouts
-from ..refusals import wants_login
-from ..wire import Wire
+from ..protocol.refusals import wants_login
 from .call import Call
 from .files import Fetcher
 
@@ -258,7 +255,7 @@ class Runner:
                 if live is not None:
                     live.send(command.text)  # type: ignore[union-attr]  # a failure shows at receive
                 return ()
-            case CloseStream() | CloseWebSocket():
+            case DropStream() | DropWebSocket():
                 self._drop(command.channel)
                 return ()
             case WakeAt():
@@ -537,7 +534,7 @@ class Runner:
             if not call.done() and not call._between:  # its end had come, and could not be handed over
                 own.adapter = self.wire.adapter
                 call._end_between(Failed(event_id=call.event_id, error=own))
-        self.perform(command for command in commands if isinstance(command, CloseStream | CloseWebSocket))
+        self.perform(command for command in commands if isinstance(command, DropStream | DropWebSocket))
 
     def close(self, error: GradioTransportError) -> threading.Thread | None:
         """Stop: end the calls under way with an error, wake the reader, and return its thread."""

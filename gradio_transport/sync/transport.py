@@ -15,28 +15,22 @@ from typing import Any, Self
 
 import attrs
 
-from ..adapter import Adapter
-from ..commands import Command
-from ..config import AppConfig, Endpoint
-from ..driver import (
-    Allowance,
-    App,
-    CallOptions,
-    Deadlines,
-    Description,
-    Options,
-    SessionState,
-    closed_under_way,
-    component_reply,
-    component_request,
-    lost_under_way,
-    timed,
-)
+from ..adapter.contract import Adapter
+from ..app.config import AppConfig, Endpoint
+from ..calls.app import App
+from ..calls.component_server import component_reply, component_request
+from ..calls.deadline import Allowance, Deadlines
+from ..calls.description import Description
+from ..calls.failures import closed_under_way, lost_under_way
+from ..calls.forking import tell_after_fork
+from ..calls.handle import Handle
+from ..calls.options import CallOptions, Options
+from ..calls.requests import timed
+from ..calls.session_state import SessionState
 from ..engines.base import Engine
 from ..errors import GradioTransportError, LocalProtocolError, Phase
 from ..events import Failed
-from ..forking import tell_after_fork
-from ..handle import Handle
+from ..protocol.commands import Command
 from .call import Call
 from .core import JOIN_THREAD_SECONDS, Core, join
 from .heartbeat import HeartbeatThread
@@ -87,7 +81,7 @@ class Session(SessionState):
         Raises:
             EndpointNotFound: There is no such endpoint.
             ValidationFailed: The arguments do not fit it.
-            Timeout: Its files were not with the app in time (``Timeouts(total=)``, or ``upload=`` without a
+            TimeoutExpired: Its files were not with the app in time (``Timeouts(total=)``, or ``upload=`` without a
                 sign of the server).
         """
         call, commands, runner = self._begin(endpoint, arguments, keywords, options)
@@ -398,7 +392,7 @@ class Transport:
         """Fetch a call that was made elsewhere: `Call.handle` there gave its handle.
 
         The result can be fetched once, and by one process: whoever opens the session's stream takes its
-        messages. A second fetch hears nothing and ends with `Timeout` (``first_message``), one after the
+        messages. A second fetch hears nothing and ends with `TimeoutExpired` (``first_message``), one after the
         stream was lost with `SessionNotFound` or `StreamLost`, because no server can resume it. Credentials
         are not in the handle: connect with the same ones.
 

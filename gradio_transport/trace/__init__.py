@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+from .compare import diff_traces
 from .conversation import Conversation, Said, conversations
-from .diff import diff_traces
+from .environment import environment_tap
 from .lint import Finding, Severity, lint_trace
 from .reader import Trace, TraceError, read_trace
 from .replay import Mismatch, Replay, ReplayMismatch, describe, differences, replay
-from .writer import TraceWriter, environment_tap
+from .writer import TraceWriter
 
 __all__ = [
     "Conversation", "Finding", "Mismatch", "Replay", "ReplayMismatch", "Said", "Severity", "Trace",

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from ..frames import Direction, Frame, Kind
-from ..sse import SSEDecoder
+from ..protocol.frames import Direction, Frame, Kind
+from ..protocol.sse import SSEDecoder
 from .discoveries import DISCOVERY_CHANNELS
 from .reader import Trace
 

@@ -9,14 +9,13 @@ from functools import lru_cache
 
 import attrs
 
-from ..adapter import Discovery
-from ..commands import Response, SendRequest
+from ..app.handshake import Discovery, discover
 from ..errors import GradioTransportError
-from ..frames import Frame, Kind
-from ..handshake import discover
-from .comparing import Mismatch
+from ..protocol.commands import Response, SendRequest
+from ..protocol.frames import Frame, Kind
+from .mismatch import Mismatch
 from .reader import Trace, TraceError
-from .redact import REDACTED
+from .redaction import REDACTED
 
 DISCOVERY_CHANNELS = frozenset({"discover", "login"})
 """Channels of the discovery; what else belongs to no session are uploads, files and heartbeats."""

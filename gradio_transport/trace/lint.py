@@ -10,9 +10,9 @@ from typing import Any, cast
 
 import attrs
 
+from ..adapter.registry import Registry, default_registry
 from ..errors import GradioTransportError
-from ..frames import Kind
-from ..registry import Registry, default_registry
+from ..protocol.frames import Kind
 from .conversation import Conversation, conversations
 from .reader import Trace
 from .replay import replay

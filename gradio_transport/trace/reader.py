@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 import attrs
 
 from ..errors import LocalProtocolError
-from ..frames import Direction, Frame, Kind
+from ..protocol.frames import Direction, Frame, Kind
 from .writer import FORMAT, FORMAT_VERSION, META
 
 _COMMON = frozenset({"t", "dir", "kind", "channel", "session"})

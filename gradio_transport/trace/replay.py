@@ -18,27 +18,29 @@ from typing import Any, TypeAlias, cast
 import attrs
 
 from .. import errors
-from ..adapter import Exchange, Invocation, SessionContext, Turn
-from ..commands import (
+from ..adapter.exchange import Exchange, Invocation, SessionContext
+from ..adapter.registry import Registry, default_registry
+from ..adapter.session import Turn
+from ..app.config import AppConfig, Endpoint
+from ..app.config_parsing import with_rendered
+from ..calls.tap import Taps, Wire
+from ..errors import GradioTransportError, Phase
+from ..events import Event
+from ..files.outputs import ServerFile
+from ..policy import Limits
+from ..protocol.commands import (
     Closed,
-    CloseStream,
-    CloseWebSocket,
     Command,
+    DropStream,
+    DropWebSocket,
     Ending,
     OpenStream,
     OpenWebSocket,
     SendRequest,
 )
-from ..config import AppConfig, Endpoint
-from ..errors import GradioTransportError, Phase
-from ..events import Event
-from ..files import ServerFile
-from ..frames import Direction, Frame, Kind
-from ..policy import Limits
-from ..registry import Registry, default_registry
-from ..wire import Taps, Wire
-from .comparing import Mismatch, ReplayMismatch, shown, signature
+from ..protocol.frames import Direction, Frame, Kind
 from .discoveries import Discoveries, response_of
+from .mismatch import Mismatch, ReplayMismatch, shown, signature
 from .reader import Trace, TraceError
 
 Rechunk: TypeAlias = Callable[[bytes], Sequence[bytes]]
@@ -395,7 +397,7 @@ class _Replayer:
             self._result.events[line.wire.number, delivery.exchange.key].append(delivery.event)
             drawn = getattr(delivery.event, "render_config", None)
             if drawn:
-                line.config = line.config.with_rendered(drawn)
+                line.config = with_rendered(line.config, drawn)
 
     def _follow(self, line: _Line, command: Command) -> None:
         match command:
@@ -408,7 +410,7 @@ class _Replayer:
                 line.open.add(command.channel)
                 if self._cancelled:
                     self._result.outstanding.append(f"{_url(command)} was opened after the cancellation")
-            case CloseStream() | CloseWebSocket():
+            case DropStream() | DropWebSocket():
                 line.pending.pop(command.channel, None)
                 line.open.discard(command.channel)
             case _:
@@ -472,8 +474,13 @@ def _closed(frame: Frame) -> Closed:
     return Closed(Ending(payload["ending"]), payload.get("code"), str(payload.get("reason") or ""))
 
 
+_RENAMED = {"Timeout": "TimeoutExpired"}
+"""Errors that recordings name as they were called when those were made; a recording is never edited."""
+
+
 def _error(frame: Frame) -> GradioTransportError:
-    kind = getattr(errors, str(frame.payload["error"]), None)
+    name = str(frame.payload["error"])
+    kind = getattr(errors, _RENAMED.get(name, name), None)
     if not isinstance(kind, type) or not issubclass(kind, GradioTransportError):
         kind = errors.StreamLost
     return kind(str(frame.payload["message"]))

@@ -7,21 +7,19 @@ import base64
 import contextlib
 import errno
 import hashlib
-import itertools
 import json
 import logging
 import os
 import threading
-import time
 from collections.abc import Iterable, Mapping
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ..forking import tell_after_fork
-from ..frames import Direction, Frame, Kind, Tap
-from .redact import DESCRIPTION, LONGEST_HELD, Redactor, unwritable
+from ..calls.forking import tell_after_fork
+from ..protocol.frames import Direction, Frame, Kind
+from .redaction import DESCRIPTION, LONGEST_HELD, Redactor, unwritable
 
 logger = logging.getLogger(__name__)
 
@@ -31,13 +29,8 @@ FORMAT_VERSION = 1
 META = "meta"
 """The kind of lines that speak of the trace. There may be several; what a later one says counts."""
 
-ENVIRONMENT_VARIABLE = "GRADIO_TRANSPORT_TRACE"
-"""Names a directory: any program that uses the library then writes its traffic there."""
-
 _SHARED_BODY_BYTES = 2048
 """Bodies from this size on go to a file of their own, where a directory for them is given."""
-
-_numbers = itertools.count(1)
 
 
 class TraceWriter:
@@ -297,17 +290,3 @@ def _cut_short(path: Path) -> bool:
             return False
         file.seek(-1, os.SEEK_END)
         return file.read(1) != b"\n"
-
-
-def environment_tap() -> Tap | None:
-    """Return a writer to a fresh file in the directory that the environment names, or None."""
-    directory = os.environ.get(ENVIRONMENT_VARIABLE)
-    if not directory:
-        return None
-    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{next(_numbers)}.jsonl"
-    try:
-        Path(directory).mkdir(parents=True, exist_ok=True)
-        return TraceWriter(Path(directory) / name)
-    except OSError as error:
-        logger.warning("no trace is written to %s: %s", directory, error)
-        return None

@@ -15,7 +15,7 @@ from conformance.servers import Server
 from conformance.servers.matrix_run import why_unsupported
 from gradio_transport.trace import TraceWriter, read_trace, replay
 from gradio_transport_conformance.cases import Case, all_cases, find_case
-from gradio_transport_conformance.grades import Grade, Observed, grade
+from gradio_transport_conformance.grading import Grade, Observed, grade
 from gradio_transport_conformance.play import play, play_async
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]

@@ -90,7 +90,7 @@ def test_by_tasks_and_cancelled(chat: dict[str, Any], backend: str) -> None:
             async for event in call:
                 if isinstance(event, gt.ProcessGenerating):
                     break
-            assert await call.cancel() is gt.Achieved.UNKNOWN
+            assert await call.cancel() is gt.events.Achieved.UNKNOWN
             assert (await app.call("/chat", "Say hello."))[0], "the server is free for the next"
 
     anyio.run(run, backend=backend)
@@ -102,7 +102,7 @@ def test_what_it_refuses(chat: dict[str, Any]) -> None:
     with pytest.raises(gt.EndpointNotFound, match=f"Did you mean '{MODEL}'"):
         gt.connect(**chat, model="smolm")
     with gt.connect(**chat, file_types="image") as app:
-        with pytest.raises(gt.InvalidPayload, match="longer than the context"):
+        with pytest.raises(gt.errors.InvalidPayload, match="longer than the context"):
             app.call("/chat", "word " * (CONTEXT_TOKENS * 2))
         image = {"path": "a.png", "data": b"no model here can see"}
         with pytest.raises(gt.GradioTransportError, match="image"):

@@ -76,7 +76,7 @@ def test_a_wrong_password_says_so(server: Server) -> None:
 def test_typed_event_data_reach_the_handler(server: Server) -> None:
     place = need(server, "on_select")
     with gt.connect(place.url, timeouts=TIMEOUTS) as app:
-        options = gt.CallOptions(event_data=gt.SelectData(index=1, value="b"))
+        options = gt.CallOptions(event_data=gt.page_events.SelectData(index=1, value="b"))
         (seen,) = app.call(place.fn_index if place.api_name is None else place.api_name, options=options)
         assert (seen["index"], seen["value"]) == (1, "b")
 

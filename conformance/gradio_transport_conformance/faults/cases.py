@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Faults: what servers and proxies do wrong, and the right outcome of each, as data that any client can read.
+
+``faults/*.yaml`` lists them.  A fault is one misbehaviour; a *cell* is that fault in one phase of one
+protocol; cells are generated.  Fields of a fault:
+
+``name``
+    What happens, in a few words.
+``at``
+    Phases: ``config``, ``info``, ``join``, ``data`` (the POST of sse v0), ``stream``, ``cancel``; and of
+    requests beside the call ``upload``, ``download`` and ``read`` (of a file, into a directory or memory),
+    ``login``, ``heartbeat``.
+``only`` / ``never``
+    Selectors of protocols; see below.  What is not a Gradio app (kind ``chat``) has to be named.
+``also``
+    Selectors of cells besides.
+``reply``
+    What a request is answered with instead: ``status``, ``headers``, ``body`` (text) or ``json``, ``bytes``
+    (the raw reply, head included), ``first`` (raw, at once before it), ``drip`` (seconds between its bytes),
+    ``encoding`` (gzip, deflate), ``http`` (``"1.0"``), ``then`` (``reset``, ``cut``, ``hold``, ``flood``:
+    the last bytes for ever); or ``proper: true`` with those around the right body.  ``times`` and ``after``
+    say how many requests it strikes, and how many are answered rightly before; ``eager`` that it comes before
+    the request is read.  Headers may name ``{origin}``, ``{plain}`` (the same over http), ``{place}`` (the
+    path asked for) and ``{number}``.
+``stream``
+    What is said once the call was accepted and has its data: names of messages (``estimation``, ``start``,
+    ``first``, ``done``, ``beat``), ``{say: message}``, ``{text: not a message}``, ``{bytes: raw}``,
+    ``{repeat: count, of: step}``, ``{close: code}`` and ``{frame: ...}`` of websockets, and the ends
+    ``end``, ``cut``, ``reset``, ``hold`` (silence), ``beats`` (heartbeats for ever).
+``framing``
+    How the right stream is written: ``chunk`` (bytes), ``newline``, ``before`` (raw text), ``encoding``,
+    ``claims`` (an encoding that is not there), ``http``, ``length`` (no chunks: until the connection
+    closes), ``whole`` (all of it at the end).
+``connection``
+    How connections are met from that request on, which gets one of its own: ``tls`` (``proper``, or what is
+    wrong with the certificate; see `fault_certificates`), ``speaks`` (``http`` or ``tls``: the other one than
+    the URL says), ``listener`` (``closes``, ``silent``, ``refuses``, ``full``), ``host`` (where
+    it listens) and ``name`` (the host that the URL names instead).
+``output``
+    JSON text in the place of the completed call's output object.
+``config``
+    Further keys of the app's config.
+``size``
+    Bytes of the file that goes up or down.
+``limits`` / ``timeouts``
+    What the client is to set of its `Limits` and `Timeouts`.
+``expires``
+    The app forgets the login before the call.
+``silent``
+    The client's deadlines are to be short: the fault is that nothing comes.
+``calls``
+    How many calls the client has on their way at once, the last of which counts; 1 unless said.
+``ids``
+    What the joins name the calls, in turn; the same for all unless said.
+``after``
+    How many calls go well first, one after the other, in the same session.
+``memory``
+    What the client may have allocated at its peak, in MB; `MEMORY` unless said.
+``expect``
+    ``value`` (true: what the function returned), or ``error`` (its class), with ``status``, ``retryable``,
+    ``may_have_run``, ``setting`` (of `Timeouts`), ``retry_after`` where they matter; or ``cancelled: true``.
+``but``
+    Other expectations: a mapping of selectors to ``expect``; the last one that fits holds.
+
+A selector is words that all must fit: a phase, a protocol of the bench, its adapter or its kind
+(``shared``, ``own``, ``websocket``, ``direct``, ``polling``, ``call``, ``chat``): ``websocket join``.
+A fault with ``statuses`` and ``bodies`` is a family: one fault for each pair.
+An entry with ``of`` (names of faults, or patterns of them) is no fault: it says where those strike ``also``,
+and what is right there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from importlib import resources
+from typing import Any, cast
+
+import attrs
+
+from .protocols import FILE_PHASES, PROTOCOLS, VALUE, Protocol
+
+MEMORY = 8
+"""How many MB a client may have allocated at its peak, unless a fault says otherwise."""
+
+
+_is_text = attrs.validators.instance_of(str)  # one outcome for each cell, on every face
+
+
+@attrs.frozen(kw_only=True)
+class Expectation:
+    """The right outcome."""
+
+    value: Any = None
+    error: str | None = attrs.field(default=None, validator=attrs.validators.optional(_is_text))
+    cancelled: bool = False
+    status: int | None = None
+    retryable: bool | None = None
+    may_have_run: bool | None = None
+    setting: str | None = None
+    retry_after: float | None = None
+
+    def __str__(self) -> str:
+        if self.cancelled:
+            return "cancelled"
+        return self.error or ("the value" if self.value is True else repr(self.value))
+
+
+@attrs.frozen(kw_only=True)
+class Fault:
+    """One misbehaviour; the module describes the fields."""
+
+    name: str
+    at: tuple[str, ...]
+    expect: Expectation
+    only: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    reply: Mapping[str, Any] | None = None
+    stream: tuple[Any, ...] | None = None
+    framing: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    output: str | None = None
+    config: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    size: int = 600
+    limits: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    timeouts: Mapping[str, float] = attrs.field(factory=dict[str, float])
+    expires: bool = False
+    silent: bool = False
+    connection: Mapping[str, str] | None = None
+    calls: int = 1
+    ids: tuple[str, ...] = ()
+    after: int = 0
+    memory: int = MEMORY
+    but: Mapping[str, Expectation] = attrs.field(factory=dict[str, Expectation])
+
+    def cells(self) -> Iterator[Cell]:
+        """Yield the fault in every phase of every protocol that it can strike."""
+        for protocol in PROTOCOLS.values():
+            for phase in protocol.phases:
+                named = any(_fits(one, protocol, phase) for one in self.also)
+                if named or (phase in self.at and self._concerns(protocol, phase)):
+                    yield Cell(fault=self, protocol=protocol, phase=phase)
+
+    def _concerns(self, protocol: Protocol, phase: str) -> bool:
+        if not self.only and protocol.kind == "chat":
+            return False
+        if not self.only and phase in ("config", "info") and protocol.name not in ("sse_v3", "websocket C"):
+            return False  # the discovery does not depend on what comes after it
+        wanted = not self.only or any(_fits(one, protocol, phase) for one in self.only)
+        return wanted and not any(_fits(one, protocol, phase) for one in self.never)
+
+
+@attrs.frozen(kw_only=True)
+class Cell:
+    """A fault in one phase of one protocol."""
+
+    fault: Fault
+    protocol: Protocol
+    phase: str
+
+    @property
+    def name(self) -> str:
+        """What a report calls it."""
+        return f"{self.protocol.name} | {self.phase} | {self.fault.name}"
+
+    @property
+    def content(self) -> str:
+        """The content of the file that goes up or down."""
+        return ("0123456789" * (self.fault.size // 10 + 1))[: self.fault.size]
+
+    @property
+    def value(self) -> list[str]:
+        """What the call returns when all goes well."""
+        return [self.content] if self.phase in FILE_PHASES else VALUE
+
+    @property
+    def expect(self) -> Expectation:
+        """The right outcome of this cell."""
+        right = self.fault.expect
+        for selector, other in self.fault.but.items():
+            if _fits(selector, self.protocol, self.phase):
+                right = other
+        return right
+
+
+def _fits(selector: str, protocol: Protocol, phase: str) -> bool:
+    if selector == protocol.name:
+        return True
+    known = {protocol.name, protocol.adapter, protocol.kind, phase}
+    return all(word in known for word in selector.split())
+
+
+def _faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
+    if "statuses" not in raw:
+        yield _fault(raw)
+        return
+    for status, special in raw["statuses"].items():
+        for kind, body in raw["bodies"].items():
+            one: dict[str, Any] = {**raw, **special, "name": f"{status} with {kind}"}
+            headers = {**body.get("headers", {}), **special.get("headers", {})}
+            one["reply"] = {**body, "status": status, "headers": headers}
+            one["expect"] = {"status": status, **special["expect"]}
+            # Each status with each body where the bodies matter most, and with one of them elsewhere.
+            if kind != special.get("usual", "json"):
+                one["only"] = ["sse_v3 join", "sse_v3 stream", "sse_v3 config"]
+            for unwanted in ("statuses", "bodies", "usual", "headers"):
+                one.pop(unwanted, None)
+            one["but"] = {**raw.get("but", {}), **special.get("but", {})}
+            yield _fault(one)
+
+
+def _fault(raw: Mapping[str, Any]) -> Fault:
+    fields: dict[str, Any] = dict(raw)
+    fields["at"] = _listed(raw["at"])
+    fields["expect"] = Expectation(**raw["expect"])
+    fields["but"] = {selector: Expectation(**one) for selector, one in raw.get("but", {}).items()}
+    for name in ("only", "never", "also", "ids"):
+        fields[name] = _listed(raw.get(name, ()))
+    if "stream" in raw:
+        fields["stream"] = tuple(raw["stream"])
+    return Fault(**fields)
+
+
+def _listed(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _extended(faults: list[Fault], raw: Mapping[str, Any]) -> list[Fault]:
+    """Return the faults, some of which strike in more cells.
+
+    Raises:
+        ValueError: There is no fault of that name.
+    """
+    patterns, also = _listed(raw["of"]), _listed(raw["also"])
+    for pattern in patterns:
+        if not any(fnmatchcase(fault.name, pattern) for fault in faults):
+            raise ValueError(f"there is no fault {pattern!r} to extend")
+    right = dict.fromkeys(also, raw["expect"]) | raw.get("but", {})
+    but = {selector: Expectation(**one) for selector, one in right.items()}
+    return [
+        attrs.evolve(fault, also=(*fault.also, *also), but={**fault.but, **but})
+        if any(fnmatchcase(fault.name, pattern) for pattern in patterns)
+        else fault
+        for fault in faults
+    ]
+
+
+@lru_cache(maxsize=1)
+def load_faults() -> tuple[Fault, ...]:
+    """Return every fault of the bench, checked to have names of their own."""
+    import yaml
+
+    found: list[Fault] = []
+    extensions: list[dict[str, Any]] = []
+    folder = resources.files(__name__.rpartition(".")[0])
+    for file in sorted(folder.iterdir(), key=lambda one: one.name):
+        if file.name.endswith(".yaml"):
+            listed = cast("list[dict[str, Any]]", yaml.safe_load(file.read_text("utf-8")))
+            extensions += [raw for raw in listed if "of" in raw]
+            found += [fault for raw in listed if "of" not in raw for fault in _faults(raw)]
+    names = [fault.name for fault in found]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"faults of the same name: {twice}")
+    for raw in extensions:
+        found = _extended(found, raw)
+    return tuple(found)
+
+
+def load_cells() -> tuple[Cell, ...]:
+    """Return every cell of the bench."""
+    return tuple(cell for fault in load_faults() for cell in fault.cells())
+
+
+__all__ = ["MEMORY", "Cell", "Expectation", "Fault", "load_cells", "load_faults"]

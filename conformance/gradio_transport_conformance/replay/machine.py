@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The first floor of the suite: what a trace must give when it is replayed, however its bytes are cut.
+
+Every function returns the problems it found, as texts; none is right.  An adapter of somebody else is checked
+by a registry that holds it under the name that the traces say.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from concurrent.futures import CancelledError
+from functools import partial
+from pathlib import Path
+
+import attrs
+
+from gradio_transport.adapter.registry import Registry, default_registry
+from gradio_transport.errors import GradioTransportError
+from gradio_transport.events import Cancelled, Failed, ProcessCompleted
+from gradio_transport.protocol.frames import Kind
+from gradio_transport.protocol.sse import ServerSentEvent, SSEDecoder
+from gradio_transport.trace import Replay, Trace, differences, replay
+from gradio_transport.trace.replay import Rechunk
+
+from ..cases import Case, Step, find_case
+from ..grading import Grade, Observed, grade
+from ..traces import traces
+
+RANDOM_CUTS = 3
+"""Random chunkings of each trace; seeded, so that a failure can be repeated."""
+
+SMALL_TRACE_BYTES = 3000
+"""A trace with fewer bytes of streams is also cut at every point of them."""
+
+STRIDE = 16
+"""Every point of a small trace is a border of chunks in one of so many replays, with chunks of that size.
+
+A replay for each point would take ten minutes for all that is shipped (`split_everywhere` does it for one
+trace).  It would show little more: machines see events, and the decoder is split in two everywhere.
+"""
+
+
+def shipped_traces() -> list[Path]:
+    """Return the files of all traces of the kit."""
+    return traces()
+
+
+def check(trace: Trace, *, registry: Registry = default_registry) -> list[str]:
+    """Return what is wrong by any of the checks, but for `split_everywhere`, which takes long."""
+    try:
+        result, found = as_recorded(trace, registry=registry)
+    except GradioTransportError as error:
+        return [f"cannot be replayed: {type(error).__name__}: {error}"]
+    return [
+        *found,
+        *rechunked(trace, result, registry=registry),
+        *cancelled_everywhere(trace, result, registry=registry),
+        *decoded_everywhere(trace),
+        *read_by_sseclient(trace),
+        *as_the_case_says(trace, result),
+    ]
+
+
+# --- replays -----------------------------------------------------------------------------------------
+
+
+def as_recorded(trace: Trace, *, registry: Registry = default_registry) -> tuple[Replay, list[str]]:
+    """Replay a trace as it is: the recorded commands, in the order of the flow, nothing left open.
+
+    Raises:
+        FlowViolation: A message came out of order.
+        TraceError: The trace does not hold what a replay needs.
+    """
+    result = replay(trace, registry=registry, strict=True)
+    return result, _problems(result) + _ends(result)
+
+
+def rechunked(
+    trace: Trace, expected: Replay, *, seed: int = 0, registry: Registry = default_registry
+) -> list[str]:
+    """Replay a trace in one piece, one byte at a time, in random chunks, and if small cut at every point."""
+    size = stream_bytes(trace)
+    ways: dict[str, Rechunk] = {"in one piece": _whole, "byte by byte": _bytes} if size else {}
+    for number in range(seed, seed + RANDOM_CUTS if size else seed):
+        dice = random.Random(number)  # noqa: S311 - repeatable, not secret
+        ways[f"seed {number}"] = partial(_cut, dice)
+    for offset in range(1, STRIDE + 1 if 0 < size < SMALL_TRACE_BYTES else 1):
+        ways[f"cut after {offset} and then each {STRIDE} bytes"] = partial(_strided, offset)
+    return [
+        problem for how, way in ways.items() for problem in _differing(trace, expected, how, way, registry)
+    ]
+
+
+def split_everywhere(trace: Trace, expected: Replay, *, registry: Registry = default_registry) -> list[str]:
+    """Replay a trace once for each point of its streams, split in two there. For small traces."""
+    longest = max((len(data) for data in streams(trace)), default=0)
+    return [
+        problem
+        for point in range(1, longest)
+        for problem in _differing(trace, expected, f"split at {point}", partial(_halved, point), registry)
+    ]
+
+
+def cancelled_everywhere(
+    trace: Trace, expected: Replay, *, registry: Registry = default_registry
+) -> list[str]:
+    """Cancel every call before each input: each ends exactly once, and nothing stays open."""
+    problems: list[str] = []
+    for place in range(expected.inputs + 1):
+        result = replay(trace, registry=registry, cancel_at=place)
+        problems += [f"cancelled at {place}, {one}" for one in _problems(result) + _ends(result)]
+    return problems
+
+
+def _differing(trace: Trace, expected: Replay, how: str, rechunk: Rechunk, registry: Registry) -> list[str]:
+    try:
+        result = replay(trace, registry=registry, rechunk=rechunk, strict=True)
+    except GradioTransportError as error:
+        return [f"{how}: {type(error).__name__}: {error}"]
+    return [f"{how}: {one}" for one in _problems(result) + differences(expected, result)]
+
+
+def _problems(result: Replay) -> list[str]:
+    problems = [str(mismatch) for mismatch in result.mismatches]
+    problems += [f"call {key}: {one}" for key, found in result.deviations.items() for one in found]
+    return problems + [f"left open: {channel}" for channel in result.outstanding]
+
+
+def _ends(result: Replay) -> list[str]:
+    return [
+        f"call {key} ended {ends} times"
+        for key, events in result.events.items()
+        if (ends := sum(event.terminal for event in events)) != 1
+    ]
+
+
+# --- chunks ------------------------------------------------------------------------------------------
+
+
+def _whole(data: bytes) -> Sequence[bytes]:
+    return [data]
+
+
+def _bytes(data: bytes) -> Sequence[bytes]:
+    return [data[place : place + 1] for place in range(len(data))]
+
+
+def _halved(point: int, data: bytes) -> Sequence[bytes]:
+    return [data[:point], data[point:]]
+
+
+def _strided(offset: int, data: bytes) -> Sequence[bytes]:
+    return [data[max(place, 0) : place + STRIDE] for place in range(offset - STRIDE, len(data), STRIDE)]
+
+
+def _cut(dice: random.Random, data: bytes) -> Sequence[bytes]:
+    if len(data) < 2:
+        return [data]
+    points = sorted(dice.sample(range(1, len(data)), min(len(data) - 1, dice.randint(1, 12))))
+    return [data[start:end] for start, end in zip([0, *points], [*points, len(data)], strict=True)]
+
+
+def stream_bytes(trace: Trace) -> int:
+    """Return how many bytes of the sessions' streams a trace holds; files and heartbeats are none."""
+    chunks = (frame for frame in trace.frames if frame.session and frame.kind is Kind.CHUNK)
+    return sum(len(frame.payload["data"]) for frame in chunks)
+
+
+# --- the decoder -------------------------------------------------------------------------------------
+
+
+def streams(trace: Trace) -> list[bytes]:
+    """Return the bytes of each event stream of a trace."""
+    found: list[bytearray] = []
+    latest: dict[tuple[int, str], bytearray] = {}
+    for frame in trace.frames:
+        key = frame.session, frame.channel
+        if frame.kind is Kind.RESPONSE_HEAD and frame.session:
+            latest[key] = bytearray()
+            found.append(latest[key])
+        elif frame.kind is Kind.CHUNK and key in latest:
+            latest[key] += frame.payload["data"]
+    return [bytes(one) for one in found]
+
+
+def decoded_everywhere(trace: Trace) -> list[str]:
+    """Decode each small stream in two parts, split at every point: the same events."""
+    return [
+        f"split at {point}, the stream decodes to other events"
+        for data in streams(trace)
+        if len(data) < SMALL_TRACE_BYTES
+        for whole in (_decoded(data),)
+        for point in range(1, len(data))
+        if _decoded(data[:point], data[point:]) != whole
+    ]
+
+
+def read_by_sseclient(trace: Trace) -> list[str]:
+    """Have the streams parsed by sseclient-py too, an independent reader of the same language."""
+    problems: list[str] = []
+    for data in streams(trace):
+        decoder = SSEDecoder()
+        ours = [(event.event, event.data) for event in decoder.feed(data)]
+        # It hands an event that was cut off over as whole, which the standard forbids.
+        theirs = _read_by_sseclient(data[: len(data) - len(decoder.close())])
+        if ours != theirs:
+            problems.append(f"sseclient-py reads {len(theirs)} events differently from our {len(ours)}")
+    return problems
+
+
+def _read_by_sseclient(data: bytes) -> list[tuple[str, str]]:
+    import sseclient
+
+    return [(str(event.event), str(event.data)) for event in sseclient.SSEClient(iter([data])).events()]
+
+
+def _decoded(*chunks: bytes) -> list[ServerSentEvent]:
+    decoder = SSEDecoder()
+    return [event for chunk in chunks for event in decoder.feed(chunk)]
+
+
+# --- the case ----------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Where:
+    """Where an endpoint of the canonical app was when a trace was recorded.
+
+    Attributes:
+        url: Address of the app then.
+    """
+
+    url: str
+    fn_index: int
+    api_name: str | None
+
+
+def case_of(trace: Trace) -> Case | None:
+    """Return the case that a trace was recorded from, or None."""
+    try:
+        return find_case(str(trace.meta.get("case", "")))
+    except KeyError:
+        return None
+
+
+def steps_of(trace: Trace) -> list[Step]:
+    """Return the steps of a trace's case, in the order in which they were begun."""
+    case = case_of(trace)
+    return [step for group in case.steps_for(version_of(trace)) for step in group] if case else []
+
+
+def version_of(trace: Trace) -> str:
+    """Return the Gradio version that a trace was recorded from."""
+    return str(trace.meta.get("gradio", ""))
+
+
+def places(trace: Trace) -> Mapping[str, Where]:
+    """Return where the endpoints of a trace's case were; those that were never called are left out."""
+    urls = {one.session: str(one.payload["source"]) for one in trace.frames if one.kind is Kind.SESSION}
+    calls = [frame for frame in trace.frames if frame.kind is Kind.CALL]
+    return {
+        step.call: Where(urls[call.session], call.payload["fn_index"], call.payload["endpoint"])
+        for step, call in zip(steps_of(trace), calls, strict=False)
+        if step.endpoint is None
+    }
+
+
+def as_the_case_says(trace: Trace, result: Replay) -> list[str]:
+    """Judge what a caller sees in a replay by the case; a trace of no case is always right."""
+    case, observed = case_of(trace), observed_in(trace, result)
+    if case is None or not observed:
+        return []
+    graded = grade(case, version_of(trace), "replay", observed)
+    return [f"{case.name}: {graded.reason}"] if graded.grade is Grade.FAIL else []
+
+
+def observed_in(trace: Trace, result: Replay) -> list[Observed]:
+    """Return what a caller sees of the steps of a trace's case.
+
+    A step that was refused before anything went over the wire is in no trace: it is left out.
+    """
+    steps = steps_of(trace)
+    adapters = {one.session: str(one.payload["adapter"]) for one in trace.frames if one.kind is Kind.SESSION}
+    observed = [
+        Observed(
+            step=step,
+            # Of a failure callers see the exception, not the event.
+            events=[event for event in result.events[key] if not isinstance(event, Failed)],
+            error=_error(result, key),
+            adapter=adapters[key[0]],
+            deviations=result.deviations[key],
+        )
+        for step, key in zip(steps, result.events, strict=False)
+    ]
+    if result.refusals:
+        observed += [Observed(step=step, error=result.refusals[0]) for step in steps[len(observed) :]]
+    return observed
+
+
+def _error(result: Replay, key: tuple[int, str]) -> BaseException | None:
+    last = result.events[key][-1]
+    if isinstance(last, Cancelled):
+        return CancelledError(f"the call was cancelled ({last.achieved.value})")
+    return last.error if isinstance(last, Failed | ProcessCompleted) else None
+
+
+__all__ = [
+    "RANDOM_CUTS", "SMALL_TRACE_BYTES", "STRIDE", "Where", "as_recorded", "as_the_case_says",
+    "cancelled_everywhere", "case_of", "check", "decoded_everywhere", "observed_in", "places",
+    "read_by_sseclient", "rechunked", "shipped_traces", "split_everywhere", "steps_of", "stream_bytes",
+    "streams", "version_of",
+]  # fmt: skip

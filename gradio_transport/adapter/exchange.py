@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One call as a state machine: `Exchange`, and what it is made of."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import attrs
+
+from ..app.config import AppConfig, Endpoint
+from ..errors import (
+    ConnectError,
+    EventTooLarge,
+    GradioTransportError,
+    MalformedMessage,
+    Phase,
+    StreamLost,
+    TimeoutExpired,
+    TransportError,
+    UnsupportedProtocol,
+    excerpt,
+)
+from ..events import Achieved, Cancelled, Event, Failed
+from ..policy import Limits, Timeouts
+from ..protocol.commands import (
+    Closed,
+    Command,
+    DropStream,
+    DropWebSocket,
+    Ending,
+    OpenStream,
+    OpenWebSocket,
+    Response,
+    SendRequest,
+)
+from ..protocol.flow import State
+from ..protocol.json import decode_json
+from ..protocol.sse import ServerSentEvent
+from ..protocol.urls import AppURLs
+
+
+@attrs.frozen(kw_only=True)
+class Invocation:
+    """What a caller asks for: one call of one endpoint.
+
+    Attributes:
+        data: One value for each input of the wire, skipped ones included.
+        event_data: What a browser would say of the event (3.21+).
+        trigger_id: Component id that triggered it (4.3+).
+        oauth_token: Hugging Face token for a function that asks for its caller's (6.21+).
+        late: Join, but open no stream before `Session.fetch`.
+        event_id: The call was joined elsewhere, under this name: only fetch it.
+    """
+
+    endpoint: Endpoint
+    data: Sequence[Any]
+    event_data: Any = None
+    trigger_id: int | None = None
+    oauth_token: str | None = attrs.field(default=None, repr=False)
+    late: bool = False
+    event_id: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class SessionContext:
+    """What a session needs to know of its app.
+
+    Attributes:
+        strict: Raise `FlowViolation` for messages out of order, as the conformance suite wants.
+    """
+
+    config: AppConfig
+    urls: AppURLs
+    session_hash: str
+    timeouts: Timeouts = attrs.field(factory=Timeouts)
+    limits: Limits = attrs.field(factory=Limits)
+    strict: bool = False
+
+
+# Plain functions: called for every message, and a parametrised `list` is five times as slow to call.
+def _no_events() -> list[Event]:
+    return []
+
+
+def no_commands() -> list[Command]:
+    return []
+
+
+@attrs.define
+class Output:
+    """What an exchange answers: events for the caller, commands for the driver."""
+
+    events: list[Event] = attrs.field(factory=_no_events)
+    commands: list[Command] = attrs.field(factory=no_commands)
+
+
+class Exchange(abc.ABC):
+    """One call, as a state machine fed with decoded messages.
+
+    Its channels are named by `channel`: ``"3.join"`` is the join of the third call of the session.
+    """
+
+    def __init__(self, context: SessionContext, invocation: Invocation, key: str) -> None:
+        self.context = context
+        self.invocation = invocation
+        self.key = key
+        self.event_id: str | None = None
+        self.state = State.IDLE
+        self.deviations: list[str] = []
+        self.last_event: Event | None = None
+        self.send_error: GradioTransportError | None = None
+        self.fetched = not invocation.late
+        self.skips_outputs = invocation.endpoint.has_skipped_outputs
+        self.unwanted = False
+        self.untold = False
+        """It was cancelled, and the server is told when its siblings are over, which it would end too."""
+        self._open_channels: dict[str, OpenStream | OpenWebSocket] = {}
+
+    def channel(self, name: str) -> str:
+        """Return the full name of one of this call's own channels."""
+        return f"{self.key}.{name}"
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the server may have begun to run the function.
+
+        A join that waits for its answer may have been taken; protocols that send the data later know better.
+        """
+        return self.state is not State.IDLE
+
+    def may_have_run(self, error: GradioTransportError) -> bool:
+        """Return whether the function may have run although an error of this side ends the call.
+
+        A join that made the driver log in again was refused for that.
+        """
+        return self.accepted and not (self.state is State.JOINING and error.phase is Phase.LOGIN)
+
+    @abc.abstractmethod
+    def start(self, now: float) -> Output:
+        """Return the first commands."""
+
+    @abc.abstractmethod
+    def reply(
+        self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
+    ) -> Output:
+        """Take a whole reply. One to an `OpenStream` or `OpenWebSocket` means that it was refused."""
+
+    def failed(
+        self, command: SendRequest | OpenStream | OpenWebSocket, error: TransportError, now: float
+    ) -> Output:
+        """Take the news that a request got no reply. By default it ends the call."""
+        unsent = isinstance(error, ConnectError) or error.retryable
+        never_left = self.state is State.JOINING and unsent
+        error.may_have_run = error.may_have_run or (self.may_have_run(error) and not never_left)
+        error.retryable = error.retryable and not error.may_have_run
+        return Output([Failed(event_id=self.event_id, error=error)])
+
+    def message(self, message: Mapping[str, Any], now: float) -> Output:
+        """Take one decoded JSON message of this call."""
+        raise NotImplementedError(f"{type(self).__name__} takes no messages")
+
+    def server_sent_event(self, event: ServerSentEvent, now: float) -> Output:
+        """Take one event of the call's own stream; by default its data is a JSON message."""
+        return self._decoded(event.data, now)
+
+    def websocket_opened(self, now: float) -> Output:
+        """Take the news that the call's own socket is open.
+
+        Gradio 3.1.5 to 3.2 wait for the client to speak first, which only makes sense from here on.  A
+        `WakeAt` asked for here must not keep the driver from reading the socket.
+        """
+        return Output()
+
+    def text(self, text: str, now: float) -> Output:
+        """Take one text of the call's own websocket; by default it is a JSON message."""
+        return self._decoded(text, now)
+
+    def _decoded(self, text: str, now: float) -> Output:
+        try:
+            value = decode_json(text, self.context.limits.max_json_depth)
+            if not isinstance(value, dict):
+                raise ValueError("not a JSON object")
+        except ValueError as error:
+            return Output([self.malformed(text, str(error))])
+        return self.message(cast("dict[str, Any]", value), now)
+
+    def malformed(self, text: str, why: str) -> Failed:
+        """Return the end of the call for a message that cannot be read."""
+        return Failed(
+            event_id=self.event_id,
+            error=MalformedMessage(
+                f"The server sent a message that is {why}: {excerpt(text)!r}.",
+                phase=Phase.STREAM,
+                may_have_run=self.accepted,
+            ),
+        )
+
+    def stream_closed(self, channel: str, closed: Closed, now: float) -> Output:
+        """Take the end of the call's own stream or socket. By default it is a loss."""
+        return Output([Failed(event_id=self.event_id, error=self.lost(closed))])
+
+    def lost(self, closed: Closed) -> GradioTransportError:
+        """Return the error for a stream that ended before the call was complete."""
+        return stream_error(closed, self.context, may_have_run=self.accepted)
+
+    def wake(self, now: float) -> Output:
+        """Take the news that the time of a `WakeAt` has come."""
+        return Output()
+
+    def fetch(self, now: float) -> Output:
+        """Open the stream of a call that was joined without one. `fetched` is already set."""
+        return Output()
+
+    def send(self, data: Sequence[Any], now: float) -> Output:
+        """Send the next chunk of a streaming input; one value for each input of the wire.
+
+        Raises:
+            UnsupportedProtocol: The protocol has no streaming input.
+        """
+        raise self._no_streaming_input()
+
+    def finish_input(self, now: float) -> Output:
+        """Say that no further chunk will come.
+
+        Raises:
+            UnsupportedProtocol: The protocol has no streaming input.
+        """
+        raise self._no_streaming_input()
+
+    def _no_streaming_input(self) -> UnsupportedProtocol:
+        return UnsupportedProtocol(
+            "This call takes no further input: that needs the queue of Gradio 5.0+ and a .stream() event.",
+            phase=Phase.STREAM,
+        )
+
+    def cancel(self, now: float, *, siblings: bool = False) -> Output:
+        """Give the call up. By default only this side stops.
+
+        Args:
+            now: The clock.
+            siblings: Other calls of the same endpoint are under way in this session.
+        """
+        return Output([Cancelled(event_id=self.event_id, achieved=Achieved.RUNS_ON)])
+
+    def tell(self) -> list[Command]:
+        """Return what tells the server of a cancellation that it was not told of."""
+        return []
+
+    def _track(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            if isinstance(command, (OpenStream, OpenWebSocket)):
+                self._open_channels[command.channel] = command
+            elif isinstance(command, (DropStream, DropWebSocket)):
+                self._open_channels.pop(command.channel, None)
+
+    def finish(self) -> list[Command]:
+        """Return the commands that close what this call still holds open."""
+        held, self._open_channels = self._open_channels, {}
+        return [
+            DropStream(channel) if isinstance(command, OpenStream) else DropWebSocket(channel)
+            for channel, command in held.items()
+        ]
+
+
+def stream_error(closed: Closed, context: SessionContext, *, may_have_run: bool) -> GradioTransportError:
+    """Return the error for a stream or socket that ended too early."""
+    why = f" ({closed.reason})" if closed.reason else ""
+    if closed.ending is Ending.IDLE:
+        return TimeoutExpired(
+            f"Nothing came on the stream for {context.timeouts.idle} s, not even a heartbeat{why}. A proxy "
+            "may buffer it, or the server hangs. Raise Timeouts(idle=) if the app may be silent so long.",
+            setting="idle",
+            seconds=context.timeouts.idle,
+            phase=Phase.STREAM,
+            may_have_run=may_have_run,
+        )
+    if closed.ending is Ending.TOO_LARGE:
+        return EventTooLarge(
+            f"The server sent more in one message than the limit allows{why}. If the app is meant to send "
+            "that much, raise Limits(max_event_bytes=).",
+            phase=Phase.STREAM,
+            may_have_run=may_have_run,
+        )
+    how = {
+        Ending.CLEAN: "ended cleanly",
+        Ending.RESET: "was cut off",
+        Ending.LOCAL: "was closed on this side",
+    }.get(closed.ending, closed.ending.value)
+    code = f" with close code {closed.code}" if closed.code is not None else ""
+    return StreamLost(
+        f"The stream {how}{code}{why} before the call was complete. Gradio cannot resume it; submit again if "
+        "the function may run twice.",
+        phase=Phase.STREAM,
+        may_have_run=may_have_run,
+    )

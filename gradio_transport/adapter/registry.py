@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which adapters there are, and which one speaks for an endpoint.
+
+Adapters are found by the entry point group ``gradio_transport.adapters``, those of this distribution as well
+as anybody else's, and are imported only when they are asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import metadata
+
+import attrs
+
+from ..app.config import AppConfig, Endpoint
+from ..errors import LocalProtocolError, Phase, UnsupportedProtocol, did_you_mean
+from .contract import API_VERSION, Adapter, Match
+
+GROUP = "gradio_transport.adapters"
+
+OWN_DISTRIBUTION = "gradio-transport"
+
+DEFAULT_PREFERENCE = "auto"
+
+AUTO_SCORE = 40
+"""What an adapter must score to be chosen by ``"auto"``; below it, it must be asked for by name."""
+
+
+@attrs.frozen
+class Candidate:
+    """One adapter's answer for one endpoint."""
+
+    name: str
+    package: str
+    match: Match
+
+
+@attrs.frozen
+class Choice:
+    """The adapter that was chosen, and what the others said."""
+
+    adapter: Adapter
+    candidates: tuple[Candidate, ...]
+
+    def explain(self) -> str:
+        """Return the choice as a text for people."""
+        lines: list[str] = []
+        for one in sorted(self.candidates, key=lambda candidate: -candidate.match.score):
+            mark = "→" if one.name == self.adapter.name else " "
+            whose = "" if one.package == OWN_DISTRIBUTION else f"  [{one.package}]"
+            lines.append(f"{mark} {one.name:11} {one.match.score:3}  {one.match.reason}{whose}")
+        return "\n".join(lines)
+
+
+class Registry:
+    """The adapters that are installed, or an explicit set of them for tests."""
+
+    def __init__(self, adapters: Iterable[Adapter] | None = None) -> None:
+        self._adapters: dict[str, Adapter] = {}
+        self._entry_points: dict[str, metadata.EntryPoint] | None = None
+        self._packages: dict[str, str] = {}
+        if adapters is not None:
+            self._entry_points = {}
+            self._adapters = {adapter.name: adapter for adapter in adapters}
+
+    def names(self) -> list[str]:
+        """Return the names of all adapters.
+
+        Raises:
+            LocalProtocolError: Two packages provide one name.
+        """
+        return sorted({*self._found(), *self._adapters})
+
+    def package(self, name: str) -> str:
+        """Return the distribution that provides an adapter."""
+        package = self._packages.get(name)
+        if package is None:  # its metadata is a file, read and parsed each time
+            entry_point = self._found().get(name)
+            package = _distribution(entry_point) if entry_point else "registered by hand"
+            self._packages[name] = package
+        return package
+
+    def get(self, name: str) -> Adapter:
+        """Return an adapter by name.
+
+        Raises:
+            UnsupportedProtocol: Nobody provides it, or it cannot be imported, or is built for another core.
+        """
+        adapter = self._adapters.get(name)
+        # No lock: two threads may both load an adapter, which is harmless, and a lock would have to be reset in
+        # the children of a fork. `setdefault` keeps one instance for all.
+        return adapter or self._adapters.setdefault(name, self._load(name))
+
+    def choose(
+        self, config: AppConfig, endpoint: Endpoint, protocol: str | Sequence[str] = DEFAULT_PREFERENCE
+    ) -> Choice:
+        """Return the adapter for an endpoint.
+
+        Args:
+            config: What the app said.
+            endpoint: What is to be called.
+            protocol: ``"auto"``, a name, or names in order of preference. A name forces that adapter even
+                where it thinks it does not match; a list takes the first that matches.
+
+        Raises:
+            UnsupportedProtocol: None speaks it; the message says what each one answered.
+        """
+        if isinstance(protocol, str) and protocol != DEFAULT_PREFERENCE:
+            adapter = self.get(protocol)
+            match = adapter.match(config, endpoint)
+            return Choice(adapter, (Candidate(protocol, self.package(protocol), match),))
+        names = self.names() if isinstance(protocol, str) else list(protocol)
+        candidates = tuple(
+            Candidate(name, self.package(name), self.get(name).match(config, endpoint)) for name in names
+        )
+        least = AUTO_SCORE if isinstance(protocol, str) else 1
+        willing = [one for one in candidates if one.match.score >= least]
+        if not willing:
+            said = "; ".join(f"{one.name}: {one.match.reason}" for one in candidates)
+            raise UnsupportedProtocol(
+                f"No adapter speaks for {endpoint.display_name} (protocol {config.protocol!r}, Gradio "
+                f"{config.version or 'of unknown version'}). Asked: {said or 'none installed'}.",
+                phase=Phase.DISCOVER,
+            )
+        best = willing[0] if not isinstance(protocol, str) else max(willing, key=lambda one: one.match.score)
+        return Choice(self.get(best.name), candidates)
+
+    def _found(self) -> Mapping[str, metadata.EntryPoint]:
+        if self._entry_points is None:
+            found: dict[str, metadata.EntryPoint] = {}
+            for entry_point in metadata.entry_points(group=GROUP):
+                other = found.get(entry_point.name)
+                if other is not None and other.value != entry_point.value:
+                    raise LocalProtocolError(
+                        f"Two packages provide the adapter {entry_point.name!r}: {_distribution(other)} "
+                        f"({other.value}) and {_distribution(entry_point)} ({entry_point.value}). "
+                        "Uninstall one of them."
+                    )
+                found[entry_point.name] = entry_point
+            self._entry_points = found
+        return self._entry_points
+
+    def _load(self, name: str) -> Adapter:
+        entry_point = self._found().get(name)
+        if entry_point is None:
+            raise UnsupportedProtocol(
+                f"Nobody provides the protocol {name!r}.{did_you_mean(name, self.names())} "
+                f"Installed: {', '.join(self.names())}. Another package can add it by an entry point of the "
+                f"group {GROUP!r}.",
+                phase=Phase.DISCOVER,
+            )
+        try:
+            adapter = entry_point.load()()
+        except Exception as error:
+            raise UnsupportedProtocol(
+                f"The adapter {name!r} of {_distribution(entry_point)} cannot be loaded: {error!r}.",
+                phase=Phase.DISCOVER,
+            ) from error
+        if not isinstance(adapter, Adapter) or adapter.api_version != API_VERSION:
+            raise UnsupportedProtocol(
+                f"The adapter {name!r} of {_distribution(entry_point)} is built for version "
+                f"{getattr(adapter, 'api_version', None)} of the contract; this core has {API_VERSION}.",
+                phase=Phase.DISCOVER,
+            )
+        return adapter
+
+
+def _distribution(entry_point: metadata.EntryPoint) -> str:
+    return entry_point.dist.name if entry_point.dist is not None else "an unnamed package"
+
+
+default_registry = Registry()
+"""The adapters that are installed."""

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One ``session_hash`` as a state machine: `Session` routes channels to calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import attrs
+
+from ..app.config import Endpoint
+from ..errors import (
+    EventTooLarge,
+    GradioTransportError,
+    Phase,
+    StreamLost,
+    TransportError,
+    excerpt,
+)
+from ..events import WITH_OUTPUTS, Event, Failed
+from ..protocol.commands import (
+    Closed,
+    Command,
+    OpenStream,
+    OpenWebSocket,
+    Response,
+    SendRequest,
+)
+from ..protocol.flow import State, advance, follow
+from ..protocol.sse import SSEDecoder
+from .exchange import Exchange, Invocation, Output, SessionContext, no_commands
+
+
+def _no_deliveries() -> list[Delivery]:
+    return []
+
+
+@attrs.define
+class Delivery:
+    """One event for one call.
+
+    Attributes:
+        size: Bytes it took on the wire, for the mailbox.
+    """
+
+    exchange: Exchange
+    event: Event
+    size: int = 0
+
+
+@attrs.define
+class Turn:
+    """What a session answers to one input."""
+
+    deliveries: list[Delivery] = attrs.field(factory=_no_deliveries)
+    commands: list[Command] = attrs.field(factory=no_commands)
+
+    def extend(self, other: Turn) -> None:
+        """Append another turn."""
+        self.deliveries += other.deliveries
+        self.commands += other.commands
+
+
+class Session:
+    """One ``session_hash``: routes channels to calls, and decodes the streams that belong to one call.
+
+    Adapters whose calls share a stream use `gradio_transport.session.SharedStreamSession` instead.
+    """
+
+    shared: ClassVar[bool] = False
+    """Whether the calls share one stream, which a driver reads on its own."""
+
+    def __init__(self, context: SessionContext, exchange: type[Exchange]) -> None:
+        self.context = context
+        self._exchange = exchange
+        self._exchanges: dict[str, Exchange] = {}
+        self._decoders: dict[str, SSEDecoder] = {}
+        self._count = 0
+
+    @property
+    def usable(self) -> bool:
+        """Whether new calls may be opened; false after a loss that poisons the session hash."""
+        return True
+
+    @property
+    def active(self) -> tuple[Exchange, ...]:
+        """The calls under way."""
+        return tuple(self._exchanges.values())
+
+    def open(self, invocation: Invocation) -> Exchange:
+        """Return a new call, not yet started."""
+        self._count += 1
+        exchange = self._exchange(self.context, invocation, str(self._count))
+        self._exchanges[exchange.key] = exchange
+        return exchange
+
+    def start(self, exchange: Exchange, now: float) -> Turn:
+        """Start a call."""
+        exchange.state = State.JOINING
+        return self.turn(exchange, exchange.start(now))
+
+    def cancel(self, exchange: Exchange, now: float) -> Turn:
+        """Cancel a call. The caller is released at once, the server is told where it can be."""
+        if exchange.state.final:
+            return Turn()
+        return self.turn(exchange, exchange.cancel(now, siblings=self._siblings(exchange)))
+
+    def fetch(self, exchange: Exchange, now: float) -> Turn:
+        """Open the stream of a call that was joined without one; nothing happens if it is open, or over."""
+        if exchange.fetched or exchange.state.final:
+            return Turn()
+        exchange.fetched = True
+        return self.turn(exchange, exchange.fetch(now))
+
+    def send(self, exchange: Exchange, data: Sequence[Any], now: float) -> Turn:
+        """Send the next chunk of a call's streaming input."""
+        return Turn() if exchange.state.final else self.turn(exchange, exchange.send(data, now))
+
+    def finish_input(self, exchange: Exchange, now: float) -> Turn:
+        """Say that no further chunk of a call's streaming input will come."""
+        return Turn() if exchange.state.final else self.turn(exchange, exchange.finish_input(now))
+
+    def _siblings(self, exchange: Exchange) -> bool:
+        """Return whether other calls of the same endpoint are under way."""
+        number = exchange.invocation.endpoint.fn_index
+        return any(
+            other is not exchange and other.invocation.endpoint.fn_index == number for other in self.active
+        )
+
+    def abandon(
+        self, exchange: Exchange, error: GradioTransportError, *, tell_at: float | None = None
+    ) -> Turn:
+        """End a call from this side with an error, such as an expired deadline.
+
+        Args:
+            exchange: The call.
+            error: Why.
+            tell_at: The clock; given, the server is told as for a cancellation.
+        """
+        if exchange.state.final:
+            return Turn()
+        told: list[Command] = []
+        if tell_at is not None:
+            exchange.unwanted = True
+            output = exchange.cancel(tell_at, siblings=self._siblings(exchange))
+            told = [command for command in output.commands if isinstance(command, SendRequest)]
+        error.may_have_run = error.may_have_run or exchange.may_have_run(error)
+        return self.turn(exchange, Output([Failed(event_id=exchange.event_id, error=error)], told))
+
+    def reply(
+        self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
+    ) -> Turn:
+        """Take a whole reply to a request (or the refusal of a stream)."""
+        exchange = self._owner(command.channel)
+        if exchange is None:
+            return Turn()
+        exchange._open_channels.pop(command.channel, None)
+        return self.turn(exchange, exchange.reply(command, response, now), len(response.body))
+
+    def failed(
+        self, command: SendRequest | OpenStream | OpenWebSocket, error: TransportError, now: float
+    ) -> Turn:
+        """Take the news that a request got no reply."""
+        exchange = self._owner(command.channel)
+        if exchange is None:
+            return Turn()
+        exchange._open_channels.pop(command.channel, None)
+        return self.turn(exchange, exchange.failed(command, error, now))
+
+    def stream_opened(self, channel: str, response: Response, now: float) -> Turn:
+        """Take the head of a stream (status 200, ``text/event-stream``)."""
+        self._decoders[channel] = SSEDecoder(max_event_bytes=self.context.limits.max_event_bytes)
+        return Turn()
+
+    def data_received(self, channel: str, data: bytes, now: float) -> Turn:
+        """Take bytes of a stream."""
+        exchange, decoder = self._owner(channel), self._decoders.get(channel)
+        turn = Turn()
+        if exchange is None or decoder is None:
+            return turn
+        try:
+            events = decoder.feed(data)
+        except EventTooLarge as error:
+            return self.abandon(exchange, error)
+        for event in events:
+            self.turn(exchange, exchange.server_sent_event(event, now), len(event.data), turn)
+            if exchange.state.final:
+                break
+        return turn
+
+    def websocket_opened(self, channel: str, now: float) -> Turn:
+        """Take the news that a websocket is open."""
+        exchange = self._owner(channel)
+        return self.turn(exchange, exchange.websocket_opened(now)) if exchange else Turn()
+
+    def text_received(self, channel: str, text: str, now: float) -> Turn:
+        """Take one text message of a websocket."""
+        exchange = self._owner(channel)
+        return self.turn(exchange, exchange.text(text, now), len(text)) if exchange else Turn()
+
+    def closed(self, channel: str, closed: Closed, now: float) -> Turn:
+        """Take the end of a stream or socket."""
+        self._decoders.pop(channel, None)
+        exchange = self._owner(channel)
+        if exchange is None:
+            return Turn()
+        exchange._open_channels.pop(channel, None)
+        return self.turn(exchange, exchange.stream_closed(channel, closed, now))
+
+    def wake(self, channel: str, now: float) -> Turn:
+        """Take the news that the time of a `WakeAt` has come."""
+        exchange = self._owner(channel)
+        return self.turn(exchange, exchange.wake(now)) if exchange else Turn()
+
+    def _owner(self, channel: str) -> Exchange | None:
+        return self._exchanges.get(channel.partition(".")[0])
+
+    def turn(self, exchange: Exchange, output: Output, size: int = 0, into: Turn | None = None) -> Turn:
+        """Make an exchange's output this session's: follow the flow, drop what comes after the end.
+
+        Args:
+            exchange: The call.
+            output: What it answered.
+            size: Bytes of the wire that its events stand for.
+            into: A turn to add to; a new one by default.
+        """
+        turn = Turn() if into is None else into
+        if output.commands:
+            turn.commands += output.commands
+            exchange._track(output.commands)
+        unexplained = False  # a message such as queue_full was the end; the `Failed` that says why follows
+        for event in output.events:
+            if exchange.state.final and not (unexplained and isinstance(event, Failed)):
+                exchange.deviations.append(f"{type(event).__name__} after the end")
+                continue
+            if not exchange.state.final:
+                following = follow(exchange.state, event)
+                if following is None:
+                    exchange.deviations.append(f"{type(event).__name__} in state {exchange.state.value}")
+                    following = advance(exchange.state, event, strict=self.context.strict)
+                exchange.state = following
+            unexplained = exchange.state.final and not event.terminal
+            if exchange.skips_outputs:
+                event = _without_skipped(event, exchange.invocation.endpoint)
+            if isinstance(event, Failed):
+                event.error.last_event = event.error.last_event or exchange.last_event
+            else:
+                exchange.last_event = event
+            turn.deliveries.append(Delivery(exchange, event, size))
+        if unexplained and not turn.deliveries[-1].event.terminal:
+            turn.deliveries.append(Delivery(exchange, _given_up(exchange)))
+        if exchange.state.final and self._exchanges.pop(exchange.key, None) is not None:
+            turn.commands += exchange.finish()
+            turn.commands += self.exchange_ended(exchange) or ()
+        return turn
+
+    def exchange_ended(self, exchange: Exchange) -> Sequence[Command] | None:
+        """Forget a call, and return what is to be done now; for sessions that keep more about it."""
+
+
+def _given_up(exchange: Exchange) -> Failed:
+    """Return the end of a call whose adapter took a message for the end and did not say what it means."""
+    event = exchange.last_event
+    said = excerpt(getattr(event, "message", "")) or type(event).__name__
+    error = StreamLost(
+        f"The server gave the call up: {said}",
+        phase=Phase.STREAM,
+        last_event=event,
+        may_have_run=exchange.accepted,
+    )
+    return Failed(event_id=exchange.event_id, error=error)
+
+
+def _without_skipped(event: Event, endpoint: Endpoint) -> Event:
+    """Leave out the slots of State and layout, which callers never see (``raw`` has them)."""
+    if not isinstance(event, WITH_OUTPUTS):
+        return event
+    return attrs.evolve(event, data=endpoint.visible_outputs(event.data))

@@ -1,0 +1,391 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The multiplexer: one shared stream, many calls (sse_v1 and later).
+
+What it must get right (docs/wire.md §5.4, §5.6):
+
+* messages may name a call before the join's reply has named it: they are parked, within bounds;
+* an error without an event id concerns every pending call;
+* the server ends the stream when it knows of no pending call, which may cross with a new join: then the
+  stream is opened again, and only then.  A stream that broke is a loss: no Gradio server can resume it,
+  and its session hash never closes properly again, so the session becomes unusable for new calls.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, cast
+
+from .. import events as e
+from ..errors import (
+    EventTooLarge,
+    GradioTransportError,
+    MalformedMessage,
+    Phase,
+    SessionNotFound,
+    StreamLost,
+    TransportError,
+    excerpt,
+)
+from ..protocol.commands import (
+    Closed,
+    Command,
+    DropStream,
+    Ending,
+    OpenStream,
+    OpenWebSocket,
+    Request,
+    Response,
+    SendRequest,
+)
+from ..protocol.flow import State
+from ..protocol.json import decode_json
+from ..protocol.messages import decode
+from ..protocol.refusals import refusal
+from ..protocol.sse import SSEDecoder
+from ..protocol.urls import escaped
+from .exchange import Exchange, Invocation, Output, SessionContext, stream_error
+from .session import Session, Turn
+
+STREAM = "stream"
+"""The channel of the shared stream."""
+
+FRUITLESS_REOPENS = 3
+"""How often a stream that ends without a word for its pending calls is opened again."""
+
+REMEMBERED_ENDS = 10_000
+"""Ended calls whose stray messages are known for what they are (a cancelled call may complete twice)."""
+
+
+class SharedStreamSession(Session):
+    """One ``session_hash`` whose calls share the stream of ``GET /queue/data``."""
+
+    shared: ClassVar[bool] = True
+
+    def __init__(self, context: SessionContext, exchange: type[Exchange]) -> None:
+        super().__init__(context, exchange)
+        self._pending: dict[str, Exchange] = {}
+        self._heard: set[str] = set()
+        self._parked: deque[tuple[str, Mapping[str, Any], int]] = deque()
+        self._parked_bytes = 0
+        self._orphans: dict[str, Exchange] = {}
+        self._ended: deque[str] = deque(maxlen=REMEMBERED_ENDS)
+        self._untold: dict[str, Exchange] = {}
+        self._decoder: SSEDecoder | None = None
+        self._streaming = False
+        self._saw_close_stream = False
+        self._fruitless = 0
+        self._max_json_depth = context.limits.max_json_depth
+        self._lost: GradioTransportError | None = None
+        self.strays = 0
+        """Messages that belonged to no call of this session."""
+
+    @property
+    def usable(self) -> bool:
+        """False after the stream was lost: the hash is poisoned (docs/wire.md §5.6)."""
+        return self._lost is None
+
+    def stream_request(self) -> Request:
+        """Return the request that opens the session's stream."""
+        url = self.context.urls.api(f"queue/data?session_hash={escaped(self.context.session_hash)}")
+        return Request.get(url, accept="text/event-stream")
+
+    def open(self, invocation: Invocation) -> Exchange:
+        """Return a new call, not yet started."""
+        if self._lost is not None:
+            raise RuntimeError("a lost session takes no more calls")
+        return super().open(invocation)
+
+    def start(self, exchange: Exchange, now: float) -> Turn:
+        """Start a call, or take up one that was joined elsewhere."""
+        turn = super().start(exchange, now)
+        if exchange.event_id is not None and not exchange.state.final:
+            turn.extend(self._joined(exchange, now))
+        return turn
+
+    def fetch(self, exchange: Exchange, now: float) -> Turn:
+        """Open the stream for a call that was joined without one."""
+        turn = super().fetch(exchange, now)
+        turn.extend(self._ensure_stream())
+        return turn
+
+    @property
+    def streaming(self) -> bool:
+        """Whether the stream is open, or about to be."""
+        return self._streaming
+
+    # --- replies -------------------------------------------------------------------------------------
+
+    def reply(
+        self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
+    ) -> Turn:
+        """Take the reply to a join or cancel, or the refusal of the stream."""
+        if command.channel == STREAM:
+            self._streaming = False
+            error = refusal(response, Phase.STREAM, what="The stream")
+            error.may_have_run = True
+            return self._lose(error)
+        exchange = self._owner(command.channel)
+        orphan = self._orphans.pop(command.channel.partition(".")[0], None)
+        if orphan is not None:
+            return self._cancel_late(orphan, command, response, now)
+        turn = super().reply(command, response, now)
+        if exchange is not None and exchange.event_id is not None and not exchange.state.final:
+            turn.extend(self._joined(exchange, now))
+        if not self._joining():
+            self._parked.clear()
+            self._parked_bytes = 0
+        return turn
+
+    def _cancel_late(
+        self,
+        exchange: Exchange,
+        command: SendRequest | OpenStream | OpenWebSocket,
+        response: Response,
+        now: float,
+    ) -> Turn:
+        """Tell the server of a cancellation that came before it had named the call."""
+        exchange.reply(command, response, now)
+        if exchange.event_id is None:
+            return Turn()
+        self._ended.append(exchange.event_id)
+        turn = Turn(commands=exchange.cancel(now, siblings=self._siblings(exchange)).commands)
+        if exchange.untold:
+            self._untold[exchange.event_id] = exchange
+        return turn
+
+    def _joined(self, exchange: Exchange, now: float) -> Turn:
+        """Deliver what was parked for a call, and open the stream if it is not open."""
+        event_id = cast("str", exchange.event_id)
+        namesake = self._pending.get(event_id)
+        if namesake is exchange:
+            return Turn()
+        if namesake is not None:
+            return self.abandon(exchange, self._named_twice(event_id))
+        if self._lost is not None:  # the stream was lost while the join was under way
+            return self.abandon(exchange, _copy(self._lost))
+        self._pending[event_id] = exchange
+        turn = Turn()
+        mine = [(message, size) for parked, message, size in self._parked if parked == event_id]
+        self._parked = deque(one for one in self._parked if one[0] != event_id)
+        self._parked_bytes -= sum(size for _, size in mine)
+        for message, size in mine:
+            if event_id in self._pending:
+                self.turn(exchange, exchange.message(message, now), size, turn)
+        turn.extend(self._ensure_stream())
+        return turn
+
+    def _named_twice(self, event_id: str) -> GradioTransportError:
+        return MalformedMessage(
+            f"The server gave the id {excerpt(event_id)!r} to two calls of one session, so nobody can tell "
+            "whose messages it means.",
+            phase=Phase.JOIN,
+            may_have_run=True,
+        )
+
+    def _ensure_stream(self) -> Turn:
+        if self._streaming or self._lost is not None:
+            return Turn()
+        if not any(exchange.fetched for exchange in self._pending.values()):
+            return Turn()
+        self._streaming, self._saw_close_stream = True, False
+        self._heard.clear()
+        return Turn(commands=[OpenStream(STREAM, self.stream_request())])
+
+    def _joining(self) -> bool:
+        return any(exchange.event_id is None for exchange in self._exchanges.values())
+
+    def failed(
+        self, command: SendRequest | OpenStream | OpenWebSocket, error: TransportError, now: float
+    ) -> Turn:
+        """Take the news that a request got no reply."""
+        if command.channel == STREAM:
+            self._streaming = False
+            error.may_have_run, error.retryable = True, False
+            return self._lose(error)
+        self._orphans.pop(command.channel.partition(".")[0], None)
+        return super().failed(command, error, now)
+
+    # --- the stream ----------------------------------------------------------------------------------
+
+    def stream_opened(self, channel: str, response: Response, now: float) -> Turn:
+        """Take the head of the shared stream."""
+        self._decoder = SSEDecoder(max_event_bytes=self.context.limits.max_event_bytes)
+        return Turn()
+
+    def data_received(self, channel: str, data: bytes, now: float) -> Turn:
+        """Take bytes of the shared stream."""
+        turn = Turn()
+        if self._decoder is None:
+            return turn
+        try:
+            events = self._decoder.feed(data)
+        except EventTooLarge as error:
+            turn.extend(self._lose(error))
+            return turn
+        for event in events:
+            self._route(event.data, now, turn)
+        return turn
+
+    def _route(self, text: str, now: float, turn: Turn) -> None:
+        try:
+            message = decode_json(text, self._max_json_depth)
+        except ValueError as error:
+            turn.extend(self._unreadable(text, str(error)))
+            return
+        if not isinstance(message, dict):
+            turn.extend(self._unreadable(text, "no JSON object"))
+            return
+        message = cast("dict[str, Any]", message)
+        event_id = message.get("event_id")
+        if isinstance(event_id, str) and event_id:
+            self._for_call(event_id, message, len(text), now, turn)
+        else:
+            turn.extend(self._for_all(message, now))
+
+    def _for_call(self, event_id: str, message: Mapping[str, Any], size: int, now: float, turn: Turn) -> None:
+        exchange = self._pending.get(event_id)
+        if exchange is not None:
+            self._heard.add(event_id)
+            self._fruitless = 0
+            self.turn(exchange, exchange.message(message, now), size, turn)
+        elif event_id in self._ended or not self._joining():
+            self.strays += 1
+            if message.get("msg") == "process_completed":
+                self._untold.pop(event_id, None)
+        else:
+            turn.extend(self._park(event_id, message, size))
+
+    def _park(self, event_id: str, message: Mapping[str, Any], size: int) -> Turn:
+        """Keep a message that may be for a call whose join is not answered yet."""
+        limits = self.context.limits
+        if len(self._parked) >= limits.max_parked_messages:
+            return self._overparked(f"{limits.max_parked_messages} messages", "max_parked_messages")
+        if self._parked_bytes + size > limits.max_event_bytes:
+            return self._overparked(f"{limits.max_event_bytes} bytes of messages", "max_event_bytes")
+        self._parked.append((event_id, message, size))
+        self._parked_bytes += size
+        return Turn()
+
+    def _for_all(self, message: Mapping[str, Any], now: float) -> Turn:
+        """Take a message without event id: it concerns the stream, or every pending call."""
+        event = decode(message)
+        if isinstance(event, e.CloseStream):
+            self._saw_close_stream = True
+            return Turn()
+        if isinstance(event, e.UnexpectedError):
+            return self._lose(self._unexpected(event))
+        if isinstance(event, e.ServerStopped):
+            return self._lose(
+                StreamLost("The server stopped.", phase=Phase.STREAM, may_have_run=True, retryable=False)
+            )
+        turn = Turn()
+        for exchange in list(self._pending.values()):
+            self.turn(exchange, Output([event]), into=turn)
+        return turn
+
+    def _unexpected(self, event: e.UnexpectedError) -> GradioTransportError:
+        if event.session_not_found or not event.message:
+            return SessionNotFound(
+                f"The server does not know the session ({event.message or 'no reason given'}): it restarted, "
+                "the stream had been dropped, or another replica answered (enable session affinity there).",
+                phase=Phase.STREAM,
+                may_have_run=True,
+            )
+        return StreamLost(
+            f"The server ended the stream: {excerpt(event.message)}", phase=Phase.STREAM, may_have_run=True
+        )
+
+    def _unreadable(self, text: str, why: str) -> Turn:
+        """Fail every pending call: nobody can tell whose message it was, and none may hang for it."""
+        error = MalformedMessage(
+            f"The stream carries a message that is not JSON as Gradio writes it ({why}): {excerpt(text)!r}.",
+            phase=Phase.STREAM,
+            may_have_run=True,
+        )
+        return self._lose(error)
+
+    def _overparked(self, bound: str, setting: str) -> Turn:
+        error = EventTooLarge(
+            f"More than {bound} came for calls that no join has named. Raise Limits({setting}=) if the server "
+            "is to be trusted.",
+            phase=Phase.STREAM,
+            may_have_run=True,
+        )
+        return self._lose(error)
+
+    # --- the end of the stream -----------------------------------------------------------------------
+
+    def closed(self, channel: str, closed: Closed, now: float) -> Turn:
+        """Take the end of the shared stream, expected or not."""
+        if channel != STREAM:
+            return super().closed(channel, closed, now)
+        self._streaming, self._decoder = False, None
+        if not self._pending:
+            # A break that hurts nobody still means that the server has forgotten the session, but only a
+            # join in flight can be concerned, and that will be told so by its own stream.
+            return Turn()
+        orderly = closed.ending is Ending.CLEAN or self._saw_close_stream
+        if orderly and self._lost is None:
+            return self._crossed(closed)
+        return self._lose(stream_error(closed, self.context, may_have_run=True))
+
+    def _crossed(self, closed: Closed) -> Turn:
+        """Tell calls that the end crossed with (nothing heard yet) from calls that lost their stream."""
+        turn = Turn()
+        error = stream_error(closed, self.context, may_have_run=True)
+        self._fruitless += 1
+        for event_id, exchange in list(self._pending.items()):
+            given_up = exchange.fetched and self._fruitless > FRUITLESS_REOPENS
+            if event_id in self._heard or given_up:
+                turn.extend(self.abandon(exchange, _copy(error)))
+        turn.extend(self._ensure_stream())
+        return turn
+
+    def _lose(self, error: GradioTransportError) -> Turn:
+        """End every pending call, and this session for new ones."""
+        self._lost = error
+        self._parked.clear()
+        self._parked_bytes = 0
+        turn = Turn()
+        for exchange in list(self._pending.values()):
+            turn.extend(self.abandon(exchange, _copy(error)))
+        if self._streaming:
+            # A server that stops, or has lost us, may say so without end.
+            turn.commands.append(DropStream(STREAM))
+        return turn
+
+    def exchange_ended(self, exchange: Exchange) -> Sequence[Command]:
+        """Forget a call's messages but remember its id: a cancelled one may complete once more."""
+        if exchange.event_id is None:
+            if exchange.state is State.CANCELLED or exchange.unwanted:
+                self._orphans[exchange.key] = exchange
+        elif self._pending.get(exchange.event_id, exchange) is exchange:  # and not a namesake's
+            self._pending.pop(exchange.event_id, None)
+            self._heard.discard(exchange.event_id)
+            self._ended.append(exchange.event_id)
+            if exchange.untold:
+                self._untold[exchange.event_id] = exchange
+        return self._tell_of_untold(exchange.invocation.endpoint.fn_index)
+
+    def _tell_of_untold(self, fn_index: int) -> Sequence[Command]:
+        """Tell the server of cancelled calls of an endpoint once none that is wanted could be hit."""
+        if not self._untold or self._lost is not None:
+            return ()
+        if any(other.invocation.endpoint.fn_index == fn_index for other in self.active):
+            return ()
+        commands: list[Command] = []
+        for event_id, exchange in list(self._untold.items()):
+            if exchange.invocation.endpoint.fn_index == fn_index:
+                del self._untold[event_id]
+                commands += exchange.tell()
+        return commands
+
+
+def _copy(error: GradioTransportError) -> GradioTransportError:
+    """Return an error of one's own for each call, so that tracebacks and notes do not mix."""
+    kind = type(error)
+    copy = kind.__new__(kind, *error.args)
+    Exception.__init__(copy, *error.args)
+    copy.__dict__.update(error.__dict__)
+    return copy

@@ -1,0 +1,425 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads ``/config``, ``/info`` and the page of any Gradio generation into an `AppConfig`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Literal, cast
+
+import attrs
+
+from ..errors import NotAGradioApp, Phase, excerpt
+from .config import AppConfig, Component, Endpoint, JSONObject, Parameter, Visibility
+
+_VISIBILITIES: Mapping[str, Visibility] = MappingProxyType(
+    {"public": "public", "undocumented": "undocumented", "private": "private"}
+)
+
+
+_OAUTH_TOKEN: Mapping[str, Literal["required", "optional"]] = MappingProxyType(
+    {"required": "required", "optional": "optional"}
+)
+
+
+_SKIPPED_TYPES = frozenset({"state", "variable"})
+
+
+# Layout is left out by /info from 3.37 on, without a skip_api flag until 4.0.
+_SKIPPED_TYPES_3_37 = _SKIPPED_TYPES | {
+    "row", "column", "tabs", "tab", "tabitem", "form", "box", "accordion", "group", "interpretation",
+    "dataset",
+}  # fmt: skip
+
+
+_GRADIO_CONFIG = re.compile(r"window\.(?:gradio_)?config\s*=\s*")
+
+
+_PROTOCOL_RELEASES: Mapping[str, tuple[int, ...]] = MappingProxyType(
+    {"sse": (4, 0), "sse_v1": (4, 9), "sse_v2": (4, 17), "sse_v2.1": (4, 21), "sse_v3": (4, 22)}
+)
+
+
+# What each key came with, newest first (docs/wire.md §1.3, §1.5): signs for a version that cannot be read.
+_DEPENDENCY_RELEASES: Mapping[str, tuple[int, ...]] = MappingProxyType(
+    {
+        "collects_event_data": (3, 21),
+        "types": (3, 20),
+        "every": (3, 8, 1),
+        "batch": (3, 7),
+        "cancels": (3, 6),
+    }
+)
+
+
+_CONFIG_RELEASES: Mapping[str, tuple[int, ...]] = MappingProxyType(
+    {"show_api": (3, 3, 1), "show_error": (3, 1, 6), "is_space": (3, 1, 5), "version": (3, 0, 6)}
+)
+
+
+def _object(value: Any) -> JSONObject:
+    return cast("JSONObject", value) if isinstance(value, dict) else {}
+
+
+def _objects(value: Any) -> list[JSONObject]:
+    return [_object(item) for item in cast("list[object]", value)] if isinstance(value, list) else []
+
+
+def _integer(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _size(value: Any) -> int | None:
+    size = _integer(value)
+    return None if size is None or size < 0 else size
+
+
+def _integers(value: Any) -> tuple[int, ...]:
+    items = cast("list[object]", value) if isinstance(value, list) else []
+    return tuple(item for item in items if isinstance(item, int) and not isinstance(item, bool))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def parse_release(version: str) -> tuple[int, ...] | None:
+    """Return ``"3.16.2"`` as ``(3, 16, 2)``; None for texts such as ``"main-abc"`` or none at all."""
+    found = re.match(r"\s*v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", version)
+    return tuple(int(part) for part in found.groups() if part is not None) if found else None
+
+
+def config_from_page(html: str) -> JSONObject | None:
+    """Return ``window.gradio_config`` (2.x before 2.6: ``window.config``) of a page, or None."""
+    for found in _GRADIO_CONFIG.finditer(html):
+        try:
+            value = json.JSONDecoder().raw_decode(html, found.end())[0]
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict):
+            return cast("JSONObject", value)
+    return None
+
+
+def requires_login(config: JSONObject) -> bool:
+    """Return whether this is the stub that a protected app gives to strangers (docs/wire.md §1.1)."""
+    return config.get("auth_required") is True
+
+
+def is_config(value: Any) -> bool:
+    """Return whether a JSON value is the config of a Gradio app of any generation."""
+    keys = _object(value)
+    return isinstance(keys.get("dependencies"), list) or isinstance(keys.get("input_components"), list)
+
+
+def parse_config(raw: Any, info: Any = None, *, url: str = "") -> AppConfig:
+    """Return the config of an app.
+
+    Args:
+        raw: The JSON of ``/config``.
+        info: The JSON of ``/info``, where the server has it (3.26+).
+        url: Where it came from, for the error.
+
+    Raises:
+        NotAGradioApp: It is JSON of something else.
+    """
+    return with_endpoints(outline(raw, url=url), info)
+
+
+def outline(raw: Any, *, url: str = "") -> AppConfig:
+    """Return what the JSON of ``/config`` says of an app as a whole: from 3.0 on, all but its endpoints.
+
+    Raises:
+        NotAGradioApp: It is JSON of something else.
+    """
+    if not is_config(raw):
+        raise NotAGradioApp(
+            f"What {url or 'the server'} gave as its config is not that of a Gradio app: "
+            f"{excerpt(json.dumps(raw, default=str))!r}. Check the URL.",
+            phase=Phase.DISCOVER,
+        )
+    config = _object(raw)
+    if "dependencies" not in config:
+        return _parse_interface(config)
+    version = _text(config.get("version")).strip()
+    release = parse_release(version) or _derive_release(config)
+    return AppConfig(
+        version=version,
+        release=release,
+        enable_queue=config.get("enable_queue") is True,
+        connect_heartbeat=config.get("connect_heartbeat", (4, 25) <= release < (4, 29)) is True,
+        raw=config,
+        **_scalars(config),
+    )
+
+
+def with_endpoints(app: AppConfig, info: Any = None) -> AppConfig:
+    """Return an outline with its endpoints, as the config and the JSON of ``/info`` describe them."""
+    if "dependencies" not in app.raw:
+        return app
+    components = _components(app.raw, app.release)
+    endpoints = tuple(
+        _endpoint(place, dependency, components, app, _object(info))
+        for place, dependency in enumerate(_objects(app.raw.get("dependencies")))
+    )
+    return attrs.evolve(app, endpoints=endpoints, components=components)
+
+
+def with_rendered(app: AppConfig, rendered: JSONObject) -> AppConfig:
+    """Return the config as a session sees it once ``gr.render`` has drawn (4.31+, docs/wire.md §1.7).
+
+    What an earlier drawing of the same ``render_id`` made is gone. The new endpoints exist for that session
+    only.
+    """
+    number = rendered.get("render_id")
+    components = {**app.components, **_components(rendered, app.release)}
+    drawn = tuple(
+        _endpoint(place, dependency, components, app, {})
+        for place, dependency in enumerate(_objects(rendered.get("dependencies")))
+    )
+    replaced = {endpoint.fn_index for endpoint in drawn}
+    kept = tuple(
+        endpoint
+        for endpoint in app.endpoints
+        if endpoint.fn_index not in replaced and (number is None or endpoint.raw.get("rendered_in") != number)
+    )
+    return attrs.evolve(app, endpoints=(*kept, *drawn), components=components)
+
+
+def _scalars(config: JSONObject) -> dict[str, Any]:
+    prefix = _text(config.get("api_prefix")).strip("/")
+    return {
+        "protocol": _text(config.get("protocol")) or None,
+        "api_prefix": f"/{prefix}" if prefix else "",
+        "root": _text(config.get("root")),
+        "title": _text(config.get("title")),
+        "space_id": _text(config.get("space_id")) or None,
+        "username": _text(config.get("username")) or None,
+        "app_id": _integer(config.get("app_id")),
+        "max_file_size": _size(config.get("max_file_size")),
+    }
+
+
+def _derive_release(config: JSONObject) -> tuple[int, ...]:
+    """Guess a release from other signs, for versions that are missing or no version (docs/wire.md §1.3)."""
+    if config.get("api_prefix"):
+        return (5, 0)
+    protocol = _text(config.get("protocol"))
+    if protocol:
+        return _PROTOCOL_RELEASES.get(protocol, (4, 22))
+    if "app_id" in config:
+        return (3, 42)
+    if "space_id" in config:
+        return (3, 36)
+    dependencies = _objects(config.get("dependencies"))
+    for key, release in _DEPENDENCY_RELEASES.items():
+        if any(key in dependency for dependency in dependencies):
+            return release
+    for key, release in _CONFIG_RELEASES.items():
+        if key in config:
+            return release
+    return (3, 0)
+
+
+def _components(config: JSONObject, release: tuple[int, ...]) -> dict[int, Component]:
+    skipped = _SKIPPED_TYPES_3_37 if release >= (3, 37) else _SKIPPED_TYPES
+    found: dict[int, Component] = {}
+    for raw in _objects(config.get("components")):
+        number, kind = _integer(raw.get("id")), _text(raw.get("type"))
+        if number is not None:
+            skip = raw.get("skip_api")
+            found[number] = Component(
+                number,
+                kind or "unknown",
+                _object(raw.get("props")),
+                skip if isinstance(skip, bool) else kind.lower() in skipped,
+            )
+    return found
+
+
+def _endpoint(
+    place: int, raw: JSONObject, components: Mapping[int, Component], app: AppConfig, info: JSONObject
+) -> Endpoint:
+    number, queue, kinds = _integer(raw.get("id")), raw.get("queue"), _object(raw.get("types"))
+    name, fn_index = _endpoint_name(raw), place if number is None else number
+    inputs = _slots(raw.get("inputs"), components)
+    outputs = _slots(raw.get("outputs"), components)
+    described = _info_of(name, fn_index, inputs, info)
+    typed = app.at_least(4, 0)
+    backend = raw.get("backend_fn") is not False and kinds.get("cancel") is not True
+    return Endpoint(
+        name=name,
+        fn_index=fn_index,
+        parameters=_parameters(_objects(described.get("parameters")), inputs, typed=typed)
+        if described
+        else _derived_parameters(inputs, with_default=app.at_least(4, 23)),
+        returns=_parameters(_objects(described.get("returns")), outputs, typed=typed)
+        if described
+        else _derived_parameters(outputs),
+        inputs=inputs,
+        outputs=outputs,
+        queue=queue if isinstance(queue, bool) else app.at_least(4, 0) or app.enable_queue,
+        backend_fn=backend,
+        generator=_yields(kinds),
+        batch=raw.get("batch") is True,
+        cancels=_integers(raw.get("cancels")),
+        connection="stream" if raw.get("connection") == "stream" else "sse",
+        collects_event_data=raw.get("collects_event_data") is True,
+        visibility=_visibility(raw),
+        oauth_token=_OAUTH_TOKEN.get(_text(described.get("oauth_token"))),
+        description=_text(described.get("description")) or _text(raw.get("api_description")),
+        raw=raw,
+    )
+
+
+def _info_of(name: str | None, fn_index: int, inputs: Sequence[Component], info: JSONObject) -> JSONObject:
+    """Return what ``/info`` says of an endpoint: nothing, where it is another of that name."""
+    key, number = ("named_endpoints", name) if name is not None else ("unnamed_endpoints", str(fn_index))
+    described = _object(_object(info.get(key)).get(number))
+    parameters = _without_skipped(_objects(described.get("parameters")), inputs)
+    return described if len(parameters) == sum(not slot.skipped for slot in inputs) else {}
+
+
+def _yields(kinds: JSONObject) -> bool | None:
+    """Return whether a function yields; None where the server does not say so (before 3.20)."""
+    if "generator" not in kinds:
+        return None
+    return kinds["generator"] is True or kinds.get("continuous") is True
+
+
+def _endpoint_name(raw: JSONObject) -> str | None:
+    name = _text(raw.get("api_name")).strip("/")
+    return f"/{name}" if name else None
+
+
+def _visibility(raw: JSONObject) -> Visibility:
+    named = _VISIBILITIES.get(_text(raw.get("api_visibility")))
+    if named is not None:
+        return named
+    if raw.get("api_name") is False:
+        return "private"
+    return "undocumented" if raw.get("show_api") is False else "public"
+
+
+def _slots(ids: Any, components: Mapping[int, Component]) -> tuple[Component, ...]:
+    # Dangling ids keep their slot: the length of `data` must stay exact.
+    return tuple(components.get(number, Component(number)) for number in _integers(ids))
+
+
+def _parameters(
+    listed: list[JSONObject], slots: Sequence[Component], *, typed: bool
+) -> tuple[Parameter, ...]:
+    """Return what an endpoint takes or gives, as ``/info`` describes it.
+
+    Args:
+        listed: Of ``/info``.
+        slots: The components.
+        typed: Whether its types are those of the wire. Before 4.0 they are of what Gradio's own client made
+            of it: a JSON file for JSON, a directory for a gallery.
+    """
+    visible = [(place, slot) for place, slot in enumerate(slots) if not slot.skipped]
+    described = _without_skipped(listed, slots)
+    return tuple(
+        _parameter(raw if typed else _untyped(raw), place, slot)
+        for raw, (place, slot) in zip(described, visible, strict=False)
+    )
+
+
+def _derived_parameters(slots: Sequence[Component], *, with_default: bool = False) -> tuple[Parameter, ...]:
+    """Derive them from the components alone, for servers or endpoints without ``/info``."""
+    return tuple(
+        _derived_parameter(place, slot, with_default=with_default)
+        for place, slot in enumerate(slots)
+        if not slot.skipped
+    )
+
+
+def _derived_parameter(place: int, slot: Component, *, with_default: bool) -> Parameter:
+    from .schema import python_type, schema_of
+
+    schema = schema_of(slot.type, slot.props)
+    value = slot.props.get("value")
+    return Parameter(
+        name=f"param_{place}",
+        label=slot.label,
+        schema=schema,
+        python_type=python_type(schema),
+        component=slot.type,
+        has_default=with_default and value is not None,
+        default=value if with_default else None,
+    )
+
+
+def _without_skipped(described: list[JSONObject], slots: Sequence[Component]) -> list[JSONObject]:
+    """Leave State out, which ``/info`` describes like any input from 3.26 to 3.36."""
+    if len(described) != len(slots):
+        return described
+    return [one for one, slot in zip(described, slots, strict=True) if not slot.skipped]
+
+
+def _untyped(raw: JSONObject) -> JSONObject:
+    return {key: value for key, value in raw.items() if key in ("label", "component", "example_input")}
+
+
+def _parameter(raw: JSONObject, place: int, slot: Component) -> Parameter:
+    schema, python = _object(raw.get("type")), _object(raw.get("python_type"))
+    python_type = _text(python.get("type")) or _text(raw.get("type_python"))
+    if not schema or not python_type:
+        derived = _derived_parameter(place, slot, with_default=False)
+        schema, python_type = schema or derived.schema, python_type or derived.python_type
+    return Parameter(
+        name=_text(raw.get("parameter_name")) or f"param_{place}",
+        label=_text(raw.get("label")) or slot.label,
+        schema=schema,
+        python_type=python_type,
+        description=_text(python.get("description")) or _text(raw.get("type_description")),
+        component=_text(raw.get("component")) or slot.type,
+        # Without the key (before 4.23) the server has no defaults, whatever the component shows.
+        has_default=raw.get("parameter_has_default") is True,
+        default=raw.get("parameter_default"),
+        example=raw.get("example_input"),
+    )
+
+
+def _optional(parameters: Sequence[Parameter], slots: Sequence[Component]) -> tuple[Parameter, ...]:
+    """Let an input of 2.x that is marked as optional be left out: null is what its server expects then."""
+    visible = [slot for slot in slots if not slot.skipped]
+    return tuple(
+        attrs.evolve(parameter, has_default=True) if slot.props.get("optional") is True else parameter
+        for parameter, slot in zip(parameters, visible, strict=True)
+    )
+
+
+def _parse_interface(config: JSONObject) -> AppConfig:
+    """Read the config of 2.x: one Interface, one function (docs/wire.md §1.2)."""
+
+    def components(key: str) -> tuple[Component, ...]:
+        return tuple(
+            Component(place, kind or "unknown", raw, kind in _SKIPPED_TYPES)
+            for place, raw in enumerate(_objects(config.get(key)))
+            for kind in (_text(raw.get("name")),)
+        )
+
+    version = _text(config.get("version")).strip()
+    inputs, outputs = components("input_components"), components("output_components")
+    endpoint = Endpoint(
+        name="/predict",
+        fn_index=0,
+        parameters=_optional(_derived_parameters(inputs), inputs),
+        returns=_derived_parameters(outputs),
+        inputs=inputs,
+        outputs=outputs,
+        queue=config.get("queue") is True,
+        generator=False,
+        description=_text(config.get("description")),
+    )
+    return AppConfig(
+        version=version,
+        release=parse_release(version) or ((2, 3) if "queue" in config else (2, 0)),
+        title=_text(config.get("title")),
+        enable_queue=config.get("queue") is True,
+        endpoints=(endpoint,),
+        raw=config,
+    )

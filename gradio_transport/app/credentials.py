@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Secrets bound to an origin: they are added to requests for that origin, and to no other.
+
+A server's redirects, absolute URLs and ``root`` can name any host; what decides whether a header or cookie
+goes along is only the origin it was bound to (scheme, host, port).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
+
+import attrs
+
+from ..errors import LocalProtocolError, Phase
+from ..protocol.urls import is_hugging_face, origin
+
+MAX_COOKIES = 300
+"""Cookies kept for one origin; a hostile server may set any number, and what is beyond is not taken."""
+
+MAX_COOKIE_BYTES = 8192
+"""Bytes of one cookie's name and value; browsers take 4096, and leave out what is larger, as is done here."""
+
+
+_NAME_CHARACTERS = 64
+"""How much of the name of a cookie is told, which the server may have made of any length."""
+
+
+@attrs.frozen
+class LeftOut:
+    """A cookie that was not taken.
+
+    Attributes:
+        name: Its name, cut to a sane length.
+        why: For people, one of few texts.
+    """
+
+    name: str
+    why: str
+
+
+@attrs.frozen
+class _Cookie:
+    value: str
+    path: str
+    age: int = attrs.field(factory=itertools.count().__next__)
+    """The higher, the newer: a login renewed for the app counts over what a session was given before."""
+
+
+@attrs.define
+class Credentials:
+    """What may be shown to an app's own origin.
+
+    Attributes:
+        headers: Headers of the caller; names in lower case.
+        token: Hugging Face token, shown to the origin only if it is Hugging Face's or was named for it.
+        token_origin: Where the caller wants the token to go besides.
+        parent: Credentials of the app, where these are a session's: what it holds goes along too.
+    """
+
+    _origin: str
+    headers: dict[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    token: str | None = attrs.field(default=None, repr=False)
+    token_origin: str | None = None
+    parent: Credentials | None = None
+    _cookies: dict[str, _Cookie] = attrs.field(factory=dict[str, _Cookie], init=False, repr=False)
+
+    @classmethod
+    def bound_to(
+        cls,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        token: str | None = None,
+        token_origin: str | None = None,
+    ) -> Credentials:
+        """Return credentials for the origin of a URL. The caller's mapping is copied.
+
+        Raises:
+            LocalProtocolError: The token would go to a host that is neither Hugging Face's nor the one named.
+        """
+        made = cls(origin(url), _lowered(headers), token, origin(token_origin) if token_origin else None)
+        if token is not None and not made._takes_token():
+            raise LocalProtocolError(
+                f"The token would go to {made.origin}, which is no host of Hugging Face. If it is meant to, "
+                f"pass token_origin={made.origin!r}; a secret of the app's own goes into headers=.",
+                phase=Phase.DISCOVER,
+            )
+        return made
+
+    def child(self, headers: Mapping[str, str] | None = None) -> Credentials:
+        """Return credentials of a session: cookies of its own over those of the app."""
+        return Credentials(self.origin, _lowered(headers), parent=self)
+
+    @property
+    def origin(self) -> str:
+        """The origin that everything here is bound to."""
+        return self.parent.origin if self.parent is not None else self._origin
+
+    def _takes_token(self) -> bool:
+        return is_hugging_face(self.origin) or self.origin == self.token_origin
+
+    def rebind(self, url: str) -> None:
+        """Follow an upgrade of the same host from http to https; any other move drops what is held.
+
+        Cookies are dropped in both cases: they belong to the origin that set them.
+        """
+        new = origin(url)
+        if new == self._origin:
+            return
+        before, after = urlsplit(self._origin), urlsplit(new)
+        upgrade = (before.scheme, before.port, after.scheme, after.port) == ("http", 80, "https", 443)
+        self._cookies = {}
+        if not (upgrade and before.hostname == after.hostname):
+            self.headers, self.token = {}, None
+        elif self.token_origin == self._origin:
+            self.token_origin = new
+        self._origin = new
+
+    def store(self, url: str, set_cookie: Sequence[str]) -> Sequence[LeftOut]:
+        """Take the ``Set-Cookie`` values of a reply, verbatim, and return the cookies that were left out.
+
+        ``Secure`` is not honoured on purpose: 3.17 to 3.24 mark the login cookie so even over plain http
+        (docs/wire.md §12.1), and it never leaves the origin that set it.  ``Domain`` is never widened.
+        """
+        if not set_cookie:
+            return ()
+        if origin(url) != self.origin:
+            why = "it comes from another origin than the app's"
+            return [LeftOut(line.partition("=")[0].strip()[:_NAME_CHARACTERS], why) for line in set_cookie]
+        left_out: list[LeftOut] = []
+        kept = dict(self._cookies)  # replaced whole: other threads may be reading
+        for line in set_cookie:
+            pair, *attributes = (part.strip() for part in line.split(";"))
+            name, separator, value = pair.partition("=")
+            if not separator or not name:
+                continue
+            if len(pair.encode("utf-8", "replace")) > MAX_COOKIE_BYTES:
+                why = f"its name and value are larger than {MAX_COOKIE_BYTES:,} bytes"
+                left_out.append(LeftOut(name[:_NAME_CHARACTERS], why))
+                continue
+            options = {key.lower(): text for key, _, text in (one.partition("=") for one in attributes)}
+            if options.get("max-age", "").strip().startswith(("0", "-")):
+                kept.pop(name, None)
+            elif len(kept) < MAX_COOKIES or name in kept:
+                path = options.get("path", "/")
+                kept[name] = _Cookie(value, path if path.startswith("/") else "/")
+            else:
+                left_out.append(LeftOut(name[:_NAME_CHARACTERS], f"the app has set {MAX_COOKIES} others"))
+        self._cookies = kept
+        return left_out
+
+    def for_url(
+        self, url: str, own: Mapping[str, str], extra: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
+        """Return the headers of a request: its own, plus what is bound to its origin.
+
+        What is nearer to the caller wins: `extra` (of one call) over those of the session, of the app, and of
+        the request itself.  Cookies never overwrite one that the caller set.
+        """
+        headers = _lowered(own)
+        if origin(url) != self.origin:
+            return headers
+        headers |= self._bound_headers() | _lowered(extra)
+        jar = self._jar()
+        if not jar:
+            return headers
+        path = urlsplit(url).path or "/"
+        cookies = {name: one.value for name, one in jar.items() if _covers(one.path, path)}
+        given = headers.get("cookie", "")
+        present = {pair.partition("=")[0].strip() for pair in given.split(";")}
+        ours = "; ".join(f"{name}={value}" for name, value in cookies.items() if name not in present)
+        if ours:
+            headers["cookie"] = f"{given}; {ours}" if given else ours
+        return headers
+
+    def _bound_headers(self) -> dict[str, str]:
+        above = self.parent._bound_headers() if self.parent is not None else {}
+        return above | self._token_headers() | self.headers
+
+    def _token_headers(self) -> dict[str, str]:
+        if self.token is None or not self._takes_token():
+            return {}
+        # Hugging Face's proxy reads a header of its own, and leaves `authorization` to the app.
+        name = "x-hf-authorization" if is_hugging_face(self.origin) else "authorization"
+        return {name: f"Bearer {self.token}"}
+
+    def _jar(self) -> Mapping[str, _Cookie]:
+        if self.parent is None:
+            return self._cookies
+        above, own = self.parent._jar(), self._cookies
+        newer = {name: one for name, one in own.items() if name not in above or above[name].age < one.age}
+        return {**above, **newer}
+
+
+def _lowered(headers: Mapping[str, str] | None) -> dict[str, str]:
+    return {name.lower(): value for name, value in (headers or {}).items()}
+
+
+def _covers(cookie_path: str, path: str) -> bool:
+    """Return whether a cookie's path covers a request's path (RFC 6265 §5.1.4)."""
+    return path == cookie_path or path.startswith(
+        cookie_path if cookie_path.endswith("/") else cookie_path + "/"
+    )

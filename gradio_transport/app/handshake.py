@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: Apache-2.0
+"""Sequences before the first call: find the config, log in, read the endpoints.
+
+Each is a generator that yields `SendRequest` and is sent the `Response`, so that one text serves the sync
+and the async driver (as httpx's ``auth_flow`` does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, TypeAlias, cast
+from urllib.parse import urlsplit, urlunsplit
+
+import attrs
+
+from ..errors import AuthenticationRequired, NotAGradioApp, Phase, RemoteProtocolError, excerpt
+from ..protocol.commands import (
+    REDIRECTS,
+    Request,
+    Response,
+    SendRequest,
+)
+from ..protocol.refusals import refusal
+from ..protocol.urls import AppURLs, joined
+from .config import AppConfig
+from .config_parsing import config_from_page, is_config, outline, requires_login, with_endpoints
+
+
+@attrs.frozen
+class Discovery:
+    """What a discovery found."""
+
+    config: AppConfig
+    urls: AppURLs
+
+
+Handshake: TypeAlias = Generator[SendRequest, Response, Discovery]
+"""A discovery under way: yields requests, is sent their replies, returns what it found."""
+
+
+Sequence: TypeAlias = Generator[SendRequest, Response, Any]
+
+
+def _get(url: str, max_redirects: int) -> Generator[SendRequest, Response, Response]:
+    """GET with redirects followed; each hop is a request of its own, so credentials are judged anew."""
+    seen: set[str] = set()
+    current = url
+    while True:
+        response = yield SendRequest("discover", Request.get(current), Phase.DISCOVER, idempotent=True)
+        response = attrs.evolve(response, url=response.url or current)
+        target = response.headers.get("location")
+        if response.status not in REDIRECTS or not target:
+            return response
+        seen.add(current)
+        following = joined(current, target)
+        if following is None or urlsplit(following).scheme not in ("http", "https"):
+            raise RemoteProtocolError(
+                f"{url} redirects to {target!r}, which is no http(s) URL.",
+                phase=Phase.DISCOVER,
+                status=response.status,
+            )
+        if (urlsplit(current).scheme, urlsplit(following).scheme) == ("https", "http"):
+            raise RemoteProtocolError(
+                f"{url} redirects to {target!r}, which is plain http where TLS was asked for. Connect to "
+                "that URL itself if it is to be trusted.",
+                phase=Phase.DISCOVER,
+                status=response.status,
+            )
+        current = following
+        if current in seen or len(seen) > max_redirects:
+            raise NotAGradioApp(
+                f"{url} redirects without end (last to {current}). Check the URL, or Limits(max_redirects=).",
+                phase=Phase.DISCOVER,
+                status=response.status,
+            )
+
+
+def discover(
+    base: str, auth: tuple[str, str] | None = None, *, max_redirects: int = 10
+) -> Generator[SendRequest, Response, Discovery]:
+    """Find and read the config of the app at `base`, logging in where it asks for that.
+
+    Raises:
+        NotAGradioApp: Whatever answers is none.
+        AuthenticationRequired: It wants a login that it did not get, or refuses this one.
+        ServerRefused: It answered with an error.
+    """
+    raw, base, status = yield from _find_config(base, max_redirects)
+    if raw is None:
+        if auth is None:
+            raise AuthenticationRequired(
+                f"The app at {base} wants a login. Pass auth=('user', 'password').",
+                phase=Phase.DISCOVER,
+                status=status,
+            )
+        yield from login(base, auth)
+        raw, base, status = yield from _find_config(base, max_redirects)
+        if raw is None:
+            raise AuthenticationRequired(
+                f"The app at {base} took the login but still refuses its config.",
+                phase=Phase.LOGIN,
+                status=status,
+            )
+    config = outline(raw, url=base)
+    urls = AppURLs(base, config.api_prefix, config.root)
+    info = yield from _find_info(urls, config, max_redirects)
+    return Discovery(with_endpoints(config, info), urls)
+
+
+def _find_config(base: str, max_redirects: int) -> Generator[SendRequest, Response, tuple[Any, str, int]]:
+    """Return the config's JSON (None: login wanted), the base as redirects have moved it, and the status."""
+    response = yield from _get(f"{base}/config", max_redirects)
+    base = _moved(base, response.url, "/config")
+    if response.status in (401, 403) and _says_not_authenticated(response):
+        return None, base, response.status
+    raw = _json_object(response)
+    if raw is not None:
+        return (None if requires_login(raw) else raw), base, response.status
+    if response.status in (404, 405):  # Flask of 2.0 to 2.6 knows the slash form only
+        slashed = yield from _get(f"{base}/config/", max_redirects)
+        raw = _json_object(slashed)
+        if raw is not None:
+            return (None if requires_login(raw) else raw), base, slashed.status
+    elif response.status != 200:
+        raise _not_found(base, response)
+    return (yield from _from_page(base, max_redirects, response))
+
+
+def _from_page(
+    base: str, max_redirects: int, config_reply: Response
+) -> Generator[SendRequest, Response, tuple[Any, str, int]]:
+    page = yield from _get(f"{base}/", max_redirects)
+    raw = config_from_page(page.text) if page.status == 200 else None
+    if raw is None:
+        raise _not_found(base, config_reply)
+    if requires_login(raw):
+        return None, base, page.status
+    if not is_config(raw):
+        raise _not_found(base, config_reply)
+    return raw, base, page.status
+
+
+def _not_found(base: str, response: Response) -> Exception:
+    if response.status in (200, 404, 405) or response.status in REDIRECTS:
+        kind = response.headers.get("content-type", "no content type")
+        chat = " A chat endpoint is asked for by protocol='openai_chat'." if base.endswith("/v1") else ""
+        return NotAGradioApp(
+            f"What answers at {base} is not a Gradio app: {base}/config gave HTTP {response.status} ({kind}) "
+            f"and the page holds no gradio_config. Check the URL, and the path the app is mounted at.{chat}",
+            phase=Phase.DISCOVER,
+            status=response.status,
+            body=excerpt(response.body),
+        )
+    return refusal(response, Phase.DISCOVER, what=f"{base}/config")
+
+
+def _says_not_authenticated(response: Response) -> bool:
+    return response.status == 401 or "authent" in response.text.lower()
+
+
+def _json_object(response: Response) -> dict[str, Any] | None:
+    """Return the JSON object of a reply with status 200, or None where it is anything else."""
+    try:
+        value = response.json() if response.status == 200 else None
+    except ValueError:
+        return None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def _moved(base: str, url: str, path: str) -> str:
+    """Return the base after redirects of ``base/config`` to ``url``."""
+    parts = urlsplit(url)
+    where = parts.path.rstrip("/")
+    if not where.endswith(path):
+        return base
+    return urlunsplit((parts.scheme, parts.netloc, where.removesuffix(path), "", ""))
+
+
+def login(base: str, auth: tuple[str, str]) -> Generator[SendRequest, Response, None]:
+    """Log in with the form that every generation takes (docs/wire.md §12.1). The driver keeps the cookies.
+
+    Raises:
+        AuthenticationRequired: Wrong user or password: 400 on FastAPI generations, 401 on Flask ones.
+    """
+    user, password = auth
+    request = Request.post_form(f"{base}/login", {"username": user, "password": password})
+    response = yield SendRequest("login", request, Phase.LOGIN)
+    if response.status in (200, *REDIRECTS):
+        return
+    if response.status in (400, 401, 403):
+        raise AuthenticationRequired(
+            f"The app at {base} refused the login of {user!r}: {excerpt(response.body)}.",
+            phase=Phase.LOGIN,
+            status=response.status,
+            body=excerpt(response.body),
+        )
+    raise refusal(response, Phase.LOGIN, what=f"{base}/login")
+
+
+def _find_info(urls: AppURLs, config: AppConfig, max_redirects: int) -> Sequence:
+    """Return ``/info`` (3.26+), or None: everything it says can be derived from the config, less well."""
+    if not config.at_least(3, 26):
+        return None
+    response = yield from _get(urls.api("info"), max_redirects)
+    return _json_object(response)

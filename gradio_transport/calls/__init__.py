@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What both faces decide alike: the app, the state of a call, options, deadlines, retries, sessions."""

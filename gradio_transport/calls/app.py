@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An app and how it was connected to: what both faces know of it."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+
+from .. import spaces
+from ..adapter.contract import Adapter, DiscoveryContext
+from ..adapter.exchange import Invocation, SessionContext
+from ..adapter.registry import Choice
+from ..app.config import AppConfig, Endpoint
+from ..app.credentials import Credentials, LeftOut
+from ..app.handshake import Discovery, Handshake, discover
+from ..engines.base import Patience
+from ..errors import (
+    LocalProtocolError,
+    Phase,
+    RemoteProtocolError,
+    TimeoutExpired,
+    UnsupportedProtocol,
+)
+from ..files.forms import may_hold_files
+from ..files.inputs import check_files, holds_files
+from ..files.outputs import FileReader, Make
+from ..files.paths import check_paths
+from ..files.upload import FileCommand, FileReply, inline_files, place_files
+from ..policy import Timeouts
+from ..protocol.commands import OpenStream, OpenWebSocket, Request, SendRequest
+from ..protocol.multipart import UploadProgress
+from ..protocol.urls import base_url, is_internal, is_space_name, origin
+from .checks import check_declared, check_late, check_options, check_settings, find_discoverer
+from .handle import Handle
+from .options import CallOptions, Options
+from .page_events import event_payload
+from .tap import Taps, Wire
+
+logger = logging.getLogger(__name__)
+
+
+logger.addHandler(logging.NullHandler())  # without one, stderr would have its warnings
+
+
+SILENT_IDLE_SECONDS = 3600.0
+"""Idle bound where the server has no heartbeat, so that silence says nothing (before 4.0, direct HTTP)."""
+
+
+TOLD_COOKIES = 10
+"""Of how many cookies that were left out the log tells: a server may set any number."""
+
+
+_PHASE_SETTINGS: Mapping[Phase, str] = {
+    Phase.DISCOVER: "discover",
+    Phase.LOGIN: "login",
+    Phase.UPLOAD: "upload",
+    Phase.JOIN: "join",
+    Phase.CANCEL: "connect",
+    Phase.DOWNLOAD: "download_stall",
+    Phase.STREAM: "idle",
+    Phase.COMPLETE: "idle",
+}
+
+
+class App:
+    """What both faces know of an app: config, credentials, taps, and the way to its sessions."""
+
+    def __init__(self, source: str, options: Options) -> None:
+        self.source = source
+        self.options = options
+        self._discoverer = find_discoverer(options)
+        """The adapter asked for, where it has a discovery of its own: the server is no Gradio app then."""
+        check_settings(options, self._discoverer)
+        self.space = source.strip() if is_space_name(source) and self._discoverer is None else None
+        self.taps = Taps(time.monotonic, () if options.tap is None else (options.tap,))
+        self.base = ""
+        self.credentials = Credentials("")
+        self.logins = 0
+        self._discovery: Discovery | None = None
+        self._choices: dict[tuple[int, str | tuple[str, ...]], Choice] = {}
+        self.averages: dict[int, float] = {}
+        self._left_out: set[LeftOut] = set()
+
+        if self.space is None:
+            self._settle(base_url(source), options.token_origin)
+
+    def _settle(self, base: str, token_origin: str | None) -> None:
+        """Take note of where the app is; credentials are bound to that."""
+        self.base = base
+        headers, token = {"x-gradio-user": "api"}, self.options.token
+        if self._discoverer is not None:
+            headers, token = {"authorization": f"Bearer {token}"} if token is not None else {}, None
+        headers |= {name.lower(): value for name, value in self.options.headers.items()}
+        self.credentials = Credentials.bound_to(base, headers, token=token, token_origin=token_origin)
+
+    def find_space(self) -> None:
+        """Ask the Hub where a Space is, and wait for one that sleeps or is being built. Blocks.
+
+        Raises:
+            SpaceNotFound: There is none of that name.
+            SpaceNotRunning: It will not run by waiting.
+            TimeoutExpired: It did not run in time.
+        """
+        if self.space is None or self.base:
+            return
+        token = spaces.token_to_use(self.options.token)
+        found = spaces.resolve(self.space, token=token)
+        if found.stage not in spaces.SERVING:
+            try:
+                found = spaces.wait(
+                    self.space,
+                    token=token,
+                    timeout=self.options.timeouts.space or math.inf,
+                    on_progress=lambda stage, elapsed: logger.info(
+                        "waiting for the Space %s: %s after %.0f s", self.space, stage, elapsed
+                    ),
+                )
+            except TimeoutExpired as error:
+                raise TimeoutExpired(
+                    f"{error.message} (Here that is Timeouts(space=).)",
+                    setting="space",
+                    seconds=error.seconds,
+                    phase=Phase.DISCOVER,
+                ) from error
+        # The Hub that the caller asks names the host: that is whom the token is for.
+        self._settle(found.url, found.url)
+
+    @property
+    def discovery(self) -> Discovery:
+        """What the discovery found."""
+        if self._discovery is None:
+            raise LocalProtocolError("The transport is not connected yet: use it in a with block.")
+        return self._discovery
+
+    @discovery.setter
+    def discovery(self, found: Discovery) -> None:
+        self._discovery = found
+        self.credentials.rebind(found.urls.base)
+
+    @property
+    def config(self) -> AppConfig:
+        """What the app said of itself."""
+        return self.discovery.config
+
+    def handshake(self) -> Handshake:
+        """Return the sequence that finds the config: the named adapter's own, or Gradio's."""
+        options = self.options
+        if self._discoverer is not None:
+            context = DiscoveryContext(
+                base=self.base, auth=options.auth, settings=options.settings, limits=options.limits
+            )
+            return self._discoverer.discover(context)
+        return discover(self.base, options.auth, max_redirects=options.limits.max_redirects)
+
+    def choose(self, endpoint: Endpoint, protocol: str | Sequence[str] | None = None) -> Choice:
+        """Return the adapter for an endpoint. Asked for every call, so answers are kept."""
+        protocol = protocol or self.options.protocol
+        key = endpoint.fn_index, protocol if isinstance(protocol, str) else tuple(protocol)
+        choice = self._choices.get(key)
+        if choice is None:
+            choice = self.options.registry.choose(self.config, endpoint, protocol)
+            self._choices[key] = choice
+        return choice
+
+    @property
+    def protocol(self) -> str:
+        """The adapter that most of the app's calls go by."""
+        config = self.config
+        endpoint = next((one for one in config.named.values() if one.queue), None)
+        endpoint = endpoint or next(iter(config.endpoints), Endpoint(name=None, fn_index=0))
+        return self.choose(endpoint).adapter.name
+
+    def explain(self, endpoint: str | int | None = None) -> str:
+        """Return why each endpoint (or one) goes by its protocol, for people; equal answers once."""
+        config = self.config
+        chosen = [config.endpoint(endpoint)] if endpoint is not None else list(config.named.values())
+        server = f"Gradio {config.version or '(no version)'}" if config.settings is None else config.title
+        names: dict[str, list[str]] = {}
+        for one in chosen:
+            try:
+                said = self.choose(one).explain()
+            except UnsupportedProtocol as error:
+                said = error.message
+            names.setdefault(said, []).append(one.display_name)
+        lines = [f"{self.base}: {server}, protocol {config.protocol!r}"]
+        for said, those in names.items():
+            lines += [f"{', '.join(those)}:", *(f"  {line}" for line in said.splitlines())]
+        return "\n".join(lines)
+
+    def prepare(
+        self,
+        config: AppConfig,
+        which: str | int,
+        arguments: Sequence[Any],
+        keywords: Mapping[str, Any],
+        options: CallOptions,
+    ) -> tuple[Adapter, Invocation]:
+        """Return the adapter and the checked invocation of a call; its files are still to be placed.
+
+        Args:
+            config: The app as the call's session sees it.
+            which: The endpoint.
+            arguments: By position.
+            keywords: By name.
+            options: Of the call.
+
+        Raises:
+            EndpointNotFound: There is no such endpoint.
+            ValidationFailed: The arguments do not fit it, or name a file where `handle_file` is to give one.
+            UnsupportedProtocol: The server's generation cannot do what is asked.
+        """
+        endpoint = config.endpoint(which)
+        invocation = Invocation(
+            endpoint=endpoint,
+            data=endpoint.bind(arguments, keywords),
+            event_data=event_payload(options.event_data),
+            trigger_id=options.trigger_id,
+            oauth_token=options.oauth_token,
+            late=options.attach == "late",
+        )
+        adapter = self.choose(endpoint, options.protocol).adapter
+        check_declared(invocation)
+        adapter.check(config, invocation)
+        check_options(options, invocation, adapter, config)
+        check_paths(endpoint, invocation.data, config)
+        check_files([*invocation.data, invocation.event_data], config)
+        return adapter, invocation
+
+    def taken_up(self, handle: Handle) -> tuple[Adapter, Invocation]:
+        """Return the adapter and the invocation of a call that was joined elsewhere.
+
+        Raises:
+            LocalProtocolError: It is a call of another app, or of an endpoint that this one does not have.
+            UnsupportedProtocol: Its protocol is not there, or cannot be attached to.
+        """
+        config, base = self.config, self.discovery.urls.base
+        if handle.url.rstrip("/") != base.rstrip("/"):
+            raise LocalProtocolError(
+                f"The handle is of a call to {handle.url}, and this transport is of {base}: its session is "
+                "shown to no other app. Connect to that, or change its url if both are the same app."
+            )
+        wanted = handle.fn_index, handle.endpoint
+        endpoint = next((one for one in config.endpoints if (one.fn_index, one.name) == wanted), None)
+        if endpoint is None:
+            raise LocalProtocolError(
+                f"The app has no endpoint {handle.endpoint or '(unnamed)'} of fn_index {handle.fn_index} "
+                "(any more): it is not the one that the handle was made with."
+            )
+        adapter = self.options.registry.get(handle.protocol)
+        invocation = Invocation(endpoint=endpoint, data=(), event_id=handle.event_id)
+        check_late(adapter, config)
+        return adapter, invocation
+
+    def completed(self, options: CallOptions) -> CallOptions:
+        """Return the options of a call with the transport's where it has none of its own."""
+        if options.download_files is None and self.options.download_files is not None:
+            return attrs.evolve(options, download_files=self.options.download_files)
+        return options
+
+    def placing(
+        self, invocation: Invocation, progress: UploadProgress | None = None
+    ) -> Generator[FileCommand, FileReply, Invocation] | None:
+        """Return the sequence that brings a call's files to the app; None if there are none."""
+        if not holds_files([invocation.data, invocation.event_data]):
+            return None
+        return self._placed(invocation, progress)
+
+    def _placed(
+        self, invocation: Invocation, progress: UploadProgress | None
+    ) -> Generator[FileCommand, FileReply, Invocation]:
+        given = [*invocation.data, invocation.event_data]
+        if self._discoverer is not None:
+            data = yield from inline_files(given)
+            return attrs.evolve(invocation, data=data[:-1], event_data=data[-1])
+        slots = invocation.endpoint.inputs[: len(invocation.data)]
+        data = yield from place_files(given, slots, self.config, self.discovery.urls, progress)
+        return attrs.evolve(invocation, data=data[:-1], event_data=data[-1])
+
+    def file_reader(self, endpoint: Endpoint, make: Make) -> FileReader | None:
+        """Return what finds the files in an endpoint's outputs; None if it cannot have any."""
+        if not may_hold_files(endpoint.outputs):
+            return None
+        return FileReader(self.config, self.discovery.urls, make)
+
+    def may_fetch(self, url: str) -> bool:
+        """Return whether a URL that the server gave is of the app's own origin.
+
+        Raises:
+            RemoteProtocolError: It is of another origin, and nobody has allowed that.
+        """
+        where = origin(url)
+        if where == self.credentials.origin:
+            return True
+        allowed = self.options.foreign_files
+        if urlsplit(url).scheme not in ("http", "https") or is_internal(urlsplit(url).hostname or ""):
+            raise RemoteProtocolError(
+                f"The server names {url!r} as the place of a file. That is never fetched: it is not "
+                "http(s), or an address inside a machine or cloud.",
+                phase=Phase.DOWNLOAD,
+            )
+        if allowed is True or (allowed and where in allowed):
+            return False
+        raise RemoteProtocolError(
+            f"The server names {url!r} as the place of a file, which is not the app's own origin "
+            f"({self.credentials.origin}). If it is to be trusted: connect(..., foreign_files=[{where!r}]).",
+            phase=Phase.DOWNLOAD,
+        )
+
+    def wire(self, adapter: Adapter, session_hash: str) -> Wire:
+        """Return a new session of an adapter."""
+        context = SessionContext(
+            config=self.config,
+            urls=self.discovery.urls,
+            session_hash=session_hash,
+            timeouts=self.options.timeouts,
+            limits=self.options.limits,
+            strict=self.options.strict,
+        )
+        return Wire(adapter.session(context), self.taps, adapter.name)
+
+    def take_cookies(self, credentials: Credentials, url: str, set_cookie: Sequence[str]) -> None:
+        """Take the cookies of a reply; the log says of each that was left out so once, without its value."""
+        for one in credentials.store(url, set_cookie):
+            if one not in self._left_out and len(self._left_out) < TOLD_COOKIES:
+                self._left_out.add(one)
+                logger.warning("the cookie %r of %s was left out: %s", one.name, origin(url), one.why)
+
+    def dressed(
+        self,
+        request: Request,
+        credentials: Credentials | None = None,
+        extra: Mapping[str, str] | None = None,
+    ) -> Request:
+        """Return a request with what its origin may see: of the app, of a session and of a call."""
+        bound = credentials or self.credentials
+        headers = bound.for_url(request.url, request.headers, extra)
+        return Request(request.method, request.url, headers, request.body)
+
+    def patience(
+        self,
+        command: SendRequest | OpenStream | OpenWebSocket,
+        timeouts: Timeouts,
+        remaining: float | None = None,
+    ) -> Patience:
+        """Return how long a command may take, given what is left of its call."""
+        setting = _PHASE_SETTINGS[command.phase]
+        silence: float | None = getattr(timeouts, setting)
+        beats = not isinstance(command, SendRequest) and command.heartbeats
+        if setting == "idle" and not beats and silence is not None:
+            silence = max(silence, SILENT_IDLE_SECONDS)
+        if isinstance(command, OpenWebSocket):
+            silence = None if timeouts.idle is None else max(timeouts.idle, SILENT_IDLE_SECONDS)
+        # Whoever sends a byte now and then is not silent, and still answers too late.
+        sends = isinstance(command, SendRequest)
+        whole = silence if sends and setting in ("discover", "login", "join") else None
+        connect, connect_setting, whole_setting = timeouts.connect, "connect", setting
+        if remaining is not None:
+            rest = max(remaining, 0.001)
+            if connect is None or rest < connect:
+                connect, connect_setting = rest, "total"
+            if silence is None or rest < silence:
+                silence, setting = rest, "total"
+            if sends and (whole is None or rest < whole):
+                whole, whole_setting = rest, "total"
+        limits = self.options.limits
+        discovering = command.phase is Phase.DISCOVER
+        return Patience(
+            connect=connect,
+            silence=silence,
+            whole=whole,
+            setting=setting,
+            phase=command.phase,
+            max_bytes=limits.max_config_bytes if discovering else limits.max_response_bytes,
+            bound="max_config_bytes" if discovering else "max_response_bytes",
+            connect_setting=connect_setting,
+            whole_setting=whole_setting,
+            total=timeouts.total if timeouts.total is not None else remaining,
+        )

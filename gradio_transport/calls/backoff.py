@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Delays between tries: pure numbers, the waiting is the driver's."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from ..policy import RetryPolicy
+
+
+def delays(policy: RetryPolicy, rng: random.Random | None = None) -> Iterator[float]:
+    """Yield the seconds to wait before each further try: exponential, full jitter, within the budget."""
+    rng = rng or random.Random()  # noqa: S311 - jitter needs no secrecy
+    left = policy.budget
+    for attempt in range(policy.attempts - 1):
+        delay = rng.uniform(0, min(policy.cap, policy.base * 2.0 ** min(attempt, 64)))
+        if delay > left:
+            return
+        left -= delay
+        yield delay

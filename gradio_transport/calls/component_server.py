@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Functions that components have on the server (3.47+, docs/wire.md §13)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..app.config import AppConfig
+from ..errors import (
+    EndpointNotFound,
+    MalformedMessage,
+    Phase,
+    excerpt,
+)
+from ..policy import Limits
+from ..protocol.commands import Request, Response, SendRequest
+from ..protocol.refusals import refusal
+from ..protocol.urls import AppURLs
+
+
+def component_request(
+    urls: AppURLs, config: AppConfig, session_hash: str, component_id: int, fn_name: str, data: Any
+) -> SendRequest:
+    """Return the request to a component's own function on the server (3.47+, docs/wire.md §13).
+
+    Raises:
+        EndpointNotFound: The app has no such component; servers say only that something failed.
+    """
+    if component_id not in config.components:
+        raise EndpointNotFound(
+            f"The app has no component {component_id!r}, as far as this session knows. "
+            "The ids are the keys of config.components.",
+            phase=Phase.JOIN,
+        )
+    body = {"session_hash": session_hash, "component_id": component_id, "fn_name": fn_name, "data": data}
+    return SendRequest(
+        "component_server", Request.post_json(urls.api("component_server/"), body), Phase.COMPLETE
+    )
+
+
+def component_reply(response: Response, fn_name: str, limits: Limits) -> Any:
+    """Return the JSON that a component's function gave.
+
+    Raises:
+        EndpointNotFound: The component has no such function.
+        ServerRefused: The function failed.
+    """
+    if response.status != 200:
+        raise refusal(response, Phase.COMPLETE, what=f"The component's function {fn_name!r}")
+    try:
+        return response.json(limits.max_json_depth)
+    except ValueError as error:
+        raise MalformedMessage(
+            f"The component's function {fn_name!r} gave no JSON ({error}): {excerpt(response.body)!r}.",
+            phase=Phase.COMPLETE,
+        ) from None

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is needed to fetch the result of a call from another process: `Handle`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import attrs
+
+from ..errors import LocalProtocolError
+
+
+def _named(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, str) or not value:
+        raise LocalProtocolError(f"The handle has no {attribute.name}, or one that is no text: {value!r}.")
+
+
+def _optional(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if value is not None and not isinstance(value, str):
+        raise LocalProtocolError(f"The {attribute.name} of the handle is no text: {value!r}.")
+
+
+def _number(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise LocalProtocolError(f"The {attribute.name} of the handle is no integer: {value!r}.")
+
+
+@attrs.frozen(kw_only=True)
+class Handle:
+    """A call that a server has accepted, as a description that can be stored, sent and pickled.
+
+    It holds no credentials: who attaches has to log in, or give a token, anew. But whoever has it, and may
+    talk to the app, can fetch the result, so keep it as you would keep that.
+
+    Attributes:
+        url: The app.
+        session_hash: The session that the server keeps the messages for.
+        event_id: The server's name for the call.
+        fn_index: The endpoint's number.
+        endpoint: The endpoint's name, or None.
+        protocol: The adapter that the call went by.
+        gradio_version: What the server called itself, or None.
+    """
+
+    url: str = attrs.field(validator=_named)
+    session_hash: str = attrs.field(validator=_named)
+    event_id: str = attrs.field(validator=_named)
+    fn_index: int = attrs.field(validator=_number)
+    endpoint: str | None = attrs.field(default=None, validator=_optional)
+    protocol: str = attrs.field(validator=_named)
+    gradio_version: str | None = attrs.field(default=None, validator=_optional)
+
+    def to_json(self) -> str:
+        """Return it as a JSON object."""
+        return json.dumps(attrs.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Handle:
+        """Return what `to_json` wrote. Fields that a later version may add are left out.
+
+        Raises:
+            LocalProtocolError: The text is no handle.
+        """
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise LocalProtocolError(f"A handle is a JSON object; this is none ({error}).") from None
+        if not isinstance(value, dict):
+            raise LocalProtocolError("A handle is a JSON object; this is JSON of another kind.")
+        known = {field.name for field in attrs.fields(cls)}
+        given = {key: one for key, one in cast("dict[str, Any]", value).items() if key in known}
+        try:
+            return cls(**given)
+        except TypeError:
+            missing = sorted(known - given.keys() - {"endpoint", "gradio_version"})
+            raise LocalProtocolError(f"The handle lacks {', '.join(missing)}.") from None
+
+
+__all__ = ["Handle"]

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Per-call buffering between the reader of a stream and the caller: bounded, never blocking the reader.
+
+A shared stream has no per-call flow control, and one caller that does not read must not stall the others.
+So above a byte high-water mark a `ProcessGenerating` takes the place of the one before it (their data are
+always complete, `skipped` counts the merged ones).  Nothing else is dropped for a reader: a server that
+floods a call with other events ends it, at some multiple of the mark.  Of a call whose events nobody reads,
+because its result is all that is waited for, the oldest are dropped instead.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import attrs
+
+from ..errors import Phase, SlowConsumer
+from ..events import Event, Heartbeat, ProcessGenerating
+from ..policy import MailboxPolicy
+
+FLOOD = 4
+"""How many times the high-water mark of what cannot be merged is too much."""
+
+
+class Mailbox:
+    """A queue of events with a byte budget. Not thread-safe: the drivers lock."""
+
+    def __init__(self, high_water: int, policy: MailboxPolicy = "conflate") -> None:
+        self._items: deque[tuple[Event, int]] = deque()
+        self._high_water = high_water
+        self._policy: MailboxPolicy = policy
+        self.size = 0
+        """Bytes of the wire that the waiting events stand for."""
+        self.overflow: SlowConsumer | None = None
+        """Set once the policy ``"fail"`` has struck: only the end of the call is taken from then on."""
+        self.unread = False
+        """Whether nobody reads the events."""
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def put(self, event: Event, size: int) -> None:
+        """Add an event that took `size` bytes on the wire."""
+        if self.overflow is not None and not event.terminal:
+            return
+        if self.size + size > self._high_water and self._items and not event.terminal:
+            if isinstance(event, Heartbeat):
+                return
+            if self.unread and self._policy == "conflate":
+                self._make_room(size)
+            flooded = not isinstance(event, ProcessGenerating) and self.size > FLOOD * self._high_water
+            if self._policy == "fail" or flooded:
+                self.overflow = self._overflow()
+                return
+            event = self._merge(event)
+        self._items.append((event, size))
+        self.size += size
+
+    def _make_room(self, size: int) -> None:
+        while self._items and self.size + size > self._high_water:
+            self.get()
+
+    def _merge(self, event: Event) -> Event:
+        if not isinstance(event, ProcessGenerating):
+            return event
+        for place in range(len(self._items) - 1, -1, -1):
+            earlier, size = self._items[place]
+            if isinstance(earlier, ProcessGenerating):
+                del self._items[place]
+                self.size -= size
+                return attrs.evolve(event, skipped=event.skipped + earlier.skipped + 1)
+        return event
+
+    def _overflow(self) -> SlowConsumer:
+        return SlowConsumer(
+            f"The call was read too slowly: {self.size} bytes of events wait. Read faster, wait for result() "
+            "alone, or raise Limits(mailbox_bytes=).",
+            phase=Phase.STREAM,
+            may_have_run=True,
+        )
+
+    def get(self) -> Event | None:
+        """Take the oldest event, or None when there is none."""
+        if not self._items:
+            return None
+        event, size = self._items.popleft()
+        self.size -= size
+        return event

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a caller may ask of a transport, and of one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+
+from ..adapter.registry import Registry, default_registry
+from ..engines.settings import HTTPSettings
+from ..errors import LocalProtocolError
+from ..events import Event
+from ..policy import Limits, RetryPolicy, Timeouts
+from ..protocol.frames import Tap
+from ..protocol.multipart import UploadProgress
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """Everything `connect` takes, for either face.
+
+    Attributes:
+        protocol: ``"auto"``, the name of an adapter, or names in order of preference.
+        token: Hugging Face token, for hosts of Hugging Face only.
+        token_origin: Another origin that may see the token.
+        auth: User and password of the app's own login.
+        headers: Extra headers for the app's origin.
+        download_files: Directory that results' files are downloaded to; None leaves them where they are.
+        foreign_files: Origins besides the app's own that files may be fetched from; True for any.
+        tap: Called with every `Frame`.
+        strict: Treat messages out of order as errors, as the conformance suite does.
+        settings: What the adapter that `protocol` names takes besides; see `Adapter.discover`.
+    """
+
+    protocol: str | Sequence[str] = "auto"
+    token: str | None = attrs.field(default=None, repr=False)
+    token_origin: str | None = None
+    auth: tuple[str, str] | None = attrs.field(default=None, repr=False)
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    download_files: Path | None = None
+    foreign_files: bool | frozenset[str] = False
+    timeouts: Timeouts = attrs.field(factory=Timeouts)
+    limits: Limits = attrs.field(factory=Limits)
+    retry: RetryPolicy = attrs.field(factory=RetryPolicy.none)
+    http: HTTPSettings = attrs.field(factory=HTTPSettings)
+    tap: Tap | None = None
+    registry: Registry = default_registry
+    strict: bool = False
+    settings: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
+
+
+def _one_of(*allowed: str) -> Any:
+    def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if value not in allowed:
+            raise LocalProtocolError(f"{attribute.name} is one of {', '.join(allowed)}; got {value!r}.")
+
+    return check
+
+
+@attrs.frozen(kw_only=True)
+class CallOptions:
+    """What one call may override, and what a browser would add to it.
+
+    Attributes:
+        event_data: What happened in the page (3.21+), such as ``SelectData(index=0, value="a")``, or a dict.
+        trigger_id: Component id that triggered the event (4.3+).
+        timeouts: Deadlines of this call.
+        protocol: Adapter of this call.
+        headers: Headers of this call's own requests, to the app's origin only; they win over all others.
+        oauth_token: Hugging Face token for a function that asks for its caller's (6.21+).
+        own_session: Give the call a session of its own. Cancelling it then cannot touch other calls of the
+            same endpoint (docs/wire.md §8), but it does not see the session's gr.State.
+        download_files: Directory that the result's files are downloaded to.
+        upload_progress: Called with the bytes sent and the bytes in all while the call's files go up.
+        attach: ``"late"`` joins without opening a stream (4.9+, /call): the server keeps what it has to say
+            until the call is iterated, asked for its result, or told to `fetch`. For functions that outlast
+            the streams that a proxy allows, and for `handle`. Best with ``own_session=True``, because a
+            stream that other calls of the session have open carries this one too.
+        fetch_after: With ``attach="late"``, seconds after the submission at which the stream is opened, and
+            not before, whether somebody asks or not. None opens it when asked, or once the endpoint's average
+            run time, where an earlier call has told it, is over.
+        repeatable: The function may run twice. A call whose stream is lost is then submitted again, as often
+            and as long as the transport's `RetryPolicy` allows.
+        listener: Called with each event as soon as it is known, by whoever reads the stream and under its
+            locks: it may take note and wake somebody, and no more. For faces built on top of a call.
+    """
+
+    event_data: Any = None
+    trigger_id: int | None = None
+    timeouts: Timeouts | None = None
+    protocol: str | Sequence[str] | None = None
+    headers: Mapping[str, str] | None = attrs.field(default=None, repr=False)
+    oauth_token: str | None = attrs.field(default=None, repr=False)
+    own_session: bool = False
+    download_files: str | Path | None = None
+    upload_progress: UploadProgress | None = None
+    attach: Literal["now", "late"] = attrs.field(default="now", validator=_one_of("now", "late"))
+    fetch_after: float | None = None
+    repeatable: bool = False
+    listener: Callable[[Event], object] | None = attrs.field(default=None, repr=False)

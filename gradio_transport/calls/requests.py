@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What both faces know of requests beside the calls: which may be repeated, and what their replies mean."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+
+from ..errors import (
+    GradioTransportError,
+    InvalidPayload,
+    Phase,
+    RemoteProtocolError,
+    excerpt,
+)
+from ..files.upload import FetchFile
+from ..protocol.commands import Request, Response, SendRequest
+from ..protocol.urls import is_internal
+
+REASON_SECONDS = 2.0
+"""How long the reason of a refusal is waited for; what is refused is known without it."""
+
+
+def renewable(command: SendRequest) -> bool:
+    """Return whether a request that was refused for an expired login may be made again after a new one."""
+    return command.phase not in (Phase.DISCOVER, Phase.LOGIN)
+
+
+def check_addresses(url: str, addresses: Sequence[str]) -> None:
+    """Refuse a file whose host is an address inside a machine or cloud.
+
+    Raises:
+        RemoteProtocolError: It is.
+    """
+    if any(is_internal(address) for address in addresses):
+        raise RemoteProtocolError(
+            f"The server names {url!r} as the place of a file; its host is an address inside a machine or "
+            "cloud, which is never fetched.",
+            phase=Phase.DOWNLOAD,
+        )
+
+
+def input_request(command: FetchFile) -> SendRequest:
+    """Return the request for a URL of the caller's, for what it may take."""
+    return SendRequest("input", Request("GET", command.url), Phase.UPLOAD, idempotent=True)
+
+
+def input_content(response: Response, command: FetchFile) -> bytes:
+    """Return what a URL of the caller's held.
+
+    Raises:
+        InvalidPayload: It could not be had.
+    """
+    if response.status == 200 and response.body:
+        return response.body
+    raise InvalidPayload(
+        f"The input {command.url} could not be fetched (HTTP {response.status}, {len(response.body)} bytes). "
+        "Nothing was called.",
+        phase=Phase.UPLOAD,
+        status=response.status,
+        body=excerpt(response.body),
+    )
+
+
+@contextmanager
+def timed(adapter: str | None = None, began: float | None = None) -> Generator[None, None, None]:
+    """Tell errors of what is no part of a call's own messages how long it took, and for which protocol.
+
+    Args:
+        adapter: The protocol of the call that it is done for, if there is one already.
+        began: When it began, by `time.monotonic`; None: now.
+    """
+    began = time.monotonic() if began is None else began
+    try:
+        yield
+    except GradioTransportError as error:
+        error.adapter = error.adapter or adapter
+        if error.elapsed is None:
+            error.elapsed = time.monotonic() - began
+        raise
+
+
+def is_event_stream(response: Response) -> bool:
+    """Return whether the head is that of an event stream, which can be read."""
+    kind = response.headers.get("content-type", "")
+    if response.foreign_coding is not None:
+        return False
+    return response.status == 200 and kind.partition(";")[0].strip().lower() == "text/event-stream"

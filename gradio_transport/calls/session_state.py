@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What both faces know of a session."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..app.config import AppConfig, Endpoint
+from ..app.config_parsing import with_rendered
+from ..errors import Phase
+from ..events import Event
+from ..protocol.commands import OpenStream, Request
+from .app import App
+
+
+class SessionState:
+    """What a session of either face is: its hash, cookies and headers, and the app as it sees it."""
+
+    def __init__(
+        self, app: App, headers: Mapping[str, str] | None = None, session_hash: str | None = None
+    ) -> None:
+        self._app = app
+        self.credentials = app.credentials.child(headers)
+        self.session_hash = session_hash or new_session_hash()
+        self._config: AppConfig | None = None
+
+    @property
+    def config(self) -> AppConfig:
+        """The app as this session sees it: with the endpoints that ``gr.render`` drew for it."""
+        return self._config or self._app.config
+
+    @property
+    def endpoints(self) -> Mapping[str, Endpoint]:
+        """The named endpoints, those that ``gr.render`` drew for this session included."""
+        return self.config.named
+
+    def rendered(self, event: Event) -> None:
+        """Take note of what ``gr.render`` drew."""
+        drawn = getattr(event, "render_config", None)
+        if drawn:
+            self._config = with_rendered(self.config, drawn)
+
+    def renew(self) -> None:
+        """Begin anew: what the server knows of the old hash is left behind."""
+        self.session_hash = new_session_hash()
+        self._config = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("A session is not pickled: pickle the transport, and ask the copy for a session.")
+
+    @property
+    def wants_heartbeat(self) -> bool:
+        """Whether the server should be shown that the session lives (4.25+, docs/wire.md §9)."""
+        return self._app.config.connect_heartbeat
+
+    def heartbeat(self) -> OpenStream:
+        """Return the command that opens the session's heartbeat."""
+        url = self._app.discovery.urls.named("heartbeat", self.session_hash)
+        return OpenStream("heartbeat", Request.get(url, accept="text/event-stream"), Phase.STREAM)
+
+
+_HEARTBEAT_PAUSES = (1.0, 2.0, 5.0, 10.0)
+
+
+def heartbeat_pauses() -> Iterator[float]:
+    """Yield the seconds to wait before a heartbeat that broke is opened again, without end."""
+    return itertools.chain(_HEARTBEAT_PAUSES, itertools.repeat(30.0))
+
+
+def new_session_hash() -> str:
+    """Return a fresh session hash, unguessable: whoever knows it can read the session's results."""
+    return secrets.token_hex(8)

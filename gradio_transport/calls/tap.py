@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The line between a session and the world: every input and every command passes here, once.
+
+Both drivers and the replay drive sessions through a `Wire`, so what the taps see is the whole of what the
+machine saw and said.  That makes traces complete: replaying the inputs must reproduce the commands.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ..adapter.exchange import Exchange, Invocation
+from ..adapter.session import Session, Turn
+from ..errors import GradioTransportError, TransportError
+from ..events import Failed
+from ..protocol.commands import (
+    Closed,
+    Command,
+    DropStream,
+    DropWebSocket,
+    OpenStream,
+    OpenWebSocket,
+    Response,
+    SendRequest,
+    SendText,
+)
+from ..protocol.frames import Direction, Frame, Kind, Tap
+from ..protocol.multipart import Multipart
+
+RING_FRAMES = 256
+"""Frames remembered for the notes on errors."""
+
+_NOTE_FRAMES = 24
+_NOTE_CHARACTERS = 100
+_NOTE_BYTES = 4 * _NOTE_CHARACTERS
+
+
+class Remembered(NamedTuple):
+    """What notes need of a frame: of what it says, the beginning and the length."""
+
+    t: float
+    direction: Direction
+    kind: Kind
+    channel: str
+    session: int
+    said: str | bytes
+    length: int
+
+
+class Taps:
+    """Shows frames to whoever listens, and remembers the last ones."""
+
+    def __init__(self, clock: Callable[[], float], taps: Sequence[Tap] = ()) -> None:
+        self.clock = clock
+        self._taps = tuple(taps)
+        self.ring: deque[Remembered] = deque(maxlen=RING_FRAMES)
+
+    def add(self, tap: Tap) -> None:
+        """Show every further frame to one more tap."""
+        self._taps = (*self._taps, tap)
+
+    def show(
+        self,
+        direction: Direction,
+        kind: Kind,
+        channel: str,
+        session: int,
+        payload: Mapping[str, Any],
+        *,
+        remember: bool = True,
+    ) -> float:
+        """Make a frame of what crosses the line now, and return its time.
+
+        Args:
+            direction: Which way.
+            kind: What it is.
+            channel: Where.
+            session: Whose.
+            payload: What it carries.
+            remember: Keep it for the notes on errors; off for the content of files, which may be large.
+        """
+        now = self.clock()
+        if remember:
+            said = _said(direction, kind, payload)
+            self.ring.append(
+                Remembered(now, direction, kind, channel, session, said[:_NOTE_BYTES], len(said))
+            )
+        if self._taps:
+            frame = Frame(now, direction, kind, channel, payload, session)
+            for tap in self._taps:
+                tap(frame)
+        return now
+
+    def command(self, command: Command, session: int) -> None:
+        """Show one command on its way out."""
+        match command:
+            case SendRequest() | OpenStream():
+                request = command.request
+                payload: dict[str, Any] = {
+                    "method": request.method,
+                    "url": request.url,
+                    "headers": request.headers,
+                    "body": request.body,
+                    "phase": command.phase.value,
+                }
+                if isinstance(request.body, Multipart):
+                    parts = request.body.parts
+                    payload["body"] = None
+                    payload["files"] = [{"name": part.filename, "size": part.size} for part in parts]
+                if isinstance(command, OpenStream):
+                    payload["stream"] = True
+                self.show(Direction.OUT, Kind.REQUEST, command.channel, session, payload)
+            case OpenWebSocket():
+                payload = {"url": command.url, "headers": command.headers}
+                self.show(Direction.OUT, Kind.WS_OPEN, command.channel, session, payload)
+            case SendText():
+                self.show(Direction.OUT, Kind.WS_TEXT, command.channel, session, {"text": command.text})
+            case DropStream():
+                self.show(Direction.OUT, Kind.STREAM_CLOSE, command.channel, session, {})
+            case DropWebSocket():
+                self.show(Direction.OUT, Kind.WS_CLOSE, command.channel, session, {})
+            case _:  # the wake that a `WakeAt` asks for is shown when it comes
+                pass
+
+    def response(self, channel: str, session: int, response: Response, *, head: bool = False) -> float:
+        """Show a reply on its way in."""
+        payload: dict[str, Any] = {"status": response.status, "headers": response.headers}
+        if response.url:
+            payload["url"] = response.url
+        if not head:
+            payload["body"] = response.body
+        return self.show(
+            Direction.IN, Kind.RESPONSE_HEAD if head else Kind.RESPONSE, channel, session, payload
+        )
+
+    def chunk(self, channel: str, data: bytes) -> None:
+        """Show bytes that are no machine's input: those of a file, or a heartbeat."""
+        self.show(Direction.IN, Kind.CHUNK, channel, 0, {"data": data}, remember=False)
+
+    def end(self, channel: str, closed: Closed) -> None:
+        """Show the end of a stream that no machine reads."""
+        payload = {"ending": closed.ending.value, "code": closed.code, "reason": closed.reason}
+        self.show(Direction.IN, Kind.END, channel, 0, payload)
+
+    def note(self, session: int) -> str:
+        """Return the last frames of a session as text, without headers, queries or secrets."""
+        remembered = self.ring.copy()  # at once: other threads go on
+        frames = [frame for frame in remembered if frame.session in (0, session)][-_NOTE_FRAMES:]
+        if not frames:
+            return "no frames"
+        start = frames[0].t
+        return "\n".join(f"  {frame.t - start:8.3f}  {_line(frame)}" for frame in frames)
+
+
+def _said(direction: Direction, kind: Kind, payload: Mapping[str, Any]) -> str | bytes:
+    """Return what a note may show of a frame: nothing of what the caller sent."""
+    said: str | bytes = ""
+    if kind is Kind.CHUNK:
+        said = payload["data"]
+    elif kind is Kind.WS_TEXT and direction is Direction.IN:
+        said = payload["text"]
+    elif kind is Kind.REQUEST:
+        said = f"{payload['method']} {payload['url'].partition('?')[0]}"
+    elif kind in (Kind.RESPONSE, Kind.RESPONSE_HEAD):
+        said = f"HTTP {payload['status']}"
+    elif kind is Kind.END:
+        said = f"{payload['ending']} {payload.get('reason', '')}"
+    elif kind is Kind.ERROR:
+        said = payload["message"]
+    return said
+
+
+def _line(frame: Remembered) -> str:
+    arrow = {Direction.OUT: "→", Direction.IN: "←", Direction.LOCAL: "·"}[frame.direction]
+    text = frame.said if isinstance(frame.said, str) else frame.said.decode("utf-8", "replace")
+    return f"{arrow} {frame.channel:12} {frame.kind.value} {_short(text, frame.length)}".rstrip()
+
+
+def _short(text: str, length: int) -> str:
+    text = " ".join(text.split())
+    if len(text) <= _NOTE_CHARACTERS and length <= _NOTE_BYTES:
+        return text
+    return f"{text[:_NOTE_CHARACTERS]}… ({length:,} in all)"
+
+
+class Wire:
+    """One session's line. Its methods are those of `Session`, without the clock."""
+
+    # Of the process, not of a transport: one tap may watch several.
+    _numbers = itertools.count(1)
+
+    def __init__(self, session: Session, taps: Taps, adapter: str, number: int | None = None) -> None:
+        self.machine = session
+        self.taps = taps
+        self.adapter = adapter
+        self.number = next(self._numbers) if number is None else number
+        self._started: dict[Exchange, float] = {}
+        taps.show(
+            Direction.LOCAL,
+            Kind.SESSION,
+            "",
+            self.number,
+            {
+                "adapter": adapter,
+                "session_hash": session.context.session_hash,
+                "source": session.context.urls.base,
+            },
+        )
+
+    def open(self, invocation: Invocation) -> Exchange:
+        """Open a call, not yet started: its files may have to be brought to the app first."""
+        exchange = self.machine.open(invocation)
+        self._started[exchange] = self.taps.clock()
+        return exchange
+
+    def start(self, exchange: Exchange) -> Turn:
+        """Start a call."""
+        invocation = exchange.invocation
+        payload: dict[str, Any] = {
+            "endpoint": invocation.endpoint.name,
+            "fn_index": invocation.endpoint.fn_index,
+            "data": invocation.data,
+        }
+        if invocation.event_data is not None:
+            payload["event_data"] = invocation.event_data
+        if invocation.trigger_id is not None:
+            payload["trigger_id"] = invocation.trigger_id
+        if invocation.oauth_token is not None:
+            payload["oauth_token"] = invocation.oauth_token
+        if invocation.late:
+            payload["late"] = True
+        if invocation.event_id is not None:
+            payload["event_id"] = invocation.event_id
+        now = self.taps.show(Direction.LOCAL, Kind.CALL, exchange.key, self.number, payload)
+        return self._out(self.machine.start(exchange, now))
+
+    def refuse(self, exchange: Exchange, error: GradioTransportError) -> Turn:
+        """End a call that was never started, because its files did not reach the app."""
+        payload = {"error": type(error).__name__, "message": error.message, "started": False}
+        self.taps.show(Direction.LOCAL, Kind.ERROR, exchange.key, self.number, payload)
+        return self._out(self.machine.abandon(exchange, error))
+
+    def fetch(self, exchange: Exchange) -> Turn:
+        """Open the stream of a call that was joined without one."""
+        now = self.taps.show(Direction.LOCAL, Kind.FETCH, exchange.key, self.number, {})
+        return self._out(self.machine.fetch(exchange, now))
+
+    def send(self, exchange: Exchange, data: Sequence[Any]) -> Turn:
+        """Send the next chunk of a streaming input."""
+        now = self.taps.show(Direction.LOCAL, Kind.SEND, exchange.key, self.number, {"data": data})
+        return self._out(self.machine.send(exchange, data, now))
+
+    def finish_input(self, exchange: Exchange) -> Turn:
+        """Say that no further chunk of a streaming input will come."""
+        now = self.taps.show(Direction.LOCAL, Kind.FINISH, exchange.key, self.number, {})
+        return self._out(self.machine.finish_input(exchange, now))
+
+    def cancel(self, exchange: Exchange) -> Turn:
+        """Cancel a call."""
+        now = self.taps.show(Direction.LOCAL, Kind.CANCEL, exchange.key, self.number, {})
+        return self._out(self.machine.cancel(exchange, now))
+
+    def abandon(self, exchange: Exchange, error: GradioTransportError, *, tell: bool = False) -> Turn:
+        """End a call with an error of this side; `tell` the server as for a cancellation."""
+        payload: dict[str, Any] = {"error": type(error).__name__, "message": error.message}
+        if tell:
+            payload["tell"] = True
+        now = self.taps.show(Direction.LOCAL, Kind.ERROR, exchange.key, self.number, payload)
+        return self._out(self.machine.abandon(exchange, error, tell_at=now if tell else None))
+
+    def reply(self, command: SendRequest | OpenStream | OpenWebSocket, response: Response) -> Turn:
+        """Feed a whole reply."""
+        now = self.taps.response(command.channel, self.number, response)
+        return self._out(self.machine.reply(command, response, now))
+
+    def failed(self, command: SendRequest | OpenStream | OpenWebSocket, error: TransportError) -> Turn:
+        """Feed the failure of a request."""
+        payload = {"error": type(error).__name__, "message": error.message}
+        now = self.taps.show(Direction.IN, Kind.ERROR, command.channel, self.number, payload)
+        return self._out(self.machine.failed(command, error, now))
+
+    def stream_opened(self, channel: str, response: Response) -> Turn:
+        """Feed the head of a stream."""
+        now = self.taps.response(channel, self.number, response, head=True)
+        return self._out(self.machine.stream_opened(channel, response, now))
+
+    def websocket_opened(self, channel: str) -> Turn:
+        """Feed that a socket was accepted."""
+        now = self.taps.show(Direction.IN, Kind.WS_ACCEPT, channel, self.number, {})
+        return self._out(self.machine.websocket_opened(channel, now))
+
+    def data_received(self, channel: str, data: bytes) -> Turn:
+        """Feed bytes of a stream."""
+        now = self.taps.show(Direction.IN, Kind.CHUNK, channel, self.number, {"data": data})
+        return self._out(self.machine.data_received(channel, data, now))
+
+    def text_received(self, channel: str, text: str) -> Turn:
+        """Feed one text of a websocket."""
+        now = self.taps.show(Direction.IN, Kind.WS_TEXT, channel, self.number, {"text": text})
+        return self._out(self.machine.text_received(channel, text, now))
+
+    def closed(self, channel: str, closed: Closed) -> Turn:
+        """Feed the end of a stream or socket."""
+        payload = {"ending": closed.ending.value, "code": closed.code, "reason": closed.reason}
+        now = self.taps.show(Direction.IN, Kind.END, channel, self.number, payload)
+        return self._out(self.machine.closed(channel, closed, now))
+
+    def wake(self, channel: str) -> Turn:
+        """Feed the time of a `WakeAt`."""
+        now = self.taps.show(Direction.LOCAL, Kind.WAKE, channel, self.number, {})
+        return self._out(self.machine.wake(channel, now))
+
+    def _out(self, turn: Turn) -> Turn:
+        for command in turn.commands:
+            self.taps.command(command, self.number)
+        for delivery in turn.deliveries:
+            if delivery.event.terminal:
+                self._ended(delivery.exchange, delivery.event)
+        return turn
+
+    def _ended(self, exchange: Exchange, event: object) -> None:
+        """Complete the error of a call with what only the line knows: adapter, time, last frames."""
+        started = self._started.pop(exchange, None)
+        error = getattr(event, "error", None)
+        if not isinstance(error, GradioTransportError):
+            return
+        error.adapter = error.adapter or self.adapter
+        if started is not None and error.elapsed is None:
+            error.elapsed = self.taps.clock() - started
+        if error.last_event is None:
+            error.last_event = exchange.last_event
+        if isinstance(event, Failed):
+            error.add_note(f"Last frames of the session:\n{self.taps.note(self.number)}")

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How an engine reaches servers: HTTP library, TLS, proxy, connections."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Literal, TypeAlias
+
+import attrs
+
+Verify: TypeAlias = bool | str | ssl.SSLContext
+
+
+@attrs.frozen(kw_only=True)
+class HTTPSettings:
+    """How to reach servers.
+
+    Attributes:
+        library: ``"httpx"``, or ``"httpx2"`` of the extra of that name.
+        verify: True, False, a CA bundle's path, or an `ssl.SSLContext` of one's own.
+        proxy: URL of a proxy, or None; the environment's proxy variables are honoured otherwise.
+        connections: Bound of open connections.
+    """
+
+    library: Literal["httpx", "httpx2"] = "httpx"
+    verify: Verify = True
+    proxy: str | None = None
+    connections: int = 1100

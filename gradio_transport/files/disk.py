@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a download lands on disk, and what is checked of a file before it is sent. No network.
+
+A download is written to a part file of an unguessable name inside its directory and is given its own name
+only when it is whole, by one atomic step that never replaces anything.  So nobody ever sees half a file, two
+processes never share one, and a symbolic link planted at the name leads nowhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import secrets
+import stat
+import warnings
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ..errors import LocalProtocolError, Phase
+from .names import numbered, safe_filename
+
+COMPARED = 16
+"""How many files of one name are compared with a new one before it gets a number of its own.
+
+Apps call all their images alike, and a directory may have thousands of them."""
+
+MOST_NUMBERS = 1_000_000
+"""How many of "name (1)", "name (2)" ... there may be; a directory with more is somebody's mistake."""
+
+_PIECE = 1024 * 1024
+
+# Absent on Windows: there files are made binary, and links need rights that few have.
+_FLAGS = (
+    getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+)
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+
+_NO_LINKS = {
+    getattr(errno, name)
+    for name in ("EPERM", "EACCES", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EINVAL", "EMLINK", "EXDEV")
+    if hasattr(errno, name)
+}
+"""What systems of files without hard links (FAT, some network and phone storage) answer to one."""
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the disk takes no file of that size",
+    errno.EACCES: "no permission",
+    errno.EPERM: "no permission",
+    errno.EROFS: "the disk is read-only",
+    errno.ENOENT: "there is no such file or directory",
+    errno.ENOTDIR: "a part of the path is no directory",
+    errno.EISDIR: "it is a directory",
+    errno.ENAMETOOLONG: "the name is too long for this disk",
+}
+
+
+def _failure(doing: str, path: Path, error: OSError | ValueError, phase: Phase) -> LocalProtocolError:
+    number = error.errno if isinstance(error, OSError) else None
+    reason = (
+        _REASONS.get(number or 0) or (error.strerror if isinstance(error, OSError) else None) or str(error)
+    )
+    return LocalProtocolError(f"Cannot {doing} {str(path)!r}: {reason}.", phase=phase)
+
+
+class PartFile:
+    """A file under way. Use it as a context manager: what was not published is removed.
+
+    ::
+
+        with PartFile(directory) as part:
+            for piece in pieces:
+                part.write(piece)
+            path = part.publish(name)
+
+    Nothing is forced to the platters (no fsync): a crash of the process leaves no half-written file under its
+    own name, a loss of power may.
+
+    Attributes:
+        size: Bytes written so far.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        """Create the part file, and its directory if there is none.
+
+        Raises:
+            LocalProtocolError: The directory cannot be made or written to.
+        """
+        self._directory = Path(directory).absolute()
+        self._path = self._directory / f".{secrets.token_hex(16)}.part"
+        self._file: int | None = None
+        self._pending = True
+        self.size = 0
+        with self._failing("write into", self._directory):
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self._path, _NEW | _FLAGS, 0o600)
+
+    @contextlib.contextmanager
+    def _failing(self, doing: str, path: Path) -> Generator[None, None, None]:
+        """Remove the part on any failure; one of the system becomes ours."""
+        try:
+            yield
+        except BaseException as error:
+            self.discard()
+            if isinstance(error, FileExistsError):  # mkdir's word for a file that is in the way
+                error = NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            if isinstance(error, OSError | ValueError):  # ValueError: a NUL in the path
+                raise _failure(doing, path, error, Phase.DOWNLOAD) from error
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.discard()
+
+    def __del__(self) -> None:
+        if getattr(self, "_file", None) is not None:
+            self.discard()
+            warnings.warn(
+                f"A PartFile in {str(self._directory)!r} was never closed.", ResourceWarning, stacklevel=2
+            )
+
+    def write(self, *pieces: bytes) -> None:
+        """Append pieces.
+
+        Raises:
+            LocalProtocolError: The system refused (disk full ...), or the part is published or discarded.
+        """
+        file = self._open_file()
+        with self._failing("write into", self._directory):
+            rest = memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            self.size += len(rest)
+            while rest:
+                rest = rest[os.write(file, rest) :]
+
+    def publish(self, name: str) -> Path:
+        """Give the whole file its name, made safe, and return its absolute path.
+
+        A file of the same content that has the name already is reused, if it is this user's and among the
+        first `COMPARED` of that name.  Other content is left as it is, and this becomes ``"name (1).ext"``,
+        ``"name (2).ext"`` and so on.
+
+        Args:
+            name: What the server called it; see `safe_filename`.
+
+        Raises:
+            LocalProtocolError: The system refused, or the part is published or discarded.
+        """
+        file = self._open_file()
+        safe = safe_filename(name)
+        with self._failing("save", self._directory / safe):
+            self._file = None
+            os.close(file)  # some systems only now say that the disk is full; Windows renames no open file
+            self._path.chmod(_usual_mode(self._directory))
+            for number in itertools.chain(range(min(COMPARED, MOST_NUMBERS)), self._free(safe)):
+                target = self._numbered(safe, number)
+                if self._give_name(target) or (number < COMPARED and self._is_same(target)):
+                    self.discard()  # nothing but the name that only we knew
+                    return target
+            raise LocalProtocolError(
+                f"{str(self._directory)!r} has {MOST_NUMBERS} files called {safe!r} already. Empty it, or "
+                "choose another directory.",
+                phase=Phase.DOWNLOAD,
+            )
+
+    def _numbered(self, safe: str, number: int) -> Path:
+        return self._directory / (numbered(safe, number) if number else safe)
+
+    def _free(self, safe: str) -> Iterator[int]:
+        """Yield numbers from `COMPARED` on, the first found free in few steps: those taken stand in a row."""
+        taken, free = COMPARED - 1, COMPARED
+        while free < MOST_NUMBERS and os.path.lexists(self._numbered(safe, free)):
+            taken, free = free, 2 * free
+        while free - taken > 1:
+            between = (taken + free) // 2
+            if os.path.lexists(self._numbered(safe, between)):
+                taken = between
+            else:
+                free = between
+        yield from range(free, MOST_NUMBERS)
+
+    def discard(self) -> None:
+        """Remove what was not published. May be called at any time, any number of times."""
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):
+                os.close(file)
+        if self._pending:
+            self._pending = False
+            with contextlib.suppress(OSError, ValueError):
+                self._path.unlink()
+
+    def _open_file(self) -> int:
+        if self._file is None:
+            raise LocalProtocolError(
+                "The file is published or discarded already. Make another PartFile.", phase=Phase.DOWNLOAD
+            )
+        return self._file
+
+    def _give_name(self, target: Path) -> bool:
+        """Give the whole file a name in one step; return False if something has that name.
+
+        A link fails if the name is taken, whatever by (a symbolic link is not followed).  Where there are no
+        links the name is first taken by an empty file of ours, which the part then replaces; on Windows a
+        rename never replaces.
+        """
+        try:
+            if os.name == "nt":
+                self._path.rename(target)
+            else:
+                _link(self._path, target)
+        except FileExistsError:
+            return False
+        return True
+
+    def _is_same(self, other: Path) -> bool:
+        """Return whether a regular file, no link to one, holds what was written here."""
+        try:
+            if not stat.S_ISREG(other.lstat().st_mode):
+                return False
+            file = os.open(other, os.O_RDONLY | _FLAGS)
+        except OSError:
+            return False
+        with open(file, "rb") as content:
+            found = os.fstat(file)
+            if not stat.S_ISREG(found.st_mode) or found.st_size != self.size:
+                return False
+            if os.name != "nt" and found.st_uid != os.geteuid():
+                return False  # its owner could change it
+            with self._path.open("rb") as mine:
+                while piece := mine.read(_PIECE):
+                    if content.read(_PIECE) != piece:
+                        return False
+        return True
+
+
+def _usual_mode(directory: Path) -> int:
+    """Return the mode of any new file there. A umask can only be read by setting it, for every thread."""
+    probe = directory / f".{secrets.token_hex(16)}.part"
+    file = os.open(probe, _NEW | _FLAGS, 0o666)
+    try:
+        return stat.S_IMODE(os.fstat(file).st_mode)
+    finally:
+        os.close(file)
+        probe.unlink()
+
+
+def _link(part: Path, target: Path) -> None:
+    try:
+        return os.link(part, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+    os.close(os.open(target, _NEW | _FLAGS, 0o600))
+    try:
+        part.replace(target)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def check_upload(path: str | os.PathLike[str], max_bytes: int | None = None) -> int:
+    """Return the size in bytes of a file that may be sent. An empty one may.
+
+    Args:
+        path: The file. A link to one counts as one.
+        max_bytes: The app's ``max_file_size``, or None for no bound.
+
+    Raises:
+        LocalProtocolError: It is missing, unreadable, no regular file, or too large. Nothing was sent.
+    """
+    file = Path(path)
+    try:
+        found = file.stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        with file.open("rb") as content:
+            size = os.fstat(content.fileno()).st_size
+    except (OSError, ValueError) as error:
+        raise _failure("upload", file, error, Phase.UPLOAD) from error
+    if max_bytes is not None and size > max_bytes:
+        raise LocalProtocolError(
+            f"Cannot upload {str(file)!r}: it has {size} bytes, and the app takes at most {max_bytes} "
+            "(its max_file_size).",
+            phase=Phase.UPLOAD,
+        )
+    return size
+
+
+def read_upload(path: str | os.PathLike[str]) -> bytes:
+    """Return the content of a file that travels inside a call (Gradio before 3.19).
+
+    Raises:
+        LocalProtocolError: It cannot be read. Nothing was sent.
+    """
+    file = Path(path)
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise _failure("upload", file, error, Phase.UPLOAD) from error

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files as arguments: `InputFile`, `handle_file`, and the checks before anything is sent."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path, PurePath
+from typing import Any, cast
+from urllib.parse import unquote, urlsplit
+
+import attrs
+
+from ..app.config import AppConfig
+from ..errors import (
+    LocalProtocolError,
+    Phase,
+    ValidationFailed,
+)
+from .disk import check_upload
+from .forms import MAX_DEPTH
+from .outputs import ServerFile
+
+
+@attrs.frozen(kw_only=True)
+class InputFile:
+    """A file as an argument of a call; made by `handle_file`.
+
+    Attributes:
+        path: Where it is on disk, or None.
+        content: Its bytes, or None.
+        url: Where a server (4.0+) or this side gets it from, or None.
+        name: What the app is told it is called.
+        size: Bytes; 0 for a URL, which nobody has asked yet.
+    """
+
+    name: str
+    path: Path | None = None
+    content: bytes | None = attrs.field(default=None, repr=False)
+    url: str | None = None
+    size: int = 0
+    mime_type: str | None = None
+
+    @property
+    def content_type(self) -> str:
+        """Media type: given, guessed from the name, or that of any bytes."""
+        return self.mime_type or mimetypes.guess_type(self.name)[0] or "application/octet-stream"
+
+
+def handle_file(
+    source: str | Path | bytes | bytearray | memoryview,
+    *,
+    name: str | None = None,
+    mime_type: str | None = None,
+    allow_empty: bool = False,
+) -> InputFile:
+    """Return a file as an argument of a call, whatever generation the app is of.
+
+    Args:
+        source: A path, an http(s) URL, or the bytes themselves.
+        name: What the app is told it is called; needed for bytes.
+        mime_type: Media type, if the name does not tell.
+        allow_empty: Take a file of no bytes, which is mostly a mistake.
+
+    Raises:
+        LocalProtocolError: The file is missing, unreadable or empty, or bytes have no name.
+        TypeError: It is something else.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        content = bytes(source)
+        if not name:
+            raise LocalProtocolError("Bytes need a name: handle_file(data, name='photo.png').")
+        _refuse_empty(name, len(content), allow_empty)
+        return InputFile(content=content, name=name, size=len(content), mime_type=mime_type)
+    if isinstance(source, str) and source.lower().startswith(("http://", "https://")):
+        given = unquote(urlsplit(source).path).rpartition("/")[2]
+        return InputFile(url=source, name=name or given or "file", mime_type=mime_type)
+    if not isinstance(source, str | PathLike):
+        raise TypeError(
+            f"handle_file takes a path, a URL, or bytes with a name; got {type(source).__name__}. Of what "
+            "can be read, pass the content: handle_file(file.read(), name='photo.png')."
+        )
+    path = Path(source).expanduser()
+    size = check_upload(path, None)
+    _refuse_empty(str(path), size, allow_empty)
+    return InputFile(path=path, name=name or path.name, size=size, mime_type=mime_type)
+
+
+def _refuse_empty(name: str, size: int, allowed: bool) -> None:
+    if not size and not allowed:
+        raise LocalProtocolError(
+            f"{name} is empty. Pass allow_empty=True to handle_file if that is meant.", phase=Phase.UPLOAD
+        )
+
+
+def holds_files(value: Any, depth: int = MAX_DEPTH) -> bool:
+    """Return whether a value that a caller gives holds files."""
+    if isinstance(value, InputFile | ServerFile):
+        return True
+    if depth and isinstance(value, Mapping):
+        return any(holds_files(one, depth - 1) for one in cast("Mapping[Any, Any]", value).values())
+    if depth and isinstance(value, list | tuple):
+        return any(holds_files(one, depth - 1) for one in cast("Sequence[Any]", value))
+    return False
+
+
+def check_files(data: Any, config: AppConfig) -> None:
+    """Refuse early what the app would refuse after the upload.
+
+    Raises:
+        ValidationFailed: A file is larger than the app takes (4.28+ say so), or there is a path instead.
+        LocalProtocolError: A file is gone, or belongs to another app.
+    """
+    for file in _found_in(data):
+        if isinstance(file, PurePath):
+            raise ValidationFailed(
+                f"The path {str(file)!r} cannot be sent: pass handle_file({str(file)!r}) for the file, or "
+                "str(path) for its name. Nothing was sent.",
+                problems={str(file): "a path is no file"},
+                phase=Phase.JOIN,
+            )
+        size = check_upload(file.path, None) if file.path is not None else file.size
+        if config.max_file_size is not None and size > config.max_file_size:
+            raise ValidationFailed(
+                f"{file.name} has {size} bytes; the app takes files of {config.max_file_size} bytes at most. "
+                "Nothing was sent.",
+                problems={file.name: f"larger than {config.max_file_size} bytes"},
+                phase=Phase.UPLOAD,
+            )
+
+
+def input_files(value: Any) -> Iterator[InputFile]:
+    return (one for one in _found_in(value) if isinstance(one, InputFile))
+
+
+_GIVEN = (InputFile, PurePath)
+
+
+def _found_in(value: Any, depth: int = MAX_DEPTH) -> Iterator[InputFile | PurePath]:
+    if isinstance(value, _GIVEN):
+        yield value
+    elif depth and isinstance(value, Mapping):
+        for one in cast("Mapping[Any, Any]", value).values():
+            yield from _found_in(one, depth - 1)
+    elif depth and isinstance(value, list | tuple):
+        for one in cast("Sequence[Any]", value):
+            yield from _found_in(one, depth - 1)

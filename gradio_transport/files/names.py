@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names a server gave, made safe to be the name of one file on any system.
+
+A server is hostile until checked: its ``orig_name`` may climb out of the directory, name a device of Windows,
+hide itself, turn the reading direction around or be longer than a disk takes.  Nothing here touches a disk.
+Percent-encoding is left alone: who decodes it does so before.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from ..errors import LocalProtocolError
+
+MAX_NAME_BYTES = 255
+"""What ext4, XFS, APFS and NTFS take for one name. NTFS counts UTF-16 units, never more than UTF-8 bytes."""
+
+_EXTENSION_BYTES = 32
+"""A longer "extension" is a part of the name that happens to follow a dot."""
+
+# Slashes of both kinds, and what looks like one: division, fraction, big, set minus, box drawing, full width.
+_SEPARATORS = "/\\\u2044\u2215\u2216\u2571\u2572\u27cb\u27cd\u29f5\u29f8\u29f9\ufe68\uff0f\uff3c"
+_SEPARATOR = re.compile(f"[{re.escape(_SEPARATORS)}]")
+
+_FORBIDDEN_BY_WINDOWS = re.compile(r'[<>:"|?*]')
+
+# Microsoft, "Naming Files, Paths, and Namespaces": reserved with any extension; superscript digits count.
+_DEVICE = re.compile(
+    r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|CLOCK\$|(COM|LPT)[0-9\u00b9\u00b2\u00b3])", re.IGNORECASE
+)
+
+# Joiners shape words (Persian, Indic) and emoji; every other format character only hides or reorders.
+_JOINERS = "\u200c\u200d"
+
+
+def safe_filename(name: str, *, default: str = "file", max_bytes: int = MAX_NAME_BYTES) -> str:
+    """Return a name for a file that is safe in any directory of Linux, macOS and Windows.
+
+    Only the base name is kept, in Unicode NFC.  Characters that cannot be seen go, those that Windows forbids
+    become ``_``; leading dots (hidden files) and trailing dots and spaces go; names of devices get a ``_``
+    before them; a long name is cut, its extension kept.  An ordinary name stays as it is, and so does a name
+    that came from here.
+
+    Args:
+        name: What the server said.
+        default: Used when nothing is left of it. It is made safe in the same way.
+        max_bytes: Bound of the result in UTF-8 bytes.
+
+    Raises:
+        LocalProtocolError: `max_bytes` is not positive.
+    """
+    if max_bytes < 1:
+        raise LocalProtocolError(f"max_bytes must be greater than 0; got {max_bytes!r}.")
+    return _safe(name, max_bytes) or _safe(default, max_bytes) or _safe("file", max_bytes)
+
+
+def numbered(name: str, number: int, *, max_bytes: int = MAX_NAME_BYTES) -> str:
+    """Return ``"name (1).ext"`` for a safe name and 1, within the same bound of bytes."""
+    stem, extension = _split(name)
+    mark = f" ({number})"
+    room = max_bytes - len(mark) - len(extension.encode())
+    return f"{_cut(stem, room)}{mark}{extension}"
+
+
+def _safe(name: str, max_bytes: int) -> str:
+    """Return the safe name, or an empty text if nothing is left."""
+    visible = "".join(one for one in name if not _invisible(one))
+    composed = unicodedata.normalize("NFC", visible)
+    base = _SEPARATOR.split(composed.rstrip(_SEPARATORS))[-1]
+    base = _fit(_trimmed(_FORBIDDEN_BY_WINDOWS.sub("_", base)), max_bytes)
+    # Cutting may itself have made a device of a name, so this comes after it.
+    return _fit(f"_{base}", max_bytes) if _is_device(base) else base
+
+
+def _invisible(character: str) -> bool:
+    """Return whether a character only steers, hides or breaks: it has no place in a name."""
+    if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
+        return True
+    if unicodedata.category(character) == "Cf":
+        return character not in _JOINERS
+    code = ord(character)
+    return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF  # noncharacters
+
+
+def _trimmed(name: str) -> str:
+    """Take white space and dots off both ends, in whatever order they stand."""
+    while name != (shorter := name.strip().strip(".")):
+        name = shorter
+    return name
+
+
+def _is_device(name: str) -> bool:
+    return _DEVICE.fullmatch(name.partition(".")[0].rstrip()) is not None
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Return stem and extension; ``.tar.gz`` and its like are one extension."""
+    stem, dot, extension = name.rpartition(".")
+    if not stem or not extension or len(extension.encode()) >= _EXTENSION_BYTES:
+        return name, ""
+    if stem.lower().endswith(".tar") and len(stem) > len(".tar"):
+        return stem[: -len(".tar")], stem[-len(".tar") :] + dot + extension
+    return stem, dot + extension
+
+
+def _fit(name: str, max_bytes: int) -> str:
+    if len(name.encode()) <= max_bytes:
+        return name
+    stem, extension = _split(name)
+    kept = _cut(stem, max_bytes - len(extension.encode()))
+    return kept + extension if kept else _cut(name, max_bytes)
+
+
+def _cut(text: str, max_bytes: int) -> str:
+    """Cut at a whole character, and leave no dot or space at the end."""
+    if max_bytes <= 0:
+        return ""
+    if len(text.encode()) > max_bytes:
+        text = text.encode()[:max_bytes].decode("utf-8", "ignore")
+    return _trimmed(text)

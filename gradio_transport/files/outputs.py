@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files in results: `ServerFile`, and how each generation marks them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import mimetypes
+import re
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain, compress
+from operator import is_not
+from typing import Any, TypeAlias, cast
+from urllib.parse import unquote, urlsplit
+
+import attrs
+
+from ..app.config import AppConfig, Component
+from ..protocol.urls import AppURLs, escaped
+from .forms import FILE_DATA_KEYS, INLINE, MAX_DEPTH, META, WITHOUT_FILES
+
+_EXTENSIONS: Mapping[str, str] = {"audio/wav": ".wav", "audio/wave": ".wav"}
+"""What the standard library does not know, and Gradio writes."""
+
+
+_DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w.+-]+=[^;,]*)*;base64,")
+
+
+@attrs.frozen(kw_only=True)
+class ServerFile:
+    """A file that an app gave: where it is, and what the app says of it. Nothing is fetched yet.
+
+    Attributes:
+        url: Where it can be fetched; empty where it came inside the payload.
+        path: Its path on the server, or empty.
+        orig_name: The name the app gives it. A server's word: never use it as a path.
+        size: Bytes, as the server says; None where it does not.
+        is_stream: It is still being made: fetching it follows the stream.
+        content: Its bytes, where it came inside the payload (before 4.0).
+        app: Base URL of the app it came from.
+        raw: The JSON it was.
+    """
+
+    url: str
+    path: str = ""
+    orig_name: str | None = None
+    size: int | None = None
+    mime_type: str | None = None
+    is_stream: bool = False
+    content: bytes | None = attrs.field(default=None, repr=False)
+    app: str = attrs.field(default="", repr=False)
+    raw: Any = attrs.field(default=None, repr=False, eq=False)
+
+    @property
+    def name(self) -> str:
+        """A name to save it under; made safe when that is done."""
+        if self.orig_name:
+            return self.orig_name
+        last = re.split(r"[/\\]", self.path or unquote(urlsplit(self.url).path))[-1]
+        if last:
+            return last
+        kind = self.mime_type or ""
+        return "file" + (_EXTENSIONS.get(kind) or mimetypes.guess_extension(kind) or "")
+
+
+Make: TypeAlias = Callable[[ServerFile], Any]
+"""What a face makes of a server's file."""
+
+
+Seen: TypeAlias = tuple[Any, Any]
+"""A value, and what was made of it."""
+
+
+_NOTHING: Seen = (object(), None)
+
+
+_EMPTY: list[Any] = []
+
+
+_NO_ITEMS = (_EMPTY, _EMPTY)  # one list: nothing in it was made anything else
+
+
+def _is_pair_of(kind: type, seen: Seen) -> bool:
+    return isinstance(seen[0], kind) and isinstance(seen[1], kind)
+
+
+@attrs.define
+class FileReader:
+    """Finds the files in the outputs of one call, by the signs of the app's generation.
+
+    Frames share what has not changed from one to the next, and only what has changed is searched: a chat of
+    any length costs as little as its last message.
+
+    Attributes:
+        make: What stands in the place of each file.
+    """
+
+    config: AppConfig
+    urls: AppURLs
+    make: Make
+    _slots: Sequence[Component] = attrs.field(default=(), init=False, eq=False, repr=False)
+    _kinds: list[str] = attrs.field(factory=list[str], init=False, eq=False, repr=False)
+    _before: list[Seen] = attrs.field(factory=list[Seen], init=False, eq=False, repr=False)
+
+    def outputs(self, data: list[Any], slots: Sequence[Component]) -> list[Any]:
+        """Return output values with their files found; the same list if there are none."""
+        if slots is not self._slots:
+            self._slots, self._kinds = slots, [slot.type for slot in slots if not slot.skipped]
+        kinds, befores = self._kinds, self._before
+        found = data
+        seen: list[Seen] = []
+        for place, value in enumerate(data):
+            kind = kinds[place] if place < len(kinds) else ""
+            made = self.value(value, kind, befores[place] if place < len(befores) else _NOTHING)
+            seen.append((value, made))
+            if made is not value:
+                found = data.copy() if found is data else found
+                found[place] = made
+        self._before = seen
+        return found
+
+    def value(self, value: Any, kind: str, before: Seen = _NOTHING) -> Any:
+        """Return one output value with its files found.
+
+        Args:
+            value: As the wire has it.
+            kind: The component's type.
+            before: The value of the frame before, which shares what has not changed with this one, and what
+                was returned for it.
+        """
+        if kind in WITHOUT_FILES or not isinstance(value, (str, dict, list)):
+            return cast("object", value)
+        if kind == "json" and not self.config.at_least(4, 21):
+            return cast("object", value)  # an app's own JSON may well hold a "path" or a "name"
+        return self._walk(value, kind, MAX_DEPTH, before)
+
+    def _walk(self, value: Any, kind: str, depth: int, before: Seen) -> Any:
+        if value is before[0]:
+            return before[1]
+        if isinstance(value, str):
+            return self._data_url(value, kind)
+        if not depth:
+            return value
+        if isinstance(value, dict):
+            return self._walk_mapping(cast("dict[str, Any]", value), kind, depth, before)
+        if isinstance(value, list):
+            return self._walk_items(cast("list[Any]", value), kind, depth, before)
+        return value
+
+    def _walk_mapping(self, mapping: dict[str, Any], kind: str, depth: int, before: Seen) -> Any:
+        file = self._file(mapping, kind)
+        if file is not None:
+            return self.make(file)
+        known: tuple[dict[str, Any], dict[str, Any]] = before if _is_pair_of(dict, before) else ({}, {})
+        olds, news = known
+        walked = mapping
+        for key, one in mapping.items():
+            seen = (olds[key], news[key]) if key in olds else _NOTHING
+            made = seen[1] if one is seen[0] else self._walk(one, kind, depth - 1, seen)
+            if made is not one:
+                walked = mapping.copy() if walked is mapping else walked
+                walked[key] = made
+        return walked
+
+    def _walk_items(self, items: list[Any], kind: str, depth: int, before: Seen) -> Any:
+        seen: tuple[list[Any], list[Any]] = before if _is_pair_of(list, before) else _NO_ITEMS
+        olds, news = seen
+        known = min(len(olds), len(items))
+        # No step of Python's for each of what has not changed: a chat may have thousands of messages.
+        changed = compress(range(known), map(is_not, items, olds))
+        walked = items if olds is news else [*news[:known], *items[known:]]
+        for place in chain(changed, range(known, len(items))):
+            before = (olds[place], news[place]) if place < known else _NOTHING
+            made = self._walk(items[place], kind, depth - 1, before)
+            if made is not walked[place]:
+                walked = items.copy() if walked is items else walked
+                walked[place] = made
+        return walked
+
+    def _file(self, raw: Mapping[str, Any], kind: str) -> ServerFile | None:
+        if self.config.at_least(4, 0):
+            return self._file_data(raw) if self._is_file_data(raw) else None
+        if isinstance(raw.get("name"), str) and raw.get("is_stream") is True:
+            place = self.urls.api(f"stream/{escaped(raw['name'], '/')}")
+            return self._described(raw, raw["name"], place, True)
+        if isinstance(raw.get("name"), str) and raw.get("is_file") is True:
+            return self._described(raw, raw["name"], self._place(raw["name"]), False)
+        data = raw.get("data")
+        if isinstance(data, str) and isinstance(raw.get("name"), str) and kind in INLINE:
+            return self._inline(data, raw, raw["name"])
+        return None
+
+    def _is_file_data(self, raw: Mapping[str, Any]) -> bool:
+        if not isinstance(raw.get("path"), str) and not isinstance(raw.get("url"), str):
+            return False
+        if self.config.at_least(4, 21):
+            meta = raw.get("meta")
+            return isinstance(meta, dict) and cast("dict[str, Any]", meta).get("_type") == META["_type"]
+        return isinstance(raw.get("path"), str) and raw.keys() <= FILE_DATA_KEYS
+
+    def _file_data(self, raw: Mapping[str, Any]) -> ServerFile:
+        path, url = raw.get("path"), raw.get("url")
+        path = path if isinstance(path, str) else ""
+        if isinstance(url, str) and url.startswith("data:"):
+            inline = self._inline(url, raw, path)
+            if inline is not None:
+                return inline
+        streamed = raw.get("is_stream") is True
+        # Before 6.27 the url is not percent-encoded, so the path is the better source where it is one.
+        if path and not streamed and not (isinstance(url, str) and "/proxy=" in url):
+            return self._described(raw, path, self._place(path), streamed)
+        place = _encoded(self.urls.resolve(url)) if isinstance(url, str) and url else self._place(path)
+        return self._described(raw, path, place, streamed)
+
+    def _place(self, path: str) -> str:
+        if not path:
+            return ""  # nowhere, which is said to whoever fetches it
+        if path.lower().startswith(("http://", "https://")):
+            return _encoded(self.urls.resolve(path))
+        return self.urls.file(path)
+
+    def _described(self, raw: Mapping[str, Any], path: str, url: str, streamed: bool) -> ServerFile:
+        name, size, kind = raw.get("orig_name"), raw.get("size"), raw.get("mime_type")
+        return ServerFile(
+            url=url,
+            path=path,
+            orig_name=name if isinstance(name, str) else None,
+            size=size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
+            mime_type=kind if isinstance(kind, str) else None,
+            is_stream=streamed,
+            app=self.urls.base,
+            raw=raw,
+        )
+
+    def _data_url(self, text: str, kind: str) -> Any:
+        if kind not in INLINE or self.config.at_least(4, 0) or not text.startswith("data:"):
+            return text
+        file = self._inline(text, text, "")
+        return text if file is None else self.make(file)
+
+    def _inline(self, text: str, raw: Any, name: str) -> ServerFile | None:
+        """Return a file that is the payload itself: a data URL, or (2.3) the bare base64."""
+        found = _DATA_URL.match(text)
+        try:
+            content = base64.b64decode(text[found.end() :] if found else text, validate=True)
+        except (binascii.Error, ValueError):
+            return None
+        kind = found[1] if found else None
+        return ServerFile(
+            url="",
+            orig_name=re.split(r"[/\\]", name)[-1] or None,
+            size=len(content),
+            mime_type=kind or None,
+            content=content,
+            app=self.urls.base,
+            raw=raw,
+        )
+
+
+def _encoded(url: str) -> str:
+    """Return a server's URL with what may not stand in one percent-encoded."""
+    return escaped(url, "/:?&=#%@+,;!$'()*[]~")

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a component's value has its files, so that a path given as text is told from a text.
+
+Servers take no text there: from 3.4 to 6.31 all answer with what their check, or the lack of one, raises. The
+one exception is an image before 4.0, which is a data URL or bare Base64.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any, TypeAlias, cast
+
+from ..app.config import AppConfig, Endpoint, Parameter
+from ..errors import Phase, ValidationFailed
+
+Put: TypeAlias = Callable[[str | PurePath], Any]
+
+_FILES = frozenset(
+    {
+        "audio", "downloadbutton", "file", "gallery", "image", "imageeditor", "imageslider", "model3d",
+        "timeseries", "uploadbutton", "video",
+    }
+)  # fmt: skip
+"""Components whose value is a file, or is made of files."""
+
+_PYTHON_TYPES = ("filepath", "list[filepath]")
+"""What servers say of the same, for components that are not Gradio's own; 4.x writes ``List``."""
+
+_HOLDERS = frozenset(
+    {"background", "composite", "files", "image", "layers", "mask", "subtitles", "video"}
+)  # fmt: skip
+"""Keys of compound values under which there are files; others, such as ``caption``, have texts."""
+
+_DEPTH = 8
+"""How deep files are looked for; no component nests them deeper."""
+
+_INLINE = re.compile(r"data:|[A-Za-z0-9+/\s]{40,}={0,2}\s*$")
+"""An image in itself; no picture is shorter in Base64, and few paths are so long without a dot."""
+
+_SHOWN = 60
+
+
+def wants_files(parameter: Parameter) -> bool:
+    """Return whether a parameter's value is a file, or is made of files."""
+    if parameter.schema.get("type") == "string":  # a component of the app's own, by one of these names
+        return False
+    return parameter.component.lower() in _FILES or parameter.python_type.lower() in _PYTHON_TYPES
+
+
+def at_files(parameter: Parameter, value: Any, put: Put) -> Any:
+    """Return a parameter's value with each text and path that stands where a file is wanted replaced.
+
+    Args:
+        parameter: What the value is for; where it holds no files the value is returned as it is.
+        value: It.
+        put: Returns what stands there instead, or raises.
+    """
+    kind = parameter.component.lower()
+    if wants_files(parameter):
+        return _replaced(value, kind, put, _DEPTH)
+    # Its value is a text with files; a bare text is no file of it.
+    if kind == "multimodaltextbox" and isinstance(value, Mapping):
+        return _replaced(cast("Mapping[Any, Any]", value), kind, put, _DEPTH)
+    return value
+
+
+def _replaced(value: Any, kind: str, put: Put, depth: int) -> Any:
+    if isinstance(value, str | PurePath):
+        return put(value)
+    if depth and isinstance(value, list | tuple):
+        items = cast("Sequence[Any]", value)
+        if kind == "gallery" and depth < _DEPTH:  # a picture and its caption
+            return [*(_replaced(one, kind, put, depth - 1) for one in items[:1]), *items[1:]]
+        return [_replaced(one, kind, put, depth - 1) for one in items]
+    if depth and isinstance(value, Mapping):
+        return {
+            key: _replaced(one, kind, put, depth - 1) if key in _HOLDERS else one
+            for key, one in cast("Mapping[Any, Any]", value).items()
+        }
+    return value
+
+
+def check_paths(endpoint: Endpoint, data: Sequence[Any], config: AppConfig) -> None:
+    """Refuse texts and paths where a file is wanted: a path is no file before `handle_file` made it one.
+
+    It is never taken for one by itself, or an app could ask for files by calling a text box a file.
+
+    Args:
+        endpoint: What is called.
+        data: The values of the wire, or of the endpoint's parameters alone.
+        config: The app, whose generation may take images as texts.
+
+    Raises:
+        ValidationFailed: It names the parameter.
+    """
+    values = data
+    if len(data) == len(endpoint.inputs):
+        values = [one for one, slot in zip(data, endpoint.inputs, strict=True) if not slot.skipped]
+    for parameter, value in zip(endpoint.parameters, values, strict=False):
+        if value is not parameter.default:  # the server's word
+            at_files(parameter, value, _refusing(endpoint, parameter, config))
+
+
+def _refusing(endpoint: Endpoint, parameter: Parameter, config: AppConfig) -> Put:
+    def put(given: str | PurePath) -> Any:
+        if isinstance(given, str) and not config.at_least(4, 0) and _INLINE.match(given):
+            return given
+        shown = repr(str(given))
+        shown = shown if len(shown) <= _SHOWN else shown[: _SHOWN - 3] + "..."
+        raise ValidationFailed(
+            f"{parameter.name!r} of {endpoint.display_name} takes a file: pass handle_file({shown}), or None "
+            f"for no file. Nothing was sent.",
+            problems={parameter.name: "no file"},
+            phase=Phase.JOIN,
+        )
+
+    return put
+
+
+__all__ = ["at_files", "check_paths", "wants_files"]

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Application of Gradio's edits, without copying what they do not touch.
+
+From Gradio 4.17 on (``sse_v2`` and later) the first ``process_generating`` message of a call carries full
+output values and every later one, for each output, a list of edits ``[operation, path, value]`` against the
+value before.  `apply_diff` applies one such list, `DiffDecoder` keeps the values of one call.
+
+Values share structure: an edit copies the containers along its path, once per frame, and nothing else.  A
+value handed out earlier is never changed by a later frame, and a frame costs what it edits rather than what
+the conversation weighs.  The other side of that bargain: whoever gets a value must not change it in place,
+since later ones share its parts.
+
+**A list ``delete`` pops the last element, whatever index it names.**  Every server sends wrong indices when a
+list shrinks by two or more: those of the old list up to 5.29.0, later ones shifted once more for each
+enclosing list, even below zero.  All of them only ever delete the tail of a list and get the parent's path
+right, so this rule is right for every version.  (Gradio 5.29.1 to 5.35 cut the path of a nested list's
+delete to one element; then the parent is lost too, and the output is usually `UNKNOWN_OUTPUT`.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final, TypeAlias, cast
+
+from ..events import UNKNOWN_OUTPUT, UnknownOutput
+
+MAX_PATH_DEPTH: Final = 500
+"""Deeper than any component's value, and well below what recursive code of a caller could still walk."""
+
+_OPERATIONS: Final = frozenset({"replace", "append", "add", "delete"})
+
+Copies: TypeAlias = "dict[int, tuple[object, int]]"
+"""The containers this frame has copied, by identity, each with the length it had before the frame."""
+
+
+class DiffError(ValueError):
+    """An edit does not fit the value it is meant for, so the baseline of the two sides differs."""
+
+
+def apply_diff(base: object, edits: Sequence[object], *, max_depth: int = MAX_PATH_DEPTH) -> object:
+    """Return the value that one output has after `edits`; `base` itself is left as it is.
+
+    Raises:
+        DiffError: An edit is malformed, too deep, or does not fit the value.
+    """
+    if not isinstance(cast("object", edits), (list, tuple)):
+        raise DiffError(f"Edits come as a list, not as {_kind(edits)}.")
+    value = base
+    copies: Copies = {}
+    for edit in edits:
+        operation, path, operand = _checked(edit, max_depth)
+        if path:
+            value = _writable(value, copies)
+            _edit(_parent(value, path, copies), operation, path[-1], operand, copies)
+        else:
+            value = _edit_root(value, operation, operand)
+    return value
+
+
+def _checked(edit: object, max_depth: int) -> tuple[str, list[object], object]:
+    """Return the parts of one edit, or refuse it for its shape alone."""
+    if not isinstance(edit, (list, tuple)):
+        raise DiffError(f"An edit is [operation, path, value], not {_kind(edit)}.")
+    parts = cast("Sequence[object]", edit)
+    if len(parts) != 3:
+        raise DiffError(f"An edit is [operation, path, value]; this one has {len(parts):,} parts.")
+    operation, path, operand = parts
+    if not isinstance(operation, str) or operation not in _OPERATIONS:
+        raise DiffError("An edit has an operation Gradio does not know: " + _quote(operation))
+    if not isinstance(path, (list, tuple)):
+        raise DiffError(f"The path of an edit is a list, not {_kind(path)}.")
+    steps = cast("list[object]", path)
+    if len(steps) > max_depth:
+        raise DiffError(f"The path of an edit has {len(steps):,} steps; the limit is {max_depth:,}.")
+    return operation, steps, operand
+
+
+def _writable(value: object, copies: Copies) -> object:
+    """Return a container this frame may change: the value itself if the frame made it, else a copy."""
+    if id(value) in copies:
+        return value
+    copy: object
+    if isinstance(value, list):
+        copy = cast("list[object]", value).copy()
+    elif isinstance(value, dict):
+        copy = cast("dict[str, object]", value).copy()
+    else:
+        raise DiffError(f"The path of an edit leads into {_kind(value)}.")
+    # The reference keeps the copy alive, so that its identity cannot come back as another object's.
+    copies[id(copy)] = (copy, len(cast("list[object]", value)))
+    return copy
+
+
+def _parent(root: object, path: list[object], copies: Copies) -> object:
+    """Return the container of the last step, with every container down to it made writable."""
+    container = root
+    for depth in range(len(path) - 1):
+        step = path[depth]
+        child = _child(container, step)
+        writable = _writable(child, copies)
+        if writable is not child:
+            cast("dict[object, object]", container)[step] = writable
+        container = writable
+    return container
+
+
+def _child(container: object, step: object) -> object:
+    """Return an existing element of a list or dict."""
+    if isinstance(container, list):
+        elements = cast("list[object]", container)
+        return elements[_index(step, len(elements))]
+    members = cast("dict[object, object]", container)
+    if not isinstance(step, str) or step not in members:
+        raise DiffError("An edit names a key the value does not have: " + _quote(step))
+    return members[step]
+
+
+def _index(step: object, size: int) -> int:
+    """Return a list index below `size`.  A bool is none, although Python would take it for 0 or 1."""
+    if not isinstance(step, int) or isinstance(step, bool):
+        raise DiffError("An edit indexes a list with " + _kind(step))
+    if not 0 <= step < size:
+        raise DiffError(f"An edit's index is out of range for a list of {size:,}.")
+    return step
+
+
+def _edit(container: object, operation: str, step: object, operand: object, copies: Copies) -> None:
+    """Perform one operation on an element of a container this frame made."""
+    if operation == "add":
+        _add(container, step, operand)
+    elif operation == "delete":
+        _delete(container, step, copies)
+    else:
+        old = _child(container, step)
+        cast("dict[object, object]", container)[step] = _edit_root(old, operation, operand)
+
+
+def _edit_root(value: object, operation: str, operand: object) -> object:
+    """Return the outcome of ``replace`` or ``append``, which need to know only the value itself."""
+    if operation == "replace":
+        return operand
+    if operation == "append" and isinstance(value, str) and isinstance(operand, str):
+        return value + operand
+    raise DiffError(f"The edit {operation!r} with {_kind(operand)} does not fit {_kind(value)}.")
+
+
+def _add(container: object, step: object, operand: object) -> None:
+    if isinstance(container, list):
+        elements = cast("list[object]", container)
+        elements.insert(_index(step, len(elements) + 1), operand)
+    elif isinstance(step, str):
+        cast("dict[str, object]", container)[step] = operand
+    else:
+        raise DiffError("An edit names a key of an object with " + _kind(step))
+
+
+def _delete(container: object, step: object, copies: Copies) -> None:
+    """Remove a key of a dict or, whatever the index says, the last element of a list (see the module)."""
+    if not isinstance(container, list):
+        _child(container, step)
+        del cast("dict[object, object]", container)[step]
+        return
+    elements = cast("list[object]", container)
+    before = copies[id(elements)][1]
+    # No server's index reaches past the list as it was before the frame, though many are too small.
+    if isinstance(step, int) and step < 0 and not isinstance(step, bool):
+        step = 0
+    _index(step, before)
+    if not elements:
+        raise DiffError("An edit deletes from a list that is empty already.")
+    elements.pop()
+
+
+def _kind(value: object) -> str:
+    return "null" if value is None else type(value).__name__
+
+
+def _quote(value: object) -> str:
+    return repr(value[:80]) if isinstance(value, str) else _kind(value)
+
+
+class DiffDecoder:
+    """The output values of one call, rebuilt frame by frame.
+
+    The baseline belongs to one event id and one output index; the object is dropped with the call.  An edit
+    that cannot be applied never ends the call: that output is `UNKNOWN_OUTPUT`, now and in later frames, until the
+    server replaces it whole (``[["replace", [], value]]``) or completes the call, with full values.
+
+    Args:
+        list_outputs: Positions whose component may really have a value that looks like a list of edits, for
+            `looks_stale`.  None if the components are not known.
+        max_depth: See `apply_diff`.
+    """
+
+    def __init__(
+        self, *, list_outputs: Collection[int] | None = None, max_depth: int = MAX_PATH_DEPTH
+    ) -> None:
+        self._list_outputs = frozenset(list_outputs or ())
+        self._max_depth = max_depth
+        self._values: list[object] = []
+        self._begun = False
+
+    def full(self, data: list[object]) -> list[object]:
+        """Take full values as the new baseline, whatever they look like."""
+        self._begun = True
+        self._values = list(data)
+        return data
+
+    def next(self, data: list[object]) -> list[object | UnknownOutput]:
+        """Take the data of the next ``process_generating`` message and return full values.
+
+        The first is full, later ones are edits.  An output not seen before is edited from null (hot reload
+        adds outputs in mid-run, Gradio 6.21+).
+        """
+        if not self._begun:
+            if not looks_stale(data, self._list_outputs):
+                return self.full(data)
+            self._begun = True
+            self._values = [UNKNOWN_OUTPUT] * len(data)
+        missing = len(data) - len(self._values)
+        if missing > 0:
+            self._values += [None] * missing
+        for position, edits in enumerate(data):
+            self._values[position] = self._advanced(self._values[position], edits)
+        return self._values[: len(data)]
+
+    def _advanced(self, value: object, edits: object) -> object:
+        if not edits and isinstance(edits, list):
+            return value
+        if value is UNKNOWN_OUTPUT and not _restores(edits):
+            return UNKNOWN_OUTPUT
+        try:
+            return apply_diff(value, cast("Sequence[object]", edits), max_depth=self._max_depth)
+        except DiffError:
+            return UNKNOWN_OUTPUT
+
+
+def looks_stale(data: Sequence[object], list_outputs: Collection[int] = ()) -> bool:
+    """Say whether a first frame is made of edits against a value this side never saw.
+
+    A bug of Gradio 4.17 to 6.26: the server keys its baseline by a memory address and does not free it when
+    a run fails or is cancelled, so rarely a new run inherits the baseline of a dead one.  It then sends edits
+    for *every* output of that frame.  So the frame is taken for edits only if each of its outputs reads as a
+    list of edits and at least one, not at a position of `list_outputs`, has any.
+    """
+    if not all(_reads_as_edits(value) for value in data):
+        return False
+    return any(value and position not in list_outputs for position, value in enumerate(data))
+
+
+def _reads_as_edits(value: object) -> bool:
+    return isinstance(value, list) and all(map(_reads_as_edit, cast("list[object]", value)))
+
+
+def _reads_as_edit(value: object) -> bool:
+    parts = cast("list[object]", value) if isinstance(value, list) else []
+    if len(parts) != 3:
+        return False
+    operation, path, _ = parts
+    return isinstance(operation, str) and operation in _OPERATIONS and isinstance(path, list)
+
+
+def _restores(edits: object) -> bool:
+    """Say whether edits begin with a whole new value, which needs no baseline."""
+    if not isinstance(edits, list):
+        return False
+    first = cast("list[object]", edits)[0]
+    return _reads_as_edit(first) and cast("list[object]", first)[:2] == ["replace", []]

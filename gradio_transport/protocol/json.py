@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JSON as Gradio sends it: NaN is accepted, and the depth of nesting is bounded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, cast
+
+from ..policy import MAX_JSON_DEPTH
+
+
+def decode_json(text: str | bytes, max_depth: int = MAX_JSON_DEPTH) -> Any:
+    """Return the JSON value of a text of the wire. NaN and Infinity are taken, as Gradio 3.x sends them.
+
+    Args:
+        text: The text.
+        max_depth: Levels of nesting, see ``Limits(max_json_depth=)``.
+
+    Raises:
+        ValueError: It is not JSON, or nested deeper than `max_depth`, or with a number so long that Python
+            refuses it.
+    """
+    try:
+        value = _loads(text)
+    except RecursionError:
+        raise _too_deep(max_depth) from None
+    if type(value) in _CONTAINERS and _openings(text) > max_depth and _is_deeper(value, max_depth):
+        raise _too_deep(max_depth)
+    return value
+
+
+_raw_decode = json.JSONDecoder().raw_decode
+
+
+def _loads(text: str | bytes) -> Any:
+    """Return what `json.loads` does, faster for a text with nothing around the value."""
+    if isinstance(text, str) and text[:1] == "{":
+        value, end = _raw_decode(text)
+        if end == len(text):
+            return value
+    return json.loads(text)
+
+
+_CONTAINERS = (dict, list)
+
+
+def _too_deep(levels: int) -> ValueError:
+    return ValueError(f"JSON nested too deep, more than {levels} levels: Limits(max_json_depth=)")
+
+
+def _openings(text: str | bytes) -> int:
+    """Return how many brackets open in a text, strings included: more than there can be levels."""
+    if isinstance(text, str):
+        return text.count("[") + text.count("{")
+    return text.count(b"[") + text.count(b"{")
+
+
+def _items(container: Any) -> Iterable[Any]:
+    if isinstance(container, dict):
+        return cast("dict[str, Any]", container).values()
+    return cast("list[Any]", container)
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Return whether a container and those in it have more than so many levels, without recursion."""
+    containers: list[Any] = [value]
+    for _ in range(levels):
+        containers = [child for one in containers for child in _items(one) if type(child) in _CONTAINERS]
+        if not containers:
+            return False
+    return True

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP replies that say no -> the one typed error that says why (docs/wire.md §5.1, §12, §14)."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any, cast
+
+from ..errors import (
+    AppError,
+    AuthenticationRequired,
+    EndpointNotFound,
+    GradioTransportError,
+    InvalidPayload,
+    Phase,
+    QueueFull,
+    QuotaExceeded,
+    RateLimited,
+    RemoteProtocolError,
+    ServerRefused,
+    SessionNotFound,
+    ValidationFailed,
+    excerpt,
+)
+from .commands import REDIRECTS, Response
+from .retry_after import retry_after
+
+_QUOTA = re.compile(r"exceeded your .{0,40}(?:GPU|ZeroGPU) quota|ZeroGPU quota exceeded", re.IGNORECASE)
+_QUOTA_WAIT = re.compile(r"[Tt]ry again in (\d{1,3}(?::\d{2}){1,2})")
+
+
+def refusal(response: Response, phase: Phase, *, what: str = "The server") -> GradioTransportError:
+    """Return the error for a reply that is no success.
+
+    Args:
+        response: The reply.
+        phase: Where it came.
+        what: Who refused, for the message.
+    """
+    detail = _detail(response)
+    context: dict[str, Any] = {"phase": phase, "status": response.status, "body": excerpt(response.body)}
+    if response.status == 422:
+        return _unprocessable(detail, context)
+    text = detail if isinstance(detail, str) and detail else context["body"] or "no reason given"
+    says = f"{what} answered: {text}"
+    sentence = says if says.endswith((".", "!", "?")) else f"{says}."
+    match response.status:
+        case 401 | 403:
+            return AuthenticationRequired(f"{sentence} Pass auth=('user', 'password') or token=.", **context)
+        case 429:
+            wait = retry_after(response.headers.get("retry-after"), _date(response))
+            return RateLimited(f"Too many requests. {says}", retry_after=wait, **context)
+        case 503 if "queue is full" in text.lower():
+            return QueueFull(f"The app's queue is full. {says}", **context)
+        case 404 if "session not found" in text.lower():
+            return SessionNotFound(says, **context)
+        case 404 | 405:
+            return EndpointNotFound(
+                f"{sentence} The app may have changed, or be of another generation.", **context
+            )
+        case 400 | 413:
+            return InvalidPayload(says, **context)
+        case status if wants_login(response):
+            return AuthenticationRequired(
+                f"{what} sends to the login page. Pass auth=('user', 'password').", **context
+            )
+        case status if 300 <= status < 400:
+            return RemoteProtocolError(f"{what} redirects without end or elsewhere: {text}", **context)
+        case status if status < 300:
+            return RemoteProtocolError(f"{what} gave an answer that makes no sense here: {text}", **context)
+        case status:
+            return ServerRefused(says, retryable=status in (502, 503, 504), **context)
+
+
+def wants_login(response: Response) -> bool:
+    """Return whether a reply refuses for want of a login: 401, or (Flask, before 2.7) a way to its page."""
+    if response.status == 401:
+        return True
+    path = re.split(r"[?#]", response.headers.get("location", ""), maxsplit=1)[0]  # it may be no URL at all
+    return response.status in REDIRECTS and path.endswith("/login")
+
+
+def _date(response: Response) -> float:
+    """Return the server's own idea of now, which a ``Retry-After`` date is relative to."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return parsedate_to_datetime(response.headers.get("date", "")).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+
+
+def _detail(response: Response) -> Any:
+    try:
+        value = response.json()
+    except ValueError:
+        return None
+    if not isinstance(value, dict):
+        return value
+    reply = cast("dict[str, Any]", value)
+    detail = reply.get("detail", reply.get("error"))
+    if isinstance(detail, dict):  # 5.36+: {"error": "Not authenticated", "auth_message": ...}
+        return cast("dict[str, Any]", detail).get("error")
+    return detail
+
+
+def _unprocessable(detail: Any, context: dict[str, Any]) -> GradioTransportError:
+    """Tell a validator's answer (5.45+) from a schema error of the server: both are 422 lists."""
+    items = (
+        [cast("dict[str, Any]", one) for one in cast("list[Any]", detail) if isinstance(one, dict)]
+        if isinstance(detail, list)
+        else []
+    )
+    if any(item.get("__type__") == "validate" or "is_valid" in item for item in items):
+        problems = {
+            str(item.get("parameter_name") or f"argument {place}"): str(item.get("message") or "invalid")
+            for place, item in enumerate(items, 1)
+            if item.get("is_valid") is False
+        }
+        listed = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
+        return ValidationFailed(f"The app refused the arguments: {listed}.", problems=problems, **context)
+    if items:
+        listed = "; ".join(f"{_location(item)}: {item.get('msg', 'invalid')}" for item in items)
+        return InvalidPayload(f"The server refused the request's shape: {listed}.", **context)
+    return InvalidPayload(f"The server refused the request: {context['body']}.", **context)
+
+
+def _location(item: Mapping[str, Any]) -> str:
+    place = item.get("loc")
+    return ".".join(map(str, cast("list[Any]", place))) if isinstance(place, list) else "request"
+
+
+def app_error(output: Mapping[str, Any], *, quoted: bool, title: str | None = None) -> AppError:
+    """Return the `AppError` of an error object (docs/wire.md §14.1).
+
+    Args:
+        output: ``{"error": text | null, "duration"?, "visible"?, "title"?}``.
+        quoted: Whether the server sends the repr of a ``gr.Error``, quotes included (3.1.7 to 5.1).
+        title: Heading at message level, used when the object has none.
+    """
+    text, duration = output.get("error"), output.get("duration")
+    own_title = output.get("title")
+    hidden = not isinstance(text, str) or not text or text == "None"
+    if hidden:
+        message = "The app's function raised an error, which the app hides (show_error is off)."
+    else:
+        message = _unquoted(cast("str", text)) if quoted else cast("str", text)
+    context: dict[str, Any] = {
+        "title": own_title if isinstance(own_title, str) else title,
+        "duration": _seconds(duration),
+        "visible": output.get("visible") is not False,
+        "phase": Phase.COMPLETE,
+    }
+    if not hidden and _QUOTA.search(message):
+        return QuotaExceeded(message, retry_after=_quota_wait(message), **context)
+    return AppError(message, hidden=hidden, **context)
+
+
+def _quota_wait(message: str) -> float | None:
+    """Return the seconds of "Try again in 0:12:34", or None."""
+    found = _QUOTA_WAIT.search(message)
+    return (
+        None
+        if found is None
+        else sum(
+            int(part) * unit for part, unit in zip(reversed(found[1].split(":")), (1, 60, 3600), strict=False)
+        )
+    )
+
+
+def _seconds(value: Any) -> float | None:
+    # NaN, Infinity and integers that no float holds are no time to show a message for.
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value <= sys.float_info.max else None
+
+
+def _unquoted(text: str) -> str:
+    import ast
+
+    if len(text) < 2 or text[0] != text[-1] or text[0] not in "'\"":
+        return text
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+    return value if isinstance(value, str) else text

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Incremental decoder of server-sent events, without I/O.
+
+It implements "Parsing an event stream" and "Interpreting an event stream" of the WHATWG HTML standard
+(section 9.2.6) whole: bytes go in as they arrive, events come out, and any chunking gives the same events.
+
+An event is everything up to a blank line, so the decoder cuts the stream into such *blocks* first and looks
+at lines only inside a complete block.  Line ends are folded to LF before, so that one search finds a blank
+line.  A CR at the end of a chunk may be half a CR LF, yet an event that it ends must not wait for the next
+chunk: it counts as a line end at once, and a LF that follows a complete event reads as one more blank line,
+which dispatches nothing.  That is how it is swallowed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import attrs
+
+from ..errors import EventTooLarge, Phase
+
+DEFAULT_MAX_EVENT_BYTES: Final = 256 * 1024 * 1024
+"""Gradio sends images and audio as base64 inside one event, so the bound guards memory, not taste."""
+
+MAX_RETRY_DIGITS: Final = 15
+"""More milliseconds than this are 30,000 years, and Python refuses to convert endless digits anyway."""
+
+_BOM: Final = b"\xef\xbb\xbf"
+_LINE_ENDS: Final = b"\r\n"
+# As numbers: CPython looks for a byte five times faster than for a string of one byte.
+_CR: Final = 13
+_LF: Final = 10
+_COLON: Final = 58
+_LINE: Final = re.compile(rb"[^\r\n]+")
+
+
+@attrs.frozen
+class ServerSentEvent:
+    """One dispatched event.
+
+    Attributes:
+        data: The ``data`` lines, joined with LF.
+        event: The event type, ``"message"`` unless the server names another.
+        id: The last event id the stream has set up to and with this event.
+    """
+
+    data: str
+    event: str = "message"
+    id: str = ""
+
+
+class SSEDecoder:
+    """Turns the bytes of one ``text/event-stream`` body into events.
+
+    Only the block that is not complete yet is buffered, and only bytes that are new are searched, so the cost
+    is linear in what arrives whatever the chunking.
+
+    Attributes:
+        retry: Reconnection time in milliseconds, the last valid one the server sent, or None.
+        last_event_id: What a reconnecting client would send as ``Last-Event-ID``; set as events complete.
+    """
+
+    def __init__(self, *, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> None:
+        self.retry: int | None = None
+        self.last_event_id = ""
+        self._max_event_bytes = max_event_bytes
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self._buffer = bytearray()
+        # A line end that ends the buffer. Kept apart so that it is searched together with the next chunk.
+        self._held = b""
+        self._at_start = True
+        self._too_large = False
+
+    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
+        """Take the next bytes of the stream and return the events they complete.
+
+        Raises:
+            EventTooLarge: An event exceeds `max_event_bytes`. Final: every later call raises it too, since
+                what follows cannot be told apart from the rest of that event.  Events that the same chunk
+                completed before it are given up with it.
+        """
+        if self._held:
+            chunk = self._held + chunk
+        blocks = _cut(chunk)
+        self._check_sizes(len(chunk), blocks)
+        rest = blocks.pop()
+        events = self._decode(blocks) if blocks else []
+        self._keep(rest)
+        return events
+
+    def close(self) -> bytes:
+        """End the stream and return the unterminated event it was cut off in, undecoded (line ends as LF).
+
+        The standard drops such an event, since it may be a part of what the server meant to say.  It is
+        returned so that a caller can tell a cut from a proper end (``b""``).  The tail may also be nothing
+        but comment lines.  `retry` in a complete line of it does count: that field needs no blank line.
+
+        Afterwards the decoder takes a new stream, as after a reconnect: `retry` and `last_event_id` stay.
+        """
+        tail = bytes(self._buffer) + self._held
+        if self._at_start:
+            tail = tail.removeprefix(_BOM).lstrip(_LINE_ENDS)
+        complete = max(tail.rfind(b"\r"), tail.rfind(b"\n")) + 1
+        for line in _LINE.finditer(tail, 0, complete):
+            name, _, value = line.group().partition(b":")
+            if name == b"retry":
+                self._set_retry(value.removeprefix(b" "))
+        self._start_over()
+        return tail
+
+    def _check_sizes(self, arrived: int, blocks: list[bytes]) -> None:
+        """Refuse the chunk if one of its blocks, complete or not, is too large."""
+        if self._too_large:
+            raise self._error()
+        if len(self._buffer) + arrived <= self._max_event_bytes:
+            return
+        for index, block in enumerate(blocks):
+            size = len(block) if self._buffer and index == 0 else len(block.lstrip(_LINE_ENDS))
+            size += len(self._buffer) if index == 0 else 0
+            # The last line end of an open block may prove to be its terminator, which does not count.
+            if index == len(blocks) - 1 and block.endswith((b"\r", b"\n")):
+                size -= 1
+            if size > self._max_event_bytes:
+                self._start_over()
+                self._too_large = True
+                raise self._error()
+
+    def _error(self) -> EventTooLarge:
+        return EventTooLarge(
+            f"The server sent one event of more than {self._max_event_bytes:,} bytes, which is the limit. "
+            "If the app is meant to send that much, raise Limits(max_event_bytes=).",
+            phase=Phase.STREAM,
+        )
+
+    def _keep(self, rest: bytes) -> None:
+        """Buffer the beginning of the next block."""
+        if not self._buffer:
+            begun = rest.lstrip(_LINE_ENDS)
+            self._at_start = self._at_start and len(begun) == len(rest)
+            rest = begun
+        if rest.endswith((b"\r", b"\n")):
+            self._held = rest[-1:]
+            rest = rest[:-1]
+        else:
+            self._held = b""
+        self._buffer += rest
+
+    def _decode(self, blocks: list[bytes]) -> list[ServerSentEvent]:
+        """Return the events of complete blocks, of which the first continues the buffer."""
+        events: list[ServerSentEvent] = []
+        if self._buffer or self._at_start:
+            begun = self._interpret(self._complete(blocks.pop(0)))
+            if begun is not None:
+                events.append(begun)
+        for block in blocks:
+            # What every Gradio server sends: one line, `data: ` and JSON.
+            if block[:6] == b"data: " and _LF not in block:
+                data = block[6:].decode("utf-8", "replace")
+                events.append(ServerSentEvent(data, "message", self.last_event_id))
+            elif (event := self._interpret(block)) is not None:
+                events.append(event)
+        return events
+
+    def _complete(self, end: bytes) -> bytearray:
+        """Return the first block whole, without a byte order mark, and leave the buffer empty."""
+        self._buffer += end
+        block, self._buffer = self._buffer, bytearray()
+        if self._at_start and block.startswith(_BOM):
+            del block[: len(_BOM)]
+        self._at_start = False
+        return block
+
+    def _interpret(self, block: bytes | bytearray) -> ServerSentEvent | None:
+        """Interpret the lines of one block; None if it dispatches nothing (no ``data`` line)."""
+        # A view, because an event of one line may be tens of megabytes: it is copied once, as text.
+        view = memoryview(block)
+        data: memoryview | bytearray | None = None
+        kind = b""
+        for line_start, line_end in _lines(block):
+            name, start, end = _field(block, line_start, line_end)
+            if name == b"data":
+                data = view[start:end] if data is None else _joined(data, view[start:end])
+            elif name == b"event":
+                kind = bytes(view[start:end])
+            elif name == b"id" and block.find(b"\0", start, end) < 0:
+                self.last_event_id = str(view[start:end], "utf-8", "replace")
+            elif name == b"retry":
+                self._set_retry(bytes(view[start:end]))
+        if data is None:
+            return None
+        text = str(data, "utf-8", "replace")
+        return ServerSentEvent(text, kind.decode("utf-8", "replace") or "message", self.last_event_id)
+
+    def _set_retry(self, value: bytes) -> None:
+        digits = value.lstrip(b"0") or value[-1:]
+        if value.isdigit() and len(digits) <= MAX_RETRY_DIGITS:
+            self.retry = int(digits)
+
+
+def _cut(chunk: bytes) -> list[bytes]:
+    """Split at blank lines, with every line end as LF. The last element is what follows the last of them."""
+    open_end = chunk.endswith(b"\r")
+    if _CR in chunk:
+        # CR LF first: in CR CR LF the first CR is a line end of its own.
+        chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    # The middle of a large event: looking for one byte first is twenty times faster than for two.
+    blocks = chunk.split(b"\n\n") if _LF in chunk else [chunk]
+    if open_end and blocks[-1].endswith(b"\n"):
+        # The LF that would make it a CR LF may be the first byte of the next chunk.
+        blocks[-1] = blocks[-1][:-1] + b"\r"
+    return blocks
+
+
+def _lines(block: bytes | bytearray) -> Iterator[tuple[int, int]]:
+    """Yield the spans of the lines of a block, one at a time: a block may have millions."""
+    start = 0
+    while (end := block.find(_LF, start)) >= 0:
+        yield start, end
+        start = end + 1
+    yield start, len(block)
+
+
+def _joined(data: memoryview | bytearray, more: memoryview) -> bytearray:
+    """Return two or more ``data`` lines with LF between them, growing in place from the second on."""
+    if not isinstance(data, bytearray):
+        data = bytearray(data)
+    data += b"\n"
+    data += more
+    return data
+
+
+def _field(block: bytes | bytearray, start: int, end: int) -> tuple[bytes, int, int]:
+    """Return the name of the field in a line and the span of its value (a comment's name is empty)."""
+    colon = block.find(_COLON, start, end)
+    if colon < 0:
+        return bytes(block[start:end]), end, end
+    value = colon + 1
+    if block[value : value + 1] == b" ":
+        value += 1
+    return bytes(block[start:colon]), value, end

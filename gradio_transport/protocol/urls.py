@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pure URL resolution: where requests go, given what the user typed and what the server believes.
+
+The rule (docs/wire.md §1.4): requests go to the URL the user gave.  ``config.root`` is what the server
+believes of itself and is wrong behind many proxies; it is used only to recognise file URLs that the server
+made.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from functools import lru_cache
+from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
+
+import attrs
+
+from ..errors import LocalProtocolError
+
+# A host name without dot or port before a slash is what people write for a Space. The Hub allows neither "--"
+# nor ".." in it, nor a dot or dash at either end.
+_SPACE = re.compile(
+    r"(?!localhost/)(?!.*(?:--|\.\.))[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?",
+    re.IGNORECASE | re.ASCII,
+)
+
+_HUGGING_FACE = frozenset({"huggingface.co", "hf.co"})
+
+# Where clouds tell a machine its secrets, besides 169.254.0.0/16 and fe80::/10.
+_METADATA_HOSTS = frozenset(
+    {"metadata.google.internal", "metadata.goog", "fd00:ec2::254", "100.100.100.200", "metadata"}
+)
+
+_ROOT = re.compile(r"[^:/?#]+://[^/?#]*")
+
+_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises on rubbish
+    except ValueError as error:
+        raise LocalProtocolError(f"{url!r} is not a URL: {error}.") from None
+    return parts
+
+
+def base_url(source: str) -> str:
+    """Return what a user typed as an absolute http(s) URL without query, fragment or trailing slash.
+
+    Raises:
+        LocalProtocolError: It is no http(s) URL.
+    """
+    text = source.strip()
+    if is_space_name(text):
+        raise LocalProtocolError(
+            f"{source!r} looks like the name of a Hugging Face Space. Pass the URL of the Space, such as "
+            "'https://owner-name.hf.space', or, for a server of that host, with 'http://' before it."
+        )
+    if "://" not in text:
+        text = "http://" + text
+    parts = _split(text)
+    spoiled = any(not one.isprintable() or one.isspace() for one in parts.netloc)
+    if parts.scheme not in ("http", "https") or not parts.hostname or spoiled:
+        raise LocalProtocolError(f"{source!r} is no http(s) URL, such as 'http://127.0.0.1:7860'.")
+    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+
+
+def is_space_name(source: str) -> bool:
+    """Return whether a user's text is the name of a Hugging Face Space, ``owner/name``, and no address."""
+    return _SPACE.fullmatch(source.strip()) is not None
+
+
+def is_hugging_face_host(host: str, endpoint: str | None = None) -> bool:
+    """Return whether a host is Hugging Face's own: the Hub, a Space's, or that of the caller's own Hub.
+
+    Other subdomains of the Hub's name are not: they are run by others or need no token.  Every Space has a
+    host under ``hf.space`` and reads what it is sent, so a token is for the one Space that was asked for.
+
+    Args:
+        host: A host name alone, without scheme or port.
+        endpoint: URL of a Hub that the caller named, whose host counts as well.
+    """
+    name = host.lower().removesuffix(".")
+    if not name or not name.isascii():
+        return False
+    if endpoint is not None and name == (_split(endpoint).hostname or "").removesuffix("."):
+        return True
+    return name in _HUGGING_FACE or re.fullmatch(r"([a-z0-9-]+\.)+hf\.space", name) is not None
+
+
+def origin(url: str) -> str:
+    """Return ``scheme://host:port`` (RFC 6454), with ws(s) counted as http(s) and the port spelled out."""
+    root = _ROOT.match(url)
+    return _origin(root[0] if root else url)
+
+
+@lru_cache(maxsize=256)  # asked for each request, and programs speak to few servers
+def _origin(root: str) -> str:
+    parts = _split(root)
+    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
+    host = (parts.hostname or "").rstrip(".").lower()
+    if ":" in host:
+        host = f"[{host}]"
+    return f"{scheme}://{host}:{parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)}"
+
+
+def escaped(text: str, safe: str = "") -> str:
+    """Return a text percent-encoded; half characters, which JSON can hold and no URL, become ``?``."""
+    return quote(text, safe=safe, errors="replace")
+
+
+def joined(base: str, target: str) -> str | None:
+    """Return where a reference that a server gave leads (RFC 3986 §5), or None if that is no URL at all."""
+    try:
+        url = urljoin(base, target)
+        _ = urlsplit(url).port  # raises on rubbish
+    except ValueError:
+        return None
+    return url
+
+
+def same_origin(one: str, other: str) -> bool:
+    """Return whether two URLs share scheme, host and port."""
+    return origin(one) == origin(other)
+
+
+def is_hugging_face(url: str) -> bool:
+    """Return whether a URL is of one of Hugging Face's own hosts, reached safely."""
+    parts = _split(url)
+    return parts.scheme in ("https", "wss") and is_hugging_face_host(parts.hostname or "")
+
+
+def is_internal(host: str) -> bool:
+    """Return whether an address is one that no server may send us to: link-local, cloud metadata."""
+    host = host.strip("[]").rstrip(".").lower()
+    if host in _METADATA_HOSTS:
+        return True
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_link_local or str(mapped or address) in _METADATA_HOSTS
+
+
+@attrs.frozen
+class AppURLs:
+    """The addresses of one app.
+
+    Attributes:
+        base: What the user gave, normalised by `base_url`.
+        api_prefix: ``""`` before 5.0, ``"/gradio_api"`` from then on.
+        root: What the server believes its own URL is; only for recognising file URLs.
+    """
+
+    base: str
+    api_prefix: str = ""
+    root: str = ""
+
+    def page(self, path: str) -> str:
+        """Return the URL of a route that is never under the prefix: config, login, the page itself."""
+        return f"{self.base}/{path.lstrip('/')}"
+
+    def api(self, path: str) -> str:
+        """Return the URL of an API route, under the prefix where the server has one."""
+        return f"{self.base}{self.api_prefix}/{path.lstrip('/')}"
+
+    def websocket(self, path: str) -> str:
+        """Return the websocket URL of an API route."""
+        return "ws" + self.api(path).removeprefix("http")
+
+    def named(self, route: str, api_name: str) -> str:
+        """Return ``route/api_name`` with the name percent-encoded: it comes from the server."""
+        return self.api(f"{route}/{escaped(api_name.lstrip('/'))}")
+
+    def file(self, path: str) -> str:
+        """Return the download URL of a server path, percent-encoded (docs/wire.md §10.3)."""
+        return self.api(f"file={escaped(path, '/')}")
+
+    def resolve(self, url: str) -> str:
+        """Return a URL that the server gave, moved from its believed root to the user's base.
+
+        A relative one is resolved against the base; one under `root` is moved; any other stays as it is
+        (and is then a foreign origin, for the credentials policy to judge).  What is no URL at all is taken
+        for a name under the base, where nothing will be found.
+        """
+        root = self.root.rstrip("/")
+        if root.startswith(("http://", "https://")) and (url == root or url.startswith(root + "/")):
+            return self.base + url[len(root) :]
+        if url.startswith("/"):
+            return self.base + url
+        return joined(self.base + "/", url) or f"{self.base}/{escaped(url)}"

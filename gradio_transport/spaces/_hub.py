@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The only module that talks to the Hugging Face Hub; huggingface_hub is imported with the first request."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
+
+import attrs
+
+from ..errors import (
+    AuthenticationRequired,
+    ConnectError,
+    GradioTransportError,
+    InvalidPayload,
+    LocalProtocolError,
+    MalformedMessage,
+    Phase,
+    RateLimited,
+    ServerRefused,
+    SpaceNotFound,
+    TimeoutExpired,
+    excerpt,
+)
+from ..protocol.retry_after import retry_after
+from ..protocol.urls import base_url, is_hugging_face_host, is_internal
+from .space import REQUEST_SECONDS, Space, Token, check_name, token_to_use
+
+ADVICE = {
+    "BUILDING": "It is being built. Wait for it with gradio_transport.spaces.wait().",
+    "APP_STARTING": "It is starting. Wait for it with gradio_transport.spaces.wait().",
+    "SLEEPING": "It sleeps. Wake it with gradio_transport.spaces.wait().",
+}
+"""What to do in the stages that pass. (huggingface_hub's `SpaceStage` does not list SLEEPING.)"""
+
+
+ADVICE_WHEN_FINAL = {
+    "PAUSED": "Its owner paused it, and only they can start it again. A duplicate of your own may serve.",
+    "STOPPED": "It was stopped. Its owner can restart it in its settings.",
+    "RUNTIME_ERROR": "The app ended with an error. Its logs on the Hub say why; its owner can restart it.",
+    "BUILD_ERROR": "It could not be built. Its build logs on the Hub say why.",
+    "CONFIG_ERROR": "The configuration in its README.md is wrong.",
+    "NO_APP_FILE": "It has no app file yet.",
+    "DELETING": "It is being deleted.",
+}
+
+
+UNREACHABLE = "Cannot reach the Hugging Face Hub"
+"""How the `ConnectError` begins that is about the Hub, not about an app."""
+
+
+_Answer = TypeVar("_Answer")
+
+
+@attrs.frozen
+class Hub:
+    """A Hub, and who asks it."""
+
+    endpoint: str
+    token: str | None = attrs.field(repr=False)
+
+    @classmethod
+    def of(cls, token: Token, endpoint: str | None) -> Hub:
+        """Check what the caller gave. huggingface_hub reads ``HF_ENDPOINT`` once, when it is imported."""
+        if endpoint is None and not (endpoint := os.environ.get("HF_ENDPOINT")):
+            from huggingface_hub import constants
+
+            endpoint = constants.ENDPOINT
+        return cls(base_url(endpoint), token_to_use(token))
+
+    def space(self, name: str, timeout: float = REQUEST_SECONDS) -> Space:
+        """Ask for one Space."""
+        check_name(name)
+        token = self.token or False
+
+        def ask(api: Any) -> Space:
+            info = api.space_info(name, timeout=timeout, token=token)
+            runtime = info.runtime
+            if runtime is None:
+                runtime = api.get_space_runtime(info.id, token=token)
+            elif runtime.stage in ADVICE_WHEN_FINAL and not runtime.raw.get("errorMessage"):
+                with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # it only explains
+                    runtime = api.get_space_runtime(info.id, token=token)
+            return Space(
+                id=info.id,
+                url=_address(info.host, info.subdomain),
+                stage=str(runtime.stage),
+                private=bool(info.private),
+                sdk=info.sdk,
+                hardware=runtime.requested_hardware or runtime.hardware,
+                error_message=str(runtime.raw.get("errorMessage") or ""),
+            )
+
+        return self._ask(f"the Space {name!r}", ask, timeout)
+
+    def account(self) -> str:
+        """Return the name of the token's account."""
+
+        def ask(api: Any) -> str:
+            return str(api.whoami(token=self.token)["name"])
+
+        return self._ask("the account of the token", ask)
+
+    def copy(
+        self,
+        from_id: str,
+        to_id: str,
+        private: bool,
+        hardware: str | None,
+        secrets: Mapping[str, str],
+        sleep_seconds: int,
+    ) -> Space:
+        """Have the Hub make a copy, settings and all in one request."""
+        sleep_time = sleep_seconds if hardware not in (None, "cpu-basic") else None
+        listed = [{"key": key, "value": value} for key, value in secrets.items()] or None
+
+        def ask(api: Any) -> object:
+            if hasattr(api, "duplicate_repo"):  # huggingface_hub 2.x
+                return api.duplicate_repo(
+                    from_id,
+                    to_id,
+                    repo_type="space",
+                    private=private,
+                    token=self.token,
+                    space_hardware=hardware,
+                    space_sleep_time=sleep_time,
+                    space_secrets=listed,
+                )
+            return api.duplicate_space(
+                from_id,
+                to_id,
+                private=private,
+                token=self.token,
+                hardware=hardware,
+                sleep_time=sleep_time,
+                secrets=listed,
+            )
+
+        try:
+            self._ask(f"the Space {from_id!r}", ask)
+        except ServerRefused as error:
+            if error.status != 409:  # somebody else made it meanwhile
+                raise
+        return self.space(to_id)
+
+    def jwt(self, name: str, timeout: float) -> str:
+        """Ask for a token of URLs. huggingface_hub has no name for this route."""
+        check_name(name)
+
+        def ask(_: Any) -> str:
+            import huggingface_hub.utils
+
+            utils: Any = huggingface_hub.utils
+            response = utils.get_session().get(
+                f"{self.endpoint}/api/spaces/{name}/jwt",
+                headers=utils.build_hf_headers(token=self.token),
+                timeout=timeout,
+            )
+            utils.hf_raise_for_status(response)
+            token = response.json()["token"]
+            if not isinstance(token, str):
+                raise TypeError("the token is no text")
+            return token
+
+        return self._ask(f"the Space {name!r}", ask, timeout)
+
+    def wake(self, space: Space, timeout: float) -> None:
+        """Request a Space's page, which is what ends its sleep. Whether it did, the Hub tells."""
+        import httpx
+
+        headers = {"x-hf-authorization": f"Bearer {self.token}"} if self._may_see_token(space.url) else {}
+
+        def request() -> None:
+            with (
+                httpx.Client(timeout=timeout, follow_redirects=False) as client,
+                client.stream("GET", space.url, headers=headers),
+            ):
+                pass
+
+        with contextlib.suppress(httpx.HTTPError, TimeoutExpired):
+            _within(timeout, request)
+
+    def _may_see_token(self, url: str) -> bool:
+        if self.token is None:
+            return False
+        parts = urlsplit(url)
+        hub = urlsplit(self.endpoint)
+        return is_hugging_face_host(parts.hostname or "", self.endpoint) and parts.scheme in (
+            "https",
+            hub.scheme,
+        )
+
+    def _ask(self, what: str, ask: Callable[[Any], _Answer], timeout: float = REQUEST_SECONDS) -> _Answer:
+        """Put a question to the Hub; every way it can fail becomes one of our errors."""
+        from huggingface_hub import HfApi
+
+        api = HfApi(endpoint=self.endpoint, token=False, library_name="gradio-transport")
+        try:
+            return _within(timeout, lambda: ask(api))
+        except GradioTransportError:
+            raise
+        except Exception as error:
+            translated = self._translated(error, what)
+            if translated is None:
+                raise
+            raise translated from error
+
+    def _translated(self, error: Exception, what: str) -> GradioTransportError | None:
+        # HfHubHTTPError, but for whoami of 0.x the HTTPError below it.
+        response = getattr(error, "response", None)
+        if response is not None:
+            return self._refusal(response, what)
+        if isinstance(error, ValueError | KeyError | TypeError | AttributeError):
+            return MalformedMessage(
+                f"{self.endpoint} does not answer as a Hugging Face Hub does ({type(error).__name__}: "
+                f"{self._clean(str(error))}). Check the endpoint and any proxy before it.",
+                phase=Phase.DISCOVER,
+            )
+        # The HTTP library below differs by version: requests (0.x), httpx (1.x), httpx2 (2.x).
+        if isinstance(error, OSError) or type(error).__module__.startswith(("httpx", "requests")):
+            if "TimeoutExpired" in type(error).__name__:
+                return too_late(f"{self.endpoint} did not answer in time.")
+            return ConnectError(
+                f"{UNREACHABLE} at {self.endpoint}: {self._clean(str(error))}.",
+                phase=Phase.DISCOVER,
+            )
+        return None
+
+    def _refusal(self, response: Any, what: str) -> GradioTransportError:
+        status: int = response.status_code
+        headers = cast("Mapping[str, str]", response.headers)
+        body = self._clean(response.text)
+        context: dict[str, Any] = {"phase": Phase.DISCOVER, "status": status, "body": body}
+        said = headers.get("x-error-message") or body or "no reason given"
+        if "text/html" in headers.get("content-type", ""):
+            said = "an HTML page, so it may come from a proxy before the Hub"
+        says = f"The Hub answered: {self._clean(said)}."
+        if status == 404 or headers.get("x-error-code") == "RepoNotFound":
+            with_token = "the token does not see it" if self.token else "it is private. Then pass token="
+            return SpaceNotFound(
+                f"The Hub does not show {what}. Either the name is misspelt, or {with_token}.", **context
+            )
+        if status in (401, 403):
+            hint = (
+                "The token is wrong, expired, or lacks the permission."
+                if self.token
+                else "There is no such Space, or it is private: then pass token=."
+            )
+            return AuthenticationRequired(f"The Hub refuses {what}. {hint} {says}", **context)
+        if status == 429:
+            seconds = retry_after(headers.get("retry-after"), time.time())
+            return RateLimited(f"Too many requests. {says}", retry_after=seconds, **context)
+        if status == 400:
+            return InvalidPayload(says, **context)
+        return ServerRefused(says, retryable=status in (502, 503, 504), **context)
+
+    def _clean(self, text: str) -> str:
+        """Return the head of a text without the token, whoever put it there."""
+        return excerpt(text.replace(self.token, "<token>") if self.token else text).rstrip(".")
+
+
+def _address(host: str | None, subdomain: str | None) -> str:
+    if not host and not subdomain:
+        raise ValueError("it names no host of the Space")
+    text = host or f"{subdomain}.hf.space"
+    try:
+        url = base_url(text if "://" in text else f"https://{text}")
+    except LocalProtocolError as error:  # the Hub's fault, not the caller's
+        raise ValueError(error.message) from None
+    if is_internal(urlsplit(url).hostname or ""):
+        raise ValueError(f"it names {url!r} as the host of the Space")
+    return url
+
+
+def too_late(message: str, seconds: float | None = None) -> TimeoutExpired:
+    return TimeoutExpired(message, setting="timeout", seconds=seconds, phase=Phase.DISCOVER)
+
+
+def _within(seconds: float, call: Callable[[], _Answer]) -> _Answer:
+    """Run a call that knows no deadline, as most of huggingface_hub's; one that hangs is left behind.
+
+    Raises:
+        TimeoutExpired: It took longer.
+    """
+    outcome: list[tuple[_Answer | None, BaseException | None]] = []
+
+    def run() -> None:
+        try:
+            outcome.append((call(), None))
+        except BaseException as error:  # noqa: BLE001 - it is raised where the answer is awaited
+            outcome.append((None, error))
+
+    thread = threading.Thread(target=run, name="gradio-transport-hub", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not outcome:
+        raise too_late(f"The Hub did not answer within {seconds:g} s.", seconds)
+    answer, error = outcome[0]
+    if error is not None:
+        raise error
+    return cast("_Answer", answer)

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recorder that ``GRADIO_TRANSPORT_TRACE`` asks for."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import time
+from pathlib import Path
+
+from ..protocol.frames import Tap
+from .writer import TraceWriter
+
+logger = logging.getLogger(__name__)
+
+ENVIRONMENT_VARIABLE = "GRADIO_TRANSPORT_TRACE"
+"""Names a directory; each transport writes a trace of its own there."""
+
+_numbers = itertools.count(1)
+
+
+def environment_tap() -> Tap | None:
+    """Return a writer to a fresh file in the directory that the environment names, or None."""
+    directory = os.environ.get(ENVIRONMENT_VARIABLE)
+    if not directory:
+        return None
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{next(_numbers)}.jsonl"
+    try:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+        return TraceWriter(Path(directory) / name)
+    except OSError as error:
+        logger.warning("no trace is written to %s: %s", directory, error)
+        return None

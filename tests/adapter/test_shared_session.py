@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The multiplexer alone: joins, cancellations and losses in every order."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from properties import tried
+
+from gradio_transport.adapter.exchange import Exchange, Invocation, SessionContext
+from gradio_transport.adapter.session import Turn
+from gradio_transport.adapter.shared_session import STREAM, SharedStreamSession
+from gradio_transport.app.config import AppConfig, Endpoint
+from gradio_transport.errors import (
+    AuthenticationRequired,
+    MalformedMessage,
+    Phase,
+    SessionNotFound,
+    StreamLost,
+    TimeoutExpired,
+)
+from gradio_transport.events import Event, Failed
+from gradio_transport.protocol.commands import Closed, DropStream, Ending, OpenStream, Response, SendRequest
+from gradio_transport.protocol.urls import AppURLs
+from gradio_transport_sse.v3 import SSEv3
+
+CONFIG = AppConfig(version="6.31.0", release=(6, 31, 0), protocol="sse_v3", api_prefix="/gradio_api")
+INVOCATION = Invocation(endpoint=Endpoint(name="/x", fn_index=0), data=["x"])
+STREAM_HEAD = Response(200, {"content-type": "text/event-stream"})
+
+
+def session() -> SharedStreamSession:
+    context = SessionContext(config=CONFIG, urls=AppURLs("http://app", "/gradio_api"), session_hash="hash")
+    made = SSEv3().session(context)
+    assert isinstance(made, SharedStreamSession)
+    return made
+
+
+def joined(event_id: str) -> Response:
+    return Response(200, {}, json.dumps({"event_id": event_id}).encode())
+
+
+def message(**fields: Any) -> bytes:
+    return b"data: " + json.dumps(fields).encode() + b"\n\n"
+
+
+def started(machine: SharedStreamSession) -> tuple[Exchange, SendRequest]:
+    exchange = machine.open(INVOCATION)
+    (join,) = machine.start(exchange, 0.0).commands
+    assert isinstance(join, SendRequest)
+    return exchange, join
+
+
+def test_a_call_cancelled_while_it_joins_is_cancelled_upstream_once_it_has_a_name() -> None:
+    machine = session()
+    exchange, join = started(machine)
+    assert machine.cancel(exchange, 1.0).commands == []
+    turn = machine.reply(join, joined("e1"), 2.0)
+    assert turn.deliveries == []
+    (cancel,) = turn.commands
+    assert isinstance(cancel, SendRequest)
+    assert cancel.phase is Phase.CANCEL
+    assert json.loads(cancel.request.body or b"") == {"event_id": "e1", "fn_index": 0, "session_hash": "hash"}
+
+
+@pytest.mark.parametrize(("phase", "ran"), [(Phase.LOGIN, False), (Phase.JOIN, True)])
+def test_a_join_that_asked_for_a_login_was_not_accepted(phase: Phase, ran: bool) -> None:
+    machine = session()
+    exchange, join = started(machine)
+    error = StreamLost("the login broke", phase=phase)
+    machine.failed(join, error, 1.0)
+    assert error.may_have_run is ran
+    exchange, _ = started(machine)
+    refused = AuthenticationRequired("no", phase=phase)
+    machine.abandon(exchange, refused)
+    assert refused.may_have_run is ran
+
+
+def test_a_join_that_was_refused_after_the_cancellation_needs_no_cancel() -> None:
+    machine = session()
+    exchange, join = started(machine)
+    machine.cancel(exchange, 1.0)
+    assert machine.reply(join, Response(503, {}, b"{}"), 2.0) == Turn()
+
+
+def test_a_call_that_joins_while_the_stream_is_lost_is_lost_with_it() -> None:
+    machine = session()
+    _, first = started(machine)
+    second, second_join = started(machine)
+    machine.reply(first, joined("e1"), 0.0)
+    machine.stream_opened(STREAM, STREAM_HEAD, 0.0)
+    machine.data_received(STREAM, message(msg="unexpected_error", message="404: Session not found."), 0.0)
+    turn = machine.reply(second_join, joined("e2"), 1.0)
+    assert [type(one.event).__name__ for one in turn.deliveries] == ["Joined", "Failed"]
+    last = turn.deliveries[-1]
+    assert last.exchange is second
+    assert isinstance(last.event, Failed)
+    assert isinstance(last.event.error, SessionNotFound)
+
+
+def test_delivered_messages_do_not_stay_parked() -> None:
+    machine = session()
+    _, first = started(machine)
+    _, second = started(machine)
+    machine.reply(first, joined("e1"), 0.0)
+    machine.stream_opened(STREAM, STREAM_HEAD, 0.0)
+    machine.data_received(STREAM, message(msg="process_starts", event_id="e2"), 0.0)
+    turn = machine.reply(second, joined("e2"), 0.0)
+    assert [type(one.event).__name__ for one in turn.deliveries] == ["Joined", "ProcessStarts"]
+    assert not machine._parked
+
+
+def test_one_id_for_two_calls_fails_the_second_and_leaves_the_first_alone() -> None:
+    machine = session()
+    first, first_join = started(machine)
+    second, second_join = started(machine)
+    machine.reply(first_join, joined("e1"), 0.0)
+    machine.stream_opened(STREAM, STREAM_HEAD, 0.0)
+    turn = machine.reply(second_join, joined("e1"), 0.0)
+    (failed,) = [one.event for one in turn.deliveries if one.exchange is second and one.event.terminal]
+    assert isinstance(failed, Failed)
+    assert isinstance(failed.error, MalformedMessage)
+    assert "two calls" in str(failed.error)
+    done = message(msg="process_completed", event_id="e1", output={"data": ["y"]}, success=True)
+    turn = machine.data_received(STREAM, done, 0.0)
+    assert [(one.exchange, type(one.event).__name__) for one in turn.deliveries] == [
+        (first, "ProcessCompleted")
+    ]
+
+
+def test_an_end_that_was_parked_is_the_last_thing_a_call_hears() -> None:
+    machine = session()
+    _, first = started(machine)
+    _, second = started(machine)
+    machine.reply(first, joined("e1"), 0.0)
+    machine.stream_opened(STREAM, STREAM_HEAD, 0.0)
+    for _ in range(2):
+        done = message(msg="process_completed", event_id="e2", output={"data": ["y"]}, success=True)
+        machine.data_received(STREAM, done, 0.0)
+    turn = machine.reply(second, joined("e2"), 0.0)
+    assert [type(one.event).__name__ for one in turn.deliveries] == ["Joined", "ProcessCompleted"]
+
+
+def test_bytes_after_the_end_of_the_stream_say_nothing() -> None:
+    machine = session()
+    _, join = started(machine)
+    machine.reply(join, joined("e1"), 0.0)
+    done = message(msg="process_completed", event_id="e1", output={"data": ["y"]}, success=True)
+    assert machine.data_received(STREAM, done, 0.0) == Turn()
+
+
+def test_the_reply_to_a_chunk_of_input_opens_no_second_stream() -> None:
+    machine = session()
+    exchange, join = started(machine)
+    machine.reply(join, joined("e1"), 0.0)
+    chunk = SendRequest(exchange.channel("send"), join.request, Phase.STREAM)
+    assert machine.reply(chunk, Response(200, {}, b"{}"), 0.0).commands == []
+
+
+def test_the_end_of_a_channel_that_nobody_owns_says_nothing() -> None:
+    assert session().closed("9.stream", Closed(Ending.CLEAN), 0.0) == Turn()
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Joins, messages, ends and cancellations as they come: each call ends once, and nothing is raised."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.machine = session()
+        self.joins: dict[str, SendRequest] = {}
+        self.calls: list[Exchange] = []
+        self.events: dict[Exchange, list[Event]] = {}
+        self.streaming = False
+        self.names = 0
+
+    def take(self, turn: Turn) -> None:
+        for delivery in turn.deliveries:
+            self.events.setdefault(delivery.exchange, []).append(delivery.event)
+        for command in turn.commands:
+            if isinstance(command, OpenStream):
+                assert not self.streaming, "a second stream for one session"
+                self.streaming = True
+                self.take(self.machine.stream_opened(STREAM, STREAM_HEAD, 0.0))
+            elif isinstance(command, DropStream):
+                self.streaming = False
+                self.take(self.machine.closed(STREAM, Closed(Ending.LOCAL), 0.0))
+
+    @rule()
+    def submit(self) -> None:
+        if not self.machine.usable:
+            return
+        exchange, join = started(self.machine)
+        self.calls.append(exchange)
+        self.joins[exchange.key] = join
+
+    @rule(accepted=st.booleans(), new=st.sampled_from([True, True, True, False]))
+    def answer_a_join(self, accepted: bool, new: bool) -> None:
+        if not self.joins:
+            return
+        key = next(iter(self.joins))
+        self.names += new or not self.names
+        reply = joined(f"e{self.names}") if accepted else Response(503, {}, b"full")
+        self.take(self.machine.reply(self.joins.pop(key), reply, 0.0))
+
+    @rule(
+        number=st.integers(1, 6),
+        kind=st.sampled_from(["process_starts", "heartbeat", "process_completed", "?"]),
+    )
+    def hear_of_a_call(self, number: int, kind: str) -> None:
+        if self.streaming:
+            output = {"data": ["y"]}
+            data = message(msg=kind, event_id=f"e{number}", output=output, success=True)
+            self.take(self.machine.data_received(STREAM, data, 0.0))
+
+    @rule(kind=st.sampled_from(["close_stream", "heartbeat", "unexpected_error", "server_stopped"]))
+    def hear_of_all(self, kind: str) -> None:
+        if self.streaming:
+            self.take(self.machine.data_received(STREAM, message(msg=kind), 0.0))
+
+    @rule(ending=st.sampled_from([Ending.CLEAN, Ending.RESET, Ending.IDLE]))
+    def end_the_stream(self, ending: Ending) -> None:
+        if self.streaming:
+            self.streaming = False
+            self.take(self.machine.closed(STREAM, Closed(ending), 0.0))
+
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        if self.calls:
+            self.take(self.machine.cancel(data.draw(st.sampled_from(self.calls)), 0.0))
+
+    @invariant()
+    def ends_are_final_and_single(self) -> None:
+        for exchange, events in self.events.items():
+            ends = [place for place, event in enumerate(events) if event.terminal]
+            assert len(ends) <= 1
+            assert not ends or ends[0] == len(events) - 1
+            assert bool(ends) is exchange.state.final
+
+    @invariant()
+    def nobody_waits_for_a_stream_that_will_not_come(self) -> None:
+        for exchange in self.calls:
+            waiting = not exchange.state.final and exchange.key not in self.joins
+            assert not waiting or self.streaming
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = tried(150, stateful_step_count=30)
+
+
+def late(machine: SharedStreamSession) -> tuple[Exchange, SendRequest]:
+    exchange = machine.open(attrs.evolve(INVOCATION, late=True))
+    (join,) = machine.start(exchange, 0.0).commands
+    assert isinstance(join, SendRequest)
+    return exchange, join
+
+
+def test_a_late_call_has_its_stream_opened_when_it_is_fetched_and_once() -> None:
+    machine = session()
+    exchange, join = late(machine)
+    assert machine.reply(join, joined("e1"), 1.0).commands == []
+    assert not machine.streaming
+    assert [type(one) for one in machine.fetch(exchange, 2.0).commands] == [OpenStream]
+    assert machine.fetch(exchange, 3.0).commands == []
+
+
+def test_a_late_call_that_is_fetched_before_it_has_a_name_opens_the_stream_with_it() -> None:
+    machine = session()
+    exchange, join = late(machine)
+    assert machine.fetch(exchange, 1.0).commands == []
+    assert [type(one) for one in machine.reply(join, joined("e1"), 2.0).commands] == [OpenStream]
+
+
+def test_a_stream_that_ends_in_order_is_not_opened_again_for_a_late_call() -> None:
+    machine = session()
+    usual, join = started(machine)
+    machine.reply(join, joined("e1"), 1.0)
+    exchange, later = late(machine)
+    assert machine.reply(later, joined("e2"), 1.0).commands == []
+    for _ in range(9):  # more often than a stream is opened for nothing
+        machine.stream_opened(STREAM, STREAM_HEAD, 2.0)
+        machine.data_received(
+            STREAM, message(msg="process_completed", event_id="e1", success=True, output={"data": ["x"]}), 3.0
+        )
+        assert machine.closed(STREAM, Closed(Ending.CLEAN), 4.0).commands == []
+    assert usual.state.final
+    assert not exchange.state.final
+    assert [type(one) for one in machine.fetch(exchange, 5.0).commands] == [OpenStream]
+
+
+def test_a_call_joined_elsewhere_is_taken_up_without_a_join() -> None:
+    machine = session()
+    exchange = machine.open(attrs.evolve(INVOCATION, data=(), event_id="e1"))
+    (stream,) = machine.start(exchange, 0.0).commands
+    assert isinstance(stream, OpenStream)
+    machine.stream_opened(STREAM, STREAM_HEAD, 1.0)
+    completed = message(msg="process_completed", event_id="e1", success=True, output={"data": ["x"]})
+    (delivery,) = machine.data_received(STREAM, completed, 2.0).deliveries
+    assert delivery.exchange is exchange
+
+
+def test_a_call_given_up_while_it_joins_is_cancelled_upstream_if_the_server_is_to_be_told() -> None:
+    for tell_at, cancelled in ((1.0, [Phase.CANCEL]), (None, [])):
+        machine = session()
+        exchange, join = started(machine)
+        assert (
+            machine.abandon(exchange, TimeoutExpired("late", setting="total"), tell_at=tell_at).commands == []
+        )
+        commands = machine.reply(join, joined("e1"), 2.0).commands
+        assert [command.phase for command in commands if isinstance(command, SendRequest)] == cancelled
+
+
+def test_a_session_hash_from_elsewhere_stays_in_its_place_of_the_url() -> None:
+    context = attrs.evolve(session().context, session_hash="a&b=c#d/e")
+    url = SSEv3().session(context).stream_request().url  # type: ignore[attr-defined]
+    assert url == "http://app/gradio_api/queue/data?session_hash=a%26b%3Dc%23d%2Fe"

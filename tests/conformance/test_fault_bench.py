@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fault bench: every misbehaviour of the kit, in every phase of every protocol, for both faces."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+
+import pytest
+
+from gradio_transport_conformance.faults.cases import MEMORY, load_cells, load_faults
+from gradio_transport_conformance.faults.memory import heavy_cells
+from gradio_transport_conformance.faults.play import CLIENTS, nothing_left_behind, play_cells
+from gradio_transport_conformance.faults.protocols import PROTOCOLS
+from gradio_transport_http import polling
+
+FACES = ("sync", "asyncio", "trio", "asyncio+aiohttp")
+"""Every one of them plays every cell."""
+
+PARTS = 4
+"""Most of a cell is waiting, so many are played at once; the parts are for the processes of pytest-xdist."""
+
+BESIDE = ("upload", "download", "read", "login", "heartbeat")
+"""Requests beside the call."""
+
+
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+ALL = load_cells()
+CELLS = ALL if has_ipv6() else tuple(one for one in ALL if "IPv6" not in one.fault.name)
+LARGE = [cell for cell in CELLS if cell.fault.memory > MEMORY]
+FAULTS = [list(cells) for _, cells in itertools.groupby(CELLS, lambda cell: cell.fault.name)]
+SMALL = [cell for cell in CELLS if cell not in LARGE]
+
+
+@pytest.fixture(autouse=True)
+def no_name_server(monkeypatch):
+    """Say of names that nobody may have what every name server says, without asking one."""
+    asked = socket.getaddrinfo
+
+    def getaddrinfo(host, *args, **options):
+        if str(host).endswith(".invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return asked(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    monkeypatch.setattr(polling, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(polling, "FIRST_POLL_SECONDS", 0.02)
+
+
+def test_the_bench_is_as_large_as_it_says():
+    assert len(load_faults()) >= 490
+    assert len(ALL) >= 4300
+    assert {cell.protocol.name for cell in ALL} == set(PROTOCOLS)
+    assert {protocol.adapter for protocol in PROTOCOLS.values()} == {
+        "sse", "sse_v1", "sse_v2", "sse_v2.1", "sse_v3", "websocket", "direct", "polling", "call", "call_v2",
+        "openai_chat",
+    }  # fmt: skip
+    assert {cell.phase for cell in CELLS} == {
+        "config", "info", "join", "data", "stream", "cancel", *BESIDE,
+    }  # fmt: skip
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_fault_has_its_one_outcome(part, face):
+    with nothing_left_behind() as left:
+        assert play_cells(SMALL[part::PARTS], CLIENTS[face], 32) == {}
+    assert left == []
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("face", ["sync+httpx2", "asyncio+httpx2"])
+def test_the_outcome_does_not_depend_on_the_library(face):
+    """One cell of each fault, since all that differs lies below the protocols."""
+    with nothing_left_behind() as left:
+        assert play_cells([cells[0] for cells in FAULTS if cells[0] in SMALL], CLIENTS[face], 32) == {}
+    assert left == []
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("face", FACES)
+def test_what_is_large_has_its_one_outcome(face):
+    with nothing_left_behind() as left:
+        assert play_cells(LARGE, CLIENTS[face], 2) == {}
+    assert left == []
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("face", ["sync", "asyncio+aiohttp"])
+def test_no_fault_takes_more_memory_than_it_may(face):
+    """One cell of each fault, of another protocol for each face; the module's own command weighs them all."""
+    cells = [cells[FACES.index(face) % len(cells)] for cells in FAULTS]
+    assert heavy_cells(cells, CLIENTS[face]) == []

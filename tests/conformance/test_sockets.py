@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recordings of every protocol, served on loopback to both faces over every HTTP library.
+
+The cases are played as they were when they were recorded: all their calls, those at once and those that are
+cancelled included.  The server is strict: a request that differs from the recorded one ends a case.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import anyio
+import pytest
+from pytest_httpserver import HTTPServer
+
+from gradio_transport.protocol.frames import Frame, Kind
+from gradio_transport.trace import Trace, describe, read_trace, replay
+from gradio_transport_conformance.grading import Observed, kind_of
+from gradio_transport_conformance.httpserver import playing
+from gradio_transport_conformance.play import play, play_async
+from gradio_transport_conformance.replay.machine import Where, case_of, observed_in, places, version_of
+from gradio_transport_conformance.traces import traces
+from gradio_transport_http import polling
+
+VERSIONS = {
+    "2.9.4": "polling and direct, Flask",
+    "3.1.4": "polling",
+    "3.1.7": "websocket A",
+    "3.4.1": "websocket B",
+    "3.50.2": "websocket C",
+    "4.8.0": "sse",
+    "4.16.0": "sse_v1",
+    "4.20.1": "sse_v2",
+    "4.21.0": "sse_v2.1",
+    "4.44.1": "sse_v3, call",
+    "6.31.0": "sse_v3, call, call_v2",
+}
+"""Every protocol and dialect at least once, with all of its cases."""
+
+CASES = ("hello", "count", "late_error", "call_count", "login")
+"""Those of the other versions."""
+
+WAYS = {
+    "sync-httpx": (play, None, "httpx"),
+    "sync-httpx2": (play, None, "httpx2"),
+    "asyncio-httpx": (play_async, "asyncio", "httpx"),
+    "asyncio-httpx2": (play_async, "asyncio", "httpx2"),
+    "asyncio-aiohttp": (play_async, "asyncio", "aiohttp"),
+    "trio-httpx": (play_async, "trio", "httpx"),
+}
+
+NAMED_BY_THE_CLIENT = ("websocket", "sse")
+"""Protocols whose server learns which call a stream is of when it has begun to answer."""
+
+
+def playable(path: Path) -> bool:
+    """Return whether what a trace says depends on nothing but the requests."""
+    trace = read_trace(path)
+    case = case_of(trace)
+    sessions = [frame.payload for frame in trace.frames if frame.kind is Kind.SESSION]
+    if case is None or len({one["source"] for one in sessions}) > 1:
+        return False  # of several apps (before 3.0) one is served
+    if any(step.component for group in case.steps_for(version_of(trace)) for step in group):
+        return False  # a trace does not say which component a number is of
+    if any(frame.kind is Kind.ERROR and frame.payload["error"] == "TimeoutExpired" for frame in trace.frames):
+        return False  # it would take as long again
+    late = any(one["adapter"] in NAMED_BY_THE_CLIENT for one in sessions)
+    # Of calls of one function at once, the one that comes first is answered as the one that came first.
+    return not late or all(
+        len({str(step.data) for step in group if step.call == one.call}) == 1
+        for group in case.steps_for(version_of(trace))
+        for one in group
+    )
+
+
+def parameters() -> Iterator[object]:
+    ways = itertools.cycle(list(WAYS)[1:])
+    for path in traces():
+        name = f"{path.parent.name}/{path.stem}"
+        if (path.parent.name in VERSIONS or path.stem in CASES) and playable(path):
+            # Two ways for each trace, five for each protocol: all for each would take minutes.
+            for way in ("sync-httpx", next(ways)):
+                yield pytest.param(path, way, id=f"{name}-{way}")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[HTTPServer]:
+    with HTTPServer(host="127.0.0.1", port=0, threaded=True) as running:
+        yield running
+    assert not running.is_running()
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Poll without the pauses that are for the sake of real servers."""
+    wake = polling.PollingExchange._wake
+    monkeypatch.setattr(polling.PollingExchange, "_wake", lambda self, now, delay=0.0: wake(self, now, 0.01))
+
+
+def seen(observed: Observed, names: Mapping[str, str]) -> list[str]:
+    """Return what a caller saw, in the names of the recording."""
+    texts = [describe(event) for event in observed.events]
+    if observed.error is not None:
+        said = getattr(observed.error, "message", observed.error)
+        texts.append(f"{type(observed.error).__name__} {said}")
+    if observed.step.cancel_after is not None:
+        # What came before a cancellation is a matter of moments; what made it come, and its end, are not.
+        kind, count = observed.step.cancel_after
+        places = [place for place, event in enumerate(observed.events) if kind_of(event) == kind]
+        texts = [*texts[: places[count - 1] + 1], *texts[-1:]]
+    for name, then in names.items():
+        texts = [text.replace(name, then) for text in texts]
+    return texts
+
+
+def hashes(frames: Iterable[Frame]) -> dict[str, str]:
+    return {str(one.payload["session_hash"]): "session" for one in frames if one.kind is Kind.SESSION}
+
+
+def recorded_base(trace: Trace) -> str:
+    first = next(frame for frame in trace.frames if frame.kind is Kind.REQUEST)
+    return str(first.payload["url"]).removesuffix("/config")
+
+
+@pytest.mark.parametrize(("path", "way"), list(parameters()))
+def test_a_case_over_sockets_gives_the_events_of_the_recording(
+    server: HTTPServer, path: Path, way: str
+) -> None:
+    trace = read_trace(path)
+    case = case_of(trace)
+    assert case is not None
+    known = places(trace)
+    frames: list[Frame] = []
+    player, backend, engine = WAYS[way]
+    with playing(server, trace, strict=True) as served:
+
+        def locate(name: str) -> Where:
+            there = known.get(name, Where("", 0, name))
+            return Where(served.url, there.fn_index, there.api_name)
+
+        run = partial(player, case, version_of(trace), locate, tap=frames.append, engine=engine)
+        observed = iter(anyio.run(run, backend=backend) if backend is not None else run())
+    expected = iter(observed_in(trace, replay(trace)))
+    here = {served.url: recorded_base(trace), **hashes(frames)}
+    for group in case.steps_for(version_of(trace)):
+        then = [seen(one, hashes(trace.frames)) for one in islice(expected, len(group))]
+        now = [seen(one, here) for one in islice(observed, len(group))]
+        # Of calls at once, each may get what another got then. What never came to a server is in no trace.
+        assert not then or sorted(now) == sorted(then)

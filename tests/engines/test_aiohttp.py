@@ -1,0 +1,456 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the engine over aiohttp does otherwise than aiohttp by itself, and that it says where it cannot run."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import anyio
+import attrs
+import pytest
+
+import gradio_transport as gt
+from gradio_transport.engines.aiohttp_async import AiohttpEngine
+from gradio_transport.engines.base import HandshakeRefused, Patience, StreamEnded
+from gradio_transport.engines.settings import HTTPSettings
+from gradio_transport.errors import Phase
+from gradio_transport.protocol.commands import Closed, Ending, Request
+from gradio_transport_conformance.faults.certificates import authority, server_context
+
+PATIENCE = Patience(connect=5, silence=5, setting="join", phase=Phase.JOIN, max_bytes=1_000_000)
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+Answer = Callable[[int, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class Served:
+    """What a server of a test saw."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.connections = 0
+        self.heads: list[bytes] = []
+        self.asked = asyncio.Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/x"
+
+
+@contextlib.asynccontextmanager
+async def serving(answer: Answer) -> AsyncIterator[Served]:
+    """Answer every request by a function that is told the number of its connection."""
+    served = Served()
+    talks: set[asyncio.Task[None]] = set()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.connections += 1
+        number = served.connections
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while not writer.is_closing():
+                served.heads.append(await reader.readuntil(b"\r\n\r\n"))
+                served.asked.set()
+                await answer(number, reader, writer)
+                await writer.drain()
+
+    async def talking(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(talk(reader, writer))
+        talks.add(task)
+        await asyncio.wait([task])
+        writer.transport.abort()
+
+    async with await asyncio.start_server(talking, "127.0.0.1", 0) as server:
+        served.port = server.sockets[0].getsockname()[1]
+        yield served
+        for task in talks:
+            task.cancel()
+        await asyncio.wait([*talks])
+        await asyncio.sleep(0.01)  # the transports are told of their end
+
+
+@contextlib.asynccontextmanager
+async def engine(**settings: Any) -> AsyncIterator[AiohttpEngine]:
+    opened = AiohttpEngine(HTTPSettings(**settings))
+    try:
+        yield opened
+    finally:
+        await opened.aclose()
+
+
+def saying(data: bytes, *, then: Callable[[asyncio.StreamWriter], object] = lambda writer: None) -> Answer:
+    async def answer(number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        await writer.drain()
+        then(writer)
+
+    return answer
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    linger = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    writer.transport.abort()
+
+
+# --- requests -------------------------------------------------------------------------------------------
+
+
+def test_a_get_is_never_sent_twice() -> None:
+    async def main() -> None:
+        async def once_only(number: int, reader: Any, writer: asyncio.StreamWriter) -> None:
+            writer.write(OK) if len(served.heads) == 1 else reset(writer)
+
+        async with serving(once_only) as served, engine() as http:
+            await http.request(Request.get(served.url), PATIENCE)
+            with pytest.raises(gt.StreamLost):
+                await http.request(Request.get(served.url), PATIENCE)
+            assert len(served.heads) == 2
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("status", "connections"), [(200, 1), (404, 1), (500, 2)])
+def test_a_connection_is_used_again_but_for_one_that_an_error_has_spoiled(status, connections) -> None:
+    async def main() -> None:
+        reply = OK.replace(b"200 OK", f"{status} X".encode())
+        async with serving(saying(reply)) as served, engine() as http:
+            for _ in range(2):
+                assert (await http.request(Request.get(served.url), PATIENCE)).status == status
+            assert served.connections == connections
+
+    asyncio.run(main())
+
+
+def test_a_connection_is_given_back_only_when_its_reply_is_closed() -> None:
+    async def main() -> None:
+        async with serving(saying(OK)) as served, engine() as http:
+            first = await http.stream(Request.get(served.url), PATIENCE)
+            assert await first.read() == b"ok"
+            await http.request(Request.get(served.url), PATIENCE)
+            assert served.connections == 2
+            await first.aclose()
+
+    asyncio.run(main())
+
+
+def test_redirects_are_told_and_cookies_are_not_kept() -> None:
+    async def main() -> None:
+        reply = (
+            b"HTTP/1.1 302 Found\r\nlocation: /y\r\nset-cookie: a=1\r\nset-cookie: b=2; Path=/\r\n"
+            b"content-length: 0\r\n\r\n"
+        )
+        async with serving(saying(reply)) as served, engine() as http:
+            for _ in range(2):
+                response = await http.request(Request.get(served.url), PATIENCE)
+            assert response.status == 302
+            assert response.headers["location"] == "/y"
+            assert response.set_cookie == ("a=1", "b=2; Path=/")
+            assert not any(b"cookie" in head.lower() for head in served.heads)
+
+    asyncio.run(main())
+
+
+def test_urls_are_sent_as_they_were_made() -> None:
+    async def main() -> None:
+        async with serving(saying(OK)) as served, engine() as http:
+            await http.request(Request.get(served.url + "=/tmp/a%2Fb%7Ec?q=%2B+x"), PATIENCE)
+            await http.request(Request.get(served.url + "/a b"), PATIENCE)
+        lines = [head.split(b"\r\n")[0] for head in served.heads]
+        assert lines == [b"GET /x=/tmp/a%2Fb%7Ec?q=%2B+x HTTP/1.1", b"GET /x/a%20b HTTP/1.1"]
+
+    asyncio.run(main())
+
+
+def test_long_headers_are_taken() -> None:
+    async def main() -> None:
+        reply = OK.replace(b"\r\n\r\n", b"\r\nset-cookie: " + b"x" * 50_000 + b"\r\n\r\n")
+        async with serving(saying(reply)) as served, engine() as http:
+            assert (await http.request(Request.get(served.url), PATIENCE)).body == b"ok"
+
+    asyncio.run(main())
+
+
+def test_what_came_before_a_reset_is_not_lost_with_it() -> None:
+    async def main() -> None:
+        chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n"
+        async with serving(saying(chunked, then=reset)) as served, engine() as http:
+            stream = await http.stream(Request.get(served.url), PATIENCE)
+            await asyncio.sleep(0.1)  # both the data and the reset are there before anybody reads
+            chunks = stream.chunks()
+            assert await anext(chunks) == b"first"
+            with pytest.raises(StreamEnded) as caught:
+                await anext(chunks)
+            assert caught.value.closed.ending is Ending.RESET
+            await stream.aclose()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_body_that_ends_with_its_connection_is_whole_only_without_a_reset(broken: bool) -> None:
+    async def main() -> None:
+        head = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nall"
+        end = reset if broken else asyncio.StreamWriter.close
+        async with serving(saying(head, then=end)) as served, engine() as http:
+            if broken:
+                with pytest.raises(gt.StreamLost):
+                    await http.request(Request.get(served.url), PATIENCE)
+            else:
+                assert (await http.request(Request.get(served.url), PATIENCE)).body == b"all"
+
+    asyncio.run(main())
+
+
+def test_compressed_replies_are_unpacked() -> None:
+    import gzip
+
+    async def main() -> None:
+        body = gzip.compress(b"plain")
+        head = f"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {len(body)}\r\n\r\n"
+        async with serving(saying(head.encode() + body)) as served, engine() as http:
+            assert (await http.request(Request.get(served.url), PATIENCE)).body == b"plain"
+
+    asyncio.run(main())
+
+
+def test_a_long_body_that_nobody_reads_is_given_up() -> None:
+    async def main() -> None:
+        async def deaf(number: int, reader: Any, writer: Any) -> None:
+            await asyncio.sleep(10)
+
+        patience = Patience(connect=5, silence=0.3, setting="upload", phase=Phase.UPLOAD, max_bytes=1000)
+        async with serving(deaf) as served, engine() as http:
+            request = Request("POST", served.url, {}, b"x" * 50_000_000)
+            with pytest.raises(gt.TimeoutExpired) as caught:
+                await http.request(request, patience)
+            assert caught.value.setting == "upload"
+
+    asyncio.run(main())
+
+
+def test_a_long_body_arrives_whole_and_with_its_length() -> None:
+    async def main() -> None:
+        came: list[bytes] = []
+
+        async def read(number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            came.append(await reader.readexactly(1_000_000))
+            writer.write(OK)
+
+        async with serving(read) as served, engine() as http:
+            await http.request(Request("POST", served.url, {}, b"ab" * 500_000), PATIENCE)
+            assert came == [b"ab" * 500_000]
+            assert b"content-length: 1000000" in served.heads[0].lower()
+
+    asyncio.run(main())
+
+
+def test_waiting_for_a_turn_is_bounded_and_no_part_of_connecting() -> None:
+    async def main() -> None:
+        async def silent(number: int, reader: Any, writer: Any) -> None:
+            await asyncio.sleep(10)
+
+        async with serving(silent) as served, engine(connections=1) as http:
+            first = asyncio.create_task(http.request(Request.get(served.url), PATIENCE))
+            await served.asked.wait()
+            patience = Patience(connect=0.1, silence=0.4, setting="join", phase=Phase.JOIN, max_bytes=1000)
+            with pytest.raises(gt.TimeoutExpired) as caught:
+                await http.request(Request.get(served.url), patience)
+            assert caught.value.setting == "join"
+            first.cancel()
+            await asyncio.wait([first])
+            with pytest.raises(gt.TimeoutExpired):  # the turn was given back, so this one is under way
+                await http.request(Request.get(served.url), attrs.evolve(patience, connect=5))
+            assert served.connections == 2
+
+    asyncio.run(main())
+
+
+def test_a_proxy_of_the_environment_is_used_and_netrc_is_not_read(tmp_path, monkeypatch) -> None:
+    async def main() -> None:
+        async with serving(saying(OK)) as proxy, engine() as http:
+            monkeypatch.setenv("http_proxy", f"127.0.0.1:{proxy.port}")
+            monkeypatch.delenv("no_proxy", raising=False)
+            monkeypatch.delenv("NO_PROXY", raising=False)
+            await http.request(Request.get("http://somewhere.invalid/x"), PATIENCE)
+            assert proxy.heads[0].startswith(b"GET http://somewhere.invalid/x HTTP/1.1")
+            assert b"authorization" not in proxy.heads[0].lower()
+
+    (tmp_path / "netrc").write_text("machine somewhere.invalid login me password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    asyncio.run(main())
+
+
+# --- websockets -----------------------------------------------------------------------------------------
+
+
+def accepting(*frames: bytes, then: Callable[[asyncio.StreamWriter], object] = lambda writer: None) -> Answer:
+    """Accept a handshake, send frames, and echo what comes as bytes."""
+
+    async def answer(number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        key = next(line for line in heads[-1].split(b"\r\n") if line.lower().startswith(b"sec-websocket-key"))
+        digest = hashlib.sha1(key.partition(b": ")[2] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+        writer.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+            b"sec-websocket-accept: " + base64.b64encode(digest) + b"\r\n\r\n" + b"".join(frames)
+        )
+        await writer.drain()
+        then(writer)
+        came.put_nowait(await reader.read(1000))
+        while await reader.read(1000):
+            pass
+
+    heads: list[bytes] = []
+    came: asyncio.Queue[bytes] = asyncio.Queue()
+    answer.heads, answer.came = heads, came  # type: ignore[attr-defined]
+    return answer
+
+
+def frame(opcode: int, data: bytes) -> bytes:
+    size = bytes([len(data)]) if len(data) < 126 else bytes([126]) + struct.pack(">H", len(data))
+    return bytes([0x80 | opcode]) + size + data
+
+
+async def converse(
+    answer: Any, *, timeout: float | None = None, most: int = 1000, times: int = 1
+) -> list[Any]:
+    patience = Patience(connect=5, silence=0.5, setting="idle", phase=Phase.STREAM, max_bytes=1000)
+    async with serving(answer) as served, engine() as http:
+        served.heads = answer.heads
+        threads = threading.active_count()
+        opened = await http.websocket(served.url.replace("http:", "ws:"), {"x-key": "k"}, patience, most)
+        said = [await opened.receive(timeout) for _ in range(times)]
+        assert await opened.send("hello") is None or isinstance(said[-1], Closed)
+        assert threading.active_count() == threads
+        await opened.abort()
+        assert b"x-key: k" in served.heads[0]
+    return said
+
+
+def test_texts_are_received_and_pings_answered_without_a_thread() -> None:
+    answer = accepting(frame(1, b"one"), frame(9, b"ping"), frame(1, "zwei 😀".encode()))
+    assert asyncio.run(converse(answer, times=2)) == ["one", "zwei 😀"]
+    assert answer.came.get_nowait()[0] == 0x8A
+
+
+def test_bytes_that_are_no_utf8_are_replaced() -> None:
+    assert asyncio.run(converse(accepting(frame(1, b"a\xffb")))) == ["a\ufffdb"]
+
+
+def test_a_wait_for_a_text_may_be_given_up() -> None:
+    assert asyncio.run(converse(accepting(), timeout=0.05)) == [None]
+
+
+@pytest.mark.parametrize(
+    ("answer", "ending", "code"),
+    [
+        (accepting(frame(8, struct.pack(">H", 1000))), Ending.CLEAN, 1000),
+        (accepting(frame(8, b"")), Ending.CLEAN, None),
+        (accepting(frame(8, struct.pack(">H", 1011) + b"oh")), Ending.RESET, 1011),
+        (accepting(then=reset), Ending.RESET, None),
+        (accepting(then=asyncio.StreamWriter.close), Ending.RESET, None),
+        (accepting(frame(1, b"x" * 1001)), Ending.TOO_LARGE, None),
+        (accepting(b"\xff\xff\xff"), Ending.RESET, None),
+        (accepting(), Ending.IDLE, None),
+    ],
+)
+def test_the_end_of_a_socket_says_how(answer: Answer, ending: Ending, code: int | None) -> None:
+    (closed,) = asyncio.run(converse(answer))
+    assert (closed.ending, closed.code) == (ending, code)
+
+
+def test_a_refused_handshake_is_told_with_its_reason_and_not_followed() -> None:
+    async def main(reply: bytes) -> HandshakeRefused:
+        async with serving(saying(reply)) as served, engine() as http:
+            with pytest.raises(HandshakeRefused) as caught:
+                await http.websocket(served.url.replace("http:", "ws:"), {}, PATIENCE, 1000)
+            assert len(served.heads) == 1
+            return caught.value
+
+    refused = asyncio.run(main(b"HTTP/1.1 403 No\r\ncontent-length: 3\r\n\r\nwhy"))
+    assert (refused.response.status, refused.response.body) == (403, b"why")
+    moved = b"HTTP/1.1 307 X\r\nlocation: ws://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n"
+    assert asyncio.run(main(moved)).response.status == 307
+
+
+def test_a_socket_that_is_aborted_is_gone_for_the_server_without_a_goodbye() -> None:
+    async def main() -> bytes:
+        answer: Any = accepting()
+        async with serving(answer) as served, engine() as http:
+            served.heads = answer.heads
+            opened = await http.websocket(served.url.replace("http:", "ws:"), {}, PATIENCE, 1000)
+            await opened.abort()
+            await opened.abort()
+            assert isinstance(await opened.receive(), Closed)
+            assert isinstance(await opened.send("x"), Closed)
+            return await answer.came.get()
+
+    assert asyncio.run(main()) == b""
+
+
+# --- where it cannot run --------------------------------------------------------------------------------
+
+
+def test_on_trio_the_other_engine_is_named() -> None:
+    async def main() -> None:
+        with pytest.raises(gt.errors.LocalProtocolError, match="asyncio only"):
+            async with gt.connect_async("http://127.0.0.1:9", engine="aiohttp"):
+                pass
+
+    anyio.run(main, backend="trio")
+
+
+def test_the_sync_face_says_that_it_is_not_for_it() -> None:
+    with pytest.raises(gt.errors.LocalProtocolError, match="connect_async"):
+        gt.connect("http://127.0.0.1:9", engine="aiohttp")  # type: ignore[arg-type]
+
+
+def test_a_missing_aiohttp_is_named_with_its_extra() -> None:
+    program = (
+        "import sys; sys.modules['aiohttp'] = None\n"
+        "import gradio_transport as gt\n"
+        "try: gt.connect_async('http://127.0.0.1:9', engine='aiohttp')\n"
+        "except gt.errors.UnsupportedProtocol as error: print(error)\n"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=True)
+    assert "gradio-transport[aiohttp]" in done.stdout
+
+
+def test_a_closed_engine_does_not_wait_for_the_goodbye_of_tls() -> None:
+    stopped = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        accepted, _ = listener.accept()
+        with server_context("proper").wrap_socket(accepted, server_side=True) as connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}")
+            stopped.wait(10)  # and says no goodbye
+
+    async def main(port: int) -> None:
+        verify = ssl.create_default_context(cadata=authority().decode())
+        http = AiohttpEngine(HTTPSettings(verify=verify))
+        await http.request(Request.get(f"https://127.0.0.1:{port}/"), PATIENCE)
+        (transport,) = http._secured
+        connected = transport.get_extra_info("socket")
+        await http.aclose()
+        assert connected.fileno() == -1
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=serve, args=(listener,))
+        server.start()
+        try:
+            asyncio.run(main(listener.getsockname()[1]))
+        finally:
+            stopped.set()
+            server.join(10)

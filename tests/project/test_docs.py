@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pages say what the code says."""
+
+import ast
+import json
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+import gradio_transport.errors
+from benchmarks.reporting import markdown
+from gradio_transport.protocol import flow
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+
+
+def test_the_diagram_is_that_of_the_table() -> None:
+    page = (ROOT / "docs" / "flow.md").read_text(encoding="utf-8")
+    assert f"```mermaid\n{flow.mermaid()}```" in page
+
+
+def test_the_picture_has_every_state_and_event_of_the_table() -> None:
+    picture = runpy.run_path(str(ROOT / "docs" / "_flow_svg.py"))["svg"]()
+    for state, row in flow.TRANSITIONS.items():
+        assert f">{state.value}<" in picture
+        assert all(re.search(rf"[>, ]{event.__name__}[<,]", picture) for event in row)
+
+
+def test_what_is_public_is_on_the_pages_of_the_api() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "api").glob("*.md"))
+    whole = {"events", "errors", "event_data"}
+    for name in gradio_transport.__all__:
+        module = getattr(getattr(gradio_transport, name), "__module__", "").rpartition(".")[2]
+        assert f"gradio_transport.{name}\n" in pages or module in whole or name in whole, name
+
+
+def test_the_tree_of_errors_is_that_of_the_module() -> None:
+    tree = (ROOT / "docs" / "_errors_tree.txt").read_text(encoding="utf-8")
+    documented = " ".join(gradio_transport.errors.__doc__.split())
+    assert " ".join(tree.split()) in documented
+    for name, kind in vars(gradio_transport.errors).items():
+        if isinstance(kind, type) and issubclass(kind, Exception):
+            assert re.search(rf"\b{name}\b", tree), name
+
+
+def test_the_tables_of_the_benchmarks_are_those_of_the_last_run() -> None:
+    document = json.loads((ROOT / "benchmarks" / "results" / "latest.json").read_text(encoding="utf-8"))
+    assert markdown(document) in (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+
+
+def test_comments_refer_to_sections_that_are_there() -> None:
+    there = set(
+        re.findall(r"^#+ ([\d.]+) ", (ROOT / "docs" / "wire.md").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    sources = [
+        path
+        for folder in ("gradio_transport", "adapters", "conformance", "benchmarks", "tests")
+        for kind in ("*.py", "*.yaml")
+        for path in (ROOT / folder).rglob(kind)
+    ]
+    named = {
+        section
+        for path in sources
+        for sections in re.findall(
+            r"wire\.md ((?:§[\d.]+\d|§\d)(?:, §(?:[\d.]+\d|\d))*)", path.read_text(encoding="utf-8")
+        )
+        for section in re.findall(r"[\d.]+", sections)
+    }
+    assert len(named) > 20
+    assert named <= there
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_examples_are_python(page: Path) -> None:
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        # Top-level await and async with stand for the body of a coroutine.
+        compile(block, page.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def named_tests() -> list[tuple[str, str]]:
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    return re.findall(r"`(tests/\w+\.py)::([\w:]+)`", page)
+
+
+@pytest.mark.parametrize(("module", "name"), named_tests())
+def test_the_tests_that_hold_a_guarantee_are_there(module: str, name: str) -> None:
+    scope: ast.AST = ast.parse((ROOT / module).read_text(encoding="utf-8"))
+    for part in name.split("::"):
+        held = [
+            one
+            for one in ast.iter_child_nodes(scope)
+            if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and one.name == part
+        ]
+        assert len(held) == 1, f"{module} has no {name}"
+        scope = held[0]
+
+
+def test_every_guarantee_names_a_test() -> None:
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    rows = [
+        line
+        for section in page.split("| guarantee | test |")[1:]
+        for line in section.splitlines()
+        if line.startswith("| ")
+    ]
+    assert len(rows) > 20
+    assert all("`tests/" in row for row in rows)

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Replies that say no, each with the one error that says why."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gradio_transport.errors import (
+    AppError,
+    AuthenticationRequired,
+    EndpointNotFound,
+    GradioTransportError,
+    InvalidPayload,
+    Phase,
+    QueueFull,
+    QuotaExceeded,
+    RateLimited,
+    RemoteProtocolError,
+    ServerRefused,
+    SessionNotFound,
+    ValidationFailed,
+)
+from gradio_transport.protocol.commands import Response
+from gradio_transport.protocol.refusals import app_error, refusal, wants_login
+
+
+def refused(status: int, body: Any = None, **headers: str) -> GradioTransportError:
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return refusal(Response(status, named, text), Phase.JOIN)
+
+
+def test_a_sentence_ends_once() -> None:
+    assert "Function not found. The app" in str(refused(404, {"detail": "Function not found."}))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "retryable"),
+    [
+        (refused(401, {"detail": "Not authenticated"}), AuthenticationRequired, False),
+        (refused(403, b"<html>no</html>"), AuthenticationRequired, False),
+        (refused(429, b""), RateLimited, True),
+        (refused(503, {"detail": "Queue is full. Max size is 1"}), QueueFull, True),
+        (refused(503, b"<html>building</html>"), ServerRefused, True),
+        (refused(502), ServerRefused, True),
+        (refused(500, {"error": None}), ServerRefused, False),
+        (refused(404, {"detail": "Session not found."}), SessionNotFound, False),
+        (refused(404, [1]), EndpointNotFound, False),
+        (refused(405, {"error": {"error": "Method"}}), EndpointNotFound, False),
+        (refused(400, b"bad"), InvalidPayload, False),
+        (refused(413, b"large"), InvalidPayload, False),
+        (refused(302, b"", location="/login?next=x"), AuthenticationRequired, False),
+        (refused(307, b"", location="http://[half"), RemoteProtocolError, False),
+        (refused(303, b"", location="/elsewhere"), RemoteProtocolError, False),
+        (refused(304, b""), RemoteProtocolError, False),
+        (refused(200, b"<html>"), RemoteProtocolError, False),
+        (refused(204, b""), RemoteProtocolError, False),
+    ],
+    ids=lambda one: getattr(one, "__name__", None) or str(getattr(one, "status", one)),
+)
+def test_each_status_has_its_error(
+    error: GradioTransportError, kind: type[Exception], retryable: bool
+) -> None:
+    assert type(error) is kind
+    assert error.retryable is retryable
+    assert error.phase is Phase.JOIN
+    assert error.status is not None
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({}, None),
+        ({"retry_after": "7"}, 7.0),
+        ({"retry_after": "Wed, 21 Oct 2015 07:28:30 GMT", "date": "Wed, 21 Oct 2015 07:28:00 GMT"}, 30.0),
+        ({"retry_after": "Wed, 21 Oct 2015 07:28:00 GMT", "date": "Wed, 21 Oct 2015 07:28:30 GMT"}, 0.0),
+        ({"retry_after": "soon", "date": "now"}, None),
+        ({"retry_after": "-1"}, None),
+    ],
+)
+def test_how_long_to_wait_is_read_from_the_servers_own_clock(
+    headers: dict[str, str], wait: float | None
+) -> None:
+    error = refused(429, b"", **headers)
+    assert isinstance(error, RateLimited)
+    assert error.retry_after == wait
+
+
+def test_a_validators_answer_names_the_arguments() -> None:
+    items = [
+        {"is_valid": True, "message": ""},
+        {"is_valid": False, "message": "too short", "parameter_name": "name"},
+        {"__type__": "validate", "is_valid": False},
+        "nonsense",
+    ]
+    error = refused(422, {"detail": items})
+    assert isinstance(error, ValidationFailed)
+    assert error.problems == {"name": "too short", "argument 3": "invalid"}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            {"detail": [{"loc": ["body", "data", 0], "msg": "field required"}, {}]},
+            "body.data.0: field required; request: invalid",
+        ),
+        ({"detail": "no"}, "refused the request"),
+        ({"detail": [1, 2]}, "refused the request"),
+        (b"<html>", "<html>"),
+    ],
+)
+def test_a_shape_that_is_refused_is_told_from_a_validators_answer(body: Any, said: str) -> None:
+    error = refused(422, body)
+    assert type(error) is InvalidPayload
+    assert said in str(error)
+
+
+def test_only_a_way_to_the_login_wants_a_login() -> None:
+    assert wants_login(Response(401))
+    assert wants_login(Response(302, {"location": "https://app/sub/login"}))
+    assert not wants_login(Response(200, {"location": "/login"}))
+    assert not wants_login(Response(302, {"location": "/logins"}))
+    assert not wants_login(Response(302))
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted", "message"),
+    [
+        ("'it's'", False, "'it's'"),
+        ('"it is"', True, "it is"),
+        ("'a\\\\nb'", True, "a\\nb"),
+        ("plain", True, "plain"),
+        ("'", True, "'"),
+        ("'open\\'", True, "'open\\'"),
+        ("'a' + 'b'", True, "'a' + 'b'"),
+        ("'a', 'b'", True, "'a', 'b'"),
+    ],
+)
+def test_quotes_are_taken_off_where_servers_add_them(text: str, quoted: bool, message: str) -> None:
+    assert app_error({"error": text}, quoted=quoted).message == message
+
+
+@pytest.mark.parametrize("text", [None, "", "None", 5, ["x"]])
+def test_a_hidden_error_says_that_the_app_hides_it(text: Any) -> None:
+    error = app_error({"error": text}, quoted=False)
+    assert error.hidden
+    assert "show_error" in error.message
+
+
+def test_what_an_error_says_of_itself_is_kept_where_it_makes_sense() -> None:
+    error = app_error(
+        {"error": "x", "title": "Oh", "duration": 5, "visible": False}, quoted=False, title="outer"
+    )
+    assert (error.title, error.duration, error.visible) == ("Oh", 5.0, False)
+    error = app_error({"error": "x", "title": 1, "duration": "long"}, quoted=False, title="outer")
+    assert (error.title, error.duration, error.visible) == ("outer", None, True)
+
+
+@pytest.mark.parametrize("duration", [True, -1, float("nan"), float("inf"), 10**400])
+def test_a_duration_that_is_no_time_is_none(duration: Any) -> None:
+    assert app_error({"error": "x", "duration": duration}, quoted=False).duration is None
+
+
+@pytest.mark.parametrize(
+    ("text", "wait"),
+    [
+        ("You have exceeded your GPU quota (60s requested vs. 0s left). Try again in 0:12:34", 754.0),
+        ("You have exceeded your free GPU quota. Try again in 1:30", 90.0),
+        ("ZeroGPU quota exceeded", None),
+    ],
+)
+def test_a_used_up_quota_says_when_to_come_back(text: str, wait: float | None) -> None:
+    error = app_error({"error": text}, quoted=False)
+    assert isinstance(error, QuotaExceeded)
+    assert error.retry_after == wait
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["detail", "error", "is_valid", "msg", "loc", "title", "duration", "message"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(
+    st.integers(100, 599),
+    JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=50),
+    st.dictionaries(
+        st.sampled_from(["retry-after", "date", "location", "content-type"]), st.text(max_size=30)
+    ),
+)
+def test_any_reply_becomes_one_typed_error_and_nothing_else(
+    status: int, body: bytes, headers: dict[str, str]
+) -> None:
+    error = refusal(Response(status, headers, body), Phase.JOIN)
+    assert isinstance(error, GradioTransportError)
+    assert error.status == status
+    assert len(str(error)) < 20_000
+
+
+@given(st.dictionaries(st.sampled_from(["error", "title", "duration", "visible"]), JSON), st.booleans())
+def test_any_error_object_becomes_an_error_of_the_app(output: dict[str, Any], quoted: bool) -> None:
+    assert isinstance(app_error(output, quoted=quoted), AppError)
+
+
+@pytest.mark.parametrize(
+    ("named", "codings", "foreign"),
+    [
+        (None, [], None),
+        ("identity, ", [], None),
+        (" X-GZIP,deflate", ["gzip", "deflate"], None),
+        ("gzip, br", ["gzip", "br"], "br"),
+        ("x-nonsense", ["x-nonsense"], "x-nonsense"),
+    ],
+)
+def test_codings_that_nobody_asked_for_are_known(
+    named: str | None, codings: list[str], foreign: str | None
+) -> None:
+    response = Response(200, {} if named is None else {"content-encoding": named})
+    assert response.codings == codings
+    assert response.foreign_coding == foreign

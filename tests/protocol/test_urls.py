@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from gradio_transport.errors import LocalProtocolError
+from gradio_transport.protocol.urls import (
+    AppURLs,
+    base_url,
+    is_hugging_face_host,
+    is_internal,
+    origin,
+    same_origin,
+)
+
+
+@pytest.mark.parametrize(
+    ("typed", "base"),
+    [
+        ("http://127.0.0.1:7860", "http://127.0.0.1:7860"),
+        ("http://127.0.0.1:7860/", "http://127.0.0.1:7860"),
+        ("127.0.0.1:7860", "http://127.0.0.1:7860"),
+        ("https://example.com/sub/path/?view=api#top", "https://example.com/sub/path"),
+        ("http://[::1]:7860/", "http://[::1]:7860"),
+        ("  http://host  ", "http://host"),
+    ],
+)
+def test_what_people_type_becomes_a_base(typed: str, base: str) -> None:
+    assert base_url(typed) == base
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "ftp://host", "http://", "file:///etc/passwd", "http://host:port", "ws://x"]
+)
+def test_what_is_no_web_address_is_refused(typed: str) -> None:
+    with pytest.raises(LocalProtocolError):
+        base_url(typed)
+
+
+def test_the_name_of_a_space_is_not_taken_for_a_host() -> None:
+    with pytest.raises(LocalProtocolError, match="name of a Hugging Face Space"):
+        base_url("owner/name")
+    assert base_url("localhost/name") == "http://localhost/name"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("http://host", "http://host:80/x", True),
+        ("https://host", "https://HOST:443", True),
+        ("http://host", "ws://host/queue", True),
+        ("http://host", "https://host", False),
+        ("http://host:1", "http://host:2", False),
+        ("http://host", "http://host.evil.com", False),
+        ("http://host", "http://host@evil.com", False),
+        ("http://[::1]:80", "http://[::1]", True),
+    ],
+)
+def test_origins_are_scheme_host_and_port(one: str, other: str, same: bool) -> None:
+    assert same_origin(one, other) is same
+
+
+def test_routes_of_the_api_are_under_the_prefix_and_pages_are_not() -> None:
+    urls = AppURLs("https://host/sub", "/gradio_api")
+    assert urls.api("queue/join") == "https://host/sub/gradio_api/queue/join"
+    assert urls.page("/config") == "https://host/sub/config"
+    assert urls.websocket("queue/join") == "wss://host/sub/gradio_api/queue/join"
+    assert urls.named("run", "/a b/../c") == "https://host/sub/gradio_api/run/a%20b%2F..%2Fc"
+    assert urls.file("/tmp/a#b?c%.txt") == "https://host/sub/gradio_api/file=/tmp/a%23b%3Fc%25.txt"
+
+
+@pytest.mark.parametrize(
+    ("given_url", "resolved"),
+    [
+        ("http://inside:7860/file=/x", "https://outside/app/file=/x"),
+        ("/file=/x", "https://outside/app/file=/x"),
+        ("file=/x", "https://outside/app/file=/x"),
+        ("https://elsewhere/file=/x", "https://elsewhere/file=/x"),
+        (
+            "http://inside:7860.evil.com/file=/x",
+            "https://outside/app/http%3A%2F%2Finside%3A7860.evil.com%2Ffile%3D%2Fx",
+        ),
+        ("http://[half", "https://outside/app/http%3A%2F%2F%5Bhalf"),
+    ],
+)
+def test_what_a_server_behind_a_proxy_believes_is_put_right(given_url: str, resolved: str) -> None:
+    urls = AppURLs("https://outside/app", "", "http://inside:7860")
+    assert urls.resolve(given_url) == resolved
+
+
+@given(st.text())
+@example("0\x85#")
+def test_whatever_is_typed_is_a_base_or_refused(typed: str) -> None:
+    try:
+        base = base_url(typed)
+    except LocalProtocolError:
+        return
+    assert base_url(base) == base
+    assert origin(base).startswith(("http://", "https://"))
+
+
+@pytest.mark.parametrize(
+    ("host", "internal"),
+    [
+        ("169.254.169.254", True),
+        ("[fe80::1%eth0]", True),
+        ("::ffff:169.254.169.254", True),
+        ("fd00:ec2::254", True),
+        ("Metadata.Google.Internal.", True),
+        ("100.100.100.200", True),
+        ("127.0.0.1", False),
+        ("10.0.0.1", False),
+        ("example.com", False),
+        ("::1", False),
+    ],
+)
+def test_addresses_that_no_server_may_send_us_to(host: str, internal: bool) -> None:
+    assert is_internal(host) is internal
+
+
+@given(st.text(max_size=80), st.sampled_from(["", "http://inside:7860", "https://outside/app", "not a url"]))
+@example("http://[", "")
+@example("//[::1", "")
+@example("http://host:99999", "")
+@example("http://inside:7860", "http://inside:7860")
+@example("http://[\ud800", "")
+def test_whatever_a_server_gives_as_a_url_is_one_whose_origin_can_be_told(given_url: str, root: str) -> None:
+    assert origin(AppURLs("https://outside/app", "", root).resolve(given_url))
+
+
+@given(st.from_regex(r"[a-z0-9_./?#%=-]{0,30}", fullmatch=True))
+def test_a_relative_reference_never_leaves_the_apps_origin(reference: str) -> None:
+    resolved = AppURLs("https://outside/app").resolve(reference)
+    assert same_origin(resolved, "https://outside/app") or reference.startswith("//")
+
+
+any_text = st.text(st.characters(), max_size=30)  # half characters too: JSON can hold them
+routes = st.sampled_from(["run", "call", "heartbeat"])
+
+
+@given(routes, any_text)
+@example("run", "\ud800")
+@example("run", "../../config")
+def test_a_name_that_a_server_gave_is_one_step_of_the_path(route: str, name: str) -> None:
+    url = AppURLs("https://outside/app", "/gradio_api").named(route, name)
+    assert url.isascii()
+    parts = urlsplit(url)
+    assert (parts.scheme, parts.netloc, parts.query, parts.fragment) == ("https", "outside", "", "")
+    assert parts.path.startswith(f"/app/gradio_api/{route}/")
+    assert parts.path.count("/") == 4
+
+
+@given(any_text)
+@example("\udcff")
+def test_a_path_of_a_server_stays_behind_the_route_of_files(path: str) -> None:
+    url = AppURLs("https://outside/app", "/gradio_api").file(path)
+    assert url.isascii()
+    parts = urlsplit(url)
+    assert (parts.netloc, parts.query, parts.fragment) == ("outside", "", "")
+    assert parts.path.startswith("/app/gradio_api/file=")
+    if not any(0xD800 <= ord(one) < 0xE000 for one in path):
+        assert unquote(parts.path.removeprefix("/app/gradio_api/file=")) == path
+
+
+@given(
+    st.sampled_from(["http://inside:7860", "http://inside:7860/", "https://outside/app"]),
+    st.from_regex(r"[a-z0-9=%_-]{1,9}(/[a-z0-9=%_-]{1,9}){0,3}", fullmatch=True),
+)
+def test_what_lies_under_the_believed_root_is_moved_and_nothing_is_moved_twice(root: str, rest: str) -> None:
+    urls = AppURLs("https://outside/app", "", root)
+    moved = urls.resolve(f"{root.rstrip('/')}/{rest}")
+    assert moved == f"https://outside/app/{rest}"
+    assert urls.resolve(moved) == moved
+
+
+@pytest.mark.parametrize(
+    ("host", "endpoint", "own"),
+    [
+        ("huggingface.co", None, True),
+        ("owner-app.hf.space.", None, True),
+        ("", None, False),
+        ("hügging.hf.space", None, False),
+        ("hf.space.evil.com", None, False),
+        ("hub.example.com", "https://hub.example.com:8443", True),
+        ("x.hub.example.com", "https://hub.example.com:8443", False),
+    ],
+)
+def test_hosts_that_a_token_is_for(host: str, endpoint: str | None, own: bool) -> None:
+    assert is_hugging_face_host(host, endpoint) is own
