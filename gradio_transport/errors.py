@@ -7,7 +7,7 @@
     ├── TransportError              no answer came
     │   ├── ConnectError            no connection: DNS, refused, TLS
     │   ├── StreamLost              the stream broke before the call was complete
-    │   ├── TimeoutExpired                 a deadline of `Timeouts` expired
+    │   ├── TimeoutExpired          a deadline of `Timeouts` expired
     │   └── SlowConsumer            the caller did not read, and the policy is to fail
     ├── ProtocolError               somebody broke the rules
     │   ├── LocalProtocolError      we or our caller did (wrong arguments, closed transport)

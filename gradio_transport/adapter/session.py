@@ -64,7 +64,7 @@ class Turn:
 class Session:
     """One ``session_hash``: routes channels to calls, and decodes the streams that belong to one call.
 
-    Adapters whose calls share a stream use `gradio_transport.session.SharedStreamSession` instead.
+    Adapters whose calls share a stream use `SharedStreamSession` instead.
     """
 
     shared: ClassVar[bool] = False

@@ -122,10 +122,3 @@ def test_what_is_no_adapter_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_any_adapter_the_message_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UnsupportedProtocol, match="none installed"):
         installed(monkeypatch).choose(AppConfig(), ENDPOINT)
-
-
-def test_a_registry_has_a_lock_of_its_own_in_a_child_of_fork() -> None:
-    registry = Registry([])
-    with registry._lock:  # held by a thread that a child does not have
-        registry.begin_anew()
-        assert registry.names() == []

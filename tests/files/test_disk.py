@@ -271,7 +271,7 @@ def test_threads_that_race_for_a_name_lose_nothing(tmp_path: Path, any_disk: Non
 
 def test_processes_that_race_for_a_name_lose_nothing(tmp_path: Path) -> None:
     program = (
-        "import sys; from gradio_transport.disk import PartFile\n"
+        "import sys; from gradio_transport.files.disk import PartFile\n"
         "for number in range(20):\n"
         "    with PartFile(sys.argv[1]) as part:\n"
         "        part.write(f'{sys.argv[2]} {number}'.encode()); part.publish('a.txt')"

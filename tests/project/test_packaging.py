@@ -100,7 +100,8 @@ def test_the_public_names_are_there_however_they_are_asked_for() -> None:
 
 
 def test_every_module_may_be_the_first_to_be_imported() -> None:
-    names = sorted(path.stem for path in (ROOT / "gradio_transport").glob("[a-z]*.py"))
+    core = ROOT / "gradio_transport"
+    names = sorted(".".join(path.relative_to(core).with_suffix("").parts) for path in core.rglob("[a-z]*.py"))
     program = f"""
         import importlib, sys
         for name in {names!r}:
@@ -118,10 +119,9 @@ def make_plugin(folder: Path, distribution: str, name: str) -> Path:
     (folder / module / "__init__.py").write_text(
         textwrap.dedent(
             f"""
-            from gradio_transport.adapter import Adapter, Capabilities, Exchange, Match, Output
-            from gradio_transport.commands import Request, SendRequest
-            from gradio_transport.errors import Phase
-            from gradio_transport.messages import from_output
+            from gradio_transport.adapter import (
+                Adapter, Capabilities, Exchange, Match, Output, Phase, Request, SendRequest, from_output,
+            )
 
 
             class ShoutExchange(Exchange):
