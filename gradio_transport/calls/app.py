@@ -97,7 +97,9 @@ class App:
         if self._discoverer is not None:
             headers, token = {"authorization": f"Bearer {token}"} if token is not None else {}, None
         headers |= {name.lower(): value for name, value in self.options.headers.items()}
-        self.credentials = Credentials.bound_to(base, headers, token=token, token_origin=token_origin)
+        self.credentials = Credentials.bound_to(
+            base, headers, token=token, token_origin=token_origin, cookies=self.options.cookies
+        )
 
     def find_space(self) -> None:
         """Ask the Hub where a Space is, and wait for one that sleeps or is being built. Blocks.

@@ -19,7 +19,7 @@ import gradio_transport as gt
 from gradio_transport.app.credentials import Credentials
 from gradio_transport.calls.forwarding import forwarded
 from gradio_transport.events import ProcessCompleted
-from gradio_transport.protocol.messages import completed as decode_completed
+from gradio_transport.protocol.messages import decode_completed
 
 TIMEOUTS = gt.Timeouts(total=10, join=5, idle=5)
 JOIN, DATA = "/gradio_api/queue/join", "/gradio_api/queue/data"
