@@ -13,7 +13,7 @@ from gradio_transport.errors import StreamLost
 from gradio_transport.protocol.commands import Ending
 from gradio_transport.protocol.frames import Direction, Frame, Kind
 from gradio_transport.trace import Severity, Trace, conversations, diff_traces, lint_trace
-from gradio_transport.trace.compare import normalised
+from gradio_transport.trace.compare import normalise
 
 
 def trace_of(made, **meta):
@@ -38,18 +38,18 @@ class TestConversations:
         made = program().call("y", event_id="second").chunks(sse(message("process_starts", "second")))
         made.cancel()
         discovery, session, first, second = conversations(trace_of(made))
-        assert [one.what for one in discovery.said] == [
+        assert [one.what for one in discovery.entries] == [
             "GET /config", "reply 200", "GET /gradio_api/info", "reply 200",
         ]  # fmt: skip
-        assert [one.what for one in session.said][:2] == [
+        assert [one.what for one in session.entries][:2] == [
             "adapter sse_v3",
             "GET /gradio_api/queue/data?session_hash=a1b2c3d4e5",
         ]
-        assert [one.what for one in first.said] == [
+        assert [one.what for one in first.entries] == [
             "call", "POST /gradio_api/queue/join", "reply 200",
             *(str(one["msg"]) for one in MESSAGES[:5]),
         ]  # fmt: skip
-        assert [one.what for one in second.said][3:] == [
+        assert [one.what for one in second.entries][3:] == [
             "process_starts", "cancel", "POST /gradio_api/cancel", "reply 200",
         ]  # fmt: skip
         assert [one.title.partition(" of")[0] for one in (discovery, first, second)] == [
@@ -79,7 +79,7 @@ class TestConversations:
             frame(Direction.IN, Kind.ERROR, error="ConnectError", message="refused"),
         )
         (call,) = conversations(Trace({}, frames))
-        assert [one.what for one in call.said] == [
+        assert [one.what for one in call.entries] == [
             "open /queue/join", "ws-accept", "send_hash", "send", "message", "end clean 1000", "error ConnectError",
         ]  # fmt: skip
         assert [one.value for one in call.messages] == [{"msg": "send_hash"}, "garbage"]
@@ -213,11 +213,11 @@ class TestDiff:
         ],
     )
     def test_names_of_a_day_are_made_equal(self, one, other):
-        assert normalised(one) == normalised(other)
+        assert normalise(one) == normalise(other)
 
     @pytest.mark.parametrize("value", [{"rank": "first"}, {"event_id": None}, {"duration": [1]}])
     def test_but_not_where_they_are_something_else(self, value):
-        assert normalised(value) == value
+        assert normalise(value) == value
 
 
 class TestLint:
@@ -229,7 +229,7 @@ class TestLint:
 
     def test_a_message_that_nobody_knows(self):
         found = self.lint(*MESSAGES[:2], message("of_tomorrow"), *MESSAGES[4:])
-        assert found == [(Severity.WARNING, "nobody knows the message 'of_tomorrow'")]
+        assert found == [(Severity.WARNING, "the message 'of_tomorrow' is unknown")]
 
     def test_fields_that_are_new(self):
         completed = MESSAGES[4] | {"colour": 1, "output": output(1) | {"shade": 2}}
@@ -282,4 +282,4 @@ class TestLint:
 
 
 def test_values_are_json_so_that_a_diff_can_be_shown():
-    json.dumps([one.value for call in conversations(OLD) for one in call.said])
+    json.dumps([one.value for call in conversations(OLD) for one in call.entries])
