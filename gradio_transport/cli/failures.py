@@ -20,7 +20,7 @@ from ..errors import (
     ServerRefused,
     TimeoutExpired,
 )
-from ..spaces._hub import UNREACHABLE
+from ..spaces import UNREACHABLE
 from .terminal import current
 from .text import printable
 

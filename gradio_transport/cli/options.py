@@ -18,7 +18,7 @@ from ..errors import GradioTransportError
 from ..policy import Timeouts
 from ..protocol.frames import Tap
 from ..protocol.urls import is_space_name
-from ..spaces import hides_itself, token_to_use
+from ..spaces import is_hidden, token_to_use
 from ..sync import Transport
 from .coerce import strict_json
 from .terminal import current
@@ -50,7 +50,7 @@ class Connection:
         try:
             return self._connect(source, token, tap)
         except GradioTransportError as error:
-            hidden = token is None and is_space_name(source) and hides_itself(error)
+            hidden = token is None and is_space_name(source) and is_hidden(error)
             saved = token_to_use(None, saved=True) if hidden else None
             if saved is None:
                 raise

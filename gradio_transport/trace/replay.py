@@ -222,7 +222,7 @@ class _Replayer:
         return session.wire.start(exchange)
 
     def _unstarted_call(self, session: _SessionReplay, frame: Frame) -> Exchange:
-        """Return a call that failed before its start, such as in an upload; its endpoint is not in the trace."""
+        """Return a call that failed before its start; the trace does not have its endpoint."""
         exchange = session.wire.open(Invocation(endpoint=Endpoint(name=None, fn_index=-1), data=()))
         session.exchanges[exchange.key] = exchange
         self._result.events[frame.session, exchange.key] = []
