@@ -376,7 +376,7 @@ class Runner:
         try:
             # Never left early: a dropped stream ends by cancellation at its next read, so that the generators
             # of the HTTP library end too.
-            await stream.each(take)
+            await stream.deliver(take)
         except StreamEnded as error:
             return error.closed
         return Closed(Ending.CLEAN)

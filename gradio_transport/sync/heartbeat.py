@@ -75,6 +75,6 @@ class HeartbeatThread(threading.Thread):
         with self._lock:
             self._stopped.set()
             stream = self._stream
-        self._interruption.now()
+        self._interruption.interrupt()
         if stream is not None:
             stream.abort()

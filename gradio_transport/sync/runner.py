@@ -431,7 +431,7 @@ class Runner:
             return channel in self._live
 
         try:
-            stream.each(take)
+            stream.deliver(take)
         except StreamEnded as error:
             return Closed(Ending.LOCAL) if channel not in self._live else error.closed
         return Closed(Ending.LOCAL) if channel not in self._live else Closed(Ending.CLEAN)
@@ -545,7 +545,7 @@ class Runner:
             self.fail(error)
         for channel in list(self._live):
             self._drop(channel)
-        self._interruption.now()
+        self._interruption.interrupt()
         return self._reader
 
     def begin_anew(self) -> None:

@@ -93,7 +93,7 @@ def parked_bytes() -> GradioTransportError:
 
 
 def reply_bytes(bound: str) -> GradioTransportError:
-    return Patience(1, 1, "join", Phase.JOIN, 100, bound).too_large("http://app/x?token=secret")
+    return Patience(1, 1, "join", Phase.JOIN, 100, bound).size_error("http://app/x?token=secret")
 
 
 def mailbox_bytes() -> GradioTransportError:
