@@ -337,7 +337,7 @@ class AsyncClient(Described):
         """End the calls under way, and every task and connection. Idempotent."""
         if self._entered is not None:
             transport, session, _ = self._entered
-            session.close()
+            await session.aclose()
             await transport.aclose()
 
     close = aclose
@@ -347,7 +347,7 @@ class AsyncClient(Described):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         transport, session, tasks = self._parts()
-        session.close()
+        await session.aclose()
         tasks.cancel_scope.cancel()
         # As in the transport: the block's own exception is not for the group.
         try:

@@ -219,7 +219,7 @@ class Job(Future[Any]):
                 if left > 0:
                     self._news.wait(None if left == math.inf else left)
                     continue
-            if (call is None or not call.end_if_late()) and time.monotonic() >= give_up:
+            if (call is None or not call._pending.end_if_expired()) and time.monotonic() >= give_up:
                 return ready()
 
     def __next__(self) -> Any:
@@ -266,7 +266,7 @@ class Job(Future[Any]):
                 await woken.wait()
                 continue
             if call is not None:
-                await anyio.to_thread.run_sync(call.end_if_late)
+                await anyio.to_thread.run_sync(call._pending.end_if_expired)
 
 
 class _AsyncOutputs:

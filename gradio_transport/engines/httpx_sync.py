@@ -255,7 +255,7 @@ class HTTPXEngine:
         for pool in pools:
             pool.close()
 
-    def begin_anew(self) -> None:
+    def reset_after_fork(self) -> None:
         """In a child of ``fork``: open connections of its own. Those of the parent stay as they are.
 
         Closing a socket here does not end its connection while the parent has it; shutting it down would.

@@ -23,7 +23,7 @@ from ..adapter.registry import Registry, default_registry
 from ..adapter.session import Turn
 from ..app.config import AppConfig, Endpoint
 from ..app.config_parsing import with_rendered
-from ..calls.tap import Taps, Wire
+from ..calls.tap import TappedSession, Taps
 from ..errors import GradioTransportError, Phase
 from ..events import Event
 from ..files.outputs import ServerFile
@@ -208,7 +208,7 @@ class _Line:
         said: What the machine commanded since the last comparison.
     """
 
-    wire: Wire
+    wire: TappedSession
     config: AppConfig
     exchanges: dict[str, Exchange] = attrs.field(factory=dict[str, Exchange])
     pending: dict[str, SendRequest | OpenStream | OpenWebSocket] = attrs.field(
@@ -278,7 +278,7 @@ class _Replayer:
         )
         said: list[Frame] = []
         taps = Taps(lambda: self._now, [said.append])
-        wire = Wire(adapter.session(context), taps, adapter.name, frame.session)
+        wire = TappedSession(adapter.session(context), taps, adapter.name, frame.session)
         return _Line(wire, discovery.config, said=said)
 
     @staticmethod

@@ -39,7 +39,7 @@ def test_an_unpickled_transport_connects_when_it_is_used(server: Scripted) -> No
         assert len(server.seen) == asked
         assert again.call("/hello", "x") == ["Hello, x!"]
         assert again.session_hash != before
-        options = again._core.app.options
+        options = again._app.options
         assert (options.limits, options.timeouts, options.protocol) == (limits, timeouts, "sse_v3")
         assert options.tap is None
         assert pickle.dumps(again) == stored
