@@ -220,7 +220,7 @@ class SessionCore:
         self.state.renew_hash()
 
     def close(self) -> None:
-        """End the session's calls, its stream and its heartbeat; wait for nothing, as done callbacks need it."""
+        """End the session's calls, its stream and its heartbeat; wait for nothing (for done callbacks)."""
         self.closed = True
         self._end("session was closed")
 

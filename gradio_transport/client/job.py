@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`Job`: one call under way, as a `concurrent.futures.Future`.
 
-A job has no thread. The reader of the session's stream adds each event; the pool of its client starts the call,
+A job has no thread. The reader of the stream adds each event; the pool of its client starts the call,
 and fetches the files of its outputs when it is over.
 """
 

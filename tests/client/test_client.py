@@ -681,7 +681,7 @@ def test_the_async_client_duplicates_a_space(
 
 
 def test_a_job_knows_no_outputs_before_it_starts(client: Client) -> None:
-    job = Job(client, client.config.endpoint("/hello"))
+    job = Job(client._pool, client._files, client.config.endpoint("/hello"))
     assert job.outputs() == []
     assert attrs.asdict(job.status())["code"] is Status.STARTING
     assert job.cancel() is True
