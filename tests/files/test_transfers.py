@@ -156,7 +156,7 @@ class TestUploads:
         path.write_bytes(b"x")
 
         async def use(app, wait):
-            with pytest.raises(gt.errors.LocalProtocolError, match="shorter"):
+            with pytest.raises(gt.errors.LocalProtocolError, match="truncated"):
                 await wait(app.call("/hello", given))
 
         with_app(face, server.url, use, timeouts=TIMEOUTS)
