@@ -25,6 +25,7 @@ from gradio_transport.errors import (
     TimeoutExpired,
 )
 from gradio_transport.events import Event, Failed
+from gradio_transport.policy import Limits
 from gradio_transport.protocol.commands import Closed, DropStream, Ending, OpenStream, Response, SendRequest
 from gradio_transport.protocol.urls import AppURLs
 from gradio_transport_sse.v3 import SSEv3
@@ -318,3 +319,155 @@ def test_a_session_hash_from_elsewhere_stays_in_its_place_of_the_url() -> None:
     context = attrs.evolve(session().context, session_hash="a&b=c#d/e")
     url = SSEv3().session(context).stream_request().url  # type: ignore[attr-defined]
     assert url == "http://app/gradio_api/queue/data?session_hash=a%26b%3Dc%23d%2Fe"
+
+
+# --- bounds and comparisons that only one value satisfies --------------------------------------------
+
+
+def joining(machine: SharedStreamSession, fn_index: int) -> tuple[Exchange, SendRequest]:
+    endpoint = Endpoint(name=f"/{fn_index}", fn_index=fn_index, generator=True)
+    exchange = machine.open(Invocation(endpoint=endpoint, data=["x"]))
+    (join,) = machine.start(exchange, 0.0).commands
+    assert isinstance(join, SendRequest)
+    return exchange, join
+
+
+def running(machine: SharedStreamSession, event_id: str, fn_index: int = 0) -> Exchange:
+    exchange, join = joining(machine, fn_index)
+    machine.reply(join, joined(event_id), 0.0)
+    machine.stream_opened(STREAM, STREAM_HEAD, 0.0)
+    return exchange
+
+
+def failures(turn: Turn) -> list[Any]:
+    return [delivery.event.error for delivery in turn.deliveries if isinstance(delivery.event, Failed)]
+
+
+def complete(machine: SharedStreamSession, event_id: str) -> Turn:
+    text = message(event_id=event_id, msg="process_completed", success=True, output={"data": ["x"]})
+    return machine.data_received(STREAM, text, 0.0)
+
+
+def cancelled_ids(turn: Turn) -> list[str]:
+    requests = [command for command in turn.commands if isinstance(command, SendRequest)]
+    return [json.loads(one.request.body or b"")["event_id"] for one in requests if one.phase is Phase.CANCEL]
+
+
+def test_whatever_ends_an_accepted_call_says_that_it_may_have_run() -> None:
+    machine = session()
+    running(machine, "e1")
+    _, join = joining(machine, 0)
+    (twice,) = failures(machine.reply(join, joined("e1"), 0.0))
+    assert twice.may_have_run
+
+    for text in ("", "404: Session not found.", "Something else broke."):
+        machine = session()
+        running(machine, "e1")
+        turn = machine.data_received(STREAM, message(msg="unexpected_error", message=text), 0.0)
+        assert [error.may_have_run for error in failures(turn)] == [True], text
+
+    machine = session()
+    _, join = joining(machine, 0)
+    (stream,) = [
+        one for one in machine.reply(join, joined("e1"), 0.0).commands if isinstance(one, OpenStream)
+    ]
+    (unopened,) = failures(machine.failed(stream, StreamLost("refused", retryable=True), 0.0))
+    assert (unopened.may_have_run, unopened.retryable) == (True, False)
+
+    machine = session()
+    running(machine, "e1")
+    machine.data_received(STREAM, message(event_id="e1", msg="process_starts"), 0.0)
+    (crossed,) = failures(machine.closed(STREAM, Closed(Ending.CLEAN), 0.0))
+    assert crossed.may_have_run
+
+
+def test_parked_messages_reach_each_call_whatever_its_name_sorts_like() -> None:
+    machine = session()
+    joins = {name: joining(machine, 0)[1] for name in ("m", "a", "z")}
+    machine.reply(joins["m"], joined("m"), 0.0)
+    machine.stream_opened(STREAM, STREAM_HEAD, 0.0)
+    for name in ("a", "z", "a"):
+        machine.data_received(STREAM, message(event_id=name, msg="log", log=name), 0.0)
+    told = {name: machine.reply(joins[name], joined(name), 0.0).deliveries for name in ("z", "a")}
+    assert [len([one for one in told[name] if type(one.event).__name__ == "Log"]) for name in "za"] == [1, 2]
+
+
+@pytest.mark.parametrize(("last", "fits"), [(200, True), (201, False), (390, False)])
+def test_parked_messages_may_have_as_many_bytes_as_an_event_and_count_anew_afterwards(
+    last: int, fits: bool
+) -> None:
+    def parked(machine: SharedStreamSession, size: int) -> Turn:
+        shortest = len(json.dumps({"event_id": "zz", "msg": "log", "log": ""}))
+        return machine.data_received(
+            STREAM, message(event_id="zz", msg="log", log="x" * (size - shortest)), 0.0
+        )
+
+    bound = 400
+    context = SessionContext(
+        config=CONFIG,
+        urls=AppURLs("http://app", "/gradio_api"),
+        session_hash="hash",
+        limits=Limits(max_event_bytes=bound),
+    )
+    machine = SSEv3().session(context)
+    assert isinstance(machine, SharedStreamSession)
+    running(machine, "e1")
+    for _ in range(2):  # once no call joins, what was parked is dropped and no longer counted
+        _, join = joining(machine, 0)
+        assert failures(parked(machine, 200)) == []
+        assert failures(parked(machine, 200)) == []
+        machine.reply(join, Response(503, {}, b"{}"), 0.0)
+    joining(machine, 0)
+    parked(machine, 200)
+    assert (failures(parked(machine, last)) == []) is fits
+
+
+def test_a_reply_that_comes_after_its_failure_changes_nothing() -> None:
+    machine = session()
+    exchange, join = started(machine)
+    machine.cancel(exchange, 0.0)
+    machine.failed(join, StreamLost("broke"), 1.0)
+    assert machine.reply(join, joined("e1"), 2.0) == Turn()
+
+
+def test_a_stream_that_ends_in_order_is_opened_again_three_times_for_a_call_that_heard_nothing() -> None:
+    machine = session()
+    running(machine, "e1")
+    running(machine, "e2")
+    assert failures(machine.closed(STREAM, Closed(Ending.CLEAN), 0.0)) == []
+    machine.stream_opened(STREAM, STREAM_HEAD, 0.0)
+    complete(machine, "e1")  # a message for a call: the streams before it were not in vain
+    for _ in range(3):
+        turn = machine.closed(STREAM, Closed(Ending.CLEAN), 0.0)
+        assert failures(turn) == []
+        assert any(isinstance(command, OpenStream) for command in turn.commands)
+        machine.stream_opened(STREAM, STREAM_HEAD, 0.0)
+    assert len(failures(machine.closed(STREAM, Closed(Ending.CLEAN), 0.0))) == 1
+
+
+@pytest.mark.parametrize("stray", ["log", "estimation", "process_generating", "progress"])
+def test_only_a_completion_makes_a_deferred_cancellation_needless(stray: str) -> None:
+    machine = session()
+    cancelled = running(machine, "e1")
+    running(machine, "e2")
+    assert cancelled_ids(machine.cancel(cancelled, 0.0)) == []
+    machine.data_received(STREAM, message(event_id="e1", msg=stray), 0.0)
+    assert cancelled_ids(complete(machine, "e2")) == ["e1"]
+
+    machine = session()
+    cancelled = running(machine, "e1")
+    running(machine, "e2")
+    machine.cancel(cancelled, 0.0)
+    complete(machine, "e1")
+    assert cancelled_ids(complete(machine, "e2")) == []
+
+
+def test_deferred_cancellations_wait_for_calls_of_the_same_function_only() -> None:
+    machine = session()
+    waiting = {number: (running(machine, f"a{number}", number), f"b{number}") for number in (0, 1, 70000)}
+    for number, (exchange, sibling) in waiting.items():
+        running(machine, sibling, int(str(number)))
+        machine.cancel(exchange, 0.0)
+    assert cancelled_ids(complete(machine, "b1")) == ["a1"]
+    assert cancelled_ids(complete(machine, "b70000")) == ["a70000"]
+    assert cancelled_ids(complete(machine, "b0")) == ["a0"]
