@@ -152,6 +152,7 @@ class PendingCall(CallState):
         if error is None:
             return False
         await self.driver.expire(self, error)
+        # Without deadlines, so that a call whose driver has forgotten it is not expired again and again.
         self.deadlines = Deadlines(Timeouts(), time.monotonic)
         return True
 

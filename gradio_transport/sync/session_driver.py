@@ -257,7 +257,7 @@ class SessionDriver:
                 return self._sleep(command)
 
     def _feed(self, step: Callable[..., Turn], *arguments: Any) -> Sequence[Command]:
-        if self._left_to_parent:
+        if self._left_to_parent:  # the thread that forked may be in the middle of a read
             return ()
         with self._lock:
             commands = self._deliver(step(*arguments))
