@@ -89,7 +89,7 @@ class PendingCall(CallState):
     def start_listening(self) -> None:
         """Begin to wait for the first message: the stream is opened now."""
         if self.event_id is not None:
-            self.deadlines.accepted()
+            self.deadlines.start_first_message()
         self._changed.set()
         self._ended.set()
 
@@ -152,6 +152,7 @@ class PendingCall(CallState):
         if error is None:
             return False
         await self.driver.expire(self, error)
+        # Without deadlines, so that a call whose driver has forgotten it is not expired again and again.
         self.deadlines = Deadlines(Timeouts(), time.monotonic)
         return True
 
@@ -200,13 +201,13 @@ class PendingCall(CallState):
         """Send the next chunk of a streaming input; see `AsyncCall.send`."""
         chunk = self.next_chunk(arguments)
         with self.allowance(timeout, "the chunk") as allowed:
-            await self.driver.send(self, chunk, allowed.until(self.deadlines.total))
+            await self.driver.send(self, chunk, allowed.earliest_end(self.deadlines.total))
             self.check_sent()
 
     async def finish(self, timeout: float | None) -> None:
         """Tell the server that no further chunk will come; see `AsyncCall.finish`."""
         with self.allowance(timeout, "the end of the input") as allowed:
-            await self.driver.finish_input(self, allowed.until(self.deadlines.total))
+            await self.driver.finish_input(self, allowed.earliest_end(self.deadlines.total))
             self.check_sent()
 
     async def cancel(self, timeout: float | None = None) -> Achieved:

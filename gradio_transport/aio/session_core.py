@@ -24,7 +24,7 @@ from .pending_call import PendingCall
 from .session_driver import Begin, SessionDriver
 
 CLOSE_SECONDS = 5.0
-"""How long closing a session waits for its streams, unless it is told a time."""
+"""How long closing a session waits for its streams without a ``timeout=``."""
 
 
 class OpenSessions:

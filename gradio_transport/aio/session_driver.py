@@ -240,7 +240,7 @@ class SessionDriver:
                 seconds_left(until, timeouts, command.phase),
                 credentials=self._state.credentials,
                 extra=call.headers if call else None,
-                on_send=call.request_sent if call else None,
+                on_send=call.record_request if call else None,
             )
         except TransportError as error:
             return self._feed(self.tapped.failed, command, error)
@@ -255,7 +255,7 @@ class SessionDriver:
         """Record that a request of a call is sent, and return when the call's time is over."""
         if call is None:
             return None
-        call.request_sent()
+        call.record_request()
         return call.deadlines.total
 
     async def _sleep(self, command: WakeAt) -> Sequence[Command]:
@@ -264,7 +264,7 @@ class SessionDriver:
         if call is None:
             return ()
         if command.channel in self._live:
-            # Why not sleep here: the task that reads the socket would not read meanwhile. It wakes the call.
+            # Why not sleep here: this task reads the socket, and would not read meanwhile. `_converse` wakes.
             self._wakes[command.channel] = command
             return ()
         delay = max(0.0, command.when - time.monotonic())
@@ -281,7 +281,7 @@ class SessionDriver:
             scope.cancel()
 
     @contextmanager
-    def _reading(self) -> Generator[None, None, None]:
+    def _count_reader(self) -> Generator[None, None, None]:
         """Let `wait_closed` wait for the end of the block."""
         ended = anyio.Event()
         self._readers.add(ended)
@@ -296,7 +296,7 @@ class SessionDriver:
         channel = command.channel
         call = self._call(channel)
         closed = Closed(Ending.LOCAL)
-        with self._reading(), anyio.CancelScope() as scope:
+        with self._count_reader(), anyio.CancelScope() as scope:
             self._scopes[channel] = scope
             try:
                 stream = await self._open_with_retries(command, call, open_stream)
@@ -373,7 +373,7 @@ class SessionDriver:
         channel = command.channel
         call = self._call(channel)
         closed = Closed(Ending.LOCAL)
-        with self._reading(), anyio.CancelScope() as scope:
+        with self._count_reader(), anyio.CancelScope() as scope:
             self._scopes[channel] = scope
             try:
                 socket = await self._open_with_retries(command, call, open_websocket)

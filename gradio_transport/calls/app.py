@@ -314,7 +314,7 @@ class App:
         """Return whether a URL that the server gave is of the app's own origin.
 
         Raises:
-            RemoteProtocolError: It is of another origin, and nobody has allowed that.
+            RemoteProtocolError: It is of another origin, which ``foreign_files=`` does not allow.
         """
         where = origin(url)
         if where == self.credentials.origin:
@@ -330,7 +330,7 @@ class App:
             return False
         raise RemoteProtocolError(
             f"The server names {url!r} as the place of a file, which is not the app's own origin "
-            f"({self.credentials.origin}). If it is to be trusted: connect(..., foreign_files=[{where!r}]).",
+            f"({self.credentials.origin}). To trust that origin: connect(..., foreign_files=[{where!r}]).",
             phase=Phase.DOWNLOAD,
         )
 
@@ -379,8 +379,8 @@ class App:
         """
         setting = _PHASE_SETTINGS[command.phase]
         silence: float | None = getattr(timeouts, setting)
-        beats = not isinstance(command, SendRequest) and command.heartbeats
-        if setting == "idle" and not beats and silence is not None:
+        has_heartbeats = not isinstance(command, SendRequest) and command.heartbeats
+        if setting == "idle" and not has_heartbeats and silence is not None:
             silence = max(silence, SILENT_IDLE_SECONDS)
         if isinstance(command, OpenWebSocket):
             silence = None if timeouts.idle is None else max(timeouts.idle, SILENT_IDLE_SECONDS)

@@ -68,7 +68,7 @@ class CallState:
         self._pauses = delays(app.options.retry) if options.repeatable else iter(())
         self._attempt = 1
         self.waits_for_retry = False
-        self._request_sent = exchange.invocation.event_id is not None
+        self._has_request = exchange.invocation.event_id is not None
         self._submitted = deadlines.clock()
         self.download_directory = options.download_files
         self._listener = options.listener
@@ -82,7 +82,7 @@ class CallState:
 
     @property
     def endpoint(self) -> Endpoint:
-        """What is called."""
+        """The endpoint that is called."""
         return self.exchange.invocation.endpoint
 
     @property
@@ -143,9 +143,9 @@ class CallState:
             event = event if data is event.data else attrs.evolve(event, data=data)
         if isinstance(event, Joined):
             if self.exchange.fetched:
-                self.deadlines.accepted()
+                self.deadlines.start_first_message()
         elif not isinstance(event, Heartbeat):
-            self.deadlines.heard()
+            self.deadlines.clear_first_message()
         if isinstance(event, Failed):
             self._complete_error(event.error)
         self.mailbox.put(event, size)
@@ -158,15 +158,15 @@ class CallState:
             self._averages[self.endpoint.fn_index] = event.average_duration
         return True
 
-    def request_sent(self) -> None:
+    def record_request(self) -> None:
         """Record that a request of the call is sent now: from then on the function may have run."""
-        self._request_sent = True
+        self._has_request = True
 
     def _complete_error(self, error: GradioTransportError) -> None:
         """Add to the error of a call what the session does not know: the tries, and the time they took."""
         if self._attempt > 1:  # an earlier try had been accepted
             error.may_have_run = True
-        elif not self._request_sent:
+        elif not self._has_request:
             error.may_have_run = False
         if error.elapsed is None:
             error.elapsed = self.deadlines.clock() - self._submitted
@@ -209,7 +209,7 @@ class CallState:
         """Return what another process needs to fetch the result: see `Handle`, and `Transport.attach`.
 
         The call stays as it is here, and so must be left alone once the other process fetches it: the server
-        gives every message once, to whoever reads it first. No other call may be made in its session, which
+        sends every message once, to the first reader. No other call may be made in its session, which
         is why ``CallOptions(attach="late", own_session=True)`` is the way to make such a call.
 
         Raises:
@@ -260,7 +260,7 @@ class CallState:
         """Record that the call will be submitted again, and return the event that says so."""
         self.waits_for_retry = True
         self._attempt += 1
-        self.deadlines.heard()
+        self.deadlines.clear_first_message()
         return Resubmitted(attempt=self._attempt, error=error)
 
     @property
@@ -334,7 +334,7 @@ def outputs_of(event: Event) -> list[Any]:
 
     Raises:
         GradioTransportError: The call failed.
-        CancelledError: Somebody cancelled it.
+        CancelledError: The call was cancelled.
     """
     match event:
         case ProcessCompleted(error=None):

@@ -39,7 +39,7 @@ def component_request(
 
 
 def component_reply(response: Response, fn_name: str, limits: Limits) -> Any:
-    """Return the JSON that a component's function gave.
+    """Return the JSON of a component's function.
 
     Raises:
         EndpointNotFound: The component has no such function.
@@ -51,6 +51,7 @@ def component_reply(response: Response, fn_name: str, limits: Limits) -> Any:
         return response.json(limits.max_json_depth)
     except ValueError as error:
         raise MalformedMessage(
-            f"The component's function {fn_name!r} gave no JSON ({error}): {excerpt(response.body)!r}.",
+            f"The function {fn_name!r} of the component did not return JSON ({error}): "
+            f"{excerpt(response.body)!r}.",
             phase=Phase.COMPLETE,
         ) from None

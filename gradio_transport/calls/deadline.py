@@ -73,7 +73,7 @@ class Allowance:
         """Seconds that are left, or None if there is no bound."""
         return None if self._end is None else max(0.0, self._end - time.monotonic())
 
-    def until(self, other: float | None) -> float | None:
+    def earliest_end(self, other: float | None) -> float | None:
         """Return when they are over, or another time of `time.monotonic` that comes before."""
         return min((when for when in (self._end, other) if when is not None), default=None)
 
@@ -113,13 +113,13 @@ class Deadlines:
         if self.timeouts.total is not None:
             self.total = self.clock() + self.timeouts.total
 
-    def accepted(self) -> None:
+    def start_first_message(self) -> None:
         """Begin to wait for the first message."""
         if self.timeouts.first_message is not None:
             self.first = self.clock() + self.timeouts.first_message
 
-    def heard(self) -> None:
-        """Take note that a message came."""
+    def clear_first_message(self) -> None:
+        """Stop waiting for the first message: it has come."""
         self.first = None
 
     @property

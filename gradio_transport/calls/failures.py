@@ -48,7 +48,7 @@ def closed_error(what: str) -> GradioTransportError:
 def stream_lost_error() -> GradioTransportError:
     """Return the error for a call whose join is under way while its session's stream is lost and replaced."""
     return StreamLost(
-        "The session's stream was lost while the call was being joined, so nobody would bring its messages.",
+        "The session's stream was lost while the call was being joined, so its messages would not arrive.",
         phase=Phase.STREAM,
         may_have_run=True,
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is needed to fetch the result of a call from another process: `Handle`."""
+"""`Handle`: the description with which another process fetches the result of a call."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import LocalProtocolError
 
 def _check_text(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if not isinstance(value, str) or not value:
-        raise LocalProtocolError(f"The handle has no {attribute.name}, or one that is no text: {value!r}.")
+        raise LocalProtocolError(f"The handle has no {attribute.name}, or it is not text: {value!r}.")
 
 
 def _check_optional_text(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -30,8 +30,8 @@ def _check_integer(_: object, attribute: attrs.Attribute[Any], value: object) ->
 class Handle:
     """A call that a server has accepted, as a description that can be stored, sent and pickled.
 
-    It holds no credentials: who attaches has to log in, or give a token, anew. But whoever has it, and may
-    talk to the app, can fetch the result, so keep it as you would keep that.
+    It holds no credentials: to attach, log in or give a token again. But with it, anyone who may talk to the
+    app can fetch the result, so keep it as safe as the result.
 
     Attributes:
         url: The app.

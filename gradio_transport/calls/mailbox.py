@@ -4,7 +4,7 @@
 A shared stream has no per-call flow control, and one caller that does not read must not stall the others.
 So above a byte high-water mark a `ProcessGenerating` takes the place of the one before it (their data are
 always complete, `skipped` counts the merged ones).  Nothing else is dropped for a reader: a server that
-floods a call with other events ends it, at some multiple of the mark.  Of a call whose events nobody reads,
+floods a call with other events ends it, at some multiple of the mark.  Of a call whose events are not read,
 because its result is all that is waited for, the oldest are dropped instead.
 """
 
@@ -34,7 +34,7 @@ class Mailbox:
         self.overflow: SlowConsumer | None = None
         """Set once the policy ``"fail"`` has struck: only the end of the call is taken from then on."""
         self.unread = False
-        """Whether nobody reads the events."""
+        """Whether the caller does not read the events."""
 
     def __len__(self) -> int:
         return len(self._items)

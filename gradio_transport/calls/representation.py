@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from ..errors import GradioTransportError
 from ..files.outputs import ServerFile
 from .app import App
 from .call_state import CallState
@@ -30,14 +31,15 @@ def describe_call(kind: str, call: CallState) -> str:
 
 def describe_transport(kind: str, app: App, *, closed: bool) -> str:
     """Return the ``repr`` of a transport."""
-    return f"<{kind} of {shown_url(app.base)} {app.protocol}, {'closed' if closed else 'open'}>"
+    return f"<{kind} of {_place(app)}, {'closed' if closed else 'open'}>"
 
 
 def describe_session(kind: str, state: SessionState, calls: int, *, closed: bool) -> str:
     """Return the ``repr`` of a session."""
     under_way = "closed" if closed else f"{calls} call{'' if calls == 1 else 's'} under way"
-    where = f"{shown_url(state.app.base)} {state.app.protocol}"
-    return f"<{kind} of {where}, {under_way}, session_hash='{shorten_secret(state.session_hash)}'>"
+    return (
+        f"<{kind} of {_place(state.app)}, {under_way}, session_hash='{shorten_secret(state.session_hash)}'>"
+    )
 
 
 def describe_file(kind: str, file: ServerFile) -> str:
@@ -45,6 +47,13 @@ def describe_file(kind: str, file: ServerFile) -> str:
     size = f", {file.size:,} bytes" if file.size is not None else ""
     where = f", {shown_url(file.url)}" if file.url else ", inside the payload"
     return f"<{kind} {file.name!r}{size}{where}{', still being made' if file.is_stream else ''}>"
+
+
+def _place(app: App) -> str:
+    try:
+        return f"{shown_url(app.base)} {app.protocol}"
+    except GradioTransportError:  # a debugger must be able to show an app that cannot be called, too
+        return f"{shown_url(app.base)}, no supported protocol"
 
 
 def shorten_secret(text: str) -> str:

@@ -67,5 +67,5 @@ def heartbeat_pauses() -> Iterator[float]:
 
 
 def new_session_hash() -> str:
-    """Return a fresh session hash, unguessable: whoever knows it can read the session's results."""
+    """Return a fresh session hash, unguessable: with it, anyone can read the session's results."""
     return secrets.token_hex(8)

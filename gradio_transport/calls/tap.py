@@ -51,7 +51,7 @@ class NoteFrame(NamedTuple):
 
 
 class Taps:
-    """Shows frames to whoever listens, and remembers the last ones."""
+    """Shows frames to the taps, and keeps the last ones."""
 
     def __init__(self, clock: Callable[[], float], taps: Sequence[Tap] = ()) -> None:
         self.clock = clock

@@ -94,7 +94,7 @@ class AsyncJob:
         return self._end is not None
 
     def cancelled(self) -> bool:
-        """Return whether somebody cancelled the job."""
+        """Return whether the job was cancelled."""
         return self._end is not None and isinstance(self._end[1], CancelledError)
 
     def running(self) -> bool:
@@ -102,7 +102,7 @@ class AsyncJob:
         return self._end is None and self._call.status is State.RUNNING
 
     def status(self) -> StatusUpdate:
-        """Return what is known of the job now."""
+        """Return the status of the job."""
         latest = self._history.status
         if self._end is None or latest.code in (Status.FINISHED, Status.QUEUE_FULL):
             return latest

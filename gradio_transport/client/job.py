@@ -36,10 +36,10 @@ class Job(Future[Any]):
 
     It is a `concurrent.futures.Future`, so that `concurrent.futures.wait`, `as_completed` and
     `asyncio.wrap_future` take it. Iterating it gives its outputs as they come: what a generator yields, or
-    the one output of any other function. Each loop begins with the first, so nothing is lost or told twice,
+    the one output of any other function. Each loop begins with the first, so no output is lost or repeated,
     and a job that failed raises at the end of it.
 
-    The deadlines of its call count while somebody waits for it here; `concurrent.futures.wait` has a
+    The deadlines of its call apply while a caller waits for it here; `concurrent.futures.wait` has a
     ``timeout`` of its own.
     """
 
@@ -123,7 +123,7 @@ class Job(Future[Any]):
 
         Raises:
             AppError: The app's function raised.
-            CancelledError: Somebody cancelled the job.
+            CancelledError: The job was cancelled.
             TimeoutError: The time is over.
             GradioTransportError: The call failed.
         """
@@ -180,7 +180,7 @@ class Job(Future[Any]):
     # --- what has come ----------------------------------------------------------------------------------
 
     def status(self) -> StatusUpdate:
-        """Return what is known of the job now."""
+        """Return the status of the job."""
         with self._news:
             latest = self._history.status
         if not self.done():

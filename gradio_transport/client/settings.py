@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The arguments of a client, in the terms of the docs, and what the transport is told for them."""
+"""The arguments of a client, in the terms of the docs, and those of the transport made of them."""
 
 from __future__ import annotations
 

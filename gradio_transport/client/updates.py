@@ -34,7 +34,7 @@ class Status(enum.Enum):
 
 @attrs.frozen(kw_only=True)
 class StatusUpdate:
-    """What is known of a job at one moment.
+    """The status of a job at one moment.
 
     Attributes:
         code: Where it stands.
@@ -42,7 +42,7 @@ class StatusUpdate:
         queue_size: How many wait.
         eta: Seconds until its result, as the server estimates.
         success: Whether it completed well; None as long as that is open.
-        time: When this was heard, by the local clock.
+        time: When this came, by the local clock.
         progress_data: The bars of ``gr.Progress``; None if there are none.
         log: Text and level of the last ``gr.Info`` or ``gr.Warning``, where `code` is ``LOG``.
     """
@@ -58,7 +58,7 @@ class StatusUpdate:
 
 
 class OutputUpdate:
-    """One output of a job as the server gave it, and as the caller is given it once somebody asks."""
+    """One output of a job as the server sent it, and as a caller gets it, made when first asked for."""
 
     def __init__(self, data: list[Any]) -> None:
         self.data = data
@@ -97,7 +97,7 @@ def output_callbacks(given: Callbacks | None) -> list[Callable[[Any], None]]:
 
 
 class JobHistory:
-    """What the events of a call have told so far. Not safe against threads: the sync job locks.
+    """The events of a call so far, as a status and outputs. Not safe against threads: the sync job locks.
 
     Attributes:
         status: The newest status.
@@ -111,7 +111,7 @@ class JobHistory:
         self.yielded = False
 
     def add(self, event: Event) -> None:
-        """Take note of an event."""
+        """Add an event."""
         status = self._status(event)
         if status is not None:
             self.status = status

@@ -45,7 +45,7 @@ class Alarms:
                 if self._closed:
                     return
                 job = heapq.heappop(self._waiting)[2]
-            job()
+            job()  # without the condition, so that other threads can set alarms meanwhile
 
     def close(self) -> threading.Thread | None:
         """Run the remaining jobs at once, and return the thread to be joined."""

@@ -52,8 +52,7 @@ class HeartbeatThread(threading.Thread):
         stream = self._connection.engine.stream(request, patience)
         app.taps.response("heartbeat", 0, stream.head, head=True)
         try:
-            # Under the lock of `stop`, which either finds the stream or is seen here: else it would be read
-            # on.
+            # Under the lock that `stop` takes: either `stop` finds the stream, or it is noticed here.
             with self._lock:
                 self._stream = stream
                 if self._stopped.is_set():

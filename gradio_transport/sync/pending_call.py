@@ -97,7 +97,7 @@ class PendingCall(CallState):
         """Begin to wait for the first message: the stream is opened now."""
         with self._lock:
             if self.event_id is not None:
-                self.deadlines.accepted()
+                self.deadlines.start_first_message()
             self._changed.notify_all()
             self._ended.notify_all()
 
@@ -171,6 +171,7 @@ class PendingCall(CallState):
         if error is None:
             return False
         self.driver.expire(self, error)
+        # Without deadlines, so that a call whose driver has forgotten it is not expired again and again.
         self.deadlines = Deadlines(Timeouts(), time.monotonic)
         return True
 
@@ -214,13 +215,13 @@ class PendingCall(CallState):
         """Send the next chunk of a streaming input; see `Call.send`."""
         chunk = self.next_chunk(arguments)
         with self.allowance(timeout, "the chunk") as allowed:
-            self.driver.send(self, chunk, allowed.until(self.deadlines.total))
+            self.driver.send(self, chunk, allowed.earliest_end(self.deadlines.total))
             self.check_sent()
 
     def finish(self, timeout: float | None) -> None:
         """Tell the server that no further chunk will come; see `Call.finish`."""
         with self.allowance(timeout, "the end of the input") as allowed:
-            self.driver.finish_input(self, allowed.until(self.deadlines.total))
+            self.driver.finish_input(self, allowed.earliest_end(self.deadlines.total))
             self.check_sent()
 
     def cancel(self, timeout: float | None = None) -> Achieved:

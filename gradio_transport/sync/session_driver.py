@@ -101,7 +101,7 @@ class SessionDriver:
         fetcher = Fetcher(self._connection, self._state.credentials)
         files = self._connection.app.file_reader(invocation.endpoint, fetcher.remote_file)
         with self._lock:
-            if self._closed:  # by another thread, since the session gave this out
+            if self._closed:  # by another thread, after the session returned this driver
                 raise LocalProtocolError("The session is closed.")
             exchange = self.tapped.open(invocation)
             call = PendingCall(self, self._connection.app, self.tapped, exchange, options, deadlines, files)
@@ -115,7 +115,9 @@ class SessionDriver:
         with self._lock:
             exchange = self.tapped.open(call.next_invocation)
             if not call.switch_driver(self, self.tapped, exchange):
-                return self.tapped.session.abandon(exchange, LocalProtocolError("given up")).commands
+                return self.tapped.session.abandon(
+                    exchange, LocalProtocolError("The call has ended.")
+                ).commands
             self._calls[exchange.key] = call
             commands = self._deliver(self.tapped.start(exchange))
         self._schedule_fetch(call)
@@ -255,7 +257,7 @@ class SessionDriver:
                 return self._sleep(command)
 
     def _feed(self, step: Callable[..., Turn], *arguments: Any) -> Sequence[Command]:
-        if self._left_to_parent:
+        if self._left_to_parent:  # the thread that forked may be in the middle of a read
             return ()
         with self._lock:
             commands = self._deliver(step(*arguments))
@@ -288,9 +290,7 @@ class SessionDriver:
 
     def _abandon(self, channel: str, error: GradioTransportError) -> Sequence[Command]:
         call = self._call(channel)
-        if call is None:
-            return ()
-        return self._feed(self.tapped.abandon, call.exchange, error)
+        return self._feed(self.tapped.abandon, call.exchange, error) if call is not None else ()
 
     def _call(self, channel: str) -> PendingCall | None:
         return self._calls.get(channel.partition(".")[0])
@@ -304,7 +304,7 @@ class SessionDriver:
         call = self._call(channel)
         if call is None:
             return None
-        call.request_sent()
+        call.record_request()
         return call.deadlines.total
 
     def _remaining(self, channel: str) -> float | None:
@@ -322,8 +322,7 @@ class SessionDriver:
         if call is None:
             return ()
         if command.channel in self._live:
-            # Why not sleep here: the thread that reads the socket would not read meanwhile. It wakes the call
-            # too.
+            # Why not sleep here: this thread reads the socket, and would not meanwhile. `_converse` wakes it.
             self._wakes[command.channel] = command
             return ()
         delay = max(0.0, command.when - time.monotonic())
@@ -376,21 +375,15 @@ class SessionDriver:
 
     def _open_with_retries(self, command: OpenStream | OpenWebSocket, open_once: Callable[..., T]) -> T:
         """Open a stream or socket; once more where the policy says so and nothing can have come of it."""
-        app, channel = self._connection.app, command.channel
-        retries = Retries(app.options.retry, command)
+        connection, channel = self._connection, command.channel
+        retries = Retries(connection.app.options.retry, command)
         while True:
-            patience = app.patience(command, self._timeouts(channel), self._remaining(channel))
+            patience = connection.app.patience(command, self._timeouts(channel), self._remaining(channel))
             if self.tapped.session.shared:
                 patience = attrs.evolve(patience, interruption=self._interruption)
             try:
-                return open_once(
-                    self._connection,
-                    self._state.credentials,
-                    command,
-                    patience,
-                    self._call_headers(channel),
-                    self._start_request(channel),
-                )
+                headers, until = self._call_headers(channel), self._start_request(channel)
+                return open_once(connection, self._state.credentials, command, patience, headers, until)
             except (TransportError, HandshakeRefused) as error:
                 outcome = error.response if isinstance(error, HandshakeRefused) else error
                 pause = retries.pause(outcome, self._remaining(channel))

@@ -55,9 +55,8 @@ class Transport:
         """Return what the transport consists of, connecting first if it comes from a pickle."""
         if self._opened is None:
             with self._opening:
-                if (
-                    self._opened is None
-                ):  # another thread may have connected while this one waited for the lock
+                # Again, because another thread may have connected while this one waited for the lock.
+                if self._opened is None:
                     self._opened = _open(App(self._description.source, self._description.check()), None)
         return self._opened
 
@@ -130,7 +129,7 @@ class Transport:
         return self._session.call(endpoint, *arguments, options=options, **keywords)
 
     def attach(self, handle: Handle, *, options: CallOptions | None = None) -> Call:
-        """Fetch a call that was made elsewhere: `Call.handle` there gave its handle.
+        """Fetch a call that was made elsewhere, by the handle that `Call.handle` returned there.
 
         The result can be fetched once, and by one process: the one that opens the session's stream takes its
         messages. A second fetch gets nothing and ends with `TimeoutExpired` (``first_message``), one after

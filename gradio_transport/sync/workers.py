@@ -40,6 +40,7 @@ class Workers:
         while (job := self._jobs.get()) is not None:
             job()
             with self._lock:
+                # Else the thread takes the waiting job next, and `submit` must not count on it for another.
                 if self._jobs.empty():
                     self._idle += 1
 
