@@ -53,7 +53,7 @@ class Settings:
         return self.saved_token if self.token is None and is_hidden(error) else None
 
 
-def settings(
+def make_settings(
     src: str,
     *,
     token: Token,
@@ -154,4 +154,4 @@ def _timeouts(timeouts: Timeouts, extra: Mapping[str, Any]) -> Timeouts:
     )
 
 
-__all__ = ["SettingError", "Settings", "Token", "settings"]
+__all__ = ["SettingError", "Settings", "Token", "make_settings"]

@@ -262,8 +262,8 @@ class HTTPXEngine:
         for pool in pools:
             pool.close()
 
-    def begin_anew(self) -> None:
-        """Drop the parent's connections in a child of ``fork``, without ending them.
+    def reset_after_fork(self) -> None:
+        """In a child of ``fork``: open connections of its own. Those of the parent stay as they are.
 
         Closing a socket here does not end its connection while the parent has it open. Shutting it down
         would. The lock is replaced because a thread of the parent may have held it during the fork.

@@ -21,7 +21,7 @@ from ..adapter.registry import Registry, default_registry
 from ..adapter.session import Turn
 from ..app.config import AppConfig, Endpoint
 from ..app.config_parsing import with_rendered
-from ..calls.tap import Taps, Wire
+from ..calls.tap import TappedSession, Taps
 from ..errors import Phase, TransportError
 from ..policy import Limits
 from ..protocol.commands import (
@@ -82,7 +82,7 @@ class _SessionReplay:
         commands: The frames of this side since the last comparison.
     """
 
-    wire: Wire
+    wire: TappedSession
     config: AppConfig
     exchanges: dict[str, Exchange] = attrs.field(factory=dict[str, Exchange])
     pending: dict[str, SendRequest | OpenStream | OpenWebSocket] = attrs.field(
@@ -152,7 +152,7 @@ class _Replayer:
         )
         commands: list[Frame] = []
         taps = Taps(lambda: self._now, [commands.append])
-        wire = Wire(adapter.session(context), taps, adapter.name, frame.session)
+        wire = TappedSession(adapter.session(context), taps, adapter.name, frame.session)
         return _SessionReplay(wire, discovery.config, commands=commands)
 
     @staticmethod

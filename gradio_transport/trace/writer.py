@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ..calls.forking import tell_after_fork
+from ..calls.forking import register_after_fork
 from ..protocol.frames import Direction, Frame, Kind
 from .redaction import DESCRIPTION, LONGEST_SECRET, Redactor, placeholder
 
@@ -65,7 +65,7 @@ class TraceWriter:
         self._redactor = Redactor(secrets) if redact else None
         self._bodies = Path(bodies) if bodies is not None else None
         self._lock = threading.Lock()  # sessions call a tap from threads of their own
-        tell_after_fork(self)
+        register_after_fork(self)
         self._start: float | None = None
         self._held: dict[tuple[int, str], bytes] = {}
         self._last = 0.0
@@ -83,7 +83,7 @@ class TraceWriter:
             }
         )
 
-    def begin_anew(self) -> None:
+    def reset_after_fork(self) -> None:
         """In a child of ``fork``: another thread may have held the lock."""
         self._lock = threading.Lock()
 

@@ -31,7 +31,7 @@ from gradio_transport.errors import (
     SlowConsumer,
 )
 from gradio_transport.events import UNKNOWN_OUTPUT, Failed, Log, ProcessCompleted
-from gradio_transport.files.fetch import locate, file_too_large
+from gradio_transport.files.fetch import file_too_large, locate
 from gradio_transport.policy import MAX_JSON_DEPTH, Limits
 from gradio_transport.protocol.commands import OpenStream, Response, SendRequest, WakeAt
 from gradio_transport.protocol.diff import MAX_PATH_DEPTH, DiffDecoder, DiffError, apply_diff

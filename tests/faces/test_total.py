@@ -446,7 +446,7 @@ BLOCKING: dict[type, tuple[str, ...]] = {
     gt.Session: ("close", "reset", "component_server"),
     gt.Call: ("result", "events", "send", "finish", "cancel"),
     gt.AsyncTransport: ("aclose", "component_server"),
-    gt.AsyncSession: ("component_server",),
+    gt.AsyncSession: ("aclose", "component_server"),
     gt.AsyncCall: ("result", "events", "send", "finish", "cancel"),
     RemoteFile: ("read", "open", "download"),
 }
@@ -454,8 +454,7 @@ UNBOUNDED = {
     # Their keywords are the endpoint's: CallOptions(timeouts=) bounds them.
     "call", "submit",
     # These do not wait for anything.
-    "attach", "session", "explain", "fetch", "handle", "done", "add_done_callback", "deadline",
-    "end_if_late", "begin_anew", "renew", "heartbeat", "rendered",
+    "attach", "session", "explain", "fetch", "handle", "done", "add_done_callback",
 }  # fmt: skip
 
 
