@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ..adapter.registry import default_registry
 from ..errors import UnsupportedProtocol
-from .call import find
+from .call import find_endpoint
 from .options import Connection, connection_options
 from .screen import write
 from .terminal import current_terminal
@@ -28,7 +28,7 @@ _REASON_COLUMN = 21
 def explain(connection: Connection, *, source: str, endpoint: str | None) -> None:
     """Show which protocol each endpoint of the app at SOURCE uses, and why."""
     with connection.open(source) as app:
-        chosen = None if endpoint is None else find(app.config, endpoint)
+        chosen = None if endpoint is None else find_endpoint(app.config, endpoint)
         which = None if chosen is None else chosen.name or chosen.fn_index
         text = printable(app.explain(which))
     terminal = current_terminal()

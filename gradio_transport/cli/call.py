@@ -79,7 +79,7 @@ def call(
     given = None if file is None else arguments_from_json(file.read())
     display = choose_view(current_terminal(), f"connecting to {source}", raw=raw, jsonl=jsonl)
     with display, connection.open(strip_mark(source)) as app:
-        chosen = find(app.config, strip_mark(endpoint))
+        chosen = find_endpoint(app.config, strip_mark(endpoint))
         found = parse_arguments(chosen, arguments) if given is None else with_files(chosen, *given)
         check(chosen, *found)
         run(app, chosen, *found, options, display)
@@ -103,7 +103,7 @@ def predict(connection: Connection, *, source: str, endpoint: str, payload: str,
     given = arguments_from_json(payload.encode("utf-8", "surrogateescape"), "PAYLOAD")
     display = choose_view(current_terminal(), f"connecting to {source}", raw=True, jsonl=False)
     with display, connection.open(source) as app:
-        chosen = find(app.config, endpoint)
+        chosen = find_endpoint(app.config, endpoint)
         found = with_files(chosen, *given)
         check(chosen, *found)
         run(app, chosen, *found, CallOptions(download_files=output), display)
@@ -116,7 +116,7 @@ def _event_data(text: str | None) -> Any:
         raise click.BadParameter(f"not JSON: {error}", param_hint="'--event-data'") from error
 
 
-def find(config: AppConfig, name: str) -> Endpoint:
+def find_endpoint(config: AppConfig, name: str) -> Endpoint:
     """Return the endpoint of that name or number.
 
     Raises:
