@@ -85,21 +85,25 @@ def call(
         run(app, chosen, *found, options, display)
 
 
-@click.command()
+# Not the docstring: that would have to be raw for its backslash, and click would then print it.
+_PREDICT_HELP = """Call an endpoint with a JSON PAYLOAD and print a JSON list.
+
+The list has the outputs. PAYLOAD is an object of values by name, or a list of them. A file is a path where
+the endpoint takes one, or {"path": "photo.png"} anywhere.
+
+\b
+  gradio-transport predict http://127.0.0.1:7860 /add '{"a": 1, "b": 2}'
+"""
+
+
+@click.command(help=_PREDICT_HELP)
 @click.argument("source")
 @click.argument("endpoint")
 @click.argument("payload")
 @output_option
 @connection_options
 def predict(connection: Connection, *, source: str, endpoint: str, payload: str, output: str | None) -> None:
-    r"""Call an endpoint with a JSON PAYLOAD, and print its outputs as one JSON list.
-
-    PAYLOAD is an object of values by name, or a list of them. A file is a path where the endpoint takes one,
-    or {"path": "photo.png"} anywhere.
-
-    \b
-      gradio-transport predict http://127.0.0.1:7860 /add '{"a": 1, "b": 2}'
-    """
+    """Run the command; its help is above."""
     given = arguments_from_json(payload.encode("utf-8", "surrogateescape"), "PAYLOAD")
     display = choose_view(current_terminal(), f"connecting to {source}", raw=True, jsonl=False)
     with display, connection.open(source) as app:
