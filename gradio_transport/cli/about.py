@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ..adapter.registry import default_registry
 from ..errors import UnsupportedProtocol
-from .call import find
+from .call import find_endpoint
 from .options import Connection, connection_options
 from .screen import write
 from .terminal import current_terminal
@@ -26,9 +26,9 @@ _REASON_COLUMN = 21
 @click.argument("endpoint", required=False)
 @connection_options
 def explain(connection: Connection, *, source: str, endpoint: str | None) -> None:
-    """Show which protocol each endpoint of the app at SOURCE uses, and why."""
+    """Show which protocol each endpoint uses, and why."""
     with connection.open(source) as app:
-        chosen = None if endpoint is None else find(app.config, endpoint)
+        chosen = None if endpoint is None else find_endpoint(app.config, endpoint)
         which = None if chosen is None else chosen.name or chosen.fn_index
         text = printable(app.explain(which))
     terminal = current_terminal()
@@ -51,7 +51,7 @@ def _wrap(text: str, width: int) -> str:
 
 @click.command()
 def adapters() -> None:
-    """List the installed adapters, and the packages that provide them."""
+    """List the installed adapters and their packages."""
     rows = [(name, default_registry.package(name), _purpose(name)) for name in default_registry.names()]
     terminal = current_terminal()
     if not terminal.shows_data:

@@ -79,31 +79,35 @@ def call(
     given = None if file is None else arguments_from_json(file.read())
     display = choose_view(current_terminal(), f"connecting to {source}", raw=raw, jsonl=jsonl)
     with display, connection.open(strip_mark(source)) as app:
-        chosen = find(app.config, strip_mark(endpoint))
+        chosen = find_endpoint(app.config, strip_mark(endpoint))
         found = parse_arguments(chosen, arguments) if given is None else with_files(chosen, *given)
         check(chosen, *found)
         run(app, chosen, *found, options, display)
 
 
-@click.command()
+# Not the docstring: that would have to be raw for its backslash, and click would then print it.
+_PREDICT_HELP = """Call an endpoint with a JSON PAYLOAD and print a JSON list.
+
+The list has the outputs. PAYLOAD is an object of values by name, or a list of them. A file is a path where
+the endpoint takes one, or {"path": "photo.png"} anywhere.
+
+\b
+  gradio-transport predict http://127.0.0.1:7860 /add '{"a": 1, "b": 2}'
+"""
+
+
+@click.command(help=_PREDICT_HELP)
 @click.argument("source")
 @click.argument("endpoint")
 @click.argument("payload")
 @output_option
 @connection_options
 def predict(connection: Connection, *, source: str, endpoint: str, payload: str, output: str | None) -> None:
-    r"""Call an endpoint with a JSON PAYLOAD, and print its outputs as one JSON list.
-
-    PAYLOAD is an object of values by name, or a list of them. A file is a path where the endpoint takes one,
-    or {"path": "photo.png"} anywhere.
-
-    \b
-      gradio-transport predict http://127.0.0.1:7860 /add '{"a": 1, "b": 2}'
-    """
+    """Run the command; its help is above."""
     given = arguments_from_json(payload.encode("utf-8", "surrogateescape"), "PAYLOAD")
     display = choose_view(current_terminal(), f"connecting to {source}", raw=True, jsonl=False)
     with display, connection.open(source) as app:
-        chosen = find(app.config, endpoint)
+        chosen = find_endpoint(app.config, endpoint)
         found = with_files(chosen, *given)
         check(chosen, *found)
         run(app, chosen, *found, CallOptions(download_files=output), display)
@@ -116,7 +120,7 @@ def _event_data(text: str | None) -> Any:
         raise click.BadParameter(f"not JSON: {error}", param_hint="'--event-data'") from error
 
 
-def find(config: AppConfig, name: str) -> Endpoint:
+def find_endpoint(config: AppConfig, name: str) -> Endpoint:
     """Return the endpoint of that name or number.
 
     Raises:

@@ -16,7 +16,7 @@ _LINES = {
     "fish": "gradio-transport completion fish > ~/.config/fish/completions/gradio-transport.fish",
 }
 
-_HELP = "Print the script that completes commands and options in a SHELL.\n\n\b\n" + "\n".join(
+_HELP = "Print the script that completes commands in a SHELL.\n\n\b\n" + "\n".join(
     f"  {line}" for line in _LINES.values()
 )
 

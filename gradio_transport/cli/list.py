@@ -32,9 +32,10 @@ LONGEST_DEFAULT = 40
 )
 @connection_options
 def list_endpoints(connection: Connection, *, source: str, as_json: bool, everything: bool) -> None:
-    """List the endpoints of the app at SOURCE: parameters, types, defaults, returns.
+    """List the endpoints of the app at SOURCE.
 
-    In a pipe each endpoint is a line: name(parameter: type = default) -> returns  [remarks].
+    With parameters, types, defaults and returns. In a pipe each endpoint is a line:
+    name(parameter: type = default) -> returns [remarks].
     """
     terminal = current_terminal()
     with connection.open(source) as app:

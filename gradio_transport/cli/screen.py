@@ -159,7 +159,7 @@ class Lines(StatusLine):
         write("".join(plain_text(value) + "\n" for value in values))
 
 
-class Growing(StatusLine):
+class LiveOutput(StatusLine):
     """Outputs for a person: text as it grows, numbers at each step, anything larger when it is final."""
 
     def __init__(self, terminal: Terminal, what: str) -> None:
@@ -233,4 +233,4 @@ def choose_view(terminal: Terminal, what: str, *, raw: bool, jsonl: bool) -> Vie
         return JSONLines()
     if raw:
         return RawResult(terminal, what)
-    return Growing(terminal, what) if terminal.shows_data else Lines(terminal, what)
+    return LiveOutput(terminal, what) if terminal.shows_data else Lines(terminal, what)

@@ -100,7 +100,7 @@ class Patience:
         connect_setting: The field of `Timeouts` that `connect` comes from.
         whole_setting: The one that `whole` comes from; that of `silence` if it is empty.
         total: What ``Timeouts(total=)`` is for the call, of which the rest is given here.
-        began: When that was said, by `time.monotonic`.
+        began: When the bounds started, by `time.monotonic`.
     """
 
     connect: float | None
@@ -180,7 +180,7 @@ class Patience:
 
 
 class ResponseStream(Protocol):
-    """A reply whose head has come and whose body is still coming."""
+    """A reply whose head has arrived and whose body is still arriving."""
 
     @property
     def head(self) -> Response:

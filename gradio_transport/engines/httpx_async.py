@@ -148,7 +148,7 @@ class _SingleBlock:
 
 
 class AsyncHTTPXStream:
-    """A reply whose body is still coming."""
+    """A reply whose body is still arriving."""
 
     def __init__(self, module: Any, request: Request, patience: Patience, response: Any) -> None:
         self._module = module

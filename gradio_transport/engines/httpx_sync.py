@@ -263,7 +263,7 @@ class HTTPXEngine:
             pool.close()
 
     def reset_after_fork(self) -> None:
-        """In a child of ``fork``: open connections of its own. Those of the parent stay as they are.
+        """Forget the parent's connections in a child of ``fork``, without ending them.
 
         Closing a socket here does not end its connection while the parent has it open. Shutting it down
         would. The lock is replaced because a thread of the parent may have held it during the fork.
@@ -281,7 +281,7 @@ class HTTPXEngine:
 
 
 class HTTPXStream:
-    """A reply whose body is still coming."""
+    """A reply whose body is still arriving."""
 
     def __init__(
         self,

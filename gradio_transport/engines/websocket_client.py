@@ -22,7 +22,7 @@ from typing import Any, cast
 import anyio
 import anyio.to_thread
 
-from ..errors import StreamLost
+from ..errors import StreamLost, TransportError
 from ..protocol.commands import REDIRECTS, Closed, Ending, Response
 from .base import DeferredClose, HandshakeRefused, Patience
 from .httpx_common import connect_error, connect_timeout, ssl_context
@@ -227,31 +227,37 @@ def open_websocket(
     connection = _connection_class()(sslopt=sslopt, skip_utf8_validation=True, enable_multithread=True)
     connection.seconds = patience.connect
     connection.settimeout(patience.connect)
-    where = url.partition("?")[0]
     try:
         connection.connect(
             url, header=own, cookie=cookie, suppress_origin=True, redirect_limit=0, **_proxy_options(settings)
         )
-    except websocket.WebSocketBadStatusException as error:
-        body: Any = error.resp_body or b""
-        headers_of_reply = cast("Any", error.resp_headers)  # pyright: ignore[reportUnknownMemberType]
-        body = body if isinstance(body, bytes) else body.encode()
-        raise _refusal(url, error.status_code, headers_of_reply or {}, body) from error
-    except (websocket.WebSocketTimeoutException, TimeoutError) as error:
-        raise connect_timeout(where, patience) from error
-    except (websocket.WebSocketAddressException, ConnectionRefusedError, ssl.SSLError) as error:
-        raise connect_error(where, error, patience) from error
     except (websocket.WebSocketException, OSError, ValueError) as error:
-        reply = cast("Any", connection.handshake_response)
-        # The library's error for a redirect has no status and no headers.
-        if reply is not None and reply.status in REDIRECTS:
-            raise _refusal(url, reply.status, reply.headers, b"") from error
-        raise StreamLost(
-            f"The websocket handshake with {where} failed: {error}.", phase=patience.phase
-        ) from error
+        raise _handshake_error(error, url, cast("Any", connection.handshake_response), patience) from error
     connection.end_handshake()
     connection.settimeout(patience.silence)
     return WebSocketClient(connection, patience, max_message_bytes)
+
+
+def _handshake_error(
+    error: Exception, url: str, reply: Any, patience: Patience
+) -> HandshakeRefused | TransportError:
+    """Return our error for one of the library, with the reply if that was read before."""
+    import websocket
+
+    where = url.partition("?")[0]
+    if isinstance(error, websocket.WebSocketBadStatusException):
+        body: Any = error.resp_body or b""
+        headers = cast("Any", error.resp_headers)  # pyright: ignore[reportUnknownMemberType]
+        body = body if isinstance(body, bytes) else body.encode()
+        return _refusal(url, error.status_code, headers or {}, body)
+    if isinstance(error, websocket.WebSocketTimeoutException | TimeoutError):
+        return connect_timeout(where, patience)
+    if isinstance(error, websocket.WebSocketAddressException | ConnectionRefusedError | ssl.SSLError):
+        return connect_error(where, error, patience)
+    # The library's error for a redirect has no status and no headers.
+    if reply is not None and reply.status in REDIRECTS:
+        return _refusal(url, reply.status, reply.headers, b"")
+    return StreamLost(f"The websocket handshake with {where} failed: {error}.", phase=patience.phase)
 
 
 def _refusal(url: str, status: int, headers: Any, body: bytes) -> HandshakeRefused:

@@ -56,7 +56,7 @@ def resolve(
         MalformedMessage: The reply is not one of a Hub.
         LocalProtocolError: The name is not the name of a Space.
     """
-    return Hub.connect(token, endpoint).space(name, timeout)
+    return Hub.create(token, endpoint).space(name, timeout)
 
 
 def check_running(space: Space) -> None:
@@ -71,7 +71,7 @@ def check_running(space: Space) -> None:
 
 def _raise_not_running(space: Space) -> NoReturn:
     advice = ADVICE | ADVICE_WHEN_FINAL
-    reason = f" The Hub says: {excerpt(space.error_message)}" if space.error_message else ""
+    reason = f" The Hub reports: {excerpt(space.error_message)}" if space.error_message else ""
     raise SpaceNotRunning(
         f"The Space {space.id!r} is not running, its stage is {space.stage}. "
         f"{advice.get(space.stage, 'See its page on the Hub.')}{reason}",
@@ -110,7 +110,7 @@ def wait(
         TimeoutExpired: The deadline passed; its setting is ``"timeout"``.
         GradioTransportError: As for `resolve`.
     """
-    hub, began = Hub.connect(token, endpoint), clock()
+    hub, began = Hub.create(token, endpoint), clock()
     space, failure, pause = hub.space(name, min(timeout, REQUEST_SECONDS)), None, poll
     while True:
         elapsed = clock() - began
@@ -177,7 +177,7 @@ def duplicate(
         LocalProtocolError: The existing copy has other hardware than `hardware`.
         GradioTransportError: As for `resolve`; with `timeout` also as for `wait`.
     """
-    hub = Hub.connect(token, endpoint)
+    hub = Hub.create(token, endpoint)
     if hub.token is None:
         raise AuthenticationRequired(
             "Duplicating a Space needs a token that may write. Pass token=.", phase=Phase.DISCOVER
@@ -211,7 +211,7 @@ def space_jwt(
         AuthenticationRequired: No token was given, or it has no access to the Space.
         GradioTransportError: As for `resolve`.
     """
-    hub = Hub.connect(token, endpoint)
+    hub = Hub.create(token, endpoint)
     if hub.token is None:
         raise AuthenticationRequired(
             f"Signing URLs of the Space {name!r} needs a token. Pass token=.", phase=Phase.DISCOVER

@@ -70,7 +70,7 @@ class Hub:
     token: str | None = attrs.field(repr=False)
 
     @classmethod
-    def connect(cls, token: Token, endpoint: str | None) -> Hub:
+    def create(cls, token: Token, endpoint: str | None) -> Hub:
         """Return a Hub for a token and an endpoint, both checked.
 
         The environment is read here, because huggingface_hub reads ``HF_ENDPOINT`` only when it is imported.

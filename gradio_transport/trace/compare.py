@@ -45,7 +45,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
 _SHOWN_CHARACTERS = 80
 
 _MOST_LINES = 40
-"""Lines for one conversation; a config that changed everywhere says no more in thousands."""
+"""Bound of the lines of one conversation, for a config that changed everywhere."""
 
 
 def diff_traces(old: Trace, new: Trace) -> list[str]:

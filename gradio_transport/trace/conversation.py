@@ -97,49 +97,25 @@ class _Builder:
 
     def _add(self, number: int, frame: Frame) -> None:
         place = frame.session, frame.channel
-        # Channels of a call are named by it; the shared stream has a name without a number.
-        key = frame.channel.partition(".")[0] if frame.channel[:1].isdigit() else ""
-        if not frame.session and frame.channel not in DISCOVERY_CHANNELS:
-            key = frame.channel  # uploads, files, heartbeats: of no call, and no messages of the flow
+        key = _call_key(frame)
         conversation = self._conversation(frame.session, key)
-        out = frame.direction is not Direction.IN
         payload = frame.payload
         match frame.kind:
-            case Kind.SESSION:
-                conversation.entries.append(Entry(number, out, f"adapter {payload.get('adapter')}"))
-            case Kind.CALL:
-                conversation.endpoint = str(payload.get("endpoint") or f"fn_index {payload.get('fn_index')}")
-                conversation.entries.append(Entry(number, out, "call", payload.get("data")))
-            case Kind.REQUEST:
-                what = f"{payload['method']} {_target(str(payload['url']))}"
-                conversation.entries.append(Entry(number, out, what, _decode(payload.get("body"))))
-            case Kind.RESPONSE:
-                what = f"reply {payload['status']}"
-                conversation.entries.append(Entry(number, out, what, _decode(payload.get("body"))))
-            case Kind.RESPONSE_HEAD:
-                self._decoders[place] = SSEDecoder()
-                conversation.entries.append(Entry(number, out, f"stream {payload['status']}"))
             case Kind.CHUNK if frame.session:
                 for event in self._decoders.setdefault(place, SSEDecoder()).feed(payload["data"]):
                     self._add_message(number, frame.session, key, event.data, event.event)
-            case Kind.WS_OPEN:
-                conversation.entries.append(Entry(number, out, f"open {_target(str(payload['url']))}"))
-            case Kind.WS_TEXT if out:
-                conversation.entries.append(
-                    Entry(number, out, "send", _decode(str(payload["text"]).encode("utf-8", "replace")))
-                )
-            case Kind.WS_TEXT:
+                return
+            case Kind.WS_TEXT if frame.direction is Direction.IN:
                 self._add_message(number, frame.session, key, str(payload["text"]), "message")
-            case Kind.END:
-                code = payload.get("code")
-                what = f"end {payload['ending']}" + (f" {code}" if code is not None else "")
-                conversation.entries.append(Entry(number, out, what))
-            case Kind.ERROR:
-                conversation.entries.append(
-                    Entry(number, out, f"error {payload['error']}", payload["message"])
-                )
+                return
+            case Kind.CALL:
+                conversation.endpoint = str(payload.get("endpoint") or f"fn_index {payload.get('fn_index')}")
+            case Kind.RESPONSE_HEAD:
+                self._decoders[place] = SSEDecoder()
             case _:
-                conversation.entries.append(Entry(number, out, frame.kind.value))
+                pass
+        what, value = _describe(frame.kind, payload)
+        conversation.entries.append(Entry(number, frame.direction is not Direction.IN, what, value))
 
     def _add_message(self, number: int, session: int, key: str, text: str, event: str) -> None:
         value = _decode(text.encode("utf-8", "replace"))
@@ -149,6 +125,39 @@ class _Builder:
             what = str(message["msg"]) if event == "message" and "msg" in message else event
             key = self._owners.get((session, str(message.get("event_id"))), key)
         self._conversation(session, key).entries.append(Entry(number, False, what, value, message=True))
+
+
+def _call_key(frame: Frame) -> str:
+    if not frame.session and frame.channel not in DISCOVERY_CHANNELS:
+        return frame.channel  # uploads, files, heartbeats: of no call, and no messages of the flow
+    # Channels of a call begin with its key, a number; the shared stream has a name without one.
+    return frame.channel.partition(".")[0] if frame.channel[:1].isdigit() else ""
+
+
+def _describe(kind: Kind, payload: Mapping[str, Any]) -> tuple[str, Any]:
+    """Return the name and the value of an entry that is not a message of the flow."""
+    match kind:
+        case Kind.SESSION:
+            return f"adapter {payload.get('adapter')}", None
+        case Kind.CALL:
+            return "call", payload.get("data")
+        case Kind.REQUEST:
+            return f"{payload['method']} {_target(str(payload['url']))}", _decode(payload.get("body"))
+        case Kind.RESPONSE:
+            return f"reply {payload['status']}", _decode(payload.get("body"))
+        case Kind.RESPONSE_HEAD:
+            return f"stream {payload['status']}", None
+        case Kind.WS_OPEN:
+            return f"open {_target(str(payload['url']))}", None
+        case Kind.WS_TEXT:
+            return "send", _decode(str(payload["text"]).encode("utf-8", "replace"))
+        case Kind.END:
+            code = payload.get("code")
+            return f"end {payload['ending']}" + (f" {code}" if code is not None else ""), None
+        case Kind.ERROR:
+            return f"error {payload['error']}", payload["message"]
+        case _:
+            return kind.value, None
 
 
 def _owners(frames: Sequence[Frame]) -> Mapping[tuple[int, str], str]:

@@ -84,7 +84,7 @@ class TraceWriter:
         )
 
     def reset_after_fork(self) -> None:
-        """In a child of ``fork``: another thread may have held the lock."""
+        """Replace the lock in a child of ``fork``: another thread of the parent may have held it."""
         self._lock = threading.Lock()
 
     def __call__(self, frame: Frame) -> None:

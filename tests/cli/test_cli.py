@@ -528,6 +528,7 @@ def test_explain_breaks_lines_at_words(server: FakeGradio) -> None:
 def test_examples_of_the_help_fit_a_terminal(command: str) -> None:
     result = run(command, "--help", terminal_width=80)
     assert max(map(len, result.stdout.splitlines())) <= 80
+    assert "\\" not in result.stdout  # the mark of an example is a character, not its escape
     assert not re.search(r"^\s*-\n?json -", result.stdout, re.MULTILINE)
     assert "--trace" in result.stdout
 
@@ -691,3 +692,9 @@ def test_completion_prints_the_script_of_a_shell(shell: str) -> None:
     result = run("completion", shell)
     assert result.exit_code == 0
     assert "_GRADIO_TRANSPORT_COMPLETE" in result.stdout
+
+
+def test_the_summary_of_a_command_fits_a_terminal() -> None:
+    listed = run("--help", terminal_width=80).stdout.partition("Commands:")[2].partition("Other names:")[0]
+    assert "adapters" in listed
+    assert "..." not in listed

@@ -234,30 +234,6 @@ def test_the_module_does_not_import_huggingface_hub() -> None:
 # tokens
 
 
-def test_the_saved_token_is_used_only_if_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_TOKEN", "hf_saved")
-    assert spaces.token_to_use(None) is None
-    assert spaces.token_to_use(False) is None
-    assert spaces.token_to_use(False, saved=True) is None
-    assert spaces.token_to_use(None, saved=True) == "hf_saved"
-    assert spaces.token_to_use(True) == "hf_saved"
-    assert spaces.token_to_use(" hf_own\n", saved=True) == "hf_own"
-
-
-def test_a_saved_token_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(huggingface_hub, "get_token", lambda: None)
-    assert spaces.token_to_use(None, saved=True) is None
-    with pytest.raises(AuthenticationRequired, match="hf auth login"):
-        spaces.token_to_use(True)
-
-
-@pytest.mark.parametrize("token", ["", "  ", "a b", "hf_x\r\nx-evil: 1", "hf_\x00", "hf_ü"])
-def test_what_cannot_be_a_token_is_refused_unshown(token: str) -> None:
-    with pytest.raises(LocalProtocolError) as caught:
-        spaces.token_to_use(token)
-    assert not token.strip() or token not in str(caught.value)
-
-
 def test_a_saved_token_is_never_sent_by_itself(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_saved")
     hub.add("owner/name", "SLEEPING", "RUNNING")

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Words of a command line as arguments: by position, by name, after two dashes, and from JSON."""
+
+from __future__ import annotations
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from gradio_transport.app.config import Endpoint, Parameter
+from gradio_transport.cli.arguments import (
+    Arguments,
+    arguments_from_json,
+    check,
+    parse_arguments,
+    strip_mark,
+    with_files,
+)
+from gradio_transport.cli.failures import Misuse
+
+NUMBER, TEXT = {"type": "number"}, {"type": "string"}
+ADD = Endpoint(
+    name="/add",
+    fn_index=0,
+    parameters=(
+        Parameter(name="a", schema=NUMBER, python_type="float"),
+        Parameter(name="b", schema=NUMBER, python_type="float", has_default=True, default=1),
+    ),
+)
+SAY = Endpoint(name="/say", fn_index=1, parameters=(Parameter(name="text", schema=TEXT, python_type="str"),))
+SHOW = Endpoint(name="/show", fn_index=2, parameters=(Parameter(name="image", component="image"),))
+
+
+def words(*typed):
+    """Return the words of a command, as click hands them over."""
+    seen = []
+
+    @click.command(cls=Arguments)
+    @click.option("--limit", type=float)
+    @click.option("-v", count=True)
+    @click.option("--raw", is_flag=True)
+    @click.argument("values", nargs=-1)
+    def command(limit, v, raw, values):
+        seen.append((limit, values))
+
+    result = CliRunner().invoke(command, typed)
+    return seen[0] if result.exit_code == 0 else result.output
+
+
+class TestWords:
+    def test_negative_numbers_are_values(self):
+        limit, values = words("-1", "-.5", "-2e3")
+        assert [strip_mark(value) for value in values] == ["-1", "-.5", "-2e3"]
+        assert limit is None
+
+    def test_but_not_behind_an_option_that_takes_a_value(self):
+        assert words("--limit", "-1", "x") == (-1.0, ("x",))
+        _, values = words("--raw", "-1", "-v", "-2")
+        assert [strip_mark(value) for value in values] == ["-1", "-2"]
+
+    def test_a_misspelt_option_is_still_an_error(self):
+        assert "No such option" in words("--limti", "1")
+
+    def test_behind_two_dashes_every_word_is_a_value(self):
+        _, values = words("--", "a=1", "--raw")
+        assert [strip_mark(value) for value in values] == ["a=1", "--raw"]
+        assert parse_arguments(SAY, values[:1]) == (["a=1"], {})
+
+
+class TestParsing:
+    def test_values_are_read_by_the_type_of_their_parameter(self):
+        assert parse_arguments(ADD, ["1", "b=2.5"]) == ([1], {"b": 2.5})
+        assert parse_arguments(SAY, ["1"]) == (["1"], {})
+
+    @pytest.mark.parametrize("word", ["1==2", "aGk=", "not a name=1", "=1"])
+    def test_an_equals_sign_does_not_make_a_name(self, word):
+        assert parse_arguments(SAY, [word]) == ([word], {})
+
+    def test_a_value_may_contain_equals_signs(self):
+        assert parse_arguments(SAY, ["text=a=b"]) == ([], {"text": "a=b"})
+
+    def test_an_unknown_name_gets_a_hint_the_signature_and_the_way_out(self):
+        with pytest.raises(Misuse) as caught:
+            parse_arguments(SAY, ["txet=1"])
+        for part in ("/say has no parameter 'txet'", "'text'", "/say(text: str)", "put -- before"):
+            assert part in caught.value.message
+
+    def test_a_name_that_is_given_twice_is_an_error(self):
+        with pytest.raises(Misuse, match="a is given twice"):
+            parse_arguments(ADD, ["a=1", "a=2"])
+
+    def test_a_value_of_the_wrong_type_names_its_parameter(self):
+        with pytest.raises(Misuse, match=r"/add: b takes a number, got 'x'"):
+            parse_arguments(ADD, ["1", "b=x"])
+
+    def test_missing_and_surplus_values_are_bad_usage(self):
+        check(ADD, [1], {})
+        for positional, keywords in (([], {}), ([1, 2, 3], {}), ([1], {"a": 2})):
+            with pytest.raises(Misuse):
+                check(ADD, positional, keywords)
+
+
+class TestJSON:
+    def test_a_list_is_by_position_and_an_object_by_name(self):
+        assert arguments_from_json(b'[1, "x"]') == ([1, "x"], {})
+        assert arguments_from_json(b'{"a": 1}') == ([], {"a": 1})
+
+    @pytest.mark.parametrize("text", [b"1", b'"x"', b"null"])
+    def test_anything_else_is_bad_usage(self, text):
+        with pytest.raises(Misuse, match="PAYLOAD must be a list of values"):
+            arguments_from_json(text, "PAYLOAD")
+
+    @pytest.mark.parametrize("text", [b"{", b"[NaN]", b"\xff"])
+    def test_what_is_not_strict_json_is_bad_usage(self, text):
+        with pytest.raises(Misuse, match="The file of --json is not JSON"):
+            arguments_from_json(text)
+
+    def test_files_are_found_by_position_and_by_name(self, tmp_path):
+        path = tmp_path / "a.png"
+        path.write_bytes(b"png")
+        (by_position,), _ = with_files(SHOW, [str(path)], {})
+        _, by_name = with_files(SHOW, [], {"image": str(path)})
+        _, anywhere = with_files(SAY, [], {"text": {"path": str(path)}, "other": str(path)})
+        assert by_position == by_name["image"] == anywhere["text"]
+        assert by_position != str(path)
+        assert anywhere["other"] == str(path)
