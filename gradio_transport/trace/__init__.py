@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from ..protocol.frames import Direction, Frame, Kind, Tap
 from .compare import diff_traces
 from .conversation import Conversation, Said, conversations
 from .environment import environment_tap
@@ -12,7 +13,7 @@ from .replay import Mismatch, Replay, ReplayMismatch, describe, differences, rep
 from .writer import TraceWriter
 
 __all__ = [
-    "Conversation", "Finding", "Mismatch", "Replay", "ReplayMismatch", "Said", "Severity", "Trace",
-    "TraceError", "TraceWriter", "conversations", "describe", "diff_traces", "differences", "environment_tap",
+    "Conversation", "Direction", "Finding", "Frame", "Kind", "Mismatch", "Replay", "ReplayMismatch", "Said",
+    "Severity", "Tap", "Trace", "TraceError", "TraceWriter", "conversations", "describe", "diff_traces", "differences", "environment_tap",
     "lint_trace", "read_trace", "replay",
 ]  # fmt: skip
