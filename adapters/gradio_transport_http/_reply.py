@@ -21,8 +21,8 @@ from gradio_transport.adapter import (
     ServerRefused,
     app_error,
     decode_json,
+    decode_output,
     excerpt,
-    from_output,
     refusal,
 )
 
@@ -37,7 +37,7 @@ def quotes_errors(config: AppConfig) -> bool:
     return config.at_least(3, 1, 7) and not config.at_least(5, 2)
 
 
-def hides_as_text(config: AppConfig) -> bool:
+def hides_errors_as_text(config: AppConfig) -> bool:
     """Return whether an app that hides its errors answers with plain text instead of ``{"error": null}``."""
     return not config.at_least(3, 1, 7)
 
@@ -54,7 +54,7 @@ def json_object(text: str | bytes, max_depth: int = MAX_JSON_DEPTH) -> dict[str,
     return cast("dict[str, Any]", value)
 
 
-def not_json(response: Response, error: ValueError, phase: Phase = Phase.COMPLETE) -> Failed:
+def not_json_end(response: Response, error: ValueError, phase: Phase = Phase.COMPLETE) -> Failed:
     """Return the end of a call whose reply cannot be read."""
     return Failed(
         error=MalformedMessage(
@@ -67,19 +67,19 @@ def not_json(response: Response, error: ValueError, phase: Phase = Phase.COMPLET
     )
 
 
-def completed(reply: dict[str, Any]) -> ProcessCompleted:
+def completion(reply: dict[str, Any]) -> ProcessCompleted:
     """Return the completion that a reply object stands for."""
-    return from_output(reply)
+    return decode_output(reply)
 
 
-def failure(body: str | bytes, config: AppConfig) -> ProcessCompleted | None:
+def app_failure(body: str | bytes, config: AppConfig) -> ProcessCompleted | None:
     """Return the app's own error in the body of a failed call, or None if it is the server that broke."""
     try:
         raw = json_object(body)
     except ValueError:
         raw = {}
     if "error" not in raw:
-        if not hides_as_text(config):
+        if not hides_errors_as_text(config):
             return None
         # An unhandled exception is the function's own here: nothing else of the handler can raise.
         raw = {"error": None}
@@ -88,13 +88,13 @@ def failure(body: str | bytes, config: AppConfig) -> ProcessCompleted | None:
     return ProcessCompleted(raw=raw, success=False, error=error)
 
 
-def refused(response: Response, endpoint: Endpoint, config: AppConfig) -> Event:
+def refusal_end(response: Response, endpoint: Endpoint, config: AppConfig) -> Event:
     """Return the end of a call whose reply is no success."""
     if response.status == 500:
-        event = failure(response.body, config)
+        event = app_failure(response.body, config)
         if event is not None:
             return event
-    elif _queue_only(response, config):
+    elif _refusal_detail(response, config):
         return Failed(
             error=ServerRefused(
                 f"{endpoint.display_name} does not accept direct calls on this server (its api_open is off, "
@@ -109,11 +109,19 @@ def refused(response: Response, endpoint: Endpoint, config: AppConfig) -> Event:
     return Failed(error=error)
 
 
-def _queue_only(response: Response, config: AppConfig) -> bool:
+def _refusal_detail(response: Response, config: AppConfig) -> bool:
     """Tell "join the queue" from what the status says: 401 in 3.7 to 3.42, 404 from 3.43 on."""
     if response.status == 404:
         return config.at_least(3, 43)
     return response.status == 401 and "skip the queue" in response.text.lower()
 
 
-__all__ = ["completed", "failure", "has_state", "json_object", "not_json", "quotes_errors", "refused"]
+__all__ = [
+    "completion",
+    "app_failure",
+    "has_state",
+    "json_object",
+    "not_json_end",
+    "quotes_errors",
+    "refusal_end",
+]

@@ -47,8 +47,8 @@ from gradio_transport.adapter import (
     UnsupportedProtocol,
     app_error,
     decode_json,
-    escaped,
     excerpt,
+    percent_encode,
     refusal,
 )
 
@@ -110,20 +110,20 @@ class CallExchange(Exchange):
             if not isinstance(event_id, str) or not event_id:
                 raise ValueError("event_id is no text")
         except (ValueError, KeyError, TypeError):
-            return Output([Failed(error=self._nameless(response))])
+            return Output([Failed(error=self._no_event_id_end(response))])
         self.event_id = event_id
         return Output([Joined(event_id=event_id)], [self._stream()] if self.fetched else [])
 
     def _stream(self) -> OpenStream:
         # The path's name is not checked, and both generations are read by this one.
-        url = f"{self.context.urls.named('call', self._name)}/{escaped(self.event_id or '')}"
+        url = f"{self.context.urls.named('call', self._name)}/{percent_encode(self.event_id or '')}"
         return OpenStream(self.channel("stream"), Request.get(url, accept="text/event-stream"))
 
     def fetch(self, now: float) -> Output:
         """Open the stream; before the join's reply has come, that will do it."""
         return Output(commands=[self._stream()] if self.event_id is not None else [])
 
-    def _nameless(self, response: Response) -> MalformedMessage:
+    def _no_event_id_end(self, response: Response) -> MalformedMessage:
         return MalformedMessage(
             f"The reply to the call has no event_id: {excerpt(response.body)!r}.",
             phase=Phase.JOIN,
@@ -136,7 +136,7 @@ class CallExchange(Exchange):
         try:
             value = decode_json(event.data, self.context.limits.max_json_depth)
         except ValueError as error:
-            return Output([self.malformed(event.data, str(error))])
+            return Output([self.malformed_message(event.data, str(error))])
         raw = {"event": event.event, "data": value}
         match event.event:
             case "heartbeat":
@@ -152,7 +152,7 @@ class CallExchange(Exchange):
             case "error":
                 return Output([self._error(value, raw)])
             case "generating" | "complete":
-                return Output([self.malformed(event.data, "no list of outputs")])
+                return Output([self.malformed_message(event.data, "no list of outputs")])
             case other:
                 return Output([UnknownMessage(event_id=self.event_id, raw=raw, msg=other[:100])])
 
@@ -233,7 +233,9 @@ class CallSession(Session):
 
     def start(self, exchange: Exchange, now: float) -> Turn:
         """Start a call, unless it would mix with another one."""
-        if _shares(exchange) and any(other is not exchange and _shares(other) for other in self.active):
+        if _shares_session_hash(exchange) and any(
+            other is not exchange and _shares_session_hash(other) for other in self.active
+        ):
             error = LocalProtocolError(
                 "A call of an endpoint with State is under way in this session, and /call cannot tell two of "
                 "them apart. Wait for it, use a session of its own, or leave protocol='auto'.",
@@ -244,23 +246,23 @@ class CallSession(Session):
 
     def cancel(self, exchange: Exchange, now: float) -> Turn:
         """Cancel a call."""
-        self._given_up = self._given_up or _shares(exchange)
+        self._given_up = self._given_up or _shares_session_hash(exchange)
         return super().cancel(exchange, now)
 
     def abandon(
         self, exchange: Exchange, error: GradioTransportError, *, tell_at: float | None = None
     ) -> Turn:
         """End a call from this side with an error."""
-        self._given_up = self._given_up or _shares(exchange)
+        self._given_up = self._given_up or _shares_session_hash(exchange)
         return super().abandon(exchange, error, tell_at=tell_at)
 
     def exchange_ended(self, exchange: Exchange) -> None:
         """Remember that a call ended without its completion having been read."""
         if exchange.state is State.FAILED and exchange.event_id is not None:
-            self._given_up = self._given_up or _shares(exchange)
+            self._given_up = self._given_up or _shares_session_hash(exchange)
 
 
-def _shares(exchange: Exchange) -> bool:
+def _shares_session_hash(exchange: Exchange) -> bool:
     return cast("CallExchange", exchange).shares_session
 
 
@@ -273,12 +275,12 @@ class CallV1(Adapter):
 
     def match(self, config: AppConfig, endpoint: Endpoint) -> Match:
         """Match named endpoints, but lose to every queue: this one says less."""
-        why = self._obstacle(config, endpoint)
+        why = self._why_impossible(config, endpoint)
         if why:
             return Match(0, why)
         return Match(5, "the endpoint has a name; the queue says more than this API")
 
-    def _obstacle(self, config: AppConfig, endpoint: Endpoint) -> str:
+    def _why_impossible(self, config: AppConfig, endpoint: Endpoint) -> str:
         if not config.at_least(*self.since):
             return f"only Gradio {'.'.join(map(str, self.since))} and later have this API"
         if endpoint.name is None:
@@ -305,7 +307,7 @@ class CallV1(Adapter):
 
     def check(self, config: AppConfig, invocation: Invocation) -> None:
         """Refuse what the API has no way for."""
-        why = self._obstacle(config, invocation.endpoint)
+        why = self._why_impossible(config, invocation.endpoint)
         if not why and invocation.event_data is not None:
             why = "the API takes no event_data"
         if not why and invocation.oauth_token is not None and not config.at_least(6, 21):

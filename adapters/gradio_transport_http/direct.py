@@ -32,7 +32,7 @@ from gradio_transport.adapter import (
     UnsupportedProtocol,
 )
 
-from ._reply import completed, has_state, json_object, not_json, refused
+from ._reply import completion, has_state, json_object, not_json_end, refusal_end
 
 
 class DirectExchange(Exchange):
@@ -43,14 +43,14 @@ class DirectExchange(Exchange):
         self._frames = DiffDecoder()
         self._yielded: ProcessGenerating | None = None
         self._request = Request.post_json(
-            run_url(context.urls, context.config, invocation.endpoint), self._body(context.config)
+            direct_url(context.urls, context.config, invocation.endpoint), self._body(context.config)
         )
 
     def start(self, now: float) -> Output:
         """Send the call."""
-        return Output(commands=[self._ask()])
+        return Output(commands=[self._next_request()])
 
-    def _ask(self) -> SendRequest:
+    def _next_request(self) -> SendRequest:
         """Return the request; the same one asks for the next yield."""
         return SendRequest(self.channel("run"), self._request, Phase.COMPLETE)
 
@@ -65,7 +65,7 @@ class DirectExchange(Exchange):
             body["event_data"] = self.invocation.event_data
         if self.invocation.trigger_id is not None and config.at_least(4, 3):
             body["trigger_id"] = self.invocation.trigger_id
-        if self._keyed_by_event(config):
+        if self._iterators_have_event_ids(config):
             body["event_id"] = f"{self.context.session_hash}-{self.key}"
         return body
 
@@ -79,7 +79,7 @@ class DirectExchange(Exchange):
         apart = config.at_least(3, 3) and not config.at_least(4, 0) and endpoint.generator is not False
         return f"{own}-{self.key}" if apart and not has_state(endpoint) else own
 
-    def _keyed_by_event(self, config: AppConfig) -> bool:
+    def _iterators_have_event_ids(self, config: AppConfig) -> bool:
         """Return whether iterators are kept by event id: 4.0 to 6.26 (6.27+ always start over)."""
         if not config.at_least(4, 0) or config.at_least(6, 27):
             return False
@@ -91,27 +91,27 @@ class DirectExchange(Exchange):
     ) -> Output:
         """Take the result, or one yield of it."""
         if response.status != 200:
-            return Output([refused(response, self.invocation.endpoint, self.context.config)])
+            return Output([refusal_end(response, self.invocation.endpoint, self.context.config)])
         try:
             raw = json_object(response.body, self.context.limits.max_json_depth)
         except ValueError as error:
-            return Output([not_json(response, error)])
-        event = completed(raw)
+            return Output([not_json_end(response, error)])
+        event = completion(raw)
         if not event.success:
             return Output([event])
-        if raw.get("is_generating") is True and continues(self.context.config):
-            return self._yield(event)
-        return Output([self._final(event)])
+        if raw.get("is_generating") is True and continues_generators(self.context.config):
+            return self._take_yield(event)
+        return Output([self._complete_last(event)])
 
-    def _yield(self, event: ProcessCompleted) -> Output:
+    def _take_yield(self, event: ProcessCompleted) -> Output:
         """Hand a yield over and ask for the next one."""
         data = self._frames.next(event.data) if self.context.config.at_least(4, 17) else event.data
         self._yielded = ProcessGenerating(
             raw=event.raw, data=data, duration=event.duration, render_config=event.render_config
         )
-        return Output([self._yielded], [self._ask()])
+        return Output([self._yielded], [self._next_request()])
 
-    def _final(self, event: ProcessCompleted) -> ProcessCompleted:
+    def _complete_last(self, event: ProcessCompleted) -> ProcessCompleted:
         """Complete the last reply of a generator, which up to 4.16 holds placeholders only."""
         if self._yielded is None or self.context.config.at_least(4, 17):
             return event
@@ -134,7 +134,7 @@ class DirectExchange(Exchange):
         return Output([event], [SendRequest(self.channel("reset"), request, Phase.CANCEL)])
 
 
-def run_url(urls: AppURLs, config: AppConfig, endpoint: Endpoint) -> str:
+def direct_url(urls: AppURLs, config: AppConfig, endpoint: Endpoint) -> str:
     """Return where a direct call goes. With ``fn_index`` in the body any name will do."""
     if not config.at_least(3, 0, 13):
         return urls.api("api/predict/")  # without the slash it redirects, and a redirected POST is lost
@@ -143,7 +143,7 @@ def run_url(urls: AppURLs, config: AppConfig, endpoint: Endpoint) -> str:
     return urls.named("run" if config.at_least(3, 9) else "api", "predict" if "/" in name else name)
 
 
-def continues(config: AppConfig) -> bool:
+def continues_generators(config: AppConfig) -> bool:
     """Return whether repeated requests get the next yields (3.3 to 6.26)."""
     return config.at_least(3, 3) and not config.at_least(6, 27)
 
@@ -158,7 +158,7 @@ class Direct(Adapter):
         """Match endpoints outside the queue; for queued ones it is a way that may be closed."""
         if endpoint.queue:
             return self._match_queued(config, endpoint)
-        if endpoint.generator and not continues(config):
+        if endpoint.generator and not continues_generators(config):
             return Match(5, "direct HTTP gives only the first value of a generator here")
         if not endpoint.generator:
             return Match(120, "the endpoint does not go through a queue")
@@ -176,11 +176,11 @@ class Direct(Adapter):
     def capabilities(self, config: AppConfig) -> Capabilities:
         """Return what plain requests can do."""
         return Capabilities(
-            generators=continues(config),
-            diffs=config.at_least(4, 17) and continues(config),
+            generators=continues_generators(config),
+            diffs=config.at_least(4, 17) and continues_generators(config),
             files=True,
             event_data=config.at_least(3, 21),
-            cancel=Achieved.STOPPING if continues(config) else Achieved.RUNS_ON,
+            cancel=Achieved.STOPPING if continues_generators(config) else Achieved.RUNS_ON,
         )
 
     def check(self, config: AppConfig, invocation: Invocation) -> None:
@@ -188,7 +188,7 @@ class Direct(Adapter):
         super().check(config, invocation)
         if not invocation.endpoint.generator:
             return
-        if not continues(config):
+        if not continues_generators(config):
             why = "gives only the first value of a generator; leave protocol='auto'"
         elif not config.at_least(4, 0) and not config.enable_queue:
             why = "refuses generators while the app's queue is off (the app must call .queue())"
@@ -202,4 +202,4 @@ class Direct(Adapter):
         )
 
 
-__all__ = ["Direct", "DirectExchange", "run_url"]
+__all__ = ["Direct", "DirectExchange", "direct_url"]

@@ -40,7 +40,7 @@ from gradio_transport.adapter import (
     refusal,
 )
 
-from ._reply import completed, failure, has_state, json_object, not_json
+from ._reply import app_failure, completion, has_state, json_object, not_json_end
 
 FIRST_POLL_SECONDS = 0.2
 """Soon: an idle worker takes up to a second to notice a call, a busy one may be just free."""
@@ -83,18 +83,18 @@ class PollingExchange(Exchange):
         try:
             raw = json_object(response.body, self.context.limits.max_json_depth)
         except ValueError as error:
-            return Output([not_json(response, error, command.phase)])
-        return self._pushed(raw, now) if pushed else self._polled(raw, now)
+            return Output([not_json_end(response, error, command.phase)])
+        return self._take_push_reply(raw, now) if pushed else self._take_status(raw, now)
 
     def _refused(self, response: Response, phase: Phase) -> GradioTransportError:
         # Only 500 is what these servers themselves say, of a hash that they do not know (any more).
         if phase is not Phase.JOIN and response.status == 500:
-            return self._forgotten(response)
+            return self._job_lost(response)
         error = refusal(response, phase)
         error.may_have_run = phase is not Phase.JOIN
         return error
 
-    def _forgotten(self, response: Response) -> ServerRefused:
+    def _job_lost(self, response: Response) -> ServerRefused:
         return ServerRefused(
             "The server does not know the call any more: it restarted, or an earlier poll whose answer was "
             "lost took the result along (a result can be read once).",
@@ -104,7 +104,7 @@ class PollingExchange(Exchange):
             may_have_run=True,
         )
 
-    def _pushed(self, raw: dict[str, Any], now: float) -> Output:
+    def _take_push_reply(self, raw: dict[str, Any], now: float) -> Output:
         name = raw.get("hash")
         if not isinstance(name, str) or not name:
             error = MalformedMessage(
@@ -114,10 +114,10 @@ class PollingExchange(Exchange):
             )
             return Output([Failed(error=error)])
         self._hash = name
-        events: list[Event] = [Joined(raw=raw), *self._ranked(raw.get("queue_position"), raw)]
-        return Output(events, [self._wake(now, FIRST_POLL_SECONDS)])
+        events: list[Event] = [Joined(raw=raw), *self._estimate_rank(raw.get("queue_position"), raw)]
+        return Output(events, [self._schedule_poll(now, FIRST_POLL_SECONDS)])
 
-    def _ranked(self, position: Any, raw: dict[str, Any]) -> list[Event]:
+    def _estimate_rank(self, position: Any, raw: dict[str, Any]) -> list[Event]:
         """Return the place in the queue where it has changed; 2.3 counts from -1 on an idle queue."""
         if not isinstance(position, int) or isinstance(position, bool):
             return []
@@ -127,7 +127,7 @@ class PollingExchange(Exchange):
         self._rank = rank
         return [Estimation(raw=raw, rank=rank)]
 
-    def _wake(self, now: float, delay: float | None = None) -> Command:
+    def _schedule_poll(self, now: float, delay: float | None = None) -> Command:
         return WakeAt(self.channel("poll"), now + (POLL_SECONDS if delay is None else delay))
 
     def wake(self, now: float) -> Output:
@@ -142,20 +142,20 @@ class PollingExchange(Exchange):
         self._failures += 1
         if command.phase is Phase.JOIN or self._failures > FAILURES_IN_A_ROW:
             return super().failed(command, error, now)
-        return Output(commands=[self._wake(now)])
+        return Output(commands=[self._schedule_poll(now)])
 
-    def _polled(self, raw: dict[str, Any], now: float) -> Output:
+    def _take_status(self, raw: dict[str, Any], now: float) -> Output:
         data = raw.get("data")
         match raw.get("status"):
             case "QUEUED":
-                return Output(self._ranked(data, raw), [self._wake(now)])
+                return Output(self._estimate_rank(data, raw), [self._schedule_poll(now)])
             case "PENDING":
                 starts: list[Event] = [] if self.state is State.RUNNING else [ProcessStarts(raw=raw)]
-                return Output(starts, [self._wake(now)])
+                return Output(starts, [self._schedule_poll(now)])
             case "NOT FOUND":  # taken from the queue but not entered among the jobs yet
-                return Output(commands=[self._wake(now)])
+                return Output(commands=[self._schedule_poll(now)])
             case "COMPLETE" if isinstance(data, dict):
-                return Output([completed(cast("dict[str, Any]", data))])
+                return Output([completion(cast("dict[str, Any]", data))])
             case "FAILED" if isinstance(data, str):
                 return Output([self._failure(data)])
             case _:
@@ -168,7 +168,7 @@ class PollingExchange(Exchange):
 
     def _failure(self, text: str) -> Event:
         """Return the error of a failed call: the raw body of the queue's own request, JSON or not."""
-        event = failure(text, self.context.config)
+        event = app_failure(text, self.context.config)
         if event is not None:
             return event
         error = ServerRefused(

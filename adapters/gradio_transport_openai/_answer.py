@@ -61,7 +61,7 @@ class Answer:
             key: value for key, value in cast("dict[str, Any]", delta).items() if value not in (None, "", [])
         }
         for key, value in news.items():
-            self._grow(key, value)
+            self._merge_delta(key, value)
         return tuple(key for key in news if key != "role")
 
     def take(self, reply: Mapping[str, Any]) -> None:
@@ -79,13 +79,13 @@ class Answer:
         self._message = cast("dict[str, Any]", message)
         self.text = _text(self._message.get("content"))
 
-    def _grow(self, key: str, value: Any) -> None:
+    def _merge_delta(self, key: str, value: Any) -> None:
         if key == "content":
             self.text += _text(value)
         elif key == "tool_calls":
             self._add_calls(value)
         elif key in _GROWING and isinstance(value, str):
-            self._message[key] = _longer(self._message.get(key), value)
+            self._message[key] = _append_text(self._message.get(key), value)
         else:
             self._message[key] = value
 
@@ -114,10 +114,10 @@ class Answer:
         kind = str(self._top.get("object", "chat.completion")).removesuffix(".chunk")
         return {**self._top, "object": kind, "choices": [{**self._choice, "message": message}]}
 
-    def conclusion(self) -> list[Event]:
+    def end_events(self) -> list[Event]:
         """Return the end of the call, and before it warnings of what its text does not show."""
         raw = self.raw
-        remarks, text = _remarks(raw), self.text
+        remarks, text = _warnings_of(raw), self.text
         refusal = raw["choices"][0]["message"].get("refusal")
         if not text and isinstance(refusal, str):
             text = refusal
@@ -152,7 +152,7 @@ def _text(content: Any) -> str:
     return "".join(text for text in texts if isinstance(text, str))
 
 
-def _longer(text: Any, piece: str) -> str:
+def _append_text(text: Any, piece: str) -> str:
     """Return a text with a piece more; what is no text gives way to it."""
     return text + piece if isinstance(text, str) else piece
 
@@ -160,12 +160,12 @@ def _longer(text: Any, piece: str) -> str:
 def _add_function(whole: dict[str, Any], part: Mapping[str, Any]) -> None:
     for key, value in part.items():
         if key == "arguments" and isinstance(value, str):
-            whole[key] = _longer(whole.get(key), value)
+            whole[key] = _append_text(whole.get(key), value)
         elif value is not None:
             whole[key] = value
 
 
-def _remarks(completion: Mapping[str, Any]) -> Sequence[str]:
+def _warnings_of(completion: Mapping[str, Any]) -> Sequence[str]:
     """Return what a reader of nothing but the text would miss."""
     choice = completion["choices"][0]
     message = choice["message"]
@@ -174,14 +174,14 @@ def _remarks(completion: Mapping[str, Any]) -> Sequence[str]:
         remarks.append("The model refused to answer.")
     if message.get("tool_calls") or message.get("function_call"):
         remarks.append(
-            f"The model asks for tools ({', '.join(_tools(message))}), and nobody runs them here; the calls "
+            f"The model asks for tools ({', '.join(_tool_names(message))}), and nobody runs them here; the calls "
             "are in the event's raw."
         )
     remarks += [remark for reason, remark in _REMARKS.items() if choice.get("finish_reason") == reason]
     return remarks
 
 
-def _tools(message: Mapping[str, Any]) -> list[str]:
+def _tool_names(message: Mapping[str, Any]) -> list[str]:
     calls = message.get("tool_calls")
     listed = cast("list[Any]", calls) if isinstance(calls, list) else []
     functions: list[Any] = [

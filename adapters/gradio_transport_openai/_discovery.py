@@ -26,11 +26,11 @@ from gradio_transport.adapter import (
     SendRequest,
     UnsupportedProtocol,
     did_you_mean,
-    escaped,
     excerpt,
+    percent_encode,
 )
 
-from ._errors import refused
+from ._errors import refusal_error
 from ._settings import ChatSettings
 
 NAME = "openai_chat"
@@ -61,9 +61,9 @@ def discover(context: DiscoveryContext, settings: ChatSettings) -> Handshake:
     raw: dict[str, Any] = {}
     names: list[str] | None = None
     if response.status not in _ABSENT:
-        raw = _listed(response, context.base, settings)
+        raw = _parse_models(response, context.base, settings)
         names = _names(raw)
-    model = yield from _model(context.base, settings, names)
+    model = yield from _choose_model(context.base, settings, names)
     endpoint = Endpoint(
         name="/chat",
         fn_index=0,
@@ -89,7 +89,7 @@ def _get(url: str) -> SendRequest:
     return SendRequest("discover", Request.get(url), Phase.DISCOVER, idempotent=True)
 
 
-def _listed(response: Response, base: str, settings: ChatSettings) -> dict[str, Any]:
+def _parse_models(response: Response, base: str, settings: ChatSettings) -> dict[str, Any]:
     """Return the reply to ``/models``."""
     if 300 <= response.status < 400:
         raise RemoteProtocolError(
@@ -99,7 +99,7 @@ def _listed(response: Response, base: str, settings: ChatSettings) -> dict[str, 
             status=response.status,
         )
     if response.status != 200:
-        raise refused(response, Phase.DISCOVER, model=settings.model)
+        raise refusal_error(response, Phase.DISCOVER, model=settings.model)
     try:
         value = response.json()
     except ValueError:
@@ -121,7 +121,7 @@ def _names(listed: dict[str, Any]) -> list[str]:
     return [one["id"] for one in entries if isinstance(one.get("id"), str) and one["id"]]
 
 
-def _model(
+def _choose_model(
     base: str, settings: ChatSettings, names: list[str] | None
 ) -> Generator[SendRequest, Response, str]:
     """Return the model that is meant."""
@@ -129,21 +129,21 @@ def _model(
     if not wanted:
         if names is not None and len(names) == 1:
             return names[0]
-        raise LocalProtocolError(f"Name a model: model=. {_has(base, names)}", phase=Phase.DISCOVER)
+        raise LocalProtocolError(f"Name a model: model=. {_lists_model(base, names)}", phase=Phase.DISCOVER)
     if names is None or wanted in names:
         return wanted
     # Aliases are not always listed ('llama3' for 'llama3:latest'), but a server that has them finds them.
-    response = yield _get(f"{base}/models/{escaped(wanted, '/:')}")
+    response = yield _get(f"{base}/models/{percent_encode(wanted, '/:')}")
     if response.status == 200:
         return wanted
     raise EndpointNotFound(
-        f"The server has no model {wanted!r}.{did_you_mean(wanted, names)} {_has(base, names)}",
+        f"The server has no model {wanted!r}.{did_you_mean(wanted, names)} {_lists_model(base, names)}",
         phase=Phase.DISCOVER,
         status=response.status,
     )
 
 
-def _has(base: str, names: list[str] | None) -> str:
+def _lists_model(base: str, names: list[str] | None) -> str:
     if names is None:
         return f"{base} does not list what it has (no /models)."
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""

@@ -50,7 +50,7 @@ _CONTEXT = re.compile(
 
 
 @attrs.frozen
-class _Said:
+class _ErrorFields:
     """An error object, taken apart.
 
     Attributes:
@@ -67,13 +67,13 @@ def is_error(message: Mapping[str, Any]) -> bool:
     return bool(message.get("error")) or message.get("object") == "error"
 
 
-def refused(response: Response, phase: Phase, *, model: str) -> GradioTransportError:
+def refusal_error(response: Response, phase: Phase, *, model: str) -> GradioTransportError:
     """Return the error for a reply that is no success."""
     try:
         value = response.json()
     except ValueError:
         value = None
-    said = _taken_apart(value)
+    said = _parse_error(value)
     text = said.text or excerpt(response.body) or "no reason given"
     error = _error(attrs.evolve(said, text=text, status=response.status), model, response.url)
     error.phase, error.status, error.body = phase, response.status, excerpt(response.body)
@@ -83,25 +83,27 @@ def refused(response: Response, phase: Phase, *, model: str) -> GradioTransportE
     return error
 
 
-def told(value: Any, *, model: str) -> GradioTransportError:
+def error_in_stream(value: Any, *, model: str) -> GradioTransportError:
     """Return the error for an error object in a stream, or in a reply that calls itself a success."""
-    said = _taken_apart(value)
+    said = _parse_error(value)
     error = _error(attrs.evolve(said, text=said.text or excerpt(str(value))), model, "")
     error.phase, error.may_have_run = Phase.STREAM, True
     return error
 
 
-def _taken_apart(value: Any) -> _Said:
+def _parse_error(value: Any) -> _ErrorFields:
     if not isinstance(value, dict):
-        return _Said("", None, ())
+        return _ErrorFields("", None, ())
     outer = cast("dict[str, Any]", value)
     inner = outer.get("error") or outer.get("detail") or outer
     if not isinstance(inner, dict):
-        return _Said(inner if isinstance(inner, str) else str(cast("object", inner)), None, ())
+        return _ErrorFields(inner if isinstance(inner, str) else str(cast("object", inner)), None, ())
     said = cast("dict[str, Any]", inner)
     message = said.get("message") or said.get("msg") or ""
     words = tuple(word for word in (said.get("code"), said.get("type")) if isinstance(word, str))
-    return _Said(message if isinstance(message, str) else str(message), _status(said.get("code")), words)
+    return _ErrorFields(
+        message if isinstance(message, str) else str(message), _status(said.get("code")), words
+    )
 
 
 def _status(code: Any) -> int | None:
@@ -110,7 +112,7 @@ def _status(code: Any) -> int | None:
     return int(text) if re.fullmatch("[45][0-9][0-9]", text) else None
 
 
-def _error(said: _Said, model: str, url: str) -> GradioTransportError:
+def _error(said: _ErrorFields, model: str, url: str) -> GradioTransportError:
     status = said.status or next((_STATUSES[word] for word in said.words if word in _STATUSES), 500)
     says = f"The server answered: {said.text.rstrip('.')}."
     if status < 500 and _CONTEXT.search(" ".join((*said.words, said.text))):

@@ -59,19 +59,19 @@ def content_of(value: Any, *, placed: bool = True) -> File:
     """
     fields: Mapping[str, Any] = cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
-    def given(name: str) -> Any:
+    def field(name: str) -> Any:
         return fields.get(name) if fields else getattr(cast("object", value), name, None)
 
-    path = value if isinstance(value, str) else given("orig_name") or given("name") or given("path")
+    path = value if isinstance(value, str) else field("orig_name") or field("name") or field("path")
     name = re.split(r"[/\\]", str(path or "file"))[-1] or "file"
-    data = given("data") if given("data") is not None else given("content")
+    data = field("data") if field("data") is not None else field("content")
     if data is None and not placed and hasattr(cast("object", value), "content"):
         data = b""  # the driver will read it
-    if data is None and str(given("url")).startswith("data:"):
-        data = given("url")
-    media_type = given("mime_type")
+    if data is None and str(field("url")).startswith("data:"):
+        data = field("url")
+    media_type = field("mime_type")
     if isinstance(data, str):
-        named, data = _decoded(name, data)
+        named, data = _decode_base64(name, data)
         media_type = media_type or named
     if isinstance(data, bytearray):
         data = bytes(data)
@@ -81,7 +81,7 @@ def content_of(value: Any, *, placed: bool = True) -> File:
     return File(name, str(media_type or _IMAGES.get(suffix, "")).lower(), data)
 
 
-def _decoded(name: str, text: str) -> tuple[str, bytes]:
+def _decode_base64(name: str, text: str) -> tuple[str, bytes]:
     """Return media type (``""``: not said) and content of a data URL (RFC 2397), or of bare base64."""
     head, comma, body = text.partition(",")
     if not (comma and head.startswith("data:")):

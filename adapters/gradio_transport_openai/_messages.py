@@ -18,7 +18,7 @@ from ._settings import ChatSettings
 ROLES = ("user", "assistant", "system", "developer")
 
 
-def conversation(
+def build_messages(
     settings: ChatSettings, message: Any, history: Any, *, placed: bool = True
 ) -> list[dict[str, Any]]:
     """Return what is sent: the system message, the history, the new message.
@@ -37,7 +37,7 @@ def conversation(
     if settings.system_message is not None:
         messages.append({"role": "system", "content": settings.system_message})
     try:
-        messages += _past(settings, history, placed)
+        messages += _history(settings, history, placed)
     except ValueError as error:
         problems["history"] = str(error)
     try:
@@ -53,7 +53,7 @@ def conversation(
     return messages
 
 
-def _past(settings: ChatSettings, history: Any, placed: bool) -> Iterator[dict[str, Any]]:
+def _history(settings: ChatSettings, history: Any, placed: bool) -> Iterator[dict[str, Any]]:
     if history is None:
         return
     if not isinstance(history, Sequence) or isinstance(history, str | bytes):
@@ -133,7 +133,7 @@ def _pieces(value: Any) -> Iterator[Any]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
-        yield from _of_mapping(cast("Mapping[str, Any]", value))
+        yield from _parts_of_mapping(cast("Mapping[str, Any]", value))
     elif isinstance(value, list | tuple):
         for part in cast("Sequence[Any]", value):
             yield from _pieces(part)
@@ -143,7 +143,7 @@ def _pieces(value: Any) -> Iterator[Any]:
         raise ValueError(f"a text, or one with files, is wanted, got {type(value).__name__}")
 
 
-def _of_mapping(value: Mapping[str, Any]) -> Iterator[Any]:
+def _parts_of_mapping(value: Mapping[str, Any]) -> Iterator[Any]:
     if "component" in value:  # a component of the page, of which those that show a file can be sent
         shown = value.get("value")
         if not isinstance(shown, Mapping) or "path" not in shown:

@@ -48,11 +48,13 @@ def read_settings(given: Mapping[str, Any]) -> ChatSettings:
     model, system = given.get("model"), given.get("system_message")
     streaming = given.get("streaming", True)
     if model is not None and not (isinstance(model, str) and model.strip()):
-        raise _refused("model", model, "the id of a model, such as 'llama3.2', or None for the only one")
+        raise _setting_error(
+            "model", model, "the id of a model, such as 'llama3.2', or None for the only one"
+        )
     if system is not None and not isinstance(system, str):
-        raise _refused("system_message", system, "a text or None")
+        raise _setting_error("system_message", system, "a text or None")
     if not isinstance(streaming, bool):
-        raise _refused("streaming", streaming, "True or False")
+        raise _setting_error("streaming", streaming, "True or False")
     return ChatSettings(
         model=model or "",
         system_message=system,
@@ -64,13 +66,15 @@ def read_settings(given: Mapping[str, Any]) -> ChatSettings:
 def _file_types(given: Any) -> tuple[str, ...]:
     kinds = (given,) if isinstance(given, str) else () if given is None else given
     if not isinstance(kinds, list | tuple):
-        raise _refused("file_types", given, "'text_encoded', 'image', a list of types, or None for no files")
+        raise _setting_error(
+            "file_types", given, "'text_encoded', 'image', a list of types, or None for no files"
+        )
     for kind in cast("list[Any]", kinds):
         if not isinstance(kind, str) or not (kind in (TEXT, IMAGE) or kind.startswith(".") or "/" in kind):
             hint = did_you_mean(str(kind), (TEXT, IMAGE))
-            raise _refused("file_types", kind, "'text_encoded', 'image', '.md' or 'image/png'", hint)
+            raise _setting_error("file_types", kind, "'text_encoded', 'image', '.md' or 'image/png'", hint)
     return tuple(kind.lower() for kind in cast("list[str]", kinds))
 
 
-def _refused(name: str, value: Any, wanted: str, hint: str = "") -> LocalProtocolError:
+def _setting_error(name: str, value: Any, wanted: str, hint: str = "") -> LocalProtocolError:
     return LocalProtocolError(f"{name}={value!r} makes no sense; give {wanted}.{hint}", phase=Phase.DISCOVER)

@@ -58,8 +58,8 @@ from gradio_transport.adapter import (
 
 from . import _discovery
 from ._answer import Answer
-from ._errors import is_error, refused, told
-from ._messages import conversation
+from ._errors import error_in_stream, is_error, refusal_error
+from ._messages import build_messages
 from ._settings import NAMES, ChatSettings, read_settings, settings_of
 
 _DONE = "[DONE]"
@@ -84,11 +84,11 @@ class ChatExchange(Exchange):
     def start(self, now: float) -> Output:
         """Send the conversation, unless a file proves to be none that can go along."""
         try:
-            return Output(commands=[self._ask()])
+            return Output(commands=[self._request()])
         except ValidationFailed as error:
             return Output([Failed(error=error)])
 
-    def _ask(self) -> SendRequest | OpenStream:
+    def _request(self) -> SendRequest | OpenStream:
         url = self.context.urls.page("chat/completions")
         request = Request.post_json(url, self._body())
         if not self._settings.streaming:
@@ -102,7 +102,7 @@ class ChatExchange(Exchange):
         message, history = self.invocation.data
         body: dict[str, Any] = {
             "model": settings.model,
-            "messages": conversation(settings, message, history),
+            "messages": build_messages(settings, message, history),
             "stream": settings.streaming,
         }
         if settings.streaming and self.asks_usage:
@@ -114,35 +114,35 @@ class ChatExchange(Exchange):
     ) -> Output:
         """Take the answer in one piece, or a refusal."""
         if response.status == 200:
-            return self._whole(response)
+            return self._take_whole_reply(response)
         # Some servers refuse fields that they do not know, this one above all, and name it then.
         if self.asks_usage and response.status in (400, 422) and "stream_options" in response.text:
             self.asks_usage = False
-            return Output(commands=[self._ask()])
-        return Output([Failed(error=refused(response, command.phase, model=self._settings.model))])
+            return Output(commands=[self._request()])
+        return Output([Failed(error=refusal_error(response, command.phase, model=self._settings.model))])
 
-    def _whole(self, response: Response) -> Output:
+    def _take_whole_reply(self, response: Response) -> Output:
         """Take a completion that was not streamed, whether or not it was to be."""
         try:
             reply = response.json(self.context.limits.max_json_depth)
             if not isinstance(reply, dict):
                 raise ValueError("no JSON object")
             if is_error(cast("dict[str, Any]", reply)):
-                return Output([self._told(cast("dict[str, Any]", reply))])
+                return Output([self._fail(cast("dict[str, Any]", reply))])
             self._answer.take(cast("dict[str, Any]", reply))
         except ValueError as error:
             kind = response.headers.get("content-type", "no content type")
-            malformed = MalformedMessage(
+            malformed_message = MalformedMessage(
                 f"The reply is no chat completion ({error}; {kind}): {excerpt(response.body)!r}.",
                 phase=Phase.COMPLETE,
                 status=response.status,
                 body=excerpt(response.body),
                 may_have_run=True,
             )
-            return Output([Failed(error=malformed)])
-        return Output([self._joined(), *self._answer.conclusion()])
+            return Output([Failed(error=malformed_message)])
+        return Output([self._joined_events(), *self._answer.end_events()])
 
-    def _joined(self) -> Joined:
+    def _joined_events(self) -> Joined:
         self.event_id = self._answer.id
         return Joined(event_id=self.event_id)
 
@@ -150,27 +150,27 @@ class ChatExchange(Exchange):
         """Take one event of the stream: a chunk, the word that ends it, or nothing but a sign of life."""
         self._received += len(event.data)
         if self._received > self.context.limits.max_response_bytes:
-            return Output([Failed(event_id=self.event_id, error=self._too_large())])
+            return Output([Failed(event_id=self.event_id, error=self._too_large_error())])
         data = event.data.strip()
         if data == _DONE:
-            return Output(self._answer.conclusion())
+            return Output(self._answer.end_events())
         if not data or event.event == "ping":
             return Output([Heartbeat(event_id=self.event_id)])
-        return self._decoded(data, now)
+        return self._decode_and_take(data, now)
 
     def message(self, message: Mapping[str, Any], now: float) -> Output:
         """Take a chunk, or an error in its place."""
         if is_error(message):
-            return Output([self._told(message)])
+            return Output([self._fail(message)])
         first = not self._answer.begun
         before = self._answer.text
         try:
             news = self._answer.add(message)
         except ValueError as error:
-            return Output([self.malformed(str(message), str(error))])
+            return Output([self.malformed_message(str(message), str(error))])
         events: list[Event] = []
         if first:
-            events += [self._joined(), ProcessStarts(event_id=self.event_id, raw=message)]
+            events += [self._joined_events(), ProcessStarts(event_id=self.event_id, raw=message)]
         if self._answer.text != before:
             text = self._answer.text
             events.append(ProcessGenerating(event_id=self.event_id, raw=message, data=[text]))
@@ -178,10 +178,12 @@ class ChatExchange(Exchange):
             events.append(UnknownMessage(event_id=self.event_id, raw=message, msg=news[0][:100]))
         return Output(events)
 
-    def _told(self, message: Mapping[str, Any]) -> Failed:
-        return Failed(event_id=self.event_id, raw=message, error=told(message, model=self._settings.model))
+    def _fail(self, message: Mapping[str, Any]) -> Failed:
+        return Failed(
+            event_id=self.event_id, raw=message, error=error_in_stream(message, model=self._settings.model)
+        )
 
-    def _too_large(self) -> EventTooLarge:
+    def _too_large_error(self) -> EventTooLarge:
         return EventTooLarge(
             f"The answer is larger than {self.context.limits.max_response_bytes:,} bytes, the limit. "
             "Raise Limits(max_response_bytes=) if it is meant to be.",
@@ -195,13 +197,13 @@ class ChatExchange(Exchange):
         It may come without ``[DONE]``, which some servers leave out, once the model has said why it stopped.
         """
         if self._answer.finished and closed.ending is not Ending.LOCAL:
-            return Output(self._answer.conclusion())
+            return Output(self._answer.end_events())
         return super().stream_closed(channel, closed, now)
 
     def lost(self, closed: Closed) -> GradioTransportError:
         """Return the error for an answer that was cut off."""
         if closed.ending is Ending.IDLE:
-            return self._overdue()
+            return self._timeout_error()
         how = "ended" if closed.ending is Ending.CLEAN else "was cut off"
         why = f" ({closed.reason})" if closed.reason else ""
         return StreamLost(
@@ -211,7 +213,7 @@ class ChatExchange(Exchange):
             may_have_run=True,
         )
 
-    def _overdue(self) -> TimeoutExpired:
+    def _timeout_error(self) -> TimeoutExpired:
         timeouts = self.context.timeouts
         setting = "idle" if timeouts.total is None else "total"
         return TimeoutExpired(
@@ -301,7 +303,7 @@ class OpenAIChat(Adapter):
             why = _UNDISCOVERED if settings is None else "A chat endpoint takes no event_data or oauth_token."
             raise UnsupportedProtocol(why, phase=Phase.JOIN, adapter=self.name)
         message, history = invocation.data
-        conversation(settings, message, history, placed=False)
+        build_messages(settings, message, history, placed=False)
 
 
 __all__ = ["ChatExchange", "ChatSession", "ChatSettings", "OpenAIChat"]

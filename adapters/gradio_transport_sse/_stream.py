@@ -45,8 +45,8 @@ from gradio_transport.adapter import (
     TransportError,
     UnexpectedError,
     decode,
+    decode_generating,
     excerpt,
-    generating,
     refusal,
 )
 
@@ -80,11 +80,11 @@ class StreamExchange(Exchange):
     ) -> Output:
         """Take the reply to the join; the one to a cancel changes nothing any more."""
         if command.phase is Phase.STREAM and response.status != 200 and not self.state.final:
-            self.send_error = self._send_refused(response)
+            self.send_error = self._input_refused_error(response)
         if command.phase is not Phase.JOIN:
             return Output()
         if response.status != 200:
-            return Output([Failed(error=self._refused(response))])
+            return Output([Failed(error=self._fail_refused(response))])
         try:
             event_id = response.json()["event_id"]
             if not isinstance(event_id, str) or not event_id:
@@ -99,9 +99,9 @@ class StreamExchange(Exchange):
             return Output([Failed(error=error)])
         self.event_id = event_id
         held, self._held = self._held, []
-        return Output([Joined(event_id=event_id)], [self._addressed(command) for command in held])
+        return Output([Joined(event_id=event_id)], [self._address_to_event(command) for command in held])
 
-    def _refused(self, response: Response) -> GradioTransportError:
+    def _fail_refused(self, response: Response) -> GradioTransportError:
         # 4.9.0 alone has no 503 for a full queue, only this (docs/wire.md §5.1).
         config = self.context.config
         if response.status == 500 and config.at_least(4, 9, 0) and not config.at_least(4, 9, 1):
@@ -117,11 +117,11 @@ class StreamExchange(Exchange):
     def message(self, message: Mapping[str, Any], now: float) -> Output:
         """Take one message of this call."""
         if self.diffs and message.get("msg") == "process_generating":
-            return Output([generating(message, self.event_id, self._frames.next)])
+            return Output([decode_generating(message, self.event_id, self._frames.next)])
         event = decode(message, quoted_errors=self._quoted_errors)
-        return Output([event, *self._consequence(event)])
+        return Output([event, *self._end_events(event)])
 
-    def _consequence(self, event: Event) -> list[Event]:
+    def _end_events(self, event: Event) -> list[Event]:
         """Name in our terms what a message means for the call."""
         if isinstance(event, UnexpectedError):
             kind = SessionNotFound if event.session_not_found else StreamLost
@@ -150,28 +150,28 @@ class StreamExchange(Exchange):
     def send(self, data: Sequence[Any], now: float) -> Output:
         """Send a chunk by ``POST /stream/{event_id}`` (5.0+, docs/wire.md §7)."""
         body = join_body(self.context, attrs.evolve(self.invocation, data=data))
-        return self._further(Request.post_json("", body))
+        return self._send_input(Request.post_json("", body))
 
     def finish_input(self, now: float) -> Output:
         """End the input by ``POST /stream/{event_id}/close``."""
-        return self._further(Request.post_json("/close", {}))
+        return self._send_input(Request.post_json("/close", {}))
 
-    def _further(self, request: Request) -> Output:
+    def _send_input(self, request: Request) -> Output:
         if self.invocation.endpoint.connection != "stream" or not self.context.config.at_least(5, 0):
-            raise self._no_streaming_input()
+            raise self._no_streaming_input_error()
         self._sent += 1
         command = SendRequest(self.channel(f"send-{self._sent}"), request, Phase.STREAM)
         if self.event_id is None:  # the join is in flight; its reply names the place to send to
             self._held.append(command)
             return Output()
-        return Output(commands=[self._addressed(command)])
+        return Output(commands=[self._address_to_event(command)])
 
-    def _addressed(self, command: SendRequest) -> SendRequest:
+    def _address_to_event(self, command: SendRequest) -> SendRequest:
         """Return a request for further input with the place that only the join's reply could name."""
         url = self.context.urls.named("stream", cast("str", self.event_id)) + command.request.url
         return attrs.evolve(command, request=attrs.evolve(command.request, url=url))
 
-    def _send_refused(self, response: Response) -> GradioTransportError:
+    def _input_refused_error(self, response: Response) -> GradioTransportError:
         if response.status in (404, 500):  # 500 to 6.24
             return ServerRefused(
                 "The server takes no further input for this call: it is over, or its time limit is reached.",
@@ -186,21 +186,21 @@ class StreamExchange(Exchange):
         if self.event_id is None:
             # The join is in flight: its id is unknown, so the server cannot be told.
             return Output([Cancelled(achieved=Achieved.UNKNOWN)])
-        achieved = self._achieved(siblings=siblings)
-        self.untold = siblings and self._by_cancel
-        commands = [] if self.untold else self.tell()
+        achieved = self._cancel_effect(siblings=siblings)
+        self.cancel_deferred = siblings and self._has_cancel_route
+        commands = [] if self.cancel_deferred else self.cancel_commands()
         return Output([Cancelled(event_id=self.event_id, achieved=achieved)], commands)
 
-    def tell(self) -> list[Command]:
+    def cancel_commands(self) -> list[Command]:
         """Return the request that tells the server of the cancellation."""
         return [self._cancel_command()]
 
     @property
-    def _by_cancel(self) -> bool:
+    def _has_cancel_route(self) -> bool:
         return self.context.config.at_least(4, 31)
 
-    def _achieved(self, *, siblings: bool) -> Achieved:
-        if siblings and self._by_cancel:
+    def _cancel_effect(self, *, siblings: bool) -> Achieved:
+        if siblings and self._has_cancel_route:
             # /cancel would kill the siblings instead (docs/wire.md §8), so this call runs on till then.
             return Achieved.RUNS_ON
         late = self.invocation.late or self.invocation.event_id is not None
@@ -214,7 +214,7 @@ class StreamExchange(Exchange):
     def _cancel_command(self) -> SendRequest:
         body: dict[str, Any] = {"event_id": self.event_id}
         path = "reset"
-        if self._by_cancel:
+        if self._has_cancel_route:
             path = "cancel"
             body |= {
                 "session_hash": self.context.session_hash,

@@ -95,12 +95,12 @@ class SocketExchange(Exchange):
     def start(self, now: float) -> Output:
         """Open the socket."""
         if not self._reset_first:
-            return self._open()
+            return self._open_websocket()
         body = {"session_hash": self.session_hash, "fn_index": self.invocation.endpoint.fn_index}
         request = Request.post_json(self.context.urls.api("reset"), body)
         return Output(commands=[SendRequest(self.channel("reset"), request, Phase.JOIN, idempotent=True)])
 
-    def _open(self) -> Output:
+    def _open_websocket(self) -> Output:
         url = self.context.urls.websocket("queue/join")
         return Output(commands=[OpenWebSocket(self.channel("socket"), url)])
 
@@ -109,10 +109,10 @@ class SocketExchange(Exchange):
     ) -> Output:
         """Take the refusal of the handshake, or the reply to the reset, which always says 200."""
         if isinstance(command, SendRequest):
-            return self._open()
-        return Output([Failed(error=self._refused(response))])
+            return self._open_websocket()
+        return Output([Failed(error=self._fail_refused(response))])
 
-    def _refused(self, response: Response) -> GradioTransportError:
+    def _fail_refused(self, response: Response) -> GradioTransportError:
         if response.status == 500:
             return ServerRefused(
                 "The server broke the websocket handshake off with HTTP 500, which on Gradio 3.3 to 3.50 "
@@ -123,7 +123,7 @@ class SocketExchange(Exchange):
             )
         return refusal(response, Phase.JOIN, what="The websocket handshake")
 
-    def hash_text(self) -> SendText:
+    def hash_frame(self) -> SendText:
         """Return the frame that 3.1.5 to 3.1.7 wait for before they say anything."""
         return SendText(self.channel("socket"), json.dumps({"hash": self.session_hash}))
 
@@ -133,17 +133,17 @@ class SocketExchange(Exchange):
         """Take one message of this call."""
         event = decode(message, quoted_errors=self._quoted_errors)
         if isinstance(event, SendHash):
-            return self._introduce(event)
+            return self._answer_send_hash(event)
         if isinstance(event, SendData):
-            return self._provide(event)
+            return self._answer_send_data(event)
         if isinstance(event, QueueFullMessage):
             error = QueueFull("The app's queue is full.", phase=Phase.JOIN)
             return Output([event, Failed(error=error)])
         if isinstance(event, ProcessGenerating):
             self._generated = True
-        return Output([_explained(event)])
+        return Output([_explain_refusal(event)])
 
-    def _introduce(self, event: SendHash) -> Output:
+    def _answer_send_hash(self, event: SendHash) -> Output:
         hello = {"session_hash": self.session_hash, "fn_index": self.invocation.endpoint.fn_index}
         events: list[Event] = [event]
         if self.state is State.JOINING:
@@ -151,7 +151,7 @@ class SocketExchange(Exchange):
             events.append(Joined())
         return Output(events, [SendText(self.channel("socket"), json.dumps(hello))])
 
-    def _provide(self, event: SendData) -> Output:
+    def _answer_send_data(self, event: SendData) -> Output:
         payload: dict[str, Any] = {
             "data": list(self.invocation.data),
             "fn_index": self.invocation.endpoint.fn_index,
@@ -162,7 +162,7 @@ class SocketExchange(Exchange):
         text = json.dumps(payload)
         # json.dumps writes ASCII, so characters are bytes.
         if len(text) > SMALL_FRAME_BYTES and not self.context.config.at_least(3, 11):
-            return Output([event, Failed(error=_too_large(len(text)))])
+            return Output([event, Failed(error=_too_large_error(len(text)))])
         self._data_sent = True
         return Output([event], [SendText(self.channel("socket"), text)])
 
@@ -187,9 +187,9 @@ class SocketExchange(Exchange):
         makes the generator start over in the same event (notes E1), and once it has, nothing runs any more.
         The iterator that stays behind is seen to by the next call, in `keep_apart`.
         """
-        return Output([Cancelled(achieved=self._achieved())])
+        return Output([Cancelled(achieved=self._cancel_effect())])
 
-    def _achieved(self) -> Achieved:
+    def _cancel_effect(self) -> Achieved:
         if self.state is State.JOINING:
             return Achieved.NOT_STARTED
         if self.state is not State.RUNNING:
@@ -228,7 +228,7 @@ def has_state(endpoint: Endpoint) -> bool:
     return any(slot.type in ("state", "variable") for slot in (*endpoint.inputs, *endpoint.outputs))
 
 
-def _explained(event: Event) -> Event:
+def _explain_refusal(event: Event) -> Event:
     """Say what a refusal of the inner call means.
 
     Up to 3.42 the queue makes an HTTP call of its own, whose ``{"detail": ...}`` becomes the output when, for
@@ -245,7 +245,7 @@ def _explained(event: Event) -> Event:
     return attrs.evolve(event, error=error)
 
 
-def _too_large(size: int) -> InvalidPayload:
+def _too_large_error(size: int) -> InvalidPayload:
     return InvalidPayload(
         f"The data are {size:,} bytes, and servers before Gradio 3.11 take {SMALL_FRAME_BYTES:,} at most in "
         "one websocket frame. Send less, or use protocol='direct'.",

@@ -27,7 +27,7 @@ class ClientFirst(SocketExchange):
 
     def websocket_opened(self, now: float) -> Output:
         """Send the hash."""
-        return Output([Joined()], [self.hash_text()])
+        return Output([Joined()], [self.hash_frame()])
 
 
 class ServerFirst(SocketExchange):
@@ -60,10 +60,10 @@ class Undecided(SocketExchange):
 
     def wake(self, now: float) -> Output:
         """Speak dialect A to a server that has said nothing."""
-        return Output() if self._heard else Output([Joined()], [self.hash_text()])
+        return Output() if self._heard else Output([Joined()], [self.hash_frame()])
 
 
-def dialect(config: AppConfig) -> type[SocketExchange]:
+def choose_dialect(config: AppConfig) -> type[SocketExchange]:
     """Return the dialect of a server."""
     if config.at_least(3, 6):
         return HashAsked
@@ -73,4 +73,4 @@ def dialect(config: AppConfig) -> type[SocketExchange]:
     return ClientFirst if parse_release(config.version) is not None else Undecided
 
 
-__all__ = ["ClientFirst", "HashAsked", "ServerFirst", "Undecided", "dialect"]
+__all__ = ["ClientFirst", "HashAsked", "ServerFirst", "Undecided", "choose_dialect"]

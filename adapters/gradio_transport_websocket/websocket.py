@@ -18,7 +18,7 @@ from gradio_transport.adapter import (
 )
 
 from ._socket import SocketSession
-from .dialects import HashAsked, dialect
+from .dialects import HashAsked, choose_dialect
 
 
 class WebSocketQueue(Adapter):
@@ -53,7 +53,7 @@ class WebSocketQueue(Adapter):
 
     def session(self, context: SessionContext) -> Session:
         """Return a session whose calls speak the server's dialect."""
-        return SocketSession(context, dialect(context.config))
+        return SocketSession(context, choose_dialect(context.config))
 
     def check(self, config: AppConfig, invocation: Invocation) -> None:
         """Refuse apps without a queue: 3.3+ break the handshake off, older ones never answer (notes G4)."""
@@ -73,7 +73,7 @@ def _name(config: AppConfig) -> str:
         "ServerFirst": "dialect B (3.2 to 3.5), the server speaks first",
         "HashAsked": "dialect C (3.6 to 3.50), the server asks for the hash",
         "Undecided": "the dialect shows when the socket is open",
-    }[dialect(config).__name__]
+    }[choose_dialect(config).__name__]
 
 
 __all__ = ["WebSocketQueue"]

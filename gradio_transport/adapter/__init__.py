@@ -87,12 +87,12 @@ from ..protocol.commands import (
 from ..protocol.diff import DiffDecoder
 from ..protocol.flow import State
 from ..protocol.json import decode_json
-from ..protocol.messages import decode, from_output, generating
+from ..protocol.messages import decode, decode_generating, decode_output
 from ..protocol.refusals import app_error, refusal
 from ..protocol.sse import ServerSentEvent, SSEDecoder
-from ..protocol.urls import AppURLs, escaped
+from ..protocol.urls import AppURLs, percent_encode
 from .contract import API_VERSION, Adapter, Capabilities, DiscoveryContext, Match
-from .exchange import Exchange, Invocation, Output, SessionContext, stream_error
+from .exchange import Exchange, Invocation, Output, SessionContext, stream_ended_error
 from .session import Delivery, Session, Turn
 from .shared_session import SharedStreamSession
 
@@ -100,7 +100,7 @@ __all__ = [
     # the contract
     "API_VERSION", "Adapter", "Capabilities", "Match", "Discovery", "DiscoveryContext", "Handshake",
     "Session", "SharedStreamSession", "SessionContext", "Delivery", "Turn",
-    "Exchange", "Invocation", "Output", "stream_error",
+    "Exchange", "Invocation", "Output", "stream_ended_error",
     # the app, as its config describes it
     "AppConfig", "AppURLs", "Component", "Endpoint", "Parameter", "Limits", "Timeouts", "parse_release",
     # commands to the driver, and the replies it feeds back
@@ -108,7 +108,7 @@ __all__ = [
     "WakeAt", "Request", "Response", "Closed", "Ending",
     # decoding
     "DiffDecoder", "MAX_JSON_DEPTH", "SSEDecoder", "ServerSentEvent", "State", "app_error", "decode",
-    "decode_json", "did_you_mean", "escaped", "excerpt", "from_output", "generating", "refusal",
+    "decode_json", "did_you_mean", "percent_encode", "excerpt", "decode_output", "decode_generating", "refusal",
     # events
     "Achieved", "Cancelled", "CloseStream", "Estimation", "Event", "Failed", "Heartbeat", "Joined",
     "Log", "ProcessCompleted", "ProcessGenerating", "ProcessStarts", "ProcessStreaming", "Progress",

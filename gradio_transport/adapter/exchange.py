@@ -114,7 +114,7 @@ class Exchange(abc.ABC):
         self.fetched = not invocation.late
         self.skips_outputs = invocation.endpoint.has_skipped_outputs
         self.unwanted = False
-        self.untold = False
+        self.cancel_deferred = False
         """It was cancelled, and the server is told when its siblings are over, which it would end too."""
         self._open_channels: dict[str, OpenStream | OpenWebSocket] = {}
 
@@ -163,7 +163,7 @@ class Exchange(abc.ABC):
 
     def server_sent_event(self, event: ServerSentEvent, now: float) -> Output:
         """Take one event of the call's own stream; by default its data is a JSON message."""
-        return self._decoded(event.data, now)
+        return self._decode_and_take(event.data, now)
 
     def websocket_opened(self, now: float) -> Output:
         """Take the news that the call's own socket is open.
@@ -175,18 +175,18 @@ class Exchange(abc.ABC):
 
     def text(self, text: str, now: float) -> Output:
         """Take one text of the call's own websocket; by default it is a JSON message."""
-        return self._decoded(text, now)
+        return self._decode_and_take(text, now)
 
-    def _decoded(self, text: str, now: float) -> Output:
+    def _decode_and_take(self, text: str, now: float) -> Output:
         try:
             value = decode_json(text, self.context.limits.max_json_depth)
             if not isinstance(value, dict):
                 raise ValueError("not a JSON object")
         except ValueError as error:
-            return Output([self.malformed(text, str(error))])
+            return Output([self.malformed_message(text, str(error))])
         return self.message(cast("dict[str, Any]", value), now)
 
-    def malformed(self, text: str, why: str) -> Failed:
+    def malformed_message(self, text: str, why: str) -> Failed:
         """Return the end of the call for a message that cannot be read."""
         return Failed(
             event_id=self.event_id,
@@ -203,7 +203,7 @@ class Exchange(abc.ABC):
 
     def lost(self, closed: Closed) -> GradioTransportError:
         """Return the error for a stream that ended before the call was complete."""
-        return stream_error(closed, self.context, may_have_run=self.accepted)
+        return stream_ended_error(closed, self.context, may_have_run=self.accepted)
 
     def wake(self, now: float) -> Output:
         """Take the news that the time of a `WakeAt` has come."""
@@ -219,7 +219,7 @@ class Exchange(abc.ABC):
         Raises:
             UnsupportedProtocol: The protocol has no streaming input.
         """
-        raise self._no_streaming_input()
+        raise self._no_streaming_input_error()
 
     def finish_input(self, now: float) -> Output:
         """Say that no further chunk will come.
@@ -227,9 +227,9 @@ class Exchange(abc.ABC):
         Raises:
             UnsupportedProtocol: The protocol has no streaming input.
         """
-        raise self._no_streaming_input()
+        raise self._no_streaming_input_error()
 
-    def _no_streaming_input(self) -> UnsupportedProtocol:
+    def _no_streaming_input_error(self) -> UnsupportedProtocol:
         return UnsupportedProtocol(
             "This call takes no further input: that needs the queue of Gradio 5.0+ and a .stream() event.",
             phase=Phase.STREAM,
@@ -244,7 +244,7 @@ class Exchange(abc.ABC):
         """
         return Output([Cancelled(event_id=self.event_id, achieved=Achieved.RUNS_ON)])
 
-    def tell(self) -> list[Command]:
+    def cancel_commands(self) -> list[Command]:
         """Return what tells the server of a cancellation that it was not told of."""
         return []
 
@@ -264,7 +264,9 @@ class Exchange(abc.ABC):
         ]
 
 
-def stream_error(closed: Closed, context: SessionContext, *, may_have_run: bool) -> GradioTransportError:
+def stream_ended_error(
+    closed: Closed, context: SessionContext, *, may_have_run: bool
+) -> GradioTransportError:
     """Return the error for a stream or socket that ended too early."""
     why = f" ({closed.reason})" if closed.reason else ""
     if closed.ending is Ending.IDLE:

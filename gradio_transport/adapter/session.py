@@ -241,14 +241,14 @@ class Session:
                 exchange.state = following
             unexplained = exchange.state.final and not event.terminal
             if exchange.skips_outputs:
-                event = _without_skipped(event, exchange.invocation.endpoint)
+                event = _drop_skipped(event, exchange.invocation.endpoint)
             if isinstance(event, Failed):
                 event.error.last_event = event.error.last_event or exchange.last_event
             else:
                 exchange.last_event = event
             turn.deliveries.append(Delivery(exchange, event, size))
         if unexplained and not turn.deliveries[-1].event.terminal:
-            turn.deliveries.append(Delivery(exchange, _given_up(exchange)))
+            turn.deliveries.append(Delivery(exchange, _unexplained_end(exchange)))
         if exchange.state.final and self._exchanges.pop(exchange.key, None) is not None:
             turn.commands += exchange.finish()
             turn.commands += self.exchange_ended(exchange) or ()
@@ -258,7 +258,7 @@ class Session:
         """Forget a call, and return what is to be done now; for sessions that keep more about it."""
 
 
-def _given_up(exchange: Exchange) -> Failed:
+def _unexplained_end(exchange: Exchange) -> Failed:
     """Return the end of a call whose adapter took a message for the end and did not say what it means."""
     event = exchange.last_event
     said = excerpt(getattr(event, "message", "")) or type(event).__name__
@@ -271,7 +271,7 @@ def _given_up(exchange: Exchange) -> Failed:
     return Failed(event_id=exchange.event_id, error=error)
 
 
-def _without_skipped(event: Event, endpoint: Endpoint) -> Event:
+def _drop_skipped(event: Event, endpoint: Endpoint) -> Event:
     """Leave out the slots of State and layout, which callers never see (``raw`` has them)."""
     if not isinstance(event, WITH_OUTPUTS):
         return event

@@ -43,8 +43,8 @@ from ..protocol.json import decode_json
 from ..protocol.messages import decode
 from ..protocol.refusals import refusal
 from ..protocol.sse import SSEDecoder
-from ..protocol.urls import escaped
-from .exchange import Exchange, Invocation, Output, SessionContext, stream_error
+from ..protocol.urls import percent_encode
+from .exchange import Exchange, Invocation, Output, SessionContext, stream_ended_error
 from .session import Session, Turn
 
 STREAM = "stream"
@@ -70,11 +70,11 @@ class SharedStreamSession(Session):
         self._parked_bytes = 0
         self._orphans: dict[str, Exchange] = {}
         self._ended: deque[str] = deque(maxlen=REMEMBERED_ENDS)
-        self._untold: dict[str, Exchange] = {}
+        self._deferred: dict[str, Exchange] = {}
         self._decoder: SSEDecoder | None = None
         self._streaming = False
         self._saw_close_stream = False
-        self._fruitless = 0
+        self._fruitless_streams = 0
         self._max_json_depth = context.limits.max_json_depth
         self._lost: GradioTransportError | None = None
         self.strays = 0
@@ -87,7 +87,7 @@ class SharedStreamSession(Session):
 
     def stream_request(self) -> Request:
         """Return the request that opens the session's stream."""
-        url = self.context.urls.api(f"queue/data?session_hash={escaped(self.context.session_hash)}")
+        url = self.context.urls.api(f"queue/data?session_hash={percent_encode(self.context.session_hash)}")
         return Request.get(url, accept="text/event-stream")
 
     def open(self, invocation: Invocation) -> Exchange:
@@ -100,7 +100,7 @@ class SharedStreamSession(Session):
         """Start a call, or take up one that was joined elsewhere."""
         turn = super().start(exchange, now)
         if exchange.event_id is not None and not exchange.state.final:
-            turn.extend(self._joined(exchange, now))
+            turn.extend(self._take_joined(exchange, now))
         return turn
 
     def fetch(self, exchange: Exchange, now: float) -> Turn:
@@ -131,8 +131,8 @@ class SharedStreamSession(Session):
             return self._cancel_late(orphan, command, response, now)
         turn = super().reply(command, response, now)
         if exchange is not None and exchange.event_id is not None and not exchange.state.final:
-            turn.extend(self._joined(exchange, now))
-        if not self._joining():
+            turn.extend(self._take_joined(exchange, now))
+        if not self._is_joining():
             self._parked.clear()
             self._parked_bytes = 0
         return turn
@@ -150,20 +150,20 @@ class SharedStreamSession(Session):
             return Turn()
         self._ended.append(exchange.event_id)
         turn = Turn(commands=exchange.cancel(now, siblings=self._siblings(exchange)).commands)
-        if exchange.untold:
-            self._untold[exchange.event_id] = exchange
+        if exchange.cancel_deferred:
+            self._deferred[exchange.event_id] = exchange
         return turn
 
-    def _joined(self, exchange: Exchange, now: float) -> Turn:
+    def _take_joined(self, exchange: Exchange, now: float) -> Turn:
         """Deliver what was parked for a call, and open the stream if it is not open."""
         event_id = cast("str", exchange.event_id)
         namesake = self._pending.get(event_id)
         if namesake is exchange:
             return Turn()
         if namesake is not None:
-            return self.abandon(exchange, self._named_twice(event_id))
+            return self.abandon(exchange, self._duplicate_id_error(event_id))
         if self._lost is not None:  # the stream was lost while the join was under way
-            return self.abandon(exchange, _copy(self._lost))
+            return self.abandon(exchange, _copy_error(self._lost))
         self._pending[event_id] = exchange
         turn = Turn()
         mine = [(message, size) for parked, message, size in self._parked if parked == event_id]
@@ -175,7 +175,7 @@ class SharedStreamSession(Session):
         turn.extend(self._ensure_stream())
         return turn
 
-    def _named_twice(self, event_id: str) -> GradioTransportError:
+    def _duplicate_id_error(self, event_id: str) -> GradioTransportError:
         return MalformedMessage(
             f"The server gave the id {excerpt(event_id)!r} to two calls of one session, so nobody can tell "
             "whose messages it means.",
@@ -192,7 +192,7 @@ class SharedStreamSession(Session):
         self._heard.clear()
         return Turn(commands=[OpenStream(STREAM, self.stream_request())])
 
-    def _joining(self) -> bool:
+    def _is_joining(self) -> bool:
         return any(exchange.event_id is None for exchange in self._exchanges.values())
 
     def failed(
@@ -231,28 +231,30 @@ class SharedStreamSession(Session):
         try:
             message = decode_json(text, self._max_json_depth)
         except ValueError as error:
-            turn.extend(self._unreadable(text, str(error)))
+            turn.extend(self._lose_for_unreadable(text, str(error)))
             return
         if not isinstance(message, dict):
-            turn.extend(self._unreadable(text, "no JSON object"))
+            turn.extend(self._lose_for_unreadable(text, "no JSON object"))
             return
         message = cast("dict[str, Any]", message)
         event_id = message.get("event_id")
         if isinstance(event_id, str) and event_id:
-            self._for_call(event_id, message, len(text), now, turn)
+            self._route_to_call(event_id, message, len(text), now, turn)
         else:
-            turn.extend(self._for_all(message, now))
+            turn.extend(self._route_to_all(message, now))
 
-    def _for_call(self, event_id: str, message: Mapping[str, Any], size: int, now: float, turn: Turn) -> None:
+    def _route_to_call(
+        self, event_id: str, message: Mapping[str, Any], size: int, now: float, turn: Turn
+    ) -> None:
         exchange = self._pending.get(event_id)
         if exchange is not None:
             self._heard.add(event_id)
-            self._fruitless = 0
+            self._fruitless_streams = 0
             self.turn(exchange, exchange.message(message, now), size, turn)
-        elif event_id in self._ended or not self._joining():
+        elif event_id in self._ended or not self._is_joining():
             self.strays += 1
             if message.get("msg") == "process_completed":
-                self._untold.pop(event_id, None)
+                self._deferred.pop(event_id, None)
         else:
             turn.extend(self._park(event_id, message, size))
 
@@ -260,21 +262,21 @@ class SharedStreamSession(Session):
         """Keep a message that may be for a call whose join is not answered yet."""
         limits = self.context.limits
         if len(self._parked) >= limits.max_parked_messages:
-            return self._overparked(f"{limits.max_parked_messages} messages", "max_parked_messages")
+            return self._lose_for_parked(f"{limits.max_parked_messages} messages", "max_parked_messages")
         if self._parked_bytes + size > limits.max_event_bytes:
-            return self._overparked(f"{limits.max_event_bytes} bytes of messages", "max_event_bytes")
+            return self._lose_for_parked(f"{limits.max_event_bytes} bytes of messages", "max_event_bytes")
         self._parked.append((event_id, message, size))
         self._parked_bytes += size
         return Turn()
 
-    def _for_all(self, message: Mapping[str, Any], now: float) -> Turn:
+    def _route_to_all(self, message: Mapping[str, Any], now: float) -> Turn:
         """Take a message without event id: it concerns the stream, or every pending call."""
         event = decode(message)
         if isinstance(event, e.CloseStream):
             self._saw_close_stream = True
             return Turn()
         if isinstance(event, e.UnexpectedError):
-            return self._lose(self._unexpected(event))
+            return self._lose(self._unexpected_error(event))
         if isinstance(event, e.ServerStopped):
             return self._lose(
                 StreamLost("The server stopped.", phase=Phase.STREAM, may_have_run=True, retryable=False)
@@ -284,7 +286,7 @@ class SharedStreamSession(Session):
             self.turn(exchange, Output([event]), into=turn)
         return turn
 
-    def _unexpected(self, event: e.UnexpectedError) -> GradioTransportError:
+    def _unexpected_error(self, event: e.UnexpectedError) -> GradioTransportError:
         if event.session_not_found or not event.message:
             return SessionNotFound(
                 f"The server does not know the session ({event.message or 'no reason given'}): it restarted, "
@@ -296,7 +298,7 @@ class SharedStreamSession(Session):
             f"The server ended the stream: {excerpt(event.message)}", phase=Phase.STREAM, may_have_run=True
         )
 
-    def _unreadable(self, text: str, why: str) -> Turn:
+    def _lose_for_unreadable(self, text: str, why: str) -> Turn:
         """Fail every pending call: nobody can tell whose message it was, and none may hang for it."""
         error = MalformedMessage(
             f"The stream carries a message that is not JSON as Gradio writes it ({why}): {excerpt(text)!r}.",
@@ -305,7 +307,7 @@ class SharedStreamSession(Session):
         )
         return self._lose(error)
 
-    def _overparked(self, bound: str, setting: str) -> Turn:
+    def _lose_for_parked(self, bound: str, setting: str) -> Turn:
         error = EventTooLarge(
             f"More than {bound} came for calls that no join has named. Raise Limits({setting}=) if the server "
             "is to be trusted.",
@@ -327,18 +329,18 @@ class SharedStreamSession(Session):
             return Turn()
         orderly = closed.ending is Ending.CLEAN or self._saw_close_stream
         if orderly and self._lost is None:
-            return self._crossed(closed)
-        return self._lose(stream_error(closed, self.context, may_have_run=True))
+            return self._reopen_after_end(closed)
+        return self._lose(stream_ended_error(closed, self.context, may_have_run=True))
 
-    def _crossed(self, closed: Closed) -> Turn:
+    def _reopen_after_end(self, closed: Closed) -> Turn:
         """Tell calls that the end crossed with (nothing heard yet) from calls that lost their stream."""
         turn = Turn()
-        error = stream_error(closed, self.context, may_have_run=True)
-        self._fruitless += 1
+        error = stream_ended_error(closed, self.context, may_have_run=True)
+        self._fruitless_streams += 1
         for event_id, exchange in list(self._pending.items()):
-            given_up = exchange.fetched and self._fruitless > FRUITLESS_REOPENS
+            given_up = exchange.fetched and self._fruitless_streams > FRUITLESS_REOPENS
             if event_id in self._heard or given_up:
-                turn.extend(self.abandon(exchange, _copy(error)))
+                turn.extend(self.abandon(exchange, _copy_error(error)))
         turn.extend(self._ensure_stream())
         return turn
 
@@ -349,7 +351,7 @@ class SharedStreamSession(Session):
         self._parked_bytes = 0
         turn = Turn()
         for exchange in list(self._pending.values()):
-            turn.extend(self.abandon(exchange, _copy(error)))
+            turn.extend(self.abandon(exchange, _copy_error(error)))
         if self._streaming:
             # A server that stops, or has lost us, may say so without end.
             turn.commands.append(DropStream(STREAM))
@@ -364,25 +366,25 @@ class SharedStreamSession(Session):
             self._pending.pop(exchange.event_id, None)
             self._heard.discard(exchange.event_id)
             self._ended.append(exchange.event_id)
-            if exchange.untold:
-                self._untold[exchange.event_id] = exchange
-        return self._tell_of_untold(exchange.invocation.endpoint.fn_index)
+            if exchange.cancel_deferred:
+                self._deferred[exchange.event_id] = exchange
+        return self._send_deferred_cancels(exchange.invocation.endpoint.fn_index)
 
-    def _tell_of_untold(self, fn_index: int) -> Sequence[Command]:
+    def _send_deferred_cancels(self, fn_index: int) -> Sequence[Command]:
         """Tell the server of cancelled calls of an endpoint once none that is wanted could be hit."""
-        if not self._untold or self._lost is not None:
+        if not self._deferred or self._lost is not None:
             return ()
         if any(other.invocation.endpoint.fn_index == fn_index for other in self.active):
             return ()
         commands: list[Command] = []
-        for event_id, exchange in list(self._untold.items()):
+        for event_id, exchange in list(self._deferred.items()):
             if exchange.invocation.endpoint.fn_index == fn_index:
-                del self._untold[event_id]
-                commands += exchange.tell()
+                del self._deferred[event_id]
+                commands += exchange.cancel_commands()
         return commands
 
 
-def _copy(error: GradioTransportError) -> GradioTransportError:
+def _copy_error(error: GradioTransportError) -> GradioTransportError:
     """Return an error of one's own for each call, so that tracebacks and notes do not mix."""
     kind = type(error)
     copy = kind.__new__(kind, *error.args)

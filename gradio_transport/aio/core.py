@@ -26,7 +26,7 @@ from ..calls.session_state import SessionState
 from ..engines.base import AsyncEngine, AsyncResponseStream
 from ..errors import GradioTransportError, LocalProtocolError, Phase, TransportError
 from ..files.disk import read_upload
-from ..files.fetch import locate, unavailable
+from ..files.fetch import file_unavailable, locate
 from ..files.upload import FetchFile, FileCommand, FileReply, ReadFile
 from ..policy import Timeouts
 from ..protocol.commands import OpenStream, Request, Response, SendRequest
@@ -241,7 +241,7 @@ class Core:
             body = b""
         finally:
             await stream.aclose()
-        raise unavailable(stream.head.with_body(body), request.url)
+        raise file_unavailable(stream.head.with_body(body), request.url)
 
     async def _open_file(
         self, request: Request, credentials: Credentials, timeouts: Timeouts

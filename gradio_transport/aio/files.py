@@ -23,12 +23,12 @@ from ..files.disk import PartFile
 from ..files.fetch import (
     PLAYLIST_BYTES,
     PLAYLIST_SECONDS,
-    broke_off,
     content_length,
+    download_broken,
+    file_too_large,
     is_playlist,
     playlist_segments,
-    too_large,
-    whole_file,
+    whole_file_url,
 )
 from ..files.outputs import ServerFile
 from ..protocol.commands import Closed, Ending
@@ -57,7 +57,7 @@ class AsyncRemoteFile(ServerFile):
             return await within(timeout, f"The file {self.name}", Phase.DOWNLOAD, self._read())
 
     async def _read(self) -> bytes:
-        async with await self._fetcher.open(self, whole_file(self.url)) as download:
+        async with await self._fetcher.open(self, whole_file_url(self.url)) as download:
             return b"".join([chunk async for chunk in download])
 
     def open(self, *, timeout: float | None = None) -> AsyncReader:
@@ -83,7 +83,7 @@ class AsyncRemoteFile(ServerFile):
             return await within(timeout, f"The file {self.name}", Phase.DOWNLOAD, work)
 
     async def _download(self, directory: Path, progress: DownloadProgress | None) -> Path:
-        async with await self._fetcher.open(self, whole_file(self.url)) as download:
+        async with await self._fetcher.open(self, whole_file_url(self.url)) as download:
             with await anyio.to_thread.run_sync(PartFile, directory) as part:
                 held: list[bytes] = []
                 received = written = 0
@@ -217,14 +217,14 @@ class Fetcher:
             async for chunk in chunks:
                 received += len(chunk)
                 if most is not None and received > most:
-                    raise too_large(url, most)
+                    raise file_too_large(url, most)
                 taps.chunk("file", chunk)
                 yield chunk
             taps.end("file", Closed(Ending.CLEAN))
             complete = True
         except StreamEnded as ended:
             taps.end("file", ended.closed)
-            raise broke_off(url, ended.closed, received, self._timeouts.download_stall) from ended
+            raise download_broken(url, ended.closed, received, self._timeouts.download_stall) from ended
         finally:
             if not complete:
                 await _run_out(stream, chunks)
@@ -247,7 +247,7 @@ class Fetcher:
             if complete:
                 return
             if stall is not None and time.monotonic() - heard > stall:
-                raise broke_off(url, Closed(Ending.IDLE), done, stall)
+                raise download_broken(url, Closed(Ending.IDLE), done, stall)
             await anyio.sleep(PLAYLIST_SECONDS)
 
     async def _playlist(self, url: str) -> str:

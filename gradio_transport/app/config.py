@@ -66,7 +66,7 @@ class Parameter:
         return f"{self.name} ({excerpt(self.label)})" if numbered and self.label else self.name
 
     def __str__(self) -> str:
-        default = f" = {_shown(self.default)}" if self.has_default else ""
+        default = f" = {_short_repr(self.default)}" if self.has_default else ""
         return f"{self.name}: {self.python_type}{default}"
 
 
@@ -238,6 +238,6 @@ class AppConfig:
         return found
 
 
-def _shown(value: Any) -> str:
+def _short_repr(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 40 else text[:37] + "..."

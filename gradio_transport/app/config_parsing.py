@@ -125,10 +125,10 @@ def parse_config(raw: Any, info: Any = None, *, url: str = "") -> AppConfig:
     Raises:
         NotAGradioApp: It is JSON of something else.
     """
-    return with_endpoints(outline(raw, url=url), info)
+    return with_endpoints(parse_outline(raw, url=url), info)
 
 
-def outline(raw: Any, *, url: str = "") -> AppConfig:
+def parse_outline(raw: Any, *, url: str = "") -> AppConfig:
     """Return what the JSON of ``/config`` says of an app as a whole: from 3.0 on, all but its endpoints.
 
     Raises:
@@ -151,7 +151,7 @@ def outline(raw: Any, *, url: str = "") -> AppConfig:
         enable_queue=config.get("enable_queue") is True,
         connect_heartbeat=config.get("connect_heartbeat", (4, 25) <= release < (4, 29)) is True,
         raw=config,
-        **_scalars(config),
+        **_parse_scalars(config),
     )
 
 
@@ -159,9 +159,9 @@ def with_endpoints(app: AppConfig, info: Any = None) -> AppConfig:
     """Return an outline with its endpoints, as the config and the JSON of ``/info`` describe them."""
     if "dependencies" not in app.raw:
         return app
-    components = _components(app.raw, app.release)
+    components = _parse_components(app.raw, app.release)
     endpoints = tuple(
-        _endpoint(place, dependency, components, app, _object(info))
+        _parse_endpoint(place, dependency, components, app, _object(info))
         for place, dependency in enumerate(_objects(app.raw.get("dependencies")))
     )
     return attrs.evolve(app, endpoints=endpoints, components=components)
@@ -174,9 +174,9 @@ def with_rendered(app: AppConfig, rendered: JSONObject) -> AppConfig:
     only.
     """
     number = rendered.get("render_id")
-    components = {**app.components, **_components(rendered, app.release)}
+    components = {**app.components, **_parse_components(rendered, app.release)}
     drawn = tuple(
-        _endpoint(place, dependency, components, app, {})
+        _parse_endpoint(place, dependency, components, app, {})
         for place, dependency in enumerate(_objects(rendered.get("dependencies")))
     )
     replaced = {endpoint.fn_index for endpoint in drawn}
@@ -188,7 +188,7 @@ def with_rendered(app: AppConfig, rendered: JSONObject) -> AppConfig:
     return attrs.evolve(app, endpoints=(*kept, *drawn), components=components)
 
 
-def _scalars(config: JSONObject) -> dict[str, Any]:
+def _parse_scalars(config: JSONObject) -> dict[str, Any]:
     prefix = _text(config.get("api_prefix")).strip("/")
     return {
         "protocol": _text(config.get("protocol")) or None,
@@ -223,7 +223,7 @@ def _derive_release(config: JSONObject) -> tuple[int, ...]:
     return (3, 0)
 
 
-def _components(config: JSONObject, release: tuple[int, ...]) -> dict[int, Component]:
+def _parse_components(config: JSONObject, release: tuple[int, ...]) -> dict[int, Component]:
     skipped = _SKIPPED_TYPES_3_37 if release >= (3, 37) else _SKIPPED_TYPES
     found: dict[int, Component] = {}
     for raw in _objects(config.get("components")):
@@ -239,62 +239,64 @@ def _components(config: JSONObject, release: tuple[int, ...]) -> dict[int, Compo
     return found
 
 
-def _endpoint(
+def _parse_endpoint(
     place: int, raw: JSONObject, components: Mapping[int, Component], app: AppConfig, info: JSONObject
 ) -> Endpoint:
     number, queue, kinds = _integer(raw.get("id")), raw.get("queue"), _object(raw.get("types"))
-    name, fn_index = _endpoint_name(raw), place if number is None else number
-    inputs = _slots(raw.get("inputs"), components)
-    outputs = _slots(raw.get("outputs"), components)
-    described = _info_of(name, fn_index, inputs, info)
+    name, fn_index = _parse_name(raw), place if number is None else number
+    inputs = _find_components(raw.get("inputs"), components)
+    outputs = _find_components(raw.get("outputs"), components)
+    described = _find_endpoint_info(name, fn_index, inputs, info)
     typed = app.at_least(4, 0)
     backend = raw.get("backend_fn") is not False and kinds.get("cancel") is not True
     return Endpoint(
         name=name,
         fn_index=fn_index,
-        parameters=_parameters(_objects(described.get("parameters")), inputs, typed=typed)
+        parameters=_parse_parameters(_objects(described.get("parameters")), inputs, typed=typed)
         if described
-        else _derived_parameters(inputs, with_default=app.at_least(4, 23)),
-        returns=_parameters(_objects(described.get("returns")), outputs, typed=typed)
+        else _derive_parameters(inputs, with_default=app.at_least(4, 23)),
+        returns=_parse_parameters(_objects(described.get("returns")), outputs, typed=typed)
         if described
-        else _derived_parameters(outputs),
+        else _derive_parameters(outputs),
         inputs=inputs,
         outputs=outputs,
         queue=queue if isinstance(queue, bool) else app.at_least(4, 0) or app.enable_queue,
         backend_fn=backend,
-        generator=_yields(kinds),
+        generator=_is_generator(kinds),
         batch=raw.get("batch") is True,
         cancels=_integers(raw.get("cancels")),
         connection="stream" if raw.get("connection") == "stream" else "sse",
         collects_event_data=raw.get("collects_event_data") is True,
-        visibility=_visibility(raw),
+        visibility=_parse_visibility(raw),
         oauth_token=_OAUTH_TOKEN.get(_text(described.get("oauth_token"))),
         description=_text(described.get("description")) or _text(raw.get("api_description")),
         raw=raw,
     )
 
 
-def _info_of(name: str | None, fn_index: int, inputs: Sequence[Component], info: JSONObject) -> JSONObject:
+def _find_endpoint_info(
+    name: str | None, fn_index: int, inputs: Sequence[Component], info: JSONObject
+) -> JSONObject:
     """Return what ``/info`` says of an endpoint: nothing, where it is another of that name."""
     key, number = ("named_endpoints", name) if name is not None else ("unnamed_endpoints", str(fn_index))
     described = _object(_object(info.get(key)).get(number))
-    parameters = _without_skipped(_objects(described.get("parameters")), inputs)
+    parameters = _drop_skipped(_objects(described.get("parameters")), inputs)
     return described if len(parameters) == sum(not slot.skipped for slot in inputs) else {}
 
 
-def _yields(kinds: JSONObject) -> bool | None:
+def _is_generator(kinds: JSONObject) -> bool | None:
     """Return whether a function yields; None where the server does not say so (before 3.20)."""
     if "generator" not in kinds:
         return None
     return kinds["generator"] is True or kinds.get("continuous") is True
 
 
-def _endpoint_name(raw: JSONObject) -> str | None:
+def _parse_name(raw: JSONObject) -> str | None:
     name = _text(raw.get("api_name")).strip("/")
     return f"/{name}" if name else None
 
 
-def _visibility(raw: JSONObject) -> Visibility:
+def _parse_visibility(raw: JSONObject) -> Visibility:
     named = _VISIBILITIES.get(_text(raw.get("api_visibility")))
     if named is not None:
         return named
@@ -303,12 +305,12 @@ def _visibility(raw: JSONObject) -> Visibility:
     return "undocumented" if raw.get("show_api") is False else "public"
 
 
-def _slots(ids: Any, components: Mapping[int, Component]) -> tuple[Component, ...]:
+def _find_components(ids: Any, components: Mapping[int, Component]) -> tuple[Component, ...]:
     # Dangling ids keep their slot: the length of `data` must stay exact.
     return tuple(components.get(number, Component(number)) for number in _integers(ids))
 
 
-def _parameters(
+def _parse_parameters(
     listed: list[JSONObject], slots: Sequence[Component], *, typed: bool
 ) -> tuple[Parameter, ...]:
     """Return what an endpoint takes or gives, as ``/info`` describes it.
@@ -320,23 +322,23 @@ def _parameters(
             of it: a JSON file for JSON, a directory for a gallery.
     """
     visible = [(place, slot) for place, slot in enumerate(slots) if not slot.skipped]
-    described = _without_skipped(listed, slots)
+    described = _drop_skipped(listed, slots)
     return tuple(
-        _parameter(raw if typed else _untyped(raw), place, slot)
+        _parse_parameter(raw if typed else _drop_types(raw), place, slot)
         for raw, (place, slot) in zip(described, visible, strict=False)
     )
 
 
-def _derived_parameters(slots: Sequence[Component], *, with_default: bool = False) -> tuple[Parameter, ...]:
+def _derive_parameters(slots: Sequence[Component], *, with_default: bool = False) -> tuple[Parameter, ...]:
     """Derive them from the components alone, for servers or endpoints without ``/info``."""
     return tuple(
-        _derived_parameter(place, slot, with_default=with_default)
+        _derive_parameter(place, slot, with_default=with_default)
         for place, slot in enumerate(slots)
         if not slot.skipped
     )
 
 
-def _derived_parameter(place: int, slot: Component, *, with_default: bool) -> Parameter:
+def _derive_parameter(place: int, slot: Component, *, with_default: bool) -> Parameter:
     from .schema import python_type, schema_of
 
     schema = schema_of(slot.type, slot.props)
@@ -352,22 +354,22 @@ def _derived_parameter(place: int, slot: Component, *, with_default: bool) -> Pa
     )
 
 
-def _without_skipped(described: list[JSONObject], slots: Sequence[Component]) -> list[JSONObject]:
+def _drop_skipped(described: list[JSONObject], slots: Sequence[Component]) -> list[JSONObject]:
     """Leave State out, which ``/info`` describes like any input from 3.26 to 3.36."""
     if len(described) != len(slots):
         return described
     return [one for one, slot in zip(described, slots, strict=True) if not slot.skipped]
 
 
-def _untyped(raw: JSONObject) -> JSONObject:
+def _drop_types(raw: JSONObject) -> JSONObject:
     return {key: value for key, value in raw.items() if key in ("label", "component", "example_input")}
 
 
-def _parameter(raw: JSONObject, place: int, slot: Component) -> Parameter:
+def _parse_parameter(raw: JSONObject, place: int, slot: Component) -> Parameter:
     schema, python = _object(raw.get("type")), _object(raw.get("python_type"))
     python_type = _text(python.get("type")) or _text(raw.get("type_python"))
     if not schema or not python_type:
-        derived = _derived_parameter(place, slot, with_default=False)
+        derived = _derive_parameter(place, slot, with_default=False)
         schema, python_type = schema or derived.schema, python_type or derived.python_type
     return Parameter(
         name=_text(raw.get("parameter_name")) or f"param_{place}",
@@ -383,7 +385,7 @@ def _parameter(raw: JSONObject, place: int, slot: Component) -> Parameter:
     )
 
 
-def _optional(parameters: Sequence[Parameter], slots: Sequence[Component]) -> tuple[Parameter, ...]:
+def _mark_optional(parameters: Sequence[Parameter], slots: Sequence[Component]) -> tuple[Parameter, ...]:
     """Let an input of 2.x that is marked as optional be left out: null is what its server expects then."""
     visible = [slot for slot in slots if not slot.skipped]
     return tuple(
@@ -407,8 +409,8 @@ def _parse_interface(config: JSONObject) -> AppConfig:
     endpoint = Endpoint(
         name="/predict",
         fn_index=0,
-        parameters=_optional(_derived_parameters(inputs), inputs),
-        returns=_derived_parameters(outputs),
+        parameters=_mark_optional(_derive_parameters(inputs), inputs),
+        returns=_derive_parameters(outputs),
         inputs=inputs,
         outputs=outputs,
         queue=config.get("queue") is True,

@@ -28,7 +28,7 @@ _NAME_CHARACTERS = 64
 
 
 @attrs.frozen
-class LeftOut:
+class RejectedCookie:
     """A cookie that was not taken.
 
     Attributes:
@@ -80,8 +80,8 @@ class Credentials:
         Raises:
             LocalProtocolError: The token would go to a host that is neither Hugging Face's nor the one named.
         """
-        made = cls(origin(url), _lowered(headers), token, origin(token_origin) if token_origin else None)
-        if token is not None and not made._takes_token():
+        made = cls(origin(url), _lower_names(headers), token, origin(token_origin) if token_origin else None)
+        if token is not None and not made._may_see_token():
             raise LocalProtocolError(
                 f"The token would go to {made.origin}, which is no host of Hugging Face. If it is meant to, "
                 f"pass token_origin={made.origin!r}; a secret of the app's own goes into headers=.",
@@ -91,14 +91,14 @@ class Credentials:
 
     def child(self, headers: Mapping[str, str] | None = None) -> Credentials:
         """Return credentials of a session: cookies of its own over those of the app."""
-        return Credentials(self.origin, _lowered(headers), parent=self)
+        return Credentials(self.origin, _lower_names(headers), parent=self)
 
     @property
     def origin(self) -> str:
         """The origin that everything here is bound to."""
         return self.parent.origin if self.parent is not None else self._origin
 
-    def _takes_token(self) -> bool:
+    def _may_see_token(self) -> bool:
         return is_hugging_face(self.origin) or self.origin == self.token_origin
 
     def rebind(self, url: str) -> None:
@@ -118,7 +118,7 @@ class Credentials:
             self.token_origin = new
         self._origin = new
 
-    def store(self, url: str, set_cookie: Sequence[str]) -> Sequence[LeftOut]:
+    def store(self, url: str, set_cookie: Sequence[str]) -> Sequence[RejectedCookie]:
         """Take the ``Set-Cookie`` values of a reply, verbatim, and return the cookies that were left out.
 
         ``Secure`` is not honoured on purpose: 3.17 to 3.24 mark the login cookie so even over plain http
@@ -128,8 +128,10 @@ class Credentials:
             return ()
         if origin(url) != self.origin:
             why = "it comes from another origin than the app's"
-            return [LeftOut(line.partition("=")[0].strip()[:_NAME_CHARACTERS], why) for line in set_cookie]
-        left_out: list[LeftOut] = []
+            return [
+                RejectedCookie(line.partition("=")[0].strip()[:_NAME_CHARACTERS], why) for line in set_cookie
+            ]
+        left_out: list[RejectedCookie] = []
         kept = dict(self._cookies)  # replaced whole: other threads may be reading
         for line in set_cookie:
             pair, *attributes = (part.strip() for part in line.split(";"))
@@ -138,7 +140,7 @@ class Credentials:
                 continue
             if len(pair.encode("utf-8", "replace")) > MAX_COOKIE_BYTES:
                 why = f"its name and value are larger than {MAX_COOKIE_BYTES:,} bytes"
-                left_out.append(LeftOut(name[:_NAME_CHARACTERS], why))
+                left_out.append(RejectedCookie(name[:_NAME_CHARACTERS], why))
                 continue
             options = {key.lower(): text for key, _, text in (one.partition("=") for one in attributes)}
             if options.get("max-age", "").strip().startswith(("0", "-")):
@@ -147,7 +149,9 @@ class Credentials:
                 path = options.get("path", "/")
                 kept[name] = _Cookie(value, path if path.startswith("/") else "/")
             else:
-                left_out.append(LeftOut(name[:_NAME_CHARACTERS], f"the app has set {MAX_COOKIES} others"))
+                left_out.append(
+                    RejectedCookie(name[:_NAME_CHARACTERS], f"the app has set {MAX_COOKIES} others")
+                )
         self._cookies = kept
         return left_out
 
@@ -159,15 +163,15 @@ class Credentials:
         What is nearer to the caller wins: `extra` (of one call) over those of the session, of the app, and of
         the request itself.  Cookies never overwrite one that the caller set.
         """
-        headers = _lowered(own)
+        headers = _lower_names(own)
         if origin(url) != self.origin:
             return headers
-        headers |= self._bound_headers() | _lowered(extra)
-        jar = self._jar()
+        headers |= self._bound_headers() | _lower_names(extra)
+        jar = self._cookie_jar()
         if not jar:
             return headers
         path = urlsplit(url).path or "/"
-        cookies = {name: one.value for name, one in jar.items() if _covers(one.path, path)}
+        cookies = {name: one.value for name, one in jar.items() if _path_covers(one.path, path)}
         given = headers.get("cookie", "")
         present = {pair.partition("=")[0].strip() for pair in given.split(";")}
         ours = "; ".join(f"{name}={value}" for name, value in cookies.items() if name not in present)
@@ -180,25 +184,25 @@ class Credentials:
         return above | self._token_headers() | self.headers
 
     def _token_headers(self) -> dict[str, str]:
-        if self.token is None or not self._takes_token():
+        if self.token is None or not self._may_see_token():
             return {}
         # Hugging Face's proxy reads a header of its own, and leaves `authorization` to the app.
         name = "x-hf-authorization" if is_hugging_face(self.origin) else "authorization"
         return {name: f"Bearer {self.token}"}
 
-    def _jar(self) -> Mapping[str, _Cookie]:
+    def _cookie_jar(self) -> Mapping[str, _Cookie]:
         if self.parent is None:
             return self._cookies
-        above, own = self.parent._jar(), self._cookies
+        above, own = self.parent._cookie_jar(), self._cookies
         newer = {name: one for name, one in own.items() if name not in above or above[name].age < one.age}
         return {**above, **newer}
 
 
-def _lowered(headers: Mapping[str, str] | None) -> dict[str, str]:
+def _lower_names(headers: Mapping[str, str] | None) -> dict[str, str]:
     return {name.lower(): value for name, value in (headers or {}).items()}
 
 
-def _covers(cookie_path: str, path: str) -> bool:
+def _path_covers(cookie_path: str, path: str) -> bool:
     """Return whether a cookie's path covers a request's path (RFC 6265 §5.1.4)."""
     return path == cookie_path or path.startswith(
         cookie_path if cookie_path.endswith("/") else cookie_path + "/"

@@ -22,9 +22,9 @@ from ..protocol.commands import (
     SendRequest,
 )
 from ..protocol.refusals import refusal
-from ..protocol.urls import AppURLs, joined
+from ..protocol.urls import AppURLs, resolve_reference
 from .config import AppConfig
-from .config_parsing import config_from_page, is_config, outline, requires_login, with_endpoints
+from .config_parsing import config_from_page, is_config, parse_outline, requires_login, with_endpoints
 
 
 @attrs.frozen
@@ -53,7 +53,7 @@ def _get(url: str, max_redirects: int) -> Generator[SendRequest, Response, Respo
         if response.status not in REDIRECTS or not target:
             return response
         seen.add(current)
-        following = joined(current, target)
+        following = resolve_reference(current, target)
         if following is None or urlsplit(following).scheme not in ("http", "https"):
             raise RemoteProtocolError(
                 f"{url} redirects to {target!r}, which is no http(s) URL.",
@@ -102,7 +102,7 @@ def discover(
                 phase=Phase.LOGIN,
                 status=status,
             )
-    config = outline(raw, url=base)
+    config = parse_outline(raw, url=base)
     urls = AppURLs(base, config.api_prefix, config.root)
     info = yield from _find_info(urls, config, max_redirects)
     return Discovery(with_endpoints(config, info), urls)
@@ -111,8 +111,8 @@ def discover(
 def _find_config(base: str, max_redirects: int) -> Generator[SendRequest, Response, tuple[Any, str, int]]:
     """Return the config's JSON (None: login wanted), the base as redirects have moved it, and the status."""
     response = yield from _get(f"{base}/config", max_redirects)
-    base = _moved(base, response.url, "/config")
-    if response.status in (401, 403) and _says_not_authenticated(response):
+    base = _base_after_redirects(base, response.url, "/config")
+    if response.status in (401, 403) and _is_not_authenticated(response):
         return None, base, response.status
     raw = _json_object(response)
     if raw is not None:
@@ -123,25 +123,25 @@ def _find_config(base: str, max_redirects: int) -> Generator[SendRequest, Respon
         if raw is not None:
             return (None if requires_login(raw) else raw), base, slashed.status
     elif response.status != 200:
-        raise _not_found(base, response)
-    return (yield from _from_page(base, max_redirects, response))
+        raise _no_app_error(base, response)
+    return (yield from _config_from_page(base, max_redirects, response))
 
 
-def _from_page(
+def _config_from_page(
     base: str, max_redirects: int, config_reply: Response
 ) -> Generator[SendRequest, Response, tuple[Any, str, int]]:
     page = yield from _get(f"{base}/", max_redirects)
     raw = config_from_page(page.text) if page.status == 200 else None
     if raw is None:
-        raise _not_found(base, config_reply)
+        raise _no_app_error(base, config_reply)
     if requires_login(raw):
         return None, base, page.status
     if not is_config(raw):
-        raise _not_found(base, config_reply)
+        raise _no_app_error(base, config_reply)
     return raw, base, page.status
 
 
-def _not_found(base: str, response: Response) -> Exception:
+def _no_app_error(base: str, response: Response) -> Exception:
     if response.status in (200, 404, 405) or response.status in REDIRECTS:
         kind = response.headers.get("content-type", "no content type")
         chat = " A chat endpoint is asked for by protocol='openai_chat'." if base.endswith("/v1") else ""
@@ -155,7 +155,7 @@ def _not_found(base: str, response: Response) -> Exception:
     return refusal(response, Phase.DISCOVER, what=f"{base}/config")
 
 
-def _says_not_authenticated(response: Response) -> bool:
+def _is_not_authenticated(response: Response) -> bool:
     return response.status == 401 or "authent" in response.text.lower()
 
 
@@ -168,7 +168,7 @@ def _json_object(response: Response) -> dict[str, Any] | None:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None
 
 
-def _moved(base: str, url: str, path: str) -> str:
+def _base_after_redirects(base: str, url: str, path: str) -> str:
     """Return the base after redirects of ``base/config`` to ``url``."""
     parts = urlsplit(url)
     where = parts.path.rstrip("/")

@@ -17,7 +17,7 @@ from ..adapter.contract import Adapter, DiscoveryContext
 from ..adapter.exchange import Invocation, SessionContext
 from ..adapter.registry import Choice
 from ..app.config import AppConfig, Endpoint
-from ..app.credentials import Credentials, LeftOut
+from ..app.credentials import Credentials, RejectedCookie
 from ..app.handshake import Discovery, Handshake, discover
 from ..engines.base import Patience
 from ..errors import (
@@ -85,7 +85,7 @@ class App:
         self._discovery: Discovery | None = None
         self._choices: dict[tuple[int, str | tuple[str, ...]], Choice] = {}
         self.averages: dict[int, float] = {}
-        self._left_out: set[LeftOut] = set()
+        self._left_out: set[RejectedCookie] = set()
 
         if self.space is None:
             self._settle(base_url(source), options.token_origin)

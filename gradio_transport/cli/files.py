@@ -10,7 +10,7 @@ from typing import Any, cast
 from ..app.config import Endpoint, Parameter
 from ..errors import LocalProtocolError
 from ..files.inputs import InputFile, handle_file
-from ..files.paths import at_files
+from ..files.paths import replace_files
 from .coerce import strict_json
 from .failures import Misuse
 
@@ -50,7 +50,9 @@ def files_in_json(endpoint: Endpoint, value: Any, parameter: Parameter | None) -
     """
     name = parameter.name if parameter is not None else "a value"
     if parameter is not None:
-        value = at_files(parameter, value, lambda text: _file(endpoint, name, str(text).removeprefix(MARK)))
+        value = replace_files(
+            parameter, value, lambda text: _file(endpoint, name, str(text).removeprefix(MARK))
+        )
     return _objects_as_files(endpoint, value, name)
 
 

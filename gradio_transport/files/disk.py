@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from ..errors import LocalProtocolError, Phase
-from .names import numbered, safe_filename
+from .names import number_filename, safe_filename
 
 COMPARED = 16
 """How many files of one name are compared with a new one before it gets a number of its own.
@@ -64,7 +64,7 @@ _REASONS = {
 }
 
 
-def _failure(doing: str, path: Path, error: OSError | ValueError, phase: Phase) -> LocalProtocolError:
+def _disk_error(doing: str, path: Path, error: OSError | ValueError, phase: Phase) -> LocalProtocolError:
     number = error.errno if isinstance(error, OSError) else None
     reason = (
         _REASONS.get(number or 0) or (error.strerror if isinstance(error, OSError) else None) or str(error)
@@ -100,12 +100,12 @@ class PartFile:
         self._file: int | None = None
         self._pending = True
         self.size = 0
-        with self._failing("write into", self._directory):
+        with self._remove_on_failure("write into", self._directory):
             self._directory.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self._path, _NEW | _FLAGS, 0o600)
 
     @contextlib.contextmanager
-    def _failing(self, doing: str, path: Path) -> Generator[None, None, None]:
+    def _remove_on_failure(self, doing: str, path: Path) -> Generator[None, None, None]:
         """Remove the part on any failure; one of the system becomes ours."""
         try:
             yield
@@ -114,7 +114,7 @@ class PartFile:
             if isinstance(error, FileExistsError):  # mkdir's word for a file that is in the way
                 error = NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
             if isinstance(error, OSError | ValueError):  # ValueError: a NUL in the path
-                raise _failure(doing, path, error, Phase.DOWNLOAD) from error
+                raise _disk_error(doing, path, error, Phase.DOWNLOAD) from error
             raise
 
     def __enter__(self) -> Self:
@@ -139,7 +139,7 @@ class PartFile:
             LocalProtocolError: The system refused (disk full ...), or the part is published or discarded.
         """
         file = self._open_file()
-        with self._failing("write into", self._directory):
+        with self._remove_on_failure("write into", self._directory):
             rest = memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
             self.size += len(rest)
             while rest:
@@ -160,12 +160,12 @@ class PartFile:
         """
         file = self._open_file()
         safe = safe_filename(name)
-        with self._failing("save", self._directory / safe):
+        with self._remove_on_failure("save", self._directory / safe):
             self._file = None
             os.close(file)  # some systems only now say that the disk is full; Windows renames no open file
             self._path.chmod(_usual_mode(self._directory))
-            for number in itertools.chain(range(min(COMPARED, MOST_NUMBERS)), self._free(safe)):
-                target = self._numbered(safe, number)
+            for number in itertools.chain(range(min(COMPARED, MOST_NUMBERS)), self._free_numbers(safe)):
+                target = self._numbered_path(safe, number)
                 if self._give_name(target) or (number < COMPARED and self._is_same(target)):
                     self.discard()  # nothing but the name that only we knew
                     return target
@@ -175,17 +175,17 @@ class PartFile:
                 phase=Phase.DOWNLOAD,
             )
 
-    def _numbered(self, safe: str, number: int) -> Path:
-        return self._directory / (numbered(safe, number) if number else safe)
+    def _numbered_path(self, safe: str, number: int) -> Path:
+        return self._directory / (number_filename(safe, number) if number else safe)
 
-    def _free(self, safe: str) -> Iterator[int]:
+    def _free_numbers(self, safe: str) -> Iterator[int]:
         """Yield numbers from `COMPARED` on, the first found free in few steps: those taken stand in a row."""
         taken, free = COMPARED - 1, COMPARED
-        while free < MOST_NUMBERS and os.path.lexists(self._numbered(safe, free)):
+        while free < MOST_NUMBERS and os.path.lexists(self._numbered_path(safe, free)):
             taken, free = free, 2 * free
         while free - taken > 1:
             between = (taken + free) // 2
-            if os.path.lexists(self._numbered(safe, between)):
+            if os.path.lexists(self._numbered_path(safe, between)):
                 taken = between
             else:
                 free = between
@@ -220,7 +220,7 @@ class PartFile:
             if os.name == "nt":
                 self._path.rename(target)
             else:
-                _link(self._path, target)
+                _link_once(self._path, target)
         except FileExistsError:
             return False
         return True
@@ -257,7 +257,7 @@ def _usual_mode(directory: Path) -> int:
         probe.unlink()
 
 
-def _link(part: Path, target: Path) -> None:
+def _link_once(part: Path, target: Path) -> None:
     try:
         return os.link(part, target)
     except OSError as error:
@@ -291,7 +291,7 @@ def check_upload(path: str | os.PathLike[str], max_bytes: int | None = None) -> 
         with file.open("rb") as content:
             size = os.fstat(content.fileno()).st_size
     except (OSError, ValueError) as error:
-        raise _failure("upload", file, error, Phase.UPLOAD) from error
+        raise _disk_error("upload", file, error, Phase.UPLOAD) from error
     if max_bytes is not None and size > max_bytes:
         raise LocalProtocolError(
             f"Cannot upload {str(file)!r}: it has {size} bytes, and the app takes at most {max_bytes} "
@@ -311,4 +311,4 @@ def read_upload(path: str | os.PathLike[str]) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise _failure("upload", file, error, Phase.UPLOAD) from error
+        raise _disk_error("upload", file, error, Phase.UPLOAD) from error

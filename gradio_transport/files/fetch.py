@@ -18,7 +18,7 @@ from ..errors import (
 )
 from ..protocol.commands import REDIRECTS, Closed, Ending, Request, Response
 from ..protocol.refusals import refusal, wants_login
-from ..protocol.urls import joined
+from ..protocol.urls import resolve_reference
 
 PLAYLIST_SECONDS = 0.5
 """How often a playlist that is still being written is asked for again."""
@@ -41,7 +41,7 @@ def locate(url: str, max_redirects: int) -> Generator[Request, Response, None]:
         target = response.headers.get("location")
         if response.status not in REDIRECTS or not target or wants_login(response):
             return
-        following = joined(current, target)
+        following = resolve_reference(current, target)
         if following is None:
             raise RemoteProtocolError(
                 f"The file {url} is redirected to {target!r}, which is no URL.", phase=Phase.DOWNLOAD
@@ -59,7 +59,7 @@ def content_length(head: Response) -> int | None:
     return int(text[:18]) if text.isdecimal() else None
 
 
-def unavailable(response: Response, url: str) -> GradioTransportError:
+def file_unavailable(response: Response, url: str) -> GradioTransportError:
     """Return the error for a file that was not given."""
     where = url.partition("?")[0]
     if response.status == 429 or wants_login(response):
@@ -78,7 +78,7 @@ def unavailable(response: Response, url: str) -> GradioTransportError:
     )
 
 
-def too_large(url: str, most: int) -> EventTooLarge:
+def file_too_large(url: str, most: int) -> EventTooLarge:
     """Return the error for a file beyond the bound."""
     return EventTooLarge(
         f"The file {url.partition('?')[0]} has more than {most} bytes. Raise Limits(max_download_bytes=) if "
@@ -87,7 +87,7 @@ def too_large(url: str, most: int) -> EventTooLarge:
     )
 
 
-def broke_off(url: str, closed: Closed, received: int, stall: float | None) -> GradioTransportError:
+def download_broken(url: str, closed: Closed, received: int, stall: float | None) -> GradioTransportError:
     """Return the error for a download that ended too early."""
     where = url.partition("?")[0]
     if closed.ending is Ending.IDLE:
@@ -107,7 +107,7 @@ def broke_off(url: str, closed: Closed, received: int, stall: float | None) -> G
     )
 
 
-def whole_file(url: str) -> str:
+def whole_file_url(url: str) -> str:
     """Return where a stream of 5.0+ can be had in one piece once it is complete (docs/wire.md §10.4)."""
     parts = url.rpartition("/")
     return f"{parts[0]}/playlist-file" if parts[2].partition("?")[0] == "playlist.m3u8" else url
@@ -121,5 +121,5 @@ def is_playlist(url: str) -> bool:
 def playlist_segments(text: str, url: str) -> tuple[list[str], bool]:
     """Return the segments of a playlist as absolute URLs, and whether it is complete."""
     lines = [line.strip() for line in text.splitlines()]
-    named = [joined(url, line) for line in lines if line and not line.startswith("#")]
+    named = [resolve_reference(url, line) for line in lines if line and not line.startswith("#")]
     return [one for one in named if one is not None], "#EXT-X-ENDLIST" in lines

@@ -112,7 +112,7 @@ def check_files(data: Any, config: AppConfig) -> None:
         ValidationFailed: A file is larger than the app takes (4.28+ say so), or there is a path instead.
         LocalProtocolError: A file is gone, or belongs to another app.
     """
-    for file in _found_in(data):
+    for file in _find_given(data):
         if isinstance(file, PurePath):
             raise ValidationFailed(
                 f"The path {str(file)!r} cannot be sent: pass handle_file({str(file)!r}) for the file, or "
@@ -130,19 +130,19 @@ def check_files(data: Any, config: AppConfig) -> None:
             )
 
 
-def input_files(value: Any) -> Iterator[InputFile]:
-    return (one for one in _found_in(value) if isinstance(one, InputFile))
+def find_input_files(value: Any) -> Iterator[InputFile]:
+    return (one for one in _find_given(value) if isinstance(one, InputFile))
 
 
-_GIVEN = (InputFile, PurePath)
+_FILE_TYPES = (InputFile, PurePath)
 
 
-def _found_in(value: Any, depth: int = MAX_DEPTH) -> Iterator[InputFile | PurePath]:
-    if isinstance(value, _GIVEN):
+def _find_given(value: Any, depth: int = MAX_DEPTH) -> Iterator[InputFile | PurePath]:
+    if isinstance(value, _FILE_TYPES):
         yield value
     elif depth and isinstance(value, Mapping):
         for one in cast("Mapping[Any, Any]", value).values():
-            yield from _found_in(one, depth - 1)
+            yield from _find_given(one, depth - 1)
     elif depth and isinstance(value, list | tuple):
         for one in cast("Sequence[Any]", value):
-            yield from _found_in(one, depth - 1)
+            yield from _find_given(one, depth - 1)

@@ -52,10 +52,10 @@ def safe_filename(name: str, *, default: str = "file", max_bytes: int = MAX_NAME
     """
     if max_bytes < 1:
         raise LocalProtocolError(f"max_bytes must be greater than 0; got {max_bytes!r}.")
-    return _safe(name, max_bytes) or _safe(default, max_bytes) or _safe("file", max_bytes)
+    return _make_safe(name, max_bytes) or _make_safe(default, max_bytes) or _make_safe("file", max_bytes)
 
 
-def numbered(name: str, number: int, *, max_bytes: int = MAX_NAME_BYTES) -> str:
+def number_filename(name: str, number: int, *, max_bytes: int = MAX_NAME_BYTES) -> str:
     """Return ``"name (1).ext"`` for a safe name and 1, within the same bound of bytes."""
     stem, extension = _split(name)
     mark = f" ({number})"
@@ -63,17 +63,17 @@ def numbered(name: str, number: int, *, max_bytes: int = MAX_NAME_BYTES) -> str:
     return f"{_cut(stem, room)}{mark}{extension}"
 
 
-def _safe(name: str, max_bytes: int) -> str:
+def _make_safe(name: str, max_bytes: int) -> str:
     """Return the safe name, or an empty text if nothing is left."""
-    visible = "".join(one for one in name if not _invisible(one))
+    visible = "".join(one for one in name if not _is_invisible(one))
     composed = unicodedata.normalize("NFC", visible)
     base = _SEPARATOR.split(composed.rstrip(_SEPARATORS))[-1]
-    base = _fit(_trimmed(_FORBIDDEN_BY_WINDOWS.sub("_", base)), max_bytes)
+    base = _fit(_trim(_FORBIDDEN_BY_WINDOWS.sub("_", base)), max_bytes)
     # Cutting may itself have made a device of a name, so this comes after it.
     return _fit(f"_{base}", max_bytes) if _is_device(base) else base
 
 
-def _invisible(character: str) -> bool:
+def _is_invisible(character: str) -> bool:
     """Return whether a character only steers, hides or breaks: it has no place in a name."""
     if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
         return True
@@ -83,7 +83,7 @@ def _invisible(character: str) -> bool:
     return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF  # noncharacters
 
 
-def _trimmed(name: str) -> str:
+def _trim(name: str) -> str:
     """Take white space and dots off both ends, in whatever order they stand."""
     while name != (shorter := name.strip().strip(".")):
         name = shorter
@@ -118,4 +118,4 @@ def _cut(text: str, max_bytes: int) -> str:
         return ""
     if len(text.encode()) > max_bytes:
         text = text.encode()[:max_bytes].decode("utf-8", "ignore")
-    return _trimmed(text)
+    return _trim(text)

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import attrs
 
 from ..app.config import AppConfig, Component
-from ..protocol.urls import AppURLs, escaped
+from ..protocol.urls import AppURLs, percent_encode
 from .forms import FILE_DATA_KEYS, INLINE, MAX_DEPTH, META, WITHOUT_FILES
 
 _EXTENSIONS: Mapping[str, str] = {"audio/wav": ".wav", "audio/wave": ".wav"}
@@ -80,7 +80,7 @@ _EMPTY: list[Any] = []
 _NO_ITEMS = (_EMPTY, _EMPTY)  # one list: nothing in it was made anything else
 
 
-def _is_pair_of(kind: type, seen: Seen) -> bool:
+def _both_are(kind: type, seen: Seen) -> bool:
     return isinstance(seen[0], kind) and isinstance(seen[1], kind)
 
 
@@ -138,7 +138,7 @@ class FileReader:
         if value is before[0]:
             return before[1]
         if isinstance(value, str):
-            return self._data_url(value, kind)
+            return self._replace_data_url(value, kind)
         if not depth:
             return value
         if isinstance(value, dict):
@@ -148,10 +148,10 @@ class FileReader:
         return value
 
     def _walk_mapping(self, mapping: dict[str, Any], kind: str, depth: int, before: Seen) -> Any:
-        file = self._file(mapping, kind)
+        file = self._find_file(mapping, kind)
         if file is not None:
             return self.make(file)
-        known: tuple[dict[str, Any], dict[str, Any]] = before if _is_pair_of(dict, before) else ({}, {})
+        known: tuple[dict[str, Any], dict[str, Any]] = before if _both_are(dict, before) else ({}, {})
         olds, news = known
         walked = mapping
         for key, one in mapping.items():
@@ -163,7 +163,7 @@ class FileReader:
         return walked
 
     def _walk_items(self, items: list[Any], kind: str, depth: int, before: Seen) -> Any:
-        seen: tuple[list[Any], list[Any]] = before if _is_pair_of(list, before) else _NO_ITEMS
+        seen: tuple[list[Any], list[Any]] = before if _both_are(list, before) else _NO_ITEMS
         olds, news = seen
         known = min(len(olds), len(items))
         # No step of Python's for each of what has not changed: a chat may have thousands of messages.
@@ -177,17 +177,17 @@ class FileReader:
                 walked[place] = made
         return walked
 
-    def _file(self, raw: Mapping[str, Any], kind: str) -> ServerFile | None:
+    def _find_file(self, raw: Mapping[str, Any], kind: str) -> ServerFile | None:
         if self.config.at_least(4, 0):
             return self._file_data(raw) if self._is_file_data(raw) else None
         if isinstance(raw.get("name"), str) and raw.get("is_stream") is True:
-            place = self.urls.api(f"stream/{escaped(raw['name'], '/')}")
-            return self._described(raw, raw["name"], place, True)
+            place = self.urls.api(f"stream/{percent_encode(raw['name'], '/')}")
+            return self._make_server_file(raw, raw["name"], place, True)
         if isinstance(raw.get("name"), str) and raw.get("is_file") is True:
-            return self._described(raw, raw["name"], self._place(raw["name"]), False)
+            return self._make_server_file(raw, raw["name"], self._file_url(raw["name"]), False)
         data = raw.get("data")
         if isinstance(data, str) and isinstance(raw.get("name"), str) and kind in INLINE:
-            return self._inline(data, raw, raw["name"])
+            return self._decode_inline(data, raw, raw["name"])
         return None
 
     def _is_file_data(self, raw: Mapping[str, Any]) -> bool:
@@ -202,24 +202,24 @@ class FileReader:
         path, url = raw.get("path"), raw.get("url")
         path = path if isinstance(path, str) else ""
         if isinstance(url, str) and url.startswith("data:"):
-            inline = self._inline(url, raw, path)
+            inline = self._decode_inline(url, raw, path)
             if inline is not None:
                 return inline
         streamed = raw.get("is_stream") is True
         # Before 6.27 the url is not percent-encoded, so the path is the better source where it is one.
         if path and not streamed and not (isinstance(url, str) and "/proxy=" in url):
-            return self._described(raw, path, self._place(path), streamed)
-        place = _encoded(self.urls.resolve(url)) if isinstance(url, str) and url else self._place(path)
-        return self._described(raw, path, place, streamed)
+            return self._make_server_file(raw, path, self._file_url(path), streamed)
+        place = _encode_url(self.urls.resolve(url)) if isinstance(url, str) and url else self._file_url(path)
+        return self._make_server_file(raw, path, place, streamed)
 
-    def _place(self, path: str) -> str:
+    def _file_url(self, path: str) -> str:
         if not path:
             return ""  # nowhere, which is said to whoever fetches it
         if path.lower().startswith(("http://", "https://")):
-            return _encoded(self.urls.resolve(path))
+            return _encode_url(self.urls.resolve(path))
         return self.urls.file(path)
 
-    def _described(self, raw: Mapping[str, Any], path: str, url: str, streamed: bool) -> ServerFile:
+    def _make_server_file(self, raw: Mapping[str, Any], path: str, url: str, streamed: bool) -> ServerFile:
         name, size, kind = raw.get("orig_name"), raw.get("size"), raw.get("mime_type")
         return ServerFile(
             url=url,
@@ -232,13 +232,13 @@ class FileReader:
             raw=raw,
         )
 
-    def _data_url(self, text: str, kind: str) -> Any:
+    def _replace_data_url(self, text: str, kind: str) -> Any:
         if kind not in INLINE or self.config.at_least(4, 0) or not text.startswith("data:"):
             return text
-        file = self._inline(text, text, "")
+        file = self._decode_inline(text, text, "")
         return text if file is None else self.make(file)
 
-    def _inline(self, text: str, raw: Any, name: str) -> ServerFile | None:
+    def _decode_inline(self, text: str, raw: Any, name: str) -> ServerFile | None:
         """Return a file that is the payload itself: a data URL, or (2.3) the bare base64."""
         found = _DATA_URL.match(text)
         try:
@@ -257,6 +257,6 @@ class FileReader:
         )
 
 
-def _encoded(url: str) -> str:
+def _encode_url(url: str) -> str:
     """Return a server's URL with what may not stand in one percent-encoded."""
-    return escaped(url, "/:?&=#%@+,;!$'()*[]~")
+    return percent_encode(url, "/:?&=#%@+,;!$'()*[]~")

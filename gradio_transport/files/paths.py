@@ -39,7 +39,7 @@ _DEPTH = 8
 _INLINE = re.compile(r"data:|[A-Za-z0-9+/\s]{40,}={0,2}\s*$")
 """An image in itself; no picture is shorter in Base64, and few paths are so long without a dot."""
 
-_SHOWN = 60
+_SHOWN_CHARACTERS = 60
 
 
 def wants_files(parameter: Parameter) -> bool:
@@ -49,7 +49,7 @@ def wants_files(parameter: Parameter) -> bool:
     return parameter.component.lower() in _FILES or parameter.python_type.lower() in _PYTHON_TYPES
 
 
-def at_files(parameter: Parameter, value: Any, put: Put) -> Any:
+def replace_files(parameter: Parameter, value: Any, put: Put) -> Any:
     """Return a parameter's value with each text and path that stands where a file is wanted replaced.
 
     Args:
@@ -59,24 +59,24 @@ def at_files(parameter: Parameter, value: Any, put: Put) -> Any:
     """
     kind = parameter.component.lower()
     if wants_files(parameter):
-        return _replaced(value, kind, put, _DEPTH)
+        return _replace(value, kind, put, _DEPTH)
     # Its value is a text with files; a bare text is no file of it.
     if kind == "multimodaltextbox" and isinstance(value, Mapping):
-        return _replaced(cast("Mapping[Any, Any]", value), kind, put, _DEPTH)
+        return _replace(cast("Mapping[Any, Any]", value), kind, put, _DEPTH)
     return value
 
 
-def _replaced(value: Any, kind: str, put: Put, depth: int) -> Any:
+def _replace(value: Any, kind: str, put: Put, depth: int) -> Any:
     if isinstance(value, str | PurePath):
         return put(value)
     if depth and isinstance(value, list | tuple):
         items = cast("Sequence[Any]", value)
         if kind == "gallery" and depth < _DEPTH:  # a picture and its caption
-            return [*(_replaced(one, kind, put, depth - 1) for one in items[:1]), *items[1:]]
-        return [_replaced(one, kind, put, depth - 1) for one in items]
+            return [*(_replace(one, kind, put, depth - 1) for one in items[:1]), *items[1:]]
+        return [_replace(one, kind, put, depth - 1) for one in items]
     if depth and isinstance(value, Mapping):
         return {
-            key: _replaced(one, kind, put, depth - 1) if key in _HOLDERS else one
+            key: _replace(one, kind, put, depth - 1) if key in _HOLDERS else one
             for key, one in cast("Mapping[Any, Any]", value).items()
         }
     return value
@@ -100,15 +100,15 @@ def check_paths(endpoint: Endpoint, data: Sequence[Any], config: AppConfig) -> N
         values = [one for one, slot in zip(data, endpoint.inputs, strict=True) if not slot.skipped]
     for parameter, value in zip(endpoint.parameters, values, strict=False):
         if value is not parameter.default:  # the server's word
-            at_files(parameter, value, _refusing(endpoint, parameter, config))
+            replace_files(parameter, value, _refusal_of_paths(endpoint, parameter, config))
 
 
-def _refusing(endpoint: Endpoint, parameter: Parameter, config: AppConfig) -> Put:
+def _refusal_of_paths(endpoint: Endpoint, parameter: Parameter, config: AppConfig) -> Put:
     def put(given: str | PurePath) -> Any:
         if isinstance(given, str) and not config.at_least(4, 0) and _INLINE.match(given):
             return given
         shown = repr(str(given))
-        shown = shown if len(shown) <= _SHOWN else shown[: _SHOWN - 3] + "..."
+        shown = shown if len(shown) <= _SHOWN_CHARACTERS else shown[: _SHOWN_CHARACTERS - 3] + "..."
         raise ValidationFailed(
             f"{parameter.name!r} of {endpoint.display_name} takes a file: pass handle_file({shown}), or None "
             f"for no file. Nothing was sent.",
@@ -119,4 +119,4 @@ def _refusing(endpoint: Endpoint, parameter: Parameter, config: AppConfig) -> Pu
     return put
 
 
-__all__ = ["at_files", "check_paths", "wants_files"]
+__all__ = ["replace_files", "check_paths", "wants_files"]

@@ -28,7 +28,7 @@ from ..protocol.multipart import FilePart, Multipart, UploadProgress
 from ..protocol.refusals import refusal
 from ..protocol.urls import AppURLs
 from .forms import MAX_DEPTH, META
-from .inputs import InputFile, holds_files, input_files
+from .inputs import InputFile, find_input_files, holds_files
 from .outputs import ServerFile
 
 FILES_PER_UPLOAD = 1000
@@ -79,74 +79,77 @@ def place_files(
         UnsupportedProtocol: A file of the server cannot be given back to it on this generation.
     """
     kinds = [slots[place].type if place < len(slots) else "" for place in range(len(data))]
-    shaped = [_shaped(_as_input(value), kind, config) for value, kind in zip(data, kinds, strict=True)]
+    shaped = [
+        _shape_video(_convert_inline_files(value), kind, config)
+        for value, kind in zip(data, kinds, strict=True)
+    ]
     placed: _Placed = {}
     uploads: dict[_Key, InputFile] = {}
     for file, kind in [
-        (file, kind) for value, kind in zip(shaped, kinds, strict=True) for file in input_files(value)
+        (file, kind) for value, kind in zip(shaped, kinds, strict=True) for file in find_input_files(value)
     ]:
         key = id(file), kind
         if file.url is not None and config.at_least(4, 0):
-            placed[key] = _file_data(file.url, file, config)
+            placed[key] = _file_data_form(file.url, file, config)
             continue
         held = file.content
         if file.url is not None:
             held = cast("bytes", (yield FetchFile(file.url)))
         at_hand = attrs.evolve(file, url=None, content=held, size=file.size if held is None else len(held))
-        if _travels_inside(kind, config):
+        if _is_sent_inline(kind, config):
             content = held if held is not None else cast("bytes", (yield ReadFile(cast("Path", file.path))))
-            placed[key] = _inside(at_hand, content, kind, config)
+            placed[key] = _inline_form(at_hand, content, kind, config)
         else:
             uploads[key] = at_hand
     paths = yield from upload(list(uploads.values()), config, urls, progress)
     for (key, file), path in zip(uploads.items(), paths, strict=True):
-        placed[key] = _file_data(path, file, config)
-    return [_filled(value, kind, placed, config, urls) for value, kind in zip(shaped, kinds, strict=True)]
+        placed[key] = _file_data_form(path, file, config)
+    return [_fill_in(value, kind, placed, config, urls) for value, kind in zip(shaped, kinds, strict=True)]
 
 
 def inline_files(data: Sequence[Any]) -> Generator[FileCommand, FileReply, list[Any]]:
     """Return the values of a call with its files' content in them, for servers that take no uploads."""
     contents: dict[int, bytes] = {}
-    for file in input_files(list(data)):
+    for file in find_input_files(list(data)):
         if file.content is not None:
             contents[id(file)] = file.content
         elif file.url is not None:
             contents[id(file)] = cast("bytes", (yield FetchFile(file.url)))
         else:
             contents[id(file)] = cast("bytes", (yield ReadFile(cast("Path", file.path))))
-    return [_with_content(value, contents) for value in data]
+    return [_embed_content(value, contents) for value in data]
 
 
-def _with_content(value: Any, contents: Mapping[int, bytes]) -> Any:
+def _embed_content(value: Any, contents: Mapping[int, bytes]) -> Any:
     if isinstance(value, InputFile):
         content = contents[id(value)]
         return attrs.evolve(value, content=content, size=len(content))
     if isinstance(value, Mapping):
         items = cast("Mapping[Any, Any]", value).items()
-        return {key: _with_content(one, contents) for key, one in items}
+        return {key: _embed_content(one, contents) for key, one in items}
     if isinstance(value, list | tuple):
-        return [_with_content(one, contents) for one in cast("Sequence[Any]", value)]
+        return [_embed_content(one, contents) for one in cast("Sequence[Any]", value)]
     return value
 
 
-def _as_input(value: Any, depth: int = MAX_DEPTH) -> Any:
+def _convert_inline_files(value: Any, depth: int = MAX_DEPTH) -> Any:
     """Return a value with files that came inside a payload turned into ones of the caller's."""
     if isinstance(value, ServerFile) and value.content is not None:
         content = value.content
         return InputFile(name=value.name, content=content, size=len(content), mime_type=value.mime_type)
     if depth and isinstance(value, Mapping) and holds_files(value):
         items = cast("Mapping[Any, Any]", value).items()
-        return {key: _as_input(one, depth - 1) for key, one in items}
+        return {key: _convert_inline_files(one, depth - 1) for key, one in items}
     if depth and isinstance(value, list | tuple) and holds_files(value):
-        return [_as_input(one, depth - 1) for one in cast("Sequence[Any]", value)]
+        return [_convert_inline_files(one, depth - 1) for one in cast("Sequence[Any]", value)]
     return cast("object", value)
 
 
-def _travels_inside(kind: str, config: AppConfig) -> bool:
+def _is_sent_inline(kind: str, config: AppConfig) -> bool:
     return not config.at_least(3, 19) or (kind == "image" and not config.at_least(4, 0))
 
 
-def _inside(file: InputFile, content: bytes, kind: str, config: AppConfig) -> Any:
+def _inline_form(file: InputFile, content: bytes, kind: str, config: AppConfig) -> Any:
     """Return a file as base64 (before 4.0)."""
     text = f"data:{file.content_type};base64,{base64.b64encode(content).decode()}"
     if kind == "image":
@@ -157,7 +160,7 @@ def _inside(file: InputFile, content: bytes, kind: str, config: AppConfig) -> An
     return value
 
 
-def _file_data(path: str, file: InputFile, config: AppConfig) -> dict[str, Any]:
+def _file_data_form(path: str, file: InputFile, config: AppConfig) -> dict[str, Any]:
     """Return a file that the server holds, or gets by itself, as its generation writes it."""
     if not config.at_least(4, 0):
         return {"name": path, "orig_name": file.name, "size": file.size, "data": None, "is_file": True}
@@ -167,7 +170,7 @@ def _file_data(path: str, file: InputFile, config: AppConfig) -> dict[str, Any]:
     return value | {"meta": dict(META)} if config.at_least(4, 21) else value
 
 
-def _shaped(value: Any, kind: str, config: AppConfig) -> Any:
+def _shape_video(value: Any, kind: str, config: AppConfig) -> Any:
     """Give a video the shape of its generation: 4.0 to 5.x wrap it with its subtitles."""
     if kind != "video":
         return value
@@ -179,20 +182,20 @@ def _shaped(value: Any, kind: str, config: AppConfig) -> Any:
     return cast("object", value)
 
 
-def _filled(value: Any, kind: str, placed: _Placed, config: AppConfig, urls: AppURLs) -> Any:
+def _fill_in(value: Any, kind: str, placed: _Placed, config: AppConfig, urls: AppURLs) -> Any:
     if isinstance(value, InputFile):
         return placed[id(value), kind]
     if isinstance(value, ServerFile):
-        return _given_back(value, config, urls)
+        return _refer_to_server_file(value, config, urls)
     if isinstance(value, Mapping):
         items = cast("Mapping[Any, Any]", value).items()
-        return {key: _filled(one, kind, placed, config, urls) for key, one in items}
+        return {key: _fill_in(one, kind, placed, config, urls) for key, one in items}
     if isinstance(value, list | tuple):
-        return [_filled(one, kind, placed, config, urls) for one in cast("Sequence[Any]", value)]
+        return [_fill_in(one, kind, placed, config, urls) for one in cast("Sequence[Any]", value)]
     return value
 
 
-def _given_back(file: ServerFile, config: AppConfig, urls: AppURLs) -> Any:
+def _refer_to_server_file(file: ServerFile, config: AppConfig, urls: AppURLs) -> Any:
     """Return a file that came from the app as an argument for the same app; it need not travel again."""
     if file.app != urls.base:
         raise LocalProtocolError(
@@ -207,7 +210,7 @@ def _given_back(file: ServerFile, config: AppConfig, urls: AppURLs) -> Any:
     given = InputFile(
         name=file.orig_name or file.name, url=file.url, size=file.size or 0, mime_type=file.mime_type
     )
-    return _file_data(file.path, given, config)
+    return _file_data_form(file.path, given, config)
 
 
 def upload(
@@ -232,7 +235,7 @@ def upload(
         request = Request("POST", urls.api("upload"), {"accept": "application/json"})
         request = attrs.evolve(request, body=Multipart(parts, progress))
         response = cast("Response", (yield SendRequest("upload", request, Phase.UPLOAD)))
-        paths += _uploaded(response, batch)
+        paths += _parse_paths(response, batch)
     return paths
 
 
@@ -241,7 +244,7 @@ def _part(file: InputFile) -> FilePart:
     return FilePart("files", file.name, content or b"", file.size, file.content_type)
 
 
-def _uploaded(response: Response, files: Sequence[InputFile]) -> list[str]:
+def _parse_paths(response: Response, files: Sequence[InputFile]) -> list[str]:
     if response.status != 200:
         names = ", ".join(file.name for file in files[:3])
         if response.status == 413:

@@ -48,16 +48,16 @@ def apply_diff(base: object, edits: Sequence[object], *, max_depth: int = MAX_PA
     value = base
     copies: Copies = {}
     for edit in edits:
-        operation, path, operand = _checked(edit, max_depth)
+        operation, path, operand = _check_edit(edit, max_depth)
         if path:
-            value = _writable(value, copies)
+            value = _ensure_writable(value, copies)
             _edit(_parent(value, path, copies), operation, path[-1], operand, copies)
         else:
             value = _edit_root(value, operation, operand)
     return value
 
 
-def _checked(edit: object, max_depth: int) -> tuple[str, list[object], object]:
+def _check_edit(edit: object, max_depth: int) -> tuple[str, list[object], object]:
     """Return the parts of one edit, or refuse it for its shape alone."""
     if not isinstance(edit, (list, tuple)):
         raise DiffError(f"An edit is [operation, path, value], not {_kind(edit)}.")
@@ -75,7 +75,7 @@ def _checked(edit: object, max_depth: int) -> tuple[str, list[object], object]:
     return operation, steps, operand
 
 
-def _writable(value: object, copies: Copies) -> object:
+def _ensure_writable(value: object, copies: Copies) -> object:
     """Return a container this frame may change: the value itself if the frame made it, else a copy."""
     if id(value) in copies:
         return value
@@ -97,7 +97,7 @@ def _parent(root: object, path: list[object], copies: Copies) -> object:
     for depth in range(len(path) - 1):
         step = path[depth]
         child = _child(container, step)
-        writable = _writable(child, copies)
+        writable = _ensure_writable(child, copies)
         if writable is not child:
             cast("dict[object, object]", container)[step] = writable
         container = writable
@@ -221,13 +221,13 @@ class DiffDecoder:
         if missing > 0:
             self._values += [None] * missing
         for position, edits in enumerate(data):
-            self._values[position] = self._advanced(self._values[position], edits)
+            self._values[position] = self._apply_edits(self._values[position], edits)
         return self._values[: len(data)]
 
-    def _advanced(self, value: object, edits: object) -> object:
+    def _apply_edits(self, value: object, edits: object) -> object:
         if not edits and isinstance(edits, list):
             return value
-        if value is UNKNOWN_OUTPUT and not _restores(edits):
+        if value is UNKNOWN_OUTPUT and not _replaces_whole(edits):
             return UNKNOWN_OUTPUT
         try:
             return apply_diff(value, cast("Sequence[object]", edits), max_depth=self._max_depth)
@@ -243,16 +243,16 @@ def looks_stale(data: Sequence[object], list_outputs: Collection[int] = ()) -> b
     for *every* output of that frame.  So the frame is taken for edits only if each of its outputs reads as a
     list of edits and at least one, not at a position of `list_outputs`, has any.
     """
-    if not all(_reads_as_edits(value) for value in data):
+    if not all(_look_like_edits(value) for value in data):
         return False
     return any(value and position not in list_outputs for position, value in enumerate(data))
 
 
-def _reads_as_edits(value: object) -> bool:
-    return isinstance(value, list) and all(map(_reads_as_edit, cast("list[object]", value)))
+def _look_like_edits(value: object) -> bool:
+    return isinstance(value, list) and all(map(_looks_like_edit, cast("list[object]", value)))
 
 
-def _reads_as_edit(value: object) -> bool:
+def _looks_like_edit(value: object) -> bool:
     parts = cast("list[object]", value) if isinstance(value, list) else []
     if len(parts) != 3:
         return False
@@ -260,9 +260,9 @@ def _reads_as_edit(value: object) -> bool:
     return isinstance(operation, str) and operation in _OPERATIONS and isinstance(path, list)
 
 
-def _restores(edits: object) -> bool:
+def _replaces_whole(edits: object) -> bool:
     """Say whether edits begin with a whole new value, which needs no baseline."""
     if not isinstance(edits, list):
         return False
     first = cast("list[object]", edits)[0]
-    return _reads_as_edit(first) and cast("list[object]", first)[:2] == ["replace", []]
+    return _looks_like_edit(first) and cast("list[object]", first)[:2] == ["replace", []]

@@ -25,7 +25,7 @@ def decode_json(text: str | bytes, max_depth: int = MAX_JSON_DEPTH) -> Any:
         value = _loads(text)
     except RecursionError:
         raise _too_deep(max_depth) from None
-    if type(value) in _CONTAINERS and _openings(text) > max_depth and _is_deeper(value, max_depth):
+    if type(value) in _CONTAINERS and _count_brackets(text) > max_depth and _is_deeper(value, max_depth):
         raise _too_deep(max_depth)
     return value
 
@@ -49,7 +49,7 @@ def _too_deep(levels: int) -> ValueError:
     return ValueError(f"JSON nested too deep, more than {levels} levels: Limits(max_json_depth=)")
 
 
-def _openings(text: str | bytes) -> int:
+def _count_brackets(text: str | bytes) -> int:
     """Return how many brackets open in a text, strings included: more than there can be levels."""
     if isinstance(text, str):
         return text.count("[") + text.count("{")

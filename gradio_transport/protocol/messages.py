@@ -93,7 +93,7 @@ def _data(output: Message) -> list[Any]:
     return cast("list[Any]", data) if isinstance(data, list) else []
 
 
-def generating(
+def decode_generating(
     raw: Message, event_id: str | None, full: Callable[[list[Any]], list[Any]] | None = None
 ) -> e.ProcessGenerating:
     """Return the event of a ``process_generating``.
@@ -142,7 +142,7 @@ _DECODERS: Mapping[str, Callable[[Message, str | None], e.Event]] = MappingProxy
         "process_starts": _process_starts,
         "progress": _progress,
         "log": _log,
-        "process_generating": generating,
+        "process_generating": decode_generating,
         "process_streaming": _process_streaming,
         "heartbeat": _simple(e.Heartbeat),
         "alive?": _simple(e.Heartbeat),
@@ -163,7 +163,7 @@ def decode(raw: Message, *, quoted_errors: bool = False) -> e.Event:
     kind = raw.get("msg")
     event_id = _text(raw.get("event_id"))
     if kind == "process_completed":
-        return completed(raw, event_id, quoted_errors=quoted_errors)
+        return decode_completed(raw, event_id, quoted_errors=quoted_errors)
     decoder = _DECODERS.get(kind) if isinstance(kind, str) else None
     if decoder is None:
         name = kind[:100] if isinstance(kind, str) else _BRIEF.repr(kind)
@@ -171,7 +171,7 @@ def decode(raw: Message, *, quoted_errors: bool = False) -> e.Event:
     return decoder(raw, event_id)
 
 
-def completed(raw: Message, event_id: str | None = None, *, quoted_errors: bool = False) -> e.Event:
+def decode_completed(raw: Message, event_id: str | None = None, *, quoted_errors: bool = False) -> e.Event:
     """Return the event of a ``process_completed``.
 
     ``output: {}`` with success is what servers send for a cancelled call (docs/wire.md §8).
@@ -181,7 +181,7 @@ def completed(raw: Message, event_id: str | None = None, *, quoted_errors: bool 
         return e.Cancelled(event_id=event_id, raw=raw, achieved=e.Achieved.STOPPING)
     if not isinstance(output, dict):
         return _malformed_completion(raw, event_id)
-    return from_output(
+    return decode_output(
         cast("Message", output),
         success=raw.get("success"),
         title=_text(raw.get("title")),
@@ -191,7 +191,7 @@ def completed(raw: Message, event_id: str | None = None, *, quoted_errors: bool 
     )
 
 
-def from_output(
+def decode_output(
     output: Message,
     *,
     success: Any = None,

@@ -16,7 +16,7 @@ UploadProgress: TypeAlias = Callable[[int, int], object]
 _ESCAPED = {'"': "%22", "\r": "%0D", "\n": "%0A"}
 
 
-def _escaped(text: str) -> str:
+def _quote_name(text: str) -> str:
     """Return a name as the WHATWG encoding of form data quotes it (HTML §4.10.21.8)."""
     for character, escape in _ESCAPED.items():
         text = text.replace(character, escape)
@@ -44,9 +44,9 @@ class FilePart:
     @property
     def head(self) -> bytes:
         """The part's own headers."""
-        name, filename = _escaped(self.field), _escaped(self.filename)
+        name, filename = _quote_name(self.field), _quote_name(self.filename)
         disposition = f'content-disposition: form-data; name="{name}"; filename="{filename}"'
-        kind = f"content-type: {_escaped(self.content_type)}"
+        kind = f"content-type: {_quote_name(self.content_type)}"
         return f"{disposition}\r\n{kind}\r\n\r\n".encode("utf-8", "replace")
 
 

@@ -42,7 +42,7 @@ def refusal(response: Response, phase: Phase, *, what: str = "The server") -> Gr
     detail = _detail(response)
     context: dict[str, Any] = {"phase": phase, "status": response.status, "body": excerpt(response.body)}
     if response.status == 422:
-        return _unprocessable(detail, context)
+        return _unprocessable_error(detail, context)
     text = detail if isinstance(detail, str) and detail else context["body"] or "no reason given"
     says = f"{what} answered: {text}"
     sentence = says if says.endswith((".", "!", "?")) else f"{says}."
@@ -50,7 +50,7 @@ def refusal(response: Response, phase: Phase, *, what: str = "The server") -> Gr
         case 401 | 403:
             return AuthenticationRequired(f"{sentence} Pass auth=('user', 'password') or token=.", **context)
         case 429:
-            wait = retry_after(response.headers.get("retry-after"), _date(response))
+            wait = retry_after(response.headers.get("retry-after"), _server_time(response))
             return RateLimited(f"Too many requests. {says}", retry_after=wait, **context)
         case 503 if "queue is full" in text.lower():
             return QueueFull(f"The app's queue is full. {says}", **context)
@@ -82,7 +82,7 @@ def wants_login(response: Response) -> bool:
     return response.status in REDIRECTS and path.endswith("/login")
 
 
-def _date(response: Response) -> float:
+def _server_time(response: Response) -> float:
     """Return the server's own idea of now, which a ``Retry-After`` date is relative to."""
     from email.utils import parsedate_to_datetime
 
@@ -106,7 +106,7 @@ def _detail(response: Response) -> Any:
     return detail
 
 
-def _unprocessable(detail: Any, context: dict[str, Any]) -> GradioTransportError:
+def _unprocessable_error(detail: Any, context: dict[str, Any]) -> GradioTransportError:
     """Tell a validator's answer (5.45+) from a schema error of the server: both are 422 lists."""
     items = (
         [cast("dict[str, Any]", one) for one in cast("list[Any]", detail) if isinstance(one, dict)]
@@ -122,12 +122,12 @@ def _unprocessable(detail: Any, context: dict[str, Any]) -> GradioTransportError
         listed = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
         return ValidationFailed(f"The app refused the arguments: {listed}.", problems=problems, **context)
     if items:
-        listed = "; ".join(f"{_location(item)}: {item.get('msg', 'invalid')}" for item in items)
+        listed = "; ".join(f"{_place_of(item)}: {item.get('msg', 'invalid')}" for item in items)
         return InvalidPayload(f"The server refused the request's shape: {listed}.", **context)
     return InvalidPayload(f"The server refused the request: {context['body']}.", **context)
 
 
-def _location(item: Mapping[str, Any]) -> str:
+def _place_of(item: Mapping[str, Any]) -> str:
     place = item.get("loc")
     return ".".join(map(str, cast("list[Any]", place))) if isinstance(place, list) else "request"
 
@@ -146,7 +146,7 @@ def app_error(output: Mapping[str, Any], *, quoted: bool, title: str | None = No
     if hidden:
         message = "The app's function raised an error, which the app hides (show_error is off)."
     else:
-        message = _unquoted(cast("str", text)) if quoted else cast("str", text)
+        message = _unquote(cast("str", text)) if quoted else cast("str", text)
     context: dict[str, Any] = {
         "title": own_title if isinstance(own_title, str) else title,
         "duration": _seconds(duration),
@@ -177,7 +177,7 @@ def _seconds(value: Any) -> float | None:
     return float(value) if 0 <= value <= sys.float_info.max else None
 
 
-def _unquoted(text: str) -> str:
+def _unquote(text: str) -> str:
     import ast
 
     if len(text) < 2 or text[0] != text[-1] or text[0] not in "'\"":

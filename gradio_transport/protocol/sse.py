@@ -66,9 +66,9 @@ class SSEDecoder:
         self.retry: int | None = None
         self.last_event_id = ""
         self._max_event_bytes = max_event_bytes
-        self._start_over()
+        self._reset()
 
-    def _start_over(self) -> None:
+    def _reset(self) -> None:
         self._buffer = bytearray()
         # A line end that ends the buffer. Kept apart so that it is searched together with the next chunk.
         self._held = b""
@@ -85,11 +85,11 @@ class SSEDecoder:
         """
         if self._held:
             chunk = self._held + chunk
-        blocks = _cut(chunk)
+        blocks = _split_blocks(chunk)
         self._check_sizes(len(chunk), blocks)
         rest = blocks.pop()
         events = self._decode(blocks) if blocks else []
-        self._keep(rest)
+        self._buffer_rest(rest)
         return events
 
     def close(self) -> bytes:
@@ -109,7 +109,7 @@ class SSEDecoder:
             name, _, value = line.group().partition(b":")
             if name == b"retry":
                 self._set_retry(value.removeprefix(b" "))
-        self._start_over()
+        self._reset()
         return tail
 
     def _check_sizes(self, arrived: int, blocks: list[bytes]) -> None:
@@ -125,7 +125,7 @@ class SSEDecoder:
             if index == len(blocks) - 1 and block.endswith((b"\r", b"\n")):
                 size -= 1
             if size > self._max_event_bytes:
-                self._start_over()
+                self._reset()
                 self._too_large = True
                 raise self._error()
 
@@ -136,7 +136,7 @@ class SSEDecoder:
             phase=Phase.STREAM,
         )
 
-    def _keep(self, rest: bytes) -> None:
+    def _buffer_rest(self, rest: bytes) -> None:
         """Buffer the beginning of the next block."""
         if not self._buffer:
             begun = rest.lstrip(_LINE_ENDS)
@@ -153,7 +153,7 @@ class SSEDecoder:
         """Return the events of complete blocks, of which the first continues the buffer."""
         events: list[ServerSentEvent] = []
         if self._buffer or self._at_start:
-            begun = self._interpret(self._complete(blocks.pop(0)))
+            begun = self._interpret(self._take_first_block(blocks.pop(0)))
             if begun is not None:
                 events.append(begun)
         for block in blocks:
@@ -165,7 +165,7 @@ class SSEDecoder:
                 events.append(event)
         return events
 
-    def _complete(self, end: bytes) -> bytearray:
+    def _take_first_block(self, end: bytes) -> bytearray:
         """Return the first block whole, without a byte order mark, and leave the buffer empty."""
         self._buffer += end
         block, self._buffer = self._buffer, bytearray()
@@ -183,7 +183,7 @@ class SSEDecoder:
         for line_start, line_end in _lines(block):
             name, start, end = _field(block, line_start, line_end)
             if name == b"data":
-                data = view[start:end] if data is None else _joined(data, view[start:end])
+                data = view[start:end] if data is None else _join_lines(data, view[start:end])
             elif name == b"event":
                 kind = bytes(view[start:end])
             elif name == b"id" and block.find(b"\0", start, end) < 0:
@@ -201,7 +201,7 @@ class SSEDecoder:
             self.retry = int(digits)
 
 
-def _cut(chunk: bytes) -> list[bytes]:
+def _split_blocks(chunk: bytes) -> list[bytes]:
     """Split at blank lines, with every line end as LF. The last element is what follows the last of them."""
     open_end = chunk.endswith(b"\r")
     if _CR in chunk:
@@ -224,7 +224,7 @@ def _lines(block: bytes | bytearray) -> Iterator[tuple[int, int]]:
     yield start, len(block)
 
 
-def _joined(data: memoryview | bytearray, more: memoryview) -> bytearray:
+def _join_lines(data: memoryview | bytearray, more: memoryview) -> bytearray:
     """Return two or more ``data`` lines with LF between them, growing in place from the second on."""
     if not isinstance(data, bytearray):
         data = bytearray(data)

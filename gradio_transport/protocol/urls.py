@@ -105,12 +105,12 @@ def _origin(root: str) -> str:
     return f"{scheme}://{host}:{parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)}"
 
 
-def escaped(text: str, safe: str = "") -> str:
+def percent_encode(text: str, safe: str = "") -> str:
     """Return a text percent-encoded; half characters, which JSON can hold and no URL, become ``?``."""
     return quote(text, safe=safe, errors="replace")
 
 
-def joined(base: str, target: str) -> str | None:
+def resolve_reference(base: str, target: str) -> str | None:
     """Return where a reference that a server gave leads (RFC 3986 §5), or None if that is no URL at all."""
     try:
         url = urljoin(base, target)
@@ -172,11 +172,11 @@ class AppURLs:
 
     def named(self, route: str, api_name: str) -> str:
         """Return ``route/api_name`` with the name percent-encoded: it comes from the server."""
-        return self.api(f"{route}/{escaped(api_name.lstrip('/'))}")
+        return self.api(f"{route}/{percent_encode(api_name.lstrip('/'))}")
 
     def file(self, path: str) -> str:
         """Return the download URL of a server path, percent-encoded (docs/wire.md §10.3)."""
-        return self.api(f"file={escaped(path, '/')}")
+        return self.api(f"file={percent_encode(path, '/')}")
 
     def resolve(self, url: str) -> str:
         """Return a URL that the server gave, moved from its believed root to the user's base.
@@ -190,4 +190,4 @@ class AppURLs:
             return self.base + url[len(root) :]
         if url.startswith("/"):
             return self.base + url
-        return joined(self.base + "/", url) or f"{self.base}/{escaped(url)}"
+        return resolve_reference(self.base + "/", url) or f"{self.base}/{percent_encode(url)}"

@@ -21,12 +21,12 @@ from ..files.disk import PartFile
 from ..files.fetch import (
     PLAYLIST_BYTES,
     PLAYLIST_SECONDS,
-    broke_off,
     content_length,
+    download_broken,
+    file_too_large,
     is_playlist,
     playlist_segments,
-    too_large,
-    whole_file,
+    whole_file_url,
 )
 from ..files.outputs import ServerFile
 from ..protocol.commands import Closed, Ending
@@ -60,7 +60,7 @@ class RemoteFile(ServerFile):
         with (
             timed(),
             Allowance(timeout, f"The file {self.name}", Phase.DOWNLOAD) as allowed,
-            self._fetcher.open(self, whole_file(self.url), allowed.remaining) as download,
+            self._fetcher.open(self, whole_file_url(self.url), allowed.remaining) as download,
         ):
             parts: list[bytes] = []
             for chunk in download.chunks:
@@ -106,7 +106,7 @@ class RemoteFile(ServerFile):
         with (
             timed(),
             Allowance(timeout, f"The file {self.name}", Phase.DOWNLOAD) as allowed,
-            self._fetcher.open(self, whole_file(self.url), allowed.remaining) as download,
+            self._fetcher.open(self, whole_file_url(self.url), allowed.remaining) as download,
             PartFile(Path(directory)) as part,
         ):
             for chunk in download.chunks:
@@ -202,13 +202,13 @@ class Fetcher:
             for chunk in stream.chunks():
                 received += len(chunk)
                 if most is not None and received > most:
-                    raise too_large(url, most)
+                    raise file_too_large(url, most)
                 self._core.app.taps.chunk("file", chunk)
                 yield chunk
             self._core.app.taps.end("file", Closed(Ending.CLEAN))
         except StreamEnded as ended:
             self._core.app.taps.end("file", ended.closed)
-            raise broke_off(url, ended.closed, received, self._timeouts.download_stall) from ended
+            raise download_broken(url, ended.closed, received, self._timeouts.download_stall) from ended
         finally:
             stream.close()
 
@@ -228,7 +228,7 @@ class Fetcher:
             if complete:
                 return
             if stall is not None and time.monotonic() - heard > stall:
-                raise broke_off(url, Closed(Ending.IDLE), done, stall)
+                raise download_broken(url, Closed(Ending.IDLE), done, stall)
             if self._core.closing.wait(PLAYLIST_SECONDS):
                 raise LocalProtocolError("The transport was closed.", phase=Phase.DOWNLOAD)
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from gradio_transport.adapter.contract import Adapter, Capabilities, DiscoveryContext, Match
-from gradio_transport.adapter.exchange import Exchange, Invocation, Output, SessionContext, stream_error
+from gradio_transport.adapter.exchange import Exchange, Invocation, Output, SessionContext, stream_ended_error
 from gradio_transport.adapter.session import Session, Turn
 from gradio_transport.app.config import AppConfig, Component, Endpoint
 from gradio_transport.errors import (
@@ -289,7 +289,7 @@ def test_a_stream_that_ends_too_early_is_lost() -> None:
     ],
 )
 def test_each_way_a_stream_ends_is_said(ending: Ending, kind: type[Exception], said: str) -> None:
-    error = stream_error(Closed(ending), session().context, may_have_run=True)
+    error = stream_ended_error(Closed(ending), session().context, may_have_run=True)
     assert type(error) is kind
     assert said in str(error)
     assert error.may_have_run
@@ -317,4 +317,4 @@ def test_a_call_whose_protocol_does_not_say_otherwise_has_nobody_to_tell_of_its_
     machine = session()
     exchange = started(machine)
     machine.cancel(exchange, 1.0)
-    assert exchange.tell() == []
+    assert exchange.cancel_commands() == []

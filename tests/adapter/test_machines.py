@@ -349,11 +349,11 @@ class AnyLegalOrder(RuleBasedStateMachine):
         assert what != "cancel" or call.state.final
 
     @precondition(lambda self: self.calls)
-    @rule(data=st.data(), tell=st.booleans())
-    def a_deadline_expires(self, data: st.DataObject, tell: bool) -> None:
+    @rule(data=st.data(), cancel_commands=st.booleans())
+    def a_deadline_expires(self, data: st.DataObject, cancel_commands: bool) -> None:
         call = data.draw(st.sampled_from(self.calls))
         error = TimeoutExpired("late", setting="total", phase=Phase.STREAM)
-        self.take(self.session.abandon(call, error, tell_at=self.now if tell else None))
+        self.take(self.session.abandon(call, error, tell_at=self.now if cancel_commands else None))
         assert call.state.final
 
     # --- what always holds ------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ class Call:
         play.calls[self.exchange.key] = self
         (self.join,) = play.took(play.session.start(self.exchange, 0.0))
 
-    def joined(self, event_id):
+    def resolve_reference(self, event_id):
         """Answer the join."""
         return self.answered(200, json.dumps({"event_id": event_id}).encode())
 
@@ -113,7 +113,9 @@ class Play:
     def call(self, event_id=None, **invocation):
         """Start a call, and join it at once if it is given an id."""
         call = Call(self, **invocation)
-        if event_id is not None and any(isinstance(one, OpenStream) for one in call.joined(event_id)):
+        if event_id is not None and any(
+            isinstance(one, OpenStream) for one in call.resolve_reference(event_id)
+        ):
             self.opened()
         return call
 
@@ -139,7 +141,7 @@ class TestJoin:
         prefix = "gradio_api/" if version >= "5" else ""
         assert call.join.request.url == f"http://app/{prefix}queue/join"
         assert json.loads(call.join.request.body) == {"data": ["x"], "fn_index": 3, "session_hash": "hash"}
-        (stream,) = call.joined("e1")
+        (stream,) = call.resolve_reference("e1")
         assert stream.channel == "stream"
         assert stream.request.url == f"http://app/{prefix}queue/data?session_hash=hash"
         play.opened()
@@ -195,7 +197,7 @@ class TestMultiplexing:
         play = Play()
         play.call("e1")
         second = play.call()
-        assert second.joined("e2") == []
+        assert second.resolve_reference("e2") == []
 
     def test_messages_go_to_their_calls(self):
         play = Play()
@@ -209,14 +211,14 @@ class TestMultiplexing:
         second = play.call()
         play.say(message("estimation", "e2", rank=0), generating("e2", "b"))
         assert second.events == []
-        second.joined("e2")
+        second.resolve_reference("e2")
         assert second.kinds == ["Joined", "Estimation", "ProcessGenerating"]
 
     def test_a_cached_result_may_come_whole_before_the_answer(self):
         play = Play()
         first, second = play.call("e1"), play.call()
         play.say(generating("e2", "b"), completed("e2", "B"), generating("e1", "a"))
-        assert second.joined("e2") == []
+        assert second.resolve_reference("e2") == []
         assert second.kinds == ["Joined", "ProcessGenerating", "ProcessCompleted"]
         assert first.kinds == ["Joined", "ProcessGenerating"]
 
@@ -225,8 +227,8 @@ class TestMultiplexing:
         play.call("e1")
         second, third = play.call(), play.call()
         play.say(completed("e3", "C"), completed("e2", "B"))
-        second.joined("e2")
-        third.joined("e3")
+        second.resolve_reference("e2")
+        third.resolve_reference("e3")
         assert (second.data, third.data) == ([["B"]], [["C"]])
 
     def test_parking_is_bounded(self):
@@ -281,7 +283,7 @@ class TestEndOfStream:
         play.say(completed("e1", "a"))
         assert play.close() == []
         second = play.call()
-        assert len(second.joined("e2")) == 1
+        assert len(second.resolve_reference("e2")) == 1
         assert play.session.usable
 
     def test_v3_says_so(self):
@@ -296,7 +298,7 @@ class TestEndOfStream:
         play.call("e1")
         play.say(completed("e1", "a"), message("close_stream"))
         second = play.call()
-        assert second.joined("e2") == []
+        assert second.resolve_reference("e2") == []
         assert play.close(Ending.RESET) == [OpenStream("stream", play.session.stream_request())]
 
     @pytest.mark.parametrize(("adapter", "version"), GENERATIONS)
@@ -307,7 +309,7 @@ class TestEndOfStream:
         second = play.call()
         if adapter is SSEv3:
             play.say(message("close_stream"))
-        assert second.joined("e2") == []  # the old stream is still open, for all we know
+        assert second.resolve_reference("e2") == []  # the old stream is still open, for all we know
         (stream,) = play.close()
         assert isinstance(stream, OpenStream)
         play.opened()
@@ -320,7 +322,7 @@ class TestEndOfStream:
         second = play.call()
         play.say(completed("e1", "a"), message("close_stream"))
         assert play.close() == []
-        assert len(second.joined("e2")) == 1
+        assert len(second.resolve_reference("e2")) == 1
 
     def test_a_call_that_was_spoken_of_has_lost_its_stream(self):
         play = Play()
@@ -365,7 +367,7 @@ class TestEndOfStream:
     def test_a_refused_stream(self):
         play = Play()
         call = play.call()
-        (stream,) = call.joined("e1")
+        (stream,) = call.resolve_reference("e1")
         turn = play.session.reply(stream, Response(401, body=b'{"detail":"Not authenticated"}'), 1.0)
         assert play.took(turn) == []  # there is nothing to close
         assert isinstance(call.error, AuthenticationRequired)
@@ -375,7 +377,7 @@ class TestEndOfStream:
     def test_a_stream_without_answer(self):
         play = Play()
         call = play.call()
-        (stream,) = call.joined("e1")
+        (stream,) = call.resolve_reference("e1")
         assert play.took(play.session.failed(stream, ConnectError("refused"), 1.0)) == []
         assert isinstance(call.error, ConnectError)
         assert (call.error.may_have_run, call.error.retryable) == (True, False)
@@ -575,7 +577,7 @@ class TestCancel:
         third = play.call()
         play.say(completed("e2", "B"))
         assert second.data == [["B"]]
-        third.joined("e3")
+        third.resolve_reference("e3")
         assert len(play.say(completed("e3", "C"))) == 1
 
     def test_after_a_loss_there_is_nobody_to_tell(self):
@@ -589,7 +591,7 @@ class TestCancel:
         play = Play()
         call, sibling = play.call(), play.call("e2")
         call.cancel()
-        assert call.joined("e1") == []
+        assert call.resolve_reference("e1") == []
         assert len(play.say(completed("e2", "B"))) == 1
         assert sibling.data == [["B"]]
 
@@ -610,7 +612,7 @@ class TestCancel:
         call = play.call()
         assert call.cancel() == []
         assert call.events[-1].achieved is Achieved.UNKNOWN
-        (cancel,) = call.joined("e1")
+        (cancel,) = call.resolve_reference("e1")
         assert cancel.request.url.endswith("/cancel")
         assert json.loads(cancel.request.body)["event_id"] == "e1"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import pytest
 
 from gradio_transport.app.credentials import Credentials
+from gradio_transport.errors import LocalProtocolError
 
 APP = "http://app.example:7860"
 
@@ -117,3 +118,123 @@ def test_a_token_meant_for_another_origin_is_not_taken_along() -> None:
     plain.rebind("https://app.example")
     assert plain.token_origin is None
     assert plain.origin == "https://app.example:443"
+
+
+# --- bounds and comparisons that only one value satisfies --------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("http://b.example", "https://a.example"),
+        ("http://b.example", "https://c.example"),
+        ("http://app.example:79", "https://app.example"),
+        ("http://app.example:81", "https://app.example"),
+        ("http://app.example", "https://app.example:442"),
+        ("http://app.example", "https://app.example:444"),
+        ("https://app.example", "http://app.example"),
+        ("http://app.example", "http://app.example:443"),
+        ("https://app.example:80", "https://app.example"),
+    ],
+)
+def test_only_an_upgrade_of_one_host_between_default_ports_keeps_secrets(before: str, after: str) -> None:
+    credentials = Credentials.bound_to(before, {"authorization": "secret"})
+    credentials.store(before, ["a=secret"])
+    credentials.rebind(after)
+    assert credentials.for_url(after, {}) == {}
+    assert credentials.for_url(before, {}) == {}
+
+
+def test_an_upgrade_drops_cookies_because_the_other_origin_set_them() -> None:
+    credentials = Credentials.bound_to("http://app.example", {"x": "1"})
+    credentials.store("http://app.example", ["a=1"])
+    credentials.rebind("https://app.example")
+    assert credentials.for_url("https://app.example", {}) == {"x": "1"}
+
+
+def test_another_spelling_of_an_origin_is_the_same_origin() -> None:
+    credentials = Credentials.bound_to("http://app.example", {"x": "1"})
+    credentials.store("HTTP://app.example:80/login", ["a=1"])
+    credentials.rebind("http://APP.example:80/config")
+    assert credentials.for_url("http://app.example:80/x", {}) == {"x": "1", "cookie": "a=1"}
+    named = Credentials.bound_to("http://app.example", token="hf_x", token_origin="HTTP://APP.example:80")
+    assert named.for_url("http://app.example", {}) == {"authorization": "Bearer hf_x"}
+    named.rebind("https://app.example")
+    assert named.for_url("https://app.example", {}) == {"authorization": "Bearer hf_x"}
+
+
+@pytest.mark.parametrize("other", ["http://a.example", "http://z.example"])
+def test_a_token_for_another_origin_is_refused(other: str) -> None:
+    with pytest.raises(LocalProtocolError, match="pass token_origin="):
+        Credentials.bound_to("http://m.example", token="hf_x", token_origin=other)
+
+
+def test_a_token_is_never_sent_to_an_origin_that_may_not_see_it() -> None:
+    assert Credentials("http://m.example:80", token="hf_x").for_url("http://m.example", {}) == {}
+
+
+@pytest.mark.parametrize("other", ["http://a.example", "http://z.example"])
+def test_a_foreign_cookie_is_not_taken_wherever_it_sorts(other: str) -> None:
+    credentials = Credentials.bound_to("http://m.example")
+    assert len(credentials.store(other, ["a=1"])) == 1
+    assert credentials.for_url("http://m.example", {}) == {}
+
+
+def test_no_secret_is_in_the_repr() -> None:
+    credentials = Credentials.bound_to(APP, {"authorization": "secret"}, token="secret", token_origin=APP)
+    credentials.store(APP, ["name=secret"])
+    assert "secret" not in repr(credentials)
+    assert "secret" not in repr(credentials.child({"x": "secret"}))
+
+
+def test_as_many_cookies_are_kept_as_the_bound_says_and_the_next_is_left_out() -> None:
+    credentials = bound()
+    assert credentials.store(APP, [f"c{number}=1" for number in range(300)]) == []
+    left_out = credentials.store(APP, ["late=1", "c7=2"])
+    assert [cookie.name for cookie in left_out] == ["late"]
+    assert "300 others" in left_out[0].why
+    sent = credentials.for_url(APP, {})["cookie"].split("; ")
+    assert len(sent) == 300
+    assert "c7=2" in sent
+
+
+@pytest.mark.parametrize(("size", "kept"), [(8191, True), (8192, True), (8193, False), (20_000, False)])
+def test_a_cookie_is_kept_up_to_the_bound_in_bytes(size: int, kept: bool) -> None:
+    credentials = bound()
+    value = "é" * ((size - 2) // 2) + "x" * (size % 2)
+    left_out = credentials.store(APP, [f"a={value}", "b=1"])
+    assert [cookie.name for cookie in left_out] == ([] if kept else ["a"])
+    assert credentials.for_url(APP, {})["cookie"].endswith("b=1")
+    assert ("a=" in credentials.for_url(APP, {})["cookie"]) is kept
+
+
+def test_what_is_no_cookie_does_not_hide_those_after_it() -> None:
+    credentials = bound()
+    credentials.store(APP, ["nonsense", "=x", "a=1"])
+    assert credentials.for_url(APP, {})["cookie"] == "a=1"
+
+
+def test_the_name_of_a_cookie_that_is_left_out_is_cut() -> None:
+    left_out = bound().store("http://other.example", ["n" * 65 + "=1", "n" * 64 + "=1"])
+    assert [cookie.name for cookie in left_out] == ["n" * 64, "n" * 64]
+
+
+def test_the_newer_cookie_counts_whether_the_session_or_the_app_was_given_it() -> None:
+    app = bound()
+    session = app.child()
+    app.store(APP, ["a=old", "b=old"])
+    session.store(APP, ["a=session", "c=session"])
+    assert session.for_url(APP, {})["cookie"] == "a=session; b=old; c=session"
+    app.store(APP, ["a=renewed"])
+    assert session.for_url(APP, {})["cookie"] == "a=renewed; b=old; c=session"
+    assert app.for_url(APP, {})["cookie"] == "a=renewed; b=old"
+
+
+@pytest.mark.parametrize(
+    ("cookie_path", "path", "sent"),
+    [("/b", "/a", False), ("/b", "/b", True), ("/b", "/c", False), ("/b", "/b/c", True), ("/", "/a", True)],
+)
+def test_a_cookie_goes_to_its_path_and_below(cookie_path: str, path: str, sent: bool) -> None:
+    credentials = bound()
+    credentials.store(APP, [f"a=1; Path={cookie_path}"])
+    assert ("cookie" in credentials.for_url(APP + path, {})) is sent

@@ -31,7 +31,7 @@ from gradio_transport.errors import (
     SlowConsumer,
 )
 from gradio_transport.events import UNKNOWN_OUTPUT, Failed, Log, ProcessCompleted
-from gradio_transport.files.fetch import locate, too_large
+from gradio_transport.files.fetch import locate, file_too_large
 from gradio_transport.policy import MAX_JSON_DEPTH, Limits
 from gradio_transport.protocol.commands import OpenStream, Response, SendRequest, WakeAt
 from gradio_transport.protocol.diff import MAX_PATH_DEPTH, DiffDecoder, DiffError, apply_diff
@@ -133,7 +133,7 @@ BOUNDS: dict[str, tuple[Callable[[], GradioTransportError], type[GradioTransport
     "max_event_bytes": (event_bytes, EventTooLarge),
     "max_config_bytes": (lambda: reply_bytes("max_config_bytes"), EventTooLarge),
     "max_response_bytes": (lambda: reply_bytes("max_response_bytes"), EventTooLarge),
-    "max_download_bytes": (lambda: too_large("http://app/x", 5), EventTooLarge),
+    "max_download_bytes": (lambda: file_too_large("http://app/x", 5), EventTooLarge),
     "max_parked_messages": (parked_messages, EventTooLarge),
     "max_event_bytes ": (parked_bytes, EventTooLarge),
     "max_json_depth": (json_depth, MalformedMessage),

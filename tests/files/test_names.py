@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gradio_transport.errors import LocalProtocolError
-from gradio_transport.files.names import numbered, safe_filename
+from gradio_transport.files.names import number_filename, safe_filename
 
 LOOK_ALIKES = "\u2044\u2215\u2216\u2571\u2572\u27cb\u27cd\u29f5\u29f8\u29f9\ufe68\uff0f\uff3c"
 
@@ -147,16 +147,16 @@ def test_any_ordinary_name_stays(name: str) -> None:
 @given(HOSTILE, st.integers(1, 99_999))
 def test_a_numbered_name_is_safe_too(name: str, number: int) -> None:
     safe = safe_filename(name)
-    other = numbered(safe, number)
+    other = number_filename(safe, number)
     assert other != safe
     assert safe_filename(other) == other
 
 
 def test_the_number_stands_before_the_extension() -> None:
-    assert numbered("a.txt", 1) == "a (1).txt"
-    assert numbered("a.tar.gz", 2) == "a (2).tar.gz"
-    assert numbered("a", 3) == "a (3)"
-    assert numbered("x" * 251 + ".png", 10) == "x" * 246 + " (10).png"
+    assert number_filename("a.txt", 1) == "a (1).txt"
+    assert number_filename("a.tar.gz", 2) == "a (2).tar.gz"
+    assert number_filename("a", 3) == "a (3)"
+    assert number_filename("x" * 251 + ".png", 10) == "x" * 246 + " (10).png"
 
 
 def test_an_extension_without_room_for_a_name_is_cut_like_one() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import gradio_transport as gt
 from gradio_transport.app.config import AppConfig, Component, Endpoint, Parameter
-from gradio_transport.files.paths import at_files, check_paths, wants_files
+from gradio_transport.files.paths import check_paths, replace_files, wants_files
 
 TEXT = gt.handle_file(b"x", name="x.txt")
 DATA = "data:image/png;base64,AAAA"
@@ -126,4 +126,4 @@ def test_what_is_nested_beyond_reason_is_left_as_it_is() -> None:
     deep: Any = "README.md"
     for _ in range(20):
         deep = [{"files": deep}]
-    assert at_files(Parameter(name="a", component="file"), deep, lambda _: None) == deep
+    assert replace_files(Parameter(name="a", component="file"), deep, lambda _: None) == deep

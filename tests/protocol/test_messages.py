@@ -14,7 +14,7 @@ from gradio_transport import events as e
 from gradio_transport.errors import AppError, GradioTransportError, MalformedMessage
 from gradio_transport.policy import MAX_JSON_DEPTH
 from gradio_transport.protocol.json import decode_json
-from gradio_transport.protocol.messages import completed, decode, from_output
+from gradio_transport.protocol.messages import decode, decode_completed, decode_output
 
 
 @pytest.mark.parametrize(
@@ -103,14 +103,14 @@ def test_an_empty_output_is_a_cancelled_call_unless_it_failed() -> None:
 def test_a_completion_succeeds_by_its_flag_or_by_its_outputs(
     output: dict[str, Any], success: Any, good: bool
 ) -> None:
-    event = from_output(output, success=success)
+    event = decode_output(output, success=success)
     assert event.success is good
     assert (event.error is None) is good
 
 
 @pytest.mark.parametrize("output", [None, [], "text", 5])
 def test_a_completion_without_outputs_says_what_came(output: Any) -> None:
-    event = completed({"msg": "process_completed", "output": output, "more": "secretless"})
+    event = decode_completed({"msg": "process_completed", "output": output, "more": "secretless"})
     assert isinstance(event, e.ProcessCompleted)
     assert isinstance(event.error, MalformedMessage)
     assert "secretless" in str(event.error)
@@ -124,7 +124,7 @@ def test_what_a_completion_tells_besides_its_outputs() -> None:
         "changed_state_ids": [1, "x", 2],
         "render_config": {"layout": {}},
     }
-    event = completed({"output": output, "success": True, "used_cache": "full"}, "e1")
+    event = decode_completed({"output": output, "success": True, "used_cache": "full"}, "e1")
     assert isinstance(event, e.ProcessCompleted)
     assert (event.duration, event.average_duration) == (None, None)
     assert (event.changed_state_ids, event.used_cache, event.render_config) == (

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -232,3 +233,106 @@ def test_codings_that_nobody_asked_for_are_known(
     response = Response(200, {} if named is None else {"content-encoding": named})
     assert response.codings == codings
     assert response.foreign_coding == foreign
+
+
+# --- bounds and comparisons that only one value satisfies --------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (199, "makes no sense here"),
+        (299, "makes no sense here"),
+        (300, "redirects without end or elsewhere"),
+        (399, "redirects without end or elsewhere"),
+    ],
+)
+def test_the_words_follow_the_class_of_the_status(status: int, words: str) -> None:
+    assert words in str(refused(status, b"x"))
+
+
+@pytest.mark.parametrize("status", [402, 406, 499, 500, 501, 505])
+def test_other_statuses_are_plain_refusals_that_are_not_worth_a_retry(status: int) -> None:
+    error = refused(status, b"x")
+    assert type(error) is ServerRefused
+    assert error.retryable is False
+
+
+def test_a_gateway_timeout_is_worth_a_retry() -> None:
+    assert refused(504).retryable
+
+
+def test_a_refusal_quotes_its_body_or_says_that_there_is_none() -> None:
+    assert "answered: busy" in str(refused(500, b"busy"))
+    assert "answered: no reason given" in str(refused(500, b""))
+
+
+@pytest.mark.parametrize(
+    ("location", "wanted"),
+    [("/login?a=1#b", True), ("/login#?", True), ("/x?/login", False), ("/login?#?", True)],
+)
+def test_query_and_fragment_of_a_redirect_do_not_matter(location: str, wanted: bool) -> None:
+    assert wants_login(Response(302, {"location": location})) is wanted
+
+
+def test_a_retry_date_without_the_servers_clock_counts_from_the_epoch() -> None:
+    error = refused(429, b"", retry_after="Thu, 01 Jan 1970 00:00:30 GMT")
+    assert isinstance(error, RateLimited)
+    assert error.retry_after == 30.0
+
+
+@pytest.mark.parametrize("item", [{"__type__": "validate", "message": "no"}, {"is_valid": True}])
+def test_either_sign_makes_a_validators_answer(item: dict[str, Any]) -> None:
+    assert type(refused(422, {"detail": [item]})) is ValidationFailed
+
+
+@pytest.mark.parametrize("valid", [0, None, "", True, -1])
+def test_only_false_is_invalid(valid: Any) -> None:
+    error = refused(422, {"detail": [{"is_valid": valid, "parameter_name": "x", "message": "m"}]})
+    assert isinstance(error, ValidationFailed)
+    assert error.problems == {}
+
+
+@pytest.mark.parametrize("visible", [0, None, "", True])
+def test_only_false_hides_an_error(visible: Any) -> None:
+    assert app_error({"error": "x", "visible": visible}, quoted=False).visible is True
+
+
+@pytest.mark.parametrize(
+    ("duration", "seconds"), [(0, 0.0), (0.5, 0.5), (sys.float_info.max, sys.float_info.max), (-0.5, None)]
+)
+def test_any_length_of_time_is_a_duration(duration: float, seconds: float | None) -> None:
+    assert app_error({"error": "x", "duration": duration}, quoted=False).duration == seconds
+
+
+def test_hours_of_a_quota_are_counted() -> None:
+    error = app_error({"error": "ZeroGPU quota exceeded. Try again in 2:00:01"}, quoted=False)
+    assert isinstance(error, QuotaExceeded)
+    assert error.retry_after == 7201.0
+
+
+def test_words_on_a_quota_outside_an_error_text_are_no_quota() -> None:
+    assert type(app_error({"error": None}, quoted=False)) is AppError
+    assert type(app_error({"error": "my quota"}, quoted=False)) is AppError
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "The app's function raised"),
+        ("''", ""),
+        ("x", "x"),
+        ('"', '"'),
+        ("'a\"", "'a\""),
+        ("\"a'", "\"a'"),
+        ("'ab", "'ab"),
+        ("ab'", "ab'"),
+        ("1", "1"),
+        ("11", "11"),
+        ("(1)", "(1)"),
+        ("'é'", "é"),
+    ],
+)
+def test_only_a_quoted_text_is_unquoted(text: str, message: str) -> None:
+    error = app_error({"error": text}, quoted=True)
+    assert error.message == message if text else error.message.startswith(message)
