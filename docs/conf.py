@@ -60,7 +60,9 @@ def _by_last_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, conten
     target = node["reftarget"]
     parts = target.split(".")
     for name in dict.fromkeys((target, ".".join(parts[-2:]), parts[-1])):
-        found = _described(env, name, of_client=(node.get("py:module") or "").startswith("gradio_transport.client"))
+        found = _described(
+            env, name, of_client=(node.get("py:module") or "").startswith("gradio_transport.client")
+        )
         if len(found) == 1:
             return env.domains.python_domain.resolve_xref(
                 env, node["refdoc"], app.builder, "obj", found[0], node, content
@@ -113,7 +115,11 @@ def _defined() -> frozenset[str]:
             match node:
                 case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                     names.add(name)
-                case ast.arg(arg=name) | ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                case (
+                    ast.arg(arg=name)
+                    | ast.Name(id=name, ctx=ast.Store())
+                    | ast.Attribute(attr=name, ctx=ast.Store())
+                ):
                     names.add(name)
                 case _:
                     pass
@@ -173,7 +179,9 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", _keep_text, priority=400)  # Napoleon has 500
     app.connect("autodoc-process-docstring", _put_text_back, priority=600)
     app.connect("autodoc-process-signature", _hide_signature)
-    app.connect("object-description-transform", _hide_parameters, priority=800)  # after autodoc has added the types
+    app.connect(
+        "object-description-transform", _hide_parameters, priority=800
+    )  # after autodoc has added the types
     app.connect("doctree-read", _no_guesses)
     app.connect("doctree-read", _draw)
     app.connect("missing-reference", _by_last_name)

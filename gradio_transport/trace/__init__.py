@@ -13,7 +13,8 @@ from .replay import Mismatch, Replay, ReplayMismatch, describe, differences, rep
 from .writer import TraceWriter
 
 __all__ = [
-    "Conversation", "Direction", "Finding", "Frame", "Kind", "Mismatch", "Replay", "ReplayMismatch", "Said",
-    "Severity", "Tap", "Trace", "TraceError", "TraceWriter", "conversations", "describe", "diff_traces", "differences", "environment_tap",
+    "Conversation", "Finding", "Mismatch", "Replay", "ReplayMismatch", "Said", "Severity", "Trace",
+    "TraceError", "TraceWriter", "conversations", "describe", "diff_traces", "differences", "environment_tap",
     "lint_trace", "read_trace", "replay",
+    "Direction", "Frame", "Kind", "Tap",
 ]  # fmt: skip
