@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the inventories of other projects' pages that intersphinx would fetch, so that a build needs no network.
+"""Writes the inventories that intersphinx would fetch from other projects, so that a build needs no network.
 
-Only the names that our docstrings and types use are listed. A name that is missing here is a warning of the build,
-and a warning is an error.
+Only the names that our docstrings and types use are listed. A name that is missing here is a warning of the
+build, and a warning is an error.
 """
 
 from __future__ import annotations

@@ -62,7 +62,8 @@ def svg() -> str:
     """Return the picture."""
     height = TOP + len(layers()) * ROW + 14
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="rooms" viewBox="0 0 {RIGHT + 14} {height}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="rooms" viewBox="0 0 {RIGHT + 14} {height}" '
+        'role="img" '
         'aria-label="The packages of the library from top to bottom; each may import those below it" '
         f'style="max-width:100%;height:auto"><style>{_STYLE}</style>'
         '<defs><marker id="import" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" '
@@ -87,7 +88,7 @@ def _parts() -> Iterator[str]:
 
 
 def _packages(x: float, y: float) -> Iterator[str]:
-    """Draw the adapters, one above the other, so that the arrow of the last ends at the row they may import."""
+    """Draw the adapters, one above the other; their arrow ends at the package they may import."""
     names = adapters()
     first = y - (len(names) - 1) * ROW
     yield _text("note", 8, first - 8, "import nothing else of the core, nor each other", "start")

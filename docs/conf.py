@@ -15,12 +15,13 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.ext.intersphinx import resolve_reference_any_inventory
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(Path(__file__).parent))
 
 import _flow_svg
 import _inventories
 import _rooms_svg
+
+HERE = Path(__file__).parent
 
 project = "gradio-transport"
 author = "The gradio-transport authors"
@@ -47,7 +48,7 @@ _OF_MODULES = ("class", "exception", "function", "data", "module")
 """What a bare name may mean; an attribute or method of that name may belong to any class."""
 
 _MADE_BY_US = ("gradio_transport.sync.", "gradio_transport.aio.")
-"""Where the classes are that a user gets and never constructs. Their parameters are no part of the interface."""
+"""Where the classes are that a user gets and never constructs: their parameters are no interface."""
 
 
 def _by_last_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: Any) -> Any:
@@ -82,7 +83,7 @@ def _described(env: BuildEnvironment, name: str, *, of_client: bool) -> list[str
 
 
 def _in_python(env: BuildEnvironment, node: pending_xref, content: Any) -> Any:
-    """Resolve a name whose module is left out, such as ``Path``, or whose module is not the documented one."""
+    """Resolve a name without its module, such as ``Path``, or with one that is not the documented one."""
     last = node["reftarget"].rpartition(".")[2]
     for _, pages in _inventories.PROJECTS.values():
         for name in (name for kinds in pages.values() for names in kinds.values() for name in names):
@@ -99,7 +100,7 @@ def _in_python(env: BuildEnvironment, node: pending_xref, content: Any) -> Any:
 def _as_code(node: pending_xref, content: Any) -> Any:
     """Take a name in backticks that no page describes for code, if our sources define such a name at all.
 
-    Docstrings name parameters and attributes too. A name that was renamed is a warning, because it is defined no more.
+    Docstrings name parameters and attributes too. An old name is a warning, because no source defines it.
     """
     names = node["reftarget"].removesuffix("()").split(".")
     return content if node["reftype"] == "obj" and _defined().issuperset(names) else None
@@ -107,7 +108,7 @@ def _as_code(node: pending_xref, content: Any) -> Any:
 
 @functools.cache
 def _defined() -> frozenset[str]:
-    """Return every name that the sources of the library define: modules, functions, parameters, attributes."""
+    """Return every name that the sources define: modules, functions, parameters, attributes."""
     names = {"gradio_transport"}
     for path in (HERE.parent / "gradio_transport").rglob("*.py"):
         names.update(path.relative_to(HERE.parent).with_suffix("").parts)

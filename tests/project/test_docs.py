@@ -111,6 +111,13 @@ def test_the_tree_of_errors_is_that_of_the_module() -> None:
             assert re.search(rf"\b{name}\b", tree), name
 
 
+def test_the_inventories_name_what_exists() -> None:
+    inventories = runpy.run_path(str(ROOT / "docs" / "_inventories.py"))
+    for _, pages in inventories["PROJECTS"].values():
+        for name in (name for kinds in pages.values() for names in kinds.values() for name in names):
+            resolve(name)
+
+
 def test_the_tables_of_the_benchmarks_are_those_of_the_last_run() -> None:
     document = json.loads((ROOT / "benchmarks" / "results" / "latest.json").read_text(encoding="utf-8"))
     assert markdown(document) in (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
