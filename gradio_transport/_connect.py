@@ -1,25 +1,145 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two doors: `connect` and `connect_async`."""
+"""`connect` and `connect_async`: the two ways to an app."""
 
 from __future__ import annotations
 
+import inspect
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeAlias, cast
+
+import attrs
 
 from .aio import AsyncTransport
 from .calls.options import Options
+from .calls.setting_checks import TimeoutsLike, check_proxy, check_verify
 from .engines.base import AsyncEngine, Engine
 from .engines.settings import HTTPSettings
-from .errors import LocalProtocolError, UnsupportedProtocol
-from .policy import Limits, RetryPolicy, Timeouts
+from .errors import LocalProtocolError, UnsupportedProtocol, did_you_mean
+from .policy import Limits, RetryPolicy
 from .protocol.frames import Tap
-from .protocol.urls import origin
 from .sync import Transport
 
-Library = Literal["httpx", "httpx2"]
-AsyncLibrary = Library | Literal["aiohttp"]
+Library: TypeAlias = Literal["httpx", "httpx2"]
+AsyncLibrary: TypeAlias = Literal["httpx", "httpx2", "aiohttp"]
+
+
+class HTTPClient(Protocol):
+    """An ``httpx.Client`` or ``AsyncClient`` of httpx or httpx2, whose types are unrelated."""
+
+    def build_request(self, *args: Any, **kwargs: Any) -> Any:
+        """Return a request of the library."""
+        ...
+
+    def send(self, *args: Any, **kwargs: Any) -> Any:
+        """Send a request of the library."""
+        ...
+
+
+_LIBRARIES = ("httpx", "httpx2")
+_SYNC_METHODS = ("request", "stream", "websocket", "close")
+_ASYNC_METHODS = ("request", "stream", "websocket", "aclose")
+
+
+def _engine(engine: object, settings: HTTPSettings) -> tuple[Engine | None, HTTPSettings]:
+    """Return the engine of `connect`; None stands for one of the library that the settings name.
+
+    Raises:
+        LocalProtocolError: It is no engine of the sync face.
+    """
+    if isinstance(engine, str):
+        if engine == "aiohttp":
+            raise LocalProtocolError(
+                "The engine 'aiohttp' is for connect_async; connect takes 'httpx' or 'httpx2'."
+            )
+        return None, _with_library(settings, engine, _LIBRARIES)
+    library, kind = _client_kind(engine)
+    if library is not None:
+        if kind != "Client":
+            raise LocalProtocolError(
+                f"engine= of connect takes an {library}.Client; got an {library}.{kind}, which connect_async "
+                "takes."
+            )
+        from .engines.httpx_sync import HTTPXEngine
+
+        settings = _with_library(settings, library, _LIBRARIES)
+        return HTTPXEngine(settings, engine), settings
+    _check_methods(engine, _SYNC_METHODS, "connect", asynchronous=False)
+    return cast("Engine", engine), settings
+
+
+def _async_engine(engine: object, settings: HTTPSettings) -> tuple[AsyncEngine | None, HTTPSettings]:
+    """Return the engine of `connect_async`; None stands for one of the library that the settings name.
+
+    Raises:
+        LocalProtocolError: It is no engine of the async face.
+        UnsupportedProtocol: aiohttp is not installed.
+    """
+    if engine == "aiohttp":
+        return _aiohttp(settings), settings
+    if isinstance(engine, str):
+        return None, _with_library(settings, engine, (*_LIBRARIES, "aiohttp"))
+    library, kind = _client_kind(engine)
+    if library is not None:
+        if kind != "AsyncClient":
+            raise LocalProtocolError(
+                f"engine= of connect_async takes an {library}.AsyncClient; got an {library}.{kind}, which "
+                "connect takes."
+            )
+        from .engines.httpx_async import AsyncHTTPXEngine
+
+        settings = _with_library(settings, library, _LIBRARIES)
+        return AsyncHTTPXEngine(settings, engine), settings
+    _check_methods(engine, _ASYNC_METHODS, "connect_async", asynchronous=True)
+    return cast("AsyncEngine", engine), settings
+
+
+def _with_library(settings: HTTPSettings, name: str, known: Sequence[str]) -> HTTPSettings:
+    if name not in known:
+        # Checked against a list, and never imported by its name: settings may come from a file or a form.
+        raise LocalProtocolError(
+            f"There is no engine {name[:40]!r}.{did_you_mean(name, known)} engine= takes one of "
+            f"{', '.join(map(repr, known))}, an HTTP client of httpx or httpx2, or an Engine."
+        )
+    return attrs.evolve(settings, library=cast("Library", name))
+
+
+def _client_kind(engine: object) -> tuple[Library | None, str]:
+    """Return library and class of an HTTP client, by its type's name: neither library is imported to ask."""
+    for kind in type(engine).__mro__:
+        library = kind.__module__.partition(".")[0]
+        if library in _LIBRARIES and kind.__name__ in ("Client", "AsyncClient"):
+            return cast("Library", library), kind.__name__
+    return None, ""
+
+
+def _check_methods(engine: object, names: Sequence[str], caller: str, *, asynchronous: bool) -> None:
+    missing = [name for name in names if not callable(getattr(engine, name, None))]
+    request = getattr(engine, "request", None)
+    if missing or inspect.iscoroutinefunction(request) is not asynchronous:
+        why = f"it lacks {', '.join(missing)}" if missing else "its methods are of the other face"
+        raise LocalProtocolError(
+            f"engine= of {caller} takes the name of an engine, an HTTP client of httpx or httpx2, or an "
+            f"object with the methods {', '.join(names)}; got {type(engine).__name__}: {why}."
+        )
+
+
+def _aiohttp(settings: HTTPSettings) -> AsyncEngine:
+    try:
+        from .engines.aiohttp_async import AiohttpEngine
+    except ImportError:
+        raise UnsupportedProtocol(
+            "The engine 'aiohttp' is not installed: pip install 'gradio-transport[aiohttp]'."
+        ) from None
+    return AiohttpEngine(settings)
+
+
+def _http_settings(verify: object, proxy: str | None, limits: Limits | None) -> HTTPSettings:
+    check_verify(verify)
+    check_proxy(proxy)
+    connections = limits.connections if isinstance(limits, Limits) else Limits().connections
+    return HTTPSettings(verify=cast("Any", verify), proxy=proxy, connections=connections)
 
 
 def _options(
@@ -28,32 +148,30 @@ def _options(
     token_origin: str | None,
     auth: tuple[str, str] | None,
     headers: Mapping[str, str] | None,
+    cookies: Mapping[str, str] | None,
     download_files: str | Path | None,
     foreign_files: bool | Iterable[str],
-    timeouts: Timeouts | None,
+    timeouts: TimeoutsLike,
     limits: Limits | None,
     retry: RetryPolicy | None,
-    verify: bool | str | ssl.SSLContext,
-    proxy: str | None,
-    library: Library,
+    http: HTTPSettings,
     tap: Tap | None,
     settings: Mapping[str, Any],
 ) -> Options:
-    limits = limits or Limits()
+    """Return the checked options; `Options` refuses what cannot be used."""
     return Options(
         protocol=protocol,
         token=token,
         token_origin=token_origin,
         auth=auth,
-        headers=headers or {},
-        download_files=Path(download_files) if download_files is not None else None,
-        foreign_files=foreign_files
-        if isinstance(foreign_files, bool)
-        else frozenset(map(origin, foreign_files)),
-        timeouts=timeouts or Timeouts(),
-        limits=limits,
-        retry=retry or RetryPolicy.none(),
-        http=HTTPSettings(library=library, verify=verify, proxy=proxy, connections=limits.connections),
+        headers=headers,
+        cookies=cookies,
+        download_files=download_files,
+        foreign_files=foreign_files,
+        timeouts=timeouts,
+        limits=Limits() if limits is None else limits,
+        retry=RetryPolicy.none() if retry is None else retry,
+        http=http,
         tap=tap,
         settings=settings,
     )
@@ -67,14 +185,15 @@ def connect(
     token_origin: str | None = None,
     auth: tuple[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
+    cookies: Mapping[str, str] | None = None,
     download_files: str | Path | None = None,
     foreign_files: bool | Iterable[str] = False,
-    timeouts: Timeouts | None = None,
+    timeouts: TimeoutsLike = None,
     limits: Limits | None = None,
     retry: RetryPolicy | None = None,
     verify: bool | str | ssl.SSLContext = True,
     proxy: str | None = None,
-    engine: Library | Engine = "httpx",
+    engine: Library | HTTPClient | Engine = "httpx",
     tap: Tap | None = None,
     **settings: Any,
 ) -> Transport:
@@ -88,38 +207,39 @@ def connect(
         token_origin: Another origin that may see the token, such as that of your own proxy to a Space.
         auth: User and password of the app's own login. An expired login is renewed once.
         headers: Extra headers for the app's own origin. Your mapping is not changed.
+        cookies: Cookies for the app's own origin, names to values. The server may replace them.
         download_files: Directory that files of results are downloaded to; without one they stay where they
             are, as `RemoteFile`.
         foreign_files: Origins besides the app's own that files may be fetched from, or True for any. None of
             your secrets goes there.
-        timeouts: Deadlines in seconds.
+        timeouts: `Timeouts`, or a number of seconds that bounds each phase and each whole call
+            (`Timeouts.at_most`).
         limits: Bounds against a hostile server, in bytes and counts.
         retry: What may be tried again; by default nothing beyond what is safe.
         verify: TLS: True, False, a CA bundle's path, or a context of your own.
         proxy: URL of an HTTP proxy.
-        engine: ``"httpx"``, ``"httpx2"`` (extra of that name), or an engine of your own; of the async face
-            also ``"aiohttp"`` (extra of that name, asyncio only).
+        engine: ``"httpx"``, ``"httpx2"`` (extra of that name), for `connect_async` also ``"aiohttp"`` (extra
+            of that name, asyncio only); or an HTTP client of your own, ``httpx.Client`` or ``AsyncClient`` of
+            either httpx, which stays open when the transport is closed; or an `Engine`.
         tap: Called with every `Frame` that crosses the wire.
         **settings: What the adapter named by `protocol` takes besides, such as ``model=`` of ``openai_chat``.
             Any other keyword is refused.
 
     Raises:
-        NotAGradioApp: Whatever answers is none.
-        AuthenticationRequired: The app wants a login.
-        ConnectError: Nobody answers.
+        NotAGradioApp: The server is not a Gradio app.
+        AuthenticationRequired: The app requires a login.
+        ConnectError: The server cannot be reached.
         SpaceNotFound: The Hub shows no Space of that name.
         SpaceNotRunning: The Space is paused, or has failed.
-        LocalProtocolError: A keyword is unknown, or its value makes no sense.
+        LocalProtocolError: A keyword is unknown, or its value cannot be used. The message shows no secret.
         UnsupportedProtocol: No adapter of that name is installed.
     """
-    if str(engine) == "aiohttp":
-        raise LocalProtocolError("The engine 'aiohttp' is for connect_async; here it is 'httpx' or 'httpx2'.")
-    library: Library = engine if isinstance(engine, str) else "httpx"
+    own, http = _engine(engine, _http_settings(verify, proxy, limits))
     options = _options(
-        protocol, token, token_origin, auth, headers, download_files, foreign_files, timeouts, limits, retry,
-        verify, proxy, library, tap, settings,
+        protocol, token, token_origin, auth, headers, cookies, download_files, foreign_files, timeouts,
+        limits, retry, http, tap, settings,
     )  # fmt: skip
-    return Transport(source, options, None if isinstance(engine, str) else engine)
+    return Transport(source, options, own)
 
 
 def connect_async(
@@ -130,33 +250,22 @@ def connect_async(
     token_origin: str | None = None,
     auth: tuple[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
+    cookies: Mapping[str, str] | None = None,
     download_files: str | Path | None = None,
     foreign_files: bool | Iterable[str] = False,
-    timeouts: Timeouts | None = None,
+    timeouts: TimeoutsLike = None,
     limits: Limits | None = None,
     retry: RetryPolicy | None = None,
     verify: bool | str | ssl.SSLContext = True,
     proxy: str | None = None,
-    engine: AsyncLibrary | AsyncEngine = "httpx",
+    engine: AsyncLibrary | HTTPClient | AsyncEngine = "httpx",
     tap: Tap | None = None,
     **settings: Any,
 ) -> AsyncTransport:
     """Return a transport that connects when it is entered with ``async with``; see `connect`."""
-    library: Library = engine if isinstance(engine, str) and engine != "aiohttp" else "httpx"
+    own, http = _async_engine(engine, _http_settings(verify, proxy, limits))
     options = _options(
-        protocol, token, token_origin, auth, headers, download_files, foreign_files, timeouts, limits, retry,
-        verify, proxy, library, tap, settings,
+        protocol, token, token_origin, auth, headers, cookies, download_files, foreign_files, timeouts,
+        limits, retry, http, tap, settings,
     )  # fmt: skip
-    if engine == "aiohttp":
-        return AsyncTransport(source, options, _aiohttp(options.http))
-    return AsyncTransport(source, options, None if isinstance(engine, str) else engine)
-
-
-def _aiohttp(settings: HTTPSettings) -> AsyncEngine:
-    try:
-        from .engines.aiohttp_async import AiohttpEngine
-    except ImportError:
-        raise UnsupportedProtocol(
-            "The engine 'aiohttp' is not installed: pip install 'gradio-transport[aiohttp]'."
-        ) from None
-    return AiohttpEngine(settings)
+    return AsyncTransport(source, options, own)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import attrs
 
@@ -25,7 +25,9 @@ MailboxPolicy = Literal["conflate", "fail"]
 
 
 def _positive(_: object, attribute: attrs.Attribute[Any], value: float | None) -> None:
-    if value is not None and not value > 0:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(cast("object", value), int | float) or not value > 0:
         raise LocalProtocolError(
             f"{attribute.name} must be greater than 0, or None for no bound; got {value!r}."
         )
@@ -79,6 +81,23 @@ class Timeouts:
     download_stall: float | None = _seconds(60.0)
     cancel_on_expiry: bool = True
 
+    @classmethod
+    def at_most(cls, seconds: float) -> Self:
+        """Return deadlines under which no phase, and no whole call, takes longer than so many seconds.
+
+        ``connect(..., timeouts=5)`` means this. The default of a phase stays where it is shorter.
+
+        Raises:
+            LocalProtocolError: The number is not greater than 0.
+        """
+        defaults = attrs.asdict(cls(total=seconds))
+        return cls(
+            **{
+                name: value if isinstance(value, bool) else min(value, seconds)
+                for name, value in defaults.items()
+            }
+        )
+
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some deadlines changed."""
         return attrs.evolve(self, **changes)
@@ -88,9 +107,9 @@ class Timeouts:
 class Limits:
     """Bounds against a hostile or broken server. Sizes are bytes.
 
-    Some bounds are no taste of anybody's and cannot be set: `MAX_PATH_DEPTH` steps of an edit's path (the
-    output is then `UNKNOWN_OUTPUT` until the server gives it whole), `MAX_COOKIES` cookies of `MAX_COOKIE_BYTES`
-    each (others are left out, as browsers do, and the log says so).
+    Some bounds cannot be set: `MAX_PATH_DEPTH` steps of an edit's path (the output is then `UNKNOWN_OUTPUT`
+    until the server sends it whole), `MAX_COOKIES` cookies of `MAX_COOKIE_BYTES` each (others are dropped, as
+    browsers do, and logged).
 
     Attributes:
         max_event_bytes: One event of a stream, or one websocket message.

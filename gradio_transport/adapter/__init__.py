@@ -108,7 +108,8 @@ __all__ = [
     "WakeAt", "Request", "Response", "Closed", "Ending",
     # decoding
     "DiffDecoder", "MAX_JSON_DEPTH", "SSEDecoder", "ServerSentEvent", "State", "app_error", "decode",
-    "decode_json", "did_you_mean", "percent_encode", "excerpt", "decode_output", "decode_generating", "refusal",
+    "decode_generating", "decode_json", "decode_output", "did_you_mean", "excerpt", "percent_encode",
+    "refusal",
     # events
     "Achieved", "Cancelled", "CloseStream", "Estimation", "Event", "Failed", "Heartbeat", "Joined",
     "Log", "ProcessCompleted", "ProcessGenerating", "ProcessStarts", "ProcessStreaming", "Progress",

@@ -85,6 +85,7 @@ def _no_events() -> list[Event]:
 
 
 def no_commands() -> list[Command]:
+    """Return a new empty list of commands."""
     return []
 
 

@@ -87,8 +87,8 @@ class Registry:
             UnsupportedProtocol: Nobody provides it, or it cannot be imported, or is built for another core.
         """
         adapter = self._adapters.get(name)
-        # No lock: two threads may both load an adapter, which is harmless, and a lock would have to be reset in
-        # the children of a fork. `setdefault` keeps one instance for all.
+        # No lock: two threads may both load an adapter, which is harmless, and a lock would have to be reset
+        # in the children of a fork. `setdefault` keeps one instance for all.
         return adapter or self._adapters.setdefault(name, self._load(name))
 
     def choose(

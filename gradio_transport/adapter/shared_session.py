@@ -309,8 +309,8 @@ class SharedStreamSession(Session):
 
     def _lose_for_parked(self, bound: str, setting: str) -> Turn:
         error = EventTooLarge(
-            f"More than {bound} came for calls that no join has named. Raise Limits({setting}=) if the server "
-            "is to be trusted.",
+            f"More than {bound} came for calls that no join has named. Raise Limits({setting}=) if you trust "
+            "the server.",
             phase=Phase.STREAM,
             may_have_run=True,
         )

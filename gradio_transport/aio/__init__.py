@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .call import AsyncCall
 from .files import AsyncRemoteFile
-from .transport import AsyncSession, AsyncTransport
+from .session import AsyncSession
+from .transport import AsyncTransport
 
 __all__ = ["AsyncCall", "AsyncRemoteFile", "AsyncSession", "AsyncTransport"]

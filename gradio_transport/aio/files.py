@@ -8,15 +8,16 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 import anyio
 import anyio.to_thread
 import attrs
 
 from ..app.credentials import Credentials
-from ..calls.deadline import given_up
-from ..calls.requests import timed
+from ..calls.deadline import timeout_error
+from ..calls.representation import describe_file
+from ..calls.requests import add_elapsed
 from ..engines.base import AsyncResponseStream, StreamEnded
 from ..errors import Phase
 from ..files.disk import PartFile
@@ -31,11 +32,9 @@ from ..files.fetch import (
     whole_file_url,
 )
 from ..files.outputs import ServerFile
+from ..policy import Timeouts
 from ..protocol.commands import Closed, Ending
-
-if TYPE_CHECKING:
-    from ..policy import Timeouts
-    from .core import Core
+from .connection import Connection
 
 T = TypeVar("T")
 
@@ -45,16 +44,19 @@ WRITTEN_BYTES = 2 * 1024 * 1024
 DownloadProgress = Callable[[int, int | None], object]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class AsyncRemoteFile(ServerFile):
-    """A file that an app gave; see `gradio_transport.sync.RemoteFile`."""
+    """A file that an app returned; see `gradio_transport.sync.RemoteFile`."""
 
-    _fetcher: Fetcher = attrs.field(alias="fetcher", repr=False, eq=False)
+    _fetcher: Fetcher = attrs.field(alias="fetcher", eq=False)
+
+    def __repr__(self) -> str:
+        return describe_file("AsyncRemoteFile", self)
 
     async def read(self, *, timeout: float | None = None) -> bytes:
         """Return the whole content; see `gradio_transport.sync.RemoteFile.read`."""
-        with timed():
-            return await within(timeout, f"The file {self.name}", Phase.DOWNLOAD, self._read())
+        with add_elapsed():
+            return await run_within(timeout, f"The file {self.name}", Phase.DOWNLOAD, self._read())
 
     async def _read(self) -> bytes:
         async with await self._fetcher.open(self, whole_file_url(self.url)) as download:
@@ -68,7 +70,7 @@ class AsyncRemoteFile(ServerFile):
         Args:
             timeout: Seconds that may pass without a byte, instead of ``Timeouts(download_stall=)``.
         """
-        return AsyncReader(self, self._fetcher if timeout is None else self._fetcher.impatient(timeout))
+        return AsyncReader(self, self._fetcher if timeout is None else self._fetcher.with_stall(timeout))
 
     async def download(
         self,
@@ -79,8 +81,8 @@ class AsyncRemoteFile(ServerFile):
     ) -> Path:
         """Save it in a directory, and return where; see `gradio_transport.sync.RemoteFile.download`."""
         work = self._download(Path(directory), progress)
-        with timed():
-            return await within(timeout, f"The file {self.name}", Phase.DOWNLOAD, work)
+        with add_elapsed():
+            return await run_within(timeout, f"The file {self.name}", Phase.DOWNLOAD, work)
 
     async def _download(self, directory: Path, progress: DownloadProgress | None) -> Path:
         async with await self._fetcher.open(self, whole_file_url(self.url)) as download:
@@ -99,15 +101,15 @@ class AsyncRemoteFile(ServerFile):
                 return await anyio.to_thread.run_sync(part.publish, self.name)
 
 
-async def within(seconds: float | None, what: str, phase: Phase, work: Awaitable[T]) -> T:
-    """Return what some work gives, or give it up after some seconds.
+async def run_within(seconds: float | None, what: str, phase: Phase, work: Awaitable[T]) -> T:
+    """Return the result of some work, or cancel it after some seconds.
 
     Raises:
         TimeoutExpired: They are over.
     """
     with anyio.move_on_after(seconds):
         return await work
-    raise given_up(what, seconds, phase)
+    raise timeout_error(what, seconds, phase)
 
 
 class AsyncDownload:
@@ -127,10 +129,14 @@ class AsyncDownload:
     async def __aenter__(self) -> Self:
         return self
 
+    async def aclose(self) -> None:
+        """Stop fetching. Idempotent."""
+        await self._chunks.aclose()
+
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._chunks.aclose()
+        await self.aclose()
 
 
 class AsyncReader:
@@ -145,19 +151,23 @@ class AsyncReader:
 
     async def __aenter__(self) -> Self:
         self._began = time.monotonic()
-        with timed():
+        with add_elapsed():
             self._download = await self._fetcher.open(self._file, self._file.url)
         return self
+
+    async def aclose(self) -> None:
+        """Stop reading. Idempotent."""
+        if self._download is not None:
+            await self._download.aclose()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._download is not None:
-            await self._download.__aexit__(kind, error, traceback)
+        await self.aclose()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         assert self._download is not None
-        with timed(began=self._began):
+        with add_elapsed(began=self._began):
             async for chunk in self._download:
                 yield chunk
 
@@ -166,7 +176,7 @@ class AsyncReader:
         assert self._download is not None
         chunks = aiter(self._download)
         while size < 0 or len(self._held) < size:
-            with timed(began=self._began):
+            with add_elapsed(began=self._began):
                 chunk = await anext(chunks, None)
             if chunk is None:
                 break
@@ -178,40 +188,40 @@ class AsyncReader:
 
 
 class Fetcher:
-    """Fetches files with what one session may show."""
+    """Fetches files with the credentials of one session."""
 
-    def __init__(self, core: Core, credentials: Credentials, stall: float | None = None) -> None:
-        self._core = core
+    def __init__(self, connection: Connection, credentials: Credentials, stall: float | None = None) -> None:
+        self._connection = connection
         self._credentials = credentials
         self._stall = stall
 
-    def impatient(self, seconds: float) -> Fetcher:
-        """Return one that takes so much silence and no more."""
-        return Fetcher(self._core, self._credentials, seconds)
+    def with_stall(self, seconds: float) -> Fetcher:
+        """Return a fetcher with another bound on silence."""
+        return Fetcher(self._connection, self._credentials, seconds)
 
     @property
     def _timeouts(self) -> Timeouts:
-        timeouts = self._core.app.options.timeouts
+        timeouts = self._connection.app.options.timeouts
         return timeouts if self._stall is None else timeouts.replace(download_stall=self._stall)
 
-    def file(self, found: ServerFile) -> AsyncRemoteFile:
-        """Return a server's file as one that can be fetched."""
+    def remote_file(self, found: ServerFile) -> AsyncRemoteFile:
+        """Return a server's file as an `AsyncRemoteFile`."""
         return AsyncRemoteFile(**attrs.asdict(found, recurse=False), fetcher=self)
 
     async def open(self, file: ServerFile, url: str) -> AsyncDownload:
         """Begin to fetch a file from one of its URLs."""
         if file.content is not None:
-            return AsyncDownload(len(file.content), _inline(file.content))
+            return AsyncDownload(len(file.content), _inline_content(file.content))
         if is_playlist(url):
             return AsyncDownload(None, self._follow(url))
-        stream = await self._core.open_file(url, self._credentials, self._timeouts)
+        stream = await self._connection.open_file(url, self._credentials, self._timeouts)
         return AsyncDownload(content_length(stream.head), self._chunks(stream, url))
 
     async def _chunks(
         self, stream: AsyncResponseStream, url: str, most: int | None = None
     ) -> AsyncGenerator[bytes, None]:
-        most = most or self._core.app.options.limits.max_download_bytes
-        taps, received = self._core.app.taps, 0
+        most = most or self._connection.app.options.limits.max_download_bytes
+        taps, received = self._connection.app.taps, 0
         chunks, complete = stream.chunks(), False
         try:
             async for chunk in chunks:
@@ -227,7 +237,7 @@ class Fetcher:
             raise download_broken(url, ended.closed, received, self._timeouts.download_stall) from ended
         finally:
             if not complete:
-                await _run_out(stream, chunks)
+                await _drain(stream, chunks)
             await stream.aclose()
 
     async def _follow(self, url: str) -> AsyncGenerator[bytes, None]:
@@ -238,7 +248,7 @@ class Fetcher:
             text = await self._playlist(url)
             segments, complete = playlist_segments(text, url)
             for segment in segments[done:]:
-                stream = await self._core.open_file(segment, self._credentials, self._timeouts)
+                stream = await self._connection.open_file(segment, self._credentials, self._timeouts)
                 async with aclosing(self._chunks(stream, segment)) as chunks:
                     async for chunk in chunks:
                         yield chunk
@@ -251,32 +261,36 @@ class Fetcher:
             await anyio.sleep(PLAYLIST_SECONDS)
 
     async def _playlist(self, url: str) -> str:
-        stream = await self._core.open_file(url, self._credentials, self._timeouts)
+        stream = await self._connection.open_file(url, self._credentials, self._timeouts)
         async with aclosing(self._chunks(stream, url, PLAYLIST_BYTES)) as chunks:
             return b"".join([chunk async for chunk in chunks]).decode("utf-8", "replace")
 
 
-async def _run_out(stream: AsyncResponseStream, chunks: AsyncIterator[bytes]) -> None:
-    """Bring a stream that is given up to its end, which is near then: generators must not be left open."""
+async def _drain(stream: AsyncResponseStream, chunks: AsyncIterator[bytes]) -> None:
+    """Read an aborted stream to its end, which then comes at once.
+
+    Why not just close it: the HTTP library's generators must not be left open.
+    """
     stream.abort()
     with anyio.CancelScope(shield=True), suppress(StreamEnded):
         async for _ in chunks:
             pass
 
 
-async def saved(value: Any, directory: str | Path) -> Any:
+async def download_files(value: Any, directory: str | Path) -> Any:
     """Return an output value with its files downloaded, and in their places the paths."""
     if isinstance(value, AsyncRemoteFile):
         return await value.download(directory)
     if isinstance(value, list):
-        return [await saved(one, directory) for one in cast("list[Any]", value)]
+        return [await download_files(item, directory) for item in cast("list[Any]", value)]
     if isinstance(value, dict):
-        return {key: await saved(one, directory) for key, one in cast("dict[Any, Any]", value).items()}
+        items = cast("dict[Any, Any]", value).items()
+        return {key: await download_files(item, directory) for key, item in items}
     return value
 
 
-async def _inline(content: bytes) -> AsyncGenerator[bytes, None]:
+async def _inline_content(content: bytes) -> AsyncGenerator[bytes, None]:
     yield content
 
 
-__all__ = ["AsyncDownload", "AsyncReader", "AsyncRemoteFile", "DownloadProgress", "Fetcher", "saved"]
+__all__ = ["AsyncDownload", "AsyncReader", "AsyncRemoteFile", "DownloadProgress", "Fetcher", "download_files"]

@@ -46,6 +46,8 @@ class _Cookie:
     path: str
     age: int = attrs.field(factory=itertools.count().__next__)
     """The higher, the newer: a login renewed for the app counts over what a session was given before."""
+    given: bool = False
+    """Whether the caller gave it, so that it follows an upgrade to https as headers do."""
 
 
 @attrs.define
@@ -74,8 +76,9 @@ class Credentials:
         *,
         token: str | None = None,
         token_origin: str | None = None,
+        cookies: Mapping[str, str] | None = None,
     ) -> Credentials:
-        """Return credentials for the origin of a URL. The caller's mapping is copied.
+        """Return credentials for the origin of a URL. The caller's mappings are copied.
 
         Raises:
             LocalProtocolError: The token would go to a host that is neither Hugging Face's nor the one named.
@@ -87,6 +90,7 @@ class Credentials:
                 f"pass token_origin={made.origin!r}; a secret of the app's own goes into headers=.",
                 phase=Phase.DISCOVER,
             )
+        made._cookies = {name: _Cookie(value, "/", given=True) for name, value in (cookies or {}).items()}
         return made
 
     def child(self, headers: Mapping[str, str] | None = None) -> Credentials:
@@ -104,18 +108,19 @@ class Credentials:
     def rebind(self, url: str) -> None:
         """Follow an upgrade of the same host from http to https; any other move drops what is held.
 
-        Cookies are dropped in both cases: they belong to the origin that set them.
+        Cookies that a server set are dropped in both cases: they belong to the origin that set them.
         """
         new = origin(url)
         if new == self._origin:
             return
         before, after = urlsplit(self._origin), urlsplit(new)
         upgrade = (before.scheme, before.port, after.scheme, after.port) == ("http", 80, "https", 443)
-        self._cookies = {}
-        if not (upgrade and before.hostname == after.hostname):
-            self.headers, self.token = {}, None
-        elif self.token_origin == self._origin:
-            self.token_origin = new
+        if upgrade and before.hostname == after.hostname:
+            self._cookies = {name: cookie for name, cookie in self._cookies.items() if cookie.given}
+            if self.token_origin == self._origin:
+                self.token_origin = new
+        else:
+            self.headers, self.token, self._cookies = {}, None, {}
         self._origin = new
 
     def store(self, url: str, set_cookie: Sequence[str]) -> Sequence[RejectedCookie]:

@@ -37,10 +37,11 @@ from ..protocol.commands import OpenStream, OpenWebSocket, Request, SendRequest
 from ..protocol.multipart import UploadProgress
 from ..protocol.urls import base_url, is_internal, is_space_name, origin
 from .checks import check_declared, check_late, check_options, check_settings, find_discoverer
+from .deadline import Deadlines
 from .handle import Handle
 from .options import CallOptions, Options
 from .page_events import event_payload
-from .tap import Taps, Wire
+from .tap import TappedSession, Taps
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +53,8 @@ SILENT_IDLE_SECONDS = 3600.0
 """Idle bound where the server has no heartbeat, so that silence says nothing (before 4.0, direct HTTP)."""
 
 
-TOLD_COOKIES = 10
-"""Of how many cookies that were left out the log tells: a server may set any number."""
+LOGGED_COOKIES = 10
+"""How many rejected cookies are logged: a server may set any number."""
 
 
 _PHASE_SETTINGS: Mapping[Phase, str] = {
@@ -85,19 +86,21 @@ class App:
         self._discovery: Discovery | None = None
         self._choices: dict[tuple[int, str | tuple[str, ...]], Choice] = {}
         self.averages: dict[int, float] = {}
-        self._left_out: set[RejectedCookie] = set()
+        self._rejected_cookies: set[RejectedCookie] = set()
 
         if self.space is None:
-            self._settle(base_url(source), options.token_origin)
+            self._set_base(base_url(source), options.token_origin)
 
-    def _settle(self, base: str, token_origin: str | None) -> None:
-        """Take note of where the app is; credentials are bound to that."""
+    def _set_base(self, base: str, token_origin: str | None) -> None:
+        """Set where the app is, and bind the credentials to it."""
         self.base = base
         headers, token = {"x-gradio-user": "api"}, self.options.token
         if self._discoverer is not None:
             headers, token = {"authorization": f"Bearer {token}"} if token is not None else {}, None
         headers |= {name.lower(): value for name, value in self.options.headers.items()}
-        self.credentials = Credentials.bound_to(base, headers, token=token, token_origin=token_origin)
+        self.credentials = Credentials.bound_to(
+            base, headers, token=token, token_origin=token_origin, cookies=self.options.cookies
+        )
 
     def find_space(self) -> None:
         """Ask the Hub where a Space is, and wait for one that sleeps or is being built. Blocks.
@@ -129,7 +132,7 @@ class App:
                     phase=Phase.DISCOVER,
                 ) from error
         # The Hub that the caller asks names the host: that is whom the token is for.
-        self._settle(found.url, found.url)
+        self._set_base(found.url, found.url)
 
     @property
     def discovery(self) -> Discovery:
@@ -172,8 +175,8 @@ class App:
     def protocol(self) -> str:
         """The adapter that most of the app's calls go by."""
         config = self.config
-        endpoint = next((one for one in config.named.values() if one.queue), None)
-        endpoint = endpoint or next(iter(config.endpoints), Endpoint(name=None, fn_index=0))
+        queued = next((named for named in config.named.values() if named.queue), None)
+        endpoint = queued or next(iter(config.endpoints), Endpoint(name=None, fn_index=0))
         return self.choose(endpoint).adapter.name
 
     def explain(self, endpoint: str | int | None = None) -> str:
@@ -182,15 +185,15 @@ class App:
         chosen = [config.endpoint(endpoint)] if endpoint is not None else list(config.named.values())
         server = f"Gradio {config.version or '(no version)'}" if config.settings is None else config.title
         names: dict[str, list[str]] = {}
-        for one in chosen:
+        for described in chosen:
             try:
-                said = self.choose(one).explain()
+                reason = self.choose(described).explain()
             except UnsupportedProtocol as error:
-                said = error.message
-            names.setdefault(said, []).append(one.display_name)
+                reason = error.message
+            names.setdefault(reason, []).append(described.display_name)
         lines = [f"{self.base}: {server}, protocol {config.protocol!r}"]
-        for said, those in names.items():
-            lines += [f"{', '.join(those)}:", *(f"  {line}" for line in said.splitlines())]
+        for reason, endpoints in names.items():
+            lines += [f"{', '.join(endpoints)}:", *(f"  {line}" for line in reason.splitlines())]
         return "\n".join(lines)
 
     def prepare(
@@ -232,7 +235,7 @@ class App:
         check_files([*invocation.data, invocation.event_data], config)
         return adapter, invocation
 
-    def taken_up(self, handle: Handle) -> tuple[Adapter, Invocation]:
+    def prepare_attach(self, handle: Handle) -> tuple[Adapter, Invocation]:
         """Return the adapter and the invocation of a call that was joined elsewhere.
 
         Raises:
@@ -246,7 +249,7 @@ class App:
                 "shown to no other app. Connect to that, or change its url if both are the same app."
             )
         wanted = handle.fn_index, handle.endpoint
-        endpoint = next((one for one in config.endpoints if (one.fn_index, one.name) == wanted), None)
+        endpoint = next((known for known in config.endpoints if (known.fn_index, known.name) == wanted), None)
         if endpoint is None:
             raise LocalProtocolError(
                 f"The app has no endpoint {handle.endpoint or '(unnamed)'} of fn_index {handle.fn_index} "
@@ -257,21 +260,40 @@ class App:
         check_late(adapter, config)
         return adapter, invocation
 
-    def completed(self, options: CallOptions) -> CallOptions:
+    def call_options(self, given: CallOptions | Any, keywords: dict[str, Any]) -> CallOptions:
+        """Return the options of a call, with the transport's where it has none of its own.
+
+        Anything but `CallOptions` is put back among the keywords: the endpoint has a parameter of the name
+        ``options``.
+        """
+        if given is not None and not isinstance(given, CallOptions):
+            keywords["options"] = given
+            given = None
+        return self.complete_options(given or CallOptions())
+
+    def deadlines(self, options: CallOptions) -> Deadlines:
+        """Return the deadlines of a call, which begin now."""
+        return Deadlines(options.timeouts or self.options.timeouts, time.monotonic)
+
+    def complete_options(self, options: CallOptions) -> CallOptions:
         """Return the options of a call with the transport's where it has none of its own."""
         if options.download_files is None and self.options.download_files is not None:
             return attrs.evolve(options, download_files=self.options.download_files)
         return options
 
-    def placing(
+    def place_files(
         self, invocation: Invocation, progress: UploadProgress | None = None
     ) -> Generator[FileCommand, FileReply, Invocation] | None:
-        """Return the sequence that brings a call's files to the app; None if there are none."""
+        """Return the sequence that uploads a call's files; None if there are none.
+
+        None instead of an empty sequence, because a call without files then costs no sequence, and on the
+        async face starts at once.
+        """
         if not holds_files([invocation.data, invocation.event_data]):
             return None
-        return self._placed(invocation, progress)
+        return self._place_files(invocation, progress)
 
-    def _placed(
+    def _place_files(
         self, invocation: Invocation, progress: UploadProgress | None
     ) -> Generator[FileCommand, FileReply, Invocation]:
         given = [*invocation.data, invocation.event_data]
@@ -312,7 +334,7 @@ class App:
             phase=Phase.DOWNLOAD,
         )
 
-    def wire(self, adapter: Adapter, session_hash: str) -> Wire:
+    def open_session(self, adapter: Adapter, session_hash: str) -> TappedSession:
         """Return a new session of an adapter."""
         context = SessionContext(
             config=self.config,
@@ -322,16 +344,18 @@ class App:
             limits=self.options.limits,
             strict=self.options.strict,
         )
-        return Wire(adapter.session(context), self.taps, adapter.name)
+        return TappedSession(adapter.session(context), self.taps, adapter.name)
 
-    def take_cookies(self, credentials: Credentials, url: str, set_cookie: Sequence[str]) -> None:
-        """Take the cookies of a reply; the log says of each that was left out so once, without its value."""
-        for one in credentials.store(url, set_cookie):
-            if one not in self._left_out and len(self._left_out) < TOLD_COOKIES:
-                self._left_out.add(one)
-                logger.warning("the cookie %r of %s was left out: %s", one.name, origin(url), one.why)
+    def store_cookies(self, credentials: Credentials, url: str, set_cookie: Sequence[str]) -> None:
+        """Store the cookies of a reply; log each rejected one once, without its value."""
+        for rejected in credentials.store(url, set_cookie):
+            if rejected not in self._rejected_cookies and len(self._rejected_cookies) < LOGGED_COOKIES:
+                self._rejected_cookies.add(rejected)
+                logger.warning(
+                    "the cookie %r of %s was left out: %s", rejected.name, origin(url), rejected.why
+                )
 
-    def dressed(
+    def with_headers(
         self,
         request: Request,
         credentials: Credentials | None = None,
@@ -348,7 +372,11 @@ class App:
         timeouts: Timeouts,
         remaining: float | None = None,
     ) -> Patience:
-        """Return how long a command may take, given what is left of its call."""
+        """Return how long a command may take, given the seconds its call has left.
+
+        Where the server sends no heartbeats, silence means only that the function is still running: the bound
+        on silence is then `SILENT_IDLE_SECONDS` at least.
+        """
         setting = _PHASE_SETTINGS[command.phase]
         silence: float | None = getattr(timeouts, setting)
         beats = not isinstance(command, SendRequest) and command.heartbeats
@@ -356,7 +384,7 @@ class App:
             silence = max(silence, SILENT_IDLE_SECONDS)
         if isinstance(command, OpenWebSocket):
             silence = None if timeouts.idle is None else max(timeouts.idle, SILENT_IDLE_SECONDS)
-        # Whoever sends a byte now and then is not silent, and still answers too late.
+        # Why not the bound on silence alone: a server that sends a byte now and then is never silent.
         sends = isinstance(command, SendRequest)
         whole = silence if sends and setting in ("discover", "login", "join") else None
         connect, connect_setting, whole_setting = timeouts.connect, "connect", setting

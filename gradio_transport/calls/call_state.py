@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What both faces know of a call: its deadlines, its events, its end, and its errors."""
+"""The state of a call on both faces: its deadlines, its events, its end, and its errors."""
 
 from __future__ import annotations
 
@@ -35,177 +35,175 @@ from ..protocol.flow import State
 from .app import App
 from .backoff import delays
 from .deadline import Allowance, Deadlines
-from .forwarding import forwarded
+from .forwarding import forwarded_headers
 from .handle import Handle
 from .mailbox import Mailbox
 from .options import CallOptions
-from .tap import Wire
+from .tap import TappedSession
 
 _PHASES = {State.IDLE: Phase.UPLOAD, State.JOINING: Phase.JOIN}
 """Where a call is before anything has come of it: one that is not started waits for its files."""
 
 
 class CallState:
-    """What a call of either face is, but for how it waits: what it knows, and what it has been told.
+    """The state of a call of either face: everything but how it waits.
 
-    Not safe against threads: the sync face holds its condition where it changes.
+    Not safe against threads: the sync face holds its lock where it changes.
     """
 
     def __init__(
         self,
         app: App,
-        wire: Wire,
+        tapped: TappedSession,
         exchange: Exchange,
         options: CallOptions,
         deadlines: Deadlines,
         files: FileReader | None,
     ) -> None:
-        self._wire = wire
-        self._exchange = exchange
-        self._files = files
-        self._options = options
+        self.tapped = tapped
+        self.exchange = exchange
+        self._file_reader = files
+        self.options = options
         self._averages = app.averages
         self._pauses = delays(app.options.retry) if options.repeatable else iter(())
         self._attempt = 1
-        self._between = False
-        self._asked = exchange.invocation.event_id is not None
+        self.waits_for_retry = False
+        self._request_sent = exchange.invocation.event_id is not None
         self._submitted = deadlines.clock()
-        self._download_to = options.download_files
+        self.download_directory = options.download_files
         self._listener = options.listener
-        self.headers: Mapping[str, str] = {**forwarded(), **(options.headers or {})}
+        self.headers: Mapping[str, str] = {**forwarded_headers(), **(options.headers or {})}
         limits = exchange.context.limits
-        self._mailbox = Mailbox(limits.mailbox_bytes, limits.mailbox_policy)
-        self._mailbox.unread = options.listener is not None
-        self._read = False
-        self._outcome: Event | None = None
-        self._deadlines = deadlines
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        raise TypeError("A call is not pickled, because it lives on a connection of its process.")
+        self.mailbox = Mailbox(limits.mailbox_bytes, limits.mailbox_policy)
+        self.mailbox.unread = options.listener is not None
+        self._events_read = False
+        self.outcome: Event | None = None
+        self.deadlines = deadlines
 
     @property
     def endpoint(self) -> Endpoint:
         """What is called."""
-        return self._exchange.invocation.endpoint
+        return self.exchange.invocation.endpoint
 
     @property
     def event_id(self) -> str | None:
         """The server's name for the call, once it has one."""
-        return self._exchange.event_id
+        return self.exchange.event_id
 
     @property
     def session_hash(self) -> str:
         """The session it belongs to."""
-        return self._exchange.context.session_hash
+        return self.exchange.context.session_hash
 
     @property
     def adapter(self) -> str:
         """The protocol it goes by."""
-        return self._wire.adapter
+        return self.tapped.adapter
 
     @property
     def status(self) -> State:
         """Where it stands."""
-        return self._exchange.state
+        return self.exchange.state
 
     @property
     def last_event(self) -> Event | None:
         """The newest event that has come, read or not."""
-        return self._exchange.last_event
+        return self.exchange.last_event
 
     @property
     def deviations(self) -> Sequence[str]:
         """What came out of the order of the flow: no error, but worth a look when debugging a server."""
-        return tuple(self._exchange.deviations)
+        return tuple(self.exchange.deviations)
 
     def done(self) -> bool:
         """Return whether the outcome is known."""
-        return self._outcome is not None
+        return self.outcome is not None
 
     @property
     def deadline(self) -> float | None:
         """When the next of the call's deadlines is over, by `time.monotonic`; None if there is none."""
-        return self._deadlines.next if self._outcome is None else None
+        return self.deadlines.next if self.outcome is None else None
 
-    def _reads(self) -> None:
-        """Take note that the events are read from now on."""
-        self._read, self._mailbox.unread = True, False
+    def start_reading(self) -> None:
+        """Keep the events from now on: a caller reads them."""
+        self._events_read, self.mailbox.unread = True, False
 
-    def _awaits_result(self) -> None:
-        """Take note that the result is waited for; the events are not, unless somebody reads them."""
-        self._mailbox.unread = not self._read
+    def start_awaiting_result(self) -> None:
+        """Let old events be dropped, unless the caller has begun to read: it waits for the result alone."""
+        self.mailbox.unread = not self._events_read
 
-    def _told(self) -> bool:
+    def is_readable(self) -> bool:
         """Return whether there is something to read: an event, or the end."""
-        return len(self._mailbox) > 0 or self._outcome is not None
+        return len(self.mailbox) > 0 or self.outcome is not None
 
-    def _take(self, event: Event, size: int) -> bool:
+    def take(self, event: Event, size: int) -> bool:
         """Take an event, and return whether it is the end."""
-        if self._files is not None and isinstance(event, WITH_OUTPUTS):
-            data = self._files.outputs(event.data, self.endpoint.outputs)
+        if self._file_reader is not None and isinstance(event, WITH_OUTPUTS):
+            data = self._file_reader.outputs(event.data, self.endpoint.outputs)
             event = event if data is event.data else attrs.evolve(event, data=data)
         if isinstance(event, Joined):
-            if self._exchange.fetched:
-                self._deadlines.accepted()
+            if self.exchange.fetched:
+                self.deadlines.accepted()
         elif not isinstance(event, Heartbeat):
-            self._deadlines.heard()
+            self.deadlines.heard()
         if isinstance(event, Failed):
-            self._complete(event.error)
-        self._mailbox.put(event, size)
+            self._complete_error(event.error)
+        self.mailbox.put(event, size)
         if self._listener is not None:
             self._listener(event)
-        if not event.terminal or self._outcome is not None:
+        if not event.terminal or self.outcome is not None:
             return False
-        self._outcome = event
+        self.outcome = event
         if isinstance(event, ProcessCompleted) and event.average_duration is not None:
             self._averages[self.endpoint.fn_index] = event.average_duration
         return True
 
-    def _begins(self) -> None:
-        """Take note that something is sent for the call now."""
-        self._asked = True
+    def request_sent(self) -> None:
+        """Record that a request of the call is sent now: from then on the function may have run."""
+        self._request_sent = True
 
-    def _complete(self, error: GradioTransportError) -> None:
-        """Add to the error of a call what only its driver knows."""
+    def _complete_error(self, error: GradioTransportError) -> None:
+        """Add to the error of a call what the session does not know: the tries, and the time they took."""
         if self._attempt > 1:  # an earlier try had been accepted
             error.may_have_run = True
-        elif not self._asked:
+        elif not self._request_sent:
             error.may_have_run = False
         if error.elapsed is None:
-            error.elapsed = self._deadlines.clock() - self._submitted
+            error.elapsed = self.deadlines.clock() - self._submitted
 
     @property
-    def _overdue(self) -> TimeoutExpired | None:
+    def expiry(self) -> TimeoutExpired | None:
         """The error for the deadline of the whole call that has expired, or None."""
-        expired = self._deadlines.setting() if self._outcome is None else None
+        expired = self.deadlines.setting() if self.outcome is None else None
         if expired is None:
             return None
         setting, seconds = expired
-        last, state = self._exchange.last_event, self._exchange.state
+        last, state = self.exchange.last_event, self.exchange.state
         return TimeoutExpired(
-            f"The call was not complete within {seconds} s (state {state.value}, last heard: "
-            f"{'nothing' if last is None else type(last).__name__}). Raise Timeouts({setting}=) if it may take "
+            f"The call was not complete within {seconds} s (state {state.value}, last event: "
+            f"{'none' if last is None else type(last).__name__}). Raise Timeouts({setting}=) if it may take "
             "longer.",
             setting=setting,
             seconds=seconds,
             phase=_PHASES.get(state, Phase.STREAM),
-            may_have_run=self._exchange.accepted,
+            may_have_run=self.exchange.accepted,
         )
 
     # --- late attach ---------------------------------------------------------------------------------
 
-    def _fetch_at(self) -> float | None:
+    def fetch_time(self) -> float | None:
         """Return when the stream is opened without being asked for; None: only when asked."""
-        if self._exchange.fetched:
+        if self.exchange.fetched:
             return None
-        after = self._options.fetch_after
+        after = self.options.fetch_after
         if after is None:
             after = self._averages.get(self.endpoint.fn_index)
         return None if after is None else self._submitted + after
 
     @property
-    def _fetched_when_asked(self) -> bool:
-        return not self._exchange.fetched and self._options.fetch_after is None
+    def needs_fetch(self) -> bool:
+        """Whether asking for the result opens the stream."""
+        return not self.exchange.fetched and self.options.fetch_after is None
 
     def handle(self) -> Handle:
         """Return what another process needs to fetch the result: see `Handle`, and `Transport.attach`.
@@ -218,7 +216,7 @@ class CallState:
             LocalProtocolError: The server has not accepted the call (yet), it is over, or a stream that is
                 open here takes its messages.
         """
-        machine, exchange = self._wire.machine, self._exchange
+        machine, exchange = self.tapped.session, self.exchange
         if self.done() or exchange.event_id is None:
             why = (
                 f"is over ({self.status.value})" if self.done() else "has not been accepted by the server yet"
@@ -243,93 +241,95 @@ class CallState:
 
     # --- repetition ----------------------------------------------------------------------------------
 
-    def _repeated_after(self, failed: Failed) -> float | None:
+    def retry_pause(self, failed: Failed) -> float | None:
         """Return the seconds after which a call that ended in this way is submitted again; None: never.
 
         Only the loss of an accepted call's stream counts, and only if the caller declared that the function
         may run twice: a join that may have been accepted is never made again.
         """
         error = failed.error
-        if self._outcome is not None:
+        if self.outcome is not None:
             return None
         if not isinstance(error, StreamLost | SessionNotFound) or error.phase is not Phase.STREAM:
             return None
         pause = next(self._pauses, None)
-        remaining = self._deadlines.remaining
+        remaining = self.deadlines.remaining
         return None if pause is None or (remaining is not None and pause >= remaining) else pause
 
-    def _between_tries(self, error: GradioTransportError) -> Event:
-        """Take note that the call is to be submitted again, and return the event that says so."""
-        self._between = True
+    def start_retry(self, error: GradioTransportError) -> Event:
+        """Record that the call will be submitted again, and return the event that says so."""
+        self.waits_for_retry = True
         self._attempt += 1
-        self._deadlines.heard()
+        self.deadlines.heard()
         return Resubmitted(attempt=self._attempt, error=error)
 
     @property
-    def _invocation_again(self) -> Invocation:
-        """What the next try is made of: once the result was asked for, the stream is opened at once."""
-        invocation = self._exchange.invocation
-        asked = self._exchange.fetched and self._options.fetch_after is None
+    def next_invocation(self) -> Invocation:
+        """The invocation of the next try: once the result was asked for, the stream is opened at once."""
+        invocation = self.exchange.invocation
+        asked = self.exchange.fetched and self.options.fetch_after is None
         return attrs.evolve(invocation, late=False) if asked else invocation
 
-    def _again(self, wire: Wire, exchange: Exchange) -> None:
+    def start_try(self, tapped: TappedSession, exchange: Exchange) -> None:
         """Go on with another try."""
-        self._between = False
-        self._wire, self._exchange = wire, exchange
-        self._submitted = self._deadlines.clock()
+        self.waits_for_retry = False
+        self.tapped, self.exchange = tapped, exchange
+        self._submitted = self.deadlines.clock()
 
-    def _result(self, timeout: float | None) -> list[Any]:
-        """Return the outputs, or raise what came instead; without an outcome the wait was given up."""
-        if self._outcome is None:
-            raise self._impatient(timeout)
-        return outcome(self._outcome)
+    def outputs(self, timeout: float | None) -> list[Any]:
+        """Return the outputs, or raise the error; without an outcome the wait has timed out."""
+        if self.outcome is None:
+            raise self.wait_error(timeout)
+        return outputs_of(self.outcome)
 
-    def _impatient(self, timeout: float | None) -> TimeoutExpired:
-        """Return the error for a wait that was given up while the call goes on."""
+    def wait_error(self, timeout: float | None) -> TimeoutExpired:
+        """Return the error for a wait that timed out while the call goes on."""
         return TimeoutExpired(
-            f"Nothing to give within {timeout} s; the call goes on ({self.status.value}).",
+            f"No result within {timeout} s; the call goes on ({self.status.value}).",
             setting="timeout",
             seconds=timeout,
             phase=Phase.STREAM,
             adapter=self.adapter,
-            may_have_run=self._exchange.accepted,
+            may_have_run=self.exchange.accepted,
         )
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
         """Refuse further input for a call that is over.
 
         Raises:
             LocalProtocolError: It is over.
         """
-        if self._outcome is not None:
+        if self.outcome is not None:
             raise LocalProtocolError(
                 f"{self.endpoint.display_name} is over ({self.status.value}) and takes no further input.",
                 phase=Phase.STREAM,
                 adapter=self.adapter,
             )
 
-    def _check_sent(self) -> None:
+    def check_sent(self) -> None:
         """Raise what the server answered to further input, if it was no success."""
-        error, self._exchange.send_error = self._exchange.send_error, None
-        if error is not None and self._outcome is None:
+        error, self.exchange.send_error = self.exchange.send_error, None
+        if error is not None and self.outcome is None:
             error.adapter = error.adapter or self.adapter
             raise error
 
-    def _chunk(self, arguments: Sequence[Any]) -> Invocation:
+    def next_chunk(self, arguments: Sequence[Any]) -> Invocation:
         """Return the next chunk of a streaming input as an invocation; its files are still to be placed."""
-        self._check_open()
-        return attrs.evolve(self._exchange.invocation, data=self.endpoint.bind(arguments, {}))
+        self.check_open()
+        return attrs.evolve(self.exchange.invocation, data=self.endpoint.bind(arguments, {}))
 
-    def _allowance(self, timeout: float | None, what: str) -> Allowance:
+    def allowance(self, timeout: float | None, what: str) -> Allowance:
+        """Return the bound on one method's wait for the server."""
         what = f"The answer to {what}"
-        return Allowance(timeout, what, Phase.STREAM, may_have_run=self._exchange.accepted)
+        return Allowance(timeout, what, Phase.STREAM, may_have_run=self.exchange.accepted)
 
-    def _achieved(self) -> Achieved:
-        end = self._outcome
+    def achieved(self) -> Achieved:
+        """Return what a cancellation achieved on the server."""
+        end = self.outcome
         return end.achieved if isinstance(end, Cancelled) else Achieved.UNKNOWN
 
 
-def outcome(event: Event) -> list[Any]:
+def outputs_of(event: Event) -> list[Any]:
     """Return the outputs of a call's terminal event.
 
     Raises:

@@ -94,6 +94,11 @@ def check_options(options: CallOptions, invocation: Invocation, adapter: Adapter
 
 
 def check_late(adapter: Adapter, config: AppConfig) -> None:
+    """Refuse a late attach where the protocol has none.
+
+    Raises:
+        UnsupportedProtocol: The message says which servers have it.
+    """
     if not adapter.capabilities(config).late_attach:
         raise UnsupportedProtocol(
             f"{adapter.name} has no way to fetch a result later: the queue of Gradio 4.9+ has, and /call of "

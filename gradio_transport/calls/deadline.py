@@ -17,8 +17,8 @@ from ..errors import (
 from ..policy import Timeouts
 
 
-def left(until: float | None, timeouts: Timeouts, phase: Phase) -> float | None:
-    """Return the seconds that a call has left for what comes next; None: there is no bound.
+def seconds_left(until: float | None, timeouts: Timeouts, phase: Phase) -> float | None:
+    """Return the seconds that a call has left for its next request; None: there is no bound.
 
     Args:
         until: When its time is over, by `time.monotonic`.
@@ -32,11 +32,11 @@ def left(until: float | None, timeouts: Timeouts, phase: Phase) -> float | None:
         return None
     rest = until - time.monotonic()
     if rest <= 0:
-        raise too_late(timeouts, phase)
+        raise total_timeout_error(timeouts, phase)
     return rest
 
 
-def too_late(timeouts: Timeouts, phase: Phase) -> TimeoutExpired:
+def total_timeout_error(timeouts: Timeouts, phase: Phase) -> TimeoutExpired:
     """Return the error for a call whose time is over before a request of it was sent."""
     return TimeoutExpired(
         f"The {timeouts.total} s for the whole call were over before the request was sent ({phase.value}). "
@@ -48,8 +48,8 @@ def too_late(timeouts: Timeouts, phase: Phase) -> TimeoutExpired:
     )
 
 
-def given_up(what: str, seconds: float | None, phase: Phase) -> TimeoutExpired:
-    """Return the error for a ``timeout=`` of one method that is over."""
+def timeout_error(what: str, seconds: float | None, phase: Phase) -> TimeoutExpired:
+    """Return the error for an expired ``timeout=`` of one method."""
     return TimeoutExpired(
         f"{what} was not there within timeout={seconds} s.", setting="timeout", seconds=seconds, phase=phase
     )
@@ -75,7 +75,7 @@ class Allowance:
 
     def until(self, other: float | None) -> float | None:
         """Return when they are over, or another time of `time.monotonic` that comes before."""
-        return min((one for one in (self._end, other) if one is not None), default=None)
+        return min((when for when in (self._end, other) if when is not None), default=None)
 
     def check(self) -> None:
         """Raise if they are over.
@@ -84,7 +84,7 @@ class Allowance:
             TimeoutExpired: They are.
         """
         if self.remaining == 0.0:
-            raise given_up(self._what, self._seconds, self._phase)
+            raise timeout_error(self._what, self._seconds, self._phase)
 
     def __enter__(self) -> Self:
         return self
@@ -92,10 +92,10 @@ class Allowance:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        # Whoever waited for the rest of the time may have been woken a little early.
+        # Why not `remaining == 0.0`: a timer may fire a little early.
         remaining = self.remaining
         if isinstance(error, TimeoutExpired) and remaining is not None and remaining < 0.01:
-            late = given_up(self._what, self._seconds, self._phase)
+            late = timeout_error(self._what, self._seconds, self._phase)
             late.may_have_run = self._may_have_run
             raise late from error
 
@@ -125,11 +125,11 @@ class Deadlines:
     @property
     def next(self) -> float | None:
         """The earliest deadline."""
-        return min((one for one in (self.total, self.first) if one is not None), default=None)
+        return min((when for when in (self.total, self.first) if when is not None), default=None)
 
     @property
-    def finer_than_silence(self) -> bool:
-        """Whether somebody has to watch them, because the bound on silence would not be enough."""
+    def need_timer(self) -> bool:
+        """Whether they need a waiter with a timer, because the bound on silence alone would come too late."""
         first, idle = self.timeouts.first_message, self.timeouts.idle
         return self.total is not None or (first is not None and (idle is None or first < idle))
 

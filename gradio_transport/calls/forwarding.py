@@ -27,14 +27,14 @@ def forward(request: Any) -> Generator[None, None, None]:
             or None for nothing.
     """
     headers = getattr(request, "headers", request)
-    token = _forwarded.set(_chosen(headers))
+    token = _forwarded.set(_select_headers(headers))
     try:
         yield
     finally:
         _forwarded.reset(token)
 
 
-def _chosen(headers: Any) -> dict[str, str]:
+def _select_headers(headers: Any) -> dict[str, str]:
     get = getattr(headers, "get", None)
     if not callable(get):
         return {}
@@ -42,6 +42,6 @@ def _chosen(headers: Any) -> dict[str, str]:
     return {name: value for name, value in found.items() if isinstance(value, str) and value}
 
 
-def forwarded() -> Mapping[str, str]:
+def forwarded_headers() -> Mapping[str, str]:
     """Return the headers to forward here and now."""
     return _forwarded.get({})

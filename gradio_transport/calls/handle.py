@@ -11,17 +11,17 @@ import attrs
 from ..errors import LocalProtocolError
 
 
-def _named(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+def _check_text(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if not isinstance(value, str) or not value:
         raise LocalProtocolError(f"The handle has no {attribute.name}, or one that is no text: {value!r}.")
 
 
-def _optional(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+def _check_optional_text(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if value is not None and not isinstance(value, str):
         raise LocalProtocolError(f"The {attribute.name} of the handle is no text: {value!r}.")
 
 
-def _number(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+def _check_integer(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
         raise LocalProtocolError(f"The {attribute.name} of the handle is no integer: {value!r}.")
 
@@ -43,13 +43,13 @@ class Handle:
         gradio_version: What the server called itself, or None.
     """
 
-    url: str = attrs.field(validator=_named)
-    session_hash: str = attrs.field(validator=_named)
-    event_id: str = attrs.field(validator=_named)
-    fn_index: int = attrs.field(validator=_number)
-    endpoint: str | None = attrs.field(default=None, validator=_optional)
-    protocol: str = attrs.field(validator=_named)
-    gradio_version: str | None = attrs.field(default=None, validator=_optional)
+    url: str = attrs.field(validator=_check_text)
+    session_hash: str = attrs.field(validator=_check_text)
+    event_id: str = attrs.field(validator=_check_text)
+    fn_index: int = attrs.field(validator=_check_integer)
+    endpoint: str | None = attrs.field(default=None, validator=_check_optional_text)
+    protocol: str = attrs.field(validator=_check_text)
+    gradio_version: str | None = attrs.field(default=None, validator=_check_optional_text)
 
     def to_json(self) -> str:
         """Return it as a JSON object."""
@@ -69,7 +69,7 @@ class Handle:
         if not isinstance(value, dict):
             raise LocalProtocolError("A handle is a JSON object; this is JSON of another kind.")
         known = {field.name for field in attrs.fields(cls)}
-        given = {key: one for key, one in cast("dict[str, Any]", value).items() if key in known}
+        given = {key: held for key, held in cast("dict[str, Any]", value).items() if key in known}
         try:
             return cls(**given)
         except TypeError:

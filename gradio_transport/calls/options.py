@@ -16,6 +16,22 @@ from ..events import Event
 from ..policy import Limits, RetryPolicy, Timeouts
 from ..protocol.frames import Tap
 from ..protocol.multipart import UploadProgress
+from . import setting_checks as checks
+
+
+def _instance(kind: type, example: str) -> Any:
+    def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        checks.check_instance(attribute.name, value, kind, example)
+
+    return check
+
+
+def _is_callable(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    checks.check_callable(attribute.name, value)
+
+
+def _is_seconds(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    checks.check_seconds(attribute.name, value)
 
 
 @attrs.frozen(kw_only=True)
@@ -28,6 +44,7 @@ class Options:
         token_origin: Another origin that may see the token.
         auth: User and password of the app's own login.
         headers: Extra headers for the app's origin.
+        cookies: Cookies for the app's origin; the server may replace them.
         download_files: Directory that results' files are downloaded to; None leaves them where they are.
         foreign_files: Origins besides the app's own that files may be fetched from; True for any.
         tap: Called with every `Frame`.
@@ -35,18 +52,21 @@ class Options:
         settings: What the adapter that `protocol` names takes besides; see `Adapter.discover`.
     """
 
-    protocol: str | Sequence[str] = "auto"
-    token: str | None = attrs.field(default=None, repr=False)
+    protocol: str | Sequence[str] = attrs.field(default="auto", converter=checks.to_protocol)
+    token: str | None = attrs.field(default=None, repr=False, converter=checks.to_token)
     token_origin: str | None = None
-    auth: tuple[str, str] | None = attrs.field(default=None, repr=False)
-    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
-    download_files: Path | None = None
-    foreign_files: bool | frozenset[str] = False
-    timeouts: Timeouts = attrs.field(factory=Timeouts)
-    limits: Limits = attrs.field(factory=Limits)
-    retry: RetryPolicy = attrs.field(factory=RetryPolicy.none)
+    auth: tuple[str, str] | None = attrs.field(default=None, repr=False, converter=checks.to_auth)
+    headers: Mapping[str, str] = attrs.field(default=None, repr=False, converter=checks.to_headers)
+    cookies: Mapping[str, str] = attrs.field(default=None, repr=False, converter=checks.to_cookies)
+    download_files: Path | None = attrs.field(default=None, converter=checks.to_directory)
+    foreign_files: bool | frozenset[str] = attrs.field(default=False, converter=checks.to_origins)
+    timeouts: Timeouts = attrs.field(default=None, converter=checks.to_timeouts)
+    limits: Limits = attrs.field(factory=Limits, validator=_instance(Limits, "gradio_transport.Limits(...)"))
+    retry: RetryPolicy = attrs.field(
+        factory=RetryPolicy.none, validator=_instance(RetryPolicy, "gradio_transport.RetryPolicy(...)")
+    )
     http: HTTPSettings = attrs.field(factory=HTTPSettings)
-    tap: Tap | None = None
+    tap: Tap | None = attrs.field(default=None, validator=_is_callable)
     registry: Registry = default_registry
     strict: bool = False
     settings: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
@@ -67,7 +87,7 @@ class CallOptions:
     Attributes:
         event_data: What happened in the page (3.21+), such as ``SelectData(index=0, value="a")``, or a dict.
         trigger_id: Component id that triggered the event (4.3+).
-        timeouts: Deadlines of this call.
+        timeouts: Deadlines of this call: `Timeouts`, or a number of seconds that bounds the whole call.
         protocol: Adapter of this call.
         headers: Headers of this call's own requests, to the app's origin only; they win over all others.
         oauth_token: Hugging Face token for a function that asks for its caller's (6.21+).
@@ -90,14 +110,16 @@ class CallOptions:
 
     event_data: Any = None
     trigger_id: int | None = None
-    timeouts: Timeouts | None = None
-    protocol: str | Sequence[str] | None = None
-    headers: Mapping[str, str] | None = attrs.field(default=None, repr=False)
-    oauth_token: str | None = attrs.field(default=None, repr=False)
+    timeouts: Timeouts | None = attrs.field(default=None, converter=checks.to_optional_timeouts)
+    protocol: str | Sequence[str] | None = attrs.field(default=None, converter=checks.to_optional_protocol)
+    headers: Mapping[str, str] | None = attrs.field(
+        default=None, repr=False, converter=checks.to_optional_headers
+    )
+    oauth_token: str | None = attrs.field(default=None, repr=False, converter=checks.to_token)
     own_session: bool = False
-    download_files: str | Path | None = None
-    upload_progress: UploadProgress | None = None
+    download_files: Path | None = attrs.field(default=None, converter=checks.to_directory)
+    upload_progress: UploadProgress | None = attrs.field(default=None, validator=_is_callable)
     attach: Literal["now", "late"] = attrs.field(default="now", validator=_one_of("now", "late"))
-    fetch_after: float | None = None
+    fetch_after: float | None = attrs.field(default=None, validator=_is_seconds)
     repeatable: bool = False
-    listener: Callable[[Event], object] | None = attrs.field(default=None, repr=False)
+    listener: Callable[[Event], object] | None = attrs.field(default=None, repr=False, validator=_is_callable)

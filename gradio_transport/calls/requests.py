@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What both faces know of requests beside the calls: which may be repeated, and what their replies mean."""
+"""Requests beside the calls, on both faces: which may be repeated, and what their replies mean."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REASON_SECONDS = 2.0
 """How long the reason of a refusal is waited for; what is refused is known without it."""
 
 
-def renewable(command: SendRequest) -> bool:
+def is_renewable(command: SendRequest) -> bool:
     """Return whether a request that was refused for an expired login may be made again after a new one."""
     return command.phase not in (Phase.DISCOVER, Phase.LOGIN)
 
@@ -64,8 +64,8 @@ def input_content(response: Response, command: FetchFile) -> bytes:
 
 
 @contextmanager
-def timed(adapter: str | None = None, began: float | None = None) -> Generator[None, None, None]:
-    """Tell errors of what is no part of a call's own messages how long it took, and for which protocol.
+def add_elapsed(adapter: str | None = None, began: float | None = None) -> Generator[None, None, None]:
+    """Add to errors outside a call's own messages how long it took, and for which protocol.
 
     Args:
         adapter: The protocol of the call that it is done for, if there is one already.

@@ -19,7 +19,9 @@ from ..protocol.retry_after import retry_after
 from .backoff import delays
 
 
-def repeatable(command: SendRequest | OpenStream | OpenWebSocket, outcome: Response | TransportError) -> bool:
+def is_repeatable(
+    command: SendRequest | OpenStream | OpenWebSocket, outcome: Response | TransportError
+) -> bool:
     """Return whether a request may be made again: it is safe by itself, or was proven not to be accepted."""
     safe = isinstance(command, SendRequest) and command.idempotent
     if isinstance(outcome, ConnectError):
@@ -60,14 +62,14 @@ class Retries:
             outcome: Of the last try.
             remaining: Seconds that the call has left; no pause reaches beyond.
         """
-        pause = self._wanted(outcome)
+        pause = self._next_pause(outcome)
         if pause is None or pause > self._left or (remaining is not None and pause >= remaining):
             return None
         self._left -= pause
         return pause
 
-    def _wanted(self, outcome: Response | TransportError) -> float | None:
-        if not repeatable(self._command, outcome):
+    def _next_pause(self, outcome: Response | TransportError) -> float | None:
+        if not is_repeatable(self._command, outcome):
             return None
         if self._free and isinstance(outcome, StreamLost):
             self._free = False

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What both faces know of a session."""
+"""The state of a session on both faces."""
 
 from __future__ import annotations
 
 import itertools
 import secrets
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from ..app.config import AppConfig, Endpoint
 from ..app.config_parsing import with_rendered
@@ -17,12 +16,12 @@ from .app import App
 
 
 class SessionState:
-    """What a session of either face is: its hash, cookies and headers, and the app as it sees it."""
+    """The state of a session of either face: its hash, cookies and headers, and the app as it sees it."""
 
     def __init__(
         self, app: App, headers: Mapping[str, str] | None = None, session_hash: str | None = None
     ) -> None:
-        self._app = app
+        self.app = app
         self.credentials = app.credentials.child(headers)
         self.session_hash = session_hash or new_session_hash()
         self._config: AppConfig | None = None
@@ -30,35 +29,32 @@ class SessionState:
     @property
     def config(self) -> AppConfig:
         """The app as this session sees it: with the endpoints that ``gr.render`` drew for it."""
-        return self._config or self._app.config
+        return self._config or self.app.config
 
     @property
     def endpoints(self) -> Mapping[str, Endpoint]:
         """The named endpoints, those that ``gr.render`` drew for this session included."""
         return self.config.named
 
-    def rendered(self, event: Event) -> None:
-        """Take note of what ``gr.render`` drew."""
+    def add_rendered(self, event: Event) -> None:
+        """Add the endpoints that ``gr.render`` drew."""
         drawn = getattr(event, "render_config", None)
         if drawn:
             self._config = with_rendered(self.config, drawn)
 
-    def renew(self) -> None:
-        """Begin anew: what the server knows of the old hash is left behind."""
+    def renew_hash(self) -> None:
+        """Take another hash: what the server keeps for the old one is left behind."""
         self.session_hash = new_session_hash()
         self._config = None
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        raise TypeError("A session is not pickled: pickle the transport, and ask the copy for a session.")
-
     @property
-    def wants_heartbeat(self) -> bool:
+    def needs_heartbeat(self) -> bool:
         """Whether the server should be shown that the session lives (4.25+, docs/wire.md §9)."""
-        return self._app.config.connect_heartbeat
+        return self.app.config.connect_heartbeat
 
-    def heartbeat(self) -> OpenStream:
+    def heartbeat_command(self) -> OpenStream:
         """Return the command that opens the session's heartbeat."""
-        url = self._app.discovery.urls.named("heartbeat", self.session_hash)
+        url = self.app.discovery.urls.named("heartbeat", self.session_hash)
         return OpenStream("heartbeat", Request.get(url, accept="text/event-stream"), Phase.STREAM)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The line between a session and the world: every input and every command passes here, once.
+"""A session with its taps: every input and every command passes here, once.
 
-Both drivers and the replay drive sessions through a `Wire`, so what the taps see is the whole of what the
-machine saw and said.  That makes traces complete: replaying the inputs must reproduce the commands.
+Both drivers and the replay drive sessions through a `TappedSession`, so the taps see all that goes into a
+session and comes out of it.  That makes traces complete: replaying the inputs must reproduce the commands.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ _NOTE_CHARACTERS = 100
 _NOTE_BYTES = 4 * _NOTE_CHARACTERS
 
 
-class Remembered(NamedTuple):
-    """What notes need of a frame: of what it says, the beginning and the length."""
+class NoteFrame(NamedTuple):
+    """What a note shows of a frame: the beginning of its text, and the length of the whole."""
 
     t: float
     direction: Direction
     kind: Kind
     channel: str
     session: int
-    said: str | bytes
+    text: str | bytes
     length: int
 
 
@@ -56,7 +56,7 @@ class Taps:
     def __init__(self, clock: Callable[[], float], taps: Sequence[Tap] = ()) -> None:
         self.clock = clock
         self._taps = tuple(taps)
-        self.ring: deque[Remembered] = deque(maxlen=RING_FRAMES)
+        self.ring: deque[NoteFrame] = deque(maxlen=RING_FRAMES)
 
     def add(self, tap: Tap) -> None:
         """Show every further frame to one more tap."""
@@ -84,10 +84,8 @@ class Taps:
         """
         now = self.clock()
         if remember:
-            said = _said(direction, kind, payload)
-            self.ring.append(
-                Remembered(now, direction, kind, channel, session, said[:_NOTE_BYTES], len(said))
-            )
+            text = _note_text(direction, kind, payload)
+            self.ring.append(NoteFrame(now, direction, kind, channel, session, text[:_NOTE_BYTES], len(text)))
         if self._taps:
             frame = Frame(now, direction, kind, channel, payload, session)
             for tap in self._taps:
@@ -155,49 +153,49 @@ class Taps:
         return "\n".join(f"  {frame.t - start:8.3f}  {_line(frame)}" for frame in frames)
 
 
-def _said(direction: Direction, kind: Kind, payload: Mapping[str, Any]) -> str | bytes:
+def _note_text(direction: Direction, kind: Kind, payload: Mapping[str, Any]) -> str | bytes:
     """Return what a note may show of a frame: nothing of what the caller sent."""
-    said: str | bytes = ""
+    text: str | bytes = ""
     if kind is Kind.CHUNK:
-        said = payload["data"]
+        text = payload["data"]
     elif kind is Kind.WS_TEXT and direction is Direction.IN:
-        said = payload["text"]
+        text = payload["text"]
     elif kind is Kind.REQUEST:
-        said = f"{payload['method']} {payload['url'].partition('?')[0]}"
+        text = f"{payload['method']} {payload['url'].partition('?')[0]}"
     elif kind in (Kind.RESPONSE, Kind.RESPONSE_HEAD):
-        said = f"HTTP {payload['status']}"
+        text = f"HTTP {payload['status']}"
     elif kind is Kind.END:
-        said = f"{payload['ending']} {payload.get('reason', '')}"
+        text = f"{payload['ending']} {payload.get('reason', '')}"
     elif kind is Kind.ERROR:
-        said = payload["message"]
-    return said
+        text = payload["message"]
+    return text
 
 
-def _line(frame: Remembered) -> str:
+def _line(frame: NoteFrame) -> str:
     arrow = {Direction.OUT: "→", Direction.IN: "←", Direction.LOCAL: "·"}[frame.direction]
-    text = frame.said if isinstance(frame.said, str) else frame.said.decode("utf-8", "replace")
-    return f"{arrow} {frame.channel:12} {frame.kind.value} {_short(text, frame.length)}".rstrip()
+    text = frame.text if isinstance(frame.text, str) else frame.text.decode("utf-8", "replace")
+    return f"{arrow} {frame.channel:12} {frame.kind.value} {_shorten(text, frame.length)}".rstrip()
 
 
-def _short(text: str, length: int) -> str:
+def _shorten(text: str, length: int) -> str:
     text = " ".join(text.split())
     if len(text) <= _NOTE_CHARACTERS and length <= _NOTE_BYTES:
         return text
     return f"{text[:_NOTE_CHARACTERS]}… ({length:,} in all)"
 
 
-class Wire:
-    """One session's line. Its methods are those of `Session`, without the clock."""
+class TappedSession:
+    """A session together with its taps. Its methods are those of `Session`, without the clock."""
 
     # Of the process, not of a transport: one tap may watch several.
     _numbers = itertools.count(1)
 
     def __init__(self, session: Session, taps: Taps, adapter: str, number: int | None = None) -> None:
-        self.machine = session
+        self.session = session
         self.taps = taps
         self.adapter = adapter
         self.number = next(self._numbers) if number is None else number
-        self._started: dict[Exchange, float] = {}
+        self._start_times: dict[Exchange, float] = {}
         taps.show(
             Direction.LOCAL,
             Kind.SESSION,
@@ -212,8 +210,8 @@ class Wire:
 
     def open(self, invocation: Invocation) -> Exchange:
         """Open a call, not yet started: its files may have to be brought to the app first."""
-        exchange = self.machine.open(invocation)
-        self._started[exchange] = self.taps.clock()
+        exchange = self.session.open(invocation)
+        self._start_times[exchange] = self.taps.clock()
         return exchange
 
     def start(self, exchange: Exchange) -> Turn:
@@ -235,33 +233,33 @@ class Wire:
         if invocation.event_id is not None:
             payload["event_id"] = invocation.event_id
         now = self.taps.show(Direction.LOCAL, Kind.CALL, exchange.key, self.number, payload)
-        return self._out(self.machine.start(exchange, now))
+        return self._show_output(self.session.start(exchange, now))
 
     def refuse(self, exchange: Exchange, error: GradioTransportError) -> Turn:
         """End a call that was never started, because its files did not reach the app."""
         payload = {"error": type(error).__name__, "message": error.message, "started": False}
         self.taps.show(Direction.LOCAL, Kind.ERROR, exchange.key, self.number, payload)
-        return self._out(self.machine.abandon(exchange, error))
+        return self._show_output(self.session.abandon(exchange, error))
 
     def fetch(self, exchange: Exchange) -> Turn:
         """Open the stream of a call that was joined without one."""
         now = self.taps.show(Direction.LOCAL, Kind.FETCH, exchange.key, self.number, {})
-        return self._out(self.machine.fetch(exchange, now))
+        return self._show_output(self.session.fetch(exchange, now))
 
     def send(self, exchange: Exchange, data: Sequence[Any]) -> Turn:
         """Send the next chunk of a streaming input."""
         now = self.taps.show(Direction.LOCAL, Kind.SEND, exchange.key, self.number, {"data": data})
-        return self._out(self.machine.send(exchange, data, now))
+        return self._show_output(self.session.send(exchange, data, now))
 
     def finish_input(self, exchange: Exchange) -> Turn:
         """Say that no further chunk of a streaming input will come."""
         now = self.taps.show(Direction.LOCAL, Kind.FINISH, exchange.key, self.number, {})
-        return self._out(self.machine.finish_input(exchange, now))
+        return self._show_output(self.session.finish_input(exchange, now))
 
     def cancel(self, exchange: Exchange) -> Turn:
         """Cancel a call."""
         now = self.taps.show(Direction.LOCAL, Kind.CANCEL, exchange.key, self.number, {})
-        return self._out(self.machine.cancel(exchange, now))
+        return self._show_output(self.session.cancel(exchange, now))
 
     def abandon(self, exchange: Exchange, error: GradioTransportError, *, tell: bool = False) -> Turn:
         """End a call with an error of this side; `tell` the server as for a cancellation."""
@@ -269,61 +267,61 @@ class Wire:
         if tell:
             payload["tell"] = True
         now = self.taps.show(Direction.LOCAL, Kind.ERROR, exchange.key, self.number, payload)
-        return self._out(self.machine.abandon(exchange, error, tell_at=now if tell else None))
+        return self._show_output(self.session.abandon(exchange, error, tell_at=now if tell else None))
 
     def reply(self, command: SendRequest | OpenStream | OpenWebSocket, response: Response) -> Turn:
         """Feed a whole reply."""
         now = self.taps.response(command.channel, self.number, response)
-        return self._out(self.machine.reply(command, response, now))
+        return self._show_output(self.session.reply(command, response, now))
 
     def failed(self, command: SendRequest | OpenStream | OpenWebSocket, error: TransportError) -> Turn:
         """Feed the failure of a request."""
         payload = {"error": type(error).__name__, "message": error.message}
         now = self.taps.show(Direction.IN, Kind.ERROR, command.channel, self.number, payload)
-        return self._out(self.machine.failed(command, error, now))
+        return self._show_output(self.session.failed(command, error, now))
 
     def stream_opened(self, channel: str, response: Response) -> Turn:
         """Feed the head of a stream."""
         now = self.taps.response(channel, self.number, response, head=True)
-        return self._out(self.machine.stream_opened(channel, response, now))
+        return self._show_output(self.session.stream_opened(channel, response, now))
 
     def websocket_opened(self, channel: str) -> Turn:
         """Feed that a socket was accepted."""
         now = self.taps.show(Direction.IN, Kind.WS_ACCEPT, channel, self.number, {})
-        return self._out(self.machine.websocket_opened(channel, now))
+        return self._show_output(self.session.websocket_opened(channel, now))
 
     def data_received(self, channel: str, data: bytes) -> Turn:
         """Feed bytes of a stream."""
         now = self.taps.show(Direction.IN, Kind.CHUNK, channel, self.number, {"data": data})
-        return self._out(self.machine.data_received(channel, data, now))
+        return self._show_output(self.session.data_received(channel, data, now))
 
     def text_received(self, channel: str, text: str) -> Turn:
         """Feed one text of a websocket."""
         now = self.taps.show(Direction.IN, Kind.WS_TEXT, channel, self.number, {"text": text})
-        return self._out(self.machine.text_received(channel, text, now))
+        return self._show_output(self.session.text_received(channel, text, now))
 
     def closed(self, channel: str, closed: Closed) -> Turn:
         """Feed the end of a stream or socket."""
         payload = {"ending": closed.ending.value, "code": closed.code, "reason": closed.reason}
         now = self.taps.show(Direction.IN, Kind.END, channel, self.number, payload)
-        return self._out(self.machine.closed(channel, closed, now))
+        return self._show_output(self.session.closed(channel, closed, now))
 
     def wake(self, channel: str) -> Turn:
         """Feed the time of a `WakeAt`."""
         now = self.taps.show(Direction.LOCAL, Kind.WAKE, channel, self.number, {})
-        return self._out(self.machine.wake(channel, now))
+        return self._show_output(self.session.wake(channel, now))
 
-    def _out(self, turn: Turn) -> Turn:
+    def _show_output(self, turn: Turn) -> Turn:
         for command in turn.commands:
             self.taps.command(command, self.number)
         for delivery in turn.deliveries:
             if delivery.event.terminal:
-                self._ended(delivery.exchange, delivery.event)
+                self._complete_error(delivery.exchange, delivery.event)
         return turn
 
-    def _ended(self, exchange: Exchange, event: object) -> None:
-        """Complete the error of a call with what only the line knows: adapter, time, last frames."""
-        started = self._started.pop(exchange, None)
+    def _complete_error(self, exchange: Exchange, event: object) -> None:
+        """Complete the error of a call with its adapter, its time and its last frames."""
+        started = self._start_times.pop(exchange, None)
         error = getattr(event, "error", None)
         if not isinstance(error, GradioTransportError):
             return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The entry point, which can say what is missing when click and rich are."""
+"""The entry point. It imports nothing that may be missing, so that it can report missing packages."""
 
 from __future__ import annotations
 

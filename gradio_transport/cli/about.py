@@ -12,36 +12,36 @@ from rich.text import Text
 from ..adapter.registry import default_registry
 from ..errors import UnsupportedProtocol
 from .call import find
-from .options import Connection, connected
+from .options import Connection, connection_options
 from .screen import write
-from .terminal import current
+from .terminal import current_terminal
 from .text import printable
 
-_REASONS = 21
-"""Where the reasons begin in what `explain` returns of an adapter."""
+_REASON_COLUMN = 21
+"""The column of the reasons in the lines that `explain` returns."""
 
 
 @click.command()
 @click.argument("source")
 @click.argument("endpoint", required=False)
-@connected
+@connection_options
 def explain(connection: Connection, *, source: str, endpoint: str | None) -> None:
-    """Say by which protocol the endpoints of the app at SOURCE are called, and why."""
+    """Show which protocol each endpoint of the app at SOURCE uses, and why."""
     with connection.open(source) as app:
         chosen = None if endpoint is None else find(app.config, endpoint)
         which = None if chosen is None else chosen.name or chosen.fn_index
-        said = printable(app.explain(which))
-    terminal = current()
-    write((_wrapped(said, terminal.out.width) if terminal.shows_data else said) + "\n")
+        text = printable(app.explain(which))
+    terminal = current_terminal()
+    write((_wrap(text, terminal.out.width) if terminal.shows_data else text) + "\n")
 
 
-def _wrapped(text: str, width: int) -> str:
-    """Return lines cut at words, what is left of a line below its own beginning."""
+def _wrap(text: str, width: int) -> str:
+    """Return lines wrapped at words, with the rest of a line below its own start."""
     return "\n".join(
         textwrap.fill(
             line,
-            max(width, 2 * _REASONS),
-            subsequent_indent=" " * (_REASONS if line.startswith(" ") else 0),
+            max(width, 2 * _REASON_COLUMN),
+            subsequent_indent=" " * (_REASON_COLUMN if line.startswith(" ") else 0),
             break_long_words=False,
             break_on_hyphens=False,
         )
@@ -53,12 +53,12 @@ def _wrapped(text: str, width: int) -> str:
 def adapters() -> None:
     """List the installed adapters, and the packages that provide them."""
     rows = [(name, default_registry.package(name), _purpose(name)) for name in default_registry.names()]
-    terminal = current()
+    terminal = current_terminal()
     if not terminal.shows_data:
         write("".join(f"{name:12} {package}  {purpose}\n" for name, package, purpose in rows))
         return
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-    for heading in ("Adapter", "Package", "What it speaks"):
+    for heading in ("Adapter", "Package", "Protocol"):
         table.add_column(heading)
     for name, package, purpose in rows:
         table.add_row(Text(name, "cyan"), Text(package), Text(purpose, "dim"))

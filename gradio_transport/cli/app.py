@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The group of commands, and the one place where errors become exit statuses."""
+"""The group of commands, and where errors become exit statuses."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .about import adapters, explain
 from .call import call, predict
 from .completion import completion
 from .demo import demo
-from .failures import EXIT_STATUSES, ExitStatus, report, status_of
+from .failures import EXIT_STATUSES, ExitStatus, exit_status, report
 from .list import list_endpoints
 from .terminal import Terminal, tolerate_any_text
 
 ALIASES: Mapping[str, str] = {"ls": "list", "info": "list", "run": "call"}
-"""Other names of commands, as people know them from other tools for Gradio."""
+"""Other names of commands, known from other Gradio tools."""
 
 
 class _Commands(click.Group):
@@ -33,27 +33,27 @@ class _Commands(click.Group):
             formatter.write_dl([(alias, f"the same as {name}") for alias, name in ALIASES.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; end as the documented statuses say."""
+        """Run a command, and exit with the documented status."""
         try:
             return super().invoke(ctx)
         except GradioTransportError as error:
-            raise _ended(error) from error
+            raise _exit(error) from error
         except RecursionError as error:
-            raise _ended(MalformedMessage("What the server sent is nested too deeply to print.")) from error
+            raise _exit(MalformedMessage("The reply of the server is nested too deeply to print.")) from error
         except (KeyboardInterrupt, click.Abort):
             raise click.exceptions.Exit(int(ExitStatus.INTERRUPTED)) from None
 
 
-def _ended(error: GradioTransportError) -> click.exceptions.Exit:
+def _exit(error: GradioTransportError) -> click.exceptions.Exit:
     report(error)
-    return click.exceptions.Exit(int(status_of(error)))
+    return click.exceptions.Exit(int(exit_status(error)))
 
 
 @click.group(cls=_Commands, epilog=EXIT_STATUSES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="gradio-transport", prog_name="gradio-transport")
 @click.pass_context
 def commands(context: click.Context) -> None:
-    """Talk to any Gradio app from 2.x on, by whatever protocol it speaks.
+    """Call any Gradio app from 2.x on, with the protocol of its version.
 
     SOURCE is the URL of an app, such as http://127.0.0.1:7860, or the name of a Space, owner/name. Try
     `gradio-transport demo` first: it needs no network and no Gradio.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The words after the endpoint: values by position, ``name=value``, or a JSON file."""
+"""The arguments after the endpoint: values by position, ``name=value``, or a JSON file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .failures import Misuse
 from .files import MARK, file_argument, files_in_json
 
 LITERAL = "\0"
-"""Marks a word that is a value whatever it looks like. No word of a command line can hold it."""
+"""Marks a word that is a value, whatever it looks like. No word of a command line can contain it."""
 
 _NEGATIVE_NUMBER = re.compile(r"-\.?[0-9]")
 
@@ -27,12 +27,17 @@ class Arguments(click.Command):
     """A command whose values may be negative numbers, and anything at all after ``--``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Mark the values that click would take for options."""
-        return super().parse_args(ctx, list(self._marked(args)))
+        """Mark the values that click would read as options.
 
-    def _marked(self, words: Sequence[str]) -> Iterator[str]:
-        options = [one for one in self.params if isinstance(one, click.Option)]
-        takers = {name for one in options if not one.is_flag and not one.count for name in one.opts}
+        click has a setting that passes unknown options on, but it would pass misspelt ones on as well.
+        """
+        return super().parse_args(ctx, list(self._mark_literals(args)))
+
+    def _mark_literals(self, words: Sequence[str]) -> Iterator[str]:
+        options = [option for option in self.params if isinstance(option, click.Option)]
+        takers = {
+            name for option in options if not option.is_flag and not option.count for name in option.opts
+        }
         literal, previous = False, ""
         for word in words:
             negative = _NEGATIVE_NUMBER.match(word) is not None and previous not in takers
@@ -40,12 +45,12 @@ class Arguments(click.Command):
             literal, previous = literal or word == "--", word
 
 
-def unmarked(word: str) -> str:
+def strip_mark(word: str) -> str:
     """Return a word as it was typed."""
     return word.removeprefix(LITERAL)
 
 
-def values(endpoint: Endpoint, words: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
+def parse_arguments(endpoint: Endpoint, words: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
     """Return words as the arguments of a call, by position and by name.
 
     Raises:
@@ -65,7 +70,7 @@ def values(endpoint: Endpoint, words: Sequence[str]) -> tuple[list[Any], dict[st
         else:
             place = len(positional)
             known = endpoint.parameters[place] if place < len(endpoint.parameters) else None
-            positional.append(_value(endpoint, known, unmarked(word)))
+            positional.append(_value(endpoint, known, strip_mark(word)))
     return positional, keywords
 
 
@@ -83,7 +88,7 @@ def _unknown_name(endpoint: Endpoint, name: str, word: str) -> str:
 
 
 def _value(endpoint: Endpoint, parameter: Parameter | None, text: str) -> Any:
-    if parameter is None:  # surplus: `check` says so, with the signature
+    if parameter is None:  # too many: `check` raises, with the signature
         return text
     if wants_files(parameter) or (text.startswith(MARK) and os.path.exists(text.removeprefix(MARK))):
         return file_argument(endpoint, parameter, text)
@@ -93,11 +98,11 @@ def _value(endpoint: Endpoint, parameter: Parameter | None, text: str) -> Any:
         raise Misuse(f"{endpoint.display_name}: {parameter.name} {error}. Signature: {endpoint}.") from error
 
 
-def from_json(text: bytes, what: str = "What --json names") -> tuple[list[Any], dict[str, Any]]:
+def arguments_from_json(text: bytes, what: str = "The file of --json") -> tuple[list[Any], dict[str, Any]]:
     """Return the arguments of a call from JSON: a list by position, or an object by name.
 
     Raises:
-        Misuse: It is neither.
+        Misuse: The text is not JSON, or neither a list nor an object.
     """
     try:
         value = strict_json(text.decode())
@@ -113,7 +118,7 @@ def from_json(text: bytes, what: str = "What --json names") -> tuple[list[Any], 
 def with_files(
     endpoint: Endpoint, positional: Sequence[Any], keywords: dict[str, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Return arguments that came as JSON with the files that they name."""
+    """Return arguments from JSON, with the files that they name."""
     known = {parameter.name: parameter for parameter in endpoint.parameters}
     places = [*endpoint.parameters, *[None] * len(positional)]
     return (
@@ -123,7 +128,9 @@ def with_files(
 
 
 def check(endpoint: Endpoint, positional: Sequence[Any], keywords: dict[str, Any]) -> None:
-    """Refuse missing and surplus arguments here: only what the server refuses has a status of its own.
+    """Raise for missing or surplus arguments.
+
+    Checked here and not by the call, so that the exit status differs from that of a refusal by the server.
 
     Raises:
         Misuse: They do not fit the endpoint.

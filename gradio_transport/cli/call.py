@@ -15,12 +15,12 @@ from ..calls.options import CallOptions
 from ..errors import EndpointNotFound, GradioTransportError
 from ..events import Cancelled
 from ..sync import Call, Transport
-from .arguments import Arguments, check, from_json, unmarked, values, with_files
+from .arguments import Arguments, arguments_from_json, check, parse_arguments, strip_mark, with_files
 from .coerce import strict_json
 from .failures import Misuse
-from .options import Connection, connected
-from .screen import View, view
-from .terminal import current
+from .options import Connection, connection_options
+from .screen import View, choose_view
+from .terminal import current_terminal
 
 output_option = click.option(
     "-o", "--output", type=click.Path(file_okay=False), metavar="DIR",
@@ -56,10 +56,8 @@ text appears as it grows. Status and the app's messages go to stderr. Ctrl-C can
 @output_option
 @click.option("--raw", is_flag=True, help="Print the outputs as one JSON list.")
 @click.option("--jsonl", is_flag=True, help="Print one JSON object for each event, as it comes.")
-@click.option(
-    "--event-data", metavar="JSON", help="What happened in the page, for gr.SelectData and its kin."
-)
-@connected
+@click.option("--event-data", metavar="JSON", help="Data of a page event, for gr.SelectData and similar.")
+@connection_options
 def call(
     connection: Connection,
     *,
@@ -78,13 +76,13 @@ def call(
     if file is not None and arguments:
         raise click.UsageError("--json and arguments exclude each other.")
     options = CallOptions(event_data=_event_data(event_data), download_files=output)
-    given = None if file is None else from_json(file.read())
-    shown = view(current(), f"connecting to {source}", raw=raw, jsonl=jsonl)
-    with shown, connection.open(unmarked(source)) as app:
-        chosen = find(app.config, unmarked(endpoint))
-        found = values(chosen, arguments) if given is None else with_files(chosen, *given)
+    given = None if file is None else arguments_from_json(file.read())
+    display = choose_view(current_terminal(), f"connecting to {source}", raw=raw, jsonl=jsonl)
+    with display, connection.open(strip_mark(source)) as app:
+        chosen = find(app.config, strip_mark(endpoint))
+        found = parse_arguments(chosen, arguments) if given is None else with_files(chosen, *given)
         check(chosen, *found)
-        run(app, chosen, *found, options, shown)
+        run(app, chosen, *found, options, display)
 
 
 @click.command()
@@ -92,7 +90,7 @@ def call(
 @click.argument("endpoint")
 @click.argument("payload")
 @output_option
-@connected
+@connection_options
 def predict(connection: Connection, *, source: str, endpoint: str, payload: str, output: str | None) -> None:
     r"""Call an endpoint with a JSON PAYLOAD, and print its outputs as one JSON list.
 
@@ -102,13 +100,13 @@ def predict(connection: Connection, *, source: str, endpoint: str, payload: str,
     \b
       gradio-transport predict http://127.0.0.1:7860 /add '{"a": 1, "b": 2}'
     """
-    given = from_json(payload.encode("utf-8", "surrogateescape"), "PAYLOAD")
-    shown = view(current(), f"connecting to {source}", raw=True, jsonl=False)
-    with shown, connection.open(source) as app:
+    given = arguments_from_json(payload.encode("utf-8", "surrogateescape"), "PAYLOAD")
+    display = choose_view(current_terminal(), f"connecting to {source}", raw=True, jsonl=False)
+    with display, connection.open(source) as app:
         chosen = find(app.config, endpoint)
         found = with_files(chosen, *given)
         check(chosen, *found)
-        run(app, chosen, *found, CallOptions(download_files=output), shown)
+        run(app, chosen, *found, CallOptions(download_files=output), display)
 
 
 def _event_data(text: str | None) -> Any:
@@ -122,7 +120,7 @@ def find(config: AppConfig, name: str) -> Endpoint:
     """Return the endpoint of that name or number.
 
     Raises:
-        Misuse: There is none.
+        Misuse: There is no such endpoint.
     """
     numbered = name.isascii() and name.isdigit() and f"/{name}" not in config.named
     try:
@@ -137,34 +135,36 @@ def run(
     positional: list[Any],
     keywords: dict[str, Any],
     options: CallOptions,
-    shown: View,
+    display: View,
 ) -> None:
-    """Make the call and show it; whatever interrupts this cancels the call on the server."""
+    """Make the call and show it. If this is interrupted, cancel the call on the server."""
     began = time.monotonic()
-    shown.now(f"calling {endpoint.display_name}")
+    display.show_activity(f"calling {endpoint.display_name}")
     which = endpoint.fn_index if endpoint.name is None else endpoint.name
     try:
-        under_way = app.submit(which, *positional, options=options, **keywords)
-        with _cancelling(under_way, shown, began):
-            for event in under_way:
-                shown.event(event, time.monotonic() - began)
-            outputs = under_way.result()
+        running_call = app.submit(which, *positional, options=options, **keywords)
+        with _cancel_if_running(running_call, display, began):
+            for event in running_call:
+                display.show_event(event, time.monotonic() - began)
+            outputs = running_call.result()
     except GradioTransportError as error:
-        shown.failed(error, time.monotonic() - began)
+        display.show_failure(error, time.monotonic() - began)
         raise
-    shown.result(outputs)
+    display.show_result(outputs)
 
 
 @contextlib.contextmanager
-def _cancelling(under_way: Call, shown: View, began: float) -> Generator[None, None, None]:
-    """Leave no call running on the server when this program ends early."""
+def _cancel_if_running(running_call: Call, display: View, began: float) -> Generator[None, None, None]:
+    """Cancel a running call on the server when this program ends early."""
     try:
         yield
     except KeyboardInterrupt:
-        achieved = under_way.cancel()
-        shown.event(Cancelled(event_id=under_way.event_id, achieved=achieved), time.monotonic() - began)
+        achieved = running_call.cancel()
+        display.show_event(
+            Cancelled(event_id=running_call.event_id, achieved=achieved), time.monotonic() - began
+        )
         raise
     finally:
-        # A closed pipe, for one, ends the program as well.
-        if not under_way.done():
-            under_way.cancel()
+        # Not only Ctrl-C ends the program early: a closed pipe does too.
+        if not running_call.done():
+            running_call.cancel()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text of a command line -> the JSON value that an endpoint's schema asks for. Pure.
+"""Converts text of a command line to the JSON value that an endpoint's schema requires. Pure.
 
-A schema comes from a server and is read tolerantly: whatever says nothing usable counts as "any value".
+A schema comes from a server and is read tolerantly: unusable parts count as "any value".
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ _BOOLEANS: Mapping[str, bool] = {
     "false": False, "no": False, "off": False, "0": False,
 }  # fmt: skip
 _LONGEST_NUMBER = 4000
-"""Digits; Python refuses to convert longer ones, and no server means them."""
+"""Digits. Python refuses to convert more than 4300."""
 _DEEPEST = 20
-"""Steps through ``$ref`` and ``anyOf``, against circles."""
+"""Bound of steps through ``$ref`` and ``anyOf``, which may be circular."""
 _SHOWN_CHARACTERS = 60
 
 
 class CoercionError(ValueError):
-    """The text is no value of the type.
+    """The text is not a value of the type.
 
     Attributes:
-        expected: What would be one, such as ``"a number"``.
+        expected: The type in words, such as ``"a number"``.
     """
 
     def __init__(self, expected: str, text: str, reason: str = "") -> None:
@@ -40,41 +40,41 @@ class CoercionError(ValueError):
 
 
 def coerce(text: str, schema: Schema) -> Any:
-    """Return the value that `text` stands for.
+    """Return the value of a text.
 
-    Numbers and booleans are read as such, arrays and objects as JSON, strings are taken as they are. Where
-    the schema says nothing, text that is JSON is read as JSON and any other is a string.
+    Numbers and booleans are read as such, arrays and objects as JSON, strings are taken as they are. Without
+    a type in the schema, text that is JSON is read as JSON, and any other text is a string.
 
     Raises:
-        CoercionError: It is no value of that type.
+        CoercionError: The text is not a value of that type.
     """
     return _coerce(text, schema, schema, 0)
 
 
 def strict_json(text: str) -> Any:
-    """Return strict JSON: no NaN and no infinities, which no server takes.
+    """Return the value of strict JSON: without NaN and infinities, which no server accepts.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The text is not strict JSON.
     """
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_reject_constant)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 
 
 def _coerce(text: str, schema: Schema, root: Schema, depth: int) -> Any:
-    schema = _resolved(schema, root) if depth < _DEEPEST else {}
+    schema = _resolve(schema, root) if depth < _DEEPEST else {}
     choices = schema.get("enum")
     if isinstance(choices, list) and choices:
         return _choice(text, cast("list[Any]", choices), schema)
     alternatives = _alternatives(schema)
     if alternatives:
-        return _first(text, alternatives, root, depth + 1)
+        return _first_match(text, alternatives, root, depth + 1)
     return _READERS.get(_kind(schema), _anything)(text)
 
 
-def _resolved(schema: Schema, root: Schema) -> Schema:
+def _resolve(schema: Schema, root: Schema) -> Schema:
     """Follow ``{"$ref": "#/$defs/Name"}`` inside the parameter's own schema."""
     for _ in range(_DEEPEST):
         reference = schema.get("$ref")
@@ -90,20 +90,22 @@ def _resolved(schema: Schema, root: Schema) -> Schema:
 
 
 def _alternatives(schema: Schema) -> list[Schema]:
-    """Return what ``anyOf``, ``oneOf`` or a list of types allow, the less greedy ones first."""
+    """Return the alternatives of ``anyOf``, ``oneOf`` or a list of types, strings last."""
     for key in ("anyOf", "oneOf"):
         options = schema.get(key)
         if isinstance(options, list):
-            found = [cast("Schema", one) for one in cast("list[Any]", options) if isinstance(one, dict)]
-            return sorted(found, key=_greed)
+            found = [
+                cast("Schema", option) for option in cast("list[Any]", options) if isinstance(option, dict)
+            ]
+            return sorted(found, key=_rank)
     kinds = schema.get("type")
     if isinstance(kinds, list):
-        return sorted(({"type": kind} for kind in cast("list[Any]", kinds)), key=_greed)
+        return sorted(({"type": kind} for kind in cast("list[Any]", kinds)), key=_rank)
     return []
 
 
-def _greed(schema: Schema) -> int:
-    """Strings take any text, so they come last; what says nothing takes the rest."""
+def _rank(schema: Schema) -> int:
+    """Return the order of an alternative: strings accept any text, so they must be tried last."""
     return {"string": 2, "": 1}.get(_kind(schema), 0)
 
 
@@ -112,11 +114,11 @@ def _kind(schema: Schema) -> str:
     return kind if isinstance(kind, str) else ""
 
 
-def _first(text: str, alternatives: Sequence[Schema], root: Schema, depth: int) -> Any:
+def _first_match(text: str, alternatives: Sequence[Schema], root: Schema, depth: int) -> Any:
     expected: list[str] = []
-    for one in alternatives:
+    for alternative in alternatives:
         try:
-            return _coerce(text, one, root, depth)
+            return _coerce(text, alternative, root, depth)
         except CoercionError as error:
             expected.append(error.expected)
     raise CoercionError(" or ".join(dict.fromkeys(expected)), text)
@@ -124,15 +126,15 @@ def _first(text: str, alternatives: Sequence[Schema], root: Schema, depth: int) 
 
 def _choice(text: str, choices: Sequence[Any], schema: Schema) -> Any:
     for choice in choices:
-        if choice == text or (not isinstance(choice, str) and _same(text, choice)):
+        if choice == text or (not isinstance(choice, str) and _is_equal(text, choice)):
             return choice
-    # An app may allow values of the user's own, and its schema does not say so: let the server judge.
+    # An app may allow custom values, which its schema does not tell, so the server decides.
     if _kind(schema) == "string" or any(isinstance(choice, str) for choice in choices):
         return text
     raise CoercionError(f"one of {', '.join(map(str, choices))}", text)
 
 
-def _same(text: str, choice: Any) -> bool:
+def _is_equal(text: str, choice: Any) -> bool:
     try:
         return bool(strict_json(text) == choice)
     except ValueError:
@@ -165,7 +167,7 @@ def _boolean(text: str) -> bool:
     return value
 
 
-def _nothing(text: str) -> None:
+def _null(text: str) -> None:
     if text.strip().lower() not in ("null", "none", ""):
         raise CoercionError("null", text)
 
@@ -195,7 +197,7 @@ def _anything(text: str) -> Any:
         return text
 
 
-def _no_constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
@@ -204,7 +206,7 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "number": _number,
     "integer": _integer,
     "boolean": _boolean,
-    "null": _nothing,
+    "null": _null,
     "array": _array,
     "object": _object,
 }

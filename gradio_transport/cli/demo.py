@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``gradio-transport demo``: real calls through the real engine, to a server that replays a recording."""
+"""``gradio-transport demo``: real calls over HTTP, to a local server that replays a recording."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from .._connect import connect
 from ..sync import Transport
 from ..trace import read_trace
 from .options import recorder, trace_option
-from .terminal import Terminal, current
-from .text import describe, plain, printable
+from .terminal import Terminal, current_terminal
+from .text import describe, plain_text, printable
 
 TRACE = "traces/6.31.0/demo.jsonl"
 """In the conformance kit; recorded from a real Gradio 6.31.0."""
 
 CALLS: Sequence[tuple[str, Any]] = (("/count", 12), ("/progress", 8))
-"""What the recording answers, in its order."""
+"""The calls of the recording, in its order."""
 
 _STYLES: dict[type[e.Event], str] = {
     e.Estimation: "yellow",
@@ -37,7 +37,7 @@ _STYLES: dict[type[e.Event], str] = {
 
 
 class _Server(Protocol):
-    """What the kit's replay server is, once it serves."""
+    """The running replay server of the conformance kit."""
 
     @property
     def url(self) -> str: ...
@@ -48,43 +48,48 @@ class _Server(Protocol):
 def demo(trace: str | None) -> None:
     """Show the message flow of two calls. Needs no network and no Gradio.
 
-    A server on this machine replays what a real Gradio 6.31.0 sent, at the speed at which it sent it. The
-    calls go through the same code as any other.
+    A local server replays the replies of a real Gradio 6.31.0, at their original speed. The calls use the
+    same code as any other call.
     """
-    terminal = current()
-    with _replayed() as server, recorder(trace) as tap, connect(server.url, tap=tap) as app:
-        _say(terminal, Text(f"Gradio {app.config.version}, recorded, replayed at {app.url}", "bold"))
+    terminal = current_terminal()
+    with _replay_server() as server, recorder(trace) as tap, connect(server.url, tap=tap) as app:
+        _print_line(terminal, Text(f"Gradio {app.config.version}, recorded, replayed at {app.url}", "bold"))
         for name, argument in CALLS:
             _show(terminal, app, name, argument)
-    _say(terminal, Text("\nNow with a server of yours: gradio-transport list http://127.0.0.1:7860", "dim"))
+    _print_line(
+        terminal, Text("\nNow with a server of yours: gradio-transport list http://127.0.0.1:7860", "dim")
+    )
 
 
-def _replayed() -> contextlib.AbstractContextManager[_Server]:
-    """Return a server on this machine that replays the recording, to be entered."""
-    kit = importlib.import_module("gradio_transport_conformance.replay_server")
+def _replay_server() -> contextlib.AbstractContextManager[_Server]:
+    """Return a context manager of a local server that replays the recording.
+
+    By name, because the kit is a package of its own, which may be missing and which the core does not import.
+    """
+    kit = importlib.import_module("gradio_transport_conformance.replay.server")
     trace = importlib.resources.files("gradio_transport_conformance").joinpath(TRACE)
     server: contextlib.AbstractContextManager[_Server] = kit.serve(read_trace(Path(str(trace))), speed=1.0)
     return server
 
 
 def _show(terminal: Terminal, app: Transport, name: str, argument: Any) -> None:
-    _say(terminal, Text(f"\napp.submit({name!r}, {argument!r}) by {app.protocol}", "bold"))
+    _print_line(terminal, Text(f"\napp.submit({name!r}, {argument!r}) by {app.protocol}", "bold"))
     began = time.monotonic()
     call = app.submit(name, argument)
     for event in call:
-        _say(terminal, _line(event, time.monotonic() - began, terminal.out.width))
+        _print_line(terminal, _line(event, time.monotonic() - began, terminal.out.width))
     outputs = call.result()
-    _say(terminal, Text(f"result: {printable(', '.join(map(plain, outputs)))}", "bold green"))
+    _print_line(terminal, Text(f"result: {printable(', '.join(map(plain_text, outputs)))}", "bold green"))
 
 
 def _line(event: e.Event, seconds: float, width: int) -> Text:
     kind = type(event)
     line = Text(f"{seconds:6.2f} s  ", "dim")
     line.append(f"{kind.__name__:18}", _STYLES.get(kind, ""))
-    # An output is cut at its beginning, everything else at its end.
+    # The description gets the rest of the line; `describe` cuts outputs at their start.
     line.append(describe(event, max(width - len(line), 20)))
     return line
 
 
-def _say(terminal: Terminal, line: Text) -> None:
+def _print_line(terminal: Terminal, line: Text) -> None:
     terminal.out.print(line, soft_wrap=True)

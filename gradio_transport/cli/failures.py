@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a command ends: exit statuses, and one clear line on stderr."""
+"""Exit statuses, and the error line on stderr."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from ..errors import (
     ServerRefused,
     TimeoutExpired,
 )
-from ..spaces._hub import UNREACHABLE
-from .terminal import current
+from ..spaces import UNREACHABLE
+from .terminal import current_terminal
 from .text import printable
 
 
@@ -47,7 +47,7 @@ Exit status:
 """
 
 
-def status_of(error: GradioTransportError) -> ExitStatus:
+def exit_status(error: GradioTransportError) -> ExitStatus:
     """Return the exit status for an error."""
     match error:
         case AppError():
@@ -81,25 +81,25 @@ def _advice(error: GradioTransportError) -> str:
 
 
 class Misuse(click.UsageError):
-    """Arguments that do not fit what is called; unlike click's own errors it wraps at words."""
+    """Arguments that do not fit the endpoint. Unlike click's own errors it wraps at words."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
-        # Where click shows an error, the context it would be looked up in is gone.
-        self._terminal = current()
+        # Looked up now, because click shows an error when the context is gone.
+        self._terminal = current_terminal()
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print it: red where that is possible."""
-        self._terminal.say(_error_line(self.message))
+        """Print the error, in red if the terminal has colours."""
+        self._terminal.print_line(_error_line(self.message))
 
 
 def report(error: GradioTransportError) -> None:
-    """Print an error in one line, as far as the app's own text lets it; with ``-v`` also its notes."""
-    terminal = current()
-    terminal.say(_error_line(f"{type(error).__name__}: {error} {_advice(error)}".strip()))
+    """Print an error, and with ``-v`` also its notes."""
+    terminal = current_terminal()
+    terminal.print_line(_error_line(f"{type(error).__name__}: {error} {_advice(error)}".strip()))
     if terminal.verbosity:
         for note in getattr(error, "__notes__", []):
-            terminal.say(Text(printable(str(note)), "dim"))
+            terminal.print_line(Text(printable(str(note)), "dim"))
 
 
 def _error_line(line: str) -> Text:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Words of a command line and values of a JSON file that name files -> files to upload."""
+"""Converts words of a command line and values of JSON that name files to files to upload."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .failures import Misuse
 _LISTS = frozenset({"file", "gallery", "uploadbutton"})
 
 MARK = "@"
-"""Before a path, it says that a file is meant, whatever the parameter is."""
+"""Before a path it marks a file, whatever the type of the parameter is."""
 
 
 def file_argument(endpoint: Endpoint, parameter: Parameter, text: str) -> Any:
-    """Return what a word stands for where a file is wanted: a path, a URL, or JSON.
+    """Return the value of a word for a file parameter: a path, a URL, or JSON.
 
     Raises:
-        Misuse: There is no such file.
+        Misuse: The file does not exist, or the JSON is invalid.
     """
     if text.lstrip().startswith(("{", "[")) or text in ("null", ""):
         try:
@@ -43,33 +43,33 @@ def _wants_list(parameter: Parameter) -> bool:
 def files_in_json(endpoint: Endpoint, value: Any, parameter: Parameter | None) -> Any:
     """Return a value of a JSON payload with its files.
 
-    They are texts where a file is wanted, and anywhere objects of nothing but a ``path``.
+    A file is a string where the parameter is a file, or anywhere an object with only a ``path``.
 
     Raises:
-        Misuse: There is no such file.
+        Misuse: A file does not exist.
     """
     name = parameter.name if parameter is not None else "a value"
     if parameter is not None:
         value = replace_files(
             parameter, value, lambda text: _file(endpoint, name, str(text).removeprefix(MARK))
         )
-    return _objects_as_files(endpoint, value, name)
+    return _replace_objects(endpoint, value, name)
 
 
-def _objects_as_files(endpoint: Endpoint, value: Any, name: str) -> Any:
+def _replace_objects(endpoint: Endpoint, value: Any, name: str) -> Any:
     if isinstance(value, list):
-        return [_objects_as_files(endpoint, one, name) for one in cast("list[Any]", value)]
+        return [_replace_objects(endpoint, item, name) for item in cast("list[Any]", value)]
     if isinstance(value, dict):
         mapping = cast("Mapping[str, Any]", value)
         path = mapping.get("path")
         if isinstance(path, str) and mapping.keys() <= {"path", "orig_name", "meta"}:
             return _file(endpoint, name, path)
-        return {key: _objects_as_files(endpoint, one, name) for key, one in mapping.items()}
+        return {key: _replace_objects(endpoint, item, name) for key, item in mapping.items()}
     return value
 
 
 def _file(endpoint: Endpoint, name: str, source: str) -> InputFile | str:
-    if source.startswith("data:"):  # what it holds, in itself; the core knows which generation takes it
+    if source.startswith("data:"):  # a data URL is passed on; the core knows which server versions accept one
         return source
     remote = source.lower().startswith(("http://", "https://"))
     if not remote and not Path(source).expanduser().exists():

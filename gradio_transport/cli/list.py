@@ -13,44 +13,46 @@ from rich.text import Text
 from ..app.config import Endpoint, Parameter
 from ..errors import UnsupportedProtocol
 from ..sync import Transport
-from .options import Connection, connected
+from .options import Connection, connection_options
 from .screen import write
-from .terminal import Terminal, current
+from .terminal import Terminal, current_terminal
 from .text import one_line, printable, to_json
 
 LONGEST_TYPE = 48
-"""Characters of a type in a line; ``--json`` has them whole, and the schema with them."""
+"""Characters of a type in a line. ``--json`` prints it whole, with the schema."""
 
 LONGEST_DEFAULT = 40
 
 
 @click.command(name="list")
 @click.argument("source")
-@click.option("--json", "as_json", is_flag=True, help="Print everything known of them, as one JSON object.")
-@click.option("--all", "everything", is_flag=True, help="List private ones too, which cannot be called.")
-@connected
+@click.option("--json", "as_json", is_flag=True, help="Print all details as one JSON object.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Also list private endpoints, which cannot be called."
+)
+@connection_options
 def list_endpoints(connection: Connection, *, source: str, as_json: bool, everything: bool) -> None:
     """List the endpoints of the app at SOURCE: parameters, types, defaults, returns.
 
     In a pipe each endpoint is a line: name(parameter: type = default) -> returns  [remarks].
     """
-    terminal = current()
+    terminal = current_terminal()
     with connection.open(source) as app:
         endpoints = [
-            one
-            for one in app.config.endpoints
-            if one.backend_fn and (everything or one.visibility != "private")
+            endpoint
+            for endpoint in app.config.endpoints
+            if endpoint.backend_fn and (everything or endpoint.visibility != "private")
         ]
         if as_json:
             write(to_json(_document(app, endpoints), indent=2) + "\n")
         elif terminal.shows_data:
             _print_table(terminal, app, endpoints)
         else:
-            write("".join(line + "\n" for line in (_head(app), *map(_line, endpoints))))
+            write("".join(line + "\n" for line in (_title(app), *map(_signature_line, endpoints))))
 
 
-def _head(app: Transport) -> str:
-    """Return what is listed: where, which Gradio, by which protocol."""
+def _title(app: Transport) -> str:
+    """Return the title: URL, Gradio version, protocol and the app's title."""
     title = f" · {app.config.title}" if app.config.title else ""
     return printable(f"{app.url} · {_version(app)} · {_protocol(app)}{title}")
 
@@ -58,23 +60,23 @@ def _head(app: Transport) -> str:
 def _version(app: Transport) -> str:
     if app.config.version:
         return f"Gradio {app.config.version}"
-    return f"Gradio {'.'.join(map(str, app.config.release))} or so (it does not say)"
+    return f"Gradio {'.'.join(map(str, app.config.release))} or similar (the server does not report it)"
 
 
 def _protocol(app: Transport) -> str:
     try:
         return f"protocol {app.protocol}"
     except UnsupportedProtocol:
-        return f"protocol {app.config.protocol}, which no installed adapter speaks"
+        return f"protocol {app.config.protocol}, for which no adapter is installed"
 
 
 def _type(parameter: Parameter, width: int = LONGEST_TYPE) -> str:
-    # Servers spell "any JSON" out, in all its types.
+    # For "any JSON" servers send all its types.
     return one_line(parameter.python_type if parameter.schema else "Any", width)
 
 
 def _label(parameter: Parameter) -> str:
-    """Return what people call a parameter whose name is only its place (servers before 4.23)."""
+    """Return the label of a parameter whose name is only its number (servers before 4.23)."""
     numbered = parameter.name.removeprefix("param_").isdecimal()
     return f" ({one_line(parameter.label, LONGEST_DEFAULT)})" if numbered and parameter.label else ""
 
@@ -86,7 +88,7 @@ def _default(parameter: Parameter) -> str:
 
 
 def _remarks(endpoint: Endpoint) -> list[str]:
-    """Return what is unusual about an endpoint."""
+    """Return the unusual properties of an endpoint."""
     remarks = {
         f"fn_index {endpoint.fn_index}": endpoint.name is not None,
         endpoint.visibility: endpoint.visibility != "public",
@@ -101,17 +103,18 @@ def _remarks(endpoint: Endpoint) -> list[str]:
 # --- a line for each, in a pipe ----------------------------------------------------------------------
 
 
-def _line(endpoint: Endpoint) -> str:
+def _signature_line(endpoint: Endpoint) -> str:
     parameters = ", ".join(
-        f"{one.name}: {_type(one)}{_default(one)}{_label(one)}" for one in endpoint.parameters
+        f"{parameter.name}: {_type(parameter)}{_default(parameter)}{_label(parameter)}"
+        for parameter in endpoint.parameters
     )
-    returns = ", ".join(f"{_called(one)}{_type(one)}" for one in endpoint.returns) or "nothing"
+    returns = ", ".join(f"{_label_prefix(output)}{_type(output)}" for output in endpoint.returns) or "nothing"
     remarks = _remarks(endpoint)
     line = f"{endpoint.display_name}({parameters}) -> {returns}  [{', '.join(remarks)}]"
     return one_line(line, len(line)) if remarks else line.removesuffix("  []")
 
 
-def _called(parameter: Parameter) -> str:
+def _label_prefix(parameter: Parameter) -> str:
     return f"{parameter.label}: " if parameter.label else ""
 
 
@@ -125,16 +128,18 @@ def _print_table(terminal: Terminal, app: Transport, endpoints: Sequence[Endpoin
     table.add_column("Returns", overflow="fold", ratio=2)
     longest = max(LONGEST_TYPE * terminal.out.width // 160, 16)
     for endpoint in endpoints:
-        table.add_row(_name(endpoint), _signature(endpoint, longest), _returned(endpoint, longest))
-    terminal.out.print(Text(_head(app), "bold"), end="\n\n")
+        table.add_row(_name(endpoint), _signature(endpoint, longest), _return_types(endpoint, longest))
+    terminal.out.print(Text(_title(app), "bold"), end="\n\n")
     terminal.out.print(table)
-    hidden = sum(one.backend_fn and one.visibility == "private" for one in app.config.endpoints)
-    if hidden and all(one.visibility != "private" for one in endpoints):
-        terminal.out.print(Text(f"\n{hidden} private, which cannot be called (--all lists them).", "dim"))
+    hidden = sum(
+        endpoint.backend_fn and endpoint.visibility == "private" for endpoint in app.config.endpoints
+    )
+    if hidden and all(endpoint.visibility != "private" for endpoint in endpoints):
+        terminal.out.print(Text(f"\n{hidden} private, not callable (--all lists them).", "dim"))
 
 
 def _name(endpoint: Endpoint) -> Text:
-    remarks = [one for one in _remarks(endpoint) if not one.startswith("fn_index")]
+    remarks = [remark for remark in _remarks(endpoint) if not remark.startswith("fn_index")]
     style = "dim" if endpoint.visibility == "private" else "cyan"
     text = Text(printable(endpoint.display_name), style)
     if remarks:
@@ -145,19 +150,20 @@ def _name(endpoint: Endpoint) -> Text:
 def _signature(endpoint: Endpoint, longest: int) -> Text:
     lines = [
         Text.assemble(
-            f"{printable(one.name)}: ",
-            (_type(one, longest), "green"),
-            (_default(one), "yellow"),
-            (_label(one), "dim"),
+            f"{printable(parameter.name)}: ",
+            (_type(parameter, longest), "green"),
+            (_default(parameter), "yellow"),
+            (_label(parameter), "dim"),
         )
-        for one in endpoint.parameters
+        for parameter in endpoint.parameters
     ]
     return Text("\n").join(lines) if lines else Text("none", "dim")
 
 
-def _returned(endpoint: Endpoint, longest: int) -> Text:
+def _return_types(endpoint: Endpoint, longest: int) -> Text:
     lines = [
-        Text.assemble((printable(_called(one)), "dim"), (_type(one), "green")) for one in endpoint.returns
+        Text.assemble((printable(_label_prefix(output)), "dim"), (_type(output), "green"))
+        for output in endpoint.returns
     ]
     return Text("\n").join(lines) if lines else Text("nothing", "dim")
 
@@ -173,7 +179,7 @@ def _document(app: Transport, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         "protocol": config.protocol,
         "title": config.title or None,
         "space_id": config.space_id,
-        "endpoints": [_endpoint(one) for one in endpoints],
+        "endpoints": [_endpoint(endpoint) for endpoint in endpoints],
     }
 
 
@@ -187,8 +193,8 @@ def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
         "generator": endpoint.generator,
         "batch": endpoint.batch,
         "connection": endpoint.connection,
-        "parameters": [_parameter(one) | _whether_needed(one) for one in endpoint.parameters],
-        "returns": [_parameter(one) for one in endpoint.returns],
+        "parameters": [_parameter(parameter) | _requirement(parameter) for parameter in endpoint.parameters],
+        "returns": [_parameter(output) for output in endpoint.returns],
     }
 
 
@@ -203,7 +209,7 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     }
 
 
-def _whether_needed(parameter: Parameter) -> dict[str, Any]:
+def _requirement(parameter: Parameter) -> dict[str, Any]:
     if not parameter.has_default:
         return {"required": True}
     return {"required": False, "default": parameter.default}

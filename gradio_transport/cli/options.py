@@ -18,15 +18,15 @@ from ..errors import GradioTransportError
 from ..policy import Timeouts
 from ..protocol.frames import Tap
 from ..protocol.urls import is_space_name
-from ..spaces import hides_itself, token_to_use
+from ..spaces import is_hidden, token_to_use
 from ..sync import Transport
 from .coerce import strict_json
-from .terminal import current
+from .terminal import current_terminal
 
 
 @attrs.frozen(kw_only=True)
 class Connection:
-    """How to reach an app, as the command line says it."""
+    """How to reach an app, from the options of the command line."""
 
     protocol: str | list[str]
     auth: tuple[str, str] | None = attrs.field(repr=False)
@@ -40,17 +40,20 @@ class Connection:
 
     @contextlib.contextmanager
     def open(self, source: str) -> Generator[Transport, None, None]:
-        """Connect, recording what crosses the wire where that is wanted."""
-        with recorder(self.trace) as tap, self._connected(source, tap) as app:
+        """Connect, and record a trace if that was requested."""
+        with recorder(self.trace) as tap, self._connect_with_token(source, tap) as app:
             yield app
 
-    def _connected(self, source: str, tap: Tap | None) -> Transport:
-        """Connect; to a Space that hides itself from strangers with the saved token, to no other."""
+    def _connect_with_token(self, source: str, tap: Tap | None) -> Transport:
+        """Connect; if a Space is shown only with a token, retry with the saved one.
+
+        Never with the saved token at first: it would go to any public Space, which anybody can publish.
+        """
         token = token_to_use(self.token)
         try:
             return self._connect(source, token, tap)
         except GradioTransportError as error:
-            hidden = token is None and is_space_name(source) and hides_itself(error)
+            hidden = token is None and is_space_name(source) and is_hidden(error)
             saved = token_to_use(None, saved=True) if hidden else None
             if saved is None:
                 raise
@@ -74,7 +77,7 @@ class Connection:
         defaults = Timeouts()
         if self.timeout is None:
             return defaults
-        # Nobody who asks for 5 seconds wants to wait 30 for the config, or 300 for a Space that sleeps.
+        # Without this, --timeout 5 would still wait 30 s for the config, or 300 s for a sleeping Space.
         bounds = {
             name: min(getattr(defaults, name), self.timeout)
             for name in ("connect", "space", "discover", "login")
@@ -84,7 +87,7 @@ class Connection:
 
 @contextlib.contextmanager
 def recorder(path: str | None) -> Generator[Tap | None, None, None]:
-    """Write what crosses the wire to a file, if one is named."""
+    """Record a trace to a file, if one is named."""
     if path is None:
         yield None
         return
@@ -98,7 +101,7 @@ def recorder(path: str | None) -> Generator[Tap | None, None, None]:
         yield writer
 
 
-def connected(command: Callable[..., None]) -> Callable[..., None]:
+def connection_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of a connection, and a `Connection` as its first argument."""
 
     @wraps(command)
@@ -115,18 +118,18 @@ def connected(command: Callable[..., None]) -> Callable[..., None]:
         verbose: int,
         **others: Any,
     ) -> None:
-        current().verbose(verbose)
+        current_terminal().set_verbosity(verbose)
         names = [name.strip() for name in protocol.split(",") if name.strip()]
         connection = Connection(
             protocol=names[0] if len(names) == 1 else names,
             auth=_credentials(auth),
             token=token,
             token_origin=token_origin,
-            headers=dict(_header(one) for one in headers),
+            headers=dict(_header(text) for text in headers),
             timeout=timeout,
             insecure=insecure,
             trace=trace,
-            settings=dict(_setting(one) for one in settings),
+            settings=dict(_setting(text) for text in settings),
         )
         command(connection, **others)
 
@@ -142,7 +145,7 @@ def _credentials(text: str | None) -> tuple[str, str] | None:
     user, colon, password = text.partition(":")
     if not colon:
         if not sys.stdin.isatty():
-            raise click.BadParameter("there is no terminal to ask for the password; give user:password.")
+            raise click.BadParameter("there is no terminal to ask for the password; pass user:password.")
         password = click.prompt(f"Password of {user}", hide_input=True, err=True)
     return user, password
 
@@ -150,17 +153,17 @@ def _credentials(text: str | None) -> tuple[str, str] | None:
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
-        raise click.BadParameter(f"{text!r} is no header; write 'Name: value'.", param_hint="'--header'")
+        raise click.BadParameter(f"{text!r} is not a header; write 'Name: value'.", param_hint="'--header'")
     return name.strip(), value.strip()
 
 
 def _setting(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
-        raise click.BadParameter(f"{text!r} sets nothing; write NAME=VALUE.", param_hint="'--set'")
+        raise click.BadParameter(f"{text!r} is not a setting; write NAME=VALUE.", param_hint="'--set'")
     if name in _KEYWORDS:
         raise click.BadParameter(
-            f"{name!r} is no setting of an adapter; see --help for the options.", param_hint="'--set'"
+            f"{name!r} is not a setting of an adapter; see --help for the options.", param_hint="'--set'"
         )
     try:
         return name, strict_json(value)
@@ -170,33 +173,33 @@ def _setting(text: str) -> tuple[str, Any]:
 
 trace_option = click.option(
     "--trace", type=click.Path(dir_okay=False), metavar="FILE",
-    help="Append what crosses the wire to FILE, as JSON lines, without secrets.",
+    help="Append all traffic to FILE, as JSON lines, without secrets.",
 )  # fmt: skip
 
 _KEYWORDS = frozenset(inspect.signature(connect).parameters) - {"settings"}
-"""What `connect` takes itself. It has options of its own here, which check it."""
+"""The own parameters of `connect`. They have options here, which check their values."""
 
 _OPTIONS = (
     click.option("--protocol", default="auto", show_default=True, metavar="NAME[,NAME...]",
                  help="Adapter to use, or several in order of preference."),
     click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
                  help="Setting of the adapter that --protocol names, such as model=llama3.2 of openai_chat; "
-                 "JSON where it is JSON, else text. Repeatable."),
+                 "JSON if it is valid JSON, else text. Repeatable."),
     click.option("--auth", envvar="GRADIO_TRANSPORT_AUTH", metavar="USER[:PASSWORD]",
-                 help="The app's own login; asks for a password that is not given. "
+                 help="The app's own login; asks for the password if it is missing. "
                  "Also GRADIO_TRANSPORT_AUTH, which other users of the machine cannot see."),
     click.option("-t", "--token", envvar="GRADIO_TRANSPORT_TOKEN", metavar="TOKEN",
-                 help="Hugging Face token, for a Space on its own host. Also GRADIO_TRANSPORT_TOKEN. The one "
-                 "that huggingface_hub has saved is sent only to owner/name, and only where the Hub hides "
-                 "that Space from strangers."),
+                 help="Hugging Face token, for a Space on its own host. Also GRADIO_TRANSPORT_TOKEN. The "
+                 "token saved by huggingface_hub is sent only to owner/name, and only if the Hub does not "
+                 "show that Space without it."),
     click.option("--token-origin", metavar="URL",
-                 help="Another origin that may see the token, such as your own proxy to a Space."),
+                 help="Another origin that may get the token, such as your own proxy to a Space."),
     click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'",
                  help="Extra header for the app's own origin. Repeatable."),
     click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
-                 help="Longest time a call may take in all, and that each step of connecting may take."),
+                 help="Limit of a whole call, and of each step of connecting."),
     click.option("--insecure", is_flag=True, help="Do not check the server's TLS certificate."),
     trace_option,
     click.option("-v", "--verbose", count=True,
-                 help="Say on stderr what happens; -vv with every detail."),
+                 help="Log to stderr; -vv logs every detail."),
 )  # fmt: skip

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shows a call: status on stderr while it lasts, its outputs on stdout.
+"""Shows a call: its status on stderr while it runs, its outputs on stdout.
 
-In a terminal both are the same place, so whatever is live is taken away before data is printed.
+In a terminal both are the same screen, so the live status is removed before data is printed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..events import UNKNOWN_OUTPUT
 from ..files.outputs import ServerFile
 from .status import CallStatus
 from .terminal import Terminal
-from .text import describe, error_object, event_object, log_line, plain, printable, to_json, wire_name
+from .text import describe, error_object, event_object, log_line, plain_text, printable, to_json, wire_name
 
 _LEVEL_STYLES = {"info": "cyan", "warning": "yellow", "success": "green", "error": "red"}
 
@@ -36,31 +36,31 @@ class View(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
 
-    def now(self, what: str) -> None:
-        """Say what is being done."""
+    def show_activity(self, what: str) -> None:
+        """Show what the program is doing."""
         ...
 
-    def event(self, event: e.Event, seconds: float) -> None:
+    def show_event(self, event: e.Event, seconds: float) -> None:
         """Show an event, `seconds` after the call began."""
         ...
 
-    def failed(self, error: GradioTransportError, seconds: float) -> None:
-        """Take note that the call failed; the error itself is shown elsewhere."""
+    def show_failure(self, error: GradioTransportError, seconds: float) -> None:
+        """Show that the call failed. The command prints the error itself."""
         ...
 
-    def result(self, values: Sequence[Any]) -> None:
+    def show_result(self, values: Sequence[Any]) -> None:
         """Show the outputs."""
         ...
 
 
 def write(text: str) -> None:
-    """Write data to stdout, now."""
+    """Write data to stdout, and flush it, because a pipe would hold back what grows."""
     sys.stdout.write(text)
     sys.stdout.flush()
 
 
 class JSONLines:
-    """One JSON object for each event on stdout, and nothing live: whoever reads it may print too."""
+    """One JSON object for each event on stdout, and no live status: the reader of a pipe may print too."""
 
     def __enter__(self) -> Self:
         return self
@@ -70,24 +70,24 @@ class JSONLines:
     ) -> None:
         return None
 
-    def now(self, what: str) -> None:
-        """Do nothing: this is no event."""
+    def show_activity(self, what: str) -> None:
+        """Do nothing: this is not an event."""
 
-    def event(self, event: e.Event, seconds: float) -> None:
+    def show_event(self, event: e.Event, seconds: float) -> None:
         """Write an event."""
         write(to_json(event_object(event, seconds)) + "\n")
 
-    def failed(self, error: GradioTransportError, seconds: float) -> None:
-        """Write the end of a call that the server or the network ended."""
+    def show_failure(self, error: GradioTransportError, seconds: float) -> None:
+        """Write the failure."""
         line = {"event": "failed", "seconds": round(seconds, 3), "error": error_object(error)}
         write(to_json(line) + "\n")
 
-    def result(self, values: Sequence[Any]) -> None:
-        """Do nothing: the completion has said it."""
+    def show_result(self, values: Sequence[Any]) -> None:
+        """Do nothing: the last event has the outputs."""
 
 
 class StatusLine:
-    """StatusLine and logs on stderr. Its heirs differ in what they write to stdout."""
+    """A status line and logs on stderr. Subclasses differ in what they write to stdout."""
 
     def __init__(self, terminal: Terminal, what: str) -> None:
         self._terminal = terminal
@@ -112,37 +112,39 @@ class StatusLine:
         self._clear()
 
     def _clear(self) -> None:
-        """Take what is live away for good."""
+        """Remove the status line for good."""
         if self._live.is_started:
             self._live.stop()
 
-    def now(self, what: str) -> None:
-        """Show what is being done."""
-        self._status.now(what)
+    def show_activity(self, what: str) -> None:
+        """Show what the program is doing."""
+        self._status.start(what)
 
-    def event(self, event: e.Event, seconds: float) -> None:
+    def show_event(self, event: e.Event, seconds: float) -> None:
         """Show an event."""
         if event.terminal:
             self._clear()
         if self._terminal.verbosity:
-            self._say(Text(f"{seconds:7.2f} s  {wire_name(event):18} {describe(event)}".rstrip(), "dim"))
+            self._print_line(
+                Text(f"{seconds:7.2f} s  {wire_name(event):18} {describe(event)}".rstrip(), "dim")
+            )
         elif isinstance(event, e.Log) and event.visible:
-            self._say(Text(log_line(event), _LEVEL_STYLES.get(event.level, "")))
+            self._print_line(Text(log_line(event), _LEVEL_STYLES.get(event.level, "")))
         elif isinstance(event, e.Cancelled):
-            self._say(Text(f"cancelled; on the server: {event.achieved.value}", "yellow"))
+            self._print_line(Text(f"cancelled; on the server: {event.achieved.value}", "yellow"))
         self._status.update(event)
 
-    def _say(self, line: Text) -> None:
-        self._terminal.say(line)
+    def _print_line(self, line: Text) -> None:
+        self._terminal.print_line(line)
 
-    def failed(self, error: GradioTransportError, seconds: float) -> None:
+    def show_failure(self, error: GradioTransportError, seconds: float) -> None:
         """Do nothing: the command prints the error."""
 
 
 class RawResult(StatusLine):
     """The outputs as one JSON list."""
 
-    def result(self, values: Sequence[Any]) -> None:
+    def show_result(self, values: Sequence[Any]) -> None:
         """Write the list."""
         self._clear()
         write(to_json(list(values)) + "\n")
@@ -151,10 +153,10 @@ class RawResult(StatusLine):
 class Lines(StatusLine):
     """Each output on a line of its own, for pipes."""
 
-    def result(self, values: Sequence[Any]) -> None:
+    def show_result(self, values: Sequence[Any]) -> None:
         """Write the outputs."""
         self._clear()
-        write("".join(plain(value) + "\n" for value in values))
+        write("".join(plain_text(value) + "\n" for value in values))
 
 
 class Growing(StatusLine):
@@ -165,17 +167,17 @@ class Growing(StatusLine):
         self._shown: Any = UNKNOWN_OUTPUT
         self._mid_line = False
 
-    def event(self, event: e.Event, seconds: float) -> None:
+    def show_event(self, event: e.Event, seconds: float) -> None:
         """Show an event."""
-        super().event(event, seconds)
-        if isinstance(event, e.ProcessGenerating | e.ProcessStreaming) and _streams(event.data):
-            self._step(event.data[0])
+        super().show_event(event, seconds)
+        if isinstance(event, e.ProcessGenerating | e.ProcessStreaming) and _grows(event.data):
+            self._show_step(event.data[0])
 
-    def _say(self, line: Text) -> None:
+    def _print_line(self, line: Text) -> None:
         self._end_line()
-        super()._say(line)
+        super()._print_line(line)
 
-    def _step(self, value: Any) -> None:
+    def _show_step(self, value: Any) -> None:
         if value == self._shown and type(value) is type(self._shown):
             return
         self._clear()
@@ -183,7 +185,7 @@ class Growing(StatusLine):
             write(printable(value[len(self._shown) :]))
         else:
             self._end_line()
-            write(printable(plain(value)))
+            write(printable(plain_text(value)))
         self._shown, self._mid_line = value, True
 
     def _end_line(self) -> None:
@@ -191,12 +193,12 @@ class Growing(StatusLine):
             write("\n")
             self._mid_line, self._shown = False, UNKNOWN_OUTPUT
 
-    def result(self, values: Sequence[Any]) -> None:
+    def show_result(self, values: Sequence[Any]) -> None:
         """Write what has not been shown yet."""
         self._clear()
-        if _streams(values):
-            self._step(values[0])
-            self._mid_line = True  # an empty text has a line too
+        if _grows(values):
+            self._show_step(values[0])
+            self._mid_line = True  # an empty text is a line too
             self._end_line()
             return
         self._end_line()
@@ -205,7 +207,7 @@ class Growing(StatusLine):
 
     def _print(self, value: Any) -> None:
         if isinstance(value, str | Path | ServerFile):
-            write(printable(plain(value)) + "\n")
+            write(printable(plain_text(value)) + "\n")
             return
         text = to_json(value)
         if len(text) > self._terminal.out.width:
@@ -220,13 +222,13 @@ class Growing(StatusLine):
         self._end_line()
 
 
-def _streams(values: Sequence[Any]) -> bool:
-    """Return whether every step is worth showing where it stays: one text, number or truth value."""
+def _grows(values: Sequence[Any]) -> bool:
+    """Return whether every step is printed: a single string, number or boolean."""
     return len(values) == 1 and (values[0] is None or isinstance(values[0], str | int | float | bool))
 
 
-def view(terminal: Terminal, what: str, *, raw: bool, jsonl: bool) -> View:
-    """Return the way to show a call that the options and the streams ask for."""
+def choose_view(terminal: Terminal, what: str, *, raw: bool, jsonl: bool) -> View:
+    """Return the view for the options and for a terminal or pipe."""
     if jsonl:
         return JSONLines()
     if raw:

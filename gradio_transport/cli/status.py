@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a call is doing right now, as something rich can draw again and again."""
+"""The live status of a call, as a renderable of rich."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ from rich.table import Table
 from rich.text import Text
 
 from .. import events as e
-from .text import duration, newest, one_line, place, steps
+from .text import duration, one_line, progress_text, queue_position, tail
 
 PREVIEW_LINES = 6
-"""Outputs shown while they change; the final ones are printed whole."""
+"""Bound of the outputs shown while they change; the final ones are printed whole."""
 
 _BAR_WIDTH = 30
 
 
 @attrs.define
 class CallStatus:
-    """The state of one call, fed with its events."""
+    """The status of a call, updated by its events."""
 
     what: str
     clock: Callable[[], float] = time.monotonic
-    _since: float = attrs.field(init=False)
+    _started: float = attrs.field(init=False)
     _running: bool = False
-    _usually: float | None = None
+    _estimate: float | None = None
     _units: tuple[e.ProgressUnit, ...] = ()
     _data: Sequence[Any] = ()
     _spinner: Spinner = attrs.field(factory=lambda: Spinner("dots", style="cyan"))
 
     def __attrs_post_init__(self) -> None:
-        self._since = self.clock()
+        self._started = self.clock()
 
     def update(self, event: e.Event) -> None:
-        """Take note of an event."""
+        """Update the status with an event."""
         match event:
             case e.Joined():
-                self.now("accepted")
+                self.start("accepted")
             case e.Estimation():
-                self.now(place(event))
+                self.start(queue_position(event))
             case e.ProcessStarts():
-                self.now("running")
-                self._running, self._usually = True, event.eta
+                self.start("running")
+                self._running, self._estimate = True, event.eta
             case e.Progress():
                 self._units = event.units
             case e.ProcessGenerating() | e.ProcessStreaming():
@@ -56,17 +56,17 @@ class CallStatus:
             case _:
                 pass
 
-    def now(self, what: str) -> None:
-        """Say what is being done from now on."""
-        self.what, self._since = what, self.clock()
+    def start(self, what: str) -> None:
+        """Start an activity: its name is shown with the time since now."""
+        self.what, self._started = what, self.clock()
 
     @property
     def line(self) -> str:
-        """What is going on, and for how long."""
-        elapsed = self.clock() - self._since
+        """The activity, and how long it has taken."""
+        elapsed = self.clock() - self._started
         # Tenths of a second would only flicker.
         waited = f" · {duration(int(elapsed))}" if elapsed >= 1 else ""
-        usually = f" (usually {duration(self._usually)})" if self._running and self._usually else ""
+        usually = f" (usually {duration(self._estimate)})" if self._running and self._estimate else ""
         return f"{self.what}{waited}{usually}"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -76,7 +76,7 @@ class CallStatus:
         for unit in self._units:
             yield _bar(unit, width)
         for value in self._data[:PREVIEW_LINES]:
-            yield Text("  " + newest(value, width - 2), "dim", no_wrap=True)
+            yield Text("  " + tail(value, width - 2), "dim", no_wrap=True)
 
 
 def _bar(unit: e.ProgressUnit, width: int) -> Table:
@@ -85,5 +85,5 @@ def _bar(unit: e.ProgressUnit, width: int) -> Table:
     bar = ProgressBar(
         total=1, completed=fraction or 0.0, pulse=fraction is None, width=min(_BAR_WIDTH, width // 3)
     )
-    row.add_row(" ", bar, Text(steps(unit)), Text(one_line(unit.desc or "", width // 3), "dim"))
+    row.add_row(" ", bar, Text(progress_text(unit)), Text(one_line(unit.desc or "", width // 3), "dim"))
     return row

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where things are printed: stdout is for data, stderr for people."""
+"""The two output streams: stdout for data, stderr for people."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from rich.text import Text
 from .text import printable
 
 
-def _console(*, stderr: bool) -> Console:
-    """Return a console that takes text as it is: no markup, no guessed colours."""
+def _make_console(*, stderr: bool) -> Console:
+    """Return a console that prints text as it is: rich would read server text as markup and emoji."""
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
@@ -28,29 +28,29 @@ class Terminal:
         verbosity: How often ``-v`` was given.
     """
 
-    out: Console = attrs.field(factory=lambda: _console(stderr=False))
-    err: Console = attrs.field(factory=lambda: _console(stderr=True))
+    out: Console = attrs.field(factory=lambda: _make_console(stderr=False))
+    err: Console = attrs.field(factory=lambda: _make_console(stderr=True))
     verbosity: int = 0
 
     @property
     def shows_data(self) -> bool:
-        """Whether a person reads stdout. A forced colour (``FORCE_COLOR``) does not make a pipe one."""
+        """Whether stdout is a terminal. Not by rich, which takes a pipe for one under ``FORCE_COLOR``."""
         return sys.stdout.isatty()
 
     @property
     def shows_status(self) -> bool:
-        """Whether a person reads stderr, on something that can redraw a line."""
+        """Whether stderr is a terminal that can redraw a line."""
         return sys.stderr.isatty() and not self.err.is_dumb_terminal
 
-    def say(self, text: Text) -> None:
-        """Print a line for people; a pipe gets it unwrapped."""
+    def print_line(self, text: Text) -> None:
+        """Print a line to stderr, wrapped only in a terminal."""
         self.err.print(text, soft_wrap=not sys.stderr.isatty())
 
-    def verbose(self, count: int) -> None:
-        """Log to stderr: once is what happens, twice is every detail."""
+    def set_verbosity(self, count: int) -> None:
+        """Log to stderr: at 1 requests and events, at 2 every detail."""
         self.verbosity = max(self.verbosity, count)
         if self.verbosity:
-            logger, handler = logging.getLogger(), _Lines(self)
+            logger, handler = logging.getLogger(), _LogLines(self)
             before = logger.level
             logger.addHandler(handler)
             logger.setLevel(logging.INFO if self.verbosity == 1 else logging.DEBUG)
@@ -59,8 +59,8 @@ class Terminal:
             context.call_on_close(lambda: logger.setLevel(before))
 
 
-class _Lines(logging.Handler):
-    """Log records as lines on stderr, above whatever is live there."""
+class _LogLines(logging.Handler):
+    """Prints log records through the console, which moves the live status line below them."""
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__()
@@ -68,18 +68,18 @@ class _Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         line = f"{record.levelname.lower()}: {record.name}: {self.format(record)}"
-        self._terminal.say(Text(printable(line), "dim"))
+        self._terminal.print_line(Text(printable(line), "dim"))
 
 
-def current() -> Terminal:
-    """Return the terminal of the command that runs."""
+def current_terminal() -> Terminal:
+    """Return the terminal of the running command."""
     context = click.get_current_context(silent=True)
     found = None if context is None else context.find_object(Terminal)
     return found or Terminal()
 
 
 def tolerate_any_text() -> None:
-    """Let stdout and stderr escape what their encoding cannot say, instead of raising."""
+    """Make stdout and stderr escape characters that their encoding lacks, instead of raising."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Values and events as text: for pipes, for JSON lines and for people. Pure, and without colours."""
+"""Values and events as text, for pipes, JSON lines and people. Pure, and without colours."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _ERROR_FIELDS = (
 
 
 def printable(text: str) -> str:
-    """Return text without what could steer a terminal: whoever runs the server chose it."""
+    """Return text without control characters: a server could send escape sequences to the terminal."""
     return _CONTROL.sub("�", text.replace("\r\n", "\n"))
 
 
 def one_line(text: str, width: int) -> str:
     """Return text for a single line of at most `width` characters."""
-    # What is cut away is not worth looking at: outputs can be megabytes.
+    # Cut first, because outputs can be megabytes.
     line = " ".join(printable(text[: 4 * width]).split())
     return line if len(line) <= width else line[: max(width - 1, 0)] + "…"
 
@@ -47,12 +47,14 @@ def one_line(text: str, width: int) -> str:
 def to_json(value: Any, indent: int | None = None) -> str:
     """Return valid JSON on one line. NaN and infinities, which Gradio 3.x sends, become null."""
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_unknown, indent=indent)
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_encode_special, indent=indent)
     except ValueError:
-        return json.dumps(_finite(value), ensure_ascii=False, default=_unknown, indent=indent)
+        return json.dumps(
+            _replace_non_finite(value), ensure_ascii=False, default=_encode_special, indent=indent
+        )
 
 
-def _unknown(value: object) -> Any:
+def _encode_special(value: object) -> Any:
     if isinstance(value, ServerFile):
         return value.raw
     if isinstance(value, Path):
@@ -62,17 +64,17 @@ def _unknown(value: object) -> Any:
     return None
 
 
-def _finite(value: Any) -> Any:
+def _replace_non_finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in cast("dict[str, Any]", value).items()}
+        return {key: _replace_non_finite(item) for key, item in cast("dict[str, Any]", value).items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in cast("Sequence[Any]", value)]
+        return [_replace_non_finite(item) for item in cast("Sequence[Any]", value)]
     return value
 
 
-def plain(value: Any) -> str:
+def plain_text(value: Any) -> str:
     """Return an output value for a pipe: a string as it is, anything else as JSON."""
     if isinstance(value, ServerFile):
         return value.url or f"{value.name} ({value.size} bytes inside the reply; -o DIR saves it)"
@@ -80,7 +82,7 @@ def plain(value: Any) -> str:
 
 
 def wire_name(event: e.Event) -> str:
-    """Return ``"process_generating"`` for a `ProcessGenerating`."""
+    """Return the wire name of an event, such as ``"process_generating"``."""
     return _WIRE_NAMES.get(type(event)) or _CAPITAL.sub("_", type(event).__name__).lower()
 
 
@@ -89,7 +91,7 @@ def event_object(event: e.Event, seconds: float) -> dict[str, Any]:
     fields = {
         field.name: getattr(event, field.name)
         for field in attrs.fields(type(event))
-        if field.repr or isinstance(event, e.UnknownMessage)  # what is left out of a repr is the bulk
+        if field.repr or isinstance(event, e.UnknownMessage)  # fields without repr are the large ones
     }
     if isinstance(event, e.Progress):
         fields["units"] = [attrs.asdict(unit) for unit in event.units]
@@ -115,8 +117,8 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s"
 
 
-def place(event: e.Estimation) -> str:
-    """Return where in the queue a call is."""
+def queue_position(event: e.Estimation) -> str:
+    """Return a call's position in the queue."""
     where = "in the queue"
     if event.rank is not None:
         of = f" of {event.queue_size}" if event.queue_size else ""
@@ -124,8 +126,8 @@ def place(event: e.Estimation) -> str:
     return where + (f", result in about {duration(event.rank_eta)}" if event.rank_eta else "")
 
 
-def steps(unit: e.ProgressUnit) -> str:
-    """Return how far one bar is, such as ``"3/8 steps"`` or ``"40 %"``."""
+def progress_text(unit: e.ProgressUnit) -> str:
+    """Return the progress of one bar, such as ``"3/8 steps"`` or ``"40 %"``."""
     if unit.index is not None:
         length = f"/{unit.length:g}" if unit.length else ""
         return f"{unit.index:g}{length} {unit.unit or ''}".strip()
@@ -133,14 +135,14 @@ def steps(unit: e.ProgressUnit) -> str:
 
 
 def log_line(event: e.Log) -> str:
-    """Return a toast of the app as a line."""
-    # The server's own heading, "Info" for an info, says nothing.
+    """Return a log message of the app as a line."""
+    # The server's default title, "Info" for an info, only repeats the level.
     title = event.title if event.title and event.title.lower() != event.level else ""
     return printable(": ".join(part for part in (event.level, title, event.message) if part))
 
 
 def describe(event: e.Event, width: int = 60) -> str:
-    """Return what an event says, for people, on one line."""
+    """Return an event as one line for people."""
     return one_line(_description(event, width), width)
 
 
@@ -149,7 +151,7 @@ def _description(event: e.Event, width: int) -> str:
         case e.Joined():
             return "the server accepted the call"
         case e.Estimation():
-            return place(event)
+            return queue_position(event)
         case e.ProcessStarts():
             return "the function runs" + (f", usually {duration(event.eta)}" if event.eta else "")
         case e.Progress():
@@ -173,7 +175,7 @@ def _description(event: e.Event, width: int) -> str:
 def _unit(unit: e.ProgressUnit) -> str:
     filled = None if unit.fraction is None else round(10 * min(max(unit.fraction, 0.0), 1.0))
     bar = "" if filled is None else "━" * filled + "╌" * (10 - filled)
-    return " ".join(part for part in (bar, steps(unit), unit.desc or "") if part)
+    return " ".join(part for part in (bar, progress_text(unit), unit.desc or "") if part)
 
 
 def _completion(event: e.ProcessCompleted, width: int) -> str:
@@ -184,35 +186,37 @@ def _completion(event: e.ProcessCompleted, width: int) -> str:
 
 
 def preview(data: Sequence[Any], width: int) -> str:
-    """Return output values, cut to what a line can show."""
-    return " | ".join(newest(value, width) for value in data)
+    """Return output values on one line, each cut to its end."""
+    return " | ".join(tail(value, width) for value in data)
 
 
-def newest(value: Any, width: int) -> str:
-    """Return the end of a value on one line: a text is interesting where it grows, a chat at its end."""
+def tail(value: Any, width: int) -> str:
+    """Return the end of a value on one line, because text and chats grow there."""
     if value is UNKNOWN_OUTPUT:
         return "…"
-    said = _last_said(value)
-    text = plain(value) if said is None else said
+    message = _last_message(value)
+    text = plain_text(value) if message is None else message
     return one_line(text if len(text) <= width else "…" + text[1 - width :], width)
 
 
-def _last_said(value: Any) -> str | None:
+def _last_message(value: Any) -> str | None:
     """Return the last message of a chat (a list of messages, or of pairs before 5.0), or None."""
     if not isinstance(value, list) or not value:
         return None
     last: Any = cast("list[Any]", value)[-1]
     if isinstance(last, dict) and "role" in last:
         message = cast("dict[str, Any]", last)
-        return f"{plain(message['role'])}: {_content(message.get('content'))}"
+        return f"{plain_text(message['role'])}: {_message_text(message.get('content'))}"
     if isinstance(last, list) and len(cast("list[Any]", last)) == 2 and isinstance(last[1], str):
         return cast("list[str]", last)[1]
     return None
 
 
-def _content(content: Any) -> str:
+def _message_text(content: Any) -> str:
     """Return the text of a message: a string, or parts of which some are text (6.0+)."""
     if isinstance(content, list):
-        parts = [cast("dict[str, Any]", one) for one in cast("list[Any]", content) if isinstance(one, dict)]
-        return " ".join(plain(part["text"]) for part in parts if "text" in part)
-    return plain(content)
+        parts = [
+            cast("dict[str, Any]", part) for part in cast("list[Any]", content) if isinstance(part, dict)
+        ]
+        return " ".join(plain_text(part["text"]) for part in parts if "text" in part)
+    return plain_text(content)

@@ -23,12 +23,12 @@ from ..errors import GradioTransportError, LocalProtocolError
 from ..policy import Timeouts
 from ..protocol.flow import State
 from ..protocol.frames import Tap
-from .client import Described, duplicated
-from .endpoints import bound, chosen
-from .errors import familiar, familiar_errors, no_result, no_result_yet
-from .files import reduced, saved_async
-from .settings import Settings, Token, settings
-from .updates import Callbacks, OutputUpdate, Status, StatusUpdate, Story, with_outputs
+from .client import APIDescription, duplicate_space
+from .endpoints import bind_arguments, choose_endpoint
+from .errors import cancelled_error, pending_error, translate, translate_errors
+from .files import OutputFiles
+from .settings import Settings, Token, make_settings
+from .updates import Callbacks, JobHistory, OutputUpdate, Status, StatusUpdate, output_callbacks
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class AsyncJob:
         self._client = client
         self._endpoint = endpoint
         self._call = call
-        self._story = Story()
+        self._history = JobHistory()
         self._changed = anyio.Event()
         self._end: tuple[Any, BaseException | None] | None = None
         self._callbacks: list[Callable[[AsyncJob], object]] = []
@@ -52,18 +52,18 @@ class AsyncJob:
         """Follow the call to its end; a task of the client does so."""
         try:
             async for event in self._call:
-                self._story.add(event)
-                self._tell()
+                self._history.add(event)
+                self._notify()
             data = await self._call.result()
-            last = self._story.outputs[-1] if self._story.outputs else OutputUpdate(data)
+            last = self._history.outputs[-1] if self._history.outputs else OutputUpdate(data)
             self._finish(await self._client._value(last, True))
         except anyio.get_cancelled_exc_class():
             self._finish(None, CancelledError())
             raise
-        except Exception as error:  # noqa: BLE001 - whoever waits for the job is told
-            self._finish(None, familiar(error))
+        except Exception as error:  # noqa: BLE001 - it is raised to the waiter
+            self._finish(None, translate(error))
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         changed, self._changed = self._changed, anyio.Event()
         changed.set()
 
@@ -71,7 +71,7 @@ class AsyncJob:
         if self._end is not None:
             return
         self._end = value, error
-        self._tell()
+        self._notify()
         waiting, self._callbacks = self._callbacks, []
         for callback in waiting:
             self._run_callback(callback)
@@ -103,7 +103,7 @@ class AsyncJob:
 
     def status(self) -> StatusUpdate:
         """Return what is known of the job now."""
-        latest = self._story.status
+        latest = self._history.status
         if self._end is None or latest.code in (Status.FINISHED, Status.QUEUE_FULL):
             return latest
         if self.cancelled():
@@ -112,34 +112,34 @@ class AsyncJob:
 
     async def outputs(self) -> list[Any]:
         """Return the outputs that have come so far, each as `result` would return it."""
-        return [await self._output(place) for place in range(len(self._story.outputs))]
+        return [await self._output(place) for place in range(len(self._history.outputs))]
 
     async def _output(self, place: int) -> Any:
-        final = self._call.done() and place == len(self._story.outputs) - 1
-        with familiar_errors():
-            return await self._client._value(self._story.outputs[place], final)
+        final = self._call.done() and place == len(self._history.outputs) - 1
+        with translate_errors():
+            return await self._client._value(self._history.outputs[place], final)
 
     async def result(self, timeout: float | None = None) -> Any:
         """Wait for the output; see `gradio_transport.client.Job.result`."""
-        value, error = await self._ended(timeout)
+        value, error = await self._wait_for_end(timeout)
         if error is not None:
             raise error
         return value
 
     async def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the end, and return the error, or None if there was none."""
-        return (await self._ended(timeout))[1]
+        return (await self._wait_for_end(timeout))[1]
 
-    async def _ended(self, timeout: float | None) -> tuple[Any, BaseException | None]:
+    async def _wait_for_end(self, timeout: float | None) -> tuple[Any, BaseException | None]:
         with anyio.move_on_after(timeout):
-            await self._until(self.done)
+            await self._wait(self.done)
         if self._end is None:
-            raise no_result_yet(self._endpoint.display_name, timeout, self.status().code.value)
+            raise pending_error(self._endpoint.display_name, timeout, self.status().code.value)
         if self.cancelled():
-            raise no_result(self._endpoint.display_name)
+            raise cancelled_error(self._endpoint.display_name)
         return self._end
 
-    async def _until(self, ready: Callable[[], bool]) -> None:
+    async def _wait(self, ready: Callable[[], bool]) -> None:
         while not ready():
             await self._changed.wait()
 
@@ -147,14 +147,14 @@ class AsyncJob:
         return self.result().__await__()
 
     async def cancel(self) -> bool:
-        """Give the job up, and return whether that could be; see `gradio_transport.client.Job.cancel`."""
-        yields = self._endpoint.generator is True or self._story.yielded
+        """Cancel the job, and return whether that was possible; see `gradio_transport.client.Job.cancel`."""
+        yields = self._endpoint.generator is True or self._history.yielded
         if self._end is not None or (self.running() and not yields):
             return False
-        await self._give_up()
+        await self._cancel()
         return True
 
-    async def _give_up(self) -> None:
+    async def _cancel(self) -> None:
         self._finish(None, CancelledError())
         await self._call.cancel()
 
@@ -174,8 +174,8 @@ class _Outputs:
 
     async def __anext__(self) -> Any:
         job, place = self._job, self._place
-        await job._until(lambda: place < len(job._story.outputs) or job.done())
-        if place < len(job._story.outputs):
+        await job._wait(lambda: place < len(job._history.outputs) or job.done())
+        if place < len(job._history.outputs):
             self._place += 1
             return await job._output(place)
         error = job._end[1] if job._end is not None else None
@@ -184,7 +184,7 @@ class _Outputs:
         raise StopAsyncIteration
 
 
-class AsyncClient(Described):
+class AsyncClient(APIDescription):
     """A Gradio app, connected by ``async with``; see `gradio_transport.client.Client`.
 
     ``await client.predict(...)`` and ``async for output in client.submit(...)``.
@@ -210,13 +210,14 @@ class AsyncClient(Described):
         timeouts: Timeouts | None = None,
         tap: Tap | None = None,
     ) -> None:
-        """Take note of the arguments, which are those of `Client`; `max_workers` has no effect on tasks."""
-        self._settings = settings(
+        """Check the arguments, which are those of `Client`; `max_workers` has no effect on tasks."""
+        self._settings = make_settings(
             src, token=token, hf_token=hf_token, max_workers=max_workers, auth=auth, headers=headers,
             httpx_kwargs=httpx_kwargs, download_files=download_files, ssl_verify=ssl_verify,
             protocol=protocol, token_origin=token_origin, foreign_files=foreign_files, timeouts=timeouts,
             tap=tap,
         )  # fmt: skip
+        self._files = OutputFiles(self._settings.directory)
         self._verbose = verbose
         self._entered: tuple[AsyncTransport, AsyncSession, anyio.abc.TaskGroup] | None = None
 
@@ -240,7 +241,7 @@ class AsyncClient(Described):
         ``async with await AsyncClient.duplicate("owner/name") as client``.
         """
         copying = functools.partial(
-            duplicated,
+            duplicate_space,
             from_id,
             to_id,
             token=token if token is not None else hf_token,
@@ -259,12 +260,12 @@ class AsyncClient(Described):
 
     @property
     def config(self) -> AppConfig:
-        """What the app said of itself, with what ``gr.render`` drew for this client."""
+        """What the app says of itself, with what ``gr.render`` drew for this client."""
         return self._parts()[1].config
 
     @property
     def url(self) -> str:
-        """Where requests go."""
+        """The URL that requests go to."""
         return self._parts()[0].url
 
     @property
@@ -287,7 +288,7 @@ class AsyncClient(Described):
         except BaseException:
             if not job.done():
                 with anyio.CancelScope(shield=True):
-                    await job._give_up()
+                    await job._cancel()
             raise
 
     def submit(
@@ -301,62 +302,60 @@ class AsyncClient(Described):
     ) -> AsyncJob:
         """Start a call, and return it at once as an `AsyncJob`; see `Client.submit`."""
         _, session, tasks = self._parts()
-        with familiar_errors():
-            endpoint = chosen(session.config, api_name, fn_index)
-            values = bound(session.config, endpoint, args, kwargs)
+        with translate_errors():
+            endpoint = choose_endpoint(session.config, api_name, fn_index)
+            values = bind_arguments(session.config, endpoint, args, kwargs)
             call = session.submit(endpoint.fn_index, *values, options=CallOptions(headers=headers))
         job = AsyncJob(self, endpoint, call)
-        for callback in with_outputs(result_callbacks):
+        for callback in output_callbacks(result_callbacks):
             job.add_done_callback(callback)
         tasks.start_soon(job._run)
         return job
 
     async def _value(self, output: OutputUpdate, final: bool) -> Any:
-        made = output.made(final)
+        made = output.cached(final)
         if made is not None:
             return made[1]
-        directory = self._settings.directory
-        if directory is None:
-            return output.keep(final, reduced(output.data))
-        return output.keep(final, reduced([await saved_async(one, directory, final) for one in output.data]))
+        return output.keep(final, await self._files.save_async(output.data, final))
 
     def reset_session(self) -> None:
-        """Begin anew with fresh gr.State. Calls under way are ended."""
+        """Take another session, with fresh gr.State. Calls under way are ended."""
         self._parts()[1].reset()
 
     async def __aenter__(self) -> Self:
-        with familiar_errors():
-            transport = await _connected(self._settings)
+        with translate_errors():
+            transport = await _connect(self._settings)
         tasks = anyio.create_task_group()
         await tasks.__aenter__()
         self._entered = transport, transport.session(), tasks
-        self._told(self._verbose)
+        self._log_connection(self._verbose)
         return self
+
+    def __repr__(self) -> str:
+        connected = repr(self._entered[0]) if self._entered is not None else "a transport, not connected"
+        return f"<AsyncClient of {connected}>"
 
     async def aclose(self) -> None:
         """End the calls under way, and every task and connection. Idempotent."""
         if self._entered is not None:
             transport, session, _ = self._entered
-            session.close()
+            await session.aclose()
             await transport.aclose()
-
-    close = aclose
-    """The name that it has in `Client`."""
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         transport, session, tasks = self._parts()
-        session.close()
+        await session.aclose()
         tasks.cancel_scope.cancel()
-        # As in the transport: the block's own exception is not for the group.
+        # Why not the block's own exception: the group would wrap it in an ExceptionGroup.
         try:
             await tasks.__aexit__(None, None, None)
         finally:
             await transport.__aexit__(kind, error, traceback)
 
 
-async def _connected(given: Settings) -> AsyncTransport:
+async def _connect(given: Settings) -> AsyncTransport:
     try:
         return await connect_async(given.source, token=given.token, **given.connect).__aenter__()
     except GradioTransportError as error:

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import Context, copy_context
 from pathlib import Path
 from types import TracebackType
@@ -19,13 +18,14 @@ from ..errors import GradioTransportError
 from ..policy import Timeouts
 from ..protocol.frames import Tap
 from ..sync import Session, Transport
-from . import describing
-from .endpoints import bound, chosen
-from .errors import familiar_errors
-from .files import reduced, saved
+from . import view_api
+from .endpoints import bind_arguments, choose_endpoint
+from .errors import translate_errors
+from .files import OutputFiles
 from .job import Job
-from .settings import Settings, Token, settings
-from .updates import Callbacks, with_outputs
+from .pool import Pool
+from .settings import Settings, Token, make_settings
+from .updates import Callbacks, output_callbacks
 
 logger = logging.getLogger(__name__)
 
@@ -33,17 +33,17 @@ DUPLICATE_SECONDS = 1800.0
 """How long `Client.duplicate` waits for the copy to run: building a Space with a GPU takes its time."""
 
 
-class Described:
-    """What both clients say of their app without asking it again."""
+class APIDescription:
+    """What both clients can print of their app, without a request."""
 
     @property
     def config(self) -> AppConfig:
-        """What the app said of itself."""
+        """What the app says of itself."""
         raise NotImplementedError
 
     @property
     def url(self) -> str:
-        """Where requests go."""
+        """The URL that requests go to."""
         raise NotImplementedError
 
     def view_api(
@@ -52,26 +52,26 @@ class Described:
         print_info: bool = True,
         return_format: Literal["dict", "str"] | None = None,
     ) -> dict[str, Any] | str | None:
-        """Tell the app's endpoints.
+        """Print or return the app's endpoints.
 
         Args:
-            all_endpoints: Whether unnamed ones are told too; None for only if there are no named ones. A dict
-                has them in any case.
+            all_endpoints: Whether unnamed ones are listed too; None for only if there are no named ones. A
+                dict has them in any case.
             print_info: Whether to print the text, if nothing is to be returned. The only thing here that
                 prints.
             return_format: ``"str"`` to return the text, ``"dict"`` for a dict of ``named_endpoints`` and
                 ``unnamed_endpoints``, each with ``parameters`` and ``returns``.
         """
         if return_format == "dict":
-            return describing.as_dict(self.config)
-        text = describing.as_text(self.config, self.url, all_endpoints)
+            return view_api.as_dict(self.config)
+        text = view_api.as_text(self.config, self.url, all_endpoints)
         if return_format == "str":
             return text
         if print_info:
             print(text)  # noqa: T201 - it is what the caller asks for
         return None
 
-    def _told(self, verbose: bool) -> None:
+    def _log_connection(self, verbose: bool) -> None:
         logger.log(
             logging.INFO if verbose else logging.DEBUG,
             "connected to %s (Gradio %s)",
@@ -80,7 +80,7 @@ class Described:
         )
 
 
-class Client(Described):
+class Client(APIDescription):
     """A Gradio app, connected.
 
     Close it, or use it as a context manager; calls under way then fail.
@@ -135,17 +135,18 @@ class Client(Described):
             AuthenticationError: The app wants a login, or refused it.
             GradioTransportError: As for `gradio_transport.connect`.
         """
-        self._settings = settings(
+        self._settings = make_settings(
             src, token=token, hf_token=hf_token, max_workers=max_workers, auth=auth, headers=headers,
             httpx_kwargs=httpx_kwargs, download_files=download_files, ssl_verify=ssl_verify,
             protocol=protocol, token_origin=token_origin, foreign_files=foreign_files, timeouts=timeouts,
             tap=tap,
         )  # fmt: skip
-        with familiar_errors():
-            self._transport = _connected(self._settings)
+        with translate_errors():
+            self._transport = _connect(self._settings)
         self._session: Session = self._transport.session()
-        self._pool = ThreadPoolExecutor(max_workers, "gradio-client")
-        self._told(verbose)
+        self._pool = Pool(max_workers)
+        self._files = OutputFiles(self._settings.directory)
+        self._log_connection(verbose)
 
     @classmethod
     def duplicate(
@@ -180,7 +181,7 @@ class Client(Described):
             AuthenticationError: There is no token, or one that may not do this.
             GradioTransportError: As for `gradio_transport.spaces.duplicate`.
         """
-        name, used = duplicated(
+        name, used = duplicate_space(
             from_id,
             to_id,
             token=token if token is not None else hf_token,
@@ -193,12 +194,12 @@ class Client(Described):
 
     @property
     def config(self) -> AppConfig:
-        """What the app said of itself, with what ``gr.render`` drew for this client."""
+        """What the app says of itself, with what ``gr.render`` drew for this client."""
         return self._session.config
 
     @property
     def url(self) -> str:
-        """Where requests go."""
+        """The URL that requests go to."""
         return self._transport.url
 
     @property
@@ -230,11 +231,11 @@ class Client(Described):
             AppError: The app's function raised (a `ValueError`).
             GradioTransportError: The call failed.
         """
-        with familiar_errors():
-            endpoint = chosen(self.config, api_name, fn_index)
-            values = bound(self.config, endpoint, args, kwargs)
+        with translate_errors():
+            endpoint = choose_endpoint(self.config, api_name, fn_index)
+            values = bind_arguments(self.config, endpoint, args, kwargs)
             options = CallOptions(headers=headers)
-            return self._given(self._session.call(endpoint.fn_index, *values, options=options), True)
+            return self._files.save(self._session.call(endpoint.fn_index, *values, options=options), True)
 
     def submit(
         self,
@@ -261,15 +262,15 @@ class Client(Described):
             ArgumentError: As for `predict`.
             ValidationError: A value was refused here; what the server refuses is raised by the job.
         """
-        with familiar_errors():
-            endpoint = chosen(self.config, api_name, fn_index)
-            values = bound(self.config, endpoint, args, kwargs)
-        job = Job(self, endpoint)
-        for callback in with_outputs(result_callbacks):
+        with translate_errors():
+            endpoint = choose_endpoint(self.config, api_name, fn_index)
+            values = bind_arguments(self.config, endpoint, args, kwargs)
+        job = Job(self._pool, self._files, endpoint)
+        for callback in output_callbacks(result_callbacks):
             job.add_done_callback(callback)
         # A thread of the pool does not know what the caller's block forwards.
-        context, options = copy_context(), CallOptions(headers=headers, listener=job._heard)
-        self._hand(lambda: self._start(job, endpoint, values, options, context))
+        context, options = copy_context(), CallOptions(headers=headers, listener=job._add_event)
+        self._pool.submit(self._start, job, endpoint, values, options, context)
         return job
 
     def _start(
@@ -279,38 +280,20 @@ class Client(Described):
             return
         try:
             call = context.run(self._session.submit, endpoint.fn_index, *values, options=options)
-        except BaseException as error:  # noqa: BLE001 - whoever waits for the job is told
+        except BaseException as error:  # noqa: BLE001 - it is raised to the waiter
             job._fail(error)
         else:
             job._attach(call)
 
-    def _hand(self, work: Callable[[], object]) -> None:
-        """Have something done by the pool, or here and now if the client is closed: nobody may hang."""
-        try:
-            self._pool.submit(work)
-        except RuntimeError:
-            work()
-
-    @property
-    def _saves(self) -> bool:
-        return self._settings.directory is not None
-
-    def _given(self, data: list[Any], final: bool) -> Any:
-        """Return outputs as the caller gets them, their files fetched."""
-        directory = self._settings.directory
-        if directory is None:
-            return reduced(data)
-        return reduced([saved(one, directory, final) for one in data])
-
     def reset_session(self) -> None:
-        """Begin anew with fresh gr.State. Calls under way are ended."""
+        """Take another session, with fresh gr.State. Calls under way are ended."""
         self._session.reset()
 
     def close(self) -> None:
         """End the calls under way, and close every connection and thread. Idempotent."""
         self._session.close()
         self._transport.close()
-        self._pool.shutdown(wait=False)
+        self._pool.close()
 
     def __enter__(self) -> Self:
         return self
@@ -324,7 +307,7 @@ class Client(Described):
         return f"<Client of {self._transport!r}>"
 
 
-def duplicated(
+def duplicate_space(
     from_id: str,
     to_id: str | None,
     *,
@@ -335,7 +318,7 @@ def duplicated(
     sleep_timeout: int,
 ) -> tuple[str, str | None]:
     """Copy a Space, wait until it runs, and return its name and the token used; see `Client.duplicate`."""
-    with familiar_errors():
+    with translate_errors():
         used = spaces.token_to_use(token, saved=True)
         copy = spaces.duplicate(
             from_id,
@@ -350,7 +333,7 @@ def duplicated(
     return copy.id, used
 
 
-def _connected(given: Settings) -> Transport:
+def _connect(given: Settings) -> Transport:
     try:
         return connect(given.source, token=given.token, **given.connect)
     except GradioTransportError as error:
@@ -360,4 +343,4 @@ def _connected(given: Settings) -> Transport:
     return connect(given.source, token=token, **given.connect)
 
 
-__all__ = ["Client", "Described", "duplicated"]
+__all__ = ["Client", "APIDescription", "duplicate_space"]

@@ -12,13 +12,13 @@ from ..errors import Phase, ValidationFailed, did_you_mean
 from ..files.inputs import InputFile
 from ..files.outputs import ServerFile
 from ..files.paths import check_paths
-from .errors import ArgumentError, EndpointError, ValidationError, familiar_errors, problem
+from .errors import ArgumentError, EndpointError, ValidationError, argument_error, translate_errors
 
 _LISTED = 20
 """How many endpoints an error names."""
 
 
-def chosen(config: AppConfig, api_name: str | None, fn_index: int | None) -> Endpoint:
+def choose_endpoint(config: AppConfig, api_name: str | None, fn_index: int | None) -> Endpoint:
     """Return the endpoint that is meant; of both `api_name` counts.
 
     Raises:
@@ -28,39 +28,40 @@ def chosen(config: AppConfig, api_name: str | None, fn_index: int | None) -> End
         return config.endpoint(api_name)
     if fn_index is None:
         return _only(config)
-    numbers = sorted(one.fn_index for one in config.endpoints)
+    numbers = sorted(endpoint.fn_index for endpoint in config.endpoints)
     if fn_index not in numbers:
         near = did_you_mean(str(fn_index), [str(number) for number in numbers])
         raise EndpointError(
-            f"The app has no endpoint with fn_index={fn_index}.{near} {_listed(config)}", phase=Phase.JOIN
+            f"The app has no endpoint with fn_index={fn_index}.{near} {_list_endpoints(config)}",
+            phase=Phase.JOIN,
         )
     return config.endpoint(fn_index)
 
 
 def _only(config: AppConfig) -> Endpoint:
     """Return the app's only endpoint: of the named and public ones, of the named ones, of all."""
-    callable_ = [one for one in config.endpoints if one.backend_fn and one.visibility != "private"]
-    named = [one for one in callable_ if one.name is not None]
-    for group in ([one for one in named if one.visibility == "public"], named, callable_):
+    callable_ = [known for known in config.endpoints if known.backend_fn and known.visibility != "private"]
+    named = [known for known in callable_ if known.name is not None]
+    for group in ([known for known in named if known.visibility == "public"], named, callable_):
         if len(group) == 1:
             return group[0]
         if group:
             break
     raise EndpointError(
-        f"Say which endpoint to call, by api_name= or fn_index=. {_listed(config)}", phase=Phase.JOIN
+        f"Say which endpoint to call, by api_name= or fn_index=. {_list_endpoints(config)}", phase=Phase.JOIN
     )
 
 
-def _listed(config: AppConfig) -> str:
-    found = [one for one in config.endpoints if one.backend_fn and one.visibility != "private"]
+def _list_endpoints(config: AppConfig) -> str:
+    found = [known for known in config.endpoints if known.backend_fn and known.visibility != "private"]
     if not found:
         return "It has none."
-    named = [f"api_name={one.name!r}" if one.name else f"fn_index={one.fn_index}" for one in found]
+    named = [f"api_name={known.name!r}" if known.name else f"fn_index={known.fn_index}" for known in found]
     more = f" and {len(named) - _LISTED} more" if len(named) > _LISTED else ""
     return f"It has: {', '.join(named[:_LISTED])}{more}."
 
 
-def bound(
+def bind_arguments(
     config: AppConfig, endpoint: Endpoint, arguments: Sequence[Any], keywords: Mapping[str, Any]
 ) -> list[Any]:
     """Return the values of an endpoint's parameters in order, defaults filled in.
@@ -75,10 +76,10 @@ def bound(
         raise ArgumentError(error.message, problems=error.problems, phase=Phase.JOIN) from None
     values = data
     if endpoint.inputs:
-        values = [one for one, slot in zip(data, endpoint.inputs, strict=True) if not slot.skipped]
-    with familiar_errors():
+        values = [value for value, slot in zip(data, endpoint.inputs, strict=True) if not slot.skipped]
+    with translate_errors():
         check_paths(endpoint, data, config)
-    given = {*list(keywords), *(one.name for one in endpoint.parameters[: len(arguments)])}
+    given = {*list(keywords), *(parameter.name for parameter in endpoint.parameters[: len(arguments)])}
     for parameter, value in zip(endpoint.parameters, values, strict=True):
         if parameter.name in given:
             _check(endpoint, parameter, value)
@@ -89,19 +90,19 @@ def _check(endpoint: Endpoint, parameter: Parameter, value: Any) -> None:
     """Refuse what cannot be meant. Whatever a server might still take is left to it."""
     name = parameter.name
     where = f"{name!r} of {endpoint.display_name}"
-    strange = _no_json(value)
+    strange = _why_no_json(value)
     if strange is not None:
-        raise problem(f"{where} cannot be sent: {strange}.", ArgumentError, name, strange)
-    if not _may_be(parameter, value):
-        raise problem(
-            f"{where} takes {parameter.python_type}, which {_shown(value)} is not.",
+        raise argument_error(f"{where} cannot be sent: {strange}.", ArgumentError, name, strange)
+    if not _fits(parameter, value):
+        raise argument_error(
+            f"{where} takes {parameter.python_type}, which {_shorten(value)} is not.",
             ValidationError,
             name,
             f"no {parameter.python_type}",
         )
 
 
-def _no_json(value: Any, depth: int = 64) -> str | None:
+def _why_no_json(value: Any, depth: int = 64) -> str | None:
     """Return why a value cannot be written as JSON, or None."""
     if value is None or isinstance(value, str | int | float | InputFile | ServerFile):
         return None
@@ -109,10 +110,12 @@ def _no_json(value: Any, depth: int = 64) -> str | None:
         return "it is nested too deep"
     if isinstance(value, list | tuple):
         items = cast("Sequence[Any]", value)
-        return next((why for why in (_no_json(one, depth - 1) for one in items) if why), None)
+        return next((why for why in (_why_no_json(item, depth - 1) for item in items) if why), None)
     if isinstance(value, dict):
         mapping = cast("dict[Any, Any]", value)
-        return next((why for why in (_no_json(one, depth - 1) for one in mapping.values()) if why), None)
+        return next(
+            (why for why in (_why_no_json(item, depth - 1) for item in mapping.values()) if why), None
+        )
     if isinstance(value, bytes):
         return "bytes are no JSON; a file is passed by handle_file(path)"
     if isinstance(value, PurePath):
@@ -120,7 +123,7 @@ def _no_json(value: Any, depth: int = 64) -> str | None:
     return f"a value of type {type(value).__name__} is no JSON"
 
 
-def _may_be(parameter: Parameter, value: Any) -> bool:
+def _fits(parameter: Parameter, value: Any) -> bool:
     kind = parameter.schema.get("type")
     if kind in ("number", "integer"):
         return not isinstance(value, list | tuple | dict | InputFile | ServerFile) and _is_number(value)
@@ -138,9 +141,9 @@ def _is_number(value: Any) -> bool:
     return True
 
 
-def _shown(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-__all__ = ["bound", "chosen"]
+__all__ = ["bind_arguments", "choose_endpoint"]

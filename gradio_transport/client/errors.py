@@ -69,7 +69,7 @@ _FAMILIAR: Mapping[type[errors.GradioTransportError], type[errors.GradioTranspor
 )
 
 
-def familiar(error: BaseException) -> BaseException:
+def translate(error: BaseException) -> BaseException:
     """Return an error of the transport as the kind that the docs name; any other as it is."""
     for kind in type(error).__mro__:
         if kind in _FAMILIAR.values():
@@ -89,18 +89,18 @@ def _as(error: BaseException, kind: type[errors.GradioTransportError]) -> BaseEx
 
 
 @contextmanager
-def familiar_errors() -> Generator[None, None, None]:
+def translate_errors() -> Generator[None, None, None]:
     """Let only errors out of the block that the docs name, where there is one."""
     try:
         yield
     except errors.GradioTransportError as error:
-        known = familiar(error)
+        known = translate(error)
         if known is error:
             raise
         raise known from known.__cause__
 
 
-def no_result_yet(name: str, seconds: float | None, status: str) -> JobTimeout:
+def pending_error(name: str, seconds: float | None, status: str) -> JobTimeout:
     """Return the error for a job that was not waited for to its end."""
     return JobTimeout(
         f"No result of {name} within {seconds} s; the job goes on ({status}).",
@@ -110,18 +110,18 @@ def no_result_yet(name: str, seconds: float | None, status: str) -> JobTimeout:
     )
 
 
-def no_result(name: str) -> CancelledError:
+def cancelled_error(name: str) -> CancelledError:
     """Return the error for a job that was cancelled."""
     return CancelledError(f"The job of {name} was cancelled: it has no result.")
 
 
-def problem(message: str, kind: type[ValidationError], name: str, what: str) -> ValidationError:
+def argument_error(message: str, kind: type[ValidationError], name: str, what: str) -> ValidationError:
     """Return the error for one argument."""
     return kind(message, problems={name: what}, phase=errors.Phase.JOIN)
 
 
 __all__ = [
     "AppError", "ArgumentError", "AuthenticationError", "EndpointError", "FileError", "JobTimeout",
-    "QueueError", "QuotaExceeded", "TooManyRequestsError", "ValidationError", "familiar", "familiar_errors",
-    "no_result", "no_result_yet", "problem",
+    "QueueError", "QuotaExceeded", "TooManyRequestsError", "ValidationError", "translate", "translate_errors",
+    "cancelled_error", "pending_error", "argument_error",
 ]  # fmt: skip

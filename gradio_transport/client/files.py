@@ -45,7 +45,7 @@ def file(filepath_or_url: str | Path) -> InputFile:
     return handle_file(filepath_or_url)
 
 
-def saved(value: Any, directory: Path, final: bool) -> Any:
+def save_files(value: Any, directory: Path, final: bool) -> Any:
     """Return an output value with the paths of its files, downloaded, in their places.
 
     A stream is left as it is until it is complete: its download would wait for the end of the job.
@@ -53,27 +53,53 @@ def saved(value: Any, directory: Path, final: bool) -> Any:
     if isinstance(value, RemoteFile):
         return value if value.is_stream and not final else str(value.download(directory))
     if isinstance(value, list):
-        return [saved(one, directory, final) for one in cast("list[Any]", value)]
+        return [save_files(item, directory, final) for item in cast("list[Any]", value)]
     if isinstance(value, dict):
-        return {key: saved(one, directory, final) for key, one in cast("dict[Any, Any]", value).items()}
+        return {
+            key: save_files(item, directory, final) for key, item in cast("dict[Any, Any]", value).items()
+        }
     return value
 
 
-async def saved_async(value: Any, directory: Path, final: bool) -> Any:
-    """Return an output value with the paths of its files in their places; see `saved`."""
+async def save_files_async(value: Any, directory: Path, final: bool) -> Any:
+    """Return an output value with the paths of its files in their places; see `save_files`."""
     if isinstance(value, AsyncRemoteFile):
         return value if value.is_stream and not final else str(await value.download(directory))
     if isinstance(value, list):
-        return [await saved_async(one, directory, final) for one in cast("list[Any]", value)]
+        return [await save_files_async(item, directory, final) for item in cast("list[Any]", value)]
     if isinstance(value, dict):
         items = cast("dict[Any, Any]", value).items()
-        return {key: await saved_async(one, directory, final) for key, one in items}
+        return {key: await save_files_async(item, directory, final) for key, item in items}
     return value
 
 
-def reduced(values: list[Any]) -> Any:
+class OutputFiles:
+    """Where the files of outputs go.
+
+    Attributes:
+        saves: Whether they are downloaded; else they stay where they are, as `RemoteFile`.
+    """
+
+    def __init__(self, directory: Path | None) -> None:
+        self.saves = directory is not None
+        self._directory = directory
+
+    def save(self, data: list[Any], final: bool) -> Any:
+        """Return outputs as a caller gets them, their files downloaded."""
+        if self._directory is None:
+            return unwrap_outputs(data)
+        return unwrap_outputs([save_files(value, self._directory, final) for value in data])
+
+    async def save_async(self, data: list[Any], final: bool) -> Any:
+        """Return outputs as a caller of the async client gets them."""
+        if self._directory is None:
+            return unwrap_outputs(data)
+        return unwrap_outputs([await save_files_async(value, self._directory, final) for value in data])
+
+
+def unwrap_outputs(values: list[Any]) -> Any:
     """Return the outputs as the docs have them: the one value, or a tuple of several."""
     return values[0] if len(values) == 1 else tuple(values)
 
 
-__all__ = ["InputFile", "ServerFile", "file", "handle_file", "reduced", "saved", "saved_async"]
+__all__ = ["InputFile", "ServerFile", "file", "handle_file", "OutputFiles"]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`Job`: one call under way, as a `concurrent.futures.Future`.
 
-A job has no thread. Whoever reads the session's stream tells it each event; the pool of its client starts the
-call, and fetches the files of its outputs when it is over.
+A job has no thread. The reader of the stream adds each event; the pool of its client starts the call,
+and fetches the files of its outputs when it is over.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import CancelledError, Future
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -25,11 +25,10 @@ from ..events import Event
 from ..files.inputs import holds_files
 from ..protocol.flow import State
 from ..sync import Call
-from .errors import familiar, familiar_errors, no_result, no_result_yet
-from .updates import Status, StatusUpdate, Story
-
-if TYPE_CHECKING:
-    from .client import Client
+from .errors import cancelled_error, pending_error, translate, translate_errors
+from .files import OutputFiles
+from .pool import Pool
+from .updates import JobHistory, Status, StatusUpdate
 
 
 class Job(Future[Any]):
@@ -44,28 +43,31 @@ class Job(Future[Any]):
     ``timeout`` of its own.
     """
 
-    def __init__(self, client: Client, endpoint: Endpoint) -> None:
+    def __init__(self, pool: Pool, files: OutputFiles, endpoint: Endpoint) -> None:
         super().__init__()
-        self._client = client
+        self._pool = pool
+        self._files = files
         self._endpoint = endpoint
-        self._story = Story()
+        self._history = JobHistory()
         self._call: Call | None = None
         self._claimed = False
         self._news = threading.Condition()
         self._wakers: list[Callable[[], object]] = []
         self._nexts: Iterator[Any] | None = None
-        super().add_done_callback(lambda _: self._tell())  # the first, so that nobody waits for the others
+        super().add_done_callback(
+            lambda _: self._notify()
+        )  # the first, so that waiters do not wait for the others
 
-    # --- told by the client and its transport ---------------------------------------------------------
+    # --- called by the client and its transport -------------------------------------------------------
 
-    def _heard(self, event: Event) -> None:
-        """Take note of an event, in the thread that reads the stream."""
+    def _add_event(self, event: Event) -> None:
+        """Add an event, in the thread that reads the stream."""
         with self._news:
-            self._story.add(event)
-            self._tell()
+            self._history.add(event)
+            self._notify()
 
-    def _tell(self) -> None:
-        """Wake whoever waits for news."""
+    def _notify(self) -> None:
+        """Wake every waiter."""
         with self._news:
             self._news.notify_all()
             wakers, self._wakers = self._wakers, []
@@ -73,29 +75,30 @@ class Job(Future[Any]):
             wake()
 
     def _claim(self) -> bool:
-        """Return whether the job's end is the caller's to tell, who comes first."""
+        """Return whether the caller is the first to end the job: a future can be ended once only."""
         with self._news:
-            mine, self._claimed = not self._claimed, True
-            return mine
+            is_first, self._claimed = not self._claimed, True
+            return is_first
 
     def _attach(self, call: Call) -> None:
-        """Take note of the call once it is made."""
+        """Set the call once it is made."""
         with self._news:
             self._call = call
-            given_up = self._claimed
-            self._tell()
-        if given_up:
+            has_ended = self._claimed
+            self._notify()
+        if has_ended:
             call.cancel()
         else:
-            call.add_done_callback(lambda ended: self._client._hand(lambda: self._complete(ended)))
+            # In the pool: the callback runs in the reader of the stream, and fetching files takes time.
+            call.add_done_callback(lambda ended: self._pool.submit(self._complete, ended))
 
     def _complete(self, call: Call) -> None:
-        """Tell the end of the call, its files fetched; in a thread of the pool."""
+        """End the job with the outcome of the call, its files fetched; in a thread of the pool."""
         try:
             data = call.result()
-            last = self._story.outputs[-1] if self._story.outputs else None
-            value = last.value(True, self._client._given) if last else self._client._given(data, True)
-        except BaseException as error:  # noqa: BLE001 - whoever waits for the job is told
+            last = self._history.outputs[-1] if self._history.outputs else None
+            value = last.value(True, self._files.save) if last else self._files.save(data, True)
+        except BaseException as error:  # noqa: BLE001 - it is raised to the waiter
             self._fail(error)
         else:
             if self._claim():
@@ -108,7 +111,7 @@ class Job(Future[Any]):
             super().cancel()
             self.set_running_or_notify_cancel()
         else:
-            self.set_exception(familiar(error))
+            self.set_exception(translate(error))
 
     # --- as a future ------------------------------------------------------------------------------------
 
@@ -134,9 +137,9 @@ class Job(Future[Any]):
 
     def _wait_for_end(self, timeout: float | None) -> None:
         if not self._wait(self.done, timeout):
-            raise no_result_yet(self._endpoint.display_name, timeout, self.status().code.value)
+            raise pending_error(self._endpoint.display_name, timeout, self.status().code.value)
         if self.cancelled():
-            raise no_result(self._endpoint.display_name)
+            raise cancelled_error(self._endpoint.display_name)
 
     @property
     def _end(self) -> tuple[Any, BaseException | None] | None:
@@ -154,7 +157,7 @@ class Job(Future[Any]):
         return not self.done() and call is not None and call.status is State.RUNNING
 
     def cancel(self) -> bool:
-        """Give the job up, and return whether that could be.
+        """Cancel the job, and return whether that was possible.
 
         One that waits in the queue never runs. A generator stops at its next yield, where the server's
         generation has a way to stop it; `outputs` keeps what has come. Any other function that runs already
@@ -172,14 +175,14 @@ class Job(Future[Any]):
         return True
 
     def _yields(self) -> bool:
-        return self._endpoint.generator is True or self._story.yielded
+        return self._endpoint.generator is True or self._history.yielded
 
     # --- what has come ----------------------------------------------------------------------------------
 
     def status(self) -> StatusUpdate:
         """Return what is known of the job now."""
         with self._news:
-            latest = self._story.status
+            latest = self._history.status
         if not self.done():
             return latest
         if self.cancelled():
@@ -191,35 +194,36 @@ class Job(Future[Any]):
     def outputs(self) -> list[Any]:
         """Return the outputs that have come so far, each as `result` would return it."""
         with self._news:
-            count = len(self._story.outputs)
+            count = len(self._history.outputs)
         return [self._output(place) for place in range(count)]
 
     def _output(self, place: int) -> Any:
-        output = self._story.outputs[place]
-        with familiar_errors():
-            return output.value(self._is_final(place), self._client._given)
+        output = self._history.outputs[place]
+        with translate_errors():
+            return output.value(self._is_final(place), self._files.save)
 
     def _is_final(self, place: int) -> bool:
-        return self._call is not None and self._call.done() and place == len(self._story.outputs) - 1
+        return self._call is not None and self._call.done() and place == len(self._history.outputs) - 1
 
-    def _came(self, place: int) -> bool:
-        return place < len(self._story.outputs) or self.done()
+    def _has_output(self, place: int) -> bool:
+        return place < len(self._history.outputs) or self.done()
 
     def _wait(self, ready: Callable[[], bool], timeout: float | None = None) -> bool:
         """Wait until `ready`, and return whether it is. An expired deadline of the call ends the call."""
-        give_up = math.inf if timeout is None else time.monotonic() + timeout
+        end = math.inf if timeout is None else time.monotonic() + timeout
         while True:
             with self._news:
                 if ready():
                     return True
                 call = self._call
                 deadline = call.deadline if call is not None else None
-                until = min(give_up, math.inf if deadline is None else deadline)
-                left = until - time.monotonic()
-                if left > 0:
-                    self._news.wait(None if left == math.inf else left)
+                until = min(end, math.inf if deadline is None else deadline)
+                remaining = until - time.monotonic()
+                if remaining > 0:
+                    self._news.wait(None if remaining == math.inf else remaining)
                     continue
-            if (call is None or not call.end_if_late()) and time.monotonic() >= give_up:
+            # Without the condition: ending the call adds its last event, by the lock of the call.
+            if (call is None or not call._pending.end_if_expired()) and time.monotonic() >= end:
                 return ready()
 
     def __next__(self) -> Any:
@@ -231,15 +235,15 @@ class Job(Future[Any]):
     def __iter__(self) -> Iterator[Any]:
         place = 0
         while True:
-            self._wait(functools.partial(self._came, place))
-            if place >= len(self._story.outputs):
+            self._wait(functools.partial(self._has_output, place))
+            if place >= len(self._history.outputs):
                 break
             yield self._output(place)
             place += 1
         self._raise_failure()
 
     def _raise_failure(self) -> None:
-        """Raise what ended the job, unless it was somebody's wish."""
+        """Raise the error of the job, unless it was cancelled."""
         error = None if self.cancelled() else super().exception(0)
         if error is not None:
             raise error
@@ -253,7 +257,7 @@ class Job(Future[Any]):
             woken = anyio.Event()
 
             def wake(event: anyio.Event = woken) -> None:
-                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                with contextlib.suppress(RuntimeError):  # the loop is closed, and with it the waiter
                     soon(event.set)
 
             with self._news:
@@ -266,7 +270,7 @@ class Job(Future[Any]):
                 await woken.wait()
                 continue
             if call is not None:
-                await anyio.to_thread.run_sync(call.end_if_late)
+                await anyio.to_thread.run_sync(call._pending.end_if_expired)
 
 
 class _AsyncOutputs:
@@ -281,12 +285,12 @@ class _AsyncOutputs:
 
     async def __anext__(self) -> Any:
         job, place = self._job, self._place
-        await job._wait_async(lambda: job._came(place))
-        if place >= len(job._story.outputs):
+        await job._wait_async(lambda: job._has_output(place))
+        if place >= len(job._history.outputs):
             job._raise_failure()
             raise StopAsyncIteration
         self._place += 1
-        if job._client._saves and holds_files(job._story.outputs[place].data):
+        if job._files.saves and holds_files(job._history.outputs[place].data):
             return await anyio.to_thread.run_sync(job._output, place)
         return job._output(place)
 

@@ -16,7 +16,7 @@ from ..errors import LocalProtocolError
 from ..policy import Limits, Timeouts
 from ..protocol.frames import Tap
 from ..protocol.urls import is_space_name
-from ..spaces import hides_itself, token_to_use
+from ..spaces import is_hidden, token_to_use
 
 Token = str | bool | None
 """A token; True for the saved one, False for none, None for the saved one where a Space wants it."""
@@ -50,10 +50,10 @@ class Settings:
 
     def another_token(self, error: BaseException) -> str | None:
         """Return the token to try next after an error of the connecting, if there is one."""
-        return self.saved_token if self.token is None and hides_itself(error) else None
+        return self.saved_token if self.token is None and is_hidden(error) else None
 
 
-def settings(
+def make_settings(
     src: str,
     *,
     token: Token,
@@ -154,4 +154,4 @@ def _timeouts(timeouts: Timeouts, extra: Mapping[str, Any]) -> Timeouts:
     )
 
 
-__all__ = ["SettingError", "Settings", "Token", "settings"]
+__all__ = ["SettingError", "Settings", "Token", "make_settings"]

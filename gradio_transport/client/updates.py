@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a job knows of itself: `Status`, `StatusUpdate`, and `Story`, which the events of its call tell."""
+"""The state of a job: `Status`, `StatusUpdate`, and `JobHistory`, made of the events of its call."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class OutputUpdate:
         self._made: tuple[bool, Any] | None = None
         self._lock = threading.Lock()
 
-    def made(self, final: bool) -> tuple[bool, Any] | None:
+    def cached(self, final: bool) -> tuple[bool, Any] | None:
         """Return what was made of it, if that was with the same knowledge of whether it is final."""
         return self._made if self._made is not None and self._made[0] >= final else None
 
@@ -77,14 +77,14 @@ class OutputUpdate:
     def value(self, final: bool, make: Callable[[list[Any], bool], Any]) -> Any:
         """Return what `make` makes of it, which is done once, by whichever thread asks first."""
         with self._lock:
-            made = self.made(final)
+            made = self.cached(final)
             return made[1] if made is not None else self.keep(final, make(self.data, final))
 
 
 Callbacks: TypeAlias = Callable[..., object] | Sequence[Callable[..., object]]
 
 
-def with_outputs(given: Callbacks | None) -> list[Callable[[Any], None]]:
+def output_callbacks(given: Callbacks | None) -> list[Callable[[Any], None]]:
     """Return done callbacks, of either kind of job, that give its outputs to the caller's if it went well."""
     listed = [] if given is None else [given] if callable(given) else given
 
@@ -96,7 +96,7 @@ def with_outputs(given: Callbacks | None) -> list[Callable[[Any], None]]:
     return [functools.partial(done, callback) for callback in listed]
 
 
-class Story:
+class JobHistory:
     """What the events of a call have told so far. Not safe against threads: the sync job locks.
 
     Attributes:
@@ -157,4 +157,12 @@ class Story:
                 return None
 
 
-__all__ = ["Callbacks", "OutputUpdate", "ProgressUnit", "Status", "StatusUpdate", "Story", "with_outputs"]
+__all__ = [
+    "Callbacks",
+    "OutputUpdate",
+    "ProgressUnit",
+    "Status",
+    "StatusUpdate",
+    "JobHistory",
+    "output_callbacks",
+]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a driver needs of an engine, sync and async: four verbs, our own types, our own errors."""
+"""The interface of engines, sync and async: four methods, with our own types and errors."""
 
 from __future__ import annotations
 
@@ -14,46 +14,50 @@ from ..errors import EventTooLarge, Phase, RemoteProtocolError, TimeoutExpired
 from ..protocol.commands import CODINGS, Closed, Request, Response
 
 
-def of_all(setting: str) -> str:
-    """Return what an error adds to its seconds where they are those of a whole call."""
+def total_suffix(setting: str) -> str:
+    """Return the words an error adds to its seconds if they bound the whole call."""
     return " for the whole call" if setting == "total" else ""
 
 
 class Interruption:
-    """Wakes a thread that waits for the head of a reply: now, or once it comes to wait."""
+    """Wakes a thread that waits for the head of a reply.
+
+    A flag beside the callback, because the interruption may come first: a request that starts to wait later
+    must be woken too.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._wake: Callable[[], object] | None = None
-        self._happened = False
+        self._is_set = False
 
-    def waits(self, wake: Callable[[], object] | None) -> None:
-        """Take note of what wakes the thread; None: it waits no longer."""
+    def set_wake(self, wake: Callable[[], object] | None) -> None:
+        """Set the function that wakes the thread, or None once it no longer waits."""
         with self._lock:
             self._wake = wake
-            if wake is not None and self._happened:
+            if wake is not None and self._is_set:
                 wake()
 
-    def now(self) -> None:
-        """Wake it. Whatever it waits for later is in vain too."""
+    def interrupt(self) -> None:
+        """Wake the thread now, and again whenever it starts to wait."""
         with self._lock:
-            self._happened = True
+            self._is_set = True
             if self._wake is not None:
                 self._wake()
 
 
-class Closing:
+class DeferredClose:
     """Closes a connection once no thread uses it.
 
-    The number of a socket that is closed is given to the next one at once, and a thread that is about to read
-    would wait for, or take, what is another's. So who closes only shuts down what is in use, and the last
-    user closes it.
+    Why not close at once: the OS gives the number of a closed socket to the next one that opens. A thread
+    that is about to read would then read from a connection that is not its own. A connection in use is
+    therefore only shut down, which ends the read, and its last user closes it.
     """
 
     def __init__(self, shut_down: Callable[[], object], close: Callable[[], object]) -> None:
         self._lock = threading.Lock()
         self._users = 0
-        self._wanted = False
+        self._close_requested = False
         self._shut_down = shut_down
         self._close = close
 
@@ -64,14 +68,14 @@ class Closing:
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._users -= 1
-            last = self._wanted and not self._users
+            last = self._close_requested and not self._users
         if last:
             self._close()
 
     def close(self) -> None:
-        """Close now, or wake whoever uses it and have the last of them close."""
+        """Close now if the connection is unused; else wake its users, the last of which closes it."""
         with self._lock:
-            self._wanted = True
+            self._close_requested = True
             unused = not self._users
         if unused:
             self._close()
@@ -113,14 +117,14 @@ class Patience:
     began: float = attrs.field(factory=time.monotonic)
 
     @property
-    def pause(self) -> float | None:
-        """Seconds that one wait may take: those of silence, or of the whole if it has less."""
+    def wait_seconds(self) -> float | None:
+        """Seconds that one wait may take: those of `silence`, or of `whole` if that is less."""
         return self.silence if self.whole is None else min(self.whole, self.silence or self.whole)
 
-    def expired(self) -> tuple[str, float | None]:
-        """Return the setting of what is over now, and its value."""
+    def exceeded_setting(self) -> tuple[str, float | None]:
+        """Return the setting whose time is over, and its value."""
         setting, seconds = self.setting, self.silence
-        # Whoever waited for the whole may have been woken a little early.
+        # 10 ms of tolerance: a timer may fire a little early, and would then be blamed on `setting`.
         if self.whole is not None and time.monotonic() - self.began >= self.whole - 0.01:
             setting, seconds = self.whole_setting or setting, self.whole
         return setting, self.total if setting == "total" else seconds
@@ -140,13 +144,13 @@ class Patience:
         """Whether a request without a proper answer may simply be made again."""
         return self.phase is Phase.DOWNLOAD
 
-    def too_late(self, url: str, seconds: float | None = None, **context: Any) -> TimeoutExpired:
+    def timeout_error(self, url: str, seconds: float | None = None, **context: Any) -> TimeoutExpired:
         """Return the error for a reply that is not complete in time."""
-        setting, over = self.expired()
+        setting, over = self.exceeded_setting()
         seconds = seconds or over
         return TimeoutExpired(
-            f"The reply of {url.partition('?')[0]} was not complete within {seconds} s{of_all(setting)}. Raise "
-            f"Timeouts({setting}=) if it is to be expected.",
+            f"The reply of {url.partition('?')[0]} was not complete within {seconds} s"
+            f"{total_suffix(setting)}. Raise Timeouts({setting}=) if replies may take longer.",
             setting=setting,
             seconds=seconds,
             phase=self.phase,
@@ -155,20 +159,20 @@ class Patience:
             **context,
         )
 
-    def too_large(self, url: str) -> EventTooLarge:
+    def size_error(self, url: str) -> EventTooLarge:
         """Return the error for a reply beyond the bound."""
         return EventTooLarge(
             f"The reply of {url.partition('?')[0]} is larger than {self.max_bytes} bytes. Raise "
-            f"Limits({self.bound}=) if the server is to be trusted.",
+            f"Limits({self.bound}=) if you trust the server.",
             phase=self.phase,
             may_have_run=self.may_have_run,
         )
 
-    def unreadable(self, url: str, head: Response) -> RemoteProtocolError:
-        """Return the error for a reply in a content coding that nobody asked for."""
+    def coding_error(self, url: str, head: Response) -> RemoteProtocolError:
+        """Return the error for a reply in a content coding that was not requested."""
         return RemoteProtocolError(
             f"The reply of {url.partition('?')[0]} has the content coding {head.foreign_coding!r}, which was "
-            f"not asked for ({', '.join(CODINGS)} were). A proxy in between may be at fault.",
+            f"not requested ({', '.join(CODINGS)} were). Check any proxy between you and the server.",
             phase=self.phase,
             status=head.status,
             may_have_run=self.may_have_run,
@@ -191,11 +195,11 @@ class ResponseStream(Protocol):
         """
         ...
 
-    def each(self, take: Callable[[bytes], bool]) -> None:
-        """Hand the body on as it comes, all at once that has come at once.
+    def deliver(self, take: Callable[[bytes], bool]) -> None:
+        """Pass the body to a consumer as it arrives, joined where one read returned several chunks.
 
         Args:
-            take: Called with what has come; says whether more is wanted. Whoever wants none has aborted.
+            take: The consumer. Returns whether it takes more; before it returns False it calls `abort`.
 
         Raises:
             StreamEnded: It did not end cleanly.
@@ -277,8 +281,8 @@ class AsyncResponseStream(Protocol):
         """Yield the body as it comes."""
         ...
 
-    async def each(self, take: Callable[[bytes], Awaitable[None]]) -> None:
-        """Hand the body on as it comes, all at once that has come at once."""
+    async def deliver(self, take: Callable[[bytes], Awaitable[None]]) -> None:
+        """Pass the body to a consumer as it arrives, joined where one read returned several chunks."""
         ...
 
     async def read(self, seconds: float | None = None) -> bytes:
@@ -286,7 +290,7 @@ class AsyncResponseStream(Protocol):
         ...
 
     def abort(self) -> None:
-        """Shut the connection down: whoever reads the body comes to its end at once."""
+        """Shut the connection down: a pending read of the body ends at once."""
         ...
 
     async def aclose(self) -> None:

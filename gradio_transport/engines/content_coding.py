@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Undoes the content codings of replies, the same way on every engine.
+"""Decodes the content codings of replies, the same way on every engine.
 
-The HTTP libraries differ in what they do with a coding that they do not know (one hands it over as it is, one
-breaks the connection off, which one depends on what is installed), and unpack a bomb at one blow.
+Why not the HTTP libraries' own decoding: they treat an unknown coding differently (one passes it through, one
+drops the connection, and which codings are known depends on what is installed), and they decompress a small
+bomb into memory in one step.
 """
 
 from __future__ import annotations
@@ -16,74 +17,76 @@ from ..protocol.commands import CODINGS, Response
 ACCEPTED = ", ".join(CODINGS)
 """The ``accept-encoding`` of requests that do not say otherwise."""
 
-_PIECE_BYTES = 256 * 1024
-"""How much is unpacked at a time."""
+_OUTPUT_BYTES = 256 * 1024
+"""Bound of one decompressed piece, so that the caller can stop at its own bound."""
 
 
 class Unpacker:
-    """Unpacks a body as it comes. It may break off where it likes: whoever reads it knows what is missing.
+    """Decompresses a body as it arrives.
+
+    A body that ends early is no failure here: the engine knows the length that was announced.
 
     Attributes:
-        broken: Why the body cannot be unpacked, once that shows; no more comes of it then.
+        failure: Why the body cannot be decompressed, or None. Nothing more is yielded after a failure.
     """
 
     def __init__(self, head: Response) -> None:
-        self.broken: str | None = None
+        self.failure: str | None = None
         self._layers = [_Layer(coding) for coding in reversed(head.codings)]
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield what a piece of the body holds, none of it empty."""
-        if self.broken is not None:
+        """Yield the decompressed content of a piece of the body, without empty pieces."""
+        if self.failure is not None:
             return
         pieces: Iterable[bytes] = (data,)
         for layer in self._layers:
-            pieces = layer.unpacked(pieces)
+            pieces = layer.unpack(pieces)
         try:
             for piece in pieces:
                 if piece:
                     yield piece
         except zlib.error as error:
-            self.broken = f"its content coding does not hold: {error}"
+            self.failure = f"its content coding is damaged: {error}"
 
 
 class _Layer:
     def __init__(self, coding: str) -> None:
-        self._bits = zlib.MAX_WBITS if coding == "deflate" else zlib.MAX_WBITS | 16
-        self._inside: Any = None
+        self._window_bits = zlib.MAX_WBITS if coding == "deflate" else zlib.MAX_WBITS | 16
+        self._decompressor: Any = None
         self._head = b""
-        self._whole = False
+        self._complete = False
 
-    def unpacked(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    def unpack(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         for piece in pieces:
-            if self._inside is None:
+            if self._decompressor is None:
                 self._head += piece
                 if len(self._head) < 2:
                     continue
-                self._begin(self._head)
-                yield from self._unpacked(self._head)
+                self._start(self._head)
+                yield from self._decompress(self._head)
             else:
-                yield from self._unpacked(piece)
+                yield from self._decompress(piece)
 
-    def _begin(self, head: bytes) -> None:
-        if self._bits == zlib.MAX_WBITS and (head[0] & 0x0F != 8 or (head[0] * 256 + head[1]) % 31):
-            self._bits = -zlib.MAX_WBITS  # against the standard, and old, without the head of zlib
-        self._inside = zlib.decompressobj(self._bits)
+    def _start(self, head: bytes) -> None:
+        if self._window_bits == zlib.MAX_WBITS and (head[0] & 0x0F != 8 or (head[0] * 256 + head[1]) % 31):
+            self._window_bits = -zlib.MAX_WBITS  # some servers send raw deflate, without the header of zlib
+        self._decompressor = zlib.decompressobj(self._window_bits)
 
-    def _unpacked(self, data: bytes) -> Iterator[bytes]:
+    def _decompress(self, data: bytes) -> Iterator[bytes]:
         while True:
             try:
-                found = self._inside.decompress(data, _PIECE_BYTES)
+                found = self._decompressor.decompress(data, _OUTPUT_BYTES)
             except zlib.error:
-                if self._whole:  # what follows a whole body is none of it
+                if self._complete:  # what follows a complete member is no part of the body
                     return
                 raise
             yield found
-            data = self._inside.unconsumed_tail
-            if self._inside.eof:
-                data = self._inside.unused_data
+            data = self._decompressor.unconsumed_tail
+            if self._decompressor.eof:
+                data = self._decompressor.unused_data
                 if not data:
                     return
-                self._whole = True
-                self._inside = zlib.decompressobj(self._bits)
-            elif not data and len(found) < _PIECE_BYTES:
+                self._complete = True
+                self._decompressor = zlib.decompressobj(self._window_bits)
+            elif not data and len(found) < _OUTPUT_BYTES:
                 return

@@ -15,8 +15,8 @@ from ..protocol.commands import Request, Response
 from ..protocol.multipart import Multipart
 from . import httpx_common as common
 from .base import AsyncWebSocket, Patience, StreamEnded
-from .read_batches import gather_async
-from .request_body import for_the_rest, pieces_async
+from .coalescing import coalesce_async
+from .request_body import body_seconds, form_blocks_async
 from .settings import HTTPSettings
 
 
@@ -26,16 +26,16 @@ class AsyncHTTPXEngine:
     def __init__(self, settings: HTTPSettings, client: Any = None) -> None:
         self._settings = settings
         self._module = common.load(settings.library)
-        self._given = client
+        self._client = client
         self._routes = common.Routes(settings)
         self._pools: dict[common.Route, Any] = {}
         self._closed = False
 
     def _pool(self, url: str) -> Any:
-        """Return the connections by which a URL is reached."""
+        """Return the pool of connections for a URL."""
         if self._closed:
             raise LocalProtocolError("The transport is closed.")
-        route = self._routes.of(url)
+        route = self._routes.find(url)
         if route not in self._pools:
             options = common.transport_options(self._module, self._settings, route)
             self._pools[route] = self._module.AsyncHTTPTransport(**options)
@@ -46,49 +46,51 @@ class AsyncHTTPXEngine:
         with anyio.move_on_after(patience.whole) as scope:
             if patience.whole is None or isinstance(request.body, Multipart):
                 stream = await self.stream(request, patience)
-            else:  # the bound of the whole is one of the head too
+            else:  # the bound of the whole request bounds its head too
                 stream = await self._stream(request, patience, scope)
             try:
-                body = await stream.read(for_the_rest(request, patience))
+                body = await stream.read(body_seconds(request, patience))
             finally:
                 await stream.aclose()
             return stream.head.with_body(body)
-        raise patience.too_late(request.url)
+        raise patience.timeout_error(request.url)
 
     async def stream(self, request: Request, patience: Patience) -> AsyncHTTPXStream:
         """Send a request and return as soon as the head of its reply has come."""
-        # A form takes as long to send as it takes: see `_once_sent`.
+        # Sending a form may take any time; the wait for the head is bounded by `_upload_trace`.
         seconds = None if isinstance(request.body, Multipart) else patience.head
         with anyio.move_on_after(seconds) as scope:
             return await self._stream(request, patience, scope)
-        raise patience.too_late(request.url)
+        raise patience.timeout_error(request.url)
 
     async def _stream(
         self, request: Request, patience: Patience, scope: anyio.CancelScope
     ) -> AsyncHTTPXStream:
-        with common.translated(self._module, request, patience):
+        with common.translate_errors(self._module, request, patience):
             body = None if isinstance(request.body, Multipart) else request.body
-            extensions = _once_sent(scope, request, patience)
-            if self._given is not None:
-                built = self._given.build_request(
-                    **common.arguments(self._module, request, patience), content=body, extensions=extensions
+            extensions = _upload_trace(scope, request, patience)
+            if self._client is not None:
+                prepared = self._client.build_request(
+                    **common.client_arguments(self._module, request, patience),
+                    content=body,
+                    extensions=extensions,
                 )
-                built.stream = _body_class(self._module)(request.body)
-                response = await self._given.send(built, stream=True, follow_redirects=False)
+                prepared.stream = _body_class(self._module)(request.body)
+                response = await self._client.send(prepared, stream=True, follow_redirects=False)
             else:
-                built = common.built(self._module, request, patience, body, **extensions)
-                built.stream = _body_class(self._module)(request.body)
-                response = await self._pool(request.url).handle_async_request(built)
-                response.request = built
+                prepared = common.build_request(self._module, request, patience, body, **extensions)
+                prepared.stream = _body_class(self._module)(request.body)
+                response = await self._pool(request.url).handle_async_request(prepared)
+                response.request = prepared
         return AsyncHTTPXStream(self._module, request, patience, response)
 
     async def websocket(
         self, url: str, headers: Mapping[str, str], patience: Patience, max_message_bytes: int
     ) -> AsyncWebSocket:
         """Open a websocket: websocket-client in a worker thread for each live socket."""
-        from .websocket_client import connect_async
+        from .websocket_client import open_websocket_async
 
-        return await connect_async(url, headers, patience, max_message_bytes, self._settings)
+        return await open_websocket_async(url, headers, patience, max_message_bytes, self._settings)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -98,25 +100,25 @@ class AsyncHTTPXEngine:
             await pool.aclose()
 
 
-def _once_sent(scope: anyio.CancelScope, request: Request, patience: Patience) -> dict[str, Any]:
-    """Return the extensions of a request that bound the wait for a head once a form is sent."""
+def _upload_trace(scope: anyio.CancelScope, request: Request, patience: Patience) -> dict[str, Any]:
+    """Return the request extensions that bound the wait for the head from when a form is sent."""
     silence = patience.silence
     if silence is None or not isinstance(request.body, Multipart):
         return {}
 
-    async def traced(event: str, info: Mapping[str, Any]) -> None:
+    async def trace(event: str, info: Mapping[str, Any]) -> None:
         if event.endswith("receive_response_headers.started"):
             scope.deadline = anyio.current_time() + silence
 
-    return {"trace": traced}
+    return {"trace": trace}
 
 
 @lru_cache(maxsize=2)
 def _body_class(module: Any) -> Any:
     """Return the class of request bodies.
 
-    The library's own are iterated by async generators, and a request that is cancelled while it is sent
-    would leave them open.
+    Why not the library's own: they are iterated by async generators, and a request that is cancelled while
+    it is sent would leave those open.
     """
 
     class Body(module.AsyncByteStream):  # type: ignore[misc]
@@ -124,12 +126,14 @@ def _body_class(module: Any) -> Any:
             self._body = body
 
         def __aiter__(self) -> AsyncIterator[bytes]:
-            return pieces_async(self._body) if isinstance(self._body, Multipart) else _Once(self._body or b"")
+            if isinstance(self._body, Multipart):
+                return form_blocks_async(self._body)
+            return _SingleBlock(self._body or b"")
 
     return Body
 
 
-class _Once:
+class _SingleBlock:
     def __init__(self, block: bytes) -> None:
         self._blocks = iter((block,))
 
@@ -151,17 +155,17 @@ class AsyncHTTPXStream:
         self._request = request
         self._patience = patience
         self._response = response
-        self.head = common.head(response)
+        self.head = common.response_head(response)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes."""
         response = self._response
-        if response.is_stream_consumed:  # by a client of the caller's, which has unpacked it too
+        if response.is_stream_consumed:  # by a client of the caller's, which has decoded it too
             async for chunk in response.aiter_bytes():
                 yield chunk
             return
         unpacking = common.unpacker(self.head, self._patience)
-        with common.stream_translated(self._module, unpacking):
+        with common.translate_stream_errors(self._module, unpacking):
             async for data in response.stream:
                 if unpacking is None:
                     if data:
@@ -169,46 +173,48 @@ class AsyncHTTPXStream:
                     continue
                 for chunk in unpacking.feed(data):
                     yield chunk
-                if unpacking.broken is not None:
-                    self.abort()  # and read on to the end, which is near: generators must not be left open
+                if unpacking.failure is not None:
+                    self.abort()  # but read on to the end, which is near: generators must not be left open
 
-    async def each(self, take: Callable[[bytes], Awaitable[None]]) -> None:
+    async def deliver(self, take: Callable[[bytes], Awaitable[None]]) -> None:
         """Hand the body on as it comes, all at once that has come at once."""
-        await gather_async(self.chunks(), self._response.extensions.get("network_stream"), take)
+        await coalesce_async(self.chunks(), self._response.extensions.get("network_stream"), take)
 
     async def read(self, seconds: float | None = None) -> bytes:
         """Return the whole body, within the bound of the request, and within some seconds if given."""
         if self.head.foreign_coding is not None and self.head.status >= 300:
-            return b""  # the status says enough
+            return b""  # an error status needs no body, so a coding that was not requested is no error
         with anyio.move_on_after(seconds):
             return await self._read()
-        raise self._patience.too_late(self._request.url, seconds, status=self.head.status)
+        raise self._patience.timeout_error(self._request.url, seconds, status=self.head.status)
 
     async def _read(self) -> bytes:
         parts: list[bytes] = []
         size = 0
-        spoiled_at = common.spoiled_at(self.head)
+        drop_after = common.drop_after_bytes(self.head)
         try:
             async for chunk in self.chunks():
                 size += len(chunk)
                 if size > self._patience.max_bytes:
-                    # Read to its end all the same, which is near now: generators must not be left open.
+                    # Read on to the end, which is near now: generators must not be left open.
                     self.abort()
                     continue
                 parts.append(chunk)
-                if size == spoiled_at:
+                if size == drop_after:
                     self.abort()
         except StreamEnded as error:
             if size > self._patience.max_bytes:
-                raise self._patience.too_large(self._request.url) from None
-            raise common.broken_off(self._request, self._patience, self.head, error.closed) from error
+                raise self._patience.size_error(self._request.url) from None
+            raise common.incomplete_body_error(
+                self._request, self._patience, self.head, error.closed
+            ) from error
         if size > self._patience.max_bytes:
-            raise self._patience.too_large(self._request.url)
+            raise self._patience.size_error(self._request.url)
         return b"".join(parts)
 
     def abort(self) -> None:
-        """Close the connection under the reply: the pool will find it so, and not use it again."""
-        common.shut_down(self._response)
+        """Shut down the connection of the reply. The pool finds it closed and does not use it again."""
+        common.shut_down_response(self._response)
 
     async def aclose(self) -> None:
         """Give the connection back, or drop it if the body is not at its end."""

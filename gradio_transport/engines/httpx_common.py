@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the sync and the async engine over httpx share: settings, and the way its exceptions become ours.
+"""TLS contexts, routes, requests, errors and shutdown: what the sync and the async engine over httpx share.
 
-Written to the common subset of httpx and httpx2, whose types are unrelated: the module is a parameter.
+Written to the common subset of httpx and httpx2. Their types are unrelated, so the module is a parameter.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from ..errors import (
     UnsupportedProtocol,
 )
 from ..protocol.commands import Closed, Ending, Request, Response
-from .base import Patience, StreamEnded, of_all
+from .base import Patience, StreamEnded, total_suffix
 from .content_coding import ACCEPTED, Unpacker
-from .request_body import headers_of
+from .request_body import request_headers
 from .settings import HTTPSettings
 
 Module: TypeAlias = Any
@@ -77,7 +77,7 @@ def _context_without_trust() -> ssl.SSLContext:
 
 
 def ssl_context(settings: HTTPSettings, scheme: str) -> ssl.SSLContext:
-    """Return the context for a scheme. Plain http gets one that trusts nobody, and costs nothing."""
+    """Return the TLS context for a scheme; for plain http one without CAs, which costs nothing to make."""
     if isinstance(settings.verify, ssl.SSLContext):
         return settings.verify
     if settings.verify is False:
@@ -94,8 +94,8 @@ def ssl_context(settings: HTTPSettings, scheme: str) -> ssl.SSLContext:
 def transport_options(module: Module, settings: HTTPSettings, route: Route) -> dict[str, Any]:
     """Return the keyword arguments of a transport, which is a client's pool of connections.
 
-    The pools are used without a client around them: of what that adds for a third of the cost of a request
-    (merged URLs and headers, a cookie jar, redirects, hooks) nothing is wanted.
+    Why no client around the pools: it adds a third to the cost of a request (merged URLs and headers, a
+    cookie jar, redirects, hooks), and nothing of that is needed.
     """
     limits = module.Limits(
         max_connections=settings.connections,
@@ -118,21 +118,21 @@ class Route:
 
 
 class Routes:
-    """How origins are reached, as the settings and the environment say when each is first asked for."""
+    """The routes to origins, each read once from the settings and the environment, when first used."""
 
     def __init__(self, settings: HTTPSettings) -> None:
         self._settings = settings
-        self._known: dict[str, Route] = {}
+        self._found: dict[str, Route] = {}
 
-    def of(self, url: str) -> Route:
-        """Return how a URL is reached."""
+    def find(self, url: str) -> Route:
+        """Return the route to a URL."""
         origin = "/".join(url.split("/", 3)[:3])
-        route = self._known.get(origin)
+        route = self._found.get(origin)
         if route is None:
             parts = urlsplit(url)
             scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
             proxy = self._settings.proxy or _environment_proxy(scheme, parts.hostname or "")
-            route = self._known[origin] = Route(scheme, proxy)
+            route = self._found[origin] = Route(scheme, proxy)
         return route
 
 
@@ -146,24 +146,24 @@ def _environment_proxy(scheme: str, host: str) -> str | None:
 
 @lru_cache(maxsize=8)
 def _default_headers(module: Module) -> dict[str, str]:
-    """Return what a client of the library says of itself, but for the encodings that are unpacked."""
+    """Return the default headers of the library's client, with the content codings that we decode."""
     with module.Client(transport=module.BaseTransport()) as client:
-        said = {str(name).lower(): str(value) for name, value in client.headers.items()}
-    return {**said, "accept-encoding": ACCEPTED}
+        defaults = {str(name).lower(): str(value) for name, value in client.headers.items()}
+    return {**defaults, "accept-encoding": ACCEPTED}
 
 
-@lru_cache(maxsize=256)  # a session asks for the same few again and again, and the parsing is dear
-def _url(module: Module, url: str) -> Any:
+@lru_cache(maxsize=256)  # a session requests the same few URLs again and again, and parsing them is slow
+def _parse_url(module: Module, url: str) -> Any:
     return module.URL(url)
 
 
-def built(module: Module, request: Request, patience: Patience, body: Any, **extensions: Any) -> Any:
-    """Return the library's request. Waiting for a free connection is part of the patience."""
-    pause = patience.pause
-    timeout = {"connect": patience.connect, "read": pause, "write": pause, "pool": pause}
-    url = _url(module, request.url)
+def build_request(module: Module, request: Request, patience: Patience, body: Any, **extensions: Any) -> Any:
+    """Return the library's request. Its timeouts bound the wait for a free connection too."""
+    seconds = patience.wait_seconds
+    timeout = {"connect": patience.connect, "read": seconds, "write": seconds, "pool": seconds}
+    url = _parse_url(module, request.url)
     logger.info("%s %s", request.method, request.url.partition("?")[0])
-    headers = {**_default_headers(module), **headers_of(request)}
+    headers = {**_default_headers(module), **request_headers(request)}
     if url.userinfo and "authorization" not in headers:
         headers["authorization"] = f"Basic {b64encode(unquote_to_bytes(url.userinfo)).decode()}"
     return module.Request(
@@ -171,20 +171,19 @@ def built(module: Module, request: Request, patience: Patience, body: Any, **ext
     )
 
 
-def arguments(module: Module, request: Request, patience: Patience) -> dict[str, Any]:
-    """Return the keyword arguments of ``build_request`` of somebody's own client, without the body."""
+def client_arguments(module: Module, request: Request, patience: Patience) -> dict[str, Any]:
+    """Return the keyword arguments of ``build_request`` of a client of the caller's, without the body."""
+    seconds = patience.wait_seconds
     return {
         "method": request.method,
         "url": request.url,
-        "headers": {"accept-encoding": ACCEPTED, **headers_of(request)},
-        "timeout": module.Timeout(
-            connect=patience.connect, read=patience.pause, write=patience.pause, pool=patience.pause
-        ),
+        "headers": {"accept-encoding": ACCEPTED, **request_headers(request)},
+        "timeout": module.Timeout(connect=patience.connect, read=seconds, write=seconds, pool=seconds),
     }
 
 
-def head(response: Any) -> Response:
-    """Return our view of a reply's head."""
+def response_head(response: Any) -> Response:
+    """Return the head of a reply in our own type."""
     headers = {str(name).lower(): str(value) for name, value in response.headers.multi_items()}
     return Response(
         status=response.status_code,
@@ -194,10 +193,12 @@ def head(response: Any) -> Response:
     )
 
 
-def broken_off(request: Request, patience: Patience, head: Response, closed: Closed) -> TransportError:
-    """Return the error for a reply whose body did not come to its end."""
+def incomplete_body_error(
+    request: Request, patience: Patience, head: Response, closed: Closed
+) -> TransportError:
+    """Return the error for a reply whose body ended early."""
     if closed.ending is Ending.IDLE:
-        return patience.too_late(request.url, status=head.status)
+        return patience.timeout_error(request.url, status=head.status)
     return StreamLost(
         f"The reply of {request.url.partition('?')[0]} broke off: {closed.reason}.",
         phase=patience.phase,
@@ -207,21 +208,22 @@ def broken_off(request: Request, patience: Patience, head: Response, closed: Clo
 
 
 def unpacker(head: Response, patience: Patience) -> Unpacker | None:
-    """Return what unpacks a body, or None where there is nothing to unpack.
+    """Return what decodes a body, or None if it has no content coding.
 
     Raises:
-        RemoteProtocolError: It cannot be.
+        RemoteProtocolError: The coding is not one that was requested.
     """
     if head.foreign_coding is not None:
-        raise patience.unreadable(head.url, head)
+        raise patience.coding_error(head.url, head)
     return Unpacker(head) if head.codings else None
 
 
-def spoiled_at(head: Response) -> int | None:
-    """Return after how many bytes of its body a reply's connection should be dropped, or None.
+def drop_after_bytes(head: Response) -> int | None:
+    """Return after how many bytes of its body a reply's connection must be dropped, or None.
 
-    Old servers close the connection after an unhandled error without saying so, and a request on it would be
-    lost (docs/wire.md §14.2).  It is dropped with the last byte, before the pool can hand it to anybody else.
+    Why not reuse it: old servers close the connection after an unhandled error without announcing that, and
+    a request on it would be lost (docs/wire.md §14.2). It is dropped with the last byte, before the pool can
+    give it to another request.
     """
     length = head.headers.get("content-length", "")
     if head.status < 500 or "content-encoding" in head.headers or not length.isdecimal():
@@ -229,69 +231,71 @@ def spoiled_at(head: Response) -> int | None:
     return int(length[:18])
 
 
-def shut_down(response: Any) -> None:
-    """Shut down the connection under a reply: a blocked reader wakes, and the pool drops it."""
+def shut_down_response(response: Any) -> None:
+    """Shut down the connection of a reply: a blocked read ends, and the pool drops the connection."""
     stream = response.extensions.get("network_stream")
     if stream is not None:
         shut_down_connection(stream)
 
 
 def shut_down_connection(stream: Any) -> None:
-    """Shut a connection down, and remember that it was."""
-    connected = stream.get_extra_info("socket")
-    if connected is not None:
+    """Shut a connection down and record it; see `is_shut_down`."""
+    sock = stream.get_extra_info("socket")
+    if sock is not None:
         _shut_down.add(stream)
-        shut_down_socket(connected)
+        shut_down_socket(sock)
 
 
-def closing(stream: Any) -> Callable[[], None]:
-    """Return what closes a connection, and remembers that it was."""
+def recording_close(stream: Any) -> Callable[[], None]:
+    """Return a function that closes a connection and records it; see `is_shut_down`."""
     close = stream.close
 
-    def closed() -> None:
+    def close_and_record() -> None:
         _shut_down.add(stream)
         close()
 
-    return closed
+    return close_and_record
 
 
 _shut_down: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Connections that this side shut down or closed. The library does not tell that from the server's close."""
 
 
-def was_shut_down(stream: Any) -> bool:
-    """Return whether a connection was shut down or closed on this side."""
+def is_shut_down(stream: Any) -> bool:
+    """Return whether this side shut the connection down or closed it."""
     return stream in _shut_down
 
 
-def not_available(stream: Any) -> Exception:
-    """Return what makes the pool of a connection take another one for a request that was not sent by it.
+def not_available_error(stream: Any) -> Exception:
+    """Return the error that makes the pool try another connection for a request.
 
-    The pool looks whether a connection is alive, and then whether it is free: one that a thread shuts down
-    and gives back in between would be taken for both.
+    Needed because the pool checks first whether a connection is alive, then whether it is idle. A thread may
+    shut a connection down and release it between the two checks, and the pool would then send on it. The
+    error is the one httpcore's own connections raise when they are taken by another request first.
     """
     library = sys.modules[type(stream).__module__.partition(".")[0]]
     error: Exception = library.ConnectionNotAvailable()
     return error
 
 
-def shut_down_socket(connected: Any) -> None:
-    """Shut a socket down. Closing it would neither wake its reader nor be safe under a pool's hands."""
+def shut_down_socket(sock: Any) -> None:
+    """Shut a socket down. Closing it would not wake a reader in another thread, and is the pool's job."""
     with suppress(OSError, ValueError):
-        connected.shutdown(socket.SHUT_RDWR)
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
-def translated(module: Module, request: Request, patience: Patience) -> Generator[None, None, None]:
-    """Turn the library's exceptions into ours, for the time until a reply's head has come."""
+def translate_errors(module: Module, request: Request, patience: Patience) -> Generator[None, None, None]:
+    """Turn the library's exceptions into ours, until the head of a reply has arrived."""
     where = request.url.partition("?")[0]
     try:
         yield
     except module.ConnectTimeout as error:
-        raise not_connected(where, patience) from error
+        raise connect_timeout(where, patience) from error
     except module.TimeoutException as error:
-        raise no_answer(where, patience) from error
+        raise answer_timeout(where, patience) from error
     except (module.ConnectError, module.ProxyError, module.UnsupportedProtocol) as error:
-        raise no_connection(where, error, patience) from error
+        raise connect_error(where, error, patience) from error
     except (module.TransportError, module.InvalidURL, module.DecodingError, module.StreamError) as error:
         raise StreamLost(
             f"The connection to {where} broke before an answer came: {reason(error)}.",
@@ -304,8 +308,8 @@ def translated(module: Module, request: Request, patience: Patience) -> Generato
         raise ConnectError(f"Cannot reach {where}: {reason(error)}.", phase=patience.phase) from error
 
 
-def no_connection(where: str, error: BaseException, patience: Patience) -> ConnectError:
-    """Return the error for a connection that cannot be made. A bad certificate stays as bad."""
+def connect_error(where: str, error: BaseException, patience: Patience) -> ConnectError:
+    """Return the error for a connection that cannot be made. After a bad certificate a retry cannot help."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
         cause = cause.__cause__ or cause.__context__
@@ -316,23 +320,24 @@ def no_connection(where: str, error: BaseException, patience: Patience) -> Conne
     )
 
 
-def not_connected(where: str, patience: Patience) -> TimeoutExpired:
-    """Return the error for a connection that was not there in time: nothing was sent."""
+def connect_timeout(where: str, patience: Patience) -> TimeoutExpired:
+    """Return the error for a connection that was not made in time. Nothing was sent, so a retry is safe."""
     setting = patience.connect_setting
     seconds = patience.total if setting == "total" else patience.connect
-    return _timed_out(f"No connection to {where}", setting, seconds, patience, retryable=True)
+    return _timeout_error(f"No connection to {where}", setting, seconds, patience, retryable=True)
 
 
-def no_answer(where: str, patience: Patience) -> TimeoutExpired:
-    """Return the error for a request whose reply did not begin in time."""
-    return _timed_out(f"No answer from {where}", *patience.expired(), patience, retryable=False)
+def answer_timeout(where: str, patience: Patience) -> TimeoutExpired:
+    """Return the error for a request whose reply did not start in time."""
+    return _timeout_error(f"No answer from {where}", *patience.exceeded_setting(), patience, retryable=False)
 
 
-def _timed_out(
+def _timeout_error(
     what: str, setting: str, seconds: float | None, patience: Patience, *, retryable: bool
 ) -> TimeoutExpired:
     return TimeoutExpired(
-        f"{what} within {seconds} s{of_all(setting)}. Raise Timeouts({setting}=) if it is to be expected.",
+        f"{what} within {seconds} s{total_suffix(setting)}. "
+        f"Raise Timeouts({setting}=) if it may take longer.",
         setting=setting,
         seconds=seconds,
         phase=patience.phase,
@@ -341,27 +346,27 @@ def _timed_out(
 
 
 def reason(error: BaseException) -> str:
-    """Return what an exception says, or what it came of, to be put into a sentence."""
-    said: BaseException | None = error
-    while said is not None and not str(said).strip():
-        said = said.__cause__ or said.__context__
-    return str(said).strip().rstrip(".") if said is not None else type(error).__name__
+    """Return the text of an exception, or of its cause if it has none, for use inside a sentence."""
+    source: BaseException | None = error
+    while source is not None and not str(source).strip():
+        source = source.__cause__ or source.__context__
+    return str(source).strip().rstrip(".") if source is not None else type(error).__name__
 
 
 @contextmanager
-def stream_translated(module: Module, unpacking: Unpacker | None) -> Generator[None, None, None]:
-    """Turn the library's exceptions while a body is read into the end of the stream."""
+def translate_stream_errors(module: Module, unpacking: Unpacker | None) -> Generator[None, None, None]:
+    """Turn the library's exceptions into `StreamEnded` while a body is read."""
     try:
         yield
     except module.TimeoutException as error:
-        raise StreamEnded(_broken(unpacking) or Closed(Ending.IDLE, reason=reason(error))) from error
+        raise StreamEnded(_coding_failure(unpacking) or Closed(Ending.IDLE, reason=reason(error))) from error
     except (module.TransportError, module.StreamError, OSError, RuntimeError) as error:
-        raise StreamEnded(_broken(unpacking) or Closed(Ending.RESET, reason=reason(error))) from error
-    broken = _broken(unpacking)
-    if broken is not None:
-        raise StreamEnded(broken)
+        raise StreamEnded(_coding_failure(unpacking) or Closed(Ending.RESET, reason=reason(error))) from error
+    closed = _coding_failure(unpacking)
+    if closed is not None:
+        raise StreamEnded(closed)
 
 
-def _broken(unpacking: Unpacker | None) -> Closed | None:
-    broken = unpacking.broken if unpacking is not None else None
-    return None if broken is None else Closed(Ending.RESET, reason=broken)
+def _coding_failure(unpacking: Unpacker | None) -> Closed | None:
+    failure = unpacking.failure if unpacking is not None else None
+    return None if failure is None else Closed(Ending.RESET, reason=failure)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the body of a request from memory and disk, a block at a time, for engines of either face."""
+"""The body of a request, read from memory and disk in blocks, for sync and async engines."""
 
 from __future__ import annotations
 
@@ -15,44 +15,45 @@ from .base import Patience
 BLOCK_BYTES = 256 * 1024
 
 
-def for_the_rest(request: Request, patience: Patience) -> float | None:
-    """Return the seconds for a reply once its head is there; None: those for the whole of it are enough.
+def body_seconds(request: Request, patience: Patience) -> float | None:
+    """Return the bound of reading a reply's body, or None if `Patience.whole` bounds it already.
 
-    A form takes as long to send as it takes, and so there are none for the whole.
+    An upload has no bound for the whole request, because sending a large form may take any time. Its reply
+    then needs a bound of its own.
     """
     return patience.silence if isinstance(request.body, Multipart) else None
 
 
-def headers_of(request: Request) -> dict[str, str]:
-    """Return a request's headers, with length and type of a body that is sent in pieces."""
+def request_headers(request: Request) -> dict[str, str]:
+    """Return a request's headers, with the length and type of a form."""
     if not isinstance(request.body, Multipart):
         return dict(request.headers)
     described = {"content-type": request.body.content_type, "content-length": str(request.body.length)}
     return {**request.headers, **described}
 
 
-def pieces(body: Multipart) -> Iterator[bytes]:
-    """Yield a form block by block, telling its progress.
+def form_blocks(body: Multipart) -> Iterator[bytes]:
+    """Yield a form in blocks and report the progress.
 
     Raises:
         LocalProtocolError: A file cannot be read, or has changed its size.
     """
     total, sent = body.length, 0
     for section in body.sections():
-        for block in _blocks(section):
+        for block in _section_blocks(section):
             yield block
             sent += len(block)
             if body.progress is not None:
                 body.progress(sent, total)
 
 
-def pieces_async(body: Multipart) -> AsyncIterator[bytes]:
-    """Yield a form block by block; the disk is read in a worker thread."""
-    return _Pieces(pieces(body))
+def form_blocks_async(body: Multipart) -> AsyncIterator[bytes]:
+    """Yield a form in blocks; files are read in a worker thread."""
+    return _AsyncBlocks(form_blocks(body))
 
 
-class _Pieces:
-    """No async generator: a cancelled upload would leave it open."""
+class _AsyncBlocks:
+    """The blocks of a form. No async generator, because a cancelled upload would leave that open."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks = blocks
@@ -63,36 +64,36 @@ class _Pieces:
     async def __anext__(self) -> bytes:
         import anyio.to_thread
 
-        block = await anyio.to_thread.run_sync(_next, self._blocks)
+        block = await anyio.to_thread.run_sync(_next_block, self._blocks)
         if block is None:
             raise StopAsyncIteration
         return block
 
 
-def _next(blocks: Iterator[bytes]) -> bytes | None:
+def _next_block(blocks: Iterator[bytes]) -> bytes | None:
     return next(blocks, None)
 
 
-def _blocks(section: bytes | FilePart) -> Iterator[bytes]:
+def _section_blocks(section: bytes | FilePart) -> Iterator[bytes]:
     if isinstance(section, bytes):
         yield section
     elif isinstance(section.content, Path):
-        yield from _from_disk(section, section.content)
+        yield from _file_blocks(section, section.content)
     else:
         view = memoryview(section.content)
         for start in range(0, len(view), BLOCK_BYTES):
             yield bytes(view[start : start + BLOCK_BYTES])
 
 
-def _from_disk(part: FilePart, path: Path) -> Iterator[bytes]:
+def _file_blocks(part: FilePart, path: Path) -> Iterator[bytes]:
     left = part.size
-    with _reading(path), path.open("rb") as file:
+    with _translate_os_errors(path), path.open("rb") as file:
         while left:
             block = file.read(min(BLOCK_BYTES, left))
             if not block:
                 raise LocalProtocolError(
-                    f"{path} has become shorter while it was uploaded ({left} bytes are missing). Nothing "
-                    "was called.",
+                    f"{path} was truncated during the upload ({left} bytes are missing). Nothing was "
+                    "called. Upload a file that does not change.",
                     phase=Phase.UPLOAD,
                 )
             left -= len(block)
@@ -100,7 +101,7 @@ def _from_disk(part: FilePart, path: Path) -> Iterator[bytes]:
 
 
 @contextmanager
-def _reading(path: Path) -> Generator[None, None, None]:
+def _translate_os_errors(path: Path) -> Generator[None, None, None]:
     try:
         yield
     except OSError as error:

@@ -24,5 +24,5 @@ class HTTPSettings:
 
     library: Literal["httpx", "httpx2"] = "httpx"
     verify: Verify = True
-    proxy: str | None = None
+    proxy: str | None = attrs.field(default=None, repr=False)
     connections: int = 1100

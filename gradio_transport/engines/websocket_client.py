@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Legacy websockets by websocket-client: sync as it is, async by one worker thread for each live socket.
+"""Websockets of old servers by websocket-client: sync, and async in a worker thread for each open socket.
 
-Four things its defaults get wrong for us (measured, see docs): its pure-Python UTF-8 check costs 400 ms for
-1 MB, so texts are decoded here; ``recv()`` returns ``""`` for a close, so frames are received; ``close()``
-can block for 25 s, so sockets are dropped; and the answer to its handshake may be of any length, and
-come byte by byte.
+Four defaults of the library are replaced here:
+
+- Its pure-Python UTF-8 check takes 400 ms for 1 MB, so texts are decoded here.
+- ``recv()`` returns ``""`` for a close, so frames are received.
+- ``close()`` can block for 25 s, so sockets are dropped.
+- The reply to the handshake has no bound in size or time, so `_HandshakeSocket` bounds both.
 """
 
 from __future__ import annotations
@@ -22,54 +24,56 @@ import anyio.to_thread
 
 from ..errors import StreamLost
 from ..protocol.commands import REDIRECTS, Closed, Ending, Response
-from .base import Closing, HandshakeRefused, Patience
-from .httpx_common import no_connection, not_connected, ssl_context
+from .base import DeferredClose, HandshakeRefused, Patience
+from .httpx_common import connect_error, connect_timeout, ssl_context
 from .settings import HTTPSettings
 
 _HEAD_BYTES = 100 * 1024
-"""Bound of the head of the answer to a handshake; what httpx allows."""
+"""Bound of the head of the reply to a handshake; the same as in httpx."""
 
 _ANSWER_BYTES = 1024 * 1024
-"""Bound of that answer with the body of a refusal."""
+"""Bound of that reply with the body of a refusal."""
 
 _BLOCK_BYTES = 4096
 
 
 class _TooLargeError(Exception):
-    """The server announces more than it may send."""
+    """The server announces a message over the bound."""
 
 
 class WebSocketClient:
-    """An open websocket of the sync face."""
+    """An open websocket, sync."""
 
     def __init__(self, connection: Any, patience: Patience, max_message_bytes: int) -> None:
         self._connection = connection
         self._silence = patience.silence
         self._max_message_bytes = max_message_bytes
-        self._in_use = Closing(connection.abort, connection.shutdown)
+        self._in_use = DeferredClose(connection.abort, connection.shutdown)
         self._harden(connection)
 
     def _harden(self, connection: Any) -> None:
-        """Have the library look at sizes before it reads, and not lose messages for an answer that fails.
+        """Make the library check sizes before it reads, and survive a reply that cannot be sent.
 
-        It would collect a frame of any length, and any number of fragments, before it hands them over; and
-        when a pong or the reply to a close cannot be sent, what the server said before would stay unread.
+        It has no bound: it collects a frame of any length, and any number of fragments, before it returns
+        them. And it raises if a pong or the reply to a close cannot be sent, although messages that the
+        server sent before are still unread. The methods are replaced on this connection object; the library
+        itself is not patched.
         """
-        exactly, send = connection.frame_buffer.recv_strict, connection.send
+        recv_strict, send = connection.frame_buffer.recv_strict, connection.send
 
-        def bounded(size: int) -> bytes:
+        def recv_bounded(size: int) -> bytes:
             held = connection.cont_frame.cont_data
             if size + (len(held[1]) if held else 0) > self._max_message_bytes:
                 raise _TooLargeError(f"a message of {size} bytes or more")
-            return bytes(exactly(size))
+            return bytes(recv_strict(size))
 
-        def answer(payload: str | bytes = b"", *_: Any) -> None:
+        def send_pong(payload: str | bytes = b"", *_: Any) -> None:
             with contextlib.suppress(Exception):
                 send(payload, 0xA)
 
-        connection.frame_buffer.recv_strict = bounded
-        connection.pong = answer
-        connection.send_close = _nothing  # the socket is dropped at once (docs/wire.md §3.3)
+        connection.frame_buffer.recv_strict = recv_bounded
+        connection.pong = send_pong
+        connection.send_close = _do_nothing  # the socket is dropped at once (docs/wire.md §3.3)
 
     def receive(self, timeout: float | None = None) -> str | Closed | None:
         """Return the next text, or how the socket ended, or None when `timeout` seconds are over."""
@@ -85,7 +89,7 @@ class WebSocketClient:
                 return None
             return Closed(Ending.IDLE, reason=f"silent for {self._silence} s")
         except (websocket.WebSocketException, OSError, ValueError, AttributeError) as error:
-            # AttributeError: another thread dropped the socket before the read.
+            # AttributeError: another thread dropped the socket before the read; the library then has None.
             return Closed(Ending.RESET, reason=str(error) or type(error).__name__)
 
     def _receive(self, timeout: float | None) -> str | Closed:
@@ -95,7 +99,7 @@ class WebSocketClient:
         while True:
             opcode, frame = self._connection.recv_data_frame(control_frame=False)
             if opcode == websocket.ABNF.OPCODE_CLOSE:
-                return _close_frame(frame.data)
+                return _parse_close(frame.data)
             if opcode in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
                 if len(frame.data) > self._max_message_bytes:
                     return Closed(Ending.TOO_LARGE, reason=f"a message of {len(frame.data)} bytes")
@@ -112,67 +116,71 @@ class WebSocketClient:
             return Closed(Ending.RESET, reason=str(error) or type(error).__name__)
         return None
 
-    def leave(self) -> None:
-        """Close this process's end only, not the connection, which is the parent's."""
+    def close_descriptor(self) -> None:
+        """Close the socket of this process after a fork; the connection stays open in the parent."""
         with contextlib.suppress(Exception):
             self._connection.shutdown()
 
     def abort(self) -> None:
-        """Drop the socket at once: a polite goodbye holds a worker of 3.x for 10 s (docs/wire.md §3.3)."""
+        """Drop the socket at once: a close handshake blocks a worker of 3.x for 10 s (docs/wire.md §3.3)."""
         with contextlib.suppress(Exception):
             self._connection.abort()
         with contextlib.suppress(Exception):
             self._in_use.close()
 
 
-def _nothing(*_: Any) -> None:
+def _do_nothing(*_: Any) -> None:
     """Do nothing."""
 
 
-def _close_frame(data: bytes) -> Closed:
+def _parse_close(data: bytes) -> Closed:
     code = int.from_bytes(data[:2], "big") if len(data) >= 2 else None
     reason = data[2:].decode("utf-8", "replace")
     ending = Ending.CLEAN if code in (None, 1000, 1001) else Ending.RESET
     return Closed(ending, code, reason)
 
 
-class _Answering:
-    """A socket that answers a handshake, as long as it may take and as large as that may be.
+class _HandshakeSocket:
+    """The socket of a handshake, with a bound of the time and size of the reply.
 
     Attributes:
-        rest: What has come and was not asked for yet.
+        unread: What was received and not read by the library yet.
     """
 
-    def __init__(self, connected: Any, seconds: float | None) -> None:
-        self.connected = connected
-        self.rest = b""
+    def __init__(self, sock: Any, seconds: float | None) -> None:
+        self.sock = sock
+        self.unread = b""
         self._ends = math.inf if seconds is None else time.monotonic() + seconds
         self._read = 0
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.connected, name)
+        return getattr(self.sock, name)
 
     def recv(self, size: int) -> bytes:
-        """Read; the library asks for the head byte by byte, which comes in blocks all the same."""
+        """Return received bytes. Buffered, because the library reads the head byte by byte."""
         import websocket
 
-        if not self.rest:
+        if not self.unread:
             if self._ends != math.inf:
                 left = self._ends - time.monotonic()
                 if left <= 0:
                     raise TimeoutError
-                self.connected.settimeout(left)
-            self.rest = self.connected.recv(_BLOCK_BYTES)
-        data, self.rest = self.rest[:size], self.rest[size:]
+                self.sock.settimeout(left)
+            self.unread = self.sock.recv(_BLOCK_BYTES)
+        data, self.unread = self.unread[:size], self.unread[size:]
         self._read += len(data)
         if self._read > (_HEAD_BYTES if size == 1 else _ANSWER_BYTES):
-            raise websocket.WebSocketException(f"the answer has more than {self._read - 1} bytes")
+            raise websocket.WebSocketException(f"the reply has more than {self._read - 1} bytes")
         return data
 
 
 @lru_cache(maxsize=1)
 def _connection_class() -> Any:
-    """Return the class of connections: their sockets are bounded from when they are connected."""
+    """Return the class of connections, whose sockets are bounded from the first byte of the handshake.
+
+    A property for ``sock``, because the library connects and reads the handshake in one call and has no hook
+    in between.
+    """
     import websocket
 
     class Connection(websocket.WebSocket):
@@ -180,24 +188,23 @@ def _connection_class() -> Any:
 
         @property
         def sock(self) -> Any:
-            return self._connected
+            return self._sock
 
         @sock.setter
-        def sock(self, connected: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
-            answering = None if connected is None else _Answering(connected, self.seconds)
-            self._connected: Any = answering
+        def sock(self, sock: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+            self._sock: Any = None if sock is None else _HandshakeSocket(sock, self.seconds)
 
-        def answered(self) -> None:
-            """Lift the bounds: the handshake is over."""
-            if self._connected.rest:
+        def end_handshake(self) -> None:
+            """Lift the bounds, and keep what arrived behind the handshake."""
+            if self._sock.unread:
                 buffered = cast("list[bytes]", self.frame_buffer.recv_buffer)  # pyright: ignore[reportUnknownMemberType]
-                buffered.append(self._connected.rest)
-            self._connected = self._connected.connected
+                buffered.append(self._sock.unread)
+            self._sock = self._sock.sock
 
     return Connection
 
 
-def connect(
+def open_websocket(
     url: str,
     headers: Mapping[str, str],
     patience: Patience,
@@ -207,8 +214,8 @@ def connect(
     """Open a websocket.
 
     Raises:
-        HandshakeRefused: The server answered with an HTTP status.
-        TransportError: There was no answer.
+        HandshakeRefused: The server replied with an HTTP status.
+        TransportError: There was no reply.
     """
     import websocket
 
@@ -223,34 +230,36 @@ def connect(
     where = url.partition("?")[0]
     try:
         connection.connect(
-            url, header=own, cookie=cookie, suppress_origin=True, redirect_limit=0, **_proxy(settings)
+            url, header=own, cookie=cookie, suppress_origin=True, redirect_limit=0, **_proxy_options(settings)
         )
     except websocket.WebSocketBadStatusException as error:
         body: Any = error.resp_body or b""
         headers_of_reply = cast("Any", error.resp_headers)  # pyright: ignore[reportUnknownMemberType]
         body = body if isinstance(body, bytes) else body.encode()
-        raise _refused(url, error.status_code, headers_of_reply or {}, body) from error
+        raise _refusal(url, error.status_code, headers_of_reply or {}, body) from error
     except (websocket.WebSocketTimeoutException, TimeoutError) as error:
-        raise not_connected(where, patience) from error
+        raise connect_timeout(where, patience) from error
     except (websocket.WebSocketAddressException, ConnectionRefusedError, ssl.SSLError) as error:
-        raise no_connection(where, error, patience) from error
+        raise connect_error(where, error, patience) from error
     except (websocket.WebSocketException, OSError, ValueError) as error:
-        answered = cast("Any", connection.handshake_response)
-        # The library only says that it follows no redirect.
-        if answered is not None and answered.status in REDIRECTS:
-            raise _refused(url, answered.status, answered.headers, b"") from error
-        raise StreamLost(f"The handshake with {where} broke: {error}.", phase=patience.phase) from error
-    connection.answered()
+        reply = cast("Any", connection.handshake_response)
+        # The library's error for a redirect has no status and no headers.
+        if reply is not None and reply.status in REDIRECTS:
+            raise _refusal(url, reply.status, reply.headers, b"") from error
+        raise StreamLost(
+            f"The websocket handshake with {where} failed: {error}.", phase=patience.phase
+        ) from error
+    connection.end_handshake()
     connection.settimeout(patience.silence)
     return WebSocketClient(connection, patience, max_message_bytes)
 
 
-def _refused(url: str, status: int, headers: Any, body: bytes) -> HandshakeRefused:
+def _refusal(url: str, status: int, headers: Any, body: bytes) -> HandshakeRefused:
     named = {str(name).lower(): str(value) for name, value in headers.items()}
     return HandshakeRefused(Response(status, named, body, url))
 
 
-def _proxy(settings: HTTPSettings) -> dict[str, Any]:
+def _proxy_options(settings: HTTPSettings) -> dict[str, Any]:
     if not settings.proxy:
         return {}
     from urllib.parse import urlsplit
@@ -263,14 +272,14 @@ def _proxy(settings: HTTPSettings) -> dict[str, Any]:
 
 
 class AsyncWebSocketClient:
-    """An open websocket of the async face."""
+    """An open websocket, async: each wait is one of the sync socket in a worker thread."""
 
     def __init__(self, inner: WebSocketClient, limiter: anyio.CapacityLimiter) -> None:
         self._inner = inner
         self._limiter = limiter
 
     async def receive(self, timeout: float | None = None) -> str | Closed | None:
-        """Return the next text, or how the socket ended, or None in time. Cancelling drops the socket."""
+        """Return the next text, how the socket ended, or None at the timeout. Cancelling drops the socket."""
         try:
             return await anyio.to_thread.run_sync(
                 self._inner.receive, timeout, abandon_on_cancel=True, limiter=self._limiter
@@ -290,16 +299,27 @@ class AsyncWebSocketClient:
         self._inner.abort()
 
 
-async def connect_async(
+async def open_websocket_async(
     url: str,
     headers: Mapping[str, str],
     patience: Patience,
     max_message_bytes: int,
     settings: HTTPSettings,
 ) -> AsyncWebSocketClient:
-    """Open a websocket for the async face; see `connect`."""
+    """Open a websocket; see `open_websocket`.
+
+    Each socket has a limiter of its own, for one thread that receives and one that sends. anyio's default
+    limiter has 40 threads for the whole program, and idle sockets would keep them from everything else.
+    """
     limiter = anyio.CapacityLimiter(2)
     inner = await anyio.to_thread.run_sync(
-        connect, url, headers, patience, max_message_bytes, settings, abandon_on_cancel=True, limiter=limiter
+        open_websocket,
+        url,
+        headers,
+        patience,
+        max_message_bytes,
+        settings,
+        abandon_on_cancel=True,
+        limiter=limiter,
     )
     return AsyncWebSocketClient(inner, limiter)

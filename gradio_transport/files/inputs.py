@@ -131,6 +131,7 @@ def check_files(data: Any, config: AppConfig) -> None:
 
 
 def find_input_files(value: Any) -> Iterator[InputFile]:
+    """Yield the files of the caller in a value, however deep."""
     return (one for one in _find_given(value) if isinstance(one, InputFile))
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One JSON message of the wire -> one `Event`, tolerant of every generation (docs/wire.md §3.2, §5.3).
 
-Nothing here raises for what a server sends: a message of an unknown kind is `UnknownMessage`, a field of the wrong
-type counts as missing, and a completion that makes no sense carries the error that says so.
+Nothing here raises for what a server sends: a message of an unknown kind is `UnknownMessage`, a field of the
+wrong type counts as missing, and a completion that makes no sense carries the error that says so.
 """
 
 from __future__ import annotations

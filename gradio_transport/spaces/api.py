@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hugging Face Spaces: from ``owner/name`` to a URL that answers.
+"""Functions of Hugging Face Spaces: resolve a name, wait for a Space, duplicate it, sign its URLs.
 
-The Hub is asked through huggingface_hub, which is imported with the first question, not with this module.
-A token goes to the Hub and to the Space that was named, to no other host, and never implicitly: who wants the
-saved one says so (`token_to_use`), or takes it where a Space hides itself (`hides_itself`).  Everything here
-blocks for a bounded time; on an event loop run it in a thread.
+A token is sent only to the Hub and to the named Space, and never implicitly: to use the saved token call
+`token_to_use`; `is_hidden` tells when it is needed. All functions block for a bounded time. On an event loop
+run them in a thread.
 """
 
 from __future__ import annotations
@@ -24,49 +23,47 @@ from ..errors import (
     TimeoutExpired,
     excerpt,
 )
-from ._hub import ADVICE, ADVICE_WHEN_FINAL, Hub, too_late
+from .hub import ADVICE, ADVICE_WHEN_FINAL, Hub, timeout_error
 from .space import REQUEST_SECONDS, Space, Token, check_name
 
 WAKING_SECONDS = 10.0
-"""How long a request that wakes a Space may take. It has done its work when it arrives."""
-
+"""How long the request that wakes a Space may take. It need not be answered to have its effect."""
 
 POLL_SECONDS = 3.0
 
-
 SERVING = frozenset({"RUNNING", "RUNNING_BUILDING", "RUNNING_APP_STARTING"})
-"""Stages in which the app answers; with the latter two, an older version of it."""
+"""Stages in which the app answers; in the latter two an older version of it."""
 
 
 def resolve(
     name: str, *, token: Token = None, endpoint: str | None = None, timeout: float = REQUEST_SECONDS
 ) -> Space:
-    """Ask the Hub about a Space, whatever it is doing.
+    """Return a Space as the Hub describes it, in any stage.
 
     Args:
         name: ``owner/name``.
-        token: Needed for a private Space. None and False send none; see `token_to_use`.
-        endpoint: URL of the Hub; by default ``HF_ENDPOINT``, or else Hugging Face's own.
-        timeout: Seconds that each answer of the Hub may take.
+        token: Needed for a private Space. None and False send no token; see `token_to_use`.
+        endpoint: URL of the Hub; by default that of ``HF_ENDPOINT``, or else of Hugging Face.
+        timeout: Seconds that each reply of the Hub may take.
 
     Raises:
-        SpaceNotFound: The Hub shows none of that name.
-        AuthenticationRequired: The token is missing, or not good enough.
-        RateLimited: Too many questions; `retry_after` has the seconds, if the Hub said so.
-        ServerRefused: The Hub, or a proxy before it, answered with an error.
-        ConnectError: Nobody answers.
-        TimeoutExpired: No answer in time.
-        MalformedMessage: The answer is not the Hub's.
-        LocalProtocolError: The name is no name of a Space.
+        SpaceNotFound: The Hub has no Space of that name, or does not show it to this token.
+        AuthenticationRequired: The token is missing, or lacks the permission.
+        RateLimited: Too many requests; `retry_after` has the seconds to wait, if the Hub sent them.
+        ServerRefused: The Hub, or a proxy before it, replied with an error.
+        ConnectError: The Hub cannot be reached.
+        TimeoutExpired: No reply in time.
+        MalformedMessage: The reply is not one of a Hub.
+        LocalProtocolError: The name is not the name of a Space.
     """
-    return Hub.of(token, endpoint).space(name, timeout)
+    return Hub.connect(token, endpoint).space(name, timeout)
 
 
 def check_running(space: Space) -> None:
-    """Do nothing if the Space's app can answer.
+    """Raise if the Space's app cannot answer.
 
     Raises:
-        SpaceNotRunning: It cannot; the message says why, and what to do.
+        SpaceNotRunning: The message has the stage, and what to do.
     """
     if space.stage not in SERVING:
         _raise_not_running(space)
@@ -96,24 +93,24 @@ def wait(
 ) -> Space:
     """Wait until a Space runs its newest version, and wake it if it sleeps.
 
-    Once the Hub has answered, its passing failures (a lost connection, 429, 503) are waited out as well.
+    After the first reply of the Hub, transient failures (a lost connection, 429, 503) are retried.
 
     Args:
         name: ``owner/name``.
         token: As for `resolve`. It goes to the Hub and to the Space's own host.
         endpoint: As for `resolve`.
         timeout: Seconds to wait in all.
-        on_progress: Called with the stage and the seconds since the beginning, after each answer.
-        poll: Seconds between two questions.
-        clock: Gives the time in seconds.
+        on_progress: Called after each reply, with the stage and the seconds since the start.
+        poll: Seconds between two requests.
+        clock: Returns the time in seconds.
         sleep: Waits for some seconds.
 
     Raises:
-        SpaceNotRunning: It will not run by waiting; raised at once.
+        SpaceNotRunning: Waiting will not help; raised at once.
         TimeoutExpired: The deadline passed; its setting is ``"timeout"``.
         GradioTransportError: As for `resolve`.
     """
-    hub, began = Hub.of(token, endpoint), clock()
+    hub, began = Hub.connect(token, endpoint), clock()
     space, failure, pause = hub.space(name, min(timeout, REQUEST_SECONDS)), None, poll
     while True:
         elapsed = clock() - began
@@ -128,9 +125,9 @@ def wait(
                 hub.wake(space, min(timeout - elapsed, WAKING_SECONDS))
         left = timeout - (clock() - began)
         if left <= 0:
-            raise too_late(
+            raise timeout_error(
                 f"The Space {name!r} did not run within {timeout:g} s, its stage is {space.stage}. "
-                "Give it more with timeout=, or look at its page on the Hub.",
+                "Raise timeout=, or see its page on the Hub.",
                 timeout,
             ) from failure
         sleep(min(pause, left))
@@ -139,8 +136,8 @@ def wait(
         except GradioTransportError as error:
             if not (error.retryable or isinstance(error, TimeoutExpired)):
                 raise
-            asked = error.retry_after if isinstance(error, RateLimited) else None
-            failure, pause = error, max(poll, asked or 0.0)
+            requested = error.retry_after if isinstance(error, RateLimited) else None
+            failure, pause = error, max(poll, requested or 0.0)
 
 
 def duplicate(
@@ -156,31 +153,31 @@ def duplicate(
     timeout: float | None = None,
     on_progress: Callable[[str, float], object] | None = None,
 ) -> Space:
-    """Copy a Space into an account of your own, or take the copy that is there already.
+    """Copy a Space into your account, or return the copy that exists already.
 
-    A copy that is there is not changed: neither its secrets nor whether it is private.
+    An existing copy is not changed: neither its secrets nor its visibility.
 
     Args:
         from_id: The Space to copy.
-        to_id: The copy's name; without an owner, or by default with the name of the original, in the account
-            of the token.
-        token: Of the account; it must be one that may write.
+        to_id: The copy's name, by default that of the original. Without an owner it is in the account of the
+            token.
+        token: A token of the account that may write.
         private: Whether only that account sees the copy.
-        hardware: Such as ``"t4-small"``, which costs money; None for the free one.
-        secrets: Environment of the copy, which the Hub does not show again.
-        sleep_timeout_minutes: Idle minutes after which paid hardware goes to sleep. The free one has a fixed
-            time, so without `hardware` it is not sent.
+        hardware: Such as ``"t4-small"``, which costs money; None for the free hardware.
+        secrets: Environment variables of the copy. The Hub does not show them again.
+        sleep_timeout_minutes: Idle minutes after which paid hardware sleeps. Free hardware has a fixed time,
+            so this is sent only with `hardware`.
         endpoint: As for `resolve`.
         timeout: Seconds to wait until the copy runs; None to return at once.
         on_progress: As for `wait`.
 
     Raises:
-        AuthenticationRequired: No token, or one that may not do this.
-        SpaceNotFound: There is no such Space to copy.
-        LocalProtocolError: The copy that is there already has other hardware than was asked for.
+        AuthenticationRequired: No token, or one that lacks the permission.
+        SpaceNotFound: The Space to copy does not exist.
+        LocalProtocolError: The existing copy has other hardware than `hardware`.
         GradioTransportError: As for `resolve`; with `timeout` also as for `wait`.
     """
-    hub = Hub.of(token, endpoint)
+    hub = Hub.connect(token, endpoint)
     if hub.token is None:
         raise AuthenticationRequired(
             "Duplicating a Space needs a token that may write. Pass token=.", phase=Phase.DISCOVER
@@ -208,13 +205,13 @@ def duplicate(
 def space_jwt(
     name: str, *, token: Token, endpoint: str | None = None, timeout: float = REQUEST_SECONDS
 ) -> str:
-    """Return the short-lived token that a private Space takes as ``?__sign=``, where no header can go.
+    """Return a short-lived token for ``?__sign=`` in URLs of a private Space, where no header can be sent.
 
     Raises:
-        AuthenticationRequired: No token was given, or it does not see the Space.
+        AuthenticationRequired: No token was given, or it has no access to the Space.
         GradioTransportError: As for `resolve`.
     """
-    hub = Hub.of(token, endpoint)
+    hub = Hub.connect(token, endpoint)
     if hub.token is None:
         raise AuthenticationRequired(
             f"Signing URLs of the Space {name!r} needs a token. Pass token=.", phase=Phase.DISCOVER

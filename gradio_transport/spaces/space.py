@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the Hub says of a Space, and the token that may be shown to it."""
+"""A Space as the Hub describes it, its name, and the token that is sent for it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from ..protocol.urls import is_space_name
 
 @attrs.frozen
 class Space:
-    """A Space, as the Hub described it at one moment.
+    """A Space, as the Hub described it at one time.
 
     Attributes:
-        id: ``owner/name``, as the Hub writes it; it may differ from what was asked for if the Space moved.
-        url: Where the app answers, such as ``"https://owner-name.hf.space"``.
-        stage: The Hub's word for what it is doing, such as ``"RUNNING"``.
-        private: Whether its pages want a token.
-        sdk: ``"gradio"``, ``"docker"``, ``"static"`` ..., or None if it does not say.
-        hardware: What it runs on or was told to, such as ``"cpu-basic"``, or None.
-        error_message: Why it failed, in the Hub's words, or empty.
+        id: ``owner/name``, as the Hub writes it. It differs from the requested name if the Space was renamed.
+        url: URL of the app, such as ``"https://owner-name.hf.space"``.
+        stage: The Hub's name of its state, such as ``"RUNNING"``.
+        private: Whether its pages require a token.
+        sdk: ``"gradio"``, ``"docker"``, ``"static"`` ..., or None if the Hub does not send it.
+        hardware: Its requested or current hardware, such as ``"cpu-basic"``, or None.
+        error_message: The Hub's message about its failure, or empty.
     """
 
     id: str
@@ -40,23 +40,23 @@ class Space:
 
 
 Token = str | Literal[False] | None
-"""A token, or none. Neither None nor False means the saved one here."""
+"""A token, or none. Here neither None nor False means the saved token."""
 
 
 REQUEST_SECONDS = 30.0
-"""How long one answer of the Hub may take, by default."""
+"""How long one reply of the Hub may take, by default."""
 
 
 def token_to_use(token: str | bool | None, *, saved: bool = False) -> str | None:
     """Return the token to send, or None for none.
 
     Args:
-        token: A token; False for none; True for the one that huggingface_hub has saved (``hf auth login`` or
+        token: A token; False for none; True for the token saved by huggingface_hub (``hf auth login`` or
             ``HF_TOKEN``).
-        saved: Whether None means the saved one, if there is one.
+        saved: Whether None means the saved token, if there is one.
 
     Raises:
-        AuthenticationRequired: The saved one is wanted by ``True``, and there is none.
+        AuthenticationRequired: `token` is True, and no token is saved.
         LocalProtocolError: The text cannot be a token.
     """
     found = token if isinstance(token, str) else None
@@ -72,28 +72,30 @@ def token_to_use(token: str | bool | None, *, saved: bool = False) -> str | None
     if found is None:
         return None
     found = found.strip()
-    # Said here, for the HTTP library would quote the header, and with it the token.
+    # Checked here, because the HTTP library would quote the header, and with it the token.
     if not found or not found.isascii() or not found.isprintable() or " " in found:
         raise LocalProtocolError(
-            "The token is empty, or has characters that no token has. (It is not shown.)"
+            "The token is empty, or has characters that no token has (it is not shown). Pass it without "
+            "quotes or spaces."
         )
     return found
 
 
-def hides_itself(error: BaseException) -> bool:
-    """Return whether an error of the connecting says that the Hub shows the Space to no stranger.
+def is_hidden(error: BaseException) -> bool:
+    """Return whether a connection error means that the Hub shows the Space only with a token.
 
-    It is the one reason to try again with the saved token when the caller gave none. A Space that wants a
-    login of its own is not hidden: it is public, anybody may have made it, and the token is not for it.
+    This is the only reason to retry with the saved token if the caller passed none. An app that requires a
+    login of its own is not hidden: anybody can publish one, and must not get the token by that.
     """
     if isinstance(error, SpaceNotFound):
         return True
-    # Behind what the Hub refused stands the HTTP library's error; an app's own refusal has none behind it.
+    # A refusal of the Hub has the HTTP library's error as its cause; one of an app has none.
     return isinstance(error, AuthenticationRequired) and hasattr(error.__cause__, "response")
 
 
 def check_name(name: str) -> None:
+    """Raise `LocalProtocolError` if a text is not the name of a Space."""
     if not is_space_name(name):
         raise LocalProtocolError(
-            f"{name!r} is no name of a Space, such as 'owner/name'.", phase=Phase.DISCOVER
+            f"{name!r} is not the name of a Space. Pass one such as 'owner/name'.", phase=Phase.DISCOVER
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from .call import Call
 from .files import RemoteFile
-from .transport import Session, Transport
+from .session import Session
+from .transport import Transport
 
 __all__ = ["Call", "RemoteFile", "Session", "Transport"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is to be done at a time: one thread for all alarms of a transport, started with the first."""
+"""Jobs that run at a time: one thread for all alarms of a transport, started with the first."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from collections.abc import Callable
 
 
 class Alarms:
-    """Does things at their time. What they do must be quick, and must not raise."""
+    """Runs jobs at their time. A job must be quick, and must not raise.
+
+    Why not `threading.Timer`: that is a thread for each alarm.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -21,7 +24,7 @@ class Alarms:
         self._closed = False
 
     def at(self, when: float, job: Callable[[], object]) -> None:
-        """Do a job at a time of the monotonic clock; at once after `close`."""
+        """Run a job at a time of the monotonic clock; at once after `close`."""
         with self._changed:
             if not self._closed:
                 heapq.heappush(self._waiting, (when, next(self._numbers), job))
@@ -45,12 +48,12 @@ class Alarms:
             job()
 
     def close(self) -> threading.Thread | None:
-        """Do what is left at once, and return the thread to be joined."""
+        """Run the remaining jobs at once, and return the thread to be joined."""
         with self._changed:
             self._closed = True
-            left, self._waiting = self._waiting, []
+            remaining, self._waiting = self._waiting, []
             self._changed.notify_all()
-        for _, _, job in sorted(left, key=lambda one: one[:2]):
+        for _, _, job in sorted(remaining, key=lambda alarm: alarm[:2]):
             job()
         return self._thread
 

@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
+from typing import Any, BinaryIO, Self, cast
 
 import attrs
 
 from ..app.credentials import Credentials
 from ..calls.deadline import Allowance
-from ..calls.requests import timed
+from ..calls.representation import describe_file
+from ..calls.requests import add_elapsed
 from ..engines.base import ResponseStream, StreamEnded
 from ..errors import LocalProtocolError, Phase
 from ..files.disk import PartFile
@@ -29,21 +30,22 @@ from ..files.fetch import (
     whole_file_url,
 )
 from ..files.outputs import ServerFile
+from ..policy import Timeouts
 from ..protocol.commands import Closed, Ending
-
-if TYPE_CHECKING:
-    from ..policy import Timeouts
-    from .core import Core
+from .connection import Connection
 
 DownloadProgress = Callable[[int, int | None], object]
 """Called with the bytes received and the bytes in all, None where the server does not say."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class RemoteFile(ServerFile):
-    """A file that an app gave. Nothing is fetched until it is asked for, and each time it is, anew."""
+    """A file that an app returned. Each method fetches it anew; nothing is fetched before."""
 
-    _fetcher: Fetcher = attrs.field(alias="fetcher", repr=False, eq=False)
+    _fetcher: Fetcher = attrs.field(alias="fetcher", eq=False)
+
+    def __repr__(self) -> str:
+        return describe_file("RemoteFile", self)
 
     def read(self, *, timeout: float | None = None) -> bytes:
         """Return the whole content.
@@ -58,7 +60,7 @@ class RemoteFile(ServerFile):
             TimeoutExpired: Nothing came for ``Timeouts(download_stall=)`` seconds.
         """
         with (
-            timed(),
+            add_elapsed(),
             Allowance(timeout, f"The file {self.name}", Phase.DOWNLOAD) as allowed,
             self._fetcher.open(self, whole_file_url(self.url), allowed.remaining) as download,
         ):
@@ -79,7 +81,7 @@ class RemoteFile(ServerFile):
         Raises:
             GradioTransportError: See `read`; also while it is being read.
         """
-        fetcher = self._fetcher if timeout is None else self._fetcher.impatient(timeout)
+        fetcher = self._fetcher if timeout is None else self._fetcher.with_stall(timeout)
         return cast("BinaryIO", io.BufferedReader(_Reader(fetcher.open(self, self.url))))
 
     def download(
@@ -104,7 +106,7 @@ class RemoteFile(ServerFile):
             GradioTransportError: See `read`.
         """
         with (
-            timed(),
+            add_elapsed(),
             Allowance(timeout, f"The file {self.name}", Phase.DOWNLOAD) as allowed,
             self._fetcher.open(self, whole_file_url(self.url), allowed.remaining) as download,
             PartFile(Path(directory)) as part,
@@ -162,52 +164,52 @@ class _Reader(io.RawIOBase):
 
 
 class Fetcher:
-    """Fetches files with what one session may show."""
+    """Fetches files with the credentials of one session."""
 
-    def __init__(self, core: Core, credentials: Credentials, stall: float | None = None) -> None:
-        self._core = core
+    def __init__(self, connection: Connection, credentials: Credentials, stall: float | None = None) -> None:
+        self._connection = connection
         self._credentials = credentials
         self._stall = stall
 
-    def impatient(self, seconds: float) -> Fetcher:
-        """Return one that takes so much silence and no more."""
-        return Fetcher(self._core, self._credentials, seconds)
+    def with_stall(self, seconds: float) -> Fetcher:
+        """Return a fetcher with another bound on silence."""
+        return Fetcher(self._connection, self._credentials, seconds)
 
     @property
     def _timeouts(self) -> Timeouts:
-        timeouts = self._core.app.options.timeouts
+        timeouts = self._connection.app.options.timeouts
         return timeouts if self._stall is None else timeouts.replace(download_stall=self._stall)
 
-    def file(self, found: ServerFile) -> RemoteFile:
-        """Return a server's file as one that can be fetched."""
+    def remote_file(self, found: ServerFile) -> RemoteFile:
+        """Return a server's file as a `RemoteFile`."""
         return RemoteFile(**attrs.asdict(found, recurse=False), fetcher=self)
 
     def open(self, file: ServerFile, url: str, remaining: float | None = None) -> Download:
         """Begin to fetch a file from one of its URLs."""
         if file.content is not None:
-            return Download(len(file.content), _inline(file.content))
+            return Download(len(file.content), _inline_content(file.content))
         if is_playlist(url):
-            return Download(None, _timed(self._follow(url), time.monotonic()))
+            return Download(None, _add_elapsed(self._follow(url), time.monotonic()))
         began = time.monotonic()
-        with timed():
-            stream = self._core.open_file(url, self._credentials, remaining, self._timeouts)
-        return Download(content_length(stream.head), _timed(self._chunks(stream, url), began))
+        with add_elapsed():
+            stream = self._connection.open_file(url, self._credentials, remaining, self._timeouts)
+        return Download(content_length(stream.head), _add_elapsed(self._chunks(stream, url), began))
 
     def _chunks(
         self, stream: ResponseStream, url: str, most: int | None = None
     ) -> Generator[bytes, None, None]:
-        most = most or self._core.app.options.limits.max_download_bytes
+        most = most or self._connection.app.options.limits.max_download_bytes
         received = 0
         try:
             for chunk in stream.chunks():
                 received += len(chunk)
                 if most is not None and received > most:
                     raise file_too_large(url, most)
-                self._core.app.taps.chunk("file", chunk)
+                self._connection.app.taps.chunk("file", chunk)
                 yield chunk
-            self._core.app.taps.end("file", Closed(Ending.CLEAN))
+            self._connection.app.taps.end("file", Closed(Ending.CLEAN))
         except StreamEnded as ended:
-            self._core.app.taps.end("file", ended.closed)
+            self._connection.app.taps.end("file", ended.closed)
             raise download_broken(url, ended.closed, received, self._timeouts.download_stall) from ended
         finally:
             stream.close()
@@ -217,11 +219,11 @@ class Fetcher:
         stall = self._timeouts.download_stall
         done, heard = 0, time.monotonic()
         while True:
-            playlist = self._core.open_file(url, self._credentials, timeouts=self._timeouts)
+            playlist = self._connection.open_file(url, self._credentials, timeouts=self._timeouts)
             text = b"".join(self._chunks(playlist, url, PLAYLIST_BYTES)).decode("utf-8", "replace")
             segments, complete = playlist_segments(text, url)
             for segment in segments[done:]:
-                stream = self._core.open_file(segment, self._credentials, timeouts=self._timeouts)
+                stream = self._connection.open_file(segment, self._credentials, timeouts=self._timeouts)
                 yield from self._chunks(stream, segment)
                 heard = time.monotonic()
             done = max(done, len(segments))
@@ -229,28 +231,28 @@ class Fetcher:
                 return
             if stall is not None and time.monotonic() - heard > stall:
                 raise download_broken(url, Closed(Ending.IDLE), done, stall)
-            if self._core.closing.wait(PLAYLIST_SECONDS):
+            if self._connection.closing.wait(PLAYLIST_SECONDS):
                 raise LocalProtocolError("The transport was closed.", phase=Phase.DOWNLOAD)
 
 
-def saved(value: Any, directory: str | Path) -> Any:
+def download_files(value: Any, directory: str | Path) -> Any:
     """Return an output value with its files downloaded, and in their places the paths."""
     if isinstance(value, RemoteFile):
         return value.download(directory)
     if isinstance(value, list):
-        return [saved(one, directory) for one in cast("list[Any]", value)]
+        return [download_files(item, directory) for item in cast("list[Any]", value)]
     if isinstance(value, dict):
-        return {key: saved(one, directory) for key, one in cast("dict[Any, Any]", value).items()}
+        return {key: download_files(item, directory) for key, item in cast("dict[Any, Any]", value).items()}
     return value
 
 
-def _timed(chunks: Generator[bytes, None, None], began: float) -> Generator[bytes, None, None]:
-    with timed(began=began):
+def _add_elapsed(chunks: Generator[bytes, None, None], began: float) -> Generator[bytes, None, None]:
+    with add_elapsed(began=began):
         yield from chunks
 
 
-def _inline(content: bytes) -> Generator[bytes, None, None]:
+def _inline_content(content: bytes) -> Generator[bytes, None, None]:
     yield content
 
 
-__all__ = ["Download", "DownloadProgress", "Fetcher", "RemoteFile", "saved"]
+__all__ = ["Download", "DownloadProgress", "Fetcher", "RemoteFile", "download_files"]

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holds a session's ``/heartbeat`` open, by a thread."""
+"""Keeps a session's ``/heartbeat`` open, by a thread."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING
 
 import attrs
 
@@ -13,22 +12,20 @@ from ..calls.requests import is_event_stream
 from ..calls.session_state import SessionState, heartbeat_pauses
 from ..engines.base import Interruption, ResponseStream, StreamEnded
 from ..errors import GradioTransportError
-
-if TYPE_CHECKING:
-    from .core import Core
+from .connection import Connection
 
 logger = logging.getLogger(__name__)
 
 
 class HeartbeatThread(threading.Thread):
-    """Holds a session's ``/heartbeat`` open, so that the server keeps what it has (docs/wire.md §9)."""
+    """Keeps a session's ``/heartbeat`` open, so that the server keeps its state (docs/wire.md §9)."""
 
-    def __init__(self, core: Core, state: SessionState) -> None:
+    def __init__(self, connection: Connection, state: SessionState) -> None:
         super().__init__(name=f"gradio-transport-heartbeat-{state.session_hash[:4]}", daemon=True)
         self.session_hash = state.session_hash
-        self._core = core
+        self._connection = connection
         self._credentials = state.credentials
-        self._command = state.heartbeat()
+        self._command = state.heartbeat_command()
         self._stopped = threading.Event()
         self._interruption = Interruption()
         self._stream: ResponseStream | None = None
@@ -38,23 +35,25 @@ class HeartbeatThread(threading.Thread):
         """Open it, read it, and open it again when it broke."""
         for pause in heartbeat_pauses():
             try:
-                if not self._beat():
+                if not self._read_once():
                     return
             except GradioTransportError as error:
-                logger.debug("the heartbeat of session %s broke: %s", self.session_hash, error)
+                logger.debug("the heartbeat of session %s… broke: %s", self.session_hash[:4], error)
             if self._stopped.wait(pause):
                 return
 
-    def _beat(self) -> bool:
+    def _read_once(self) -> bool:
         """Read the heartbeat to its end; return whether it makes sense to open it again."""
-        app = self._core.app
+        app = self._connection.app
         patience = app.patience(self._command, app.options.timeouts)
         patience = attrs.evolve(patience, interruption=self._interruption)
-        request = app.dressed(self._command.request, self._credentials)
+        request = app.with_headers(self._command.request, self._credentials)
         app.taps.command(self._command, 0)
-        stream = self._core.engine.stream(request, patience)
+        stream = self._connection.engine.stream(request, patience)
         app.taps.response("heartbeat", 0, stream.head, head=True)
         try:
+            # Under the lock of `stop`, which either finds the stream or is seen here: else it would be read
+            # on.
             with self._lock:
                 self._stream = stream
                 if self._stopped.is_set():
@@ -71,10 +70,10 @@ class HeartbeatThread(threading.Thread):
         return True
 
     def stop(self) -> None:
-        """End it, waking the thread; it is not waited for."""
+        """End the heartbeat and wake its thread, without waiting for it."""
         with self._lock:
             self._stopped.set()
             stream = self._stream
-        self._interruption.now()
+        self._interruption.interrupt()
         if stream is not None:
             stream.abort()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bounded number of threads for what would keep a caller waiting."""
+"""A bounded number of threads for jobs that would keep a caller waiting."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Workers:
         self._lock = threading.Lock()
 
     def submit(self, job: Callable[[], None]) -> None:
-        """Do a job in some thread, soon; never once they are closed."""
+        """Run a job in some thread, soon; never once they are closed."""
         with self._lock:
             if self._closed:
                 return
@@ -44,7 +44,7 @@ class Workers:
                     self._idle += 1
 
     def close(self) -> list[threading.Thread]:
-        """Tell every thread to end after its job, and return them to be joined."""
+        """End every thread after its job, and return them to be joined."""
         with self._lock:
             self._closed = True
             for _ in self._threads:

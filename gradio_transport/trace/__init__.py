@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Traces: every frame of a program's traffic, written as it happens, read back, replayed, compared."""
+"""Traces: the frames of a program's traffic, written as they happen, read back, replayed and compared."""
 
 from __future__ import annotations
 
 from ..protocol.frames import Direction, Frame, Kind, Tap
 from .compare import diff_traces
-from .conversation import Conversation, Said, conversations
+from .conversation import Conversation, Entry, conversations
 from .environment import environment_tap
 from .lint import Finding, Severity, lint_trace
+from .mismatch import Mismatch, ReplayMismatch
 from .reader import Trace, TraceError, read_trace
-from .replay import Mismatch, Replay, ReplayMismatch, describe, differences, replay
+from .replay import replay
+from .replay_result import Replay, describe, differences
 from .writer import TraceWriter
 
 __all__ = [
-    "Conversation", "Finding", "Mismatch", "Replay", "ReplayMismatch", "Said", "Severity", "Trace",
+    "Conversation", "Entry", "Finding", "Mismatch", "Replay", "ReplayMismatch", "Severity", "Trace",
     "TraceError", "TraceWriter", "conversations", "describe", "diff_traces", "differences", "environment_tap",
     "lint_trace", "read_trace", "replay",
     "Direction", "Frame", "Kind", "Tap",

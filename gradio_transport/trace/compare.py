@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What changed on the wire between two recordings of the same thing.
+"""Compares two recordings of the same calls: what changed on the wire.
 
-What differs from run to run (times, ids, ports, heartbeats, how often a place in the queue is told) is made
-equal first; what is left is what the server, or this library, says differently.
+Values that differ from run to run (times, ids, ports, heartbeats, the number of queue estimates) are made
+equal first. The differences that remain are changes of the server or of this library.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import attrs
 
-from .conversation import Conversation, Said, conversations
+from .conversation import Conversation, Entry, conversations
 from .reader import Trace
 
 VOLATILE = frozenset(
@@ -49,19 +49,22 @@ _MOST_LINES = 40
 
 
 def diff_traces(old: Trace, new: Trace) -> list[str]:
-    """Return what the wire says differently in a newer trace, one line for each; empty if nothing."""
-    before, after = ([one for one in conversations(trace) if one.key not in IGNORED] for trace in (old, new))
+    """Return what changed on the wire in a newer trace, one line for each change."""
+    before, after = (
+        [conversation for conversation in conversations(trace) if conversation.key not in IGNORED]
+        for trace in (old, new)
+    )
     lines = _meta(old, new)
-    for one, other in _paired(before, after):
-        if one is None or other is None:
-            there = one or other
-            assert there is not None  # noqa: S101 - pairs have one side at least
-            lines.append(f"{'-' if other is None else '+'} {there.title}")
+    for left, right in _pairs(before, after):
+        if left is None or right is None:
+            present = left or right
+            assert present is not None  # noqa: S101 - pairs have one side at least
+            lines.append(f"{'-' if right is None else '+'} {present.title}")
             continue
-        found = list(dict.fromkeys(_compare(one, other)))
-        lines += [f"  {other.title}: {line}" for line in found[:_MOST_LINES]]
-        if len(found) > _MOST_LINES:
-            lines.append(f"  {other.title}: and {len(found) - _MOST_LINES} more")
+        changes = list(dict.fromkeys(_compare(left, right)))
+        lines += [f"  {right.title}: {change}" for change in changes[:_MOST_LINES]]
+        if len(changes) > _MOST_LINES:
+            lines.append(f"  {right.title}: and {len(changes) - _MOST_LINES} more")
     return lines
 
 
@@ -73,19 +76,19 @@ def _meta(old: Trace, new: Trace) -> list[str]:
     ]
 
 
-def _paired(
+def _pairs(
     before: Sequence[Conversation], after: Sequence[Conversation]
 ) -> Iterator[tuple[Conversation | None, Conversation | None]]:
-    """Pair conversations by their place and endpoint."""
+    """Pair conversations by position and endpoint."""
     matcher = difflib.SequenceMatcher(
-        None, [_name(one) for one in before], [_name(one) for one in after], False
+        None, [_name(call) for call in before], [_name(call) for call in after], False
     )
     for kind, start, stop, other_start, other_stop in matcher.get_opcodes():
         if kind == "equal":
             yield from zip(before[start:stop], after[other_start:other_stop], strict=True)
             continue
-        yield from ((one, None) for one in before[start:stop])
-        yield from ((None, one) for one in after[other_start:other_stop])
+        yield from ((call, None) for call in before[start:stop])
+        yield from ((None, call) for call in after[other_start:other_stop])
 
 
 def _name(conversation: Conversation) -> tuple[bool, bool, str]:
@@ -94,26 +97,26 @@ def _name(conversation: Conversation) -> tuple[bool, bool, str]:
 
 @attrs.frozen
 class _Line:
-    """One thing that was said, made comparable."""
+    """An entry of a conversation, made comparable."""
 
     what: str
     value: Any
 
 
-def _lines(said: Sequence[Said]) -> list[_Line]:
+def _lines(entries: Sequence[Entry]) -> list[_Line]:
     lines: list[_Line] = []
-    for one in said:
-        if one.message and one.what in IGNORED:
+    for entry in entries:
+        if entry.message and entry.what in IGNORED:
             continue
-        line = _Line(_text(one.what), normalised(one.value))
+        line = _Line(_normalise_text(entry.what), normalise(entry.value))
         if lines and line.what in REPEATED and lines[-1].what == line.what:
             lines.pop()
         lines.append(line)
     return lines
 
 
-def normalised(value: Any, key: str = "") -> Any:
-    """Return a JSON value with what differs from run to run made equal."""
+def normalise(value: Any, key: str = "") -> Any:
+    """Return a JSON value in which all that differs from run to run is equal."""
     if key in VOLATILE and (value is None or isinstance(value, int | float)):
         return "NUMBER"
     if key == "event_id" and isinstance(value, str):
@@ -121,34 +124,37 @@ def normalised(value: Any, key: str = "") -> Any:
     if key == "session_hash" and isinstance(value, str):
         return "SESSION"
     if isinstance(value, str):
-        return _text(value)
+        return _normalise_text(value)
     if isinstance(value, list):
-        return [normalised(one) for one in cast("list[Any]", value)]
+        return [normalise(item) for item in cast("list[Any]", value)]
     if isinstance(value, dict):
-        return {name: normalised(one, name) for name, one in cast("dict[str, Any]", value).items()}
+        return {name: normalise(item, name) for name, item in cast("dict[str, Any]", value).items()}
     return value
 
 
-def _text(text: str) -> str:
+def _normalise_text(text: str) -> str:
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
 
 
 def _compare(old: Conversation, new: Conversation) -> Iterator[str]:
-    """Yield how two conversations differ: what is said at all, then what it says."""
-    before, after = _lines(old.said), _lines(new.said)
-    matcher = difflib.SequenceMatcher(None, [one.what for one in before], [one.what for one in after], False)
+    """Yield how two conversations differ: entries that came or went, then changed values."""
+    before, after = _lines(old.entries), _lines(new.entries)
+    matcher = difflib.SequenceMatcher(
+        None, [line.what for line in before], [line.what for line in after], False
+    )
     for kind, start, stop, other_start, other_stop in matcher.get_opcodes():
         if kind == "equal":
-            for one, other in zip(before[start:stop], after[other_start:other_stop], strict=True):
-                yield from _changes(one, other, values=bool(new.session))
+            for left, right in zip(before[start:stop], after[other_start:other_stop], strict=True):
+                yield from _changes(left, right, values=bool(new.session))
             continue
-        yield from (f"no {one.what} any more{_where(before, start)}" for one in before[start:stop])
-        yield from (f"{one.what} is new{_where(after, other_start)}" for one in after[other_start:other_stop])
+        yield from (f"no {line.what} any more{_position(before, start)}" for line in before[start:stop])
+        for line in after[other_start:other_stop]:
+            yield f"{line.what} is new{_position(after, other_start)}"
 
 
-def _where(lines: Sequence[_Line], place: int) -> str:
+def _position(lines: Sequence[_Line], place: int) -> str:
     return f" after {lines[place - 1].what}" if place else " at the beginning"
 
 
@@ -162,17 +168,18 @@ def _value_changes(old: Any, new: Any, path: str, values: bool) -> Iterator[str]
         yield from _object_changes(cast("dict[str, Any]", old), cast("dict[str, Any]", new), path, values)
     elif isinstance(old, list) and isinstance(new, list):
         yield from _list_changes(cast("list[Any]", old), cast("list[Any]", new), path, values)
-    elif _kind(old) != _kind(new):
-        yield f"{path or 'it'} was {_shown(old)} ({_kind(old)}), is {_shown(new)} ({_kind(new)})"
+    elif _json_type(old) != _json_type(new):
+        before, after = f"{_excerpt(old)} ({_json_type(old)})", f"{_excerpt(new)} ({_json_type(new)})"
+        yield f"{path or 'it'} was {before}, is {after}"
     # NaN, which Gradio 3.x sends, differs from itself.
     elif values and old != new and not (old != old and new != new):
-        yield f"{path or 'it'} was {_shown(old)}, is {_shown(new)}"
+        yield f"{path or 'it'} was {_excerpt(old)}, is {_excerpt(new)}"
 
 
 def _object_changes(old: Mapping[str, Any], new: Mapping[str, Any], path: str, values: bool) -> Iterator[str]:
     prefix = f"{path}." if path else ""
     yield from (f"key {prefix}{key} is gone" for key in old if key not in new)
-    yield from (f"key {prefix}{key} is new: {_shown(new[key])}" for key in new if key not in old)
+    yield from (f"key {prefix}{key} is new: {_excerpt(new[key])}" for key in new if key not in old)
     for key in old:
         if key in new:
             yield from _value_changes(old[key], new[key], f"{prefix}{key}", values)
@@ -184,11 +191,11 @@ def _object_changes(old: Mapping[str, Any], new: Mapping[str, Any], path: str, v
 def _list_changes(old: Sequence[Any], new: Sequence[Any], path: str, values: bool) -> Iterator[str]:
     if values and len(old) != len(new):
         yield f"{path or 'it'} had {len(old)} items, has {len(new)}"
-    for one, other in zip(old, new, strict=False):
-        yield from _value_changes(one, other, f"{path}[]", values)
+    for left, right in zip(old, new, strict=False):
+        yield from _value_changes(left, right, f"{path}[]", values)
 
 
-def _kind(value: Any) -> str:
+def _json_type(value: Any) -> str:
     match value:
         case None:
             return "null"
@@ -204,9 +211,9 @@ def _kind(value: Any) -> str:
             return "object"
 
 
-def _shown(value: Any) -> str:
+def _excerpt(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
-__all__ = ["IGNORED", "REPEATED", "VOLATILE", "diff_traces", "normalised"]
+__all__ = ["IGNORED", "REPEATED", "VOLATILE", "diff_traces", "normalise"]

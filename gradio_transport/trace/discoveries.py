@@ -18,17 +18,17 @@ from .reader import Trace, TraceError
 from .redaction import REDACTED
 
 DISCOVERY_CHANNELS = frozenset({"discover", "login"})
-"""Channels of the discovery; what else belongs to no session are uploads, files and heartbeats."""
+"""Channels of the discovery. Other frames without a session are uploads, files and heartbeats."""
 
 _KEPT_DISCOVERIES = 32
 """Some megabytes each. The traces of one server come together, so few are needed at a time."""
 
-_PASSING = frozenset({"date", "content-length"})
-"""Headers that the discovery does not look at, and that differ each time."""
+_IGNORED_HEADERS = frozenset({"date", "content-length"})
+"""Headers that the discovery does not read, and that differ each time."""
 
 
 class Discoveries:
-    """What the discoveries of a trace found, and when: a program may discover an app again."""
+    """The results of a trace's discoveries, by position: a program may discover an app more than once."""
 
     def __init__(self, trace: Trace) -> None:
         numbered = [
@@ -37,16 +37,17 @@ class Discoveries:
             if frame.session == 0 and frame.channel in DISCOVERY_CHANNELS
         ]
         logs_in = any(frame.channel == "login" for _, frame in numbered)
-        self._found = _discovered(tuple(_Heard(frame) for _, frame in numbered), logs_in)
+        self._results = _run_discoveries(tuple(_DiscoveryFrame(frame) for _, frame in numbered), logs_in)
         self._numbers = [number for number, _ in numbered]
-        self.refusals = list(self._found.refusals)
+        self.refusals = list(self._results.refusals)
         self.mismatches = [
-            attrs.evolve(one, frame=self._numbers[one.frame]) for one in self._found.mismatches
+            attrs.evolve(mismatch, frame=self._numbers[mismatch.frame])
+            for mismatch in self._results.mismatches
         ]
 
-    def of(self, source: str, before: int) -> Discovery:
-        """Return what the newest discovery of an app before a frame found."""
-        for place, discovery in reversed(self._found.discoveries):
+    def find(self, source: str, before: int) -> Discovery:
+        """Return the result of the newest discovery of an app before a frame."""
+        for place, discovery in reversed(self._results.discoveries):
             if discovery.urls.base == source and self._numbers[place] < before:
                 return discovery
         raise TraceError(
@@ -54,29 +55,31 @@ class Discoveries:
         )
 
 
-class _Heard:
-    """A frame of a discovery, equal to others that say the same: the traces of one server share a config.
+class _DiscoveryFrame:
+    """A frame of a discovery, equal to frames with the same content.
 
-    To parse that is most of what a replay costs.
+    Equality makes it a cache key: the traces of one server share a config, and parsing that is most of the
+    cost of a replay.
     """
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
         payload = frame.payload
-        headers = {name: one for name, one in payload.get("headers", {}).items() if name not in _PASSING}
-        said = {key: value for key, value in payload.items() if key not in ("headers", "body")}
-        self._key = frame.kind, json.dumps([said, headers], sort_keys=True), payload.get("body")
+        received = payload.get("headers", {}).items()
+        headers = {name: value for name, value in received if name not in _IGNORED_HEADERS}
+        fields = {key: value for key, value in payload.items() if key not in ("headers", "body")}
+        self._key = frame.kind, json.dumps([fields, headers], sort_keys=True), payload.get("body")
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Heard) and self._key == other._key
+        return isinstance(other, _DiscoveryFrame) and self._key == other._key
 
     def __hash__(self) -> int:
         return hash(self._key)
 
 
 @attrs.frozen
-class _Found:
-    """What came of the discoveries of a trace; places are those among its frames of discoveries."""
+class _Results:
+    """The results of a trace's discoveries. Positions count the frames of discoveries only."""
 
     discoveries: list[tuple[int, Discovery]]
     refusals: list[GradioTransportError]
@@ -84,13 +87,13 @@ class _Found:
 
 
 @lru_cache(maxsize=_KEPT_DISCOVERIES)
-def _discovered(heard: tuple[_Heard, ...], logs_in: bool) -> _Found:
+def _run_discoveries(frames: tuple[_DiscoveryFrame, ...], logs_in: bool) -> _Results:
     """Run discoveries against their recorded replies."""
     auth = (REDACTED, REDACTED) if logs_in else None
-    found = _Found([], [], [])
+    results = _Results([], [], [])
     sequence: Generator[SendRequest, Response, Discovery] | None = None
     wanted: SendRequest | None = None
-    for place, frame in enumerate(one.frame for one in heard):
+    for place, frame in enumerate(numbered.frame for numbered in frames):
         if frame.kind is Kind.REQUEST:
             url = str(frame.payload["url"])
             if wanted is None or (wanted.request.url != url and url.endswith("/config")):
@@ -98,21 +101,21 @@ def _discovered(heard: tuple[_Heard, ...], logs_in: bool) -> _Found:
                 wanted = next(sequence)
             if wanted.request.url != url:
                 expected = f"{wanted.request.method} {wanted.request.url}"
-                found.mismatches.append(Mismatch(place, f"{frame.payload['method']} {url}", expected))
+                results.mismatches.append(Mismatch(place, f"{frame.payload['method']} {url}", expected))
         elif frame.kind is Kind.RESPONSE and sequence is not None:
             try:
-                wanted = sequence.send(response_of(frame))
+                wanted = sequence.send(recorded_response(frame))
             except StopIteration as stop:
-                found.discoveries.append((place, stop.value))
+                results.discoveries.append((place, stop.value))
                 wanted = sequence = None
             except GradioTransportError as error:
-                found.refusals.append(error)
+                results.refusals.append(error)
                 wanted = sequence = None
-    return found
+    return results
 
 
-def response_of(frame: Frame) -> Response:
-    """Return the reply that a frame holds."""
+def recorded_response(frame: Frame) -> Response:
+    """Return the reply in a frame."""
     payload = frame.payload
     return Response(
         status=payload["status"],
@@ -122,4 +125,4 @@ def response_of(frame: Frame) -> Response:
     )
 
 
-__all__ = ["Discoveries", "response_of"]
+__all__ = ["Discoveries", "recorded_response"]

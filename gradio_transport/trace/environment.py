@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recorder that ``GRADIO_TRANSPORT_TRACE`` asks for."""
+"""The trace writer that ``GRADIO_TRANSPORT_TRACE`` turns on."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .writer import TraceWriter
 logger = logging.getLogger(__name__)
 
 ENVIRONMENT_VARIABLE = "GRADIO_TRANSPORT_TRACE"
-"""Names a directory; each transport writes a trace of its own there."""
+"""Its value is a directory. Each transport writes a trace of its own there."""
 
 _numbers = itertools.count(1)
 
 
 def environment_tap() -> Tap | None:
-    """Return a writer to a fresh file in the directory that the environment names, or None."""
+    """Return a writer to a new file in the directory that the environment names, or None."""
     directory = os.environ.get(ENVIRONMENT_VARIABLE)
     if not directory:
         return None

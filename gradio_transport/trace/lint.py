@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looks a trace over: what a server said that no known generation says, and what we did about it."""
+"""Checks a trace for messages and fields of no known generation, and for differences of its replay."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ class Severity(enum.StrEnum):
     """How much a finding matters."""
 
     ERROR = "error"
-    """The trace does not replay: this library does something else today, or leaves something undone."""
+    """The trace does not replay: this library sends something else today, or leaves a call or stream open."""
     WARNING = "warning"
-    """The server broke the order of the flow, or said what nobody knows."""
+    """The server broke the order of the flow, or sent an unknown message."""
     NOTE = "note"
-    """Worth knowing: fields that are new, calls that failed, traces that are incomplete."""
+    """New fields, failed calls, incomplete traces."""
 
 
 @attrs.frozen
 class Finding:
-    """One thing that was noticed.
+    """A result of the check.
 
     Attributes:
         where: The call, or the part of the trace.
+        what: The text of the finding.
     """
 
     severity: Severity
@@ -79,28 +80,28 @@ OUTPUT_FIELDS = frozenset(
 """Fields of ``output``."""
 
 _NAMED_EVENTS = frozenset({"generating", "complete", "error", "heartbeat"})
-"""Events of ``/call``, whose data is no message."""
+"""Events of ``/call``, whose data is not a message."""
 
 
 def lint_trace(trace: Trace, *, registry: Registry = default_registry) -> list[Finding]:
-    """Return what is odd about a trace, the worst first; empty if nothing is.
+    """Return the findings of a trace, the most severe first.
 
     Raises:
         TraceError: It cannot be replayed at all.
     """
-    found = [*_replayed(trace, registry), *_incomplete(trace)]
+    findings = [*_replay_findings(trace, registry), *_file_findings(trace)]
     for conversation in conversations(trace):
-        found += _messages(conversation)
+        findings += _message_findings(conversation)
     order = list(Severity)
-    return sorted(dict.fromkeys(found), key=lambda one: order.index(one.severity))
+    return sorted(dict.fromkeys(findings), key=lambda finding: order.index(finding.severity))
 
 
-def _replayed(trace: Trace, registry: Registry) -> Iterator[Finding]:
+def _replay_findings(trace: Trace, registry: Registry) -> Iterator[Finding]:
     result = replay(trace, registry=registry)
     for mismatch in result.mismatches:
         yield Finding(Severity.ERROR, f"frame {mismatch.frame}", str(mismatch))
-    for left in result.outstanding:
-        yield Finding(Severity.ERROR, "at the end", f"left undone: {left}")
+    for text in result.outstanding:
+        yield Finding(Severity.ERROR, "at the end", f"left undone: {text}")
     for error in result.refusals:
         yield Finding(Severity.NOTE, "discovery", f"{type(error).__name__}: {error.message}")
     for key, deviations in result.deviations.items():
@@ -115,29 +116,29 @@ def _replayed(trace: Trace, registry: Registry) -> Iterator[Finding]:
             yield Finding(Severity.NOTE, where, f"{type(failure).__name__}: {failure.message}")
 
 
-def _incomplete(trace: Trace) -> Iterator[Finding]:
+def _file_findings(trace: Trace) -> Iterator[Finding]:
     if trace.truncated:
         yield Finding(Severity.NOTE, "the file", "it was cut off in the middle of a line")
     if not any(frame.kind is Kind.CALL for frame in trace.frames):
         yield Finding(Severity.NOTE, "the file", "it holds no call")
 
 
-def _messages(conversation: Conversation) -> Iterator[Finding]:
-    for said in conversation.messages:
-        value: object = said.value
+def _message_findings(conversation: Conversation) -> Iterator[Finding]:
+    for entry in conversation.messages:
+        value: object = entry.value
         if isinstance(value, dict):
-            yield from _fields(conversation, said.what, cast("dict[str, Any]", value))
-        elif said.what not in _NAMED_EVENTS:
-            what = f"frame {said.frame} is no message: {value!r:.80}"
+            yield from _field_findings(conversation, entry.what, cast("dict[str, Any]", value))
+        elif entry.what not in _NAMED_EVENTS:
+            what = f"frame {entry.frame} is no message: {value!r:.80}"
             yield Finding(Severity.WARNING, conversation.title, what)
 
 
-def _fields(conversation: Conversation, name: str, message: Mapping[str, Any]) -> Iterator[Finding]:
+def _field_findings(conversation: Conversation, name: str, message: Mapping[str, Any]) -> Iterator[Finding]:
     if name in _NAMED_EVENTS and "msg" not in message:
         return
     known = FIELDS.get(name)
     if known is None:
-        yield Finding(Severity.WARNING, conversation.title, f"nobody knows the message {name!r}")
+        yield Finding(Severity.WARNING, conversation.title, f"the message {name!r} is unknown")
         return
     for field in message:
         if field not in known:

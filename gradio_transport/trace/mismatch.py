@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must be equal when a machine says again what it said, and the name of a difference."""
+"""The part of a command that a replay must repeat, and the error for a difference."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _SHOWN_CHARACTERS = 300
 
 @attrs.frozen
 class Mismatch:
-    """Where a machine did something else than was recorded.
+    """A command that differs from the recorded one.
 
     Attributes:
-        frame: Number of the input frame after which it happened, counted from 0.
-        expected: What the trace has there.
-        actual: What the machine said.
+        frame: Number of the input frame after which it was sent, counted from 0.
+        expected: The recorded command.
+        actual: The command of the replay.
     """
 
     frame: int
@@ -35,10 +35,10 @@ class Mismatch:
 
 
 class ReplayMismatch(LocalProtocolError):
-    """The machines did not do what was recorded.
+    """A replay sent other commands than were recorded.
 
     Attributes:
-        mismatches: Each place, in order; the first is the one to look at.
+        mismatches: All differences, in order. Later ones are often consequences of the first.
     """
 
     def __init__(self, message: str, *, mismatches: Sequence[Mismatch] = (), **context: Any) -> None:
@@ -47,7 +47,11 @@ class ReplayMismatch(LocalProtocolError):
 
 
 def signature(frame: Frame | None) -> tuple[Any, ...]:
-    """Return what must be equal of a command: of the headers only the content type, of the URL no host."""
+    """Return the part of a command that must be equal.
+
+    Without the host, because a trace of one server is compared with that of another. Of the headers only the
+    content type, because most others are redacted.
+    """
     if frame is None:
         return ()
     payload = frame.payload
@@ -77,17 +81,17 @@ def _target(payload: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def canonical_json(body: bytes) -> str:
-    """Return a body so that equal JSON is equal text."""
+    """Return a body as text that is equal for equal JSON."""
     try:
         return json.dumps(json.loads(body), sort_keys=True)
     except ValueError:
         return repr(body)
 
 
-def shown(frame: Frame | None) -> str:
-    """Return a command as people read it."""
+def summary(frame: Frame | None) -> str:
+    """Return a command as a short text."""
     text = " ".join(str(part) for part in signature(frame) if part) or "no command"
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
-__all__ = ["Mismatch", "ReplayMismatch", "canonical_json", "shown", "signature"]
+__all__ = ["Mismatch", "ReplayMismatch", "canonical_json", "signature", "summary"]

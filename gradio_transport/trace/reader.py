@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads traces back."""
+"""Reads trace files."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _BYTES: Mapping[Kind, str] = {Kind.REQUEST: "body", Kind.RESPONSE: "body", Kind.
 
 
 class TraceError(LocalProtocolError):
-    """A file is no trace, or one that this version cannot read; the message names the line."""
+    """A file is not a trace, or this version cannot read it. The message names the line."""
 
 
 @attrs.frozen
 class Trace:
-    """A trace, read.
+    """A trace in memory.
 
     Attributes:
-        meta: What the meta lines say.
-        frames: In the order in which they crossed the line; ``t`` counts from the first.
-        truncated: The file was cut in the middle of its last line; all before it is there.
-        path: Where it was read from, if from a file.
+        meta: The values of the meta lines; later lines replace earlier values.
+        frames: In the order in which they were sent and received; ``t`` counts from the first.
+        truncated: Whether the last line is incomplete. All lines before it are in `frames`.
+        path: The file it was read from, if any.
     """
 
     meta: Mapping[str, Any]
@@ -47,11 +47,11 @@ def read_trace(source: str | os.PathLike[str] | IO[str]) -> Trace:
     """Read a trace.
 
     Args:
-        source: Path of the file, or the file, open for text.
+        source: Path of the file, or a file opened in text mode.
 
     Raises:
-        TraceError: It is none, or of a newer format, or damaged before its last line.
-        OSError: It cannot be read.
+        TraceError: The file is not a trace, has a newer format, or is damaged before its last line.
+        OSError: The file cannot be read.
     """
     if isinstance(source, str | os.PathLike):
         path = Path(source)
@@ -66,7 +66,7 @@ class _Reader:
         self._meta: dict[str, Any] = {}
         self._frames: list[Frame] = []
         self._sessions = 0
-        self._earlier = 0
+        self._session_offset = 0
 
     def read(self, text: str, path: Path | None) -> Trace:
         lines = text.split("\n")
@@ -77,11 +77,11 @@ class _Reader:
             try:
                 value = json.loads(line)
             except ValueError as error:
-                if not self._meta or not _cut_off(lines, number):
+                if not self._meta or not _is_cut_off(lines, number):
                     raise self._error(number, f"is not JSON ({error})") from None
                 truncated = True
                 continue
-            self._take(number, value)
+            self._read_line(number, value)
         if not self._meta:
             raise TraceError(f"{self._name} is empty: no trace was written.")
         return Trace(self._meta, tuple(self._frames), truncated, path)
@@ -89,24 +89,27 @@ class _Reader:
     def _error(self, number: int, what: str) -> TraceError:
         if number == 1:
             return TraceError(
-                f"{self._name} is no trace of gradio-transport: its line 1 {what}. Pass a file that "
-                "TraceWriter or GRADIO_TRANSPORT_TRACE made."
+                f"{self._name} is not a trace of gradio-transport: its line 1 {what}. Pass a file written by "
+                "TraceWriter or GRADIO_TRANSPORT_TRACE."
             )
         return TraceError(f"Line {number} of {self._name} {what}. Record it again, or delete that line.")
 
-    def _take(self, number: int, value: Any) -> None:
+    def _read_line(self, number: int, value: Any) -> None:
         if not isinstance(value, dict):
             raise self._error(number, "is no JSON object")
         line = cast("dict[str, Any]", value)
         if not self._meta or "format" in line:
-            self._begin(number, line)
+            self._read_header(number, line)
         elif line.get("kind") == META:
-            self._meta |= _told(line)
+            self._meta |= _meta_values(line)
         else:
             self._frames.append(self._frame(number, line))
 
-    def _begin(self, number: int, line: Mapping[str, Any]) -> None:
-        """Take the first line of a trace, or of another that was appended to it."""
+    def _read_header(self, number: int, line: Mapping[str, Any]) -> None:
+        """Read the first line of the trace, or of another trace appended to it.
+
+        Each counts its sessions from 1, so those of a later one are moved behind the earlier.
+        """
         if line.get("format") != FORMAT:
             raise self._error(number, "does not name the format")
         version = line.get("version")
@@ -115,8 +118,8 @@ class _Reader:
                 f"{self._name} has format version {version!r} (line {number}); this library reads up to "
                 f"{FORMAT_VERSION}. Update gradio-transport."
             )
-        self._meta |= _told(line)
-        self._earlier = self._sessions
+        self._meta |= _meta_values(line)
+        self._session_offset = self._sessions
 
     def _frame(self, number: int, line: Mapping[str, Any]) -> Frame:
         try:
@@ -128,7 +131,7 @@ class _Reader:
                 kind,
                 str(line.get("channel", "")),
                 self._payload(kind, line),
-                session + self._earlier if session else 0,
+                session + self._session_offset if session else 0,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise self._error(number, f"is no frame ({error!r})") from None
@@ -149,7 +152,7 @@ class _Reader:
             case None:
                 return None
             case str():
-                # Half a surrogate pair never was text on the wire; as bytes it is.
+                # Half of a surrogate pair is not valid UTF-8, but the wire had these bytes.
                 return value.encode("utf-8", "surrogatepass")
             case {"base64": str() as encoded}:
                 return base64.b64decode(encoded, validate=True)
@@ -161,18 +164,18 @@ class _Reader:
     def _shared_body(self, name: str) -> bytes:
         path = Path(name)
         if ".." in path.parts or path.is_absolute() or self._folder is None:
-            raise ValueError(f"the body file {name!r} is outside the trace's directory")
+            raise ValueError(f"the body file {name!r} is outside of the trace's directory")
         try:
             return (self._folder / path).read_bytes()
         except OSError as error:
             raise ValueError(f"the body file {name!r} cannot be read: {error}") from None
 
 
-def _told(line: Mapping[str, Any]) -> dict[str, Any]:
+def _meta_values(line: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in line.items() if key != "kind"}
 
 
-def _cut_off(lines: Sequence[str], number: int) -> bool:
-    """Return whether what follows a broken line shows that its writer died: nothing, or a new trace."""
+def _is_cut_off(lines: Sequence[str], number: int) -> bool:
+    """Return whether a broken line is one that a crash cut off: nothing follows it, or a new trace."""
     following = next((line for line in lines[number:] if line.strip()), None)
     return following is None or f'"format":"{FORMAT}"' in following

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes traces: JSON lines, one frame each, as they come, so that a crash loses nothing before it."""
+"""Writes traces: a JSON line for each frame, at once, so that a crash loses no earlier frame."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ..calls.forking import tell_after_fork
+from ..calls.forking import register_after_fork
 from ..protocol.frames import Direction, Frame, Kind
-from .redaction import DESCRIPTION, LONGEST_HELD, Redactor, unwritable
+from .redaction import DESCRIPTION, LONGEST_SECRET, Redactor, placeholder
 
 logger = logging.getLogger(__name__)
 
@@ -27,25 +27,25 @@ FORMAT = "gradio-transport-trace"
 FORMAT_VERSION = 1
 
 META = "meta"
-"""The kind of lines that speak of the trace. There may be several; what a later one says counts."""
+"""The kind of lines about the trace itself. There may be several; later values replace earlier ones."""
 
 _SHARED_BODY_BYTES = 2048
-"""Bodies from this size on go to a file of their own, where a directory for them is given."""
+"""Bodies from this size on are written to a file of their own, if `TraceWriter` has a directory for them."""
 
 
 class TraceWriter:
     """A tap that writes a trace file; also a context manager.
 
-    It never raises into the program it watches: when the file cannot be written any more, it says so once
-    to the log and stops.
+    It never raises into the program that it records. If the file cannot be written any more, it logs a
+    warning once and stops.
 
     Args:
         path: The file; its directory must exist. An existing file is appended to.
-        redact: Take secrets out (see `redact`). Turn off only for what never leaves your machine.
-        secrets: Texts of your own to take out too.
-        meta: What the meta line should say besides.
-        bodies: Directory for large bodies of replies, each kept once under the hash of its content. For
-            collections of traces that share their configs; it must be beside the trace when that is read.
+        redact: Remove secrets. Turn off only for traces that never leave your machine.
+        secrets: Texts of your own to remove too.
+        meta: More values for the meta line.
+        bodies: Directory for large bodies of replies, each stored once under the hash of its content. For
+            collections of traces that share configs. It must be beside the trace when that is read.
 
     Raises:
         OSError: The file cannot be opened.
@@ -64,17 +64,17 @@ class TraceWriter:
         self.path = Path(path)
         self._redactor = Redactor(secrets) if redact else None
         self._bodies = Path(bodies) if bodies is not None else None
-        self._lock = threading.Lock()
-        tell_after_fork(self)
+        self._lock = threading.Lock()  # sessions call a tap from threads of their own
+        register_after_fork(self)
         self._start: float | None = None
         self._held: dict[tuple[int, str], bytes] = {}
         self._last = 0.0
         self._sessions: dict[int, int] = {}
         self._meta: dict[str, Any] = {}
         self._file = FileIO(self.path, "a")
-        if _cut_short(self.path):
+        if _ends_within_line(self.path):
             self._file.write(b"\n")
-        self._say(
+        self._write_meta(
             {
                 "format": FORMAT,
                 "version": FORMAT_VERSION,
@@ -83,7 +83,7 @@ class TraceWriter:
             }
         )
 
-    def begin_anew(self) -> None:
+    def reset_after_fork(self) -> None:
         """In a child of ``fork``: another thread may have held the lock."""
         self._lock = threading.Lock()
 
@@ -93,8 +93,8 @@ class TraceWriter:
             if self._file is None:
                 return
             try:
-                self._take(frame)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the program that is watched goes on
+                self._write_frame(frame)
+            except Exception as error:  # noqa: BLE001 - no failure of the trace may end the recorded program
                 logger.warning("the trace %s ends here: %s", self.path, error)
                 with contextlib.suppress(OSError):
                     self._file.close()
@@ -102,40 +102,40 @@ class TraceWriter:
 
     # --- frames --------------------------------------------------------------------------------------
 
-    def _take(self, frame: Frame) -> None:
+    def _write_frame(self, frame: Frame) -> None:
         if self._start is None:
             self._start = frame.t
         if frame.session and (frame.kind is Kind.SESSION or frame.session not in self._sessions):
-            # Numbers count the sessions of a program; those of a trace count its own, so that traces compare.
+            # A program numbers all its sessions; a trace numbers its own from 1, so that traces compare.
             self._sessions[frame.session] = max(self._sessions.values(), default=0) + 1
         if frame.kind is Kind.CHUNK:
-            self._chunk(frame)
+            self._write_chunk(frame)
             return
-        self._release(frame)
-        self._learn(frame)
-        self._line(frame, self._payload(frame))
+        self._flush(frame)
+        self._note_meta(frame)
+        self._write_line(frame, self._payload(frame))
 
-    def _chunk(self, frame: Frame) -> None:
-        """Write a chunk, without an end that may be the beginning of a secret: that waits for the next."""
+    def _write_chunk(self, frame: Frame) -> None:
+        """Write a chunk; an end that may be the beginning of a secret waits for the next chunk."""
         key = frame.session, frame.channel
         data = self._held.pop(key, b"") + frame.payload["data"]
         if self._redactor is not None:
-            length = self._redactor.unfinished(data)
-            if 0 < length < LONGEST_HELD:
+            length = self._redactor.unfinished_length(data)
+            if 0 < length < LONGEST_SECRET:
                 self._held[key] = data[-length:]
                 data = data[:-length]
         if data:
-            self._line(frame, {"data": self._encoded(data)})
+            self._write_line(frame, {"data": self._encode(data)})
 
-    def _release(self, frame: Frame) -> None:
-        """Write what was held back of a stream, now that it is over."""
+    def _flush(self, frame: Frame) -> None:
+        """Write what was held back of a stream, at its end."""
         held = self._held.pop((frame.session, frame.channel), b"")
-        # Where this side drops a stream, the machine has acted on what came; the rest of a line says nothing.
+        # If we drop the stream, the adapter has acted on what it got, and the rest of a line has no effect.
         if held and frame.direction is Direction.IN:
             chunk = Frame(frame.t, Direction.IN, Kind.CHUNK, frame.channel, session=frame.session)
-            self._line(chunk, {"data": self._encoded(held)})
+            self._write_line(chunk, {"data": self._encode(held)})
 
-    def _line(self, frame: Frame, payload: Mapping[str, Any]) -> None:
+    def _write_line(self, frame: Frame, payload: Mapping[str, Any]) -> None:
         self._last = round(frame.t - (self._start or 0.0), 6)
         line: dict[str, Any] = {
             "t": self._last,
@@ -146,17 +146,17 @@ class TraceWriter:
             line["channel"] = frame.channel
         if frame.session:
             line["session"] = self._sessions[frame.session]
-        self._write({**line, **payload})
+        self._append({**line, **payload})
 
-    def _write(self, line: Mapping[str, Any]) -> None:
+    def _append(self, line: Mapping[str, Any]) -> None:
         if self._file is None:
             return
         text = _compact(line)
         try:
             data = text.encode()
-        except UnicodeEncodeError:  # half of a surrogate pair, which JSON can say and UTF-8 cannot
+        except UnicodeEncodeError:  # half of a surrogate pair, which JSON can escape and UTF-8 cannot encode
             data = _compact(line, ascii_only=True).encode()
-        # One write for one line, and no buffer: after a crash all lines but the last are whole.
+        # One unbuffered write for each line: after a crash all lines but the last are complete.
         data += b"\n"
         if self._file.write(data) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -170,8 +170,10 @@ class TraceWriter:
         if frame.kind is Kind.CALL and self._redactor is not None:
             payload = self._redactor.call(payload)
         elif frame.kind is Kind.WS_TEXT and self._redactor is not None:
-            sent = frame.direction is Direction.OUT
-            payload["text"] = (self._redactor.sent if sent else self._redactor.text)(payload["text"])
+            outgoing = frame.direction is Direction.OUT
+            payload["text"] = (self._redactor.request_text if outgoing else self._redactor.text)(
+                payload["text"]
+            )
         elif self._redactor is not None:
             payload = self._redactor.value(payload)
         if headers is not None:
@@ -183,7 +185,7 @@ class TraceWriter:
     def _body(self, frame: Frame, body: bytes) -> Any:
         if frame.direction is Direction.OUT and self._redactor is not None:
             return _text_or_base64(self._redactor.request_body(body, _content_type(frame.payload)))
-        encoded = self._encoded(body)
+        encoded = self._encode(body)
         if self._bodies is None or len(body) < _SHARED_BODY_BYTES or not isinstance(encoded, str):
             return encoded
         content = encoded.encode()
@@ -192,17 +194,17 @@ class TraceWriter:
         (self._bodies / name).write_bytes(content)
         return {"file": f"{self._bodies.name}/{name}"}
 
-    def _encoded(self, data: bytes) -> Any:
+    def _encode(self, data: bytes) -> Any:
         return _text_or_base64(data if self._redactor is None else self._redactor.data(data))
 
-    # --- what the trace is of ------------------------------------------------------------------------
+    # --- meta lines ----------------------------------------------------------------------------------
 
-    def _learn(self, frame: Frame) -> None:
-        """Learn from a frame what the meta lines should say, and which session hash to replace."""
+    def _note_meta(self, frame: Frame) -> None:
+        """Take the values of the meta lines, and the session hash to replace, from a frame."""
         if frame.kind is Kind.SESSION:
             if self._redactor is not None:
-                self._redactor.learn_session(str(frame.payload["session_hash"]))
-            self._say(
+                self._redactor.add_session(str(frame.payload["session_hash"]))
+            self._write_meta(
                 {
                     "adapter": [*self._meta.get("adapter", ()), frame.payload["adapter"]],
                     "source": self._meta.get("source", frame.payload.get("source")),
@@ -211,10 +213,10 @@ class TraceWriter:
         elif frame.kind is Kind.RESPONSE and frame.channel == "discover" and "gradio" not in self._meta:
             version = _gradio_version(frame.payload.get("body") or b"")
             if version is not None:
-                self._say({"gradio": version})
+                self._write_meta({"gradio": version})
 
-    def _say(self, meta: Mapping[str, Any]) -> None:
-        """Write a meta line of what is new."""
+    def _write_meta(self, meta: Mapping[str, Any]) -> None:
+        """Write a meta line with the values that are new."""
         values = dict(meta)
         if "adapter" in values:
             values["adapter"] = list(dict.fromkeys(values["adapter"]))
@@ -223,10 +225,10 @@ class TraceWriter:
         new = {key: value for key, value in values.items() if self._meta.get(key, ...) != value}
         self._meta |= new
         if new:
-            self._write({"kind": META, **new})
+            self._append({"kind": META, **new})
 
     def close(self) -> None:
-        """Write what is held back, and close the file. Idempotent."""
+        """Write what was held back, and close the file. Idempotent."""
         with self._lock:
             if self._file is None:
                 return
@@ -235,7 +237,7 @@ class TraceWriter:
                     line: dict[str, Any] = {"kind": Kind.CHUNK.value, "channel": channel}
                     if session:
                         line["session"] = self._sessions[session]
-                    self._write({"t": self._last, "dir": "in", **line, "data": self._encoded(held)})
+                    self._append({"t": self._last, "dir": "in", **line, "data": self._encode(held)})
                 self._file.close()
             except OSError as error:
                 logger.warning("the trace %s lacks its end: %s", self.path, error)
@@ -250,17 +252,17 @@ class TraceWriter:
         self.close()
 
     def __del__(self) -> None:
-        # The writer that the environment asks for has nobody to close it.
+        # Nothing else closes the writer that GRADIO_TRANSPORT_TRACE makes.
         if self._file is not None:
             self.close()
 
 
 def _compact(line: Mapping[str, Any], *, ascii_only: bool = False) -> str:
-    return json.dumps(line, ensure_ascii=ascii_only, separators=(",", ":"), default=unwritable)
+    return json.dumps(line, ensure_ascii=ascii_only, separators=(",", ":"), default=placeholder)
 
 
 def _text_or_base64(data: bytes) -> Any:
-    """Return bytes as text where they are text (a chunk may cut a character in two), else as base64."""
+    """Return bytes as text if they are valid UTF-8 (a chunk may end inside a character), else as base64."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
@@ -273,7 +275,7 @@ def _content_type(payload: Mapping[str, Any]) -> str:
 
 
 def _gradio_version(body: bytes) -> str | None:
-    """Return the version that a config names, or None if the body is none or too old to say."""
+    """Return the version in a config, or None if the body is not a config, or too old to have one."""
     if body.lstrip()[:1] != b"{" or b'"version"' not in body:
         return None
     try:
@@ -283,7 +285,7 @@ def _gradio_version(body: bytes) -> str | None:
     return version.strip() if isinstance(version, str) else None
 
 
-def _cut_short(path: Path) -> bool:
+def _ends_within_line(path: Path) -> bool:
     """Return whether a file ends within a line."""
     with path.open("rb") as file:
         if not file.seek(0, os.SEEK_END):

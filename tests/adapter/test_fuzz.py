@@ -25,7 +25,7 @@ from gradio_transport.adapter.registry import default_registry
 from gradio_transport.adapter.session import Turn
 from gradio_transport.app.config import AppConfig, Component, Endpoint
 from gradio_transport.app.config_parsing import parse_release
-from gradio_transport.calls.tap import RING_FRAMES, Taps, Wire
+from gradio_transport.calls.tap import RING_FRAMES, TappedSession, Taps
 from gradio_transport.errors import ConnectError, GradioTransportError, LocalProtocolError, StreamLost
 from gradio_transport.events import Event
 from gradio_transport.policy import Limits
@@ -197,7 +197,9 @@ class World:
         )
         self.frames = 0
         self.taps = Taps(lambda: 0.0, [self._count])
-        self.wire = Wire(default_registry.get(protocol).session(context), self.taps, protocol, number=1)
+        self.wire = TappedSession(
+            default_registry.get(protocol).session(context), self.taps, protocol, number=1
+        )
         self.calls: list[Exchange] = []
         self.heard: dict[Exchange, list[Event]] = {}
         self.requests: list[SendRequest | OpenStream | OpenWebSocket] = []
@@ -240,7 +242,7 @@ class World:
                 self.take(self.wire.closed(channel, Closed(Ending.LOCAL)))
 
     def _submit(self) -> None:
-        if not self.wire.machine.usable or len(self.calls) > 5:
+        if not self.wire.session.usable or len(self.calls) > 5:
             return
         call = self.wire.open(Invocation(endpoint=self.endpoint, data=["a", []]))
         self.calls.append(call)
@@ -308,7 +310,7 @@ class World:
                 "call"
             )
             str(error)
-        assert self.wire.machine.active == ()
+        assert self.wire.session.active == ()
         assert len(self.taps.ring) <= RING_FRAMES
 
 

@@ -238,3 +238,13 @@ def test_a_cookie_goes_to_its_path_and_below(cookie_path: str, path: str, sent: 
     credentials = bound()
     credentials.store(APP, [f"a=1; Path={cookie_path}"])
     assert ("cookie" in credentials.for_url(APP + path, {})) is sent
+
+
+def test_a_callers_cookies_follow_an_upgrade_and_a_servers_do_not() -> None:
+    credentials = Credentials.bound_to("http://app.example", cookies={"mine": "1", "both": "1"})
+    credentials.store("http://app.example", ["theirs=1", "both=2"])
+    assert credentials.for_url("http://app.example", {})["cookie"] == "mine=1; both=2; theirs=1"
+    credentials.rebind("https://app.example")
+    assert credentials.for_url("https://app.example", {}) == {"cookie": "mine=1"}
+    credentials.rebind("https://other.example")
+    assert credentials.for_url("https://other.example", {}) == {}

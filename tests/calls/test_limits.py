@@ -31,7 +31,7 @@ from gradio_transport.errors import (
     SlowConsumer,
 )
 from gradio_transport.events import UNKNOWN_OUTPUT, Failed, Log, ProcessCompleted
-from gradio_transport.files.fetch import locate, file_too_large
+from gradio_transport.files.fetch import file_too_large, locate
 from gradio_transport.policy import MAX_JSON_DEPTH, Limits
 from gradio_transport.protocol.commands import OpenStream, Response, SendRequest, WakeAt
 from gradio_transport.protocol.diff import MAX_PATH_DEPTH, DiffDecoder, DiffError, apply_diff
@@ -93,7 +93,7 @@ def parked_bytes() -> GradioTransportError:
 
 
 def reply_bytes(bound: str) -> GradioTransportError:
-    return Patience(1, 1, "join", Phase.JOIN, 100, bound).too_large("http://app/x?token=secret")
+    return Patience(1, 1, "join", Phase.JOIN, 100, bound).size_error("http://app/x?token=secret")
 
 
 def mailbox_bytes() -> GradioTransportError:

@@ -12,7 +12,7 @@ from typing import Any
 from gradio_transport.adapter.exchange import Exchange, Invocation, Output, SessionContext
 from gradio_transport.adapter.session import Session
 from gradio_transport.app.config import AppConfig, Endpoint
-from gradio_transport.calls.tap import RING_FRAMES, Taps, Wire
+from gradio_transport.calls.tap import RING_FRAMES, TappedSession, Taps
 from gradio_transport.errors import AppError, ConnectError, LocalProtocolError, Phase, StreamLost
 from gradio_transport.events import Failed, Heartbeat, Joined, ProcessCompleted
 from gradio_transport.protocol.commands import (
@@ -83,7 +83,7 @@ class Line:
         self.taps = Taps(self.tick, [self.frames.append])
         config = AppConfig(version="6.31.0", release=(6, 31, 0), protocol="sse_v3")
         context = SessionContext(config=config, urls=AppURLs("http://app"), session_hash="hash")
-        self.wire = Wire(Session(context, Everything), self.taps, "every")
+        self.wire = TappedSession(Session(context, Everything), self.taps, "every")
         self.call = self.wire.open(
             Invocation(endpoint=Endpoint(name="/x", fn_index=3), data=["d"], **invocation)
         )

@@ -40,10 +40,10 @@ from gradio_transport.client import (
 )
 from gradio_transport.client import aio as async_module
 from gradio_transport.client import client as client_module
-from gradio_transport.client.describing import as_text
-from gradio_transport.client.endpoints import bound, chosen
-from gradio_transport.client.errors import JobTimeout, familiar
+from gradio_transport.client.endpoints import bind_arguments, choose_endpoint
+from gradio_transport.client.errors import JobTimeout, translate
 from gradio_transport.client.settings import SettingError
+from gradio_transport.client.view_api import as_text
 
 SECONDS = 20.0
 
@@ -84,9 +84,11 @@ def test_the_only_endpoint_need_not_be_named() -> None:
     hidden = {"id": 4, "api_name": "hidden", "show_api": False, "inputs": [], "outputs": []}
     browser = {"id": 5, "api_name": None, "backend_fn": False, "inputs": [], "outputs": []}
     raw = {"version": "5.50.0", "components": [], "dependencies": [hidden, dependency, browser]}
-    assert chosen(parse_config(raw), None, None).name == "/only"
+    assert choose_endpoint(parse_config(raw), None, None).name == "/only"
     unnamed = {**dependency, "api_name": None}
-    assert chosen(parse_config({**raw, "dependencies": [unnamed, browser]}), None, None).fn_index == 3
+    assert (
+        choose_endpoint(parse_config({**raw, "dependencies": [unnamed, browser]}), None, None).fn_index == 3
+    )
 
 
 @pytest.mark.parametrize(
@@ -129,9 +131,9 @@ def test_text_for_a_file_is_refused_with_the_way_to_pass_one() -> None:
     endpoint = config.endpoint("/look")
     for given in ("/etc/hosts", Path("/etc/hosts")):
         with pytest.raises(ValidationError, match=r"pass handle_file\('/etc/hosts'\)"):
-            bound(config, endpoint, [given], {})
+            bind_arguments(config, endpoint, [given], {})
     with pytest.raises(ArgumentError, match=r"handle_file\(path\), its name by str\(path\)"):
-        bound(config, endpoint, [{"path": Path("/etc/hosts")}], {})
+        bind_arguments(config, endpoint, [{"path": Path("/etc/hosts")}], {})
 
 
 def test_a_path_where_no_file_is_is_a_value_error(tmp_path: Path) -> None:
@@ -178,12 +180,12 @@ def test_a_full_queue_is_a_queue_error(client: Client) -> None:
 def test_errors_keep_what_they_know_under_their_familiar_names(
     error: gt.GradioTransportError, kind: type[Exception]
 ) -> None:
-    made = familiar(error)
+    made = translate(error)
     assert isinstance(made, kind)
     assert isinstance(made, type(error))
     assert str(made) == str(error)
     assert vars(made) == vars(error)
-    assert familiar(made) is made
+    assert translate(made) is made
 
 
 # --- jobs -----------------------------------------------------------------------------------------------
@@ -325,7 +327,7 @@ def test_a_callback_may_call_the_app(client: Client) -> None:
 def test_the_status_tells_queue_progress_and_logs(client: Client) -> None:
     told: list[Any] = []
     job = client.submit(api_name="/chatty")
-    heard = job._story.add
+    heard = job._history.add
 
     job.result(SECONDS)
     for event in (
@@ -338,7 +340,7 @@ def test_the_status_tells_queue_progress_and_logs(client: Client) -> None:
         gt.events.Heartbeat(),
     ):
         heard(event)
-        told.append(job._story.status)
+        told.append(job._history.status)
     codes = [one.code.value for one in told]
     assert codes == ["JOINING_QUEUE", "IN_QUEUE", "SENDING_DATA", "PROCESSING", "PROGRESS", "LOG", "LOG"]
     assert (told[1].rank, told[1].queue_size, told[1].eta) == (1, 2, 3.0)
@@ -669,7 +671,7 @@ def test_the_async_client_duplicates_a_space(
         copying = AsyncClient.duplicate("owner/name", hf_token="hf_mine", sleep_timeout=9, secrets={"A": "b"})
         async with await copying as client:
             assert await client.predict("you", api_name="/hello") == "Hello, you!"
-            await client.close()
+            await client.aclose()
 
     monkeypatch.setattr(spaces, "duplicate", duplicate)
     monkeypatch.setattr(async_module, "connect_async", connect)
@@ -679,7 +681,7 @@ def test_the_async_client_duplicates_a_space(
 
 
 def test_a_job_knows_no_outputs_before_it_starts(client: Client) -> None:
-    job = Job(client, client.config.endpoint("/hello"))
+    job = Job(client._pool, client._files, client.config.endpoint("/hello"))
     assert job.outputs() == []
     assert attrs.asdict(job.status())["code"] is Status.STARTING
     assert job.cancel() is True

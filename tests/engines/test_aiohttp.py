@@ -441,7 +441,7 @@ def test_a_closed_engine_does_not_wait_for_the_goodbye_of_tls() -> None:
         verify = ssl.create_default_context(cadata=authority().decode())
         http = AiohttpEngine(HTTPSettings(verify=verify))
         await http.request(Request.get(f"https://127.0.0.1:{port}/"), PATIENCE)
-        (transport,) = http._secured
+        (transport,) = http._tls_transports
         connected = transport.get_extra_info("socket")
         await http.aclose()
         assert connected.fileno() == -1

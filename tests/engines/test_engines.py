@@ -17,7 +17,7 @@ import pytest
 from faces import with_app
 from scripted import CONFIG, Reply, Scripted, scripted
 
-from gradio_transport.engines.base import Closing, Patience
+from gradio_transport.engines.base import DeferredClose, Patience
 from gradio_transport.engines.content_coding import Unpacker
 from gradio_transport.engines.httpx_sync import HTTPXEngine
 from gradio_transport.engines.settings import HTTPSettings
@@ -110,12 +110,12 @@ class TestClosing:
 
     def test_what_nobody_uses_is_closed_at_once(self):
         done = []
-        Closing(lambda: done.append("woken"), lambda: done.append("closed")).close()
+        DeferredClose(lambda: done.append("woken"), lambda: done.append("closed")).close()
         assert done == ["closed"]
 
     def test_what_is_in_use_is_woken_and_closed_by_its_last_user(self):
         done = []
-        closing = Closing(lambda: done.append("woken"), lambda: done.append("closed"))
+        closing = DeferredClose(lambda: done.append("woken"), lambda: done.append("closed"))
         with closing:
             with closing:
                 closing.close()
@@ -165,13 +165,13 @@ class TestUnpacking:
         whole = packed(name, data)
         pieces = [whole[start : start + size] for start in range(0, len(whole), size)]
         assert b"".join(chunk for piece in pieces for chunk in unpacker.feed(piece)) == data
-        assert unpacker.broken is None
+        assert unpacker.failure is None
 
     def test_bodies_of_several_members_and_what_follows_them(self):
         unpacker = Unpacker(Response(200, {"content-encoding": "gzip"}))
         body = gzip.compress(b"one ") + gzip.compress(b"two") + b"\0\0nothing of it"
         assert b"".join(unpacker.feed(body)) == b"one two"
-        assert unpacker.broken is None
+        assert unpacker.failure is None
 
     def test_what_was_packed_twice(self):
         unpacker = Unpacker(Response(200, {"content-encoding": "deflate, gzip"}))
@@ -187,7 +187,7 @@ class TestUnpacking:
     def test_nothing_comes_after_what_does_not_hold(self):
         unpacker = Unpacker(Response(200, {"content-encoding": "gzip"}))
         assert list(unpacker.feed(b"no gzip at all")) == []
-        assert unpacker.broken is not None
+        assert unpacker.failure is not None
         assert list(unpacker.feed(gzip.compress(b"late"))) == []
 
 

@@ -347,5 +347,5 @@ def test_the_average_run_time_of_an_earlier_call_is_when_a_late_one_is_fetched(s
     with gt.connect(server.url) as app:
         app.call("/hello", "x")
         call = app.submit("/hello", "y", options=LATE)
-        assert call._wait(10)
+        assert call._pending.wait(10)
         assert call.result() == ["Hello, y!"]

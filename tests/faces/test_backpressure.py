@@ -82,7 +82,7 @@ def test_a_consumer_that_never_reads_costs_bounded_memory_and_nobody_else(
         call = await joined(app, wait)
         await check_others(app, wait)
         assert await wait(call.result(20)) == ["done"]
-        assert call._mailbox.size <= MAILBOX_BYTES + 2 * FRAME_BYTES
+        assert call._pending.mailbox.size <= MAILBOX_BYTES + 2 * FRAME_BYTES
 
     tracemalloc.start()
     try:
@@ -139,7 +139,7 @@ def test_a_consumer_that_stops_in_the_middle_hurts_nobody(server: Scripted, face
         for other in others:
             assert (await wait(other.result(20)))[0].startswith("other")
         assert await wait(call.result(20)) == ["done"]
-        assert call._mailbox.size <= MAILBOX_BYTES + 2 * FRAME_BYTES
+        assert call._pending.mailbox.size <= MAILBOX_BYTES + 2 * FRAME_BYTES
 
     with_app(face, server.url, use, limits=gt.Limits(mailbox_bytes=MAILBOX_BYTES))
 

@@ -150,12 +150,12 @@ def test_a_sibling_is_not_killed_by_a_cancellation(server: Scripted) -> None:
 
 
 def test_an_interrupt_while_waiting_cancels_upstream(server: Scripted, monkeypatch) -> None:
-    from gradio_transport.sync.call import Call
+    from gradio_transport.sync.pending_call import PendingCall
 
-    def interrupted(self: Call, timeout: float | None = None) -> list[Any]:
+    def interrupted(self: PendingCall, timeout: float | None = None) -> list[Any]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Call, "result", interrupted)
+    monkeypatch.setattr(PendingCall, "result", interrupted)
     with gt.connect(server.url) as app:
         with pytest.raises(KeyboardInterrupt):
             app.call("/forever", "x")

@@ -17,9 +17,9 @@ from scripted import CONFIG, INFO, Reply, Scripted, completed, scripted
 
 import gradio_transport as gt
 from gradio_transport.app.credentials import Credentials
-from gradio_transport.calls.forwarding import forwarded
+from gradio_transport.calls.forwarding import forwarded_headers
 from gradio_transport.events import ProcessCompleted
-from gradio_transport.protocol.messages import completed as decode_completed
+from gradio_transport.protocol.messages import decode_completed
 
 TIMEOUTS = gt.Timeouts(total=10, join=5, idle=5)
 JOIN, DATA = "/gradio_api/queue/join", "/gradio_api/queue/data"
@@ -176,14 +176,14 @@ class TestHeaders:
     )
     def test_nothing_else_is_forwarded(self, given: Any) -> None:
         with gt.forward(given):
-            assert forwarded() == {}
+            assert forwarded_headers() == {}
 
     def test_blocks_nest(self) -> None:
         with gt.forward({"x-ip-token": "one"}):
             with gt.forward({"X-Ip-Token": "two"}):
-                assert forwarded() == {"x-ip-token": "two"}
-            assert forwarded() == {"x-ip-token": "one"}
-        assert forwarded() == {}
+                assert forwarded_headers() == {"x-ip-token": "two"}
+            assert forwarded_headers() == {"x-ip-token": "one"}
+        assert forwarded_headers() == {}
 
 
 class TestCookies:

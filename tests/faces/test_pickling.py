@@ -35,11 +35,11 @@ def test_an_unpickled_transport_connects_when_it_is_used(server: Scripted) -> No
         stored, before = pickle.dumps(app), app.session_hash
     asked = len(server.seen)
     with pickle.loads(stored) as again:
-        assert repr(again) == f"<Transport {server.url} not connected>"
+        assert repr(again) == f"<Transport of {server.url}, not connected>"
         assert len(server.seen) == asked
         assert again.call("/hello", "x") == ["Hello, x!"]
         assert again.session_hash != before
-        options = again._core.app.options
+        options = again._app.options
         assert (options.limits, options.timeouts, options.protocol) == (limits, timeouts, "sse_v3")
         assert options.tap is None
         assert pickle.dumps(again) == stored

@@ -79,7 +79,7 @@ def test_its_events_say_that_it_begins_anew(server: Scripted, face: str, own: bo
     async def use(app, wait):
         call = app.submit("/hello", "x", options=options)
         result = await wait(call.result(timeout=10))
-        events = [call._mailbox.get() for _ in range(len(call._mailbox))]
+        events = [call._pending.mailbox.get() for _ in range(len(call._pending.mailbox))]
         return result, events, call.session_hash
 
     result, events, session = with_app(face, server.url, use, retry=POLICY)
@@ -183,7 +183,7 @@ def test_closing_the_transport_ends_a_call_between_two_tries(server: Scripted, f
     call = with_app(face, server.url, use, retry=LONG)
     assert call.done()
     with pytest.raises(gt.errors.LocalProtocolError):
-        raise call._outcome.error
+        raise call._pending.outcome.error
 
 
 async def resubmitted(call, wait) -> None:

@@ -282,7 +282,7 @@ def test_aclose_ends_the_tasks_and_leaves_the_block_alone(server: Scripted, back
                     break
             await app.aclose()
             await app.aclose()
-            assert app._core.tasks is not None
+            assert app._sessions.connection.tasks is not None
             await anyio.lowlevel.checkpoint()  # would raise the cancellation of the block
             with pytest.raises(gt.errors.LocalProtocolError, match="closed"):
                 await call

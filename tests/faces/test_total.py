@@ -289,7 +289,7 @@ def test_what_is_nearer_than_the_end_of_the_call_keeps_its_name() -> None:
     assert (bound.connect, bound.connect_setting) == (10, "connect")
     assert (bound.silence, bound.setting) == (60, "upload")
     assert (bound.whole, bound.whole_setting) == (400, "total")
-    assert bound.pause == 60
+    assert bound.wait_seconds == 60
     assert patience(upload, gt.Timeouts(), None).whole is None
 
 
@@ -301,7 +301,7 @@ def test_a_stream_is_as_long_as_its_call_is_watched(command: Any) -> None:
 def test_the_setting_that_is_over_is_named_with_its_value() -> None:
     begun = time.monotonic()
     over = Patience(10, 60, "upload", gt.errors.Phase.UPLOAD, 1, whole=5, whole_setting="total", total=100)
-    assert over.expired() == ("upload", 60)
+    assert over.exceeded_setting() == ("upload", 60)
     late = Patience(
         10,
         60,
@@ -313,8 +313,8 @@ def test_the_setting_that_is_over_is_named_with_its_value() -> None:
         total=100,
         began=begun - 6,
     )
-    assert late.expired() == ("total", 100)
-    assert "100 s for the whole call" in late.too_late("http://app/upload").message
+    assert late.exceeded_setting() == ("total", 100)
+    assert "100 s for the whole call" in late.timeout_error("http://app/upload").message
 
 
 def by_a_thread(request: Request, bound: Patience) -> None:
@@ -446,7 +446,7 @@ BLOCKING: dict[type, tuple[str, ...]] = {
     gt.Session: ("close", "reset", "component_server"),
     gt.Call: ("result", "events", "send", "finish", "cancel"),
     gt.AsyncTransport: ("aclose", "component_server"),
-    gt.AsyncSession: ("component_server",),
+    gt.AsyncSession: ("aclose", "component_server"),
     gt.AsyncCall: ("result", "events", "send", "finish", "cancel"),
     RemoteFile: ("read", "open", "download"),
 }
@@ -454,8 +454,7 @@ UNBOUNDED = {
     # Their keywords are the endpoint's: CallOptions(timeouts=) bounds them.
     "call", "submit",
     # These do not wait for anything.
-    "attach", "session", "explain", "fetch", "handle", "done", "add_done_callback", "deadline",
-    "end_if_late", "begin_anew", "renew", "heartbeat", "rendered",
+    "attach", "session", "explain", "fetch", "handle", "done", "add_done_callback",
 }  # fmt: skip
 
 

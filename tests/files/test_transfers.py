@@ -478,14 +478,14 @@ class TestOrigins:
     def test_a_name_that_means_such_an_address_is_refused(
         self, server: Scripted, face: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from gradio_transport.aio import core as by_tasks
-        from gradio_transport.sync import core as by_threads
+        from gradio_transport.aio import connection as by_tasks
+        from gradio_transport.sync import connection as by_threads
 
         async def inside(url: str) -> list[str]:
             return ["169.254.169.254"]
 
-        monkeypatch.setattr(by_threads, "addresses", lambda url: ["169.254.169.254"])
-        monkeypatch.setattr(by_tasks, "addresses", inside)
+        monkeypatch.setattr(by_threads, "resolve_host", lambda url: ["169.254.169.254"])
+        monkeypatch.setattr(by_tasks, "resolve_host", inside)
         gives(server, path="http://innocent.example/x")
 
         async def use(app, wait):

@@ -57,7 +57,7 @@ def test_an_expired_login_is_renewed(server: Server) -> None:
     with gt.connect(place.url, timeouts=TIMEOUTS, auth=CREDENTIALS) as app:
         which = place.fn_index if place.api_name is None else place.api_name
         assert app.call(which, "you") == ["Hello, you!"]
-        jar = app._core.app.credentials
+        jar = app._app.credentials
         jar._cookies = {name: type(one)("gone", one.path) for name, one in jar._cookies.items()}
         with app.session() as session:
             if since(server, "3.9.1") and not since(server, "3.43"):
@@ -111,7 +111,7 @@ def test_a_session_that_needs_it_has_a_heartbeat(server: Server) -> None:
     with gt.connect(place.url, timeouts=TIMEOUTS, tap=frames.append) as app:
         app.call(place.fn_index if place.api_name is None else place.api_name, "you")
         wanted = app.config.connect_heartbeat
-        beating = app._session._beating
+        beating = app._session._core._heartbeat
         if beating is not None:
             beating.join(0.5)  # time for it to open
     assert wanted is since(server, "4.25")

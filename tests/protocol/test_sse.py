@@ -14,7 +14,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gradio_transport.errors import EventTooLarge, RemoteProtocolError
-from gradio_transport.protocol.sse import MAX_RETRY_DIGITS, ServerSentEvent, SSEDecoder
+from gradio_transport.policy import Limits
+from gradio_transport.protocol.sse import (
+    DEFAULT_MAX_EVENT_BYTES,
+    MAX_RETRY_DIGITS,
+    ServerSentEvent,
+    SSEDecoder,
+)
 
 BOM = b"\xef\xbb\xbf"
 LONG = b"x" * 2048
@@ -371,3 +377,48 @@ def test_agrees_with_sseclient_on_what_both_support(
     cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=6))
     oracle = [(event.event, event.data) for event in sseclient.SSEClient(iter([stream])).events()]
     assert [(event.event, event.data) for event in decoded(stream, *cuts)[0]] == oracle
+
+
+# --- bounds and comparisons that only one value satisfies --------------------------------------------
+
+
+def test_the_default_bound_is_that_of_the_limits() -> None:
+    assert DEFAULT_MAX_EVENT_BYTES == Limits().max_event_bytes == 2**28
+
+
+@pytest.mark.parametrize(
+    ("value", "retry"),
+    [("9" * 15, 10**15 - 1), ("9" * 16, None), ("0" * 16, 0), ("0" * 16 + "7", 7), ("0", 0), ("", None)],
+)
+def test_a_retry_time_of_any_sane_length_is_read(value: str, retry: int | None) -> None:
+    assert decoded(f"retry: {value}\n\n".encode())[1].retry == retry
+    assert decoded(f"data: x\n\nretry: {value}\n".encode())[1].retry == retry  # cut off after the line
+
+
+@pytest.mark.parametrize("field", ["aaa", "retrx", "retrz", "zzz", "id", "event", ""])
+def test_no_other_field_sets_the_retry_time(field: str) -> None:
+    assert decoded(f"{field}: 5\n\n".encode())[1].retry is None
+    assert decoded(f"data: x\n\n{field}: 5\n".encode())[1].retry is None
+
+
+BOUND = 40
+
+
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\r", b"\r\n\r\n"])
+@pytest.mark.parametrize("before", [b"", b"data: a\n\n", b"data: a\n\n\n", b"data: a\n\n\r\n\n", b"\n\n\n"])
+@pytest.mark.parametrize("after", [b"", b"\n", b"data: b\n\n"])
+@pytest.mark.parametrize("size", [BOUND - 1, BOUND, BOUND + 1])
+def test_an_event_may_have_as_many_bytes_as_the_bound_and_not_one_more(
+    size: int, before: bytes, after: bytes, end: bytes
+) -> None:
+    event = b"data: " + b"x" * (size - 6)
+    stream = before + event + end + after
+    for cut in range(len(stream) + 1):
+        decoder = SSEDecoder(max_event_bytes=BOUND)
+        try:
+            events = [*decoder.feed(stream[:cut]), *decoder.feed(stream[cut:])]
+        except EventTooLarge:
+            assert size > BOUND, (cut, stream)
+        else:
+            assert size <= BOUND, (cut, stream)
+            assert "x" * (size - 6) in [one.data for one in events]

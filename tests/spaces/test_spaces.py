@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import huggingface_hub
 import pytest
 from faces import FACES, with_app
@@ -36,14 +37,16 @@ from gradio_transport.errors import (
 )
 from gradio_transport.policy import Timeouts
 from gradio_transport.spaces import (
-    _hub,
     check_running,
     duplicate,
     is_hugging_face_host,
     is_space_name,
     resolve,
 )
-from gradio_transport.spaces._hub import Space
+from gradio_transport.spaces import (
+    hub as hub_module,
+)
+from gradio_transport.spaces.hub import Space
 
 TOKEN = "hf_secret"
 
@@ -270,15 +273,17 @@ def test_what_only_the_hub_says_is_that_a_space_hides_itself(hub: FakeHub) -> No
     for name in ("owner/hidden", "owner/missing"):
         with pytest.raises(GradioTransportError) as caught:
             resolve(name)
-        assert spaces.hides_itself(caught.value)
-    assert not spaces.hides_itself(AuthenticationRequired("The app wants a login."))
-    assert not spaces.hides_itself(ConnectError("nobody"))
+        assert spaces.is_hidden(caught.value)
+    assert not spaces.is_hidden(AuthenticationRequired("The app wants a login."))
+    assert not spaces.is_hidden(ConnectError("nobody"))
 
 
 # resolving
 
 
-@pytest.mark.parametrize("stage", sorted(spaces.SERVING | set(_hub.ADVICE) | set(_hub.ADVICE_WHEN_FINAL)))
+@pytest.mark.parametrize(
+    "stage", sorted(spaces.SERVING | set(hub_module.ADVICE) | set(hub_module.ADVICE_WHEN_FINAL))
+)
 def test_a_space_is_resolved_in_every_stage(hub: FakeHub, stage: str) -> None:
     hub.add("owner/name", stage)
     space = resolve("owner/name")
@@ -340,9 +345,9 @@ def test_a_description_without_stage_is_completed(hub: FakeHub) -> None:
 @pytest.mark.parametrize("name", ["owner", "http://127.0.0.1/x", "owner/../x", "owner/..", "owner/x?y=1"])
 def test_a_wrong_name_is_refused_before_asking(hub: FakeHub, name: str) -> None:
     for ask in (resolve, spaces.wait, lambda one: spaces.space_jwt(one, token=TOKEN)):
-        with pytest.raises(LocalProtocolError, match="no name of a Space"):
+        with pytest.raises(LocalProtocolError, match="not the name of a Space"):
             ask(name)
-    with pytest.raises(LocalProtocolError, match="no name of a Space"):
+    with pytest.raises(LocalProtocolError, match="not the name of a Space"):
         duplicate(name, token=TOKEN)
     assert hub.seen == []
 
@@ -359,8 +364,8 @@ def test_a_wrong_name_is_refused_before_asking(hub: FakeHub, name: str) -> None:
         (html(503), ServerRefused, "HTML page.*proxy"),
         (html(429), RateLimited, "Too many requests"),
         (html(200), MalformedMessage, "proxy"),
-        (reply([]), MalformedMessage, "does not answer as"),
-        (reply({}), MalformedMessage, "does not answer as"),
+        (reply([]), MalformedMessage, "does not answer like"),
+        (reply({}), MalformedMessage, "does not answer like"),
         (reply({"id": "a/b", "runtime": {"stage": "RUNNING"}}), MalformedMessage, "no host"),
         (reply({"id": "a/b", "host": "ftp://x", "runtime": {"stage": "RUNNING"}}), MalformedMessage, "ftp"),
         (reply({"id": "a/b", "host": "http://169.254.169.254", "runtime": {"stage": "RUNNING"}}), MalformedMessage, "169"),
@@ -425,6 +430,17 @@ def test_offline_mode_is_a_failure_to_connect(hub: FakeHub, monkeypatch: pytest.
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(ConnectError, match="offline"):
         resolve("owner/name")
+
+
+@pytest.mark.parametrize("kind", [httpx.ReadTimeout, httpx.ConnectTimeout])
+def test_a_timeout_of_the_http_library_is_one_of_ours(monkeypatch: pytest.MonkeyPatch, kind: type) -> None:
+    def time_out(*_: object, **__: object) -> None:
+        raise kind("late")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "space_info", time_out)
+    with pytest.raises(TimeoutExpired) as caught:
+        resolve("owner/name", endpoint="http://127.0.0.1:9")
+    assert caught.value.setting == "timeout"
 
 
 def test_a_hub_that_hangs_is_left(hub: FakeHub) -> None:
@@ -496,14 +512,14 @@ def test_a_page_that_does_not_answer_leaves_it_to_the_hub(hub: FakeHub) -> None:
     assert wait("owner/name", Clock(), token=TOKEN).stage == "RUNNING"
 
 
-@pytest.mark.parametrize("stage", sorted(_hub.ADVICE_WHEN_FINAL))
+@pytest.mark.parametrize("stage", sorted(hub_module.ADVICE_WHEN_FINAL))
 def test_a_stage_that_waiting_does_not_mend_is_an_error_at_once(hub: FakeHub, stage: str) -> None:
     hub.add("owner/name", stage, runtime={"errorMessage": "Exit code 1.\nNo module named x"})
     clock, heard = Clock(), list[str]()
     with pytest.raises(SpaceNotRunning, match=r"No module named x") as caught:
         wait("owner/name", clock, on_progress=lambda one, _: heard.append(one))
     assert caught.value.stage == stage
-    assert _hub.ADVICE_WHEN_FINAL[stage] in str(caught.value)
+    assert hub_module.ADVICE_WHEN_FINAL[stage] in str(caught.value)
     assert heard == [stage]
     assert clock.slept == []
 

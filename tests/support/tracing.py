@@ -8,7 +8,7 @@ import json
 
 from gradio_transport.adapter.exchange import Invocation, SessionContext
 from gradio_transport.app.handshake import discover
-from gradio_transport.calls.tap import Taps, Wire
+from gradio_transport.calls.tap import TappedSession, Taps
 from gradio_transport.protocol.commands import Closed, Ending, Response, SendRequest
 from gradio_transport.protocol.frames import Direction, Frame, Kind
 from gradio_transport_sse.v3 import SSEv3
@@ -68,7 +68,7 @@ class Program:
         ticks = itertools.count(100)
         self.base = base
         self.taps = Taps(lambda: next(ticks) / 8, taps)
-        self.wire: Wire
+        self.wire: TappedSession
 
     def discover(self, config=CONFIG):
         sequence = discover(self.base)
@@ -86,7 +86,7 @@ class Program:
     def session(self, session_hash=HASH):
         context = SessionContext(config=self.found.config, urls=self.found.urls, session_hash=session_hash)
         adapter = SSEv3()
-        self.wire = Wire(adapter.session(context), self.taps, adapter.name)
+        self.wire = TappedSession(adapter.session(context), self.taps, adapter.name)
         return self
 
     def took(self, turn):

@@ -1,19 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Comparing two traces, and looking one over: only what the wire says differently counts."""
+"""Comparing two traces: only what the wire says differently counts."""
 
 from __future__ import annotations
 
-import json
-
 import attrs
 import pytest
-from tracing import CONFIG, EVENT, MESSAGES, Program, message, output, program, reply, sse
+from tracing import CONFIG, EVENT, MESSAGES, Program, message, output, program, sse
 
-from gradio_transport.errors import StreamLost
 from gradio_transport.protocol.commands import Ending
-from gradio_transport.protocol.frames import Direction, Frame, Kind
-from gradio_transport.trace import Severity, Trace, conversations, diff_traces, lint_trace
-from gradio_transport.trace.compare import normalised
+from gradio_transport.trace import Trace, diff_traces
+from gradio_transport.trace.compare import normalise
 
 
 def trace_of(made, **meta):
@@ -31,63 +27,6 @@ CALL = "  call 1 of session {}, /count: "
 def changes(new, old=OLD):
     """Return the differences without the title of the only call."""
     return [line.partition(", /count: ")[2] or line for line in diff_traces(old, new)]
-
-
-class TestConversations:
-    def test_what_was_said_is_sorted_by_call(self):
-        made = program().call("y", event_id="second").chunks(sse(message("process_starts", "second")))
-        made.cancel()
-        discovery, session, first, second = conversations(trace_of(made))
-        assert [one.what for one in discovery.said] == [
-            "GET /config", "reply 200", "GET /gradio_api/info", "reply 200",
-        ]  # fmt: skip
-        assert [one.what for one in session.said][:2] == [
-            "adapter sse_v3",
-            "GET /gradio_api/queue/data?session_hash=a1b2c3d4e5",
-        ]
-        assert [one.what for one in first.said] == [
-            "call", "POST /gradio_api/queue/join", "reply 200",
-            *(str(one["msg"]) for one in MESSAGES[:5]),
-        ]  # fmt: skip
-        assert [one.what for one in second.said][3:] == [
-            "process_starts", "cancel", "POST /gradio_api/cancel", "reply 200",
-        ]  # fmt: skip
-        assert [one.title.partition(" of")[0] for one in (discovery, first, second)] == [
-            "discovery",
-            "call 1",
-            "call 2",
-        ]
-        assert session.title.startswith("session ")
-
-    def test_a_message_is_said_by_the_frame_that_completed_it(self):
-        whole = sse(MESSAGES[0])
-        made = Program().discover().session().call("x").chunks(whole[:9], whole[9:])
-        call = conversations(trace_of(made))[-1]
-        assert [made.frames[one.frame].payload["data"] for one in call.messages] == [whole[9:]]
-
-    def test_a_websocket_is_understood_too(self):
-        def frame(direction, kind, **payload):
-            return Frame(0.0, direction, kind, "1.ws", payload, 1)
-
-        frames = (
-            frame(Direction.OUT, Kind.WS_OPEN, url="ws://h/queue/join", headers={}),
-            frame(Direction.IN, Kind.WS_ACCEPT),
-            frame(Direction.IN, Kind.WS_TEXT, text='{"msg": "send_hash"}'),
-            frame(Direction.OUT, Kind.WS_TEXT, text='{"hash": 1}'),
-            frame(Direction.IN, Kind.WS_TEXT, text="garbage"),
-            frame(Direction.IN, Kind.END, ending="clean", code=1000, reason=""),
-            frame(Direction.IN, Kind.ERROR, error="ConnectError", message="refused"),
-        )
-        (call,) = conversations(Trace({}, frames))
-        assert [one.what for one in call.said] == [
-            "open /queue/join", "ws-accept", "send_hash", "send", "message", "end clean 1000", "error ConnectError",
-        ]  # fmt: skip
-        assert [one.value for one in call.messages] == [{"msg": "send_hash"}, "garbage"]
-
-    def test_named_events_keep_their_names(self):
-        made = Program().discover().session().call("x").chunks(b'event: complete\ndata: ["x"]\n\n')
-        said = [one for call in conversations(trace_of(made)) for one in call.messages]
-        assert [(one.what, one.value) for one in said] == [("complete", ["x"])]
 
 
 class TestDiff:
@@ -213,73 +152,8 @@ class TestDiff:
         ],
     )
     def test_names_of_a_day_are_made_equal(self, one, other):
-        assert normalised(one) == normalised(other)
+        assert normalise(one) == normalise(other)
 
     @pytest.mark.parametrize("value", [{"rank": "first"}, {"event_id": None}, {"duration": [1]}])
     def test_but_not_where_they_are_something_else(self, value):
-        assert normalised(value) == value
-
-
-class TestLint:
-    def lint(self, *messages):
-        return [(one.severity, one.what) for one in lint_trace(with_messages(*messages))]
-
-    def test_a_trace_as_it_should_be(self):
-        assert lint_trace(OLD) == []
-
-    def test_a_message_that_nobody_knows(self):
-        found = self.lint(*MESSAGES[:2], message("of_tomorrow"), *MESSAGES[4:])
-        assert found == [(Severity.WARNING, "nobody knows the message 'of_tomorrow'")]
-
-    def test_fields_that_are_new(self):
-        completed = MESSAGES[4] | {"colour": 1, "output": output(1) | {"shade": 2}}
-        assert self.lint(*MESSAGES[:2], completed, MESSAGES[5]) == [
-            (Severity.NOTE, "process_completed has the new field 'colour'"),
-            (Severity.NOTE, "process_completed.output has the new field 'shade'"),
-        ]
-
-    def test_messages_out_of_order(self):
-        found = self.lint(MESSAGES[1], MESSAGES[1], *MESSAGES[4:])
-        assert found == [(Severity.WARNING, "ProcessStarts in state running")]
-
-    def test_what_is_no_message(self):
-        made = Program().discover().session().call("x").chunks(b"data: garbage\n\n")
-        found = lint_trace(trace_of(made))
-        assert found[0].severity is Severity.WARNING
-        assert "no message: 'garbage'" in found[0].what
-        assert str(found[0]).startswith("warning: session ")
-
-    def test_the_events_of_call_are_no_messages(self):
-        made = Program().discover().session().call("x")
-        made.chunks(b'event: heartbeat\ndata: null\n\nevent: error\ndata: {"error": "x"}\n\n')
-        assert not any(one.what.startswith("nobody") for one in lint_trace(trace_of(made)))
-
-    def test_a_replay_that_differs_comes_first(self):
-        frames = [
-            attrs.evolve(frame, payload={**frame.payload, "method": "PUT"})
-            if frame.kind is Kind.REQUEST and frame.session
-            else frame
-            for frame in program(messages=[message("of_tomorrow"), *MESSAGES]).frames
-        ]
-        severities = [one.severity for one in lint_trace(Trace({}, frames, truncated=True))]
-        assert severities == [Severity.ERROR, Severity.ERROR, Severity.WARNING, Severity.NOTE]
-
-    def test_a_call_that_failed_and_one_that_did_not_end(self):
-        made = Program().discover().session().call("x").call("y", event_id="second")
-        made.took(made.wire.abandon(made.exchange, StreamLost("gone")))
-        texts = {one.what for one in lint_trace(trace_of(made))}
-        assert texts == {"the trace ends before it does", "StreamLost: gone"}
-
-    def test_a_discovery_that_was_refused(self):
-        made = Program()
-        made.taps.show(
-            Direction.OUT, Kind.REQUEST, "discover", 0, {"method": "GET", "url": f"{made.base}/config"}
-        )
-        made.taps.response("discover", 0, reply({"auth_required": True}))
-        texts = [str(one) for one in lint_trace(trace_of(made))]
-        assert texts[0].startswith("note: discovery: AuthenticationRequired: ")
-        assert texts[1] == "note: the file: it holds no call"
-
-
-def test_values_are_json_so_that_a_diff_can_be_shown():
-    json.dumps([one.value for call in conversations(OLD) for one in call.said])
+        assert normalise(value) == value

@@ -148,7 +148,7 @@ class TestErrors:
         ["garbage\n", "\x00\x01", b"\xff\xfe\xff", "[1]\n", "7\n", '{"log": 1}\n', META[:30], '"meta"\n'],
     )
     def test_what_is_no_trace(self, path, text):
-        self.refuse(path, text, "trace.jsonl is no trace", "line 1")
+        self.refuse(path, text, "trace.jsonl is not a trace", "line 1")
 
     @pytest.mark.parametrize("version", ["2", "null", '"1"'])
     def test_a_newer_format(self, path, version):

@@ -18,7 +18,7 @@ from gradio_transport.adapter.contract import Adapter, Capabilities, Match
 from gradio_transport.adapter.exchange import Exchange, Invocation, Output
 from gradio_transport.adapter.registry import Registry
 from gradio_transport.app.handshake import discover
-from gradio_transport.calls.tap import Wire
+from gradio_transport.calls.tap import TappedSession
 from gradio_transport.errors import (
     AuthenticationRequired,
     ConnectError,
@@ -412,7 +412,7 @@ def own_stream(*, forgetful=False, refused=False):
     """Return the trace of a call over a socket, with a registry for it."""
     adapter = (ForgetfulSocket if forgetful else Socket)()
     made = Program().discover().session()
-    made.wire = Wire(adapter.session(made.wire.machine.context), made.taps, adapter.name)
+    made.wire = TappedSession(adapter.session(made.wire.session.context), made.taps, adapter.name)
     exchange = made.wire.open(_invocation(made))
     (opened,) = made.took(made.wire.start(exchange))
     if refused:

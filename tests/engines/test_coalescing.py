@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from gradio_transport.engines.read_batches import gather, gather_async
+from gradio_transport.engines.coalescing import coalesce, coalesce_async
 
 
 class Connection:
@@ -39,14 +39,14 @@ HANDED_ON = ["read", b"ab", "read", b"c", "read", b"de", "read"]
 
 
 def gathered(connection: Connection, given: object) -> None:
-    gather(connection.chunks(), given, lambda data: connection.log.append(data) is None)
+    coalesce(connection.chunks(), given, lambda data: connection.log.append(data) is None)
 
 
 async def gathered_async(connection: AsyncConnection, given: object) -> None:
     async def take(data: bytes) -> None:
         connection.log.append(data)
 
-    await gather_async(connection.chunks(), given, take)
+    await coalesce_async(connection.chunks(), given, take)
 
 
 def test_all_that_a_read_brought_is_handed_on_before_the_next():
@@ -70,7 +70,7 @@ def test_a_transport_that_shows_no_connection_hands_on_each_chunk_until_no_more_
         taken.append(data)
         return len(taken) < 2
 
-    gather(connection.chunks(), None, take)
+    coalesce(connection.chunks(), None, take)
     assert taken == [b"a", b"b"]
 
 
@@ -104,7 +104,7 @@ def test_a_fault_of_who_takes_is_none_of_the_connection():
         raise RuntimeError("mine")
 
     with pytest.raises(RuntimeError, match="mine"):
-        gather(library(connection.chunks()), connection, take)
+        coalesce(library(connection.chunks()), connection, take)
 
 
 @pytest.mark.anyio
@@ -115,4 +115,4 @@ async def test_a_fault_of_who_takes_is_none_of_the_connection_for_tasks():
         raise RuntimeError("mine")
 
     with pytest.raises(RuntimeError, match="mine"):
-        await gather_async(library_async(connection.chunks()), connection, take)
+        await coalesce_async(library_async(connection.chunks()), connection, take)

@@ -22,40 +22,44 @@ def as_dict(config: AppConfig) -> dict[str, dict[str, Any]]:
     """Return all endpoints, the named ones by name, the others by number (as text)."""
     named, unnamed = _split(config, undocumented=True)
     return {
-        "named_endpoints": {one.display_name: _described(one) for one in named},
-        "unnamed_endpoints": {str(one.fn_index): _described(one) for one in unnamed},
+        "named_endpoints": {endpoint.display_name: _endpoint_dict(endpoint) for endpoint in named},
+        "unnamed_endpoints": {str(endpoint.fn_index): _endpoint_dict(endpoint) for endpoint in unnamed},
     }
 
 
 def _split(config: AppConfig, *, undocumented: bool) -> tuple[list[Endpoint], list[Endpoint]]:
     shown = ("public", "undocumented") if undocumented else ("public",)
-    found = [one for one in config.endpoints if one.backend_fn and one.visibility in shown]
-    return [one for one in found if one.name is not None], [one for one in found if one.name is None]
+    found = [
+        endpoint for endpoint in config.endpoints if endpoint.backend_fn and endpoint.visibility in shown
+    ]
+    return [endpoint for endpoint in found if endpoint.name is not None], [
+        endpoint for endpoint in found if endpoint.name is None
+    ]
 
 
-def _described(endpoint: Endpoint) -> dict[str, Any]:
+def _endpoint_dict(endpoint: Endpoint) -> dict[str, Any]:
     return {
         "description": endpoint.description,
         "parameters": [
             {
-                "parameter_name": one.name,
-                "parameter_has_default": one.has_default,
-                "parameter_default": one.default,
-                "example_input": one.example,
-                **_common(one),
+                "parameter_name": parameter.name,
+                "parameter_has_default": parameter.has_default,
+                "parameter_default": parameter.default,
+                "example_input": parameter.example,
+                **_common(parameter),
             }
-            for one in endpoint.parameters
+            for parameter in endpoint.parameters
         ],
-        "returns": [_common(one) for one in endpoint.returns],
+        "returns": [_common(parameter) for parameter in endpoint.returns],
     }
 
 
-def _common(one: Parameter) -> dict[str, Any]:
+def _common(parameter: Parameter) -> dict[str, Any]:
     return {
-        "label": one.label,
-        "type": dict(one.schema),
-        "python_type": {"type": one.python_type, "description": one.description},
-        "component": one.component,
+        "label": parameter.label,
+        "type": dict(parameter.schema),
+        "python_type": {"type": parameter.python_type, "description": parameter.description},
+        "component": parameter.component,
     }
 
 
@@ -79,11 +83,11 @@ def as_text(config: AppConfig, where: str, all_endpoints: bool | None) -> str:
 
 def _section(title: str, endpoints: Sequence[Endpoint]) -> list[str]:
     lines = [f"{title}: {len(endpoints)}", ""]
-    for one in endpoints:
+    for endpoint in endpoints:
         lines += [
-            _line(f"  {_call(one)}"),
-            *_values("takes", one.parameters),
-            *_values("returns", one.returns),
+            _line(f"  {_call(endpoint)}"),
+            *_values("takes", endpoint.parameters),
+            *_values("returns", endpoint.returns),
             "",
         ]
     return lines
@@ -91,24 +95,33 @@ def _section(title: str, endpoints: Sequence[Endpoint]) -> list[str]:
 
 def _call(endpoint: Endpoint) -> str:
     which = f'api_name="{endpoint.name}"' if endpoint.name else f"fn_index={endpoint.fn_index}"
-    return f"client.predict({', '.join([*(_keyword(one) for one in endpoint.parameters), which])})"
+    return (
+        f"client.predict({', '.join([*(_keyword(parameter) for parameter in endpoint.parameters), which])})"
+    )
 
 
-def _keyword(one: Parameter) -> str:
-    return f"{one.name}={_line(repr(one.default), LONGEST_TEXT)}" if one.has_default else one.name
+def _keyword(parameter: Parameter) -> str:
+    return (
+        f"{parameter.name}={_line(repr(parameter.default), LONGEST_TEXT)}"
+        if parameter.has_default
+        else parameter.name
+    )
 
 
 def _values(title: str, values: Sequence[Parameter]) -> list[str]:
     if not values:
         return [f"    {title}: nothing"]
     lines = [f"    {title}:"]
-    for one in values:
-        kind, about = _line(one.python_type, LONGEST_TYPE), _line(_sentence(one.description), LONGEST_TEXT)
-        told = [f"[{one.component or '?'}]"]
-        told += [f"{one.name}: {kind}" if title == "takes" else kind]
-        told += [f"({about})"] if about else []
-        told += [f"- {one.label}"] if one.label else []
-        lines.append(_line(f"      {' '.join(told)}"))
+    for parameter in values:
+        kind, about = (
+            _line(parameter.python_type, LONGEST_TYPE),
+            _line(_sentence(parameter.description), LONGEST_TEXT),
+        )
+        parts = [f"[{parameter.component or '?'}]"]
+        parts += [f"{parameter.name}: {kind}" if title == "takes" else kind]
+        parts += [f"({about})"] if about else []
+        parts += [f"- {parameter.label}"] if parameter.label else []
+        lines.append(_line(f"      {' '.join(parts)}"))
     return lines
 
 
@@ -121,7 +134,8 @@ def _line(text: str, longest: int | None = None) -> str:
     """Return text on one line, its indent kept, without what could steer a terminal."""
     indent = text[: len(text) - len(text.lstrip(" "))]
     line = "".join(
-        one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in " ".join(text.split())
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
+        for character in " ".join(text.split())
     )
     return indent + (line if longest is None or len(line) <= longest else line[: longest - 1] + "…")
 

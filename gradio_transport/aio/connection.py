@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the sessions of one transport share: the engine, the task group, and all requests beside the calls."""
+"""The connection to one app: engine, task group, and the requests beside the calls."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from ..adapter.contract import Adapter
 from ..app.credentials import Credentials
 from ..app.handshake import login
 from ..calls.app import App
-from ..calls.deadline import left, too_late
-from ..calls.failures import closed_under_way
-from ..calls.requests import REASON_SECONDS, check_addresses, input_content, input_request, renewable, timed
+from ..calls.deadline import seconds_left, total_timeout_error
+from ..calls.requests import (
+    REASON_SECONDS,
+    add_elapsed,
+    check_addresses,
+    input_content,
+    input_request,
+    is_renewable,
+)
 from ..calls.retries import Retries
-from ..calls.session_state import SessionState
 from ..engines.base import AsyncEngine, AsyncResponseStream
 from ..errors import GradioTransportError, LocalProtocolError, Phase, TransportError
 from ..files.disk import read_upload
@@ -31,21 +35,19 @@ from ..files.upload import FetchFile, FileCommand, FileReply, ReadFile
 from ..policy import Timeouts
 from ..protocol.commands import OpenStream, Request, Response, SendRequest
 from ..protocol.refusals import wants_login
-from .heartbeat import HeartbeatTask
-from .runner import Runner
 
 T = TypeVar("T")
 
 CLOSE_SECONDS = 1.0
-"""What closing the connections may take, whatever time is left."""
+"""Seconds for closing the connections, even where no time is left."""
 
 REQUESTS_AT_ONCE = 32
 """Joins, polls and cancellations under way at once: a thousand new connections in one moment would swamp the
 server's accept queue, and the pool."""
 
 
-class Core:
-    """What all sessions of a transport share."""
+class Connection:
+    """The requests to one app, and the task group they run in. Knows no session."""
 
     def __init__(self, app: App, engine: AsyncEngine) -> None:
         self.app = app
@@ -60,11 +62,14 @@ class Core:
         self.tasks: anyio.abc.TaskGroup | None = None
         self._ended: anyio.Event | None = None
         self._turns = anyio.Semaphore(REQUESTS_AT_ONCE)
-        self._logging_in = anyio.Lock()
-        self._runners: set[Runner] = set()
+        self._login_lock = anyio.Lock()
 
     async def hold(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        """Hold the transport's tasks, in a group that can end without the caller's block."""
+        """Hold the task group of the transport.
+
+        Why not the caller's own group: `aclose` in the middle of the caller's block has to end the tasks, and
+        only them.
+        """
         self._ended = anyio.Event()
         try:
             async with anyio.create_task_group() as self.tasks:
@@ -74,7 +79,7 @@ class Core:
             self._ended.set()
 
     def spawn(self, work: Callable[..., Any], *arguments: Any) -> None:
-        """Do work in a task of the transport."""
+        """Run work in a task of the transport."""
         if self.tasks is None or self.closed:
             raise LocalProtocolError("The transport is closed, or not yet entered with 'async with'.")
         self.tasks.start_soon(work, *arguments)
@@ -87,41 +92,42 @@ class Core:
         *,
         credentials: Credentials | None = None,
         extra: Mapping[str, str] | None = None,
-        begins: Callable[[], object] | None = None,
+        on_send: Callable[[], object] | None = None,
     ) -> Response:
         """Send one request with what its origin may see; repeat it where that is safe and wanted.
 
-        An expired login is renewed once: what was refused for it was not accepted.  `begins` is told when the
-        request has its turn.
+        An expired login is renewed once: what was refused for it was not accepted.  `on_send` is called when
+        the request has its turn.
         """
         credentials = credentials or self.app.credentials
         logins = self.app.logins
         until = None if remaining is None else time.monotonic() + remaining
-        response = await self._tried(command, timeouts, until, credentials, extra, begins)
-        if wants_login(response) and renewable(command) and await self.log_in_again(logins, until):
-            response = await self._tried(command, timeouts, until, credentials, extra, begins)
+        response = await self._send_with_retries(command, timeouts, until, credentials, extra, on_send)
+        if wants_login(response) and is_renewable(command) and await self.log_in_again(logins, until):
+            response = await self._send_with_retries(command, timeouts, until, credentials, extra, on_send)
         return response
 
-    async def _tried(
+    async def _send_with_retries(
         self,
         command: SendRequest,
         timeouts: Timeouts,
         until: float | None,
         credentials: Credentials,
         extra: Mapping[str, str] | None,
-        begins: Callable[[], object] | None,
+        on_send: Callable[[], object] | None,
     ) -> Response:
-        request = self.app.dressed(command.request, credentials, extra)
-        # A direct call is as long as its function; whatever else is short takes turns.
+        request = self.app.with_headers(command.request, credentials, extra)
+        # Why not direct calls too: they take as long as their functions, and would keep short requests
+        # waiting.
         takes_turns = command.phase is not Phase.COMPLETE
         retries = Retries(self.app.options.retry, command)
         while True:
             if takes_turns:
-                await self._take_turn(left(until, timeouts, command.phase), timeouts, command.phase)
+                await self._take_turn(seconds_left(until, timeouts, command.phase), timeouts, command.phase)
             try:
-                patience = self.app.patience(command, timeouts, left(until, timeouts, command.phase))
-                if begins is not None:
-                    begins()
+                patience = self.app.patience(command, timeouts, seconds_left(until, timeouts, command.phase))
+                if on_send is not None:
+                    on_send()
                 outcome: Response | TransportError = await self.engine.request(request, patience)
             except TransportError as error:
                 outcome = error
@@ -134,25 +140,26 @@ class Core:
             await anyio.sleep(pause)
         if isinstance(outcome, TransportError):
             raise outcome
-        self.app.take_cookies(credentials, request.url, outcome.set_cookie)
+        self.app.store_cookies(credentials, request.url, outcome.set_cookie)
         return outcome
 
     async def _take_turn(self, seconds: float | None, timeouts: Timeouts, phase: Phase) -> None:
-        """Take a turn.
+        """Wait until fewer than `REQUESTS_AT_ONCE` short requests are under way.
 
         Raises:
-            TimeoutExpired: None was free in the time that the call has left.
+            TimeoutExpired: None ended in the time that the call has left.
         """
         try:
-            self._turns.acquire_nowait()  # where one is free, nothing has to watch the clock
+            # Why not always with a timeout: a cancel scope for each request takes time.
+            self._turns.acquire_nowait()
         except anyio.WouldBlock:
             with anyio.move_on_after(seconds) as waiting:
                 await self._turns.acquire()
             if waiting.cancelled_caught:
-                raise too_late(timeouts, phase) from None
+                raise total_timeout_error(timeouts, phase) from None
 
     async def log_in_again(self, logins: int, until: float | None = None) -> bool:
-        """Log in, unless another task has since `logins` were counted; False: there is no login, or enough.
+        """Log in, unless another task has done so since `logins` were counted; False: no login to make.
 
         Raises:
             AuthenticationRequired: The login is refused now.
@@ -161,14 +168,15 @@ class Core:
         if logins < 0 or self.app.options.auth is None:
             return False
         timeouts = self.app.options.timeouts
-        with anyio.move_on_after(left(until, timeouts, Phase.LOGIN)):
-            async with self._logging_in:
+        with anyio.move_on_after(seconds_left(until, timeouts, Phase.LOGIN)):
+            # Why one at a time: every call whose login has expired comes here at once; one login serves all.
+            async with self._login_lock:
                 if self.app.logins == logins:
                     sequence = login(self.app.discovery.urls.base, self.app.options.auth)
                     await self.run(sequence, timeouts, until=until)
                     self.app.logins += 1
             return True
-        raise too_late(timeouts, Phase.LOGIN)
+        raise total_timeout_error(timeouts, Phase.LOGIN)
 
     async def run(
         self,
@@ -177,16 +185,18 @@ class Core:
         credentials: Credentials | None = None,
         until: float | None = None,
     ) -> T:
-        """Run a sequence that belongs to no session's machine; see `gradio_transport.sync.core.Core.run`."""
+        """Run a sequence of requests that belongs to no session; see the sync `Connection.run`."""
         try:
             command = next(sequence)
             while True:
-                command = sequence.send(await self._fed(command, timeouts, credentials, until))
+                command = sequence.send(
+                    await self._perform_file_command(command, timeouts, credentials, until)
+                )
         except StopIteration as stop:
             value: T = stop.value
             return value
 
-    async def _fed(
+    async def _perform_file_command(
         self, command: FileCommand, timeouts: Timeouts, credentials: Credentials | None, until: float | None
     ) -> FileReply:
         if isinstance(command, ReadFile):
@@ -194,7 +204,7 @@ class Core:
         if isinstance(command, FetchFile):
             return await self._fetch_input(command, timeouts, until)
         self.app.taps.command(command, 0)
-        rest = left(until, timeouts, command.phase)
+        rest = seconds_left(until, timeouts, command.phase)
         response = await self.request(command, timeouts, rest, credentials=credentials)
         self.app.taps.response(command.channel, 0, response)
         return response
@@ -205,7 +215,7 @@ class Core:
         sequence = locate(request.request.url, self.app.options.limits.max_redirects)
         wanted = next(sequence)
         while True:
-            patience = self.app.patience(request, timeouts, left(until, timeouts, Phase.UPLOAD))
+            patience = self.app.patience(request, timeouts, seconds_left(until, timeouts, Phase.UPLOAD))
             response = await self.engine.request(wanted, patience)
             try:
                 wanted = sequence.send(response)
@@ -215,7 +225,7 @@ class Core:
     async def open_file(
         self, url: str, credentials: Credentials, timeouts: Timeouts | None = None
     ) -> AsyncResponseStream:
-        """Begin to fetch a file that the server named; see `gradio_transport.sync.core.Core.open_file`."""
+        """Begin to fetch a file that the server named; see the sync `Connection.open_file`."""
         logins = self.app.logins
         sequence = locate(url, self.app.options.limits.max_redirects)
         request = next(sequence)
@@ -247,18 +257,18 @@ class Core:
         self, request: Request, credentials: Credentials, timeouts: Timeouts
     ) -> AsyncResponseStream:
         if not self.app.may_fetch(request.url):
-            check_addresses(request.url, await addresses(request.url))
+            check_addresses(request.url, await resolve_host(request.url))
         command = OpenStream("file", request, Phase.DOWNLOAD)
         self.app.taps.command(command, 0)
         patience = self.app.patience(command, timeouts)
-        stream = await self.engine.stream(self.app.dressed(request, credentials), patience)
+        stream = await self.engine.stream(self.app.with_headers(request, credentials), patience)
         self.app.taps.response("file", 0, stream.head, head=True)
-        self.app.take_cookies(credentials, request.url, stream.head.set_cookie)
+        self.app.store_cookies(credentials, request.url, stream.head.set_cookie)
         return stream
 
     async def discover(self) -> None:
         """Run the handshake."""
-        with timed():
+        with add_elapsed():
             await self._discover()
 
     async def _discover(self) -> None:
@@ -274,32 +284,11 @@ class Core:
         except StopIteration as stop:
             self.app.discovery = stop.value
 
-    def beat(self, state: SessionState) -> HeartbeatTask:
-        """Show the server that a session lives, until told otherwise."""
-        beating = HeartbeatTask(self, state)
-        self.spawn(beating.run)
-        return beating
-
-    def runner(self, adapter: Adapter, state: SessionState) -> Runner:
-        """Return a driver for a new session."""
-        if self.closed:
-            raise LocalProtocolError("The transport is closed.")
-        runner = Runner(self, self.app.wire(adapter, state.session_hash), state)
-        self._runners.add(runner)
-        return runner
-
-    def discard(self, runner: Runner) -> None:
-        """Forget a session."""
-        self._runners.discard(runner)
-
-    async def close(self, timeout: float | None = None) -> None:
-        """Close everything, and return when no task is left, or `timeout` seconds are over."""
-        already, self.closed = self.closed, True
-        if not already:
-            for runner in list(self._runners):
-                runner.close(closed_under_way("transport was closed"))
-            if self.tasks is not None:
-                self.tasks.cancel_scope.cancel()
+    async def aclose(self, timeout: float | None = None) -> None:
+        """End every task and close every connection, and return when no task is left or `timeout` is over."""
+        self.closed = True
+        if self.tasks is not None:
+            self.tasks.cancel_scope.cancel()
         with anyio.move_on_after(timeout, shield=True) as waiting:
             if self._ended is not None:
                 await self._ended.wait()
@@ -309,10 +298,10 @@ class Core:
             await self.engine.aclose()
 
 
-async def addresses(url: str) -> list[str]:
-    """Return the addresses of a URL's host; none if nobody knows it (the request will say so)."""
+async def resolve_host(url: str) -> list[str]:
+    """Return the addresses of a URL's host; none if it has none (the request will then fail and say so)."""
     try:
         found = await anyio.getaddrinfo(urlsplit(url).hostname, None, type=socket.SOCK_STREAM)
     except OSError:
         return []
-    return [str(one[4][0]) for one in found]
+    return [str(address[4][0]) for address in found]

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The only module that talks to the Hugging Face Hub; huggingface_hub is imported with the first request."""
+"""Requests to the Hugging Face Hub, through huggingface_hub, and the errors they become.
+
+huggingface_hub is imported with the first request, not with this module: the import is slow, and only Spaces
+need it.
+"""
 
 from __future__ import annotations
 
@@ -36,22 +40,23 @@ ADVICE = {
     "APP_STARTING": "It is starting. Wait for it with gradio_transport.spaces.wait().",
     "SLEEPING": "It sleeps. Wake it with gradio_transport.spaces.wait().",
 }
-"""What to do in the stages that pass. (huggingface_hub's `SpaceStage` does not list SLEEPING.)"""
+"""What to do in transient stages. (huggingface_hub's `SpaceStage` does not list SLEEPING.)"""
 
 
 ADVICE_WHEN_FINAL = {
-    "PAUSED": "Its owner paused it, and only they can start it again. A duplicate of your own may serve.",
+    "PAUSED": "Its owner paused it, and only they can start it again. You can duplicate it.",
     "STOPPED": "It was stopped. Its owner can restart it in its settings.",
-    "RUNTIME_ERROR": "The app ended with an error. Its logs on the Hub say why; its owner can restart it.",
-    "BUILD_ERROR": "It could not be built. Its build logs on the Hub say why.",
+    "RUNTIME_ERROR": "The app ended with an error; see its logs on the Hub. Its owner can restart it.",
+    "BUILD_ERROR": "It could not be built; see its build logs on the Hub.",
     "CONFIG_ERROR": "The configuration in its README.md is wrong.",
     "NO_APP_FILE": "It has no app file yet.",
     "DELETING": "It is being deleted.",
 }
+"""What to do in stages that waiting does not change."""
 
 
 UNREACHABLE = "Cannot reach the Hugging Face Hub"
-"""How the `ConnectError` begins that is about the Hub, not about an app."""
+"""The start of the message of a `ConnectError` about the Hub, as opposed to one about an app."""
 
 
 _Answer = TypeVar("_Answer")
@@ -59,14 +64,17 @@ _Answer = TypeVar("_Answer")
 
 @attrs.frozen
 class Hub:
-    """A Hub, and who asks it."""
+    """A Hub, and the token its requests are made with."""
 
     endpoint: str
     token: str | None = attrs.field(repr=False)
 
     @classmethod
-    def of(cls, token: Token, endpoint: str | None) -> Hub:
-        """Check what the caller gave. huggingface_hub reads ``HF_ENDPOINT`` once, when it is imported."""
+    def connect(cls, token: Token, endpoint: str | None) -> Hub:
+        """Return a Hub for a token and an endpoint, both checked.
+
+        The environment is read here, because huggingface_hub reads ``HF_ENDPOINT`` only when it is imported.
+        """
         if endpoint is None and not (endpoint := os.environ.get("HF_ENDPOINT")):
             from huggingface_hub import constants
 
@@ -74,7 +82,7 @@ class Hub:
         return cls(base_url(endpoint), token_to_use(token))
 
     def space(self, name: str, timeout: float = REQUEST_SECONDS) -> Space:
-        """Ask for one Space."""
+        """Return a Space."""
         check_name(name)
         token = self.token or False
 
@@ -84,11 +92,12 @@ class Hub:
             if runtime is None:
                 runtime = api.get_space_runtime(info.id, token=token)
             elif runtime.stage in ADVICE_WHEN_FINAL and not runtime.raw.get("errorMessage"):
-                with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # it only explains
+                # For the error message only, so a failure here changes nothing.
+                with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                     runtime = api.get_space_runtime(info.id, token=token)
             return Space(
                 id=info.id,
-                url=_address(info.host, info.subdomain),
+                url=_app_url(info.host, info.subdomain),
                 stage=str(runtime.stage),
                 private=bool(info.private),
                 sdk=info.sdk,
@@ -115,7 +124,7 @@ class Hub:
         secrets: Mapping[str, str],
         sleep_seconds: int,
     ) -> Space:
-        """Have the Hub make a copy, settings and all in one request."""
+        """Create a copy of a Space, with all its settings in one request."""
         sleep_time = sleep_seconds if hardware not in (None, "cpu-basic") else None
         listed = [{"key": key, "value": value} for key, value in secrets.items()] or None
 
@@ -144,12 +153,12 @@ class Hub:
         try:
             self._ask(f"the Space {from_id!r}", ask)
         except ServerRefused as error:
-            if error.status != 409:  # somebody else made it meanwhile
+            if error.status != 409:  # another program created it meanwhile
                 raise
         return self.space(to_id)
 
     def jwt(self, name: str, timeout: float) -> str:
-        """Ask for a token of URLs. huggingface_hub has no name for this route."""
+        """Return a token for URLs. huggingface_hub has no function for this route."""
         check_name(name)
 
         def ask(_: Any) -> str:
@@ -164,13 +173,17 @@ class Hub:
             utils.hf_raise_for_status(response)
             token = response.json()["token"]
             if not isinstance(token, str):
-                raise TypeError("the token is no text")
+                raise TypeError("the token is not a string")
             return token
 
         return self._ask(f"the Space {name!r}", ask, timeout)
 
     def wake(self, space: Space, timeout: float) -> None:
-        """Request a Space's page, which is what ends its sleep. Whether it did, the Hub tells."""
+        """Request a Space's page, which wakes it.
+
+        Errors are ignored: whether the Space woke up shows in its next stage, and a page that takes long to
+        answer has been woken by the request already.
+        """
         import httpx
 
         headers = {"x-hf-authorization": f"Bearer {self.token}"} if self._may_see_token(space.url) else {}
@@ -183,7 +196,7 @@ class Hub:
                 pass
 
         with contextlib.suppress(httpx.HTTPError, TimeoutExpired):
-            _within(timeout, request)
+            _run_bounded(timeout, request)
 
     def _may_see_token(self, url: str) -> bool:
         if self.token is None:
@@ -196,37 +209,38 @@ class Hub:
         )
 
     def _ask(self, what: str, ask: Callable[[Any], _Answer], timeout: float = REQUEST_SECONDS) -> _Answer:
-        """Put a question to the Hub; every way it can fail becomes one of our errors."""
+        """Call a function of the Hub's API, and turn its exceptions into ours."""
         from huggingface_hub import HfApi
 
         api = HfApi(endpoint=self.endpoint, token=False, library_name="gradio-transport")
         try:
-            return _within(timeout, lambda: ask(api))
+            return _run_bounded(timeout, lambda: ask(api))
         except GradioTransportError:
             raise
         except Exception as error:
-            translated = self._translated(error, what)
-            if translated is None:
+            ours = self._translate(error, what)
+            if ours is None:
                 raise
-            raise translated from error
+            raise ours from error
 
-    def _translated(self, error: Exception, what: str) -> GradioTransportError | None:
-        # HfHubHTTPError, but for whoami of 0.x the HTTPError below it.
+    def _translate(self, error: Exception, what: str) -> GradioTransportError | None:
+        # Usually an HfHubHTTPError; whoami of huggingface_hub 0.x raises the HTTPError below it.
         response = getattr(error, "response", None)
         if response is not None:
             return self._refusal(response, what)
         if isinstance(error, ValueError | KeyError | TypeError | AttributeError):
             return MalformedMessage(
-                f"{self.endpoint} does not answer as a Hugging Face Hub does ({type(error).__name__}: "
-                f"{self._clean(str(error))}). Check the endpoint and any proxy before it.",
+                f"{self.endpoint} does not answer like a Hugging Face Hub ({type(error).__name__}: "
+                f"{self._excerpt(str(error))}). Check the endpoint and any proxy before it.",
                 phase=Phase.DISCOVER,
             )
-        # The HTTP library below differs by version: requests (0.x), httpx (1.x), httpx2 (2.x).
+        # By the names of module and class, because the HTTP library differs by version of huggingface_hub:
+        # requests in 0.x, httpx in 1.x, httpx2 in 2.x.
         if isinstance(error, OSError) or type(error).__module__.startswith(("httpx", "requests")):
-            if "TimeoutExpired" in type(error).__name__:
-                return too_late(f"{self.endpoint} did not answer in time.")
+            if "Timeout" in type(error).__name__:
+                return timeout_error(f"{self.endpoint} did not answer in time.")
             return ConnectError(
-                f"{UNREACHABLE} at {self.endpoint}: {self._clean(str(error))}.",
+                f"{UNREACHABLE} at {self.endpoint}: {self._excerpt(str(error))}.",
                 phase=Phase.DISCOVER,
             )
         return None
@@ -234,12 +248,12 @@ class Hub:
     def _refusal(self, response: Any, what: str) -> GradioTransportError:
         status: int = response.status_code
         headers = cast("Mapping[str, str]", response.headers)
-        body = self._clean(response.text)
+        body = self._excerpt(response.text)
         context: dict[str, Any] = {"phase": Phase.DISCOVER, "status": status, "body": body}
-        said = headers.get("x-error-message") or body or "no reason given"
+        reason = headers.get("x-error-message") or body or "no reason given"
         if "text/html" in headers.get("content-type", ""):
-            said = "an HTML page, so it may come from a proxy before the Hub"
-        says = f"The Hub answered: {self._clean(said)}."
+            reason = "an HTML page, so it may come from a proxy before the Hub"
+        reply = f"The Hub answered: {self._excerpt(reason)}."
         if status == 404 or headers.get("x-error-code") == "RepoNotFound":
             with_token = "the token does not see it" if self.token else "it is private. Then pass token="
             return SpaceNotFound(
@@ -251,55 +265,59 @@ class Hub:
                 if self.token
                 else "There is no such Space, or it is private: then pass token=."
             )
-            return AuthenticationRequired(f"The Hub refuses {what}. {hint} {says}", **context)
+            return AuthenticationRequired(f"The Hub refuses {what}. {hint} {reply}", **context)
         if status == 429:
             seconds = retry_after(headers.get("retry-after"), time.time())
-            return RateLimited(f"Too many requests. {says}", retry_after=seconds, **context)
+            return RateLimited(f"Too many requests. {reply}", retry_after=seconds, **context)
         if status == 400:
-            return InvalidPayload(says, **context)
-        return ServerRefused(says, retryable=status in (502, 503, 504), **context)
+            return InvalidPayload(reply, **context)
+        return ServerRefused(reply, retryable=status in (502, 503, 504), **context)
 
-    def _clean(self, text: str) -> str:
-        """Return the head of a text without the token, whoever put it there."""
+    def _excerpt(self, text: str) -> str:
+        """Return the beginning of a text, without the token: servers and libraries may quote the request."""
         return excerpt(text.replace(self.token, "<token>") if self.token else text).rstrip(".")
 
 
-def _address(host: str | None, subdomain: str | None) -> str:
+def _app_url(host: str | None, subdomain: str | None) -> str:
     if not host and not subdomain:
-        raise ValueError("it names no host of the Space")
+        raise ValueError("the reply has no host of the Space")
     text = host or f"{subdomain}.hf.space"
     try:
         url = base_url(text if "://" in text else f"https://{text}")
-    except LocalProtocolError as error:  # the Hub's fault, not the caller's
+    except LocalProtocolError as error:  # an invalid reply of the Hub, not an error of the caller
         raise ValueError(error.message) from None
     if is_internal(urlsplit(url).hostname or ""):
-        raise ValueError(f"it names {url!r} as the host of the Space")
+        raise ValueError(f"the reply has {url!r} as the host of the Space")
     return url
 
 
-def too_late(message: str, seconds: float | None = None) -> TimeoutExpired:
+def timeout_error(message: str, seconds: float | None = None) -> TimeoutExpired:
+    """Return the error for a wait that exceeded ``timeout=``."""
     return TimeoutExpired(message, setting="timeout", seconds=seconds, phase=Phase.DISCOVER)
 
 
-def _within(seconds: float, call: Callable[[], _Answer]) -> _Answer:
-    """Run a call that knows no deadline, as most of huggingface_hub's; one that hangs is left behind.
+def _run_bounded(seconds: float, call: Callable[[], _Answer]) -> _Answer:
+    """Run a call in a thread, and return its result or raise its error within some seconds.
+
+    Most functions of huggingface_hub have no timeout. A thread cannot be stopped, so one that hangs is left
+    behind; as a daemon it does not keep the interpreter from exiting.
 
     Raises:
-        TimeoutExpired: It took longer.
+        TimeoutExpired: The call took longer.
     """
     outcome: list[tuple[_Answer | None, BaseException | None]] = []
 
     def run() -> None:
         try:
             outcome.append((call(), None))
-        except BaseException as error:  # noqa: BLE001 - it is raised where the answer is awaited
+        except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
             outcome.append((None, error))
 
     thread = threading.Thread(target=run, name="gradio-transport-hub", daemon=True)
     thread.start()
     thread.join(seconds)
     if not outcome:
-        raise too_late(f"The Hub did not answer within {seconds:g} s.", seconds)
+        raise timeout_error(f"The Hub did not answer within {seconds:g} s.", seconds)
     answer, error = outcome[0]
     if error is not None:
         raise error

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `repr` shows of the objects of both faces: enough for a debugger, and no secret."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from ..files.outputs import ServerFile
+from .app import App
+from .call_state import CallState
+from .session_state import SessionState
+
+SHOWN_CHARACTERS = 4
+"""Of a session hash or an event id: with the whole of either, the results can be fetched."""
+
+
+def describe_call(kind: str, call: CallState) -> str:
+    """Return the ``repr`` of a call."""
+    last = call.last_event
+    parts = [kind, call.endpoint.display_name, call.adapter]
+    parts.append(
+        call.status.name if last is None or call.done() else f"{call.status.name} ({type(last).__name__})"
+    )
+    if call.event_id is not None:
+        parts.append(f"event_id='{shorten_secret(call.event_id)}'")
+    if len(call.mailbox):
+        parts.append(f"{len(call.mailbox)} events waiting")
+    return f"<{' '.join(parts)}>"
+
+
+def describe_transport(kind: str, app: App, *, closed: bool) -> str:
+    """Return the ``repr`` of a transport."""
+    return f"<{kind} of {shown_url(app.base)} {app.protocol}, {'closed' if closed else 'open'}>"
+
+
+def describe_session(kind: str, state: SessionState, calls: int, *, closed: bool) -> str:
+    """Return the ``repr`` of a session."""
+    under_way = "closed" if closed else f"{calls} call{'' if calls == 1 else 's'} under way"
+    where = f"{shown_url(state.app.base)} {state.app.protocol}"
+    return f"<{kind} of {where}, {under_way}, session_hash='{shorten_secret(state.session_hash)}'>"
+
+
+def describe_file(kind: str, file: ServerFile) -> str:
+    """Return the ``repr`` of a file."""
+    size = f", {file.size:,} bytes" if file.size is not None else ""
+    where = f", {shown_url(file.url)}" if file.url else ", inside the payload"
+    return f"<{kind} {file.name!r}{size}{where}{', still being made' if file.is_stream else ''}>"
+
+
+def shorten_secret(text: str) -> str:
+    """Return the beginning of a text that must not be shown whole."""
+    return f"{text[:SHOWN_CHARACTERS]}…"
+
+
+def shown_url(url: str) -> str:
+    """Return a URL without user, password and query, which may hold a token or signature."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of settings, made when they are given. Each error names the setting and shows no secret."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias, cast
+
+from ..errors import LocalProtocolError
+from ..policy import Timeouts
+from ..protocol.urls import origin
+
+TimeoutsLike: TypeAlias = Timeouts | float | None
+"""`Timeouts`, or a number of seconds that bounds each phase and the whole call."""
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A header's or cookie's name (RFC 9110 §5.6.2)."""
+
+_COOKIE_VALUE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*")
+"""A cookie's value without quotes (RFC 6265 §4.1.1)."""
+
+_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else type(value).__name__
+
+
+def to_timeouts(value: TimeoutsLike) -> Timeouts:
+    """Return the deadlines that a caller's ``timeouts=`` stands for.
+
+    Raises:
+        LocalProtocolError: It is neither `Timeouts` nor a positive number.
+    """
+    if value is None:
+        return Timeouts()
+    if isinstance(value, Timeouts):
+        return value
+    if isinstance(value, bool) or not isinstance(cast("object", value), int | float):
+        raise LocalProtocolError(
+            f"timeouts= takes a number of seconds or gradio_transport.Timeouts(...); got {_kind(value)}."
+        )
+    return Timeouts.at_most(value)
+
+
+def to_optional_timeouts(value: TimeoutsLike) -> Timeouts | None:
+    """Return the deadlines of one call, or None for those of its transport."""
+    return None if value is None else to_timeouts(value)
+
+
+def to_headers(value: Mapping[str, str] | None) -> dict[str, str]:
+    """Return a copy of a caller's headers, checked as HTTP reads them (RFC 9110 §5.1, §5.5).
+
+    Raises:
+        LocalProtocolError: A name or value cannot be sent. The message never shows the value.
+    """
+    if value is None:
+        return {}
+    if not isinstance(cast("object", value), Mapping):
+        raise LocalProtocolError(f"headers= takes a mapping of names to values; got {_kind(value)}.")
+    return {_header_name(name): _header_value(name, text) for name, text in value.items()}
+
+
+def to_optional_headers(value: Mapping[str, str] | None) -> dict[str, str] | None:
+    """Return a checked copy of the headers of one call, or None if there are none."""
+    return None if value is None else to_headers(value)
+
+
+def _header_name(name: object) -> str:
+    if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+        shown = repr(name[:40]) if isinstance(name, str) else _kind(name)
+        raise LocalProtocolError(f"headers= has a name that HTTP does not allow: {shown}.")
+    return name
+
+
+def _header_value(name: str, text: object) -> str:
+    if not isinstance(text, str):
+        raise LocalProtocolError(f"The header {name!r} takes a text; got {_kind(text)}.")
+    if any((ord(character) < 32 and character != "\t") or ord(character) == 127 for character in text):
+        raise LocalProtocolError(
+            f"The value of the header {name!r} has a line end or another control character, which HTTP does "
+            "not allow. (The value is not shown.)"
+        )
+    if text != text.strip(" \t"):
+        raise LocalProtocolError(
+            f"The value of the header {name!r} begins or ends with a blank, which HTTP would remove. Remove "
+            "it. (The value is not shown.)"
+        )
+    if not text.isascii():
+        raise LocalProtocolError(
+            f"The value of the header {name!r} has characters outside ASCII, which servers read differently. "
+            "Percent-encode it. (The value is not shown.)"
+        )
+    return text
+
+
+def to_cookies(value: Mapping[str, str] | None) -> dict[str, str]:
+    """Return a copy of a caller's cookies, checked (RFC 6265 §4.1.1).
+
+    Raises:
+        LocalProtocolError: A name or value cannot be sent. The message never shows the value.
+    """
+    if value is None:
+        return {}
+    if not isinstance(cast("object", value), Mapping):
+        raise LocalProtocolError(f"cookies= takes a mapping of names to values; got {_kind(value)}.")
+    for name, text in cast("Mapping[object, object]", value).items():
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            shown = repr(name[:40]) if isinstance(name, str) else _kind(name)
+            raise LocalProtocolError(f"cookies= has a name that is not allowed: {shown}.")
+        if not isinstance(text, str) or not _COOKIE_VALUE.fullmatch(text):
+            raise LocalProtocolError(
+                f"The value of the cookie {name!r} is not a text of the characters that cookies may have. "
+                "Percent-encode it. (The value is not shown.)"
+            )
+    return dict(value)
+
+
+def to_auth(value: tuple[str, str] | None) -> tuple[str, str] | None:
+    """Return the user and password of a login, checked.
+
+    Raises:
+        LocalProtocolError: It is not a pair of texts. The message never shows it.
+    """
+    if value is None:
+        return None
+    parts: Sequence[object] = tuple(value) if isinstance(cast("object", value), tuple | list) else ()
+    if len(parts) != 2 or not all(isinstance(part, str) and part for part in parts):
+        raise LocalProtocolError("auth= takes a pair of texts: auth=('user', 'password'). (It is not shown.)")
+    return cast("tuple[str, str]", parts)
+
+
+def to_token(value: str | None) -> str | None:
+    """Return a token, checked.
+
+    Raises:
+        LocalProtocolError: It cannot stand in a header. The message never shows it.
+    """
+    if value is None:
+        return None
+    if not isinstance(cast("object", value), str):
+        raise LocalProtocolError(f"token= takes a text or None; got {_kind(value)}.")
+    # Not stripped: a token with a line end is mostly read from a file, and its owner should know.
+    if not value or not value.isascii() or not value.isprintable() or " " in value:
+        raise LocalProtocolError(
+            "token= is empty, or has blanks, line ends or characters outside ASCII. Call .strip() on a token "
+            "that was read from a file. (It is not shown.)"
+        )
+    return value
+
+
+def to_protocol(value: str | Sequence[str]) -> str | tuple[str, ...]:
+    """Return the name of an adapter, or names in order of preference.
+
+    Raises:
+        LocalProtocolError: It is neither.
+    """
+    if isinstance(value, str) and value:
+        return value
+    names: tuple[object, ...] = () if isinstance(value, str) or not _is_sequence(value) else tuple(value)
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise LocalProtocolError(
+            "protocol= takes 'auto', the name of an adapter such as 'sse_v3', or a list of such names; got "
+            f"{value!r}."
+        )
+    return cast("tuple[str, ...]", names)
+
+
+def to_optional_protocol(value: str | Sequence[str] | None) -> str | tuple[str, ...] | None:
+    """Return the adapter that one call asks for, or None for that of its transport."""
+    return None if value is None else to_protocol(value)
+
+
+def _is_sequence(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, bytes)
+
+
+def to_directory(value: str | os.PathLike[str] | None) -> Path | None:
+    """Return the directory for downloaded files.
+
+    Raises:
+        LocalProtocolError: It is no path.
+    """
+    if value is None:
+        return None
+    if not isinstance(cast("object", value), str | os.PathLike) or not os.fspath(value):
+        raise LocalProtocolError(f"download_files= takes the path of a directory; got {value!r}.")
+    return Path(value)
+
+
+def to_origins(value: bool | Iterable[str]) -> bool | frozenset[str]:
+    """Return the origins that files may be fetched from.
+
+    Raises:
+        LocalProtocolError: It is neither a truth value nor a list of URLs.
+    """
+    if isinstance(value, bool):
+        return value
+    if isinstance(cast("object", value), str) or not isinstance(cast("object", value), Iterable):
+        raise LocalProtocolError(
+            "foreign_files= takes True, False or a list of origins such as ['https://cdn.example']; got "
+            f"{value!r}."
+        )
+    return frozenset(map(origin, value))
+
+
+def check_proxy(value: object) -> None:
+    """Refuse what is no URL of a proxy.
+
+    Raises:
+        LocalProtocolError: The message never shows it, as it may hold a password.
+    """
+    if value is None:
+        return
+    scheme, separator, rest = value.partition("://") if isinstance(value, str) else ("", "", "")
+    if not separator or scheme.lower() not in _PROXY_SCHEMES or not rest or not rest.isprintable():
+        raise LocalProtocolError(
+            "proxy= takes the URL of a proxy, such as 'http://user:password@host:8080' (schemes: "
+            f"{', '.join(_PROXY_SCHEMES)}). (It is not shown.)"
+        )
+
+
+def check_verify(value: object) -> None:
+    """Refuse what says nothing of certificates.
+
+    Raises:
+        LocalProtocolError: It is neither a truth value, the path of a CA bundle, nor an `ssl.SSLContext`.
+    """
+    if isinstance(value, bool | ssl.SSLContext):
+        return
+    if not isinstance(value, str) or not Path(value).exists():
+        raise LocalProtocolError(
+            "verify= takes True, False, the path of a CA bundle that exists, or an ssl.SSLContext; got "
+            f"{value!r}."
+        )
+
+
+def check_instance(name: str, value: object, kind: type, example: str) -> None:
+    """Refuse a setting of another type.
+
+    Raises:
+        LocalProtocolError: It names the setting and what to pass.
+    """
+    if not isinstance(value, kind):
+        raise LocalProtocolError(f"{name}= takes {example}; got {_kind(value)}.")
+
+
+def check_callable(name: str, value: Callable[..., object] | None) -> None:
+    """Refuse what is neither a function nor None.
+
+    Raises:
+        LocalProtocolError: It names the setting.
+    """
+    if value is not None and not callable(cast("object", value)):
+        raise LocalProtocolError(f"{name}= takes a function or None; got {_kind(value)}.")
+
+
+def check_seconds(name: str, value: float | None) -> None:
+    """Refuse what is no time to wait.
+
+    Raises:
+        LocalProtocolError: It is negative, or no number.
+    """
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(cast("object", value), int | float) or not value >= 0:
+        raise LocalProtocolError(f"{name}= takes a number of seconds, 0 or more; got {value!r}.")

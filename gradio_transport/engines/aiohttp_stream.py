@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The reply of the async engine over aiohttp, while its body is still arriving."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
+
+import aiohttp
+
+from ..protocol.commands import Closed, Ending, Request, Response
+from . import httpx_common as common
+from .base import Patience, StreamEnded
+from .content_coding import Unpacker
+
+
+def response_head(response: aiohttp.ClientResponse) -> Response:
+    """Return the head of a reply in our own type."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    cookies = tuple(response.headers.getall("set-cookie")) if "set-cookie" in headers else ()
+    return Response(status=response.status, headers=headers, url=str(response.url), set_cookie=cookies)
+
+
+def _end_with_connection(response: aiohttp.ClientResponse) -> None:
+    """End a body when its connection ends, whatever ended that.
+
+    After an invalid chunk size aiohttp 3.14 drops the connection and the body, but does not wake a task that
+    waits for more of it. That task would wait forever.
+    """
+    protocol = response.connection.protocol if response.connection is not None else None
+    closed = protocol.closed if protocol is not None else None
+    if closed is None:
+        return
+    content = response.content
+
+    def set_error(lost: asyncio.Future[None]) -> None:
+        if not lost.cancelled():
+            lost.exception()  # else asyncio logs an exception that was never retrieved
+        error = protocol.exception() if protocol is not None else None
+        if error is not None and not content.is_eof() and content.exception() is None:
+            content.set_exception(aiohttp.ClientPayloadError(str(error)))
+
+    closed.add_done_callback(set_error)
+
+
+class AiohttpStream:
+    """A reply whose body is still arriving."""
+
+    def __init__(
+        self,
+        request: Request,
+        patience: Patience,
+        response: aiohttp.ClientResponse,
+        slots: asyncio.Semaphore,
+    ) -> None:
+        self._request = request
+        self._patience = patience
+        self._response = response
+        self._slots: asyncio.Semaphore | None = slots
+        _end_with_connection(response)
+        self._drop_when_done = False
+        self._end: StreamEnded | None = None
+        self._unpacking: Unpacker | None = None
+        self._chunks: Iterator[bytes] = iter(())
+        self.head = response_head(response)
+
+    async def _next_chunk(self) -> bytes:
+        """Return the next decoded bytes, or none once the body is complete."""
+        unpacking = self._unpacking = self._unpacking or common.unpacker(self.head, self._patience)
+        while (chunk := next(self._chunks, None)) is None:
+            if unpacking is not None and unpacking.failure is not None:
+                self.abort()
+                raise StreamEnded(Closed(Ending.RESET, reason=unpacking.failure))
+            data = await self._next_data()
+            if unpacking is None or not data:
+                return data
+            self._chunks = unpacking.feed(data)
+        return chunk
+
+    async def _next_data(self) -> bytes:
+        """Return the next bytes as received, or none once the body is complete."""
+        if self._end is not None:
+            raise self._end
+        error: Exception | None = None
+        try:
+            chunk = await self._response.content.readany()
+            if chunk or not (error := self._connection_error()):
+                return chunk
+        except (aiohttp.ClientError, OSError, RuntimeError) as caught:
+            error = caught
+        ending = Ending.IDLE if isinstance(error, TimeoutError) else Ending.RESET
+        self._end = StreamEnded(Closed(ending, reason=common.reason(error)))
+        self._end.__cause__ = error
+        return self._take_buffered() or await self._next_data()
+
+    def _connection_error(self) -> Exception | None:
+        """Return why the connection broke, for a body whose only end is that of its connection.
+
+        aiohttp ends such a body cleanly after a reset too.
+        """
+        headers, connection = self.head.headers, self._response.connection
+        if connection is None or "content-length" in headers or "transfer-encoding" in headers:
+            return None
+        error = connection.protocol.exception() if connection.protocol is not None else None
+        return error if isinstance(error, OSError) else None
+
+    def _take_buffered(self) -> bytes:
+        """Return what was received before the connection broke; aiohttp raises the error instead of it."""
+        content = self._response.content
+        with suppress(aiohttp.ClientError, OSError, RuntimeError):
+            content.set_exception(None)  # type: ignore[arg-type]
+            return content.read_nowait()
+        return b""
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes."""
+        while chunk := await self._next_chunk():
+            yield chunk
+
+    async def deliver(self, take: Callable[[bytes], Awaitable[None]]) -> None:
+        """Pass the body to a consumer as it arrives; aiohttp joins what one read returned already."""
+        async for chunk in self.chunks():
+            await take(chunk)
+
+    async def read(self, seconds: float | None = None) -> bytes:
+        """Return the whole body, within the bound of the request, and within some seconds if given."""
+        if self.head.foreign_coding is not None and self.head.status >= 300:
+            return b""  # an error status needs no body, so a coding that was not requested is no error
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._read()
+        except TimeoutError:
+            raise self._patience.timeout_error(self._request.url, seconds, status=self.head.status) from None
+
+    async def _read(self) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        self._drop_when_done = common.drop_after_bytes(self.head) is not None
+        try:
+            while chunk := await self._next_chunk():
+                size += len(chunk)
+                if size > self._patience.max_bytes:
+                    raise self._patience.size_error(self._request.url)
+                parts.append(chunk)
+        except StreamEnded as error:
+            raise common.incomplete_body_error(
+                self._request, self._patience, self.head, error.closed
+            ) from error
+        return b"".join(parts)
+
+    def abort(self) -> None:
+        """Drop the connection: a pending read of the body ends at once."""
+        self._response.close()
+
+    async def aclose(self) -> None:
+        """Give the connection back, or drop it if the body is not at its end."""
+        if self._slots is None:
+            return
+        if self._drop_when_done:
+            self._response.close()
+        else:
+            self._response.release()
+        self._slots.release()
+        self._slots = None

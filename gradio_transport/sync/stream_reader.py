@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The thread that reads the shared stream of a session: `StreamReader`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from ..protocol.commands import OpenStream
+
+
+class StreamReader:
+    """Reads the stream of a session, one after the other, in a thread that starts with the first.
+
+    Why not a thread for each stream: calls follow each other, and the stream ends between two of them. Waking
+    this thread is faster than starting another.
+    """
+
+    def __init__(self, name: str, read: Callable[[OpenStream], None]) -> None:
+        self._name = name
+        self._read = read
+        self._changed = threading.Condition()
+        self._next: OpenStream | None = None
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def open(self, command: OpenStream) -> None:
+        """Open and read a stream, once the one before has ended; nothing happens after `close`."""
+        with self._changed:
+            self._next = command
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while self._next is None and not self._closed:
+                    self._changed.wait()
+                command, self._next = self._next, None
+                if self._closed or command is None:
+                    return
+            self._read(command)
+
+    def sleep(self, seconds: float) -> bool:
+        """Wait before another try to open the stream; return False once it is closed."""
+        with self._changed:
+            return not self._changed.wait_for(lambda: self._closed, seconds)
+
+    def close(self) -> threading.Thread | None:
+        """End the thread after the stream it reads, which the caller aborts, and return it to be joined."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        return self._thread

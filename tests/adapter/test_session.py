@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A session routes news to its calls, and follows the flow of each: what only one reading of the rules gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gradio_transport.adapter import (
+    AppConfig,
+    AppURLs,
+    Cancelled,
+    Delivery,
+    Endpoint,
+    EventTooLarge,
+    Exchange,
+    Failed,
+    Invocation,
+    Joined,
+    Limits,
+    Log,
+    OpenStream,
+    Output,
+    ProcessCompleted,
+    Request,
+    Response,
+    ServerSentEvent,
+    ServerStopped,
+    Session,
+    SessionContext,
+    StreamLost,
+)
+
+
+class Recorder(Exchange):
+    """A call that notes what it is told."""
+
+    def __init__(self, context: SessionContext, invocation: Invocation, key: str) -> None:
+        super().__init__(context, invocation, key)
+        self.fetches = 0
+        self.heard: list[str] = []
+        self.siblings: bool | None = None
+
+    def start(self, now: float) -> Output:
+        stream = OpenStream(self.channel("stream"), Request.get("http://app/s"))
+        return Output([Joined()], [stream])
+
+    def reply(self, command: Any, response: Response, now: float) -> Output:
+        return Output()
+
+    def fetch(self, now: float) -> Output:
+        self.fetches += 1
+        return Output()
+
+    def server_sent_event(self, event: ServerSentEvent, now: float) -> Output:
+        self.heard.append(event.data)
+        return Output([ProcessCompleted()] if event.data == "end" else [Log(message=event.data)])
+
+    def cancel(self, now: float, *, siblings: bool = False) -> Output:
+        self.siblings = siblings
+        return Output([Cancelled()])
+
+
+def make_session(**limits: int) -> Session:
+    context = SessionContext(
+        config=AppConfig(version="6.31.0", release=(6, 31, 0)),
+        urls=AppURLs("http://app"),
+        session_hash="hash",
+        limits=Limits(**limits),
+    )
+    return Session(context, Recorder)
+
+
+def start(session: Session, fn_index: int = 0, *, late: bool = False) -> Any:
+    endpoint = Endpoint(name=f"/{fn_index}", fn_index=fn_index)
+    exchange = session.open(Invocation(endpoint=endpoint, data=[], late=late))
+    session.start(exchange, 0.0)
+    return exchange
+
+
+def test_calls_of_a_plain_session_share_no_stream() -> None:
+    assert Session.shared is False
+    session = make_session()
+    first, second = start(session), start(session)
+    assert session.active == (first, second)
+
+
+def test_an_event_that_took_no_bytes_counts_none() -> None:
+    session = make_session()
+    exchange = start(session)
+    assert Delivery(exchange, Joined()).size == 0
+    assert [delivery.size for delivery in session.turn(exchange, Output([Log()])).deliveries] == [0]
+
+
+def test_a_stream_is_fetched_once_and_not_after_the_end() -> None:
+    session = make_session()
+    late, over, early = start(session, late=True), start(session, late=True), start(session)
+    session.fetch(late, 0.0)
+    session.fetch(late, 0.0)
+    session.cancel(over, 0.0)
+    session.fetch(over, 0.0)
+    session.fetch(early, 0.0)
+    assert [late.fetches, over.fetches, early.fetches] == [1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("others", "siblings"), [((), False), ((4,), False), ((6,), False), ((5,), True), ((4, 5, 6), True)]
+)
+def test_siblings_are_other_calls_of_the_same_function(others: tuple[int, ...], siblings: bool) -> None:
+    session = make_session()
+    for fn_index in others:
+        start(session, fn_index)
+    exchange = start(session, 5)
+    session.cancel(exchange, 0.0)
+    assert exchange.siblings is siblings
+
+
+def test_a_large_number_of_a_function_is_compared_by_value() -> None:
+    session = make_session()
+    start(session, int("100000"))
+    exchange = start(session, int("100000"))
+    session.cancel(exchange, 0.0)
+    assert exchange.siblings is True
+
+
+def test_an_event_beyond_the_bound_ends_the_call_it_belongs_to() -> None:
+    session = make_session(max_event_bytes=10)
+    exchange, other = start(session), start(session)
+    session.stream_opened(exchange.channel("stream"), Response(200), 0.0)
+    turn = session.data_received(exchange.channel("stream"), b"data: " + b"x" * 20, 0.0)
+    (event,) = [delivery.event for delivery in turn.deliveries]
+    assert isinstance(event, Failed)
+    assert isinstance(event.error, EventTooLarge)
+    assert session.active == (other,)
+
+
+def test_what_follows_the_end_in_the_same_bytes_is_not_told() -> None:
+    session = make_session()
+    exchange = start(session)
+    session.stream_opened(exchange.channel("stream"), Response(200), 0.0)
+    session.data_received(exchange.channel("stream"), b"data: a\n\ndata: end\n\ndata: b\n\ndata: c\n\n", 0.0)
+    assert exchange.heard == ["a", "end"]
+    assert exchange.deviations == []
+
+
+def test_an_error_gets_the_last_event_of_its_call() -> None:
+    session = make_session()
+    exchange = start(session)
+    session.turn(exchange, Output([Log(message="last")]))
+    error = StreamLost("gone")
+    session.abandon(exchange, error)
+    assert error.last_event == Log(message="last")
+
+
+def test_the_event_that_an_error_names_is_not_replaced() -> None:
+    session = make_session()
+    exchange = start(session)
+    session.turn(exchange, Output([Log(message="last")]))
+    error = StreamLost("gone", last_event=Log(message="named"))
+    session.abandon(exchange, error)
+    assert error.last_event == Log(message="named")
+
+
+def test_an_end_without_an_explanation_gets_one() -> None:
+    session = make_session()
+    exchange = start(session)
+    turn = session.turn(exchange, Output([Log(), ServerStopped()]))
+    assert [type(delivery.event).__name__ for delivery in turn.deliveries] == [
+        "Log",
+        "ServerStopped",
+        "Failed",
+    ]
+
+
+def test_an_end_with_an_explanation_gets_no_second_one() -> None:
+    session = make_session()
+    exchange = start(session)
+    error = StreamLost("stopped")
+    turn = session.turn(exchange, Output([Log(), ServerStopped(), Failed(error=error)]))
+    assert [type(delivery.event).__name__ for delivery in turn.deliveries] == [
+        "Log",
+        "ServerStopped",
+        "Failed",
+    ]

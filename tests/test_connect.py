@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `connect` takes is checked when it is given, and no secret is shown."""
+
+from __future__ import annotations
+
+import inspect
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from scripted import Reply, scripted
+
+import gradio_transport as gt
+from gradio_transport.calls.options import CallOptions, Options
+from gradio_transport.errors import LocalProtocolError
+
+URL = "http://127.0.0.1:9"
+SECRET = "s3cr3t-canary"
+
+CONNECTS = pytest.mark.parametrize("connect", [gt.connect, gt.connect_async])
+
+
+@CONNECTS
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"auth": f"user:{SECRET}"}, "auth="),
+        ({"auth": (SECRET,)}, "auth="),
+        ({"auth": ("user", "")}, "auth="),
+        ({"auth": ("user", 5)}, "auth="),
+        ({"headers": {"x": 5}}, "header 'x'"),
+        ({"headers": {"x": f"{SECRET}\n"}}, "header 'x'"),
+        ({"headers": {"x": f"{SECRET}\r\nx-admin: yes"}}, "header 'x'"),
+        ({"headers": {"x": f" {SECRET}"}}, "header 'x'"),
+        ({"headers": {"x": f"{SECRET}é"}}, "header 'x'"),
+        ({"headers": {"x": f"{SECRET}\x00"}}, "header 'x'"),
+        ({"headers": {"a b": "1"}}, "headers="),
+        ({"headers": {"": "1"}}, "headers="),
+        ({"headers": {5: "1"}}, "headers="),
+        ({"headers": ["x: 1"]}, "headers="),
+        ({"cookies": {"a": f"{SECRET}; b=2"}}, "cookie 'a'"),
+        ({"cookies": {"a": f"{SECRET}\n"}}, "cookie 'a'"),
+        ({"cookies": {"a": 5}}, "cookie 'a'"),
+        ({"cookies": {"a=b": "1"}}, "cookies="),
+        ({"cookies": "a=1"}, "cookies="),
+        ({"token": f"{SECRET}\n"}, "token="),
+        ({"token": f"Bearer {SECRET}"}, "token="),
+        ({"token": ""}, "token="),
+        ({"token": 5}, "token="),
+        ({"proxy": f"user:{SECRET}@host:8080"}, "proxy="),
+        ({"proxy": f"ftp://{SECRET}"}, "proxy="),
+        ({"proxy": 8080}, "proxy="),
+        ({"verify": "/no/such/bundle.pem"}, "verify="),
+        ({"verify": None}, "verify="),
+        ({"verify": 0}, "verify="),
+        ({"protocol": []}, "protocol="),
+        ({"protocol": ""}, "protocol="),
+        ({"protocol": ["sse_v3", 3]}, "protocol="),
+        ({"protocol": 3}, "protocol="),
+        ({"timeouts": "5"}, "timeouts="),
+        ({"timeouts": True}, "timeouts="),
+        ({"timeouts": 0}, "must be greater than 0"),
+        ({"timeouts": -1}, "must be greater than 0"),
+        ({"timeouts": float("nan")}, "must be greater than 0"),
+        ({"limits": 5}, "limits="),
+        ({"retry": 3}, "retry="),
+        ({"tap": "file.jsonl"}, "tap="),
+        ({"download_files": 5}, "download_files="),
+        ({"download_files": ""}, "download_files="),
+        ({"foreign_files": "https://cdn.example"}, "foreign_files="),
+        ({"foreign_files": 5}, "foreign_files="),
+        ({"engine": "htpx"}, "Did you mean 'httpx'"),
+        ({"engine": "os.path"}, "There is no engine 'os.path'"),
+        ({"engine": object()}, "it lacks request, stream"),
+        ({"engine": 5}, "it lacks request, stream"),
+        ({"timeout": 5}, "Did you mean 'timeouts'"),
+        ({"header": {}}, "Did you mean 'headers'"),
+        ({"cookie": {}}, "Did you mean 'cookies'"),
+    ],
+    ids=lambda value: repr(value)[:40].replace(SECRET, "…"),
+)
+def test_a_setting_that_cannot_be_used_is_named_at_once(
+    connect: Callable[..., Any], settings: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        connect(URL, **settings)
+    assert named in str(caught.value)
+    assert SECRET not in repr(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"headers": {"x": f"{SECRET}\n"}}, "header 'x'"),
+        ({"oauth_token": f"{SECRET} "}, "token="),
+        ({"timeouts": "5"}, "timeouts="),
+        ({"protocol": []}, "protocol="),
+        ({"fetch_after": -1}, "fetch_after="),
+        ({"fetch_after": "5"}, "fetch_after="),
+        ({"upload_progress": 5}, "upload_progress="),
+        ({"listener": 5}, "listener="),
+        ({"download_files": 5}, "download_files="),
+        ({"attach": "later"}, "attach is one of"),
+    ],
+)
+def test_options_of_a_call_are_checked_in_the_same_way(options: dict[str, Any], named: str) -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        CallOptions(**options)
+    assert named in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+def test_a_number_of_seconds_bounds_each_phase_and_the_whole_call() -> None:
+    timeouts = Options(timeouts=5).timeouts  # type: ignore[arg-type,unused-ignore]
+    assert (timeouts.connect, timeouts.discover, timeouts.idle, timeouts.total) == (5, 5, 5, 5)
+    timeouts = gt.Timeouts.at_most(100)
+    assert (timeouts.connect, timeouts.discover, timeouts.idle, timeouts.total) == (10, 30, 60, 100)
+    assert timeouts.cancel_on_expiry is True
+    assert CallOptions(timeouts=2.5).timeouts == gt.Timeouts.at_most(2.5)
+    assert CallOptions().timeouts is None
+    given = gt.Timeouts(idle=1)
+    assert Options(timeouts=given).timeouts is given
+
+
+def test_what_is_given_is_copied_and_secrets_are_in_no_repr() -> None:
+    headers, cookies = {"x": SECRET}, {"c": SECRET}
+    options = Options(
+        headers=headers, cookies=cookies, token=SECRET, auth=("user", SECRET), protocol=["sse_v3", "direct"]
+    )
+    headers.clear()
+    cookies.clear()
+    assert options.headers == {"x": SECRET}
+    assert options.cookies == {"c": SECRET}
+    assert options.protocol == ("sse_v3", "direct")
+    assert SECRET not in repr(options)
+
+
+@pytest.mark.parametrize("verify", [True, False, ssl.create_default_context()])
+@pytest.mark.parametrize("proxy", [None, "http://user:pass@host:1", "socks5://host:1"])
+def test_what_can_be_used_is_taken(verify: Any, proxy: str | None) -> None:
+    transport = gt.connect_async(URL, verify=verify, proxy=proxy, headers={"X-A": "1\t2"}, auth=["u", "p"])  # type: ignore[arg-type]
+    assert "pass" not in repr(transport)
+
+
+def test_both_connects_take_the_same_settings() -> None:
+    sync, asynchronous = inspect.signature(gt.connect), inspect.signature(gt.connect_async)
+    assert list(sync.parameters) == list(asynchronous.parameters)
+    for name, parameter in sync.parameters.items():
+        if name != "engine":
+            assert parameter == asynchronous.parameters[name]
+
+
+class TestEngines:
+    def test_a_client_of_the_callers_is_used_and_stays_open(self) -> None:
+        with scripted() as server, httpx.Client() as client:
+            with gt.connect(server.url, engine=client) as app:
+                assert app.call("/hello", "x") == ["Hello, x!"]
+            assert not client.is_closed
+
+    @pytest.mark.anyio
+    async def test_so_is_an_async_one(self) -> None:
+        with scripted() as server:
+            async with httpx.AsyncClient() as client:
+                async with gt.connect_async(server.url, engine=client) as app:
+                    assert await app.call("/hello", "x") == ["Hello, x!"]
+                assert not client.is_closed
+
+    def test_a_client_of_httpx2_is_taken_for_what_it_is(self) -> None:
+        httpx2 = pytest.importorskip("httpx2")
+        with scripted() as server, httpx2.Client() as client, gt.connect(server.url, engine=client) as app:
+            assert app.call("/hello", "x") == ["Hello, x!"]
+
+    def test_a_client_of_the_other_face_is_refused(self) -> None:
+        with pytest.raises(LocalProtocolError, match=r"takes an httpx\.Client"):
+            gt.connect(URL, engine=httpx.AsyncClient())
+        with (
+            httpx.Client() as client,
+            pytest.raises(LocalProtocolError, match=r"takes an httpx\.AsyncClient"),
+        ):
+            gt.connect_async(URL, engine=client)
+
+    def test_an_engine_of_the_other_face_is_refused(self) -> None:
+        class Engine:
+            def request(self) -> None: ...
+            def stream(self) -> None: ...
+            def websocket(self) -> None: ...
+            def close(self) -> None: ...
+            def aclose(self) -> None: ...
+
+        with pytest.raises(LocalProtocolError, match="other face"):
+            gt.connect_async(URL, engine=Engine())  # type: ignore[arg-type]
+
+
+class TestCookies:
+    def test_they_go_to_the_app_and_the_server_may_replace_them(self) -> None:
+        def answer(reply: Reply) -> None:
+            reply.json({"data": [reply.headers.get("cookie")]}, set_cookie="a=server")
+
+        with scripted() as server:
+            server.scripts["/gradio_api/run/direct"] = answer
+            with gt.connect(server.url, cookies={"a": "mine", "b": "2"}) as app:
+                assert app.call("/direct", "x") == ["a=mine; b=2"]
+                assert app.call("/direct", "x") == ["a=server; b=2"]
+
+    def test_they_are_secrets_of_a_pickle(self) -> None:
+        import pickle
+
+        with scripted() as server, gt.connect(server.url, cookies={"a": SECRET}) as app:
+            text = pickle.dumps(app)
+        assert SECRET.encode() not in text
+        with pytest.raises(LocalProtocolError, match="cookies"):
+            pickle.loads(text).call("/hello", "x")

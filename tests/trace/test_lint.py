@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the check of a trace finds, and how severe it is."""
+
+from __future__ import annotations
+
+import attrs
+from tracing import MESSAGES, Program, message, output, program, reply
+
+from gradio_transport.errors import StreamLost
+from gradio_transport.protocol.frames import Direction, Kind
+from gradio_transport.trace import Severity, Trace, lint_trace
+
+
+def trace_of(made, **meta):
+    return Trace(meta, tuple(made.frames))
+
+
+def with_messages(*messages):
+    return trace_of(program(messages=messages))
+
+
+OLD = with_messages(*MESSAGES)
+
+
+class TestLint:
+    def lint(self, *messages):
+        return [(one.severity, one.what) for one in lint_trace(with_messages(*messages))]
+
+    def test_a_trace_as_it_should_be(self):
+        assert lint_trace(OLD) == []
+
+    def test_a_message_that_nobody_knows(self):
+        found = self.lint(*MESSAGES[:2], message("of_tomorrow"), *MESSAGES[4:])
+        assert found == [(Severity.WARNING, "the message 'of_tomorrow' is unknown")]
+
+    def test_fields_that_are_new(self):
+        completed = MESSAGES[4] | {"colour": 1, "output": output(1) | {"shade": 2}}
+        assert self.lint(*MESSAGES[:2], completed, MESSAGES[5]) == [
+            (Severity.NOTE, "process_completed has the new field 'colour'"),
+            (Severity.NOTE, "process_completed.output has the new field 'shade'"),
+        ]
+
+    def test_messages_out_of_order(self):
+        found = self.lint(MESSAGES[1], MESSAGES[1], *MESSAGES[4:])
+        assert found == [(Severity.WARNING, "ProcessStarts in state running")]
+
+    def test_what_is_no_message(self):
+        made = Program().discover().session().call("x").chunks(b"data: garbage\n\n")
+        found = lint_trace(trace_of(made))
+        assert found[0].severity is Severity.WARNING
+        assert "no message: 'garbage'" in found[0].what
+        assert str(found[0]).startswith("warning: session ")
+
+    def test_the_events_of_call_are_no_messages(self):
+        made = Program().discover().session().call("x")
+        made.chunks(b'event: heartbeat\ndata: null\n\nevent: error\ndata: {"error": "x"}\n\n')
+        assert not any("is unknown" in one.what for one in lint_trace(trace_of(made)))
+
+    def test_a_replay_that_differs_comes_first(self):
+        frames = [
+            attrs.evolve(frame, payload={**frame.payload, "method": "PUT"})
+            if frame.kind is Kind.REQUEST and frame.session
+            else frame
+            for frame in program(messages=[message("of_tomorrow"), *MESSAGES]).frames
+        ]
+        severities = [one.severity for one in lint_trace(Trace({}, frames, truncated=True))]
+        assert severities == [Severity.ERROR, Severity.ERROR, Severity.WARNING, Severity.NOTE]
+
+    def test_a_call_that_failed_and_one_that_did_not_end(self):
+        made = Program().discover().session().call("x").call("y", event_id="second")
+        made.took(made.wire.abandon(made.exchange, StreamLost("gone")))
+        texts = {one.what for one in lint_trace(trace_of(made))}
+        assert texts == {"the trace ends before it does", "StreamLost: gone"}
+
+    def test_a_discovery_that_was_refused(self):
+        made = Program()
+        made.taps.show(
+            Direction.OUT, Kind.REQUEST, "discover", 0, {"method": "GET", "url": f"{made.base}/config"}
+        )
+        made.taps.response("discover", 0, reply({"auth_required": True}))
+        texts = [str(one) for one in lint_trace(trace_of(made))]
+        assert texts[0].startswith("note: discovery: AuthenticationRequired: ")
+        assert texts[1] == "note: the file: it holds no call"
