@@ -43,6 +43,7 @@ PYTHON: Pages = {
     "library/os.html": {"class": ["os.PathLike"]},
     "library/pathlib.html": {"class": ["pathlib.Path"]},
     "library/ssl.html": {"class": ["ssl.SSLContext"]},
+    "library/time.html": {"function": ["time.monotonic"]},
 }
 
 HTTPX: Pages = {"api/": {"class": ["httpx.AsyncClient", "httpx.Client"]}}

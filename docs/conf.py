@@ -47,7 +47,7 @@ PICTURES = {"flow": _flow_svg.svg, "how-it-is-built": _rooms_svg.svg}
 _OF_MODULES = ("class", "exception", "function", "data", "module")
 """What a bare name may mean; an attribute or method of that name may belong to any class."""
 
-_MADE_BY_US = ("gradio_transport.sync.", "gradio_transport.aio.")
+_MADE_BY_US = ("gradio_transport.sync.", "gradio_transport.aio.", "gradio_transport.client.job.")
 """Where the classes are that a user gets and never constructs: their parameters are no interface."""
 
 
@@ -140,7 +140,7 @@ def _hide_signature(
     app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
 ) -> tuple[str, None] | None:
     """Leave out the constructor of a class that only the library constructs."""
-    if what != "class" or not obj.__module__.startswith(_MADE_BY_US):
+    if what != "class" or not f"{obj.__module__}.{obj.__name__}".startswith(_MADE_BY_US):
         return None
     _hidden.add(name)
     return "", None
