@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws the message flow for the built pages, where nothing renders Mermaid without a network.
 
-What stands in it comes from `gradio_transport.flow.TRANSITIONS`; only the places are chosen here.
+What stands in it comes from `gradio_transport.protocol.flow.TRANSITIONS`; only the places are chosen here.
 """
 
 from __future__ import annotations

@@ -95,7 +95,8 @@ class Call:
 
         Raises:
             TimeoutExpired: Nothing came in time (``setting`` is ``"timeout"``), or a deadline of the call
-            expired. GradioTransportError: The call failed.
+                expired.
+            GradioTransportError: The call failed.
         """
         return self._pending.events(timeout)
 
@@ -108,7 +109,8 @@ class Call:
         Raises:
             AppError: The app's function raised.
             TimeoutExpired: The time is over (``setting`` is ``"timeout"``), or a deadline of the call
-            expired. GradioTransportError: The call failed.
+                expired.
+            GradioTransportError: The call failed.
             CancelledError: The call was cancelled.
         """
         return self._pending.result(timeout)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from ..protocol.frames import Direction, Frame, Kind, Tap
 from .compare import diff_traces
 from .conversation import Conversation, Entry, conversations
 from .environment import environment_tap
@@ -17,4 +18,5 @@ __all__ = [
     "Conversation", "Entry", "Finding", "Mismatch", "Replay", "ReplayMismatch", "Severity", "Trace",
     "TraceError", "TraceWriter", "conversations", "describe", "diff_traces", "differences", "environment_tap",
     "lint_trace", "read_trace", "replay",
+    "Direction", "Frame", "Kind", "Tap",
 ]  # fmt: skip

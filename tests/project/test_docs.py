@@ -2,24 +2,35 @@
 """The pages say what the code says."""
 
 import ast
+import importlib
 import json
 import re
 import runpy
+from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import gradio_transport.adapter
 import gradio_transport.errors
 from benchmarks.reporting import markdown
 from gradio_transport.protocol import flow
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted(
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *(ROOT / "docs").rglob("*.md")]
+)
+PICTURES = {
+    "flow": flow.mermaid,
+    "how-it-is-built": runpy.run_path(str(ROOT / "docs" / "_rooms_svg.py"))["mermaid"],
+}
 
 
-def test_the_diagram_is_that_of_the_table() -> None:
-    page = (ROOT / "docs" / "flow.md").read_text(encoding="utf-8")
-    assert f"```mermaid\n{flow.mermaid()}```" in page
+@pytest.mark.parametrize("page", PICTURES)
+def test_the_diagram_of_a_page_is_the_generated_one(page: str) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    assert f"```mermaid\n{PICTURES[page]()}```" in text
 
 
 def test_the_picture_has_every_state_and_event_of_the_table() -> None:
@@ -31,10 +42,64 @@ def test_the_picture_has_every_state_and_event_of_the_table() -> None:
 
 def test_what_is_public_is_on_the_pages_of_the_api() -> None:
     pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "api").glob("*.md"))
-    whole = {"events", "errors", "event_data"}
+    whole = {"events", "errors", "page_events"}
     for name in gradio_transport.__all__:
         module = getattr(getattr(gradio_transport, name), "__module__", "").rpartition(".")[2]
         assert f"gradio_transport.{name}\n" in pages or module in whole or name in whole, name
+
+
+def test_what_adapters_import_is_on_the_pages_of_the_api() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "api").glob("*.md"))
+    for name in gradio_transport.adapter.__all__:
+        of_all = hasattr(gradio_transport.events, name) or hasattr(gradio_transport.errors, name)
+        homes = ("gradio_transport", "gradio_transport.adapter", "gradio_transport.app.config")
+        assert of_all or any(f"{home}.{name}\n" in pages for home in homes), name
+
+
+def resolve(name: str) -> Any:
+    """Return what a dotted name is, importing as much of it as there are modules."""
+    first, *rest = name.split(".")
+    found: Any = importlib.import_module(first)
+    for place, part in enumerate(rest, 2):
+        if not hasattr(found, part):
+            importlib.import_module(".".join([first, *rest][:place]))
+        found = getattr(found, part)
+    return found
+
+
+NO_NAMES = {
+    "gradio_transport.adapters",  # the group of the entry points
+    "gradio_transport_shout",  # the example of an adapter
+}
+
+
+def names_on(page: Path) -> set[str]:
+    text = page.read_text(encoding="utf-8")
+    short = {f"gradio_transport.{name}" for name in re.findall(r"\bgt\.([A-Za-z_][\w.]*\w)", text)}
+    whole = re.findall(r"(?<![\w./-])gradio_transport(?:_\w+)?(?:\.[A-Za-z_]\w*)*(?![\w/-])", text)
+    spaces = re.findall(r"\bspaces\.(?!md)([a-z]\w+)", text) if page.name == "spaces.md" else []
+    return short | set(whole) - NO_NAMES | {f"gradio_transport.spaces.{name}" for name in spaces}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_name_on_a_page_exists(page: Path) -> None:
+    for name in names_on(page):
+        resolve(name)
+
+
+def test_names_are_found_on_the_pages() -> None:
+    found = reduce(set[str].union, map(names_on, PAGES))
+    assert {"gradio_transport.events.Estimation", "gradio_transport.calls.page_events"} <= found
+    with pytest.raises(ImportError):
+        resolve("gradio_transport.events.Nonsense")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_path_on_a_page_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    tops = "gradio_transport|adapters|conformance|tests|benchmarks|docs"
+    for path in re.findall(rf"`((?:{tops})/[\w./-]*)(?:::[\w:]+)?`", text):
+        assert (ROOT / path).exists(), path
 
 
 def test_the_tree_of_errors_is_that_of_the_module() -> None:
@@ -44,6 +109,13 @@ def test_the_tree_of_errors_is_that_of_the_module() -> None:
     for name, kind in vars(gradio_transport.errors).items():
         if isinstance(kind, type) and issubclass(kind, Exception):
             assert re.search(rf"\b{name}\b", tree), name
+
+
+def test_the_inventories_name_what_exists() -> None:
+    inventories = runpy.run_path(str(ROOT / "docs" / "_inventories.py"))
+    for _, pages in inventories["PROJECTS"].values():
+        for name in (name for kinds in pages.values() for names in kinds.values() for name in names):
+            resolve(name)
 
 
 def test_the_tables_of_the_benchmarks_are_those_of_the_last_run() -> None:
@@ -88,7 +160,11 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def named_tests() -> list[tuple[str, str]]:
     page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
-    return re.findall(r"`(tests/\w+\.py)::([\w:]+)`", page)
+    return re.findall(r"`(tests/[\w/]+\.py)::([\w:]+)`", page)
+
+
+def test_the_tests_of_the_page_on_security_are_found() -> None:
+    assert len(named_tests()) > 40
 
 
 @pytest.mark.parametrize(("module", "name"), named_tests())

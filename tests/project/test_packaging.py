@@ -120,7 +120,7 @@ def make_plugin(folder: Path, distribution: str, name: str) -> Path:
         textwrap.dedent(
             f"""
             from gradio_transport.adapter import (
-                Adapter, Capabilities, Exchange, Match, Output, Phase, Request, SendRequest, from_output,
+                Adapter, Capabilities, Exchange, Match, Output, Phase, Request, SendRequest, decode_output,
             )
 
 
@@ -130,7 +130,7 @@ def make_plugin(folder: Path, distribution: str, name: str) -> Path:
                     return Output(commands=[SendRequest(self.channel("shout"), request, Phase.COMPLETE)])
 
                 def reply(self, command, response, now):
-                    return Output([from_output(response.json())])
+                    return Output([decode_output(response.json())])
 
 
             class Shout(Adapter):
