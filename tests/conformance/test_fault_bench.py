@@ -98,6 +98,7 @@ def test_what_is_large_has_its_one_outcome(face):
     assert left == []
 
 
+@pytest.mark.slow  # the tracing of allocations makes the client several times slower
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("face", ["sync", "asyncio+aiohttp"])
 def test_no_fault_takes_more_memory_than_it_may(face):

@@ -139,9 +139,7 @@ def main() -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(description="Measure what a client allocates.")
     parser.add_argument("--face", choices=CLIENTS, default="sync")
-    parser.add_argument(
-        "--largest", type=int, metavar="N", help="measure each cell alone, and show the N largest"
-    )
+    parser.add_argument("--largest", type=int, metavar="N", help="measure each alone, and show the N largest")
     given = parser.parse_args()
     cells, client = load_cells(), CLIENTS[given.face]
     if given.largest:
