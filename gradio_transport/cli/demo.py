@@ -61,7 +61,7 @@ def demo(trace: str | None) -> None:
 
 def _replayed() -> contextlib.AbstractContextManager[_Server]:
     """Return a server on this machine that replays the recording, to be entered."""
-    kit = importlib.import_module("gradio_transport_conformance.replay_server")
+    kit = importlib.import_module("gradio_transport_conformance.replay.server")
     trace = importlib.resources.files("gradio_transport_conformance").joinpath(TRACE)
     server: contextlib.AbstractContextManager[_Server] = kit.serve(read_trace(Path(str(trace))), speed=1.0)
     return server

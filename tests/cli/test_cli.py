@@ -541,7 +541,7 @@ def test_adapters_are_listed_with_their_package() -> None:
 
 @pytest.fixture
 def replayed(server: FakeGradio, monkeypatch: pytest.MonkeyPatch) -> None:
-    kit = types.ModuleType("gradio_transport_conformance.replay_server")
+    kit = types.ModuleType("gradio_transport_conformance.replay.server")
     vars(kit)["serve"] = lambda trace, speed: contextlib.nullcontext(server)
     monkeypatch.setitem(sys.modules, kit.__name__, kit)
 
