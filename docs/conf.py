@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "gradio-transport"
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
 myst_enable_extensions = ["colon_fence"]
 napoleon_google_docstring = True
 myst_heading_anchors = 3
@@ -154,6 +157,13 @@ def _hide_parameters(app: Sphinx, domain: str, objtype: str, content: nodes.Elem
             content.remove(fields)
 
 
+def _shorten_types(app: Sphinx, domain: str, objtype: str, content: nodes.Element) -> None:
+    """Show the last part of a type that Sphinx left as text: it does not parse unions that hold a literal."""
+    for text in list(content.findall(nodes.Text)):
+        if "~gradio_transport." in text:
+            text.parent.replace(text, nodes.Text(re.sub(r"~[\w.]+\.(\w+)", r"\1", str(text))))
+
+
 def _keep_text(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Keep an attribute's docstring from Napoleon, which takes the words before a colon for a type."""
     if what in ("attribute", "data", "property"):
@@ -183,6 +193,7 @@ def setup(app: Sphinx) -> None:
     app.connect(
         "object-description-transform", _hide_parameters, priority=800
     )  # after autodoc has added the types
+    app.connect("object-description-transform", _shorten_types, priority=800)
     app.connect("doctree-read", _no_guesses)
     app.connect("doctree-read", _draw)
     app.connect("missing-reference", _by_last_name)
