@@ -29,10 +29,15 @@ else:
         if find_spec(f"{__name__}.{name}") is not None:  # alone: the others may be waiting for it right now
             return import_module(f"{__name__}.{name}")
         public = import_module("._public", __name__)
-        globals().update({one: getattr(public, one) for one in public.__all__}, __all__=public.__all__)
+        globals().update(
+            {public_name: getattr(public, public_name) for public_name in public.__all__},
+            __all__=public.__all__,
+        )
         if name not in globals():
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return globals()[name]
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *import_module("._public", __name__).__all__})
+        # Not globals(): they hold the rooms that happen to be imported, and what this module needs itself.
+        documented = ("__all__", "__version__", "adapter", "client", "trace")
+        return sorted({*documented, *import_module("._public", __name__).__all__})

@@ -71,6 +71,12 @@ CONNECTS = pytest.mark.parametrize("connect", [gt.connect, gt.connect_async])
         ({"download_files": ""}, "download_files="),
         ({"foreign_files": "https://cdn.example"}, "foreign_files="),
         ({"foreign_files": 5}, "foreign_files="),
+        ({"foreign_files": [5]}, "foreign_files="),
+        ({"foreign_files": ["cdn.example"]}, "foreign_files="),
+        ({"foreign_files": [f"https://u:{SECRET}@[bad"]}, "foreign_files="),
+        ({"token_origin": 5}, "token_origin="),
+        ({"token_origin": f"u:{SECRET}@proxy.example"}, "token_origin="),
+        ({"token_origin": f"https://{SECRET}:99999"}, "token_origin="),
         ({"engine": "htpx"}, "Did you mean 'httpx'"),
         ({"engine": "os.path"}, "There is no engine 'os.path'"),
         ({"engine": object()}, "it lacks request, stream"),
@@ -78,6 +84,9 @@ CONNECTS = pytest.mark.parametrize("connect", [gt.connect, gt.connect_async])
         ({"timeout": 5}, "Did you mean 'timeouts'"),
         ({"header": {}}, "Did you mean 'headers'"),
         ({"cookie": {}}, "Did you mean 'cookies'"),
+        ({"verfy": True}, "Did you mean 'verify'"),
+        ({"engin": "httpx"}, "Did you mean 'engine'"),
+        ({"proxi": None}, "Did you mean 'proxy'"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )
@@ -95,11 +104,16 @@ def test_a_setting_that_cannot_be_used_is_named_at_once(
     ("options", "named"),
     [
         ({"headers": {"x": f"{SECRET}\n"}}, "header 'x'"),
-        ({"oauth_token": f"{SECRET} "}, "token="),
+        ({"oauth_token": f"{SECRET} "}, "oauth_token="),
         ({"timeouts": "5"}, "timeouts="),
         ({"protocol": []}, "protocol="),
         ({"fetch_after": -1}, "fetch_after="),
         ({"fetch_after": "5"}, "fetch_after="),
+        ({"fetch_after": float("inf")}, "fetch_after="),
+        ({"fetch_after": float("nan")}, "fetch_after="),
+        ({"trigger_id": "7"}, "trigger_id="),
+        ({"own_session": "no"}, "own_session="),
+        ({"repeatable": 3}, "repeatable="),
         ({"upload_progress": 5}, "upload_progress="),
         ({"listener": 5}, "listener="),
         ({"download_files": 5}, "download_files="),
@@ -111,6 +125,20 @@ def test_options_of_a_call_are_checked_in_the_same_way(options: dict[str, Any], 
         CallOptions(**options)
     assert named in str(caught.value)
     assert SECRET not in str(caught.value)
+
+
+def test_origins_may_come_from_a_generator() -> None:
+    options = Options(foreign_files=(url for url in ["https://cdn.example/x"]))
+    assert options.foreign_files == {"https://cdn.example:443"}
+
+
+def test_the_package_lists_its_public_names_and_documented_modules_alone() -> None:
+    assert isinstance(gt.__version__, str)
+    shown = set(dir(gt))
+    assert shown == {*gt.__all__, "__all__", "__version__", "adapter", "client", "trace"}
+    assert all(hasattr(gt, name) for name in shown)
+    names = [name for name in gt.__all__ if not inspect.ismodule(getattr(gt, name))]
+    assert len(names) <= 40
 
 
 def test_a_number_of_seconds_bounds_each_phase_and_the_whole_call() -> None:

@@ -41,7 +41,9 @@ def check_settings(options: Options, adapter: Adapter | None) -> None:
     wrong = [name for name in options.settings if name not in taken]
     if not wrong:
         return
-    keywords = [field.name for field in attrs.fields(Options) if field.name != "settings"]
+    options_only = ("http", "registry", "strict", "settings")
+    keywords = [field.name for field in attrs.fields(Options) if field.name not in options_only]
+    keywords += ["verify", "proxy", "engine"]  # parts of `http`, or the engine that is built from it
     listed = ", ".join(taken) or "no settings of its own"
     raise LocalProtocolError(
         f"connect() does not know {', '.join(f'{name}=' for name in wrong)}."

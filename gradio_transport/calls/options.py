@@ -34,6 +34,11 @@ def _is_seconds(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     checks.check_seconds(attribute.name, value)
 
 
+def _is_origin(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if value is not None:
+        checks.check_origin(attribute.name, value)
+
+
 @attrs.frozen(kw_only=True)
 class Options:
     """Everything `connect` takes, for either face.
@@ -54,7 +59,7 @@ class Options:
 
     protocol: str | Sequence[str] = attrs.field(default="auto", converter=checks.to_protocol)
     token: str | None = attrs.field(default=None, repr=False, converter=checks.to_token)
-    token_origin: str | None = None
+    token_origin: str | None = attrs.field(default=None, validator=_is_origin)
     auth: tuple[str, str] | None = attrs.field(default=None, repr=False, converter=checks.to_auth)
     headers: Mapping[str, str] = attrs.field(default=None, repr=False, converter=checks.to_headers)
     cookies: Mapping[str, str] = attrs.field(default=None, repr=False, converter=checks.to_cookies)
@@ -109,17 +114,19 @@ class CallOptions:
     """
 
     event_data: Any = None
-    trigger_id: int | None = None
+    trigger_id: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_instance(int, "the id of a component"))
+    )
     timeouts: Timeouts | None = attrs.field(default=None, converter=checks.to_optional_timeouts)
     protocol: str | Sequence[str] | None = attrs.field(default=None, converter=checks.to_optional_protocol)
     headers: Mapping[str, str] | None = attrs.field(
         default=None, repr=False, converter=checks.to_optional_headers
     )
-    oauth_token: str | None = attrs.field(default=None, repr=False, converter=checks.to_token)
-    own_session: bool = False
+    oauth_token: str | None = attrs.field(default=None, repr=False, converter=checks.to_oauth_token)
+    own_session: bool = attrs.field(default=False, validator=_instance(bool, "True or False"))
     download_files: Path | None = attrs.field(default=None, converter=checks.to_directory)
     upload_progress: UploadProgress | None = attrs.field(default=None, validator=_is_callable)
     attach: Literal["now", "late"] = attrs.field(default="now", validator=_one_of("now", "late"))
     fetch_after: float | None = attrs.field(default=None, validator=_is_seconds)
-    repeatable: bool = False
+    repeatable: bool = attrs.field(default=False, validator=_instance(bool, "True or False"))
     listener: Callable[[Event], object] | None = attrs.field(default=None, repr=False, validator=_is_callable)

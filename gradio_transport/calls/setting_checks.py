@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias, cast
+from urllib.parse import urlsplit
 
 from ..errors import LocalProtocolError
 from ..policy import Timeouts
@@ -134,7 +136,7 @@ def to_auth(value: tuple[str, str] | None) -> tuple[str, str] | None:
     return cast("tuple[str, str]", parts)
 
 
-def to_token(value: str | None) -> str | None:
+def to_token(value: str | None, name: str = "token") -> str | None:
     """Return a token, checked.
 
     Raises:
@@ -143,14 +145,19 @@ def to_token(value: str | None) -> str | None:
     if value is None:
         return None
     if not isinstance(cast("object", value), str):
-        raise LocalProtocolError(f"token= takes a text or None; got {_kind(value)}.")
+        raise LocalProtocolError(f"{name}= takes a text or None; got {_kind(value)}.")
     # Not stripped: a token with a line end is mostly read from a file, and its owner should know.
     if not value or not value.isascii() or not value.isprintable() or " " in value:
         raise LocalProtocolError(
-            "token= is empty, or has blanks, line ends or characters outside ASCII. Call .strip() on a token "
-            "that was read from a file. (It is not shown.)"
+            f"{name}= is empty, or has blanks, line ends or characters outside ASCII. Call .strip() on a "
+            "token that was read from a file. (It is not shown.)"
         )
     return value
+
+
+def to_oauth_token(value: str | None) -> str | None:
+    """Return the token of one call, checked as `to_token` does."""
+    return to_token(value, "oauth_token")
 
 
 def to_protocol(value: str | Sequence[str]) -> str | tuple[str, ...]:
@@ -205,7 +212,30 @@ def to_origins(value: bool | Iterable[str]) -> bool | frozenset[str]:
             "foreign_files= takes True, False or a list of origins such as ['https://cdn.example']; got "
             f"{value!r}."
         )
-    return frozenset(map(origin, value))
+    urls = tuple(value)  # read once: it may be a generator
+    for url in urls:
+        check_origin("foreign_files", url)
+    return frozenset(map(origin, urls))
+
+
+def check_origin(name: str, value: object) -> None:
+    """Refuse what is no http(s) URL with a host.
+
+    Raises:
+        LocalProtocolError: The message never shows it, as it may hold a password.
+    """
+    if isinstance(value, str) and value.isprintable() and " " not in value:
+        try:
+            parts = urlsplit(value)
+            valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a port or an IPv6 address that cannot be read
+            valid = False
+        if valid:
+            return
+    raise LocalProtocolError(
+        f"{name}= takes origins such as 'https://cdn.example', each with scheme and host; got a value that "
+        "is none. (It is not shown.)"
+    )
 
 
 def check_proxy(value: object) -> None:
@@ -263,9 +293,10 @@ def check_seconds(name: str, value: float | None) -> None:
     """Refuse what is no time to wait.
 
     Raises:
-        LocalProtocolError: It is negative, or no number.
+        LocalProtocolError: It is negative, infinite, or no number.
     """
     if value is None:
         return
-    if isinstance(value, bool) or not isinstance(cast("object", value), int | float) or not value >= 0:
+    is_number = isinstance(cast("object", value), int | float) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value < 0:
         raise LocalProtocolError(f"{name}= takes a number of seconds, 0 or more; got {value!r}.")
