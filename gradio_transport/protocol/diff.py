@@ -183,8 +183,8 @@ class DiffDecoder:
     """The output values of one call, rebuilt frame by frame.
 
     The baseline belongs to one event id and one output index; the object is dropped with the call.  An edit
-    that cannot be applied never ends the call: that output is `UNKNOWN_OUTPUT`, now and in later frames, until
-    the server replaces it whole (``[["replace", [], value]]``) or completes the call, with full values.
+    that cannot be applied never ends the call: that output is `UNKNOWN_OUTPUT`, now and in later frames,
+    until the server replaces it whole (``[["replace", [], value]]``) or completes the call, with full values.
 
     Args:
         list_outputs: Positions whose component may really have a value that looks like a list of edits, for
