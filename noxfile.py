@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import nox
 
 nox.needs_version = ">=2024.10"
@@ -76,3 +79,37 @@ def bench(session: nox.Session) -> None:
     install(session)
     session.install("--group", "bench")
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Change one module in each possible way, and list the changes that its tests do not notice.
+
+    ``nox -s mutants -- gradio_transport/app/credentials.py tests/app/test_credentials.py``
+    """
+    module, *tests = session.posargs
+    copy = Path(session.create_tmp()) / "copy"  # cosmic-ray changes files where they are
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(
+        ".", copy, ignore=shutil.ignore_patterns(".git", ".nox", ".venv", "__pycache__", "_build")
+    )
+    (copy / "mutants.toml").write_text(
+        f"""
+[cosmic-ray]
+module-path = "{module}"
+timeout = 30.0
+excluded-modules = []
+test-command = "pytest -q -x -p no:cacheprovider {" ".join(tests)}"
+[cosmic-ray.distributor]
+name = "local"
+[cosmic-ray.filters.operators-filter]
+exclude-operators = ["core/ReplaceBinaryOperator_BitOr_.*"]
+""",  # BitOr: nearly always the | of an annotation, which is never evaluated
+        encoding="utf-8",
+    )
+    session.chdir(copy)
+    session.install("-e", ".[dev]", "cosmic-ray>=8.4")
+    session.run("cosmic-ray", "init", "mutants.toml", "mutants.sqlite")
+    session.run("cr-filter-operators", "mutants.sqlite", "mutants.toml")
+    session.run("cosmic-ray", "exec", "mutants.toml", "mutants.sqlite")
+    session.run("cr-report", "--surviving-only", "--show-diff", "mutants.sqlite")

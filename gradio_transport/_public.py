@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from . import errors, events, spaces
+from . import errors, events
 from ._connect import connect, connect_async
 from .aio import AsyncCall, AsyncRemoteFile, AsyncSession, AsyncTransport
 from .app.config import AppConfig, Endpoint, Parameter
@@ -38,7 +38,7 @@ __all__ = [
     # arguments and settings of a call
     "CallOptions", "Handle", "forward", "handle_file", "page_events",
     # settings of a connection
-    "Limits", "RetryPolicy", "Timeouts", "spaces",
+    "Limits", "RetryPolicy", "Timeouts",
     # the message flow; every other event is in `events`
     "events", "Event", "State", "Progress", "Log", "ProcessGenerating", "ProcessCompleted", "Cancelled",
     # the common errors; the whole tree is in `errors`

@@ -176,7 +176,7 @@ def _warnings_of(completion: Mapping[str, Any]) -> Sequence[str]:
         remarks.append("The model refused to answer.")
     if message.get("tool_calls") or message.get("function_call"):
         remarks.append(
-            f"The model asks for tools ({', '.join(_tool_names(message))}), and no tools run here; the "
+            f"The model asks for tools ({', '.join(_tool_names(message))}), which are not run here. The "
             "calls are in the event's raw."
         )
     remarks += [remark for reason, remark in _REMARKS.items() if choice.get("finish_reason") == reason]

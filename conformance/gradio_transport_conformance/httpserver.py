@@ -16,7 +16,8 @@ from typing import Any, cast
 
 from gradio_transport.trace import Trace, read_trace
 
-from .replay.script import Hear, ReplayScript, Reply, Say, Talk
+from .replay.recording import Hear, Say
+from .replay.script import ReplayScript, Reply, WebSocketScript
 from .replay.server import Broken, Player, Served
 
 try:
@@ -26,13 +27,13 @@ try:
     from werkzeug import Request, Response
 except ImportError as error:
     raise ImportError(
-        f"{error.name} is not installed, which playing websockets needs: "
-        "pip install 'gradio-transport[conformance]'. `replay_server` needs nothing, and has no websockets.",
+        f"{error.name} is not installed; websockets need it: pip install 'gradio-transport[conformance]'. "
+        "`gradio_transport_conformance.replay.server` needs no package, and has no websockets.",
         name=error.name,
     ) from None
 
 
-class _Dropped(Response):
+class _DroppedResponse(Response):
     """A response that is none: werkzeug takes the error for a client that went away, and says nothing."""
 
     def __call__(self, environ: dict[str, Any], *_: Any) -> Iterable[bytes]:
@@ -50,15 +51,15 @@ class _Host:
         connection = request.environ["werkzeug.socket"]
         # Else each part of a stream waits until the client confirms the last.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._player.joined(connection)
+        self._player.connection_opened(connection)
         target = request.full_path
         if "websocket" in request.headers.get("upgrade", "").lower():
             return self._websocket(request, self._player.websocket(target))
         reply = self._player.request(request.method, target, request.get_data())
         if reply.status is None:
-            return _Dropped()
+            return _DroppedResponse()
         response = Response(self._parts(reply, connection), status=reply.status, headers=dict(reply.headers))
-        response.call_on_close(lambda: self._player.left(connection))
+        response.call_on_close(lambda: self._player.connection_closed(connection))
         return response
 
     def _parts(self, reply: Reply, connection: Any) -> Iterator[bytes]:
@@ -69,31 +70,31 @@ class _Host:
         except Broken:
             raise ConnectionError from None
 
-    def _websocket(self, request: Request, talk: Talk | None) -> Response:
+    def _websocket(self, request: Request, talk: WebSocketScript | None) -> Response:
         connection = request.environ["werkzeug.socket"]
         if talk is None or talk.refusal is not None:
-            self._player.left(connection)
+            self._player.connection_closed(connection)
             return Response(status=403 if talk is None else talk.refusal)
         server = WebSocketServer.accept(request.environ)
         with suppress(ConnectionClosed, Broken, OSError):
             self._converse(server, talk)
             self._end(server, talk)
-        self._player.left(connection)
-        return _Dropped()
+        self._player.connection_closed(connection)
+        return _DroppedResponse()
 
-    def _converse(self, server: WebSocketServer, talk: Talk) -> None:
+    def _converse(self, server: WebSocketServer, talk: WebSocketScript) -> None:
         while True:
             match talk.next():
                 case Say(delay=delay, text=text):
                     self._player.pause(delay)
                     server.send(text)
                 case Hear():
-                    self._player.heard(talk, str(server.receive()))
+                    self._player.text_received(talk, str(server.receive()))
                 case _:
                     return
 
     @staticmethod
-    def _end(server: WebSocketServer, talk: Talk) -> None:
+    def _end(server: WebSocketServer, talk: WebSocketScript) -> None:
         closes, code = talk.closing
         if closes:
             server.close(cast("Any", code))
@@ -102,7 +103,7 @@ class _Host:
 
 
 @contextmanager
-def playing(
+def play_on(
     server: HTTPServer, trace: Trace | str | os.PathLike[str], *, speed: float = 0.0, strict: bool = False
 ) -> Generator[Served, None, None]:
     """Play a trace on a running pytest-httpserver, which must be threaded, and take it off again."""
@@ -125,12 +126,12 @@ def playing(
 def serve_with_websockets(
     trace: Trace | str | os.PathLike[str], *, speed: float = 0.0, strict: bool = False
 ) -> Generator[Served, None, None]:
-    """Play a trace as a server on the loopback; see `replay_server.serve`."""
+    """Play a trace as a server on the loopback; see `replay.server.serve`."""
     with (
         HTTPServer(host="127.0.0.1", port=0, threaded=True) as server,
-        playing(server, trace, speed=speed, strict=strict) as served,
+        play_on(server, trace, speed=speed, strict=strict) as served,
     ):
         yield served
 
 
-__all__ = ["playing", "serve_with_websockets"]
+__all__ = ["play_on", "serve_with_websockets"]

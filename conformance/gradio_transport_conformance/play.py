@@ -65,16 +65,16 @@ def _arguments(case: Case, tap: Tap | None, engine: str) -> dict[str, Any]:
     }
 
 
-def _which(step: Step, place: Place) -> str | int:
+def _endpoint(step: Step, place: Place) -> str | int:
     # A name that differs from the canonical one is one that the server made up.
     named = step.endpoint or place.api_name
     return place.fn_index if named is None else named
 
 
-def _given(value: Any, kept: Sequence[ServerFile]) -> Any:
+def _fill_in_files(value: Any, kept: Sequence[ServerFile]) -> Any:
     """Return a value of a case with its files in the places of what stands for them."""
     if isinstance(value, list):
-        return [_given(one, kept) for one in cast("list[Any]", value)]
+        return [_fill_in_files(one, kept) for one in cast("list[Any]", value)]
     if not isinstance(value, dict):
         return value
     mapping = cast("dict[str, Any]", value)
@@ -82,16 +82,16 @@ def _given(value: Any, kept: Sequence[ServerFile]) -> Any:
         case {"$file": {"name": name, "text": text}}:
             return gt.handle_file(str(text).encode(), name=str(name))
         case {"$image": side}:
-            return gt.handle_file(png(int(side)), name="image.png")
+            return gt.handle_file(make_png(int(side)), name="image.make_png")
         case {"$sound": seconds}:
-            return gt.handle_file(wave_file(float(seconds)), name="sound.wav")
+            return gt.handle_file(make_wave_file(float(seconds)), name="sound.wav")
         case {"$kept": number}:
             return kept[int(number)]
         case _:
-            return {key: _given(one, kept) for key, one in mapping.items()}
+            return {key: _fill_in_files(one, kept) for key, one in mapping.items()}
 
 
-def png(side: int) -> bytes:
+def make_png(side: int) -> bytes:
     """Return a red PNG image, square."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
@@ -107,7 +107,7 @@ def png(side: int) -> bytes:
     )
 
 
-def wave_file(seconds: float) -> bytes:
+def make_wave_file(seconds: float) -> bytes:
     """Return a wave file of silence, mono, 8 kHz."""
     data = b"\0\0" * int(8000 * seconds)
     head = struct.pack(
@@ -164,26 +164,29 @@ class _Player:
         self._kept: list[ServerFile] = []
 
     def play(self, groups: Sequence[Sequence[Step]]) -> list[Observed]:
-        return [observed for group in groups for observed in self._together(group)]
+        return [observed for group in groups for observed in self._run_group(group)]
 
     def close(self) -> None:
         for app in self._apps.values():
             app.close()
 
-    def _together(self, group: Sequence[Step]) -> list[Observed]:
+    def _run_group(self, group: Sequence[Step]) -> list[Observed]:
         return [
             self._finish(step, started) for step, started in [(step, self._start(step)) for step in group]
         ]
 
     def _start(self, step: Step) -> gt.Call | gt.GradioTransportError | Observed:
         place = self._locate(step.call)
-        data, event_data = _given(list(step.data), self._kept), _given(step.event_data, self._kept)
+        data, event_data = (
+            _fill_in_files(list(step.data), self._kept),
+            _fill_in_files(step.event_data, self._kept),
+        )
         try:
             session = self._session(place.url, step.session)
             if step.component is not None:
                 answer = session.component_server(place.component_id or 0, step.component, data[0])
                 return Observed(step=step, answer=answer)
-            return session.submit(_which(step, place), *data, options=CallOptions(event_data=event_data))
+            return session.submit(_endpoint(step, place), *data, options=CallOptions(event_data=event_data))
         except gt.GradioTransportError as error:
             return error
 
@@ -205,7 +208,7 @@ class _Player:
         try:
             for event in call:
                 events.append(event)
-                if _time_to_cancel(step, events):
+                if _should_cancel(step, events):
                     call.cancel()
                 if step.send is not None and isinstance(event, gt.events.ProcessStreaming):
                     chunk = next(chunks, None)
@@ -216,18 +219,18 @@ class _Player:
                 if step.keep:
                     self._kept.append(file)
         except (gt.GradioTransportError, CancelledError) as error:
-            return _observed(step, events, error, call, found)
-        return _observed(step, events, None, call, found)
+            return _observe(step, events, error, call, found)
+        return _observe(step, events, None, call, found)
 
 
-def _time_to_cancel(step: Step, events: Sequence[gt.Event]) -> bool:
+def _should_cancel(step: Step, events: Sequence[gt.Event]) -> bool:
     if step.cancel_after is None:
         return False
     kind, count = step.cancel_after
     return kind_of(events[-1]) == kind and sum(kind_of(event) == kind for event in events) == count
 
 
-def _observed(
+def _observe(
     step: Step,
     events: Sequence[gt.Event],
     error: BaseException | None,
@@ -249,7 +252,7 @@ async def play_async(
 ) -> list[Observed]:
     """Play a case by the async face, on whatever event loop runs."""
     observed: list[Observed] = []
-    for group in _by_app(case, version, locate):
+    for group in _group_by_app(case, version, locate):
         observed += await _AsyncPlayer(locate).play(group, _arguments(case, tap, engine))
     return observed
 
@@ -260,7 +263,7 @@ class _AppSteps:
     groups: tuple[tuple[Step, ...], ...]
 
 
-def _by_app(case: Case, version: str, locate: Locate) -> list[_AppSteps]:
+def _group_by_app(case: Case, version: str, locate: Locate) -> list[_AppSteps]:
     """Bring steps together by the app they go to; only before 3.0 is there more than one."""
     found: dict[str, list[tuple[Step, ...]]] = {}
     for group in case.steps_for(version):
@@ -293,12 +296,15 @@ class _AsyncPlayer:
     ) -> gt.AsyncCall | gt.GradioTransportError | Observed:
         session = self._sessions.setdefault(step.session, app.session())
         place = self._locate(step.call)
-        data, event_data = _given(list(step.data), self._kept), _given(step.event_data, self._kept)
+        data, event_data = (
+            _fill_in_files(list(step.data), self._kept),
+            _fill_in_files(step.event_data, self._kept),
+        )
         try:
             if step.component is not None:
                 answer = await session.component_server(place.component_id or 0, step.component, data[0])
                 return Observed(step=step, answer=answer)
-            return session.submit(_which(step, place), *data, options=CallOptions(event_data=event_data))
+            return session.submit(_endpoint(step, place), *data, options=CallOptions(event_data=event_data))
         except gt.GradioTransportError as error:
             return error
 
@@ -313,7 +319,7 @@ class _AsyncPlayer:
         try:
             async for event in call:
                 events.append(event)
-                if _time_to_cancel(step, events):
+                if _should_cancel(step, events):
                     await call.cancel()
                 if step.send is not None and isinstance(event, gt.events.ProcessStreaming):
                     chunk = next(chunks, None)
@@ -324,5 +330,5 @@ class _AsyncPlayer:
                 if step.keep:
                     self._kept.append(file)
         except (gt.GradioTransportError, CancelledError) as error:
-            return _observed(step, events, error, call, found)
-        return _observed(step, events, None, call, found)
+            return _observe(step, events, error, call, found)
+        return _observe(step, events, None, call, found)

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from benchmarks.soak import soak, sound
 
 
+@pytest.mark.slow  # a soak shows something only if it lasts
 def test_every_call_is_accounted_for_exactly_once() -> None:
     report = soak(12.0, 40.0, seed=3)
     assert sound(report), report

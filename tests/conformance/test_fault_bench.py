@@ -9,8 +9,9 @@ import socket
 import pytest
 
 from gradio_transport_conformance.faults.cases import MEMORY, load_cells, load_faults
-from gradio_transport_conformance.faults.memory import heavy_cells
-from gradio_transport_conformance.faults.play import CLIENTS, nothing_left_behind, play_cells
+from gradio_transport_conformance.faults.clients import CLIENTS
+from gradio_transport_conformance.faults.memory import find_excessive_cells
+from gradio_transport_conformance.faults.play import check_leftovers, play_cells
 from gradio_transport_conformance.faults.protocols import PROTOCOLS
 from gradio_transport_http import polling
 
@@ -75,8 +76,8 @@ def test_the_bench_is_as_large_as_it_says():
 @pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_fault_has_its_one_outcome(part, face):
-    with nothing_left_behind() as left:
-        assert play_cells(SMALL[part::PARTS], CLIENTS[face], 32) == {}
+    with check_leftovers() as left:
+        assert play_cells(SMALL[part::PARTS], CLIENTS[face]) == {}
     assert left == []
 
 
@@ -84,22 +85,23 @@ def test_every_fault_has_its_one_outcome(part, face):
 @pytest.mark.parametrize("face", ["sync+httpx2", "asyncio+httpx2"])
 def test_the_outcome_does_not_depend_on_the_library(face):
     """One cell of each fault, since all that differs lies below the protocols."""
-    with nothing_left_behind() as left:
-        assert play_cells([cells[0] for cells in FAULTS if cells[0] in SMALL], CLIENTS[face], 32) == {}
+    with check_leftovers() as left:
+        assert play_cells([cells[0] for cells in FAULTS if cells[0] in SMALL], CLIENTS[face]) == {}
     assert left == []
 
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("face", FACES)
 def test_what_is_large_has_its_one_outcome(face):
-    with nothing_left_behind() as left:
+    with check_leftovers() as left:
         assert play_cells(LARGE, CLIENTS[face], 2) == {}
     assert left == []
 
 
+@pytest.mark.slow  # the tracing of allocations makes the client several times slower
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("face", ["sync", "asyncio+aiohttp"])
 def test_no_fault_takes_more_memory_than_it_may(face):
     """One cell of each fault, of another protocol for each face; the module's own command weighs them all."""
     cells = [cells[FACES.index(face) % len(cells)] for cells in FAULTS]
-    assert heavy_cells(cells, CLIENTS[face]) == []
+    assert find_excessive_cells(cells, CLIENTS[face]) == []

@@ -18,14 +18,14 @@ from gradio_transport.trace import Severity, Trace, lint_trace, read_trace, repl
 from gradio_transport_conformance.cases import all_cases
 from gradio_transport_conformance.replay import machine as replaying
 from gradio_transport_conformance.replay.machine import (
-    as_recorded,
-    as_the_case_says,
     check,
-    decoded_everywhere,
-    places,
-    read_by_sseclient,
+    check_case,
+    check_decoder,
+    check_every_split,
+    compare_with_sseclient,
+    locate_endpoints,
+    replay_as_recorded,
     shipped_traces,
-    split_everywhere,
 )
 from gradio_transport_conformance.traces import shipped_trace, traces, versions
 from gradio_transport_sse.v3 import SSEv3
@@ -47,8 +47,8 @@ def test_servers_say_nothing_that_nobody_knows(version: str) -> None:
 @pytest.mark.parametrize("version", versions())
 def test_a_small_trace_may_be_split_at_every_point(version: str) -> None:
     trace = read_trace(shipped_trace(f"{version}/hello"))
-    result, _ = as_recorded(trace)
-    assert split_everywhere(trace, result) == []
+    result, _ = replay_as_recorded(trace)
+    assert check_every_split(trace, result) == []
 
 
 def test_every_version_has_a_trace_of_every_case_that_it_allows() -> None:
@@ -170,41 +170,41 @@ class TestChecks:
             for frame in trace.frames
         ]
         changed = attrs.evolve(trace, frames=frames)
-        (problem,) = as_the_case_says(changed, replay(changed))
+        (problem,) = check_case(changed, replay(changed))
         assert problem.startswith("count: ")
         assert "0 1 3" in problem
 
     def test_a_trace_of_no_case(self, trace) -> None:
-        assert as_the_case_says(attrs.evolve(trace, meta={}), replay(trace)) == []
-        assert places(attrs.evolve(trace, meta={})) == {}
+        assert check_case(attrs.evolve(trace, meta={}), replay(trace)) == []
+        assert locate_endpoints(attrs.evolve(trace, meta={})) == {}
 
     def test_a_call_that_never_ends(self, trace) -> None:
         number = next(number for number, frame in enumerate(trace.frames) if frame.kind is Kind.CHUNK)
         cut = attrs.evolve(trace, frames=trace.frames[:number], truncated=True)
-        _, problems = as_recorded(cut)
+        _, problems = replay_as_recorded(cut)
         assert problems == ["call (1, '1') ended 0 times"]
 
     def test_decoders_that_disagree(self, trace, monkeypatch) -> None:
-        monkeypatch.setattr(replaying, "_read_by_sseclient", lambda data: [])
-        (problem,) = read_by_sseclient(trace)
+        monkeypatch.setattr(replaying, "_parse_with_sseclient", lambda data: [])
+        (problem,) = compare_with_sseclient(trace)
         assert problem.startswith("sseclient-py reads 0 events")
 
     def test_a_decoder_that_minds_a_cut(self, trace, monkeypatch) -> None:
-        monkeypatch.setattr(replaying, "_decoded", lambda *chunks: [len(chunks)])
-        assert len(decoded_everywhere(trace)) == sum(map(len, replaying.streams(trace))) - 1
+        monkeypatch.setattr(replaying, "_decode", lambda *chunks: [len(chunks)])
+        assert len(check_decoder(trace)) == sum(map(len, replaying.streams(trace))) - 1
 
     def test_the_error_of_a_failed_call_is_seen(self) -> None:
         trace = read_trace(shipped_trace("6.31.0/raise_error"))
-        (observed,) = replaying.observed_in(trace, replay(trace))
+        (observed,) = replaying.observe_replay(trace, replay(trace))
         assert observed.error is not None
         lost = replay(trace)
         (key,) = lost.events
         lost.events[key] = [Failed(error=StreamLost("gone"))]
-        (problem,) = as_the_case_says(trace, lost)
+        (problem,) = check_case(trace, lost)
         assert "StreamLost" in problem
 
     def test_where_the_endpoints_were(self, trace) -> None:
-        (where,) = places(trace).values()
+        (where,) = locate_endpoints(trace).values()
         config = json.loads(trace.frames[1].payload["body"])
         assert where.api_name == "/count"
         assert config["dependencies"][where.fn_index]["api_name"] == "count"

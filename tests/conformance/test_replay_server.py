@@ -28,7 +28,8 @@ from gradio_transport.protocol.frames import Direction, Frame, Kind
 from gradio_transport.trace import Trace, TraceError, describe, read_trace, replay
 from gradio_transport_conformance.httpserver import serve_with_websockets
 from gradio_transport_conformance.replay import server as replay_server
-from gradio_transport_conformance.replay.script import Hear, ReplayScript, Say
+from gradio_transport_conformance.replay.recording import Hear, Say
+from gradio_transport_conformance.replay.script import ReplayScript
 from gradio_transport_conformance.replay.server import serve
 from gradio_transport_conformance.traces import shipped_trace
 
@@ -284,7 +285,7 @@ def talk_to(talk, fn_index, session_hash=MINE):
         else:
             assert isinstance(step, Hear)
             first = len(heard) == 1
-            talk.heard(
+            talk.text_received(
                 json.dumps({"fn_index": fn_index, "session_hash": session_hash} if first else {"data": []})
             )
     return heard

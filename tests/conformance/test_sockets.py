@@ -20,9 +20,15 @@ from pytest_httpserver import HTTPServer
 from gradio_transport.protocol.frames import Frame, Kind
 from gradio_transport.trace import Trace, describe, read_trace, replay
 from gradio_transport_conformance.grading import Observed, kind_of
-from gradio_transport_conformance.httpserver import playing
+from gradio_transport_conformance.httpserver import play_on
 from gradio_transport_conformance.play import play, play_async
-from gradio_transport_conformance.replay.machine import Where, case_of, observed_in, places, version_of
+from gradio_transport_conformance.replay.machine import (
+    EndpointLocation,
+    case_of,
+    locate_endpoints,
+    observe_replay,
+    version_of,
+)
 from gradio_transport_conformance.traces import traces
 from gradio_transport_http import polling
 
@@ -110,8 +116,8 @@ def seen(observed: Observed, names: Mapping[str, str]) -> list[str]:
     if observed.step.cancel_after is not None:
         # What came before a cancellation is a matter of moments; what made it come, and its end, are not.
         kind, count = observed.step.cancel_after
-        places = [place for place, event in enumerate(observed.events) if kind_of(event) == kind]
-        texts = [*texts[: places[count - 1] + 1], *texts[-1:]]
+        locate_endpoints = [place for place, event in enumerate(observed.events) if kind_of(event) == kind]
+        texts = [*texts[: locate_endpoints[count - 1] + 1], *texts[-1:]]
     for name, then in names.items():
         texts = [text.replace(name, then) for text in texts]
     return texts
@@ -133,18 +139,18 @@ def test_a_case_over_sockets_gives_the_events_of_the_recording(
     trace = read_trace(path)
     case = case_of(trace)
     assert case is not None
-    known = places(trace)
+    known = locate_endpoints(trace)
     frames: list[Frame] = []
     player, backend, engine = WAYS[way]
-    with playing(server, trace, strict=True) as served:
+    with play_on(server, trace, strict=True) as served:
 
-        def locate(name: str) -> Where:
-            there = known.get(name, Where("", 0, name))
-            return Where(served.url, there.fn_index, there.api_name)
+        def locate(name: str) -> EndpointLocation:
+            there = known.get(name, EndpointLocation("", 0, name))
+            return EndpointLocation(served.url, there.fn_index, there.api_name)
 
         run = partial(player, case, version_of(trace), locate, tap=frames.append, engine=engine)
         observed = iter(anyio.run(run, backend=backend) if backend is not None else run())
-    expected = iter(observed_in(trace, replay(trace)))
+    expected = iter(observe_replay(trace, replay(trace)))
     here = {served.url: recorded_base(trace), **hashes(frames)}
     for group in case.steps_for(version_of(trace)):
         then = [seen(one, hashes(trace.frames)) for one in islice(expected, len(group))]

@@ -9,19 +9,22 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from scripted import Scripted, scripted
+from scripted import Reply, Scripted, scripted
+
+JOIN = "/gradio_api/queue/join"
 
 PREPARE = """
 import asyncio
 import gradio_transport as gt
-ticks = []
 async def tick():
     while True:
-        ticks.append(1)
+        if call_waits.is_set():
+            loop_ran.set()
         await asyncio.sleep(0.001)
 ticker = asyncio.create_task(tick())
 """
@@ -72,9 +75,23 @@ def server() -> Iterator[Scripted]:
         yield running
 
 
-def play(cells: list[str], url: str, *, one_task: bool) -> tuple[list[Any], int]:
-    """Run cells as a kernel does; return what they put into ``results``, and how often the loop came by."""
-    names: dict[str, Any] = {"url": url, "results": []}
+def play(cells: list[str], server: Scripted, *, one_task: bool) -> list[Any]:
+    """Run cells as a kernel does; return what they put into ``results``.
+
+    The server answers the call of "3" only once the loop has run after the call arrived.
+    """
+    call_waits, loop_ran = threading.Event(), threading.Event()
+    names: dict[str, Any] = {"url": server.url, "results": [], "call_waits": call_waits, "loop_ran": loop_ran}
+
+    def join(reply: Reply) -> None:
+        if reply.body["data"] == ["3"]:
+            call_waits.set()
+            if not loop_ran.wait(20):
+                reply.json({"detail": "the loop stood still"}, 500)
+                return
+        server.join(reply)
+
+    server.scripts[JOIN] = join
 
     async def run(cell: str) -> None:
         code = compile(cell, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
@@ -87,7 +104,7 @@ def play(cells: list[str], url: str, *, one_task: bool) -> tuple[list[Any], int]
             await (run(cell) if one_task else asyncio.create_task(run(cell)))
 
     asyncio.run(asyncio.wait_for(kernel(), 30))
-    return names["results"], len(names["ticks"])
+    return names["results"]
 
 
 one_task = pytest.mark.parametrize("one_task", [True, False], ids=["one task", "a task for each cell"])
@@ -97,12 +114,11 @@ MANY = [[f"Hello, {number}!"] for number in range(3, 12)]
 @one_task
 @pytest.mark.parametrize("cells", [SYNC, ASYNC], ids=["sync", "async"])
 def test_a_transport_lives_from_cell_to_cell(server: Scripted, cells: list[str], one_task: bool) -> None:
-    results, ticks = play(cells, server.url, one_task=one_task)
+    results = play(cells, server, one_task=one_task)
     assert results == [["Hello, 1!"], "ProcessCompleted", ["Hello, 2!"], *MANY]
-    assert ticks > 3
 
 
 @one_task
 def test_both_faces_work_inside_each_other(server: Scripted, one_task: bool) -> None:
-    results, _ = play(NESTED, server.url, one_task=one_task)
+    results = play(NESTED, server, one_task=one_task)
     assert results == [["Hello, 1!"], "ProcessCompleted", ["0 1"], ["Hello, 2!"], ["Hello, 3!"]]

@@ -33,7 +33,7 @@ protocol; cells are generated.  Fields of a fault:
     closes), ``whole`` (all of it at the end).
 ``connection``
     How connections are met from that request on, which gets one of its own: ``tls`` (``proper``, or what is
-    wrong with the certificate; see `fault_certificates`), ``speaks`` (``http`` or ``tls``: the other one than
+    wrong with the certificate; see `certificates`), ``speaks`` (``http`` or ``tls``: the other one than
     the URL says), ``listener`` (``closes``, ``silent``, ``refuses``, ``full``), ``host`` (where
     it listens) and ``name`` (the host that the URL names instead).
 ``output``
@@ -138,17 +138,17 @@ class Fault:
         """Yield the fault in every phase of every protocol that it can strike."""
         for protocol in PROTOCOLS.values():
             for phase in protocol.phases:
-                named = any(_fits(one, protocol, phase) for one in self.also)
-                if named or (phase in self.at and self._concerns(protocol, phase)):
+                named = any(_matches(selector, protocol, phase) for selector in self.also)
+                if named or (phase in self.at and self._strikes(protocol, phase)):
                     yield Cell(fault=self, protocol=protocol, phase=phase)
 
-    def _concerns(self, protocol: Protocol, phase: str) -> bool:
+    def _strikes(self, protocol: Protocol, phase: str) -> bool:
         if not self.only and protocol.kind == "chat":
             return False
         if not self.only and phase in ("config", "info") and protocol.name not in ("sse_v3", "websocket C"):
             return False  # the discovery does not depend on what comes after it
-        wanted = not self.only or any(_fits(one, protocol, phase) for one in self.only)
-        return wanted and not any(_fits(one, protocol, phase) for one in self.never)
+        wanted = not self.only or any(_matches(selector, protocol, phase) for selector in self.only)
+        return wanted and not any(_matches(selector, protocol, phase) for selector in self.never)
 
 
 @attrs.frozen(kw_only=True)
@@ -179,65 +179,65 @@ class Cell:
         """The right outcome of this cell."""
         right = self.fault.expect
         for selector, other in self.fault.but.items():
-            if _fits(selector, self.protocol, self.phase):
+            if _matches(selector, self.protocol, self.phase):
                 right = other
         return right
 
 
-def _fits(selector: str, protocol: Protocol, phase: str) -> bool:
+def _matches(selector: str, protocol: Protocol, phase: str) -> bool:
     if selector == protocol.name:
         return True
     known = {protocol.name, protocol.adapter, protocol.kind, phase}
     return all(word in known for word in selector.split())
 
 
-def _faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
+def _parse_faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
     if "statuses" not in raw:
-        yield _fault(raw)
+        yield _parse_fault(raw)
         return
     for status, special in raw["statuses"].items():
         for kind, body in raw["bodies"].items():
-            one: dict[str, Any] = {**raw, **special, "name": f"{status} with {kind}"}
+            fault: dict[str, Any] = {**raw, **special, "name": f"{status} with {kind}"}
             headers = {**body.get("headers", {}), **special.get("headers", {})}
-            one["reply"] = {**body, "status": status, "headers": headers}
-            one["expect"] = {"status": status, **special["expect"]}
+            fault["reply"] = {**body, "status": status, "headers": headers}
+            fault["expect"] = {"status": status, **special["expect"]}
             # Each status with each body where the bodies matter most, and with one of them elsewhere.
             if kind != special.get("usual", "json"):
-                one["only"] = ["sse_v3 join", "sse_v3 stream", "sse_v3 config"]
+                fault["only"] = ["sse_v3 join", "sse_v3 stream", "sse_v3 config"]
             for unwanted in ("statuses", "bodies", "usual", "headers"):
-                one.pop(unwanted, None)
-            one["but"] = {**raw.get("but", {}), **special.get("but", {})}
-            yield _fault(one)
+                fault.pop(unwanted, None)
+            fault["but"] = {**raw.get("but", {}), **special.get("but", {})}
+            yield _parse_fault(fault)
 
 
-def _fault(raw: Mapping[str, Any]) -> Fault:
+def _parse_fault(raw: Mapping[str, Any]) -> Fault:
     fields: dict[str, Any] = dict(raw)
-    fields["at"] = _listed(raw["at"])
+    fields["at"] = _as_tuple(raw["at"])
     fields["expect"] = Expectation(**raw["expect"])
-    fields["but"] = {selector: Expectation(**one) for selector, one in raw.get("but", {}).items()}
+    fields["but"] = {selector: Expectation(**fields) for selector, fields in raw.get("but", {}).items()}
     for name in ("only", "never", "also", "ids"):
-        fields[name] = _listed(raw.get(name, ()))
+        fields[name] = _as_tuple(raw.get(name, ()))
     if "stream" in raw:
         fields["stream"] = tuple(raw["stream"])
     return Fault(**fields)
 
 
-def _listed(value: Any) -> tuple[str, ...]:
+def _as_tuple(value: Any) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-def _extended(faults: list[Fault], raw: Mapping[str, Any]) -> list[Fault]:
+def _extend(faults: list[Fault], raw: Mapping[str, Any]) -> list[Fault]:
     """Return the faults, some of which strike in more cells.
 
     Raises:
         ValueError: There is no fault of that name.
     """
-    patterns, also = _listed(raw["of"]), _listed(raw["also"])
+    patterns, also = _as_tuple(raw["of"]), _as_tuple(raw["also"])
     for pattern in patterns:
         if not any(fnmatchcase(fault.name, pattern) for fault in faults):
             raise ValueError(f"there is no fault {pattern!r} to extend")
     right = dict.fromkeys(also, raw["expect"]) | raw.get("but", {})
-    but = {selector: Expectation(**one) for selector, one in right.items()}
+    but = {selector: Expectation(**fields) for selector, fields in right.items()}
     return [
         attrs.evolve(fault, also=(*fault.also, *also), but={**fault.but, **but})
         if any(fnmatchcase(fault.name, pattern) for pattern in patterns)
@@ -254,17 +254,17 @@ def load_faults() -> tuple[Fault, ...]:
     found: list[Fault] = []
     extensions: list[dict[str, Any]] = []
     folder = resources.files(__name__.rpartition(".")[0])
-    for file in sorted(folder.iterdir(), key=lambda one: one.name):
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
         if file.name.endswith(".yaml"):
             listed = cast("list[dict[str, Any]]", yaml.safe_load(file.read_text("utf-8")))
             extensions += [raw for raw in listed if "of" in raw]
-            found += [fault for raw in listed if "of" not in raw for fault in _faults(raw)]
+            found += [fault for raw in listed if "of" not in raw for fault in _parse_faults(raw)]
     names = [fault.name for fault in found]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"faults of the same name: {twice}")
     for raw in extensions:
-        found = _extended(found, raw)
+        found = _extend(found, raw)
     return tuple(found)
 
 

@@ -10,17 +10,17 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-_one_at_a_time = threading.RLock()
-"""Whoever asks gets the same authority."""
+_lock = threading.RLock()
+"""Makes concurrent callers get the same authority."""
 
 NAMES = ("127.0.0.1", "::1", "localhost")
-"""Whom a proper certificate names."""
+"""The hosts that a proper certificate names."""
 
 Trust: TypeAlias = Any
 """The module ``trustme``, whose types are of no concern here."""
 
 
-def _trustme() -> Trust:
+def _import_trustme() -> Trust:
     try:
         import trustme
     except ImportError:
@@ -32,19 +32,19 @@ def _trustme() -> Trust:
 
 @lru_cache(maxsize=1)
 def _authority() -> Any:
-    return _trustme().CA()
+    return _import_trustme().CA()
 
 
-def authority() -> bytes:
+def authority_pem() -> bytes:
     """Return the certificate, as PEM, of the authority that a client of the bench is to trust."""
-    with _one_at_a_time:
+    with _lock:
         pem: bytes = _authority().cert_pem.bytes()
     return pem
 
 
 _KINDS: Mapping[str, Callable[[], Any]] = {
     "proper": lambda: _authority().issue_cert(*NAMES),
-    "unknown": lambda: _trustme().CA().issue_cert(*NAMES),
+    "unknown": lambda: _import_trustme().CA().issue_cert(*NAMES),
     "expired": lambda: _authority().issue_cert(*NAMES, not_after=datetime(2020, 1, 1, tzinfo=UTC)),
     "to come": lambda: _authority().issue_cert(*NAMES, not_before=datetime(2200, 1, 1, tzinfo=UTC)),
     "elsewhere": lambda: _authority().issue_cert("elsewhere.example"),
@@ -52,13 +52,13 @@ _KINDS: Mapping[str, Callable[[], Any]] = {
 
 
 def server_context(kind: str) -> ssl.SSLContext:
-    """Return what a server presents: ``proper``, or what is wrong with it.
+    """Return the TLS context of a server whose certificate is ``proper``, or has one defect.
 
     Args:
         kind: ``proper``, ``self-signed``, ``unknown`` (its authority), ``expired``, ``to come`` (not valid
             yet) or ``elsewhere`` (it names another host).
     """
-    with _one_at_a_time:
+    with _lock:
         return _server_context(kind)
 
 
@@ -66,7 +66,7 @@ def server_context(kind: str) -> ssl.SSLContext:
 def _server_context(kind: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if kind == "self-signed":
-        alone = _trustme().CA()
+        alone = _import_trustme().CA()
         with alone.private_key_pem.tempfile() as key, alone.cert_pem.tempfile() as certificate:
             context.load_cert_chain(certificate, key)
     else:
@@ -74,4 +74,4 @@ def _server_context(kind: str) -> ssl.SSLContext:
     return context
 
 
-__all__ = ["authority", "server_context"]
+__all__ = ["authority_pem", "server_context"]

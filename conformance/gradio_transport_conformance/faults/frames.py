@@ -7,11 +7,11 @@ import socket
 import struct
 from typing import BinaryIO
 
-from .connections import Over
+from .listener import ConnectionDone
 
 
 class Frames:
-    """Writes frames to a client and reads its own."""
+    """The frames of one websocket connection, written and read by the server."""
 
     def __init__(self, connection: socket.socket, file: BinaryIO) -> None:
         self._socket = connection
@@ -27,7 +27,7 @@ class Frames:
         length: int | None = None,
         reserved: int = 0,
     ) -> None:
-        """Send a frame; `length` is what it says of its length, where that is a lie."""
+        """Send a frame; `length` replaces the true payload length in its header."""
         size = len(payload) if length is None else length
         head = self._head((0x80 if fin else 0) | (reserved << 4) | opcode, size, 0x80 if masked else 0)
         if masked:
@@ -35,8 +35,8 @@ class Frames:
             payload = key + bytes(byte ^ key[place % 4] for place, byte in enumerate(payload))
         self._socket.sendall(head + payload)
 
-    def begin(self, opcode: int, size: int) -> None:
-        """Send the head of a whole message, whose payload is to follow."""
+    def send_head(self, opcode: int, size: int) -> None:
+        """Send the head of a whole message; the caller writes the payload."""
         self._socket.sendall(self._head(0x80 | opcode, size, 0))
 
     def _head(self, first: int, size: int, mask: int) -> bytes:
@@ -53,24 +53,36 @@ class Frames:
         """Return the payload of the next frame.
 
         Raises:
-            Over: There is none.
+            ConnectionDone: The client closed the connection.
         """
-        first, second = self._exactly(2)
+        first, second = self._read_exactly(2)
         size = second & 0x7F
         if size == 126:
-            (size,) = struct.unpack(">H", self._exactly(2))
+            (size,) = struct.unpack(">H", self._read_exactly(2))
         elif size == 127:
-            (size,) = struct.unpack(">Q", self._exactly(8))
-        key = self._exactly(4) if second & 0x80 else b"\0" * 4
-        payload = bytes(byte ^ key[place % 4] for place, byte in enumerate(self._exactly(size)))
+            (size,) = struct.unpack(">Q", self._read_exactly(8))
+        key = self._read_exactly(4) if second & 0x80 else b"\0" * 4
+        payload = bytes(byte ^ key[place % 4] for place, byte in enumerate(self._read_exactly(size)))
         if first & 0x0F == 8:
-            raise Over
+            raise ConnectionDone
         return payload
 
-    def _exactly(self, count: int) -> bytes:
+    def wait_for_close(self) -> None:
+        """Read until the client's close frame, or until it closes the connection.
+
+        Closing a socket that holds unread data, such as the answer to a ping, sends a reset. The reset can
+        overtake the messages that the client has not read yet, which would be another fault than the cell's.
+
+        Raises:
+            ConnectionDone: The client closed.
+        """
+        while True:
+            self.receive()
+
+    def _read_exactly(self, count: int) -> bytes:
         data = self._file.read(count)
         if len(data) < count:
-            raise Over
+            raise ConnectionDone
         return data
 
 

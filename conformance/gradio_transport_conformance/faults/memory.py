@@ -7,8 +7,8 @@ the one that is to blame.  What counts are the objects and buffers of Python (`t
 
 ::
 
-    python -m gradio_transport_conformance.fault_memory               # every cell, by the sync face
-    python -m gradio_transport_conformance.fault_memory --face trio --largest 20
+    python -m gradio_transport_conformance.faults.memory               # every cell, by the sync face
+    python -m gradio_transport_conformance.faults.memory --face trio --largest 20
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from itertools import groupby
 from multiprocessing.connection import Connection
 
 from .cases import MEMORY, Cell, load_cells
-from .connections import trusted
-from .play import CLIENTS, Challenge, Client, challenge_of, meet
+from .clients import CLIENTS, Challenge, Client
+from .listener import authority_file
+from .play import make_challenge, run_client
 from .server import serve_fault
 
 TOGETHER = 16
@@ -45,30 +46,30 @@ def _serve(orders: Connection) -> None:
         with ExitStack() as stack:
             places: list[tuple[str, str | None]] = []
             for number in order:
-                authority = stack.enter_context(trusted(cells[number]))
+                authority = stack.enter_context(authority_file(cells[number]))
                 places.append((stack.enter_context(serve_fault(cells[number])).url, authority))
             orders.send(places)
             orders.recv()
 
 
-class Scales:
-    """Plays cells and weighs what the client allocates meanwhile; made by `scales`."""
+class MemoryMeter:
+    """Plays cells and measures what the client allocates meanwhile; made by `measure_memory`."""
 
     def __init__(self, orders: Connection, client: Client) -> None:
         self._orders = orders
         self._client = client
         self._numbers = {cell.name: number for number, cell in enumerate(load_cells())}
 
-    def weigh(self, cells: Sequence[Cell]) -> float:
+    def measure(self, cells: Sequence[Cell]) -> float:
         """Return the MB that the client had allocated at the peak of playing cells at once."""
         self._orders.send([self._numbers[cell.name] for cell in cells])
         places: list[tuple[str, str | None]] = self._orders.recv()
-        challenges = [challenge_of(cell, *place) for cell, place in zip(cells, places, strict=True)]
+        challenges = [make_challenge(cell, *place) for cell, place in zip(cells, places, strict=True)]
         gc.collect()
         before, _ = tracemalloc.get_traced_memory()
         tracemalloc.reset_peak()
         with ThreadPoolExecutor(len(cells)) as pool:
-            # Of what comes of a cell nothing is kept, or the largest would count for all that follow.
+            # No outcome is kept, or the largest would count for all cells that follow.
             for done in [pool.submit(self._play, challenge) for challenge in challenges]:
                 done.result()
         _, peak = tracemalloc.get_traced_memory()
@@ -76,31 +77,31 @@ class Scales:
         return (peak - before) / MEGABYTE
 
     def _play(self, challenge: Challenge) -> None:
-        meet(self._client, challenge)
+        run_client(self._client, challenge)
 
-    def too_heavy(self, cells: Sequence[Cell]) -> Iterator[tuple[Cell, float]]:
+    def find_excess(self, cells: Sequence[Cell]) -> Iterator[tuple[Cell, float]]:
         """Yield each of some cells, all of the same bound, that goes beyond it, and its MB."""
-        weight = self.weigh(cells)
-        if weight <= cells[0].fault.memory:
+        size = self.measure(cells)
+        if size <= cells[0].fault.memory:
             return
         if len(cells) == 1:
-            yield cells[0], weight
+            yield cells[0], size
             return
         half = len(cells) // 2
-        yield from self.too_heavy(cells[:half])
-        yield from self.too_heavy(cells[half:])
+        yield from self.find_excess(cells[:half])
+        yield from self.find_excess(cells[half:])
 
 
 @contextmanager
-def scales(client: Client) -> Generator[Scales, None, None]:
-    """Start the process of the server, and weigh what a client allocates."""
+def measure_memory(client: Client) -> Generator[MemoryMeter, None, None]:
+    """Start the server in a process of its own, and trace what a client allocates."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs,), daemon=True)
     process.start()
     tracemalloc.start()
     try:
-        yield Scales(ours, client)
+        yield MemoryMeter(ours, client)
     finally:
         tracemalloc.stop()
         ours.send(None)
@@ -110,15 +111,15 @@ def scales(client: Client) -> Generator[Scales, None, None]:
         theirs.close()
 
 
-def heavy_cells(cells: Sequence[Cell], client: Client) -> list[str]:
-    """Return a complaint about each cell that takes more memory than its fault says."""
-    with scales(client) as weighing:
+def find_excessive_cells(cells: Sequence[Cell], client: Client) -> list[str]:
+    """Return a problem for each cell that takes more memory than its fault allows."""
+    with measure_memory(client) as meter:
         for cell in cells[:1]:
-            weighing.weigh([cell])  # what is imported and cached with the first call is no cell's
-        heavy: list[tuple[Cell, float]] = []
+            meter.measure([cell])  # imports and caches of the first call belong to no cell
+        excessive: list[tuple[Cell, float]] = []
         for group in _groups(cells):
-            heavy += weighing.too_heavy(group)
-    return [f"{cell.name}: {weight:.1f} MB, allowed are {cell.fault.memory}" for cell, weight in heavy]
+            excessive += meter.find_excess(group)
+    return [f"{cell.name}: {size:.1f} MB, allowed are {cell.fault.memory}" for cell, size in excessive]
 
 
 def _groups(cells: Sequence[Cell]) -> Iterator[Sequence[Cell]]:
@@ -136,25 +137,25 @@ def _groups(cells: Sequence[Cell]) -> Iterator[Sequence[Cell]]:
 
 def main() -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(description="Weigh what a client allocates.")
+    parser = argparse.ArgumentParser(description="Measure what a client allocates.")
     parser.add_argument("--face", choices=CLIENTS, default="sync")
-    parser.add_argument("--largest", type=int, metavar="N", help="weigh each alone, and show the N largest")
+    parser.add_argument("--largest", type=int, metavar="N", help="measure each alone, and show the N largest")
     given = parser.parse_args()
     cells, client = load_cells(), CLIENTS[given.face]
     if given.largest:
-        with scales(client) as weighing:
-            weighing.weigh(cells[:1])
-            weights = {cell.name: weighing.weigh([cell]) for cell in cells}
-        for name in sorted(weights, key=weights.__getitem__, reverse=True)[: given.largest]:
-            sys.stdout.write(f"{weights[name]:8.1f} MB  {name}\n")
+        with measure_memory(client) as meter:
+            meter.measure(cells[:1])
+            sizes = {cell.name: meter.measure([cell]) for cell in cells}
+        for name in sorted(sizes, key=sizes.__getitem__, reverse=True)[: given.largest]:
+            sys.stdout.write(f"{sizes[name]:8.1f} MB  {name}\n")
         return 0
-    complaints = heavy_cells(cells, client)
-    sys.stdout.write("\n".join([*complaints, f"{len(cells)} cells, {len(complaints)} too heavy\n"]))
-    return 1 if complaints else 0
+    problems = find_excessive_cells(cells, client)
+    sys.stdout.write("\n".join([*problems, f"{len(cells)} cells, {len(problems)} too large\n"]))
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":
     sys.exit(main())
 
 
-__all__ = ["Scales", "heavy_cells", "scales"]
+__all__ = ["MemoryMeter", "find_excessive_cells", "measure_memory"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The happy course of every protocol, which faults then spoil: where requests go, and what is said.
+"""The proper course of every protocol, which faults change: the paths of requests, and the messages.
 
 All of them serve one function, number 0 and named ``count``, that yields ``"0"`` and ends with ``"0 1"``.  In
 the phase ``upload`` its argument is a file; in ``download`` and ``read`` its output is one.
@@ -29,7 +29,7 @@ USER, PASSWORD = "ann", "open sesame"
 """The login."""
 
 COOKIE = "access-token-bench=t0k3n"
-"""What a login brings."""
+"""The cookie that a login sets."""
 
 _BODY: dict[str, Any] = {"data": VALUE, "is_generating": False, "duration": 0.1, "average_duration": 0.1}
 
@@ -58,7 +58,7 @@ CHUNKS: Mapping[str, dict[str, Any]] = {
     "done": _chunk({"content": " 1"}, "stop"),
     "beat": {"choices": []},
 }
-"""What they are on the stream of a chat, where ``over`` besides is the word that ends it."""
+"""The same on the stream of a chat, which a message ``over`` ends."""
 
 
 @attrs.frozen(kw_only=True)
@@ -67,15 +67,15 @@ class Protocol:
 
     Attributes:
         name: Its name in the bench.
-        adapter: What a client writes to get it; None means that it must be chosen without being told.
+        adapter: The ``protocol`` that a client asks for.
         version: The Gradio version that is played.
         kind: The shape: ``shared`` (sse_v1 to v3), ``own`` (sse v0), ``websocket``, ``direct``, ``polling``,
             ``call`` or ``chat``.
-        says: What the config names as its protocol.
-        prefix: Where the API is.
+        says: The ``protocol`` of its config.
+        prefix: The path of the API.
         queue: Whether the function goes through the queue.
         besides: Phases of requests beside the call, of which one protocol for each generation is enough.
-        alone: Nothing but those: all else is as another protocol has it.
+        alone: Faults strike only in those phases; in the others it is like another protocol.
         settings: Further keywords of `connect`.
     """
 
@@ -92,7 +92,7 @@ class Protocol:
 
     @property
     def phases(self) -> tuple[str, ...]:
-        """Where faults can strike."""
+        """The phases that faults can strike."""
         if self.alone:
             return self.besides
         info = ("info",) if self.at_least(3, 26) else ()
@@ -108,7 +108,7 @@ class Protocol:
         return self.kind == "shared" and self.at_least(4, 17)
 
     def config(self, phase: str = "") -> dict[str, Any]:
-        """Return what ``/config`` says of an app that has what faults in a phase are about."""
+        """Return the body of ``/config``, of an app that has what the phase needs."""
         if self.kind == "chat":
             return {"object": "list", "data": [{"id": MODEL, "object": "model", "owned_by": "us"}]}
         kinds = ("file" if phase == "upload" else "textbox", "file" if phase in FILE_PHASES else "textbox")
@@ -132,23 +132,23 @@ class Protocol:
             config["connect_heartbeat"] = phase == "heartbeat"
         return config | ({"protocol": self.says, "api_prefix": self.prefix} if self.says else {})
 
-    def made_file(self) -> dict[str, Any]:
-        """Return the file that the function makes, as the generation writes it (docs/wire.md §10.1)."""
+    def output_file(self) -> dict[str, Any]:
+        """Return the file in the function's output, as this generation writes it (docs/wire.md §10.1)."""
         path = f"/tmp/gradio/1/{MADE_NAME}"  # noqa: S108 - a path on the server
         if not self.at_least(4, 0):
             return {"name": path, "orig_name": MADE_NAME, "size": None, "data": None, "is_file": True}
         file: dict[str, Any] = {"path": path, "url": None, "orig_name": MADE_NAME, "size": None}
         return file | ({"meta": {"_type": "gradio.FileData"}} if self.at_least(4, 21) else {})
 
-    def login_wanted(self) -> tuple[int, Any]:
-        """Return what a request without a login gets (docs/wire.md §12.1)."""
-        if not self.at_least(2, 7):  # as its config says it, which is all that is asked before the login
+    def login_required(self) -> tuple[int, Any]:
+        """Return the status and JSON of the reply to a request without a login (docs/wire.md §12.1)."""
+        if not self.at_least(2, 7):  # in its config, the only request before the login
             return 200, {"auth_required": True, "auth_message": None}
         if self.at_least(5, 36):
             return 401, {"detail": {"error": "Not authenticated", "auth_message": None}}
         return 401, {"detail": "Not authenticated"}
 
-    def logged_in(self) -> tuple[int, Any, dict[str, str]]:
+    def login_accepted(self) -> tuple[int, Any, dict[str, str]]:
         """Return the reply to the right login: status, JSON, headers."""
         cookie = {"set-cookie": f"{COOKIE}; Path=/; HttpOnly"}
         if self.at_least(3, 17):
@@ -156,7 +156,7 @@ class Protocol:
         return 302, None, {**cookie, "location": "/"}
 
     def info(self) -> dict[str, Any]:
-        """Return what ``/info`` says."""
+        """Return the body of ``/info``."""
         parameter = {"parameter_name": "text", "label": "text", "type": {"type": "string"}}
         endpoint = {"parameters": [parameter], "returns": [{"label": "out"}]}
         return {"named_endpoints": {"/count": endpoint}, "unnamed_endpoints": {}}
@@ -181,7 +181,7 @@ class Protocol:
             return next((phase for start, phase in _PLACES.items() if path.startswith(start)), None)
         return {"/upload": "upload", "/cancel": "cancel", "/reset": "cancel"}.get(path)
 
-    def accepted(self) -> Any:
+    def join_reply(self) -> Any:
         """Return the reply to a join."""
         if self.kind == "chat":
             message = {"role": "assistant", "content": VALUE[0]}
@@ -201,20 +201,20 @@ class Protocol:
         return f"{head}data: {text}\n\n".encode("utf-8", "surrogateescape")
 
     @property
-    def happy(self) -> tuple[str, ...]:
+    def proper_script(self) -> tuple[str, ...]:
         """The messages of a call that goes well."""
         return ("start", "first", "done", "over") if self.kind == "chat" else HAPPY
 
-    def named(self, message: str, output: str | None = None) -> tuple[str, str]:
-        """Return a message that a script names as (name of its event, text); see `told`."""
+    def named_message(self, name: str, output: str | None = None) -> tuple[str, str]:
+        """Return a message that a script names as (name of its event, text); see `message`."""
         if self.kind != "chat":
-            return self.told(MESSAGES[message], output)
-        return "", "[DONE]" if message == "over" else self.text(CHUNKS[message])
+            return self.message(MESSAGES[name], output)
+        return "", "[DONE]" if name == "over" else self.text(CHUNKS[name])
 
-    def told(self, message: Mapping[str, Any], output: str | None = None) -> tuple[str, str]:
+    def message(self, message: Mapping[str, Any], output: str | None = None) -> tuple[str, str]:
         """Return a message as (name of its event, text); ``output`` replaces the outputs by other JSON."""
         if self.kind == "call":
-            return _of_call(message, output)
+            return _call_message(message, output)
         if output is None:
             return "", self.text(message)
         mark = "@output@"
@@ -222,10 +222,10 @@ class Protocol:
 
 
 MODEL = "parrot"
-"""The one that a chat endpoint has."""
+"""The model of a chat endpoint."""
 
 FILE_PHASES = ("download", "read")
-"""Two ways to take a file: into a directory, and into memory."""
+"""Two ways to fetch a file: into a directory, and into memory."""
 
 _PLACES = {"/info": "info", "/file": "download", "/heartbeat/": "heartbeat"}
 
@@ -250,7 +250,7 @@ _PATHS: Mapping[str, Mapping[tuple[str, str], str]] = {
 }
 
 
-def _of_call(message: Mapping[str, Any], output: str | None) -> tuple[str, str]:
+def _call_message(message: Mapping[str, Any], output: str | None) -> tuple[str, str]:
     kind, body = message["msg"], message.get("output")
     if kind == "heartbeat":
         return "heartbeat", "null"
@@ -271,8 +271,8 @@ def _of_call(message: Mapping[str, Any], output: str | None) -> tuple[str, str]:
 
 
 PROTOCOLS: Mapping[str, Protocol] = {
-    one.name: one
-    for one in (
+    protocol.name: protocol
+    for protocol in (
         Protocol(
             name="sse_v3", adapter="sse_v3", version="6.31.0", kind="shared", says="sse_v3",
             prefix="/gradio_api", besides=("upload", "download", "read", "login", "heartbeat"),

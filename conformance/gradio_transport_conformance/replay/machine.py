@@ -36,7 +36,7 @@ SMALL_TRACE_BYTES = 3000
 STRIDE = 16
 """Every point of a small trace is a border of chunks in one of so many replays, with chunks of that size.
 
-A replay for each point would take ten minutes for all that is shipped (`split_everywhere` does it for one
+A replay for each point would take ten minutes for all that is shipped (`check_every_split` does it for one
 trace).  It would show little more: machines see events, and the decoder is split in two everywhere.
 """
 
@@ -47,25 +47,25 @@ def shipped_traces() -> list[Path]:
 
 
 def check(trace: Trace, *, registry: Registry = default_registry) -> list[str]:
-    """Return what is wrong by any of the checks, but for `split_everywhere`, which takes long."""
+    """Return what is wrong by any of the checks, but for `check_every_split`, which takes long."""
     try:
-        result, found = as_recorded(trace, registry=registry)
+        result, found = replay_as_recorded(trace, registry=registry)
     except GradioTransportError as error:
         return [f"cannot be replayed: {type(error).__name__}: {error}"]
     return [
         *found,
-        *rechunked(trace, result, registry=registry),
-        *cancelled_everywhere(trace, result, registry=registry),
-        *decoded_everywhere(trace),
-        *read_by_sseclient(trace),
-        *as_the_case_says(trace, result),
+        *check_chunkings(trace, result, registry=registry),
+        *check_cancellations(trace, result, registry=registry),
+        *check_decoder(trace),
+        *compare_with_sseclient(trace),
+        *check_case(trace, result),
     ]
 
 
 # --- replays -----------------------------------------------------------------------------------------
 
 
-def as_recorded(trace: Trace, *, registry: Registry = default_registry) -> tuple[Replay, list[str]]:
+def replay_as_recorded(trace: Trace, *, registry: Registry = default_registry) -> tuple[Replay, list[str]]:
     """Replay a trace as it is: the recorded commands, in the order of the flow, nothing left open.
 
     Raises:
@@ -73,47 +73,47 @@ def as_recorded(trace: Trace, *, registry: Registry = default_registry) -> tuple
         TraceError: The trace does not hold what a replay needs.
     """
     result = replay(trace, registry=registry, strict=True)
-    return result, _problems(result) + _ends(result)
+    return result, _problems(result) + _count_ends(result)
 
 
-def rechunked(
+def check_chunkings(
     trace: Trace, expected: Replay, *, seed: int = 0, registry: Registry = default_registry
 ) -> list[str]:
     """Replay a trace in one piece, one byte at a time, in random chunks, and if small cut at every point."""
-    size = stream_bytes(trace)
-    ways: dict[str, Rechunk] = {"in one piece": _whole, "byte by byte": _bytes} if size else {}
+    size = stream_size(trace)
+    ways: dict[str, Rechunk] = (
+        {"in one piece": _keep_whole, "byte by byte": _split_into_bytes} if size else {}
+    )
     for number in range(seed, seed + RANDOM_CUTS if size else seed):
         dice = random.Random(number)  # noqa: S311 - repeatable, not secret
-        ways[f"seed {number}"] = partial(_cut, dice)
+        ways[f"seed {number}"] = partial(_split_randomly, dice)
     for offset in range(1, STRIDE + 1 if 0 < size < SMALL_TRACE_BYTES else 1):
-        ways[f"cut after {offset} and then each {STRIDE} bytes"] = partial(_strided, offset)
-    return [
-        problem for how, way in ways.items() for problem in _differing(trace, expected, how, way, registry)
-    ]
+        ways[f"cut after {offset} and then each {STRIDE} bytes"] = partial(_split_every, offset)
+    return [problem for how, way in ways.items() for problem in _compare(trace, expected, how, way, registry)]
 
 
-def split_everywhere(trace: Trace, expected: Replay, *, registry: Registry = default_registry) -> list[str]:
+def check_every_split(trace: Trace, expected: Replay, *, registry: Registry = default_registry) -> list[str]:
     """Replay a trace once for each point of its streams, split in two there. For small traces."""
     longest = max((len(data) for data in streams(trace)), default=0)
     return [
         problem
         for point in range(1, longest)
-        for problem in _differing(trace, expected, f"split at {point}", partial(_halved, point), registry)
+        for problem in _compare(trace, expected, f"split at {point}", partial(_split_at, point), registry)
     ]
 
 
-def cancelled_everywhere(
+def check_cancellations(
     trace: Trace, expected: Replay, *, registry: Registry = default_registry
 ) -> list[str]:
     """Cancel every call before each input: each ends exactly once, and nothing stays open."""
     problems: list[str] = []
     for place in range(expected.inputs + 1):
         result = replay(trace, registry=registry, cancel_at=place)
-        problems += [f"cancelled at {place}, {one}" for one in _problems(result) + _ends(result)]
+        problems += [f"cancelled at {place}, {one}" for one in _problems(result) + _count_ends(result)]
     return problems
 
 
-def _differing(trace: Trace, expected: Replay, how: str, rechunk: Rechunk, registry: Registry) -> list[str]:
+def _compare(trace: Trace, expected: Replay, how: str, rechunk: Rechunk, registry: Registry) -> list[str]:
     try:
         result = replay(trace, registry=registry, rechunk=rechunk, strict=True)
     except GradioTransportError as error:
@@ -127,7 +127,7 @@ def _problems(result: Replay) -> list[str]:
     return problems + [f"left open: {channel}" for channel in result.outstanding]
 
 
-def _ends(result: Replay) -> list[str]:
+def _count_ends(result: Replay) -> list[str]:
     return [
         f"call {key} ended {ends} times"
         for key, events in result.events.items()
@@ -138,30 +138,30 @@ def _ends(result: Replay) -> list[str]:
 # --- chunks ------------------------------------------------------------------------------------------
 
 
-def _whole(data: bytes) -> Sequence[bytes]:
+def _keep_whole(data: bytes) -> Sequence[bytes]:
     return [data]
 
 
-def _bytes(data: bytes) -> Sequence[bytes]:
+def _split_into_bytes(data: bytes) -> Sequence[bytes]:
     return [data[place : place + 1] for place in range(len(data))]
 
 
-def _halved(point: int, data: bytes) -> Sequence[bytes]:
+def _split_at(point: int, data: bytes) -> Sequence[bytes]:
     return [data[:point], data[point:]]
 
 
-def _strided(offset: int, data: bytes) -> Sequence[bytes]:
+def _split_every(offset: int, data: bytes) -> Sequence[bytes]:
     return [data[max(place, 0) : place + STRIDE] for place in range(offset - STRIDE, len(data), STRIDE)]
 
 
-def _cut(dice: random.Random, data: bytes) -> Sequence[bytes]:
+def _split_randomly(dice: random.Random, data: bytes) -> Sequence[bytes]:
     if len(data) < 2:
         return [data]
     points = sorted(dice.sample(range(1, len(data)), min(len(data) - 1, dice.randint(1, 12))))
     return [data[start:end] for start, end in zip([0, *points], [*points, len(data)], strict=True)]
 
 
-def stream_bytes(trace: Trace) -> int:
+def stream_size(trace: Trace) -> int:
     """Return how many bytes of the sessions' streams a trace holds; files and heartbeats are none."""
     chunks = (frame for frame in trace.frames if frame.session and frame.kind is Kind.CHUNK)
     return sum(len(frame.payload["data"]) for frame in chunks)
@@ -184,38 +184,38 @@ def streams(trace: Trace) -> list[bytes]:
     return [bytes(one) for one in found]
 
 
-def decoded_everywhere(trace: Trace) -> list[str]:
+def check_decoder(trace: Trace) -> list[str]:
     """Decode each small stream in two parts, split at every point: the same events."""
     return [
         f"split at {point}, the stream decodes to other events"
         for data in streams(trace)
         if len(data) < SMALL_TRACE_BYTES
-        for whole in (_decoded(data),)
+        for whole in (_decode(data),)
         for point in range(1, len(data))
-        if _decoded(data[:point], data[point:]) != whole
+        if _decode(data[:point], data[point:]) != whole
     ]
 
 
-def read_by_sseclient(trace: Trace) -> list[str]:
+def compare_with_sseclient(trace: Trace) -> list[str]:
     """Have the streams parsed by sseclient-py too, an independent reader of the same language."""
     problems: list[str] = []
     for data in streams(trace):
         decoder = SSEDecoder()
         ours = [(event.event, event.data) for event in decoder.feed(data)]
         # It hands an event that was cut off over as whole, which the standard forbids.
-        theirs = _read_by_sseclient(data[: len(data) - len(decoder.close())])
+        theirs = _parse_with_sseclient(data[: len(data) - len(decoder.close())])
         if ours != theirs:
             problems.append(f"sseclient-py reads {len(theirs)} events differently from our {len(ours)}")
     return problems
 
 
-def _read_by_sseclient(data: bytes) -> list[tuple[str, str]]:
+def _parse_with_sseclient(data: bytes) -> list[tuple[str, str]]:
     import sseclient
 
     return [(str(event.event), str(event.data)) for event in sseclient.SSEClient(iter([data])).events()]
 
 
-def _decoded(*chunks: bytes) -> list[ServerSentEvent]:
+def _decode(*chunks: bytes) -> list[ServerSentEvent]:
     decoder = SSEDecoder()
     return [event for chunk in chunks for event in decoder.feed(chunk)]
 
@@ -224,7 +224,7 @@ def _decoded(*chunks: bytes) -> list[ServerSentEvent]:
 
 
 @attrs.frozen
-class Where:
+class EndpointLocation:
     """Where an endpoint of the canonical app was when a trace was recorded.
 
     Attributes:
@@ -255,27 +255,27 @@ def version_of(trace: Trace) -> str:
     return str(trace.meta.get("gradio", ""))
 
 
-def places(trace: Trace) -> Mapping[str, Where]:
+def locate_endpoints(trace: Trace) -> Mapping[str, EndpointLocation]:
     """Return where the endpoints of a trace's case were; those that were never called are left out."""
     urls = {one.session: str(one.payload["source"]) for one in trace.frames if one.kind is Kind.SESSION}
     calls = [frame for frame in trace.frames if frame.kind is Kind.CALL]
     return {
-        step.call: Where(urls[call.session], call.payload["fn_index"], call.payload["endpoint"])
+        step.call: EndpointLocation(urls[call.session], call.payload["fn_index"], call.payload["endpoint"])
         for step, call in zip(steps_of(trace), calls, strict=False)
         if step.endpoint is None
     }
 
 
-def as_the_case_says(trace: Trace, result: Replay) -> list[str]:
+def check_case(trace: Trace, result: Replay) -> list[str]:
     """Judge what a caller sees in a replay by the case; a trace of no case is always right."""
-    case, observed = case_of(trace), observed_in(trace, result)
+    case, observed = case_of(trace), observe_replay(trace, result)
     if case is None or not observed:
         return []
     graded = grade(case, version_of(trace), "replay", observed)
     return [f"{case.name}: {graded.reason}"] if graded.grade is Grade.FAIL else []
 
 
-def observed_in(trace: Trace, result: Replay) -> list[Observed]:
+def observe_replay(trace: Trace, result: Replay) -> list[Observed]:
     """Return what a caller sees of the steps of a trace's case.
 
     A step that was refused before anything went over the wire is in no trace: it is left out.
@@ -306,8 +306,8 @@ def _error(result: Replay, key: tuple[int, str]) -> BaseException | None:
 
 
 __all__ = [
-    "RANDOM_CUTS", "SMALL_TRACE_BYTES", "STRIDE", "Where", "as_recorded", "as_the_case_says",
-    "cancelled_everywhere", "case_of", "check", "decoded_everywhere", "observed_in", "places",
-    "read_by_sseclient", "rechunked", "shipped_traces", "split_everywhere", "steps_of", "stream_bytes",
-    "streams", "version_of",
+    "RANDOM_CUTS", "SMALL_TRACE_BYTES", "STRIDE", "EndpointLocation", "replay_as_recorded", "check_case",
+    "case_of", "check_cancellations", "check", "check_chunkings", "check_decoder", "check_every_split",
+    "compare_with_sseclient", "locate_endpoints", "observe_replay", "shipped_traces", "steps_of",
+    "stream_size", "streams", "version_of",
 ]  # fmt: skip

@@ -11,202 +11,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import attrs
 
 from gradio_transport.protocol.commands import Ending
-from gradio_transport.protocol.frames import Direction, Frame, Kind
 from gradio_transport.trace import Trace
 
-_OWN_HEADERS = frozenset(
-    {"connection", "content-encoding", "content-length", "date", "keep-alive", "server", "transfer-encoding"}
-)
-"""Headers of replies that the host makes itself."""
+from .recording import Hear, Part, RecordedRequest, RecordedSession, RecordedSocket, Recording, Say
+from .renaming import Names, rename_bytes, rename_headers, rename_parts
 
-_THE_SAME = 2
+_SAME_BODY = 2
 """How alike a request is to one with the same body."""
 
 _SOCKET_HASHES = ("session_hash", "hash")
 """What websockets call the session hash. To a polling client ``hash`` is the name of a job."""
-
-Names: TypeAlias = Mapping[str, str]
-"""What a recorded text calls things -> what they are called here: session hashes and the address."""
-
-
-# --- what was recorded -------------------------------------------------------------------------------
-
-
-@attrs.frozen
-class Part:
-    """Bytes of a reply.
-
-    Attributes:
-        delay: Seconds to wait before it, as recorded.
-        after: Numbers of the session's requests that must have come before.
-    """
-
-    delay: float
-    data: bytes = attrs.field(repr=False)
-    after: frozenset[int] = frozenset()
-
-
-@attrs.define
-class RecordedRequest:
-    """One request of the trace, with its reply.
-
-    Attributes:
-        number: Its place among the requests of its session.
-        status: None where no reply came: the connection broke.
-        ending: How the reply ended; None where the trace does not say, because the client dropped it.
-        stream: Whether the reply came in parts.
-    """
-
-    number: int
-    method: str
-    path: str
-    query: str
-    body: bytes | None
-    t: float
-    status: int | None = None
-    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    parts: list[Part] = attrs.field(factory=list[Part])
-    ending: Ending | None = Ending.RESET
-    stream: bool = False
-
-
-@attrs.frozen
-class Say:
-    """A text of the server on a websocket."""
-
-    delay: float
-    text: str = attrs.field(repr=False)
-
-
-@attrs.frozen
-class Hear:
-    """A text of the client on a websocket."""
-
-    text: str = attrs.field(repr=False)
-
-
-@attrs.define
-class RecordedSocket:
-    """One websocket of the trace.
-
-    Attributes:
-        refusal: Status of the reply to the handshake, if it was refused.
-        closes: Whether the server closed it, and with which code.
-    """
-
-    path: str
-    alias: str
-    t: float
-    steps: list[Say | Hear] = attrs.field(factory=list[Say | Hear])
-    refusal: int | None = None
-    closes: bool = False
-    code: int | None = None
-
-
-@attrs.define
-class RecordedSession:
-    """One session of the trace, or (number 0) the discovery."""
-
-    alias: str = ""
-    requests: list[RecordedRequest] = attrs.field(factory=list[RecordedRequest])
-    sockets: list[RecordedSocket] = attrs.field(factory=list[RecordedSocket])
-
-
-class _Recorder:
-    """Sorts the frames of a trace by what they belong to."""
-
-    def __init__(self, trace: Trace) -> None:
-        self.base = _base(trace)
-        self.sessions: dict[int, RecordedSession] = {0: RecordedSession()}
-        self._requests: dict[tuple[int, str], RecordedRequest] = {}
-        self._sockets: dict[tuple[int, str], RecordedSocket] = {}
-        self._last: dict[int, float] = {}
-        for frame in trace.frames:
-            self._take(frame)
-
-    def _take(self, frame: Frame) -> None:
-        session = self.sessions.setdefault(frame.session, RecordedSession())
-        key = frame.session, frame.channel
-        if frame.kind is Kind.SESSION:
-            session.alias = str(frame.payload["session_hash"])
-        elif frame.kind is Kind.REQUEST:
-            self._sockets.pop(key, None)
-            self._requests[key] = self._request(frame, len(session.requests))
-            session.requests.append(self._requests[key])
-        elif frame.kind is Kind.WS_OPEN:
-            self._requests.pop(key, None)
-            parts = urlsplit(str(frame.payload["url"]))
-            self._sockets[key] = RecordedSocket(self._path(parts.path), session.alias, frame.t)
-            session.sockets.append(self._sockets[key])
-        elif key in self._sockets:
-            self._on_socket(self._sockets[key], frame)
-        elif key in self._requests:
-            self._reply(session, self._requests[key], frame)
-        if frame.direction is not Direction.LOCAL:
-            self._last[frame.session] = frame.t
-
-    def _path(self, path: str) -> str:
-        return unquote(path.removeprefix(urlsplit(self.base).path))
-
-    def _request(self, frame: Frame, number: int) -> RecordedRequest:
-        payload = frame.payload
-        parts = urlsplit(str(payload["url"]))
-        path, body = self._path(parts.path), payload.get("body")
-        return RecordedRequest(number, str(payload["method"]), path, parts.query, body, frame.t)
-
-    def _reply(self, session: RecordedSession, request: RecordedRequest, frame: Frame) -> None:
-        payload = frame.payload
-        # A part comes some time after the part before it, or after the request that caused it.
-        delay = max(0.0, frame.t - max(self._last.get(frame.session, 0.0), request.t))
-        # What belongs to no session (a file, a heartbeat) waits for nothing but its own request.
-        after = frozenset(range(len(session.requests)) if frame.session else ())
-        if frame.kind is Kind.RESPONSE:
-            request.status, request.headers = payload["status"], payload.get("headers", {})
-            request.parts = [Part(max(0.0, frame.t - request.t), payload.get("body") or b"")]
-            request.ending = Ending.CLEAN
-        elif frame.kind is Kind.RESPONSE_HEAD:
-            request.status, request.headers = payload["status"], payload.get("headers", {})
-            request.stream, request.ending = True, None
-        elif frame.kind is Kind.CHUNK:
-            request.parts.append(Part(delay, payload["data"], after))
-        elif frame.kind is Kind.END:
-            request.parts.append(Part(delay, b"", after))
-            # What we ended on this side, the server would have gone on with.
-            ending = Ending(payload["ending"])
-            request.ending = ending if ending in (Ending.CLEAN, Ending.RESET) else None
-
-    def _on_socket(self, recorded: RecordedSocket, frame: Frame) -> None:
-        match frame.kind, frame.direction:
-            case Kind.WS_TEXT, Direction.IN:
-                delay = max(0.0, frame.t - max(self._last.get(frame.session, 0.0), recorded.t))
-                recorded.steps.append(Say(delay, str(frame.payload["text"])))
-            case Kind.WS_TEXT, _:
-                recorded.steps.append(Hear(str(frame.payload["text"])))
-            case Kind.RESPONSE, _:
-                recorded.refusal = int(frame.payload["status"])
-            case Kind.END, _:
-                recorded.closes = frame.payload["ending"] in (Ending.CLEAN, Ending.RESET)
-                recorded.code = frame.payload.get("code")
-            case _:
-                pass
-
-
-def _base(trace: Trace) -> str:
-    """Return the address of the app of a trace. Of several apps (before 3.0) only the first is played."""
-    for frame in trace.frames:
-        if frame.kind is Kind.SESSION and frame.payload.get("source"):
-            return str(frame.payload["source"])
-    urls = (str(frame.payload["url"]) for frame in trace.frames if frame.kind is Kind.REQUEST)
-    return next(urls, "").partition("?")[0].removesuffix("/").removesuffix("/config")
-
-
-# --- the script --------------------------------------------------------------------------------------
 
 
 @attrs.frozen
@@ -250,12 +70,12 @@ class ReplayScript:
     """
 
     def __init__(self, trace: Trace, base: str = "", *, strict: bool = False) -> None:
-        recorder = _Recorder(trace)
+        recording = Recording(trace)
         self.base = base
         self._strict = strict
-        self._recorded_base = recorder.base
-        self._discovery = _Run(recorder.sessions.pop(0))
-        self._sessions = list(recorder.sessions.values())
+        self._recorded_base = recording.base
+        self._discovery = _Run(recording.sessions.pop(0))
+        self._sessions = list(recording.sessions.values())
         self._runs: list[_Run] = []
         self._sockets = [one for session in self._sessions for one in session.sockets]
         self._used: set[int] = set()
@@ -263,24 +83,24 @@ class ReplayScript:
     def request(self, method: str, target: str, body: bytes = b"") -> Reply:
         """Return the reply to a request; 404 where nothing like it was recorded."""
         parts = urlsplit(target)
-        asked = _Asked(method, unquote(parts.path), parts.query, self._as_recorded(body))
-        run, recorded = self._discovered(asked) or self._in_session(asked) or (None, None)
-        if self._strict and (recorded is None or run is None or asked.likeness(recorded) < _THE_SAME):
-            return _refusal(500, f"{asked} was not recorded here. Expected: {self._expected(run)}.")
+        asked = _ClientRequest(method, unquote(parts.path), parts.query, self._with_recorded_address(body))
+        run, recorded = self._find_discovery(asked) or self._find_in_session(asked) or (None, None)
+        if self._strict and (recorded is None or run is None or asked.similarity(recorded) < _SAME_BODY):
+            return _refusal(500, f"{asked} was not recorded here. Expected: {self._describe_expected(run)}.")
         if run is None or recorded is None:
             return _refusal(404, "Not Found")
         run.heard.add(recorded.number)
         names = self._names(run.session.alias, run.session_hash)
         return Reply(
             recorded.status,
-            _headers(recorded.headers, names),
-            _renamed(recorded.parts, names),
+            rename_headers(recorded.headers, names),
+            rename_parts(recorded.parts, names),
             recorded.ending,
             recorded.stream,
             lambda part: part.after <= run.heard,
         )
 
-    def websocket(self, target: str) -> Talk | None:
+    def websocket(self, target: str) -> WebSocketScript | None:
         """Return what to say on a websocket, or None where none was recorded."""
         path = unquote(urlsplit(target).path)
         alike = [one for one in self._sockets if one.path == path]
@@ -288,28 +108,28 @@ class ReplayScript:
             return None
         if all(id(one) in self._used for one in alike):
             self._used -= {id(one) for one in alike}
-        return Talk(alike, self._used, self._names)
+        return WebSocketScript(alike, self._used, self._names)
 
     def _names(self, alias: str, session_hash: str | None) -> Names:
         names = {self._recorded_base: self.base} if self._recorded_base and self.base else {}
         return names | ({alias: session_hash} if alias and session_hash else {})
 
-    def _discovered(self, asked: _Asked) -> tuple[_Run, RecordedRequest] | None:
-        alike = [one for one in self._discovery.session.requests if asked.is_like(one)]
+    def _find_discovery(self, asked: _ClientRequest) -> tuple[_Run, RecordedRequest] | None:
+        alike = [one for one in self._discovery.session.requests if asked.has_same_path(one)]
         if alike and all(one.number in self._discovery.heard for one in alike):
             self._discovery.heard -= {one.number for one in alike}
         found = next((one for one in alike if one.number not in self._discovery.heard), None)
         return (self._discovery, found) if found is not None else None
 
-    def _in_session(self, asked: _Asked) -> tuple[_Run, RecordedRequest] | None:
+    def _find_in_session(self, asked: _ClientRequest) -> tuple[_Run, RecordedRequest] | None:
         for run in reversed(self._runs):
-            if asked.is_of(run.session_hash):
+            if asked.may_belong_to(run.session_hash):
                 found = self._best(run, asked)
                 if found is not None:
                     return run, found
-        return self._in_new_run(asked)
+        return self._find_in_new_run(asked)
 
-    def _in_new_run(self, asked: _Asked) -> tuple[_Run, RecordedRequest] | None:
+    def _find_in_new_run(self, asked: _ClientRequest) -> tuple[_Run, RecordedRequest] | None:
         begun = [run.session for run in self._runs] if self._strict else []
         left = [session for session in self._sessions if not _count(begun, session)]
         fresh = [_Run(session) for session in left]
@@ -320,70 +140,72 @@ class ReplayScript:
         run, recorded = min(
             found,
             key=lambda pair: (
-                -asked.likeness(pair[1]),
+                -asked.similarity(pair[1]),
                 _count(played, pair[0].session),
             ),
         )
-        run.session_hash = asked.session_like(recorded, run.session.alias)
+        run.session_hash = asked.session_hash_like(recorded, run.session.alias)
         self._runs.append(run)
         return run, recorded
 
-    def _as_recorded(self, body: bytes) -> bytes:
+    def _with_recorded_address(self, body: bytes) -> bytes:
         return body.replace(self.base.encode(), self._recorded_base.encode()) if self.base else body
 
-    def _expected(self, run: _Run | None) -> str:
+    def _describe_expected(self, run: _Run | None) -> str:
         """Return the next request that was recorded, of a session that has begun if there is one."""
         begun = [run, *reversed(self._runs)] if run is not None else list(reversed(self._runs))
         fresh = [_Run(one) for one in self._sessions if not _count([each.session for each in begun], one)]
         for one in (*begun, *fresh):
             for recorded in one.session.requests:
                 if recorded.number not in one.heard:
-                    said = _Said(recorded.query, recorded.body or b"")
+                    said = _RequestContent(recorded.query, recorded.body or b"")
                     return f"{recorded.method} {recorded.path}{said}"
         return "no request any more"
 
     @staticmethod
-    def _best(run: _Run, asked: _Asked) -> RecordedRequest | None:
-        alike = [one for one in run.session.requests if asked.is_like(one) and one.number not in run.heard]
-        return max(alike, key=asked.likeness, default=None)
+    def _best(run: _Run, asked: _ClientRequest) -> RecordedRequest | None:
+        alike = [
+            one for one in run.session.requests if asked.has_same_path(one) and one.number not in run.heard
+        ]
+        return max(alike, key=asked.similarity, default=None)
 
 
 def _count(sessions: Sequence[RecordedSession], session: RecordedSession) -> int:
     return sum(one is session for one in sessions)
 
 
-class _Asked:
+class _ClientRequest:
     """A request of a client."""
 
     def __init__(self, method: str, path: str, query: str, body: bytes) -> None:
         self._method = method
         self._path = path
-        self._said = _Said(query, body)
+        self._said = _RequestContent(query, body)
         self.session_hash = self._said.session_hash
 
     def __str__(self) -> str:
         return f"{self._method} {self._path}{self._said}"
 
-    def is_like(self, recorded: RecordedRequest) -> bool:
+    def has_same_path(self, recorded: RecordedRequest) -> bool:
         return (self._method, self._path) == (recorded.method, recorded.path)
 
-    def is_of(self, session_hash: str | None) -> bool:
+    def may_belong_to(self, session_hash: str | None) -> bool:
         """Return whether it may be of a session; some protocols number their calls in the hash."""
         mine = self.session_hash
         return mine is None or mine == session_hash or mine.startswith(f"{session_hash}-")
 
-    def likeness(self, recorded: RecordedRequest) -> int:
+    def similarity(self, recorded: RecordedRequest) -> int:
         """Return 2 for the same request, 1 for a call of the same function, else 0."""
-        return self._said.likeness(_Said(recorded.query, recorded.body or b""))
+        return self._said.similarity(_RequestContent(recorded.query, recorded.body or b""))
 
-    def session_like(self, recorded: RecordedRequest, alias: str) -> str | None:
+    def session_hash_like(self, recorded: RecordedRequest, alias: str) -> str | None:
         """Return the session hash without what the recorded one has after its session's."""
-        theirs = _Said(recorded.query, recorded.body or b"").session_hash
+        theirs = _RequestContent(recorded.query, recorded.body or b"").session_hash
         number = theirs.removeprefix(alias) if theirs and alias else ""
         return self.session_hash.removesuffix(number) if self.session_hash else None
 
 
-class _Said:
+class _RequestContent:
     """What a request says in its query and its body, or a text on a websocket."""
 
     def __init__(self, query: str, body: bytes, hashes: Sequence[str] = ("session_hash",)) -> None:
@@ -397,14 +219,14 @@ class _Said:
         query = f"?{self._query}" if self._query else ""
         return f"{query} {self._body.decode('utf-8', 'replace')}".rstrip()
 
-    def likeness(self, recorded: _Said) -> int:
+    def similarity(self, recorded: _RequestContent) -> int:
         here, then = self.session_hash, recorded.session_hash
         mine = self
         if here and then:
             body = self._body.replace(here.encode(), then.encode())
-            mine = _Said(self._query.replace(here, then), body, ())
+            mine = _RequestContent(self._query.replace(here, then), body, ())
         if mine._value == recorded._value:
-            return _THE_SAME
+            return _SAME_BODY
         return int("fn_index" in mine._value and mine._value["fn_index"] == recorded._value.get("fn_index"))
 
 
@@ -422,7 +244,7 @@ def _object(body: bytes | str) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-class Talk:
+class WebSocketScript:
     """One websocket being played. Which recorded one it is shows when the client names its function."""
 
     def __init__(
@@ -455,11 +277,11 @@ class Talk:
         if isinstance(step, Hear):
             return step
         names = self._naming(self._recorded.alias, self._session_hash)
-        return Say(step.delay, _replaced(step.text.encode("utf-8", "replace"), names).decode())
+        return Say(step.delay, rename_bytes(step.text.encode("utf-8", "replace"), names).decode())
 
-    def heard(self, text: str) -> None:
+    def text_received(self, text: str) -> None:
         """Take the text that a `Hear` waited for."""
-        said = _Said("", text.encode("utf-8", "replace"), _SOCKET_HASHES)
+        said = _RequestContent("", text.encode("utf-8", "replace"), _SOCKET_HASHES)
         self._session_hash = said.session_hash or self._session_hash
         here = self._place - 1
         best = max(
@@ -471,49 +293,13 @@ class Talk:
             self._used.add(id(best))
             self._recorded = best
 
-    def _fits(self, recorded: RecordedSocket, here: int, said: _Said) -> int:
+    def _fits(self, recorded: RecordedSocket, here: int, said: _RequestContent) -> int:
         kinds = [type(step) for step in self._recorded.steps[: here + 1]]
         if [type(step) for step in recorded.steps[: here + 1]] != kinds:
             return -1
-        return said.likeness(_Said("", recorded.steps[here].text.encode("utf-8", "replace"), _SOCKET_HASHES))
+        return said.similarity(
+            _RequestContent("", recorded.steps[here].text.encode("utf-8", "replace"), _SOCKET_HASHES)
+        )
 
 
-# --- other names -------------------------------------------------------------------------------------
-
-
-def _headers(headers: Mapping[str, str], names: Names) -> dict[str, str]:
-    return {
-        name: _replaced(value.encode(), names).decode()
-        for name, value in headers.items()
-        if name.lower() not in _OWN_HEADERS and value != "REDACTED"
-    }
-
-
-def _replaced(data: bytes, names: Names) -> bytes:
-    for recorded, here in names.items():
-        data = data.replace(recorded.encode(), here.encode())
-    return data
-
-
-def _renamed(parts: Sequence[Part], names: Names) -> list[Part]:
-    """Return the parts of a reply with other names; one that is cut in two goes with the latter part."""
-    renamed: list[Part] = []
-    held = b""
-    for number, part in enumerate(parts):
-        data = held + part.data
-        last = number == len(parts) - 1
-        length = 0 if last else max((_beginning(name.encode(), data) for name in names), default=0)
-        held = data[len(data) - length :]
-        renamed.append(attrs.evolve(part, data=_replaced(data[: len(data) - length], names)))
-    return renamed
-
-
-def _beginning(name: bytes, data: bytes) -> int:
-    lengths = range(min(len(name) - 1, len(data)), 0, -1)
-    return next((length for length in lengths if data.endswith(name[:length])), 0)
-
-
-__all__ = [
-    "Hear", "Names", "Part", "RecordedRequest", "RecordedSession", "RecordedSocket", "ReplayScript", "Reply",
-    "Say", "Talk",
-]  # fmt: skip
+__all__ = ["ReplayScript", "Reply", "WebSocketScript"]

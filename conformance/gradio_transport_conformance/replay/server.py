@@ -20,7 +20,8 @@ import attrs
 from gradio_transport.protocol.commands import Ending
 from gradio_transport.trace import Trace, read_trace
 
-from .script import Part, ReplayScript, Reply, Talk
+from .recording import Part
+from .script import ReplayScript, Reply, WebSocketScript
 
 PATIENCE_SECONDS = 10.0
 """How long a stream waits for requests that were recorded before its next part; then it waits no more."""
@@ -52,15 +53,15 @@ class Player:
             self._changed.notify_all()
             return reply
 
-    def websocket(self, target: str) -> Talk | None:
+    def websocket(self, target: str) -> WebSocketScript | None:
         """Return what to say on a websocket."""
         with self._changed:
             return self._script.websocket(target)
 
-    def heard(self, talk: Talk, text: str) -> None:
+    def text_received(self, talk: WebSocketScript, text: str) -> None:
         """Tell a websocket's script what the client said."""
         with self._changed:
-            talk.heard(text)
+            talk.text_received(text)
 
     def parts(self, reply: Reply, connection: socket.socket) -> Iterator[bytes]:
         """Yield the parts of a reply when their time has come.
@@ -99,12 +100,12 @@ class Player:
             while connection.recv(4096):
                 pass
 
-    def joined(self, connection: socket.socket) -> None:
+    def connection_opened(self, connection: socket.socket) -> None:
         """Remember a connection, to break it when the server stops."""
         with self._changed:
             self._connections.add(connection)
 
-    def left(self, connection: socket.socket) -> None:
+    def connection_closed(self, connection: socket.socket) -> None:
         """Forget a connection."""
         with self._changed:
             self._connections.discard(connection)
@@ -147,10 +148,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self.server.player.joined(self.connection)
+        self.server.player.connection_opened(self.connection)
 
     def finish(self) -> None:
-        self.server.player.left(self.connection)
+        self.server.player.connection_closed(self.connection)
         super().finish()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One connection to the fault bench's server, and the state that all its connections share."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from typing import BinaryIO
+
+import attrs
+
+from .cases import Cell
+from .listener import ConnectionDone, Listener, reset_on_close
+from .payloads import expand_repeats
+from .protocols import EVENT_ID, FILE_PHASES
+
+HOLD_SECONDS = 30.0
+"""The longest silence of a connection that a fault holds open."""
+
+
+@attrs.frozen
+class Request:
+    """A request of the client."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def is_upgrade(self) -> bool:
+        """Whether it asks for a websocket."""
+        return "websocket" in self.headers.get("upgrade", "").lower()
+
+
+@attrs.define(eq=False)
+class ServerState:
+    """What the connections of one server share.
+
+    Attributes:
+        cell: The cell that is played.
+        listener: The listening socket.
+        phases: The phases of the requests received, in order.
+        joins: How many joins were received.
+        stopped: Set when the server stops: it ends every pause.
+        data_received: Set when the data of a call arrived that travel by a request of their own (sse v0).
+        heartbeat_received: Set when the heartbeat was requested.
+        attempts: Counts the requests of the phase that the fault strikes.
+        numbers: Counts the ``{number}`` in replies.
+    """
+
+    cell: Cell
+    listener: Listener
+    phases: list[str | None] = attrs.field(factory=list[str | None])
+    joins: int = 0
+    stopped: threading.Event = attrs.field(factory=threading.Event)
+    data_received: threading.Event = attrs.field(factory=threading.Event)
+    heartbeat_received: threading.Event = attrs.field(factory=threading.Event)
+    attempts: Iterator[int] = attrs.field(factory=itertools.count)
+    numbers: Iterator[int] = attrs.field(factory=itertools.count)
+
+    @property
+    def url(self) -> str:
+        """The URL of the server."""
+        return f"{self.listener.scheme}://{self.listener.host}:{int(self.listener.address[1])}"
+
+    @property
+    def is_faulty_call(self) -> bool:
+        """Whether the fault strikes the current call."""
+        return self.joins > self.cell.fault.after
+
+    @property
+    def event_id(self) -> str:
+        """The event id of the call that joined last; calls before the faulty one have their own."""
+        ids = self.cell.fault.ids
+        if ids:
+            return ids[min(self.joins, len(ids)) - 1]
+        return EVENT_ID if self.is_faulty_call or not self.cell.fault.after else f"well{self.joins}"
+
+    def fill_in(self, text: str, path: str) -> str:
+        """Return a text of a fault with ``{origin}``, ``{plain}``, ``{place}`` and ``{number}`` replaced."""
+        plain = self.url.replace("https:", "http:")
+        text = text.replace("{origin}", self.url).replace("{plain}", plain).replace("{place}", path)
+        return text.replace("{number}", str(next(self.numbers))) if "{number}" in text else text
+
+    def output_json(self, path: str) -> str | None:
+        """Return the JSON that replaces the call's output object, or None."""
+        output = self.cell.fault.output
+        if output is None and self.cell.phase in FILE_PHASES:
+            output = json.dumps({"data": [self.cell.protocol.output_file()]})
+        return None if output is None else self.fill_in(expand_repeats(output), path)
+
+
+class Connection:
+    """Reads and writes one connection.
+
+    Attributes:
+        socket: The socket.
+        file: Its buffered reading side.
+        path: The path of the request that was read last.
+    """
+
+    def __init__(self, connection: socket.socket, stopped: threading.Event) -> None:
+        self.socket = connection
+        self.file: BinaryIO = connection.makefile("rb")
+        self.path = ""
+        self._stopped = stopped
+
+    def write(self, data: bytes, drip: float | None = None) -> None:
+        """Send data; ``drip``: one byte at a time, with a pause of so many seconds after each.
+
+        Raises:
+            ConnectionDone: The server stopped.
+        """
+        if drip is None:
+            self.socket.sendall(data)
+            return
+        for byte in data:
+            self.socket.sendall(bytes([byte]))
+            if self._stopped.wait(drip):
+                raise ConnectionDone
+
+    def reset(self) -> None:
+        """End the connection with a reset.
+
+        Raises:
+            ConnectionDone: Always.
+        """
+        reset_on_close(self.socket)
+        raise ConnectionDone
+
+    def hold(self) -> None:
+        """Send nothing more until the server stops.
+
+        Raises:
+            ConnectionDone: Always.
+        """
+        self._stopped.wait(HOLD_SECONDS)
+        raise ConnectionDone
+
+
+__all__ = ["HOLD_SECONDS", "Connection", "Request", "ServerState"]

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recording in a trace, sorted into sessions, requests with their replies, and websockets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import unquote, urlsplit
+
+import attrs
+
+from gradio_transport.protocol.commands import Ending
+from gradio_transport.protocol.frames import Direction, Frame, Kind
+from gradio_transport.trace import Trace
+
+
+@attrs.frozen
+class Part:
+    """Bytes of a reply.
+
+    Attributes:
+        delay: Seconds to wait before it, as recorded.
+        after: Numbers of the session's requests that must have come before.
+    """
+
+    delay: float
+    data: bytes = attrs.field(repr=False)
+    after: frozenset[int] = frozenset()
+
+
+@attrs.define
+class RecordedRequest:
+    """One request of the trace, with its reply.
+
+    Attributes:
+        number: Its place among the requests of its session.
+        status: None where no reply came: the connection broke.
+        ending: How the reply ended; None where the trace does not say, because the client dropped it.
+        stream: Whether the reply came in parts.
+    """
+
+    number: int
+    method: str
+    path: str
+    query: str
+    body: bytes | None
+    t: float
+    status: int | None = None
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    parts: list[Part] = attrs.field(factory=list[Part])
+    ending: Ending | None = Ending.RESET
+    stream: bool = False
+
+
+@attrs.frozen
+class Say:
+    """A text of the server on a websocket."""
+
+    delay: float
+    text: str = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Hear:
+    """A text of the client on a websocket."""
+
+    text: str = attrs.field(repr=False)
+
+
+@attrs.define
+class RecordedSocket:
+    """One websocket of the trace.
+
+    Attributes:
+        refusal: Status of the reply to the handshake, if it was refused.
+        closes: Whether the server closed it, and with which code.
+    """
+
+    path: str
+    alias: str
+    t: float
+    steps: list[Say | Hear] = attrs.field(factory=list[Say | Hear])
+    refusal: int | None = None
+    closes: bool = False
+    code: int | None = None
+
+
+@attrs.define
+class RecordedSession:
+    """One session of the trace, or (number 0) the discovery."""
+
+    alias: str = ""
+    requests: list[RecordedRequest] = attrs.field(factory=list[RecordedRequest])
+    sockets: list[RecordedSocket] = attrs.field(factory=list[RecordedSocket])
+
+
+class Recording:
+    """The sessions of a trace, each with its requests and websockets.
+
+    Attributes:
+        base: The address of the app when it was recorded.
+        sessions: The sessions by number; 0 is the discovery.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        self.base = _app_address(trace)
+        self.sessions: dict[int, RecordedSession] = {0: RecordedSession()}
+        self._requests: dict[tuple[int, str], RecordedRequest] = {}
+        self._sockets: dict[tuple[int, str], RecordedSocket] = {}
+        self._last: dict[int, float] = {}
+        for frame in trace.frames:
+            self._take(frame)
+
+    def _take(self, frame: Frame) -> None:
+        session = self.sessions.setdefault(frame.session, RecordedSession())
+        key = frame.session, frame.channel
+        if frame.kind is Kind.SESSION:
+            session.alias = str(frame.payload["session_hash"])
+        elif frame.kind is Kind.REQUEST:
+            self._sockets.pop(key, None)
+            self._requests[key] = self._recorded_request(frame, len(session.requests))
+            session.requests.append(self._requests[key])
+        elif frame.kind is Kind.WS_OPEN:
+            self._requests.pop(key, None)
+            parts = urlsplit(str(frame.payload["url"]))
+            self._sockets[key] = RecordedSocket(self._path(parts.path), session.alias, frame.t)
+            session.sockets.append(self._sockets[key])
+        elif key in self._sockets:
+            self._take_websocket_frame(self._sockets[key], frame)
+        elif key in self._requests:
+            self._take_reply_frame(session, self._requests[key], frame)
+        if frame.direction is not Direction.LOCAL:
+            self._last[frame.session] = frame.t
+
+    def _path(self, path: str) -> str:
+        return unquote(path.removeprefix(urlsplit(self.base).path))
+
+    def _recorded_request(self, frame: Frame, number: int) -> RecordedRequest:
+        payload = frame.payload
+        parts = urlsplit(str(payload["url"]))
+        path, body = self._path(parts.path), payload.get("body")
+        return RecordedRequest(number, str(payload["method"]), path, parts.query, body, frame.t)
+
+    def _take_reply_frame(self, session: RecordedSession, request: RecordedRequest, frame: Frame) -> None:
+        payload = frame.payload
+        # A part comes some time after the part before it, or after the request that caused it.
+        delay = max(0.0, frame.t - max(self._last.get(frame.session, 0.0), request.t))
+        # What belongs to no session (a file, a heartbeat) waits for nothing but its own request.
+        after = frozenset(range(len(session.requests)) if frame.session else ())
+        if frame.kind is Kind.RESPONSE:
+            request.status, request.headers = payload["status"], payload.get("headers", {})
+            request.parts = [Part(max(0.0, frame.t - request.t), payload.get("body") or b"")]
+            request.ending = Ending.CLEAN
+        elif frame.kind is Kind.RESPONSE_HEAD:
+            request.status, request.headers = payload["status"], payload.get("headers", {})
+            request.stream, request.ending = True, None
+        elif frame.kind is Kind.CHUNK:
+            request.parts.append(Part(delay, payload["data"], after))
+        elif frame.kind is Kind.END:
+            request.parts.append(Part(delay, b"", after))
+            # A reply that the client ended would have continued.
+            ending = Ending(payload["ending"])
+            request.ending = ending if ending in (Ending.CLEAN, Ending.RESET) else None
+
+    def _take_websocket_frame(self, recorded: RecordedSocket, frame: Frame) -> None:
+        match frame.kind, frame.direction:
+            case Kind.WS_TEXT, Direction.IN:
+                delay = max(0.0, frame.t - max(self._last.get(frame.session, 0.0), recorded.t))
+                recorded.steps.append(Say(delay, str(frame.payload["text"])))
+            case Kind.WS_TEXT, _:
+                recorded.steps.append(Hear(str(frame.payload["text"])))
+            case Kind.RESPONSE, _:
+                recorded.refusal = int(frame.payload["status"])
+            case Kind.END, _:
+                recorded.closes = frame.payload["ending"] in (Ending.CLEAN, Ending.RESET)
+                recorded.code = frame.payload.get("code")
+            case _:
+                pass
+
+
+def _app_address(trace: Trace) -> str:
+    """Return the address of the app of a trace. Of several apps (before 3.0) only the first is played."""
+    for frame in trace.frames:
+        if frame.kind is Kind.SESSION and frame.payload.get("source"):
+            return str(frame.payload["source"])
+    urls = (str(frame.payload["url"]) for frame in trace.frames if frame.kind is Kind.REQUEST)
+    return next(urls, "").partition("?")[0].removesuffix("/").removesuffix("/config")
+
+
+__all__ = ["Hear", "Part", "RecordedRequest", "RecordedSession", "RecordedSocket", "Recording", "Say"]
