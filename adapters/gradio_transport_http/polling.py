@@ -79,22 +79,22 @@ class PollingExchange(Exchange):
         self._failures = 0
         pushed = command.phase is Phase.JOIN
         if response.status != 200:
-            return Output([Failed(error=self._refused(response, command.phase))])
+            return Output([Failed(error=self._refusal_error(response, command.phase))])
         try:
             raw = json_object(response.body, self.context.limits.max_json_depth)
         except ValueError as error:
             return Output([not_json_end(response, error, command.phase)])
         return self._take_push_reply(raw, now) if pushed else self._take_status(raw, now)
 
-    def _refused(self, response: Response, phase: Phase) -> GradioTransportError:
+    def _refusal_error(self, response: Response, phase: Phase) -> GradioTransportError:
         # Only 500 is what these servers themselves say, of a hash that they do not know (any more).
         if phase is not Phase.JOIN and response.status == 500:
-            return self._job_lost(response)
+            return self._job_lost_error(response)
         error = refusal(response, phase)
         error.may_have_run = phase is not Phase.JOIN
         return error
 
-    def _job_lost(self, response: Response) -> ServerRefused:
+    def _job_lost_error(self, response: Response) -> ServerRefused:
         return ServerRefused(
             "The server does not know the call any more: it restarted, or an earlier poll whose answer was "
             "lost took the result along (a result can be read once).",

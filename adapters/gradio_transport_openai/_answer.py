@@ -124,7 +124,7 @@ class Answer:
         if not text and remarks and raw["choices"][0].get("finish_reason") != "length":
             error = AppError(f"The model answered without text. {' '.join(remarks)}", phase=Phase.COMPLETE)
             return [ProcessCompleted(event_id=self.id, raw=raw, success=False, error=error)]
-        logs = [Log(event_id=self.id, raw=raw, message=one, level="warning") for one in remarks]
+        logs = [Log(event_id=self.id, raw=raw, message=remark, level="warning") for remark in remarks]
         return [*logs, ProcessCompleted(event_id=self.id, raw=raw, data=[text])]
 
 
@@ -135,10 +135,12 @@ def _first_choice(completion: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     if not isinstance(choices, list):
         raise ValueError("choices that are no list")
-    found = [cast("dict[str, Any]", one) for one in cast("list[Any]", choices) if isinstance(one, dict)]
+    found = [
+        cast("dict[str, Any]", choice) for choice in cast("list[Any]", choices) if isinstance(choice, dict)
+    ]
     if not found:
         raise ValueError("a choice that is no object")
-    first = [one for one in found if one.get("index") in (0, None)]
+    first = [choice for choice in found if choice.get("index") in (0, None)]
     return first[0] if first else {}
 
 
@@ -188,5 +190,5 @@ def _tool_names(message: Mapping[str, Any]) -> list[str]:
         cast("dict[str, Any]", call).get("function") for call in listed if isinstance(call, dict)
     ]
     functions.append(message.get("function_call"))
-    found = [cast("dict[str, Any]", one) for one in functions if isinstance(one, dict)]
+    found = [cast("dict[str, Any]", function) for function in functions if isinstance(function, dict)]
     return [str(function.get("name") or "unnamed") for function in found] or ["unnamed"]

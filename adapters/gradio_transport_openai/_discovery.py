@@ -117,8 +117,8 @@ def _parse_models(response: Response, base: str, settings: ChatSettings) -> dict
 
 
 def _names(listed: dict[str, Any]) -> list[str]:
-    entries = [cast("dict[str, Any]", one) for one in listed["data"] if isinstance(one, dict)]
-    return [one["id"] for one in entries if isinstance(one.get("id"), str) and one["id"]]
+    entries = [cast("dict[str, Any]", entry) for entry in listed["data"] if isinstance(entry, dict)]
+    return [entry["id"] for entry in entries if isinstance(entry.get("id"), str) and entry["id"]]
 
 
 def _choose_model(

@@ -83,7 +83,7 @@ def refusal_error(response: Response, phase: Phase, *, model: str) -> GradioTran
     return error
 
 
-def error_in_stream(value: Any, *, model: str) -> GradioTransportError:
+def stream_error(value: Any, *, model: str) -> GradioTransportError:
     """Return the error for an error object in a stream, or in a reply that calls itself a success."""
     said = _parse_error(value)
     error = _error(attrs.evolve(said, text=said.text or excerpt(str(value))), model, "")

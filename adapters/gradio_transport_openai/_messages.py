@@ -118,7 +118,7 @@ def _content(settings: ChatSettings, value: Any, placed: bool) -> str | list[dic
             images.append(as_image(file))
         else:
             texts.append(as_text(file))
-    text = "\n\n".join(one for one in texts if one)
+    text = "\n\n".join(text for text in texts if text)
     if not images:
         return text
     return [{"type": "text", "text": text}, *images] if text else images

@@ -58,7 +58,7 @@ from gradio_transport.adapter import (
 
 from . import _discovery
 from ._answer import Answer
-from ._errors import error_in_stream, is_error, refusal_error
+from ._errors import is_error, refusal_error, stream_error
 from ._messages import build_messages
 from ._settings import NAMES, ChatSettings, read_settings, settings_of
 
@@ -180,7 +180,7 @@ class ChatExchange(Exchange):
 
     def _fail(self, message: Mapping[str, Any]) -> Failed:
         return Failed(
-            event_id=self.event_id, raw=message, error=error_in_stream(message, model=self._settings.model)
+            event_id=self.event_id, raw=message, error=stream_error(message, model=self._settings.model)
         )
 
     def _too_large_error(self) -> EventTooLarge:
@@ -200,7 +200,7 @@ class ChatExchange(Exchange):
             return Output(self._answer.end_events())
         return super().stream_closed(channel, closed, now)
 
-    def lost(self, closed: Closed) -> GradioTransportError:
+    def lost_error(self, closed: Closed) -> GradioTransportError:
         """Return the error for an answer that was cut off."""
         if closed.ending is Ending.IDLE:
             return self._timeout_error()

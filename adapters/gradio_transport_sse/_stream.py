@@ -84,7 +84,7 @@ class StreamExchange(Exchange):
         if command.phase is not Phase.JOIN:
             return Output()
         if response.status != 200:
-            return Output([Failed(error=self._fail_refused(response))])
+            return Output([Failed(error=self._refusal_error(response))])
         try:
             event_id = response.json()["event_id"]
             if not isinstance(event_id, str) or not event_id:
@@ -101,7 +101,7 @@ class StreamExchange(Exchange):
         held, self._held = self._held, []
         return Output([Joined(event_id=event_id)], [self._address_to_event(command) for command in held])
 
-    def _fail_refused(self, response: Response) -> GradioTransportError:
+    def _refusal_error(self, response: Response) -> GradioTransportError:
         # 4.9.0 alone has no 503 for a full queue, only this (docs/wire.md §5.1).
         config = self.context.config
         if response.status == 500 and config.at_least(4, 9, 0) and not config.at_least(4, 9, 1):

@@ -114,10 +114,10 @@ class JoinStreamExchange(Exchange):
         request = Request.post_json(self.context.urls.api("queue/data"), body)
         return SendRequest(self.channel("data"), request, Phase.JOIN)
 
-    def lost(self, closed: Closed) -> GradioTransportError:
+    def lost_error(self, closed: Closed) -> GradioTransportError:
         """Return the error for a stream that ended before the call was complete."""
         if closed.ending is not Ending.CLEAN:
-            return super().lost(closed)
+            return super().lost_error(closed)
         if self._data_sent and self.state is not State.RUNNING:
             why = "the data reached it later than 5 s after it had asked for them, or it stopped"
         else:

@@ -110,9 +110,9 @@ class SocketExchange(Exchange):
         """Take the refusal of the handshake, or the reply to the reset, which always says 200."""
         if isinstance(command, SendRequest):
             return self._open_websocket()
-        return Output([Failed(error=self._fail_refused(response))])
+        return Output([Failed(error=self._refusal_error(response))])
 
-    def _fail_refused(self, response: Response) -> GradioTransportError:
+    def _refusal_error(self, response: Response) -> GradioTransportError:
         if response.status == 500:
             return ServerRefused(
                 "The server broke the websocket handshake off with HTTP 500, which on Gradio 3.3 to 3.50 "
@@ -168,10 +168,10 @@ class SocketExchange(Exchange):
 
     # --- the end -------------------------------------------------------------------------------------
 
-    def lost(self, closed: Closed) -> GradioTransportError:
+    def lost_error(self, closed: Closed) -> GradioTransportError:
         """Return the error for a socket that ended before the call was complete."""
         if closed.ending is not Ending.CLEAN:
-            return super().lost(closed)
+            return super().lost_error(closed)
         code = f" (close code {closed.code})" if closed.code is not None else ""
         return StreamLost(
             f"The server closed the socket{code} without a result: another event of the app cancelled the "

@@ -6,7 +6,15 @@ Three sans-I/O machines, nested:
 * an `Adapter` knows one protocol: whether an endpoint of an app speaks it, and what it can do there;
 * a `Session` is one ``session_hash``: drivers talk to it in channels (bytes, replies, ends) and it routes
   them to its calls;
-* an `Exchange` is one call: it is told decoded messages and answers with events and commands.
+* an `Exchange` is one call: it takes decoded messages and answers with events and commands.
+
+The order in which the core uses them::
+
+    adapter.match(config, endpoint)             # for each endpoint: Match(score, reason); the highest wins
+    adapter.check(config, invocation)           # refuses what this server cannot do, before anything is sent
+    session = adapter.session(context)          # once for each session_hash
+    exchange = session.open(invocation)         # once for each call
+    turn = session.start(exchange, now)         # see `gradio_transport.adapter.session`
 
 None of them has a clock, thread, socket or logger: `now` is an argument (seconds of any monotonic clock).
 """
@@ -106,11 +114,11 @@ class Adapter(abc.ABC):
     settings: ClassVar[Sequence[str]] = ()
 
     @property
-    def discovers(self) -> bool:
-        """Whether it has a discovery of its own, because its servers are no Gradio apps.
+    def has_discovery(self) -> bool:
+        """Whether the adapter has a discovery of its own, because its servers are not Gradio apps.
 
-        Then ``connect(token=)`` is a key of the server itself, and files of a call are handed to it with
-        their content, as there is no place to upload them to.
+        Then ``connect(token=)`` is a key of the server itself, and files of a call come with their content,
+        as there is no place to upload them to.
         """
         return type(self).discover is not Adapter.discover
 
@@ -127,18 +135,18 @@ class Adapter(abc.ABC):
 
     @abc.abstractmethod
     def match(self, config: AppConfig, endpoint: Endpoint) -> Match:
-        """Say whether an endpoint of an app can be called by this protocol, and why (not)."""
+        """Return whether this protocol can call an endpoint of an app, and why or why not."""
 
     @abc.abstractmethod
     def capabilities(self, config: AppConfig) -> Capabilities:
-        """Say what the protocol can do on this server."""
+        """Return what the protocol can do on this server."""
 
     def session(self, context: SessionContext) -> Session:
         """Return a new session."""
         return Session(context, self.exchange)
 
     def check(self, config: AppConfig, invocation: Invocation) -> None:
-        """Refuse early what the generation cannot do.
+        """Refuse what this version of Gradio cannot do, before anything is sent.
 
         Raises:
             UnsupportedProtocol: The message says what is missing and what to do instead.

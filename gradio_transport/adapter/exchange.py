@@ -1,5 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One call as a state machine: `Exchange`, and what it is made of."""
+"""One call as a state machine: `Exchange`, its input (`Invocation`) and its answers (`Output`).
+
+The order of calls, for a protocol with a stream of its own::
+
+    exchange.start(now)                         # -> Output(commands=[SendRequest(...)])
+    exchange.reply(command, response, now)      # -> Output([Joined()], [OpenStream(...)])
+    exchange.server_sent_event(event, now)      # any number of times; by default decoded and given to
+    exchange.message(message, now)              # -> Output([ProcessGenerating(...)]), ...
+    exchange.message(message, now)              # -> Output([ProcessCompleted(...)]): the end
+
+In between, `failed`, `stream_closed`, `wake` or `cancel` may come at any time. One event ends the call:
+`ProcessCompleted`, `Cancelled` or `Failed`. After it the session closes the channels that are still open.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +103,7 @@ def no_commands() -> list[Command]:
 
 @attrs.define
 class Output:
-    """What an exchange answers: events for the caller, commands for the driver."""
+    """The answer of an exchange to one input: events for the caller, commands for the driver."""
 
     events: list[Event] = attrs.field(factory=_no_events)
     commands: list[Command] = attrs.field(factory=no_commands)
@@ -114,9 +126,12 @@ class Exchange(abc.ABC):
         self.send_error: GradioTransportError | None = None
         self.fetched = not invocation.late
         self.skips_outputs = invocation.endpoint.has_skipped_outputs
-        self.unwanted = False
+        self.abandoned = False
         self.cancel_deferred = False
-        """It was cancelled, and the server is told when its siblings are over, which it would end too."""
+        """The call is cancelled, but the server is told only after its siblings have ended.
+
+        The server's cancellation would end them too.
+        """
         self._open_channels: dict[str, OpenStream | OpenWebSocket] = {}
 
     def channel(self, name: str) -> str:
@@ -200,9 +215,9 @@ class Exchange(abc.ABC):
 
     def stream_closed(self, channel: str, closed: Closed, now: float) -> Output:
         """Take the end of the call's own stream or socket. By default it is a loss."""
-        return Output([Failed(event_id=self.event_id, error=self.lost(closed))])
+        return Output([Failed(event_id=self.event_id, error=self.lost_error(closed))])
 
-    def lost(self, closed: Closed) -> GradioTransportError:
+    def lost_error(self, closed: Closed) -> GradioTransportError:
         """Return the error for a stream that ended before the call was complete."""
         return stream_ended_error(closed, self.context, may_have_run=self.accepted)
 
@@ -237,7 +252,7 @@ class Exchange(abc.ABC):
         )
 
     def cancel(self, now: float, *, siblings: bool = False) -> Output:
-        """Give the call up. By default only this side stops.
+        """Cancel the call. By default only this side stops, and the function runs on.
 
         Args:
             now: The clock.
@@ -246,7 +261,7 @@ class Exchange(abc.ABC):
         return Output([Cancelled(event_id=self.event_id, achieved=Achieved.RUNS_ON)])
 
     def cancel_commands(self) -> list[Command]:
-        """Return what tells the server of a cancellation that it was not told of."""
+        """Return the commands of a cancellation that `cancel` has deferred."""
         return []
 
     def _track(self, commands: Sequence[Command]) -> None:
@@ -257,7 +272,7 @@ class Exchange(abc.ABC):
                 self._open_channels.pop(command.channel, None)
 
     def finish(self) -> list[Command]:
-        """Return the commands that close what this call still holds open."""
+        """Return the commands that close the channels this call still has open."""
         held, self._open_channels = self._open_channels, {}
         return [
             DropStream(channel) if isinstance(command, OpenStream) else DropWebSocket(channel)

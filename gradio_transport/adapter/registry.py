@@ -28,7 +28,7 @@ AUTO_SCORE = 40
 
 @attrs.frozen
 class Candidate:
-    """One adapter's answer for one endpoint."""
+    """The answer of one adapter for one endpoint."""
 
     name: str
     package: str
@@ -45,10 +45,12 @@ class Choice:
     def explain(self) -> str:
         """Return the choice as a text for people."""
         lines: list[str] = []
-        for one in sorted(self.candidates, key=lambda candidate: -candidate.match.score):
-            mark = "→" if one.name == self.adapter.name else " "
-            whose = "" if one.package == OWN_DISTRIBUTION else f"  [{one.package}]"
-            lines.append(f"{mark} {one.name:11} {one.match.score:3}  {one.match.reason}{whose}")
+        for candidate in sorted(self.candidates, key=lambda answer: -answer.match.score):
+            mark = "→" if candidate.name == self.adapter.name else " "
+            whose = "" if candidate.package == OWN_DISTRIBUTION else f"  [{candidate.package}]"
+            lines.append(
+                f"{mark} {candidate.name:11} {candidate.match.score:3}  {candidate.match.reason}{whose}"
+            )
         return "\n".join(lines)
 
 
@@ -69,13 +71,13 @@ class Registry:
         Raises:
             LocalProtocolError: Two packages provide one name.
         """
-        return sorted({*self._found(), *self._adapters})
+        return sorted({*self._find_entry_points(), *self._adapters})
 
     def package(self, name: str) -> str:
         """Return the distribution that provides an adapter."""
         package = self._packages.get(name)
         if package is None:  # its metadata is a file, read and parsed each time
-            entry_point = self._found().get(name)
+            entry_point = self._find_entry_points().get(name)
             package = _distribution(entry_point) if entry_point else "registered by hand"
             self._packages[name] = package
         return package
@@ -84,7 +86,7 @@ class Registry:
         """Return an adapter by name.
 
         Raises:
-            UnsupportedProtocol: Nobody provides it, or it cannot be imported, or is built for another core.
+            UnsupportedProtocol: No package provides it, it cannot be imported, or its contract is another.
         """
         adapter = self._adapters.get(name)
         # No lock: two threads may both load an adapter, which is harmless, and a lock would have to be reset
@@ -103,7 +105,7 @@ class Registry:
                 where it thinks it does not match; a list takes the first that matches.
 
         Raises:
-            UnsupportedProtocol: None speaks it; the message says what each one answered.
+            UnsupportedProtocol: No adapter matches; the message lists the answer of each.
         """
         if isinstance(protocol, str) and protocol != DEFAULT_PREFERENCE:
             adapter = self.get(protocol)
@@ -114,18 +116,21 @@ class Registry:
             Candidate(name, self.package(name), self.get(name).match(config, endpoint)) for name in names
         )
         least = AUTO_SCORE if isinstance(protocol, str) else 1
-        willing = [one for one in candidates if one.match.score >= least]
+        willing = [candidate for candidate in candidates if candidate.match.score >= least]
         if not willing:
-            said = "; ".join(f"{one.name}: {one.match.reason}" for one in candidates)
+            said = "; ".join(f"{candidate.name}: {candidate.match.reason}" for candidate in candidates)
             raise UnsupportedProtocol(
                 f"No adapter speaks for {endpoint.display_name} (protocol {config.protocol!r}, Gradio "
                 f"{config.version or 'of unknown version'}). Asked: {said or 'none installed'}.",
                 phase=Phase.DISCOVER,
             )
-        best = willing[0] if not isinstance(protocol, str) else max(willing, key=lambda one: one.match.score)
+        # A list is the caller's order of preference, so there a higher score does not win.
+        best = willing[0]
+        if isinstance(protocol, str):
+            best = max(willing, key=lambda candidate: candidate.match.score)
         return Choice(self.get(best.name), candidates)
 
-    def _found(self) -> Mapping[str, metadata.EntryPoint]:
+    def _find_entry_points(self) -> Mapping[str, metadata.EntryPoint]:
         if self._entry_points is None:
             found: dict[str, metadata.EntryPoint] = {}
             for entry_point in metadata.entry_points(group=GROUP):
@@ -141,7 +146,7 @@ class Registry:
         return self._entry_points
 
     def _load(self, name: str) -> Adapter:
-        entry_point = self._found().get(name)
+        entry_point = self._find_entry_points().get(name)
         if entry_point is None:
             raise UnsupportedProtocol(
                 f"Nobody provides the protocol {name!r}.{did_you_mean(name, self.names())} "

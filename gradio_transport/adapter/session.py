@@ -1,5 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One ``session_hash`` as a state machine: `Session` routes channels to calls."""
+"""One ``session_hash`` as a state machine: `Session` routes channels to calls.
+
+The order of calls, as a driver makes them::
+
+    exchange = session.open(invocation)
+    turn = session.start(exchange, now)                     # perform turn.commands, pass on turn.deliveries
+    turn = session.reply(command, response, now)            # the reply to a SendRequest
+    turn = session.stream_opened(channel, response, now)    # the head of an OpenStream, then
+    turn = session.data_received(channel, data, now)        # its bytes, then
+    turn = session.closed(channel, closed, now)             # its end
+
+Every input returns a `Turn`. No input may be made while another one is running: the machine has no lock, the
+driver has one.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +63,7 @@ class Delivery:
 
 @attrs.define
 class Turn:
-    """What a session answers to one input."""
+    """The answer of a session to one input: events for callers, commands for the driver."""
 
     deliveries: list[Delivery] = attrs.field(factory=_no_deliveries)
     commands: list[Command] = attrs.field(factory=no_commands)
@@ -140,8 +153,10 @@ class Session:
         if exchange.state.final:
             return Turn()
         told: list[Command] = []
+        # Only the requests of `cancel` are kept: the call ends with `error`, not with `Cancelled`, and its
+        # channels are closed by `finish`.
         if tell_at is not None:
-            exchange.unwanted = True
+            exchange.abandoned = True
             output = exchange.cancel(tell_at, siblings=self._siblings(exchange))
             told = [command for command in output.commands if isinstance(command, SendRequest)]
         error.may_have_run = error.may_have_run or exchange.may_have_run(error)
@@ -231,6 +246,7 @@ class Session:
         unexplained = False  # a message such as queue_full was the end; the `Failed` that says why follows
         for event in output.events:
             if exchange.state.final and not (unexplained and isinstance(event, Failed)):
+                # Not an error: a cancelled call may complete once more, and the caller has its end already.
                 exchange.deviations.append(f"{type(event).__name__} after the end")
                 continue
             if not exchange.state.final:

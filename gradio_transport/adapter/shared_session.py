@@ -54,11 +54,22 @@ FRUITLESS_REOPENS = 3
 """How often a stream that ends without a word for its pending calls is opened again."""
 
 REMEMBERED_ENDS = 10_000
-"""Ended calls whose stray messages are known for what they are (a cancelled call may complete twice)."""
+"""How many ended calls are remembered, so that their late messages are not parked.
+
+A cancelled call may complete once more. Bounded, because a session may live for months."""
 
 
 class SharedStreamSession(Session):
-    """One ``session_hash`` whose calls share the stream of ``GET /queue/data``."""
+    """One ``session_hash`` whose calls share the stream of ``GET /queue/data``.
+
+    The order of calls is that of `Session`, with one stream for all::
+
+        turn = session.start(first, now)                # the join
+        turn = session.reply(join, response, now)       # its event id; commands OpenStream("stream", ...)
+        turn = session.data_received("stream", data, now)   # deliveries for `first`, and any other call
+
+    A second call joins in the same way, and opens no second stream.
+    """
 
     shared: ClassVar[bool] = True
 
@@ -77,7 +88,7 @@ class SharedStreamSession(Session):
         self._fruitless_streams = 0
         self._max_json_depth = context.limits.max_json_depth
         self._lost: GradioTransportError | None = None
-        self.strays = 0
+        self.stray_messages = 0
         """Messages that belonged to no call of this session."""
 
     @property
@@ -132,6 +143,7 @@ class SharedStreamSession(Session):
         turn = super().reply(command, response, now)
         if exchange is not None and exchange.event_id is not None and not exchange.state.final:
             turn.extend(self._take_joined(exchange, now))
+        # With no join unanswered, what is parked belongs to no call and would only count against the bounds.
         if not self._is_joining():
             self._parked.clear()
             self._parked_bytes = 0
@@ -166,8 +178,9 @@ class SharedStreamSession(Session):
             return self.abandon(exchange, _copy_error(self._lost))
         self._pending[event_id] = exchange
         turn = Turn()
+        # Parked messages go first: those that come from now on are later ones of the same call.
         mine = [(message, size) for parked, message, size in self._parked if parked == event_id]
-        self._parked = deque(one for one in self._parked if one[0] != event_id)
+        self._parked = deque(entry for entry in self._parked if entry[0] != event_id)
         self._parked_bytes -= sum(size for _, size in mine)
         for message, size in mine:
             if event_id in self._pending:
@@ -177,8 +190,8 @@ class SharedStreamSession(Session):
 
     def _duplicate_id_error(self, event_id: str) -> GradioTransportError:
         return MalformedMessage(
-            f"The server gave the id {excerpt(event_id)!r} to two calls of one session, so nobody can tell "
-            "whose messages it means.",
+            f"The server gave the id {excerpt(event_id)!r} to two calls of one session, so its "
+            "messages cannot be assigned. Submit the calls in sessions of their own.",
             phase=Phase.JOIN,
             may_have_run=True,
         )
@@ -252,7 +265,7 @@ class SharedStreamSession(Session):
             self._fruitless_streams = 0
             self.turn(exchange, exchange.message(message, now), size, turn)
         elif event_id in self._ended or not self._is_joining():
-            self.strays += 1
+            self.stray_messages += 1
             if message.get("msg") == "process_completed":
                 self._deferred.pop(event_id, None)
         else:
@@ -299,7 +312,7 @@ class SharedStreamSession(Session):
         )
 
     def _lose_for_unreadable(self, text: str, why: str) -> Turn:
-        """Fail every pending call: nobody can tell whose message it was, and none may hang for it."""
+        """Fail every pending call: the message may be the last of any, which would then wait forever."""
         error = MalformedMessage(
             f"The stream carries a message that is not JSON as Gradio writes it ({why}): {excerpt(text)!r}.",
             phase=Phase.STREAM,
@@ -360,7 +373,7 @@ class SharedStreamSession(Session):
     def exchange_ended(self, exchange: Exchange) -> Sequence[Command]:
         """Forget a call's messages but remember its id: a cancelled one may complete once more."""
         if exchange.event_id is None:
-            if exchange.state is State.CANCELLED or exchange.unwanted:
+            if exchange.state is State.CANCELLED or exchange.abandoned:
                 self._orphans[exchange.key] = exchange
         elif self._pending.get(exchange.event_id, exchange) is exchange:  # and not a namesake's
             self._pending.pop(exchange.event_id, None)

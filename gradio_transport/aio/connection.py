@@ -30,7 +30,7 @@ from ..calls.retries import Retries
 from ..engines.base import AsyncEngine, AsyncResponseStream
 from ..errors import GradioTransportError, LocalProtocolError, Phase, TransportError
 from ..files.disk import read_upload
-from ..files.fetch import file_unavailable, locate
+from ..files.fetch import file_unavailable_error, locate
 from ..files.upload import FetchFile, FileCommand, FileReply, ReadFile
 from ..policy import Timeouts
 from ..protocol.commands import OpenStream, Request, Response, SendRequest
@@ -251,7 +251,7 @@ class Connection:
             body = b""
         finally:
             await stream.aclose()
-        raise file_unavailable(stream.head.with_body(body), request.url)
+        raise file_unavailable_error(stream.head.with_body(body), request.url)
 
     async def _open_file(
         self, request: Request, credentials: Credentials, timeouts: Timeouts

@@ -25,8 +25,8 @@ from ..files.fetch import (
     PLAYLIST_BYTES,
     PLAYLIST_SECONDS,
     content_length,
-    download_broken,
-    file_too_large,
+    download_error,
+    file_too_large_error,
     is_playlist,
     playlist_segments,
     whole_file_url,
@@ -227,14 +227,14 @@ class Fetcher:
             async for chunk in chunks:
                 received += len(chunk)
                 if most is not None and received > most:
-                    raise file_too_large(url, most)
+                    raise file_too_large_error(url, most)
                 taps.chunk("file", chunk)
                 yield chunk
             taps.end("file", Closed(Ending.CLEAN))
             complete = True
         except StreamEnded as ended:
             taps.end("file", ended.closed)
-            raise download_broken(url, ended.closed, received, self._timeouts.download_stall) from ended
+            raise download_error(url, ended.closed, received, self._timeouts.download_stall) from ended
         finally:
             if not complete:
                 await _drain(stream, chunks)
@@ -257,7 +257,7 @@ class Fetcher:
             if complete:
                 return
             if stall is not None and time.monotonic() - heard > stall:
-                raise download_broken(url, Closed(Ending.IDLE), done, stall)
+                raise download_error(url, Closed(Ending.IDLE), done, stall)
             await anyio.sleep(PLAYLIST_SECONDS)
 
     async def _playlist(self, url: str) -> str:

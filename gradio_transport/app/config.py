@@ -218,10 +218,10 @@ class AppConfig:
             EndpointNotFound: There is none, it is private, or it has no backend function.
         """
         if isinstance(which, int):
-            found = next((one for one in self.endpoints if one.fn_index == which), None)
+            found = next((endpoint for endpoint in self.endpoints if endpoint.fn_index == which), None)
         else:
             name = "/" + which.lstrip("/")
-            found = next((one for one in self.endpoints if one.name == name), None)
+            found = next((endpoint for endpoint in self.endpoints if endpoint.name == name), None)
         if found is None:
             names = list(self.named)
             hint = did_you_mean(str(which) if isinstance(which, int) else "/" + which.lstrip("/"), names)

@@ -358,7 +358,7 @@ def _drop_skipped(described: list[JSONObject], slots: Sequence[Component]) -> li
     """Leave State out, which ``/info`` describes like any input from 3.26 to 3.36."""
     if len(described) != len(slots):
         return described
-    return [one for one, slot in zip(described, slots, strict=True) if not slot.skipped]
+    return [parameter for parameter, slot in zip(described, slots, strict=True) if not slot.skipped]
 
 
 def _drop_types(raw: JSONObject) -> JSONObject:

@@ -147,7 +147,9 @@ class Credentials:
                 why = f"its name and value are larger than {MAX_COOKIE_BYTES:,} bytes"
                 left_out.append(RejectedCookie(name[:_NAME_CHARACTERS], why))
                 continue
-            options = {key.lower(): text for key, _, text in (one.partition("=") for one in attributes)}
+            options = {
+                key.lower(): text for key, _, text in (attribute.partition("=") for attribute in attributes)
+            }
             if options.get("max-age", "").strip().startswith(("0", "-")):
                 kept.pop(name, None)
             elif len(kept) < MAX_COOKIES or name in kept:
@@ -176,7 +178,7 @@ class Credentials:
         if not jar:
             return headers
         path = urlsplit(url).path or "/"
-        cookies = {name: one.value for name, one in jar.items() if _path_covers(one.path, path)}
+        cookies = {name: cookie.value for name, cookie in jar.items() if _path_covers(cookie.path, path)}
         given = headers.get("cookie", "")
         present = {pair.partition("=")[0].strip() for pair in given.split(";")}
         ours = "; ".join(f"{name}={value}" for name, value in cookies.items() if name not in present)
@@ -199,7 +201,9 @@ class Credentials:
         if self.parent is None:
             return self._cookies
         above, own = self.parent._cookie_jar(), self._cookies
-        newer = {name: one for name, one in own.items() if name not in above or above[name].age < one.age}
+        newer = {
+            name: cookie for name, cookie in own.items() if name not in above or above[name].age < cookie.age
+        }
         return {**above, **newer}
 
 

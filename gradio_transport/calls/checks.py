@@ -28,7 +28,7 @@ def find_discoverer(options: Options) -> Adapter | None:
     if not isinstance(options.protocol, str) or options.protocol == DEFAULT_PREFERENCE:
         return None
     adapter = options.registry.get(options.protocol)
-    return adapter if adapter.discovers else None
+    return adapter if adapter.has_discovery else None
 
 
 def check_settings(options: Options, adapter: Adapter | None) -> None:

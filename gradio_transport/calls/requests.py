@@ -84,6 +84,6 @@ def add_elapsed(adapter: str | None = None, began: float | None = None) -> Gener
 def is_event_stream(response: Response) -> bool:
     """Return whether the head is that of an event stream, which can be read."""
     kind = response.headers.get("content-type", "")
-    if response.foreign_coding is not None:
+    if response.unsupported_coding is not None:
         return False
     return response.status == 200 and kind.partition(";")[0].strip().lower() == "text/event-stream"

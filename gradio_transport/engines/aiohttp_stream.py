@@ -125,7 +125,7 @@ class AiohttpStream:
 
     async def read(self, seconds: float | None = None) -> bytes:
         """Return the whole body, within the bound of the request, and within some seconds if given."""
-        if self.head.foreign_coding is not None and self.head.status >= 300:
+        if self.head.unsupported_coding is not None and self.head.status >= 300:
             return b""  # an error status needs no body, so a coding that was not requested is no error
         try:
             async with asyncio.timeout(seconds):

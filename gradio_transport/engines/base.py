@@ -171,8 +171,8 @@ class Patience:
     def coding_error(self, url: str, head: Response) -> RemoteProtocolError:
         """Return the error for a reply in a content coding that was not requested."""
         return RemoteProtocolError(
-            f"The reply of {url.partition('?')[0]} has the content coding {head.foreign_coding!r}, which was "
-            f"not requested ({', '.join(CODINGS)} were). Check any proxy between you and the server.",
+            f"The reply of {url.partition('?')[0]} has the content coding {head.unsupported_coding!r}, which "
+            f"was not requested ({', '.join(CODINGS)} were). Check any proxy between you and the server.",
             phase=self.phase,
             status=head.status,
             may_have_run=self.may_have_run,

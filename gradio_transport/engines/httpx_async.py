@@ -182,7 +182,7 @@ class AsyncHTTPXStream:
 
     async def read(self, seconds: float | None = None) -> bytes:
         """Return the whole body, within the bound of the request, and within some seconds if given."""
-        if self.head.foreign_coding is not None and self.head.status >= 300:
+        if self.head.unsupported_coding is not None and self.head.status >= 300:
             return b""  # an error status needs no body, so a coding that was not requested is no error
         with anyio.move_on_after(seconds):
             return await self._read()

@@ -213,7 +213,7 @@ def unpacker(head: Response, patience: Patience) -> Unpacker | None:
     Raises:
         RemoteProtocolError: The coding is not one that was requested.
     """
-    if head.foreign_coding is not None:
+    if head.unsupported_coding is not None:
         raise patience.coding_error(head.url, head)
     return Unpacker(head) if head.codings else None
 

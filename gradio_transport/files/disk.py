@@ -163,7 +163,7 @@ class PartFile:
         with self._remove_on_failure("save", self._directory / safe):
             self._file = None
             os.close(file)  # some systems only now say that the disk is full; Windows renames no open file
-            self._path.chmod(_usual_mode(self._directory))
+            self._path.chmod(_default_mode(self._directory))
             for number in itertools.chain(range(min(COMPARED, MOST_NUMBERS)), self._free_numbers(safe)):
                 target = self._numbered_path(safe, number)
                 if self._give_name(target) or (number < COMPARED and self._is_same(target)):
@@ -246,7 +246,7 @@ class PartFile:
         return True
 
 
-def _usual_mode(directory: Path) -> int:
+def _default_mode(directory: Path) -> int:
     """Return the mode of any new file there. A umask can only be read by setting it, for every thread."""
     probe = directory / f".{secrets.token_hex(16)}.part"
     file = os.open(probe, _NEW | _FLAGS, 0o666)

@@ -59,7 +59,7 @@ def content_length(head: Response) -> int | None:
     return int(text[:18]) if text.isdecimal() else None
 
 
-def file_unavailable(response: Response, url: str) -> GradioTransportError:
+def file_unavailable_error(response: Response, url: str) -> GradioTransportError:
     """Return the error for a file that was not given."""
     where = url.partition("?")[0]
     if response.status == 429 or wants_login(response):
@@ -78,7 +78,7 @@ def file_unavailable(response: Response, url: str) -> GradioTransportError:
     )
 
 
-def file_too_large(url: str, most: int) -> EventTooLarge:
+def file_too_large_error(url: str, most: int) -> EventTooLarge:
     """Return the error for a file beyond the bound."""
     return EventTooLarge(
         f"The file {url.partition('?')[0]} has more than {most} bytes. Raise Limits(max_download_bytes=) if "
@@ -87,7 +87,7 @@ def file_too_large(url: str, most: int) -> EventTooLarge:
     )
 
 
-def download_broken(url: str, closed: Closed, received: int, stall: float | None) -> GradioTransportError:
+def download_error(url: str, closed: Closed, received: int, stall: float | None) -> GradioTransportError:
     """Return the error for a download that ended too early."""
     where = url.partition("?")[0]
     if closed.ending is Ending.IDLE:
@@ -122,4 +122,4 @@ def playlist_segments(text: str, url: str) -> tuple[list[str], bool]:
     """Return the segments of a playlist as absolute URLs, and whether it is complete."""
     lines = [line.strip() for line in text.splitlines()]
     named = [resolve_reference(url, line) for line in lines if line and not line.startswith("#")]
-    return [one for one in named if one is not None], "#EXT-X-ENDLIST" in lines
+    return [segment for segment in named if segment is not None], "#EXT-X-ENDLIST" in lines

@@ -99,9 +99,9 @@ def holds_files(value: Any, depth: int = MAX_DEPTH) -> bool:
     if isinstance(value, InputFile | ServerFile):
         return True
     if depth and isinstance(value, Mapping):
-        return any(holds_files(one, depth - 1) for one in cast("Mapping[Any, Any]", value).values())
+        return any(holds_files(item, depth - 1) for item in cast("Mapping[Any, Any]", value).values())
     if depth and isinstance(value, list | tuple):
-        return any(holds_files(one, depth - 1) for one in cast("Sequence[Any]", value))
+        return any(holds_files(item, depth - 1) for item in cast("Sequence[Any]", value))
     return False
 
 
@@ -112,7 +112,7 @@ def check_files(data: Any, config: AppConfig) -> None:
         ValidationFailed: A file is larger than the app takes (4.28+ say so), or there is a path instead.
         LocalProtocolError: A file is gone, or belongs to another app.
     """
-    for file in _find_given(data):
+    for file in _find_files(data):
         if isinstance(file, PurePath):
             raise ValidationFailed(
                 f"The path {str(file)!r} cannot be sent: pass handle_file({str(file)!r}) for the file, or "
@@ -132,18 +132,18 @@ def check_files(data: Any, config: AppConfig) -> None:
 
 def find_input_files(value: Any) -> Iterator[InputFile]:
     """Yield the files of the caller in a value, however deep."""
-    return (one for one in _find_given(value) if isinstance(one, InputFile))
+    return (item for item in _find_files(value) if isinstance(item, InputFile))
 
 
 _FILE_TYPES = (InputFile, PurePath)
 
 
-def _find_given(value: Any, depth: int = MAX_DEPTH) -> Iterator[InputFile | PurePath]:
+def _find_files(value: Any, depth: int = MAX_DEPTH) -> Iterator[InputFile | PurePath]:
     if isinstance(value, _FILE_TYPES):
         yield value
     elif depth and isinstance(value, Mapping):
-        for one in cast("Mapping[Any, Any]", value).values():
-            yield from _find_given(one, depth - 1)
+        for item in cast("Mapping[Any, Any]", value).values():
+            yield from _find_files(item, depth - 1)
     elif depth and isinstance(value, list | tuple):
-        for one in cast("Sequence[Any]", value):
-            yield from _find_given(one, depth - 1)
+        for item in cast("Sequence[Any]", value):
+            yield from _find_files(item, depth - 1)

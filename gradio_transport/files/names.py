@@ -65,7 +65,7 @@ def number_filename(name: str, number: int, *, max_bytes: int = MAX_NAME_BYTES) 
 
 def _make_safe(name: str, max_bytes: int) -> str:
     """Return the safe name, or an empty text if nothing is left."""
-    visible = "".join(one for one in name if not _is_invisible(one))
+    visible = "".join(character for character in name if not _is_invisible(character))
     composed = unicodedata.normalize("NFC", visible)
     base = _SEPARATOR.split(composed.rstrip(_SEPARATORS))[-1]
     base = _fit(_trim(_FORBIDDEN_BY_WINDOWS.sub("_", base)), max_bytes)

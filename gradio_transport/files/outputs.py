@@ -154,10 +154,10 @@ class FileReader:
         known: tuple[dict[str, Any], dict[str, Any]] = before if _both_are(dict, before) else ({}, {})
         olds, news = known
         walked = mapping
-        for key, one in mapping.items():
+        for key, item in mapping.items():
             seen = (olds[key], news[key]) if key in olds else _NOTHING
-            made = seen[1] if one is seen[0] else self._walk(one, kind, depth - 1, seen)
-            if made is not one:
+            made = seen[1] if item is seen[0] else self._walk(item, kind, depth - 1, seen)
+            if made is not item:
                 walked = mapping.copy() if walked is mapping else walked
                 walked[key] = made
         return walked

@@ -72,12 +72,12 @@ def _replace(value: Any, kind: str, put: Put, depth: int) -> Any:
     if depth and isinstance(value, list | tuple):
         items = cast("Sequence[Any]", value)
         if kind == "gallery" and depth < _DEPTH:  # a picture and its caption
-            return [*(_replace(one, kind, put, depth - 1) for one in items[:1]), *items[1:]]
-        return [_replace(one, kind, put, depth - 1) for one in items]
+            return [*(_replace(item, kind, put, depth - 1) for item in items[:1]), *items[1:]]
+        return [_replace(item, kind, put, depth - 1) for item in items]
     if depth and isinstance(value, Mapping):
         return {
-            key: _replace(one, kind, put, depth - 1) if key in _HOLDERS else one
-            for key, one in cast("Mapping[Any, Any]", value).items()
+            key: _replace(item, kind, put, depth - 1) if key in _HOLDERS else item
+            for key, item in cast("Mapping[Any, Any]", value).items()
         }
     return value
 
@@ -97,7 +97,7 @@ def check_paths(endpoint: Endpoint, data: Sequence[Any], config: AppConfig) -> N
     """
     values = data
     if len(data) == len(endpoint.inputs):
-        values = [one for one, slot in zip(data, endpoint.inputs, strict=True) if not slot.skipped]
+        values = [value for value, slot in zip(data, endpoint.inputs, strict=True) if not slot.skipped]
     for parameter, value in zip(endpoint.parameters, values, strict=False):
         if value is not parameter.default:  # the server's word
             replace_files(parameter, value, _refusal_of_paths(endpoint, parameter, config))

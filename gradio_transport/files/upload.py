@@ -126,9 +126,9 @@ def _embed_content(value: Any, contents: Mapping[int, bytes]) -> Any:
         return attrs.evolve(value, content=content, size=len(content))
     if isinstance(value, Mapping):
         items = cast("Mapping[Any, Any]", value).items()
-        return {key: _embed_content(one, contents) for key, one in items}
+        return {key: _embed_content(item, contents) for key, item in items}
     if isinstance(value, list | tuple):
-        return [_embed_content(one, contents) for one in cast("Sequence[Any]", value)]
+        return [_embed_content(item, contents) for item in cast("Sequence[Any]", value)]
     return value
 
 
@@ -139,9 +139,9 @@ def _convert_inline_files(value: Any, depth: int = MAX_DEPTH) -> Any:
         return InputFile(name=value.name, content=content, size=len(content), mime_type=value.mime_type)
     if depth and isinstance(value, Mapping) and holds_files(value):
         items = cast("Mapping[Any, Any]", value).items()
-        return {key: _convert_inline_files(one, depth - 1) for key, one in items}
+        return {key: _convert_inline_files(item, depth - 1) for key, item in items}
     if depth and isinstance(value, list | tuple) and holds_files(value):
-        return [_convert_inline_files(one, depth - 1) for one in cast("Sequence[Any]", value)]
+        return [_convert_inline_files(item, depth - 1) for item in cast("Sequence[Any]", value)]
     return cast("object", value)
 
 
@@ -189,9 +189,9 @@ def _fill_in(value: Any, kind: str, placed: _Placed, config: AppConfig, urls: Ap
         return _refer_to_server_file(value, config, urls)
     if isinstance(value, Mapping):
         items = cast("Mapping[Any, Any]", value).items()
-        return {key: _fill_in(one, kind, placed, config, urls) for key, one in items}
+        return {key: _fill_in(item, kind, placed, config, urls) for key, item in items}
     if isinstance(value, list | tuple):
-        return [_fill_in(one, kind, placed, config, urls) for one in cast("Sequence[Any]", value)]
+        return [_fill_in(item, kind, placed, config, urls) for item in cast("Sequence[Any]", value)]
     return value
 
 

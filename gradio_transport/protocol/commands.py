@@ -87,8 +87,8 @@ class Response:
         return ["gzip" if name == "x-gzip" else name for name in named if name not in ("", "identity")]
 
     @property
-    def foreign_coding(self) -> str | None:
-        """A content coding that nobody asked for and that is not understood."""
+    def unsupported_coding(self) -> str | None:
+        """A content coding that was not requested and cannot be decoded, or None."""
         return next((name for name in self.codings if name not in CODINGS), None)
 
     @property

@@ -66,7 +66,9 @@ def _is_deeper(value: Any, levels: int) -> bool:
     """Return whether a container and those in it have more than so many levels, without recursion."""
     containers: list[Any] = [value]
     for _ in range(levels):
-        containers = [child for one in containers for child in _items(one) if type(child) in _CONTAINERS]
+        containers = [
+            child for container in containers for child in _items(container) if type(child) in _CONTAINERS
+        ]
         if not containers:
             return False
     return True

@@ -63,7 +63,7 @@ def _process_starts(raw: Message, event_id: str | None) -> e.Event:
 def _progress(raw: Message, event_id: str | None) -> e.Event:
     data = raw.get("progress_data")
     units = cast("list[Any]", data) if isinstance(data, list) else []
-    return e.Progress(event_id=event_id, raw=raw, units=tuple(_unit(_mapping(one)) for one in units))
+    return e.Progress(event_id=event_id, raw=raw, units=tuple(_unit(_mapping(unit)) for unit in units))
 
 
 def _unit(raw: Message) -> e.ProgressUnit:
@@ -225,7 +225,9 @@ def decode_output(
         duration=_number(output.get("duration")),
         average_duration=_number(output.get("average_duration")),
         used_cache=_text(output.get("used_cache")) or _text(raw.get("used_cache")),
-        changed_state_ids=tuple(one for one in cast("list[Any]", states) if isinstance(one, int))
+        changed_state_ids=tuple(
+            state_id for state_id in cast("list[Any]", states) if isinstance(state_id, int)
+        )
         if isinstance(states, list)
         else (),
         render_config=_mapping(output.get("render_config")) or None,

@@ -79,7 +79,9 @@ class Multipart:
     @property
     def length(self) -> int:
         """Bytes of the whole body."""
-        return sum(one.size if isinstance(one, FilePart) else len(one) for one in self.sections())
+        return sum(
+            section.size if isinstance(section, FilePart) else len(section) for section in self.sections()
+        )
 
 
 __all__ = ["FilePart", "Multipart", "UploadProgress"]

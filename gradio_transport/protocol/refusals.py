@@ -109,7 +109,7 @@ def _detail(response: Response) -> Any:
 def _unprocessable_error(detail: Any, context: dict[str, Any]) -> GradioTransportError:
     """Tell a validator's answer (5.45+) from a schema error of the server: both are 422 lists."""
     items = (
-        [cast("dict[str, Any]", one) for one in cast("list[Any]", detail) if isinstance(one, dict)]
+        [cast("dict[str, Any]", item) for item in cast("list[Any]", detail) if isinstance(item, dict)]
         if isinstance(detail, list)
         else []
     )

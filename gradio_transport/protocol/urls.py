@@ -60,7 +60,7 @@ def base_url(source: str) -> str:
     if "://" not in text:
         text = "http://" + text
     parts = _split(text)
-    spoiled = any(not one.isprintable() or one.isspace() for one in parts.netloc)
+    spoiled = any(not character.isprintable() or character.isspace() for character in parts.netloc)
     if parts.scheme not in ("http", "https") or not parts.hostname or spoiled:
         raise LocalProtocolError(f"{source!r} is no http(s) URL, such as 'http://127.0.0.1:7860'.")
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
@@ -120,9 +120,9 @@ def resolve_reference(base: str, target: str) -> str | None:
     return url
 
 
-def same_origin(one: str, other: str) -> bool:
+def same_origin(url: str, other: str) -> bool:
     """Return whether two URLs share scheme, host and port."""
-    return origin(one) == origin(other)
+    return origin(url) == origin(other)
 
 
 def is_hugging_face(url: str) -> bool:

@@ -28,7 +28,7 @@ from ..calls.retries import Retries
 from ..engines.base import Engine, ResponseStream
 from ..errors import GradioTransportError, Phase, TransportError
 from ..files.disk import read_upload
-from ..files.fetch import file_unavailable, locate
+from ..files.fetch import file_unavailable_error, locate
 from ..files.upload import FetchFile, FileCommand, FileReply, ReadFile
 from ..policy import Timeouts
 from ..protocol.commands import OpenStream, Request, Response, SendRequest
@@ -246,7 +246,7 @@ class Connection:
             body = b""
         finally:
             stream.close()
-        raise file_unavailable(stream.head.with_body(body), request.url)
+        raise file_unavailable_error(stream.head.with_body(body), request.url)
 
     def _open_file(
         self, request: Request, credentials: Credentials, remaining: float | None, timeouts: Timeouts

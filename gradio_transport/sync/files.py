@@ -23,8 +23,8 @@ from ..files.fetch import (
     PLAYLIST_BYTES,
     PLAYLIST_SECONDS,
     content_length,
-    download_broken,
-    file_too_large,
+    download_error,
+    file_too_large_error,
     is_playlist,
     playlist_segments,
     whole_file_url,
@@ -204,13 +204,13 @@ class Fetcher:
             for chunk in stream.chunks():
                 received += len(chunk)
                 if most is not None and received > most:
-                    raise file_too_large(url, most)
+                    raise file_too_large_error(url, most)
                 self._connection.app.taps.chunk("file", chunk)
                 yield chunk
             self._connection.app.taps.end("file", Closed(Ending.CLEAN))
         except StreamEnded as ended:
             self._connection.app.taps.end("file", ended.closed)
-            raise download_broken(url, ended.closed, received, self._timeouts.download_stall) from ended
+            raise download_error(url, ended.closed, received, self._timeouts.download_stall) from ended
         finally:
             stream.close()
 
@@ -230,7 +230,7 @@ class Fetcher:
             if complete:
                 return
             if stall is not None and time.monotonic() - heard > stall:
-                raise download_broken(url, Closed(Ending.IDLE), done, stall)
+                raise download_error(url, Closed(Ending.IDLE), done, stall)
             if self._connection.closing.wait(PLAYLIST_SECONDS):
                 raise LocalProtocolError("The transport was closed.", phase=Phase.DOWNLOAD)
 

@@ -110,7 +110,7 @@ def test_a_call_that_takes_no_messages_says_so_to_its_author() -> None:
 
 
 def test_a_discovery_is_gradios_unless_an_adapter_brings_its_own() -> None:
-    assert LeastAdapter().discovers is False
+    assert LeastAdapter().has_discovery is False
     with pytest.raises(NotImplementedError, match="Gradio's handshake"):
         LeastAdapter().discover(DiscoveryContext(base="http://app"))
 

@@ -243,7 +243,7 @@ class TestMultiplexing:
         play = Play()
         first = play.call("e1")
         play.say(message("process_starts", "unheard of"))
-        assert play.session.strays == 1
+        assert play.session.stray_messages == 1
         assert first.kinds == ["Joined"]
 
     def test_a_heartbeat_is_everybody_s(self):
@@ -541,7 +541,7 @@ class TestCancel:
         assert told.request.url.endswith("/cancel")
         assert json.loads(told.request.body)["event_id"] == "e1"
         assert play.took(play.session.reply(told, Response(200), 4.0)) == []
-        assert play.session.strays == 1
+        assert play.session.stray_messages == 1
 
     def test_of_what_is_over_by_itself_the_server_is_not_told(self):
         play = Play()
@@ -623,7 +623,7 @@ class TestCancel:
         empty = message("process_completed", "e1", output={}, success=True)
         play.say(empty, message("process_starts", "e1"), completed("e1", "late"))
         assert call.kinds == ["Joined", "Cancelled"]
-        assert play.session.strays == 3
+        assert play.session.stray_messages == 3
 
     def test_a_call_cancelled_by_somebody_else(self):
         play = Play()
@@ -636,7 +636,7 @@ class TestCancel:
         call = play.call("e1")
         play.say(completed("e1", "a"), completed("e1", "b"))
         assert call.data == [["a"]]
-        assert play.session.strays == 1
+        assert play.session.stray_messages == 1
 
     def test_after_the_end_there_is_nothing_to_cancel(self):
         play = Play()

@@ -31,7 +31,7 @@ from gradio_transport.errors import (
     SlowConsumer,
 )
 from gradio_transport.events import UNKNOWN_OUTPUT, Failed, Log, ProcessCompleted
-from gradio_transport.files.fetch import file_too_large, locate
+from gradio_transport.files.fetch import file_too_large_error, locate
 from gradio_transport.policy import MAX_JSON_DEPTH, Limits
 from gradio_transport.protocol.commands import OpenStream, Response, SendRequest, WakeAt
 from gradio_transport.protocol.diff import MAX_PATH_DEPTH, DiffDecoder, DiffError, apply_diff
@@ -133,7 +133,7 @@ BOUNDS: dict[str, tuple[Callable[[], GradioTransportError], type[GradioTransport
     "max_event_bytes": (event_bytes, EventTooLarge),
     "max_config_bytes": (lambda: reply_bytes("max_config_bytes"), EventTooLarge),
     "max_response_bytes": (lambda: reply_bytes("max_response_bytes"), EventTooLarge),
-    "max_download_bytes": (lambda: file_too_large("http://app/x", 5), EventTooLarge),
+    "max_download_bytes": (lambda: file_too_large_error("http://app/x", 5), EventTooLarge),
     "max_parked_messages": (parked_messages, EventTooLarge),
     "max_event_bytes ": (parked_bytes, EventTooLarge),
     "max_json_depth": (json_depth, MalformedMessage),
@@ -294,7 +294,7 @@ def test_messages_for_calls_that_nobody_made_take_no_memory() -> None:
             assert machine.data_received(STREAM, b"data: " + data + b"\n\n", 0.0).deliveries == []
 
     assert peak(flood) < 500_000
-    assert machine.strays == 5000
+    assert machine.stray_messages == 5000
 
 
 def test_ended_calls_are_remembered_up_to_a_bound() -> None:

@@ -31,9 +31,9 @@ from gradio_transport.errors import (
 )
 from gradio_transport.files.fetch import (
     content_length,
-    download_broken,
-    file_too_large,
-    file_unavailable,
+    download_error,
+    file_too_large_error,
+    file_unavailable_error,
     is_playlist,
     locate,
     playlist_segments,
@@ -512,7 +512,7 @@ class TestFetching:
         refused = Response(302, {"location": "/login"})
         with pytest.raises(StopIteration):
             sequence.send(refused)
-        assert type(file_unavailable(refused, "http://host/1")) is AuthenticationRequired
+        assert type(file_unavailable_error(refused, "http://host/1")) is AuthenticationRequired
 
     def test_a_file_without_a_path_and_a_url_is_nowhere(self):
         assert found("6.31.0", {"path": "", "url": "", "meta": META}).url == ""
@@ -526,10 +526,10 @@ class TestFetching:
 
     @pytest.mark.parametrize(("status", "error"), [(401, AuthenticationRequired), (429, RateLimited)])
     def test_a_file_for_which_one_must_ask_otherwise(self, status, error):
-        assert type(file_unavailable(Response(status), f"{BASE}/file=/x")) is error
+        assert type(file_unavailable_error(Response(status), f"{BASE}/file=/x")) is error
 
     def test_a_download_that_breaks_off_says_after_how_many_bytes(self):
-        error = download_broken("http://x/y?secret=1", Closed(Ending.RESET), 3, None)
+        error = download_error("http://x/y?secret=1", Closed(Ending.RESET), 3, None)
         assert isinstance(error, StreamLost)
         assert error.retryable
         assert "after 3 bytes (reset)" in str(error)
@@ -549,7 +549,7 @@ class TestFetching:
 
     @pytest.mark.parametrize("status", [403, 404, 500, 204])
     def test_a_file_that_is_not_given(self, status):
-        error = file_unavailable(Response(status, body=b"no"), f"{BASE}/file=/x?secret=1")
+        error = file_unavailable_error(Response(status, body=b"no"), f"{BASE}/file=/x?secret=1")
         assert isinstance(error, FileUnavailable)
         assert error.status == status
         assert "secret" not in str(error)
@@ -567,8 +567,8 @@ class TestFetching:
         assert whole_file_url(f"{BASE}/file=/x") == f"{BASE}/file=/x"
 
     def test_errors_name_their_setting(self):
-        assert "max_download_bytes" in str(file_too_large("http://x/y", 5))
-        assert isinstance(file_too_large("http://x/y", 5), EventTooLarge)
-        error = download_broken("http://x", Closed(Ending.IDLE), 3, 1.5)
+        assert "max_download_bytes" in str(file_too_large_error("http://x/y", 5))
+        assert isinstance(file_too_large_error("http://x/y", 5), EventTooLarge)
+        error = download_error("http://x", Closed(Ending.IDLE), 3, 1.5)
         assert isinstance(error, TimeoutExpired)
         assert error.setting == "download_stall"

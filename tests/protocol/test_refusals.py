@@ -232,7 +232,7 @@ def test_codings_that_nobody_asked_for_are_known(
 ) -> None:
     response = Response(200, {} if named is None else {"content-encoding": named})
     assert response.codings == codings
-    assert response.foreign_coding == foreign
+    assert response.unsupported_coding == foreign
 
 
 # --- bounds and comparisons that only one value satisfies --------------------------------------------
