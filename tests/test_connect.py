@@ -84,7 +84,7 @@ CONNECTS = pytest.mark.parametrize("connect", [gt.connect, gt.connect_async])
         ({"timeout": 5}, "Did you mean 'timeouts'"),
         ({"header": {}}, "Did you mean 'headers'"),
         ({"cookie": {}}, "Did you mean 'cookies'"),
-        ({"verfy": True}, "Did you mean 'verify'"),
+        ({"verif": True}, "Did you mean 'verify'"),
         ({"engin": "httpx"}, "Did you mean 'engine'"),
         ({"proxi": None}, "Did you mean 'proxy'"),
     ],

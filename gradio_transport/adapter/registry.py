@@ -149,7 +149,7 @@ class Registry:
         entry_point = self._find_entry_points().get(name)
         if entry_point is None:
             raise UnsupportedProtocol(
-                f"Nobody provides the protocol {name!r}.{did_you_mean(name, self.names())} "
+                f"No installed adapter provides the protocol {name!r}.{did_you_mean(name, self.names())} "
                 f"Installed: {', '.join(self.names())}. Another package can add it by an entry point of the "
                 f"group {GROUP!r}.",
                 phase=Phase.DISCOVER,

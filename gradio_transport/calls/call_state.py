@@ -181,8 +181,8 @@ class CallState:
         last, state = self.exchange.last_event, self.exchange.state
         return TimeoutExpired(
             f"The call was not complete within {seconds} s (state {state.value}, last heard: "
-            f"{'nothing' if last is None else type(last).__name__}). Raise Timeouts({setting}=) if it may take "
-            "longer.",
+            f"{'nothing' if last is None else type(last).__name__}). Raise Timeouts({setting}=) if it may "
+            "take longer.",
             setting=setting,
             seconds=seconds,
             phase=_PHASES.get(state, Phase.STREAM),

@@ -23,7 +23,7 @@ def find_discoverer(options: Options) -> Adapter | None:
     """Return the one adapter that is asked for by name, if it has a discovery of its own.
 
     Raises:
-        UnsupportedProtocol: Nobody provides it.
+        UnsupportedProtocol: No installed adapter has that name.
     """
     if not isinstance(options.protocol, str) or options.protocol == DEFAULT_PREFERENCE:
         return None
