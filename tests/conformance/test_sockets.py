@@ -103,8 +103,10 @@ def server() -> Iterator[HTTPServer]:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Poll without the pauses that are for the sake of real servers."""
-    wake = polling.PollingExchange._wake
-    monkeypatch.setattr(polling.PollingExchange, "_wake", lambda self, now, delay=0.0: wake(self, now, 0.01))
+    wake = polling.PollingExchange._schedule_poll
+    monkeypatch.setattr(
+        polling.PollingExchange, "_schedule_poll", lambda self, now, delay=0.0: wake(self, now, 0.01)
+    )
 
 
 def seen(observed: Observed, names: Mapping[str, str]) -> list[str]:

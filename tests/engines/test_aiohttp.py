@@ -26,7 +26,7 @@ from gradio_transport.engines.base import HandshakeRefused, Patience, StreamEnde
 from gradio_transport.engines.settings import HTTPSettings
 from gradio_transport.errors import Phase
 from gradio_transport.protocol.commands import Closed, Ending, Request
-from gradio_transport_conformance.faults.certificates import authority, server_context
+from gradio_transport_conformance.faults.certificates import authority_pem, server_context
 
 PATIENCE = Patience(connect=5, silence=5, setting="join", phase=Phase.JOIN, max_bytes=1_000_000)
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -438,7 +438,7 @@ def test_a_closed_engine_does_not_wait_for_the_goodbye_of_tls() -> None:
             stopped.wait(10)  # and says no goodbye
 
     async def main(port: int) -> None:
-        verify = ssl.create_default_context(cadata=authority().decode())
+        verify = ssl.create_default_context(cadata=authority_pem().decode())
         http = AiohttpEngine(HTTPSettings(verify=verify))
         await http.request(Request.get(f"https://127.0.0.1:{port}/"), PATIENCE)
         (transport,) = http._tls_transports
