@@ -82,7 +82,7 @@ def _fill_in_files(value: Any, kept: Sequence[ServerFile]) -> Any:
         case {"$file": {"name": name, "text": text}}:
             return gt.handle_file(str(text).encode(), name=str(name))
         case {"$image": side}:
-            return gt.handle_file(make_png(int(side)), name="image.make_png")
+            return gt.handle_file(make_png(int(side)), name="image.png")
         case {"$sound": seconds}:
             return gt.handle_file(make_wave_file(float(seconds)), name="sound.wav")
         case {"$kept": number}:
