@@ -39,5 +39,5 @@ else:
 
     def __dir__() -> list[str]:
         # Not globals(): they hold the rooms that happen to be imported, and what this module needs itself.
-        documented = ("__all__", "__version__", "adapter", "client", "trace")
+        documented = ("__all__", "__version__", "adapter", "client", "spaces", "trace")
         return sorted({*documented, *import_module("._public", __name__).__all__})

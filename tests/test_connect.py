@@ -135,7 +135,7 @@ def test_origins_may_come_from_a_generator() -> None:
 def test_the_package_lists_its_public_names_and_documented_modules_alone() -> None:
     assert isinstance(gt.__version__, str)
     shown = set(dir(gt))
-    assert shown == {*gt.__all__, "__all__", "__version__", "adapter", "client", "trace"}
+    assert shown == {*gt.__all__, "__all__", "__version__", "adapter", "client", "spaces", "trace"}
     assert all(hasattr(gt, name) for name in shown)
     names = [name for name in gt.__all__ if not inspect.ismodule(getattr(gt, name))]
     assert len(names) <= 40
