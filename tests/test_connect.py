@@ -6,6 +6,7 @@ from __future__ import annotations
 import inspect
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from scripted import Reply, scripted
 
 import gradio_transport as gt
 from gradio_transport.calls.options import CallOptions, Options
+from gradio_transport.calls.setting_checks import check_verify
 from gradio_transport.errors import LocalProtocolError
 
 URL = "http://127.0.0.1:9"
@@ -164,6 +166,13 @@ def test_what_is_given_is_copied_and_secrets_are_in_no_repr() -> None:
     assert options.cookies == {"c": SECRET}
     assert options.protocol == ("sse_v3", "direct")
     assert SECRET not in repr(options)
+
+
+def test_the_path_of_a_bundle_and_a_time_to_fetch_are_taken(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle.pem"
+    bundle.touch()
+    check_verify(str(bundle))
+    assert CallOptions(attach="late", fetch_after=0).fetch_after == 0
 
 
 @pytest.mark.parametrize("verify", [True, False, ssl.create_default_context()])

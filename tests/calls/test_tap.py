@@ -302,3 +302,14 @@ def test_an_end_from_this_side_says_whether_the_server_is_told() -> None:
         line.wire.abandon(line.call, LocalProtocolError("late"), tell=tell)
         (shown,) = [frame.payload for frame in line.frames if frame.kind is Kind.ERROR]
         assert shown.get("tell", False) is tell
+
+
+def test_a_tap_that_is_added_sees_every_further_frame() -> None:
+    first: list[Frame] = []
+    late: list[Frame] = []
+    taps = Taps(lambda: 0.0, [first.append])
+    taps.show(Direction.LOCAL, Kind.WAKE, "1", 1, {})
+    taps.add(late.append)
+    taps.show(Direction.LOCAL, Kind.CANCEL, "1", 1, {})
+    assert [frame.kind for frame in first] == [Kind.WAKE, Kind.CANCEL]
+    assert [frame.kind for frame in late] == [Kind.CANCEL]
