@@ -48,7 +48,6 @@ REACHED = {
     "gradio_transport.calls.component_server": "tests/faces/test_sessions.py",
     "gradio_transport.calls.deadline": "tests/faces/test_deadlines.py",
     "gradio_transport.calls.requests": "tests/faces/test_retries.py",
-    "gradio_transport.calls.setting_checks": "tests/test_connect.py",
     "gradio_transport.cli.*": "tests/cli/test_cli.py",
     "gradio_transport.client.pool": "tests/client/test_client.py",
     "gradio_transport.engines.aiohttp_*": "tests/engines/test_aiohttp.py",
