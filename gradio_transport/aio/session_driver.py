@@ -179,7 +179,7 @@ class SessionDriver:
         for delivery in turn.deliveries:
             exchange, event = delivery.exchange, delivery.event
             call = self._calls.get(exchange.key)
-            if call is None:
+            if call is None:  # this side has ended it; what the server still sends is dropped
                 continue
             self._state.add_rendered(event)
             if isinstance(event, Failed) and not self._connection.closed:

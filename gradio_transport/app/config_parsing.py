@@ -93,6 +93,7 @@ def parse_release(version: str) -> tuple[int, ...] | None:
 
 def config_from_page(html: str) -> JSONObject | None:
     """Return ``window.gradio_config`` (2.x before 2.6: ``window.config``) of a page, or None."""
+    # Every place, not the first: an app's own script or text may hold the words, too.
     for found in _GRADIO_CONFIG.finditer(html):
         try:
             value = json.JSONDecoder().raw_decode(html, found.end())[0]

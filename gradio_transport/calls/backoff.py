@@ -14,6 +14,8 @@ def delays(policy: RetryPolicy, rng: random.Random | None = None) -> Iterator[fl
     rng = rng or random.Random()  # noqa: S311 - jitter needs no secrecy
     left = policy.budget
     for attempt in range(policy.attempts - 1):
+        # Full jitter from 0, so that clients that failed together do not come back together; 2.0**64 bounds
+        # the exponent, which would overflow a float.
         delay = rng.uniform(0, min(policy.cap, policy.base * 2.0 ** min(attempt, 64)))
         if delay > left:
             return

@@ -44,7 +44,7 @@ class Mailbox:
         if self.overflow is not None and not event.terminal:
             return
         if self.size + size > self._high_water and self._items and not event.terminal:
-            if isinstance(event, Heartbeat):
+            if isinstance(event, Heartbeat):  # tells a late reader nothing, and comes for ever
                 return
             if self.unread and self._policy == "conflate":
                 self._make_room(size)
@@ -63,6 +63,7 @@ class Mailbox:
     def _merge(self, event: Event) -> Event:
         if not isinstance(event, ProcessGenerating):
             return event
+        # From the newest backwards: progress and logs may stand between two frames of a generator.
         for place in range(len(self._items) - 1, -1, -1):
             earlier, size = self._items[place]
             if isinstance(earlier, ProcessGenerating):

@@ -77,5 +77,6 @@ class Retries:
         delay = next(self._delays, None)
         if delay is None or isinstance(outcome, TransportError):
             return delay
+        # The longer of both: a server that asks for a second is not to be met by a crowd in that second.
         asked = retry_after(outcome.headers.get("retry-after"), self._clock()) or 0.0
         return max(delay, asked) if asked <= self._policy.cap else None

@@ -55,6 +55,7 @@ def locate(url: str, max_redirects: int) -> Generator[Request, Response, None]:
 
 def content_length(head: Response) -> int | None:
     """Return how many bytes a reply's body has, if it says so."""
+    # 18 digits are an exabyte; Python refuses to convert endless ones.
     text = head.headers.get("content-length", "")
     return int(text[:18]) if text.isdecimal() else None
 

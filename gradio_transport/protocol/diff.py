@@ -80,6 +80,7 @@ def _ensure_writable(value: object, copies: Copies) -> object:
     if id(value) in copies:
         return value
     copy: object
+    # Why not a deep copy: a frame of a long chat changes one message, and the others are shared.
     if isinstance(value, list):
         copy = cast("list[object]", value).copy()
     elif isinstance(value, dict):
@@ -139,6 +140,7 @@ def _edit_root(value: object, operation: str, operand: object) -> object:
     """Return the outcome of ``replace`` or ``append``, which need to know only the value itself."""
     if operation == "replace":
         return operand
+    # Servers append to texts alone; a list grows by "add".
     if operation == "append" and isinstance(value, str) and isinstance(operand, str):
         return value + operand
     raise DiffError(f"The edit {operation!r} with {_kind(operand)} does not fit {_kind(value)}.")

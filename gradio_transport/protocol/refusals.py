@@ -41,6 +41,7 @@ def refusal(response: Response, phase: Phase, *, what: str = "The server") -> Gr
     """
     detail = _detail(response)
     context: dict[str, Any] = {"phase": phase, "status": response.status, "body": excerpt(response.body)}
+    # First, because a validator answers with the status of a schema error: only the body tells them apart.
     if response.status == 422:
         return _unprocessable_error(detail, context)
     text = detail if isinstance(detail, str) and detail else context["body"] or "no reason given"
@@ -52,6 +53,7 @@ def refusal(response: Response, phase: Phase, *, what: str = "The server") -> Gr
         case 429:
             wait = retry_after(response.headers.get("retry-after"), _server_time(response))
             return RateLimited(f"Too many requests. {says}", retry_after=wait, **context)
+        # By its words: proxies and starting Spaces answer 503 too, and no queue is full there.
         case 503 if "queue is full" in text.lower():
             return QueueFull(f"The app's queue is full. {says}", **context)
         case 404 if "session not found" in text.lower():

@@ -63,6 +63,7 @@ def base_url(source: str) -> str:
     spoiled = any(not character.isprintable() or character.isspace() for character in parts.netloc)
     if parts.scheme not in ("http", "https") or not parts.hostname or spoiled:
         raise LocalProtocolError(f"{source!r} is no http(s) URL, such as 'http://127.0.0.1:7860'.")
+    # Without query and fragment, because routes are appended to it.
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
 
 
@@ -99,14 +100,16 @@ def origin(url: str) -> str:
 def _origin(root: str) -> str:
     parts = _split(root)
     scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
+    # A name with a dot at its end is the same host (RFC 1034 §3.1), and names ignore case (RFC 4343).
     host = (parts.hostname or "").rstrip(".").lower()
-    if ":" in host:
+    if ":" in host:  # an IPv6 address, whose colons would read as a port (RFC 3986 §3.2.2)
         host = f"[{host}]"
     return f"{scheme}://{host}:{parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)}"
 
 
 def percent_encode(text: str, safe: str = "") -> str:
     """Return a text percent-encoded; half characters, which JSON can hold and no URL, become ``?``."""
+    # `replace`, because the default raises for half a surrogate pair, which a server can send.
     return quote(text, safe=safe, errors="replace")
 
 
@@ -141,6 +144,7 @@ def is_internal(host: str) -> bool:
     except ValueError:
         return False
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    # Why not `is_private`: most apps run on loopback or a private network, and name files there.
     return (mapped or address).is_link_local or str(mapped or address) in _METADATA_HOSTS
 
 

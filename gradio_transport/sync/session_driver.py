@@ -103,6 +103,7 @@ class SessionDriver:
         with self._lock:
             if self._closed:  # by another thread, after the session returned this driver
                 raise LocalProtocolError("The session is closed.")
+            # Registered before it starts, and under one lock: events of the start are delivered by its key.
             exchange = self.tapped.open(invocation)
             call = PendingCall(self, self._connection.app, self.tapped, exchange, options, deadlines, files)
             self._calls[exchange.key] = call
@@ -209,7 +210,7 @@ class SessionDriver:
         for delivery in turn.deliveries:
             exchange, event = delivery.exchange, delivery.event
             call = self._calls.get(exchange.key)
-            if call is None:
+            if call is None:  # this side has ended it; what the server still sends is dropped
                 continue
             self._state.add_rendered(event)
             if isinstance(event, Failed):
@@ -230,6 +231,7 @@ class SessionDriver:
 
     def perform(self, commands: Iterable[Command]) -> None:
         """Perform commands, and those that come of them, until none is left."""
+        # A queue, not recursion: a polling call performs one command after another for as long as it runs.
         waiting = deque(commands)
         while waiting:
             waiting.extend(self._perform(waiting.popleft()))
