@@ -20,6 +20,7 @@ from gradio_transport.app.credentials import Credentials
 from gradio_transport.calls.forwarding import forwarded_headers
 from gradio_transport.events import ProcessCompleted
 from gradio_transport.protocol.messages import decode_completed
+from gradio_transport.trace import Frame
 
 TIMEOUTS = gt.Timeouts(total=10, join=5, idle=5)
 JOIN, DATA = "/gradio_api/queue/join", "/gradio_api/queue/data"
@@ -372,7 +373,7 @@ class TestOAuthToken:
     def test_it_is_put_into_the_join_of_an_endpoint_that_asks_for_it(
         self, server: Scripted, face: str
     ) -> None:
-        frames: list[gt.Frame] = []
+        frames: list[Frame] = []
 
         async def use(app: Any, wait: Any) -> None:
             await wait(app.call("/hello", "x", options=gt.CallOptions(oauth_token="hf_oauth")))

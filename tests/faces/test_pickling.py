@@ -19,6 +19,7 @@ import gradio_transport as gt
 from gradio_transport.adapter.registry import Registry, default_registry
 from gradio_transport.engines.httpx_sync import HTTPXEngine
 from gradio_transport.engines.settings import HTTPSettings
+from gradio_transport.trace import Frame
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_an_unpickled_transport_connects_when_it_is_used(server: Scripted) -> No
     assert repr(again).endswith("closed>")
 
 
-def print_nothing(_: gt.Frame) -> None:
+def print_nothing(_: Frame) -> None:
     """A tap is alive, so it stays behind."""
 
 

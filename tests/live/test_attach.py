@@ -12,6 +12,7 @@ import pytest
 
 import gradio_transport as gt
 from conformance.servers import Scenario, Server
+from gradio_transport.trace import Frame
 from gradio_transport_conformance.cases import numbers
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
@@ -84,7 +85,7 @@ def test_a_late_call_opens_its_stream_at_its_time(server: Server, protocol: str)
     place = need(server, "slow", protocol)
     opened: list[float] = []
 
-    def tap(frame: gt.Frame) -> None:
+    def tap(frame: Frame) -> None:
         if frame.kind == "request" and frame.session and frame.payload.get("stream"):
             opened.append(frame.t)
 
@@ -120,7 +121,7 @@ def test_a_session_that_the_server_does_not_know_says_so(server: Server) -> None
 
 def test_an_expired_total_stops_a_running_generator(server: Server) -> None:
     place = need(server, "forever")
-    frames: list[gt.Frame] = []
+    frames: list[Frame] = []
     with gt.connect(place.url, tap=frames.append) as app:
         options = gt.CallOptions(timeouts=gt.Timeouts(total=1))
         call = app.submit(f"/{place.api_name}", options=options)

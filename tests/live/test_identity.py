@@ -9,6 +9,7 @@ import pytest
 
 import gradio_transport as gt
 from conformance.servers import Server
+from gradio_transport.trace import Frame
 from gradio_transport_conformance.cases import numbers
 from gradio_transport_conformance.play import CREDENTIALS
 
@@ -107,7 +108,7 @@ def test_results_are_downloaded_on_request(server: Server, tmp_path: Path) -> No
 
 def test_a_session_that_needs_it_has_a_heartbeat(server: Server) -> None:
     place = need(server, "hello")
-    frames: list[gt.Frame] = []
+    frames: list[Frame] = []
     with gt.connect(place.url, timeouts=TIMEOUTS, tap=frames.append) as app:
         app.call(place.fn_index if place.api_name is None else place.api_name, "you")
         wanted = app.config.connect_heartbeat
