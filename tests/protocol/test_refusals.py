@@ -331,6 +331,8 @@ def test_words_on_a_quota_outside_an_error_text_are_no_quota() -> None:
         ("11", "11"),
         ("(1)", "(1)"),
         ("'é'", "é"),
+        ("'a' \"b\"", "'a' \"b\""),
+        ("\"a\" 'b'", "\"a\" 'b'"),
     ],
 )
 def test_only_a_quoted_text_is_unquoted(text: str, message: str) -> None:
