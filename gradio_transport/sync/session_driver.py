@@ -231,7 +231,6 @@ class SessionDriver:
 
     def perform(self, commands: Iterable[Command]) -> None:
         """Perform commands, and those that come of them, until none is left."""
-        # A queue, not recursion: a polling call performs one command after another for as long as it runs.
         waiting = deque(commands)
         while waiting:
             waiting.extend(self._perform(waiting.popleft()))
