@@ -190,6 +190,13 @@ def test_both_connects_take_the_same_settings() -> None:
             assert parameter == asynchronous.parameters[name]
 
 
+def test_headers_of_a_session_are_checked_too() -> None:
+    with scripted() as server, gt.connect(server.url) as app:
+        with pytest.raises(LocalProtocolError, match="header 'x'") as caught:
+            app.session(headers={"x": f"{SECRET}\n"})
+        assert SECRET not in str(caught.value)
+
+
 class TestEngines:
     def test_a_client_of_the_callers_is_used_and_stays_open(self) -> None:
         with scripted() as server, httpx.Client() as client:

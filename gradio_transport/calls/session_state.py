@@ -13,6 +13,7 @@ from ..errors import Phase
 from ..events import Event
 from ..protocol.commands import OpenStream, Request
 from .app import App
+from .setting_checks import to_headers
 
 
 class SessionState:
@@ -22,7 +23,7 @@ class SessionState:
         self, app: App, headers: Mapping[str, str] | None = None, session_hash: str | None = None
     ) -> None:
         self.app = app
-        self.credentials = app.credentials.child(headers)
+        self.credentials = app.credentials.child(to_headers(headers))
         self.session_hash = session_hash or new_session_hash()
         self._config: AppConfig | None = None
 

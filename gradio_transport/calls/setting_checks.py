@@ -64,7 +64,7 @@ def to_headers(value: Mapping[str, str] | None) -> dict[str, str]:
         return {}
     if not isinstance(cast("object", value), Mapping):
         raise LocalProtocolError(f"headers= takes a mapping of names to values; got {_kind(value)}.")
-    return {_header_name(name): _header_value(name, text) for name, text in value.items()}
+    return {_check_name("headers", name): _header_value(name, text) for name, text in value.items()}
 
 
 def to_optional_headers(value: Mapping[str, str] | None) -> dict[str, str] | None:
@@ -72,10 +72,11 @@ def to_optional_headers(value: Mapping[str, str] | None) -> dict[str, str] | Non
     return None if value is None else to_headers(value)
 
 
-def _header_name(name: object) -> str:
+def _check_name(setting: str, name: object) -> str:
+    """Return the name of a header or cookie, or refuse it."""
     if not isinstance(name, str) or not _TOKEN.fullmatch(name):
         shown = repr(name[:40]) if isinstance(name, str) else _kind(name)
-        raise LocalProtocolError(f"headers= has a name that HTTP does not allow: {shown}.")
+        raise LocalProtocolError(f"{setting}= has a name that HTTP does not allow: {shown}.")
     return name
 
 
@@ -111,9 +112,7 @@ def to_cookies(value: Mapping[str, str] | None) -> dict[str, str]:
     if not isinstance(cast("object", value), Mapping):
         raise LocalProtocolError(f"cookies= takes a mapping of names to values; got {_kind(value)}.")
     for name, text in cast("Mapping[object, object]", value).items():
-        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-            shown = repr(name[:40]) if isinstance(name, str) else _kind(name)
-            raise LocalProtocolError(f"cookies= has a name that is not allowed: {shown}.")
+        _check_name("cookies", name)
         if not isinstance(text, str) or not _COOKIE_VALUE.fullmatch(text):
             raise LocalProtocolError(
                 f"The value of the cookie {name!r} is not a text of the characters that cookies may have. "

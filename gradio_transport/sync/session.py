@@ -60,9 +60,8 @@ class Session:
         Raises:
             EndpointNotFound: There is no such endpoint.
             ValidationFailed: The arguments do not fit it.
-            TimeoutExpired: Its files were not uploaded in time (``Timeouts(total=)``, or ``upload=`` without
-                a
-                reply of the server).
+            TimeoutExpired: Its files were not uploaded in time (``Timeouts(total=)``, or ``upload=`` while
+                the server does not reply).
         """
         return Call(self._core.submit(endpoint, arguments, keywords, options))
 
