@@ -93,7 +93,7 @@ class AsyncCall:
 
     def fetch(self) -> None:
         """Open the stream of a call made with ``attach="late"``; see `gradio_transport.sync.Call.fetch`."""
-        self._pending.driver.fetch(self._pending)
+        self._pending.fetch()
 
     def handle(self) -> Handle:
         """Return what another process needs to fetch the result; see `gradio_transport.sync.Call.handle`."""

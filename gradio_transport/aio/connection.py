@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The connection to one app: engine, task group, and the requests beside the calls."""
+"""The connection to one app by tasks: performs steps, and has the task group."""
 
 from __future__ import annotations
 
 import os
 import socket
-import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -14,27 +13,28 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from ..app.credentials import Credentials
-from ..app.handshake import login
 from ..calls.app import App
-from ..calls.deadline import seconds_left, total_timeout_error
-from ..calls.requests import (
-    REASON_SECONDS,
-    add_elapsed,
-    check_addresses,
-    input_content,
-    input_request,
-    is_renewable,
+from ..calls.requests import reason_seconds
+from ..calls.steps import (
+    Droppable,
+    Exclusive,
+    Open,
+    OpenSocket,
+    Pause,
+    Read,
+    Receive,
+    Resolve,
+    Send,
+    SendOn,
+    Step,
+    Steps,
+    Use,
 )
-from ..calls.retries import Retries
-from ..engines.base import AsyncEngine, AsyncResponseStream
-from ..errors import GradioTransportError, LocalProtocolError, Phase, TransportError
+from ..engines.base import AsyncEngine, AsyncResponseStream, HandshakeRefused, StreamEnded
+from ..errors import GradioTransportError, LocalProtocolError, Phase
 from ..files.disk import read_upload
-from ..files.fetch import file_unavailable_error, locate
-from ..files.upload import FetchFile, FileCommand, FileReply, ReadFile
-from ..policy import Timeouts
-from ..protocol.commands import OpenStream, Request, Response, SendRequest
-from ..protocol.refusals import wants_login
+from ..files.upload import ReadFile
+from ..protocol.commands import Closed, Ending, Response
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ server's accept queue, and the pool."""
 
 
 class Connection:
-    """The requests to one app, and the task group they run in. Knows no session."""
+    """Performs the steps of requests and sessions, each in the task that asks for it."""
 
     def __init__(self, app: App, engine: AsyncEngine) -> None:
         self.app = app
@@ -62,7 +62,7 @@ class Connection:
         self.tasks: anyio.abc.TaskGroup | None = None
         self._ended: anyio.Event | None = None
         self._turns = anyio.Semaphore(REQUESTS_AT_ONCE)
-        self._login_lock = anyio.Lock()
+        self._exclusive = anyio.Lock()
 
     async def hold(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         """Hold the task group of the transport.
@@ -84,66 +84,68 @@ class Connection:
             raise LocalProtocolError("The transport is closed, or not yet entered with 'async with'.")
         self.tasks.start_soon(work, *arguments)
 
-    async def request(
-        self,
-        command: SendRequest,
-        timeouts: Timeouts,
-        remaining: float | None = None,
-        *,
-        credentials: Credentials | None = None,
-        extra: Mapping[str, str] | None = None,
-        on_send: Callable[[], object] | None = None,
-    ) -> Response:
-        """Send one request with what its origin may see; repeat it where that is safe and wanted.
+    async def run(self, steps: Steps[T]) -> T:
+        """Perform steps until the sequence ends, and return its result."""
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    result = await self._perform(step)
+                except (GradioTransportError, HandshakeRefused) as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(result)
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
 
-        An expired login is renewed once: what was refused for it was not accepted.  `on_send` is called when
-        the request has its turn.
-        """
-        credentials = credentials or self.app.credentials
-        logins = self.app.logins
-        until = None if remaining is None else time.monotonic() + remaining
-        response = await self._send_with_retries(command, timeouts, until, credentials, extra, on_send)
-        if wants_login(response) and is_renewable(command) and await self.log_in_again(logins, until):
-            response = await self._send_with_retries(command, timeouts, until, credentials, extra, on_send)
-        return response
+    async def _perform(self, step: Step) -> Any:
+        match step:
+            case Read():
+                return await _read(step)
+            case Receive():
+                return await step.socket.receive(step.timeout)
+            case Send():
+                return await self._send(step)
+            case Open():
+                return await self._open(step)
+            case OpenSocket():
+                return await self.engine.websocket(
+                    step.url, step.headers, step.patience, step.max_message_bytes
+                )
+            case SendOn():
+                return await step.socket.send(step.text)
+            case Pause():
+                if step.waiter is not None:
+                    return not await step.waiter.wait(step.seconds)
+                await anyio.sleep(step.seconds)
+                return not self.closed
+            case Use():
+                try:
+                    return await self.run(step.steps)
+                finally:
+                    await step.live.aclose()
+            case Droppable():
+                return await step.owner.run_droppable(step.channel, step.steps)
+            case Exclusive():
+                return await self._run_exclusively(step)
+            case Resolve():
+                return await resolve_host(step.url)
+            case ReadFile():
+                return await anyio.to_thread.run_sync(read_upload, step.path)
 
-    async def _send_with_retries(
-        self,
-        command: SendRequest,
-        timeouts: Timeouts,
-        until: float | None,
-        credentials: Credentials,
-        extra: Mapping[str, str] | None,
-        on_send: Callable[[], object] | None,
-    ) -> Response:
-        request = self.app.with_headers(command.request, credentials, extra)
+    async def _send(self, step: Send) -> Response:
         # Why not direct calls too: they take as long as their functions, and would keep short requests
         # waiting.
-        takes_turns = command.phase is not Phase.COMPLETE
-        retries = Retries(self.app.options.retry, command)
-        while True:
-            if takes_turns:
-                await self._take_turn(seconds_left(until, timeouts, command.phase), timeouts, command.phase)
-            try:
-                patience = self.app.patience(command, timeouts, seconds_left(until, timeouts, command.phase))
-                if on_send is not None:
-                    on_send()
-                outcome: Response | TransportError = await self.engine.request(request, patience)
-            except TransportError as error:
-                outcome = error
-            finally:
-                if takes_turns:
-                    self._turns.release()
-            pause = retries.pause(outcome, None if until is None else until - time.monotonic())
-            if pause is None or self.closed:
-                break
-            await anyio.sleep(pause)
-        if isinstance(outcome, TransportError):
-            raise outcome
-        self.app.store_cookies(credentials, request.url, outcome.set_cookie)
-        return outcome
+        if step.phase is Phase.COMPLETE:
+            return await self.engine.request(step.request, step.begin())
+        await self._take_turn(step)
+        try:
+            return await self.engine.request(step.request, step.begin())
+        finally:
+            self._turns.release()
 
-    async def _take_turn(self, seconds: float | None, timeouts: Timeouts, phase: Phase) -> None:
+    async def _take_turn(self, step: Send) -> None:
         """Wait until fewer than `REQUESTS_AT_ONCE` short requests are under way.
 
         Raises:
@@ -153,136 +155,30 @@ class Connection:
             # Why not always with a timeout: a cancel scope for each request takes time.
             self._turns.acquire_nowait()
         except anyio.WouldBlock:
-            with anyio.move_on_after(seconds) as waiting:
+            with anyio.move_on_after(step.deadline.remaining) as waiting:
                 await self._turns.acquire()
             if waiting.cancelled_caught:
-                raise total_timeout_error(timeouts, phase) from None
+                raise step.deadline.error(step.phase) from None
 
-    async def log_in_again(self, logins: int, until: float | None = None) -> bool:
-        """Log in, unless another task has done so since `logins` were counted; False: no login to make.
-
-        Raises:
-            AuthenticationRequired: The login is refused now.
-            TimeoutExpired: The time of the call that wants it is over.
-        """
-        if logins < 0 or self.app.options.auth is None:
-            return False
-        timeouts = self.app.options.timeouts
-        with anyio.move_on_after(seconds_left(until, timeouts, Phase.LOGIN)):
-            # Why one at a time: every call whose login has expired comes here at once; one login serves all.
-            async with self._login_lock:
-                if self.app.logins == logins:
-                    sequence = login(self.app.discovery.urls.base, self.app.options.auth)
-                    await self.run(sequence, timeouts, until=until)
-                    self.app.logins += 1
-            return True
-        raise total_timeout_error(timeouts, Phase.LOGIN)
-
-    async def run(
-        self,
-        sequence: Generator[FileCommand, Any, T],
-        timeouts: Timeouts,
-        credentials: Credentials | None = None,
-        until: float | None = None,
-    ) -> T:
-        """Run a sequence of requests that belongs to no session; see the sync `Connection.run`."""
-        try:
-            command = next(sequence)
-            while True:
-                command = sequence.send(
-                    await self._perform_file_command(command, timeouts, credentials, until)
-                )
-        except StopIteration as stop:
-            value: T = stop.value
-            return value
-
-    async def _perform_file_command(
-        self, command: FileCommand, timeouts: Timeouts, credentials: Credentials | None, until: float | None
-    ) -> FileReply:
-        if isinstance(command, ReadFile):
-            return await anyio.to_thread.run_sync(read_upload, command.path)
-        if isinstance(command, FetchFile):
-            return await self._fetch_input(command, timeouts, until)
-        self.app.taps.command(command, 0)
-        rest = seconds_left(until, timeouts, command.phase)
-        response = await self.request(command, timeouts, rest, credentials=credentials)
-        self.app.taps.response(command.channel, 0, response)
-        return response
-
-    async def _fetch_input(self, command: FetchFile, timeouts: Timeouts, until: float | None) -> bytes:
-        """Get what a URL of the caller's holds, for servers that would not; it is shown no credentials."""
-        request = input_request(command)
-        sequence = locate(request.request.url, self.app.options.limits.max_redirects)
-        wanted = next(sequence)
-        while True:
-            patience = self.app.patience(request, timeouts, seconds_left(until, timeouts, Phase.UPLOAD))
-            response = await self.engine.request(wanted, patience)
-            try:
-                wanted = sequence.send(response)
-            except StopIteration:
-                return input_content(response, command)
-
-    async def open_file(
-        self, url: str, credentials: Credentials, timeouts: Timeouts | None = None
-    ) -> AsyncResponseStream:
-        """Begin to fetch a file that the server named; see the sync `Connection.open_file`."""
-        logins = self.app.logins
-        sequence = locate(url, self.app.options.limits.max_redirects)
-        request = next(sequence)
-        while True:
-            stream = await self._open_file(request, credentials, timeouts or self.app.options.timeouts)
-            if wants_login(stream.head) and await self.log_in_again(logins):
-                logins = -1  # once
-                await stream.aclose()
-                continue
-            try:
-                request = sequence.send(stream.head)
-            except StopIteration:
-                break
-            except BaseException:
-                await stream.aclose()
-                raise
-            await stream.aclose()
-        if stream.head.status == 200:
+    async def _open(self, step: Open) -> AsyncResponseStream | Response:
+        stream = await self.engine.stream(step.request, step.patience)
+        if step.is_wanted(stream.head):
             return stream
         try:
-            body = await stream.read(REASON_SECONDS)
-        except GradioTransportError:
-            body = b""
+            seconds = reason_seconds(stream.head, or_whole=step.or_whole)
+            return stream.head.with_body(await stream.read(seconds) if seconds != 0 else b"")
+        except GradioTransportError as error:
+            if step.or_whole and stream.head.status == 200:
+                raise
+            return stream.head.with_body(error.message.encode())
         finally:
             await stream.aclose()
-        raise file_unavailable_error(stream.head.with_body(body), request.url)
 
-    async def _open_file(
-        self, request: Request, credentials: Credentials, timeouts: Timeouts
-    ) -> AsyncResponseStream:
-        if not self.app.may_fetch(request.url):
-            check_addresses(request.url, await resolve_host(request.url))
-        command = OpenStream("file", request, Phase.DOWNLOAD)
-        self.app.taps.command(command, 0)
-        patience = self.app.patience(command, timeouts)
-        stream = await self.engine.stream(self.app.with_headers(request, credentials), patience)
-        self.app.taps.response("file", 0, stream.head, head=True)
-        self.app.store_cookies(credentials, request.url, stream.head.set_cookie)
-        return stream
-
-    async def discover(self) -> None:
-        """Run the handshake."""
-        with add_elapsed():
-            await self._discover()
-
-    async def _discover(self) -> None:
-        sequence = self.app.handshake()
-        try:
-            command = next(sequence)
-            while True:
-                self.app.taps.command(command, 0)
-                response = await self.request(command, self.app.options.timeouts)
-                self.app.taps.response(command.channel, 0, response)
-                self.app.credentials.rebind(response.url or command.request.url)
-                command = sequence.send(response)
-        except StopIteration as stop:
-            self.app.discovery = stop.value
+    async def _run_exclusively(self, step: Exclusive) -> None:
+        with anyio.move_on_after(step.deadline.remaining):
+            async with self._exclusive:
+                return await self.run(step.steps)
+        raise step.deadline.error(step.phase)
 
     async def aclose(self, timeout: float | None = None) -> None:
         """End every task and close every connection, and return when no task is left or `timeout` is over."""
@@ -296,6 +192,17 @@ class Connection:
         deadline = max(waiting.deadline, anyio.current_time() + CLOSE_SECONDS)
         with anyio.CancelScope(deadline=deadline, shield=True):
             await self.engine.aclose()
+
+
+_END = Closed(Ending.CLEAN)
+
+
+async def _read(step: Read) -> bytes | Closed:
+    try:
+        data: bytes | Closed = await anext(step.chunks, _END)
+        return data
+    except StreamEnded as ended:
+        return ended.closed
 
 
 async def resolve_host(url: str) -> list[str]:

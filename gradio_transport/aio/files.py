@@ -17,6 +17,7 @@ import attrs
 from ..app.credentials import Credentials
 from ..calls.deadline import timeout_error
 from ..calls.representation import describe_file
+from ..calls.request_sequence import Requests
 from ..calls.requests import add_elapsed
 from ..engines.base import AsyncResponseStream, StreamEnded
 from ..errors import Phase
@@ -214,8 +215,13 @@ class Fetcher:
             return AsyncDownload(len(file.content), _inline_content(file.content))
         if is_playlist(url):
             return AsyncDownload(None, self._follow(url))
-        stream = await self._connection.open_file(url, self._credentials, self._timeouts)
+        stream = await self._open(url)
         return AsyncDownload(content_length(stream.head), self._chunks(stream, url))
+
+    async def _open(self, url: str) -> AsyncResponseStream:
+        requests = Requests(app=self._connection.app, credentials=self._credentials, timeouts=self._timeouts)
+        stream: AsyncResponseStream = await self._connection.run(requests.open_file(url))
+        return stream
 
     async def _chunks(
         self, stream: AsyncResponseStream, url: str, most: int | None = None
@@ -248,7 +254,7 @@ class Fetcher:
             text = await self._playlist(url)
             segments, complete = playlist_segments(text, url)
             for segment in segments[done:]:
-                stream = await self._connection.open_file(segment, self._credentials, self._timeouts)
+                stream = await self._open(segment)
                 async with aclosing(self._chunks(stream, segment)) as chunks:
                     async for chunk in chunks:
                         yield chunk
@@ -261,7 +267,7 @@ class Fetcher:
             await anyio.sleep(PLAYLIST_SECONDS)
 
     async def _playlist(self, url: str) -> str:
-        stream = await self._connection.open_file(url, self._credentials, self._timeouts)
+        stream = await self._open(url)
         async with aclosing(self._chunks(stream, url, PLAYLIST_BYTES)) as chunks:
             return b"".join([chunk async for chunk in chunks]).decode("utf-8", "replace")
 

@@ -63,7 +63,7 @@ class AsyncSession:
         self, component_id: int, fn_name: str, data: Any = None, *, timeout: float | None = None
     ) -> Any:
         """Call a function that a component has on the server; see the sync `Session.component_server`."""
-        return await self._core.call_component(component_id, fn_name, data, timeout)
+        return await self._core.component_server(component_id, fn_name, data, timeout)
 
     def reset(self) -> None:
         """Take another session hash, and so fresh gr.State. Calls under way are ended."""

@@ -3,28 +3,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import weakref
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import anyio
-import attrs
 
 from ..adapter.contract import Adapter
-from ..calls.component_server import component_reply, component_request
-from ..calls.failures import closed_error, stream_lost_error
-from ..calls.handle import Handle
+from ..adapter.exchange import Invocation
+from ..calls import session_core
 from ..calls.options import CallOptions
-from ..calls.session_state import SessionState
-from ..errors import GradioTransportError, LocalProtocolError, Phase
-from ..events import Failed
+from ..calls.steps import Steps
+from ..errors import GradioTransportError, LocalProtocolError
+from ..protocol.commands import Command
 from .connection import Connection
-from .files import run_within
+from .files import Fetcher
 from .heartbeat import HeartbeatTask
 from .pending_call import PendingCall
-from .session_driver import Begin, SessionDriver
+from .session_driver import SessionDriver
 
 CLOSE_SECONDS = 5.0
 """How long closing a session waits for its streams without a ``timeout=``."""
+
+
+Begun: TypeAlias = tuple[SessionDriver, Sequence[Command]] | Steps[None]
+"""A call that is opened, with its driver and first commands, or the steps that place its files before."""
 
 
 class OpenSessions:
@@ -32,39 +35,20 @@ class OpenSessions:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._drivers: set[SessionDriver] = set()
-
-    def open_driver(self, adapter: Adapter, state: SessionState) -> SessionDriver:
-        """Return the driver of a new session of an adapter."""
-        if self.connection.closed:
-            raise LocalProtocolError("The transport is closed.")
-        tapped = self.connection.app.open_session(adapter, state.session_hash)
-        driver = SessionDriver(self.connection, tapped, state)
-        self._drivers.add(driver)
-        return driver
-
-    def discard(self, driver: SessionDriver) -> None:
-        """Forget a driver."""
-        self._drivers.discard(driver)
-
-    def start_heartbeat(self, state: SessionState) -> HeartbeatTask:
-        """Keep the heartbeat of a session open until it is stopped."""
-        heartbeat = HeartbeatTask(self.connection, state)
-        self.connection.spawn(heartbeat.run)
-        return heartbeat
+        self.cores: weakref.WeakSet[SessionCore] = weakref.WeakSet()
 
     async def aclose(self, timeout: float | None = None) -> None:
         """Close everything, and return when no task is left, or `timeout` seconds are over."""
         if not self.connection.closed:
             # First, so that no call is submitted again because this ends it.
             self.connection.closed = True
-            for driver in list(self._drivers):
-                driver.close(closed_error("transport was closed"))
+            for core in list(self.cores):
+                core.end("transport was closed")
         await self.connection.aclose(timeout)
 
 
-class SessionCore:
-    """One ``session_hash``: begins its calls, and keeps a driver for each adapter they go by."""
+class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, HeartbeatTask]):
+    """The calls of one session, made by tasks; see the base class."""
 
     def __init__(
         self,
@@ -72,47 +56,55 @@ class SessionCore:
         headers: Mapping[str, str] | None = None,
         session_hash: str | None = None,
     ) -> None:
-        self.state = SessionState(sessions.connection.app, headers, session_hash)
-        self.closed = False
+        super().__init__(sessions.connection.app, headers, session_hash)
         self._sessions = sessions
         self._connection = sessions.connection
-        self._drivers: dict[str, SessionDriver] = {}
-        self._heartbeat: HeartbeatTask | None = None
+        sessions.cores.add(self)
 
-    @property
-    def call_count(self) -> int:
-        """How many calls are under way."""
-        return sum(driver.call_count for driver in self._drivers.values())
+    def _new_call(self, adapter: str, invocation: Invocation, options: CallOptions) -> PendingCall:
+        fetcher = Fetcher(self._connection, self.state.credentials)
+        files = self.file_reader(invocation, fetcher.remote_file)
+        return PendingCall(self._connection, self.state, adapter, invocation, options, files)
 
-    # --- calls ---------------------------------------------------------------------------------------
+    def _new_driver(self, adapter: Adapter) -> SessionDriver:
+        if self._connection.closed:
+            raise LocalProtocolError("The transport is closed.")
+        tapped = self.state.app.open_session(adapter, self.state.session_hash)
+        return SessionDriver(self._connection, self.state, tapped, self.resubmit)
+
+    def _own_session(self) -> SessionCore:
+        return SessionCore(self._sessions, self.state.credentials.headers)
+
+    def _start_heartbeat(self) -> HeartbeatTask:
+        heartbeat = HeartbeatTask(self._connection, self.state)
+        self._connection.spawn(heartbeat.run)
+        return heartbeat
+
+    def _stop_heartbeat(self, heartbeat: HeartbeatTask) -> None:
+        heartbeat.stop()
+
+    # --- calls -----------------------------------------------------------------------------------------
 
     def submit(
-        self,
-        endpoint: str | int,
-        arguments: Sequence[Any],
-        keywords: dict[str, Any],
-        options: CallOptions | Any,
+        self, endpoint: str | int, arguments: Sequence[Any], keywords: dict[str, Any], options: Any
     ) -> PendingCall:
         """Start a call in a task of the transport; see `gradio_transport.sync.Session.submit`."""
-        call, first, driver = self._begin(endpoint, arguments, keywords, options)
-        self._connection.spawn(driver.drive, call, first)
+        core, call = self.prepare(endpoint, arguments, keywords, options)
+        self._connection.spawn(core.drive, call, core.begin(call))
         return call
 
     async def call(
-        self,
-        endpoint: str | int,
-        arguments: Sequence[Any],
-        keywords: dict[str, Any],
-        options: CallOptions | Any,
+        self, endpoint: str | int, arguments: Sequence[Any], keywords: dict[str, Any], options: Any
     ) -> list[Any]:
         """Make a call and wait for it; see `AsyncSession.call`."""
-        call, first, driver = self._begin(endpoint, arguments, keywords, options)
+        core, call = self.prepare(endpoint, arguments, keywords, options)
+        begun = core.begin(call)
         call.start_awaiting_result()
         try:
-            if call.deadlines.need_timer:  # this task watches the clock while another one drives the call
-                self._connection.spawn(driver.drive, call, first)
+            if call.needs_timer:  # this task watches the clock while another one drives the call
+                self._connection.spawn(core.drive, call, begun)
             else:
-                await driver.drive(call, first)
+                await core.drive(call, begun)
             return await call.result()
         except BaseException:
             if not call.done():
@@ -121,108 +113,50 @@ class SessionCore:
                     await call.cancel()
             raise
 
-    def _begin(
-        self,
-        endpoint: str | int,
-        arguments: Sequence[Any],
-        keywords: dict[str, Any],
-        options: CallOptions | Any,
-    ) -> tuple[PendingCall, Begin, SessionDriver]:
-        app = self._connection.app
-        options = app.call_options(options, keywords)
-        if options.own_session:
-            return self._begin_in_own_session(endpoint, arguments, keywords, options)
-        deadlines = app.deadlines(options)
-        adapter, invocation = app.prepare(self.state.config, endpoint, arguments, keywords, options)
-        driver = self._find_driver(adapter)
-        call, first = driver.begin(invocation, options, deadlines)
-        call.resubmit = self._submit_again
-        self._keep_heartbeat()
-        return call, first, driver
-
-    def _begin_in_own_session(
-        self, endpoint: str | int, arguments: Sequence[Any], keywords: dict[str, Any], options: CallOptions
-    ) -> tuple[PendingCall, Begin, SessionDriver]:
-        """Begin a call in a session of its own, which ends with the call."""
-        own = SessionCore(self._sessions, self.state.credentials.headers)
+    def begin(self, call: PendingCall) -> Begun:
+        """Open and start a call without files; return its driver and first commands, or how to place them."""
         try:
-            begun = own._begin(endpoint, arguments, keywords, attrs.evolve(options, own_session=False))
-        except BaseException:
-            own.close()
-            raise
-        begun[0].add_done_callback(own.close)
-        return begun
-
-    async def _submit_again(self, call: PendingCall) -> None:
-        """Make another try of a call whose stream was lost, with a new hash if that was lost with it."""
-        try:
-            driver = self._find_driver(self._connection.app.options.registry.get(call.adapter))
-            commands = driver.retry(call)
-            self._keep_heartbeat()
+            return self.place_files(call) or self.open(call)
         except GradioTransportError as error:
-            call.deliver(Failed(event_id=call.event_id, error=error), 0)
-            return
-        await driver.drive(call, commands)
+            call.fail(error)
+            raise
 
-    def attach(self, handle: Handle, options: CallOptions) -> PendingCall:
-        """Begin to fetch a call that was joined elsewhere, in this session, which ends with the call."""
-        deadlines = self._connection.app.deadlines(options)
-        adapter, invocation = self._connection.app.prepare_attach(handle)
-        driver = self._find_driver(adapter)
-        call, first = driver.begin(invocation, options, deadlines)
-        self._connection.spawn(driver.drive, call, first)
-        self._keep_heartbeat()
-        call.add_done_callback(self.close)
-        return call
+    async def drive(self, call: PendingCall, begun: Begun) -> None:
+        """Perform a call's commands, once its files are placed and it is opened."""
+        if isinstance(begun, Generator):
+            with anyio.CancelScope() as scope:
+                call.add_done_callback(scope.cancel)  # a call that has ended needs no files
+                try:
+                    await self._connection.run(begun)
+                except GradioTransportError as error:
+                    call.fail(error)
+            if call.done() or call.end_if_expired():
+                return
+            try:
+                begun = self.open(call)
+            except GradioTransportError as error:
+                call.fail(error)
+                return
+        driver, commands = begun
+        await driver.run(driver.drive(call, commands))
 
-    def _find_driver(self, adapter: Adapter) -> SessionDriver:
-        if self.closed:
-            raise LocalProtocolError("The session is closed.")
-        driver = self._drivers.get(adapter.name)
-        if driver is not None and not driver.usable:
-            # Why not open the stream again: the server has forgotten the session, and answers 200 all the
-            # same.
-            self._sessions.discard(driver)
-            driver.close(stream_lost_error())
-            self.state.renew_hash()
-            driver = None
-        if driver is None:
-            driver = self._drivers[adapter.name] = self._sessions.open_driver(adapter, self.state)
-        return driver
-
-    def _keep_heartbeat(self) -> None:
-        """Open the heartbeat of the session, where the app needs one."""
-        heartbeat = self._heartbeat
-        if heartbeat is not None and heartbeat.session_hash != self.state.session_hash:
-            heartbeat.stop()
-            self._heartbeat = heartbeat = None
-        if heartbeat is None and self.state.needs_heartbeat:
-            self._heartbeat = self._sessions.start_heartbeat(self.state)
-
-    async def call_component(self, component_id: int, fn_name: str, data: Any, timeout: float | None) -> Any:
+    async def component_server(
+        self, component_id: int, fn_name: str, data: Any, timeout: float | None
+    ) -> Any:
         """Call a function that a component has on the server; see `AsyncSession.component_server`."""
-        app = self._connection.app
-        command = component_request(
-            app.discovery.urls, self.state.config, self.state.session_hash, component_id, fn_name, data
-        )
-        app.taps.command(command, 0)
-        what = f"The reply of the component's function {fn_name!r}"
-        work = self._connection.request(command, app.options.timeouts, credentials=self.state.credentials)
-        response = await run_within(timeout, what, Phase.COMPLETE, work)
-        app.taps.response(command.channel, 0, response)
-        return component_reply(response, fn_name, app.options.limits)
+        return await self._connection.run(self.call_component(component_id, fn_name, data, timeout))
 
-    # --- the end -------------------------------------------------------------------------------------
+    # --- the end ---------------------------------------------------------------------------------------
 
     def reset(self) -> None:
         """Take another session hash, and end the calls under way."""
-        self._end("session was reset")
+        self.end("session was reset")
         self.state.renew_hash()
 
     def close(self) -> None:
         """End the session's calls, its stream and its heartbeat; wait for nothing (for done callbacks)."""
         self.closed = True
-        self._end("session was closed")
+        self.end("session was closed")
 
     async def aclose(self, timeout: float | None = None) -> None:
         """Do as `close`, and wait until the streams are closed; see `AsyncSession.aclose`."""
@@ -232,12 +166,3 @@ class SessionCore:
         with anyio.move_on_after(CLOSE_SECONDS if timeout is None else timeout, shield=True):
             for driver in drivers:
                 await driver.wait_closed()
-
-    def _end(self, what: str) -> None:
-        drivers, self._drivers = list(self._drivers.values()), {}
-        if self._heartbeat is not None:
-            self._heartbeat.stop()
-            self._heartbeat = None
-        for driver in drivers:
-            driver.close(closed_error(what))
-            self._sessions.discard(driver)

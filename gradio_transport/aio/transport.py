@@ -18,6 +18,8 @@ from ..calls.description import Description
 from ..calls.handle import Handle
 from ..calls.options import CallOptions, Options
 from ..calls.representation import describe_transport, shown_url
+from ..calls.request_sequence import Requests
+from ..calls.requests import add_elapsed
 from ..engines.base import AsyncEngine
 from ..errors import GradioTransportError, LocalProtocolError
 from .call import AsyncCall
@@ -144,7 +146,8 @@ class AsyncTransport:
         try:
             if self._app.space is not None:
                 await anyio.to_thread.run_sync(self._app.find_space, abandon_on_cancel=True)
-            await connection.discover()
+            with add_elapsed():
+                self._app.discovery = await connection.run(Requests.of_app(self._app).discover())
         except BaseException as error:
             await sessions.aclose()
             if isinstance(error, GradioTransportError):

@@ -37,7 +37,7 @@ from ..protocol.commands import OpenStream, OpenWebSocket, Request, SendRequest
 from ..protocol.multipart import UploadProgress
 from ..protocol.urls import base_url, is_internal, is_space_name, origin
 from .checks import check_declared, check_late, check_options, check_settings, find_discoverer
-from .deadline import Deadlines
+from .deadline import NEVER, Deadline
 from .handle import Handle
 from .options import CallOptions, Options
 from .page_events import event_payload
@@ -271,10 +271,6 @@ class App:
             given = None
         return self.complete_options(given or CallOptions())
 
-    def deadlines(self, options: CallOptions) -> Deadlines:
-        """Return the deadlines of a call, which begin now."""
-        return Deadlines(options.timeouts or self.options.timeouts, time.monotonic)
-
     def complete_options(self, options: CallOptions) -> CallOptions:
         """Return the options of a call with the transport's where it has none of its own."""
         if options.download_files is None and self.options.download_files is not None:
@@ -370,9 +366,9 @@ class App:
         self,
         command: SendRequest | OpenStream | OpenWebSocket,
         timeouts: Timeouts,
-        remaining: float | None = None,
+        deadline: Deadline = NEVER,
     ) -> Patience:
-        """Return how long a command may take, given the seconds its call has left.
+        """Return how long a command may take that is performed now, given the deadline of its call.
 
         Where the server sends no heartbeats, silence means only that the function is still running: the bound
         on silence is then `SILENT_IDLE_SECONDS` at least.
@@ -388,6 +384,7 @@ class App:
         sends = isinstance(command, SendRequest)
         whole = silence if sends and setting in ("discover", "login", "join") else None
         connect, connect_setting, whole_setting = timeouts.connect, "connect", setting
+        remaining = deadline.remaining
         if remaining is not None:
             rest = max(remaining, 0.001)
             if connect is None or rest < connect:
@@ -408,5 +405,5 @@ class App:
             bound="max_config_bytes" if discovering else "max_response_bytes",
             connect_setting=connect_setting,
             whole_setting=whole_setting,
-            total=timeouts.total if timeouts.total is not None else remaining,
+            total=deadline.seconds,
         )

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
 
 import attrs
 
@@ -16,6 +19,7 @@ from ..errors import (
     LocalProtocolError,
     Phase,
     SessionNotFound,
+    SlowConsumer,
     StreamLost,
     TimeoutExpired,
 )
@@ -32,97 +36,225 @@ from ..events import (
 )
 from ..files.outputs import FileReader
 from ..protocol.flow import State
-from .app import App
 from .backoff import delays
-from .deadline import Allowance, Deadlines
+from .deadline import NEVER, Deadline
 from .forwarding import forwarded_headers
 from .handle import Handle
 from .mailbox import Mailbox
 from .options import CallOptions
+from .session_state import SessionState
+from .steps import Steps
 from .tap import TappedSession
+
+logger = logging.getLogger(__name__)
 
 _PHASES = {State.IDLE: Phase.UPLOAD, State.JOINING: Phase.JOIN}
 """Where a call is before anything has come of it: one that is not started waits for its files."""
 
 
+class CallDriver(Protocol):
+    """What a call asks of the driver of its session."""
+
+    def fetch(self, call: Any) -> None:
+        """Open the stream of a call that was joined without one; never waits."""
+        ...
+
+    def expire(self, call: Any, error: GradioTransportError) -> None:
+        """End a call whose deadline is over."""
+        ...
+
+    def cancel(self, call: Any) -> Steps[None]:
+        """Cancel a call now, and return the steps that tell the server."""
+        ...
+
+    def send(self, call: Any, arguments: Sequence[Any], timeout: float | None) -> Steps[None]:
+        """Send the next chunk of a streaming input."""
+        ...
+
+    def finish_input(self, call: Any, timeout: float | None) -> Steps[None]:
+        """Tell the server that no further chunk will come."""
+        ...
+
+    def report(self, error: Exception) -> None:
+        """End the calls of the session for a fault of the library."""
+        ...
+
+
 class CallState:
     """The state of a call of either face: everything but how it waits.
 
-    Not safe against threads: the sync face holds its lock where it changes.
+    It is there before its exchange, because its files may have to be placed first. A face that has threads
+    gives it a lock.
     """
 
     def __init__(
         self,
-        app: App,
-        tapped: TappedSession,
-        exchange: Exchange,
+        state: SessionState,
+        adapter: str,
+        invocation: Invocation,
         options: CallOptions,
-        deadlines: Deadlines,
         files: FileReader | None,
     ) -> None:
-        self.tapped = tapped
-        self.exchange = exchange
+        app = state.app
+        self._session_state = state
+        self._driver: CallDriver | None = None
+        self._tapped: TappedSession | None = None
+        self._exchange: Exchange | None = None
+        self.adapter = adapter
+        """The protocol it goes by."""
+        self.invocation = invocation
         self._file_reader = files
         self.options = options
+        self.timeouts = options.timeouts or app.options.timeouts
+        self.total = Deadline.after(self.timeouts.total, "total")
+        self._first_message = NEVER
         self._averages = app.averages
         self._pauses = delays(app.options.retry) if options.repeatable else iter(())
         self._attempt = 1
         self.waits_for_retry = False
-        self._has_request = exchange.invocation.event_id is not None
-        self._submitted = deadlines.clock()
+        self._has_request = invocation.event_id is not None
+        self._submitted = time.monotonic()
         self.download_directory = options.download_files
         self._listener = options.listener
         self.headers: Mapping[str, str] = {**forwarded_headers(), **(options.headers or {})}
-        limits = exchange.context.limits
+        limits = app.options.limits
         self.mailbox = Mailbox(limits.mailbox_bytes, limits.mailbox_policy)
         self.mailbox.unread = options.listener is not None
         self._events_read = False
         self.outcome: Event | None = None
-        self.deadlines = deadlines
+        self._callbacks: list[Callable[[], object]] = []
+        self._lock: AbstractContextManager[Any] = nullcontext()
+
+    def _wake(self, *, for_end: bool) -> None:
+        """Wake whoever waits for a change, and `for_end` also who waits for the end. For faces."""
 
     @property
     def endpoint(self) -> Endpoint:
         """The endpoint that is called."""
-        return self.exchange.invocation.endpoint
+        return self.invocation.endpoint
+
+    @property
+    def tapped(self) -> TappedSession:
+        """The session that the call is under way in."""
+        assert self._tapped is not None
+        return self._tapped
+
+    @property
+    def exchange(self) -> Exchange:
+        """The machine of the call."""
+        assert self._exchange is not None
+        return self._exchange
+
+    @property
+    def opened(self) -> bool:
+        """Whether the call has a machine: its files are placed."""
+        return self._exchange is not None
 
     @property
     def event_id(self) -> str | None:
         """The server's name for the call, once it has one."""
-        return self.exchange.event_id
+        return self._exchange.event_id if self._exchange is not None else None
 
     @property
     def session_hash(self) -> str:
         """The session it belongs to."""
-        return self.exchange.context.session_hash
-
-    @property
-    def adapter(self) -> str:
-        """The protocol it goes by."""
-        return self.tapped.adapter
+        if self._exchange is None:
+            return self._session_state.session_hash
+        return self._exchange.context.session_hash
 
     @property
     def status(self) -> State:
         """Where it stands."""
-        return self.exchange.state
+        if self._exchange is not None:
+            return self._exchange.state
+        if self.outcome is None:
+            return State.IDLE
+        return State.CANCELLED if isinstance(self.outcome, Cancelled) else State.FAILED
 
     @property
     def last_event(self) -> Event | None:
         """The newest event that has come, read or not."""
-        return self.exchange.last_event
+        return self._exchange.last_event if self._exchange is not None else self.outcome
 
     @property
     def deviations(self) -> Sequence[str]:
         """What came out of the order of the flow: no error, but worth a look when debugging a server."""
-        return tuple(self.exchange.deviations)
+        return tuple(self._exchange.deviations) if self._exchange is not None else ()
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the server may have begun to run the function."""
+        return self._exchange is not None and self._exchange.accepted
 
     def done(self) -> bool:
         """Return whether the outcome is known."""
         return self.outcome is not None
 
+    # --- deadlines -------------------------------------------------------------------------------------
+
+    @property
+    def next_deadline(self) -> Deadline:
+        """The next of the call's deadlines."""
+        return self.total.sooner(self._first_message)
+
     @property
     def deadline(self) -> float | None:
         """When the next of the call's deadlines is over, by `time.monotonic`; None if there is none."""
-        return self.deadlines.next if self.outcome is None else None
+        following = self.next_deadline
+        return None if following is NEVER or self.outcome is not None else following.at
+
+    @property
+    def needs_timer(self) -> bool:
+        """Whether its deadlines need a waiter with a timer, because the bound on silence comes too late."""
+        first, idle = self.timeouts.first_message, self.timeouts.idle
+        return self.total is not NEVER or (first is not None and (idle is None or first < idle))
+
+    @property
+    def expiry(self) -> TimeoutExpired | None:
+        """The error for the deadline of the whole call that has expired, or None."""
+        if self.outcome is not None:
+            return None
+        expired = next((one for one in (self.total, self._first_message) if one.expired), None)
+        if expired is None:
+            return None
+        last, state = self.last_event, self.status
+        return TimeoutExpired(
+            f"The call was not complete within {expired.seconds} s (state {state.value}, last heard: "
+            f"{'nothing' if last is None else type(last).__name__}). Raise Timeouts({expired.setting}=) if "
+            "it may take longer.",
+            setting=expired.setting,
+            seconds=expired.seconds,
+            phase=_PHASES.get(state, Phase.STREAM),
+            may_have_run=self.accepted,
+        )
+
+    def end_if_expired(self) -> bool:
+        """End the call if one of its deadlines has expired, and return whether one had.
+
+        Waiting does so by itself. This is for waiting by a callback or a listener.
+        """
+        error = self.expiry
+        if error is None:
+            return False
+        if self._driver is None or self.waits_for_retry:
+            self.fail(error)
+        else:
+            self._driver.expire(self, error)
+        # So that a call whose driver has forgotten it is not expired again and again.
+        self.total = self._first_message = NEVER
+        return True
+
+    def start_listening(self) -> None:
+        """Begin to wait for the first message: the stream is opened now."""
+        with self._lock:
+            if self.event_id is not None:
+                self._start_first_message()
+            self._wake(for_end=True)
+
+    def _start_first_message(self) -> None:
+        self._first_message = Deadline.after(self.timeouts.first_message, "first_message")
+
+    # --- delivery ------------------------------------------------------------------------------------
 
     def start_reading(self) -> None:
         """Keep the events from now on: a caller reads them."""
@@ -136,16 +268,24 @@ class CallState:
         """Return whether there is something to read: an event, or the end."""
         return len(self.mailbox) > 0 or self.outcome is not None
 
-    def take(self, event: Event, size: int) -> bool:
+    def deliver(self, event: Event, size: int) -> SlowConsumer | None:
+        """Take an event from the driver of the session; return the error if the mailbox refuses it."""
+        with self._lock:
+            over = self._take(event, size)
+            # A waiter for the end has to see the deadline that begins with the join.
+            self._wake(for_end=over or isinstance(event, Joined))
+        return self.mailbox.overflow
+
+    def _take(self, event: Event, size: int) -> bool:
         """Take an event, and return whether it is the end."""
         if self._file_reader is not None and isinstance(event, WITH_OUTPUTS):
             data = self._file_reader.outputs(event.data, self.endpoint.outputs)
             event = event if data is event.data else attrs.evolve(event, data=data)
         if isinstance(event, Joined):
             if self.exchange.fetched:
-                self.deadlines.start_first_message()
+                self._start_first_message()
         elif not isinstance(event, Heartbeat):
-            self.deadlines.clear_first_message()
+            self._first_message = NEVER
         if isinstance(event, Failed):
             self._complete_error(event.error)
         self.mailbox.put(event, size)
@@ -158,6 +298,37 @@ class CallState:
             self._averages[self.endpoint.fn_index] = event.average_duration
         return True
 
+    def end(self, event: Event) -> None:
+        """End a call that no session has under way: it is not opened yet, or waits to be submitted again."""
+        self.deliver(event, 0)
+        self.run_callbacks()
+
+    def fail(self, error: GradioTransportError) -> None:
+        """End a call with an error, as `end` does."""
+        error.adapter = error.adapter or self.adapter
+        self.end(Failed(event_id=self.event_id, error=error))
+
+    def add_done_callback(self, callback: Callable[[], object]) -> None:
+        """Run `callback` once the call is done; at once if it is."""
+        with self._lock:
+            if self.outcome is None:
+                self._callbacks.append(callback)
+                return
+        self._run_callback(callback)
+
+    def run_callbacks(self) -> None:
+        """Run the done callbacks. The driver does so without any lock, because they may call anything."""
+        with self._lock:
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            self._run_callback(callback)
+
+    def _run_callback(self, callback: Callable[[], object]) -> None:
+        try:
+            callback()
+        except Exception:
+            logger.exception("a done callback of %s failed", self.endpoint.display_name)
+
     def record_request(self) -> None:
         """Record that a request of the call is sent now: from then on the function may have run."""
         self._has_request = True
@@ -169,25 +340,7 @@ class CallState:
         elif not self._has_request:
             error.may_have_run = False
         if error.elapsed is None:
-            error.elapsed = self.deadlines.clock() - self._submitted
-
-    @property
-    def expiry(self) -> TimeoutExpired | None:
-        """The error for the deadline of the whole call that has expired, or None."""
-        expired = self.deadlines.setting() if self.outcome is None else None
-        if expired is None:
-            return None
-        setting, seconds = expired
-        last, state = self.exchange.last_event, self.exchange.state
-        return TimeoutExpired(
-            f"The call was not complete within {seconds} s (state {state.value}, last heard: "
-            f"{'nothing' if last is None else type(last).__name__}). Raise Timeouts({setting}=) if it may "
-            "take longer.",
-            setting=setting,
-            seconds=seconds,
-            phase=_PHASES.get(state, Phase.STREAM),
-            may_have_run=self.exchange.accepted,
-        )
+            error.elapsed = time.monotonic() - self._submitted
 
     # --- late attach ---------------------------------------------------------------------------------
 
@@ -200,10 +353,18 @@ class CallState:
             after = self._averages.get(self.endpoint.fn_index)
         return None if after is None else self._submitted + after
 
-    @property
-    def needs_fetch(self) -> bool:
-        """Whether asking for the result opens the stream."""
-        return not self.exchange.fetched and self.options.fetch_after is None
+    def fetch(self) -> None:
+        """Open the stream of a call that was joined without one, or is not joined yet; never waits."""
+        if self._driver is None:
+            self.invocation = attrs.evolve(self.invocation, late=False)
+        else:
+            self._driver.fetch(self)
+
+    def fetch_if_asked(self) -> None:
+        """Open the stream of such a call if asking for the result does."""
+        late = self.invocation.late if self._exchange is None else not self._exchange.fetched
+        if late and self.options.fetch_after is None:
+            self.fetch()
 
     def handle(self) -> Handle:
         """Return what another process needs to fetch the result: see `Handle`, and `Transport.attach`.
@@ -216,12 +377,12 @@ class CallState:
             LocalProtocolError: The server has not accepted the call (yet), it is over, or a stream that is
                 open here takes its messages.
         """
-        machine, exchange = self.tapped.session, self.exchange
-        if self.done() or exchange.event_id is None:
-            why = (
-                f"is over ({self.status.value})" if self.done() else "has not been accepted by the server yet"
-            )
-        elif exchange.fetched or getattr(machine, "streaming", False):
+        exchange = self._exchange
+        if self.done() or exchange is None or exchange.event_id is None:
+            over = f"is over ({self.status.value})"
+            raise self._no_handle_error(over if self.done() else "has not been accepted by the server yet")
+        machine = self.tapped.session
+        if exchange.fetched or getattr(machine, "streaming", False):
             why = "has a stream here, which takes its messages: submit it with CallOptions(attach='late')"
         elif machine.shared and len(machine.active) > 1:
             why = "shares its session with other calls: submit it with CallOptions(own_session=True)"
@@ -235,7 +396,10 @@ class CallState:
                 protocol=self.adapter,
                 gradio_version=exchange.context.config.version,
             )
-        raise LocalProtocolError(
+        raise self._no_handle_error(why)
+
+    def _no_handle_error(self, why: str) -> LocalProtocolError:
+        return LocalProtocolError(
             f"There is no handle of this call of {self.endpoint.display_name}: it {why}."
         )
 
@@ -253,28 +417,32 @@ class CallState:
         if not isinstance(error, StreamLost | SessionNotFound) or error.phase is not Phase.STREAM:
             return None
         pause = next(self._pauses, None)
-        remaining = self.deadlines.remaining
+        remaining = self.total.remaining
         return None if pause is None or (remaining is not None and pause >= remaining) else pause
 
     def start_retry(self, error: GradioTransportError) -> Event:
         """Record that the call will be submitted again, and return the event that says so."""
         self.waits_for_retry = True
         self._attempt += 1
-        self.deadlines.clear_first_message()
+        self._first_message = NEVER
         return Resubmitted(attempt=self._attempt, error=error)
 
-    @property
-    def next_invocation(self) -> Invocation:
-        """The invocation of the next try: once the result was asked for, the stream is opened at once."""
-        invocation = self.exchange.invocation
-        asked = self.exchange.fetched and self.options.fetch_after is None
-        return attrs.evolve(invocation, late=False) if asked else invocation
+    def open(self, driver: CallDriver, tapped: TappedSession) -> Exchange | None:
+        """Open the call in a session, or its next try; None if it has ended meanwhile.
 
-    def start_try(self, tapped: TappedSession, exchange: Exchange) -> None:
-        """Go on with another try."""
-        self.waits_for_retry = False
-        self.tapped, self.exchange = tapped, exchange
-        self._submitted = self.deadlines.clock()
+        Once the result was asked for, the next try opens its stream at once.
+        """
+        with self._lock:
+            if self.outcome is not None:
+                return None
+            invocation = self.invocation
+            if self._exchange is not None:
+                if self._exchange.fetched and self.options.fetch_after is None:
+                    invocation = attrs.evolve(invocation, late=False)
+                self._submitted = time.monotonic()
+            self.waits_for_retry = False
+            self._driver, self._tapped, self._exchange = driver, tapped, tapped.open(invocation)
+            return self._exchange
 
     def outputs(self, timeout: float | None) -> list[Any]:
         """Return the outputs, or raise the error; without an outcome the wait has timed out."""
@@ -290,7 +458,7 @@ class CallState:
             seconds=timeout,
             phase=Phase.STREAM,
             adapter=self.adapter,
-            may_have_run=self.exchange.accepted,
+            may_have_run=self.accepted,
         )
 
     def check_open(self) -> None:
@@ -316,12 +484,26 @@ class CallState:
     def next_chunk(self, arguments: Sequence[Any]) -> Invocation:
         """Return the next chunk of a streaming input as an invocation; its files are still to be placed."""
         self.check_open()
-        return attrs.evolve(self.exchange.invocation, data=self.endpoint.bind(arguments, {}))
+        return attrs.evolve(self.invocation, data=self.endpoint.bind(arguments, {}))
 
-    def allowance(self, timeout: float | None, what: str) -> Allowance:
-        """Return the bound on one method's wait for the server."""
-        what = f"The answer to {what}"
-        return Allowance(timeout, what, Phase.STREAM, may_have_run=self.exchange.accepted)
+    @property
+    def driver(self) -> CallDriver:
+        """The driver of its session; a call is sent further input or cancelled once it is opened."""
+        if self._driver is None:
+            raise LocalProtocolError(
+                f"{self.endpoint.display_name} is not submitted yet.", phase=Phase.UPLOAD
+            )
+        return self._driver
+
+    def cancellation(self) -> Steps[None] | None:
+        """Cancel the call now, and return the steps that tell the server, if it knows of the call."""
+        if self.outcome is not None:
+            return None
+        if self._driver is None or self.waits_for_retry:
+            achieved = Achieved.NOT_STARTED if self._driver is None else Achieved.UNKNOWN
+            self.end(Cancelled(event_id=self.event_id, achieved=achieved))
+            return None
+        return self._driver.cancel(self)
 
     def achieved(self) -> Achieved:
         """Return what a cancellation achieved on the server."""

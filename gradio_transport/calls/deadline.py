@@ -1,51 +1,75 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Deadlines: of a whole call, of the first message, and of one blocking method."""
+"""`Deadline`: when the time of a call, or of one blocking method, is over."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
-from types import TracebackType
-from typing import Self
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Final
 
 import attrs
 
-from ..errors import (
-    Phase,
-    TimeoutExpired,
-)
-from ..policy import Timeouts
+from ..errors import Phase, TimeoutExpired
 
 
-def seconds_left(until: float | None, timeouts: Timeouts, phase: Phase) -> float | None:
-    """Return the seconds that a call has left for its next request; None: there is no bound.
+@attrs.frozen
+class Deadline:
+    """When the time of something is over, and by which setting.
 
-    Args:
-        until: When its time is over, by `time.monotonic`.
-        timeouts: Of the call.
-        phase: Of what comes next.
-
-    Raises:
-        TimeoutExpired: None is left.
+    Attributes:
+        at: A time of `time.monotonic`; infinite if there is no bound.
+        setting: The field of `Timeouts` that the bound comes from, or ``"timeout"`` for one of a method.
+        seconds: The value of that setting.
     """
-    if until is None:
-        return None
-    rest = until - time.monotonic()
-    if rest <= 0:
-        raise total_timeout_error(timeouts, phase)
-    return rest
+
+    at: float = math.inf
+    setting: str = ""
+    seconds: float | None = None
+
+    @classmethod
+    def after(cls, seconds: float | None, setting: str) -> Deadline:
+        """Return the deadline that is some seconds from now; `NEVER` for None."""
+        return NEVER if seconds is None else cls(time.monotonic() + seconds, setting, seconds)
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds until then, none of them negative; None if there is no bound."""
+        return None if self.at == math.inf else max(0.0, self.at - time.monotonic())
+
+    @property
+    def expired(self) -> bool:
+        """Whether the time is over."""
+        return time.monotonic() >= self.at
+
+    def sooner(self, other: Deadline) -> Deadline:
+        """Return the one that comes first."""
+        return self if self.at <= other.at else other
+
+    def check(self, phase: Phase) -> None:
+        """Raise if the time is over.
+
+        Raises:
+            TimeoutExpired: It is.
+        """
+        if self.at != math.inf and time.monotonic() >= self.at:
+            raise self.error(phase)
+
+    def error(self, phase: Phase) -> TimeoutExpired:
+        """Return the error for a request that was not sent, because the time of its call was over before."""
+        return TimeoutExpired(
+            f"The {self.seconds} s for the whole call were over before the request was sent ({phase.value}). "
+            f"Raise Timeouts({self.setting}=) if it may take longer.",
+            setting=self.setting,
+            seconds=self.seconds,
+            phase=phase,
+            retryable=True,
+        )
 
 
-def total_timeout_error(timeouts: Timeouts, phase: Phase) -> TimeoutExpired:
-    """Return the error for a call whose time is over before a request of it was sent."""
-    return TimeoutExpired(
-        f"The {timeouts.total} s for the whole call were over before the request was sent ({phase.value}). "
-        "Raise Timeouts(total=) if it may take longer.",
-        setting="total",
-        seconds=timeouts.total,
-        phase=phase,
-        retryable=True,
-    )
+NEVER: Final = Deadline()
+"""The deadline of what has no bound."""
 
 
 def timeout_error(what: str, seconds: float | None, phase: Phase) -> TimeoutExpired:
@@ -55,94 +79,21 @@ def timeout_error(what: str, seconds: float | None, phase: Phase) -> TimeoutExpi
     )
 
 
-class Allowance:
-    """The seconds that a caller allows one blocking method: ``with Allowance(timeout, ...) as allowed``.
+@contextmanager
+def bounded(
+    timeout: float | None, what: str, phase: Phase, *, may_have_run: bool = False
+) -> Generator[Deadline, None, None]:
+    """Bound the time of one blocking method, which runs in the block.
 
-    A `TimeoutExpired` that leaves the block once they are over names ``timeout`` as its setting.
+    A `TimeoutExpired` that leaves the block after the deadline names ``timeout`` as its setting.
     """
-
-    def __init__(self, seconds: float | None, what: str, phase: Phase, *, may_have_run: bool = False) -> None:
-        self._may_have_run = may_have_run
-        self._seconds = seconds
-        self._what = what
-        self._phase = phase
-        self._end = None if seconds is None else time.monotonic() + seconds
-
-    @property
-    def remaining(self) -> float | None:
-        """Seconds that are left, or None if there is no bound."""
-        return None if self._end is None else max(0.0, self._end - time.monotonic())
-
-    def earliest_end(self, other: float | None) -> float | None:
-        """Return when they are over, or another time of `time.monotonic` that comes before."""
-        return min((when for when in (self._end, other) if when is not None), default=None)
-
-    def check(self) -> None:
-        """Raise if they are over.
-
-        Raises:
-            TimeoutExpired: They are.
-        """
-        if self.remaining == 0.0:
-            raise timeout_error(self._what, self._seconds, self._phase)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        # Why not `remaining == 0.0`: a timer may fire a little early.
-        remaining = self.remaining
-        if isinstance(error, TimeoutExpired) and remaining is not None and remaining < 0.01:
-            late = timeout_error(self._what, self._seconds, self._phase)
-            late.may_have_run = self._may_have_run
-            raise late from error
-
-
-@attrs.define
-class Deadlines:
-    """The deadlines of one call, in seconds of the driver's clock."""
-
-    timeouts: Timeouts
-    clock: Callable[[], float]
-    total: float | None = attrs.field(init=False, default=None)
-    first: float | None = attrs.field(init=False, default=None)
-
-    def __attrs_post_init__(self) -> None:
-        if self.timeouts.total is not None:
-            self.total = self.clock() + self.timeouts.total
-
-    def start_first_message(self) -> None:
-        """Begin to wait for the first message."""
-        if self.timeouts.first_message is not None:
-            self.first = self.clock() + self.timeouts.first_message
-
-    def clear_first_message(self) -> None:
-        """Stop waiting for the first message: it has come."""
-        self.first = None
-
-    @property
-    def next(self) -> float | None:
-        """The earliest deadline."""
-        return min((when for when in (self.total, self.first) if when is not None), default=None)
-
-    @property
-    def need_timer(self) -> bool:
-        """Whether they need a waiter with a timer, because the bound on silence alone would come too late."""
-        first, idle = self.timeouts.first_message, self.timeouts.idle
-        return self.total is not None or (first is not None and (idle is None or first < idle))
-
-    @property
-    def remaining(self) -> float | None:
-        """Seconds until the total deadline."""
-        return None if self.total is None else self.total - self.clock()
-
-    def setting(self) -> tuple[str, float | None] | None:
-        """Return the setting that has expired, with its value, or None."""
-        now = self.clock()
-        if self.total is not None and now >= self.total:
-            return "total", self.timeouts.total
-        if self.first is not None and now >= self.first:
-            return "first_message", self.timeouts.first_message
-        return None
+    deadline = Deadline.after(timeout, "timeout")
+    try:
+        yield deadline
+    except TimeoutExpired as error:
+        # 10 ms of tolerance: a timer may fire a little early.
+        if timeout is None or time.monotonic() < deadline.at - 0.01:
+            raise
+        late = timeout_error(what, timeout, phase)
+        late.may_have_run = may_have_run
+        raise late from error

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import itertools
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from ..app.config import AppConfig, Endpoint
 from ..app.config_parsing import with_rendered
@@ -57,14 +56,6 @@ class SessionState:
         """Return the command that opens the session's heartbeat."""
         url = self.app.discovery.urls.named("heartbeat", self.session_hash)
         return OpenStream("heartbeat", Request.get(url, accept="text/event-stream"), Phase.STREAM)
-
-
-_HEARTBEAT_PAUSES = (1.0, 2.0, 5.0, 10.0)
-
-
-def heartbeat_pauses() -> Iterator[float]:
-    """Yield the seconds to wait before a heartbeat that broke is opened again, without end."""
-    return itertools.chain(_HEARTBEAT_PAUSES, itertools.repeat(30.0))
 
 
 def new_session_hash() -> str:

@@ -92,8 +92,8 @@ class Taps:
                 tap(frame)
         return now
 
-    def command(self, command: Command, session: int) -> None:
-        """Show one command on its way out."""
+    def command(self, command: Command, session: int, attempt: int = 1) -> None:
+        """Show one command on its way out; from the second `attempt` on with its number."""
         match command:
             case SendRequest() | OpenStream():
                 request = command.request
@@ -110,9 +110,13 @@ class Taps:
                     payload["files"] = [{"name": part.filename, "size": part.size} for part in parts]
                 if isinstance(command, OpenStream):
                     payload["stream"] = True
+                if attempt > 1:
+                    payload["attempt"] = attempt
                 self.show(Direction.OUT, Kind.REQUEST, command.channel, session, payload)
             case OpenWebSocket():
                 payload = {"url": command.url, "headers": command.headers}
+                if attempt > 1:
+                    payload["attempt"] = attempt
                 self.show(Direction.OUT, Kind.WS_OPEN, command.channel, session, payload)
             case SendText():
                 self.show(Direction.OUT, Kind.WS_TEXT, command.channel, session, {"text": command.text})
@@ -123,9 +127,19 @@ class Taps:
             case _:  # the wake that a `WakeAt` asks for is shown when it comes
                 pass
 
-    def response(self, channel: str, session: int, response: Response, *, head: bool = False) -> float:
-        """Show a reply on its way in."""
+    def response(
+        self,
+        channel: str,
+        session: int,
+        response: Response,
+        *,
+        head: bool = False,
+        attempt: int | None = None,
+    ) -> float:
+        """Show a reply on its way in; with the number of the `attempt` if another one follows it."""
         payload: dict[str, Any] = {"status": response.status, "headers": response.headers}
+        if attempt is not None:
+            payload["attempt"] = attempt
         if response.url:
             payload["url"] = response.url
         if not head:
@@ -133,6 +147,15 @@ class Taps:
         return self.show(
             Direction.IN, Kind.RESPONSE_HEAD if head else Kind.RESPONSE, channel, session, payload
         )
+
+    def failure(
+        self, channel: str, session: int, error: GradioTransportError, *, attempt: int | None = None
+    ) -> float:
+        """Show that no reply came; with the number of the `attempt` if another one follows it."""
+        payload: dict[str, Any] = {"error": type(error).__name__, "message": error.message}
+        if attempt is not None:
+            payload["attempt"] = attempt
+        return self.show(Direction.IN, Kind.ERROR, channel, session, payload)
 
     def chunk(self, channel: str, data: bytes) -> None:
         """Show bytes that are no machine's input: those of a file, or a heartbeat."""
@@ -209,7 +232,7 @@ class TappedSession:
         )
 
     def open(self, invocation: Invocation) -> Exchange:
-        """Open a call, not yet started: its files may have to be brought to the app first."""
+        """Open a call, not yet started."""
         exchange = self.session.open(invocation)
         self._start_times[exchange] = self.taps.clock()
         return exchange
@@ -234,12 +257,6 @@ class TappedSession:
             payload["event_id"] = invocation.event_id
         now = self.taps.show(Direction.LOCAL, Kind.CALL, exchange.key, self.number, payload)
         return self._show_output(self.session.start(exchange, now))
-
-    def refuse(self, exchange: Exchange, error: GradioTransportError) -> Turn:
-        """End a call that was never started, because its files did not reach the app."""
-        payload = {"error": type(error).__name__, "message": error.message, "started": False}
-        self.taps.show(Direction.LOCAL, Kind.ERROR, exchange.key, self.number, payload)
-        return self._show_output(self.session.abandon(exchange, error))
 
     def fetch(self, exchange: Exchange) -> Turn:
         """Open the stream of a call that was joined without one."""
@@ -276,8 +293,7 @@ class TappedSession:
 
     def failed(self, command: SendRequest | OpenStream | OpenWebSocket, error: TransportError) -> Turn:
         """Feed the failure of a request."""
-        payload = {"error": type(error).__name__, "message": error.message}
-        now = self.taps.show(Direction.IN, Kind.ERROR, command.channel, self.number, payload)
+        now = self.taps.failure(command.channel, self.number, error)
         return self._show_output(self.session.failed(command, error, now))
 
     def stream_opened(self, channel: str, response: Response) -> Turn:

@@ -67,3 +67,7 @@ class AiohttpWebSocket:
             common.shut_down_socket(sock)  # so the close frame of `close` below is never sent
         with suppress(aiohttp.ClientError, OSError, RuntimeError):
             await self._socket.close()
+
+    async def aclose(self) -> None:
+        """Drop the socket, as `abort`."""
+        await self.abort()

@@ -238,6 +238,10 @@ class WebSocket(Protocol):
         """Drop the socket at once, waking a blocked `receive`."""
         ...
 
+    def close(self) -> None:
+        """Drop the socket, by whoever receives from it."""
+        ...
+
 
 class Engine(Protocol):
     """Sync I/O."""
@@ -311,6 +315,10 @@ class AsyncWebSocket(Protocol):
 
     async def abort(self) -> None:
         """Drop the socket at once."""
+        ...
+
+    async def aclose(self) -> None:
+        """Drop the socket, by whoever receives from it."""
         ...
 
 

@@ -128,6 +128,10 @@ class WebSocketClient:
         with contextlib.suppress(Exception):
             self._in_use.close()
 
+    def close(self) -> None:
+        """Drop the socket, as `abort`."""
+        self.abort()
+
 
 def _do_nothing(*_: Any) -> None:
     """Do nothing."""
@@ -302,6 +306,10 @@ class AsyncWebSocketClient:
 
     async def abort(self) -> None:
         """Drop the socket at once."""
+        self._inner.abort()
+
+    async def aclose(self) -> None:
+        """Drop the socket, as `abort`."""
         self._inner.abort()
 
 

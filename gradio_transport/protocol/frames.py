@@ -58,7 +58,8 @@ class Frame:
         channel: The channel of the command it belongs to, in the session named by `session`.
         session: Number of the session in its transport; 0 for what belongs to no machine: discovery, uploads,
             downloads, heartbeats.
-        payload: What the kind needs; text as it is, bytes as they are.
+        payload: What the kind needs; text as it is, bytes as they are. ``attempt`` marks the tries that the
+            library made on its own: each after the first, and what came of each but the last.
     """
 
     t: float
@@ -67,6 +68,11 @@ class Frame:
     channel: str
     payload: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     session: int = 0
+
+    @property
+    def retried(self) -> bool:
+        """Whether it belongs to a try that its session did not see, which gets one reply to a request."""
+        return "attempt" in self.payload
 
 
 Tap: TypeAlias = Callable[[Frame], None]

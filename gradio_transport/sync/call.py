@@ -121,7 +121,7 @@ class Call:
         `result` and iteration do so themselves, unless ``fetch_after`` says when. Nothing happens if it is
         open, or the call over.
         """
-        self._pending.driver.fetch(self._pending)
+        self._pending.fetch()
 
     def handle(self) -> Handle:
         """Return what another process needs to fetch the result: see `Handle`, and `Transport.attach`.

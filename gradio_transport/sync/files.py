@@ -13,8 +13,9 @@ from typing import Any, BinaryIO, Self, cast
 import attrs
 
 from ..app.credentials import Credentials
-from ..calls.deadline import Allowance
+from ..calls.deadline import NEVER, Deadline, bounded
 from ..calls.representation import describe_file
+from ..calls.request_sequence import Requests
 from ..calls.requests import add_elapsed
 from ..engines.base import ResponseStream, StreamEnded
 from ..errors import LocalProtocolError, Phase
@@ -61,12 +62,12 @@ class RemoteFile(ServerFile):
         """
         with (
             add_elapsed(),
-            Allowance(timeout, f"The file {self.name}", Phase.DOWNLOAD) as allowed,
-            self._fetcher.open(self, whole_file_url(self.url), allowed.remaining) as download,
+            bounded(timeout, f"The file {self.name}", Phase.DOWNLOAD) as deadline,
+            self._fetcher.open(self, whole_file_url(self.url), deadline) as download,
         ):
             parts: list[bytes] = []
             for chunk in download.chunks:
-                allowed.check()
+                deadline.check(Phase.DOWNLOAD)
                 parts.append(chunk)
             return b"".join(parts)
 
@@ -107,12 +108,12 @@ class RemoteFile(ServerFile):
         """
         with (
             add_elapsed(),
-            Allowance(timeout, f"The file {self.name}", Phase.DOWNLOAD) as allowed,
-            self._fetcher.open(self, whole_file_url(self.url), allowed.remaining) as download,
+            bounded(timeout, f"The file {self.name}", Phase.DOWNLOAD) as deadline,
+            self._fetcher.open(self, whole_file_url(self.url), deadline) as download,
             PartFile(Path(directory)) as part,
         ):
             for chunk in download.chunks:
-                allowed.check()
+                deadline.check(Phase.DOWNLOAD)
                 part.write(chunk)
                 if progress is not None:
                     progress(part.size, download.total)
@@ -184,7 +185,7 @@ class Fetcher:
         """Return a server's file as a `RemoteFile`."""
         return RemoteFile(**attrs.asdict(found, recurse=False), fetcher=self)
 
-    def open(self, file: ServerFile, url: str, remaining: float | None = None) -> Download:
+    def open(self, file: ServerFile, url: str, deadline: Deadline = NEVER) -> Download:
         """Begin to fetch a file from one of its URLs."""
         if file.content is not None:
             return Download(len(file.content), _inline_content(file.content))
@@ -192,8 +193,18 @@ class Fetcher:
             return Download(None, _add_elapsed(self._follow(url), time.monotonic()))
         began = time.monotonic()
         with add_elapsed():
-            stream = self._connection.open_file(url, self._credentials, remaining, self._timeouts)
+            stream = self._open(url, deadline)
         return Download(content_length(stream.head), _add_elapsed(self._chunks(stream, url), began))
+
+    def _open(self, url: str, deadline: Deadline = NEVER) -> ResponseStream:
+        requests = Requests(
+            app=self._connection.app,
+            credentials=self._credentials,
+            timeouts=self._timeouts,
+            deadline=deadline,
+        )
+        stream: ResponseStream = self._connection.run(requests.open_file(url))
+        return stream
 
     def _chunks(
         self, stream: ResponseStream, url: str, most: int | None = None
@@ -219,11 +230,11 @@ class Fetcher:
         stall = self._timeouts.download_stall
         done, heard = 0, time.monotonic()
         while True:
-            playlist = self._connection.open_file(url, self._credentials, timeouts=self._timeouts)
+            playlist = self._open(url)
             text = b"".join(self._chunks(playlist, url, PLAYLIST_BYTES)).decode("utf-8", "replace")
             segments, complete = playlist_segments(text, url)
             for segment in segments[done:]:
-                stream = self._connection.open_file(segment, self._credentials, timeouts=self._timeouts)
+                stream = self._open(segment)
                 yield from self._chunks(stream, segment)
                 heard = time.monotonic()
             done = max(done, len(segments))

@@ -3,49 +3,20 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from collections.abc import Iterator
+from typing import Any
 
-from ..adapter.exchange import Exchange, Invocation
-from ..calls.app import App
+from ..adapter.exchange import Invocation
 from ..calls.call_state import CallState
-from ..calls.deadline import Deadlines
 from ..calls.options import CallOptions
-from ..calls.tap import TappedSession
-from ..errors import GradioTransportError, LocalProtocolError, SlowConsumer
-from ..events import Achieved, Event, Failed, Joined
+from ..calls.session_state import SessionState
+from ..errors import LocalProtocolError
+from ..events import Achieved, Event, Failed
 from ..files.outputs import FileReader
-from ..policy import Timeouts
+from .connection import Connection
 from .files import download_files
-
-logger = logging.getLogger(__name__)
-
-
-class CallDriver(Protocol):
-    """What a call asks of the driver of its session."""
-
-    def fetch(self, call: PendingCall) -> None:
-        """Open the stream of a call that was joined without one."""
-        ...
-
-    def expire(self, call: PendingCall, error: GradioTransportError) -> None:
-        """End a call whose deadline has expired."""
-        ...
-
-    def cancel(self, call: PendingCall, timeout: float | None = None) -> None:
-        """Cancel a call and tell the server."""
-        ...
-
-    def send(self, call: PendingCall, invocation: Invocation, until: float | None) -> None:
-        """Send the next chunk of a streaming input."""
-        ...
-
-    def finish_input(self, call: PendingCall, until: float | None) -> None:
-        """Tell the server that no further chunk will come."""
-        ...
 
 
 class PendingCall(CallState):
@@ -53,19 +24,16 @@ class PendingCall(CallState):
 
     def __init__(
         self,
-        driver: CallDriver,
-        app: App,
-        tapped: TappedSession,
-        exchange: Exchange,
+        connection: Connection,
+        state: SessionState,
+        adapter: str,
+        invocation: Invocation,
         options: CallOptions,
-        deadlines: Deadlines,
         files: FileReader | None,
     ) -> None:
-        super().__init__(app, tapped, exchange, options, deadlines, files)
-        self.driver = driver
-        self.resubmit: Callable[[PendingCall], None] | None = None
+        super().__init__(state, adapter, invocation, options, files)
+        self._connection = connection
         self._downloaded: list[Any] | None = None
-        self._callbacks: list[Callable[[], object]] = []
         self._make_locks()
 
     def _make_locks(self) -> None:
@@ -75,70 +43,17 @@ class PendingCall(CallState):
         # Why not one condition for both: a thread that waits for the result would wake up for every event.
         self._ended = threading.Condition(self._lock)
 
-    # --- delivery ------------------------------------------------------------------------------------
-
-    def deliver(self, event: Event, size: int) -> SlowConsumer | None:
-        """Take an event from the driver of the session; return the error if the mailbox refuses it."""
-        with self._lock:
-            over = self.take(event, size)
-            self._changed.notify_all()
-            if over or isinstance(
-                event, Joined
-            ):  # a waiter for the end has to see the deadline that begins now
-                self._ended.notify_all()
-        return self.mailbox.overflow
-
-    def end(self, event: Event) -> None:
-        """End a call that is not under way, because it waits to be submitted again."""
-        self.deliver(event, 0)
-        self.run_callbacks()
-
-    def start_listening(self) -> None:
-        """Begin to wait for the first message: the stream is opened now."""
-        with self._lock:
-            if self.event_id is not None:
-                self.deadlines.start_first_message()
-            self._changed.notify_all()
+    def _wake(self, *, for_end: bool) -> None:
+        self._changed.notify_all()
+        if for_end:
             self._ended.notify_all()
-
-    def switch_driver(self, driver: CallDriver, tapped: TappedSession, exchange: Exchange) -> bool:
-        """Go on with another try; return False if the call has ended meanwhile."""
-        with self._lock:
-            if self.outcome is not None:
-                return False
-            self.driver = driver
-            self.start_try(tapped, exchange)
-            return True
 
     def reset_after_fork(self) -> None:
         """End the call in a child of ``fork``: its messages come to the parent only."""
         self._make_locks()
         self._callbacks = []
         message = "The process was forked: the call goes on in the parent, and can be read there only."
-        self.take(Failed(error=LocalProtocolError(message, may_have_run=True)), 0)
-
-    # --- the end -------------------------------------------------------------------------------------
-
-    def add_done_callback(self, callback: Callable[[], object]) -> None:
-        """Run `callback` once the call is done; at once if it is."""
-        with self._lock:
-            if self.outcome is None:
-                self._callbacks.append(callback)
-                return
-        self._run_callback(callback)
-
-    def run_callbacks(self) -> None:
-        """Run the done callbacks. The driver does so without any lock, because they may call anything."""
-        with self._lock:
-            callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
-            self._run_callback(callback)
-
-    def _run_callback(self, callback: Callable[[], object]) -> None:
-        try:
-            callback()
-        except Exception:
-            logger.exception("a done callback of %s failed", self.endpoint.display_name)
+        self.deliver(Failed(error=LocalProtocolError(message, may_have_run=True)), 0)
 
     def wait(self, timeout: float | None, *, for_end: bool = True) -> bool:
         """Wait for the end of the call, or for anything to read; return whether it came.
@@ -151,7 +66,7 @@ class PendingCall(CallState):
             with self._lock:
                 if is_ready():
                     return True
-                until = min((when for when in (end, self.deadlines.next) if when is not None), default=None)
+                until = min((when for when in (end, self.deadline) if when is not None), default=None)
                 now = time.monotonic()
                 if until is None or until > now:
                     changed.wait(None if until is None else until - now)
@@ -162,24 +77,9 @@ class PendingCall(CallState):
             if end is not None and time.monotonic() >= end:
                 return is_ready()
 
-    def end_if_expired(self) -> bool:
-        """End the call if one of its deadlines has expired, and return whether one had.
-
-        Waiting does so by itself. This is for waiting by a callback or a listener.
-        """
-        error = self.expiry
-        if error is None:
-            return False
-        self.driver.expire(self, error)
-        # Without deadlines, so that a call whose driver has forgotten it is not expired again and again.
-        self.deadlines = Deadlines(Timeouts(), time.monotonic)
-        return True
-
-    # --- what a caller does ---------------------------------------------------------------------------
-
     def events(self, timeout: float | None = None) -> Iterator[Event]:
         """Iterate over the events; see `Call.events`."""
-        self._fetch_if_needed()
+        self.fetch_if_asked()
         self.start_reading()
         while True:
             with self._lock:
@@ -197,7 +97,7 @@ class PendingCall(CallState):
 
     def result(self, timeout: float | None = None) -> list[Any]:
         """Wait for the outputs; see `Call.result`."""
-        self._fetch_if_needed()
+        self.fetch_if_asked()
         self.start_awaiting_result()
         self.wait(timeout)
         data = self.outputs(timeout)
@@ -207,24 +107,34 @@ class PendingCall(CallState):
             self._downloaded = [download_files(value, self.download_directory) for value in data]
         return self._downloaded
 
-    def _fetch_if_needed(self) -> None:
-        if self.needs_fetch:
-            self.driver.fetch(self)
-
     def send(self, arguments: tuple[Any, ...], timeout: float | None) -> None:
         """Send the next chunk of a streaming input; see `Call.send`."""
-        chunk = self.next_chunk(arguments)
-        with self.allowance(timeout, "the chunk") as allowed:
-            self.driver.send(self, chunk, allowed.earliest_end(self.deadlines.total))
-            self.check_sent()
+        self._connection.run(self.driver.send(self, arguments, timeout))
 
     def finish(self, timeout: float | None) -> None:
         """Tell the server that no further chunk will come; see `Call.finish`."""
-        with self.allowance(timeout, "the end of the input") as allowed:
-            self.driver.finish_input(self, allowed.earliest_end(self.deadlines.total))
-            self.check_sent()
+        self._connection.run(self.driver.finish_input(self, timeout))
 
     def cancel(self, timeout: float | None = None) -> Achieved:
         """Cancel the call; see `Call.cancel`."""
-        self.driver.cancel(self, timeout)
+        steps = self.cancellation()
+        if steps is None:
+            return self.achieved()
+        performed = threading.Event()
+
+        def perform() -> None:
+            try:
+                self._connection.run(steps)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the calls are told
+                self.driver.report(error)
+            finally:
+                performed.set()
+
+        if timeout is None:
+            perform()
+        else:
+            # Why not here with a shorter timeout: closing the connection in the middle would leave open
+            # whether the server got the request. It goes on in a worker.
+            self._connection.workers.submit(perform)
+            performed.wait(timeout)
         return self.achieved()

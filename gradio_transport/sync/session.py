@@ -96,7 +96,7 @@ class Session:
             EndpointNotFound: There is no such component, or it has no such function.
             ServerRefused: The function failed.
         """
-        return self._core.call_component(component_id, fn_name, data, timeout)
+        return self._core.component_server(component_id, fn_name, data, timeout)
 
     def reset(self, timeout: float | None = None) -> None:
         """Take another session hash, and so fresh gr.State. Calls under way are ended.

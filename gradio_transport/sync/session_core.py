@@ -5,25 +5,19 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
-import attrs
-
 from ..adapter.contract import Adapter
-from ..calls.component_server import component_reply, component_request
-from ..calls.deadline import Allowance
-from ..calls.failures import closed_error, stream_lost_error
+from ..adapter.exchange import Invocation
+from ..calls import session_core
 from ..calls.forking import register_after_fork
-from ..calls.handle import Handle
 from ..calls.options import CallOptions
-from ..calls.requests import add_elapsed
-from ..calls.session_state import SessionState
-from ..errors import GradioTransportError, LocalProtocolError, Phase
-from ..events import Failed
+from ..errors import GradioTransportError, LocalProtocolError
 from ..protocol.commands import Command
 from .connection import Connection
+from .files import Fetcher
 from .heartbeat import HeartbeatThread
 from .pending_call import PendingCall
 from .session_driver import SessionDriver
@@ -33,58 +27,28 @@ JOIN_THREAD_SECONDS = 5.0
 
 
 class OpenSessions:
-    """What the sessions of one transport have open, so that closing the transport closes it.
+    """The sessions of one transport, so that closing the transport closes them.
 
     Threads refer to this and to the connection, never to the `Transport`: one that is forgotten is collected.
     """
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._drivers: set[SessionDriver] = set()
-        self._heartbeats: set[HeartbeatThread] = set()
+        self._cores: weakref.WeakSet[SessionCore] = weakref.WeakSet()
         self._lock = threading.Lock()
         register_after_fork(self)
 
     def reset_after_fork(self) -> None:
         """Leave connections, threads and calls to the parent, in a child of ``fork``."""
-        drivers, self._drivers, self._heartbeats = list(self._drivers), set(), set()
         self._lock = threading.Lock()
         self.connection.reset_after_fork()
-        for driver in drivers:
-            driver.reset_after_fork()
+        for core in list(self._cores):
+            core.reset_after_fork()
 
-    def open_driver(self, adapter: Adapter, state: SessionState) -> SessionDriver:
-        """Return the driver of a new session of an adapter."""
-        tapped = self.connection.app.open_session(adapter, state.session_hash)
-        driver = SessionDriver(self.connection, tapped, state)
+    def add(self, core: SessionCore) -> None:
+        """Remember a session as long as it is used."""
         with self._lock:
-            self._check_open()
-            self._drivers.add(driver)
-        return driver
-
-    def discard(self, driver: SessionDriver) -> None:
-        """Forget a driver."""
-        with self._lock:
-            self._drivers.discard(driver)
-
-    def start_heartbeat(self, state: SessionState) -> HeartbeatThread:
-        """Keep the heartbeat of a session open until `stop_heartbeat`."""
-        heartbeat = HeartbeatThread(self.connection, state)
-        with self._lock:
-            self._check_open()
-            self._heartbeats.add(heartbeat)
-        heartbeat.start()
-        return heartbeat
-
-    def stop_heartbeat(self, heartbeat: HeartbeatThread) -> None:
-        """End a heartbeat."""
-        with self._lock:
-            self._heartbeats.discard(heartbeat)
-        heartbeat.stop()
-
-    def _check_open(self) -> None:
-        if self.connection.closed:
-            raise LocalProtocolError("The transport is closed.")
+            self._cores.add(core)
 
     def close(self, timeout: float | None = None) -> None:
         """Close everything, and leave no thread behind, unless one does not end within `timeout` seconds."""
@@ -92,12 +56,9 @@ class OpenSessions:
             if self.connection.closed:
                 return
             self.connection.closing.set()
-            drivers, heartbeats = list(self._drivers), list(self._heartbeats)
-            self._heartbeats.clear()
-        readers = [driver.close(closed_error("transport was closed")) for driver in drivers]
-        for heartbeat in heartbeats:
-            heartbeat.stop()
-        join([*readers, *heartbeats, *self.connection.close()], timeout)
+            cores = list(self._cores)
+        threads = [thread for core in cores for thread in core.stop("transport was closed")]
+        join([*threads, *self.connection.close()], timeout)
 
 
 def join(threads: Iterable[threading.Thread | None], timeout: float | None = None) -> None:
@@ -109,8 +70,8 @@ def join(threads: Iterable[threading.Thread | None], timeout: float | None = Non
             thread.join(min(JOIN_THREAD_SECONDS, max(0.0, remaining)))
 
 
-class SessionCore:
-    """One ``session_hash``: begins its calls, and keeps a driver for each adapter they go by."""
+class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, HeartbeatThread]):
+    """The calls of one session, made by threads; see the base class."""
 
     def __init__(
         self,
@@ -118,199 +79,118 @@ class SessionCore:
         headers: Mapping[str, str] | None = None,
         session_hash: str | None = None,
     ) -> None:
-        self.state = SessionState(sessions.connection.app, headers, session_hash)
-        self.closed = False
+        super().__init__(sessions.connection.app, headers, session_hash)
         self._sessions = sessions
         self._connection = sessions.connection
         # Reentrant, because a done callback of a call that `close` ends may call the session again.
         self._lock = threading.RLock()
-        self._drivers: dict[str, SessionDriver] = {}
-        self._heartbeat: HeartbeatThread | None = None
-        register_after_fork(self)
+        sessions.add(self)
 
     def reset_after_fork(self) -> None:
-        """Become a session of the child's own, in a child of ``fork``."""
+        """Become a session of the child's own, in a child of ``fork``; the calls stay with the parent."""
         self._lock = threading.RLock()
-        self._drivers, self._heartbeat = {}, None
+        drivers, self._drivers = list(self._drivers.values()), {}
+        self._heartbeat, self._unopened = None, set()
+        for driver in drivers:
+            driver.reset_after_fork()
         self.state.renew_hash()
 
-    @property
-    def call_count(self) -> int:
-        """How many calls are under way."""
-        return sum(driver.call_count for driver in list(self._drivers.values()))
+    def _own_session(self) -> SessionCore:
+        return SessionCore(self._sessions, self.state.credentials.headers)
 
-    # --- calls ---------------------------------------------------------------------------------------
+    def _new_call(self, adapter: str, invocation: Invocation, options: CallOptions) -> PendingCall:
+        fetcher = Fetcher(self._connection, self.state.credentials)
+        files = self.file_reader(invocation, fetcher.remote_file)
+        return PendingCall(self._connection, self.state, adapter, invocation, options, files)
+
+    def _new_driver(self, adapter: Adapter) -> SessionDriver:
+        if self._connection.closed:
+            raise LocalProtocolError("The transport is closed.")
+        tapped = self.state.app.open_session(adapter, self.state.session_hash)
+        return SessionDriver(self._connection, self.state, tapped, self.resubmit)
+
+    def _start_heartbeat(self) -> HeartbeatThread:
+        heartbeat = HeartbeatThread(self._connection, self.state, self)
+        heartbeat.start()
+        return heartbeat
+
+    def _stop_heartbeat(self, heartbeat: HeartbeatThread) -> None:
+        heartbeat.stop()
+
+    # --- calls -----------------------------------------------------------------------------------------
 
     def submit(
-        self,
-        endpoint: str | int,
-        arguments: Sequence[Any],
-        keywords: dict[str, Any],
-        options: CallOptions | Any,
+        self, endpoint: str | int, arguments: Sequence[Any], keywords: dict[str, Any], options: Any
     ) -> PendingCall:
         """Start a call; see `Session.submit`."""
-        call, commands, driver = self._begin(endpoint, arguments, keywords, options)
+        core, call = self.prepare(endpoint, arguments, keywords, options)
+        driver, commands = core.begin(call)
         if driver.tapped.session.shared:
             try:
-                driver.perform(commands)
+                self._connection.run(driver.perform(commands))
             except BaseException:  # Ctrl-C during the join: the caller would get no call to cancel
                 call.cancel()
                 raise
         else:
-            self._connection.workers.submit(partial(driver.drive, call, commands))
+            driver.start(driver.drive(call, commands))
         return call
 
     def call(
-        self,
-        endpoint: str | int,
-        arguments: Sequence[Any],
-        keywords: dict[str, Any],
-        options: CallOptions | Any,
+        self, endpoint: str | int, arguments: Sequence[Any], keywords: dict[str, Any], options: Any
     ) -> list[Any]:
         """Make a call and wait for it; see `Session.call`."""
-        call, commands, driver = self._begin(endpoint, arguments, keywords, options)
+        core, call = self.prepare(endpoint, arguments, keywords, options)
+        driver, commands = core.begin(call)
         call.start_awaiting_result()
         try:
-            if call.deadlines.need_timer:  # this thread watches the clock while another one drives the call
-                self._connection.workers.submit(partial(driver.drive, call, commands))
+            if call.needs_timer:  # this thread watches the clock while another one drives the call
+                driver.start(driver.drive(call, commands))
             else:
-                driver.guard(lambda: driver.perform(commands))
+                driver.run(driver.perform(commands))
             return call.result()
         except BaseException:
             if not call.done():
                 call.cancel()
             raise
 
-    def _begin(
-        self,
-        endpoint: str | int,
-        arguments: Sequence[Any],
-        keywords: dict[str, Any],
-        options: CallOptions | Any,
-    ) -> tuple[PendingCall, list[Command], SessionDriver]:
-        app = self._connection.app
-        options = app.call_options(options, keywords)
-        if options.own_session:
-            return self._begin_in_own_session(endpoint, arguments, keywords, options)
-        deadlines = app.deadlines(options)
-        adapter, invocation = app.prepare(self.state.config, endpoint, arguments, keywords, options)
-        with add_elapsed(adapter.name):
-            invocation = self._connection.place_files(
-                invocation,
-                deadlines.timeouts,
-                self.state.credentials,
-                deadlines.total,
-                options.upload_progress,
-            )
-        # Under the lock, so that `close` and `reset` find either no call or one that they can end.
-        with self._lock:
-            driver = self._find_driver(adapter)
-            call, commands = driver.begin(invocation, options, deadlines)
-            call.resubmit = self._submit_again
-            self._keep_heartbeat()
-        return call, commands, driver
-
-    def _begin_in_own_session(
-        self, endpoint: str | int, arguments: Sequence[Any], keywords: dict[str, Any], options: CallOptions
-    ) -> tuple[PendingCall, list[Command], SessionDriver]:
-        """Begin a call in a session of its own, which ends with the call."""
-        own = SessionCore(self._sessions, self.state.credentials.headers)
+    def begin(self, call: PendingCall) -> tuple[SessionDriver, Sequence[Command]]:
+        """Place a call's files, open it and start it; return its driver and the first commands."""
         try:
-            begun = own._begin(endpoint, arguments, keywords, attrs.evolve(options, own_session=False))
-        except BaseException:
-            own.close()
-            raise
-        begun[0].add_done_callback(own.close)
-        return begun
-
-    def _submit_again(self, call: PendingCall) -> None:
-        """Make another try of a call whose stream was lost, with a new hash if that was lost with it."""
-        try:
-            with self._lock:
-                driver = self._find_driver(self._connection.app.options.registry.get(call.adapter))
-                commands = driver.retry(call)
-                self._keep_heartbeat()
+            placing = self.place_files(call)
+            if placing is not None:
+                self._connection.run(placing)
+            return self.open(call)
         except GradioTransportError as error:
-            call.end(Failed(event_id=call.event_id, error=error))
-            return
-        driver.guard(lambda: driver.perform(commands))
+            call.fail(error)
+            raise
+        except BaseException:
+            call.cancel()
+            raise
 
-    def attach(self, handle: Handle, options: CallOptions) -> PendingCall:
-        """Begin to fetch a call that was joined elsewhere, in this session, which ends with the call."""
-        deadlines = self._connection.app.deadlines(options)
-        adapter, invocation = self._connection.app.prepare_attach(handle)
-        with self._lock:
-            driver = self._find_driver(adapter)
-            call, commands = driver.begin(invocation, options, deadlines)
-            self._keep_heartbeat()
-        driver.perform_in_background(commands)
-        call.add_done_callback(self.close)
-        return call
-
-    def _find_driver(self, adapter: Adapter) -> SessionDriver:
-        if self.closed:
-            raise LocalProtocolError("The session is closed.")
-        driver = self._drivers.get(adapter.name)
-        if driver is not None and not driver.usable:
-            # Why not open the stream again: the server has forgotten the session with it, and answers 200 all
-            # the same.
-            self._sessions.discard(driver)
-            driver.close(stream_lost_error())
-            self.state.renew_hash()
-            driver = None
-        if driver is None:
-            driver = self._drivers[adapter.name] = self._sessions.open_driver(adapter, self.state)
-        return driver
-
-    def _keep_heartbeat(self) -> None:
-        """Open the heartbeat of the session, where the app needs one."""
-        heartbeat = self._heartbeat
-        if heartbeat is not None and heartbeat.session_hash != self.state.session_hash:
-            self._sessions.stop_heartbeat(heartbeat)
-            self._heartbeat = heartbeat = None
-        if heartbeat is None and self.state.needs_heartbeat:
-            self._heartbeat = self._sessions.start_heartbeat(self.state)
-
-    def call_component(self, component_id: int, fn_name: str, data: Any, timeout: float | None) -> Any:
+    def component_server(self, component_id: int, fn_name: str, data: Any, timeout: float | None) -> Any:
         """Call a function that a component has on the server; see `Session.component_server`."""
-        app = self._connection.app
-        command = component_request(
-            app.discovery.urls, self.state.config, self.state.session_hash, component_id, fn_name, data
-        )
-        app.taps.command(command, 0)
-        what = f"The reply of the component's function {fn_name!r}"
-        with Allowance(timeout, what, Phase.COMPLETE):
-            response = self._connection.request(
-                command, app.options.timeouts, timeout, credentials=self.state.credentials
-            )
-        app.taps.response(command.channel, 0, response)
-        return component_reply(response, fn_name, app.options.limits)
+        return self._connection.run(self.call_component(component_id, fn_name, data, timeout))
 
-    # --- the end -------------------------------------------------------------------------------------
+    # --- the end ---------------------------------------------------------------------------------------
 
     def reset(self, timeout: float | None = None) -> None:
         """Take another session hash, and end the calls under way; see `Session.reset`."""
         with self._lock:
             self.state.renew_hash()
-            threads = self._end("session was reset")
+            threads = self.stop("session was reset")
         join(threads, timeout)
 
     def close(self, timeout: float | None = None) -> None:
         """End the session's calls, its stream and its heartbeat; see `Session.close`."""
         with self._lock:
             self.closed = True
-            threads = self._end("session was closed")
+            threads = self.stop("session was closed")
         # Without the lock: the threads may need it to end.
         join(threads, timeout)
 
-    def _end(self, what: str) -> list[threading.Thread]:
+    def stop(self, what: str) -> list[threading.Thread]:
         """End what the session has under way, and return the threads that end with it."""
-        drivers, self._drivers = list(self._drivers.values()), {}
-        threads: list[threading.Thread | None] = [self._heartbeat]
-        if self._heartbeat is not None:
-            self._sessions.stop_heartbeat(self._heartbeat)
-            self._heartbeat = None
-        for driver in drivers:
-            threads.append(driver.close(closed_error(what)))
-            self._sessions.discard(driver)
-        return [thread for thread in threads if thread is not None]
+        with self._lock:
+            drivers, heartbeat = self.end(what)
+        threads = [driver.thread for driver in drivers]
+        return [thread for thread in (*threads, heartbeat) if thread is not None]

@@ -21,16 +21,16 @@ class StreamReader:
         self._read = read
         self._changed = threading.Condition()
         self._next: OpenStream | None = None
-        self._thread: threading.Thread | None = None
+        self.thread: threading.Thread | None = None
         self._closed = False
 
     def open(self, command: OpenStream) -> None:
         """Open and read a stream, once the one before has ended; nothing happens after `close`."""
         with self._changed:
             self._next = command
-            if self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                self._thread.start()
+            if self.thread is None and not self._closed:
+                self.thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                self.thread.start()
             self._changed.notify_all()
 
     def _run(self) -> None:
@@ -43,14 +43,13 @@ class StreamReader:
                     return
             self._read(command)
 
-    def sleep(self, seconds: float) -> bool:
-        """Wait before another try to open the stream; return False once it is closed."""
+    def wait(self, seconds: float) -> bool:
+        """Wait before another try to open the stream; return whether it was closed meanwhile."""
         with self._changed:
-            return not self._changed.wait_for(lambda: self._closed, seconds)
+            return self._changed.wait_for(lambda: self._closed, seconds)
 
-    def close(self) -> threading.Thread | None:
-        """End the thread after the stream it reads, which the caller aborts, and return it to be joined."""
+    def close(self) -> None:
+        """Let the thread end after the stream it reads, which the caller aborts."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        return self._thread

@@ -17,6 +17,8 @@ from ..calls.description import Description
 from ..calls.handle import Handle
 from ..calls.options import CallOptions, Options
 from ..calls.representation import describe_transport, shown_url
+from ..calls.request_sequence import Requests
+from ..calls.requests import add_elapsed
 from ..engines.base import Engine
 from ..errors import GradioTransportError
 from .call import Call
@@ -209,7 +211,8 @@ def _open(app: App, engine: Engine | None) -> tuple[OpenSessions, Session]:
     sessions = OpenSessions(Connection(app, engine))
     try:
         app.find_space()
-        sessions.connection.discover()
+        with add_elapsed():
+            app.discovery = sessions.connection.run(Requests.of_app(app).discover())
     except BaseException as error:
         sessions.close()
         if isinstance(error, GradioTransportError):

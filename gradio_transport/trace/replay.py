@@ -19,7 +19,7 @@ import attrs
 from ..adapter.exchange import Exchange, Invocation, SessionContext
 from ..adapter.registry import Registry, default_registry
 from ..adapter.session import Turn
-from ..app.config import AppConfig, Endpoint
+from ..app.config import AppConfig
 from ..app.config_parsing import with_rendered
 from ..calls.tap import TappedSession, Taps
 from ..errors import Phase, TransportError
@@ -115,7 +115,8 @@ class _Replayer:
             self._feed(step, rechunk or _keep_whole)
             self._compare(step, cut=self._trace.truncated and step is steps[-1])
         self._result.inputs = sum(
-            frame.session != 0 and frame.direction is not Direction.OUT for frame in self._trace.frames
+            frame.session != 0 and frame.direction is not Direction.OUT and not frame.retried
+            for frame in self._trace.frames
         )
         if cancel_at is not None and cancel_at >= self._result.inputs:
             self._cancel_all()
@@ -221,14 +222,6 @@ class _Replayer:
         self._result.endpoints[frame.session, exchange.key] = endpoint.display_name
         return session.wire.start(exchange)
 
-    def _unstarted_call(self, session: _SessionReplay, frame: Frame) -> Exchange:
-        """Return a call that failed before its start; the trace does not have its endpoint."""
-        exchange = session.wire.open(Invocation(endpoint=Endpoint(name=None, fn_index=-1), data=()))
-        session.exchanges[exchange.key] = exchange
-        self._result.events[frame.session, exchange.key] = []
-        self._result.endpoints[frame.session, exchange.key] = "never called"
-        return exchange
-
     def _exchange(self, session: _SessionReplay, frame: Frame) -> Exchange:
         exchange = session.exchanges.get(frame.channel)
         if exchange is None:
@@ -252,9 +245,6 @@ class _Replayer:
     def _failure_turns(self, session: _SessionReplay, frame: Frame) -> Iterator[Turn]:
         """Return the turns of a failed request, or of a call that this side ended (a local frame)."""
         error = recorded_error(frame)
-        if frame.direction is Direction.LOCAL and frame.payload.get("started") is False:
-            yield session.wire.refuse(self._unstarted_call(session, frame), error)
-            return
         if frame.direction is Direction.LOCAL:
             tell = frame.payload.get("tell") is True
             yield session.wire.abandon(self._exchange(session, frame), error, tell=tell)

@@ -41,6 +41,8 @@ def replay_steps(frames: Sequence[Frame], join: bool, cancel_at: int | None) -> 
     latest: dict[int, Step] = {}
     inputs = 0
     for number, frame in enumerate(frames):
+        if frame.retried:
+            continue
         before = latest.get(frame.session)
         if frame.session and frame.direction is Direction.OUT:
             if before is not None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from gradio_transport.adapter.registry import default_registry
 from gradio_transport.app.config import Endpoint
 from gradio_transport.app.config_parsing import parse_config
 from gradio_transport.calls.app import SILENT_IDLE_SECONDS, App
+from gradio_transport.calls.deadline import Deadline
 from gradio_transport.calls.options import Options
 from gradio_transport.protocol.commands import OpenStream, OpenWebSocket, Request, SendRequest
 from gradio_transport.protocol.urls import AppURLs
@@ -60,8 +62,10 @@ def test_silence_is_not_borne_where_there_are_heartbeats() -> None:
 
 def test_what_is_left_of_a_call_is_less_than_the_hour() -> None:
     app = App("http://app", Options())
-    bound = app.patience(OpenWebSocket("1.ws", "ws://app/queue/join"), gt.Timeouts(idle=IDLE, total=60), 5.0)
-    assert (bound.silence, bound.setting) == (5.0, "total")
+    deadline = Deadline(time.monotonic() + 5, "total", 60)
+    command = OpenWebSocket("1.ws", "ws://app/queue/join")
+    bound = app.patience(command, gt.Timeouts(idle=IDLE, total=60), deadline)
+    assert (bound.silence, bound.setting) == (pytest.approx(5, abs=1), "total")
 
 
 @pytest.mark.parametrize(

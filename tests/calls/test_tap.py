@@ -202,17 +202,6 @@ def test_an_error_of_the_app_gets_no_frames_and_a_value_no_error() -> None:
     assert delivery.event.error is None
 
 
-def test_a_call_that_never_started_has_taken_the_time_of_its_files() -> None:
-    line = Line()
-    error = LocalProtocolError("no such file")
-    (delivery,) = line.wire.refuse(line.call, error).deliveries
-    assert delivery.exchange is line.call
-    assert error.elapsed is not None
-    assert error.elapsed > 0
-    assert (error.adapter, error.may_have_run) == ("every", False)
-    assert line.frames[-1].payload["started"] is False
-
-
 def test_a_cancellation_and_a_failed_request_are_shown() -> None:
     line = Line()
     line.wire.start(line.call)

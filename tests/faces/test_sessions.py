@@ -139,7 +139,7 @@ class TestHeartbeats:
     def test_one_that_breaks_is_opened_again(
         self, server: Scripted, face: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("gradio_transport.calls.session_state._HEARTBEAT_PAUSES", (0.01, 0.01))
+        monkeypatch.setattr("gradio_transport.calls.heartbeat._PAUSES", (0.01, 0.01))
         beats = Beats(server, cut=2)
 
         async def use(app: Any, wait: Any) -> None:

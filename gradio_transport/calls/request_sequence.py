@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way of a request, from a command to what stands as its outcome: `Requests`.
+
+Everything that is decided about a request is decided here, for both faces: what its origin may see, how long
+it may take, a login that is renewed, tries after the first, redirects of files. The taps see every try.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
+
+import attrs
+
+from ..app.credentials import Credentials
+from ..app.handshake import Discovery, login
+from ..engines.base import HandshakeRefused, Interruption, Patience
+from ..errors import Phase, TransportError
+from ..files.fetch import file_unavailable_error, locate
+from ..files.upload import FetchFile, FileCommand, ReadFile
+from ..policy import Timeouts
+from ..protocol.commands import OpenStream, OpenWebSocket, Response, SendRequest
+from ..protocol.refusals import wants_login
+from ..protocol.urls import origin
+from .app import App
+from .deadline import NEVER, Deadline
+from .requests import check_addresses, input_content, input_request, is_event_stream
+from .retries import Retries
+from .steps import Exclusive, Open, OpenSocket, Pause, Resolve, Send, Steps
+
+T = TypeVar("T")
+
+RequestCommand: TypeAlias = SendRequest | OpenStream | OpenWebSocket
+
+Live: TypeAlias = Any
+"""A stream or websocket of an engine, sync or async."""
+
+
+@attrs.frozen(kw_only=True)
+class Requests:
+    """The requests of one call, of one session, or of the app itself.
+
+    Attributes:
+        credentials: What the app's origin may see.
+        timeouts: Bounds of each request.
+        deadline: When the time of the call is over.
+        extra: Headers of the call.
+        session: Number of the session for the taps; 0: requests beside the calls.
+        on_send: Called whenever a request is sent.
+        waiter: Whose end ends a pause between two tries; see `Pause`.
+        interruption: What ends the wait for a reply from another thread.
+    """
+
+    app: App
+    credentials: Credentials
+    timeouts: Timeouts
+    deadline: Deadline = NEVER
+    extra: Mapping[str, str] | None = None
+    session: int = 0
+    on_send: Callable[[], object] | None = None
+    waiter: Any = None
+    interruption: Interruption | None = None
+
+    @classmethod
+    def of_app(cls, app: App, deadline: Deadline = NEVER) -> Requests:
+        """Return those of the app itself."""
+        return cls(app=app, credentials=app.credentials, timeouts=app.options.timeouts, deadline=deadline)
+
+    def perform(
+        self, command: RequestCommand, is_wanted: Callable[[Response], bool] = is_event_stream
+    ) -> Steps[Response | Live]:
+        """Send a request until an outcome stands, and return that: a whole reply, or what is open now.
+
+        What the policy allows is tried again, and an expired login is renewed once: what was refused for it
+        was not accepted.
+
+        Raises:
+            TransportError: No reply came.
+            GradioTransportError: The server wants a login, and refuses it.
+        """
+        logins, retries, attempt = self.app.logins, Retries(self.app.options.retry, command), 1
+        while True:
+            self._show_command(command, attempt)
+            try:
+                outcome = yield from self._try(command, is_wanted)
+            except TransportError as error:
+                outcome = error
+            if not isinstance(outcome, Response | TransportError):
+                self._show_head(command, outcome)
+                return outcome
+            if logins >= 0 and self._is_login_wanted(command, outcome):
+                self._show_outcome(command, outcome, attempt)
+                yield Exclusive(self._log_in_again(logins), self.deadline, Phase.LOGIN)
+                logins = -1  # once
+            else:
+                pause = retries.pause(outcome, self.deadline.remaining)
+                if pause is None:
+                    break
+                self._show_outcome(command, outcome, attempt)
+                if not (yield Pause(pause, self.waiter)):
+                    break
+            attempt += 1
+        if not self.session:
+            self._show_outcome(command, outcome)
+        if isinstance(outcome, TransportError):
+            raise outcome
+        return outcome
+
+    def _try(self, command: RequestCommand, is_wanted: Callable[[Response], bool]) -> Steps[Response | Live]:
+        if isinstance(command, OpenWebSocket):
+            headers = self.credentials.for_url(command.url, command.headers, self.extra)
+            most = self.app.options.limits.max_event_bytes
+            try:
+                return (yield OpenSocket(command.url, headers, self._begin(command), most))
+            except HandshakeRefused as refused:
+                return refused.response
+        request = self.app.with_headers(command.request, self.credentials, self.extra)
+        if isinstance(command, SendRequest):
+            outcome = yield Send(request, partial(self._begin, command), self.deadline, command.phase)
+        else:
+            outcome = yield Open(request, self._begin(command), is_wanted, command.or_whole)
+        head = outcome if isinstance(outcome, Response) else outcome.head
+        self.app.store_cookies(self.credentials, request.url, head.set_cookie)
+        return outcome
+
+    def _begin(self, command: RequestCommand) -> Patience:
+        """Return how long a request may take that is sent now.
+
+        Raises:
+            TimeoutExpired: The time of the call is over.
+        """
+        self.deadline.check(command.phase)
+        patience = self.app.patience(command, self.timeouts, self.deadline)
+        if self.on_send is not None:
+            self.on_send()
+        if self.interruption is None:
+            return patience
+        return attrs.evolve(patience, interruption=self.interruption)
+
+    # --- logins --------------------------------------------------------------------------------------
+
+    def _is_login_wanted(self, command: RequestCommand, outcome: Response | TransportError) -> bool:
+        """Return whether a login has expired that can be renewed."""
+        if self.app.options.auth is None or not isinstance(outcome, Response):
+            return False
+        if command.phase in (Phase.DISCOVER, Phase.LOGIN):
+            return False
+        if isinstance(command, OpenWebSocket):
+            # A handshake without a valid cookie is closed before it is accepted: 403 (docs/wire.md §3.3).
+            return outcome.status in (401, 403)
+        # A stranger's 401 is no reason to show the app's password again.
+        return wants_login(outcome) and origin(command.request.url) == self.credentials.origin
+
+    def _log_in_again(self, logins: int) -> Steps[None]:
+        """Log in, unless that was done since `logins` were counted: every call comes here at once."""
+        app = self.app
+        if app.logins == logins and app.options.auth is not None:
+            sequence = login(app.discovery.urls.base, app.options.auth)
+            yield from Requests.of_app(app, self.deadline).run(sequence)
+            app.logins += 1
+
+    # --- requests beside the calls ---------------------------------------------------------------------
+
+    def run(self, sequence: Generator[FileCommand, Any, T]) -> Steps[T]:
+        """Run a sequence that belongs to no session, such as an upload or a login."""
+        try:
+            command = next(sequence)
+            while True:
+                if isinstance(command, SendRequest):
+                    reply = yield from self.perform(command)
+                elif isinstance(command, ReadFile):
+                    reply = yield command
+                else:
+                    reply = yield from self._fetch_input(command)
+                command = sequence.send(reply)
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
+
+    def _fetch_input(self, command: FetchFile) -> Steps[bytes]:
+        """Get what a URL of the caller's holds, for servers that would not; it is shown no credentials."""
+        stranger = attrs.evolve(self, credentials=Credentials(""), extra=None)
+        wanted = input_request(command)
+        sequence = locate(command.url, self.app.options.limits.max_redirects)
+        request = next(sequence)
+        while True:
+            response = yield from stranger.perform(attrs.evolve(wanted, request=request))
+            try:
+                request = sequence.send(response)
+            except StopIteration:
+                return input_content(response, command)
+
+    def open_file(self, url: str) -> Steps[Live]:
+        """Begin to fetch a file that the server named, following redirects as far as that is allowed.
+
+        Raises:
+            FileUnavailable: It is not handed out.
+            RemoteProtocolError: It lies where files are not fetched from.
+            TransportError: No reply came.
+        """
+        sequence = locate(url, self.app.options.limits.max_redirects)
+        request = next(sequence)
+        while True:
+            if not self.app.may_fetch(request.url):
+                check_addresses(request.url, (yield Resolve(request.url)))
+            command = OpenStream("file", request, Phase.DOWNLOAD)
+            outcome = yield from self.perform(command, lambda head: head.status == 200)
+            if not isinstance(outcome, Response):
+                return outcome
+            try:
+                request = sequence.send(outcome)
+            except StopIteration:
+                raise file_unavailable_error(outcome, request.url) from None
+
+    def discover(self) -> Steps[Discovery]:
+        """Find the config of the app; the credentials follow it where they may."""
+        sequence = self.app.handshake()
+        try:
+            command = next(sequence)
+            while True:
+                response = yield from self.perform(command)
+                self.app.credentials.rebind(response.url or command.request.url)
+                command = sequence.send(response)
+        except StopIteration as stop:
+            found: Discovery = stop.value
+            return found
+
+    # --- taps ----------------------------------------------------------------------------------------
+
+    def _show_command(self, command: RequestCommand, attempt: int) -> None:
+        """Show a try on its way out; the first one of a session's request was shown by the session."""
+        if attempt > 1 or not self.session:
+            self.app.taps.command(command, self.session, attempt)
+
+    def _show_outcome(
+        self, command: RequestCommand, outcome: Response | TransportError, attempt: int | None = None
+    ) -> None:
+        """Show what came of a try; of a session's request only if another try follows it."""
+        if isinstance(outcome, Response):
+            self.app.taps.response(command.channel, self.session, outcome, attempt=attempt)
+        else:
+            self.app.taps.failure(command.channel, self.session, outcome, attempt=attempt)
+
+    def _show_head(self, command: RequestCommand, live: Live) -> None:
+        if not self.session and isinstance(command, OpenStream):
+            self.app.taps.response(command.channel, 0, live.head, head=True)

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The calls of one session: each is prepared, its files are placed, then it is opened, then it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Generic, Self, TypeVar
+
+import attrs
+
+from ..adapter.contract import Adapter
+from ..adapter.exchange import Invocation
+from ..errors import GradioTransportError, LocalProtocolError, Phase
+from ..files.outputs import FileReader
+from ..protocol.commands import Command
+from .app import App
+from .call_state import CallState
+from .component_server import component_reply, component_request
+from .deadline import bounded
+from .failures import closed_error, stream_lost_error
+from .handle import Handle
+from .heartbeat import Heartbeat
+from .options import CallOptions
+from .request_sequence import Requests
+from .requests import add_elapsed
+from .session_driver import SessionDriver, requests_of
+from .session_state import SessionState
+from .steps import Steps
+
+C = TypeVar("C", bound=CallState)
+D = TypeVar("D", bound=SessionDriver[Any])
+H = TypeVar("H", bound=Heartbeat)
+
+
+class SessionCore(Generic[C, D, H]):
+    """One ``session_hash``: begins its calls, and keeps a driver for each adapter they go by."""
+
+    def __init__(
+        self, app: App, headers: Mapping[str, str] | None = None, session_hash: str | None = None
+    ) -> None:
+        self.state = SessionState(app, headers, session_hash)
+        self.closed = False
+        self._drivers: dict[str, D] = {}
+        self._unopened: set[C] = set()
+        self._heartbeat: H | None = None
+        self._lock: AbstractContextManager[Any] = nullcontext()
+
+    # --- what a face adds ------------------------------------------------------------------------------
+
+    def _new_call(self, adapter: str, invocation: Invocation, options: CallOptions) -> C:
+        """Return a call that is not opened yet."""
+        raise NotImplementedError
+
+    def _new_driver(self, adapter: Adapter) -> D:
+        """Return a driver of a new session of an adapter.
+
+        Raises:
+            LocalProtocolError: The transport is closed.
+        """
+        raise NotImplementedError
+
+    def _own_session(self) -> Self:
+        """Return another session, with the headers of this one."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End the session and all that is under way in it."""
+        raise NotImplementedError
+
+    def _start_heartbeat(self) -> H:
+        """Keep the heartbeat of the session open, in the background."""
+        raise NotImplementedError
+
+    def _stop_heartbeat(self, heartbeat: H) -> None:
+        """End a heartbeat, without waiting for it."""
+        raise NotImplementedError
+
+    # --- calls -----------------------------------------------------------------------------------------
+
+    @property
+    def call_count(self) -> int:
+        """How many calls are under way."""
+        return len(self._unopened) + sum(driver.call_count for driver in list(self._drivers.values()))
+
+    def file_reader(self, invocation: Invocation, make: Any) -> FileReader | None:
+        """Return what finds the files in the outputs of a call; None if it cannot have any."""
+        return self.state.app.file_reader(invocation.endpoint, make)
+
+    def prepare(
+        self, endpoint: str | int, arguments: Sequence[Any], keywords: dict[str, Any], options: Any
+    ) -> tuple[Self, C]:
+        """Return a checked call, whose time begins now, and the session it is made in.
+
+        Raises:
+            GradioTransportError: See `Session.submit`.
+        """
+        app = self.state.app
+        options = app.call_options(options, keywords)
+        if options.own_session:
+            return self._prepare_in_own_session(endpoint, arguments, keywords, options)
+        adapter, invocation = app.prepare(self.state.config, endpoint, arguments, keywords, options)
+        call = self._new_call(adapter.name, invocation, options)
+        with self._lock:
+            self._check_open()
+            self._unopened.add(call)
+        return self, call
+
+    def _prepare_in_own_session(
+        self, endpoint: str | int, arguments: Sequence[Any], keywords: dict[str, Any], options: CallOptions
+    ) -> tuple[Self, C]:
+        """Return a call in a session of its own, which ends with the call."""
+        own = self._own_session()
+        try:
+            options = attrs.evolve(options, own_session=False)
+            prepared = own.prepare(endpoint, arguments, keywords, options)
+        except BaseException:
+            own.close()
+            raise
+        prepared[1].add_done_callback(own.close)
+        return prepared
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise LocalProtocolError("The session is closed.")
+
+    def place_files(self, call: C) -> Steps[None] | None:
+        """Return the steps that bring a call's files to the app, which come before `open`; None: it has none.
+
+        None, because a call without files then starts at once on either face.
+        """
+        sequence = self.state.app.place_files(call.invocation, call.options.upload_progress)
+        return None if sequence is None else self._place_files(call, sequence)
+
+    def _place_files(self, call: C, sequence: Any) -> Steps[None]:
+        with add_elapsed(call.adapter):
+            call.invocation = yield from requests_of(self.state, call).run(sequence)
+
+    def open(self, call: C) -> tuple[D, Sequence[Command]]:
+        """Open and start a call, or its next try; return its driver and the first commands.
+
+        Raises:
+            LocalProtocolError: The session or the transport is closed.
+        """
+        # Under the lock, so that closing finds either no call or one that it can end.
+        with self._lock:
+            self._unopened.discard(call)
+            driver = self._find_driver(call.adapter)
+            commands = driver.begin(call)
+            self._keep_heartbeat()
+        driver.settle()
+        return driver, commands
+
+    def resubmit(self, call: C) -> None:
+        """Make another try of a call whose stream was lost, with a new hash if that was lost with it."""
+        try:
+            driver, commands = self.open(call)
+            driver.start(driver.drive(call, commands))
+        except GradioTransportError as error:
+            call.fail(error)
+
+    def attach(self, handle: Handle, options: CallOptions) -> C:
+        """Begin to fetch a call that was joined elsewhere, in this session, which ends with the call."""
+        adapter, invocation = self.state.app.prepare_attach(handle)
+        call = self._new_call(adapter.name, invocation, options)
+        driver, commands = self.open(call)
+        driver.start(driver.drive(call, commands))
+        call.add_done_callback(self.close)
+        return call
+
+    def _find_driver(self, adapter: str) -> D:
+        self._check_open()
+        driver = self._drivers.get(adapter)
+        if driver is not None and not driver.usable:
+            # Why not open the stream again: the server has forgotten the session with it, and answers 200 all
+            # the same.
+            driver.close(stream_lost_error())
+            self.state.renew_hash()
+            driver = None
+        if driver is None:
+            registry = self.state.app.options.registry
+            driver = self._drivers[adapter] = self._new_driver(registry.get(adapter))
+        return driver
+
+    def _keep_heartbeat(self) -> None:
+        """Open the heartbeat of the session, where the app needs one."""
+        heartbeat = self._heartbeat
+        if heartbeat is not None and heartbeat.session_hash != self.state.session_hash:
+            self._stop_heartbeat(heartbeat)
+            self._heartbeat = heartbeat = None
+        if heartbeat is None and self.state.needs_heartbeat:
+            self._heartbeat = self._start_heartbeat()
+
+    def call_component(self, component_id: int, fn_name: str, data: Any, timeout: float | None) -> Steps[Any]:
+        """Call a function that a component has on the server; see `Session.component_server`."""
+        app, state = self.state.app, self.state
+        command = component_request(
+            app.discovery.urls, state.config, state.session_hash, component_id, fn_name, data
+        )
+        what = f"The reply of the component's function {fn_name!r}"
+        with bounded(timeout, what, Phase.COMPLETE) as deadline:
+            requests = Requests(
+                app=app, credentials=state.credentials, timeouts=app.options.timeouts, deadline=deadline
+            )
+            response = yield from requests.perform(command)
+        return component_reply(response, fn_name, app.options.limits)
+
+    # --- the end ---------------------------------------------------------------------------------------
+
+    def end(self, what: str) -> tuple[list[D], H | None]:
+        """End what the session has under way, and return what may take a moment to end."""
+        drivers, self._drivers = list(self._drivers.values()), {}
+        unopened, self._unopened = list(self._unopened), set()
+        heartbeat, self._heartbeat = self._heartbeat, None
+        if heartbeat is not None:
+            self._stop_heartbeat(heartbeat)
+        for call in unopened:
+            call.fail(closed_error(what))
+        for driver in drivers:
+            driver.close(closed_error(what))
+        return drivers, heartbeat
+
+
+__all__ = ["SessionCore"]

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a sequence asks of its face: one thing to wait for at a time.
+
+A sequence is a generator without I/O. It yields a step, and is sent what came of it, or thrown the error.
+Each face performs the steps in one small loop (`sync.connection`, `aio.connection`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, TypeAlias, TypeVar
+
+import attrs
+
+from ..engines.base import Patience
+from ..errors import Phase
+from ..files.upload import ReadFile
+from ..protocol.commands import Request, Response
+from .deadline import Deadline
+
+T = TypeVar("T")
+
+
+@attrs.define
+class Send:
+    """Send a request; the answer is its reply.
+
+    Attributes:
+        begin: To be called when the request is sent, not before; returns how long it may take.
+        deadline: Of the call that it belongs to.
+        phase: Of the request.
+    """
+
+    request: Request
+    begin: Callable[[], Patience]
+    deadline: Deadline
+    phase: Phase
+
+
+@attrs.define
+class Open:
+    """Send a request; the answer is its reply as a stream, or the whole reply if its head is not wanted.
+
+    Attributes:
+        is_wanted: Says by the head of a reply whether it is to be read as a stream.
+        or_whole: Whether a success that is not wanted as a stream is waited for as long as it takes; else
+            only its reason is, for a short time.
+    """
+
+    request: Request
+    patience: Patience
+    is_wanted: Callable[[Response], bool]
+    or_whole: bool
+
+
+@attrs.define
+class OpenSocket:
+    """Open a websocket; the answer is the socket."""
+
+    url: str
+    headers: Mapping[str, str]
+    patience: Patience
+    max_message_bytes: int
+
+
+@attrs.define
+class Read:
+    """Read what has come of a body; the answer is its next bytes, or how it ended.
+
+    Attributes:
+        chunks: What the stream's ``chunks()`` returned; an async iterator on the async face.
+    """
+
+    chunks: Any
+
+
+@attrs.define
+class Receive:
+    """Wait for a text of a websocket; the answer is the text, its end, or None after `timeout` seconds."""
+
+    socket: Any
+    timeout: float | None = None
+
+
+@attrs.define
+class SendOn:
+    """Send a text on a websocket. A failure shows when the socket is received from."""
+
+    socket: Any
+    text: str
+
+
+@attrs.define
+class Pause:
+    """Wait some seconds; the answer is whether to go on.
+
+    Attributes:
+        waiter: A call or a reader. Its end ends the pause, and then the answer is False.
+    """
+
+    seconds: float
+    waiter: Any = None
+
+
+@attrs.define
+class Use:
+    """Run the steps, then release the stream or socket, whatever has ended them."""
+
+    live: Any
+    steps: Steps[Any]
+
+
+@attrs.define
+class Droppable:
+    """Run the steps until they end, or until their driver drops the channel; the answer is then None."""
+
+    owner: Any
+    channel: str
+    steps: Steps[Any]
+
+
+@attrs.define
+class Exclusive:
+    """Run the steps while no others are run so, once the turn has come before the deadline."""
+
+    steps: Steps[None]
+    deadline: Deadline
+    phase: Phase
+
+
+@attrs.define
+class Resolve:
+    """Look up the addresses of a URL's host; the answer is a list, empty if there are none."""
+
+    url: str
+
+
+Step: TypeAlias = (
+    Send
+    | Open
+    | OpenSocket
+    | Read
+    | Receive
+    | SendOn
+    | Pause
+    | Use
+    | Droppable
+    | Exclusive
+    | Resolve
+    | ReadFile
+)
+
+Steps: TypeAlias = Generator[Step, Any, T]
+"""A sequence that ends with a `T`."""
