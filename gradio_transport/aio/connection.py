@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -13,24 +14,11 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
+from ..calls import steps
 from ..calls.app import App
-from ..calls.requests import reason_seconds
-from ..calls.steps import (
-    Droppable,
-    Exclusive,
-    Open,
-    OpenSocket,
-    Pause,
-    Read,
-    Receive,
-    Resolve,
-    Send,
-    SendOn,
-    Step,
-    Steps,
-    Use,
-)
-from ..engines.base import AsyncEngine, AsyncResponseStream, HandshakeRefused, StreamEnded
+from ..calls.requests import addresses_of
+from ..calls.steps import Step, Steps
+from ..engines.base import AsyncEngine, HandshakeRefused, StreamEnded
 from ..errors import GradioTransportError, LocalProtocolError, Phase
 from ..files.disk import read_upload
 from ..files.upload import ReadFile
@@ -53,11 +41,9 @@ class Connection:
         self.app = app
         self.engine = engine
         if os.environ.get("GRADIO_TRANSPORT_TRACE"):  # the trace package is loaded only then
-            from ..trace import environment_tap
+            from ..trace.environment import record_as_environment_says
 
-            recorder = environment_tap()
-            if recorder is not None:
-                app.taps.add(recorder)
+            record_as_environment_says(app.taps)
         self.closed = False
         self.tasks: anyio.abc.TaskGroup | None = None
         self._ended: anyio.Event | None = None
@@ -84,57 +70,59 @@ class Connection:
             raise LocalProtocolError("The transport is closed, or not yet entered with 'async with'.")
         self.tasks.start_soon(work, *arguments)
 
-    async def run(self, steps: Steps[T]) -> T:
+    async def run(self, sequence: Steps[T]) -> T:
         """Perform steps until the sequence ends, and return its result."""
         try:
-            step = next(steps)
+            step = next(sequence)
             while True:
                 try:
                     result = await self._perform(step)
                 except (GradioTransportError, HandshakeRefused) as error:
-                    step = steps.throw(error)
+                    step = sequence.throw(error)
                 else:
-                    step = steps.send(result)
+                    step = sequence.send(result)
         except StopIteration as stop:
             value: T = stop.value
             return value
 
     async def _perform(self, step: Step) -> Any:
         match step:
-            case Read():
+            case steps.Read():
                 return await _read(step)
-            case Receive():
+            case steps.Receive():
                 return await step.socket.receive(step.timeout)
-            case Send():
+            case steps.Send():
                 return await self._send(step)
-            case Open():
-                return await self._open(step)
-            case OpenSocket():
+            case steps.Open():
+                return await self.engine.stream(step.request, step.patience)
+            case steps.ReadWhole():
+                return await step.stream.read(step.seconds)
+            case steps.OpenSocket():
                 return await self.engine.websocket(
                     step.url, step.headers, step.patience, step.max_message_bytes
                 )
-            case SendOn():
+            case steps.SendOn():
                 return await step.socket.send(step.text)
-            case Pause():
+            case steps.Pause():
                 if step.waiter is not None:
                     return not await step.waiter.wait(step.seconds)
                 await anyio.sleep(step.seconds)
                 return not self.closed
-            case Use():
+            case steps.Use():
                 try:
                     return await self.run(step.steps)
                 finally:
                     await step.live.aclose()
-            case Droppable():
+            case steps.Droppable():
                 return await step.owner.run_droppable(step.channel, step.steps)
-            case Exclusive():
+            case steps.Exclusive():
                 return await self._run_exclusively(step)
-            case Resolve():
+            case steps.Resolve():
                 return await resolve_host(step.url)
             case ReadFile():
                 return await anyio.to_thread.run_sync(read_upload, step.path)
 
-    async def _send(self, step: Send) -> Response:
+    async def _send(self, step: steps.Send) -> Response:
         # Why not direct calls too: they take as long as their functions, and would keep short requests
         # waiting.
         if step.phase is Phase.COMPLETE:
@@ -145,7 +133,7 @@ class Connection:
         finally:
             self._turns.release()
 
-    async def _take_turn(self, step: Send) -> None:
+    async def _take_turn(self, step: steps.Send) -> None:
         """Wait until fewer than `REQUESTS_AT_ONCE` short requests are under way.
 
         Raises:
@@ -160,21 +148,7 @@ class Connection:
             if waiting.cancelled_caught:
                 raise step.deadline.error(step.phase) from None
 
-    async def _open(self, step: Open) -> AsyncResponseStream | Response:
-        stream = await self.engine.stream(step.request, step.patience)
-        if step.is_wanted(stream.head):
-            return stream
-        try:
-            seconds = reason_seconds(stream.head, or_whole=step.or_whole)
-            return stream.head.with_body(await stream.read(seconds) if seconds != 0 else b"")
-        except GradioTransportError as error:
-            if step.or_whole and stream.head.status == 200:
-                raise
-            return stream.head.with_body(error.message.encode())
-        finally:
-            await stream.aclose()
-
-    async def _run_exclusively(self, step: Exclusive) -> None:
+    async def _run_exclusively(self, step: steps.Exclusive) -> None:
         with anyio.move_on_after(step.deadline.remaining):
             async with self._exclusive:
                 return await self.run(step.steps)
@@ -197,7 +171,7 @@ class Connection:
 _END = Closed(Ending.CLEAN)
 
 
-async def _read(step: Read) -> bytes | Closed:
+async def _read(step: steps.Read) -> bytes | Closed:
     try:
         data: bytes | Closed = await anext(step.chunks, _END)
         return data
@@ -207,8 +181,6 @@ async def _read(step: Read) -> bytes | Closed:
 
 async def resolve_host(url: str) -> list[str]:
     """Return the addresses of a URL's host; none if it has none (the request will then fail and say so)."""
-    try:
-        found = await anyio.getaddrinfo(urlsplit(url).hostname, None, type=socket.SOCK_STREAM)
-    except OSError:
-        return []
-    return [str(address[4][0]) for address in found]
+    with suppress(OSError):
+        return addresses_of(await anyio.getaddrinfo(urlsplit(url).hostname, None, type=socket.SOCK_STREAM))
+    return []

@@ -4,55 +4,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator
 from contextlib import aclosing, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 import anyio
 import anyio.to_thread
 import attrs
 
-from ..app.credentials import Credentials
 from ..calls.deadline import timeout_error
-from ..calls.representation import describe_file
-from ..calls.request_sequence import Requests
+from ..calls.downloads import DownloadProgress, FileSource, Meter, RemoteFileView, find_files, with_paths
 from ..calls.requests import add_elapsed
 from ..engines.base import AsyncResponseStream, StreamEnded
 from ..errors import Phase
 from ..files.disk import PartFile
-from ..files.fetch import (
-    PLAYLIST_BYTES,
-    PLAYLIST_SECONDS,
-    content_length,
-    download_error,
-    file_too_large_error,
-    is_playlist,
-    playlist_segments,
-    whole_file_url,
-)
+from ..files.fetch import PLAYLIST_SECONDS, content_length, is_playlist, whole_file_url
 from ..files.outputs import ServerFile
-from ..policy import Timeouts
 from ..protocol.commands import Closed, Ending
-from .connection import Connection
+from .closing import Closing
 
 T = TypeVar("T")
 
 WRITTEN_BYTES = 2 * 1024 * 1024
 """How much is written to disk at a time, each time in a worker thread."""
 
-DownloadProgress = Callable[[int, int | None], object]
-
 
 @attrs.frozen(kw_only=True, repr=False)
-class AsyncRemoteFile(ServerFile):
+class AsyncRemoteFile(RemoteFileView):
     """A file that an app returned; see `gradio_transport.sync.RemoteFile`."""
-
-    _fetcher: Fetcher = attrs.field(alias="fetcher", eq=False)
-
-    def __repr__(self) -> str:
-        return describe_file("AsyncRemoteFile", self)
 
     async def read(self, *, timeout: float | None = None) -> bytes:
         """Return the whole content; see `gradio_transport.sync.RemoteFile.read`."""
@@ -71,7 +51,7 @@ class AsyncRemoteFile(ServerFile):
         Args:
             timeout: Seconds that may pass without a byte, instead of ``Timeouts(download_stall=)``.
         """
-        return AsyncReader(self, self._fetcher if timeout is None else self._fetcher.with_stall(timeout))
+        return AsyncReader(self, self._fetcher.with_stall(timeout))
 
     async def download(
         self,
@@ -113,7 +93,7 @@ async def run_within(seconds: float | None, what: str, phase: Phase, work: Await
     raise timeout_error(what, seconds, phase)
 
 
-class AsyncDownload:
+class AsyncDownload(Closing):
     """A file on its way: iterate it for its content.
 
     Attributes:
@@ -127,20 +107,12 @@ class AsyncDownload:
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._chunks
 
-    async def __aenter__(self) -> Self:
-        return self
-
     async def aclose(self) -> None:
         """Stop fetching. Idempotent."""
         await self._chunks.aclose()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
-
-class AsyncReader:
+class AsyncReader(Closing):
     """Reads a file as it comes: ``async with file.open() as reader: await reader.read(100)``."""
 
     def __init__(self, file: AsyncRemoteFile, fetcher: Fetcher) -> None:
@@ -160,11 +132,6 @@ class AsyncReader:
         """Stop reading. Idempotent."""
         if self._download is not None:
             await self._download.aclose()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         assert self._download is not None
@@ -188,26 +155,10 @@ class AsyncReader:
         return taken
 
 
-class Fetcher:
+class Fetcher(FileSource):
     """Fetches files with the credentials of one session."""
 
-    def __init__(self, connection: Connection, credentials: Credentials, stall: float | None = None) -> None:
-        self._connection = connection
-        self._credentials = credentials
-        self._stall = stall
-
-    def with_stall(self, seconds: float) -> Fetcher:
-        """Return a fetcher with another bound on silence."""
-        return Fetcher(self._connection, self._credentials, seconds)
-
-    @property
-    def _timeouts(self) -> Timeouts:
-        timeouts = self._connection.app.options.timeouts
-        return timeouts if self._stall is None else timeouts.replace(download_stall=self._stall)
-
-    def remote_file(self, found: ServerFile) -> AsyncRemoteFile:
-        """Return a server's file as an `AsyncRemoteFile`."""
-        return AsyncRemoteFile(**attrs.asdict(found, recurse=False), fetcher=self)
+    _file_type = AsyncRemoteFile
 
     async def open(self, file: ServerFile, url: str) -> AsyncDownload:
         """Begin to fetch a file from one of its URLs."""
@@ -216,60 +167,40 @@ class Fetcher:
         if is_playlist(url):
             return AsyncDownload(None, self._follow(url))
         stream = await self._open(url)
-        return AsyncDownload(content_length(stream.head), self._chunks(stream, url))
+        return AsyncDownload(content_length(stream.head), _chunks(stream, self.meter(url)))
 
     async def _open(self, url: str) -> AsyncResponseStream:
-        requests = Requests(app=self._connection.app, credentials=self._credentials, timeouts=self._timeouts)
-        stream: AsyncResponseStream = await self._connection.run(requests.open_file(url))
+        stream: AsyncResponseStream = await self._connection.run(self.requests().open_file(url))
         return stream
-
-    async def _chunks(
-        self, stream: AsyncResponseStream, url: str, most: int | None = None
-    ) -> AsyncGenerator[bytes, None]:
-        most = most or self._connection.app.options.limits.max_download_bytes
-        taps, received = self._connection.app.taps, 0
-        chunks, complete = stream.chunks(), False
-        try:
-            async for chunk in chunks:
-                received += len(chunk)
-                if most is not None and received > most:
-                    raise file_too_large_error(url, most)
-                taps.chunk("file", chunk)
-                yield chunk
-            taps.end("file", Closed(Ending.CLEAN))
-            complete = True
-        except StreamEnded as ended:
-            taps.end("file", ended.closed)
-            raise download_error(url, ended.closed, received, self._timeouts.download_stall) from ended
-        finally:
-            if not complete:
-                await _drain(stream, chunks)
-            await stream.aclose()
 
     async def _follow(self, url: str) -> AsyncGenerator[bytes, None]:
         """Yield the segments of a stream (5.0+) as they are made, until its playlist is complete."""
-        stall = self._timeouts.download_stall
-        done, heard = 0, time.monotonic()
-        while True:
-            text = await self._playlist(url)
-            segments, complete = playlist_segments(text, url)
-            for segment in segments[done:]:
-                stream = await self._open(segment)
-                async with aclosing(self._chunks(stream, segment)) as chunks:
+        playlist = self.playlist(url)
+        while not playlist.complete:
+            async with aclosing(_chunks(await self._open(url), playlist.meter())) as chunks:
+                parts = [chunk async for chunk in chunks]
+            for segment in playlist.new_segments(parts):
+                async with aclosing(_chunks(await self._open(segment), self.meter(segment))) as chunks:
                     async for chunk in chunks:
                         yield chunk
-                heard = time.monotonic()
-            done = max(done, len(segments))
-            if complete:
-                return
-            if stall is not None and time.monotonic() - heard > stall:
-                raise download_error(url, Closed(Ending.IDLE), done, stall)
-            await anyio.sleep(PLAYLIST_SECONDS)
+                playlist.heard()
+            if not playlist.complete:
+                await anyio.sleep(PLAYLIST_SECONDS)
 
-    async def _playlist(self, url: str) -> str:
-        stream = await self._open(url)
-        async with aclosing(self._chunks(stream, url, PLAYLIST_BYTES)) as chunks:
-            return b"".join([chunk async for chunk in chunks]).decode("utf-8", "replace")
+
+async def _chunks(stream: AsyncResponseStream, meter: Meter) -> AsyncGenerator[bytes, None]:
+    chunks, complete = stream.chunks(), False
+    try:
+        async for chunk in chunks:
+            yield meter.take(chunk)
+        meter.end(Closed(Ending.CLEAN))
+        complete = True
+    except StreamEnded as ended:
+        meter.end(ended.closed)
+    finally:
+        if not complete:
+            await _drain(stream, chunks)
+        await stream.aclose()
 
 
 async def _drain(stream: AsyncResponseStream, chunks: AsyncIterator[bytes]) -> None:
@@ -285,14 +216,8 @@ async def _drain(stream: AsyncResponseStream, chunks: AsyncIterator[bytes]) -> N
 
 async def download_files(value: Any, directory: str | Path) -> Any:
     """Return an output value with its files downloaded, and in their places the paths."""
-    if isinstance(value, AsyncRemoteFile):
-        return await value.download(directory)
-    if isinstance(value, list):
-        return [await download_files(item, directory) for item in cast("list[Any]", value)]
-    if isinstance(value, dict):
-        items = cast("dict[Any, Any]", value).items()
-        return {key: await download_files(item, directory) for key, item in items}
-    return value
+    files = cast("Iterator[AsyncRemoteFile]", find_files(value))
+    return with_paths(value, {id(file): await file.download(directory) for file in files})
 
 
 async def _inline_content(content: bytes) -> AsyncGenerator[bytes, None]:

@@ -13,10 +13,14 @@ from .connection import Connection
 class HeartbeatTask(Heartbeat):
     """A heartbeat in a task of its own."""
 
-    def __init__(self, connection: Connection, state: SessionState) -> None:
+    def __init__(self, connection: Connection, state: SessionState, owner: object) -> None:
         super().__init__(state)
         self._connection = connection
         self._scope = anyio.CancelScope()
+
+    def start(self) -> None:
+        """Keep it open in a task of the transport."""
+        self._connection.spawn(self.run)
 
     async def run(self) -> None:
         """Open it, read it, and open it again when it broke."""

@@ -9,31 +9,16 @@ from typing import Any
 
 import anyio
 
-from ..adapter.exchange import Invocation
 from ..calls.call_state import CallState
-from ..calls.options import CallOptions
-from ..calls.session_state import SessionState
 from ..events import Achieved, Event, Failed
-from ..files.outputs import FileReader
-from .connection import Connection
 from .files import download_files
 
 
 class PendingCall(CallState):
     """One call under way: what its driver delivers to, and its callers wait on."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        state: SessionState,
-        adapter: str,
-        invocation: Invocation,
-        options: CallOptions,
-        files: FileReader | None,
-    ) -> None:
-        super().__init__(state, adapter, invocation, options, files)
-        self._connection = connection
-        self._downloaded: list[Any] | None = None
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         # Why not one for both: a task that waits for the result would wake up for every event. Why not
         # conditions: waking would have to be awaited, and delivery is a plain function.
         self._changed = anyio.Event()
@@ -87,7 +72,6 @@ class PendingCall(CallState):
         Raises:
             StopAsyncIteration: There is none.
         """
-        self.fetch_if_asked()
         self.start_reading()
         event = self.mailbox.get()
         if event is None:
@@ -102,7 +86,6 @@ class PendingCall(CallState):
 
     async def result(self, timeout: float | None = None) -> list[Any]:
         """Wait for the outputs; see `AsyncCall.result`."""
-        self.fetch_if_asked()
         self.start_awaiting_result()
         await self.wait(timeout)
         data = self.outputs(timeout)
@@ -112,20 +95,12 @@ class PendingCall(CallState):
             self._downloaded = [await download_files(value, self.download_directory) for value in data]
         return self._downloaded
 
-    async def send(self, arguments: tuple[Any, ...], timeout: float | None) -> None:
-        """Send the next chunk of a streaming input; see `AsyncCall.send`."""
-        await self._connection.run(self.driver.send(self, arguments, timeout))
-
-    async def finish(self, timeout: float | None) -> None:
-        """Tell the server that no further chunk will come; see `AsyncCall.finish`."""
-        await self._connection.run(self.driver.finish_input(self, timeout))
-
     async def cancel(self, timeout: float | None = None) -> Achieved:
         """Cancel the call; see `AsyncCall.cancel`."""
         steps = self.cancellation()
         if steps is not None:
             with anyio.move_on_after(timeout):
-                await self._connection.run(steps)
+                await self.connection.run(steps)
         return self.achieved()
 
 

@@ -3,50 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from ..app.config import AppConfig, Endpoint
 from ..calls.options import CallOptions
-from ..calls.representation import describe_session
+from ..calls.views import SessionView
 from .call import AsyncCall
+from .closing import Closing
 from .session_core import SessionCore
 
 
-class AsyncSession:
+class AsyncSession(SessionView[SessionCore, AsyncCall], Closing):
     """One ``session_hash``; see `gradio_transport.sync.Session`."""
 
-    def __init__(self, core: SessionCore) -> None:
-        self._core = core
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        raise TypeError("A session is not pickled: pickle the transport, and ask the copy for a session.")
-
-    def __repr__(self) -> str:
-        core = self._core
-        return describe_session("AsyncSession", core.state, core.call_count, closed=core.closed)
-
-    @property
-    def config(self) -> AppConfig:
-        """The app as this session sees it: with the endpoints that ``gr.render`` drew for it."""
-        return self._core.state.config
-
-    @property
-    def endpoints(self) -> Mapping[str, Endpoint]:
-        """The named endpoints, those that ``gr.render`` drew for this session included."""
-        return self._core.state.endpoints
-
-    @property
-    def session_hash(self) -> str:
-        """The server's name for the session; `reset` changes it."""
-        return self._core.state.session_hash
-
-    def submit(
-        self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any
-    ) -> AsyncCall:
-        """Start a call in a task of the transport; see `gradio_transport.sync.Session.submit`."""
-        return AsyncCall(self._core.submit(endpoint, arguments, keywords, options))
+    _call_type = AsyncCall
 
     async def call(
         self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any
@@ -63,7 +32,9 @@ class AsyncSession:
         self, component_id: int, fn_name: str, data: Any = None, *, timeout: float | None = None
     ) -> Any:
         """Call a function that a component has on the server; see the sync `Session.component_server`."""
-        return await self._core.component_server(component_id, fn_name, data, timeout)
+        return await self._core.connection.run(
+            self._core.call_component(component_id, fn_name, data, timeout)
+        )
 
     def reset(self) -> None:
         """Take another session hash, and so fresh gr.State. Calls under way are ended."""
@@ -76,14 +47,3 @@ class AsyncSession:
             timeout: Seconds to wait at most for its streams to close, which they do in any case.
         """
         await self._core.aclose(timeout)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-
-__all__ = ["AsyncSession"]

@@ -4,17 +4,14 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, TypeAlias
 
 import anyio
 
-from ..adapter.contract import Adapter
-from ..adapter.exchange import Invocation
 from ..calls import session_core
-from ..calls.options import CallOptions
 from ..calls.steps import Steps
-from ..errors import GradioTransportError, LocalProtocolError
+from ..errors import GradioTransportError
 from ..protocol.commands import Command
 from .connection import Connection
 from .files import Fetcher
@@ -35,14 +32,18 @@ class OpenSessions:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.cores: weakref.WeakSet[SessionCore] = weakref.WeakSet()
+        self._cores: weakref.WeakSet[SessionCore] = weakref.WeakSet()
+
+    def add(self, core: SessionCore) -> None:
+        """Remember a session as long as it is used."""
+        self._cores.add(core)
 
     async def aclose(self, timeout: float | None = None) -> None:
         """Close everything, and return when no task is left, or `timeout` seconds are over."""
         if not self.connection.closed:
             # First, so that no call is submitted again because this ends it.
             self.connection.closed = True
-            for core in list(self.cores):
+            for core in list(self._cores):
                 core.end("transport was closed")
         await self.connection.aclose(timeout)
 
@@ -50,47 +51,17 @@ class OpenSessions:
 class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, HeartbeatTask]):
     """The calls of one session, made by tasks; see the base class."""
 
-    def __init__(
-        self,
-        sessions: OpenSessions,
-        headers: Mapping[str, str] | None = None,
-        session_hash: str | None = None,
-    ) -> None:
-        super().__init__(sessions.connection.app, headers, session_hash)
-        self._sessions = sessions
-        self._connection = sessions.connection
-        sessions.cores.add(self)
-
-    def _new_call(self, adapter: str, invocation: Invocation, options: CallOptions) -> PendingCall:
-        fetcher = Fetcher(self._connection, self.state.credentials)
-        files = self.file_reader(invocation, fetcher.remote_file)
-        return PendingCall(self._connection, self.state, adapter, invocation, options, files)
-
-    def _new_driver(self, adapter: Adapter) -> SessionDriver:
-        if self._connection.closed:
-            raise LocalProtocolError("The transport is closed.")
-        tapped = self.state.app.open_session(adapter, self.state.session_hash)
-        return SessionDriver(self._connection, self.state, tapped, self.resubmit)
-
-    def _own_session(self) -> SessionCore:
-        return SessionCore(self._sessions, self.state.credentials.headers)
-
-    def _start_heartbeat(self) -> HeartbeatTask:
-        heartbeat = HeartbeatTask(self._connection, self.state)
-        self._connection.spawn(heartbeat.run)
-        return heartbeat
-
-    def _stop_heartbeat(self, heartbeat: HeartbeatTask) -> None:
-        heartbeat.stop()
-
-    # --- calls -----------------------------------------------------------------------------------------
+    _call_type = PendingCall
+    _driver_type = SessionDriver
+    _files_type = Fetcher
+    _heartbeat_type = HeartbeatTask
 
     def submit(
         self, endpoint: str | int, arguments: Sequence[Any], keywords: dict[str, Any], options: Any
     ) -> PendingCall:
         """Start a call in a task of the transport; see `gradio_transport.sync.Session.submit`."""
         core, call = self.prepare(endpoint, arguments, keywords, options)
-        self._connection.spawn(core.drive, call, core.begin(call))
+        self.connection.spawn(core.drive, call, core.begin(call))
         return call
 
     async def call(
@@ -102,7 +73,7 @@ class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, Heartbeat
         call.start_awaiting_result()
         try:
             if call.needs_timer:  # this task watches the clock while another one drives the call
-                self._connection.spawn(core.drive, call, begun)
+                self.connection.spawn(core.drive, call, begun)
             else:
                 await core.drive(call, begun)
             return await call.result()
@@ -127,7 +98,7 @@ class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, Heartbeat
             with anyio.CancelScope() as scope:
                 call.add_done_callback(scope.cancel)  # a call that has ended needs no files
                 try:
-                    await self._connection.run(begun)
+                    await self.connection.run(begun)
                 except GradioTransportError as error:
                     call.fail(error)
             if call.done() or call.end_if_expired():
@@ -139,14 +110,6 @@ class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, Heartbeat
                 return
         driver, commands = begun
         await driver.run(driver.drive(call, commands))
-
-    async def component_server(
-        self, component_id: int, fn_name: str, data: Any, timeout: float | None
-    ) -> Any:
-        """Call a function that a component has on the server; see `AsyncSession.component_server`."""
-        return await self._connection.run(self.call_component(component_id, fn_name, data, timeout))
-
-    # --- the end ---------------------------------------------------------------------------------------
 
     def reset(self) -> None:
         """Take another session hash, and end the calls under way."""

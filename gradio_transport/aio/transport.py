@@ -12,14 +12,13 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from ..app.config import AppConfig, Endpoint
 from ..calls.app import App
 from ..calls.description import Description
-from ..calls.handle import Handle
 from ..calls.options import CallOptions, Options
 from ..calls.representation import describe_transport, shown_url
 from ..calls.request_sequence import Requests
 from ..calls.requests import add_elapsed
+from ..calls.views import TransportView
 from ..engines.base import AsyncEngine
 from ..errors import GradioTransportError, LocalProtocolError
 from .call import AsyncCall
@@ -28,99 +27,57 @@ from .session import AsyncSession
 from .session_core import OpenSessions, SessionCore
 
 
-class AsyncTransport:
+class AsyncTransport(TransportView[AsyncCall, AsyncSession]):
     """An app, connected by ``async with``; pickled as `gradio_transport.sync.Transport`."""
 
     def __init__(self, source: str, options: Options, engine: AsyncEngine | None = None) -> None:
-        self._app = App(source, options)
+        self._described = App(source, options)
         self._engine = engine
         self._entered: tuple[OpenSessions, AsyncSession] | None = None
-        self._description = Description.of(self._app, own_engine=engine is not None)
+        self._description = Description.of(self._described, own_engine=engine is not None)
         self._from_pickle = False
         self._tasks: anyio.abc.TaskGroup | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _from_description, (type(self), self._description)
 
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: Any) -> Self:
-        return self
-
     @property
     def _sessions(self) -> OpenSessions:
         return self._parts()[0]
+
+    @property
+    def _app(self) -> App:
+        return self._described
+
+    @property
+    def _session(self) -> AsyncSession:
+        return self._parts()[1]
 
     def _parts(self) -> tuple[OpenSessions, AsyncSession]:
         if self._entered is None:
             raise LocalProtocolError("The transport is not connected: use it as 'async with ... as app'.")
         return self._entered
 
-    @property
-    def config(self) -> AppConfig:
-        """What the app says of itself."""
-        return self._app.config
-
-    @property
-    def url(self) -> str:
-        """The URL that requests go to."""
-        return self._app.discovery.urls.base
-
-    @property
-    def protocol(self) -> str:
-        """The adapter of most of the app's calls, such as ``"sse_v3"``."""
-        return self._app.protocol
-
-    @property
-    def endpoints(self) -> Mapping[str, Endpoint]:
-        """The app's named endpoints, with those that ``gr.render`` drew for the transport's own session."""
-        return self._parts()[1].endpoints
-
-    @property
-    def session_hash(self) -> str:
-        """The hash of the transport's own session."""
-        return self._parts()[1].session_hash
-
-    def explain(self, endpoint: str | int | None = None) -> str:
-        """Return which protocol each endpoint (or one) uses and why, as a text for people."""
-        return self._app.explain(endpoint)
-
-    def session(self, *, headers: Mapping[str, str] | None = None) -> AsyncSession:
-        """Return another session; see `gradio_transport.sync.Transport.session`."""
-        return AsyncSession(SessionCore(self._sessions, headers))
+    def _new_session(
+        self, headers: Mapping[str, str] | None = None, session_hash: str | None = None
+    ) -> AsyncSession:
+        return AsyncSession(SessionCore(self._sessions, headers, session_hash))
 
     def reset(self) -> None:
         """Take another session hash for the transport's own session; see `AsyncSession.reset`."""
-        self._parts()[1].reset()
+        self._session.reset()
 
     async def component_server(
         self, component_id: int, fn_name: str, data: Any = None, *, timeout: float | None = None
     ) -> Any:
         """Call a function that a component has on the server; see `AsyncSession.component_server`."""
-        return await self._parts()[1].component_server(component_id, fn_name, data, timeout=timeout)
-
-    def submit(
-        self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any
-    ) -> AsyncCall:
-        """Start a call in the transport's own session; see `AsyncSession.submit`."""
-        return self._parts()[1].submit(endpoint, *arguments, options=options, **keywords)
+        return await self._session.component_server(component_id, fn_name, data, timeout=timeout)
 
     async def call(
         self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any
     ) -> list[Any]:
         """Call an endpoint in the transport's own session; see `AsyncSession.call`."""
-        return await self._parts()[1].call(endpoint, *arguments, options=options, **keywords)
-
-    def attach(self, handle: Handle, *, options: CallOptions | None = None) -> AsyncCall:
-        """Fetch a call that was made elsewhere; see `gradio_transport.sync.Transport.attach`."""
-        options = self._app.complete_options(options or CallOptions())
-        own = SessionCore(self._sessions, session_hash=handle.session_hash)
-        try:
-            return AsyncCall(own.attach(handle, options))
-        except BaseException:
-            own.close()
-            raise
+        return await self._session.call(endpoint, *arguments, options=options, **keywords)
 
     async def aclose(self, timeout: float | None = None) -> None:
         """End the calls under way, and every task and connection. Idempotent.
@@ -140,18 +97,18 @@ class AsyncTransport:
         if engine is None:
             from ..engines.httpx_async import AsyncHTTPXEngine
 
-            engine = AsyncHTTPXEngine(self._app.options.http)
-        connection = Connection(self._app, engine)
+            engine = AsyncHTTPXEngine(self._described.options.http)
+        connection = Connection(self._described, engine)
         sessions = OpenSessions(connection)
         try:
-            if self._app.space is not None:
-                await anyio.to_thread.run_sync(self._app.find_space, abandon_on_cancel=True)
+            if self._described.space is not None:
+                await anyio.to_thread.run_sync(self._described.find_space, abandon_on_cancel=True)
             with add_elapsed():
-                self._app.discovery = await connection.run(Requests.of_app(self._app).discover())
+                self._described.discovery = await connection.run(Requests.of_app(self._described).discover())
         except BaseException as error:
             await sessions.aclose()
             if isinstance(error, GradioTransportError):
-                error.add_note(f"Last frames of the discovery:\n{self._app.taps.note(0)}")
+                error.add_note(f"Last frames of the discovery:\n{self._described.taps.note(0)}")
             raise
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
@@ -177,7 +134,7 @@ class AsyncTransport:
         if self._entered is None:
             return f"<AsyncTransport of {shown_url(self._description.source)}, not connected>"
         closed = self._entered[0].connection.closed
-        return describe_transport("AsyncTransport", self._app, closed=closed)
+        return describe_transport("AsyncTransport", self._described, closed=closed)
 
 
 def _from_description(kind: type[AsyncTransport], description: Description) -> AsyncTransport:
@@ -185,6 +142,3 @@ def _from_description(kind: type[AsyncTransport], description: Description) -> A
     transport = kind(description.source, Options(**description.options))
     transport._description, transport._from_pickle = description, True
     return transport
-
-
-__all__ = ["AsyncTransport"]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 
@@ -37,9 +37,9 @@ from ..events import (
 from ..files.outputs import FileReader
 from ..protocol.flow import State
 from .backoff import delays
+from .call_driver import CallDriver
 from .deadline import NEVER, Deadline
 from .forwarding import forwarded_headers
-from .handle import Handle
 from .mailbox import Mailbox
 from .options import CallOptions
 from .session_state import SessionState
@@ -52,34 +52,6 @@ _PHASES = {State.IDLE: Phase.UPLOAD, State.JOINING: Phase.JOIN}
 """Where a call is before anything has come of it: one that is not started waits for its files."""
 
 
-class CallDriver(Protocol):
-    """What a call asks of the driver of its session."""
-
-    def fetch(self, call: Any) -> None:
-        """Open the stream of a call that was joined without one; never waits."""
-        ...
-
-    def expire(self, call: Any, error: GradioTransportError) -> None:
-        """End a call whose deadline is over."""
-        ...
-
-    def cancel(self, call: Any) -> Steps[None]:
-        """Cancel a call now, and return the steps that tell the server."""
-        ...
-
-    def send(self, call: Any, arguments: Sequence[Any], timeout: float | None) -> Steps[None]:
-        """Send the next chunk of a streaming input."""
-        ...
-
-    def finish_input(self, call: Any, timeout: float | None) -> Steps[None]:
-        """Tell the server that no further chunk will come."""
-        ...
-
-    def report(self, error: Exception) -> None:
-        """End the calls of the session for a fault of the library."""
-        ...
-
-
 class CallState:
     """The state of a call of either face: everything but how it waits.
 
@@ -89,6 +61,7 @@ class CallState:
 
     def __init__(
         self,
+        connection: Any,
         state: SessionState,
         adapter: str,
         invocation: Invocation,
@@ -96,6 +69,7 @@ class CallState:
         files: FileReader | None,
     ) -> None:
         app = state.app
+        self.connection = connection
         self._session_state = state
         self._driver: CallDriver | None = None
         self._tapped: TappedSession | None = None
@@ -123,6 +97,7 @@ class CallState:
         self._events_read = False
         self.outcome: Event | None = None
         self._callbacks: list[Callable[[], object]] = []
+        self._downloaded: list[Any] | None = None
         self._lock: AbstractContextManager[Any] = nullcontext()
 
     def _wake(self, *, for_end: bool) -> None:
@@ -257,11 +232,13 @@ class CallState:
     # --- delivery ------------------------------------------------------------------------------------
 
     def start_reading(self) -> None:
-        """Keep the events from now on: a caller reads them."""
+        """Keep the events from now on, and open a stream that waits to be asked for: a caller reads them."""
+        self._fetch_if_asked()
         self._events_read, self.mailbox.unread = True, False
 
     def start_awaiting_result(self) -> None:
         """Let old events be dropped, unless the caller has begun to read: it waits for the result alone."""
+        self._fetch_if_asked()
         self.mailbox.unread = not self._events_read
 
     def is_readable(self) -> bool:
@@ -360,48 +337,11 @@ class CallState:
         else:
             self._driver.fetch(self)
 
-    def fetch_if_asked(self) -> None:
+    def _fetch_if_asked(self) -> None:
         """Open the stream of such a call if asking for the result does."""
         late = self.invocation.late if self._exchange is None else not self._exchange.fetched
         if late and self.options.fetch_after is None:
             self.fetch()
-
-    def handle(self) -> Handle:
-        """Return what another process needs to fetch the result: see `Handle`, and `Transport.attach`.
-
-        The call stays as it is here, and so must be left alone once the other process fetches it: the server
-        sends every message once, to the first reader. No other call may be made in its session, which
-        is why ``CallOptions(attach="late", own_session=True)`` is the way to make such a call.
-
-        Raises:
-            LocalProtocolError: The server has not accepted the call (yet), it is over, or a stream that is
-                open here takes its messages.
-        """
-        exchange = self._exchange
-        if self.done() or exchange is None or exchange.event_id is None:
-            over = f"is over ({self.status.value})"
-            raise self._no_handle_error(over if self.done() else "has not been accepted by the server yet")
-        machine = self.tapped.session
-        if exchange.fetched or getattr(machine, "streaming", False):
-            why = "has a stream here, which takes its messages: submit it with CallOptions(attach='late')"
-        elif machine.shared and len(machine.active) > 1:
-            why = "shares its session with other calls: submit it with CallOptions(own_session=True)"
-        else:
-            return Handle(
-                url=exchange.context.urls.base,
-                session_hash=self.session_hash,
-                event_id=exchange.event_id,
-                fn_index=self.endpoint.fn_index,
-                endpoint=self.endpoint.name,
-                protocol=self.adapter,
-                gradio_version=exchange.context.config.version,
-            )
-        raise self._no_handle_error(why)
-
-    def _no_handle_error(self, why: str) -> LocalProtocolError:
-        return LocalProtocolError(
-            f"There is no handle of this call of {self.endpoint.display_name}: it {why}."
-        )
 
     # --- repetition ----------------------------------------------------------------------------------
 
@@ -494,6 +434,14 @@ class CallState:
                 f"{self.endpoint.display_name} is not submitted yet.", phase=Phase.UPLOAD
             )
         return self._driver
+
+    def sending(self, arguments: Sequence[Any], timeout: float | None) -> Steps[None]:
+        """Return the steps that send the next chunk of a streaming input; see `Call.send`."""
+        return self.driver.send(self, arguments, timeout)
+
+    def finishing(self, timeout: float | None) -> Steps[None]:
+        """Return the steps that say that no further chunk will come; see `Call.finish`."""
+        return self.driver.finish_input(self, timeout)
 
     def cancellation(self) -> Steps[None] | None:
         """Cancel the call now, and return the steps that tell the server, if it knows of the call."""

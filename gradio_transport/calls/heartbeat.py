@@ -47,6 +47,14 @@ class Heartbeat:
             interruption=interruption,
         )
 
+    def start(self) -> None:
+        """Keep it open in the background. For faces, as `stop`."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """End it, without waiting for that."""
+        raise NotImplementedError
+
     def steps(self, waiter: Any = None) -> Steps[None]:
         """Return the steps that keep it open; the end of `waiter` ends a pause, see `Pause`."""
         for pause in pauses():

@@ -16,18 +16,18 @@ import attrs
 from ..app.credentials import Credentials
 from ..app.handshake import Discovery, login
 from ..engines.base import HandshakeRefused, Interruption, Patience
-from ..errors import Phase, TransportError
+from ..errors import GradioTransportError, Phase, TransportError
 from ..files.fetch import file_unavailable_error, locate
 from ..files.upload import FetchFile, FileCommand, ReadFile
 from ..policy import Timeouts
-from ..protocol.commands import OpenStream, OpenWebSocket, Response, SendRequest
+from ..protocol.commands import REDIRECTS, OpenStream, OpenWebSocket, Response, SendRequest
 from ..protocol.refusals import wants_login
 from ..protocol.urls import origin
 from .app import App
 from .deadline import NEVER, Deadline
-from .requests import check_addresses, input_content, input_request, is_event_stream
+from .requests import REASON_SECONDS, check_addresses, input_content, input_request, is_event_stream
 from .retries import Retries
-from .steps import Exclusive, Open, OpenSocket, Pause, Resolve, Send, Steps
+from .steps import Exclusive, Open, OpenSocket, Pause, ReadWhole, Resolve, Send, Steps, Use
 
 T = TypeVar("T")
 
@@ -117,12 +117,31 @@ class Requests:
                 return refused.response
         request = self.app.with_headers(command.request, self.credentials, self.extra)
         if isinstance(command, SendRequest):
-            outcome = yield Send(request, partial(self._begin, command), self.deadline, command.phase)
-        else:
-            outcome = yield Open(request, self._begin(command), is_wanted, command.or_whole)
-        head = outcome if isinstance(outcome, Response) else outcome.head
-        self.app.store_cookies(self.credentials, request.url, head.set_cookie)
-        return outcome
+            response = yield Send(request, partial(self._begin, command), self.deadline, command.phase)
+            self.app.store_cookies(self.credentials, request.url, response.set_cookie)
+            return response
+        stream = yield Open(request, self._begin(command))
+        self.app.store_cookies(self.credentials, request.url, stream.head.set_cookie)
+        if is_wanted(stream.head):
+            return stream
+        return (yield Use(stream, self._read_unwanted(stream, command)))
+
+    def _read_unwanted(self, stream: Live, command: OpenStream) -> Steps[Response]:
+        """Return the whole reply that is not wanted as a stream.
+
+        A success may be an answer all the same. The reason of a refusal is waited for, but not for long, and
+        that of a redirect not at all: it says nothing but its target.
+        """
+        head: Response = stream.head
+        if head.status in REDIRECTS:
+            return head
+        is_answer = command.or_whole and head.status == 200
+        try:
+            return head.with_body((yield ReadWhole(stream, None if is_answer else REASON_SECONDS)))
+        except GradioTransportError as error:
+            if is_answer:
+                raise
+            return head.with_body(error.message.encode())
 
     def _begin(self, command: RequestCommand) -> Patience:
         """Return how long a request may take that is sent now.

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from ..errors import (
     GradioTransportError,
@@ -15,11 +16,16 @@ from ..errors import (
     excerpt,
 )
 from ..files.upload import FetchFile
-from ..protocol.commands import REDIRECTS, Request, Response, SendRequest
+from ..protocol.commands import Request, Response, SendRequest
 from ..protocol.urls import is_internal
 
 REASON_SECONDS = 2.0
 """How long the reason of a refusal is waited for; what is refused is known without it."""
+
+
+def addresses_of(found: Sequence[Any]) -> list[str]:
+    """Return the addresses that ``getaddrinfo`` found."""
+    return [str(address[4][0]) for address in found]
 
 
 def check_addresses(url: str, addresses: Sequence[str]) -> None:
@@ -82,18 +88,3 @@ def is_event_stream(response: Response) -> bool:
     if response.unsupported_coding is not None:
         return False
     return response.status == 200 and kind.partition(";")[0].strip().lower() == "text/event-stream"
-
-
-def reason_seconds(head: Response, *, or_whole: bool) -> float | None:
-    """Return how long the rest of a reply is waited for that is not wanted as a stream.
-
-    Args:
-        head: Its head.
-        or_whole: Whether a success of any kind is an answer too, which is waited for without a bound.
-
-    Returns:
-        Seconds; 0 for a redirect, which has nothing to say besides its target; None for no bound.
-    """
-    if head.status in REDIRECTS:
-        return 0.0
-    return None if or_whole and head.status == 200 else REASON_SECONDS

@@ -5,16 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import attrs
 
 from ..adapter.contract import Adapter
 from ..adapter.exchange import Invocation
 from ..errors import GradioTransportError, LocalProtocolError, Phase
-from ..files.outputs import FileReader
 from ..protocol.commands import Command
-from .app import App
 from .call_state import CallState
 from .component_server import component_reply, component_request
 from .deadline import bounded
@@ -36,44 +34,38 @@ H = TypeVar("H", bound=Heartbeat)
 class SessionCore(Generic[C, D, H]):
     """One ``session_hash``: begins its calls, and keeps a driver for each adapter they go by."""
 
+    # What a face makes these of; each is given the connection of the face first.
+    _call_type: ClassVar[type[Any]]
+    _driver_type: ClassVar[type[Any]]
+    _files_type: ClassVar[type[Any]]
+    _heartbeat_type: ClassVar[type[Any]]
+
     def __init__(
-        self, app: App, headers: Mapping[str, str] | None = None, session_hash: str | None = None
+        self,
+        sessions: Any,
+        headers: Mapping[str, str] | None = None,
+        session_hash: str | None = None,
     ) -> None:
-        self.state = SessionState(app, headers, session_hash)
+        self._sessions = sessions
+        self.connection = sessions.connection
+        self.state = SessionState(sessions.connection.app, headers, session_hash)
         self.closed = False
         self._drivers: dict[str, D] = {}
         self._unopened: set[C] = set()
         self._heartbeat: H | None = None
         self._lock: AbstractContextManager[Any] = nullcontext()
+        sessions.add(self)
 
     # --- what a face adds ------------------------------------------------------------------------------
 
-    def _new_call(self, adapter: str, invocation: Invocation, options: CallOptions) -> C:
-        """Return a call that is not opened yet."""
-        raise NotImplementedError
-
-    def _new_driver(self, adapter: Adapter) -> D:
-        """Return a driver of a new session of an adapter.
-
-        Raises:
-            LocalProtocolError: The transport is closed.
-        """
-        raise NotImplementedError
-
-    def _own_session(self) -> Self:
-        """Return another session, with the headers of this one."""
+    def submit(
+        self, endpoint: str | int, arguments: Sequence[Any], keywords: dict[str, Any], options: Any
+    ) -> C:
+        """Start a call; see `Session.submit`."""
         raise NotImplementedError
 
     def close(self) -> None:
         """End the session and all that is under way in it."""
-        raise NotImplementedError
-
-    def _start_heartbeat(self) -> H:
-        """Keep the heartbeat of the session open, in the background."""
-        raise NotImplementedError
-
-    def _stop_heartbeat(self, heartbeat: H) -> None:
-        """End a heartbeat, without waiting for it."""
         raise NotImplementedError
 
     # --- calls -----------------------------------------------------------------------------------------
@@ -83,9 +75,18 @@ class SessionCore(Generic[C, D, H]):
         """How many calls are under way."""
         return len(self._unopened) + sum(driver.call_count for driver in list(self._drivers.values()))
 
-    def file_reader(self, invocation: Invocation, make: Any) -> FileReader | None:
-        """Return what finds the files in the outputs of a call; None if it cannot have any."""
-        return self.state.app.file_reader(invocation.endpoint, make)
+    def _new_call(self, adapter: str, invocation: Invocation, options: CallOptions) -> C:
+        source = self._files_type(self.connection, self.state.credentials)
+        files = self.state.app.file_reader(invocation.endpoint, source.remote_file)
+        call: C = self._call_type(self.connection, self.state, adapter, invocation, options, files)
+        return call
+
+    def _new_driver(self, adapter: Adapter) -> D:
+        if self.connection.closed:
+            raise LocalProtocolError("The transport is closed.")
+        tapped = self.state.app.open_session(adapter, self.state.session_hash)
+        driver: D = self._driver_type(self.connection, self.state, tapped, self.resubmit)
+        return driver
 
     def prepare(
         self, endpoint: str | int, arguments: Sequence[Any], keywords: dict[str, Any], options: Any
@@ -110,7 +111,7 @@ class SessionCore(Generic[C, D, H]):
         self, endpoint: str | int, arguments: Sequence[Any], keywords: dict[str, Any], options: CallOptions
     ) -> tuple[Self, C]:
         """Return a call in a session of its own, which ends with the call."""
-        own = self._own_session()
+        own = type(self)(self._sessions, self.state.credentials.headers)
         try:
             options = attrs.evolve(options, own_session=False)
             prepared = own.prepare(endpoint, arguments, keywords, options)
@@ -186,10 +187,11 @@ class SessionCore(Generic[C, D, H]):
         """Open the heartbeat of the session, where the app needs one."""
         heartbeat = self._heartbeat
         if heartbeat is not None and heartbeat.session_hash != self.state.session_hash:
-            self._stop_heartbeat(heartbeat)
+            heartbeat.stop()
             self._heartbeat = heartbeat = None
         if heartbeat is None and self.state.needs_heartbeat:
-            self._heartbeat = self._start_heartbeat()
+            self._heartbeat = self._heartbeat_type(self.connection, self.state, self)
+            self._heartbeat.start()
 
     def call_component(self, component_id: int, fn_name: str, data: Any, timeout: float | None) -> Steps[Any]:
         """Call a function that a component has on the server; see `Session.component_server`."""
@@ -213,7 +215,7 @@ class SessionCore(Generic[C, D, H]):
         unopened, self._unopened = list(self._unopened), set()
         heartbeat, self._heartbeat = self._heartbeat, None
         if heartbeat is not None:
-            self._stop_heartbeat(heartbeat)
+            heartbeat.stop()
         for call in unopened:
             call.fail(closed_error(what))
         for driver in drivers:

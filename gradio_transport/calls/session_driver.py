@@ -372,8 +372,8 @@ class SessionDriver(Generic[C]):
     def _read_stream(self, channel: str, stream: Live) -> Steps[Closed]:
         read = Read(stream.chunks())
         while True:
-            # Never left early: a stream that was dropped ends at its next read, and the generators of the HTTP
-            # library end with it.
+            # Never left early: a stream that was dropped ends at its next read, and the generators of the
+            # HTTP library end with it.
             data = yield read
             dropped = self._live.get(channel) is not stream
             if isinstance(data, Closed):

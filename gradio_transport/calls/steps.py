@@ -15,7 +15,7 @@ import attrs
 from ..engines.base import Patience
 from ..errors import Phase
 from ..files.upload import ReadFile
-from ..protocol.commands import Request, Response
+from ..protocol.commands import Request
 from .deadline import Deadline
 
 T = TypeVar("T")
@@ -39,18 +39,10 @@ class Send:
 
 @attrs.define
 class Open:
-    """Send a request; the answer is its reply as a stream, or the whole reply if its head is not wanted.
-
-    Attributes:
-        is_wanted: Says by the head of a reply whether it is to be read as a stream.
-        or_whole: Whether a success that is not wanted as a stream is waited for as long as it takes; else
-            only its reason is, for a short time.
-    """
+    """Send a request; the answer is its reply as a stream, whose head has come."""
 
     request: Request
     patience: Patience
-    is_wanted: Callable[[Response], bool]
-    or_whole: bool
 
 
 @attrs.define
@@ -72,6 +64,14 @@ class Read:
     """
 
     chunks: Any
+
+
+@attrs.define
+class ReadWhole:
+    """Read the body of a stream to its end, within some seconds if they are given; the answer is the body."""
+
+    stream: Any
+    seconds: float | None = None
 
 
 @attrs.define
@@ -140,6 +140,7 @@ Step: TypeAlias = (
     | Open
     | OpenSocket
     | Read
+    | ReadWhole
     | Receive
     | SendOn
     | Pause

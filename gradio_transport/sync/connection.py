@@ -7,31 +7,19 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from ..calls import steps
 from ..calls.app import App
-from ..calls.requests import reason_seconds
-from ..calls.steps import (
-    Droppable,
-    Exclusive,
-    Open,
-    OpenSocket,
-    Pause,
-    Read,
-    Receive,
-    Resolve,
-    Send,
-    SendOn,
-    Step,
-    Steps,
-    Use,
-)
-from ..engines.base import Engine, HandshakeRefused, ResponseStream, StreamEnded
+from ..calls.requests import addresses_of
+from ..calls.steps import Step, Steps
+from ..engines.base import Engine, HandshakeRefused, StreamEnded
 from ..errors import GradioTransportError
 from ..files.disk import read_upload
 from ..files.upload import ReadFile
-from ..protocol.commands import Closed, Ending, Response
+from ..protocol.commands import Closed, Ending
 from .alarms import Alarms
 from .workers import Workers
 
@@ -47,11 +35,9 @@ class Connection:
         self.app = app
         self.engine = engine
         if os.environ.get("GRADIO_TRANSPORT_TRACE"):  # the trace package is loaded only then
-            from ..trace import environment_tap
+            from ..trace.environment import record_as_environment_says
 
-            recorder = environment_tap()
-            if recorder is not None:
-                app.taps.add(recorder)
+            record_as_environment_says(app.taps)
         self.closing = threading.Event()
         self._start_without_threads()
 
@@ -75,67 +61,55 @@ class Connection:
         else:
             reset()
 
-    def run(self, steps: Steps[T]) -> T:
+    def run(self, sequence: Steps[T]) -> T:
         """Perform steps until the sequence ends, and return its result."""
         try:
-            step = next(steps)
+            step = next(sequence)
             while True:
                 try:
                     result = self._perform(step)
                 except (GradioTransportError, HandshakeRefused) as error:
-                    step = steps.throw(error)
+                    step = sequence.throw(error)
                 else:
-                    step = steps.send(result)
+                    step = sequence.send(result)
         except StopIteration as stop:
             value: T = stop.value
             return value
 
     def _perform(self, step: Step) -> Any:
         match step:
-            case Read():
+            case steps.Read():
                 return _read(step)
-            case Receive():
+            case steps.Receive():
                 return step.socket.receive(step.timeout)
-            case Send():
+            case steps.Send():
                 return self.engine.request(step.request, step.begin())
-            case Open():
-                return self._open(step)
-            case OpenSocket():
+            case steps.Open():
+                return self.engine.stream(step.request, step.patience)
+            case steps.ReadWhole():
+                return step.stream.read(step.seconds)
+            case steps.OpenSocket():
                 return self.engine.websocket(step.url, step.headers, step.patience, step.max_message_bytes)
-            case SendOn():
+            case steps.SendOn():
                 return step.socket.send(step.text)
-            case Pause():
+            case steps.Pause():
                 # Why not `time.sleep`: the end of the call, or of the transport, must not wait for it.
                 return not (step.waiter or self.closing).wait(step.seconds)
-            case Use():
+            case steps.Use():
                 try:
                     return self.run(step.steps)
                 finally:
                     step.live.close()
-            case Droppable():
+            case steps.Droppable():
                 return self.run(step.steps)
-            case Exclusive():
+            case steps.Exclusive():
                 return self._run_exclusively(step)
-            case Resolve():
+            case steps.Resolve():
                 return resolve_host(step.url)
             case ReadFile():
                 return read_upload(step.path)
 
-    def _open(self, step: Open) -> ResponseStream | Response:
-        stream = self.engine.stream(step.request, step.patience)
-        if step.is_wanted(stream.head):
-            return stream
-        try:
-            seconds = reason_seconds(stream.head, or_whole=step.or_whole)
-            return stream.head.with_body(stream.read(seconds) if seconds != 0 else b"")
-        except GradioTransportError as error:
-            if step.or_whole and stream.head.status == 200:
-                raise
-            return stream.head.with_body(error.message.encode())
-        finally:
-            stream.close()
-
-    def _run_exclusively(self, step: Exclusive) -> None:
+    def _run_exclusively(self, step: steps.Exclusive) -> None:
         rest = step.deadline.remaining
         if not self._exclusive.acquire(timeout=-1 if rest is None else rest):
             raise step.deadline.error(step.phase)
@@ -152,7 +126,7 @@ class Connection:
         return [*self.workers.close(), *([alarms] if alarms is not None else [])]
 
 
-def _read(step: Read) -> bytes | Closed:
+def _read(step: steps.Read) -> bytes | Closed:
     try:
         return next(step.chunks, _END)
     except StreamEnded as ended:
@@ -161,8 +135,6 @@ def _read(step: Read) -> bytes | Closed:
 
 def resolve_host(url: str) -> list[str]:
     """Return the addresses of a URL's host; none if it has none (the request will then fail and say so)."""
-    try:
-        found = socket.getaddrinfo(urlsplit(url).hostname, None, type=socket.SOCK_STREAM)
-    except OSError:
-        return []
-    return [str(address[4][0]) for address in found]
+    with suppress(OSError):
+        return addresses_of(socket.getaddrinfo(urlsplit(url).hostname, None, type=socket.SOCK_STREAM))
+    return []

@@ -5,48 +5,27 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Self, cast
+from typing import Any, BinaryIO, cast
 
 import attrs
 
-from ..app.credentials import Credentials
 from ..calls.deadline import NEVER, Deadline, bounded
-from ..calls.representation import describe_file
-from ..calls.request_sequence import Requests
+from ..calls.downloads import DownloadProgress, FileSource, Meter, RemoteFileView, find_files, with_paths
 from ..calls.requests import add_elapsed
 from ..engines.base import ResponseStream, StreamEnded
 from ..errors import LocalProtocolError, Phase
 from ..files.disk import PartFile
-from ..files.fetch import (
-    PLAYLIST_BYTES,
-    PLAYLIST_SECONDS,
-    content_length,
-    download_error,
-    file_too_large_error,
-    is_playlist,
-    playlist_segments,
-    whole_file_url,
-)
+from ..files.fetch import PLAYLIST_SECONDS, content_length, is_playlist, whole_file_url
 from ..files.outputs import ServerFile
-from ..policy import Timeouts
 from ..protocol.commands import Closed, Ending
-from .connection import Connection
-
-DownloadProgress = Callable[[int, int | None], object]
-"""Called with the bytes received and the bytes in all, None where the server does not say."""
+from .closing import Closing
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class RemoteFile(ServerFile):
+class RemoteFile(RemoteFileView):
     """A file that an app returned. Each method fetches it anew; nothing is fetched before."""
-
-    _fetcher: Fetcher = attrs.field(alias="fetcher", eq=False)
-
-    def __repr__(self) -> str:
-        return describe_file("RemoteFile", self)
 
     def read(self, *, timeout: float | None = None) -> bytes:
         """Return the whole content.
@@ -82,7 +61,7 @@ class RemoteFile(ServerFile):
         Raises:
             GradioTransportError: See `read`; also while it is being read.
         """
-        fetcher = self._fetcher if timeout is None else self._fetcher.with_stall(timeout)
+        fetcher = self._fetcher.with_stall(timeout)
         return cast("BinaryIO", io.BufferedReader(_Reader(fetcher.open(self, self.url))))
 
     def download(
@@ -120,7 +99,7 @@ class RemoteFile(ServerFile):
             return part.publish(self.name)
 
 
-class Download:
+class Download(Closing):
     """A file on its way.
 
     Attributes:
@@ -132,12 +111,8 @@ class Download:
         self.total = total
         self.chunks = chunks
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Stop fetching. Idempotent."""
         self.chunks.close()
 
 
@@ -164,26 +139,10 @@ class _Reader(io.RawIOBase):
         super().close()
 
 
-class Fetcher:
+class Fetcher(FileSource):
     """Fetches files with the credentials of one session."""
 
-    def __init__(self, connection: Connection, credentials: Credentials, stall: float | None = None) -> None:
-        self._connection = connection
-        self._credentials = credentials
-        self._stall = stall
-
-    def with_stall(self, seconds: float) -> Fetcher:
-        """Return a fetcher with another bound on silence."""
-        return Fetcher(self._connection, self._credentials, seconds)
-
-    @property
-    def _timeouts(self) -> Timeouts:
-        timeouts = self._connection.app.options.timeouts
-        return timeouts if self._stall is None else timeouts.replace(download_stall=self._stall)
-
-    def remote_file(self, found: ServerFile) -> RemoteFile:
-        """Return a server's file as a `RemoteFile`."""
-        return RemoteFile(**attrs.asdict(found, recurse=False), fetcher=self)
+    _file_type = RemoteFile
 
     def open(self, file: ServerFile, url: str, deadline: Deadline = NEVER) -> Download:
         """Begin to fetch a file from one of its URLs."""
@@ -194,67 +153,38 @@ class Fetcher:
         began = time.monotonic()
         with add_elapsed():
             stream = self._open(url, deadline)
-        return Download(content_length(stream.head), _add_elapsed(self._chunks(stream, url), began))
+        return Download(content_length(stream.head), _add_elapsed(_chunks(stream, self.meter(url)), began))
 
     def _open(self, url: str, deadline: Deadline = NEVER) -> ResponseStream:
-        requests = Requests(
-            app=self._connection.app,
-            credentials=self._credentials,
-            timeouts=self._timeouts,
-            deadline=deadline,
-        )
-        stream: ResponseStream = self._connection.run(requests.open_file(url))
+        stream: ResponseStream = self._connection.run(self.requests(deadline).open_file(url))
         return stream
-
-    def _chunks(
-        self, stream: ResponseStream, url: str, most: int | None = None
-    ) -> Generator[bytes, None, None]:
-        most = most or self._connection.app.options.limits.max_download_bytes
-        received = 0
-        try:
-            for chunk in stream.chunks():
-                received += len(chunk)
-                if most is not None and received > most:
-                    raise file_too_large_error(url, most)
-                self._connection.app.taps.chunk("file", chunk)
-                yield chunk
-            self._connection.app.taps.end("file", Closed(Ending.CLEAN))
-        except StreamEnded as ended:
-            self._connection.app.taps.end("file", ended.closed)
-            raise download_error(url, ended.closed, received, self._timeouts.download_stall) from ended
-        finally:
-            stream.close()
 
     def _follow(self, url: str) -> Generator[bytes, None, None]:
         """Yield the segments of a stream (5.0+) as they are made, until its playlist is complete."""
-        stall = self._timeouts.download_stall
-        done, heard = 0, time.monotonic()
-        while True:
-            playlist = self._open(url)
-            text = b"".join(self._chunks(playlist, url, PLAYLIST_BYTES)).decode("utf-8", "replace")
-            segments, complete = playlist_segments(text, url)
-            for segment in segments[done:]:
-                stream = self._open(segment)
-                yield from self._chunks(stream, segment)
-                heard = time.monotonic()
-            done = max(done, len(segments))
-            if complete:
-                return
-            if stall is not None and time.monotonic() - heard > stall:
-                raise download_error(url, Closed(Ending.IDLE), done, stall)
-            if self._connection.closing.wait(PLAYLIST_SECONDS):
+        playlist = self.playlist(url)
+        while not playlist.complete:
+            for segment in playlist.new_segments(list(_chunks(self._open(url), playlist.meter()))):
+                yield from _chunks(self._open(segment), self.meter(segment))
+                playlist.heard()
+            if not playlist.complete and self._connection.closing.wait(PLAYLIST_SECONDS):
                 raise LocalProtocolError("The transport was closed.", phase=Phase.DOWNLOAD)
+
+
+def _chunks(stream: ResponseStream, meter: Meter) -> Generator[bytes, None, None]:
+    try:
+        for chunk in stream.chunks():
+            yield meter.take(chunk)
+        meter.end(Closed(Ending.CLEAN))
+    except StreamEnded as ended:
+        meter.end(ended.closed)
+    finally:
+        stream.close()
 
 
 def download_files(value: Any, directory: str | Path) -> Any:
     """Return an output value with its files downloaded, and in their places the paths."""
-    if isinstance(value, RemoteFile):
-        return value.download(directory)
-    if isinstance(value, list):
-        return [download_files(item, directory) for item in cast("list[Any]", value)]
-    if isinstance(value, dict):
-        return {key: download_files(item, directory) for key, item in cast("dict[Any, Any]", value).items()}
-    return value
+    files = cast("Iterator[RemoteFile]", find_files(value))
+    return with_paths(value, {id(file): file.download(directory) for file in files})
 
 
 def _add_elapsed(chunks: Generator[bytes, None, None], began: float) -> Generator[bytes, None, None]:

@@ -11,7 +11,7 @@ from ..engines.base import Interruption
 from .connection import Connection
 
 
-class HeartbeatThread(Heartbeat, threading.Thread):
+class HeartbeatThread(threading.Thread, Heartbeat):
     """A heartbeat in a thread of its own."""
 
     def __init__(self, connection: Connection, state: SessionState, owner: object) -> None:

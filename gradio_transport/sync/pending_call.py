@@ -8,32 +8,17 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ..adapter.exchange import Invocation
 from ..calls.call_state import CallState
-from ..calls.options import CallOptions
-from ..calls.session_state import SessionState
 from ..errors import LocalProtocolError
 from ..events import Achieved, Event, Failed
-from ..files.outputs import FileReader
-from .connection import Connection
 from .files import download_files
 
 
 class PendingCall(CallState):
     """One call under way: what its driver delivers to, and its callers wait on."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        state: SessionState,
-        adapter: str,
-        invocation: Invocation,
-        options: CallOptions,
-        files: FileReader | None,
-    ) -> None:
-        super().__init__(state, adapter, invocation, options, files)
-        self._connection = connection
-        self._downloaded: list[Any] | None = None
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self._make_locks()
 
     def _make_locks(self) -> None:
@@ -79,7 +64,6 @@ class PendingCall(CallState):
 
     def events(self, timeout: float | None = None) -> Iterator[Event]:
         """Iterate over the events; see `Call.events`."""
-        self.fetch_if_asked()
         self.start_reading()
         while True:
             with self._lock:
@@ -97,7 +81,6 @@ class PendingCall(CallState):
 
     def result(self, timeout: float | None = None) -> list[Any]:
         """Wait for the outputs; see `Call.result`."""
-        self.fetch_if_asked()
         self.start_awaiting_result()
         self.wait(timeout)
         data = self.outputs(timeout)
@@ -106,14 +89,6 @@ class PendingCall(CallState):
         if self._downloaded is None:
             self._downloaded = [download_files(value, self.download_directory) for value in data]
         return self._downloaded
-
-    def send(self, arguments: tuple[Any, ...], timeout: float | None) -> None:
-        """Send the next chunk of a streaming input; see `Call.send`."""
-        self._connection.run(self.driver.send(self, arguments, timeout))
-
-    def finish(self, timeout: float | None) -> None:
-        """Tell the server that no further chunk will come; see `Call.finish`."""
-        self._connection.run(self.driver.finish_input(self, timeout))
 
     def cancel(self, timeout: float | None = None) -> Achieved:
         """Cancel the call; see `Call.cancel`."""
@@ -124,7 +99,7 @@ class PendingCall(CallState):
 
         def perform() -> None:
             try:
-                self._connection.run(steps)
+                self.connection.run(steps)
             except Exception as error:  # noqa: BLE001 - whatever it is, the calls are told
                 self.driver.report(error)
             finally:
@@ -135,6 +110,6 @@ class PendingCall(CallState):
         else:
             # Why not here with a shorter timeout: closing the connection in the middle would leave open
             # whether the server got the request. It goes on in a worker.
-            self._connection.workers.submit(perform)
+            self.connection.workers.submit(perform)
             performed.wait(timeout)
         return self.achieved()

@@ -6,15 +6,12 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..adapter.contract import Adapter
-from ..adapter.exchange import Invocation
 from ..calls import session_core
 from ..calls.forking import register_after_fork
-from ..calls.options import CallOptions
-from ..errors import GradioTransportError, LocalProtocolError
+from ..errors import GradioTransportError
 from ..protocol.commands import Command
 from .connection import Connection
 from .files import Fetcher
@@ -73,18 +70,15 @@ def join(threads: Iterable[threading.Thread | None], timeout: float | None = Non
 class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, HeartbeatThread]):
     """The calls of one session, made by threads; see the base class."""
 
-    def __init__(
-        self,
-        sessions: OpenSessions,
-        headers: Mapping[str, str] | None = None,
-        session_hash: str | None = None,
-    ) -> None:
-        super().__init__(sessions.connection.app, headers, session_hash)
-        self._sessions = sessions
-        self._connection = sessions.connection
+    _call_type = PendingCall
+    _driver_type = SessionDriver
+    _files_type = Fetcher
+    _heartbeat_type = HeartbeatThread
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
         # Reentrant, because a done callback of a call that `close` ends may call the session again.
         self._lock = threading.RLock()
-        sessions.add(self)
 
     def reset_after_fork(self) -> None:
         """Become a session of the child's own, in a child of ``fork``; the calls stay with the parent."""
@@ -95,30 +89,6 @@ class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, Heartbeat
             driver.reset_after_fork()
         self.state.renew_hash()
 
-    def _own_session(self) -> SessionCore:
-        return SessionCore(self._sessions, self.state.credentials.headers)
-
-    def _new_call(self, adapter: str, invocation: Invocation, options: CallOptions) -> PendingCall:
-        fetcher = Fetcher(self._connection, self.state.credentials)
-        files = self.file_reader(invocation, fetcher.remote_file)
-        return PendingCall(self._connection, self.state, adapter, invocation, options, files)
-
-    def _new_driver(self, adapter: Adapter) -> SessionDriver:
-        if self._connection.closed:
-            raise LocalProtocolError("The transport is closed.")
-        tapped = self.state.app.open_session(adapter, self.state.session_hash)
-        return SessionDriver(self._connection, self.state, tapped, self.resubmit)
-
-    def _start_heartbeat(self) -> HeartbeatThread:
-        heartbeat = HeartbeatThread(self._connection, self.state, self)
-        heartbeat.start()
-        return heartbeat
-
-    def _stop_heartbeat(self, heartbeat: HeartbeatThread) -> None:
-        heartbeat.stop()
-
-    # --- calls -----------------------------------------------------------------------------------------
-
     def submit(
         self, endpoint: str | int, arguments: Sequence[Any], keywords: dict[str, Any], options: Any
     ) -> PendingCall:
@@ -127,7 +97,7 @@ class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, Heartbeat
         driver, commands = core.begin(call)
         if driver.tapped.session.shared:
             try:
-                self._connection.run(driver.perform(commands))
+                self.connection.run(driver.perform(commands))
             except BaseException:  # Ctrl-C during the join: the caller would get no call to cancel
                 call.cancel()
                 raise
@@ -158,7 +128,7 @@ class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, Heartbeat
         try:
             placing = self.place_files(call)
             if placing is not None:
-                self._connection.run(placing)
+                self.connection.run(placing)
             return self.open(call)
         except GradioTransportError as error:
             call.fail(error)
@@ -166,12 +136,6 @@ class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, Heartbeat
         except BaseException:
             call.cancel()
             raise
-
-    def component_server(self, component_id: int, fn_name: str, data: Any, timeout: float | None) -> Any:
-        """Call a function that a component has on the server; see `Session.component_server`."""
-        return self._connection.run(self.call_component(component_id, fn_name, data, timeout))
-
-    # --- the end ---------------------------------------------------------------------------------------
 
     def reset(self, timeout: float | None = None) -> None:
         """Take another session hash, and end the calls under way; see `Session.reset`."""

@@ -9,6 +9,7 @@ import os
 import time
 from pathlib import Path
 
+from ..calls.tap import Taps
 from ..protocol.frames import Tap
 from .writer import TraceWriter
 
@@ -32,3 +33,10 @@ def environment_tap() -> Tap | None:
     except OSError as error:
         logger.warning("no trace is written to %s: %s", directory, error)
         return None
+
+
+def record_as_environment_says(taps: Taps) -> None:
+    """Record what the taps are shown, if the environment names a directory for that."""
+    recorder = environment_tap()
+    if recorder is not None:
+        taps.add(recorder)

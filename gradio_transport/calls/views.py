@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the objects of both faces show alike: of a call, of a session, of a transport."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+from ..app.config import AppConfig, Endpoint
+from ..errors import LocalProtocolError
+from ..events import Event
+from ..protocol.flow import State
+from .app import App
+from .call_state import CallState
+from .handle import Handle
+from .options import CallOptions
+from .representation import describe_call, describe_session
+from .session_core import SessionCore
+
+P = TypeVar("P", bound=CallState)
+S = TypeVar("S", bound=SessionCore[Any, Any, Any])
+T = TypeVar("T", bound="CallView[Any]")
+V = TypeVar("V", bound="SessionView[Any, Any]")
+
+
+def _handle_of(call: CallState) -> Handle:
+    """Return the handle of a call, if another process can fetch it."""
+    if call.event_id is None and not call.done():
+        raise _no_handle_error(call, "has not been accepted by the server yet")
+    if call.event_id is None or call.done():
+        raise _no_handle_error(call, f"is over ({call.status.value})")
+    exchange, session = call.exchange, call.tapped.session
+    if exchange.fetched or getattr(session, "streaming", False):
+        raise _no_handle_error(
+            call, "has a stream here, which takes its messages: submit it with CallOptions(attach='late')"
+        )
+    if session.shared and len(session.active) > 1:
+        raise _no_handle_error(
+            call, "shares its session with other calls: submit it with CallOptions(own_session=True)"
+        )
+    return Handle(
+        url=exchange.context.urls.base,
+        session_hash=call.session_hash,
+        event_id=call.event_id,
+        fn_index=call.endpoint.fn_index,
+        endpoint=call.endpoint.name,
+        protocol=call.adapter,
+        gradio_version=exchange.context.config.version,
+    )
+
+
+def _no_handle_error(call: CallState, why: str) -> LocalProtocolError:
+    return LocalProtocolError(f"There is no handle of this call of {call.endpoint.display_name}: it {why}.")
+
+
+class CallView(Generic[P]):
+    """A call in progress, without what waits for it."""
+
+    def __init__(self, pending: P) -> None:
+        self._pending = pending
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("A call is not pickled, because it lives on a connection of its process.")
+
+    def __repr__(self) -> str:
+        return describe_call(type(self).__name__, self._pending)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The endpoint that is called."""
+        return self._pending.endpoint
+
+    @property
+    def event_id(self) -> str | None:
+        """The server's name for the call, once it has one."""
+        return self._pending.event_id
+
+    @property
+    def session_hash(self) -> str:
+        """The session the call belongs to."""
+        return self._pending.session_hash
+
+    @property
+    def adapter(self) -> str:
+        """The protocol of the call, such as ``"sse_v3"``."""
+        return self._pending.adapter
+
+    @property
+    def status(self) -> State:
+        """The state of the call."""
+        return self._pending.status
+
+    @property
+    def last_event(self) -> Event | None:
+        """The newest event that has come, read or not."""
+        return self._pending.last_event
+
+    @property
+    def deviations(self) -> Sequence[str]:
+        """Messages that came out of order: no error, but worth a look when you debug a server."""
+        return self._pending.deviations
+
+    @property
+    def deadline(self) -> float | None:
+        """When the next deadline of the call expires, by `time.monotonic`; None if there is none."""
+        return self._pending.deadline
+
+    def done(self) -> bool:
+        """Return whether the outcome is known."""
+        return self._pending.done()
+
+    def add_done_callback(self, callback: Callable[[Self], object]) -> None:
+        """Call `callback` with this call once it is done, from the thread or task that receives the end.
+
+        That is often the reader of the session's stream: a callback must not wait for a call of the same
+        session, because its messages would not be read meanwhile.
+        """
+        self._pending.add_done_callback(lambda: callback(self))
+
+    def fetch(self) -> None:
+        """Open the stream of a call that was made with ``attach="late"``, without waiting for anything.
+
+        `result` and iteration do so themselves, unless ``fetch_after`` says when. Nothing happens if it is
+        open, or the call over.
+        """
+        self._pending.fetch()
+
+    def handle(self) -> Handle:
+        """Return what another process needs to fetch the result: see `Handle`, and `Transport.attach`.
+
+        The call stays as it is here, and so must be left alone once the other process fetches it: the server
+        gives every message once, to the first reader. No other call may be made in its session, which is why
+        ``CallOptions(attach="late", own_session=True)`` is the way to make such a call.
+
+        Raises:
+            LocalProtocolError: The server has not accepted the call (yet), it is over, or a stream that is
+                open here takes its messages.
+        """
+        return _handle_of(self._pending)
+
+
+class SessionView(Generic[S, T]):
+    """One ``session_hash``, without what waits for a call."""
+
+    _call_type: ClassVar[type[Any]]
+
+    def __init__(self, core: S) -> None:
+        self._core = core
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("A session is not pickled: pickle the transport, and ask the copy for a session.")
+
+    def __repr__(self) -> str:
+        core = self._core
+        return describe_session(type(self).__name__, core.state, core.call_count, closed=core.closed)
+
+    @property
+    def config(self) -> AppConfig:
+        """The app as this session sees it: with the endpoints that ``gr.render`` drew for it."""
+        return self._core.state.config
+
+    @property
+    def endpoints(self) -> Mapping[str, Endpoint]:
+        """The named endpoints, those that ``gr.render`` drew for this session included."""
+        return self._core.state.endpoints
+
+    @property
+    def session_hash(self) -> str:
+        """The server's name for the session; `reset` changes it."""
+        return self._core.state.session_hash
+
+    def submit(
+        self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any
+    ) -> T:
+        """Start a call and return at once (on the sync face once it is accepted, where that is one request).
+
+        Args:
+            endpoint: Its name, such as ``"/predict"``, or its ``fn_index``.
+            *arguments: Values of its parameters, in order.
+            options: `CallOptions`. Anything else is an argument of the endpoint that happens to have this
+                name.
+            **keywords: Values of its parameters by name.
+
+        Raises:
+            EndpointNotFound: There is no such endpoint.
+            ValidationFailed: The arguments do not fit it.
+            TimeoutExpired: Its files were not uploaded in time (``Timeouts(total=)``, or ``upload=`` while
+                the server does not reply). On the async face the call says so.
+        """
+        call: T = self._call_type(self._core.submit(endpoint, arguments, keywords, options))
+        return call
+
+    def _attach(self, handle: Handle, options: CallOptions) -> T:
+        try:
+            call: T = self._call_type(self._core.attach(handle, options))
+        except BaseException:
+            self._core.close()
+            raise
+        return call
+
+
+class TransportView(Generic[T, V]):
+    """An app, connected, without what waits for a call."""
+
+    @property
+    def _app(self) -> App:
+        raise NotImplementedError
+
+    @property
+    def _session(self) -> V:
+        """The transport's own session."""
+        raise NotImplementedError
+
+    def _new_session(self, headers: Mapping[str, str] | None = None, session_hash: str | None = None) -> V:
+        """Return another session."""
+        raise NotImplementedError
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self
+
+    @property
+    def config(self) -> AppConfig:
+        """What the app says of itself."""
+        return self._app.config
+
+    @property
+    def url(self) -> str:
+        """The URL that requests go to."""
+        return self._app.discovery.urls.base
+
+    @property
+    def protocol(self) -> str:
+        """The adapter of most of the app's calls, such as ``"sse_v3"``."""
+        return self._app.protocol
+
+    @property
+    def endpoints(self) -> Mapping[str, Endpoint]:
+        """The app's named endpoints, with those that ``gr.render`` drew for the transport's own session."""
+        return self._session.endpoints
+
+    @property
+    def session_hash(self) -> str:
+        """The hash of the transport's own session."""
+        return self._session.session_hash
+
+    def explain(self, endpoint: str | int | None = None) -> str:
+        """Return which protocol each endpoint (or one) uses and why, as a text for people."""
+        return self._app.explain(endpoint)
+
+    def session(self, *, headers: Mapping[str, str] | None = None) -> V:
+        """Return another session: with its own gr.State, stream and cookies.
+
+        Args:
+            headers: Headers of all its requests to the app; they win over those of the transport.
+        """
+        return self._new_session(headers)
+
+    def submit(
+        self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any
+    ) -> T:
+        """Start a call in the transport's own session; see `Session.submit`."""
+        call: T = self._session.submit(endpoint, *arguments, options=options, **keywords)
+        return call
+
+    def attach(self, handle: Handle, *, options: CallOptions | None = None) -> T:
+        """Fetch a call that was made elsewhere, by the handle that `Call.handle` returned there.
+
+        The result can be fetched once, and by one process: the one that opens the session's stream takes its
+        messages. A second fetch gets nothing and ends with `TimeoutExpired` (``first_message``), one after
+        the stream was lost with `SessionNotFound` or `StreamLost`, because no server can resume it.
+        Credentials are not in the handle: connect with the same ones.
+
+        Args:
+            handle: Of a call to this app.
+            options: `CallOptions`; those of the submission have no effect any more.
+
+        Raises:
+            LocalProtocolError: The handle is of another app, or of an endpoint that is not there.
+            UnsupportedProtocol: Its protocol is not installed.
+        """
+        options = self._app.complete_options(options or CallOptions())
+        own = self._new_session(session_hash=handle.session_hash)
+        call: T = own._attach(handle, options)
+        return call
+
+
+__all__ = ["CallView", "SessionView", "TransportView"]
