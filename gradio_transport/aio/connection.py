@@ -89,20 +89,10 @@ class Connection:
         match step:
             case steps.Read():
                 return await _read(step)
-            case steps.Receive():
-                return await step.socket.receive(step.timeout)
             case steps.Send():
                 return await self._send(step)
-            case steps.Open():
-                return await self.engine.stream(step.request, step.patience)
-            case steps.ReadWhole():
-                return await step.stream.read(step.seconds)
-            case steps.OpenSocket():
-                return await self.engine.websocket(
-                    step.url, step.headers, step.patience, step.max_message_bytes
-                )
-            case steps.SendOn():
-                return await step.socket.send(step.text)
+            case steps.Operation():
+                return await step.perform(self.engine)
             case steps.Pause():
                 if step.waiter is not None:
                     return not await step.waiter.wait(step.seconds)

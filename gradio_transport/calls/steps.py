@@ -37,22 +37,38 @@ class Send:
     phase: Phase
 
 
+class Operation:
+    """One call of the engine, or of what it has opened, which a face waits for."""
+
+    def perform(self, engine: Any) -> Any:
+        """Return the answer; on the async face what is awaited for it."""
+        raise NotImplementedError
+
+
 @attrs.define
-class Open:
+class Open(Operation):
     """Send a request; the answer is its reply as a stream, whose head has come."""
 
     request: Request
     patience: Patience
 
+    def perform(self, engine: Any) -> Any:
+        """Return the reply."""
+        return engine.stream(self.request, self.patience)
+
 
 @attrs.define
-class OpenSocket:
+class OpenSocket(Operation):
     """Open a websocket; the answer is the socket."""
 
     url: str
     headers: Mapping[str, str]
     patience: Patience
     max_message_bytes: int
+
+    def perform(self, engine: Any) -> Any:
+        """Return the socket."""
+        return engine.websocket(self.url, self.headers, self.patience, self.max_message_bytes)
 
 
 @attrs.define
@@ -67,27 +83,39 @@ class Read:
 
 
 @attrs.define
-class ReadWhole:
+class ReadWhole(Operation):
     """Read the body of a stream to its end, within some seconds if they are given; the answer is the body."""
 
     stream: Any
     seconds: float | None = None
 
+    def perform(self, engine: Any) -> Any:
+        """Return the body."""
+        return self.stream.read(self.seconds)
+
 
 @attrs.define
-class Receive:
+class Receive(Operation):
     """Wait for a text of a websocket; the answer is the text, its end, or None after `timeout` seconds."""
 
     socket: Any
     timeout: float | None = None
 
+    def perform(self, engine: Any) -> Any:
+        """Return the text, or how the socket ended, or None."""
+        return self.socket.receive(self.timeout)
+
 
 @attrs.define
-class SendOn:
+class SendOn(Operation):
     """Send a text on a websocket. A failure shows when the socket is received from."""
 
     socket: Any
     text: str
+
+    def perform(self, engine: Any) -> Any:
+        """Send it."""
+        return self.socket.send(self.text)
 
 
 @attrs.define
@@ -135,21 +163,7 @@ class Resolve:
     url: str
 
 
-Step: TypeAlias = (
-    Send
-    | Open
-    | OpenSocket
-    | Read
-    | ReadWhole
-    | Receive
-    | SendOn
-    | Pause
-    | Use
-    | Droppable
-    | Exclusive
-    | Resolve
-    | ReadFile
-)
+Step: TypeAlias = Operation | Send | Read | Pause | Use | Droppable | Exclusive | Resolve | ReadFile
 
 Steps: TypeAlias = Generator[Step, Any, T]
 """A sequence that ends with a `T`."""

@@ -80,18 +80,10 @@ class Connection:
         match step:
             case steps.Read():
                 return _read(step)
-            case steps.Receive():
-                return step.socket.receive(step.timeout)
             case steps.Send():
                 return self.engine.request(step.request, step.begin())
-            case steps.Open():
-                return self.engine.stream(step.request, step.patience)
-            case steps.ReadWhole():
-                return step.stream.read(step.seconds)
-            case steps.OpenSocket():
-                return self.engine.websocket(step.url, step.headers, step.patience, step.max_message_bytes)
-            case steps.SendOn():
-                return step.socket.send(step.text)
+            case steps.Operation():
+                return step.perform(self.engine)
             case steps.Pause():
                 # Why not `time.sleep`: the end of the call, or of the transport, must not wait for it.
                 return not (step.waiter or self.closing).wait(step.seconds)
