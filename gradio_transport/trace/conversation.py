@@ -115,6 +115,8 @@ class _Builder:
             case _:
                 pass
         what, value = _describe(frame.kind, payload)
+        if frame.retried:
+            what = f"{what} (attempt {payload['attempt']})"
         conversation.entries.append(Entry(number, frame.direction is not Direction.IN, what, value))
 
     def _add_message(self, number: int, session: int, key: str, text: str, event: str) -> None:

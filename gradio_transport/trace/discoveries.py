@@ -34,7 +34,7 @@ class Discoveries:
         numbered = [
             (number, frame)
             for number, frame in enumerate(trace.frames)
-            if frame.session == 0 and frame.channel in DISCOVERY_CHANNELS
+            if frame.session == 0 and frame.channel in DISCOVERY_CHANNELS and not frame.retried
         ]
         logs_in = any(frame.channel == "login" for _, frame in numbered)
         self._results = _run_discoveries(tuple(_DiscoveryFrame(frame) for _, frame in numbered), logs_in)
@@ -96,6 +96,8 @@ def _run_discoveries(frames: tuple[_DiscoveryFrame, ...], logs_in: bool) -> _Res
     for place, frame in enumerate(numbered.frame for numbered in frames):
         if frame.kind is Kind.REQUEST:
             url = str(frame.payload["url"])
+            if wanted is None and not url.endswith("/config"):  # a login that was renewed for a call
+                continue
             if wanted is None or (wanted.request.url != url and url.endswith("/config")):
                 sequence = discover(url.removesuffix("/config"), auth)
                 wanted = next(sequence)

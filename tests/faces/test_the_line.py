@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +15,8 @@ from faces import FACES, with_app
 from scripted import CONFIG, Reply, Script, Scripted, completed, scripted
 
 import gradio_transport as gt
-from gradio_transport.protocol.frames import Direction, Frame, Kind
+from gradio_transport.protocol.frames import Direction, Frame, Kind, Tap
+from gradio_transport.trace import TraceWriter, conversations, read_trace, replay
 
 JOIN, UPLOAD = "/gradio_api/queue/join", "/gradio_api/upload"
 COMPONENT = "/gradio_api/component_server/"
@@ -78,25 +80,25 @@ async def use(app: Any, wait: Any) -> None:
     assert await wait(app.component_server(1, "ls")) == ["here"]
 
 
-def record(face: str, server: Scripted) -> list[Frame]:
-    frames: list[Frame] = []
+def record(face: str, server: Scripted, tap: Tap) -> None:
     with_app(
         face,
         server.url,
         use,
-        tap=frames.append,
+        tap=tap,
         auth=("user", "password"),
         retry=gt.RetryPolicy(attempts=2, base=0.01),
         timeouts=TIMEOUTS,
     )
-    return frames
 
 
 @faces
 def test_the_tap_sees_every_request_that_the_server_sees(server: Scripted, face: str) -> None:
+    frames: list[Frame] = []
+    record(face, server, frames.append)
     shown = Counter(
         urlsplit(frame.payload["url"]).path
-        for frame in record(face, server)
+        for frame in frames
         if frame.direction is Direction.OUT and frame.kind in REQUESTS
     )
     assert shown == Counter(path for path, _ in server.seen)
@@ -149,12 +151,27 @@ def comparable(frames: list[Frame], url: str) -> dict[str, list[Any]]:
     return channels
 
 
+@faces
+def test_a_trace_with_several_tries_replays(server: Scripted, face: str, tmp_path: Path) -> None:
+    with TraceWriter(tmp_path / "trace.jsonl") as writer:
+        record(face, server, writer)
+    trace = read_trace(tmp_path / "trace.jsonl")
+    replayed = replay(trace)
+    assert replayed.mismatches == []
+    assert [events[-1].terminal for events in replayed.events.values()] == [True]
+    shown = [entry.what for conversation in conversations(trace) for entry in conversation.entries]
+    assert "reply 429 (attempt 1)" in shown
+    assert "POST /gradio_api/queue/join (attempt 3)" in shown
+
+
 def test_both_faces_leave_the_same_trace() -> None:
     traces: list[dict[str, list[Any]]] = []
     for face in FACES:
         with scripted() as server:
             eventful(server)
-            traces.append(comparable(record(face, server), server.url))
+            frames: list[Frame] = []
+            record(face, server, frames.append)
+            traces.append(comparable(frames, server.url))
     assert len(traces[0]) >= 8
     for trace in traces:
         trace.pop("heartbeat")  # how far it comes before all is closed is chance
