@@ -55,10 +55,10 @@ class SessionDriver(session_driver.SessionDriver[PendingCall]):
 
     async def run_droppable(self, channel: str, steps: Steps[Any]) -> Any:
         """Perform steps until they end, or until `drop`; None in that case."""
-        ended = anyio.Event()
+        ended, scope = anyio.Event(), anyio.CancelScope()
         self._readers.add(ended)
         try:
-            with anyio.CancelScope() as scope:
+            with scope:
                 self._scopes[channel] = scope
                 return await self._connection.run(steps)
             return None

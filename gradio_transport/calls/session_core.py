@@ -190,8 +190,9 @@ class SessionCore(Generic[C, D, H]):
             heartbeat.stop()
             self._heartbeat = heartbeat = None
         if heartbeat is None and self.state.needs_heartbeat:
-            self._heartbeat = self._heartbeat_type(self.connection, self.state, self)
-            self._heartbeat.start()
+            heartbeat = self._heartbeat_type(self.connection, self.state, self)
+            heartbeat.start()
+            self._heartbeat = heartbeat
 
     def call_component(self, component_id: int, fn_name: str, data: Any, timeout: float | None) -> Steps[Any]:
         """Call a function that a component has on the server; see `Session.component_server`."""

@@ -83,6 +83,7 @@ class SessionDriver(Generic[C]):
         self._live: dict[str, Live] = {}
         self._wakes: dict[str, WakeAt] = {}
         self._closed = False
+        self._left_to_parent = False
         self._lock: AbstractContextManager[Any] = nullcontext()
         self._interruption: Interruption | None = None
         self._reader_waiter: Any = None
@@ -208,6 +209,8 @@ class SessionDriver(Generic[C]):
 
     def feed(self, step: Callable[..., Turn], *arguments: Any) -> Sequence[Command]:
         """Feed the session one input, deliver its events, and return its commands."""
+        if self._left_to_parent:  # in a child of `fork`, whose thread may have been in the middle of a read
+            return ()
         with self._lock:
             commands = self._deliver(step(*arguments))
         if self._ended or self._retries:  # as for few messages

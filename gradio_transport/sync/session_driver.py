@@ -13,17 +13,16 @@ Which thread waits for what:
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from ..adapter.session import Turn
 from ..calls import session_driver
 from ..calls.session_state import SessionState
 from ..calls.steps import Steps
 from ..calls.tap import TappedSession
 from ..engines.base import Interruption
 from ..errors import GradioTransportError
-from ..protocol.commands import Command, OpenStream
+from ..protocol.commands import OpenStream
 from .connection import Connection
 from .pending_call import PendingCall
 from .stream_reader import StreamReader
@@ -41,7 +40,6 @@ class SessionDriver(session_driver.SessionDriver[PendingCall]):
     ) -> None:
         super().__init__(state, tapped, resubmit)
         self._connection = connection
-        self._left_to_parent = False
         self._start_without_threads()
 
     def _start_without_threads(self) -> None:
@@ -76,12 +74,6 @@ class SessionDriver(session_driver.SessionDriver[PendingCall]):
         live = self._live.pop(channel, None)
         if live is not None:
             live.abort()
-
-    def feed(self, step: Callable[..., Turn], *arguments: Any) -> Sequence[Command]:
-        """Feed the session one input; in a child of ``fork`` nothing."""
-        if self._left_to_parent:  # the thread that forked may be in the middle of a read
-            return ()
-        return super().feed(step, *arguments)
 
     @property
     def thread(self) -> threading.Thread | None:
