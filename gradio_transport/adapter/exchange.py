@@ -16,7 +16,7 @@ In between, `failed`, `stream_closed`, `wake` or `cancel` may come at any time. 
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import attrs
@@ -91,14 +91,9 @@ class SessionContext:
     strict: bool = False
 
 
-# Plain functions: called for every message, and a parametrised `list` is five times as slow to call.
-def _no_events() -> list[Event]:
-    return []
-
-
-def no_commands() -> list[Command]:
-    """Return a new empty list of commands."""
-    return []
+# `list` itself, for every message: a function around it, or a parametrised list, takes several times as long.
+_no_events = cast("Callable[[], list[Event]]", list)
+no_commands = cast("Callable[[], list[Command]]", list)
 
 
 @attrs.define

@@ -16,8 +16,8 @@ driver has one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, cast
 
 import attrs
 
@@ -44,10 +44,6 @@ from ..protocol.sse import SSEDecoder
 from .exchange import Exchange, Invocation, Output, SessionContext, no_commands
 
 
-def _no_deliveries() -> list[Delivery]:
-    return []
-
-
 @attrs.define
 class Delivery:
     """One event for one call.
@@ -59,6 +55,9 @@ class Delivery:
     exchange: Exchange
     event: Event
     size: int = 0
+
+
+_no_deliveries = cast("Callable[[], list[Delivery]]", list)  # as `no_commands`
 
 
 @attrs.define

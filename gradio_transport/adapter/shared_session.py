@@ -199,7 +199,10 @@ class SharedStreamSession(Session):
     def _ensure_stream(self) -> Turn:
         if self._streaming or self._lost is not None:
             return Turn()
-        if not any(exchange.fetched for exchange in self._pending.values()):
+        for exchange in self._pending.values():  # no `any`: this is asked for every join
+            if exchange.fetched:
+                break
+        else:
             return Turn()
         self._streaming, self._saw_close_stream = True, False
         self._heard.clear()

@@ -208,7 +208,7 @@ class Credentials:
 
 
 def _lower_names(headers: Mapping[str, str] | None) -> dict[str, str]:
-    return {name.lower(): value for name, value in (headers or {}).items()}
+    return {name.lower(): value for name, value in headers.items()} if headers else {}
 
 
 def _path_covers(cookie_path: str, path: str) -> bool:

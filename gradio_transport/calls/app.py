@@ -57,6 +57,9 @@ LOGGED_COOKIES = 10
 """How many rejected cookies are logged: a server may set any number."""
 
 
+_NO_OPTIONS = CallOptions()
+
+
 _PHASE_SETTINGS: Mapping[Phase, str] = {
     Phase.DISCOVER: "discover",
     Phase.LOGIN: "login",
@@ -269,7 +272,7 @@ class App:
         if given is not None and not isinstance(given, CallOptions):
             keywords["options"] = given
             given = None
-        return self.complete_options(given or CallOptions())
+        return self.complete_options(given or _NO_OPTIONS)
 
     def complete_options(self, options: CallOptions) -> CallOptions:
         """Return the options of a call with the transport's where it has none of its own."""

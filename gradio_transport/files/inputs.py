@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path, PurePath
 from typing import Any, cast
@@ -96,13 +96,21 @@ def _refuse_empty(name: str, size: int, allowed: bool) -> None:
 
 def holds_files(value: Any, depth: int = MAX_DEPTH) -> bool:
     """Return whether a value that a caller gives holds files."""
-    if isinstance(value, InputFile | ServerFile):
-        return True
-    if depth and isinstance(value, Mapping):
-        return any(holds_files(item, depth - 1) for item in cast("Mapping[Any, Any]", value).values())
-    if depth and isinstance(value, list | tuple):
-        return any(holds_files(item, depth - 1) for item in cast("Sequence[Any]", value))
+    if isinstance(value, Mapping):
+        items: Iterable[Any] = cast("Mapping[Any, Any]", value).values()
+    elif isinstance(value, list | tuple):
+        items = cast("Sequence[Any]", value)
+    else:
+        return isinstance(value, InputFile | ServerFile)
+    if depth:
+        for item in items:
+            # Asked here too: a call for each text and number would be most of the work.
+            if isinstance(item, _HOLDERS) and holds_files(item, depth - 1):
+                return True
     return False
+
+
+_HOLDERS = (InputFile, ServerFile, Mapping, list, tuple)
 
 
 def check_files(data: Any, config: AppConfig) -> None:

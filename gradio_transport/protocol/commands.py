@@ -83,13 +83,17 @@ class Response:
     @property
     def codings(self) -> list[str]:
         """The content codings of the body as it came, in the order of their use."""
-        named = (name.strip().lower() for name in self.headers.get("content-encoding", "").split(","))
+        given = self.headers.get("content-encoding")
+        if not given:  # as nearly always
+            return []
+        named = (name.strip().lower() for name in given.split(","))
         return ["gzip" if name == "x-gzip" else name for name in named if name not in ("", "identity")]
 
     @property
     def unsupported_coding(self) -> str | None:
         """A content coding that was not requested and cannot be decoded, or None."""
-        return next((name for name in self.codings if name not in CODINGS), None)
+        codings = self.codings
+        return next((name for name in codings if name not in CODINGS), None) if codings else None
 
     @property
     def text(self) -> str:

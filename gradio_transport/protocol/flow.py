@@ -13,29 +13,37 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Self
 
 from .. import events as e
 from ..errors import FlowViolation
 
 
 class State(enum.StrEnum):
-    """Where a call stands."""
+    """Where a call stands.
+
+    Attributes:
+        final: Whether nothing can follow.
+    """
+
+    final: bool
+
+    def __new__(cls, value: str, final: bool = False) -> Self:
+        """Make a member; an attribute, because every message asks whether its call is over."""
+        state = str.__new__(cls, value)
+        state._value_, state.final = value, final
+        return state
 
     IDLE = "idle"
     JOINING = "joining"
     QUEUED = "queued"
     RUNNING = "running"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def final(self) -> bool:
-        """Whether nothing can follow."""
-        return self in FINAL
+    COMPLETED = "completed", True
+    FAILED = "failed", True
+    CANCELLED = "cancelled", True
 
 
-FINAL = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
+FINAL = frozenset(state for state in State if state.final)
 
 _ENDS: dict[type[e.Event], State] = {
     e.Cancelled: State.CANCELLED,
