@@ -44,13 +44,7 @@ class AsyncRemoteFile(RemoteFileView):
             return b"".join([chunk async for chunk in download])
 
     def open(self, *, timeout: float | None = None) -> AsyncReader:
-        """Return a reader of the content as it comes, to be used in an ``async with`` block.
-
-        A file that is still being made (``is_stream``) is followed until it is complete.
-
-        Args:
-            timeout: Seconds that may pass without a byte, instead of ``Timeouts(download_stall=)``.
-        """
+        """Return a reader for an ``async with`` block; see `gradio_transport.sync.RemoteFile.open`."""
         return AsyncReader(self, self._fetcher.with_stall(timeout))
 
     async def download(

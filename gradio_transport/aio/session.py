@@ -20,12 +20,7 @@ class AsyncSession(SessionView[SessionCore, AsyncCall], Closing):
     async def call(
         self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any
     ) -> list[Any]:
-        """Call an endpoint and return its output values. Cancelling the task cancels the call upstream.
-
-        Raises:
-            AppError: The app's function raised.
-            GradioTransportError: The call failed; the type of the error says how.
-        """
+        """Call an endpoint, and cancel it upstream if cancelled; see `gradio_transport.sync.Session.call`."""
         return await self._core.call(endpoint, arguments, keywords, options)
 
     async def component_server(
