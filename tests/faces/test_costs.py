@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many calls of its own the library makes for one call: counted, because a count is the same everywhere."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripted import scripted
+
+import gradio_transport as gt
+from gradio_transport.calls.mailbox import Mailbox
+
+CORE = str(Path(gt.__file__).parent)
+
+FRAMES_TO_MAILBOX = 8
+"""Functions between the loop that reads a stream and the mailbox, both included in the count but the loop."""
+
+CALLS_OF_SUBMIT = 250
+"""Calls of own functions, comprehensions and generators included, for a submission over sse_v3."""
+
+
+@pytest.fixture
+def app() -> Iterator[gt.Transport]:
+    with scripted() as server, gt.connect(server.url) as connected:
+        connected.call("/hello", "warm")  # the first call of a session does what the others need not
+        yield connected
+
+
+def test_few_functions_lie_between_the_loop_that_reads_and_the_mailbox(
+    app: gt.Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    depths: list[int] = []
+    put = Mailbox.put
+
+    def measured(mailbox: Mailbox, event: Any, size: int) -> None:
+        names: list[str] = []
+        for frame, _ in traceback.walk_stack(sys._getframe(1)):
+            if frame.f_code.co_filename.startswith(CORE):
+                if (Path(frame.f_code.co_filename).name, frame.f_code.co_name) == ("connection.py", "run"):
+                    break
+                names.append(frame.f_code.co_name)
+        depths.append(len(names) + 1)
+        put(mailbox, event, size)
+
+    monkeypatch.setattr(Mailbox, "put", measured)
+    app.call("/count", "x")
+    assert len(depths) >= 4
+    assert max(depths) <= FRAMES_TO_MAILBOX
+
+
+def test_a_submission_makes_few_calls(app: gt.Transport) -> None:
+    count = 0
+
+    def count_calls(frame: Any, event: str, _: Any) -> None:
+        nonlocal count
+        count += event == "call" and frame.f_code.co_filename.startswith(CORE)
+
+    before = sys.getprofile()
+    sys.setprofile(count_calls)
+    try:
+        call = app.submit("/hello", "x")
+    finally:
+        sys.setprofile(before)
+    call.result(20)
+    assert count <= CALLS_OF_SUBMIT
