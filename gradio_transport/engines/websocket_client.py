@@ -347,7 +347,7 @@ def _handshake_error(
     # The library's error for a redirect has no status and no headers.
     refusal: Any = error if isinstance(error, websocket.WebSocketBadStatusException) else None
     status: int = (refusal.status_code if refusal else connection.status) or 0
-    if not 100 <= status <= 599 or not (refusal or status in REDIRECTS):
+    if not 100 <= status <= 999 or not (refusal or status in REDIRECTS):
         return StreamLost(
             f"The websocket handshake with {where} failed: {reason(error)}.", phase=patience.phase
         )
