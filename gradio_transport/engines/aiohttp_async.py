@@ -6,8 +6,7 @@ Four defaults of the library are replaced:
 - It sends a GET again after the connection broke. Where a GET joins the queue (docs/wire.md §4), that is a
   second call: see `_send_once`.
 - It follows the redirect of a websocket handshake: see `_send_once`.
-- It returns a connection to its pool with the last byte of a reply, before we can drop a connection that must
-  not be used again: see `_Reply`.
+- It uses a connection again that must not be used again: see `Reply`.
 - It loses what was received before a connection was reset: see `aiohttp_stream`.
 """
 
@@ -18,7 +17,7 @@ import ssl
 import weakref
 from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, Self
+from typing import Any, cast
 
 import aiohttp
 import attrs
@@ -28,10 +27,11 @@ from ..errors import ConnectError, GradioTransportError, LocalProtocolError, Str
 from ..protocol.commands import Request, Response
 from ..protocol.multipart import Multipart
 from . import httpx_common as common
-from .aiohttp_stream import AiohttpStream, response_head
+from .aiohttp_stream import AiohttpStream, Reply, response_head
 from .aiohttp_websocket import AiohttpWebSocket
 from .base import HandshakeRefused, Patience
 from .content_coding import ACCEPTED
+from .header_check import check_headers
 from .request_body import BLOCK_BYTES, body_seconds, form_blocks_async, request_headers
 from .settings import HTTPSettings
 
@@ -46,26 +46,6 @@ _REFUSAL_BYTES = 64 * 1024
 
 _CLOSE_TIMEOUT = aiohttp.ClientWSTimeout(ws_close=1.0)  # type: ignore[call-arg,unused-ignore]  # pyright: ignore[reportCallIssue]
 """How long aiohttp waits for the server when we drop a websocket."""
-
-
-class _Reply(aiohttp.ClientResponse):
-    """A reply whose connection returns to the pool when the reply is released, not with its last byte."""
-
-    async def start(self, connection: aiohttp.connector.Connection) -> Self:
-        """Wait for the head, and abort the connection if the wait ends early.
-
-        Why not close it: that first waits until pending data is written, to a server that may never read it.
-        """
-        try:
-            await super().start(connection)
-        except BaseException:
-            if connection.transport is not None:
-                connection.transport.abort()
-            raise
-        return self
-
-    def _response_eof(self) -> None:
-        """Keep the connection: `AiohttpStream.aclose` decides whether it can be used again."""
 
 
 async def _send_once(
@@ -126,7 +106,7 @@ class AiohttpEngine:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 middlewares=(_send_once,),
                 auto_decompress=False,
-                response_class=_Reply,
+                response_class=Reply,
                 timeout=aiohttp.ClientTimeout(),
                 read_bufsize=common.CHUNK_BYTES,
                 max_line_size=_HEAD_BYTES,
@@ -171,10 +151,9 @@ class AiohttpEngine:
             except BaseException:
                 self._slots.release()
                 raise
-        connection = response.connection
-        if connection is not None and connection.transport is not None and request.url.startswith("https:"):
+        if response.transport is not None and request.url.startswith("https:"):
             with suppress(TypeError):  # other event loops may have transports without weak references
-                self._tls_transports.add(connection.transport)
+                self._tls_transports.add(response.transport)
         return AiohttpStream(request, patience, response, self._slots)
 
     async def _acquire_slot(self, patience: Patience) -> None:
@@ -184,9 +163,8 @@ class AiohttpEngine:
         else:
             await self._slots.acquire()
 
-    async def _send(
-        self, session: aiohttp.ClientSession, request: Request, patience: Patience
-    ) -> aiohttp.ClientResponse:
+    async def _send(self, session: aiohttp.ClientSession, request: Request, patience: Patience) -> Reply:
+        check_headers(request.headers)
         options: dict[str, Any] = {
             "headers": {"accept-encoding": ACCEPTED, **request.headers},
             "allow_redirects": False,
@@ -196,7 +174,7 @@ class AiohttpEngine:
         url, body = _verbatim_url(request.url), request.body
         if body is None or (isinstance(body, bytes) and len(body) <= common.CHUNK_BYTES):
             async with asyncio.timeout(patience.head):
-                return await session.request(request.method, url, data=body, **options)
+                return cast("Reply", await session.request(request.method, url, data=body, **options))
         # aiohttp has no timeout for writing, so each block of a long body extends a deadline of our own.
         async with asyncio.timeout(None) as deadline:
             blocks = form_blocks_async(body) if isinstance(body, Multipart) else _body_blocks(body)
@@ -206,7 +184,7 @@ class AiohttpEngine:
                 options["headers"]["content-length"] = str(len(body))
             payload = _Body(extended)
             try:
-                return await session.request(request.method, url, data=payload, **options)
+                return cast("Reply", await session.request(request.method, url, data=payload, **options))
             except BaseException:
                 payload.drop()
                 raise
@@ -215,6 +193,7 @@ class AiohttpEngine:
         self, url: str, headers: Mapping[str, str], patience: Patience, max_message_bytes: int
     ) -> AiohttpWebSocket:
         """Open a websocket, without a thread."""
+        check_headers(headers)
         with _translate_errors(
             url, attrs.evolve(patience, setting=patience.connect_setting, silence=patience.connect)
         ):

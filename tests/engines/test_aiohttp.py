@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import gc
 import hashlib
 import socket
 import ssl
@@ -16,6 +17,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import aiohttp
 import anyio
 import attrs
 import pytest
@@ -120,26 +122,78 @@ def test_a_get_is_never_sent_twice() -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize(("status", "connections"), [(200, 1), (404, 1), (500, 2)])
-def test_a_connection_is_used_again_but_for_one_that_an_error_has_spoiled(status, connections) -> None:
+@pytest.mark.parametrize(("status", "connections"), [(200, 1), (404, 1), (500, 3)])
+@pytest.mark.parametrize("parts", [(b"ok",), (b"o", b"k"), ()])
+def test_a_connection_is_used_again_but_for_one_that_an_error_has_spoiled(status, connections, parts) -> None:
+    async def reply(number: int, reader: Any, writer: asyncio.StreamWriter) -> None:
+        length = len(b"".join(parts))
+        writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n\r\n".encode())
+        for part in parts if len(parts) > 1 else ():
+            await asyncio.sleep(0.01)  # the body comes after its head, in pieces
+            writer.write(part)
+        if len(parts) == 1:
+            writer.write(parts[0])
+
     async def main() -> None:
-        reply = OK.replace(b"200 OK", f"{status} X".encode())
-        async with serving(saying(reply)) as served, engine() as http:
-            for _ in range(2):
-                assert (await http.request(Request.get(served.url), PATIENCE)).status == status
+        async with serving(reply) as served, engine() as http:
+            assert (await http.request(Request.get(served.url), PATIENCE)).status == status
+            first = await http.stream(Request.get(served.url), PATIENCE)
+            assert await first.read() == b"".join(parts)
+            # Before `aclose`: another task may send as soon as the body has ended.
+            assert (await http.request(Request.get(served.url), PATIENCE)).status == status
+            await first.aclose()
             assert served.connections == connections
 
     asyncio.run(main())
 
 
-def test_a_connection_is_given_back_only_when_its_reply_is_closed() -> None:
+def test_a_connection_that_is_used_again_holds_no_body_of_before() -> None:
+    async def main() -> None:
+        async def chunked(number: int, reader: Any, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n")
+            await asyncio.sleep(0.005)
+            writer.write(b"0\r\n\r\n")
+
+        async with serving(chunked) as served, engine() as http:
+            for _ in range(20):
+                await http.request(Request.get(served.url), PATIENCE)
+            gc.collect()
+            bodies = [one for one in gc.get_objects() if type(one) is aiohttp.StreamReader]
+            assert served.connections == 1
+            assert len(bodies) < 4
+
+    asyncio.run(main())
+
+
+def test_a_body_with_an_invalid_chunk_size_ends() -> None:
+    async def main() -> None:
+        async def broken(number: int, reader: Any, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+            await asyncio.sleep(0.02)
+            writer.write(b"what?\r\n")
+
+        async with serving(broken) as served, engine() as http:
+            stream = await http.stream(Request.get(served.url), PATIENCE)
+            chunks = stream.chunks()
+            assert await anext(chunks) == b"first"
+            with pytest.raises(StreamEnded) as caught:
+                await asyncio.wait_for(anext(chunks), 4)
+            assert caught.value.closed.ending is Ending.RESET
+            await stream.aclose()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("header", [{"x-user": "bob\r\nx-admin: yes"}, {"x-user": "☃"}, {"x\nuser": "bob"}])
+def test_headers_that_http_does_not_allow_are_refused_before_anything_is_sent(header) -> None:
     async def main() -> None:
         async with serving(saying(OK)) as served, engine() as http:
-            first = await http.stream(Request.get(served.url), PATIENCE)
-            assert await first.read() == b"ok"
-            await http.request(Request.get(served.url), PATIENCE)
-            assert served.connections == 2
-            await first.aclose()
+            with pytest.raises(gt.errors.LocalProtocolError, match="Nothing was sent"):
+                await http.request(Request("GET", served.url, header, None), PATIENCE)
+            with pytest.raises(gt.errors.LocalProtocolError, match="Nothing was sent"):
+                await http.websocket(served.url.replace("http:", "ws:"), header, PATIENCE, 1000)
+            assert (await http.request(Request.get(served.url), PATIENCE)).body == b"ok"  # its slot is free
+            assert served.connections == 1
 
     asyncio.run(main())
 
