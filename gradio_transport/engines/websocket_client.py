@@ -112,7 +112,7 @@ class _StreamSocket:
         self._head_read = False
         self._answer_left: int | None = _ANSWER_BYTES
         self._closed = False
-        self._in_use = DeferredClose(self._shut_down, stream.close)
+        self._in_use = DeferredClose(self._shut_down, self._shut_down_and_close)
 
     def settimeout(self, timeout: float | None) -> None:
         """Set how many seconds a read or write may wait."""
@@ -173,6 +173,11 @@ class _StreamSocket:
         sock = self._stream.get_extra_info("socket")
         if sock is not None:
             shut_down_socket(sock)
+
+    def _shut_down_and_close(self) -> None:
+        # Closing alone would not end the connection while a child of fork has its descriptor.
+        self._shut_down()
+        self._stream.close()
 
     def _read_head(self) -> None:
         """Read the head of the reply, without its cookies. Lines are told apart as by the library."""
@@ -320,21 +325,26 @@ def open_websocket(
     deadline = Deadline(patience.connect)
     sock = _StreamSocket(open_connection(url, settings, patience, deadline, backend))
     connection = _Connection(max_message_bytes)
-    own = dict(headers)
-    cookie = own.pop("cookie", None)
     try:
-        cast("Any", connection).connect(
-            url, socket=sock, header=own, cookie=cookie, suppress_origin=True, redirect_limit=0
-        )
+        _shake_hands(connection, url, headers, sock)
     except (websocket.WebSocketException, OSError, ValueError) as error:
+        sock.close()
         raise _handshake_error(error, url, connection, sock, patience) from error
-    finally:
-        if not connection.connected:
-            sock.close()
+    except BaseException:
+        sock.close()
+        raise
     sock.end_handshake()
     deadline.lift()
     connection.settimeout(patience.silence)
     return WebSocketClient(connection, sock, patience, max_message_bytes)
+
+
+def _shake_hands(connection: Any, url: str, headers: Mapping[str, str], sock: _StreamSocket) -> None:
+    own = dict(headers)
+    cookie = own.pop("cookie", None)
+    connection.connect(url, socket=sock, header=own, cookie=cookie, suppress_origin=True, redirect_limit=0)
+    if connection.status != 101:  # old versions of the library take a redirect for an open socket
+        raise websocket.WebSocketException("redirected")
 
 
 def _handshake_error(

@@ -165,6 +165,33 @@ def test_a_connection_that_is_used_again_holds_no_body_of_before() -> None:
     asyncio.run(main())
 
 
+def test_a_connection_that_is_lost_after_its_reply_is_no_error_in_the_log() -> None:
+    async def main() -> None:
+        async def reset_at_last(number: int, reader: Any, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n")
+            await asyncio.sleep(0.005)
+            writer.write(b"0\r\n\r\n")
+            if number == 1:
+                await complete.wait()
+                reset(writer)
+                lost.set()
+
+        logged: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
+        complete, lost = asyncio.Event(), asyncio.Event()
+        async with serving(reset_at_last) as served, engine() as http:
+            assert (await http.request(Request.get(served.url), PATIENCE)).body == b"ok"
+            complete.set()
+            await lost.wait()
+            await asyncio.sleep(0.02)  # aiohttp is told
+            await http.request(Request.get(served.url), PATIENCE)  # its pool forgets the first connection
+            gc.collect()
+            assert served.connections == 2
+            assert logged == []
+
+    asyncio.run(main())
+
+
 def test_a_body_with_an_invalid_chunk_size_ends() -> None:
     async def main() -> None:
         async def broken(number: int, reader: Any, writer: asyncio.StreamWriter) -> None:

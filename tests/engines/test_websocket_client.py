@@ -292,8 +292,12 @@ def test_the_body_of_a_refusal_is_cut_at_its_bound() -> None:
     def flood(connection: socket.socket, _: str) -> None:
         connection.sendall(b"HTTP/1.1 403 No\r\nContent-Length: 999999999\r\n\r\n" + b"x" * 2_000_000)
 
-    with serving(flood) as url, pytest.raises(StreamLost, match="more than 1048576 bytes"):
+    with serving(flood) as url, pytest.raises((StreamLost, HandshakeRefused)) as caught:
         connect(url)
+    if isinstance(caught.value, HandshakeRefused):  # websocket-client before 1.9 reads one block of it
+        assert len(caught.value.response.body) <= 65536
+    else:
+        assert "more than 1048576 bytes" in str(caught.value)
 
 
 def test_cookies_count_for_the_bound_of_the_head() -> None:

@@ -51,9 +51,9 @@ def connect_proxy(
         if refusal or (login and wanted not in head.decode()):
             client.sendall(refusal or b"HTTP/1.1 407 Login\r\ncontent-length: 0\r\n\r\n")
             return None
-        client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
         host, _, port = head.decode().split(" ")[1].rpartition(":")
         running.targets.append((host, int(port)))
+        client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
         return target or (host.strip("[]"), int(port))
 
     with _serving(negotiate, context) as running:
