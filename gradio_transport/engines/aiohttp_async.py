@@ -23,7 +23,13 @@ import aiohttp
 import attrs
 from yarl import URL
 
-from ..errors import ConnectError, GradioTransportError, LocalProtocolError, StreamLost
+from ..errors import (
+    ConnectError,
+    GradioTransportError,
+    LocalProtocolError,
+    StreamLost,
+    UnsupportedProtocol,
+)
 from ..protocol.commands import Request, Response
 from ..protocol.multipart import Multipart
 from . import httpx_common as common
@@ -32,6 +38,7 @@ from .aiohttp_websocket import AiohttpWebSocket
 from .base import HandshakeRefused, Patience
 from .content_coding import ACCEPTED
 from .header_check import check_headers
+from .proxies import Proxy, ProxyRefusedError, refusal_error
 from .request_body import BLOCK_BYTES, body_seconds, form_blocks_async, request_headers
 from .settings import HTTPSettings
 
@@ -119,8 +126,18 @@ class AiohttpEngine:
         """Return proxy and TLS of a URL as keyword arguments.
 
         Not aiohttp's ``trust_env``: that reads passwords from netrc as well.
+
+        Raises:
+            UnsupportedProtocol: The proxy is one of SOCKS.
+            ValueError: The URL of the proxy is not valid.
         """
         route = self._routes.find(url)
+        proxy = Proxy.parse(route.proxy) if route.proxy is not None else None
+        if proxy is not None and proxy.is_socks:
+            raise UnsupportedProtocol(
+                f"The engine 'aiohttp' cannot use the proxy {proxy.name}. Use engine='httpx' with the "
+                "extra gradio-transport[socks]."
+            )
         if route.scheme != "https":
             return {"proxy": route.proxy}
         if route not in self._contexts:
@@ -143,7 +160,7 @@ class AiohttpEngine:
 
     async def stream(self, request: Request, patience: Patience) -> AiohttpStream:
         """Send a request and return as soon as the head of its reply has come."""
-        with _translate_errors(request.url, patience):
+        with self._translate_errors(request.url, patience):
             session = self._open_session()
             await self._acquire_slot(patience)
             try:
@@ -194,7 +211,7 @@ class AiohttpEngine:
     ) -> AiohttpWebSocket:
         """Open a websocket, without a thread."""
         check_headers(headers)
-        with _translate_errors(
+        with self._translate_errors(
             url, attrs.evolve(patience, setting=patience.connect_setting, silence=patience.connect)
         ):
             route = self._route_options(url)
@@ -210,6 +227,34 @@ class AiohttpEngine:
                     decode_text=False,
                 )
         return AiohttpWebSocket(opened, patience.silence)
+
+    @contextmanager
+    def _translate_errors(self, url: str, patience: Patience) -> Generator[None, None, None]:
+        """Turn aiohttp's exceptions into ours, until the head of a reply has arrived."""
+        where = url.partition("?")[0]
+        try:
+            yield
+        except aiohttp.ConnectionTimeoutError as error:
+            raise common.connect_timeout(where, patience) from error
+        except TimeoutError as error:
+            raise common.answer_timeout(where, patience) from error
+        except aiohttp.ClientHttpProxyError as error:
+            refusal = ProxyRefusedError.from_status(error.status)
+            raise refusal_error(where, self._routes.find(url).proxy, refusal, patience) from error
+        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
+            raise common.connect_error(where, _cause(error), patience) from error
+        except (aiohttp.ClientError, OSError) as error:
+            if isinstance(error.__cause__, GradioTransportError):  # the body could not be read
+                raise error.__cause__ from None
+            raise StreamLost(
+                f"The connection to {where} broke before an answer came: {_reason(error)}.",
+                phase=patience.phase,
+                retryable=patience.repeatable,
+            ) from error
+        except ValueError as error:
+            raise ConnectError(
+                f"Cannot reach {where}: {common.reason(error)}.", phase=patience.phase
+            ) from error
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -275,25 +320,8 @@ def _cause(error: Exception) -> Exception:
     return error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
 
 
-@contextmanager
-def _translate_errors(url: str, patience: Patience) -> Generator[None, None, None]:
-    """Turn aiohttp's exceptions into ours, until the head of a reply has arrived."""
-    where = url.partition("?")[0]
-    try:
-        yield
-    except aiohttp.ConnectionTimeoutError as error:
-        raise common.connect_timeout(where, patience) from error
-    except TimeoutError as error:
-        raise common.answer_timeout(where, patience) from error
-    except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError, aiohttp.InvalidURL) as error:
-        raise common.connect_error(where, _cause(error), patience) from error
-    except (aiohttp.ClientError, OSError) as error:
-        if isinstance(error.__cause__, GradioTransportError):  # the body could not be read
-            raise error.__cause__ from None
-        raise StreamLost(
-            f"The connection to {where} broke before an answer came: {common.reason(error)}.",
-            phase=patience.phase,
-            retryable=patience.repeatable,
-        ) from error
-    except ValueError as error:
-        raise ConnectError(f"Cannot reach {where}: {common.reason(error)}.", phase=patience.phase) from error
+def _reason(error: Exception) -> str:
+    """Return the text of an error. That of a bad reply would have the whole URL, with its query."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return " ".join(error.message.split()) or type(error).__name__
+    return common.reason(error)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import httpcore
 
 from ..errors import UnsupportedProtocol
+from .proxies import ProxyRefusedError
 
 if TYPE_CHECKING:
     import socksio
@@ -17,18 +18,6 @@ _ADDRESS_BYTES = {1: 4, 4: 16}
 
 _FIELD_BYTES = 255
 """The longest host, user or password that a message has room for."""
-
-
-class ProxyRefusedError(Exception):
-    """A proxy does not open a tunnel.
-
-    Attributes:
-        retryable: False if the proxy would refuse it again, else None.
-    """
-
-    def __init__(self, why: str, retryable: bool | None = None) -> None:
-        super().__init__(why)
-        self.retryable = retryable
 
 
 def open_tunnel(

@@ -14,22 +14,28 @@ from base64 import b64encode
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import Any, TypeAlias, cast
-from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
+from urllib.parse import urlsplit
 
-import attrs
 import httpcore
 
-from ..errors import ConnectError, GradioTransportError
+from ..errors import GradioTransportError
 from .base import Patience
 from .httpx_common import Routes, connect_error, connect_timeout, ssl_context
+from .proxies import (
+    PORTS,
+    Proxy,
+    ProxyRefusedError,
+    ascii_host,
+    bracketed,
+    proxy_name,
+    refusal_error,
+)
 from .settings import HTTPSettings
-from .socks import ProxyRefusedError, open_tunnel
+from .socks import open_tunnel
 
 SocketOption: TypeAlias = (
     tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
 )
-
-_PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
 class Deadline:
@@ -112,42 +118,8 @@ class _TimedBackend(httpcore.NetworkBackend):
                 inner = self._inner.connect_tcp(numeric, port, share, local_address, socket_options)
                 return _TimedStream(inner, self._deadline)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as caught:
-                error = error or caught
+                error = caught
         raise error or httpcore.ConnectError(f"{host} has no address")
-
-
-@attrs.frozen
-class _Proxy:
-    """A proxy.
-
-    Attributes:
-        name: Its URL without user and password, for errors.
-        login: User and password, percent-decoded, or None.
-    """
-
-    scheme: str
-    host: str
-    port: int
-    login: tuple[bytes, bytes] | None = attrs.field(repr=False)
-
-    @classmethod
-    def parse(cls, url: str) -> _Proxy:
-        """Return the proxy of a URL.
-
-        Raises:
-            ValueError: The URL has no host, or a scheme or port that is not known.
-        """
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https", "socks5", "socks5h") or not parts.hostname:
-            raise ValueError("the URL of the proxy has no host, or a scheme that is not supported")
-        login = None
-        if parts.username is not None:
-            login = unquote_to_bytes(parts.username), unquote_to_bytes(parts.password or "")
-        return cls(parts.scheme, parts.hostname, _port(parts), login)
-
-    @property
-    def name(self) -> str:
-        return f"{self.scheme}://{_bracketed(self.host)}:{self.port}"
 
 
 def open_connection(
@@ -167,7 +139,7 @@ def open_connection(
         backend: What opens TCP connections: that of httpcore, or a replacement.
 
     Raises:
-        ConnectError: It cannot be opened; the message names the proxy, if there is one.
+        ConnectError: It cannot be opened, or the proxy refuses; the message names the proxy.
         TimeoutExpired: It was not open in time.
         UnsupportedProtocol: The proxy needs a package that is not installed.
     """
@@ -175,9 +147,9 @@ def open_connection(
     proxy_url = Routes(settings).find(url).proxy
     with _translate_errors(url, proxy_url, patience):
         parts = urlsplit(url)
-        host, port = _ascii_host(parts), _port(parts)
-        if not host:
+        if not parts.hostname:
             raise ValueError("the URL has no host")
+        host, port = ascii_host(parts.hostname), parts.port or PORTS.get(parts.scheme, 0)
         stream = _open_stream(host, port, proxy_url, settings, timed)
         if parts.scheme != "wss":
             return stream
@@ -193,14 +165,14 @@ def _open_stream(
 ) -> httpcore.NetworkStream:
     if proxy_url is None:
         return backend.connect_tcp(host, port)
-    proxy = _Proxy.parse(proxy_url)
-    if proxy.scheme.startswith("socks"):
+    proxy = Proxy.parse(proxy_url)
+    if proxy.is_socks:
         return _open_by_socks(proxy, host, port, backend)
-    return _open_by_connect(proxy, f"{_bracketed(host)}:{port}", settings, backend)
+    return _open_by_connect(proxy, f"{bracketed(host)}:{port}", settings, backend)
 
 
 def _open_by_connect(
-    proxy: _Proxy, target: str, settings: HTTPSettings, backend: httpcore.NetworkBackend
+    proxy: Proxy, target: str, settings: HTTPSettings, backend: httpcore.NetworkBackend
 ) -> httpcore.NetworkStream:
     """Open a tunnel through an HTTP proxy (RFC 9110 §9.3.6)."""
     headers = [(b"host", target.encode())]
@@ -217,15 +189,14 @@ def _open_by_connect(
             # The pool is dropped without `close`, which would close the tunnel: that is the stream's now.
             extensions = cast("dict[str, Any]", response.extensions)  # pyright: ignore[reportUnknownMemberType]
             return cast("httpcore.NetworkStream", extensions["network_stream"])
-        login = ": check the user and password in its URL" if response.status == 407 else ""
-        raise ProxyRefusedError(f"HTTP {response.status}{login}", False if response.status < 500 else None)
+        raise ProxyRefusedError.from_status(response.status)
     except BaseException:
         pool.close()
         raise
 
 
 def _open_by_socks(
-    proxy: _Proxy, host: str, port: int, backend: httpcore.NetworkBackend
+    proxy: Proxy, host: str, port: int, backend: httpcore.NetworkBackend
 ) -> httpcore.NetworkStream:
     stream = backend.connect_tcp(proxy.host, proxy.port)
     try:
@@ -236,45 +207,18 @@ def _open_by_socks(
     return stream
 
 
-def _port(parts: SplitResult) -> int:
-    return parts.port or _PORTS.get(parts.scheme, 0)
-
-
-def _ascii_host(parts: SplitResult) -> str:
-    host = parts.hostname or ""
-    return host if host.isascii() else host.encode("idna").decode()
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
 @contextmanager
 def _translate_errors(url: str, proxy_url: str | None, patience: Patience) -> Generator[None, None, None]:
     """Turn httpcore's exceptions, and those of sockets and TLS, into ours."""
-    where, proxy = url.partition("?")[0], _proxy_name(proxy_url)
-    through = f"{where} through the proxy {proxy}" if proxy else where
+    where = url.partition("?")[0]
+    through = f"{where} through the proxy {proxy_name(proxy_url)}" if proxy_url else where
     try:
         yield
     except (httpcore.TimeoutException, TimeoutError) as error:
         raise connect_timeout(through, patience) from error
     except ProxyRefusedError as error:
-        raise ConnectError(
-            f"The proxy {proxy} refused a tunnel to {where}: {error}.",
-            phase=patience.phase,
-            retryable=error.retryable,
-        ) from error
+        raise refusal_error(where, proxy_url, error, patience) from error
     except GradioTransportError:
         raise
     except (httpcore.NetworkError, httpcore.ProtocolError, OSError, ValueError) as error:
         raise connect_error(through, error, patience) from error
-
-
-def _proxy_name(url: str | None) -> str:
-    """Return a proxy's name for errors, also if its URL is not valid. That may hold a password."""
-    if url is None:
-        return ""
-    try:
-        return _Proxy.parse(url).name
-    except ValueError:
-        return "of the settings or the environment"

@@ -372,6 +372,60 @@ def test_a_proxy_of_the_environment_is_used_and_netrc_is_not_read(tmp_path, monk
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("scheme", ["https", "wss"])
+@pytest.mark.parametrize(
+    ("status", "hint", "retryable"),
+    [(403, "HTTP 403", False), (407, "HTTP 407: check the user", False), (502, "HTTP 502", True)],
+)
+def test_a_proxy_that_refuses_is_named_without_its_password(scheme, status, hint, retryable) -> None:
+    async def main() -> None:
+        refusal = saying(f"HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n".encode())
+        async with serving(refusal) as proxy:
+            async with engine(proxy=f"http://me:secret@127.0.0.1:{proxy.port}") as http:
+                wss = http.websocket("wss://app.example/x", {}, PATIENCE, 1000)
+                https = http.request(Request.get("https://app.example/x"), PATIENCE)
+                asked, other = (wss, https) if scheme == "wss" else (https, wss)
+                other.close()
+                with pytest.raises(gt.errors.ConnectError, match=hint) as caught:
+                    await asked
+            assert f"http://127.0.0.1:{proxy.port} " in str(caught.value)
+            assert "secret" not in str(caught.value)
+            assert caught.value.retryable is retryable
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("proxy", ["ftp://me:secret@host:1", "http://me:secret/x@host"])
+def test_a_proxy_that_is_none_is_an_error_without_its_password(proxy) -> None:
+    async def main() -> None:
+        async with engine(proxy=proxy) as http:
+            with pytest.raises(gt.errors.ConnectError) as caught:
+                await http.request(Request.get("http://app.example/x"), PATIENCE)
+        assert "secret" not in str(caught.value)
+
+    asyncio.run(main())
+
+
+def test_a_proxy_of_socks_is_refused_with_the_engine_that_can_use_it() -> None:
+    async def main() -> None:
+        async with engine(proxy="socks5://me:secret@127.0.0.1:9") as http:
+            with pytest.raises(gt.errors.UnsupportedProtocol, match="engine='httpx'") as caught:
+                await http.request(Request.get("http://app.example/x"), PATIENCE)
+            assert "secret" not in str(caught.value)
+
+    asyncio.run(main())
+
+
+def test_the_error_of_a_bad_reply_has_no_query() -> None:
+    async def main() -> None:
+        async with serving(saying(b"nothing of HTTP\r\n\r\n")) as served, engine() as http:
+            with pytest.raises(gt.StreamLost) as caught:
+                await http.request(Request.get(served.url + "?session_hash=abc"), PATIENCE)
+            assert "abc" not in str(caught.value)
+
+    asyncio.run(main())
+
+
 # --- websockets -----------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,8 @@ import sys
 import httpcore
 import pytest
 
-from gradio_transport.engines.socks import ProxyRefusedError, open_tunnel
+from gradio_transport.engines.proxies import ProxyRefusedError
+from gradio_transport.engines.socks import open_tunnel
 from gradio_transport.errors import UnsupportedProtocol
 
 OPENED = b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50"
