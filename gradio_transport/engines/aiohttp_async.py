@@ -6,8 +6,7 @@ Four defaults of the library are replaced:
 - It sends a GET again after the connection broke. Where a GET joins the queue (docs/wire.md §4), that is a
   second call: see `_send_once`.
 - It follows the redirect of a websocket handshake: see `_send_once`.
-- It returns a connection to its pool with the last byte of a reply, before we can drop a connection that must
-  not be used again: see `_Reply`.
+- It uses a connection again that must not be used again: see `Reply`.
 - It loses what was received before a connection was reset: see `aiohttp_stream`.
 """
 
@@ -18,20 +17,28 @@ import ssl
 import weakref
 from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, Self
+from typing import Any, cast
 
 import aiohttp
 import attrs
 from yarl import URL
 
-from ..errors import ConnectError, GradioTransportError, LocalProtocolError, StreamLost
+from ..errors import (
+    ConnectError,
+    GradioTransportError,
+    LocalProtocolError,
+    StreamLost,
+    UnsupportedProtocol,
+)
 from ..protocol.commands import Request, Response
 from ..protocol.multipart import Multipart
 from . import httpx_common as common
-from .aiohttp_stream import AiohttpStream, response_head
+from .aiohttp_stream import AiohttpStream, Reply, response_head
 from .aiohttp_websocket import AiohttpWebSocket
 from .base import HandshakeRefused, Patience
 from .content_coding import ACCEPTED
+from .header_check import check_headers
+from .proxies import Proxy, ProxyRefusedError, refusal_error
 from .request_body import BLOCK_BYTES, body_seconds, form_blocks_async, request_headers
 from .settings import HTTPSettings
 
@@ -46,26 +53,6 @@ _REFUSAL_BYTES = 64 * 1024
 
 _CLOSE_TIMEOUT = aiohttp.ClientWSTimeout(ws_close=1.0)  # type: ignore[call-arg,unused-ignore]  # pyright: ignore[reportCallIssue]
 """How long aiohttp waits for the server when we drop a websocket."""
-
-
-class _Reply(aiohttp.ClientResponse):
-    """A reply whose connection returns to the pool when the reply is released, not with its last byte."""
-
-    async def start(self, connection: aiohttp.connector.Connection) -> Self:
-        """Wait for the head, and abort the connection if the wait ends early.
-
-        Why not close it: that first waits until pending data is written, to a server that may never read it.
-        """
-        try:
-            await super().start(connection)
-        except BaseException:
-            if connection.transport is not None:
-                connection.transport.abort()
-            raise
-        return self
-
-    def _response_eof(self) -> None:
-        """Keep the connection: `AiohttpStream.aclose` decides whether it can be used again."""
 
 
 async def _send_once(
@@ -126,7 +113,7 @@ class AiohttpEngine:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 middlewares=(_send_once,),
                 auto_decompress=False,
-                response_class=_Reply,
+                response_class=Reply,
                 timeout=aiohttp.ClientTimeout(),
                 read_bufsize=common.CHUNK_BYTES,
                 max_line_size=_HEAD_BYTES,
@@ -139,8 +126,18 @@ class AiohttpEngine:
         """Return proxy and TLS of a URL as keyword arguments.
 
         Not aiohttp's ``trust_env``: that reads passwords from netrc as well.
+
+        Raises:
+            UnsupportedProtocol: The proxy is one of SOCKS.
+            ValueError: The URL of the proxy is not valid.
         """
         route = self._routes.find(url)
+        proxy = Proxy.parse(route.proxy) if route.proxy is not None else None
+        if proxy is not None and proxy.is_socks:
+            raise UnsupportedProtocol(
+                f"The engine 'aiohttp' cannot use the proxy {proxy.name}. Use engine='httpx' with the "
+                "extra gradio-transport[socks]."
+            )
         if route.scheme != "https":
             return {"proxy": route.proxy}
         if route not in self._contexts:
@@ -163,7 +160,7 @@ class AiohttpEngine:
 
     async def stream(self, request: Request, patience: Patience) -> AiohttpStream:
         """Send a request and return as soon as the head of its reply has come."""
-        with _translate_errors(request.url, patience):
+        with self._translate_errors(request.url, patience):
             session = self._open_session()
             await self._acquire_slot(patience)
             try:
@@ -171,10 +168,9 @@ class AiohttpEngine:
             except BaseException:
                 self._slots.release()
                 raise
-        connection = response.connection
-        if connection is not None and connection.transport is not None and request.url.startswith("https:"):
+        if response.transport is not None and request.url.startswith("https:"):
             with suppress(TypeError):  # other event loops may have transports without weak references
-                self._tls_transports.add(connection.transport)
+                self._tls_transports.add(response.transport)
         return AiohttpStream(request, patience, response, self._slots)
 
     async def _acquire_slot(self, patience: Patience) -> None:
@@ -184,9 +180,8 @@ class AiohttpEngine:
         else:
             await self._slots.acquire()
 
-    async def _send(
-        self, session: aiohttp.ClientSession, request: Request, patience: Patience
-    ) -> aiohttp.ClientResponse:
+    async def _send(self, session: aiohttp.ClientSession, request: Request, patience: Patience) -> Reply:
+        check_headers(request.headers)
         options: dict[str, Any] = {
             "headers": {"accept-encoding": ACCEPTED, **request.headers},
             "allow_redirects": False,
@@ -196,7 +191,7 @@ class AiohttpEngine:
         url, body = _verbatim_url(request.url), request.body
         if body is None or (isinstance(body, bytes) and len(body) <= common.CHUNK_BYTES):
             async with asyncio.timeout(patience.head):
-                return await session.request(request.method, url, data=body, **options)
+                return cast("Reply", await session.request(request.method, url, data=body, **options))
         # aiohttp has no timeout for writing, so each block of a long body extends a deadline of our own.
         async with asyncio.timeout(None) as deadline:
             blocks = form_blocks_async(body) if isinstance(body, Multipart) else _body_blocks(body)
@@ -206,7 +201,7 @@ class AiohttpEngine:
                 options["headers"]["content-length"] = str(len(body))
             payload = _Body(extended)
             try:
-                return await session.request(request.method, url, data=payload, **options)
+                return cast("Reply", await session.request(request.method, url, data=payload, **options))
             except BaseException:
                 payload.drop()
                 raise
@@ -215,7 +210,8 @@ class AiohttpEngine:
         self, url: str, headers: Mapping[str, str], patience: Patience, max_message_bytes: int
     ) -> AiohttpWebSocket:
         """Open a websocket, without a thread."""
-        with _translate_errors(
+        check_headers(headers)
+        with self._translate_errors(
             url, attrs.evolve(patience, setting=patience.connect_setting, silence=patience.connect)
         ):
             route = self._route_options(url)
@@ -231,6 +227,34 @@ class AiohttpEngine:
                     decode_text=False,
                 )
         return AiohttpWebSocket(opened, patience.silence)
+
+    @contextmanager
+    def _translate_errors(self, url: str, patience: Patience) -> Generator[None, None, None]:
+        """Turn aiohttp's exceptions into ours, until the head of a reply has arrived."""
+        where = url.partition("?")[0]
+        try:
+            yield
+        except aiohttp.ConnectionTimeoutError as error:
+            raise common.connect_timeout(where, patience) from error
+        except TimeoutError as error:
+            raise common.answer_timeout(where, patience) from error
+        except aiohttp.ClientHttpProxyError as error:
+            refusal = ProxyRefusedError.from_status(error.status)
+            raise refusal_error(where, self._routes.find(url).proxy, refusal, patience) from error
+        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
+            raise common.connect_error(where, _cause(error), patience) from error
+        except (aiohttp.ClientError, OSError) as error:
+            if isinstance(error.__cause__, GradioTransportError):  # the body could not be read
+                raise error.__cause__ from None
+            raise StreamLost(
+                f"The connection to {where} broke before an answer came: {_reason(error)}.",
+                phase=patience.phase,
+                retryable=patience.repeatable,
+            ) from error
+        except ValueError as error:
+            raise ConnectError(
+                f"Cannot reach {where}: {common.reason(error)}.", phase=patience.phase
+            ) from error
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -296,25 +320,8 @@ def _cause(error: Exception) -> Exception:
     return error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
 
 
-@contextmanager
-def _translate_errors(url: str, patience: Patience) -> Generator[None, None, None]:
-    """Turn aiohttp's exceptions into ours, until the head of a reply has arrived."""
-    where = url.partition("?")[0]
-    try:
-        yield
-    except aiohttp.ConnectionTimeoutError as error:
-        raise common.connect_timeout(where, patience) from error
-    except TimeoutError as error:
-        raise common.answer_timeout(where, patience) from error
-    except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError, aiohttp.InvalidURL) as error:
-        raise common.connect_error(where, _cause(error), patience) from error
-    except (aiohttp.ClientError, OSError) as error:
-        if isinstance(error.__cause__, GradioTransportError):  # the body could not be read
-            raise error.__cause__ from None
-        raise StreamLost(
-            f"The connection to {where} broke before an answer came: {common.reason(error)}.",
-            phase=patience.phase,
-            retryable=patience.repeatable,
-        ) from error
-    except ValueError as error:
-        raise ConnectError(f"Cannot reach {where}: {common.reason(error)}.", phase=patience.phase) from error
+def _reason(error: Exception) -> str:
+    """Return the text of an error. That of a bad reply would have the whole URL, with its query."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return " ".join(error.message.split()) or type(error).__name__
+    return common.reason(error)

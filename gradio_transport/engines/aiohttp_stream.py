@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
+from typing import TYPE_CHECKING, Self
 
 import aiohttp
 
@@ -13,6 +14,10 @@ from ..protocol.commands import Closed, Ending, Request, Response
 from . import httpx_common as common
 from .base import Patience, StreamEnded
 from .content_coding import Unpacker
+
+if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.connector import Connection
 
 
 def response_head(response: aiohttp.ClientResponse) -> Response:
@@ -22,26 +27,67 @@ def response_head(response: aiohttp.ClientResponse) -> Response:
     return Response(status=response.status, headers=headers, url=str(response.url), set_cookie=cookies)
 
 
-def _end_with_connection(response: aiohttp.ClientResponse) -> None:
-    """End a body when its connection ends, whatever ended that.
+class Reply(aiohttp.ClientResponse):
+    """A reply that keeps its connection in view, and drops one that must not be used again.
 
-    After an invalid chunk size aiohttp 3.14 drops the connection and the body, but does not wake a task that
-    waits for more of it. That task would wait forever.
+    aiohttp gives the connection back to its pool with the last byte of the body; `connection` is None then.
+
+    Attributes:
+        protocol: aiohttp's end of the connection, or None if that was lost at once.
+        transport: asyncio's end of it.
     """
-    protocol = response.connection.protocol if response.connection is not None else None
-    closed = protocol.closed if protocol is not None else None
-    if closed is None:
-        return
-    content = response.content
 
-    def set_error(lost: asyncio.Future[None]) -> None:
-        if not lost.cancelled():
-            lost.exception()  # else asyncio logs an exception that was never retrieved
-        error = protocol.exception() if protocol is not None else None
-        if error is not None and not content.is_eof() and content.exception() is None:
-            content.set_exception(aiohttp.ClientPayloadError(str(error)))
+    protocol: ResponseHandler | None = None
+    transport: asyncio.Transport | None = None
 
-    closed.add_done_callback(set_error)
+    async def start(self, connection: Connection) -> Self:
+        """Wait for the head, and abort the connection if the wait ends early.
+
+        Why not close it: that first waits until pending data is written, to a server that may never read it.
+        """
+        self.protocol, self.transport = connection.protocol, connection.transport
+        try:
+            await super().start(connection)
+        except BaseException:
+            if self.transport is not None:
+                self.transport.abort()
+            raise
+        if self.transport is not None and common.drop_after_bytes(response_head(self)) is not None:
+            # Called after aiohttp gave the connection back, but in the same step of the event loop, also for
+            # a body that came with its head. The pool passes over a connection that is being closed.
+            self.content.on_eof(self.transport.abort)
+        self._end_with_connection()
+        return self
+
+    def _end_with_connection(self) -> None:
+        """End the body when its connection ends, whatever ended that.
+
+        After an invalid chunk size aiohttp 3.14 drops the connection and the body, but does not wake a task
+        that waits for more of it. That task would wait forever.
+        """
+        protocol, content = self.protocol, self.content
+        closed = protocol.closed if protocol is not None and not content.is_eof() else None
+        if protocol is None or closed is None:
+            return
+
+        def end_body(_: asyncio.Future[None]) -> None:
+            error = protocol.exception()
+            if error is not None and not content.is_eof() and content.exception() is None:
+                content.set_exception(aiohttp.ClientPayloadError(str(error)))
+
+        def forget_body() -> None:
+            closed.remove_done_callback(end_body)
+
+        closed.remove_done_callback(_retrieve_error)  # that of a reply before on the same connection
+        closed.add_done_callback(_retrieve_error)
+        closed.add_done_callback(end_body)
+        content.on_eof(forget_body)
+
+
+def _retrieve_error(closed: asyncio.Future[None]) -> None:
+    """Read the error of a lost connection; asyncio would log one that is never read."""
+    if not closed.cancelled():
+        closed.exception()
 
 
 class AiohttpStream:
@@ -51,15 +97,13 @@ class AiohttpStream:
         self,
         request: Request,
         patience: Patience,
-        response: aiohttp.ClientResponse,
+        response: Reply,
         slots: asyncio.Semaphore,
     ) -> None:
         self._request = request
         self._patience = patience
         self._response = response
         self._slots: asyncio.Semaphore | None = slots
-        _end_with_connection(response)
-        self._drop_when_done = False
         self._end: StreamEnded | None = None
         self._unpacking: Unpacker | None = None
         self._chunks: Iterator[bytes] = iter(())
@@ -99,16 +143,21 @@ class AiohttpStream:
 
         aiohttp ends such a body cleanly after a reset too.
         """
-        headers, connection = self.head.headers, self._response.connection
-        if connection is None or "content-length" in headers or "transfer-encoding" in headers:
+        headers, protocol = self.head.headers, self._response.protocol
+        if protocol is None or "content-length" in headers or "transfer-encoding" in headers:
             return None
-        error = connection.protocol.exception() if connection.protocol is not None else None
+        error = protocol.exception()
         return error if isinstance(error, OSError) else None
 
     def _take_buffered(self) -> bytes:
-        """Return what was received before the connection broke; aiohttp raises the error instead of it."""
+        """Return what was received before the connection broke.
+
+        aiohttp raises the error instead, from every way to read, and keeps the data behind it. Removing the
+        error is the only way to that data, though `set_exception` does not say that it takes None. If it did
+        not, the data would be lost as it is with aiohttp alone.
+        """
         content = self._response.content
-        with suppress(aiohttp.ClientError, OSError, RuntimeError):
+        with suppress(aiohttp.ClientError, OSError, RuntimeError, TypeError, AttributeError):
             content.set_exception(None)  # type: ignore[arg-type]
             return content.read_nowait()
         return b""
@@ -136,7 +185,6 @@ class AiohttpStream:
     async def _read(self) -> bytes:
         parts: list[bytes] = []
         size = 0
-        self._drop_when_done = common.drop_after_bytes(self.head) is not None
         try:
             while chunk := await self._next_chunk():
                 size += len(chunk)
@@ -157,9 +205,6 @@ class AiohttpStream:
         """Give the connection back, or drop it if the body is not at its end."""
         if self._slots is None:
             return
-        if self._drop_when_done:
-            self._response.close()
-        else:
-            self._response.release()
+        self._response.release()
         self._slots.release()
         self._slots = None

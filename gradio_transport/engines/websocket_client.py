@@ -1,32 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """Websockets of old servers by websocket-client: sync, and async in a worker thread for each open socket.
 
-Four defaults of the library are replaced here:
+Defaults of the library that are replaced here:
 
 - Its pure-Python UTF-8 check takes 400 ms for 1 MB, so texts are decoded here.
 - ``recv()`` returns ``""`` for a close, so frames are received.
 - ``close()`` can block for 25 s, so sockets are dropped.
-- The reply to the handshake has no bound in size or time, so `_HandshakeSocket` bounds both.
+- It reads frames of any size, and a reply to the handshake of any size for any time: see `_Frames`,
+  `_StreamSocket` and `Deadline`.
+- It has rules of its own for proxies: see `open_connection`.
+- It keeps cookies of handshakes for all websockets of the process: see `_StreamSocket`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-import ssl
+import threading
 import time
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, cast
 
 import anyio
 import anyio.to_thread
+import httpcore
+import websocket
 
 from ..errors import StreamLost, TransportError
 from ..protocol.commands import REDIRECTS, Closed, Ending, Response
 from .base import DeferredClose, HandshakeRefused, Patience
-from .httpx_common import connect_error, connect_timeout, ssl_context
+from .header_check import check_headers
+from .httpx_common import CHUNK_BYTES, connect_timeout, reason, shut_down_socket
 from .settings import HTTPSettings
+from .tunnels import Deadline, open_connection
 
 _HEAD_BYTES = 100 * 1024
 """Bound of the head of the reply to a handshake; the same as in httpx."""
@@ -34,107 +40,258 @@ _HEAD_BYTES = 100 * 1024
 _ANSWER_BYTES = 1024 * 1024
 """Bound of that reply with the body of a refusal."""
 
-_BLOCK_BYTES = 4096
+_CONTROL_BYTES = 125
+"""The longest payload of a ping, which may come between the fragments of a message (RFC 6455 §5.5)."""
 
 
 class _TooLargeError(Exception):
     """The server announces a message over the bound."""
 
 
+class _Frames(websocket.frame_buffer):
+    """Frames whose size is checked before they are read.
+
+    The library collects a frame of any length, and any number of fragments, before it returns them.
+    """
+
+    def __init__(self, receive: Callable[[int], bytes], collected: Callable[[], int], most: int) -> None:
+        super().__init__(receive, skip_utf8_validation=True)
+        self._collected = collected
+        self._most = most + _CONTROL_BYTES
+
+    def recv_strict(self, bufsize: int) -> bytes:
+        """Return some bytes of a frame, with the fragments before it within the bound."""
+        if bufsize + self._collected() > self._most:
+            raise _TooLargeError(f"a message of {bufsize} bytes or more")
+        return super().recv_strict(bufsize)
+
+
+class _Connection(websocket.WebSocket):
+    """The library's websocket, with a bound of its messages, and replies that cannot fail.
+
+    The library raises if a pong or the reply to a close cannot be sent, although messages that the server
+    sent before are still unread.
+    """
+
+    def __init__(self, max_message_bytes: int) -> None:
+        super().__init__(skip_utf8_validation=True, enable_multithread=True)  # pyright: ignore[reportUnknownMemberType]
+        self.frame_buffer = _Frames(self.frame_buffer.recv, self._count_collected, max_message_bytes)
+
+    def _count_collected(self) -> int:
+        held = self.cont_frame.cont_data
+        return len(held[1]) if held else 0
+
+    def pong(self, payload: str | bytes = "") -> None:
+        """Answer a ping if that is possible."""
+        with contextlib.suppress(websocket.WebSocketException, OSError):
+            super().pong(payload)
+
+    def send_close(self, status: int = websocket.STATUS_NORMAL, reason: str | bytes = b"") -> None:
+        """Do nothing: the socket is dropped at once (docs/wire.md §3.3)."""
+
+
+class _StreamSocket:
+    """The socket that websocket-client is given: a stream of httpcore, and bounds of the handshake's reply.
+
+    It buffers, because the library reads the head of the reply byte by byte. What comes with the head, but
+    belongs to the frames behind it, stays in the buffer.
+
+    Attributes:
+        set_cookies: The cookies of the reply. They are kept from the library, which would put them into a
+            store without a bound, and send them on every other websocket of the process to the host that
+            they name.
+        wait_until: When a read must end, by `time.monotonic`, however much comes.
+    """
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self.set_cookies: list[str] = []
+        self.wait_until = math.inf
+        self._stream = stream
+        self._timeout: float | None = None
+        self._unread = bytearray()
+        self._head_read = False
+        self._answer_left: int | None = _ANSWER_BYTES
+        self._closed = False
+        self._in_use = DeferredClose(self._shut_down, self._shut_down_and_close)
+
+    def settimeout(self, timeout: float | None) -> None:
+        """Set how many seconds a read or write may wait."""
+        self._timeout = timeout
+
+    def gettimeout(self) -> float | None:
+        """Return what `settimeout` set."""
+        return self._timeout
+
+    def recv(self, size: int) -> bytes:
+        """Return received bytes, or none at the end.
+
+        Raises:
+            TimeoutError: Nothing came in time.
+            OSError: The connection broke, or the reply to the handshake is too large.
+        """
+        if not self._head_read:
+            self._head_read = True
+            self._read_head()
+        if not self._unread:
+            self._fill()
+        data = bytes(self._unread[:size])
+        del self._unread[:size]
+        return data
+
+    def send(self, data: bytes) -> int:
+        """Send bytes, all of them.
+
+        Raises:
+            TimeoutError: The server did not read them in time.
+            OSError: The connection broke.
+        """
+        with self._in_use, _socket_errors():
+            if self._closed:
+                raise OSError("the socket is closed")
+            self._stream.write(data, self._timeout)
+        return len(data)
+
+    def close(self) -> None:
+        """Close the connection. A thread that reads from it wakes up at once, and closes it then."""
+        self._closed = True
+        self._in_use.close()
+
+    def close_descriptor(self) -> None:
+        """Close the socket of this process alone; the connection stays open in the parent.
+
+        Without the lock of `close`, which a thread of the parent may have held during the fork.
+        """
+        sock = self._stream.get_extra_info("socket")
+        if sock is not None:
+            sock.close()
+
+    def end_handshake(self) -> None:
+        """Lift the bound of the handshake's reply."""
+        self._answer_left = None
+
+    def _shut_down(self) -> None:
+        sock = self._stream.get_extra_info("socket")
+        if sock is not None:
+            shut_down_socket(sock)
+
+    def _shut_down_and_close(self) -> None:
+        # Closing alone would not end the connection while a child of fork has its descriptor.
+        self._shut_down()
+        self._stream.close()
+
+    def _read_head(self) -> None:
+        """Read the head of the reply, without its cookies. Lines are told apart as by the library."""
+        head, size = bytearray(), 0
+        while True:
+            end = self._unread.find(b"\n") + 1
+            if size + (end or len(self._unread)) > _HEAD_BYTES:
+                raise OSError(f"the head of the reply has more than {_HEAD_BYTES} bytes")
+            if not end:
+                if not self._fill():
+                    break
+                continue
+            size += end
+            line = self._unread[:end].decode("utf-8", "replace").strip()
+            name, _, value = line.partition(":")
+            if name.lower() == "set-cookie":
+                self.set_cookies.append(value.strip())
+            else:
+                head += self._unread[:end]
+            del self._unread[:end]
+            if not line:
+                break
+        self._unread[:0] = head
+
+    def _fill(self) -> bool:
+        """Read more into the buffer, and return whether there was more."""
+        with self._in_use, _socket_errors():
+            data = b"" if self._closed else self._stream.read(CHUNK_BYTES, self._read_seconds())
+            if self._closed:  # shut down during the read: TLS then returns what it has not decrypted
+                data = b""
+        self._unread += data
+        if self._answer_left is not None:
+            self._answer_left -= len(data)
+            if self._answer_left < 0:
+                raise OSError(f"the reply has more than {_ANSWER_BYTES} bytes")
+        return bool(data)
+
+    def _read_seconds(self) -> float | None:
+        if self.wait_until == math.inf:
+            return self._timeout
+        left = self.wait_until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left if self._timeout is None else min(left, self._timeout)
+
+
+@contextlib.contextmanager
+def _socket_errors() -> Generator[None, None, None]:
+    """Turn httpcore's exceptions into those of a socket, which the library knows."""
+    try:
+        yield
+    except httpcore.TimeoutException as error:
+        raise TimeoutError(reason(error)) from error
+    except httpcore.NetworkError as error:
+        raise OSError(reason(error)) from error
+
+
 class WebSocketClient:
     """An open websocket, sync."""
 
-    def __init__(self, connection: Any, patience: Patience, max_message_bytes: int) -> None:
+    def __init__(
+        self, connection: _Connection, sock: _StreamSocket, patience: Patience, max_message_bytes: int
+    ) -> None:
         self._connection = connection
+        self._sock = sock
         self._silence = patience.silence
         self._max_message_bytes = max_message_bytes
-        self._in_use = DeferredClose(connection.abort, connection.shutdown)
-        self._harden(connection)
-
-    def _harden(self, connection: Any) -> None:
-        """Make the library check sizes before it reads, and survive a reply that cannot be sent.
-
-        It has no bound: it collects a frame of any length, and any number of fragments, before it returns
-        them. And it raises if a pong or the reply to a close cannot be sent, although messages that the
-        server sent before are still unread. The methods are replaced on this connection object; the library
-        itself is not patched.
-        """
-        recv_strict, send = connection.frame_buffer.recv_strict, connection.send
-
-        def recv_bounded(size: int) -> bytes:
-            held = connection.cont_frame.cont_data
-            if size + (len(held[1]) if held else 0) > self._max_message_bytes:
-                raise _TooLargeError(f"a message of {size} bytes or more")
-            return bytes(recv_strict(size))
-
-        def send_pong(payload: str | bytes = b"", *_: Any) -> None:
-            with contextlib.suppress(Exception):
-                send(payload, 0xA)
-
-        connection.frame_buffer.recv_strict = recv_bounded
-        connection.pong = send_pong
-        connection.send_close = _do_nothing  # the socket is dropped at once (docs/wire.md §3.3)
 
     def receive(self, timeout: float | None = None) -> str | Closed | None:
         """Return the next text, or how the socket ended, or None when `timeout` seconds are over."""
-        import websocket
-
+        self._sock.wait_until = math.inf if timeout is None else time.monotonic() + max(timeout, 0.001)
         try:
-            with self._in_use:
-                return self._receive(timeout)
+            return self._receive()
         except _TooLargeError as error:
             return Closed(Ending.TOO_LARGE, reason=str(error))
         except websocket.WebSocketTimeoutException:
             if timeout is not None:
                 return None
             return Closed(Ending.IDLE, reason=f"silent for {self._silence} s")
-        except (websocket.WebSocketException, OSError, ValueError, AttributeError) as error:
-            # AttributeError: another thread dropped the socket before the read; the library then has None.
-            return Closed(Ending.RESET, reason=str(error) or type(error).__name__)
+        except (websocket.WebSocketException, OSError) as error:
+            return Closed(Ending.RESET, reason=reason(error))
 
-    def _receive(self, timeout: float | None) -> str | Closed:
-        import websocket
-
-        self._connection.settimeout(self._silence if timeout is None else max(timeout, 0.001))
+    def _receive(self) -> str | Closed:
         while True:
-            opcode, frame = self._connection.recv_data_frame(control_frame=False)
+            opcode, frame = cast("Any", self._connection).recv_data_frame()
+            data = bytes(frame.data)
             if opcode == websocket.ABNF.OPCODE_CLOSE:
-                return _parse_close(frame.data)
+                return _parse_close(data)
             if opcode in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
-                if len(frame.data) > self._max_message_bytes:
-                    return Closed(Ending.TOO_LARGE, reason=f"a message of {len(frame.data)} bytes")
-                return bytes(frame.data).decode("utf-8", "replace")
+                if len(data) > self._max_message_bytes:
+                    return Closed(Ending.TOO_LARGE, reason=f"a message of {len(data)} bytes")
+                return data.decode("utf-8", "replace")
 
     def send(self, text: str) -> Closed | None:
         """Send a text; return how the socket ended if it has."""
-        import websocket
-
         try:
-            with self._in_use:
-                self._connection.send(text)
-        except (websocket.WebSocketException, OSError, AttributeError) as error:
-            return Closed(Ending.RESET, reason=str(error) or type(error).__name__)
+            self._connection.send(text)
+        except (websocket.WebSocketException, OSError) as error:
+            return Closed(Ending.RESET, reason=reason(error))
         return None
 
     def close_descriptor(self) -> None:
         """Close the socket of this process after a fork; the connection stays open in the parent."""
-        with contextlib.suppress(Exception):
-            self._connection.shutdown()
+        with contextlib.suppress(OSError):
+            self._sock.close_descriptor()
 
     def abort(self) -> None:
         """Drop the socket at once: a close handshake blocks a worker of 3.x for 10 s (docs/wire.md §3.3)."""
-        with contextlib.suppress(Exception):
-            self._connection.abort()
-        with contextlib.suppress(Exception):
-            self._in_use.close()
+        with contextlib.suppress(OSError):
+            self._sock.close()
 
     def close(self) -> None:
         """Drop the socket, as `abort`."""
         self.abort()
-
-
-def _do_nothing(*_: Any) -> None:
-    """Do nothing."""
 
 
 def _parse_close(data: bytes) -> Closed:
@@ -144,141 +301,74 @@ def _parse_close(data: bytes) -> Closed:
     return Closed(ending, code, reason)
 
 
-class _HandshakeSocket:
-    """The socket of a handshake, with a bound of the time and size of the reply.
-
-    Attributes:
-        unread: What was received and not read by the library yet.
-    """
-
-    def __init__(self, sock: Any, seconds: float | None) -> None:
-        self.sock = sock
-        self.unread = b""
-        self._ends = math.inf if seconds is None else time.monotonic() + seconds
-        self._read = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.sock, name)
-
-    def recv(self, size: int) -> bytes:
-        """Return received bytes. Buffered, because the library reads the head byte by byte."""
-        import websocket
-
-        if not self.unread:
-            if self._ends != math.inf:
-                left = self._ends - time.monotonic()
-                if left <= 0:
-                    raise TimeoutError
-                self.sock.settimeout(left)
-            self.unread = self.sock.recv(_BLOCK_BYTES)
-        data, self.unread = self.unread[:size], self.unread[size:]
-        self._read += len(data)
-        if self._read > (_HEAD_BYTES if size == 1 else _ANSWER_BYTES):
-            raise websocket.WebSocketException(f"the reply has more than {self._read - 1} bytes")
-        return data
-
-
-@lru_cache(maxsize=1)
-def _connection_class() -> Any:
-    """Return the class of connections, whose sockets are bounded from the first byte of the handshake.
-
-    A property for ``sock``, because the library connects and reads the handshake in one call and has no hook
-    in between.
-    """
-    import websocket
-
-    class Connection(websocket.WebSocket):
-        seconds: float | None = None
-
-        @property
-        def sock(self) -> Any:
-            return self._sock
-
-        @sock.setter
-        def sock(self, sock: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
-            self._sock: Any = None if sock is None else _HandshakeSocket(sock, self.seconds)
-
-        def end_handshake(self) -> None:
-            """Lift the bounds, and keep what arrived behind the handshake."""
-            if self._sock.unread:
-                buffered = cast("list[bytes]", self.frame_buffer.recv_buffer)  # pyright: ignore[reportUnknownMemberType]
-                buffered.append(self._sock.unread)
-            self._sock = self._sock.sock
-
-    return Connection
-
-
 def open_websocket(
     url: str,
     headers: Mapping[str, str],
     patience: Patience,
     max_message_bytes: int,
     settings: HTTPSettings,
+    backend: httpcore.NetworkBackend | None = None,
 ) -> WebSocketClient:
-    """Open a websocket.
+    """Open a websocket within the seconds of `Patience.connect`.
+
+    Args:
+        url: A URL of ``ws`` or ``wss``.
+        headers: Its ``cookie`` among them.
+        patience: Its ``silence`` is for `WebSocketClient.receive`.
+        max_message_bytes: Bound of a message.
+        settings: TLS and the proxy.
+        backend: What opens the TCP connection; that of httpcore if it is None.
 
     Raises:
         HandshakeRefused: The server replied with an HTTP status.
         TransportError: There was no reply.
+        LocalProtocolError: A header is not allowed in HTTP.
+        UnsupportedProtocol: The proxy needs a package that is not installed.
     """
-    import websocket
+    check_headers(headers)
+    deadline = Deadline(patience.connect)
+    sock = _StreamSocket(open_connection(url, settings, patience, deadline, backend))
+    connection = _Connection(max_message_bytes)
+    try:
+        _shake_hands(connection, url, headers, sock)
+    except (websocket.WebSocketException, OSError, ValueError) as error:
+        sock.close()
+        raise _handshake_error(error, url, connection, sock, patience) from error
+    except BaseException:
+        sock.close()
+        raise
+    sock.end_handshake()
+    deadline.lift()
+    connection.settimeout(patience.silence)
+    return WebSocketClient(connection, sock, patience, max_message_bytes)
 
-    sslopt: dict[str, Any] = {}
-    if url.startswith("wss:"):
-        sslopt["context"] = ssl_context(settings, "https")
+
+def _shake_hands(connection: Any, url: str, headers: Mapping[str, str], sock: _StreamSocket) -> None:
     own = dict(headers)
     cookie = own.pop("cookie", None)
-    connection = _connection_class()(sslopt=sslopt, skip_utf8_validation=True, enable_multithread=True)
-    connection.seconds = patience.connect
-    connection.settimeout(patience.connect)
-    try:
-        connection.connect(
-            url, header=own, cookie=cookie, suppress_origin=True, redirect_limit=0, **_proxy_options(settings)
-        )
-    except (websocket.WebSocketException, OSError, ValueError) as error:
-        raise _handshake_error(error, url, cast("Any", connection.handshake_response), patience) from error
-    connection.end_handshake()
-    connection.settimeout(patience.silence)
-    return WebSocketClient(connection, patience, max_message_bytes)
+    connection.connect(url, socket=sock, header=own, cookie=cookie, suppress_origin=True, redirect_limit=0)
+    if connection.status != 101:  # old versions of the library take a redirect for an open socket
+        raise websocket.WebSocketException("redirected")
 
 
 def _handshake_error(
-    error: Exception, url: str, reply: Any, patience: Patience
+    error: Exception, url: str, connection: _Connection, sock: _StreamSocket, patience: Patience
 ) -> HandshakeRefused | TransportError:
     """Return our error for one of the library, with the reply if that was read before."""
-    import websocket
-
     where = url.partition("?")[0]
-    if isinstance(error, websocket.WebSocketBadStatusException):
-        body: Any = error.resp_body or b""
-        headers = cast("Any", error.resp_headers)  # pyright: ignore[reportUnknownMemberType]
-        body = body if isinstance(body, bytes) else body.encode()
-        return _refusal(url, error.status_code, headers or {}, body)
     if isinstance(error, websocket.WebSocketTimeoutException | TimeoutError):
         return connect_timeout(where, patience)
-    if isinstance(error, websocket.WebSocketAddressException | ConnectionRefusedError | ssl.SSLError):
-        return connect_error(where, error, patience)
     # The library's error for a redirect has no status and no headers.
-    if reply is not None and reply.status in REDIRECTS:
-        return _refusal(url, reply.status, reply.headers, b"")
-    return StreamLost(f"The websocket handshake with {where} failed: {error}.", phase=patience.phase)
-
-
-def _refusal(url: str, status: int, headers: Any, body: bytes) -> HandshakeRefused:
-    named = {str(name).lower(): str(value) for name, value in headers.items()}
-    return HandshakeRefused(Response(status, named, body, url))
-
-
-def _proxy_options(settings: HTTPSettings) -> dict[str, Any]:
-    if not settings.proxy:
-        return {}
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(settings.proxy)
-    options: dict[str, Any] = {"http_proxy_host": parts.hostname, "http_proxy_port": parts.port}
-    if parts.username:
-        options["http_proxy_auth"] = (parts.username, parts.password or "")
-    return options
+    refusal: Any = error if isinstance(error, websocket.WebSocketBadStatusException) else None
+    status: int = (refusal.status_code if refusal else connection.status) or 0
+    if not 100 <= status <= 999 or not (refusal or status in REDIRECTS):
+        return StreamLost(
+            f"The websocket handshake with {where} failed: {reason(error)}.", phase=patience.phase
+        )
+    headers: Mapping[str, str] = (refusal.resp_headers if refusal else cast("Any", connection).headers) or {}
+    body: bytes = (refusal.resp_body if refusal else None) or b""
+    named = {name.lower(): value for name, value in headers.items()}
+    return HandshakeRefused(Response(status, named, body, url, tuple(sock.set_cookies)))
 
 
 class AsyncWebSocketClient:
@@ -319,6 +409,7 @@ async def open_websocket_async(
     patience: Patience,
     max_message_bytes: int,
     settings: HTTPSettings,
+    backend: httpcore.NetworkBackend | None = None,
 ) -> AsyncWebSocketClient:
     """Open a websocket; see `open_websocket`.
 
@@ -326,14 +417,21 @@ async def open_websocket_async(
     limiter has 40 threads for the whole program, and idle sockets would keep them from everything else.
     """
     limiter = anyio.CapacityLimiter(2)
-    inner = await anyio.to_thread.run_sync(
-        open_websocket,
-        url,
-        headers,
-        patience,
-        max_message_bytes,
-        settings,
-        abandon_on_cancel=True,
-        limiter=limiter,
-    )
+    opened: list[WebSocketClient] = []
+    cancelled = threading.Event()
+
+    def open_in_thread() -> WebSocketClient:
+        opened.append(open_websocket(url, headers, patience, max_message_bytes, settings, backend))
+        if cancelled.is_set():
+            opened[0].abort()
+        return opened[0]
+
+    try:
+        inner = await anyio.to_thread.run_sync(open_in_thread, abandon_on_cancel=True, limiter=limiter)
+    except anyio.get_cancelled_exc_class():
+        # The thread goes on, and may have finished a moment ago.
+        cancelled.set()
+        for socket in opened:
+            socket.abort()
+        raise
     return AsyncWebSocketClient(inner, limiter)

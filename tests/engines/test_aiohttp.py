@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import gc
 import hashlib
 import socket
 import ssl
@@ -16,6 +17,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import aiohttp
 import anyio
 import attrs
 import pytest
@@ -120,26 +122,105 @@ def test_a_get_is_never_sent_twice() -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize(("status", "connections"), [(200, 1), (404, 1), (500, 2)])
-def test_a_connection_is_used_again_but_for_one_that_an_error_has_spoiled(status, connections) -> None:
+@pytest.mark.parametrize(("status", "connections"), [(200, 1), (404, 1), (500, 3)])
+@pytest.mark.parametrize("parts", [(b"ok",), (b"o", b"k"), ()])
+def test_a_connection_is_used_again_but_for_one_that_an_error_has_spoiled(status, connections, parts) -> None:
+    async def reply(number: int, reader: Any, writer: asyncio.StreamWriter) -> None:
+        length = len(b"".join(parts))
+        writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n\r\n".encode())
+        for part in parts if len(parts) > 1 else ():
+            await asyncio.sleep(0.01)  # the body comes after its head, in pieces
+            writer.write(part)
+        if len(parts) == 1:
+            writer.write(parts[0])
+
     async def main() -> None:
-        reply = OK.replace(b"200 OK", f"{status} X".encode())
-        async with serving(saying(reply)) as served, engine() as http:
-            for _ in range(2):
-                assert (await http.request(Request.get(served.url), PATIENCE)).status == status
+        async with serving(reply) as served, engine() as http:
+            assert (await http.request(Request.get(served.url), PATIENCE)).status == status
+            first = await http.stream(Request.get(served.url), PATIENCE)
+            assert await first.read() == b"".join(parts)
+            # Before `aclose`: another task may send as soon as the body has ended.
+            assert (await http.request(Request.get(served.url), PATIENCE)).status == status
+            await first.aclose()
             assert served.connections == connections
 
     asyncio.run(main())
 
 
-def test_a_connection_is_given_back_only_when_its_reply_is_closed() -> None:
+def test_a_connection_that_is_used_again_holds_no_body_of_before() -> None:
+    async def main() -> None:
+        async def chunked(number: int, reader: Any, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n")
+            await asyncio.sleep(0.005)
+            writer.write(b"0\r\n\r\n")
+
+        async with serving(chunked) as served, engine() as http:
+            for _ in range(20):
+                await http.request(Request.get(served.url), PATIENCE)
+            gc.collect()
+            bodies = [one for one in gc.get_objects() if type(one) is aiohttp.StreamReader]
+            assert served.connections == 1
+            assert len(bodies) < 4
+
+    asyncio.run(main())
+
+
+def test_a_connection_that_is_lost_after_its_reply_is_no_error_in_the_log() -> None:
+    async def main() -> None:
+        async def reset_at_last(number: int, reader: Any, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n")
+            await asyncio.sleep(0.005)
+            writer.write(b"0\r\n\r\n")
+            if number == 1:
+                await complete.wait()
+                reset(writer)
+                lost.set()
+
+        logged: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
+        complete, lost = asyncio.Event(), asyncio.Event()
+        async with serving(reset_at_last) as served, engine() as http:
+            assert (await http.request(Request.get(served.url), PATIENCE)).body == b"ok"
+            complete.set()
+            await lost.wait()
+            await asyncio.sleep(0.02)  # aiohttp is told
+            await http.request(Request.get(served.url), PATIENCE)  # its pool forgets the first connection
+            gc.collect()
+            assert served.connections == 2
+            assert logged == []
+
+    asyncio.run(main())
+
+
+def test_a_body_with_an_invalid_chunk_size_ends() -> None:
+    async def main() -> None:
+        async def broken(number: int, reader: Any, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+            await asyncio.sleep(0.02)
+            writer.write(b"what?\r\n")
+
+        async with serving(broken) as served, engine() as http:
+            stream = await http.stream(Request.get(served.url), PATIENCE)
+            chunks = stream.chunks()
+            assert await anext(chunks) == b"first"
+            with pytest.raises(StreamEnded) as caught:
+                await asyncio.wait_for(anext(chunks), 4)
+            assert caught.value.closed.ending is Ending.RESET
+            await stream.aclose()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("header", [{"x-user": "bob\r\nx-admin: yes"}, {"x-user": "☃"}, {"x\nuser": "bob"}])
+def test_headers_that_http_does_not_allow_are_refused_before_anything_is_sent(header) -> None:
     async def main() -> None:
         async with serving(saying(OK)) as served, engine() as http:
-            first = await http.stream(Request.get(served.url), PATIENCE)
-            assert await first.read() == b"ok"
-            await http.request(Request.get(served.url), PATIENCE)
-            assert served.connections == 2
-            await first.aclose()
+            with pytest.raises(gt.errors.LocalProtocolError, match="Nothing was sent"):
+                await http.request(Request("GET", served.url, header, None), PATIENCE)
+            with pytest.raises(gt.errors.LocalProtocolError, match="Nothing was sent"):
+                await http.websocket(served.url.replace("http:", "ws:"), header, PATIENCE, 1000)
+            assert (await http.request(Request.get(served.url), PATIENCE)).body == b"ok"  # its slot is free
+            assert served.connections == 1
 
     asyncio.run(main())
 
@@ -288,6 +369,60 @@ def test_a_proxy_of_the_environment_is_used_and_netrc_is_not_read(tmp_path, monk
 
     (tmp_path / "netrc").write_text("machine somewhere.invalid login me password secret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("scheme", ["https", "wss"])
+@pytest.mark.parametrize(
+    ("status", "hint", "retryable"),
+    [(403, "HTTP 403", False), (407, "HTTP 407: check the user", False), (502, "HTTP 502", True)],
+)
+def test_a_proxy_that_refuses_is_named_without_its_password(scheme, status, hint, retryable) -> None:
+    async def main() -> None:
+        refusal = saying(f"HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n".encode())
+        async with serving(refusal) as proxy:
+            async with engine(proxy=f"http://me:secret@127.0.0.1:{proxy.port}") as http:
+                wss = http.websocket("wss://app.example/x", {}, PATIENCE, 1000)
+                https = http.request(Request.get("https://app.example/x"), PATIENCE)
+                asked, other = (wss, https) if scheme == "wss" else (https, wss)
+                other.close()
+                with pytest.raises(gt.errors.ConnectError, match=hint) as caught:
+                    await asked
+            assert f"http://127.0.0.1:{proxy.port} " in str(caught.value)
+            assert "secret" not in str(caught.value)
+            assert caught.value.retryable is retryable
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("proxy", ["ftp://me:secret@host:1", "http://me:secret/x@host"])
+def test_a_proxy_that_is_none_is_an_error_without_its_password(proxy) -> None:
+    async def main() -> None:
+        async with engine(proxy=proxy) as http:
+            with pytest.raises(gt.errors.ConnectError) as caught:
+                await http.request(Request.get("http://app.example/x"), PATIENCE)
+        assert "secret" not in str(caught.value)
+
+    asyncio.run(main())
+
+
+def test_a_proxy_of_socks_is_refused_with_the_engine_that_can_use_it() -> None:
+    async def main() -> None:
+        async with engine(proxy="socks5://me:secret@127.0.0.1:9") as http:
+            with pytest.raises(gt.errors.UnsupportedProtocol, match="engine='httpx'") as caught:
+                await http.request(Request.get("http://app.example/x"), PATIENCE)
+            assert "secret" not in str(caught.value)
+
+    asyncio.run(main())
+
+
+def test_the_error_of_a_bad_reply_has_no_query() -> None:
+    async def main() -> None:
+        async with serving(saying(b"nothing of HTTP\r\n\r\n")) as served, engine() as http:
+            with pytest.raises(gt.StreamLost) as caught:
+                await http.request(Request.get(served.url + "?session_hash=abc"), PATIENCE)
+            assert "abc" not in str(caught.value)
+
     asyncio.run(main())
 
 

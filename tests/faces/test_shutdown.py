@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import gc
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,16 +14,13 @@ import anyio
 import anyio.lowlevel
 import httpx
 import pytest
-import websocket
 from faces import FACES, with_app
 from httpcore._backends.sync import SyncStream
 from scripted import CONFIG, Reply, Scripted, scripted
 
 import gradio_transport as gt
-from gradio_transport.engines.base import Patience
 from gradio_transport.engines.httpx_sync import HTTPXEngine
 from gradio_transport.engines.settings import HTTPSettings
-from gradio_transport.engines.websocket_client import WebSocketClient
 
 JOIN, DATA, RUN = "/gradio_api/queue/join", "/gradio_api/queue/data", "/gradio_api/run/direct"
 HEARTBEAT = "/gradio_api/heartbeat/"
@@ -390,30 +386,6 @@ def test_the_connections_of_a_client_that_was_given_live_on(server: Scripted) ->
         with gt.connect(server.url, engine=HTTPXEngine(HTTPSettings(), client)) as app:
             assert app.call("/direct", "x") == ["x"]
         assert client.get(f"{server.url}/config").json() == CONFIG
-
-
-def test_no_websocket_is_closed_under_a_thread_that_reads_it() -> None:
-    ours, theirs = socket.socketpair()
-    connection = websocket.WebSocket(skip_utf8_validation=True)
-    connection.sock, connection.connected = ours, True
-    closed_after: list[bool] = []
-    done = threading.Event()
-    shutdown = connection.shutdown
-    connection.shutdown = lambda: (closed_after.append(client._in_use._users == 0), shutdown())
-    patience = Patience(connect=5, silence=5, setting="idle", phase=gt.errors.Phase.STREAM, max_bytes=100)
-    client = WebSocketClient(connection, patience, 100)
-
-    def read() -> None:
-        client.receive()
-        done.set()
-
-    threading.Thread(target=read).start()
-    wait_until(lambda: client._in_use._users == 1)
-    client.abort()
-    assert done.wait(2)
-    theirs.close()
-    assert closed_after == [True]
-    assert ours.fileno() == -1
 
 
 @pytest.mark.parametrize("face", FACES)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is said to a SOCKS5 proxy, and that nothing behind its replies is read. (Real sockets: test_tunnels.)"""
+
+from __future__ import annotations
+
+import sys
+
+import httpcore
+import pytest
+
+from gradio_transport.engines.proxies import ProxyRefusedError
+from gradio_transport.engines.socks import open_tunnel
+from gradio_transport.errors import UnsupportedProtocol
+
+OPENED = b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50"
+
+
+class Scripted(httpcore.NetworkStream):
+    """A proxy that sends what it is given, at most three bytes a read."""
+
+    def __init__(self, *replies: bytes) -> None:
+        self.left = b"".join(replies)
+        self.sent: list[bytes] = []
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        size = min(3, max_bytes)
+        data, self.left = self.left[:size], self.left[size:]
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self.sent.append(buffer)
+
+
+def test_a_name_is_sent_to_be_resolved_and_what_comes_behind_the_reply_is_left() -> None:
+    stream = Scripted(b"\x05\x00", OPENED, b"early")
+    open_tunnel(stream, None, "app.example", 80)
+    assert stream.sent == [b"\x05\x01\x00", b"\x05\x01\x00\x03\x0bapp.example\x00\x50"]
+    assert stream.left == b"early"
+
+
+def test_a_login_is_sent() -> None:
+    stream = Scripted(b"\x05\x02", b"\x01\x00", OPENED)
+    open_tunnel(stream, (b"me", b"secret"), "127.0.0.1", 443)
+    assert stream.sent[:2] == [b"\x05\x01\x02", b"\x01\x02me\x06secret"]
+    assert stream.sent[2] == b"\x05\x01\x00\x01\x7f\x00\x00\x01\x01\xbb"
+
+
+@pytest.mark.parametrize(
+    ("replies", "why", "retryable"),
+    [
+        ((b"\x05\xff",), "wants a user", False),
+        ((b"\x05\x09",), "not of SOCKS5", None),
+        ((b"\x05\x00", b"\x05\x04\x00\x01\0\0\0\0\0\0"), "host unreachable", None),
+        ((b"\x05\x00", b"\x04\x00\x00\x01\0\0\0\0\0\0"), "not of SOCKS5", None),
+        ((b"\x05\x00", b"\x05\x00\x00\x09\0\0\0\0\0\0"), "not of SOCKS5", None),
+        ((b"\x05\x00", b"\x05\x00\x00\x03\x01\xff\0\0"), "not of SOCKS5", None),
+    ],
+)
+def test_a_refusal_says_why(replies: tuple[bytes, ...], why: str, retryable: bool | None) -> None:
+    with pytest.raises(ProxyRefusedError, match=why) as caught:
+        open_tunnel(Scripted(*replies), None, "app.example", 80)
+    assert caught.value.retryable is retryable
+
+
+def test_a_proxy_that_hangs_up_is_a_read_error() -> None:
+    with pytest.raises(httpcore.ReadError, match="closed the connection"):
+        open_tunnel(Scripted(b"\x05"), None, "app.example", 80)
+
+
+def test_a_field_that_no_message_has_room_for_is_refused_before_anything_is_sent() -> None:
+    stream = Scripted()
+    for login, host in (((b"u" * 256, b""), "host"), ((b"", b"p" * 256), "host"), (None, "h" * 256)):
+        with pytest.raises(ProxyRefusedError, match="no room"):
+            open_tunnel(stream, login, host, 80)
+    assert stream.sent == []
+
+
+def test_without_socksio_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    with pytest.raises(UnsupportedProtocol, match=r"gradio-transport\[socks\]"):
+        open_tunnel(Scripted(), None, "app.example", 80)
