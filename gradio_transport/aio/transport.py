@@ -136,9 +136,9 @@ class AsyncTransport:
             self._description.check()
         engine = self._engine
         if engine is None:
-            from ..engines.httpx_async import AsyncHTTPXEngine
+            from ..engines.httpcore_async import AsyncHTTPEngine
 
-            engine = AsyncHTTPXEngine(self._app.options.http)
+            engine = AsyncHTTPEngine(self._app.options.http)
         connection = Connection(self._app, engine)
         sessions = OpenSessions(connection)
         try:

@@ -11,7 +11,7 @@ import enum
 import math
 import threading
 import time
-from typing import Any, Protocol
+from typing import Protocol, Self
 
 from .base import Patience
 from .chunk_joining import ChunkJoiner
@@ -85,7 +85,7 @@ class Bounds:
         self._is_shut_down = False
 
     def timeouts(self, patience: Patience) -> dict[str, float | None]:
-        """Return the ``timeout`` of a request. The pool waits on a lock, for which it needs a plain number."""
+        """Return the ``timeout`` of a request: a plain number for the pool, which waits by itself."""
         wait = Wait(self)
         return {"connect": wait, "read": wait, "write": wait, "pool": patience.wait_seconds}
 
@@ -168,12 +168,8 @@ class Wait(float):
 
     bounds: Bounds
 
-    def __new__(cls, bounds: Bounds) -> Wait:
+    def __new__(cls, bounds: Bounds) -> Self:
+        """Return the timeout of a request. As a number it is no bound."""
         self = super().__new__(cls, math.inf)
         self.bounds = bounds
         return self
-
-
-def bounds_of(timeout: Any, otherwise: Bounds) -> Bounds:
-    """Return the bounds of a timeout, or others where httpcore gives none (the handshake of SOCKS)."""
-    return timeout.bounds if isinstance(timeout, Wait) else otherwise

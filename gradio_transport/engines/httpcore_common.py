@@ -71,7 +71,7 @@ def build_request(
         library: The httpx above it.
         request: The request.
         timeouts: What the connection is given with each read and write.
-        content: The body: bytes, or an iterable of blocks.
+        content: The body: bytes, or an iterable of blocks, sync or async.
     """
     target = parse_url(library, request.url)
     logger.info("%s %s", request.method, request.url.partition("?")[0])
@@ -81,8 +81,9 @@ def build_request(
     headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in named.items()]
     if "host" not in named:
         headers.insert(0, (b"Host", target.host))
-    if "content-length" not in named and (content or request.method in ("POST", "PUT", "PATCH")):
-        headers.append((b"Content-Length", b"%d" % len(content or b"")))
+    length = len(request.body) if isinstance(request.body, bytes) else 0
+    if "content-length" not in named and (length or request.method in ("POST", "PUT", "PATCH")):
+        headers.append((b"Content-Length", b"%d" % length))
     return core.Request(
         request.method, target.url, headers=headers, content=content, extensions={"timeout": timeouts}
     )

@@ -23,18 +23,14 @@ from contextlib import suppress
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 from .base import DeferredClose
-from .bounds import Bounds, BrokenError, LateError, NotSentError, Stage, Wait, bounds_of
+from .bounds import Bounds, BrokenError, LateError, Wait
+from .chunk_joining import ChunkJoiner
+from .stream_state import SEND_BYTES, StreamState
 
 T = TypeVar("T")
 
 NEXT_ADDRESS_SECONDS = 0.25
 """Head start of each address of a host before the next one is tried too (RFC 8305 §5)."""
-
-HELD_BYTES = 16 * 1024
-"""Bytes of a request that are held until the reply is read, so that a small request leaves in one packet."""
-
-SEND_BYTES = 64 * 1024
-"""Bytes passed to the socket at once."""
 
 RECEIVE_BYTES = 64 * 1024
 
@@ -215,20 +211,14 @@ class _TLS:
                 return result
 
 
-class SocketStream:
-    """A connection, as httpcore uses it. At any moment one request has it, or none."""
+class SocketStream(StreamState):
+    """A connection over a socket."""
 
     def __init__(self, sock: socket.socket, bounds: Bounds, write_error: type[Exception]) -> None:
         self._sock = sock
         self._layer: _Layer = _Plain(sock)
-        self._bounds = bounds
-        self._write_error = write_error
-        self._held: list[bytes] = []
-        self._held_bytes = 0
-        self._is_busy = False
-        self._is_shut_down = False
         self._in_use = DeferredClose(self._shut_down_socket, sock.close)
-        bounds.attach(self)
+        super().__init__(bounds, write_error)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send a part of a request, or hold it if it is small.
@@ -236,38 +226,19 @@ class SocketStream:
         Raises:
             NotSentError: The connection was shut down before this request; none of it was sent.
             LateError: It cannot be sent in time.
-            Exception: The ``WriteError`` of httpcore, after which that reads the reply: a server may refuse
-                a request before it has taken it.
+            Exception: The ``WriteError`` of httpcore: it cannot be sent at all.
         """
-        if not buffer:
-            return
-        self._bounds = bounds = bounds_of(timeout, self._bounds)
-        if timeout is not None and bounds.stage is not Stage.SENDING:
-            self._begin(bounds, buffer)
-        self._held.append(buffer)
-        self._held_bytes += len(buffer)
-        if self._held_bytes > HELD_BYTES:
+        if self._hold(buffer, timeout):
             try:
                 with self._in_use:
-                    self._send_held(bounds)
+                    self._send_held()
             except OSError as error:
                 raise self._write_error(str(error)) from error
 
-    def _begin(self, bounds: Bounds, buffer: bytes) -> None:
-        # Busy first: to the pool an idle connection with something to read is one that the server closed, and
-        # between its two checks a thread may have sent a request and got the reply.
-        self._is_busy = True
-        if self._is_shut_down and not bounds.is_shut_down:
-            raise NotSentError
-        bounds.attach(self)
-        if not buffer.startswith(b"CONNECT "):  # a request to a proxy is part of connecting
-            bounds.begin_sending()
-
-    def _send_held(self, bounds: Bounds) -> None:
-        data = self._held[0] if len(self._held) == 1 else b"".join(self._held)
-        self._held, self._held_bytes = [], 0
+    def _send_held(self) -> None:
+        data = self._take_held()
         self._check()
-        self._layer.send(data, bounds)
+        self._layer.send(data, self._bounds)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Return what one read brings, or no bytes at the end.
@@ -276,21 +247,17 @@ class SocketStream:
             LateError: Nothing came in time.
             BrokenError: The connection broke, or was shut down by this side.
         """
-        self._bounds = bounds = bounds_of(timeout, self._bounds)
         with self._in_use:
             if self._held:
                 # After a failure there may be a reply all the same, and if there is none the read fails too.
                 with suppress(OSError):
-                    self._send_held(bounds)
-            if bounds.stage is Stage.SENDING:
-                bounds.begin_head()
+                    self._send_held()
             try:
-                return self._read(max_bytes, bounds)
+                return self._read(max_bytes, *self._begin_reading(timeout))
             except OSError as error:
                 raise BrokenError(error) from error
 
-    def _read(self, size: int, bounds: Bounds) -> bytes:
-        joiner = None if bounds.stage is Stage.CONNECTING else bounds.joiner
+    def _read(self, size: int, bounds: Bounds, joiner: ChunkJoiner | None) -> bytes:
         while True:
             # Checked before and after: what arrived before another thread shut the connection down must not
             # be taken for the reply of a request that is sent on it later.
@@ -303,10 +270,6 @@ class SocketStream:
             if joined or not data:
                 return joined
 
-    def _check(self) -> None:
-        if self._is_shut_down:
-            raise ConnectionAbortedError("this side closed the connection")
-
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> SocketStream:
@@ -316,7 +279,7 @@ class SocketStream:
             LateError: Not within the time to connect.
             BrokenError: The server cannot, or its certificate is not valid.
         """
-        bounds = bounds_of(timeout, self._bounds)
+        bounds = self._bounds_of(timeout)
         try:
             with self._in_use:
                 layer = _TLS(self._layer, ssl_context, server_hostname)
@@ -331,11 +294,14 @@ class SocketStream:
         self._layer = layer
         return self
 
-    def get_extra_info(self, info: str) -> Any:
-        """Return what httpcore asks for: ``is_readable``, ``ssl_object``, ``socket`` or an address."""
+    def _is_over(self) -> bool:
+        try:
+            return is_ready(self._sock, 0)
+        except (OSError, ValueError):
+            return True
+
+    def _get_info(self, info: str) -> Any:
         match info:
-            case "is_readable":
-                return self._is_over()
             case "ssl_object":
                 return self._layer.ssl_object
             case "socket":
@@ -346,19 +312,6 @@ class SocketStream:
                 return self._sock.getpeername()
             case _:
                 return None
-
-    def _is_over(self) -> bool:
-        """Return whether an idle connection cannot be used again: it ended, or has bytes that nobody wanted."""
-        if self._is_shut_down:
-            return True
-        try:
-            return not self._is_busy and is_ready(self._sock, 0)
-        except (OSError, ValueError):
-            return True
-
-    def release(self) -> None:
-        """Mark the connection as idle."""
-        self._is_busy = False
 
     def shut_down(self) -> None:
         """End every wait on the connection; it cannot be used again."""

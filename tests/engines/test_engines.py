@@ -17,7 +17,7 @@ from faces import with_app
 from scripted import CONFIG, Reply, Scripted, scripted
 
 from gradio_transport.engines.base import Patience
-from gradio_transport.engines.httpx_sync import HTTPXEngine
+from gradio_transport.engines.httpcore_sync import HTTPEngine
 from gradio_transport.engines.settings import HTTPSettings
 from gradio_transport.errors import Phase, StreamLost
 from gradio_transport.protocol.commands import Request
@@ -112,7 +112,7 @@ def test_the_pool_does_not_close_a_connection_under_its_reader(monkeypatch):
 
     monkeypatch.setattr(socket.socket, "close", close)
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
-        engine = HTTPXEngine(HTTPSettings())
+        engine = HTTPEngine(HTTPSettings())
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         patience = Patience(5, 20, "join", Phase.JOIN, 1000)
         asked = pool.submit(engine.request, Request("POST", url), patience)

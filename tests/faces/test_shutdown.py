@@ -22,7 +22,7 @@ from scripted import CONFIG, Reply, Scripted, scripted
 
 import gradio_transport as gt
 from gradio_transport.engines.base import Patience
-from gradio_transport.engines.httpx_sync import HTTPXEngine
+from gradio_transport.engines.httpcore_sync import HTTPEngine
 from gradio_transport.engines.settings import HTTPSettings
 from gradio_transport.engines.websocket_client import WebSocketClient
 
@@ -346,7 +346,7 @@ def test_the_error_of_the_block_comes_out_as_it_is(server: Scripted, face: str) 
 def test_an_engine_closes_while_others_open(server: Scripted) -> None:
     """The set of its sockets may change while it is being closed."""
     for _ in range(5):
-        engine = HTTPXEngine(HTTPSettings())
+        engine = HTTPEngine(HTTPSettings())
         app = gt.connect(server.url, engine=engine)
         with ThreadPoolExecutor(32) as pool:
             doing = [pool.submit(app.call, "/direct", "x") for _ in range(64)]
@@ -387,7 +387,7 @@ def test_no_socket_is_closed_under_a_thread_that_reads_it(
 
 def test_the_connections_of_a_client_that_was_given_live_on(server: Scripted) -> None:
     with httpx.Client() as client:
-        with gt.connect(server.url, engine=HTTPXEngine(HTTPSettings(), client)) as app:
+        with gt.connect(server.url, engine=HTTPEngine(HTTPSettings(), client)) as app:
             assert app.call("/direct", "x") == ["x"]
         assert client.get(f"{server.url}/config").json() == CONFIG
 
