@@ -39,7 +39,7 @@ class ChunkJoiner:
         self._step: Callable[[bytes], bytes] = self._head
 
     def feed(self, data: bytes) -> bytes:
-        """Return what h11 is to be given for the bytes of one read; none if they do not make up a line yet."""
+        """Return what h11 is to be given for the bytes of one read; none if a line is not complete yet."""
         return self._step(data)
 
     def finish(self) -> bytes:
@@ -95,7 +95,7 @@ class ChunkJoiner:
         chunk = b"%x\r\n%b\r\n" % (len(content), content) if content else b""
         if self._step == self._chunks:
             return chunk
-        # The footer of the chunk above is right. One that is not is made an illegal size, which h11 refuses too.
+        # The footer above is right. One that is not is passed on as an illegal size, which h11 refuses too.
         return chunk + (b"\r\n" if self._footer else b"") + data[at:]
 
     def _read_footer(self, data: bytes, at: int) -> int:

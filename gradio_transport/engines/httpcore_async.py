@@ -17,7 +17,7 @@ from .bounds import Bounds, NotSentError
 from .chunk_joining import ChunkJoiner
 from .httpcore_common import SEND_ATTEMPTS, build_request, parse_url, request_error, translate_body_errors
 from .libraries import load_core
-from .replies import drop_after_bytes, incomplete_body_error, lost_error, response_head, unpacker
+from .replies import WholeBody, incomplete_body_error, lost_error, response_head, unpacker
 from .request_body import AsyncBody, body_seconds
 from .routes import Route, Routes, pool_options
 from .settings import HTTPSettings
@@ -164,19 +164,14 @@ class AsyncHTTPStream:
             raise incomplete_body_error(self._request, self._patience, self.head, error.closed) from error
 
     async def _join(self, chunks: AsyncIterator[bytes]) -> bytes:
-        parts: list[bytes] = []
-        size = 0
-        drop_after = drop_after_bytes(self.head)
-        if drop_after == 0:
+        body = WholeBody(self._request, self._patience, self.head)
+        if body.is_to_drop:
             self.abort()
         async for chunk in chunks:
-            size += len(chunk)
-            if size > self._patience.max_bytes:
-                raise self._patience.size_error(self._request.url)
-            parts.append(chunk)
-            if size == drop_after:
+            body.add(chunk)
+            if body.is_to_drop:
                 self.abort()
-        return b"".join(parts)
+        return body.content
 
     def abort(self) -> None:
         """Shut down the connection of the reply. The pool finds it closed and does not use it again."""

@@ -17,7 +17,7 @@ from .bounds import Bounds, NotSentError
 from .chunk_joining import ChunkJoiner
 from .httpcore_common import SEND_ATTEMPTS, build_request, parse_url, request_error, translate_body_errors
 from .libraries import load_core
-from .replies import drop_after_bytes, incomplete_body_error, lost_error, response_head, unpacker
+from .replies import WholeBody, incomplete_body_error, lost_error, response_head, unpacker
 from .request_body import body_seconds, form_blocks
 from .routes import Route, Routes, pool_options
 from .settings import HTTPSettings
@@ -157,8 +157,7 @@ class HTTPStream:
                     if data:
                         yield data
                     continue
-                for chunk in unpacking.feed(data):
-                    yield chunk
+                yield from unpacking.feed(data)
                 if unpacking.failure is not None:
                     self.abort()  # but read on to the end, which is near: generators must not be left open
         self._bounds.release()
@@ -174,18 +173,13 @@ class HTTPStream:
         if self.head.unsupported_coding is not None and self.head.status >= 300:
             return b""  # an error status needs no body, so a coding that was not requested is no error
         self._bounds.limit_body(seconds)
-        parts: list[bytes] = []
-        size = 0
-        drop_after = drop_after_bytes(self.head)
-        if drop_after == 0:
+        body = WholeBody(self._request, self._patience, self.head)
+        if body.is_to_drop:
             self.abort()
         try:
             for chunk in self.chunks():
-                size += len(chunk)
-                if size > self._patience.max_bytes:
-                    raise self._patience.size_error(self._request.url)
-                parts.append(chunk)
-                if size == drop_after:
+                body.add(chunk)
+                if body.is_to_drop:
                     self.abort()
         except StreamEnded as error:
             if error.closed.ending is Ending.IDLE and self._bounds.is_over:
@@ -193,7 +187,7 @@ class HTTPStream:
                     self._request.url, seconds, status=self.head.status
                 ) from error
             raise incomplete_body_error(self._request, self._patience, self.head, error.closed) from error
-        return b"".join(parts)
+        return body.content
 
     def abort(self) -> None:
         """Wake a reader that is blocked in another thread: closing would not, shutting down does."""

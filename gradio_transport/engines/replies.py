@@ -88,6 +88,38 @@ def drop_after_bytes(head: Response) -> int | None:
     return int(length[:18])
 
 
+class WholeBody:
+    """The pieces of a body, within the bound of its request."""
+
+    def __init__(self, request: Request, patience: Patience, head: Response) -> None:
+        self._request = request
+        self._patience = patience
+        self._drop_after = drop_after_bytes(head)
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, chunk: bytes) -> None:
+        """Take a piece.
+
+        Raises:
+            EventTooLarge: The body is larger than the bound.
+        """
+        self._size += len(chunk)
+        if self._size > self._patience.max_bytes:
+            raise self._patience.size_error(self._request.url)
+        self._parts.append(chunk)
+
+    @property
+    def is_to_drop(self) -> bool:
+        """Whether the connection must be dropped now; see `drop_after_bytes`."""
+        return self._size == self._drop_after
+
+    @property
+    def content(self) -> bytes:
+        """The body."""
+        return b"".join(self._parts)
+
+
 def shut_down_socket(sock: Any) -> None:
     """Shut a socket down. Closing it would not wake a reader in another thread, and is the pool's job."""
     with suppress(OSError, ValueError):

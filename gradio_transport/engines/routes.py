@@ -99,6 +99,6 @@ def _split_proxy(url: str) -> tuple[SplitResult, int]:
         pass
     # The URL itself is not shown, because it may hold a password.
     raise ConnectError(
-        f"The URL of the proxy cannot be used: it needs a host and a scheme of {', '.join(_PROXY_PORTS)}. Check "
-        "proxy= and the variables http_proxy, https_proxy and all_proxy."
+        f"The URL of the proxy cannot be used: it needs a host and a scheme of {', '.join(_PROXY_PORTS)}. "
+        "Check proxy= and the variables http_proxy, https_proxy and all_proxy."
     )

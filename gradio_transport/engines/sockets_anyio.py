@@ -45,7 +45,7 @@ def _limit(bounds: Bounds) -> Generator[None, None, None]:
 def _translate_errors() -> Generator[None, None, None]:
     try:
         yield
-    except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+    except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream) as error:
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
@@ -57,7 +57,7 @@ class AnyioStream(AsyncStream):
 
     def __init__(self, stream: anyio.abc.SocketStream, bounds: Bounds, write_error: type[Exception]) -> None:
         self._stream: anyio.abc.ByteStream = stream
-        self._socket: socket.socket = stream.extra(anyio.abc.SocketAttribute.raw_socket)
+        self._socket: socket.socket = stream.extra(anyio.abc.SocketAttribute.raw_socket)  # noqa: S610 - no Django
         super().__init__(bounds, write_error)
 
     async def _receive(self, size: int, bounds: Bounds) -> bytes:
@@ -94,7 +94,7 @@ class AnyioStream(AsyncStream):
     def _get_info(self, info: str) -> Any:
         match info:
             case "ssl_object":
-                return self._stream.extra(TLSAttribute.ssl_object, None)
+                return self._stream.extra(TLSAttribute.ssl_object, None)  # noqa: S610 - no Django
             case "socket":
                 return self._socket
             case "client_addr":

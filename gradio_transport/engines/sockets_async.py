@@ -71,10 +71,10 @@ class AsyncStream(StreamState):
             await self._encrypt(ssl_context, server_hostname, self._bounds_of(timeout))
             self._check()
         except OSError as error:
-            self.shut_down()
+            await self.aclose()  # httpcore forgets it
             raise BrokenError(error) from error
         except BaseException:
-            self.shut_down()
+            await self.aclose()
             raise
         return self
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of a connection that the streams of all engines share: whose request it serves, and what is held."""
+"""The state of a connection, for sync and async streams: which request it serves, and what is held."""
 
 from __future__ import annotations
 
