@@ -24,6 +24,7 @@ from gradio_transport.engines.chunk_joining import ChunkJoiner
 from gradio_transport.engines.httpcore_sync import HTTPEngine
 from gradio_transport.engines.settings import HTTPSettings
 from gradio_transport.engines.sockets import SocketBackend, SocketStream, alternate_families
+from gradio_transport.engines.stream_state import HELD_BYTES
 from gradio_transport.errors import Phase
 from gradio_transport.protocol.commands import Request
 
@@ -148,6 +149,20 @@ class TestRequests:
             assert stream.read(65536, wait) == OK
             stream.close()
         assert seen == [b"POST / HTTP/1.1\r\ncontent-length: 4\r\n\r\nbody"]
+
+    def test_what_is_large_is_not_held(self):
+        seen: list[bytes] = []
+
+        def serve(connection: socket.socket) -> None:
+            while sum(map(len, seen)) <= HELD_BYTES:
+                seen.append(connection.recv(65536))
+
+        with served(serve) as port:
+            of = bounds()
+            stream = connected(port, of)
+            stream.write(bytes(HELD_BYTES + 1), of.timeouts(patience())["write"])
+        stream.close()
+        assert sum(map(len, seen)) == HELD_BYTES + 1
 
     def test_a_head_that_drips_has_one_deadline(self):
         def serve(connection: socket.socket) -> None:
