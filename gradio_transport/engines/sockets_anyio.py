@@ -14,8 +14,8 @@ import anyio.abc
 from anyio.streams.tls import TLSAttribute, TLSStream
 
 from .bounds import Bounds, LateError
-from .sockets import is_ready
-from .sockets_async import AsyncStream
+from .layers import is_ready
+from .stream_async import AsyncStream
 from .stream_state import SEND_BYTES
 
 

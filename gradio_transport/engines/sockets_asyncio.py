@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from .bounds import Bounds, LateError
-from .sockets import NEXT_ADDRESS_SECONDS, Address, alternate_families
-from .sockets_async import AsyncStream
+from .connecting import NEXT_ADDRESS_SECONDS, Address, alternate_families
+from .stream_async import AsyncStream
 from .stream_state import SEND_BYTES
 
 BUFFER_BYTES = 256 * 1024
@@ -41,8 +41,9 @@ async def connect(host: str, port: int, bounds: Bounds, write_error: type[Except
 @asynccontextmanager
 async def _limit(bounds: Bounds) -> AsyncGenerator[None, None]:
     seconds = bounds.seconds_left()
+    scope = asyncio.timeout(None if seconds == math.inf else seconds)
     try:
-        async with asyncio.timeout(None if seconds == math.inf else seconds) as scope:
+        async with scope:
             yield
     except TimeoutError:
         if scope.expired():  # and not the one of a connection that the system gave up

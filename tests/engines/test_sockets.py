@@ -10,20 +10,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpcore
 import pytest
 import trustme
 
-from gradio_transport.engines import sockets as module
+from gradio_transport.engines import connecting as module
 from gradio_transport.engines.base import Patience
 from gradio_transport.engines.bounds import Bounds, BrokenError, LateError, NotSentError
 from gradio_transport.engines.chunk_joining import ChunkJoiner
+from gradio_transport.engines.connecting import alternate_families
 from gradio_transport.engines.httpcore_sync import HTTPEngine
+from gradio_transport.engines.layers import is_ready
 from gradio_transport.engines.settings import HTTPSettings
-from gradio_transport.engines.sockets import SocketBackend, SocketStream, alternate_families
+from gradio_transport.engines.sockets import SocketBackend, SocketStream
 from gradio_transport.engines.stream_state import HELD_BYTES
 from gradio_transport.errors import Phase
 from gradio_transport.protocol.commands import Request
@@ -67,6 +69,21 @@ def ask(stream: SocketStream, of: Bounds, request: bytes = GET) -> bytes:
     wait: Any = of.timeouts(patience())["read"]
     stream.write(request, wait)
     return stream.read(65536, wait)
+
+
+def read_all(stream: SocketStream, wait: Any) -> bytes:
+    data = b""
+    while part := stream.read(65536, wait):
+        data += part
+    return data
+
+
+def drip(connection: socket.socket) -> None:
+    """Send a byte now and then until the client has left."""
+    with suppress(OSError):
+        while True:
+            connection.sendall(b"H")
+            time.sleep(0.01)
 
 
 @contextmanager
@@ -167,10 +184,7 @@ class TestRequests:
     def test_a_head_that_drips_has_one_deadline(self):
         def serve(connection: socket.socket) -> None:
             connection.recv(65536)
-            with pytest.raises(OSError):
-                while True:
-                    connection.sendall(b"H")
-                    time.sleep(0.01)
+            drip(connection)
 
         with served(serve) as port:
             of = bounds(silence=0.3)
@@ -179,8 +193,7 @@ class TestRequests:
             began = time.monotonic()
             stream.write(GET, wait)
             with pytest.raises(LateError):
-                while True:
-                    stream.read(65536, wait)
+                read_all(stream, wait)
             assert time.monotonic() - began < SLACK
             stream.close()
 
@@ -223,10 +236,7 @@ class TestRequests:
             stream = connected(port, of)
             wait: Any = of.timeouts(patience())["read"]
             stream.write(GET, wait)
-            data = b""
-            while part := stream.read(65536, wait):
-                data += part
-            assert data.endswith(b"\r\n\r\n2\r\nab\r\n0")
+            assert read_all(stream, wait).endswith(b"\r\n\r\n2\r\nab\r\n0")
             stream.close()
 
 
@@ -248,7 +258,7 @@ class TestEnding:
         with served(serve) as port:
             first, second = bounds(), bounds()
             stream = connected(port, first)
-            assert module.is_ready(stream.get_extra_info("socket"), 5)
+            assert is_ready(stream.get_extra_info("socket"), 5)
             first.shut_down()
             with pytest.raises(BrokenError):
                 ask(stream, first)
@@ -272,7 +282,7 @@ class TestEnding:
             ask(stream, of)
             assert not stream.get_extra_info("is_readable")
             go.set()
-            assert module.is_ready(stream.get_extra_info("socket"), 5)
+            assert is_ready(stream.get_extra_info("socket"), 5)
             assert not stream.get_extra_info("is_readable")  # a request has it: what comes is the reply
             of.release()
             assert stream.get_extra_info("is_readable")
@@ -380,10 +390,7 @@ class TestTLS:
             stream = connected(port, of).start_tls(client, "localhost", wait)
             assert stream.get_extra_info("ssl_object").version().startswith("TLS")
             stream.write(body, wait)
-            got = b""
-            while part := stream.read(65536, wait):
-                got += part
-            assert got == body
+            assert read_all(stream, wait) == body
             stream.close()
 
     def test_tls_in_tls(self, authority):
@@ -425,9 +432,8 @@ class TestTLS:
             client = ssl.create_default_context()
 
         def serve(connection: socket.socket) -> None:
-            with pytest.raises(OSError), server.wrap_socket(connection, server_side=True) as secure:
+            with suppress(OSError), server.wrap_socket(connection, server_side=True) as secure:
                 secure.recv(1)
-                raise OSError
 
         with served(serve) as port:
             of = bounds()
@@ -450,7 +456,7 @@ class TestTLS:
 def test_waiting_without_a_bound_ends_when_there_is_something():
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        assert not module.is_ready(ours, 0)
-        assert module.is_ready(ours, math.inf, to_write=True)
+        assert not is_ready(ours, 0)
+        assert is_ready(ours, math.inf, to_write=True)
         theirs.sendall(b"x")
-        assert module.is_ready(ours, math.inf)
+        assert is_ready(ours, math.inf)
