@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from .bounds import Bounds, LateError
 from .connecting import NEXT_ADDRESS_SECONDS, Address, alternate_families
+from .layers import is_ready
 from .stream_async import AsyncStream
 from .stream_state import SEND_BYTES
 
@@ -226,7 +227,15 @@ class AsyncioStream(AsyncStream, asyncio.Protocol):
         self._transport, self._is_encrypted = encrypted, True
 
     def _is_over(self) -> bool:
-        return bool(self._received) or self._is_ended or self._transport.is_closing()
+        # The system too: a loop that was busy has not read yet that the server closed the connection.
+        return bool(self._received) or self._is_ended or self._transport.is_closing() or self._is_unread()
+
+    def _is_unread(self) -> bool:
+        sock = self._transport.get_extra_info("socket")
+        try:
+            return sock is not None and is_ready(sock, 0)
+        except (OSError, ValueError):
+            return True
 
     def _get_info(self, info: str) -> Any:
         named = {"client_addr": "sockname", "server_addr": "peername"}

@@ -208,6 +208,28 @@ def test_the_pool_drops_what_ended_or_has_bytes_that_nobody_wanted(backend):
     play(backend, serve, use)
 
 
+def test_a_connection_that_was_closed_while_the_loop_was_busy_is_not_used_again(backend):
+    closed = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(OK)
+        connection.shutdown(socket.SHUT_WR)
+        closed.set()
+
+    async def use(port: int) -> None:
+        of = bounds()
+        stream = await connected(port, of)
+        await stream.write(GET, wait(of))
+        assert await stream.read(65536, wait(of)) == OK
+        closed.wait(5)  # blocks the loop
+        of.release()
+        assert stream.get_extra_info("is_readable")
+        await stream.aclose()
+
+    play(backend, serve, use)
+
+
 def test_chunks_of_one_read_are_joined(backend):
     def serve(connection: socket.socket) -> None:
         connection.recv(65536)
