@@ -10,7 +10,7 @@ h11 still judges what a server sends. What is not understood here passes unchang
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from typing import Literal
 
 _HEAD_BYTES = 128 * 1024
 """Longest head that is looked at; h11 is given 100 KiB by httpcore."""
@@ -30,49 +30,52 @@ class ChunkJoiner:
     """
 
     def __init__(self) -> None:
+        self._step: Literal["head", "chunks", "pass"] = "head"
         self._held = bytearray()
         self._searched = 0
         self._left = 0
         """Bytes of the chunk's content that have not arrived."""
         self._footer = b""
         """What must follow, from the last chunk."""
-        self._step: Callable[[bytes], bytes] = self._head
 
     def feed(self, data: bytes) -> bytes:
         """Return what h11 is to be given for the bytes of one read; none if a line is not complete yet."""
-        return self._step(data)
+        match self._step:
+            case "head":
+                return self._head(data)
+            case "chunks":
+                return self._chunks(data)
+            case "pass":
+                return data
 
     def finish(self) -> bytes:
         """Return what was held when the connection ended."""
-        if self._step == self._head:  # which was passed on as it came
+        if self._step == "head":  # which was passed on as it came
             return b""
         held, self._held = bytes(self._held), bytearray()
         return held
 
-    def _pass(self, data: bytes) -> bytes:
-        return data
-
     def _head(self, data: bytes) -> bytes:
-        """Pass a head on, and look for its end."""
+        """Pass a head on, with informational ones before it, and look for its end."""
         self._held += data
-        found = _HEAD_END.search(self._held, self._searched)
-        if found is None:
-            self._searched = max(0, len(self._held) - 2)
-            if len(self._held) > _HEAD_BYTES:
-                self._held.clear()
-                self._step = self._pass
-            return data
-        head, rest = bytes(self._held[: found.end()]), bytes(self._held[found.end() :])
-        self._held.clear()
-        self._searched = 0
-        before = data[: len(data) - len(rest)]
-        status = _STATUS.match(head)
-        code = b"" if status is None else status[1]
-        if code[:1] == b"1" and code != b"101":  # an informational one, and the head is still to come
-            return before + (self._head(rest) if rest else b"")
-        without_body = code in (b"", b"101", b"204", b"304")
-        self._step = self._chunks if not without_body and _is_chunked(head) else self._pass
-        return before + (self._step(rest) if rest else b"")
+        while found := _HEAD_END.search(self._held, self._searched):
+            head = bytes(self._held[: found.end()])
+            del self._held[: found.end()]
+            self._searched = 0
+            status = _STATUS.match(head)
+            code = b"" if status is None else status[1]
+            if code[:1] == b"1" and code != b"101":
+                continue
+            without_body = code in (b"", b"101", b"204", b"304")
+            self._step = "chunks" if not without_body and _is_chunked(head) else "pass"
+            rest = bytes(self._held)
+            self._held.clear()
+            return data[: len(data) - len(rest)] + (self.feed(rest) if rest else b"")
+        self._searched = max(0, len(self._held) - 2)
+        if len(self._held) > _HEAD_BYTES:
+            self._held.clear()
+            self._step = "pass"
+        return data
 
     def _chunks(self, data: bytes) -> bytes:
         """Return the content of all chunks as one chunk."""
@@ -81,7 +84,7 @@ class ChunkJoiner:
             self._held.clear()
         parts: list[bytes] = []
         at = 0
-        while at < len(data) and self._step == self._chunks and not self._held:
+        while at < len(data) and self._step == "chunks" and not self._held:
             if self._left:
                 parts.append(data[at : at + self._left])
                 at += len(parts[-1])
@@ -93,7 +96,7 @@ class ChunkJoiner:
                 at = self._read_size(data, at)
         content = b"".join(parts)
         chunk = b"%x\r\n%b\r\n" % (len(content), content) if content else b""
-        if self._step == self._chunks:
+        if self._step == "chunks":
             return chunk
         # The footer above is right. One that is not is passed on as an illegal size, which h11 refuses too.
         return chunk + (b"\r\n" if self._footer else b"") + data[at:]
@@ -104,7 +107,7 @@ class ChunkJoiner:
         if self._footer.startswith(found):
             self._footer = self._footer[len(found) :]
             return at + len(found)
-        self._step = self._pass
+        self._step = "pass"
         return at
 
     def _read_size(self, data: bytes, at: int) -> int:
@@ -117,7 +120,7 @@ class ChunkJoiner:
         self._left = int(size[1], 16) if size is not None else 0
         if self._left:
             return end
-        self._step = self._pass  # the last chunk and its trailers, or what h11 may refuse
+        self._step = "pass"  # the last chunk and its trailers, or what h11 may refuse
         return at
 
 

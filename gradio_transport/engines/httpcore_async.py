@@ -64,7 +64,7 @@ class AsyncHTTPEngine:
         bounds = Bounds(patience, is_form=isinstance(request.body, Multipart), joiner=joiner)
         try:
             response = await self._send(request, patience, bounds)
-        except Exception as error:
+        except BaseException as error:
             bounds.release()
             ours = request_error(self._core, error, request, patience, bounds)
             if ours is error:

@@ -90,8 +90,8 @@ def build_request(
 
 
 def request_error(
-    core: Module, error: Exception, request: Request, patience: Patience, bounds: Bounds
-) -> Exception:
+    core: Module, error: BaseException, request: Request, patience: Patience, bounds: Bounds
+) -> BaseException:
     """Return our error for one that came before the head of a reply, or the same if it is neither's."""
     where = request.url.partition("?")[0]
     connecting = bounds.stage is Stage.CONNECTING

@@ -71,7 +71,7 @@ class HTTPEngine:
             interruption.set_wake(bounds.shut_down)
         try:
             response = self._send(request, patience, bounds)
-        except Exception as error:
+        except BaseException as error:
             bounds.release()
             ours = request_error(self._core, error, request, patience, bounds)
             if ours is error:

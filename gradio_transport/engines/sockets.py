@@ -13,6 +13,7 @@ import threading
 import weakref
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from .base import DeferredClose
@@ -20,6 +21,7 @@ from .bounds import Bounds, BrokenError, Wait
 from .chunk_joining import ChunkJoiner
 from .connecting import connect
 from .layers import TLS, Layer, Plain, is_ready
+from .replies import shut_down_socket
 from .stream_state import StreamState
 
 
@@ -29,7 +31,7 @@ class SocketStream(StreamState):
     def __init__(self, sock: socket.socket, bounds: Bounds, write_error: type[Exception]) -> None:
         self._sock = sock
         self._layer: Layer = Plain(sock)
-        self._in_use = DeferredClose(self._shut_down_socket, sock.close)
+        self._in_use = DeferredClose(partial(shut_down_socket, sock), sock.close)
         super().__init__(bounds, write_error)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -128,11 +130,7 @@ class SocketStream(StreamState):
     def shut_down(self) -> None:
         """End every wait on the connection; it cannot be used again."""
         self._is_shut_down = True
-        self._shut_down_socket()
-
-    def _shut_down_socket(self) -> None:
-        with suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
+        shut_down_socket(self._sock)
 
     def close(self) -> None:
         """Close the connection: at once, or when the last thread that uses it has left."""

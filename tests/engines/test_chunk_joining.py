@@ -136,6 +136,11 @@ def test_what_one_read_brings_is_one_piece() -> None:
     assert judged(reads)[1] == 100
 
 
+def test_any_number_of_informational_heads_may_come_before() -> None:
+    reads = [b"HTTP/1.1 100 \r\n\r\n" * 4000 + HEAD + chunked(b"a", b"b") + b"0\r\n\r\n"]
+    assert judged(joined(reads)) == (b"ab", 1, "complete []")
+
+
 def test_a_chunk_that_is_cut_is_handed_over_as_far_as_it_has_come() -> None:
     joiner = ChunkJoiner()
     joiner.feed(HEAD)
