@@ -50,9 +50,10 @@ class SocketStream(StreamState):
                 raise self._write_error(str(error)) from error
 
     def _send_held(self) -> None:
-        data = self._take_held()
+        held = self._take_held()
         self._check()
-        self._layer.send(data, self._bounds)
+        for data in held:
+            self._layer.send(data, self._bounds)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Return what one read brings, or no bytes at the end.

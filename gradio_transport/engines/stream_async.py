@@ -28,9 +28,10 @@ class AsyncStream(StreamState):
                 raise self._write_error(str(error)) from error
 
     async def _send_held(self) -> None:
-        data = self._take_held()
+        held = self._take_held()
         self._check()
-        await self._send(data, self._bounds)
+        for data in held:
+            await self._send(data, self._bounds)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Return what one read brings, or no bytes at the end.

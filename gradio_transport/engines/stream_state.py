@@ -64,10 +64,11 @@ class StreamState:
         if not buffer.startswith(b"CONNECT "):  # a request to a proxy is part of connecting
             bounds.begin_sending()
 
-    def _take_held(self) -> bytes:
-        data = self._held[0] if len(self._held) == 1 else b"".join(self._held)
+    def _take_held(self) -> list[bytes]:
+        """Return what is held, in one piece unless that would copy a large body."""
+        held, size = self._held, self._held_bytes
         self._held, self._held_bytes = [], 0
-        return data
+        return [b"".join(held)] if size <= SEND_BYTES else held
 
     def _begin_reading(self, timeout: float | None) -> tuple[Bounds, ChunkJoiner | None]:
         bounds = self._bounds_of(timeout)
