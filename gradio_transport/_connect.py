@@ -61,10 +61,10 @@ def _engine(engine: object, settings: HTTPSettings) -> tuple[Engine | None, HTTP
                 f"engine= of connect takes an {library}.Client; got an {library}.{kind}, which connect_async "
                 "takes."
             )
-        from .engines.httpx_sync import HTTPXEngine
+        from .engines.client_sync import ClientEngine
 
         settings = _with_library(settings, library, _LIBRARIES)
-        return HTTPXEngine(settings, engine), settings
+        return ClientEngine(settings, engine), settings
     _check_methods(engine, _SYNC_METHODS, "connect", asynchronous=False)
     return cast("Engine", engine), settings
 
@@ -87,10 +87,10 @@ def _async_engine(engine: object, settings: HTTPSettings) -> tuple[AsyncEngine |
                 f"engine= of connect_async takes an {library}.AsyncClient; got an {library}.{kind}, which "
                 "connect takes."
             )
-        from .engines.httpx_async import AsyncHTTPXEngine
+        from .engines.client_async import AsyncClientEngine
 
         settings = _with_library(settings, library, _LIBRARIES)
-        return AsyncHTTPXEngine(settings, engine), settings
+        return AsyncClientEngine(settings, engine), settings
     _check_methods(engine, _ASYNC_METHODS, "connect_async", asynchronous=True)
     return cast("AsyncEngine", engine), settings
 

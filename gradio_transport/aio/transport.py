@@ -95,9 +95,9 @@ class AsyncTransport(TransportView[AsyncCall, AsyncSession]):
             self._description.check()
         engine = self._engine
         if engine is None:
-            from ..engines.httpx_async import AsyncHTTPXEngine
+            from ..engines.httpcore_async import AsyncHTTPEngine
 
-            engine = AsyncHTTPXEngine(self._described.options.http)
+            engine = AsyncHTTPEngine(self._described.options.http)
         connection = Connection(self._described, engine)
         sessions = OpenSessions(connection)
         try:

@@ -32,15 +32,17 @@ from ..errors import (
 )
 from ..protocol.commands import Request, Response
 from ..protocol.multipart import Multipart
-from . import httpx_common as common
 from .aiohttp_stream import AiohttpStream, Reply, response_head
 from .aiohttp_websocket import AiohttpWebSocket
 from .base import HandshakeRefused, Patience
 from .content_coding import ACCEPTED
 from .header_check import check_headers
 from .proxies import Proxy, ProxyRefusedError, refusal_error
+from .replies import CHUNK_BYTES, answer_timeout, connect_error, connect_timeout, reason
 from .request_body import BLOCK_BYTES, body_seconds, form_blocks_async, request_headers
+from .routes import KEPT_ALIVE_SECONDS, Route, Routes
 from .settings import HTTPSettings
+from .tls import ssl_context
 
 _HEAD_BYTES = 100 * 1024
 """Bound of a reply's status line, and of each of its headers; what httpx allows for a whole head."""
@@ -91,8 +93,8 @@ class AiohttpEngine:
     def __init__(self, settings: HTTPSettings) -> None:
         self._settings = settings
         self._session: aiohttp.ClientSession | None = None
-        self._routes = common.Routes(settings)
-        self._contexts: dict[common.Route, ssl.SSLContext] = {}
+        self._routes = Routes(settings)
+        self._contexts: dict[Route, ssl.SSLContext] = {}
         # Not the bound of aiohttp's pool: the wait for a slot there counts as time to connect.
         self._slots = asyncio.Semaphore(settings.connections)
         self._tls_transports: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
@@ -109,13 +111,13 @@ class AiohttpEngine:
                     "The engine 'aiohttp' runs on asyncio only; on trio use engine='httpx'."
                 ) from None
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=common.KEPT_ALIVE_SECONDS),
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_ALIVE_SECONDS),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 middlewares=(_send_once,),
                 auto_decompress=False,
                 response_class=Reply,
                 timeout=aiohttp.ClientTimeout(),
-                read_bufsize=common.CHUNK_BYTES,
+                read_bufsize=CHUNK_BYTES,
                 max_line_size=_HEAD_BYTES,
                 max_field_size=_HEAD_BYTES,
                 max_headers=_HEADERS,
@@ -141,7 +143,7 @@ class AiohttpEngine:
         if route.scheme != "https":
             return {"proxy": route.proxy}
         if route not in self._contexts:
-            self._contexts[route] = common.ssl_context(self._settings, route.scheme)
+            self._contexts[route] = ssl_context(self._settings, route.scheme)
         return {"proxy": route.proxy, "ssl": self._contexts[route]}
 
     async def request(self, request: Request, patience: Patience) -> Response:
@@ -189,7 +191,7 @@ class AiohttpEngine:
             "timeout": aiohttp.ClientTimeout(connect=patience.connect, sock_read=patience.silence),
         }
         url, body = _verbatim_url(request.url), request.body
-        if body is None or (isinstance(body, bytes) and len(body) <= common.CHUNK_BYTES):
+        if body is None or (isinstance(body, bytes) and len(body) <= CHUNK_BYTES):
             async with asyncio.timeout(patience.head):
                 return cast("Reply", await session.request(request.method, url, data=body, **options))
         # aiohttp has no timeout for writing, so each block of a long body extends a deadline of our own.
@@ -235,14 +237,14 @@ class AiohttpEngine:
         try:
             yield
         except aiohttp.ConnectionTimeoutError as error:
-            raise common.connect_timeout(where, patience) from error
+            raise connect_timeout(where, patience) from error
         except TimeoutError as error:
-            raise common.answer_timeout(where, patience) from error
+            raise answer_timeout(where, patience) from error
         except aiohttp.ClientHttpProxyError as error:
             refusal = ProxyRefusedError.from_status(error.status)
             raise refusal_error(where, self._routes.find(url).proxy, refusal, patience) from error
         except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
-            raise common.connect_error(where, _cause(error), patience) from error
+            raise connect_error(where, _cause(error), patience) from error
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(error.__cause__, GradioTransportError):  # the body could not be read
                 raise error.__cause__ from None
@@ -252,9 +254,7 @@ class AiohttpEngine:
                 retryable=patience.repeatable,
             ) from error
         except ValueError as error:
-            raise ConnectError(
-                f"Cannot reach {where}: {common.reason(error)}.", phase=patience.phase
-            ) from error
+            raise ConnectError(f"Cannot reach {where}: {reason(error)}.", phase=patience.phase) from error
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -324,4 +324,4 @@ def _reason(error: Exception) -> str:
     """Return the text of an error. That of a bad reply would have the whole URL, with its query."""
     if isinstance(error, aiohttp.ClientResponseError):
         return " ".join(error.message.split()) or type(error).__name__
-    return common.reason(error)
+    return reason(error)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Self
 import aiohttp
 
 from ..protocol.commands import Closed, Ending, Request, Response
-from . import httpx_common as common
 from .base import Patience, StreamEnded
 from .content_coding import Unpacker
+from .replies import drop_after_bytes, incomplete_body_error, reason, unpacker
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
@@ -52,7 +52,7 @@ class Reply(aiohttp.ClientResponse):
             if self.transport is not None:
                 self.transport.abort()
             raise
-        if self.transport is not None and common.drop_after_bytes(response_head(self)) is not None:
+        if self.transport is not None and drop_after_bytes(response_head(self)) is not None:
             # Called after aiohttp gave the connection back, but in the same step of the event loop, also for
             # a body that came with its head. The pool passes over a connection that is being closed.
             self.content.on_eof(self.transport.abort)
@@ -111,7 +111,7 @@ class AiohttpStream:
 
     async def _next_chunk(self) -> bytes:
         """Return the next decoded bytes, or none once the body is complete."""
-        unpacking = self._unpacking = self._unpacking or common.unpacker(self.head, self._patience)
+        unpacking = self._unpacking = self._unpacking or unpacker(self.head, self._patience)
         while (chunk := next(self._chunks, None)) is None:
             if unpacking is not None and unpacking.failure is not None:
                 self.abort()
@@ -134,7 +134,7 @@ class AiohttpStream:
         except (aiohttp.ClientError, OSError, RuntimeError) as caught:
             error = caught
         ending = Ending.IDLE if isinstance(error, TimeoutError) else Ending.RESET
-        self._end = StreamEnded(Closed(ending, reason=common.reason(error)))
+        self._end = StreamEnded(Closed(ending, reason=reason(error)))
         self._end.__cause__ = error
         return self._take_buffered() or await self._next_data()
 
@@ -192,9 +192,7 @@ class AiohttpStream:
                     raise self._patience.size_error(self._request.url)
                 parts.append(chunk)
         except StreamEnded as error:
-            raise common.incomplete_body_error(
-                self._request, self._patience, self.head, error.closed
-            ) from error
+            raise incomplete_body_error(self._request, self._patience, self.head, error.closed) from error
         return b"".join(parts)
 
     def abort(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 
 from ..protocol.commands import Closed, Ending
-from . import httpx_common as common
+from .replies import reason, shut_down_socket
 
 _PINGS = (aiohttp.WSMsgType.PING, aiohttp.WSMsgType.PONG)
 
@@ -36,7 +36,7 @@ class AiohttpWebSocket:
                 return None
             return Closed(Ending.IDLE, reason=f"silent for {self._silence} s")
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
-            return Closed(Ending.RESET, reason=common.reason(error))
+            return Closed(Ending.RESET, reason=reason(error))
         data: Any = message.data
         match message.type:
             case aiohttp.WSMsgType.TEXT | aiohttp.WSMsgType.BINARY:
@@ -57,14 +57,14 @@ class AiohttpWebSocket:
             async with asyncio.timeout(self._silence):
                 await self._socket.send_str(text)
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
-            return Closed(Ending.RESET, reason=common.reason(error))
+            return Closed(Ending.RESET, reason=reason(error))
         return None
 
     async def abort(self) -> None:
         """Drop the socket at once: a close handshake blocks a worker of 3.x for 10 s (docs/wire.md §3.3)."""
         sock = self._socket.get_extra_info("socket")
         if sock is not None:
-            common.shut_down_socket(sock)  # so the close frame of `close` below is never sent
+            shut_down_socket(sock)  # so the close frame of `close` below is never sent
         with suppress(aiohttp.ClientError, OSError, RuntimeError):
             await self._socket.close()
 

@@ -109,3 +109,32 @@ def _translate_os_errors(path: Path) -> Generator[None, None, None]:
             f"{path} cannot be read for the upload: {error.strerror or error}. Nothing was called.",
             phase=Phase.UPLOAD,
         ) from error
+
+
+class AsyncBody:
+    """The body of a request as an iterable of blocks.
+
+    Why no async generator: a request that is cancelled while it is sent would leave that open.
+    """
+
+    def __init__(self, body: bytes | Multipart | None) -> None:
+        self._body = body
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        if isinstance(self._body, Multipart):
+            return form_blocks_async(self._body)
+        return _SingleBlock(self._body or b"")
+
+
+class _SingleBlock:
+    def __init__(self, block: bytes) -> None:
+        self._blocks = iter((block,))
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return next(self._blocks)
+        except StopIteration:
+            raise StopAsyncIteration from None

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-import httpcore
-
 from ..errors import UnsupportedProtocol
 from .proxies import ProxyRefusedError
 
@@ -20,9 +18,7 @@ _FIELD_BYTES = 255
 """The longest host, user or password that a message has room for."""
 
 
-def open_tunnel(
-    stream: httpcore.NetworkStream, login: tuple[bytes, bytes] | None, host: str, port: int
-) -> None:
+def open_tunnel(stream: Any, login: tuple[bytes, bytes] | None, host: str, port: int) -> None:
     """Make the proxy at the other end of a stream connect the stream to a host.
 
     The proxy resolves the name, for ``socks5`` as for ``socks5h``: so does httpx.
@@ -48,7 +44,7 @@ def open_tunnel(
 
 
 def _log_in(
-    stream: httpcore.NetworkStream,
+    stream: Any,
     connection: socksio.socks5.SOCKS5Connection,
     login: tuple[bytes, bytes] | None,
 ) -> None:
@@ -70,9 +66,7 @@ def _log_in(
             raise ProxyRefusedError("check the user and password in its URL", False)
 
 
-def _connect(
-    stream: httpcore.NetworkStream, connection: socksio.socks5.SOCKS5Connection, target: tuple[str, int]
-) -> None:
+def _connect(stream: Any, connection: socksio.socks5.SOCKS5Connection, target: tuple[str, int]) -> None:
     from socksio import socks5
 
     command = socks5.SOCKS5CommandRequest.from_address(socks5.SOCKS5Command.CONNECT, target)
@@ -83,12 +77,12 @@ def _connect(
         raise ProxyRefusedError("no reply" if code is None else code.name.replace("_", " ").lower())
 
 
-def _send(stream: httpcore.NetworkStream, connection: socksio.socks5.SOCKS5Connection, message: Any) -> None:
+def _send(stream: Any, connection: socksio.socks5.SOCKS5Connection, message: Any) -> None:
     cast("Any", connection).send(message)  # its decorator has types that pyright does not accept
     stream.write(connection.data_to_send())
 
 
-def _read_reply(stream: httpcore.NetworkStream) -> bytes:
+def _read_reply(stream: Any) -> bytes:
     """Return the reply to a command, and no byte of what the host behind the proxy sends."""
     head = _read_exactly(stream, 4)
     size = _ADDRESS_BYTES.get(head[3])
@@ -98,11 +92,11 @@ def _read_reply(stream: httpcore.NetworkStream) -> bytes:
     return head if size is None else head + _read_exactly(stream, size + 2)
 
 
-def _read_exactly(stream: httpcore.NetworkStream, size: int) -> bytes:
+def _read_exactly(stream: Any, size: int) -> bytes:
     data = b""
     while len(data) < size:
         block = stream.read(size - len(data))
         if not block:
-            raise httpcore.ReadError("the proxy closed the connection")
+            raise OSError("the proxy closed the connection")
         data += block
     return data

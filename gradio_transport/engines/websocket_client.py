@@ -7,7 +7,7 @@ Defaults of the library that are replaced here:
 - ``recv()`` returns ``""`` for a close, so frames are received.
 - ``close()`` can block for 25 s, so sockets are dropped.
 - It reads frames of any size, and a reply to the handshake of any size for any time: see `_Frames`,
-  `_StreamSocket` and `Deadline`.
+  `_StreamSocket`.
 - It has rules of its own for proxies: see `open_connection`.
 - It keeps cookies of handshakes for all websockets of the process: see `_StreamSocket`.
 """
@@ -23,16 +23,19 @@ from typing import Any, cast
 
 import anyio
 import anyio.to_thread
-import httpcore
+import attrs
 import websocket
 
 from ..errors import StreamLost, TransportError
 from ..protocol.commands import REDIRECTS, Closed, Ending, Response
-from .base import DeferredClose, HandshakeRefused, Patience
+from .base import HandshakeRefused, Patience
+from .bounds import Bounds, BrokenError, LateError, Wait
 from .header_check import check_headers
-from .httpx_common import CHUNK_BYTES, connect_timeout, reason, shut_down_socket
+from .libraries import load_core
+from .replies import CHUNK_BYTES, connect_timeout, reason
 from .settings import HTTPSettings
-from .tunnels import Deadline, open_connection
+from .sockets import SocketBackend
+from .tunnels import open_connection
 
 _HEAD_BYTES = 100 * 1024
 """Bound of the head of the reply to a handshake; the same as in httpx."""
@@ -91,7 +94,7 @@ class _Connection(websocket.WebSocket):
 
 
 class _StreamSocket:
-    """The socket that websocket-client is given: a stream of httpcore, and bounds of the handshake's reply.
+    """The socket that websocket-client is given: a connection of ours, and bounds of the handshake's reply.
 
     It buffers, because the library reads the head of the reply byte by byte. What comes with the head, but
     belongs to the frames behind it, stays in the buffer.
@@ -103,16 +106,18 @@ class _StreamSocket:
         wait_until: When a read must end, by `time.monotonic`, however much comes.
     """
 
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
+    def __init__(self, stream: Any, bounds: Bounds) -> None:
         self.set_cookies: list[str] = []
         self.wait_until = math.inf
         self._stream = stream
+        self._bounds = bounds
+        self._wait = Wait(bounds)
+        bounds.begin_upgraded()
         self._timeout: float | None = None
         self._unread = bytearray()
         self._head_read = False
         self._answer_left: int | None = _ANSWER_BYTES
         self._closed = False
-        self._in_use = DeferredClose(self._shut_down, self._shut_down_and_close)
 
     def settimeout(self, timeout: float | None) -> None:
         """Set how many seconds a read or write may wait."""
@@ -145,16 +150,18 @@ class _StreamSocket:
             TimeoutError: The server did not read them in time.
             OSError: The connection broke.
         """
-        with self._in_use, _socket_errors():
-            if self._closed:
-                raise OSError("the socket is closed")
-            self._stream.write(data, self._timeout)
+        if self._closed:
+            raise OSError("the socket is closed")
+        with self._bounded(self._timeout):
+            self._stream.write(data, self._wait)
         return len(data)
 
     def close(self) -> None:
         """Close the connection. A thread that reads from it wakes up at once, and closes it then."""
         self._closed = True
-        self._in_use.close()
+        # Closing alone would not end the connection while a child of fork has its descriptor.
+        self._bounds.shut_down()
+        self._stream.close()
 
     def close_descriptor(self) -> None:
         """Close the socket of this process alone; the connection stays open in the parent.
@@ -168,16 +175,6 @@ class _StreamSocket:
     def end_handshake(self) -> None:
         """Lift the bound of the handshake's reply."""
         self._answer_left = None
-
-    def _shut_down(self) -> None:
-        sock = self._stream.get_extra_info("socket")
-        if sock is not None:
-            shut_down_socket(sock)
-
-    def _shut_down_and_close(self) -> None:
-        # Closing alone would not end the connection while a child of fork has its descriptor.
-        self._shut_down()
-        self._stream.close()
 
     def _read_head(self) -> None:
         """Read the head of the reply, without its cookies. Lines are told apart as by the library."""
@@ -204,16 +201,28 @@ class _StreamSocket:
 
     def _fill(self) -> bool:
         """Read more into the buffer, and return whether there was more."""
-        with self._in_use, _socket_errors():
-            data = b"" if self._closed else self._stream.read(CHUNK_BYTES, self._read_seconds())
-            if self._closed:  # shut down during the read: TLS then returns what it has not decrypted
-                data = b""
+        if self._closed:
+            return False
+        with self._bounded(self._read_seconds()):
+            data = self._stream.read(CHUNK_BYTES, self._wait)
         self._unread += data
         if self._answer_left is not None:
             self._answer_left -= len(data)
             if self._answer_left < 0:
                 raise OSError(f"the reply has more than {_ANSWER_BYTES} bytes")
         return bool(data)
+
+    @contextlib.contextmanager
+    def _bounded(self, seconds: float | None) -> Generator[None, None, None]:
+        """Bound a wait, and turn our exceptions into those of a socket, which the library knows."""
+        if self._answer_left is None:  # during the handshake the time to connect is the bound
+            self._bounds.limit_wait(seconds)
+        try:
+            yield
+        except LateError as error:
+            raise TimeoutError("timed out") from error
+        except BrokenError as error:
+            raise OSError(reason(error.error)) from error.error
 
     def _read_seconds(self) -> float | None:
         if self.wait_until == math.inf:
@@ -222,17 +231,6 @@ class _StreamSocket:
         if left <= 0:
             raise TimeoutError
         return left if self._timeout is None else min(left, self._timeout)
-
-
-@contextlib.contextmanager
-def _socket_errors() -> Generator[None, None, None]:
-    """Turn httpcore's exceptions into those of a socket, which the library knows."""
-    try:
-        yield
-    except httpcore.TimeoutException as error:
-        raise TimeoutError(reason(error)) from error
-    except httpcore.NetworkError as error:
-        raise OSError(reason(error)) from error
 
 
 class WebSocketClient:
@@ -307,7 +305,7 @@ def open_websocket(
     patience: Patience,
     max_message_bytes: int,
     settings: HTTPSettings,
-    backend: httpcore.NetworkBackend | None = None,
+    backend: SocketBackend | None = None,
 ) -> WebSocketClient:
     """Open a websocket within the seconds of `Patience.connect`.
 
@@ -317,7 +315,7 @@ def open_websocket(
         patience: Its ``silence`` is for `WebSocketClient.receive`.
         max_message_bytes: Bound of a message.
         settings: TLS and the proxy.
-        backend: What opens the TCP connection; that of httpcore if it is None.
+        backend: What opens the TCP connection, and can close it from another thread; one of its own if None.
 
     Raises:
         HandshakeRefused: The server replied with an HTTP status.
@@ -326,8 +324,10 @@ def open_websocket(
         UnsupportedProtocol: The proxy needs a package that is not installed.
     """
     check_headers(headers)
-    deadline = Deadline(patience.connect)
-    sock = _StreamSocket(open_connection(url, settings, patience, deadline, backend))
+    bounds = Bounds(attrs.evolve(patience, silence=None, whole=None))
+    backend = SocketBackend(load_core(settings.library).WriteError) if backend is None else backend
+    bounds.begin_connecting()
+    sock = _StreamSocket(open_connection(url, settings, patience, bounds, backend), bounds)
     connection = _Connection(max_message_bytes)
     try:
         _shake_hands(connection, url, headers, sock)
@@ -338,7 +338,6 @@ def open_websocket(
         sock.close()
         raise
     sock.end_handshake()
-    deadline.lift()
     connection.settimeout(patience.silence)
     return WebSocketClient(connection, sock, patience, max_message_bytes)
 
@@ -409,7 +408,7 @@ async def open_websocket_async(
     patience: Patience,
     max_message_bytes: int,
     settings: HTTPSettings,
-    backend: httpcore.NetworkBackend | None = None,
+    backend: SocketBackend | None = None,
 ) -> AsyncWebSocketClient:
     """Open a websocket; see `open_websocket`.
 

@@ -128,9 +128,9 @@ def _close_for_collector(sessions: OpenSessions) -> None:
 
 def _open(app: App, engine: Engine | None) -> tuple[OpenSessions, Session]:
     if engine is None:
-        from ..engines.httpx_sync import HTTPXEngine
+        from ..engines.httpcore_sync import HTTPEngine
 
-        engine = HTTPXEngine(app.options.http)
+        engine = HTTPEngine(app.options.http)
     sessions = OpenSessions(Connection(app, engine))
     try:
         app.find_space()

@@ -17,7 +17,7 @@ from scripted import Scripted, scripted
 
 import gradio_transport as gt
 from gradio_transport.adapter.registry import Registry, default_registry
-from gradio_transport.engines.httpx_sync import HTTPXEngine
+from gradio_transport.engines.httpcore_sync import HTTPEngine
 from gradio_transport.engines.settings import HTTPSettings
 from gradio_transport.trace import Frame
 
@@ -75,7 +75,7 @@ LEFT_OUT: dict[str, tuple[dict[str, Any], str]] = {
     "token": ({"token": "hf_sesame"}, "token"),
     "headers": ({"headers": {"x-key": "sesame"}}, "headers"),
     "context": ({"verify": ssl.create_default_context()}, "verify"),
-    "engine": ({"engine": HTTPXEngine(HTTPSettings())}, "engine"),
+    "engine": ({"engine": HTTPEngine(HTTPSettings())}, "engine"),
 }
 
 

@@ -16,8 +16,8 @@ from scripted import Reply, Scripted, scripted
 import gradio_transport as gt
 from gradio_transport.calls.backoff import delays
 from gradio_transport.calls.retries import Retries
-from gradio_transport.engines.httpx_async import AsyncHTTPXEngine
-from gradio_transport.engines.httpx_sync import HTTPXEngine
+from gradio_transport.engines.httpcore_async import AsyncHTTPEngine
+from gradio_transport.engines.httpcore_sync import HTTPEngine
 from gradio_transport.protocol.commands import Request, Response, SendRequest
 from gradio_transport.protocol.retry_after import retry_after
 
@@ -267,7 +267,7 @@ def test_a_join_for_which_there_was_no_connection_is_made_again(
     server: Scripted, monkeypatch: pytest.MonkeyPatch, face: str, error: gt.TransportError
 ) -> None:
     failures = iter([error, error])
-    for kind in (HTTPXEngine, AsyncHTTPXEngine):
+    for kind in (HTTPEngine, AsyncHTTPEngine):
         usual = kind.request
 
         def request(self, one, patience, usual=usual):
@@ -322,7 +322,7 @@ def test_a_stream_for_which_there_was_no_connection_is_opened_again(
     server: Scripted, monkeypatch: pytest.MonkeyPatch, face: str, error: gt.TransportError
 ) -> None:
     failures = iter([error, error])
-    for kind in (HTTPXEngine, AsyncHTTPXEngine):
+    for kind in (HTTPEngine, AsyncHTTPEngine):
         usual = kind.stream
 
         def stream(self, one, patience, usual=usual):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gc
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,12 +16,13 @@ import anyio.lowlevel
 import httpx
 import pytest
 from faces import FACES, with_app
-from httpcore._backends.sync import SyncStream
 from scripted import CONFIG, Reply, Scripted, scripted
 
 import gradio_transport as gt
-from gradio_transport.engines.httpx_sync import HTTPXEngine
+from gradio_transport.engines.client_sync import ClientEngine
+from gradio_transport.engines.httpcore_sync import HTTPEngine
 from gradio_transport.engines.settings import HTTPSettings
+from gradio_transport.engines.sockets import SocketStream
 
 JOIN, DATA, RUN = "/gradio_api/queue/join", "/gradio_api/queue/data", "/gradio_api/run/direct"
 HEARTBEAT = "/gradio_api/heartbeat/"
@@ -342,7 +344,7 @@ def test_the_error_of_the_block_comes_out_as_it_is(server: Scripted, face: str) 
 def test_an_engine_closes_while_others_open(server: Scripted) -> None:
     """The set of its sockets may change while it is being closed."""
     for _ in range(5):
-        engine = HTTPXEngine(HTTPSettings())
+        engine = HTTPEngine(HTTPSettings())
         app = gt.connect(server.url, engine=engine)
         with ThreadPoolExecutor(32) as pool:
             doing = [pool.submit(app.call, "/direct", "x") for _ in range(64)]
@@ -356,34 +358,33 @@ def test_no_socket_is_closed_under_a_thread_that_reads_it(
 ) -> None:
     """Its number would be the next socket's, and the thread would read what is meant for somebody else."""
     server.scripts[RUN] = Reply.hold
-    reading: list[object] = []
-    closed_under_a_reader: list[bool] = []
-    read, close = SyncStream.read, SyncStream.close
+    read_by: dict[socket.socket, int] = {}
+    closed_by: dict[socket.socket, int] = {}
+    read, close = SocketStream.read, socket.socket.close
 
-    def counted(self: SyncStream, *arguments: Any, **keywords: Any) -> bytes:
-        reading.append(self)
-        try:
-            return read(self, *arguments, **keywords)
-        finally:
-            reading.remove(self)
+    def counted(self: SocketStream, *arguments: Any, **keywords: Any) -> bytes:
+        read_by[self.get_extra_info("socket")] = threading.get_ident()
+        return read(self, *arguments, **keywords)
 
-    monkeypatch.setattr(SyncStream, "read", counted)
-    monkeypatch.setattr(
-        SyncStream, "close", lambda self: (closed_under_a_reader.append(self in reading), close(self))
-    )
+    def noted(one: socket.socket) -> None:
+        closed_by[one] = threading.get_ident()
+        close(one)
+
+    monkeypatch.setattr(SocketStream, "read", counted)
+    monkeypatch.setattr(socket.socket, "close", noted)
     app = gt.connect(server.url)
+    read_by.clear()
     with ThreadPoolExecutor(4) as threads:
         doing = [threads.submit(app.call, "/direct", "x") for _ in range(4)]
-        wait_until(lambda: len(reading) == 4)
+        wait_until(lambda: len(read_by) == 4)
         app.close()
         assert all(isinstance(one.exception(5), gt.GradioTransportError) for one in doing)
-    assert len(closed_under_a_reader) >= 4
-    assert not any(closed_under_a_reader)
+    assert {one: closed_by[one] for one in read_by} == read_by
 
 
 def test_the_connections_of_a_client_that_was_given_live_on(server: Scripted) -> None:
     with httpx.Client() as client:
-        with gt.connect(server.url, engine=HTTPXEngine(HTTPSettings(), client)) as app:
+        with gt.connect(server.url, engine=ClientEngine(HTTPSettings(), client)) as app:
             assert app.call("/direct", "x") == ["x"]
         assert client.get(f"{server.url}/config").json() == CONFIG
 

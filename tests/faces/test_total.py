@@ -21,8 +21,8 @@ from gradio_transport.calls.deadline import NEVER, Deadline
 from gradio_transport.calls.options import Options
 from gradio_transport.engines.aiohttp_async import AiohttpEngine
 from gradio_transport.engines.base import Patience
-from gradio_transport.engines.httpx_async import AsyncHTTPXEngine
-from gradio_transport.engines.httpx_sync import HTTPXEngine
+from gradio_transport.engines.httpcore_async import AsyncHTTPEngine
+from gradio_transport.engines.httpcore_sync import HTTPEngine
 from gradio_transport.engines.settings import HTTPSettings
 from gradio_transport.protocol.commands import OpenStream, OpenWebSocket, Request, SendRequest
 from gradio_transport.sync.files import RemoteFile
@@ -322,7 +322,7 @@ def test_the_setting_that_is_over_is_named_with_its_value() -> None:
 
 
 def by_a_thread(request: Request, bound: Patience) -> None:
-    made = HTTPXEngine(HTTPSettings())
+    made = HTTPEngine(HTTPSettings())
     try:
         made.request(request, bound)
     finally:
@@ -339,7 +339,7 @@ async def by_a_task(kind: Any, request: Request, bound: Patience) -> None:
 
 ENGINES: dict[str, Callable[[Request, Patience], None]] = {
     "httpx": by_a_thread,
-    "httpx, async": partial(anyio.run, by_a_task, AsyncHTTPXEngine),
+    "httpx, async": partial(anyio.run, by_a_task, AsyncHTTPEngine),
     "aiohttp": partial(anyio.run, by_a_task, AiohttpEngine),
 }
 

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The deadlines of one request, and how they reach the connection that serves it.
+
+httpcore passes the values of a request's ``timeout`` to the connection unchanged. Each of ours is a number
+that also holds the `Bounds` of its request, so no connection has to guess for which request it is used.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import threading
+import time
+from typing import Protocol, Self
+
+from .base import Patience
+from .chunk_joining import ChunkJoiner
+
+
+class Stage(enum.Enum):
+    """What a request is waiting for."""
+
+    CONNECTING = enum.auto()
+    """A connection, with its proxies and TLS."""
+    SENDING = enum.auto()
+    """The server to take the request."""
+    HEAD = enum.auto()
+    """The head of the reply."""
+    BODY = enum.auto()
+    """The body of the reply."""
+    UPGRADED = enum.auto()
+    """Whatever the other side sends: the connection belongs to a websocket now."""
+
+
+class LateError(Exception):
+    """The time of a request is over; for engines, never for drivers."""
+
+
+class BrokenError(Exception):
+    """The connection broke, or could not be made; for engines, never for drivers."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class NotSentError(Exception):
+    """The pool picked a connection that had just been shut down: nothing of the request was sent."""
+
+
+class Connected(Protocol):
+    """A connection, as `Bounds` knows it."""
+
+    def shut_down(self) -> None:
+        """Wake its reader, and have the pool drop it."""
+        ...
+
+    def release(self) -> None:
+        """Mark it as idle."""
+        ...
+
+
+class Bounds:
+    """The deadlines of one request, by `time.monotonic`; `math.inf` is no deadline.
+
+    Args:
+        patience: The bounds as drivers give them.
+        is_form: Whether the body is a form, which is sent for as long as the server takes its blocks.
+        joiner: What joins the chunks of one read, or None.
+
+    Attributes:
+        until: When the current stage must be over.
+    """
+
+    def __init__(
+        self, patience: Patience, *, is_form: bool = False, joiner: ChunkJoiner | None = None
+    ) -> None:
+        self.stage = Stage.CONNECTING
+        self.joiner = joiner
+        self.until = math.inf
+        self._connect = math.inf if patience.connect is None else patience.connect
+        self._silence = math.inf if patience.wait_seconds is None else patience.wait_seconds
+        self._whole_until = math.inf if patience.whole is None else time.monotonic() + patience.whole
+        self._is_form = is_form
+        self._lock = threading.Lock()
+        self._connected: Connected | None = None
+        self._is_shut_down = False
+
+    def timeouts(self, patience: Patience) -> dict[str, float | None]:
+        """Return the ``timeout`` of a request: a plain number for the pool, which waits by itself."""
+        wait = Wait(self)
+        return {"connect": wait, "read": wait, "write": wait, "pool": patience.wait_seconds}
+
+    def begin_connecting(self) -> None:
+        """Start the time to connect."""
+        self.stage, self.until = Stage.CONNECTING, time.monotonic() + self._connect
+
+    def begin_sending(self) -> None:
+        """Start the time to send: one bound for the whole, but for a form one for each wait."""
+        self.stage, self.until = Stage.SENDING, self._whole_until
+        if not self._is_form:
+            self.until = min(self.until, time.monotonic() + self._silence)
+
+    def begin_head(self) -> None:
+        """Start the time for the head: one bound for all of it, which may arrive byte by byte."""
+        self.stage = Stage.HEAD
+        self.until = min(self._whole_until, time.monotonic() + self._silence)
+
+    def begin_body(self) -> None:
+        """Begin to wait for the body, which only silence ends."""
+        self.stage, self.until = Stage.BODY, math.inf
+
+    def begin_upgraded(self) -> None:
+        """Leave the connection to a websocket. The time to connect goes on, for its handshake."""
+        self.stage = Stage.UPGRADED
+
+    def limit_wait(self, seconds: float | None) -> None:
+        """Bound the next waits of a websocket by some seconds in all."""
+        self.until = math.inf if seconds is None else time.monotonic() + seconds
+
+    def limit_body(self, seconds: float | None) -> None:
+        """Bound the rest of the body by the whole request, and by some seconds if they are given."""
+        self.until = self._whole_until
+        if seconds is not None:
+            self.until = min(self.until, time.monotonic() + seconds)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the deadline of the current stage has passed."""
+        return self.until != math.inf and time.monotonic() >= self.until
+
+    def seconds_left(self) -> float:
+        """Return how many seconds the next wait may take, or `math.inf`.
+
+        Raises:
+            LateError: None.
+        """
+        silence = math.inf if self.stage is Stage.CONNECTING else self._silence
+        if self.until == math.inf:
+            return silence
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise LateError
+        return min(left, silence)
+
+    def attach(self, connected: Connected) -> None:
+        """Name the connection of the request, to `shut_down`."""
+        with self._lock:
+            self._connected = connected
+            if self._is_shut_down:
+                connected.shut_down()
+
+    def shut_down(self) -> None:
+        """Shut down the connection of the request: a wait of another thread ends, as does a later one.
+
+        Nothing happens once the connection is released, because another request may have it then.
+        """
+        with self._lock:
+            self._is_shut_down = True
+            if self._connected is not None:
+                self._connected.shut_down()
+
+    def release(self) -> None:
+        """Leave the connection to other requests."""
+        with self._lock:
+            connected, self._connected = self._connected, None
+        if connected is not None:
+            connected.release()
+
+    @property
+    def is_shut_down(self) -> bool:
+        """Whether `shut_down` was called."""
+        return self._is_shut_down
+
+
+class Wait(float):
+    """A timeout that knows its request."""
+
+    bounds: Bounds
+
+    def __new__(cls, bounds: Bounds) -> Self:
+        """Return the timeout of a request. As a number it is no bound."""
+        self = super().__new__(cls, math.inf)
+        self.bounds = bounds
+        return self

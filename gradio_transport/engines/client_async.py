@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The async engine over an ``httpx.AsyncClient`` of the caller's, of httpx or httpx2.
+
+A client has its own connections, so some promises of the default engine cannot be kept here:
+
+- The wait for the reply to a form is bounded for each read, not in all.
+- Chunks that arrive together are handed on one by one.
+- A request that is cancelled while it is sent may leave a generator of the library to the event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
+from typing import Any
+
+import anyio
+
+from ..errors import LocalProtocolError
+from ..protocol.commands import Request, Response
+from ..protocol.multipart import Multipart
+from . import client_common as common
+from .base import AsyncWebSocket, Patience, StreamEnded
+from .libraries import load
+from .replies import WholeBody, incomplete_body_error, unpacker
+from .request_body import AsyncBody, body_seconds
+from .settings import HTTPSettings
+
+
+class AsyncClientEngine:
+    """Async I/O over a client of the caller's, which stays open."""
+
+    def __init__(self, settings: HTTPSettings, client: Any) -> None:
+        self._settings = settings
+        self._module = load(settings.library)
+        self._client = client
+        self._closed = False
+
+    async def request(self, request: Request, patience: Patience) -> Response:
+        """Send a request and return the whole reply."""
+        with anyio.move_on_after(patience.whole):
+            stream = await self.stream(request, patience)
+            try:
+                body = await stream.read(body_seconds(request, patience))
+            finally:
+                await stream.aclose()
+            return stream.head.with_body(body)
+        raise patience.timeout_error(request.url)
+
+    async def stream(self, request: Request, patience: Patience) -> AsyncClientStream:
+        """Send a request and return as soon as the head of its reply has come."""
+        if self._closed:
+            raise LocalProtocolError("The transport is closed.")
+        is_form = isinstance(request.body, Multipart)
+        body = AsyncBody(request.body) if is_form else request.body
+        # Sending a form may take any time.
+        with (
+            anyio.move_on_after(None if is_form else patience.head),
+            common.translate_errors(self._module, request, patience),
+        ):
+            arguments = common.client_arguments(self._module, request, patience, body)
+            prepared = self._client.build_request(**arguments)
+            response = await self._client.send(prepared, stream=True, follow_redirects=False)
+            return AsyncClientStream(self._module, request, patience, response)
+        raise patience.timeout_error(request.url)
+
+    async def websocket(
+        self, url: str, headers: Mapping[str, str], patience: Patience, max_message_bytes: int
+    ) -> AsyncWebSocket:
+        """Open a websocket: websocket-client in a worker thread for each live socket."""
+        from .websocket_client import open_websocket_async
+
+        return await open_websocket_async(url, headers, patience, max_message_bytes, self._settings)
+
+    async def aclose(self) -> None:
+        """End the use of the client, which stays open."""
+        self._closed = True
+
+
+class AsyncClientStream:
+    """A reply whose body is still arriving."""
+
+    def __init__(self, module: Any, request: Request, patience: Patience, response: Any) -> None:
+        self._module = module
+        self._request = request
+        self._patience = patience
+        self._response = response
+        self.head = common.response_head(response)
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body as it comes."""
+        if self._response.is_stream_consumed:  # by the client, which has decoded it too
+            async for data in self._response.aiter_bytes():
+                yield data
+            return
+        unpacking = unpacker(self.head, self._patience)
+        received = self._response.aiter_raw()
+        try:
+            with common.translate_body_errors(self._module, unpacking):
+                async for data in received:
+                    if unpacking is None:
+                        yield data
+                        continue
+                    for chunk in unpacking.feed(data):
+                        yield chunk
+                    if unpacking.failure is not None:
+                        self.abort()
+        except GeneratorExit:
+            await self._run_out(received)
+            raise
+
+    async def _run_out(self, received: AsyncIterator[bytes]) -> None:
+        """Read on to the end, which is near once the connection is shut down; see `AsyncHTTPStream`."""
+        self.abort()
+        with suppress(Exception):
+            async for _ in received:
+                pass
+
+    async def deliver(self, take: Callable[[bytes], Awaitable[None]]) -> None:
+        """Pass the body to a consumer as it arrives."""
+        async with aclosing(self.chunks()) as chunks:
+            async for chunk in chunks:
+                await take(chunk)
+
+    async def read(self, seconds: float | None = None) -> bytes:
+        """Return the whole body, within the bound of the request, and within some seconds if given."""
+        if self.head.unsupported_coding is not None and self.head.status >= 300:
+            return b""  # an error status needs no body, so a coding that was not requested is no error
+        with anyio.move_on_after(seconds):
+            return await self._read()
+        raise self._patience.timeout_error(self._request.url, seconds, status=self.head.status)
+
+    async def _read(self) -> bytes:
+        body = WholeBody(self._request, self._patience, self.head)
+        if body.is_to_drop:
+            self.abort()
+        try:
+            async with aclosing(self.chunks()) as chunks:
+                async for chunk in chunks:
+                    body.add(chunk)
+                    if body.is_to_drop:
+                        self.abort()
+        except StreamEnded as error:
+            raise incomplete_body_error(self._request, self._patience, self.head, error.closed) from error
+        return body.content
+
+    def abort(self) -> None:
+        """Shut down the connection of the reply. The client finds it closed and does not use it again."""
+        common.shut_down_response(self._response)
+
+    async def aclose(self) -> None:
+        """Give the connection back, or drop it if the body is not at its end."""
+        with anyio.CancelScope(shield=True), suppress(Exception):
+            await self._response.aclose()

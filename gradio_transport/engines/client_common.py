@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the engines over an HTTP client of the caller's share, for clients of httpx and httpx2."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+from ..errors import ConnectError, GradioTransportError
+from ..protocol.commands import Closed, Ending, Request, Response
+from . import replies
+from .base import Patience, StreamEnded
+from .content_coding import ACCEPTED, Unpacker
+from .libraries import Module
+from .request_body import request_headers
+
+logger = logging.getLogger(__name__)
+
+
+def client_arguments(module: Module, request: Request, patience: Patience, content: Any) -> dict[str, Any]:
+    """Return the keyword arguments of the client's ``build_request``. The client adds its own headers."""
+    logger.info("%s %s", request.method, request.url.partition("?")[0])
+    seconds = patience.wait_seconds
+    return {
+        "method": request.method,
+        "url": request.url,
+        "headers": {"accept-encoding": ACCEPTED, **request_headers(request)},
+        "content": content,
+        "timeout": module.Timeout(connect=patience.connect, read=seconds, write=seconds, pool=seconds),
+    }
+
+
+def response_head(response: Any) -> Response:
+    """Return the head of a reply in our own type."""
+    return replies.response_head(response.status_code, response.headers.raw, str(response.url))
+
+
+def shut_down_response(response: Any) -> None:
+    """Shut down the connection of a reply: a blocked read ends, and the pool drops the connection."""
+    stream = response.extensions.get("network_stream")
+    sock = None if stream is None else stream.get_extra_info("socket")
+    if sock is not None:
+        replies.shut_down_socket(sock)
+
+
+@contextmanager
+def translate_errors(module: Module, request: Request, patience: Patience) -> Generator[None, None, None]:
+    """Turn the library's exceptions into ours, until the head of a reply has arrived."""
+    where = request.url.partition("?")[0]
+    try:
+        yield
+    except module.ConnectTimeout as error:
+        raise replies.connect_timeout(where, patience) from error
+    except module.TimeoutException as error:
+        raise replies.answer_timeout(where, patience) from error
+    except (module.ConnectError, module.ProxyError, module.UnsupportedProtocol) as error:
+        raise replies.connect_error(where, error, patience) from error
+    except (module.TransportError, module.InvalidURL, module.DecodingError, module.StreamError) as error:
+        raise replies.lost_error(where, error, patience) from error
+    except (OSError, RuntimeError, ValueError) as error:
+        if isinstance(error, GradioTransportError):
+            raise
+        raise ConnectError(f"Cannot reach {where}: {replies.reason(error)}.", phase=patience.phase) from error
+
+
+@contextmanager
+def translate_body_errors(module: Module, unpacking: Unpacker | None) -> Generator[None, None, None]:
+    """Turn the library's exceptions into `StreamEnded` while a body is read."""
+    try:
+        yield
+    except module.TimeoutException as error:
+        ended = Closed(Ending.IDLE, reason=replies.reason(error))
+        raise StreamEnded(replies.coding_failure(unpacking) or ended) from error
+    except (module.TransportError, module.StreamError, OSError, RuntimeError) as error:
+        ended = Closed(Ending.RESET, reason=replies.reason(error))
+        raise StreamEnded(replies.coding_failure(unpacking) or ended) from error
+    closed = replies.coding_failure(unpacking)
+    if closed is not None:
+        raise StreamEnded(closed)

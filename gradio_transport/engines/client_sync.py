@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sync engine over an ``httpx.Client`` of the caller's, of httpx or httpx2.
+
+A client has its own connections, so some promises of the default engine cannot be kept here:
+
+- Timeouts bound each read and write. A head that arrives byte by byte, or a server that takes a body so, has
+  no bound in all. A body has, because its chunks come here.
+- A request whose reply has not begun cannot be woken: closing the transport waits for its timeout.
+- Chunks that arrive together are handed on one by one.
+- The client may close a connection under a thread that reads from it.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from ..errors import LocalProtocolError
+from ..protocol.commands import Request, Response
+from ..protocol.multipart import Multipart
+from . import client_common as common
+from .base import Patience, StreamEnded, WebSocket
+from .libraries import load
+from .replies import WholeBody, incomplete_body_error, unpacker
+from .request_body import body_seconds, form_blocks
+from .settings import HTTPSettings
+
+
+class ClientEngine:
+    """Sync I/O over a client of the caller's, which stays open."""
+
+    def __init__(self, settings: HTTPSettings, client: Any) -> None:
+        self._settings = settings
+        self._module = load(settings.library)
+        self._client = client
+        self._lock = threading.Lock()
+        self._websockets: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._closed = False
+        self._forked = False
+
+    def request(self, request: Request, patience: Patience) -> Response:
+        """Send a request and return the whole reply."""
+        until = math.inf if patience.whole is None else time.monotonic() + patience.whole
+        stream = self._open(request, patience, until)
+        try:
+            body = stream.read(body_seconds(request, patience))
+        finally:
+            stream.close()
+        return stream.head.with_body(body)
+
+    def stream(self, request: Request, patience: Patience) -> ClientStream:
+        """Send a request and return as soon as the head of its reply has come."""
+        return self._open(request, patience, math.inf)
+
+    def _open(self, request: Request, patience: Patience, until: float) -> ClientStream:
+        if self._closed:
+            raise LocalProtocolError("The transport is closed.")
+        if self._forked:
+            raise LocalProtocolError(
+                "The HTTP client passed as engine= belongs to the parent process. Connect again in this "
+                "process, with a client that was made here."
+            )
+        body = form_blocks(request.body) if isinstance(request.body, Multipart) else request.body
+        with common.translate_errors(self._module, request, patience):
+            arguments = common.client_arguments(self._module, request, patience, body)
+            prepared = self._client.build_request(**arguments)
+            response = self._client.send(prepared, stream=True, follow_redirects=False)
+        return ClientStream(self._module, request, patience, response, until)
+
+    def websocket(
+        self, url: str, headers: Mapping[str, str], patience: Patience, max_message_bytes: int
+    ) -> WebSocket:
+        """Open a websocket, by websocket-client."""
+        from .websocket_client import open_websocket
+
+        if self._closed:
+            raise LocalProtocolError("The transport is closed.")
+        opened = open_websocket(url, headers, patience, max_message_bytes, self._settings)
+        with self._lock:
+            self._websockets.add(opened)
+            late = self._closed
+        if late:
+            opened.abort()
+        return opened
+
+    def close(self) -> None:
+        """Close the websockets; the client stays open."""
+        with self._lock:
+            self._closed = True
+            websockets = list(self._websockets)
+        for opened in websockets:
+            opened.abort()
+
+    def reset_after_fork(self) -> None:
+        """Refuse further use in a child of ``fork``: the client's connections are the parent's."""
+        self._forked = True
+        self._lock = threading.Lock()
+        websockets, self._websockets = list(self._websockets), weakref.WeakSet()
+        for opened in websockets:
+            opened.close_descriptor()
+
+
+class ClientStream:
+    """A reply whose body is still arriving."""
+
+    def __init__(
+        self, module: Any, request: Request, patience: Patience, response: Any, until: float
+    ) -> None:
+        self._module = module
+        self._request = request
+        self._patience = patience
+        self._response = response
+        self._until = until
+        self._lock = threading.Lock()
+        self._complete = False
+        self.head = common.response_head(response)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the body as it comes."""
+        if self._response.is_stream_consumed:  # by the client, which has decoded it too
+            yield from self._response.iter_bytes()
+            return
+        unpacking = unpacker(self.head, self._patience)
+        with common.translate_body_errors(self._module, unpacking):
+            for data in self._response.iter_raw():
+                if unpacking is None:
+                    yield data
+                    continue
+                yield from unpacking.feed(data)
+                if unpacking.failure is not None:
+                    self.abort()  # but read on to the end, which is near: generators must not be left open
+        self._mark_complete()
+
+    def deliver(self, take: Callable[[bytes], bool]) -> None:
+        """Pass the body to a consumer as it arrives."""
+        for chunk in self.chunks():
+            if not take(chunk):
+                return
+
+    def read(self, seconds: float | None = None) -> bytes:
+        """Return the whole body, within the bound of the request, and within some seconds if given."""
+        if self.head.unsupported_coding is not None and self.head.status >= 300:
+            return b""  # an error status needs no body, so a coding that was not requested is no error
+        until = self._until if seconds is None else min(self._until, time.monotonic() + seconds)
+        body = WholeBody(self._request, self._patience, self.head)
+        if body.is_to_drop:
+            self.abort()
+        try:
+            for chunk in self.chunks():
+                body.add(chunk)
+                if time.monotonic() > until:
+                    raise self._patience.timeout_error(self._request.url, seconds, status=self.head.status)
+                if body.is_to_drop:
+                    self.abort()
+        except StreamEnded as error:
+            raise incomplete_body_error(self._request, self._patience, self.head, error.closed) from error
+        return body.content
+
+    def abort(self) -> None:
+        """Wake a reader that is blocked in another thread: closing would not, shutting down does."""
+        with self._lock:
+            # After a complete reply there is no reader to wake, and the pool may give its connection to
+            # another request at any moment.
+            if not self._complete:
+                common.shut_down_response(self._response)
+
+    def close(self) -> None:
+        """Give the connection back, or drop it if the body is not at its end."""
+        self._mark_complete()
+        with suppress(Exception):
+            self._response.close()
+
+    def _mark_complete(self) -> None:
+        with self._lock:
+            self._complete = True

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Connects a socket to a host that may have several addresses (RFC 8305): the first one that answers."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import math
+import os
+import selectors
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Any, TypeAlias, cast
+
+from .bounds import Bounds
+
+NEXT_ADDRESS_SECONDS = 0.25
+"""Head start of each address of a host before the next one is tried too (RFC 8305 §5)."""
+
+Address: TypeAlias = tuple[Any, ...]
+"""An item of `socket.getaddrinfo`."""
+
+
+def alternate_families(addresses: Iterable[Address]) -> list[Address]:
+    """Return addresses with IPv6 and IPv4 in turn, beginning as the system does (RFC 8305 §4)."""
+    families: dict[Any, list[Address]] = {}
+    for address in addresses:
+        families.setdefault(address[0], []).append(address)
+    turns = itertools.zip_longest(*families.values())
+    return [address for turn in turns for address in turn if address is not None]
+
+
+def connect(host: str, port: int, bounds: Bounds) -> socket.socket:
+    """Return a connected socket, not blocking.
+
+    Raises:
+        OSError: No address could be connected to.
+        LateError: None could in time.
+    """
+    addresses = alternate_families(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    with selectors.DefaultSelector() as selector:
+        try:
+            connected = _race(selector, iter(addresses), bounds)
+        finally:
+            for key in list(selector.get_map().values()):
+                if isinstance(key.fileobj, socket.socket):
+                    selector.unregister(key.fileobj)
+                    key.fileobj.close()
+    with suppress(OSError):
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connected
+
+
+def _race(selector: selectors.BaseSelector, addresses: Iterator[Address], bounds: Bounds) -> socket.socket:
+    """Return the first socket that connects; the selector keeps the others."""
+    failure = OSError("the host has no address")
+    next_at = 0.0
+    while True:
+        if time.monotonic() >= next_at:
+            address = next(addresses, None)
+            next_at = math.inf if address is None else time.monotonic() + NEXT_ADDRESS_SECONDS
+            try:
+                if address is not None:
+                    selector.register(_begin(address), selectors.EVENT_WRITE)
+            except OSError as error:
+                failure, next_at = error, 0.0
+        if not selector.get_map():
+            if next_at == math.inf:
+                raise failure
+            next_at = 0.0
+            continue
+        seconds = min(bounds.seconds_left(), max(next_at - time.monotonic(), 0.0))
+        for key, _ in selector.select(None if seconds == math.inf else seconds):
+            tried: Any = key.fileobj
+            selector.unregister(tried)
+            code = tried.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if not code:
+                return cast("socket.socket", tried)
+            tried.close()
+            failure, next_at = OSError(code, os.strerror(code)), 0.0
+
+
+def _begin(address: Address) -> socket.socket:
+    family, kind, protocol, _, target = address
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setblocking(False)
+        code = sock.connect_ex(target)
+        if code not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
+            raise OSError(code, os.strerror(code))
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The async engine: a pool of httpcore for each route, over connections of our own, on asyncio and trio."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
+from typing import Any
+
+import anyio.lowlevel
+
+from ..errors import LocalProtocolError
+from ..protocol.commands import Ending, Request, Response
+from ..protocol.multipart import Multipart
+from .base import AsyncWebSocket, Patience, StreamEnded
+from .bounds import Bounds, NotSentError
+from .chunk_joining import ChunkJoiner
+from .httpcore_common import SEND_ATTEMPTS, build_request, parse_url, request_error, translate_body_errors
+from .libraries import load_core
+from .replies import WholeBody, incomplete_body_error, lost_error, response_head, unpacker
+from .request_body import AsyncBody, body_seconds
+from .routes import Route, Routes, pool_options
+from .settings import HTTPSettings
+from .sockets_async import AsyncSocketBackend
+
+
+class AsyncHTTPEngine:
+    """Async I/O over httpcore."""
+
+    def __init__(self, settings: HTTPSettings) -> None:
+        self._settings = settings
+        self._core = load_core(settings.library)
+        self._routes = Routes(settings)
+        self._backend = AsyncSocketBackend(self._core.WriteError)
+        self._pools: dict[Route, Any] = {}
+        self._closed = False
+
+    def _pool(self, url: str) -> Any:
+        """Return the pool of connections for a URL."""
+        if self._closed:
+            raise LocalProtocolError("The transport is closed.")
+        route = self._routes.find(url)
+        if route not in self._pools:
+            options = pool_options(self._core, self._settings, route)
+            self._pools[route] = self._core.AsyncConnectionPool(network_backend=self._backend, **options)
+        return self._pools[route]
+
+    async def request(self, request: Request, patience: Patience) -> Response:
+        """Send a request and return the whole reply."""
+        stream = await self._open(request, patience, None)
+        try:
+            body = await stream.read(body_seconds(request, patience))
+        finally:
+            await stream.aclose()
+        return stream.head.with_body(body)
+
+    async def stream(self, request: Request, patience: Patience) -> AsyncHTTPStream:
+        """Send a request and return as soon as the head of its reply has come."""
+        return await self._open(request, patience, ChunkJoiner())
+
+    async def _open(
+        self, request: Request, patience: Patience, joiner: ChunkJoiner | None
+    ) -> AsyncHTTPStream:
+        bounds = Bounds(patience, is_form=isinstance(request.body, Multipart), joiner=joiner)
+        try:
+            response = await self._send(request, patience, bounds)
+        except BaseException as error:
+            bounds.release()
+            ours = request_error(self._core, error, request, patience, bounds)
+            if ours is error:
+                raise
+            raise ours from getattr(error, "error", error)
+        bounds.begin_body()
+        return AsyncHTTPStream(self._core, request, patience, bounds, response, self._settings.library)
+
+    async def _send(self, request: Request, patience: Patience, bounds: Bounds) -> Any:
+        timeouts = bounds.timeouts(patience)
+        for _ in range(SEND_ATTEMPTS):
+            body = AsyncBody(request.body)
+            prepared = build_request(self._core, self._settings.library, request, timeouts, body)
+            with suppress(NotSentError):
+                return await self._pool(request.url).handle_async_request(prepared)
+        raise lost_error(request.url.partition("?")[0], NotSentError("no connection stays open"), patience)
+
+    async def websocket(
+        self, url: str, headers: Mapping[str, str], patience: Patience, max_message_bytes: int
+    ) -> AsyncWebSocket:
+        """Open a websocket: websocket-client in a worker thread for each live socket."""
+        from .websocket_client import open_websocket_async
+
+        return await open_websocket_async(url, headers, patience, max_message_bytes, self._settings)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        self._closed = True
+        pools, self._pools = list(self._pools.values()), {}
+        for pool in pools:
+            await pool.aclose()
+        await anyio.lowlevel.cancel_shielded_checkpoint()  # in which asyncio closes the sockets
+
+
+class AsyncHTTPStream:
+    """A reply whose body is still arriving."""
+
+    def __init__(
+        self, core: Any, request: Request, patience: Patience, bounds: Bounds, response: Any, library: str
+    ) -> None:
+        self._core = core
+        self._request = request
+        self._patience = patience
+        self._bounds = bounds
+        self._response = response
+        self.head = response_head(response.status, response.headers, parse_url(library, request.url).shown)
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body as it comes."""
+        unpacking = unpacker(self.head, self._patience)
+        received = aiter(self._response.stream)
+        try:
+            with translate_body_errors(self._core, unpacking):
+                async for data in received:
+                    if unpacking is None:
+                        if data:
+                            yield data
+                        continue
+                    for chunk in unpacking.feed(data):
+                        yield chunk
+                    if unpacking.failure is not None:
+                        self.abort()
+            self._bounds.release()
+        except GeneratorExit:
+            await self._run_out(received)
+            raise
+
+    async def _run_out(self, received: AsyncIterator[bytes]) -> None:
+        """Read on to the end, which is near once the connection is shut down.
+
+        The generators of httpcore must not be left open: the event loop would close them at some later time.
+        """
+        self.abort()
+        with suppress(Exception):
+            async for _ in received:
+                pass
+
+    async def deliver(self, take: Callable[[bytes], Awaitable[None]]) -> None:
+        """Pass the body to a consumer as it arrives; what one read brought is one chunk already."""
+        async with aclosing(self.chunks()) as chunks:
+            async for chunk in chunks:
+                await take(chunk)
+
+    async def read(self, seconds: float | None = None) -> bytes:
+        """Return the whole body, within the bound of the request, and within some seconds if given."""
+        if self.head.unsupported_coding is not None and self.head.status >= 300:
+            return b""  # an error status needs no body, so a coding that was not requested is no error
+        self._bounds.limit_body(seconds)
+        try:
+            async with aclosing(self.chunks()) as chunks:
+                return await self._join(chunks)
+        except StreamEnded as error:
+            if error.closed.ending is Ending.IDLE and self._bounds.is_over:
+                raise self._patience.timeout_error(
+                    self._request.url, seconds, status=self.head.status
+                ) from error
+            raise incomplete_body_error(self._request, self._patience, self.head, error.closed) from error
+
+    async def _join(self, chunks: AsyncIterator[bytes]) -> bytes:
+        body = WholeBody(self._request, self._patience, self.head)
+        if body.is_to_drop:
+            self.abort()
+        async for chunk in chunks:
+            body.add(chunk)
+            if body.is_to_drop:
+                self.abort()
+        return body.content
+
+    def abort(self) -> None:
+        """Shut down the connection of the reply. The pool finds it closed and does not use it again."""
+        self._bounds.shut_down()
+
+    async def aclose(self) -> None:
+        """Give the connection back, or drop it if the body is not at its end."""
+        self._bounds.release()
+        with suppress(Exception):
+            await self._response.aclose()

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sync engine: a pool of httpcore for each route, over connections of our own."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from ..errors import LocalProtocolError
+from ..protocol.commands import Ending, Request, Response
+from ..protocol.multipart import Multipart
+from .base import Patience, StreamEnded, WebSocket
+from .bounds import Bounds, NotSentError
+from .chunk_joining import ChunkJoiner
+from .httpcore_common import SEND_ATTEMPTS, build_request, parse_url, request_error, translate_body_errors
+from .libraries import load_core
+from .replies import WholeBody, incomplete_body_error, lost_error, response_head, unpacker
+from .request_body import body_seconds, form_blocks
+from .routes import Route, Routes, pool_options
+from .settings import HTTPSettings
+from .sockets import SocketBackend
+
+
+class HTTPEngine:
+    """Sync I/O over httpcore."""
+
+    def __init__(self, settings: HTTPSettings) -> None:
+        self._settings = settings
+        self._core = load_core(settings.library)
+        self._routes = Routes(settings)
+        self._lock = threading.Lock()
+        self._websockets: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._closed = False
+        self._start_without_connections()
+
+    def _start_without_connections(self) -> None:
+        self._backend = SocketBackend(self._core.WriteError)
+        self._pools: dict[Route, Any] = {}
+
+    def _pool(self, url: str) -> Any:
+        """Return the pool of connections for a URL."""
+        route = self._routes.find(url)
+        with self._lock:
+            if self._closed:
+                raise LocalProtocolError("The transport is closed.")
+            if route not in self._pools:
+                options = pool_options(self._core, self._settings, route)
+                self._pools[route] = self._core.ConnectionPool(network_backend=self._backend, **options)
+            return self._pools[route]
+
+    def request(self, request: Request, patience: Patience) -> Response:
+        """Send a request and return the whole reply."""
+        stream = self._open(request, patience, None)
+        try:
+            body = stream.read(body_seconds(request, patience))
+        finally:
+            stream.close()
+        return stream.head.with_body(body)
+
+    def stream(self, request: Request, patience: Patience) -> HTTPStream:
+        """Send a request and return as soon as the head of its reply has come."""
+        return self._open(request, patience, ChunkJoiner())
+
+    def _open(self, request: Request, patience: Patience, joiner: ChunkJoiner | None) -> HTTPStream:
+        bounds = Bounds(patience, is_form=isinstance(request.body, Multipart), joiner=joiner)
+        interruption = patience.interruption
+        if interruption is not None:
+            interruption.set_wake(bounds.shut_down)
+        try:
+            response = self._send(request, patience, bounds)
+        except BaseException as error:
+            bounds.release()
+            ours = request_error(self._core, error, request, patience, bounds)
+            if ours is error:
+                raise
+            raise ours from getattr(error, "error", error)
+        finally:
+            if interruption is not None:
+                interruption.set_wake(None)  # from here on its stream can be aborted
+        bounds.begin_body()
+        return HTTPStream(self._core, request, patience, bounds, response, self._settings.library)
+
+    def _send(self, request: Request, patience: Patience, bounds: Bounds) -> Any:
+        timeouts = bounds.timeouts(patience)
+        for _ in range(SEND_ATTEMPTS):
+            body = form_blocks(request.body) if isinstance(request.body, Multipart) else request.body
+            prepared = build_request(self._core, self._settings.library, request, timeouts, body)
+            with suppress(NotSentError):
+                return self._pool(request.url).handle_request(prepared)
+        raise lost_error(request.url.partition("?")[0], NotSentError("no connection stays open"), patience)
+
+    def websocket(
+        self, url: str, headers: Mapping[str, str], patience: Patience, max_message_bytes: int
+    ) -> WebSocket:
+        """Open a websocket, by websocket-client."""
+        from .websocket_client import open_websocket
+
+        if self._closed:
+            raise LocalProtocolError("The transport is closed.")
+        opened = open_websocket(url, headers, patience, max_message_bytes, self._settings, self._backend)
+        with self._lock:
+            self._websockets.add(opened)
+            late = self._closed
+        if late:
+            opened.abort()
+        return opened
+
+    def close(self) -> None:
+        """Close every connection; blocked calls in other threads end at once."""
+        with self._lock:
+            self._closed = True
+            pools = list(self._pools.values())
+            self._pools.clear()
+            websockets = list(self._websockets)
+        for opened in websockets:
+            opened.abort()
+        self._backend.close()
+        for pool in pools:
+            pool.close()
+
+    def reset_after_fork(self) -> None:
+        """Forget the parent's connections in a child of ``fork``, without ending them.
+
+        Closing a socket here does not end its connection while the parent has it open. Shutting it down
+        would. The lock is replaced because a thread of the parent may have held it during the fork.
+        """
+        self._lock = threading.Lock()
+        websockets, self._websockets = list(self._websockets), weakref.WeakSet()
+        self._backend.forget()
+        for opened in websockets:
+            opened.close_descriptor()
+        self._start_without_connections()
+
+
+class HTTPStream:
+    """A reply whose body is still arriving."""
+
+    def __init__(
+        self, core: Any, request: Request, patience: Patience, bounds: Bounds, response: Any, library: str
+    ) -> None:
+        self._core = core
+        self._request = request
+        self._patience = patience
+        self._bounds = bounds
+        self._response = response
+        self.head = response_head(response.status, response.headers, parse_url(library, request.url).shown)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the body as it comes."""
+        unpacking = unpacker(self.head, self._patience)
+        with translate_body_errors(self._core, unpacking):
+            for data in self._response.stream:
+                if unpacking is None:
+                    if data:
+                        yield data
+                    continue
+                yield from unpacking.feed(data)
+                if unpacking.failure is not None:
+                    self.abort()  # but read on to the end, which is near: generators must not be left open
+        self._bounds.release()
+
+    def deliver(self, take: Callable[[bytes], bool]) -> None:
+        """Pass the body to a consumer as it arrives; what one read brought is one chunk already."""
+        for chunk in self.chunks():
+            if not take(chunk):
+                return
+
+    def read(self, seconds: float | None = None) -> bytes:
+        """Return the whole body, within the bound of the request, and within some seconds if given."""
+        if self.head.unsupported_coding is not None and self.head.status >= 300:
+            return b""  # an error status needs no body, so a coding that was not requested is no error
+        self._bounds.limit_body(seconds)
+        body = WholeBody(self._request, self._patience, self.head)
+        if body.is_to_drop:
+            self.abort()
+        try:
+            for chunk in self.chunks():
+                body.add(chunk)
+                if body.is_to_drop:
+                    self.abort()
+        except StreamEnded as error:
+            if error.closed.ending is Ending.IDLE and self._bounds.is_over:
+                raise self._patience.timeout_error(
+                    self._request.url, seconds, status=self.head.status
+                ) from error
+            raise incomplete_body_error(self._request, self._patience, self.head, error.closed) from error
+        return body.content
+
+    def abort(self) -> None:
+        """Wake a reader that is blocked in another thread: closing would not, shutting down does."""
+        self._bounds.shut_down()
+
+    def close(self) -> None:
+        """Give the connection back, or drop it if the body is not at its end."""
+        self._bounds.release()
+        with suppress(Exception):
+            self._response.close()

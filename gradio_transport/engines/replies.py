@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the engines make of replies, and of those that do not come: the same errors for every library."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from contextlib import suppress
+from typing import Any
+
+from ..errors import ConnectError, StreamLost, TimeoutExpired, TransportError
+from ..protocol.commands import Closed, Ending, Request, Response
+from .base import Patience, total_suffix
+from .content_coding import Unpacker
+
+CHUNK_BYTES = 65536
+
+
+def lost_error(where: str, error: BaseException, patience: Patience) -> StreamLost:
+    """Return the error for a connection that broke before a reply came."""
+    return StreamLost(
+        f"The connection to {where} broke before an answer came: {reason(error)}.",
+        phase=patience.phase,
+        retryable=patience.repeatable,
+    )
+
+
+def coding_failure(unpacking: Unpacker | None) -> Closed | None:
+    """Return how a body ends whose content coding is damaged, or None."""
+    failure = unpacking.failure if unpacking is not None else None
+    return None if failure is None else Closed(Ending.RESET, reason=failure)
+
+
+def response_head(status: int, raw: list[tuple[bytes, bytes]], url: str) -> Response:
+    """Return the head of a reply in our own type."""
+    headers: dict[str, str] = {}
+    cookies: list[str] = []
+    for raw_name, raw_value in raw:
+        name = raw_name.lower().decode("latin-1")
+        headers[name] = value = _decode(raw_value)
+        if name == "set-cookie":
+            cookies.append(value)
+    return Response(status, headers, url=url, set_cookie=tuple(cookies))
+
+
+def _decode(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def incomplete_body_error(
+    request: Request, patience: Patience, head: Response, closed: Closed
+) -> TransportError:
+    """Return the error for a reply whose body ended early."""
+    if closed.ending is Ending.IDLE:
+        return patience.timeout_error(request.url, status=head.status)
+    return StreamLost(
+        f"The reply of {request.url.partition('?')[0]} broke off: {closed.reason}.",
+        phase=patience.phase,
+        status=head.status,
+        may_have_run=patience.may_have_run,
+    )
+
+
+def unpacker(head: Response, patience: Patience) -> Unpacker | None:
+    """Return what decodes a body, or None if it has no content coding.
+
+    Raises:
+        RemoteProtocolError: The coding is not one that was requested.
+    """
+    if head.unsupported_coding is not None:
+        raise patience.coding_error(head.url, head)
+    return Unpacker(head) if head.codings else None
+
+
+def drop_after_bytes(head: Response) -> int | None:
+    """Return after how many bytes of its body a reply's connection must be dropped, or None.
+
+    Why not reuse it: old servers close the connection after an unhandled error without announcing that, and
+    a request on it would be lost (docs/wire.md §14.2). It is dropped with the last byte, before the pool can
+    give it to another request.
+    """
+    length = head.headers.get("content-length", "")
+    if head.status < 500 or "content-encoding" in head.headers or not length.isdecimal():
+        return None
+    return int(length[:18])
+
+
+class WholeBody:
+    """The pieces of a body, within the bound of its request."""
+
+    def __init__(self, request: Request, patience: Patience, head: Response) -> None:
+        self._request = request
+        self._patience = patience
+        self._drop_after = drop_after_bytes(head)
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, chunk: bytes) -> None:
+        """Take a piece.
+
+        Raises:
+            EventTooLarge: The body is larger than the bound.
+        """
+        self._size += len(chunk)
+        if self._size > self._patience.max_bytes:
+            raise self._patience.size_error(self._request.url)
+        self._parts.append(chunk)
+
+    @property
+    def is_to_drop(self) -> bool:
+        """Whether the connection must be dropped now; see `drop_after_bytes`."""
+        return self._size == self._drop_after
+
+    @property
+    def content(self) -> bytes:
+        """The body."""
+        return b"".join(self._parts)
+
+
+def shut_down_socket(sock: Any) -> None:
+    """Shut a socket down. Closing it would not wake a reader in another thread, and is the pool's job."""
+    with suppress(OSError, ValueError):
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+def connect_error(where: str, error: BaseException, patience: Patience) -> ConnectError:
+    """Return the error for a connection that cannot be made. After a bad certificate a retry cannot help."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__cause__ or cause.__context__
+    return ConnectError(
+        f"Cannot connect to {where}: {reason(error)}.",
+        phase=patience.phase,
+        retryable=None if cause is None else False,
+    )
+
+
+def connect_timeout(where: str, patience: Patience) -> TimeoutExpired:
+    """Return the error for a connection that was not made in time. Nothing was sent, so a retry is safe."""
+    setting = patience.connect_setting
+    seconds = patience.total if setting == "total" else patience.connect
+    return _timeout_error(f"No connection to {where}", setting, seconds, patience, retryable=True)
+
+
+def answer_timeout(where: str, patience: Patience) -> TimeoutExpired:
+    """Return the error for a request whose reply did not start in time."""
+    return _timeout_error(f"No answer from {where}", *patience.exceeded_setting(), patience, retryable=False)
+
+
+def _timeout_error(
+    what: str, setting: str, seconds: float | None, patience: Patience, *, retryable: bool
+) -> TimeoutExpired:
+    return TimeoutExpired(
+        f"{what} within {seconds} s{total_suffix(setting)}. "
+        f"Raise Timeouts({setting}=) if it may take longer.",
+        setting=setting,
+        seconds=seconds,
+        phase=patience.phase,
+        retryable=retryable or patience.repeatable,
+    )
+
+
+def reason(error: BaseException) -> str:
+    """Return the text of an exception, or of its cause if it has none, for use inside a sentence."""
+    source: BaseException | None = error
+    while source is not None and not str(source).strip():
+        source = source.__cause__ or source.__context__
+    return str(source).strip().rstrip(".") if source is not None else type(error).__name__

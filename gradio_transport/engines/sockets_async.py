@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Connections of the async engine: an ``AsyncNetworkBackend`` of httpcore for asyncio, trio and the like."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from . import sockets_anyio, sockets_asyncio
+from .bounds import BrokenError, Wait
+from .stream_async import AsyncStream
+
+
+class AsyncSocketBackend:
+    """Makes the connections of an engine."""
+
+    def __init__(self, write_error: type[Exception]) -> None:
+        self._write_error = write_error
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> AsyncStream:
+        """Return a connection to a host.
+
+        Raises:
+            LateError: There was none in time, over all addresses of the host.
+            BrokenError: The host is not known, or none of its addresses can be connected to.
+        """
+        if not isinstance(timeout, Wait):
+            raise TypeError("timeout= must be the Wait of a request")
+        bounds = timeout.bounds
+        bounds.begin_connecting()
+        try:
+            if _is_asyncio():
+                return await sockets_asyncio.connect(host, port, bounds, self._write_error)
+            return await sockets_anyio.connect(host, port, bounds, self._write_error)
+        except OSError as error:
+            raise BrokenError(error) from error
+
+
+def _is_asyncio() -> bool:
+    """Return whether a task of asyncio runs this. In the guest mode of trio its loop runs, but no task."""
+    try:
+        return asyncio.current_task() is not None
+    except RuntimeError:
+        return False

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The state of a connection, for sync and async streams: which request it serves, and what is held."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .bounds import Bounds, NotSentError, Stage, Wait
+from .chunk_joining import ChunkJoiner
+
+HELD_BYTES = 16 * 1024
+"""Bytes of a request that are held until the reply is read, so that a small request leaves in one packet."""
+
+SEND_BYTES = 64 * 1024
+"""Bytes passed to the system at once, between two looks at the deadline."""
+
+
+class StreamState:
+    """A connection of a pool of httpcore. At any moment one request has it, or none.
+
+    Args:
+        bounds: Those of the request it is made for.
+        write_error: The ``WriteError`` of httpcore. After that httpcore reads the reply: a server may refuse
+            a request before it has taken it.
+    """
+
+    def __init__(self, bounds: Bounds, write_error: type[Exception]) -> None:
+        self._bounds = bounds
+        self._write_error = write_error
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._is_busy = False
+        self._is_shut_down = False
+        bounds.attach(self)
+
+    def _bounds_of(self, timeout: float | None) -> Bounds:
+        """Return the bounds of a timeout; httpcore gives none for the handshake of SOCKS."""
+        if isinstance(timeout, Wait):
+            self._bounds = timeout.bounds
+        return self._bounds
+
+    def _hold(self, buffer: bytes, timeout: float | None) -> bool:
+        """Hold a part of a request; return whether that is enough to be sent.
+
+        Raises:
+            NotSentError: The connection was shut down before this request, of which nothing was sent.
+        """
+        if not buffer:
+            return False
+        bounds = self._bounds_of(timeout)
+        if timeout is not None and bounds.stage not in (Stage.SENDING, Stage.UPGRADED):
+            self._begin(bounds, buffer)
+        self._held.append(buffer)
+        self._held_bytes += len(buffer)
+        return self._held_bytes > HELD_BYTES or bounds.stage is Stage.UPGRADED
+
+    def _begin(self, bounds: Bounds, buffer: bytes) -> None:
+        # Busy first: to the pool an idle connection with something to read is one that the server closed, and
+        # between its two checks a thread may have sent a request and got the reply.
+        self._is_busy = True
+        if self._is_shut_down and not bounds.is_shut_down:
+            raise NotSentError
+        bounds.attach(self)
+        if not buffer.startswith(b"CONNECT "):  # a request to a proxy is part of connecting
+            bounds.begin_sending()
+
+    def _take_held(self) -> list[bytes]:
+        """Return what is held, in one piece unless that would copy a large body."""
+        held, size = self._held, self._held_bytes
+        self._held, self._held_bytes = [], 0
+        return [b"".join(held)] if size <= SEND_BYTES else held
+
+    def _begin_reading(self, timeout: float | None) -> tuple[Bounds, ChunkJoiner | None]:
+        bounds = self._bounds_of(timeout)
+        if bounds.stage is Stage.SENDING:
+            bounds.begin_head()
+        return bounds, None if bounds.stage is Stage.CONNECTING else bounds.joiner
+
+    def _check(self) -> None:
+        if self._is_shut_down:
+            raise ConnectionAbortedError("this side closed the connection")
+
+    def _is_over(self) -> bool:
+        """Return whether the idle connection ended, or has bytes that nobody wanted."""
+        raise NotImplementedError
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return what httpcore asks for: ``is_readable``, ``ssl_object``, ``socket`` or an address."""
+        if info == "is_readable":
+            return self._is_shut_down or (not self._is_busy and self._is_over())
+        return self._get_info(info)
+
+    def _get_info(self, info: str) -> Any:
+        raise NotImplementedError
+
+    def release(self) -> None:
+        """Mark the connection as idle."""
+        self._is_busy = False
+
+    def shut_down(self) -> None:
+        """End every wait on the connection; it cannot be used again."""
+        raise NotImplementedError
