@@ -103,12 +103,11 @@ class _StreamSocket:
         set_cookies: The cookies of the reply. They are kept from the library, which would put them into a
             store without a bound, and send them on every other websocket of the process to the host that
             they name.
-        wait_until: When a read must end, by `time.monotonic`, however much comes.
     """
 
     def __init__(self, stream: Any, bounds: Bounds) -> None:
         self.set_cookies: list[str] = []
-        self.wait_until = math.inf
+        self._wait_until = math.inf
         self._stream = stream
         self._bounds = bounds
         self._wait = Wait(bounds)
@@ -122,6 +121,10 @@ class _StreamSocket:
     def settimeout(self, timeout: float | None) -> None:
         """Set how many seconds a read or write may wait."""
         self._timeout = timeout
+
+    def limit_wait(self, seconds: float | None) -> None:
+        """Bound all reads from now on together, however much they bring."""
+        self._wait_until = math.inf if seconds is None else time.monotonic() + seconds
 
     def gettimeout(self) -> float | None:
         """Return what `settimeout` set."""
@@ -225,9 +228,9 @@ class _StreamSocket:
             raise OSError(reason(error.error)) from error.error
 
     def _read_seconds(self) -> float | None:
-        if self.wait_until == math.inf:
+        if self._wait_until == math.inf:
             return self._timeout
-        left = self.wait_until - time.monotonic()
+        left = self._wait_until - time.monotonic()
         if left <= 0:
             raise TimeoutError
         return left if self._timeout is None else min(left, self._timeout)
@@ -246,7 +249,7 @@ class WebSocketClient:
 
     def receive(self, timeout: float | None = None) -> str | Closed | None:
         """Return the next text, or how the socket ended, or None when `timeout` seconds are over."""
-        self._sock.wait_until = math.inf if timeout is None else time.monotonic() + max(timeout, 0.001)
+        self._sock.limit_wait(None if timeout is None else max(timeout, 0.001))
         try:
             return self._receive()
         except _TooLargeError as error:

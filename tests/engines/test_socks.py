@@ -63,7 +63,7 @@ def test_a_refusal_says_why(replies: tuple[bytes, ...], why: str, retryable: boo
 
 
 def test_a_proxy_that_hangs_up_is_a_read_error() -> None:
-    with pytest.raises(httpcore.ReadError, match="closed the connection"):
+    with pytest.raises(OSError, match="closed the connection"):
         open_tunnel(Scripted(b"\x05"), None, "app.example", 80)
 
 

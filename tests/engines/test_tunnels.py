@@ -7,7 +7,6 @@ import contextlib
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,8 +15,10 @@ import pytest
 from proxies import connect_proxy, socks_proxy
 
 from gradio_transport.engines.base import Patience
+from gradio_transport.engines.bounds import Bounds
 from gradio_transport.engines.settings import HTTPSettings
-from gradio_transport.engines.tunnels import Deadline, open_connection
+from gradio_transport.engines.sockets import SocketBackend, SocketStream
+from gradio_transport.engines.tunnels import open_connection
 from gradio_transport.errors import ConnectError, Phase, TimeoutExpired
 from gradio_transport_conformance.faults.certificates import authority_pem, server_context
 
@@ -56,8 +57,18 @@ def trusting(**settings: Any) -> HTTPSettings:
     return HTTPSettings(verify=ssl.create_default_context(cadata=authority_pem().decode()), **settings)
 
 
-def opened(url: str, settings: HTTPSettings, patience: Patience = PATIENCE, **more: Any) -> Any:
-    return open_connection(url, settings, patience, Deadline(patience.connect), **more)
+def opened(
+    url: str,
+    settings: HTTPSettings,
+    patience: Patience = PATIENCE,
+    backend: SocketBackend | None = None,
+) -> Any:
+    bounds = Bounds(patience)
+    backend = backend or SocketBackend(httpcore.WriteError)
+    stream = open_connection(url, settings, patience, bounds, backend)
+    bounds.begin_upgraded()
+    bounds.limit_wait(5)
+    return stream
 
 
 def echo(url: str, settings: HTTPSettings) -> bytes:
@@ -130,11 +141,12 @@ def test_the_proxy_of_the_environment_is_that_of_http_requests(monkeypatch: pyte
 
 
 def test_a_backend_of_the_callers_opens_the_connection() -> None:
-    class Backend(httpcore.SyncBackend):
+    class Backend(SocketBackend):
         def __init__(self) -> None:
+            super().__init__(httpcore.WriteError)
             self.asked: list[tuple[str, int]] = []
 
-        def connect_tcp(self, host: str, port: int, *args: Any, **more: Any) -> httpcore.NetworkStream:
+        def connect_tcp(self, host: str, port: int, *args: Any, **more: Any) -> SocketStream:
             self.asked.append((host, port))
             return super().connect_tcp(host, port, *args, **more)
 
@@ -225,36 +237,6 @@ def test_nobody_listens_and_a_host_that_is_none() -> None:
 # --- deadlines ------------------------------------------------------------------------------------------
 
 
-class Slow(httpcore.SyncBackend):
-    """A backend whose host has addresses that never accept."""
-
-    def __init__(self, waits: list[float | None]) -> None:
-        self.waits = waits
-
-    def connect_tcp(self, host: str, port: int, timeout: float | None = None, *args: Any) -> Any:
-        self.waits.append(timeout)
-        if timeout is not None:
-            time.sleep(timeout)
-        raise httpcore.ConnectTimeout("no answer")
-
-
-def test_all_addresses_of_a_host_share_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    addresses = [(socket.AF_INET, 0, 0, "", (f"127.0.0.{last}", 80)) for last in range(1, 5)]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
-    waits: list[float | None] = []
-    began = time.monotonic()
-    with pytest.raises(TimeoutExpired) as caught:
-        opened(
-            "ws://app.example/",
-            HTTPSettings(),
-            Patience(0.2, 5, "x", Phase.STREAM, 1000),
-            backend=Slow(waits),
-        )
-    assert (caught.value.setting, caught.value.seconds) == ("connect", 0.2)
-    assert len(waits) == 4
-    assert time.monotonic() - began < 2
-
-
 @pytest.mark.parametrize(
     ("scheme", "proxy", "drop"),
     [
@@ -285,16 +267,3 @@ def test_byte_by_byte_nothing_is_prolonged(scheme: str, proxy: str, drop: bytes)
         finally:
             over.set()
             thread.join(5)
-
-
-def test_a_lifted_deadline_bounds_nothing() -> None:
-    deadline = Deadline(0)
-    with pytest.raises(TimeoutError):
-        deadline.remaining()
-    deadline.lift()
-    assert deadline.remaining() is None
-    assert deadline.remaining(3) == 3
-    assert Deadline(None).remaining() is None
-    left = Deadline(5).remaining(60)
-    assert left is not None
-    assert 4 < left <= 5

@@ -24,6 +24,7 @@ from proxies import connect_proxy
 
 from gradio_transport.engines.base import HandshakeRefused, Patience
 from gradio_transport.engines.settings import HTTPSettings
+from gradio_transport.engines.sockets import SocketBackend, SocketStream
 from gradio_transport.engines.websocket_client import open_websocket, open_websocket_async
 from gradio_transport.errors import ConnectError, LocalProtocolError, Phase, StreamLost, TimeoutExpired
 from gradio_transport.protocol.commands import Closed, Ending
@@ -180,43 +181,41 @@ def test_abort_wakes_a_reader_in_another_thread() -> None:
         assert waiting.result(4).ending is Ending.RESET
 
 
-class Watched(httpcore.SyncBackend):
-    """A backend that opens a stream of ours over its own: it tells when that is read and closed.
+class Watched(SocketBackend):
+    """A backend whose connections tell when they are read and when their sockets are closed.
 
     Attributes:
         sockets: Those that were opened.
         reads: How many reads are under way.
-        closed: For each close whether it came between reads.
+        closed: For each socket that was closed whether that came between reads.
     """
 
     def __init__(self) -> None:
+        super().__init__(httpcore.WriteError)
         self.sockets: list[Any] = []
         self.reads = 0
         self.closed: list[bool] = []
 
-    def connect_tcp(self, *args: Any, **more: Any) -> httpcore.NetworkStream:
-        return WatchedStream(super().connect_tcp(*args, **more), self)
+    def connect_tcp(self, *args: Any, **more: Any) -> SocketStream:
+        stream = super().connect_tcp(*args, **more)
+        sock, layer = stream.get_extra_info("socket"), stream._layer
+        self.sockets.append(sock)
+        receive, close = layer.receive, sock.close
 
+        def watched_receive(*args: Any) -> bytes:
+            self.reads += 1
+            try:
+                return receive(*args)
+            finally:
+                self.reads -= 1
 
-class WatchedStream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream, watch: Watched) -> None:
-        self.inner, self.watch = inner, watch
-        self.get_extra_info, self.write = inner.get_extra_info, inner.write  # type: ignore[method-assign]
-        watch.sockets.append(inner.get_extra_info("socket"))
+        def watched_close() -> None:
+            self.closed.append(self.reads == 0)
+            close()
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        self.watch.reads += 1
-        try:
-            return self.inner.read(max_bytes, timeout)
-        finally:
-            self.watch.reads -= 1
-
-    def close(self) -> None:
-        self.watch.closed.append(self.watch.reads == 0)
-        self.inner.close()
-
-    def start_tls(self, *args: Any) -> httpcore.NetworkStream:
-        return WatchedStream(self.inner.start_tls(*args), self.watch)
+        layer.receive = watched_receive  # type: ignore[method-assign]
+        stream._in_use._close = watched_close
+        return stream
 
 
 def connect_watched(url: str) -> tuple[Any, Watched]:
