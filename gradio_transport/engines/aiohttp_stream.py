@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
@@ -167,14 +167,9 @@ class AiohttpStream:
         while chunk := await self._next_chunk():
             yield chunk
 
-    async def deliver(self, take: Callable[[bytes], Awaitable[None]]) -> None:
-        """Pass the body to a consumer as it arrives; aiohttp joins what one read returned already."""
-        async for chunk in self.chunks():
-            await take(chunk)
-
     async def read(self, seconds: float | None = None) -> bytes:
         """Return the whole body, within the bound of the request, and within some seconds if given."""
-        if self.head.unsupported_coding is not None and self.head.status >= 300:
+        if self.head.status >= 300 and self.head.unsupported_coding is not None:
             return b""  # an error status needs no body, so a coding that was not requested is no error
         try:
             async with asyncio.timeout(seconds):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import attrs
@@ -195,17 +195,6 @@ class ResponseStream(Protocol):
         """
         ...
 
-    def deliver(self, take: Callable[[bytes], bool]) -> None:
-        """Pass the body to a consumer as it arrives, joined where one read returned several chunks.
-
-        Args:
-            take: The consumer. Returns whether it takes more; before it returns False it calls `abort`.
-
-        Raises:
-            StreamEnded: It did not end cleanly.
-        """
-        ...
-
     def read(self, seconds: float | None = None) -> bytes:
         """Return the whole body, within the bound of the request, and within some seconds if they are given.
 
@@ -283,10 +272,6 @@ class AsyncResponseStream(Protocol):
 
     def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes."""
-        ...
-
-    async def deliver(self, take: Callable[[bytes], Awaitable[None]]) -> None:
-        """Pass the body to a consumer as it arrives, joined where one read returned several chunks."""
         ...
 
     async def read(self, seconds: float | None = None) -> bytes:

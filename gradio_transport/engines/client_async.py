@@ -10,7 +10,7 @@ A client has its own connections, so some promises of the default engine cannot 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -116,15 +116,9 @@ class AsyncClientStream:
             async for _ in received:
                 pass
 
-    async def deliver(self, take: Callable[[bytes], Awaitable[None]]) -> None:
-        """Pass the body to a consumer as it arrives."""
-        async with aclosing(self.chunks()) as chunks:
-            async for chunk in chunks:
-                await take(chunk)
-
     async def read(self, seconds: float | None = None) -> bytes:
         """Return the whole body, within the bound of the request, and within some seconds if given."""
-        if self.head.unsupported_coding is not None and self.head.status >= 300:
+        if self.head.status >= 300 and self.head.unsupported_coding is not None:
             return b""  # an error status needs no body, so a coding that was not requested is no error
         with anyio.move_on_after(seconds):
             return await self._read()

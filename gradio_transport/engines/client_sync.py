@@ -16,7 +16,7 @@ import math
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -136,15 +136,9 @@ class ClientStream:
                     self.abort()  # but read on to the end, which is near: generators must not be left open
         self._mark_complete()
 
-    def deliver(self, take: Callable[[bytes], bool]) -> None:
-        """Pass the body to a consumer as it arrives."""
-        for chunk in self.chunks():
-            if not take(chunk):
-                return
-
     def read(self, seconds: float | None = None) -> bytes:
         """Return the whole body, within the bound of the request, and within some seconds if given."""
-        if self.head.unsupported_coding is not None and self.head.status >= 300:
+        if self.head.status >= 300 and self.head.unsupported_coding is not None:
             return b""  # an error status needs no body, so a coding that was not requested is no error
         until = self._until if seconds is None else min(self._until, time.monotonic() + seconds)
         body = WholeBody(self._request, self._patience, self.head)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -162,15 +162,9 @@ class HTTPStream:
                     self.abort()  # but read on to the end, which is near: generators must not be left open
         self._bounds.release()
 
-    def deliver(self, take: Callable[[bytes], bool]) -> None:
-        """Pass the body to a consumer as it arrives; what one read brought is one chunk already."""
-        for chunk in self.chunks():
-            if not take(chunk):
-                return
-
     def read(self, seconds: float | None = None) -> bytes:
         """Return the whole body, within the bound of the request, and within some seconds if given."""
-        if self.head.unsupported_coding is not None and self.head.status >= 300:
+        if self.head.status >= 300 and self.head.unsupported_coding is not None:
             return b""  # an error status needs no body, so a coding that was not requested is no error
         self._bounds.limit_body(seconds)
         body = WholeBody(self._request, self._patience, self.head)

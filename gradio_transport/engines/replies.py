@@ -37,7 +37,9 @@ def response_head(status: int, raw: list[tuple[bytes, bytes]], url: str) -> Resp
     cookies: list[str] = []
     for raw_name, raw_value in raw:
         name = raw_name.lower().decode("latin-1")
-        headers[name] = value = _decode(raw_value)
+        # ASCII but for servers that write UTF-8, which is a guess, or Latin-1, which takes any byte.
+        value = raw_value.decode("ascii") if raw_value.isascii() else _decode(raw_value)
+        headers[name] = value
         if name == "set-cookie":
             cookies.append(value)
     return Response(status, headers, url=url, set_cookie=tuple(cookies))
@@ -70,9 +72,11 @@ def unpacker(head: Response, patience: Patience) -> Unpacker | None:
     Raises:
         RemoteProtocolError: The coding is not one that was requested.
     """
+    if not head.codings:
+        return None
     if head.unsupported_coding is not None:
         raise patience.coding_error(head.url, head)
-    return Unpacker(head) if head.codings else None
+    return Unpacker(head)
 
 
 def drop_after_bytes(head: Response) -> int | None:
