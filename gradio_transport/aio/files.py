@@ -13,8 +13,8 @@ import anyio
 import anyio.to_thread
 import attrs
 
-from ..calls.deadline import timeout_error
 from ..calls.downloads import DownloadProgress, FileSource, Meter, RemoteFileView, find_files, with_paths
+from ..calls.method_timeout import timeout_error
 from ..calls.requests import add_elapsed
 from ..engines.base import AsyncResponseStream, StreamEnded
 from ..errors import Phase

@@ -20,6 +20,7 @@ from ..app.config import AppConfig, Endpoint
 from ..app.credentials import Credentials, RejectedCookie
 from ..app.handshake import Discovery, Handshake, discover
 from ..engines.base import Patience
+from ..engines.deadline import NEVER, Deadline
 from ..errors import (
     LocalProtocolError,
     Phase,
@@ -37,7 +38,6 @@ from ..protocol.commands import OpenStream, OpenWebSocket, Request, SendRequest
 from ..protocol.multipart import UploadProgress
 from ..protocol.urls import base_url, is_internal, is_space_name, origin
 from .checks import check_declared, check_late, check_options, check_settings, find_discoverer
-from .deadline import NEVER, Deadline
 from .handle import Handle
 from .options import CallOptions, Options
 from .page_events import event_payload
@@ -386,27 +386,15 @@ class App:
         # Why not the bound on silence alone: a server that sends a byte now and then is never silent.
         sends = isinstance(command, SendRequest)
         whole = silence if sends and setting in ("discover", "login", "join") else None
-        connect, connect_setting, whole_setting = timeouts.connect, "connect", setting
-        remaining = deadline.remaining
-        if remaining is not None:
-            rest = max(remaining, 0.001)
-            if connect is None or rest < connect:
-                connect, connect_setting = rest, "total"
-            if silence is None or rest < silence:
-                silence, setting = rest, "total"
-            if sends and (whole is None or rest < whole):
-                whole, whole_setting = rest, "total"
         limits = self.options.limits
         discovering = command.phase is Phase.DISCOVER
         return Patience(
-            connect=connect,
+            connect=timeouts.connect,
             silence=silence,
             whole=whole,
             setting=setting,
             phase=command.phase,
             max_bytes=limits.max_config_bytes if discovering else limits.max_response_bytes,
             bound="max_config_bytes" if discovering else "max_response_bytes",
-            connect_setting=connect_setting,
-            whole_setting=whole_setting,
-            total=deadline.seconds,
+            deadline=deadline,
         )

@@ -14,6 +14,7 @@ import attrs
 
 from ..adapter.exchange import Exchange, Invocation
 from ..app.config import Endpoint
+from ..engines.deadline import NEVER, Deadline
 from ..errors import (
     GradioTransportError,
     LocalProtocolError,
@@ -38,7 +39,6 @@ from ..files.outputs import FileReader
 from ..protocol.flow import State
 from .backoff import delays
 from .call_driver import CallDriver
-from .deadline import NEVER, Deadline
 from .forwarding import forwarded_headers
 from .mailbox import Mailbox
 from .options import CallOptions

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self, TypeAlias, cast
 import attrs
 
 from ..app.credentials import Credentials
+from ..engines.deadline import NEVER, Deadline
 from ..files.fetch import (
     PLAYLIST_BYTES,
     download_error,
@@ -20,7 +21,6 @@ from ..files.outputs import ServerFile
 from ..policy import Timeouts
 from ..protocol.commands import Closed, Ending
 from .app import App
-from .deadline import NEVER, Deadline
 from .representation import describe_file
 from .request_sequence import Requests
 

@@ -16,6 +16,7 @@ import attrs
 from ..app.credentials import Credentials
 from ..app.handshake import Discovery, login
 from ..engines.base import HandshakeRefused, Interruption, Patience
+from ..engines.deadline import NEVER, Deadline
 from ..errors import GradioTransportError, Phase, TransportError
 from ..files.fetch import file_unavailable_error, locate
 from ..files.upload import FetchFile, FileCommand, ReadFile
@@ -24,7 +25,6 @@ from ..protocol.commands import REDIRECTS, OpenStream, OpenWebSocket, Response, 
 from ..protocol.refusals import wants_login
 from ..protocol.urls import origin
 from .app import App
-from .deadline import NEVER, Deadline
 from .requests import REASON_SECONDS, check_addresses, input_content, input_request, is_event_stream
 from .retries import Retries
 from .steps import Exclusive, Open, OpenSocket, Pause, ReadWhole, Resolve, Send, Steps, Use

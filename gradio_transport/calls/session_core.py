@@ -15,10 +15,10 @@ from ..errors import GradioTransportError, LocalProtocolError, Phase
 from ..protocol.commands import Command
 from .call_state import CallState
 from .component_server import component_reply, component_request
-from .deadline import bounded
 from .failures import closed_error, stream_lost_error
 from .handle import Handle
 from .heartbeat import Heartbeat
+from .method_timeout import bounded
 from .options import CallOptions
 from .request_sequence import Requests
 from .requests import add_elapsed

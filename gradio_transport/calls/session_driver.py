@@ -18,6 +18,7 @@ import attrs
 
 from ..adapter.session import Turn
 from ..engines.base import Interruption
+from ..engines.deadline import Deadline
 from ..errors import GradioTransportError, LocalProtocolError, Phase, TransportError
 from ..events import Failed
 from ..protocol.commands import (
@@ -34,8 +35,8 @@ from ..protocol.commands import (
     WakeAt,
 )
 from .call_state import CallState
-from .deadline import Deadline, bounded
 from .failures import copy_error, internal_error
+from .method_timeout import bounded
 from .request_sequence import Live, Requests
 from .requests import add_elapsed
 from .session_state import SessionState

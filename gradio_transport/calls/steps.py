@@ -13,10 +13,10 @@ from typing import Any, TypeAlias, TypeVar
 import attrs
 
 from ..engines.base import Patience
+from ..engines.deadline import Deadline
 from ..errors import Phase
 from ..files.upload import ReadFile
 from ..protocol.commands import Request
-from .deadline import Deadline
 
 T = TypeVar("T")
 

@@ -150,7 +150,7 @@ class AiohttpEngine:
         """Send a request and return the whole reply."""
         self._open_session()  # raises before `asyncio.timeout` does where asyncio does not run
         try:
-            async with asyncio.timeout(patience.whole):
+            async with asyncio.timeout(patience.whole_seconds):
                 stream = await self.stream(request, patience)
                 try:
                     body = await stream.read(body_seconds(request, patience))
@@ -177,7 +177,7 @@ class AiohttpEngine:
 
     async def _acquire_slot(self, patience: Patience) -> None:
         if self._slots.locked():
-            async with asyncio.timeout(patience.silence):
+            async with asyncio.timeout(patience.silence_seconds):
                 await self._slots.acquire()
         else:
             await self._slots.acquire()
@@ -188,16 +188,18 @@ class AiohttpEngine:
             "headers": {"accept-encoding": ACCEPTED, **request.headers},
             "allow_redirects": False,
             **self._route_options(request.url),
-            "timeout": aiohttp.ClientTimeout(connect=patience.connect, sock_read=patience.silence),
+            "timeout": aiohttp.ClientTimeout(
+                connect=patience.connect_seconds, sock_read=patience.silence_seconds
+            ),
         }
         url, body = _verbatim_url(request.url), request.body
         if body is None or (isinstance(body, bytes) and len(body) <= CHUNK_BYTES):
-            async with asyncio.timeout(patience.head):
+            async with asyncio.timeout(patience.head_seconds):
                 return cast("Reply", await session.request(request.method, url, data=body, **options))
         # aiohttp has no timeout for writing, so each block of a long body extends a deadline of our own.
         async with asyncio.timeout(None) as deadline:
             blocks = form_blocks_async(body) if isinstance(body, Multipart) else _body_blocks(body)
-            extended = _extend_deadline(blocks, deadline, patience.silence)
+            extended = _extend_deadline(blocks, deadline, patience.silence_seconds)
             options["headers"] |= request_headers(request)
             if isinstance(body, bytes):
                 options["headers"]["content-length"] = str(len(body))
@@ -213,11 +215,9 @@ class AiohttpEngine:
     ) -> AiohttpWebSocket:
         """Open a websocket, without a thread."""
         check_headers(headers)
-        with self._translate_errors(
-            url, attrs.evolve(patience, setting=patience.connect_setting, silence=patience.connect)
-        ):
+        with self._translate_errors(url, attrs.evolve(patience, setting="connect", silence=patience.connect)):
             route = self._route_options(url)
-            async with asyncio.timeout(patience.connect):
+            async with asyncio.timeout(patience.connect_seconds):
                 opened = await self._open_session().ws_connect(
                     _verbatim_url(url),
                     headers=headers,
@@ -228,7 +228,7 @@ class AiohttpEngine:
                     max_msg_size=max_message_bytes + 1,
                     decode_text=False,
                 )
-        return AiohttpWebSocket(opened, patience.silence)
+        return AiohttpWebSocket(opened, patience.silence_seconds)
 
     @contextmanager
     def _translate_errors(self, url: str, patience: Patience) -> Generator[None, None, None]:

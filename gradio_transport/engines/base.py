@@ -12,11 +12,16 @@ import attrs
 
 from ..errors import EventTooLarge, Phase, RemoteProtocolError, TimeoutExpired
 from ..protocol.commands import CODINGS, Closed, Request, Response
+from .deadline import NEVER, Deadline
 
 
 def total_suffix(setting: str) -> str:
     """Return the words an error adds to its seconds if they bound the whole call."""
     return " for the whole call" if setting == "total" else ""
+
+
+def _least(*seconds: float | None) -> float | None:
+    return min((one for one in seconds if one is not None), default=None)
 
 
 class Interruption:
@@ -85,22 +90,19 @@ class DeferredClose:
 
 @attrs.frozen
 class Patience:
-    """How long one request may take.
+    """How long one request may take: by the caller's settings, and until the deadline of its call.
 
     Attributes:
         connect: Seconds to open a connection.
         silence: Seconds without a byte.
-        setting: The field of `Timeouts` that `silence` comes from, for the error.
+        setting: The field of `Timeouts` that `silence` and `whole` come from, for the error.
         phase: Where the request belongs.
         max_bytes: Bound of the reply's body.
         bound: The field of `Limits` that `max_bytes` comes from, for the error.
-        whole: Seconds for the request and the whole reply, or None. The sync engine looks at it with every
-            piece of a body.
+        whole: Seconds for the request and the whole reply, or None.
         interruption: What may end the wait for the reply's head, for sync engines.
-        connect_setting: The field of `Timeouts` that `connect` comes from.
-        whole_setting: The one that `whole` comes from; that of `silence` if it is empty.
-        total: What ``Timeouts(total=)`` is for the call, of which the rest is given here.
-        began: When the bounds started, by `time.monotonic`.
+        deadline: Of the call. Engines ask for what is left of it by the properties here.
+        began: When `whole` started, by `time.monotonic`.
     """
 
     connect: float | None
@@ -111,28 +113,53 @@ class Patience:
     bound: str = "max_response_bytes"
     whole: float | None = None
     interruption: Interruption | None = None
-    connect_setting: str = "connect"
-    whole_setting: str = ""
-    total: float | None = None
+    deadline: Deadline = NEVER
     began: float = attrs.field(factory=time.monotonic)
 
     @property
-    def wait_seconds(self) -> float | None:
-        """Seconds that one wait may take: those of `silence`, or of `whole` if that is less."""
-        return self.silence if self.whole is None else min(self.whole, self.silence or self.whole)
-
-    def exceeded_setting(self) -> tuple[str, float | None]:
-        """Return the setting whose time is over, and its value."""
-        setting, seconds = self.setting, self.silence
-        # 10 ms of tolerance: a timer may fire a little early, and would then be blamed on `setting`.
-        if self.whole is not None and time.monotonic() - self.began >= self.whole - 0.01:
-            setting, seconds = self.whole_setting or setting, self.whole
-        return setting, self.total if setting == "total" else seconds
+    def connect_seconds(self) -> float | None:
+        """Seconds to open a connection from now on."""
+        return self._until_deadline(self.connect)
 
     @property
-    def head(self) -> float | None:
+    def silence_seconds(self) -> float | None:
+        """Seconds without a byte from now on."""
+        return self._until_deadline(self.silence)
+
+    @property
+    def whole_seconds(self) -> float | None:
+        """Seconds for the request and the whole reply from now on."""
+        return self._until_deadline(self.whole)
+
+    @property
+    def wait_seconds(self) -> float | None:
+        """Seconds that one wait may take: those of silence, or of the whole if that is less."""
+        return _least(self.silence, self.whole_seconds)
+
+    @property
+    def head_seconds(self) -> float | None:
         """Seconds to connect and get a reply's head: libraries would wait as long for each byte of it."""
-        return None if self.connect is None or self.silence is None else self.connect + self.silence
+        connect, silence = self.connect_seconds, self.silence_seconds
+        return None if connect is None or silence is None else connect + silence
+
+    def _until_deadline(self, seconds: float | None) -> float | None:
+        left = self.deadline.remaining
+        # Not 0 once it is over: to some libraries that is no bound.
+        return seconds if left is None else _least(seconds, max(left, 0.001))
+
+    def exceeded(self) -> tuple[str, float | None]:
+        """Return the setting whose time is over, and its value."""
+        # 10 ms of tolerance: a timer may fire a little early, and would then be blamed on `setting`.
+        now = time.monotonic() + 0.01
+        if now >= self.deadline.at:
+            return self.deadline.setting, self.deadline.seconds
+        return self.setting, self.whole if self.whole and now - self.began >= self.whole else self.silence
+
+    def exceeded_connecting(self) -> tuple[str, float | None]:
+        """Return the setting whose time is over while there is no connection, and its value."""
+        if time.monotonic() + 0.01 >= self.deadline.at:
+            return self.deadline.setting, self.deadline.seconds
+        return "connect", self.connect
 
     @property
     def may_have_run(self) -> bool:
@@ -146,7 +173,7 @@ class Patience:
 
     def timeout_error(self, url: str, seconds: float | None = None, **context: Any) -> TimeoutExpired:
         """Return the error for a reply that is not complete in time."""
-        setting, over = self.exceeded_setting()
+        setting, over = self.exceeded()
         seconds = seconds or over
         return TimeoutExpired(
             f"The reply of {url.partition('?')[0]} was not complete within {seconds} s"

@@ -78,9 +78,9 @@ class Bounds:
         self.stage = Stage.CONNECTING
         self.joiner = joiner
         self.until = math.inf
-        self._connect = math.inf if patience.connect is None else patience.connect
-        self._silence = math.inf if patience.wait_seconds is None else patience.wait_seconds
-        self._whole_until = math.inf if patience.whole is None else time.monotonic() + patience.whole
+        self._connect = _or_endless(patience.connect_seconds)
+        self._silence = _or_endless(patience.wait_seconds)
+        self._whole_until = time.monotonic() + _or_endless(patience.whole_seconds)
         self._is_form = is_form
         self._lock = threading.Lock()
         self._connected: Connected | None = None
@@ -171,6 +171,10 @@ class Bounds:
     def is_shut_down(self) -> bool:
         """Whether `shut_down` was called."""
         return self._is_shut_down
+
+
+def _or_endless(seconds: float | None) -> float:
+    return math.inf if seconds is None else seconds
 
 
 class Wait(float):

@@ -38,7 +38,7 @@ class AsyncClientEngine:
 
     async def request(self, request: Request, patience: Patience) -> Response:
         """Send a request and return the whole reply."""
-        with anyio.move_on_after(patience.whole):
+        with anyio.move_on_after(patience.whole_seconds):
             stream = await self.stream(request, patience)
             try:
                 body = await stream.read(body_seconds(request, patience))
@@ -55,7 +55,7 @@ class AsyncClientEngine:
         body = AsyncBody(request.body) if is_form else request.body
         # Sending a form may take any time.
         with (
-            anyio.move_on_after(None if is_form else patience.head),
+            anyio.move_on_after(patience.whole_seconds if is_form else patience.head_seconds),
             common.translate_errors(self._module, request, patience),
         ):
             arguments = common.client_arguments(self._module, request, patience, body)

@@ -28,7 +28,7 @@ def client_arguments(module: Module, request: Request, patience: Patience, conte
         "url": request.url,
         "headers": {"accept-encoding": ACCEPTED, **request_headers(request)},
         "content": content,
-        "timeout": module.Timeout(connect=patience.connect, read=seconds, write=seconds, pool=seconds),
+        "timeout": module.Timeout(seconds, connect=patience.connect_seconds),
     }
 
 

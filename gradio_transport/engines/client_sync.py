@@ -45,7 +45,8 @@ class ClientEngine:
 
     def request(self, request: Request, patience: Patience) -> Response:
         """Send a request and return the whole reply."""
-        until = math.inf if patience.whole is None else time.monotonic() + patience.whole
+        whole = patience.whole_seconds
+        until = math.inf if whole is None else time.monotonic() + whole
         stream = self._open(request, patience, until)
         try:
             body = stream.read(body_seconds(request, patience))

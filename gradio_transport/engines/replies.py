@@ -144,14 +144,13 @@ def connect_error(where: str, error: BaseException, patience: Patience) -> Conne
 
 def connect_timeout(where: str, patience: Patience) -> TimeoutExpired:
     """Return the error for a connection that was not made in time. Nothing was sent, so a retry is safe."""
-    setting = patience.connect_setting
-    seconds = patience.total if setting == "total" else patience.connect
+    setting, seconds = patience.exceeded_connecting()
     return _timeout_error(f"No connection to {where}", setting, seconds, patience, retryable=True)
 
 
 def answer_timeout(where: str, patience: Patience) -> TimeoutExpired:
     """Return the error for a request whose reply did not start in time."""
-    return _timeout_error(f"No answer from {where}", *patience.exceeded_setting(), patience, retryable=False)
+    return _timeout_error(f"No answer from {where}", *patience.exceeded(), patience, retryable=False)
 
 
 def _timeout_error(

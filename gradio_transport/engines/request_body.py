@@ -21,7 +21,7 @@ def body_seconds(request: Request, patience: Patience) -> float | None:
     An upload has no bound for the whole request, because sending a large form may take any time. Its reply
     then needs a bound of its own.
     """
-    return patience.silence if isinstance(request.body, Multipart) else None
+    return patience.silence_seconds if isinstance(request.body, Multipart) else None
 
 
 def request_headers(request: Request) -> dict[str, str]:

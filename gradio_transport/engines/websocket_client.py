@@ -244,7 +244,7 @@ class WebSocketClient:
     ) -> None:
         self._connection = connection
         self._sock = sock
-        self._silence = patience.silence
+        self._silence = patience.silence_seconds
         self._max_message_bytes = max_message_bytes
 
     def receive(self, timeout: float | None = None) -> str | Closed | None:
@@ -341,7 +341,7 @@ def open_websocket(
         sock.close()
         raise
     sock.end_handshake()
-    connection.settimeout(patience.silence)
+    connection.settimeout(patience.silence_seconds)
     return WebSocketClient(connection, sock, patience, max_message_bytes)
 
 

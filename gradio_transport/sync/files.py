@@ -11,10 +11,11 @@ from typing import Any, BinaryIO, cast
 
 import attrs
 
-from ..calls.deadline import NEVER, Deadline, bounded
 from ..calls.downloads import DownloadProgress, FileSource, Meter, RemoteFileView, find_files, with_paths
+from ..calls.method_timeout import bounded
 from ..calls.requests import add_elapsed
 from ..engines.base import ResponseStream, StreamEnded
+from ..engines.deadline import NEVER, Deadline
 from ..errors import LocalProtocolError, Phase
 from ..files.disk import PartFile
 from ..files.fetch import PLAYLIST_SECONDS, content_length, is_playlist, whole_file_url

@@ -12,7 +12,6 @@ import gradio_transport as gt
 from gradio_transport.app.config_parsing import parse_config
 from gradio_transport.app.handshake import Discovery
 from gradio_transport.calls.app import App
-from gradio_transport.calls.deadline import Deadline
 from gradio_transport.calls.options import Options
 from gradio_transport.calls.request_sequence import Requests
 from gradio_transport.calls.steps import (
@@ -28,6 +27,7 @@ from gradio_transport.calls.steps import (
     Use,
 )
 from gradio_transport.engines.base import HandshakeRefused
+from gradio_transport.engines.deadline import Deadline
 from gradio_transport.errors import ConnectError, FileUnavailable, Phase, StreamLost, TimeoutExpired
 from gradio_transport.files.upload import FetchFile, ReadFile
 from gradio_transport.protocol.commands import OpenStream, OpenWebSocket, Request, Response, SendRequest

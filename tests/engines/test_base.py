@@ -8,6 +8,7 @@ import pytest
 
 from gradio_transport.engines import base
 from gradio_transport.engines.base import DeferredClose, Interruption, Patience
+from gradio_transport.engines.deadline import Deadline
 from gradio_transport.errors import Phase
 
 PATIENCE = Patience(3, 60, "stream", Phase.STREAM, 100)
@@ -74,13 +75,36 @@ class TestPatience:
         ("connect", "silence", "expected"), [(3, 60, 63), (None, 60, None), (3, None, None)]
     )
     def test_the_head_may_take_a_connection_and_a_silence(self, connect, silence, expected):
-        assert attrs.evolve(PATIENCE, connect=connect, silence=silence).head == expected
+        assert attrs.evolve(PATIENCE, connect=connect, silence=silence).head_seconds == expected
 
     @pytest.mark.parametrize(("passed", "setting"), [(4.98, "stream"), (4.995, "total"), (6.0, "total")])
     def test_the_setting_that_is_over_is_named(self, monkeypatch, passed, setting):
-        patience = attrs.evolve(PATIENCE, whole=5, whole_setting="total", total=9.0, began=100.0)
+        patience = attrs.evolve(PATIENCE, deadline=Deadline(105.0, "total", 9.0))
         monkeypatch.setattr(base.time, "monotonic", lambda: 100.0 + passed)
-        assert patience.exceeded_setting() == (setting, 9.0 if setting == "total" else 60)
+        assert patience.exceeded() == (setting, 9.0 if setting == "total" else 60)
+
+    @pytest.mark.parametrize(("passed", "seconds"), [(4.98, 60), (4.995, 5)])
+    def test_the_whole_is_over_before_the_silence(self, monkeypatch, passed, seconds):
+        patience = attrs.evolve(PATIENCE, whole=5, began=100.0)
+        monkeypatch.setattr(base.time, "monotonic", lambda: 100.0 + passed)
+        assert patience.exceeded() == ("stream", seconds)
+
+    def test_the_deadline_of_the_call_cuts_everything_short(self, monkeypatch):
+        monkeypatch.setattr(base.time, "monotonic", lambda: 100.0)
+        patience = attrs.evolve(PATIENCE, connect=10, whole=30, deadline=Deadline(102.0, "total", 9.0))
+        left = (patience.connect_seconds, patience.silence_seconds, patience.whole_seconds)
+        assert left == (2.0, 2.0, 2.0)
+        assert patience.wait_seconds == 2.0
+        monkeypatch.setattr(base.time, "monotonic", lambda: 103.0)
+        assert patience.connect_seconds == 0.001
+
+    def test_what_is_sooner_than_the_deadline_stays(self, monkeypatch):
+        monkeypatch.setattr(base.time, "monotonic", lambda: 100.0)
+        patience = attrs.evolve(PATIENCE, connect=10, whole=None, deadline=Deadline(500.0, "total", 500))
+        left = (patience.connect_seconds, patience.silence_seconds, patience.whole_seconds)
+        assert left == (10, 60, 400.0)
+        assert (patience.wait_seconds, patience.head_seconds) == (60, 70)
+        assert patience.exceeded_connecting() == ("connect", 10)
 
     def test_only_what_reaches_the_function_may_have_run(self):
         ran = {phase for phase in Phase if attrs.evolve(PATIENCE, phase=phase).may_have_run}

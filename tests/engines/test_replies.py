@@ -10,6 +10,7 @@ import pytest
 
 from gradio_transport.engines import replies
 from gradio_transport.engines.base import Patience
+from gradio_transport.engines.deadline import Deadline
 from gradio_transport.errors import EventTooLarge, Phase, RemoteProtocolError, StreamLost, TimeoutExpired
 from gradio_transport.protocol.commands import Closed, Ending, Request, Response
 
@@ -37,7 +38,7 @@ class TestHeads:
 
 class TestErrors:
     def test_the_seconds_of_a_whole_call_are_those_of_its_total(self):
-        late = attrs.evolve(PATIENCE, connect_setting="total", total=100.0)
+        late = attrs.evolve(PATIENCE, deadline=Deadline(0.0, "total", 100.0))
         error = replies.connect_timeout("http://app", late)
         assert (error.setting, error.seconds) == ("total", 100.0)
         assert "100.0 s for the whole call" in error.message

@@ -17,14 +17,14 @@ from scripted import CONFIG, Reply, Scripted, scripted
 
 import gradio_transport as gt
 from gradio_transport.calls.app import App
-from gradio_transport.calls.deadline import NEVER, Deadline
 from gradio_transport.calls.options import Options
 from gradio_transport.engines.aiohttp_async import AiohttpEngine
 from gradio_transport.engines.base import Patience
+from gradio_transport.engines.deadline import NEVER, Deadline
 from gradio_transport.engines.httpcore_async import AsyncHTTPEngine
 from gradio_transport.engines.httpcore_sync import HTTPEngine
 from gradio_transport.engines.settings import HTTPSettings
-from gradio_transport.protocol.commands import OpenStream, OpenWebSocket, Request, SendRequest
+from gradio_transport.protocol.commands import Request, SendRequest
 from gradio_transport.sync.files import RemoteFile
 
 TOTAL = 0.4
@@ -281,44 +281,25 @@ def patience(command: Any, timeouts: gt.Timeouts, remaining: float | None) -> Pa
 def test_what_is_left_of_a_call_bounds_every_part_of_a_request() -> None:
     upload = SendRequest("upload", POST, gt.errors.Phase.UPLOAD)
     bound = patience(upload, gt.Timeouts(total=100), 5)
-    assert (bound.connect, bound.connect_setting) == (pytest.approx(5, abs=1), "total")
-    assert (bound.silence, bound.setting) == (pytest.approx(5, abs=1), "total")
-    assert (bound.whole, bound.whole_setting) == (pytest.approx(5, abs=1), "total")
-    assert bound.total == 100
+    for seconds in (bound.connect_seconds, bound.silence_seconds, bound.whole_seconds, bound.wait_seconds):
+        assert seconds == pytest.approx(5, abs=1)
 
 
-def test_what_is_nearer_than_the_end_of_the_call_keeps_its_name() -> None:
+def test_what_is_nearer_than_the_end_of_the_call_stays() -> None:
     upload = SendRequest("upload", POST, gt.errors.Phase.UPLOAD)
     bound = patience(upload, gt.Timeouts(total=500), 400)
-    assert (bound.connect, bound.connect_setting) == (10, "connect")
-    assert (bound.silence, bound.setting) == (60, "upload")
-    assert (bound.whole, bound.whole_setting) == (pytest.approx(400, abs=1), "total")
-    assert bound.wait_seconds == 60
-    assert patience(upload, gt.Timeouts(), None).whole is None
-
-
-@pytest.mark.parametrize("command", [OpenStream("s", POST), OpenWebSocket("ws", "ws://app/join")])
-def test_a_stream_is_as_long_as_its_call_is_watched(command: Any) -> None:
-    assert patience(command, gt.Timeouts(total=500), 400).whole is None
+    assert (bound.connect_seconds, bound.silence_seconds, bound.wait_seconds) == (10, 60, 60)
+    assert bound.exceeded() == ("upload", 60)
+    assert bound.exceeded_connecting() == ("connect", 10)
+    assert patience(upload, gt.Timeouts(), None).whole_seconds is None
 
 
 def test_the_setting_that_is_over_is_named_with_its_value() -> None:
-    begun = time.monotonic()
-    over = Patience(10, 60, "upload", gt.errors.Phase.UPLOAD, 1, whole=5, whole_setting="total", total=100)
-    assert over.exceeded_setting() == ("upload", 60)
-    late = Patience(
-        10,
-        60,
-        "upload",
-        gt.errors.Phase.UPLOAD,
-        1,
-        whole=5,
-        whole_setting="total",
-        total=100,
-        began=begun - 6,
-    )
-    assert late.exceeded_setting() == ("total", 100)
-    assert "100 s for the whole call" in late.timeout_error("http://app/upload").message
+    join = SendRequest("join", POST, gt.errors.Phase.JOIN)
+    assert patience(join, gt.Timeouts(join=60), None).exceeded() == ("join", 60)
+    late = patience(join, gt.Timeouts(join=60, total=100), -1)
+    assert late.exceeded() == late.exceeded_connecting() == ("total", 100)
+    assert "100 s for the whole call" in late.timeout_error("http://app/join").message
 
 
 def by_a_thread(request: Request, bound: Patience) -> None:
@@ -346,9 +327,8 @@ ENGINES: dict[str, Callable[[Request, Patience], None]] = {
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_connection_that_is_not_there_in_time_names_the_call(engine: str) -> None:
-    bound = Patience(
-        0.2, 0.2, "total", gt.errors.Phase.JOIN, 1000, connect_setting="total", whole_setting="total", total=7
-    )
+    deadline = Deadline(time.monotonic() + 0.2, "total", 7)
+    bound = Patience(5, 5, "join", gt.errors.Phase.JOIN, 1000, whole=5, deadline=deadline)
 
     with socket.socket() as full:  # takes no connection: its backlog is full at once
         full.bind(("127.0.0.1", 0))

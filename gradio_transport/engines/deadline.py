@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Final
 
 import attrs
@@ -70,30 +68,3 @@ class Deadline:
 
 NEVER: Final = Deadline()
 """The deadline of what has no bound."""
-
-
-def timeout_error(what: str, seconds: float | None, phase: Phase) -> TimeoutExpired:
-    """Return the error for an expired ``timeout=`` of one method."""
-    return TimeoutExpired(
-        f"{what} was not there within timeout={seconds} s.", setting="timeout", seconds=seconds, phase=phase
-    )
-
-
-@contextmanager
-def bounded(
-    timeout: float | None, what: str, phase: Phase, *, may_have_run: bool = False
-) -> Generator[Deadline, None, None]:
-    """Bound the time of one blocking method, which runs in the block.
-
-    A `TimeoutExpired` that leaves the block after the deadline names ``timeout`` as its setting.
-    """
-    deadline = Deadline.after(timeout, "timeout")
-    try:
-        yield deadline
-    except TimeoutExpired as error:
-        # 10 ms of tolerance: a timer may fire a little early.
-        if timeout is None or time.monotonic() < deadline.at - 0.01:
-            raise
-        late = timeout_error(what, timeout, phase)
-        late.may_have_run = may_have_run
-        raise late from error
