@@ -82,6 +82,17 @@ async def _send_once(
     return response
 
 
+_GRACE_SECONDS = 0.05
+"""How much later the bound of a whole request is looked at than that of its connection.
+
+Both may end with the call. The error should then say that there was no connection, after which a try is safe.
+"""
+
+
+def _with_grace(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds + _GRACE_SECONDS
+
+
 def _verbatim_url(url: str) -> URL:
     """Return a URL that aiohttp sends unchanged. Only a URL that is not valid as it is gets quoted."""
     return URL(url, encoded=url.isascii() and url.isprintable() and " " not in url)
@@ -150,7 +161,7 @@ class AiohttpEngine:
         """Send a request and return the whole reply."""
         self._open_session()  # raises before `asyncio.timeout` does where asyncio does not run
         try:
-            async with asyncio.timeout(patience.whole_seconds):
+            async with asyncio.timeout(_with_grace(patience.whole_seconds)):
                 stream = await self.stream(request, patience)
                 try:
                     body = await stream.read(body_seconds(request, patience))

@@ -143,9 +143,10 @@ class Patience:
         return None if connect is None or silence is None else connect + silence
 
     def _until_deadline(self, seconds: float | None) -> float | None:
-        left = self.deadline.remaining
+        if self.deadline is NEVER:
+            return seconds
         # Not 0 once it is over: to some libraries that is no bound.
-        return seconds if left is None else _least(seconds, max(left, 0.001))
+        return _least(seconds, max(self.deadline.at - time.monotonic(), 0.001))
 
     def exceeded(self) -> tuple[str, float | None]:
         """Return the setting whose time is over, and its value."""

@@ -78,9 +78,12 @@ class Bounds:
         self.stage = Stage.CONNECTING
         self.joiner = joiner
         self.until = math.inf
-        self._connect = _or_endless(patience.connect_seconds)
-        self._silence = _or_endless(patience.wait_seconds)
-        self._whole_until = time.monotonic() + _or_endless(patience.whole_seconds)
+        self._connect = math.inf if patience.connect is None else patience.connect
+        self._silence = math.inf if patience.silence is None else patience.silence
+        self._deadline = self._whole_until = patience.deadline.at
+        if patience.whole is not None:
+            self._whole_until = min(self._deadline, time.monotonic() + patience.whole)
+            self._silence = min(self._silence, patience.whole)
         self._is_form = is_form
         self._lock = threading.Lock()
         self._connected: Connected | None = None
@@ -93,7 +96,7 @@ class Bounds:
 
     def begin_connecting(self) -> None:
         """Start the time to connect."""
-        self.stage, self.until = Stage.CONNECTING, time.monotonic() + self._connect
+        self.stage, self.until = Stage.CONNECTING, min(self._deadline, time.monotonic() + self._connect)
 
     def begin_sending(self) -> None:
         """Start the time to send: one bound for the whole, but for a form one for each wait."""
@@ -107,8 +110,8 @@ class Bounds:
         self.until = min(self._whole_until, time.monotonic() + self._silence)
 
     def begin_body(self) -> None:
-        """Begin to wait for the body, which only silence ends."""
-        self.stage, self.until = Stage.BODY, math.inf
+        """Begin to wait for the body, which silence ends, or the deadline of the call."""
+        self.stage, self.until = Stage.BODY, self._deadline
 
     def begin_upgraded(self) -> None:
         """Leave the connection to a websocket. The time to connect goes on, for its handshake."""
@@ -171,10 +174,6 @@ class Bounds:
     def is_shut_down(self) -> bool:
         """Whether `shut_down` was called."""
         return self._is_shut_down
-
-
-def _or_endless(seconds: float | None) -> float:
-    return math.inf if seconds is None else seconds
 
 
 class Wait(float):
