@@ -89,10 +89,10 @@ class Connection:
         match step:
             case steps.Read():
                 return await _read(step)
-            case steps.Send():
-                return await self._send(step)
             case steps.Operation():
                 return await step.perform(self.engine)
+            case steps.Send():
+                return await self._send(step)
             case steps.Pause():
                 if step.waiter is not None:
                     return not await step.waiter.wait(step.seconds)

@@ -37,7 +37,7 @@ Live: TypeAlias = Any
 """A stream or websocket of an engine, sync or async."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)  # not frozen: one is made for each request, and that takes twice as long
 class Requests:
     """The requests of one call, of one session, or of the app itself.
 

@@ -389,14 +389,17 @@ class SessionDriver(Generic[C]):
                 yield from self.perform(commands)
 
     def _converse(self, channel: str, socket: Live) -> Steps[Closed]:
+        receive = Receive(socket)
         while self._live.get(channel) is socket:
             wake = self._wakes.get(channel)
-            seconds = None if wake is None else max(0.0, wake.when - time.monotonic())
-            text = yield Receive(socket, seconds)
+            receive.timeout = None if wake is None else max(0.0, wake.when - time.monotonic())
+            text = yield receive
             if isinstance(text, Closed):
                 return text if self._live.get(channel) is socket else Closed(Ending.LOCAL)
             if text is not None:
-                yield from self.perform(self.feed(self.tapped.text_received, channel, text))
+                commands = self.feed(self.tapped.text_received, channel, text)
+                if commands:
+                    yield from self.perform(commands)
             elif wake is not None:
                 del self._wakes[channel]
                 yield from self.perform(self.feed(self.tapped.wake, channel))

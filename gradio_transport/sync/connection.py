@@ -80,10 +80,10 @@ class Connection:
         match step:
             case steps.Read():
                 return _read(step)
-            case steps.Send():
-                return self.engine.request(step.request, step.begin())
             case steps.Operation():
                 return step.perform(self.engine)
+            case steps.Send():
+                return self.engine.request(step.request, step.begin())
             case steps.Pause():
                 # Why not `time.sleep`: the end of the call, or of the transport, must not wait for it.
                 return not (step.waiter or self.closing).wait(step.seconds)
