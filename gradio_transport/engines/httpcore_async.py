@@ -88,7 +88,9 @@ class AsyncHTTPEngine:
         """Open a websocket: websocket-client in a worker thread for each live socket."""
         from .websocket_client import open_websocket_async
 
-        return await open_websocket_async(url, headers, patience, max_message_bytes, self._settings)
+        return await open_websocket_async(
+            url, headers, patience, max_message_bytes, self._settings, routes=self._routes
+        )
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -100,7 +100,9 @@ class HTTPEngine:
 
         if self._closed:
             raise LocalProtocolError("The transport is closed.")
-        opened = open_websocket(url, headers, patience, max_message_bytes, self._settings, self._backend)
+        opened = open_websocket(
+            url, headers, patience, max_message_bytes, self._settings, self._backend, self._routes
+        )
         with self._lock:
             self._websockets.add(opened)
             late = self._closed

@@ -35,7 +35,12 @@ from .tls import ssl_context
 
 
 def open_connection(
-    url: str, settings: HTTPSettings, patience: Patience, bounds: Bounds, backend: SocketBackend
+    url: str,
+    settings: HTTPSettings,
+    patience: Patience,
+    bounds: Bounds,
+    backend: SocketBackend,
+    routes: Routes | None = None,
 ) -> Any:
     """Open the connection below a websocket, encrypted if its URL is of ``wss``.
 
@@ -45,6 +50,7 @@ def open_connection(
         patience: Its phase and settings are for the errors.
         bounds: Those of the connection; its time to connect bounds the opening.
         backend: What opens TCP connections.
+        routes: Those of the engine, which has read the environment; read anew if None.
 
     Returns:
         A ``NetworkStream`` of httpcore.
@@ -54,7 +60,7 @@ def open_connection(
         TimeoutExpired: It was not open in time.
         UnsupportedProtocol: The proxy needs a package that is not installed.
     """
-    proxy_url = Routes(settings).find(url).proxy
+    proxy_url = (routes or Routes(settings)).find(url).proxy
     with _translate_errors(url, settings, proxy_url, patience):
         parts = urlsplit(url)
         if not parts.hostname:

@@ -33,6 +33,7 @@ from .bounds import Bounds, BrokenError, LateError, Wait
 from .header_check import check_headers
 from .libraries import load_core
 from .replies import CHUNK_BYTES, connect_timeout, reason
+from .routes import Routes
 from .settings import HTTPSettings
 from .sockets import SocketBackend
 from .tunnels import open_connection
@@ -309,6 +310,7 @@ def open_websocket(
     max_message_bytes: int,
     settings: HTTPSettings,
     backend: SocketBackend | None = None,
+    routes: Routes | None = None,
 ) -> WebSocketClient:
     """Open a websocket within the seconds of `Patience.connect`.
 
@@ -319,6 +321,7 @@ def open_websocket(
         max_message_bytes: Bound of a message.
         settings: TLS and the proxy.
         backend: What opens the TCP connection, and can close it from another thread; one of its own if None.
+        routes: Those of the engine; the environment is read anew if None.
 
     Raises:
         HandshakeRefused: The server replied with an HTTP status.
@@ -330,7 +333,7 @@ def open_websocket(
     bounds = Bounds(attrs.evolve(patience, silence=None, whole=None))
     backend = SocketBackend(load_core(settings.library).WriteError) if backend is None else backend
     bounds.begin_connecting()
-    sock = _StreamSocket(open_connection(url, settings, patience, bounds, backend), bounds)
+    sock = _StreamSocket(open_connection(url, settings, patience, bounds, backend, routes), bounds)
     connection = _Connection(max_message_bytes)
     try:
         _shake_hands(connection, url, headers, sock)
@@ -412,6 +415,7 @@ async def open_websocket_async(
     max_message_bytes: int,
     settings: HTTPSettings,
     backend: SocketBackend | None = None,
+    routes: Routes | None = None,
 ) -> AsyncWebSocketClient:
     """Open a websocket; see `open_websocket`.
 
@@ -423,7 +427,7 @@ async def open_websocket_async(
     cancelled = threading.Event()
 
     def open_in_thread() -> WebSocketClient:
-        opened.append(open_websocket(url, headers, patience, max_message_bytes, settings, backend))
+        opened.append(open_websocket(url, headers, patience, max_message_bytes, settings, backend, routes))
         if cancelled.is_set():
             opened[0].abort()
         return opened[0]
