@@ -217,7 +217,8 @@ def connect(
         limits: Bounds against a hostile server, in bytes and counts.
         retry: What may be tried again; by default nothing beyond what is safe.
         verify: TLS: True, False, a CA bundle's path, or a context of your own.
-        proxy: URL of an HTTP proxy.
+        proxy: URL of a proxy, of ``http``, ``https``, or with the extra ``socks`` of ``socks5``. Without one
+            the variables of the environment are obeyed.
         engine: ``"httpx"``, ``"httpx2"`` (extra of that name), for `connect_async` also ``"aiohttp"`` (extra
             of that name, asyncio only); or an HTTP client of your own, ``httpx.Client`` or ``AsyncClient`` of
             either httpx, which stays open when the transport is closed; or an `Engine`.

@@ -17,10 +17,10 @@ from .options import CallOptions
 from .representation import describe_call, describe_session
 from .session_core import SessionCore
 
-P = TypeVar("P", bound=CallState)
-S = TypeVar("S", bound=SessionCore[Any, Any, Any])
-T = TypeVar("T", bound="CallView[Any]")
-V = TypeVar("V", bound="SessionView[Any, Any]")
+PendingT = TypeVar("PendingT", bound=CallState)
+CoreT = TypeVar("CoreT", bound=SessionCore[Any, Any, Any])
+CallT = TypeVar("CallT", bound="CallView[Any]")
+SessionT = TypeVar("SessionT", bound="SessionView[Any, Any]")
 
 
 def _handle_of(call: CallState) -> Handle:
@@ -53,10 +53,10 @@ def _no_handle_error(call: CallState, why: str) -> LocalProtocolError:
     return LocalProtocolError(f"There is no handle of this call of {call.endpoint.display_name}: it {why}.")
 
 
-class CallView(Generic[P]):
+class CallView(Generic[PendingT]):
     """A call in progress, without what waits for it."""
 
-    def __init__(self, pending: P) -> None:
+    def __init__(self, pending: PendingT) -> None:
         self._pending = pending
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -139,12 +139,12 @@ class CallView(Generic[P]):
         return _handle_of(self._pending)
 
 
-class SessionView(Generic[S, T]):
+class SessionView(Generic[CoreT, CallT]):
     """One ``session_hash``, without what waits for a call."""
 
     _call_type: ClassVar[type[Any]]
 
-    def __init__(self, core: S) -> None:
+    def __init__(self, core: CoreT) -> None:
         self._core = core
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -171,7 +171,7 @@ class SessionView(Generic[S, T]):
 
     def submit(
         self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any
-    ) -> T:
+    ) -> CallT:
         """Start a call and return at once (on the sync face once it is accepted, where that is one request).
 
         Args:
@@ -187,19 +187,19 @@ class SessionView(Generic[S, T]):
             TimeoutExpired: Its files were not uploaded in time (``Timeouts(total=)``, or ``upload=`` while
                 the server does not reply). On the async face the call says so.
         """
-        call: T = self._call_type(self._core.submit(endpoint, arguments, keywords, options))
+        call: CallT = self._call_type(self._core.submit(endpoint, arguments, keywords, options))
         return call
 
-    def _attach(self, handle: Handle, options: CallOptions) -> T:
+    def _attach(self, handle: Handle, options: CallOptions) -> CallT:
         try:
-            call: T = self._call_type(self._core.attach(handle, options))
+            call: CallT = self._call_type(self._core.attach(handle, options))
         except BaseException:
             self._core.close()
             raise
         return call
 
 
-class TransportView(Generic[T, V]):
+class TransportView(Generic[CallT, SessionT]):
     """An app, connected, without what waits for a call."""
 
     @property
@@ -207,11 +207,13 @@ class TransportView(Generic[T, V]):
         raise NotImplementedError
 
     @property
-    def _session(self) -> V:
+    def _session(self) -> SessionT:
         """The transport's own session."""
         raise NotImplementedError
 
-    def _new_session(self, headers: Mapping[str, str] | None = None, session_hash: str | None = None) -> V:
+    def _new_session(
+        self, headers: Mapping[str, str] | None = None, session_hash: str | None = None
+    ) -> SessionT:
         """Return another session."""
         raise NotImplementedError
 
@@ -250,7 +252,7 @@ class TransportView(Generic[T, V]):
         """Return which protocol each endpoint (or one) uses and why, as a text for people."""
         return self._app.explain(endpoint)
 
-    def session(self, *, headers: Mapping[str, str] | None = None) -> V:
+    def session(self, *, headers: Mapping[str, str] | None = None) -> SessionT:
         """Return another session: with its own gr.State, stream and cookies.
 
         Args:
@@ -260,12 +262,12 @@ class TransportView(Generic[T, V]):
 
     def submit(
         self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any
-    ) -> T:
+    ) -> CallT:
         """Start a call in the transport's own session; see `Session.submit`."""
-        call: T = self._session.submit(endpoint, *arguments, options=options, **keywords)
+        call: CallT = self._session.submit(endpoint, *arguments, options=options, **keywords)
         return call
 
-    def attach(self, handle: Handle, *, options: CallOptions | None = None) -> T:
+    def attach(self, handle: Handle, *, options: CallOptions | None = None) -> CallT:
         """Fetch a call that was made elsewhere, by the handle that `Call.handle` returned there.
 
         The result can be fetched once, and by one process: the one that opens the session's stream takes its
@@ -283,7 +285,7 @@ class TransportView(Generic[T, V]):
         """
         options = self._app.complete_options(options or CallOptions())
         own = self._new_session(session_hash=handle.session_hash)
-        call: T = own._attach(handle, options)
+        call: CallT = own._attach(handle, options)
         return call
 
 

@@ -20,13 +20,10 @@ from ..errors import FlowViolation
 
 
 class State(enum.StrEnum):
-    """Where a call stands.
-
-    Attributes:
-        final: Whether nothing can follow.
-    """
+    """Where a call stands."""
 
     final: bool
+    """Whether nothing can follow."""
 
     def __new__(cls, value: str, final: bool = False) -> Self:
         """Make a member; an attribute, because every message asks whether its call is over."""
