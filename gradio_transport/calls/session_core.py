@@ -131,7 +131,10 @@ class SessionCore(Generic[C, D, H]):
         None, because a call without files then starts at once on either face.
         """
         sequence = self.state.app.place_files(call.invocation, call.options.upload_progress)
-        return None if sequence is None else self._place_files(call, sequence)
+        if sequence is None:
+            return None
+        call.add_done_callback(lambda: self._unopened.discard(call))  # it may end before it is opened
+        return self._place_files(call, sequence)
 
     def _place_files(self, call: C, sequence: Any) -> Steps[None]:
         with add_elapsed(call.adapter):

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
+import anyio.to_thread
 import pytest
 from faces import FACES, with_app
 from scripted import CONFIG, Reply, Scripted, completed, scripted
@@ -137,8 +139,10 @@ class TestUploads:
         server.scripts[UPLOAD] = lambda reply: reply.text(body, status, "text/plain")
 
         async def use(app, wait):
+            session = app.session()
             with pytest.raises(error) as caught:
-                await wait(app.call("/hello", gt.handle_file(b"x", name="x")))
+                await wait(session.call("/hello", gt.handle_file(b"x", name="x")))
+            assert "0 calls under way" in repr(session)
             return caught.value
 
         caught = with_app(face, server.url, use, timeouts=TIMEOUTS)
@@ -169,6 +173,35 @@ class TestUploads:
             return await call
 
         assert with_app("asyncio", server.url, use, timeouts=TIMEOUTS)
+
+    @pytest.mark.parametrize("face", FACES[1:])
+    def test_a_call_is_cancelled_while_its_files_go_up(self, server: Scripted, face: str) -> None:
+        server.scripts[UPLOAD] = Reply.hold
+
+        async def use(app, wait):
+            session = app.session()
+            call = session.submit("/hello", gt.handle_file(b"x", name="x"))
+            assert "1 call under way" in repr(session)
+            await anyio.to_thread.run_sync(server.wait_for, UPLOAD)
+            assert await call.cancel() is gt.events.Achieved.NOT_STARTED
+            assert (call.status, call.event_id) == (gt.State.CANCELLED, None)
+            assert "0 calls under way" in repr(session)
+
+        with_app(face, server.url, use, timeouts=TIMEOUTS)
+        assert JOIN not in dict(server.seen)
+
+    @pytest.mark.parametrize("face", FACES[1:])
+    def test_a_call_whose_files_take_too_long_expires(self, server: Scripted, face: str) -> None:
+        server.scripts[UPLOAD] = Reply.hold
+
+        async def use(app, wait):
+            options = gt.CallOptions(timeouts=gt.Timeouts(total=0.3))
+            with pytest.raises(gt.TimeoutExpired, match="total") as caught:
+                await app.call("/hello", gt.handle_file(b"x", name="x"), options=options)
+            return caught.value
+
+        caught = with_app(face, server.url, use, timeouts=TIMEOUTS)
+        assert (caught.phase, caught.may_have_run) == (gt.errors.Phase.UPLOAD, False)
 
     @faces
     def test_an_input_url_that_fails_says_so(self, server: Scripted, face: str) -> None:
