@@ -21,8 +21,8 @@ from scripted import CONFIG, Reply, Scripted, scripted
 import gradio_transport as gt
 from gradio_transport.engines.client_sync import ClientEngine
 from gradio_transport.engines.httpcore_sync import HTTPEngine
+from gradio_transport.engines.layers import Plain
 from gradio_transport.engines.settings import HTTPSettings
-from gradio_transport.engines.sockets import SocketStream
 
 JOIN, DATA, RUN = "/gradio_api/queue/join", "/gradio_api/queue/data", "/gradio_api/run/direct"
 HEARTBEAT = "/gradio_api/heartbeat/"
@@ -360,17 +360,17 @@ def test_no_socket_is_closed_under_a_thread_that_reads_it(
     server.scripts[RUN] = Reply.hold
     read_by: dict[socket.socket, int] = {}
     closed_by: dict[socket.socket, int] = {}
-    read, close = SocketStream.read, socket.socket.close
+    receive, close = Plain.receive, socket.socket.close
 
-    def counted(self: SocketStream, *arguments: Any, **keywords: Any) -> bytes:
-        read_by[self.get_extra_info("socket")] = threading.get_ident()
-        return read(self, *arguments, **keywords)
+    def counted(self: Plain, *arguments: Any) -> bytes:
+        read_by[self._sock] = threading.get_ident()
+        return receive(self, *arguments)
 
     def noted(one: socket.socket) -> None:
         closed_by[one] = threading.get_ident()
         close(one)
 
-    monkeypatch.setattr(SocketStream, "read", counted)
+    monkeypatch.setattr(Plain, "receive", counted)
     monkeypatch.setattr(socket.socket, "close", noted)
     app = gt.connect(server.url)
     read_by.clear()
