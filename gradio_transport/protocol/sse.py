@@ -118,16 +118,18 @@ class SSEDecoder:
             raise self._error()
         if len(self._buffer) + arrived <= self._max_event_bytes:
             return
-        for index, block in enumerate(blocks):
-            size = len(block) if self._buffer and index == 0 else len(block.lstrip(_LINE_ENDS))
-            size += len(self._buffer) if index == 0 else 0
-            # The last line end of an open block may prove to be its terminator, which does not count.
-            if index == len(blocks) - 1 and block.endswith((b"\r", b"\n")):
+        begun = len(self._buffer)
+        for block in blocks:
+            size = begun + len(block) if begun else len(block.lstrip(_LINE_ENDS))
+            # Only the last block, an open one, can end with a line end. That may prove to be its terminator,
+            # which does not count.
+            if block.endswith((b"\r", b"\n")):
                 size -= 1
             if size > self._max_event_bytes:
                 self._reset()
                 self._too_large = True
                 raise self._error()
+            begun = 0
 
     def _error(self) -> EventTooLarge:
         return EventTooLarge(

@@ -407,11 +407,13 @@ BOUND = 40
 @pytest.mark.parametrize("end", [b"\n\n", b"\r\r", b"\r\n\r\n"])
 @pytest.mark.parametrize("before", [b"", b"data: a\n\n", b"data: a\n\n\n", b"data: a\n\n\r\n\n", b"\n\n\n"])
 @pytest.mark.parametrize("after", [b"", b"\n", b"data: b\n\n"])
+@pytest.mark.parametrize("lines", [b"data: ", b"data: a\ndata: "])
 @pytest.mark.parametrize("size", [BOUND - 1, BOUND, BOUND + 1])
 def test_an_event_may_have_as_many_bytes_as_the_bound_and_not_one_more(
-    size: int, before: bytes, after: bytes, end: bytes
+    size: int, lines: bytes, before: bytes, after: bytes, end: bytes
 ) -> None:
-    event = b"data: " + b"x" * (size - 6)
+    text = "x" * (size - len(lines))
+    event = lines + text.encode()
     stream = before + event + end + after
     for cut in range(len(stream) + 1):
         decoder = SSEDecoder(max_event_bytes=BOUND)
@@ -421,4 +423,19 @@ def test_an_event_may_have_as_many_bytes_as_the_bound_and_not_one_more(
             assert size > BOUND, (cut, stream)
         else:
             assert size <= BOUND, (cut, stream)
-            assert "x" * (size - 6) in [one.data for one in events]
+            assert text in [one.data.removeprefix("a\n") for one in events]
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r", b"\r\n"])
+def test_an_event_beyond_the_bound_is_refused_before_it_is_complete(end: bytes) -> None:
+    event = b"data: " + b"x" * (BOUND - 6)
+    assert SSEDecoder(max_event_bytes=BOUND).feed(event + end) == []
+    with pytest.raises(EventTooLarge):
+        SSEDecoder(max_event_bytes=BOUND).feed(event + b"x" + end)
+
+
+def test_the_last_of_hundreds_of_events_in_one_chunk_may_be_as_large_as_the_bound() -> None:
+    last = b"data: " + b"x" * (BOUND - 6)
+    decoder = SSEDecoder(max_event_bytes=BOUND)
+    assert len(decoder.feed(b"data: a\n\n" * 300 + last + b"\n")) == 300
+    assert len(decoder.feed(b"\n")) == 1
