@@ -155,7 +155,7 @@ def app_error(output: Mapping[str, Any], *, quoted: bool, title: str | None = No
         "visible": output.get("visible") is not False,
         "phase": Phase.COMPLETE,
     }
-    if not hidden and _QUOTA.search(message):
+    if _QUOTA.search(message):
         return QuotaExceeded(message, retry_after=_quota_wait(message), **context)
     return AppError(message, hidden=hidden, **context)
 
