@@ -181,11 +181,19 @@ def test_retry_takes_ascii_digits_only(value: bytes, expected: int) -> None:
     assert decoder.retry == expected
 
 
+@pytest.mark.parametrize("before", [b"", b"data: " + b"x" * 1000 + b"\n"])
+def test_retry_time_that_was_cut_off_is_not_taken(before: bytes) -> None:
+    assert decoded(before + b"retry: 5")[1].retry is None
+    assert decoded(before + b"retry: 5\n")[1].retry == 5
+
+
 def test_retry_is_unset_until_the_server_sends_one() -> None:
     assert decoded(b"data: x\n\n")[1].retry is None
 
 
-@pytest.mark.parametrize(("tail", "expected"), [(b"retry: 5\n", 5), (b"retry: 5\r", 5), (b"retry: 5", None)])
+@pytest.mark.parametrize(
+    ("tail", "expected"), [(b"retry: 5\n", 5), (b"retry:5\r", 5), (b"retry: 5", None), (b"retry:  5\n", None)]
+)
 def test_retry_needs_its_line_end_but_no_blank_line(tail: bytes, expected: int | None) -> None:
     _, decoder, dropped = decoded(tail)
     assert decoder.retry == expected
@@ -395,7 +403,9 @@ def test_a_retry_time_of_any_sane_length_is_read(value: str, retry: int | None) 
     assert decoded(f"data: x\n\nretry: {value}\n".encode())[1].retry == retry  # cut off after the line
 
 
-@pytest.mark.parametrize("field", ["aaa", "retrx", "retrz", "zzz", "id", "event", ""])
+@pytest.mark.parametrize(
+    "field", ["aaa", "retrx", "retrz", "zzz", "id", "event", "", "xretry", "data: retry"]
+)
 def test_no_other_field_sets_the_retry_time(field: str) -> None:
     assert decoded(f"{field}: 5\n\n".encode())[1].retry is None
     assert decoded(f"data: x\n\n{field}: 5\n".encode())[1].retry is None
