@@ -262,7 +262,7 @@ class Session:
             else:
                 exchange.last_event = event
             turn.deliveries.append(Delivery(exchange, event, size))
-        if unexplained and not turn.deliveries[-1].event.terminal:
+        if unexplained:
             turn.deliveries.append(Delivery(exchange, _unexplained_end(exchange)))
         if exchange.state.final and self._exchanges.pop(exchange.key, None) is not None:
             turn.commands += exchange.finish()

@@ -133,9 +133,7 @@ class SharedStreamSession(Session):
         """Take the reply to a join or cancel, or the refusal of the stream."""
         if command.channel == STREAM:
             self._streaming = False
-            error = refusal(response, Phase.STREAM, what="The stream")
-            error.may_have_run = True
-            return self._lose(error)
+            return self._lose(refusal(response, Phase.STREAM, what="The stream"))
         exchange = self._owner(command.channel)
         orphan = self._orphans.pop(command.channel.partition(".")[0], None)
         if orphan is not None:
@@ -143,10 +141,7 @@ class SharedStreamSession(Session):
         turn = super().reply(command, response, now)
         if exchange is not None and exchange.event_id is not None and not exchange.state.final:
             turn.extend(self._take_joined(exchange, now))
-        # With no join unanswered, what is parked belongs to no call and would only count against the bounds.
-        if not self._is_joining():
-            self._parked.clear()
-            self._parked_bytes = 0
+        self._forget_parked()
         return turn
 
     def _cancel_late(
@@ -193,11 +188,10 @@ class SharedStreamSession(Session):
             f"The server gave the id {excerpt(event_id)!r} to two calls of one session, so its "
             "messages cannot be assigned. Submit the calls in sessions of their own.",
             phase=Phase.JOIN,
-            may_have_run=True,
         )
 
     def _ensure_stream(self) -> Turn:
-        if self._streaming or self._lost is not None:
+        if self._streaming:
             return Turn()
         for exchange in self._pending.values():  # no `any`: this is asked for every join
             if exchange.fetched:
@@ -211,13 +205,19 @@ class SharedStreamSession(Session):
     def _is_joining(self) -> bool:
         return any(exchange.event_id is None for exchange in self._exchanges.values())
 
+    def _forget_parked(self) -> None:
+        """Drop what is parked once no join is unanswered: it is no call's, and counts for the bounds."""
+        if self._parked and not self._is_joining():
+            self._parked.clear()
+            self._parked_bytes = 0
+
     def failed(
         self, command: SendRequest | OpenStream | OpenWebSocket, error: TransportError, now: float
     ) -> Turn:
         """Take the news that a request got no reply."""
         if command.channel == STREAM:
             self._streaming = False
-            error.may_have_run, error.retryable = True, False
+            error.retryable = False
             return self._lose(error)
         self._orphans.pop(command.channel.partition(".")[0], None)
         return super().failed(command, error, now)
@@ -240,7 +240,8 @@ class SharedStreamSession(Session):
             turn.extend(self._lose(error))
             return turn
         for event in events:
-            self._route(event.data, now, turn)
+            if self._lost is None:
+                self._route(event.data, now, turn)
         return turn
 
     def _route(self, text: str, now: float, turn: Turn) -> None:
@@ -294,9 +295,7 @@ class SharedStreamSession(Session):
         if isinstance(event, e.UnexpectedError):
             return self._lose(self._unexpected_error(event))
         if isinstance(event, e.ServerStopped):
-            return self._lose(
-                StreamLost("The server stopped.", phase=Phase.STREAM, may_have_run=True, retryable=False)
-            )
+            return self._lose(StreamLost("The server stopped.", phase=Phase.STREAM))
         turn = Turn()
         for exchange in list(self._pending.values()):
             self.turn(exchange, Output([event]), into=turn)
@@ -308,18 +307,14 @@ class SharedStreamSession(Session):
                 f"The server does not know the session ({event.message or 'no reason given'}): it restarted, "
                 "the stream had been dropped, or another replica answered (enable session affinity there).",
                 phase=Phase.STREAM,
-                may_have_run=True,
             )
-        return StreamLost(
-            f"The server ended the stream: {excerpt(event.message)}", phase=Phase.STREAM, may_have_run=True
-        )
+        return StreamLost(f"The server ended the stream: {excerpt(event.message)}", phase=Phase.STREAM)
 
     def _lose_for_unreadable(self, text: str, why: str) -> Turn:
         """Fail every pending call: the message may be the last of any, which would then wait forever."""
         error = MalformedMessage(
             f"The stream carries a message that is not JSON as Gradio writes it ({why}): {excerpt(text)!r}.",
             phase=Phase.STREAM,
-            may_have_run=True,
         )
         return self._lose(error)
 
@@ -328,7 +323,6 @@ class SharedStreamSession(Session):
             f"More than {bound} came for calls that no join has named. Raise Limits({setting}=) if you trust "
             "the server.",
             phase=Phase.STREAM,
-            may_have_run=True,
         )
         return self._lose(error)
 
@@ -344,27 +338,27 @@ class SharedStreamSession(Session):
             # join in flight can be concerned, and that will be told so by its own stream.
             return Turn()
         orderly = closed.ending is Ending.CLEAN or self._saw_close_stream
-        if orderly and self._lost is None:
+        if orderly:
             return self._reopen_after_end(closed)
         return self._lose(stream_ended_error(closed, self.context, may_have_run=True))
 
     def _reopen_after_end(self, closed: Closed) -> Turn:
         """Tell calls that the end crossed with (nothing heard yet) from calls that lost their stream."""
         turn = Turn()
-        error = stream_ended_error(closed, self.context, may_have_run=True)
         self._fruitless_streams += 1
         for event_id, exchange in list(self._pending.items()):
             given_up = exchange.fetched and self._fruitless_streams > FRUITLESS_REOPENS
             if event_id in self._heard or given_up:
-                turn.extend(self.abandon(exchange, _copy_error(error)))
+                turn.extend(self.abandon(exchange, exchange.lost_error(closed)))
         turn.extend(self._ensure_stream())
         return turn
 
     def _lose(self, error: GradioTransportError) -> Turn:
-        """End every pending call, and this session for new ones."""
-        self._lost = error
-        self._parked.clear()
-        self._parked_bytes = 0
+        """End every pending call, and this session for new ones.
+
+        What still comes on the stream is not read. Whether the function may have run, `abandon` says of each.
+        """
+        self._lost, self._decoder = error, None
         turn = Turn()
         for exchange in list(self._pending.values()):
             turn.extend(self.abandon(exchange, _copy_error(error)))
@@ -384,6 +378,7 @@ class SharedStreamSession(Session):
             self._ended.append(exchange.event_id)
             if exchange.cancel_deferred:
                 self._deferred[exchange.event_id] = exchange
+        self._forget_parked()
         return self._send_deferred_cancels(exchange.invocation.endpoint.fn_index)
 
     def _send_deferred_cancels(self, fn_index: int) -> Sequence[Command]:

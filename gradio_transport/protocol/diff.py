@@ -97,11 +97,9 @@ def _parent(root: object, path: list[object], copies: Copies) -> object:
     container = root
     for depth in range(len(path) - 1):
         step = path[depth]
-        child = _child(container, step)
-        writable = _ensure_writable(child, copies)
-        if writable is not child:
-            cast("dict[object, object]", container)[step] = writable
-        container = writable
+        child = _ensure_writable(_child(container, step), copies)
+        cast("dict[object, object]", container)[step] = child
+        container = child
     return container
 
 
@@ -165,8 +163,8 @@ def _delete(container: object, step: object, copies: Copies) -> None:
     elements = cast("list[object]", container)
     before = copies[id(elements)][1]
     # No server's index reaches past the list as it was before the frame, though many are too small.
-    if isinstance(step, int) and step < 0 and not isinstance(step, bool):
-        step = 0
+    if isinstance(step, int) and not isinstance(step, bool):
+        step = max(step, 0)
     _index(step, before)
     if not elements:
         raise DiffError("An edit deletes from a list that is empty already.")
@@ -219,9 +217,7 @@ class DiffDecoder:
                 return self.full(data)
             self._begun = True
             self._values = [UNKNOWN_OUTPUT] * len(data)
-        missing = len(data) - len(self._values)
-        if missing > 0:
-            self._values += [None] * missing
+        self._values += [None] * (len(data) - len(self._values))  # none, if the frame is shorter
         for position, edits in enumerate(data):
             self._values[position] = self._apply_edits(self._values[position], edits)
         return self._values[: len(data)]
@@ -229,9 +225,8 @@ class DiffDecoder:
     def _apply_edits(self, value: object, edits: object) -> object:
         if not edits and isinstance(edits, list):
             return value
-        if value is UNKNOWN_OUTPUT and not _replaces_whole(edits):
-            return UNKNOWN_OUTPUT
         try:
+            # To `UNKNOWN_OUTPUT`, no text and no container, no edit applies but one that replaces it whole.
             return apply_diff(value, cast("Sequence[object]", edits), max_depth=self._max_depth)
         except DiffError:
             return UNKNOWN_OUTPUT
@@ -260,11 +255,3 @@ def _looks_like_edit(value: object) -> bool:
         return False
     operation, path, _ = parts
     return isinstance(operation, str) and operation in _OPERATIONS and isinstance(path, list)
-
-
-def _replaces_whole(edits: object) -> bool:
-    """Say whether edits begin with a whole new value, which needs no baseline."""
-    if not isinstance(edits, list):
-        return False
-    first = cast("list[object]", edits)[0]
-    return _looks_like_edit(first) and cast("list[object]", first)[:2] == ["replace", []]

@@ -68,10 +68,10 @@ def refusal(response: Response, phase: Phase, *, what: str = "The server") -> Gr
             return AuthenticationRequired(
                 f"{what} sends to the login page. Pass auth=('user', 'password').", **context
             )
-        case status if 300 <= status < 400:
-            return RemoteProtocolError(f"{what} redirects without end or elsewhere: {text}", **context)
         case status if status < 300:
             return RemoteProtocolError(f"{what} gave an answer that makes no sense here: {text}", **context)
+        case status if status < 400:
+            return RemoteProtocolError(f"{what} redirects without end or elsewhere: {text}", **context)
         case status:
             return ServerRefused(says, retryable=status in (502, 503, 504), **context)
 
@@ -155,7 +155,7 @@ def app_error(output: Mapping[str, Any], *, quoted: bool, title: str | None = No
         "visible": output.get("visible") is not False,
         "phase": Phase.COMPLETE,
     }
-    if not hidden and _QUOTA.search(message):
+    if _QUOTA.search(message):
         return QuotaExceeded(message, retry_after=_quota_wait(message), **context)
     return AppError(message, hidden=hidden, **context)
 

@@ -33,7 +33,7 @@ _LINE_ENDS: Final = b"\r\n"
 _CR: Final = 13
 _LF: Final = 10
 _COLON: Final = 58
-_LINE: Final = re.compile(rb"[^\r\n]+")
+_RETRY: Final = re.compile(rb"^retry: ?([0-9]+)[\r\n]", re.MULTILINE)
 
 
 @attrs.frozen
@@ -104,11 +104,8 @@ class SSEDecoder:
         tail = bytes(self._buffer) + self._held
         if self._at_start:
             tail = tail.removeprefix(_BOM).lstrip(_LINE_ENDS)
-        complete = max(tail.rfind(b"\r"), tail.rfind(b"\n")) + 1
-        for line in _LINE.finditer(tail, 0, complete):
-            name, _, value = line.group().partition(b":")
-            if name == b"retry":
-                self._set_retry(value.removeprefix(b" "))
+        for line in _RETRY.finditer(tail):
+            self._set_retry(line[1])
         self._reset()
         return tail
 
@@ -118,16 +115,18 @@ class SSEDecoder:
             raise self._error()
         if len(self._buffer) + arrived <= self._max_event_bytes:
             return
-        for index, block in enumerate(blocks):
-            size = len(block) if self._buffer and index == 0 else len(block.lstrip(_LINE_ENDS))
-            size += len(self._buffer) if index == 0 else 0
-            # The last line end of an open block may prove to be its terminator, which does not count.
-            if index == len(blocks) - 1 and block.endswith((b"\r", b"\n")):
+        begun = len(self._buffer)
+        for block in blocks:
+            size = begun + len(block) if begun else len(block.lstrip(_LINE_ENDS))
+            # Only the last block, an open one, can end with a line end. That may prove to be its terminator,
+            # which does not count.
+            if block.endswith((b"\r", b"\n")):
                 size -= 1
             if size > self._max_event_bytes:
                 self._reset()
                 self._too_large = True
                 raise self._error()
+            begun = 0
 
     def _error(self) -> EventTooLarge:
         return EventTooLarge(
@@ -139,9 +138,8 @@ class SSEDecoder:
     def _buffer_rest(self, rest: bytes) -> None:
         """Buffer the beginning of the next block."""
         if not self._buffer:
-            begun = rest.lstrip(_LINE_ENDS)
-            self._at_start = self._at_start and len(begun) == len(rest)
-            rest = begun
+            self._at_start = self._at_start and not rest.startswith((b"\r", b"\n"))
+            rest = rest.lstrip(_LINE_ENDS)
         if rest.endswith((b"\r", b"\n")):
             self._held = rest[-1:]
             rest = rest[:-1]
@@ -196,7 +194,7 @@ class SSEDecoder:
         return ServerSentEvent(text, kind.decode("utf-8", "replace") or "message", self.last_event_id)
 
     def _set_retry(self, value: bytes) -> None:
-        digits = value.lstrip(b"0") or value[-1:]
+        digits = value.lstrip(b"0") or b"0"
         if value.isdigit() and len(digits) <= MAX_RETRY_DIGITS:
             self.retry = int(digits)
 

@@ -207,6 +207,7 @@ def test_the_reason_of_an_end_without_one_is_delivered_with_it() -> None:
     turn = machine.turn(exchange, Output([QueueFullMessage(), Failed(error=StreamLost("full"))]))
     assert names(turn) == ["QueueFullMessage", "Failed"]
     assert exchange.state is State.FAILED
+    assert exchange.deviations == []
 
 
 @pytest.mark.parametrize(

@@ -22,14 +22,18 @@ from gradio_transport.adapter import (
     Log,
     OpenStream,
     Output,
+    Phase,
     ProcessCompleted,
     Request,
     Response,
+    SendRequest,
     ServerSentEvent,
     ServerStopped,
     Session,
     SessionContext,
     StreamLost,
+    TimeoutExpired,
+    WakeAt,
 )
 
 
@@ -59,7 +63,8 @@ class Recorder(Exchange):
 
     def cancel(self, now: float, *, siblings: bool = False) -> Output:
         self.siblings = siblings
-        return Output([Cancelled()])
+        request = SendRequest(self.channel("cancel"), Request.get("http://app/cancel"), Phase.CANCEL)
+        return Output([Cancelled()], [request, WakeAt(self.channel("cancel"), now)])
 
 
 def make_session(**limits: int) -> Session:
@@ -142,6 +147,33 @@ def test_what_follows_the_end_in_the_same_bytes_is_not_told() -> None:
     session.data_received(exchange.channel("stream"), b"data: a\n\ndata: end\n\ndata: b\n\ndata: c\n\n", 0.0)
     assert exchange.heard == ["a", "end"]
     assert exchange.deviations == []
+
+
+@pytest.mark.parametrize(("tell_at", "told"), [(3.0, ["SendRequest"]), (None, [])])
+def test_the_server_is_told_of_a_call_that_was_given_up_if_it_is_to_be(
+    tell_at: float | None, told: list[str]
+) -> None:
+    session = make_session()
+    exchange = start(session)
+    turn = session.abandon(exchange, TimeoutExpired("late", setting="total"), tell_at=tell_at)
+    assert [type(command).__name__ for command in turn.commands] == [*told, "DropStream"]
+    assert [type(delivery.event).__name__ for delivery in turn.deliveries] == ["Failed"]
+    assert exchange.abandoned is bool(told)
+
+
+@pytest.mark.parametrize(
+    ("begun", "known", "expected"),
+    [(True, False, True), (False, True, True), (True, True, True), (False, False, False)],
+)
+def test_a_call_may_have_run_if_it_was_accepted_or_the_error_knows_that_it_did(
+    begun: bool, known: bool, expected: bool
+) -> None:
+    session = make_session()
+    endpoint = Endpoint(name="/0", fn_index=0)
+    exchange = start(session) if begun else session.open(Invocation(endpoint=endpoint, data=[]))
+    error = StreamLost("gone", may_have_run=known)
+    session.abandon(exchange, error)
+    assert error.may_have_run is expected
 
 
 def test_an_error_gets_the_last_event_of_its_call() -> None:

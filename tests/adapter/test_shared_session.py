@@ -35,8 +35,13 @@ INVOCATION = Invocation(endpoint=Endpoint(name="/x", fn_index=0), data=["x"])
 STREAM_HEAD = Response(200, {"content-type": "text/event-stream"})
 
 
-def session() -> SharedStreamSession:
-    context = SessionContext(config=CONFIG, urls=AppURLs("http://app", "/gradio_api"), session_hash="hash")
+def session(**limits: int) -> SharedStreamSession:
+    context = SessionContext(
+        config=CONFIG,
+        urls=AppURLs("http://app", "/gradio_api"),
+        session_hash="hash",
+        limits=Limits(**limits),
+    )
     made = SSEv3().session(context)
     assert isinstance(made, SharedStreamSession)
     return made
@@ -137,7 +142,7 @@ def test_one_id_for_two_calls_fails_the_second_and_leaves_the_first_alone() -> N
 def test_an_end_that_was_parked_is_the_last_thing_a_call_hears() -> None:
     machine = session()
     _, first = started(machine)
-    _, second = started(machine)
+    waiting, second = started(machine)
     machine.reply(first, joined("e1"), 0.0)
     machine.stream_opened(STREAM, STREAM_HEAD, 0.0)
     for _ in range(2):
@@ -145,6 +150,7 @@ def test_an_end_that_was_parked_is_the_last_thing_a_call_hears() -> None:
         machine.data_received(STREAM, done, 0.0)
     turn = machine.reply(second, joined("e2"), 0.0)
     assert [type(one.event).__name__ for one in turn.deliveries] == ["Joined", "ProcessCompleted"]
+    assert waiting.deviations == []
 
 
 def test_bytes_after_the_end_of_the_stream_say_nothing() -> None:
@@ -160,11 +166,33 @@ def test_the_reply_to_a_chunk_of_input_opens_no_second_stream() -> None:
     exchange, join = started(machine)
     machine.reply(join, joined("e1"), 0.0)
     chunk = SendRequest(exchange.channel("send"), join.request, Phase.STREAM)
-    assert machine.reply(chunk, Response(200, {}, b"{}"), 0.0).commands == []
+    assert machine.reply(chunk, Response(200, {}, b"{}"), 0.0) == Turn()
 
 
 def test_the_end_of_a_channel_that_nobody_owns_says_nothing() -> None:
-    assert session().closed("9.stream", Closed(Ending.CLEAN), 0.0) == Turn()
+    machine = session()
+    running(machine, "e1")
+    assert machine.closed("9.stream", Closed(Ending.RESET), 0.0) == Turn()
+    assert machine.streaming
+    assert machine.usable
+
+
+@pytest.mark.parametrize("end", ["refused", "failed", "closed"])
+def test_the_shared_stream_is_known_by_its_name(end: str) -> None:
+    assert SharedStreamSession.shared
+    machine = session()
+    _, join = started(machine)
+    (stream,) = machine.reply(join, joined("e1"), 0.0).commands
+    assert isinstance(stream, OpenStream)
+    copy = attrs.evolve(stream, channel="".join(["str", "eam"]))
+    if end == "refused":
+        turn = machine.reply(copy, Response(401), 0.0)
+    elif end == "failed":
+        turn = machine.failed(copy, StreamLost("broke"), 0.0)
+    else:
+        turn = machine.closed(copy.channel, Closed(Ending.RESET), 0.0)
+    assert len(failures(turn)) == 1
+    assert not machine.usable
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -392,9 +420,10 @@ def test_parked_messages_reach_each_call_whatever_its_name_sorts_like() -> None:
     assert [len([one for one in told[name] if type(one.event).__name__ == "Log"]) for name in "za"] == [1, 2]
 
 
+@pytest.mark.parametrize("rounds", [0, 2])
 @pytest.mark.parametrize(("last", "fits"), [(200, True), (201, False), (390, False)])
 def test_parked_messages_may_have_as_many_bytes_as_an_event_and_count_anew_afterwards(
-    last: int, fits: bool
+    last: int, fits: bool, rounds: int
 ) -> None:
     def parked(machine: SharedStreamSession, size: int) -> Turn:
         shortest = len(json.dumps({"event_id": "zz", "msg": "log", "log": ""}))
@@ -402,17 +431,9 @@ def test_parked_messages_may_have_as_many_bytes_as_an_event_and_count_anew_after
             STREAM, message(event_id="zz", msg="log", log="x" * (size - shortest)), 0.0
         )
 
-    bound = 400
-    context = SessionContext(
-        config=CONFIG,
-        urls=AppURLs("http://app", "/gradio_api"),
-        session_hash="hash",
-        limits=Limits(max_event_bytes=bound),
-    )
-    machine = SSEv3().session(context)
-    assert isinstance(machine, SharedStreamSession)
+    machine = session(max_event_bytes=400)
     running(machine, "e1")
-    for _ in range(2):  # once no call joins, what was parked is dropped and no longer counted
+    for _ in range(rounds):  # once no call joins, what was parked is dropped and no longer counted
         _, join = joining(machine, 0)
         assert failures(parked(machine, 200)) == []
         assert failures(parked(machine, 200)) == []
@@ -420,6 +441,80 @@ def test_parked_messages_may_have_as_many_bytes_as_an_event_and_count_anew_after
     joining(machine, 0)
     parked(machine, 200)
     assert (failures(parked(machine, last)) == []) is fits
+
+
+def park(machine: SharedStreamSession, event_id: str, count: int, text: str = "x") -> Turn:
+    turn = Turn()
+    for _ in range(count):
+        line = message(event_id=event_id, msg="log", log=text)
+        turn.extend(machine.data_received(STREAM, line, 0.0))
+    return turn
+
+
+@pytest.mark.parametrize("limits", [{"max_parked_messages": 300}, {"max_event_bytes": 70 * 300}])
+def test_messages_that_found_their_call_no_longer_count_as_parked(limits: dict[str, int]) -> None:
+    text = "x" * (70 - len(json.dumps({"event_id": "e2", "msg": "log", "log": ""})))
+    machine = session(**limits)
+    running(machine, "e1")
+    _, second = joining(machine, 0)
+    joining(machine, 0)  # a third, so that messages are parked to the end
+    assert failures(park(machine, "e2", 200, text)) == []
+    assert failures(park(machine, "e3", 100, text)) == []
+    assert len(machine.reply(second, joined("e2"), 0.0).deliveries) == 201
+    assert failures(park(machine, "e3", 200, text)) == []
+    assert len(failures(park(machine, "e3", 1, text))) == 2
+
+
+@pytest.mark.parametrize("end", ["refused", "failed", "cancelled", "abandoned"])
+def test_messages_for_a_join_that_came_to_nothing_do_not_count_against_the_next(end: str) -> None:
+    machine = session(max_parked_messages=3)
+    running(machine, "e1")
+    exchange, join = joining(machine, 0)
+    park(machine, "e2", 3)
+    if end == "refused":
+        machine.reply(join, Response(503, {}, b"{}"), 0.0)
+    elif end == "failed":
+        machine.failed(join, StreamLost("broke"), 0.0)
+    elif end == "cancelled":
+        machine.cancel(exchange, 0.0)
+    else:
+        machine.abandon(exchange, TimeoutExpired("late", setting="total"))
+    _, join = joining(machine, 0)
+    assert failures(park(machine, "e3", 3)) == []
+    assert len(machine.reply(join, joined("e3"), 0.0).deliveries) == 4
+
+
+@pytest.mark.parametrize("event_id", [None, "", 0, 7, True, ["e1"], {"e1": 1}])
+def test_a_message_that_names_no_call_is_for_all(event_id: Any) -> None:
+    machine = session()
+    first, second = running(machine, "e1"), running(machine, "e2")
+    turn = machine.data_received(STREAM, message(event_id=event_id, msg="heartbeat"), 0.0)
+    assert [delivery.exchange for delivery in turn.deliveries] == [first, second]
+    assert machine.stray_messages == 0
+
+
+def test_nothing_is_read_after_the_stream_is_lost() -> None:
+    end = message(msg="server_stopped")
+    machine = session()
+    running(machine, "e1")
+    turn = machine.data_received(STREAM, end + end + message(event_id="e1", msg="log", log="x"), 0.0)
+    assert turn.commands == [DropStream(STREAM)]
+    (error,) = failures(turn)
+    assert (type(error), error.may_have_run, error.retryable) == (StreamLost, True, False)
+    assert machine.data_received(STREAM, end + message(msg="unexpected_error"), 0.0) == Turn()
+    assert machine.stray_messages == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("404: Session not found.", "(404: Session not found.)"), ("", "(no reason given)")],
+)
+def test_a_session_that_the_server_does_not_know_says_what_the_server_said(text: str, said: str) -> None:
+    machine = session()
+    running(machine, "e1")
+    (error,) = failures(machine.data_received(STREAM, message(msg="unexpected_error", message=text), 0.0))
+    assert isinstance(error, SessionNotFound)
+    assert said in str(error)
 
 
 def test_a_reply_that_comes_after_its_failure_changes_nothing() -> None:

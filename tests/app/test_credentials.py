@@ -198,6 +198,16 @@ def test_as_many_cookies_are_kept_as_the_bound_says_and_the_next_is_left_out() -
     assert "c7=2" in sent
 
 
+@pytest.mark.parametrize(("given", "room"), [(299, True), (300, False), (301, False)])
+def test_a_callers_cookies_all_go_along_and_count_against_the_bound_of_a_server(
+    given: int, room: bool
+) -> None:
+    credentials = Credentials.bound_to(APP, cookies={f"c{number}": "1" for number in range(given)})
+    left_out = credentials.store(APP, ["late=1"])
+    assert [cookie.name for cookie in left_out] == ([] if room else ["late"])
+    assert len(credentials.for_url(APP, {})["cookie"].split("; ")) == given + room
+
+
 @pytest.mark.parametrize(("size", "kept"), [(8191, True), (8192, True), (8193, False), (20_000, False)])
 def test_a_cookie_is_kept_up_to_the_bound_in_bytes(size: int, kept: bool) -> None:
     credentials = bound()

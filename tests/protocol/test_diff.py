@@ -8,6 +8,7 @@ import copy
 import itertools
 import json
 import pickle
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -137,6 +138,13 @@ def test_shrinking_chatbot_as_seen_on_the_wire() -> None:  # docs/wire.md §5.5,
     assert server_edits(rows, [["a", "b"]], ENCODINGS[0]) == edits
 
 
+def test_dataframe_emptied_of_its_only_column_as_servers_send_it() -> None:  # Gradio 5.36 on
+    before, after = {"data": [[1], [2]]}, {"data": [[], []]}
+    edits = server_edits(before, after, ENCODINGS[1])
+    assert edits[-1] == ["delete", ["data", 1, -1], None]
+    assert apply_diff(before, edits) == after
+
+
 def test_path_cut_by_the_server_is_noticed_where_it_can_be() -> None:  # Gradio 5.29.1 to 5.35.0
     with pytest.raises(DiffError, match="names a key"):
         apply_diff({"k": [1, 2, 3]}, [["delete", [1], None]])
@@ -216,6 +224,8 @@ HOSTILE = {
     "path is null": ("a", [["replace", None, 1]]),
     "append of a number": ("a", [["append", [], 1]]),
     "append to a number": (1, [["append", [], "a"]]),
+    "add of a text to a text": ("a", [["add", [], "b"]]),
+    "delete of a text from a text": ("a", [["delete", [], "a"]]),
     "append to a list": ([1], [["append", [], [2]]]),
     "append of a number inside": (["a"], [["append", [0], 1]]),
     "add at the root": ([], [["add", [], 1]]),
@@ -246,6 +256,22 @@ HOSTILE = {
     "path into a number": ([1], [["replace", [0, 0], "x"]]),
     "path into null": (None, [["add", ["a"], 1]]),
 }
+
+
+@pytest.mark.parametrize(
+    ("base", "edits", "words"),
+    [
+        (None, [["append", [], "b"]], "'append' with str does not fit null"),
+        ("a", [["append", [], None]], "'append' with null does not fit str"),
+        ([1], [["replace", [None], 1]], "indexes a list with null"),
+        ("a", [["x" * 81, [], 1]], "operation Gradio does not know: '" + "x" * 80 + "'$"),
+    ],
+)
+def test_refusal_says_what_did_not_fit_and_quotes_little_of_it(
+    base: object, edits: list[object], words: str
+) -> None:
+    with pytest.raises(DiffError, match=words):
+        apply_diff(base, edits)
 
 
 @pytest.mark.parametrize(("base", "edits"), HOSTILE.values(), ids=HOSTILE)
@@ -366,6 +392,19 @@ def test_shorter_frame_keeps_the_baseline_of_the_rest() -> None:
     assert frames.next([[], []]) == ["a!", "b"]
 
 
+def test_shorter_frames_take_no_memory() -> None:
+    frames = DiffDecoder()
+    frames.next(["a", "b"])
+    tracemalloc.start()
+    try:
+        for _ in range(16):
+            frames.next([[]])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 10_000
+
+
 def test_full_values_restore_everything() -> None:
     frames = DiffDecoder()
     frames.next(["a"])
@@ -383,6 +422,7 @@ def test_first_frame_made_of_edits_is_not_taken_for_values() -> None:  # server 
         UNKNOWN_OUTPUT,
         8,
     ]
+    assert frames.next([[["append", [], "!"]], [], []]) == ["all!", UNKNOWN_OUTPUT, 8]
 
 
 @pytest.mark.parametrize(
@@ -400,6 +440,7 @@ def test_first_frame_made_of_edits_is_not_taken_for_values() -> None:  # server 
         ([[[["append"], [], "b"]]], []),
         ([["append", [], "b"]], []),
         ([[["how", "are you"], ["fine", None]]], []),
+        ([[["append", [], "b", "c"]]], []),
     ],
 )
 def test_first_frame_of_full_values_is_taken_as_it_is(data: list[object], list_outputs: list[int]) -> None:

@@ -181,11 +181,19 @@ def test_retry_takes_ascii_digits_only(value: bytes, expected: int) -> None:
     assert decoder.retry == expected
 
 
+@pytest.mark.parametrize("before", [b"", b"data: " + b"x" * 1000 + b"\n"])
+def test_retry_time_that_was_cut_off_is_not_taken(before: bytes) -> None:
+    assert decoded(before + b"retry: 5")[1].retry is None
+    assert decoded(before + b"retry: 5\n")[1].retry == 5
+
+
 def test_retry_is_unset_until_the_server_sends_one() -> None:
     assert decoded(b"data: x\n\n")[1].retry is None
 
 
-@pytest.mark.parametrize(("tail", "expected"), [(b"retry: 5\n", 5), (b"retry: 5\r", 5), (b"retry: 5", None)])
+@pytest.mark.parametrize(
+    ("tail", "expected"), [(b"retry: 5\n", 5), (b"retry:5\r", 5), (b"retry: 5", None), (b"retry:  5\n", None)]
+)
 def test_retry_needs_its_line_end_but_no_blank_line(tail: bytes, expected: int | None) -> None:
     _, decoder, dropped = decoded(tail)
     assert decoder.retry == expected
@@ -395,7 +403,9 @@ def test_a_retry_time_of_any_sane_length_is_read(value: str, retry: int | None) 
     assert decoded(f"data: x\n\nretry: {value}\n".encode())[1].retry == retry  # cut off after the line
 
 
-@pytest.mark.parametrize("field", ["aaa", "retrx", "retrz", "zzz", "id", "event", ""])
+@pytest.mark.parametrize(
+    "field", ["aaa", "retrx", "retrz", "zzz", "id", "event", "", "xretry", "data: retry"]
+)
 def test_no_other_field_sets_the_retry_time(field: str) -> None:
     assert decoded(f"{field}: 5\n\n".encode())[1].retry is None
     assert decoded(f"data: x\n\n{field}: 5\n".encode())[1].retry is None
@@ -407,11 +417,13 @@ BOUND = 40
 @pytest.mark.parametrize("end", [b"\n\n", b"\r\r", b"\r\n\r\n"])
 @pytest.mark.parametrize("before", [b"", b"data: a\n\n", b"data: a\n\n\n", b"data: a\n\n\r\n\n", b"\n\n\n"])
 @pytest.mark.parametrize("after", [b"", b"\n", b"data: b\n\n"])
+@pytest.mark.parametrize("lines", [b"data: ", b"data: a\ndata: "])
 @pytest.mark.parametrize("size", [BOUND - 1, BOUND, BOUND + 1])
 def test_an_event_may_have_as_many_bytes_as_the_bound_and_not_one_more(
-    size: int, before: bytes, after: bytes, end: bytes
+    size: int, lines: bytes, before: bytes, after: bytes, end: bytes
 ) -> None:
-    event = b"data: " + b"x" * (size - 6)
+    text = "x" * (size - len(lines))
+    event = lines + text.encode()
     stream = before + event + end + after
     for cut in range(len(stream) + 1):
         decoder = SSEDecoder(max_event_bytes=BOUND)
@@ -421,4 +433,19 @@ def test_an_event_may_have_as_many_bytes_as_the_bound_and_not_one_more(
             assert size > BOUND, (cut, stream)
         else:
             assert size <= BOUND, (cut, stream)
-            assert "x" * (size - 6) in [one.data for one in events]
+            assert text in [one.data.removeprefix("a\n") for one in events]
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r", b"\r\n"])
+def test_an_event_beyond_the_bound_is_refused_before_it_is_complete(end: bytes) -> None:
+    event = b"data: " + b"x" * (BOUND - 6)
+    assert SSEDecoder(max_event_bytes=BOUND).feed(event + end) == []
+    with pytest.raises(EventTooLarge):
+        SSEDecoder(max_event_bytes=BOUND).feed(event + b"x" + end)
+
+
+def test_the_last_of_hundreds_of_events_in_one_chunk_may_be_as_large_as_the_bound() -> None:
+    last = b"data: " + b"x" * (BOUND - 6)
+    decoder = SSEDecoder(max_event_bytes=BOUND)
+    assert len(decoder.feed(b"data: a\n\n" * 300 + last + b"\n")) == 300
+    assert len(decoder.feed(b"\n")) == 1
