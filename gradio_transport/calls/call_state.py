@@ -101,7 +101,7 @@ class CallState:
         self._lock: AbstractContextManager[Any] = nullcontext()
 
     def _wake(self, *, for_end: bool) -> None:
-        """Wake whoever waits for a change, and `for_end` also who waits for the end. For faces."""
+        """Wake the threads or tasks that wait for a change; `for_end` also those that wait for the end."""
 
     @property
     def endpoint(self) -> Endpoint:

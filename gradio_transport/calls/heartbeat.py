@@ -71,7 +71,7 @@ class Heartbeat:
     def _read(self, stream: Live) -> Steps[None]:
         self.live = stream
         read = Read(stream.chunks())
-        # Asked after `live` is set: whoever stops it either finds the stream, or is noticed here.
+        # Asked after `live` is set: `stop` finds the stream, or is noticed here.
         while not self.stopped:
             data = yield read
             if isinstance(data, Closed):

@@ -256,7 +256,7 @@ class WebSocket(Protocol):
         ...
 
     def close(self) -> None:
-        """Drop the socket, by whoever receives from it."""
+        """Drop the socket, once its reader has left."""
         ...
 
 
@@ -331,7 +331,7 @@ class AsyncWebSocket(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Drop the socket, by whoever receives from it."""
+        """Drop the socket, once its reader has left."""
         ...
 
 

@@ -39,7 +39,7 @@ class ChunkJoiner:
         """What must follow, from the last chunk."""
 
     def feed(self, data: bytes) -> bytes:
-        """Return what h11 is to be given for the bytes of one read; none if a line is not complete yet."""
+        """Return the bytes for h11 in place of those of one read; none if a line is not complete yet."""
         match self._step:
             case "head":
                 return self._head(data)

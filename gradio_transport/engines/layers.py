@@ -48,7 +48,7 @@ class Layer(Protocol):
 
     @property
     def has_unread(self) -> bool:
-        """Whether bytes were received that nobody has read."""
+        """Whether received bytes are still unread."""
         ...
 
     @property
@@ -97,7 +97,7 @@ class TLS:
 
     @property
     def has_unread(self) -> bool:
-        """Whether bytes were received that nobody has read."""
+        """Whether received bytes are still unread."""
         return bool(self.ssl_object.pending() or self._incoming.pending or self._below.has_unread)
 
     def shake_hands(self, bounds: Bounds) -> None:
