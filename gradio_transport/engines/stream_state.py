@@ -81,7 +81,7 @@ class StreamState:
             raise ConnectionAbortedError("this side closed the connection")
 
     def _is_over(self) -> bool:
-        """Return whether the idle connection ended, or has bytes that nobody wanted."""
+        """Return whether the idle connection ended, or has bytes that are unwanted."""
         raise NotImplementedError
 
     def get_extra_info(self, info: str) -> Any:
