@@ -91,6 +91,10 @@ def test_calls_of_a_plain_session_share_no_stream() -> None:
     assert session.active == (first, second)
 
 
+def test_a_plain_session_takes_new_calls_for_ever() -> None:
+    assert make_session().usable is True
+
+
 def test_an_event_that_took_no_bytes_counts_none() -> None:
     session = make_session()
     exchange = start(session)
