@@ -26,7 +26,7 @@ from gradio_transport.calls.steps import (
     Steps,
     Use,
 )
-from gradio_transport.engines.base import HandshakeRefused
+from gradio_transport.engines.base import HandshakeRefused, Interruption
 from gradio_transport.engines.deadline import Deadline
 from gradio_transport.errors import ConnectError, FileUnavailable, Phase, StreamLost, TimeoutExpired
 from gradio_transport.files.upload import FetchFile, ReadFile
@@ -151,6 +151,14 @@ def test_nothing_is_sent_once_the_time_of_the_call_is_over() -> None:
     assert seen.shown[-1][:2] == ("in", "error")
 
 
+def test_what_may_end_the_wait_goes_along() -> None:
+    interruption, seen, face = Interruption(), line(), Face([Stream(EVENTS)])
+    face.run(attrs.evolve(seen.requests, interruption=interruption).perform(DATA))
+    (opened,) = face.steps
+    assert isinstance(opened, Open)
+    assert opened.patience.interruption is interruption
+
+
 class TestLogins:
     @pytest.mark.parametrize("session", [0, 7])
     def test_an_expired_one_is_renewed_once(self, session: int) -> None:
@@ -254,6 +262,11 @@ class TestStreams:
         slow = TimeoutExpired("nothing came", setting="idle", seconds=2, phase=Phase.STREAM)
         seen, face = line(), Face([Stream(Response(503, {}), slow)])  # type: ignore[arg-type]
         assert face.run(seen.requests.perform(DATA)).status == 503
+
+    def test_an_answer_that_breaks_off_is_none(self) -> None:
+        seen, face = line(), Face([Stream(OK, StreamLost("broke off", phase=Phase.STREAM))])  # type: ignore[arg-type]
+        with pytest.raises(StreamLost):
+            face.run(seen.requests.perform(attrs.evolve(DATA, or_whole=True)))
 
     def test_an_answer_instead_of_a_stream_takes_its_time(self) -> None:
         seen, face = line(), Face([Stream(OK, b"[1]")])

@@ -124,6 +124,7 @@ class TestWhatACallerGives:
     def test_files_are_found_however_deep(self):
         assert holds_files({"a": [1, {"b": (TEXT,)}]})
         assert not holds_files({"a": [1, {"b": ("text",)}]})
+        assert not holds_files([[TEXT]], depth=1)  # deeper than files are looked for
 
     def test_too_large_a_file_is_refused_before_anything_is_sent(self):
         with pytest.raises(ValidationFailed, match=r"5 bytes.*4 bytes at most"):
