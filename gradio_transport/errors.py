@@ -18,6 +18,7 @@
     ├── NegotiationError            no way to speak was found
     │   ├── UnsupportedProtocol     no installed adapter speaks it, or it cannot do what was asked
     │   ├── NotAGradioApp           whatever answered is not Gradio
+    │   ├── AppChanged              the app was restarted with other endpoints
     │   ├── SpaceNotFound           no such Space, or a private one and no token that sees it
     │   └── SpaceNotRunning         the Space sleeps, builds or failed
     ├── ServerRefused               an answer that says no
@@ -194,6 +195,13 @@ class UnsupportedProtocol(NegotiationError):
 
 class NotAGradioApp(NegotiationError):
     """Whatever answered at the URL is not a Gradio app."""
+
+
+class AppChanged(NegotiationError):
+    """The app was restarted and no longer has the endpoint, or has it with other parameters.
+
+    Nothing was sent. Connect again to use the app as it is now.
+    """
 
 
 class SpaceNotFound(NegotiationError):

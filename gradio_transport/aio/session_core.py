@@ -24,7 +24,7 @@ CLOSE_SECONDS = 5.0
 
 
 Begun: TypeAlias = tuple[SessionDriver, Sequence[Command]] | Steps[None]
-"""A call that is opened, with its driver and first commands, or the steps that place its files before."""
+"""A call that is opened, with its driver and first commands, or the steps that come before that."""
 
 
 class OpenSessions:
@@ -85,18 +85,18 @@ class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, Heartbeat
             raise
 
     def begin(self, call: PendingCall) -> Begun:
-        """Open and start a call without files; return its driver and first commands, or how to place them."""
+        """Open and start a call; return its driver and first commands, or the steps that come before."""
         try:
-            return self.place_files(call) or self.open(call)
+            return self.steps_before_open(call) or self.open(call)
         except GradioTransportError as error:
             call.fail(error)
             raise
 
     async def drive(self, call: PendingCall, begun: Begun) -> None:
-        """Perform a call's commands, once its files are placed and it is opened."""
+        """Perform a call's commands, once it is prepared and opened."""
         if isinstance(begun, Generator):
             with anyio.CancelScope() as scope:
-                call.add_done_callback(scope.cancel)  # a call that has ended needs no files
+                call.add_done_callback(scope.cancel)  # a call that has ended needs no preparation
                 try:
                     await self.connection.run(begun)
                 except GradioTransportError as error:

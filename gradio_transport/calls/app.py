@@ -37,6 +37,7 @@ from ..policy import Timeouts
 from ..protocol.commands import OpenStream, OpenWebSocket, Request, SendRequest
 from ..protocol.multipart import UploadProgress
 from ..protocol.urls import base_url, is_internal, is_space_name, origin
+from .app_identity import AppIdentity, find_again, is_same_app
 from .checks import check_declared, check_late, check_options, check_settings, find_discoverer
 from .handle import Handle
 from .options import CallOptions, Options
@@ -89,6 +90,7 @@ class App:
         self._discovery: Discovery | None = None
         self._choices: dict[tuple[int, str | tuple[str, ...]], Choice] = {}
         self.averages: dict[int, float] = {}
+        self.identity = AppIdentity()
         self._rejected_cookies: set[RejectedCookie] = set()
 
         if self.space is None:
@@ -146,6 +148,8 @@ class App:
 
     @discovery.setter
     def discovery(self, found: Discovery) -> None:
+        if self._discovery is None:
+            self.identity.confirm(self.identity.doubts)
         self._discovery = found
         self.credentials.rebind(found.urls.base)
 
@@ -153,6 +157,20 @@ class App:
     def config(self) -> AppConfig:
         """What the app said of itself."""
         return self.discovery.config
+
+    def discover_again(self, found: Discovery) -> None:
+        """Take what was discovered after a doubt; of an app that was not restarted, nothing is new."""
+        if not is_same_app(self.config, found.config):
+            logger.warning("the app at %s was restarted", self.base)
+            self.discovery = found
+            self._choices, self.averages = {}, {}
+
+    def is_certain(self, engine: object) -> bool:
+        """Return whether the server is known to run the app still; see `AppIdentity.is_certain`.
+
+        Servers with a discovery of an adapter's own have no numbers that could change their meaning.
+        """
+        return self._discoverer is not None or self.identity.is_certain(self.discovery.urls.base, engine)
 
     def handshake(self) -> Handshake:
         """Return the sequence that finds the config: the named adapter's own, or Gradio's."""
@@ -236,6 +254,21 @@ class App:
         check_options(options, invocation, adapter, config)
         check_paths(endpoint, invocation.data, config)
         check_files([*invocation.data, invocation.event_data], config)
+        return adapter, invocation
+
+    def prepare_again(
+        self, invocation: Invocation, protocol: str | Sequence[str] | None
+    ) -> tuple[Adapter, Invocation]:
+        """Return the adapter and the invocation of a call that was prepared before the app was restarted.
+
+        Raises:
+            AppChanged: The app no longer has the endpoint, or has it with other parameters.
+            UnsupportedProtocol: The server's generation cannot do what is asked.
+        """
+        endpoint = find_again(invocation.endpoint, self.config)
+        adapter = self.choose(endpoint, protocol).adapter
+        invocation = attrs.evolve(invocation, endpoint=endpoint)
+        adapter.check(self.config, invocation)
         return adapter, invocation
 
     def prepare_attach(self, handle: Handle) -> tuple[Adapter, Invocation]:

@@ -13,6 +13,10 @@ from .steps import Steps
 class CallDriver(Protocol):
     """What a call asks of the driver of its session."""
 
+    def start(self, steps: Steps[Any]) -> None:
+        """Perform steps in the background."""
+        ...
+
     def fetch(self, call: Any) -> None:
         """Open the stream of a call that was joined without one; never waits."""
         ...

@@ -77,6 +77,8 @@ class CallState:
         self.adapter = adapter
         """The protocol it goes by."""
         self.invocation = invocation
+        self.discovery = app.discovery
+        """What was known of the app when the call was prepared."""
         self._file_reader = files
         self.options = options
         self.timeouts = options.timeouts or app.options.timeouts
@@ -102,6 +104,11 @@ class CallState:
 
     def _wake(self, *, for_end: bool) -> None:
         """Wake the threads or tasks that wait for a change; `for_end` also those that wait for the end."""
+
+    def address_again(self, adapter: str, invocation: Invocation, files: FileReader | None) -> None:
+        """Address a call to the app as it is after a restart, before it is opened."""
+        self.adapter, self.invocation, self._file_reader = adapter, invocation, files
+        self.discovery, self._averages = self._session_state.app.discovery, self._session_state.app.averages
 
     @property
     def endpoint(self) -> Endpoint:

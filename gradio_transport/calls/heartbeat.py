@@ -65,6 +65,7 @@ class Heartbeat:
                 yield Use(outcome, self._read(outcome))
             except GradioTransportError as error:
                 logger.debug("the heartbeat of session %s… broke: %s", self.session_hash[:4], error)
+            self._app.identity.doubt()
             if self.stopped or not (yield Pause(pause, waiter)):
                 return
 

@@ -21,10 +21,11 @@ from ..errors import GradioTransportError, Phase, TransportError
 from ..files.fetch import file_unavailable_error, locate
 from ..files.upload import FetchFile, FileCommand, ReadFile
 from ..policy import Timeouts
-from ..protocol.commands import REDIRECTS, OpenStream, OpenWebSocket, Response, SendRequest
+from ..protocol.commands import REDIRECTS, OpenStream, OpenWebSocket, Request, Response, SendRequest
 from ..protocol.refusals import wants_login
 from ..protocol.urls import origin
 from .app import App
+from .app_identity import app_id_of
 from .requests import REASON_SECONDS, check_addresses, input_content, input_request, is_event_stream
 from .retries import Retries
 from .steps import Exclusive, Open, OpenSocket, Pause, ReadWhole, Resolve, Send, Steps, Use
@@ -86,6 +87,7 @@ class Requests:
                 outcome = yield from self._try(command, is_wanted)
             except TransportError as error:
                 outcome = error
+                self.app.identity.doubt()
             if not isinstance(outcome, Response | TransportError):
                 self._show_head(command, outcome)
                 return outcome
@@ -105,6 +107,8 @@ class Requests:
             self._show_outcome(command, outcome)
         if isinstance(outcome, TransportError):
             raise outcome
+        if outcome.status >= 400 and command.phase in (Phase.JOIN, Phase.COMPLETE):
+            self.app.identity.doubt()
         return outcome
 
     def _try(self, command: RequestCommand, is_wanted: Callable[[Response], bool]) -> Steps[Response | Live]:
@@ -244,6 +248,31 @@ class Requests:
         except StopIteration as stop:
             found: Discovery = stop.value
             return found
+
+    def confirm(self, seen: float) -> Steps[None]:
+        """Ask whether the server still runs the app, and discover it again if not.
+
+        Args:
+            seen: When the app was last confirmed. If that was done again meanwhile, nothing is asked: all
+                calls that wait for it come here.
+
+        Raises:
+            GradioTransportError: It cannot be discovered again.
+        """
+        app, identity = self.app, self.app.identity
+        if identity.confirmed_at != seen:
+            return
+        doubts, known = identity.doubts, app.config.app_id
+        if known is not None:
+            request = Request.get(app.discovery.urls.api("app_id"))
+            response = yield from self.perform(
+                SendRequest("app_id", request, Phase.DISCOVER, idempotent=True)
+            )
+            if app_id_of(response) == known:
+                identity.confirm(doubts)
+                return
+        app.discover_again((yield from self.discover()))
+        identity.confirm(doubts)
 
     # --- taps ----------------------------------------------------------------------------------------
 

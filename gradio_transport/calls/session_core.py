@@ -11,8 +11,11 @@ import attrs
 
 from ..adapter.contract import Adapter
 from ..adapter.exchange import Invocation
+from ..engines.deadline import Deadline
 from ..errors import GradioTransportError, LocalProtocolError, Phase
+from ..files.outputs import FileReader
 from ..protocol.commands import Command
+from .app_identity import check_component
 from .call_state import CallState
 from .component_server import component_reply, component_request
 from .failures import closed_error, stream_lost_error
@@ -24,7 +27,7 @@ from .request_sequence import Requests
 from .requests import add_elapsed
 from .session_driver import SessionDriver, requests_of
 from .session_state import SessionState
-from .steps import Steps
+from .steps import Exclusive, Steps
 
 C = TypeVar("C", bound=CallState)
 D = TypeVar("D", bound=SessionDriver[Any])
@@ -50,6 +53,8 @@ class SessionCore(Generic[C, D, H]):
         self.connection = sessions.connection
         self.state = SessionState(sessions.connection.app, headers, session_hash)
         self.closed = False
+        self._discovery = sessions.connection.app.discovery
+        """What was known of the app when the drivers and the session hash were made."""
         self._drivers: dict[str, D] = {}
         self._unopened: set[C] = set()
         self._heartbeat: H | None = None
@@ -76,10 +81,13 @@ class SessionCore(Generic[C, D, H]):
         return len(self._unopened) + sum(driver.call_count for driver in list(self._drivers.values()))
 
     def _new_call(self, adapter: str, invocation: Invocation, options: CallOptions) -> C:
-        source = self._files_type(self.connection, self.state.credentials)
-        files = self.state.app.file_reader(invocation.endpoint, source.remote_file)
+        files = self._file_reader(invocation)
         call: C = self._call_type(self.connection, self.state, adapter, invocation, options, files)
         return call
+
+    def _file_reader(self, invocation: Invocation) -> FileReader | None:
+        source = self._files_type(self.connection, self.state.credentials)
+        return self.state.app.file_reader(invocation.endpoint, source.remote_file)
 
     def _new_driver(self, adapter: Adapter) -> D:
         if self.connection.closed:
@@ -125,20 +133,48 @@ class SessionCore(Generic[C, D, H]):
         if self.closed:
             raise LocalProtocolError("The session is closed.")
 
-    def place_files(self, call: C) -> Steps[None] | None:
-        """Return the steps that bring a call's files to the app, which come before `open`; None: it has none.
+    def steps_before_open(self, call: C) -> Steps[None] | None:
+        """Return the steps that a call needs before `open`; None: it needs none, and starts at once.
 
-        None, because a call without files then starts at once on either face.
+        They ask whether the server still runs the app, where that is not certain, and bring the call's files
+        to it.
         """
-        sequence = self.state.app.place_files(call.invocation, call.options.upload_progress)
-        if sequence is None:
+        app = self.state.app
+        if self._is_certain(call) and app.place_files(call.invocation) is None:
             return None
         call.add_done_callback(lambda: self._unopened.discard(call))  # it may end before it is opened
-        return self._place_files(call, sequence)
+        return self._prepare_to_open(call)
 
-    def _place_files(self, call: C, sequence: Any) -> Steps[None]:
+    def _prepare_to_open(self, call: C) -> Steps[None]:
         with add_elapsed(call.adapter):
-            call.invocation = yield from requests_of(self.state, call).run(sequence)
+            yield from self._confirm(call)
+            sequence = self.state.app.place_files(call.invocation, call.options.upload_progress)
+            if sequence is not None:
+                call.invocation = yield from requests_of(self.state, call).run(sequence)
+
+    def _is_certain(self, call: C) -> bool:
+        """Return whether a call is addressed to the app that the server is known to run."""
+        app = self.state.app
+        return call.discovery is app.discovery and app.is_certain(self.connection.engine)
+
+    def _confirm(self, call: C) -> Steps[None]:
+        """Ask whether the server still runs the app, where that is not certain, and address the call to it.
+
+        Raises:
+            AppChanged: The app no longer has the endpoint, or has it with other parameters.
+            GradioTransportError: The app cannot be discovered again.
+        """
+        app = self.state.app
+        yield from self._confirm_app(call.total)
+        if call.discovery is not app.discovery:
+            adapter, invocation = app.prepare_again(call.invocation, call.options.protocol)
+            call.address_again(adapter.name, invocation, self._file_reader(invocation))
+
+    def _confirm_app(self, deadline: Deadline) -> Steps[None]:
+        app = self.state.app
+        if not app.is_certain(self.connection.engine):
+            steps = Requests.of_app(app, deadline).confirm(app.identity.confirmed_at)
+            yield Exclusive(steps, deadline, Phase.DISCOVER)
 
     def open(self, call: C) -> tuple[D, Sequence[Command]]:
         """Open and start a call, or its next try; return its driver and the first commands.
@@ -158,10 +194,18 @@ class SessionCore(Generic[C, D, H]):
     def resubmit(self, call: C) -> None:
         """Make another try of a call whose stream was lost, with a new hash if that was lost with it."""
         try:
-            driver, commands = self.open(call)
-            driver.start(driver.drive(call, commands))
+            call.driver.start(self._submit_again(call))
         except GradioTransportError as error:
             call.fail(error)
+
+    def _submit_again(self, call: C) -> Steps[None]:
+        try:
+            yield from self._confirm(call)
+            driver, commands = self.open(call)
+        except GradioTransportError as error:
+            call.fail(error)
+        else:
+            yield from driver.drive(call, commands)
 
     def attach(self, handle: Handle, options: CallOptions) -> C:
         """Begin to fetch a call that was joined elsewhere, in this session, which ends with the call."""
@@ -174,6 +218,8 @@ class SessionCore(Generic[C, D, H]):
 
     def _find_driver(self, adapter: str) -> D:
         self._check_open()
+        if self._discovery is not self.state.app.discovery:
+            self._leave_old_app()
         driver = self._drivers.get(adapter)
         if driver is not None and not driver.usable:
             # Why not open the stream again: the server has forgotten the session with it, and answers 200 all
@@ -185,6 +231,14 @@ class SessionCore(Generic[C, D, H]):
             registry = self.state.app.options.registry
             driver = self._drivers[adapter] = self._new_driver(registry.get(adapter))
         return driver
+
+    def _leave_old_app(self) -> None:
+        """End what is under way in an app that was restarted: the server has forgotten the session."""
+        drivers, self._drivers = list(self._drivers.values()), {}
+        for driver in drivers:
+            driver.close(stream_lost_error())
+        self.state.renew_hash()
+        self._discovery = self.state.app.discovery
 
     def _keep_heartbeat(self) -> None:
         """Open the heartbeat of the session, where the app needs one."""
@@ -200,11 +254,18 @@ class SessionCore(Generic[C, D, H]):
     def call_component(self, component_id: int, fn_name: str, data: Any, timeout: float | None) -> Steps[Any]:
         """Call a function that a component has on the server; see `Session.component_server`."""
         app, state = self.state.app, self.state
-        command = component_request(
-            app.discovery.urls, state.config, state.session_hash, component_id, fn_name, data
-        )
+        component = state.config.components.get(component_id)
         what = f"The reply of the component's function {fn_name!r}"
         with bounded(timeout, what, Phase.COMPLETE) as deadline:
+            yield from self._confirm_app(deadline)
+            with self._lock:
+                if self._discovery is not app.discovery:
+                    self._leave_old_app()
+            command = component_request(
+                app.discovery.urls, state.config, state.session_hash, component_id, fn_name, data
+            )
+            if component is not None:
+                check_component(component, state.config.components[component_id])
             requests = Requests(
                 app=app, credentials=state.credentials, timeouts=app.options.timeouts, deadline=deadline
             )

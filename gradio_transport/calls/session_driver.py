@@ -19,7 +19,7 @@ import attrs
 from ..adapter.session import Turn
 from ..engines.base import Interruption
 from ..engines.deadline import Deadline
-from ..errors import GradioTransportError, LocalProtocolError, Phase, TransportError
+from ..errors import GradioTransportError, LocalProtocolError, Phase, SessionNotFound, TransportError
 from ..events import Failed
 from ..protocol.commands import (
     Closed,
@@ -228,6 +228,8 @@ class SessionDriver(Generic[C]):
                 continue
             self._state.add_rendered(event)
             if isinstance(event, Failed) and not self._closed:
+                if isinstance(event.error, TransportError | SessionNotFound):
+                    self._state.app.identity.doubt()
                 pause = call.retry_pause(event)
                 if pause is not None:
                     del self._calls[exchange.key]

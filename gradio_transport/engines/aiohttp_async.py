@@ -13,6 +13,7 @@ Four defaults of the library are replaced:
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import weakref
 from collections.abc import AsyncIterator, Generator, Mapping
@@ -37,6 +38,7 @@ from .aiohttp_websocket import AiohttpWebSocket
 from .base import HandshakeRefused, Patience
 from .content_coding import ACCEPTED
 from .header_check import check_headers
+from .open_connections import OpenConnections
 from .proxies import Proxy, ProxyRefusedError, refusal_error
 from .replies import CHUNK_BYTES, answer_timeout, connect_error, connect_timeout, reason
 from .request_body import BLOCK_BYTES, body_seconds, form_blocks_async, request_headers
@@ -105,6 +107,7 @@ class AiohttpEngine:
         self._settings = settings
         self._session: aiohttp.ClientSession | None = None
         self._routes = Routes(settings)
+        self.connections = OpenConnections(self._routes)
         self._contexts: dict[Route, ssl.SSLContext] = {}
         # Not the bound of aiohttp's pool: the wait for a slot there counts as time to connect.
         self._slots = asyncio.Semaphore(settings.connections)
@@ -122,7 +125,9 @@ class AiohttpEngine:
                     "The engine 'aiohttp' runs on asyncio only; on trio use engine='httpx'."
                 ) from None
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_ALIVE_SECONDS),
+                connector=aiohttp.TCPConnector(
+                    limit=0, keepalive_timeout=KEPT_ALIVE_SECONDS, socket_factory=self._new_socket
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 middlewares=(_send_once,),
                 auto_decompress=False,
@@ -134,6 +139,13 @@ class AiohttpEngine:
                 max_headers=_HEADERS,
             )
         return self._session
+
+    def _new_socket(self, address: tuple[Any, ...]) -> socket.socket:
+        """Return a socket for aiohttp to connect. The name of the host is not passed on to here."""
+        family, kind, protocol, _, target = address
+        sock = socket.socket(family, kind, protocol)
+        self.connections.add(None, target[1], sock, lambda opened: opened)
+        return sock
 
     def _route_options(self, url: str) -> dict[str, Any]:
         """Return proxy and TLS of a URL as keyword arguments.

@@ -17,6 +17,7 @@ from .bounds import Bounds, NotSentError
 from .chunk_joining import ChunkJoiner
 from .httpcore_common import SEND_ATTEMPTS, build_request, parse_url, request_error, translate_body_errors
 from .libraries import load_core
+from .open_connections import OpenConnections
 from .replies import WholeBody, incomplete_body_error, lost_error, response_head, unpacker
 from .request_body import AsyncBody, body_seconds
 from .routes import Route, Routes, pool_options
@@ -31,7 +32,8 @@ class AsyncHTTPEngine:
         self._settings = settings
         self._core = load_core(settings.library)
         self._routes = Routes(settings)
-        self._backend = AsyncSocketBackend(self._core.WriteError)
+        self.connections = OpenConnections(self._routes)
+        self._backend = AsyncSocketBackend(self._core.WriteError, self.connections)
         self._pools: dict[Route, Any] = {}
         self._closed = False
 

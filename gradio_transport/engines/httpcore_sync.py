@@ -17,6 +17,7 @@ from .bounds import Bounds, NotSentError
 from .chunk_joining import ChunkJoiner
 from .httpcore_common import SEND_ATTEMPTS, build_request, parse_url, request_error, translate_body_errors
 from .libraries import load_core
+from .open_connections import OpenConnections
 from .replies import WholeBody, incomplete_body_error, lost_error, response_head, unpacker
 from .request_body import body_seconds, form_blocks
 from .routes import Route, Routes, pool_options
@@ -37,7 +38,8 @@ class HTTPEngine:
         self._start_without_connections()
 
     def _start_without_connections(self) -> None:
-        self._backend = SocketBackend(self._core.WriteError)
+        self.connections = OpenConnections(self._routes)
+        self._backend = SocketBackend(self._core.WriteError, self.connections)
         self._pools: dict[Route, Any] = {}
 
     def _pool(self, url: str) -> Any:

@@ -21,6 +21,7 @@ from .bounds import Bounds, BrokenError, Wait
 from .chunk_joining import ChunkJoiner
 from .connecting import connect
 from .layers import TLS, Layer, Plain, is_ready
+from .open_connections import OpenConnections
 from .replies import shut_down_socket
 from .stream_state import StreamState
 
@@ -148,8 +149,9 @@ class SocketStream(StreamState):
 class SocketBackend:
     """Makes the connections of an engine, and closes them all at once."""
 
-    def __init__(self, write_error: type[Exception]) -> None:
+    def __init__(self, write_error: type[Exception], connections: OpenConnections | None = None) -> None:
         self._write_error = write_error
+        self._connections = connections
         self._lock = threading.Lock()
         self._streams: weakref.WeakSet[SocketStream] = weakref.WeakSet()
         self._is_closed = False
@@ -182,6 +184,8 @@ class SocketBackend:
             late = self._is_closed  # `close` went through the set while this connection was being made
         if late:
             stream.shut_down()
+        if self._connections is not None:
+            self._connections.add(host, port, stream, SocketStream.open_socket)
         return stream
 
     def close(self) -> None:

@@ -9,14 +9,16 @@ from typing import Any
 
 from . import sockets_anyio, sockets_asyncio
 from .bounds import BrokenError, Wait
+from .open_connections import OpenConnections
 from .stream_async import AsyncStream
 
 
 class AsyncSocketBackend:
     """Makes the connections of an engine."""
 
-    def __init__(self, write_error: type[Exception]) -> None:
+    def __init__(self, write_error: type[Exception], connections: OpenConnections | None = None) -> None:
         self._write_error = write_error
+        self._connections = connections
 
     async def connect_tcp(
         self,
@@ -36,12 +38,14 @@ class AsyncSocketBackend:
             raise TypeError("timeout= must be the Wait of a request")
         bounds = timeout.bounds
         bounds.begin_connecting()
+        connect = sockets_asyncio.connect if _is_asyncio() else sockets_anyio.connect
         try:
-            if _is_asyncio():
-                return await sockets_asyncio.connect(host, port, bounds, self._write_error)
-            return await sockets_anyio.connect(host, port, bounds, self._write_error)
+            stream = await connect(host, port, bounds, self._write_error)
         except OSError as error:
             raise BrokenError(error) from error
+        if self._connections is not None:
+            self._connections.add(host, port, stream, AsyncStream.open_socket)
+        return stream
 
 
 def _is_asyncio() -> bool:

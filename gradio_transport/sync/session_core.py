@@ -124,11 +124,11 @@ class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, Heartbeat
             raise
 
     def begin(self, call: PendingCall) -> tuple[SessionDriver, Sequence[Command]]:
-        """Place a call's files, open it and start it; return its driver and the first commands."""
+        """Prepare, open and start a call; return its driver and the first commands."""
         try:
-            placing = self.place_files(call)
-            if placing is not None:
-                self.connection.run(placing)
+            preparation = self.steps_before_open(call)
+            if preparation is not None:
+                self.connection.run(preparation)
             return self.open(call)
         except GradioTransportError as error:
             call.fail(error)

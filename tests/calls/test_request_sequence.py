@@ -317,3 +317,61 @@ class TestFiles:
 @pytest.fixture
 def policy() -> gt.RetryPolicy:
     return gt.RetryPolicy(attempts=3)
+
+
+APP_ID = Response(200, {"content-type": "application/json"}, b'{"app_id": 1}')
+CONFIG = b'{"version": "4.0", "components": [], "dependencies": [], "app_id": %d}'
+
+
+def discovered(app_id: int | None) -> Line:
+    seen = line()
+    config = parse_config({"version": "4.0", "dependencies": [], "app_id": app_id}, None, url=APP)
+    seen.requests.app.discovery = Discovery(config, AppURLs(APP))
+    return seen
+
+
+def test_an_app_of_the_same_id_is_confirmed_by_one_request() -> None:
+    seen, face = discovered(1), Face([APP_ID])
+    identity = seen.requests.app.identity
+    identity.doubt()
+    face.run(seen.requests.confirm(identity.confirmed_at))
+    assert [request.url for request in face.sent] == [f"{APP}/app_id"]
+    assert identity.is_certain(APP, object())
+
+
+@pytest.mark.parametrize("known", [1, None])
+def test_an_app_that_is_not_known_to_be_the_same_is_discovered_again(known: int | None) -> None:
+    seen = discovered(known)
+    answers = [OK] if known else []
+    face = Face([*answers, Response(200, {}, CONFIG % 2, f"{APP}/config"), OK])
+    app = seen.requests.app
+    face.run(seen.requests.confirm(app.identity.confirmed_at))
+    assert app.config.app_id == 2
+    assert app.is_certain(object())
+
+
+def test_an_app_that_was_confirmed_meanwhile_is_not_asked_again() -> None:
+    seen, face = discovered(1), Face([])
+    face.run(seen.requests.confirm(seen.requests.app.identity.confirmed_at - 1))
+    assert face.sent == []
+
+
+@pytest.mark.parametrize(
+    ("command", "answer", "doubted"),
+    [
+        (JOIN, OK, False),
+        (JOIN, Response(404, {}, b"no"), True),
+        (JOIN, StreamLost("it broke"), True),
+        (SendRequest("1.cancel", Request.post_json(APP, {}), Phase.CANCEL), Response(404, {}, b"no"), False),
+    ],
+)
+def test_a_failure_makes_the_app_doubtful(
+    command: SendRequest, answer: Response | Exception, *, doubted: bool
+) -> None:
+    seen, face = line(), Face([answer])
+    if isinstance(answer, Exception):
+        with pytest.raises(StreamLost):
+            face.run(seen.requests.perform(command))
+    else:
+        face.run(seen.requests.perform(command))
+    assert (seen.requests.app.identity.doubts == 1) is doubted

@@ -10,7 +10,8 @@ import queue
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -27,6 +28,7 @@ CONFIG: dict[str, Any] = {
     "version": "6.31.0",
     "protocol": "sse_v3",
     "api_prefix": "/gradio_api",
+    "app_id": 1,
     "components": [{"id": number, "type": "textbox", "props": {}} for number in (1, 2)],
     "dependencies": [
         {
@@ -129,6 +131,9 @@ class Scripted(ThreadingHTTPServer):
         self.sipped: queue.SimpleQueue[int] = queue.SimpleQueue()
         self.released = threading.Event()
         self.changed = threading.Condition()
+        self.names = NAMES
+        self.config = CONFIG
+        self._connections: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._numbers = itertools.count(1)
         self._sessions: dict[str, queue.SimpleQueue[dict[str, Any] | None]] = {}
 
@@ -147,7 +152,8 @@ class Scripted(ThreadingHTTPServer):
 
     def default(self, path: str) -> Script:
         return {
-            "/config": lambda reply: reply.json(CONFIG),
+            "/config": lambda reply: reply.json(self.config),
+            "/gradio_api/app_id": lambda reply: reply.json({"app_id": self.config["app_id"]}),
             "/gradio_api/info": lambda reply: reply.json(INFO),
             "/gradio_api/queue/join": self.join,
             "/gradio_api/queue/data": self.data,
@@ -158,7 +164,7 @@ class Scripted(ThreadingHTTPServer):
     def join(self, reply: Reply) -> None:
         event_id = f"event{next(self._numbers)}"
         stream = self.messages(reply.body["session_hash"])
-        for message in told(NAMES[reply.body["fn_index"]], reply.body["data"][0]):
+        for message in told(self.names[reply.body["fn_index"]], reply.body["data"][0]):
             stream.put({**message, "event_id": event_id})
         reply.json({"event_id": event_id})
 
@@ -176,6 +182,17 @@ class Scripted(ThreadingHTTPServer):
                 reply.end()
                 return
         reply.cut()
+
+    def restart(self, config: dict[str, Any], names: Sequence[str] = NAMES) -> None:
+        """Break every connection, and go on as another app at the same address."""
+        self.config, self.names = config, tuple(names)
+        for connection in list(self._connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._connections.add(request)
+        super().process_request(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of clients that have left."""

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the server still runs the app that was discovered: `AppIdentity`.
+
+Most protocols name a function by its number. After a restart the number may be that of another function, so a
+call is sent only to an app that is known to be the same.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+from ..app.config import AppConfig, Component, Endpoint
+from ..errors import AppChanged, EndpointNotFound, Phase
+from ..protocol.commands import Response
+
+CONFIRMED_SECONDS = 10.0
+"""How long an app counts as the same without a request: behind a proxy, a restart may break no connection."""
+
+
+class AppIdentity:
+    """What is known of the life of an app, which ends when its server is restarted.
+
+    Attributes:
+        confirmed_at: When the server was last known to run the app, by `time.monotonic`.
+        doubts: How many times something broke.
+    """
+
+    def __init__(self) -> None:
+        self.confirmed_at = -math.inf
+        self.doubts = 0
+        self._settled = 0
+
+    def doubt(self) -> None:
+        """Record that something broke: the app may have been restarted."""
+        self.doubts += 1
+
+    def confirm(self, doubts: int) -> None:
+        """Record that the server runs the app; `doubts` is their number from before it was asked."""
+        self._settled = doubts
+        self.confirmed_at = time.monotonic()
+
+    def is_certain(self, url: str, engine: object) -> bool:
+        """Return whether the server is known to run the app still; does not wait.
+
+        It does if nothing has broken since it was last confirmed, a connection has been open since, and that
+        was less than `CONFIRMED_SECONDS` ago. An engine of the caller's may have no list of connections.
+        """
+        if self.doubts != self._settled or time.monotonic() > self.confirmed_at + CONFIRMED_SECONDS:
+            return False
+        connections = getattr(engine, "connections", None)
+        return connections is None or connections.have_one_since(url, self.confirmed_at)
+
+
+def app_id_of(response: Response) -> object:
+    """Return the id in a reply of ``/app_id`` (3.0.5+), or None if it has none."""
+    try:
+        answer = response.json() if response.status == 200 else None
+    except ValueError:
+        return None
+    return answer.get("app_id") if isinstance(answer, dict) else None
+
+
+def is_same_app(known: AppConfig, found: AppConfig) -> bool:
+    """Return whether two configs are of one life of an app.
+
+    Before 3.42 there is no id of that: then it is one life if the functions are the same.
+    """
+    if known.app_id is not None or found.app_id is not None:
+        return known.app_id == found.app_id
+    return known.endpoints == found.endpoints
+
+
+def find_again(endpoint: Endpoint, config: AppConfig) -> Endpoint:
+    """Return the endpoint that an app has instead of one from before its restart.
+
+    Raises:
+        AppChanged: It has none of that name with the same parameters.
+    """
+    which = endpoint.fn_index if endpoint.name is None else endpoint.name
+    try:
+        found = config.endpoint(which)
+    except EndpointNotFound:
+        found = None
+    if found is None or found.name != endpoint.name:
+        what = "no longer has it"
+    elif _parameters(found) != _parameters(endpoint):
+        what = f"now has other parameters for it: {found}"
+    else:
+        return found
+    raise AppChanged(
+        f"The app was restarted since this transport connected, and {what}. {endpoint.display_name} was not "
+        "called. Connect again to use the app as it is now.",
+        phase=Phase.JOIN,
+    )
+
+
+def _parameters(endpoint: Endpoint) -> object:
+    slots = [(slot.type, slot.skipped) for slot in endpoint.inputs]
+    return slots, [(parameter.name, parameter.python_type) for parameter in endpoint.parameters]
+
+
+def check_component(known: Component, found: Component) -> None:
+    """Refuse to call a component that is another one since a restart of the app.
+
+    Raises:
+        AppChanged: It is of another type.
+    """
+    if known.type != found.type:
+        raise AppChanged(
+            f"The app was restarted since this transport connected, and component {known.id} is now a "
+            f"{found.type} instead of a {known.type}. It was not called. Connect again to use the app as "
+            "it is now.",
+            phase=Phase.JOIN,
+        )

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The connections that an engine has open: `OpenConnections`.
+
+A connection that stays open proves that the server has not been restarted.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+
+from .layers import is_ready
+from .routes import Routes
+
+REMEMBERED = 128
+"""Connections remembered, the newest. Forgetting one costs a request to the server, and nothing else."""
+
+
+@attrs.frozen
+class _Opened:
+    host: str | None
+    port: int
+    when: float
+    connection: weakref.ref[Any]
+    socket_of: Callable[[Any], Any]
+
+
+class OpenConnections:
+    """The newest connections of an engine, each with its server and the time it was opened."""
+
+    def __init__(self, routes: Routes) -> None:
+        self._routes = routes
+        self._opened: deque[_Opened] = deque(maxlen=REMEMBERED)
+
+    def add(self, host: str | None, port: int, connection: Any, socket_of: Callable[[Any], Any]) -> None:
+        """Remember a connection that was opened now.
+
+        Args:
+            host: Of the server; None if the engine does not know it.
+            port: Of the server.
+            connection: Referred to weakly.
+            socket_of: Returns the socket of the connection, or None once it is closed.
+        """
+        self._opened.append(_Opened(host, port, time.monotonic(), weakref.ref(connection), socket_of))
+
+    def have_one_since(self, url: str, when: float) -> bool:
+        """Return whether a connection to a URL's server has been open since a time of `time.monotonic`.
+
+        Behind a proxy always: its connections say nothing about the server.
+        """
+        if self._routes.find(url).proxy is not None:
+            return True
+        host, port = _server(url)
+        for opened in reversed(tuple(self._opened)):
+            if opened.when > when or opened.port != port or opened.host not in (host, None):
+                continue
+            connection = opened.connection()
+            sock = None if connection is None else opened.socket_of(connection)
+            if sock is not None and not is_hung_up(sock):
+                return True
+        return False
+
+
+def is_hung_up(sock: Any) -> bool:
+    """Return whether a connection is closed or broken, even if the peer's last bytes are still unread.
+
+    Where the system cannot say so (Linux can), unread bytes count as the end.
+    """
+    try:
+        if not hasattr(select, "POLLRDHUP"):
+            return is_ready(sock, 0)
+        poll = select.poll()
+        poll.register(sock, select.POLLRDHUP)
+        return bool(poll.poll(0))
+    except (OSError, ValueError):  # this side has closed it
+        return True
+
+
+@lru_cache(maxsize=64)  # asked for each call
+def _server(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    ascii_host = host if host.isascii() else host.encode("idna").decode()
+    return ascii_host, parts.port or (443 if parts.scheme == "https" else 80)
