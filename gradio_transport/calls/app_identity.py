@@ -30,6 +30,7 @@ class AppIdentity:
         self.confirmed_at = -math.inf
         self.doubts = 0
         self._settled = 0
+        self._alive_at = -math.inf
 
     def doubt(self) -> None:
         """Record that something broke: the app may have been restarted."""
@@ -38,7 +39,7 @@ class AppIdentity:
     def confirm(self, doubts: int) -> None:
         """Record that the server runs the app; `doubts` is their number from before it was asked."""
         self._settled = doubts
-        self.confirmed_at = time.monotonic()
+        self.confirmed_at = self._alive_at = time.monotonic()
 
     def is_certain(self, url: str, engine: object) -> bool:
         """Return whether the server is known to run the app still; does not wait.
@@ -46,10 +47,14 @@ class AppIdentity:
         It does if nothing has broken since it was last confirmed, a connection has been open since, and that
         was less than `CONFIRMED_SECONDS` ago. An engine of the caller's may have no list of connections.
         """
-        if self.doubts != self._settled or time.monotonic() > self.confirmed_at + CONFIRMED_SECONDS:
+        now = time.monotonic()
+        if self.doubts != self._settled or now > self.confirmed_at + CONFIRMED_SECONDS:
             return False
         connections = getattr(engine, "connections", None)
-        return connections is None or connections.have_one_since(url, self.confirmed_at)
+        if connections is None or connections.have_one_since(url, self._alive_at):
+            self._alive_at = now  # connections that were opened meanwhile are to the same server
+            return True
+        return False
 
 
 def app_id_of(response: Response) -> object:

@@ -55,7 +55,8 @@ def test_it_is_certain_while_a_connection_stays_open(identity, clock):
     engine = Connections()
     clock.seconds += CONFIRMED_SECONDS
     assert identity.is_certain(URL, engine)
-    assert engine.asked == [(URL, 100.0)]
+    assert identity.is_certain(URL, engine)
+    assert engine.asked == [(URL, 100.0), (URL, clock.seconds)]
     engine.is_open = False
     assert not identity.is_certain(URL, engine)
 

@@ -175,4 +175,5 @@ def test_both_faces_leave_the_same_trace() -> None:
     assert len(traces[0]) >= 8
     for trace in traces:
         trace.pop("heartbeat")  # how far it comes before all is closed is chance
+        trace.pop("app_id", None)  # whether a connection has stayed open, so that it is not asked, is too
     assert traces[1:] == traces[:1] * 3
