@@ -76,7 +76,7 @@ class FaultServer:
                 connection.shutdown(socket.SHUT_RDWR)
         for thread in threads:
             thread.join(5)
-        self.state.listener.close()  # again: a thread may have started the fault, with another socket, meanwhile
+        self.state.listener.close()  # again: meanwhile a thread may have started the fault
 
 
 @contextmanager
