@@ -31,7 +31,6 @@ from ..errors import (
 from ..files.forms import may_hold_files
 from ..files.inputs import check_files, holds_files
 from ..files.outputs import FileReader, Make
-from ..files.paths import check_paths
 from ..files.upload import FileCommand, FileReply, inline_files, place_files
 from ..policy import Timeouts
 from ..protocol.commands import OpenStream, OpenWebSocket, Request, SendRequest
@@ -42,6 +41,7 @@ from .handle import Handle
 from .options import CallOptions, Options
 from .page_events import event_payload
 from .tap import TappedSession, Taps
+from .values import check_values
 
 logger = logging.getLogger(__name__)
 
@@ -218,7 +218,7 @@ class App:
 
         Raises:
             EndpointNotFound: There is no such endpoint.
-            ValidationFailed: The arguments do not fit it, or name a file where `handle_file` is to give one.
+            ValidationFailed: The arguments do not fit it, or one of them cannot be sent; see `check_values`.
             UnsupportedProtocol: The server's generation cannot do what is asked.
         """
         endpoint = config.endpoint(which)
@@ -234,9 +234,12 @@ class App:
         check_declared(invocation)
         adapter.check(config, invocation)
         check_options(options, invocation, adapter, config)
-        check_paths(endpoint, invocation.data, config)
-        check_files([*invocation.data, invocation.event_data], config)
-        return adapter, invocation
+        if (
+            adapter.has_discovery
+        ):  # what it takes is its own: it makes texts of messages, and has checked them
+            check_files(invocation.data, config)
+            return adapter, invocation
+        return adapter, check_values(invocation, config)
 
     def prepare_attach(self, handle: Handle) -> tuple[Adapter, Invocation]:
         """Return the adapter and the invocation of a call that was joined elsewhere.
