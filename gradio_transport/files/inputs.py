@@ -18,6 +18,7 @@ from ..errors import (
     Phase,
     ValidationFailed,
 )
+from ..protocol.urls import check_url, shown_url
 from .disk import check_upload
 from .forms import MAX_DEPTH
 from .outputs import ServerFile
@@ -38,7 +39,7 @@ class InputFile:
     name: str
     path: Path | None = None
     content: bytes | None = attrs.field(default=None, repr=False)
-    url: str | None = None
+    url: str | None = attrs.field(default=None, repr=lambda url: repr(url and shown_url(url)))
     size: int = 0
     mime_type: str | None = None
 
@@ -64,7 +65,7 @@ def handle_file(
         allow_empty: Take a file of no bytes, which is mostly a mistake.
 
     Raises:
-        LocalProtocolError: The file is missing, unreadable or empty, or bytes have no name.
+        LocalProtocolError: The file is missing, unreadable or empty, bytes have no name, or a URL is none.
         TypeError: It is something else.
     """
     if isinstance(source, bytes | bytearray | memoryview):
@@ -74,6 +75,7 @@ def handle_file(
         _refuse_empty(name, len(content), allow_empty)
         return InputFile(content=content, name=name, size=len(content), mime_type=mime_type)
     if isinstance(source, str) and source.lower().startswith(("http://", "https://")):
+        check_url(source)
         given = unquote(urlsplit(source).path).rpartition("/")[2]
         return InputFile(url=source, name=name or given or "file", mime_type=mime_type)
     if not isinstance(source, str | PathLike):
