@@ -71,6 +71,7 @@ class Response:
         url: Where it came from, after redirects.
         headers: Names in lower case; of a repeated header the last one.
         set_cookie: The values of all ``Set-Cookie`` headers.
+        proxy: The name of a proxy that may have replied in the server's place, or an empty text.
     """
 
     status: int
@@ -78,10 +79,11 @@ class Response:
     body: bytes = attrs.field(default=b"", repr=False)
     url: str = ""
     set_cookie: Sequence[str] = ()
+    proxy: str = ""
 
     def with_body(self, body: bytes) -> Response:
         """Return a head with the body that came after it."""
-        return Response(self.status, self.headers, body, self.url, self.set_cookie)
+        return Response(self.status, self.headers, body, self.url, self.set_cookie, self.proxy)
 
     @property
     def codings(self) -> list[str]:
