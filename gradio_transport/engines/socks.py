@@ -8,6 +8,7 @@ Why not httpcore's own: it takes what one read brings for a whole reply, raises 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from ..errors import UnsupportedProtocol
@@ -131,13 +132,11 @@ def check_installed(proxy: Proxy) -> None:
     Raises:
         UnsupportedProtocol: socksio is not installed.
     """
-    try:
-        import socksio  # noqa: F401
-    except ImportError:
+    if find_spec("socksio") is None:
         raise UnsupportedProtocol(
             f"The proxy {proxy} needs the package socksio: pip install 'gradio-transport[socks]'. Nothing "
             "was sent."
-        ) from None
+        )
 
 
 def negotiate(login: tuple[bytes, bytes] | None, host: str, port: int) -> Negotiation:

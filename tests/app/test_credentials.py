@@ -218,6 +218,14 @@ def test_a_cookie_is_kept_up_to_the_bound_in_bytes(size: int, kept: bool) -> Non
     assert ("a=" in credentials.for_url(APP, {})["cookie"]) is kept
 
 
+@pytest.mark.parametrize("line", ["a=b\x01c; Path=/", "a=b\u00e9", "a=b\x7f", "a b=c", "a=\x00", "\u00e9=a"])
+def test_a_cookie_that_could_not_be_sent_back_is_left_out(line: str) -> None:
+    credentials = bound()
+    left_out = credentials.store(APP, [line, "good=1"])
+    assert [one.why for one in left_out] == ["its name or value has characters that HTTP does not allow"]
+    assert credentials.for_url(APP, {})["cookie"].endswith("good=1")
+
+
 def test_what_is_no_cookie_does_not_hide_those_after_it() -> None:
     credentials = bound()
     credentials.store(APP, ["nonsense", "=x", "a=1"])

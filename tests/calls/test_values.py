@@ -10,6 +10,7 @@ import enum
 import fractions
 import io
 import json
+import sys
 import threading
 import types
 import uuid
@@ -33,7 +34,7 @@ from gradio_transport.app.config_parsing import parse_config
 from gradio_transport.app.handshake import Discovery
 from gradio_transport.calls.app import App
 from gradio_transport.calls.options import CallOptions, Options
-from gradio_transport.calls.values import check_values, is_json
+from gradio_transport.calls.values import Place, check_values, is_json, to_json
 from gradio_transport.client import Client
 from gradio_transport.errors import LocalProtocolError
 from gradio_transport.protocol.commands import Request
@@ -146,6 +147,22 @@ def test_what_is_no_json_is_refused_with_the_parameter_and_what_to_pass(value: A
     assert str(error).startswith("'value' of /take cannot be sent: it")
     assert "Nothing was sent." in str(error)
     assert (list(error.problems), error.may_have_run, error.retryable) == (["value"], False, False)
+
+
+def test_a_depth_is_refused_wherever_the_caller_stands() -> None:
+    """Python may allow less recursion than the bound, or a program more."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(5000)
+    try:
+        with pytest.raises(gt.ValidationFailed, match="it is nested more than 500 levels deep"):
+            checked({"a": nested(501)})
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def test_functions_of_components_take_no_files() -> None:
+    with pytest.raises(gt.ValidationFailed, match=r"its item \['a'\] is a file, which only endpoints take"):
+        to_json({"a": FILE}, Place("data", "the component's function 'ls'", takes_files=False))
 
 
 def test_an_array_for_a_file_is_to_be_saved() -> None:

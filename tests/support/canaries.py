@@ -7,7 +7,7 @@ import contextlib
 import logging
 import pickle
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -76,7 +76,7 @@ def carrying_secrets(client: Client) -> Client:
 
 
 @contextlib.contextmanager
-def watched_logs() -> Iterator[list[str]]:
+def watched_logs() -> Generator[list[str], None, None]:
     """Collect what the library logs at any level, and give the records with a mark in them."""
     found: list[str] = []
 
