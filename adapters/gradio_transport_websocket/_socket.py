@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -23,6 +22,7 @@ from gradio_transport.adapter import (
     InvalidPayload,
     Invocation,
     Joined,
+    LocalProtocolError,
     OpenStream,
     OpenWebSocket,
     Output,
@@ -44,6 +44,7 @@ from gradio_transport.adapter import (
     StreamLost,
     Turn,
     decode,
+    encode_json,
     excerpt,
     refusal,
 )
@@ -125,7 +126,7 @@ class SocketExchange(Exchange):
 
     def hash_frame(self) -> SendText:
         """Return the frame that 3.1.5 to 3.1.7 wait for before they say anything."""
-        return SendText(self.channel("socket"), json.dumps({"hash": self.session_hash}))
+        return SendText(self.channel("socket"), encode_json({"hash": self.session_hash}))
 
     # --- messages ------------------------------------------------------------------------------------
 
@@ -149,7 +150,7 @@ class SocketExchange(Exchange):
         if self.state is State.JOINING:
             # Late answers are dropped without a word (3.20+), so the wait for the first message starts here.
             events.append(Joined())
-        return Output(events, [SendText(self.channel("socket"), json.dumps(hello))])
+        return Output(events, [SendText(self.channel("socket"), encode_json(hello))])
 
     def _answer_send_data(self, event: SendData) -> Output:
         payload: dict[str, Any] = {
@@ -159,8 +160,11 @@ class SocketExchange(Exchange):
         }
         if self.invocation.event_data is not None:
             payload["event_data"] = self.invocation.event_data
-        text = json.dumps(payload)
-        # json.dumps writes ASCII, so characters are bytes.
+        try:
+            text = encode_json(payload)
+        except LocalProtocolError as error:
+            return Output([event, Failed(error=error)])
+        # It is ASCII, so characters are bytes.
         if len(text) > SMALL_FRAME_BYTES and not self.context.config.at_least(3, 11):
             return Output([event, Failed(error=_too_large_error(len(text)))])
         self._data_sent = True

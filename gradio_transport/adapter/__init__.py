@@ -86,7 +86,7 @@ from ..protocol.commands import (
 )
 from ..protocol.diff import DiffDecoder
 from ..protocol.flow import State
-from ..protocol.json import decode_json
+from ..protocol.json import decode_json, encode_json
 from ..protocol.messages import decode, decode_generating, decode_output
 from ..protocol.refusals import app_error, refusal
 from ..protocol.sse import ServerSentEvent, SSEDecoder
@@ -106,10 +106,10 @@ __all__ = [
     # commands to the driver, and the replies it feeds back
     "Command", "SendRequest", "OpenStream", "DropStream", "OpenWebSocket", "SendText", "DropWebSocket",
     "WakeAt", "Request", "Response", "Closed", "Ending",
-    # decoding
+    # encoding and decoding
     "DiffDecoder", "MAX_JSON_DEPTH", "SSEDecoder", "ServerSentEvent", "State", "app_error", "decode",
-    "decode_generating", "decode_json", "decode_output", "did_you_mean", "excerpt", "percent_encode",
-    "refusal",
+    "decode_generating", "decode_json", "decode_output", "did_you_mean", "encode_json", "excerpt",
+    "percent_encode", "refusal",
     # events
     "Achieved", "Cancelled", "CloseStream", "Estimation", "Event", "Failed", "Heartbeat", "Joined",
     "Log", "ProcessCompleted", "ProcessGenerating", "ProcessStarts", "ProcessStreaming", "Progress",

@@ -148,6 +148,9 @@ class Adapter(abc.ABC):
     def check(self, config: AppConfig, invocation: Invocation) -> None:
         """Refuse what this version of Gradio cannot do, before anything is sent.
 
+        Values are checked elsewhere, as they must be JSON; an adapter with a discovery of its own is given
+        them as they are, and checks them here.
+
         Raises:
             UnsupportedProtocol: The message says what is missing and what to do instead.
         """

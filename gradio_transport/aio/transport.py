@@ -15,12 +15,13 @@ import anyio.to_thread
 from ..calls.app import App
 from ..calls.description import Description
 from ..calls.options import CallOptions, Options
-from ..calls.representation import describe_transport, shown_url
+from ..calls.representation import describe_transport
 from ..calls.request_sequence import Requests
 from ..calls.requests import add_elapsed
 from ..calls.views import TransportView
 from ..engines.base import AsyncEngine
 from ..errors import GradioTransportError, LocalProtocolError
+from ..protocol.urls import shown_url
 from .call import AsyncCall
 from .connection import Connection
 from .session import AsyncSession

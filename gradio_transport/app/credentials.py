@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from ..errors import LocalProtocolError, Phase
+from ..protocol.headers import is_header_name, value_problem
 from ..protocol.urls import is_hugging_face, origin
 
 MAX_COOKIES = 300
@@ -143,7 +144,11 @@ class Credentials:
             name, separator, value = pair.partition("=")
             if not separator or not name:
                 continue
-            if len(pair.encode("utf-8", "replace")) > MAX_COOKIE_BYTES:
+            if not is_header_name(name) or value_problem(value) is not None:
+                why = "its name or value has characters that HTTP does not allow"
+                left_out.append(RejectedCookie(name[:_NAME_CHARACTERS], why))
+                continue
+            if len(pair) > MAX_COOKIE_BYTES:
                 why = f"its name and value are larger than {MAX_COOKIE_BYTES:,} bytes"
                 left_out.append(RejectedCookie(name[:_NAME_CHARACTERS], why))
                 continue

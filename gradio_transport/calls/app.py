@@ -31,18 +31,26 @@ from ..errors import (
 from ..files.forms import may_hold_files
 from ..files.inputs import check_files, holds_files
 from ..files.outputs import FileReader, Make
-from ..files.paths import check_paths
 from ..files.upload import FileCommand, FileReply, inline_files, place_files
 from ..policy import Timeouts
 from ..protocol.commands import OpenStream, OpenWebSocket, Request, SendRequest
 from ..protocol.multipart import UploadProgress
-from ..protocol.urls import base_url, is_internal, is_space_name, origin
+from ..protocol.urls import (
+    base_url,
+    is_hugging_face,
+    is_internal,
+    is_space_name,
+    origin,
+    shown_url,
+    split_userinfo,
+)
 from .app_identity import AppIdentity, find_again, is_same_app
 from .checks import check_declared, check_late, check_options, check_settings, find_discoverer
 from .handle import Handle
 from .options import CallOptions, Options
 from .page_events import event_payload
 from .tap import TappedSession, Taps
+from .values import check_values
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +85,6 @@ class App:
     """What both faces know of an app: config, credentials, taps, and the way to its sessions."""
 
     def __init__(self, source: str, options: Options) -> None:
-        self.source = source
         self.options = options
         self._discoverer = find_discoverer(options)
         """The adapter asked for, where it has a discovery of its own: the server is no Gradio app then."""
@@ -85,6 +92,7 @@ class App:
         self.space = source.strip() if is_space_name(source) and self._discoverer is None else None
         self.taps = Taps(time.monotonic, () if options.tap is None else (options.tap,))
         self.base = ""
+        self.has_userinfo = False
         self.credentials = Credentials("")
         self.logins = 0
         self._discovery: Discovery | None = None
@@ -97,11 +105,18 @@ class App:
             self._set_base(base_url(source), options.token_origin)
 
     def _set_base(self, base: str, token_origin: str | None) -> None:
-        """Set where the app is, and bind the credentials to it."""
-        self.base = base
+        """Set where the app is, and bind the credentials to it, user and password of the URL among them.
+
+        Those stay in no URL: it would show them in messages, and take them along to wherever it leads.
+        """
+        self.base, authorization = split_userinfo(base)
+        self.has_userinfo = authorization is not None
         headers, token = {"x-gradio-user": "api"}, self.options.token
         if self._discoverer is not None:
             headers, token = {"authorization": f"Bearer {token}"} if token is not None else {}, None
+        # A token that goes into the same header was given for this origin by name, and counts for more.
+        if authorization is not None and (token is None or is_hugging_face(base)):
+            headers.setdefault("authorization", authorization)
         headers |= {name.lower(): value for name, value in self.options.headers.items()}
         self.credentials = Credentials.bound_to(
             base, headers, token=token, token_origin=token_origin, cookies=self.options.cookies
@@ -212,7 +227,7 @@ class App:
             except UnsupportedProtocol as error:
                 reason = error.message
             names.setdefault(reason, []).append(described.display_name)
-        lines = [f"{self.base}: {server}, protocol {config.protocol!r}"]
+        lines = [f"{shown_url(self.base)}: {server}, protocol {config.protocol!r}"]
         for reason, endpoints in names.items():
             lines += [f"{', '.join(endpoints)}:", *(f"  {line}" for line in reason.splitlines())]
         return "\n".join(lines)
@@ -236,7 +251,7 @@ class App:
 
         Raises:
             EndpointNotFound: There is no such endpoint.
-            ValidationFailed: The arguments do not fit it, or name a file where `handle_file` is to give one.
+            ValidationFailed: The arguments do not fit it, or one of them cannot be sent; see `check_values`.
             UnsupportedProtocol: The server's generation cannot do what is asked.
         """
         endpoint = config.endpoint(which)
@@ -252,9 +267,12 @@ class App:
         check_declared(invocation)
         adapter.check(config, invocation)
         check_options(options, invocation, adapter, config)
-        check_paths(endpoint, invocation.data, config)
-        check_files([*invocation.data, invocation.event_data], config)
-        return adapter, invocation
+        if (
+            adapter.has_discovery
+        ):  # what it takes is its own: it makes texts of messages, and has checked them
+            check_files(invocation.data, config)
+            return adapter, invocation
+        return adapter, check_values(invocation, config)
 
     def prepare_again(
         self, invocation: Invocation, protocol: str | Sequence[str] | None
@@ -281,8 +299,9 @@ class App:
         config, base = self.config, self.discovery.urls.base
         if handle.url.rstrip("/") != base.rstrip("/"):
             raise LocalProtocolError(
-                f"The handle is of a call to {handle.url}, and this transport is of {base}: its session is "
-                "shown to no other app. Connect to that, or change its url if both are the same app."
+                f"The handle is of a call to {shown_url(handle.url)}, and this transport is of {base}: its "
+                "session is shown to no other app. Connect to that, or change its url if both are the same "
+                "app."
             )
         wanted = handle.fn_index, handle.endpoint
         endpoint = next((known for known in config.endpoints if (known.fn_index, known.name) == wanted), None)
@@ -354,14 +373,14 @@ class App:
         allowed = self.options.foreign_files
         if urlsplit(url).scheme not in ("http", "https") or is_internal(urlsplit(url).hostname or ""):
             raise RemoteProtocolError(
-                f"The server names {url!r} as the place of a file. That is never fetched: it is not "
-                "http(s), or an address inside a machine or cloud.",
+                f"The server names {shown_url(url)!r} as the place of a file. That is never fetched: it is "
+                "not http(s), or an address inside a machine or cloud.",
                 phase=Phase.DOWNLOAD,
             )
         if allowed is True or (allowed and where in allowed):
             return False
         raise RemoteProtocolError(
-            f"The server names {url!r} as the place of a file, which is not the app's own origin "
+            f"The server names {shown_url(url)!r} as the place of a file, which is not the app's own origin "
             f"({self.credentials.origin}). To trust that origin: connect(..., foreign_files=[{where!r}]).",
             phase=Phase.DOWNLOAD,
         )

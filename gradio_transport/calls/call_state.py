@@ -45,6 +45,7 @@ from .options import CallOptions
 from .session_state import SessionState
 from .steps import Steps
 from .tap import TappedSession
+from .values import check_values
 
 logger = logging.getLogger(__name__)
 
@@ -431,7 +432,8 @@ class CallState:
     def next_chunk(self, arguments: Sequence[Any]) -> Invocation:
         """Return the next chunk of a streaming input as an invocation; its files are still to be placed."""
         self.check_open()
-        return attrs.evolve(self.invocation, data=self.endpoint.bind(arguments, {}))
+        chunk = attrs.evolve(self.invocation, data=self.endpoint.bind(arguments, {}))
+        return check_values(chunk, self._session_state.config)
 
     @property
     def driver(self) -> CallDriver:

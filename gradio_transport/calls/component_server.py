@@ -16,6 +16,7 @@ from ..policy import Limits
 from ..protocol.commands import Request, Response, SendRequest
 from ..protocol.refusals import refusal
 from ..protocol.urls import AppURLs
+from .values import Place, is_json, to_json
 
 
 def component_request(
@@ -25,7 +26,10 @@ def component_request(
 
     Raises:
         EndpointNotFound: The app has no such component; servers say only that something failed.
+        ValidationFailed: The data is no JSON.
     """
+    if not is_json([data]):
+        data = to_json(data, Place("data", f"the component's function {fn_name!r}", takes_files=False))
     if component_id not in config.components:
         raise EndpointNotFound(
             f"The app has no component {component_id!r}, as far as this session knows. "

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from .setting_checks import to_headers
+
 FORWARDED_HEADERS = ("x-ip-token",)
 
 _forwarded: ContextVar[Mapping[str, str]] = ContextVar("gradio_transport_forwarded")
@@ -25,6 +27,9 @@ def forward(request: Any) -> Generator[None, None, None]:
     Args:
         request: A ``gr.Request``, another web framework's request with ``headers``, the headers themselves,
             or None for nothing.
+
+    Raises:
+        LocalProtocolError: The token cannot stand in a header. It is not shown.
     """
     headers = getattr(request, "headers", request)
     token = _forwarded.set(_select_headers(headers))
@@ -39,7 +44,7 @@ def _select_headers(headers: Any) -> dict[str, str]:
     if not callable(get):
         return {}
     found = {name: get(name) or get(name.title()) for name in FORWARDED_HEADERS}
-    return {name: value for name, value in found.items() if isinstance(value, str) and value}
+    return to_headers({name: value for name, value in found.items() if isinstance(value, str) and value})
 
 
 def forwarded_headers() -> Mapping[str, str]:

@@ -34,11 +34,6 @@ def _is_seconds(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     checks.check_seconds(attribute.name, value)
 
 
-def _is_origin(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    if value is not None:
-        checks.check_origin(attribute.name, value)
-
-
 @attrs.frozen(kw_only=True)
 class Options:
     """Everything `connect` takes, for either face.
@@ -59,7 +54,7 @@ class Options:
 
     protocol: str | Sequence[str] = attrs.field(default="auto", converter=checks.to_protocol)
     token: str | None = attrs.field(default=None, repr=False, converter=checks.to_token)
-    token_origin: str | None = attrs.field(default=None, validator=_is_origin)
+    token_origin: str | None = attrs.field(default=None, converter=checks.to_token_origin)
     auth: tuple[str, str] | None = attrs.field(default=None, repr=False, converter=checks.to_auth)
     headers: Mapping[str, str] = attrs.field(default=None, repr=False, converter=checks.to_headers)
     cookies: Mapping[str, str] = attrs.field(default=None, repr=False, converter=checks.to_cookies)

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from ..errors import GradioTransportError
 from ..files.outputs import ServerFile
+from ..protocol.urls import shown_url
 from .app import App
 from .call_state import CallState
 from .session_state import SessionState
@@ -59,9 +58,3 @@ def _place(app: App) -> str:
 def shorten_secret(text: str) -> str:
     """Return the beginning of a text that must not be shown whole."""
     return f"{text[:SHOWN_CHARACTERS]}…"
-
-
-def shown_url(url: str) -> str:
-    """Return a URL without user, password and query, which may hold a token or signature."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

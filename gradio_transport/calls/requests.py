@@ -17,7 +17,7 @@ from ..errors import (
 )
 from ..files.upload import FetchFile
 from ..protocol.commands import Request, Response, SendRequest
-from ..protocol.urls import is_internal
+from ..protocol.urls import is_internal, shown_url
 
 REASON_SECONDS = 2.0
 """How long the reason of a refusal is waited for; what is refused is known without it."""
@@ -36,8 +36,8 @@ def check_addresses(url: str, addresses: Sequence[str]) -> None:
     """
     if any(is_internal(address) for address in addresses):
         raise RemoteProtocolError(
-            f"The server names {url!r} as the place of a file; its host is an address inside a machine or "
-            "cloud, which is never fetched.",
+            f"The server names {shown_url(url)!r} as the place of a file; its host is an address inside a "
+            "machine or cloud, which is never fetched.",
             phase=Phase.DOWNLOAD,
         )
 
@@ -56,8 +56,8 @@ def input_content(response: Response, command: FetchFile) -> bytes:
     if response.status == 200 and response.body:
         return response.body
     raise InvalidPayload(
-        f"The input {command.url} could not be fetched (HTTP {response.status}, {len(response.body)} bytes). "
-        "Nothing was called.",
+        f"The input {shown_url(command.url)} could not be fetched (HTTP {response.status}, "
+        f"{len(response.body)} bytes). Nothing was called.",
         phase=Phase.UPLOAD,
         status=response.status,
         body=excerpt(response.body),

@@ -14,13 +14,11 @@ from urllib.parse import urlsplit
 
 from ..errors import LocalProtocolError
 from ..policy import Timeouts
+from ..protocol.headers import is_header_name, value_problem
 from ..protocol.urls import origin
 
 TimeoutsLike: TypeAlias = Timeouts | float | None
 """`Timeouts`, or a number of seconds that bounds each phase and the whole call."""
-
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""A header's or cookie's name (RFC 9110 §5.6.2)."""
 
 _COOKIE_VALUE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*")
 """A cookie's value without quotes (RFC 6265 §4.1.1)."""
@@ -74,7 +72,7 @@ def to_optional_headers(value: Mapping[str, str] | None) -> dict[str, str] | Non
 
 def _check_name(setting: str, name: object) -> str:
     """Return the name of a header or cookie, or refuse it."""
-    if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+    if not isinstance(name, str) or not is_header_name(name):
         shown = repr(name[:40]) if isinstance(name, str) else _kind(name)
         raise LocalProtocolError(f"{setting}= has a name that HTTP does not allow: {shown}.")
     return name
@@ -83,21 +81,9 @@ def _check_name(setting: str, name: object) -> str:
 def _header_value(name: str, text: object) -> str:
     if not isinstance(text, str):
         raise LocalProtocolError(f"The header {name!r} takes a text; got {_kind(text)}.")
-    if any((ord(character) < 32 and character != "\t") or ord(character) == 127 for character in text):
-        raise LocalProtocolError(
-            f"The value of the header {name!r} has a line end or another control character, which HTTP does "
-            "not allow. (The value is not shown.)"
-        )
-    if text != text.strip(" \t"):
-        raise LocalProtocolError(
-            f"The value of the header {name!r} begins or ends with a blank, which HTTP would remove. Remove "
-            "it. (The value is not shown.)"
-        )
-    if not text.isascii():
-        raise LocalProtocolError(
-            f"The value of the header {name!r} has characters outside ASCII, which servers read differently. "
-            "Percent-encode it. (The value is not shown.)"
-        )
+    problem = value_problem(text)
+    if problem is not None:
+        raise LocalProtocolError(f"The value of the header {name!r} {problem}. (The value is not shown.)")
     return text
 
 
@@ -209,12 +195,24 @@ def to_origins(value: bool | Iterable[str]) -> bool | frozenset[str]:
     if isinstance(cast("object", value), str) or not isinstance(cast("object", value), Iterable):
         raise LocalProtocolError(
             "foreign_files= takes True, False or a list of origins such as ['https://cdn.example']; got "
-            f"{value!r}."
+            f"{_kind(value)}."
         )
     urls = tuple(value)  # read once: it may be a generator
     for url in urls:
         check_origin("foreign_files", url)
     return frozenset(map(origin, urls))
+
+
+def to_token_origin(value: str | None) -> str | None:
+    """Return the origin that may see the token, without user and password.
+
+    Raises:
+        LocalProtocolError: It is no URL. The message never shows it.
+    """
+    if value is None:
+        return None
+    check_origin("token_origin", value)
+    return origin(value)
 
 
 def check_origin(name: str, value: object) -> None:

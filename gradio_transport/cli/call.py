@@ -14,6 +14,7 @@ from ..app.config import AppConfig, Endpoint
 from ..calls.options import CallOptions
 from ..errors import EndpointNotFound, GradioTransportError
 from ..events import Cancelled
+from ..protocol.urls import shown_url
 from ..sync import Call, Transport
 from .arguments import Arguments, arguments_from_json, check, parse_arguments, strip_mark, with_files
 from .coerce import strict_json
@@ -77,7 +78,7 @@ def call(
         raise click.UsageError("--json and arguments exclude each other.")
     options = CallOptions(event_data=_event_data(event_data), download_files=output)
     given = None if file is None else arguments_from_json(file.read())
-    display = choose_view(current_terminal(), f"connecting to {source}", raw=raw, jsonl=jsonl)
+    display = choose_view(current_terminal(), f"connecting to {shown_url(source)}", raw=raw, jsonl=jsonl)
     with display, connection.open(strip_mark(source)) as app:
         chosen = find_endpoint(app.config, strip_mark(endpoint))
         found = parse_arguments(chosen, arguments) if given is None else with_files(chosen, *given)
@@ -105,7 +106,7 @@ the endpoint takes one, or {"path": "photo.png"} anywhere.
 def predict(connection: Connection, *, source: str, endpoint: str, payload: str, output: str | None) -> None:
     """Run the command; its help is above."""
     given = arguments_from_json(payload.encode("utf-8", "surrogateescape"), "PAYLOAD")
-    display = choose_view(current_terminal(), f"connecting to {source}", raw=True, jsonl=False)
+    display = choose_view(current_terminal(), f"connecting to {shown_url(source)}", raw=True, jsonl=False)
     with display, connection.open(source) as app:
         chosen = find_endpoint(app.config, endpoint)
         found = with_files(chosen, *given)

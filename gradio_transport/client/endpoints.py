@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
-from typing import Any, cast
+from typing import Any
 
 from ..app.config import AppConfig, Endpoint, Parameter
+from ..calls.values import is_json, parameter_place, to_json
 from ..errors import Phase, ValidationFailed, did_you_mean
 from ..files.inputs import InputFile
 from ..files.outputs import ServerFile
@@ -90,9 +90,11 @@ def _check(endpoint: Endpoint, parameter: Parameter, value: Any) -> None:
     """Refuse what cannot be meant. Whatever a server might still take is left to it."""
     name = parameter.name
     where = f"{name!r} of {endpoint.display_name}"
-    strange = _why_no_json(value)
-    if strange is not None:
-        raise argument_error(f"{where} cannot be sent: {strange}.", ArgumentError, name, strange)
+    if not is_json([value]):
+        try:
+            to_json(value, parameter_place(endpoint, parameter))
+        except ValidationFailed as error:
+            raise ArgumentError(error.message, problems=error.problems, phase=error.phase) from None
     if not _fits(parameter, value):
         raise argument_error(
             f"{where} takes {parameter.python_type}, which {_shorten(value)} is not.",
@@ -100,27 +102,6 @@ def _check(endpoint: Endpoint, parameter: Parameter, value: Any) -> None:
             name,
             f"no {parameter.python_type}",
         )
-
-
-def _why_no_json(value: Any, depth: int = 64) -> str | None:
-    """Return why a value cannot be written as JSON, or None."""
-    if value is None or isinstance(value, str | int | float | InputFile | ServerFile):
-        return None
-    if not depth:
-        return "it is nested too deep"
-    if isinstance(value, list | tuple):
-        items = cast("Sequence[Any]", value)
-        return next((why for why in (_why_no_json(item, depth - 1) for item in items) if why), None)
-    if isinstance(value, dict):
-        mapping = cast("dict[Any, Any]", value)
-        return next(
-            (why for why in (_why_no_json(item, depth - 1) for item in mapping.values()) if why), None
-        )
-    if isinstance(value, bytes):
-        return "bytes are no JSON; a file is passed by handle_file(path)"
-    if isinstance(value, PurePath):
-        return "a path is no JSON; the file is passed by handle_file(path), its name by str(path)"
-    return f"a value of type {type(value).__name__} is no JSON"
 
 
 def _fits(parameter: Parameter, value: Any) -> bool:

@@ -32,14 +32,14 @@ from ..errors import (
     UnsupportedProtocol,
 )
 from ..protocol.commands import Request, Response
+from ..protocol.headers import check_headers
 from ..protocol.multipart import Multipart
 from .aiohttp_stream import AiohttpStream, Reply, response_head
 from .aiohttp_websocket import AiohttpWebSocket
 from .base import HandshakeRefused, Patience
 from .content_coding import ACCEPTED
-from .header_check import check_headers
 from .open_connections import OpenConnections
-from .proxies import Proxy, ProxyRefusedError, refusal_error
+from .proxies import ProxyRefusedError, describe_way, find_refusal, refusal_error
 from .replies import CHUNK_BYTES, answer_timeout, connect_error, connect_timeout, reason
 from .request_body import BLOCK_BYTES, body_seconds, form_blocks_async, request_headers
 from .routes import KEPT_ALIVE_SECONDS, Route, Routes
@@ -154,20 +154,26 @@ class AiohttpEngine:
 
         Raises:
             UnsupportedProtocol: The proxy is one of SOCKS.
-            ValueError: The URL of the proxy is not valid.
+            ConnectError: The URL of the proxy is not valid.
         """
         route = self._routes.find(url)
-        proxy = Proxy.parse(route.proxy) if route.proxy is not None else None
+        proxy = route.proxy
         if proxy is not None and proxy.is_socks:
             raise UnsupportedProtocol(
-                f"The engine 'aiohttp' cannot use the proxy {proxy.name}. Use engine='httpx' with the "
-                "extra gradio-transport[socks]."
+                f"The engine 'aiohttp' cannot use the proxy {proxy}. Use engine='httpx' with the extra: pip "
+                "install 'gradio-transport[socks]'. Nothing was sent."
             )
-        if route.scheme != "https":
-            return {"proxy": route.proxy}
-        if route not in self._contexts:
-            self._contexts[route] = ssl_context(self._settings, route.scheme)
-        return {"proxy": route.proxy, "ssl": self._contexts[route]}
+        options: dict[str, Any] = {}
+        if proxy is not None:
+            options["proxy"] = proxy.name  # without the login, as aiohttp's errors quote the URL
+        if proxy is not None and proxy.authorization is not None:
+            # aiohttp turns it into the header for proxies, of the tunnel or of the request.
+            options["proxy_headers"] = {"authorization": proxy.authorization}
+        if route.scheme == "https":
+            if route not in self._contexts:
+                self._contexts[route] = ssl_context(self._settings, route.scheme)
+            options["ssl"] = self._contexts[route]
+        return options
 
     async def request(self, request: Request, patience: Patience) -> Response:
         """Send a request and return the whole reply."""
@@ -196,7 +202,13 @@ class AiohttpEngine:
         if response.transport is not None and request.url.startswith("https:"):
             with suppress(TypeError):  # other event loops may have transports without weak references
                 self._tls_transports.add(response.transport)
-        return AiohttpStream(request, patience, response, self._slots)
+        route = self._routes.find(request.url)
+        stream = AiohttpStream(request, patience, response, self._slots, route)
+        refused = find_refusal(stream.head.status, request.url, route.forwarder, patience)
+        if refused is not None:
+            await stream.aclose()
+            raise refused
+        return stream
 
     async def _acquire_slot(self, patience: Patience) -> None:
         if self._slots.locked():
@@ -251,33 +263,48 @@ class AiohttpEngine:
                     max_msg_size=max_message_bytes + 1,
                     decode_text=False,
                 )
-        return AiohttpWebSocket(opened, patience.silence_seconds)
+        return AiohttpWebSocket(opened, patience.silence_seconds, self._routes.find(url).proxy)
 
     @contextmanager
     def _translate_errors(self, url: str, patience: Patience) -> Generator[None, None, None]:
         """Turn aiohttp's exceptions into ours, until the head of a reply has arrived."""
-        where = url.partition("?")[0]
+
+        def way(error: Exception) -> str:
+            reached = not isinstance(error, aiohttp.ClientProxyConnectionError)
+            return describe_way(url, self._routes.find(url).proxy, reached=reached)
+
         try:
             yield
+        except HandshakeRefused as error:
+            self._check_handshake(url, error.response, patience)
+            raise
         except aiohttp.ConnectionTimeoutError as error:
-            raise connect_timeout(where, patience) from error
+            raise connect_timeout(way(error), patience) from error
         except TimeoutError as error:
-            raise answer_timeout(where, patience) from error
+            raise answer_timeout(way(error), patience) from error
         except aiohttp.ClientHttpProxyError as error:
             refusal = ProxyRefusedError.from_status(error.status)
-            raise refusal_error(where, self._routes.find(url).proxy, refusal, patience) from error
+            raise refusal_error(url, self._routes.find(url).proxy, refusal, patience) from error
         except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
-            raise connect_error(where, _cause(error), patience) from error
+            raise connect_error(way(error), _cause(error), patience) from error
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(error.__cause__, GradioTransportError):  # the body could not be read
                 raise error.__cause__ from None
             raise StreamLost(
-                f"The connection to {where} broke before an answer came: {_reason(error)}.",
+                f"The connection to {way(error)} broke before an answer came: {_reason(error)}.",
                 phase=patience.phase,
                 retryable=patience.repeatable,
             ) from error
         except ValueError as error:
-            raise ConnectError(f"Cannot reach {where}: {reason(error)}.", phase=patience.phase) from error
+            raise ConnectError(
+                f"Cannot reach {way(error)}: {reason(error)}.", phase=patience.phase
+            ) from error
+
+    def _check_handshake(self, url: str, reply: Response, patience: Patience) -> None:
+        """Refuse the reply of a proxy to a handshake, which is forwarded where there is no TLS."""
+        refused = find_refusal(reply.status, url, self._routes.find(url).forwarder, patience)
+        if refused is not None:
+            raise refused
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -13,18 +13,26 @@ import aiohttp
 from ..protocol.commands import Closed, Ending, Request, Response
 from .base import Patience, StreamEnded
 from .content_coding import Unpacker
+from .proxies import Proxy, add_proxy
 from .replies import drop_after_bytes, incomplete_body_error, reason, unpacker
+from .routes import Route
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
 
 
-def response_head(response: aiohttp.ClientResponse) -> Response:
-    """Return the head of a reply in our own type."""
+def response_head(response: aiohttp.ClientResponse, proxy: Proxy | None = None) -> Response:
+    """Return the head of a reply in our own type.
+
+    Args:
+        response: That of aiohttp.
+        proxy: One that may have replied in the server's place.
+    """
     headers = {name.lower(): value for name, value in response.headers.items()}
     cookies = tuple(response.headers.getall("set-cookie")) if "set-cookie" in headers else ()
-    return Response(status=response.status, headers=headers, url=str(response.url), set_cookie=cookies)
+    shown = "" if proxy is None else str(proxy)
+    return Response(response.status, headers, url=str(response.url), set_cookie=cookies, proxy=shown)
 
 
 class Reply(aiohttp.ClientResponse):
@@ -99,6 +107,7 @@ class AiohttpStream:
         patience: Patience,
         response: Reply,
         slots: asyncio.Semaphore,
+        route: Route,
     ) -> None:
         self._request = request
         self._patience = patience
@@ -107,7 +116,8 @@ class AiohttpStream:
         self._end: StreamEnded | None = None
         self._unpacking: Unpacker | None = None
         self._chunks: Iterator[bytes] = iter(())
-        self.head = response_head(response)
+        self._proxy = route.proxy
+        self.head = response_head(response, route.forwarder)
 
     async def _next_chunk(self) -> bytes:
         """Return the next decoded bytes, or none once the body is complete."""
@@ -134,7 +144,7 @@ class AiohttpStream:
         except (aiohttp.ClientError, OSError, RuntimeError) as caught:
             error = caught
         ending = Ending.IDLE if isinstance(error, TimeoutError) else Ending.RESET
-        self._end = StreamEnded(Closed(ending, reason=reason(error)))
+        self._end = StreamEnded(Closed(ending, reason=add_proxy(reason(error), self._proxy)))
         self._end.__cause__ = error
         return self._take_buffered() or await self._next_data()
 

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 
 from ..protocol.commands import Closed, Ending
+from .proxies import Proxy, add_proxy
 from .replies import reason, shut_down_socket
 
 _PINGS = (aiohttp.WSMsgType.PING, aiohttp.WSMsgType.PONG)
@@ -18,9 +19,12 @@ _PINGS = (aiohttp.WSMsgType.PING, aiohttp.WSMsgType.PONG)
 class AiohttpWebSocket:
     """An open websocket."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse[Any], silence: float | None) -> None:
+    def __init__(
+        self, socket: aiohttp.ClientWebSocketResponse[Any], silence: float | None, proxy: Proxy | None
+    ) -> None:
         self._socket = socket
         self._silence = silence
+        self._proxy = proxy
 
     async def receive(self, timeout: float | None = None) -> str | Closed | None:
         """Return the next text, or how the socket ended, or None when `timeout` seconds are over."""
@@ -34,9 +38,9 @@ class AiohttpWebSocket:
         except TimeoutError:
             if timeout is not None:
                 return None
-            return Closed(Ending.IDLE, reason=f"silent for {self._silence} s")
+            return self._ended(Ending.IDLE, f"silent for {self._silence} s")
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
-            return Closed(Ending.RESET, reason=reason(error))
+            return self._ended(Ending.RESET, reason(error))
         data: Any = message.data
         match message.type:
             case aiohttp.WSMsgType.TEXT | aiohttp.WSMsgType.BINARY:
@@ -49,7 +53,10 @@ class AiohttpWebSocket:
                 too_large = getattr(data, "code", None) == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
                 return Closed(Ending.TOO_LARGE if too_large else Ending.RESET, reason=str(data))
             case _:
-                return Closed(Ending.RESET, reason="the connection was lost")
+                return self._ended(Ending.RESET, "the connection was lost")
+
+    def _ended(self, ending: Ending, why: str) -> Closed:
+        return Closed(ending, reason=add_proxy(why, self._proxy))
 
     async def send(self, text: str) -> Closed | None:
         """Send a text; return how the socket ended if it has."""
@@ -57,7 +64,7 @@ class AiohttpWebSocket:
             async with asyncio.timeout(self._silence):
                 await self._socket.send_str(text)
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
-            return Closed(Ending.RESET, reason=reason(error))
+            return self._ended(Ending.RESET, reason(error))
         return None
 
     async def abort(self) -> None:

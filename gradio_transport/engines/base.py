@@ -12,6 +12,7 @@ import attrs
 
 from ..errors import EventTooLarge, Phase, RemoteProtocolError, TimeoutExpired
 from ..protocol.commands import CODINGS, Closed, Request, Response
+from ..protocol.urls import shown_url
 from .deadline import NEVER, Deadline
 
 
@@ -177,7 +178,7 @@ class Patience:
         setting, over = self.exceeded()
         seconds = seconds or over
         return TimeoutExpired(
-            f"The reply of {url.partition('?')[0]} was not complete within {seconds} s"
+            f"The reply of {shown_url(url)} was not complete within {seconds} s"
             f"{total_suffix(setting)}. Raise Timeouts({setting}=) if replies may take longer.",
             setting=setting,
             seconds=seconds,
@@ -190,7 +191,7 @@ class Patience:
     def size_error(self, url: str) -> EventTooLarge:
         """Return the error for a reply beyond the bound."""
         return EventTooLarge(
-            f"The reply of {url.partition('?')[0]} is larger than {self.max_bytes} bytes. Raise "
+            f"The reply of {shown_url(url)} is larger than {self.max_bytes} bytes. Raise "
             f"Limits({self.bound}=) if you trust the server.",
             phase=self.phase,
             may_have_run=self.may_have_run,
@@ -199,7 +200,7 @@ class Patience:
     def coding_error(self, url: str, head: Response) -> RemoteProtocolError:
         """Return the error for a reply in a content coding that was not requested."""
         return RemoteProtocolError(
-            f"The reply of {url.partition('?')[0]} has the content coding {head.unsupported_coding!r}, which "
+            f"The reply of {shown_url(url)} has the content coding {head.unsupported_coding!r}, which "
             f"was not requested ({', '.join(CODINGS)} were). Check any proxy between you and the server.",
             phase=self.phase,
             status=head.status,

@@ -70,6 +70,7 @@ class Bounds:
 
     Attributes:
         until: When the current stage must be over.
+        reached: Whether there was a connection, if only to a proxy.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Bounds:
         self.stage = Stage.CONNECTING
         self.joiner = joiner
         self.until = math.inf
+        self.reached = False
         self._connect = math.inf if patience.connect is None else patience.connect
         self._silence = math.inf if patience.silence is None else patience.silence
         self._deadline = self._whole_until = patience.deadline.at
@@ -150,6 +152,7 @@ class Bounds:
         """Name the connection of the request, to `shut_down`."""
         with self._lock:
             self._connected = connected
+            self.reached = True
             if self._is_shut_down:
                 connected.shut_down()
 

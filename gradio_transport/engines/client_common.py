@@ -8,8 +8,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-from ..errors import ConnectError, GradioTransportError
+from ..errors import ConnectError, GradioTransportError, LocalProtocolError
 from ..protocol.commands import Closed, Ending, Request, Response
+from ..protocol.headers import check_headers
+from ..protocol.urls import shown_url
 from . import replies
 from .base import Patience, StreamEnded
 from .content_coding import ACCEPTED, Unpacker
@@ -21,7 +23,8 @@ logger = logging.getLogger(__name__)
 
 def client_arguments(module: Module, request: Request, patience: Patience, content: Any) -> dict[str, Any]:
     """Return the keyword arguments of the client's ``build_request``. The client adds its own headers."""
-    logger.info("%s %s", request.method, request.url.partition("?")[0])
+    check_headers(request.headers)
+    logger.info("%s %s", request.method, shown_url(request.url))
     seconds = patience.wait_seconds
     return {
         "method": request.method,
@@ -48,13 +51,19 @@ def shut_down_response(response: Any) -> None:
 @contextmanager
 def translate_errors(module: Module, request: Request, patience: Patience) -> Generator[None, None, None]:
     """Turn the library's exceptions into ours, until the head of a reply has arrived."""
-    where = request.url.partition("?")[0]
+    where = shown_url(request.url)
     try:
         yield
     except module.ConnectTimeout as error:
         raise replies.connect_timeout(where, patience) from error
     except module.TimeoutException as error:
         raise replies.answer_timeout(where, patience) from error
+    except module.LocalProtocolError:
+        raise LocalProtocolError(
+            "The HTTP client that was passed as engine= refused to send the request. Check the headers that "
+            "it adds itself, such as a token with a line end. (Its reason is not shown: it may quote one.)",
+            phase=patience.phase,
+        ) from None
     except (module.ConnectError, module.ProxyError, module.UnsupportedProtocol) as error:
         raise replies.connect_error(where, error, patience) from error
     except (module.TransportError, module.InvalidURL, module.DecodingError, module.StreamError) as error:

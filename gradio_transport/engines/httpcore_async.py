@@ -18,11 +18,13 @@ from .chunk_joining import ChunkJoiner
 from .httpcore_common import SEND_ATTEMPTS, build_request, parse_url, request_error, translate_body_errors
 from .libraries import load_core
 from .open_connections import OpenConnections
+from .proxies import describe_way, find_refusal
 from .replies import WholeBody, incomplete_body_error, lost_error, response_head, unpacker
 from .request_body import AsyncBody, body_seconds
 from .routes import Route, Routes, pool_options
 from .settings import HTTPSettings
 from .sockets_async import AsyncSocketBackend
+from .socks import async_route_backend
 
 
 class AsyncHTTPEngine:
@@ -43,8 +45,9 @@ class AsyncHTTPEngine:
             raise LocalProtocolError("The transport is closed.")
         route = self._routes.find(url)
         if route not in self._pools:
+            backend = async_route_backend(self._backend, route)
             options = pool_options(self._core, self._settings, route)
-            self._pools[route] = self._core.AsyncConnectionPool(network_backend=self._backend, **options)
+            self._pools[route] = self._core.AsyncConnectionPool(network_backend=backend, **options)
         return self._pools[route]
 
     async def request(self, request: Request, patience: Patience) -> Response:
@@ -68,12 +71,20 @@ class AsyncHTTPEngine:
             response = await self._send(request, patience, bounds)
         except BaseException as error:
             bounds.release()
-            ours = request_error(self._core, error, request, patience, bounds)
+            ours = request_error(self._core, error, request, patience, bounds, self._routes)
             if ours is error:
                 raise
             raise ours from getattr(error, "error", error)
         bounds.begin_body()
-        return AsyncHTTPStream(self._core, request, patience, bounds, response, self._settings.library)
+        route = self._routes.find(request.url)
+        stream = AsyncHTTPStream(
+            self._core, request, patience, bounds, response, self._settings.library, route
+        )
+        refused = find_refusal(stream.head.status, request.url, route.forwarder, patience)
+        if refused is not None:
+            await stream.aclose()
+            raise refused
+        return stream
 
     async def _send(self, request: Request, patience: Patience, bounds: Bounds) -> Any:
         timeouts = bounds.timeouts(patience)
@@ -82,7 +93,8 @@ class AsyncHTTPEngine:
             prepared = build_request(self._core, self._settings.library, request, timeouts, body)
             with suppress(NotSentError):
                 return await self._pool(request.url).handle_async_request(prepared)
-        raise lost_error(request.url.partition("?")[0], NotSentError("no connection stays open"), patience)
+        way = describe_way(request.url, self._routes.find(request.url).proxy)
+        raise lost_error(way, NotSentError("no connection stays open"), patience)
 
     async def websocket(
         self, url: str, headers: Mapping[str, str], patience: Patience, max_message_bytes: int
@@ -107,21 +119,30 @@ class AsyncHTTPStream:
     """A reply whose body is still arriving."""
 
     def __init__(
-        self, core: Any, request: Request, patience: Patience, bounds: Bounds, response: Any, library: str
+        self,
+        core: Any,
+        request: Request,
+        patience: Patience,
+        bounds: Bounds,
+        response: Any,
+        library: str,
+        route: Route,
     ) -> None:
         self._core = core
         self._request = request
         self._patience = patience
         self._bounds = bounds
         self._response = response
-        self.head = response_head(response.status, response.headers, parse_url(library, request.url).shown)
+        self._proxy = route.proxy
+        shown = parse_url(library, request.url).shown
+        self.head = response_head(response.status, response.headers, shown, route.forwarder)
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield the body as it comes."""
         unpacking = unpacker(self.head, self._patience)
         received = aiter(self._response.stream)
         try:
-            with translate_body_errors(self._core, unpacking):
+            with translate_body_errors(self._core, unpacking, self._proxy):
                 async for data in received:
                     if unpacking is None:
                         if data:

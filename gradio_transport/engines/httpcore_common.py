@@ -15,12 +15,16 @@ import attrs
 
 from ..errors import ConnectError, GradioTransportError
 from ..protocol.commands import Closed, Ending, Request
+from ..protocol.headers import check_headers
+from ..protocol.urls import shown_url
 from .base import Patience, StreamEnded
 from .bounds import Bounds, BrokenError, LateError, Stage
 from .content_coding import Unpacker
 from .libraries import Module, default_headers, load, load_core
+from .proxies import Proxy, ProxyRefusedError, add_proxy, describe_way, refusal_error
 from .replies import answer_timeout, coding_failure, connect_error, connect_timeout, lost_error, reason
 from .request_body import request_headers
+from .routes import Routes
 
 SEND_ATTEMPTS = 10
 """Connections taken from the pool for one request, if each was shut down just before."""
@@ -41,7 +45,7 @@ class Target:
     url: Any
     shown: str
     host: bytes
-    authorization: str | None
+    authorization: str | None = attrs.field(repr=False)
 
 
 @lru_cache(maxsize=256)  # a session requests the same few URLs again and again, and parsing them is slow
@@ -66,6 +70,9 @@ def build_request(
 ) -> Any:
     """Return the request of httpcore, with the headers that httpx would send.
 
+    Raises:
+        LocalProtocolError: A header cannot be sent. httpcore would quote its value.
+
     Args:
         core: ``httpcore`` or ``httpcore2``.
         library: The httpx above it.
@@ -73,8 +80,9 @@ def build_request(
         timeouts: What the connection is given with each read and write.
         content: The body: bytes, or an iterable of blocks, sync or async.
     """
+    check_headers(request.headers)
     target = parse_url(library, request.url)
-    logger.info("%s %s", request.method, request.url.partition("?")[0])
+    logger.info("%s %s", request.method, shown_url(request.url))
     named = {**default_headers(library), **request_headers(request)}
     if target.authorization is not None and "authorization" not in named:
         named["authorization"] = target.authorization
@@ -90,14 +98,19 @@ def build_request(
 
 
 def request_error(
-    core: Module, error: BaseException, request: Request, patience: Patience, bounds: Bounds
+    core: Module, error: BaseException, request: Request, patience: Patience, bounds: Bounds, routes: Routes
 ) -> BaseException:
     """Return our error for one that came before the head of a reply, or the same if it is neither's."""
-    where = request.url.partition("?")[0]
+    if isinstance(error, GradioTransportError):  # of the route, for one
+        return error
+    proxy = routes.find(request.url).proxy
     connecting = bounds.stage is Stage.CONNECTING
+    where = describe_way(request.url, proxy, reached=bounds.reached or not connecting)
     match error:
-        case GradioTransportError():
-            return error
+        case ProxyRefusedError():
+            return refusal_error(request.url, proxy, error, patience)
+        case core.ProxyError() if (refused := _read_refusal(error)) is not None:
+            return refusal_error(request.url, proxy, refused, patience)
         case LateError():
             return (connect_timeout if connecting else answer_timeout)(where, patience)
         case BrokenError():
@@ -114,15 +127,25 @@ def request_error(
             return error
 
 
+def _read_refusal(error: BaseException) -> ProxyRefusedError | None:
+    """Return the refusal of a tunnel, whose status is all that httpcore keeps of it, as a text."""
+    status = str(error).partition(" ")[0]
+    return ProxyRefusedError.from_status(int(status)) if status.isdecimal() else None
+
+
 @contextmanager
-def translate_body_errors(core: Module, unpacking: Unpacker | None) -> Generator[None, None, None]:
-    """Turn what ends a body otherwise than cleanly into `StreamEnded`."""
+def translate_body_errors(
+    core: Module, unpacking: Unpacker | None, proxy: Proxy | None
+) -> Generator[None, None, None]:
+    """Turn what ends a body otherwise than cleanly into `StreamEnded`, which names the proxy on the way."""
     try:
         yield
     except LateError as error:
-        raise StreamEnded(coding_failure(unpacking) or Closed(Ending.IDLE, reason="timed out")) from error
+        ended = Closed(Ending.IDLE, reason=add_proxy("timed out", proxy))
+        raise StreamEnded(coding_failure(unpacking) or ended) from error
     except (BrokenError, core.NetworkError, core.ProtocolError, OSError, RuntimeError) as error:
-        raise StreamEnded(coding_failure(unpacking) or Closed(Ending.RESET, reason=reason(error))) from error
+        ended = Closed(Ending.RESET, reason=add_proxy(reason(error), proxy))
+        raise StreamEnded(coding_failure(unpacking) or ended) from error
     closed = coding_failure(unpacking)
     if closed is not None:
         raise StreamEnded(closed)

@@ -18,11 +18,13 @@ from .chunk_joining import ChunkJoiner
 from .httpcore_common import SEND_ATTEMPTS, build_request, parse_url, request_error, translate_body_errors
 from .libraries import load_core
 from .open_connections import OpenConnections
+from .proxies import describe_way, find_refusal
 from .replies import WholeBody, incomplete_body_error, lost_error, response_head, unpacker
 from .request_body import body_seconds, form_blocks
 from .routes import Route, Routes, pool_options
 from .settings import HTTPSettings
 from .sockets import SocketBackend
+from .socks import route_backend
 
 
 class HTTPEngine:
@@ -49,8 +51,9 @@ class HTTPEngine:
             if self._closed:
                 raise LocalProtocolError("The transport is closed.")
             if route not in self._pools:
+                backend = route_backend(self._backend, route)
                 options = pool_options(self._core, self._settings, route)
-                self._pools[route] = self._core.ConnectionPool(network_backend=self._backend, **options)
+                self._pools[route] = self._core.ConnectionPool(network_backend=backend, **options)
             return self._pools[route]
 
     def request(self, request: Request, patience: Patience) -> Response:
@@ -75,7 +78,7 @@ class HTTPEngine:
             response = self._send(request, patience, bounds)
         except BaseException as error:
             bounds.release()
-            ours = request_error(self._core, error, request, patience, bounds)
+            ours = request_error(self._core, error, request, patience, bounds, self._routes)
             if ours is error:
                 raise
             raise ours from getattr(error, "error", error)
@@ -83,7 +86,13 @@ class HTTPEngine:
             if interruption is not None:
                 interruption.set_wake(None)  # from here on its stream can be aborted
         bounds.begin_body()
-        return HTTPStream(self._core, request, patience, bounds, response, self._settings.library)
+        route = self._routes.find(request.url)
+        stream = HTTPStream(self._core, request, patience, bounds, response, self._settings.library, route)
+        refused = find_refusal(stream.head.status, request.url, route.forwarder, patience)
+        if refused is not None:
+            stream.close()
+            raise refused
+        return stream
 
     def _send(self, request: Request, patience: Patience, bounds: Bounds) -> Any:
         timeouts = bounds.timeouts(patience)
@@ -92,7 +101,8 @@ class HTTPEngine:
             prepared = build_request(self._core, self._settings.library, request, timeouts, body)
             with suppress(NotSentError):
                 return self._pool(request.url).handle_request(prepared)
-        raise lost_error(request.url.partition("?")[0], NotSentError("no connection stays open"), patience)
+        way = describe_way(request.url, self._routes.find(request.url).proxy)
+        raise lost_error(way, NotSentError("no connection stays open"), patience)
 
     def websocket(
         self, url: str, headers: Mapping[str, str], patience: Patience, max_message_bytes: int
@@ -143,19 +153,28 @@ class HTTPStream:
     """A reply whose body is still arriving."""
 
     def __init__(
-        self, core: Any, request: Request, patience: Patience, bounds: Bounds, response: Any, library: str
+        self,
+        core: Any,
+        request: Request,
+        patience: Patience,
+        bounds: Bounds,
+        response: Any,
+        library: str,
+        route: Route,
     ) -> None:
         self._core = core
         self._request = request
         self._patience = patience
         self._bounds = bounds
         self._response = response
-        self.head = response_head(response.status, response.headers, parse_url(library, request.url).shown)
+        self._proxy = route.proxy
+        shown = parse_url(library, request.url).shown
+        self.head = response_head(response.status, response.headers, shown, route.forwarder)
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the body as it comes."""
         unpacking = unpacker(self.head, self._patience)
-        with translate_body_errors(self._core, unpacking):
+        with translate_body_errors(self._core, unpacking, self._proxy):
             for data in self._response.stream:
                 if unpacking is None:
                     if data:

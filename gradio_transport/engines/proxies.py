@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The URL of a proxy, and errors that name a proxy without its password."""
+"""A proxy: its URL, who named it, and errors that name it without its password."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import attrs
 
 from ..errors import ConnectError
+from ..protocol.urls import shown_url
 from .base import Patience
 
 PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
@@ -18,39 +20,45 @@ SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
 class ProxyRefusedError(Exception):
-    """A proxy does not open a tunnel.
+    """A proxy does not let a request through.
 
     Attributes:
         retryable: False if the proxy would refuse it again, else None.
+        status: That of its reply over HTTP, or None.
     """
 
-    def __init__(self, why: str, retryable: bool | None = None) -> None:
+    def __init__(self, why: str, retryable: bool | None = None, status: int | None = None) -> None:
         super().__init__(why)
         self.retryable = retryable
+        self.status = status
 
     @classmethod
     def from_status(cls, status: int) -> ProxyRefusedError:
         """Return the error for a status that is the reply to CONNECT."""
         login = ": check the user and password in its URL" if status == 407 else ""
-        return cls(f"HTTP {status}{login}", False if status < 500 else None)
+        return cls(f"HTTP {status}{login}", False if status < 500 else None, status)
 
 
 @attrs.frozen
 class Proxy:
     """A proxy.
 
+    Its text is for errors: ``http://host:port (of http_proxy)``.
+
     Attributes:
         host: A name or an address, without brackets.
         login: User and password, percent-decoded, or None.
+        given_by: What named it: ``proxy=``, or a variable of the environment.
     """
 
     scheme: str
     host: str
     port: int
     login: tuple[bytes, bytes] | None = attrs.field(repr=False)
+    given_by: str = "proxy="
 
     @classmethod
-    def parse(cls, url: str) -> Proxy:
+    def parse(cls, url: str, given_by: str = "proxy=") -> Proxy:
         """Return the proxy of a URL.
 
         Raises:
@@ -70,12 +78,20 @@ class Proxy:
         login = None
         if parts.username is not None:
             login = unquote_to_bytes(parts.username), unquote_to_bytes(parts.password or "")
-        return cls(parts.scheme, host, port or PORTS[parts.scheme], login)
+        return cls(parts.scheme, host, port or PORTS[parts.scheme], login, given_by)
+
+    def __str__(self) -> str:
+        return f"{self.name} (of {self.given_by})"
 
     @property
     def name(self) -> str:
         """Its URL without user and password."""
         return f"{self.scheme}://{bracketed(self.host)}:{self.port}"
+
+    @property
+    def authorization(self) -> str | None:
+        """The header of its login, or None."""
+        return None if self.login is None else f"Basic {b64encode(b':'.join(self.login)).decode()}"
 
     @property
     def is_socks(self) -> bool:
@@ -97,20 +113,42 @@ def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def proxy_name(url: str | None) -> str:
-    """Return a proxy's name for errors: its URL without user and password."""
-    try:
-        return Proxy.parse(url or "").name
-    except ValueError:
-        return "of the settings or the environment"
+def describe_way(url: str, proxy: Proxy | None, *, reached: bool = True) -> str:
+    """Return where a request goes, for errors, with the proxy on its way.
+
+    Args:
+        url: That of the request.
+        proxy: The proxy, or None.
+        reached: False if there is no connection to the proxy itself.
+    """
+    where = shown_url(url)
+    if proxy is None:
+        return where
+    return f"{where} through the proxy {proxy}" if reached else f"the proxy {proxy} on the way to {where}"
+
+
+def add_proxy(reason: str, proxy: Proxy | None) -> str:
+    """Return why a connection ended, with the proxy that may have ended it."""
+    return reason if proxy is None else f"{reason}; it went through the proxy {proxy}"
 
 
 def refusal_error(
-    where: str, proxy_url: str | None, error: ProxyRefusedError, patience: Patience
+    url: str, proxy: Proxy | None, error: ProxyRefusedError, patience: Patience
 ) -> ConnectError:
-    """Return the error for a proxy that does not open a tunnel."""
+    """Return the error for a proxy that lets nothing through."""
     return ConnectError(
-        f"The proxy {proxy_name(proxy_url)} refused a tunnel to {where}: {error}.",
+        f"The proxy {proxy} refused the way to {shown_url(url)}: {error}.",
         phase=patience.phase,
+        status=error.status,
         retryable=error.retryable,
     )
+
+
+def find_refusal(status: int, url: str, proxy: Proxy | None, patience: Patience) -> ConnectError | None:
+    """Return the error for a reply by which a proxy wants a login, else None.
+
+    Any other status may be the app's as well; see `Response.proxy`.
+    """
+    if status != 407 or proxy is None:
+        return None
+    return refusal_error(url, proxy, ProxyRefusedError.from_status(status), patience)

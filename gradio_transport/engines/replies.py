@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import ConnectError, StreamLost, TimeoutExpired, TransportError
 from ..protocol.commands import Closed, Ending, Request, Response
+from ..protocol.urls import shown_url
 from .base import Patience, total_suffix
 from .content_coding import Unpacker
 
@@ -31,7 +32,7 @@ def coding_failure(unpacking: Unpacker | None) -> Closed | None:
     return None if failure is None else Closed(Ending.RESET, reason=failure)
 
 
-def response_head(status: int, raw: list[tuple[bytes, bytes]], url: str) -> Response:
+def response_head(status: int, raw: list[tuple[bytes, bytes]], url: str, proxy: object = None) -> Response:
     """Return the head of a reply in our own type."""
     headers: dict[str, str] = {}
     cookies: list[str] = []
@@ -42,7 +43,8 @@ def response_head(status: int, raw: list[tuple[bytes, bytes]], url: str) -> Resp
         headers[name] = value
         if name == "set-cookie":
             cookies.append(value)
-    return Response(status, headers, url=url, set_cookie=tuple(cookies))
+    shown = "" if proxy is None else str(proxy)
+    return Response(status, headers, url=url, set_cookie=tuple(cookies), proxy=shown)
 
 
 def _decode(value: bytes) -> str:
@@ -59,7 +61,7 @@ def incomplete_body_error(
     if closed.ending is Ending.IDLE:
         return patience.timeout_error(request.url, status=head.status)
     return StreamLost(
-        f"The reply of {request.url.partition('?')[0]} broke off: {closed.reason}.",
+        f"The reply of {shown_url(request.url)} broke off: {closed.reason}.",
         phase=patience.phase,
         status=head.status,
         may_have_run=patience.may_have_run,

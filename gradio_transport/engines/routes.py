@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import attrs
 
-from ..errors import ConnectError, UnsupportedProtocol
+from ..errors import ConnectError
+from .environment import find_proxy
 from .libraries import Module
-from .proxies import Proxy
+from .proxies import PORTS, Proxy
 from .settings import HTTPSettings
 from .tls import ssl_context
 
@@ -25,11 +24,19 @@ class Route:
 
     Attributes:
         scheme: ``"http"`` or ``"https"``.
-        proxy: URL of the proxy, or None.
+        proxy: The proxy, or None.
     """
 
     scheme: str
-    proxy: str | None
+    proxy: Proxy | None
+
+    @property
+    def forwarder(self) -> Proxy | None:
+        """The proxy that is sent the requests themselves, and so may reply in the app's place; else None.
+
+        Through a tunnel, which is all that TLS and SOCKS have, every reply is the app's.
+        """
+        return None if self.scheme == "https" or self.proxy is None or self.proxy.is_socks else self.proxy
 
 
 class Routes:
@@ -40,51 +47,46 @@ class Routes:
         self._found: dict[str, Route] = {}
 
     def find(self, url: str) -> Route:
-        """Return the route to a URL."""
+        """Return the route to a URL.
+
+        Raises:
+            ConnectError: The URL of the proxy cannot be used.
+        """
         origin = "/".join(url.split("/", 3)[:3])
         route = self._found.get(origin)
         if route is None:
             parts = urlsplit(url)
             scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
-            proxy = self._settings.proxy or _environment_proxy(scheme, parts.hostname or "")
+            proxy = self._find_proxy(scheme, parts.hostname or "", parts.port or PORTS.get(scheme, 0))
             route = self._found[origin] = Route(scheme, proxy)
         return route
 
-
-def _environment_proxy(scheme: str, host: str) -> str | None:
-    proxies = getproxies()
-    if not proxies or proxy_bypass(host):
-        return None
-    proxy = proxies.get(scheme) or proxies.get("all")
-    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
+    def _find_proxy(self, scheme: str, host: str, port: int) -> Proxy | None:
+        found = (self._settings.proxy, "proxy=") if self._settings.proxy else find_proxy(scheme, host, port)
+        if found is None:
+            return None
+        try:
+            return Proxy.parse(*found)
+        except ValueError as error:
+            raise ConnectError(f"The proxy of {found[1]} cannot be used: {error}.", retryable=False) from None
 
 
 def pool_options(core: Module, settings: HTTPSettings, route: Route) -> dict[str, object]:
     """Return the keyword arguments of a pool of connections of httpcore.
 
-    Raises:
-        ConnectError: The URL of the proxy cannot be used.
-        UnsupportedProtocol: It is a SOCKS proxy, which needs an extra.
+    A proxy of SOCKS is none of them: the pool's backend opens the tunnel, see `open_by_socks`.
     """
+    proxy = route.proxy if route.proxy is not None and not route.proxy.is_socks else None
     return {
         "ssl_context": ssl_context(settings, route.scheme),
-        "proxy": None if route.proxy is None else _proxy(core, settings, route.proxy),
+        "proxy": None if proxy is None else _core_proxy(core, settings, proxy),
         "max_connections": settings.connections,
         "max_keepalive_connections": settings.connections,
         "keepalive_expiry": KEPT_ALIVE_SECONDS,
     }
 
 
-def _proxy(core: Module, settings: HTTPSettings, url: str) -> object:
-    try:
-        proxy = Proxy.parse(url)
-    except ValueError as error:
-        raise ConnectError(
-            f"The proxy cannot be used: {error}. Check proxy= and the variables http_proxy, https_proxy and "
-            "all_proxy."
-        ) from None
-    if proxy.is_socks and find_spec("socksio") is None:
-        raise UnsupportedProtocol("SOCKS proxies need an extra: pip install 'gradio-transport[socks]'.")
+def _core_proxy(core: Module, settings: HTTPSettings, proxy: Proxy) -> object:
     target = core.URL(scheme=proxy.scheme.encode(), host=proxy.host.encode(), port=proxy.port, target=b"/")
     tls = ssl_context(settings, "https") if proxy.scheme == "https" else None
     return core.Proxy(target, auth=proxy.login, ssl_context=tls)

@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks a SOCKS5 proxy for a tunnel (RFC 1928, RFC 1929). The package socksio makes and reads the messages."""
+"""Asks a SOCKS5 proxy for a tunnel (RFC 1928, RFC 1929). The package socksio makes and reads the messages.
+
+Why not httpcore's own: it takes what one read brings for a whole reply, raises the errors of socksio and
+`AssertionError` for replies that are not of SOCKS5, and leaves the connection open after a refusal.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Generator, Iterable
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from ..errors import UnsupportedProtocol
-from .proxies import ProxyRefusedError
+from .bounds import BrokenError
+from .proxies import Proxy, ProxyRefusedError
+from .routes import Route
 
 if TYPE_CHECKING:
     import socksio
@@ -17,86 +25,189 @@ _ADDRESS_BYTES = {1: 4, 4: 16}
 _FIELD_BYTES = 255
 """The longest host, user or password that a message has room for."""
 
+Negotiation: TypeAlias = Generator[bytes | int, bytes, None]
+"""Yields bytes to send, or how many to receive, which it is sent."""
 
-def open_tunnel(stream: Any, login: tuple[bytes, bytes] | None, host: str, port: int) -> None:
-    """Make the proxy at the other end of a stream connect the stream to a host.
 
-    The proxy resolves the name, for ``socks5`` as for ``socks5h``: so does httpx.
+def route_backend(backend: Any, route: Route) -> Any:
+    """Return what opens the connections of a route: the engine's backend, by SOCKS if the proxy is of that.
 
     Raises:
-        ProxyRefusedError: The proxy does not connect, or its reply is not of SOCKS5.
         UnsupportedProtocol: socksio is not installed.
     """
+    if route.proxy is None or not route.proxy.is_socks:
+        return backend
+    return SocksBackend(backend, route.proxy)
+
+
+def async_route_backend(backend: Any, route: Route) -> Any:
+    """Return what `route_backend` does, for an async engine."""
+    if route.proxy is None or not route.proxy.is_socks:
+        return backend
+    return AsyncSocksBackend(backend, route.proxy)
+
+
+class SocksBackend:
+    """A ``NetworkBackend`` of httpcore whose connections are tunnels of a proxy."""
+
+    def __init__(self, backend: Any, proxy: Proxy) -> None:
+        check_installed(proxy)
+        self._backend = backend
+        self._proxy = proxy
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> Any:
+        """Return a connection to a host.
+
+        Raises:
+            LateError: There was none in time.
+            BrokenError: The proxy cannot be reached, or hung up.
+            ProxyRefusedError: The proxy does not connect, or its reply is not of SOCKS5.
+        """
+        stream = self._backend.connect_tcp(self._proxy.host, self._proxy.port, timeout)
+        try:
+            asked = negotiate(self._proxy.login, host, port)
+            step = next(asked, None)
+            while step is not None:
+                if isinstance(step, bytes):
+                    stream.write(step)
+                    step = next(asked, None)
+                else:
+                    step = _next_step(asked, stream.read(step))
+        except BaseException:
+            stream.close()
+            raise
+        return stream
+
+
+class AsyncSocksBackend:
+    """`SocksBackend` for an async engine."""
+
+    def __init__(self, backend: Any, proxy: Proxy) -> None:
+        check_installed(proxy)
+        self._backend = backend
+        self._proxy = proxy
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> Any:
+        """Return a connection to a host; see `SocksBackend.connect_tcp`."""
+        stream = await self._backend.connect_tcp(self._proxy.host, self._proxy.port, timeout)
+        try:
+            asked = negotiate(self._proxy.login, host, port)
+            step = next(asked, None)
+            while step is not None:
+                if isinstance(step, bytes):
+                    await stream.write(step)
+                    step = next(asked, None)
+                else:
+                    step = _next_step(asked, await stream.read(step))
+        except BaseException:
+            await stream.aclose()
+            raise
+        return stream
+
+
+def _next_step(asked: Negotiation, received: bytes) -> bytes | int | None:
     try:
-        import socksio
-    except ImportError:
+        return asked.send(received)
+    except StopIteration:
+        return None
+
+
+def check_installed(proxy: Proxy) -> None:
+    """Refuse a proxy of SOCKS without the package that it needs.
+
+    Raises:
+        UnsupportedProtocol: socksio is not installed.
+    """
+    if find_spec("socksio") is None:
         raise UnsupportedProtocol(
-            "A SOCKS proxy needs the package socksio: pip install 'gradio-transport[socks]'."
-        ) from None
+            f"The proxy {proxy} needs the package socksio: pip install 'gradio-transport[socks]'. Nothing "
+            "was sent."
+        )
+
+
+def negotiate(login: tuple[bytes, bytes] | None, host: str, port: int) -> Negotiation:
+    """Make the proxy connect to a host, whose name it resolves, for ``socks5`` as for ``socks5h``.
+
+    Raises:
+        BrokenError: The proxy hung up.
+        ProxyRefusedError: The proxy does not connect, or its reply is not of SOCKS5.
+    """
+    import socksio
+
     if max(map(len, (host, *(login or ())))) > _FIELD_BYTES:
         raise ProxyRefusedError(f"SOCKS5 has no room for a field over {_FIELD_BYTES} bytes", False)
     connection = socksio.socks5.SOCKS5Connection()
     try:
-        _log_in(stream, connection, login)
-        _connect(stream, connection, (host, port))
+        yield from _log_in(connection, login)
+        yield from _connect(connection, (host, port))
     except socksio.ProtocolError as error:
         raise ProxyRefusedError("its reply is not of SOCKS5") from error
 
 
-def _log_in(
-    stream: Any,
-    connection: socksio.socks5.SOCKS5Connection,
-    login: tuple[bytes, bytes] | None,
-) -> None:
+def _log_in(connection: socksio.socks5.SOCKS5Connection, login: tuple[bytes, bytes] | None) -> Negotiation:
     from socksio import socks5
 
     methods = socks5.SOCKS5AuthMethod
     method = methods.NO_AUTH_REQUIRED if login is None else methods.USERNAME_PASSWORD
-    _send(stream, connection, socks5.SOCKS5AuthMethodsRequest([method]))
-    chosen = connection.receive_data(_read_exactly(stream, 2))
+    yield _message(connection, socks5.SOCKS5AuthMethodsRequest([method]))
+    chosen = connection.receive_data((yield from _receive(2)))
     if not isinstance(chosen, socks5.SOCKS5AuthReply) or chosen.method is not method:
         raise ProxyRefusedError(
             "it wants a user and password in its URL" if login is None else "it takes no user and password",
             False,
         )
     if login is not None:
-        _send(stream, connection, socks5.SOCKS5UsernamePasswordRequest(*login))
-        accepted = connection.receive_data(_read_exactly(stream, 2))
+        yield _message(connection, socks5.SOCKS5UsernamePasswordRequest(*login))
+        accepted = connection.receive_data((yield from _receive(2)))
         if not isinstance(accepted, socks5.SOCKS5UsernamePasswordReply) or not accepted.success:
             raise ProxyRefusedError("check the user and password in its URL", False)
 
 
-def _connect(stream: Any, connection: socksio.socks5.SOCKS5Connection, target: tuple[str, int]) -> None:
+def _connect(connection: socksio.socks5.SOCKS5Connection, target: tuple[str, int]) -> Negotiation:
     from socksio import socks5
 
     command = socks5.SOCKS5CommandRequest.from_address(socks5.SOCKS5Command.CONNECT, target)
-    _send(stream, connection, command)
-    reply = connection.receive_data(_read_reply(stream))
+    yield _message(connection, command)
+    reply = connection.receive_data((yield from _receive_reply()))
     code = reply.reply_code if isinstance(reply, socks5.SOCKS5Reply) else None
     if code is not socks5.SOCKS5ReplyCode.SUCCEEDED:
         raise ProxyRefusedError("no reply" if code is None else code.name.replace("_", " ").lower())
 
 
-def _send(stream: Any, connection: socksio.socks5.SOCKS5Connection, message: Any) -> None:
+def _message(connection: socksio.socks5.SOCKS5Connection, message: Any) -> bytes:
     cast("Any", connection).send(message)  # its decorator has types that pyright does not accept
-    stream.write(connection.data_to_send())
+    return connection.data_to_send()
 
 
-def _read_reply(stream: Any) -> bytes:
+def _receive_reply() -> Generator[int, bytes, bytes]:
     """Return the reply to a command, and no byte of what the host behind the proxy sends."""
-    head = _read_exactly(stream, 4)
+    head = yield from _receive(4)
     size = _ADDRESS_BYTES.get(head[3])
     if head[3] == 3:
-        head += _read_exactly(stream, 1)
+        head += yield from _receive(1)
         size = head[-1]
-    return head if size is None else head + _read_exactly(stream, size + 2)
+    return head if size is None else head + (yield from _receive(size + 2))
 
 
-def _read_exactly(stream: Any, size: int) -> bytes:
+def _receive(size: int) -> Generator[int, bytes, bytes]:
     data = b""
     while len(data) < size:
-        block = stream.read(size - len(data))
+        block = yield size - len(data)
         if not block:
-            raise OSError("the proxy closed the connection")
+            raise BrokenError(ConnectionError("the proxy closed the connection"))
         data += block
     return data

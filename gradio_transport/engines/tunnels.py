@@ -7,7 +7,6 @@ environment variables. One deadline bounds everything: all addresses, the proxy,
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -23,14 +22,14 @@ from .proxies import (
     ProxyRefusedError,
     ascii_host,
     bracketed,
-    proxy_name,
+    describe_way,
     refusal_error,
 )
 from .replies import connect_error, connect_timeout
 from .routes import Routes
 from .settings import HTTPSettings
 from .sockets import SocketBackend
-from .socks import open_tunnel
+from .socks import route_backend
 from .tls import ssl_context
 
 
@@ -40,7 +39,7 @@ def open_connection(
     patience: Patience,
     bounds: Bounds,
     backend: SocketBackend,
-    routes: Routes | None = None,
+    routes: Routes,
 ) -> Any:
     """Open the connection below a websocket, encrypted if its URL is of ``wss``.
 
@@ -50,7 +49,7 @@ def open_connection(
         patience: Its phase and settings are for the errors.
         bounds: Those of the connection; its time to connect bounds the opening.
         backend: What opens TCP connections.
-        routes: Those of the engine, which has read the environment; read anew if None.
+        routes: Those of the engine, which has read the environment.
 
     Returns:
         A ``NetworkStream`` of httpcore.
@@ -60,13 +59,17 @@ def open_connection(
         TimeoutExpired: It was not open in time.
         UnsupportedProtocol: The proxy needs a package that is not installed.
     """
-    proxy_url = (routes or Routes(settings)).find(url).proxy
-    with _translate_errors(url, settings, proxy_url, patience):
+    route = routes.find(url)
+    with _translate_errors(url, settings, route.proxy, patience, bounds):
         parts = urlsplit(url)
         if not parts.hostname:
             raise ValueError("the URL has no host")
         host, port = ascii_host(parts.hostname), parts.port or PORTS.get(parts.scheme, 0)
-        stream = _open_stream(host, port, proxy_url, settings, bounds, backend)
+        if route.proxy is None or route.proxy.is_socks:
+            stream = route_backend(backend, route).connect_tcp(host, port, Wait(bounds))
+        else:
+            target = f"{bracketed(host)}:{port}"
+            stream = _open_by_connect(route.proxy, target, settings, bounds, backend)
         if parts.scheme != "wss":
             return stream
         try:
@@ -76,30 +79,14 @@ def open_connection(
             raise
 
 
-def _open_stream(
-    host: str,
-    port: int,
-    proxy_url: str | None,
-    settings: HTTPSettings,
-    bounds: Bounds,
-    backend: SocketBackend,
-) -> Any:
-    if proxy_url is None:
-        return backend.connect_tcp(host, port, Wait(bounds))
-    proxy = Proxy.parse(proxy_url)
-    if proxy.is_socks:
-        return _open_by_socks(proxy, host, port, bounds, backend)
-    return _open_by_connect(proxy, f"{bracketed(host)}:{port}", settings, bounds, backend)
-
-
 def _open_by_connect(
     proxy: Proxy, target: str, settings: HTTPSettings, bounds: Bounds, backend: SocketBackend
 ) -> Any:
     """Open a tunnel through an HTTP proxy (RFC 9110 §9.3.6)."""
     core = load_core(settings.library)
     headers = [(b"host", target.encode())]
-    if proxy.login is not None:
-        headers.append((b"proxy-authorization", b"Basic " + b64encode(b":".join(proxy.login))))
+    if proxy.authorization is not None:
+        headers.append((b"proxy-authorization", proxy.authorization.encode()))
     context = ssl_context(settings, "https") if proxy.scheme == "https" else None
     pool = core.ConnectionPool(ssl_context=context, network_backend=backend)
     wait = Wait(bounds)
@@ -119,33 +106,22 @@ def _open_by_connect(
         raise
 
 
-def _open_by_socks(proxy: Proxy, host: str, port: int, bounds: Bounds, backend: SocketBackend) -> Any:
-    stream = backend.connect_tcp(proxy.host, proxy.port, Wait(bounds))
-    try:
-        open_tunnel(stream, proxy.login, host, port)
-    except BaseException:
-        stream.close()
-        raise
-    return stream
-
-
 @contextmanager
 def _translate_errors(
-    url: str, settings: HTTPSettings, proxy_url: str | None, patience: Patience
+    url: str, settings: HTTPSettings, proxy: Proxy | None, patience: Patience, bounds: Bounds
 ) -> Generator[None, None, None]:
     """Turn the errors of connections, of sockets and TLS, and of httpcore into ours."""
-    where = url.partition("?")[0]
-    through = f"{where} through the proxy {proxy_name(proxy_url)}" if proxy_url else where
     core = load_core(settings.library)
     try:
         yield
     except LateError as error:
-        raise connect_timeout(through, patience) from error
+        raise connect_timeout(describe_way(url, proxy, reached=bounds.reached), patience) from error
     except ProxyRefusedError as error:
-        raise refusal_error(where, proxy_url, error, patience) from error
+        raise refusal_error(url, proxy, error, patience) from error
     except GradioTransportError:
         raise
     except BrokenError as error:
-        raise connect_error(through, error.error, patience) from error.error
+        way = describe_way(url, proxy, reached=bounds.reached)
+        raise connect_error(way, error.error, patience) from error.error
     except (core.NetworkError, core.ProtocolError, OSError, ValueError) as error:
-        raise connect_error(through, error, patience) from error
+        raise connect_error(describe_way(url, proxy), error, patience) from error

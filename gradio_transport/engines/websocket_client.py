@@ -28,10 +28,11 @@ import websocket
 
 from ..errors import StreamLost, TransportError
 from ..protocol.commands import REDIRECTS, Closed, Ending, Response
+from ..protocol.headers import check_headers
 from .base import HandshakeRefused, Patience
 from .bounds import Bounds, BrokenError, LateError, Wait
-from .header_check import check_headers
 from .libraries import load_core
+from .proxies import Proxy, add_proxy, describe_way
 from .replies import CHUNK_BYTES, connect_timeout, reason
 from .routes import Routes
 from .settings import HTTPSettings
@@ -241,12 +242,18 @@ class WebSocketClient:
     """An open websocket, sync."""
 
     def __init__(
-        self, connection: _Connection, sock: _StreamSocket, patience: Patience, max_message_bytes: int
+        self,
+        connection: _Connection,
+        sock: _StreamSocket,
+        patience: Patience,
+        max_message_bytes: int,
+        proxy: Proxy | None,
     ) -> None:
         self._connection = connection
         self._sock = sock
         self._silence = patience.silence_seconds
         self._max_message_bytes = max_message_bytes
+        self._proxy = proxy
 
     def receive(self, timeout: float | None = None) -> str | Closed | None:
         """Return the next text, or how the socket ended, or None when `timeout` seconds are over."""
@@ -258,9 +265,12 @@ class WebSocketClient:
         except websocket.WebSocketTimeoutException:
             if timeout is not None:
                 return None
-            return Closed(Ending.IDLE, reason=f"silent for {self._silence} s")
+            return self._ended(Ending.IDLE, f"silent for {self._silence} s")
         except (websocket.WebSocketException, OSError) as error:
-            return Closed(Ending.RESET, reason=reason(error))
+            return self._ended(Ending.RESET, reason(error))
+
+    def _ended(self, ending: Ending, why: str) -> Closed:
+        return Closed(ending, reason=add_proxy(why, self._proxy))
 
     def _receive(self) -> str | Closed:
         while True:
@@ -278,7 +288,7 @@ class WebSocketClient:
         try:
             self._connection.send(text)
         except (websocket.WebSocketException, OSError) as error:
-            return Closed(Ending.RESET, reason=reason(error))
+            return self._ended(Ending.RESET, reason(error))
         return None
 
     def close_descriptor(self) -> None:
@@ -333,19 +343,21 @@ def open_websocket(
     bounds = Bounds(attrs.evolve(patience, silence=None, whole=None))
     backend = SocketBackend(load_core(settings.library).WriteError) if backend is None else backend
     bounds.begin_connecting()
+    routes = Routes(settings) if routes is None else routes
+    proxy = routes.find(url).proxy
     sock = _StreamSocket(open_connection(url, settings, patience, bounds, backend, routes), bounds)
     connection = _Connection(max_message_bytes)
     try:
         _shake_hands(connection, url, headers, sock)
     except (websocket.WebSocketException, OSError, ValueError) as error:
         sock.close()
-        raise _handshake_error(error, url, connection, sock, patience) from error
+        raise _handshake_error(error, url, proxy, connection, sock, patience) from error
     except BaseException:
         sock.close()
         raise
     sock.end_handshake()
     connection.settimeout(patience.silence_seconds)
-    return WebSocketClient(connection, sock, patience, max_message_bytes)
+    return WebSocketClient(connection, sock, patience, max_message_bytes, proxy)
 
 
 def _shake_hands(connection: Any, url: str, headers: Mapping[str, str], sock: _StreamSocket) -> None:
@@ -357,10 +369,15 @@ def _shake_hands(connection: Any, url: str, headers: Mapping[str, str], sock: _S
 
 
 def _handshake_error(
-    error: Exception, url: str, connection: _Connection, sock: _StreamSocket, patience: Patience
+    error: Exception,
+    url: str,
+    proxy: Proxy | None,
+    connection: _Connection,
+    sock: _StreamSocket,
+    patience: Patience,
 ) -> HandshakeRefused | TransportError:
     """Return our error for one of the library, with the reply if that was read before."""
-    where = url.partition("?")[0]
+    where = describe_way(url, proxy)
     if isinstance(error, websocket.WebSocketTimeoutException | TimeoutError):
         return connect_timeout(where, patience)
     # The library's error for a redirect has no status and no headers.

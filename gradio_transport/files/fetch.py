@@ -18,7 +18,7 @@ from ..errors import (
 )
 from ..protocol.commands import REDIRECTS, Closed, Ending, Request, Response
 from ..protocol.refusals import refusal, wants_login
-from ..protocol.urls import resolve_reference
+from ..protocol.urls import resolve_reference, shown_url
 
 PLAYLIST_SECONDS = 0.5
 """How often a playlist that is still being written is asked for again."""
@@ -44,11 +44,13 @@ def locate(url: str, max_redirects: int) -> Generator[Request, Response, None]:
         following = resolve_reference(current, target)
         if following is None:
             raise RemoteProtocolError(
-                f"The file {url} is redirected to {target!r}, which is no URL.", phase=Phase.DOWNLOAD
+                f"The file {shown_url(url)} is redirected to {shown_url(target)!r}, which is no URL.",
+                phase=Phase.DOWNLOAD,
             )
         current = following
     raise RemoteProtocolError(
-        f"The file {url} is redirected without end (last to {current}); see Limits(max_redirects=).",
+        f"The file {shown_url(url)} is redirected without end (last to {shown_url(current)}); see "
+        "Limits(max_redirects=).",
         phase=Phase.DOWNLOAD,
     )
 
@@ -62,7 +64,7 @@ def content_length(head: Response) -> int | None:
 
 def file_unavailable_error(response: Response, url: str) -> GradioTransportError:
     """Return the error for a file that was not given."""
-    where = url.partition("?")[0]
+    where = shown_url(url)
     if response.status == 429 or wants_login(response):
         return refusal(response, Phase.DOWNLOAD, what=where)
     why = {
@@ -82,7 +84,7 @@ def file_unavailable_error(response: Response, url: str) -> GradioTransportError
 def file_too_large_error(url: str, most: int) -> EventTooLarge:
     """Return the error for a file beyond the bound."""
     return EventTooLarge(
-        f"The file {url.partition('?')[0]} has more than {most} bytes. Raise Limits(max_download_bytes=) if "
+        f"The file {shown_url(url)} has more than {most} bytes. Raise Limits(max_download_bytes=) if "
         "the server is to be trusted.",
         phase=Phase.DOWNLOAD,
     )
@@ -90,7 +92,7 @@ def file_too_large_error(url: str, most: int) -> EventTooLarge:
 
 def download_error(url: str, closed: Closed, received: int, stall: float | None) -> GradioTransportError:
     """Return the error for a download that ended too early."""
-    where = url.partition("?")[0]
+    where = shown_url(url)
     if closed.ending is Ending.IDLE:
         return TimeoutExpired(
             f"Nothing came of {where} for {stall} s, after {received} bytes. Raise Timeouts(download_stall=) "

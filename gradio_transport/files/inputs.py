@@ -6,7 +6,7 @@ from __future__ import annotations
 import mimetypes
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
@@ -18,6 +18,7 @@ from ..errors import (
     Phase,
     ValidationFailed,
 )
+from ..protocol.urls import check_url, shown_url
 from .disk import check_upload
 from .forms import MAX_DEPTH
 from .outputs import ServerFile
@@ -38,7 +39,7 @@ class InputFile:
     name: str
     path: Path | None = None
     content: bytes | None = attrs.field(default=None, repr=False)
-    url: str | None = None
+    url: str | None = attrs.field(default=None, repr=lambda url: repr(url and shown_url(url)))
     size: int = 0
     mime_type: str | None = None
 
@@ -64,7 +65,7 @@ def handle_file(
         allow_empty: Take a file of no bytes, which is mostly a mistake.
 
     Raises:
-        LocalProtocolError: The file is missing, unreadable or empty, or bytes have no name.
+        LocalProtocolError: The file is missing, unreadable or empty, bytes have no name, or a URL is none.
         TypeError: It is something else.
     """
     if isinstance(source, bytes | bytearray | memoryview):
@@ -74,6 +75,7 @@ def handle_file(
         _refuse_empty(name, len(content), allow_empty)
         return InputFile(content=content, name=name, size=len(content), mime_type=mime_type)
     if isinstance(source, str) and source.lower().startswith(("http://", "https://")):
+        check_url(source)
         given = unquote(urlsplit(source).path).rpartition("/")[2]
         return InputFile(url=source, name=name or given or "file", mime_type=mime_type)
     if not isinstance(source, str | PathLike):
@@ -117,17 +119,10 @@ def check_files(data: Any, config: AppConfig) -> None:
     """Refuse early what the app would refuse after the upload.
 
     Raises:
-        ValidationFailed: A file is larger than the app takes (4.28+ say so), or there is a path instead.
+        ValidationFailed: A file is larger than the app takes (4.28+ say so).
         LocalProtocolError: A file is gone, or belongs to another app.
     """
-    for file in _find_files(data):
-        if isinstance(file, PurePath):
-            raise ValidationFailed(
-                f"The path {str(file)!r} cannot be sent: pass handle_file({str(file)!r}) for the file, or "
-                "str(path) for its name. Nothing was sent.",
-                problems={str(file): "a path is no file"},
-                phase=Phase.JOIN,
-            )
+    for file in find_input_files(data):
         size = check_upload(file.path, None) if file.path is not None else file.size
         if config.max_file_size is not None and size > config.max_file_size:
             raise ValidationFailed(
@@ -138,20 +133,13 @@ def check_files(data: Any, config: AppConfig) -> None:
             )
 
 
-def find_input_files(value: Any) -> Iterator[InputFile]:
+def find_input_files(value: Any, depth: int = MAX_DEPTH) -> Iterator[InputFile]:
     """Yield the files of the caller in a value, however deep."""
-    return (item for item in _find_files(value) if isinstance(item, InputFile))
-
-
-_FILE_TYPES = (InputFile, PurePath)
-
-
-def _find_files(value: Any, depth: int = MAX_DEPTH) -> Iterator[InputFile | PurePath]:
-    if isinstance(value, _FILE_TYPES):
+    if isinstance(value, InputFile):
         yield value
     elif depth and isinstance(value, Mapping):
         for item in cast("Mapping[Any, Any]", value).values():
-            yield from _find_files(item, depth - 1)
+            yield from find_input_files(item, depth - 1)
     elif depth and isinstance(value, list | tuple):
         for item in cast("Sequence[Any]", value):
-            yield from _find_files(item, depth - 1)
+            yield from find_input_files(item, depth - 1)

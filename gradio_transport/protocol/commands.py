@@ -8,7 +8,6 @@ to the session under the same name, so one session can have any number of reques
 from __future__ import annotations
 
 import enum
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
@@ -17,7 +16,7 @@ import attrs
 
 from ..errors import Phase
 from ..policy import MAX_JSON_DEPTH
-from .json import decode_json
+from .json import decode_json, encode_json
 from .multipart import Multipart
 
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -45,8 +44,12 @@ class Request:
 
     @classmethod
     def post_json(cls, url: str, payload: Any) -> Request:
-        """Return a POST with a JSON body. NaN and Infinity pass as Python writes them, as Gradio does."""
-        body = json.dumps(payload, separators=(",", ":")).encode()
+        """Return a POST with a JSON body.
+
+        Raises:
+            LocalProtocolError: See `encode_json`.
+        """
+        body = encode_json(payload).encode()
         return cls("POST", url, {"accept": "application/json", "content-type": "application/json"}, body)
 
     @classmethod
@@ -68,6 +71,7 @@ class Response:
         url: Where it came from, after redirects.
         headers: Names in lower case; of a repeated header the last one.
         set_cookie: The values of all ``Set-Cookie`` headers.
+        proxy: The name of a proxy that may have replied in the server's place, or an empty text.
     """
 
     status: int
@@ -75,10 +79,11 @@ class Response:
     body: bytes = attrs.field(default=b"", repr=False)
     url: str = ""
     set_cookie: Sequence[str] = ()
+    proxy: str = ""
 
     def with_body(self, body: bytes) -> Response:
         """Return a head with the body that came after it."""
-        return Response(self.status, self.headers, body, self.url, self.set_cookie)
+        return Response(self.status, self.headers, body, self.url, self.set_cookie, self.proxy)
 
     @property
     def codings(self) -> list[str]:

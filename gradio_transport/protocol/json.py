@@ -7,7 +7,25 @@ import json
 from collections.abc import Iterable
 from typing import Any, cast
 
+from ..errors import LocalProtocolError, Phase
 from ..policy import MAX_JSON_DEPTH
+
+
+def encode_json(value: Any) -> str:
+    """Return a value as JSON in ASCII. NaN and Infinity pass as Python writes them, as Gradio does.
+
+    The values of a call are checked long before, where the parameter is known: what fails here is what an
+    adapter has made of them, or what was changed meanwhile.
+
+    Raises:
+        LocalProtocolError: It cannot be written.
+    """
+    try:
+        return json.dumps(value, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise LocalProtocolError(
+            f"The data cannot be written as JSON: {error}. Nothing was sent.", phase=Phase.JOIN
+        ) from error
 
 
 def decode_json(text: str | bytes, max_depth: int = MAX_JSON_DEPTH) -> Any:

@@ -39,6 +39,8 @@ def refusal(response: Response, phase: Phase, *, what: str = "The server") -> Gr
         phase: Where it came.
         what: Who refused, for the message.
     """
+    if response.proxy:
+        what = f"{what}, or the proxy {response.proxy} before it,"
     detail = _detail(response)
     context: dict[str, Any] = {"phase": phase, "status": response.status, "body": excerpt(response.body)}
     # First, because a validator answers with the status of a schema error: only the body tells them apart.

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from base64 import b64encode
 from functools import lru_cache
-from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote_to_bytes, urljoin, urlsplit, urlunsplit
 
 import attrs
 
@@ -36,13 +37,53 @@ _ROOT = re.compile(r"[^:/?#]+://[^/?#]*")
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
+_USERINFO = re.compile(r"(?<=//)(?:[^/?#]*@|[^/?#@\[\]]*:(?!\d*(?:[/?#]|$))[^@]*@)")
+"""User and password before a host. The second form is for a password with "/", "?" or "#" in it, which is
+then no URL: what seems to be the port is no number."""
+
+
+def shown_url(url: str) -> str:
+    """Return a URL as messages, logs and `repr` show it: without user, password, query and fragment.
+
+    Any of them may hold a secret. Every URL that is shown goes through this.
+    """
+    if "@" in url:
+        url = _USERINFO.sub("", url)
+    return url.partition("?")[0].partition("#")[0]
+
+
+def split_userinfo(url: str) -> tuple[str, str | None]:
+    """Return a URL without user and password, and the ``Authorization`` that stands for them (RFC 7617)."""
+    parts = urlsplit(url)
+    userinfo, found, host = parts.netloc.rpartition("@")
+    if not found:
+        return url, None
+    user, _, password = userinfo.partition(":")
+    login = b":".join((unquote_to_bytes(user), unquote_to_bytes(password)))
+    return urlunsplit(parts._replace(netloc=host)), f"Basic {b64encode(login).decode()}"
+
+
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises on rubbish
     except ValueError as error:
+        if "@" in url:  # the reason quotes what is wrong, which may be a password
+            raise LocalProtocolError(
+                "The URL is not valid. It is not shown, because it may hold a password: percent-encode '/', "
+                "'?', '#' and '@' in a user and password."
+            ) from None
         raise LocalProtocolError(f"{url!r} is not a URL: {error}.") from None
     return parts
+
+
+def check_url(url: str) -> None:
+    """Refuse what is no URL at all.
+
+    Raises:
+        LocalProtocolError: It shows no user and password.
+    """
+    _split(url)
 
 
 def base_url(source: str) -> str:
@@ -62,7 +103,7 @@ def base_url(source: str) -> str:
     parts = _split(text)
     spoiled = any(not character.isprintable() or character.isspace() for character in parts.netloc)
     if parts.scheme not in ("http", "https") or not parts.hostname or spoiled:
-        raise LocalProtocolError(f"{source!r} is no http(s) URL, such as 'http://127.0.0.1:7860'.")
+        raise LocalProtocolError(f"{shown_url(text)!r} is no http(s) URL, such as 'http://127.0.0.1:7860'.")
     # Without query and fragment, because routes are appended to it.
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
 

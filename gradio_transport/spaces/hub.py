@@ -32,7 +32,7 @@ from ..errors import (
     excerpt,
 )
 from ..protocol.retry_after import retry_after
-from ..protocol.urls import base_url, is_hugging_face_host, is_internal
+from ..protocol.urls import base_url, is_hugging_face_host, is_internal, shown_url
 from .space import REQUEST_SECONDS, Space, Token, check_name, token_to_use
 
 ADVICE = {
@@ -66,7 +66,7 @@ _Answer = TypeVar("_Answer")
 class Hub:
     """A Hub, and the token its requests are made with."""
 
-    endpoint: str
+    endpoint: str = attrs.field(repr=shown_url)
     token: str | None = attrs.field(repr=False)
 
     @classmethod
@@ -230,17 +230,18 @@ class Hub:
             return self._refusal(response, what)
         if isinstance(error, ValueError | KeyError | TypeError | AttributeError):
             return MalformedMessage(
-                f"{self.endpoint} does not answer like a Hugging Face Hub ({type(error).__name__}: "
-                f"{self._excerpt(str(error))}). Check the endpoint and any proxy before it.",
+                f"{shown_url(self.endpoint)} does not answer like a Hugging Face Hub "
+                f"({type(error).__name__}: {self._excerpt(str(error))}). Check the endpoint and any "
+                "proxy before it.",
                 phase=Phase.DISCOVER,
             )
         # By the names of module and class, because the HTTP library differs by version of huggingface_hub:
         # requests in 0.x, httpx in 1.x, httpx2 in 2.x.
         if isinstance(error, OSError) or type(error).__module__.startswith(("httpx", "requests")):
             if "Timeout" in type(error).__name__:
-                return timeout_error(f"{self.endpoint} did not answer in time.")
+                return timeout_error(f"{shown_url(self.endpoint)} did not answer in time.")
             return ConnectError(
-                f"{UNREACHABLE} at {self.endpoint}: {self._excerpt(str(error))}.",
+                f"{UNREACHABLE} at {shown_url(self.endpoint)}: {self._excerpt(str(error))}.",
                 phase=Phase.DISCOVER,
             )
         return None
@@ -274,7 +275,8 @@ class Hub:
         return ServerRefused(reply, retryable=status in (502, 503, 504), **context)
 
     def _excerpt(self, text: str) -> str:
-        """Return the beginning of a text, without the token: servers and libraries may quote the request."""
+        """Return the beginning of a text, without secrets: servers and libraries may quote the request."""
+        text = text.replace(self.endpoint, shown_url(self.endpoint))
         return excerpt(text.replace(self.token, "<token>") if self.token else text).rstrip(".")
 
 
@@ -287,7 +289,7 @@ def _app_url(host: str | None, subdomain: str | None) -> str:
     except LocalProtocolError as error:  # an invalid reply of the Hub, not an error of the caller
         raise ValueError(error.message) from None
     if is_internal(urlsplit(url).hostname or ""):
-        raise ValueError(f"the reply has {url!r} as the host of the Space")
+        raise ValueError(f"the reply has {shown_url(url)!r} as the host of the Space")
     return url
 
 

@@ -13,12 +13,13 @@ from typing import Any
 from ..calls.app import App
 from ..calls.description import Description
 from ..calls.options import CallOptions, Options
-from ..calls.representation import describe_transport, shown_url
+from ..calls.representation import describe_transport
 from ..calls.request_sequence import Requests
 from ..calls.requests import add_elapsed
 from ..calls.views import TransportView
 from ..engines.base import Engine
 from ..errors import GradioTransportError
+from ..protocol.urls import shown_url
 from .call import Call
 from .closing import Closing
 from .connection import Connection

@@ -16,7 +16,6 @@ from gradio_transport.calls.representation import (
     describe_session,
     describe_transport,
     shorten_secret,
-    shown_url,
 )
 from gradio_transport.errors import Phase, TimeoutExpired, UnsupportedProtocol
 from gradio_transport.events import Heartbeat
@@ -80,7 +79,6 @@ def test_a_file_shows_its_name_and_place() -> None:
 
 def test_secrets_are_cut_off() -> None:
     assert shorten_secret("abcdef") == "abcd…"
-    assert shown_url("https://user:word@host/a/b?c=d#e") == "https://host/a/b"
 
 
 def test_a_copied_error_says_the_same_and_shares_nothing() -> None:

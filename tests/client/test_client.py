@@ -103,8 +103,8 @@ def test_the_only_endpoint_need_not_be_named() -> None:
         (("x",), {"api_name": "/hello", "nam": 1}, TypeError, "Did you mean 'name'"),
         (("x",), {"api_name": "/add"}, ValueError, "'a' of /add takes float, which 'x' is not"),
         (([1],), {"api_name": "/add"}, ValueError, "takes float"),
-        ((object(),), {"api_name": "/hello"}, TypeError, "type object is no JSON"),
-        ((b"x",), {"api_name": "/hello"}, TypeError, r"handle_file\(path\)"),
+        ((object(),), {"api_name": "/hello"}, TypeError, "has the type object, which JSON does not have"),
+        ((b"x",), {"api_name": "/hello"}, TypeError, r"handle_file\(value, name="),
     ],
 )
 def test_a_wrong_call_says_what_is_wrong_and_is_not_sent(
@@ -132,7 +132,7 @@ def test_text_for_a_file_is_refused_with_the_way_to_pass_one() -> None:
     for given in ("/etc/hosts", Path("/etc/hosts")):
         with pytest.raises(ValidationError, match=r"pass handle_file\('/etc/hosts'\)"):
             bind_arguments(config, endpoint, [given], {})
-    with pytest.raises(ArgumentError, match=r"handle_file\(path\), its name by str\(path\)"):
+    with pytest.raises(ArgumentError, match=r"handle_file\(path\) for the file, or str\(path\) for its name"):
         bind_arguments(config, endpoint, [{"path": Path("/etc/hosts")}], {})
 
 

@@ -7,6 +7,7 @@ import itertools
 import socket
 
 import pytest
+from canaries import carrying_secrets, watched_logs
 
 from gradio_transport_conformance.faults.cases import MEMORY, load_cells, load_faults
 from gradio_transport_conformance.faults.clients import CLIENTS
@@ -76,9 +77,10 @@ def test_the_bench_is_as_large_as_it_says():
 @pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_fault_has_its_one_outcome(part, face):
-    with check_leftovers() as left:
-        assert play_cells(SMALL[part::PARTS], CLIENTS[face]) == {}
+    with check_leftovers() as left, watched_logs() as logged:
+        assert play_cells(SMALL[part::PARTS], carrying_secrets(CLIENTS[face])) == {}
     assert left == []
+    assert logged == []
 
 
 @pytest.mark.timeout(240)

@@ -16,10 +16,13 @@ from gradio_transport.engines.base import Patience, StreamEnded
 from gradio_transport.engines.bounds import Bounds, BrokenError, LateError
 from gradio_transport.engines.content_coding import Unpacker
 from gradio_transport.engines.request_body import request_headers
+from gradio_transport.engines.routes import Routes
+from gradio_transport.engines.settings import HTTPSettings
 from gradio_transport.errors import ConnectError, LocalProtocolError, Phase, StreamLost, TimeoutExpired
 from gradio_transport.protocol.commands import Ending, Request, Response
 
 URL = "http://app:7860/join?token=secret"
+ROUTES = Routes(HTTPSettings())
 PATIENCE = Patience(3, 7, "join", Phase.JOIN, 100)
 DOWNLOAD = attrs.evolve(PATIENCE, phase=Phase.DOWNLOAD, setting="download")
 
@@ -65,7 +68,7 @@ class TestRequests:
         assert made.url.target == expected.url.raw_path
 
     def test_a_header_that_is_no_ascii_is_an_error(self):
-        with pytest.raises(ValueError, match="ascii"):
+        with pytest.raises(LocalProtocolError, match="'x' has characters outside ASCII"):
             common.build_request(httpcore, "httpx", Request("GET", URL, {"x": "ü"}), {}, None)
 
 
@@ -74,7 +77,7 @@ class TestErrors:
         bounds = Bounds(patience)
         if connected:
             bounds.begin_head()
-        ours = common.request_error(core, error, Request("GET", URL), patience, bounds)
+        ours = common.request_error(core, error, Request("GET", URL), patience, bounds, ROUTES)
         assert "secret" not in str(ours)
         return ours
 
@@ -126,7 +129,7 @@ def fail(error):
 
 class TestBodies:
     def end(self, error=None, unpacking=None):
-        with pytest.raises(StreamEnded) as caught, common.translate_body_errors(httpcore, unpacking):
+        with pytest.raises(StreamEnded) as caught, common.translate_body_errors(httpcore, unpacking, None):
             fail(error)
         return caught.value.closed.ending
 
@@ -144,6 +147,6 @@ class TestBodies:
 
     def test_a_clean_end_raises_nothing(self):
         passed = []
-        with common.translate_body_errors(httpcore, None):
+        with common.translate_body_errors(httpcore, None, None):
             passed.append(True)
         assert passed

@@ -16,6 +16,7 @@ from proxies import connect_proxy, socks_proxy
 
 from gradio_transport.engines.base import Patience
 from gradio_transport.engines.bounds import Bounds
+from gradio_transport.engines.routes import Routes
 from gradio_transport.engines.settings import HTTPSettings
 from gradio_transport.engines.sockets import SocketBackend, SocketStream
 from gradio_transport.engines.tunnels import open_connection
@@ -65,7 +66,7 @@ def opened(
 ) -> Any:
     bounds = Bounds(patience)
     backend = backend or SocketBackend(httpcore.WriteError)
-    stream = open_connection(url, settings, patience, bounds, backend)
+    stream = open_connection(url, settings, patience, bounds, backend, Routes(settings))
     bounds.begin_upgraded()
     bounds.limit_wait(5)
     return stream
@@ -207,7 +208,7 @@ def test_a_proxy_that_hangs_up_is_named(scheme: str) -> None:
         thread = threading.Thread(target=hang_up)
         thread.start()
         name = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
-        with pytest.raises(ConnectError, match=f"through the proxy {name}: "):
+        with pytest.raises(ConnectError, match=f"through the proxy {name} .of proxy=.: "):
             opened("ws://app.example/", HTTPSettings(proxy=name))
         thread.join(5)
 

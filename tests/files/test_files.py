@@ -6,7 +6,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -135,10 +134,6 @@ class TestWhatACallerGives:
     def test_what_is_neither_path_nor_bytes_is_said_to_be_none(self, given):
         with pytest.raises(TypeError, match=r"got \w+\. .*handle_file\(file.read\(\), name="):
             handle_file(given)
-
-    def test_a_path_is_no_file_wherever_it_is(self) -> None:
-        with pytest.raises(ValidationFailed, match=r"pass handle_file\('a.txt'\) for the file"):
-            check_files([{"files": [Path("a.txt")]}], config("6.31.0"))
 
     def test_a_file_that_is_gone_is_noticed_before_anything_is_sent(self, tmp_path):
         path = tmp_path / "short-lived.txt"

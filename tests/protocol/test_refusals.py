@@ -36,6 +36,13 @@ def refused(status: int, body: Any = None, **headers: str) -> GradioTransportErr
     return refusal(Response(status, named, text), Phase.JOIN)
 
 
+def test_a_reply_that_may_be_a_proxys_names_it() -> None:
+    reply = Response(503, {}, b"<h1>no</h1>", proxy="http://proxy:1 (of http_proxy)")
+    error = refusal(reply, Phase.JOIN, what="http://app/config")
+    named = "http://app/config, or the proxy http://proxy:1 (of http_proxy) before it, answered: <h1>no</h1>"
+    assert error.message == named
+
+
 def test_a_sentence_ends_once() -> None:
     assert "Function not found. The app" in str(refused(404, {"detail": "Function not found."}))
 

@@ -15,6 +15,8 @@ from gradio_transport.protocol.urls import (
     is_internal,
     origin,
     same_origin,
+    shown_url,
+    split_userinfo,
 )
 
 
@@ -39,6 +41,62 @@ def test_what_people_type_becomes_a_base(typed: str, base: str) -> None:
 def test_what_is_no_web_address_is_refused(typed: str) -> None:
     with pytest.raises(LocalProtocolError):
         base_url(typed)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://user:s3cret@host/a/b?s3cret#s3cret", "https://host/a/b"),
+        ("http://s3cret@host:1", "http://host:1"),
+        ("http://user:s3@cret@host/x", "http://host/x"),
+        ("http://user:s3/cret@host/x", "http://host/x"),
+        ("http://user:s3?cret@host/x", "http://host/x"),
+        ("http://user:s3#cret@host/x", "http://host/x"),
+        ("http://user:s3cret@[::1]:7860/x", "http://[::1]:7860/x"),
+        ("//user:s3cret@host", "//host"),
+        ("http://[::1]:7860/@me/app", "http://[::1]:7860/@me/app"),
+        ("http://host:7860/@me/app", "http://host:7860/@me/app"),
+        ("http://host/@me/app?x", "http://host/@me/app"),
+        ("owner/name", "owner/name"),
+        ("", ""),
+    ],
+)
+def test_a_url_is_shown_without_what_may_be_a_secret(url: str, shown: str) -> None:
+    assert shown_url(url) == shown
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "http://user:s3/cret@host",
+        "http://user:s3?cret@host",
+        "http://user:s3#cret@host",
+        "http://user:s3cret@host:port",
+        "http://user:s3cret@[half",
+        "user:s3/cret@host",
+        "ftp://user:s3cret@host",
+        "http://user:s3 cret@host",
+        "http://user:s3cret@",
+        "http://s3cr\u212ft:@ho\u2100st",
+    ],
+)
+def test_a_url_that_is_refused_shows_no_password(typed: str) -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        base_url(typed)
+    assert not any(part in str(caught.value) for part in ("s3", "cret"))
+
+
+@pytest.mark.parametrize(
+    ("url", "bare", "authorization"),
+    [
+        ("http://host/a@b", "http://host/a@b", None),
+        ("http://me:p%40ss@host:1/x", "http://host:1/x", "Basic bWU6cEBzcw=="),
+        ("http://me@host", "http://host", "Basic bWU6"),
+        ("http://a:b@c@[::1]:2", "http://[::1]:2", "Basic YTpiQGM="),
+    ],
+)
+def test_user_and_password_become_a_header(url: str, bare: str, authorization: str | None) -> None:
+    assert split_userinfo(url) == (bare, authorization)
 
 
 def test_the_name_of_a_space_is_not_taken_for_a_host() -> None:

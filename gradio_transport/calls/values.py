@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The values of a call as JSON: what has one obvious form gets it, the rest is refused before it is sent."""
+
+from __future__ import annotations
+
+import array
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import fractions
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from os import PathLike
+from typing import Any, cast
+
+import attrs
+
+from ..adapter.exchange import Invocation
+from ..app.config import AppConfig, Endpoint, Parameter
+from ..errors import Phase, ValidationFailed
+from ..files.forms import MAX_DEPTH
+from ..files.inputs import InputFile, check_files
+from ..files.outputs import ServerFile
+from ..files.paths import check_paths, wants_files
+from ..policy import MAX_JSON_DEPTH
+
+_INTEGER_BOUND = 10**4000
+"""Python writes integers of 4,300 digits at most, unless a program raises that bound."""
+
+_SCALARS = frozenset({str, float, bool, type(None)})
+"""Types that JSON has, and that need no further look. Integers do, because of their length."""
+
+_CONTAINERS = frozenset({dict, list, tuple})
+
+_KEYS = frozenset({str, int, float, bool, type(None)})
+"""Types of keys that JSON writers turn into texts."""
+
+_SHOWN_KEY_CHARACTERS = 40
+
+
+def is_json(values: Sequence[Any]) -> bool:
+    """Return whether values are of JSON's own types, however deep.
+
+    Each call asks, so this looks at types alone: a value is not written twice. What it answers with False may
+    still have a form of JSON; see `to_json`.
+    """
+    open_containers: list[int] = []
+    levels: list[Iterator[Any]] = [iter(values)]
+    while levels:
+        for item in levels[-1]:
+            kind = cast("type[object]", type(item))
+            if kind in _SCALARS:
+                continue
+            if kind is int:
+                if -_INTEGER_BOUND < item < _INTEGER_BOUND:
+                    continue
+                return False
+            if kind not in _CONTAINERS or len(levels) > MAX_JSON_DEPTH or id(item) in open_containers:
+                return False
+            if kind is dict and not _KEYS.issuperset(map(type, item)):
+                return False
+            items = item.values() if kind is dict else item
+            if not _SCALARS.issuperset(map(type, items)):
+                open_containers.append(id(item))
+                levels.append(iter(items))
+                break
+        else:
+            levels.pop()
+            if open_containers:
+                open_containers.pop()
+    return True
+
+
+def check_values(invocation: Invocation, config: AppConfig) -> Invocation:
+    """Return an invocation whose values are JSON, but for its files, which are still to be placed.
+
+    Raises:
+        ValidationFailed: A value cannot be sent: it is no JSON, a path stands where a file is wanted, or a
+            file is larger than the app takes.
+        LocalProtocolError: A file is gone.
+    """
+    endpoint, event_data = invocation.endpoint, invocation.event_data
+    check_paths(endpoint, invocation.data, config)
+    if is_json((*invocation.data, event_data)):
+        return invocation
+    data = to_json_arguments(endpoint, invocation.data)
+    event_data = to_json(event_data, Place("event_data", endpoint.display_name))
+    check_files([*data, event_data], config)
+    return attrs.evolve(invocation, data=data, event_data=event_data)
+
+
+@attrs.frozen
+class Place:
+    """Where a value stands, for errors.
+
+    Attributes:
+        name: The parameter.
+        owner: What has the parameter, such as ``"/predict"``.
+        takes_files: Whether files are sent there.
+        wants_files: Whether nothing but files is.
+        path: Keys and indices inside the value.
+    """
+
+    name: str
+    owner: str
+    takes_files: bool = True
+    wants_files: bool = False
+    path: tuple[Any, ...] = ()
+
+    def __getitem__(self, key: Any) -> Place:
+        return attrs.evolve(self, path=(*self.path, key))
+
+    def refusal(self, problem: str, advice: str) -> ValidationFailed:
+        """Return the error for the value here; its problem is said in the words after "it"."""
+        inside = "".join(f"[{_shorten(key)}]" for key in self.path)
+        said = f"{f'its item {inside}' if inside else 'it'} {problem}"
+        return ValidationFailed(
+            f"{self.name!r} of {self.owner} cannot be sent: {said}. Pass {advice}. Nothing was sent.",
+            problems={self.name: said},
+            phase=Phase.JOIN,
+        )
+
+
+def parameter_place(endpoint: Endpoint, parameter: Parameter) -> Place:
+    """Return the place of a parameter of an endpoint."""
+    return Place(parameter.name, endpoint.display_name, wants_files=wants_files(parameter))
+
+
+def to_json_arguments(endpoint: Endpoint, data: Sequence[Any]) -> list[Any]:
+    """Return the values of the wire for an endpoint, each as JSON, files left as they are.
+
+    Raises:
+        ValidationFailed: See `to_json`.
+    """
+    parameters = iter(endpoint.parameters)
+    kept = [bool(endpoint.inputs) and slot.skipped for slot in endpoint.inputs] or [False] * len(data)
+    return [
+        value if is_skipped else to_json(value, parameter_place(endpoint, next(parameters)))
+        for value, is_skipped in zip(data, kept, strict=True)
+    ]
+
+
+def to_json(value: Any, place: Place) -> Any:
+    """Return a value as JSON, files left as they are.
+
+    Tuples become lists and other mappings dicts. A scalar of numpy, or of a library that follows it, becomes
+    the number or text that its ``item()`` returns. NaN and Infinity stay, as Gradio takes them.
+
+    Why not more: a date, a decimal or a set has several forms, and apps differ in the one that they take.
+
+    Raises:
+        ValidationFailed: It has no form, or not one alone. The message names the parameter, the path inside
+            it and what to pass.
+    """
+    try:
+        return _convert(value, place, ())
+    except RecursionError:  # a program may have raised the limit, or stand deep itself
+        raise _depth_error(place) from None
+
+
+def _convert(value: Any, place: Place, above: tuple[int, ...]) -> Any:
+    """Return a value as JSON; `above` has the identities of the containers around it."""
+    if isinstance(value, InputFile | ServerFile):
+        if not place.takes_files:
+            raise place.refusal("is a file, which only endpoints take", "its path on the server or its text")
+        if len(above) > MAX_DEPTH:
+            raise place.refusal(f"is a file more than {MAX_DEPTH} levels deep", "it less deep")
+        return value
+    if value is None or isinstance(value, str | float):
+        return value
+    if isinstance(value, int):
+        if -_INTEGER_BOUND < value < _INTEGER_BOUND:
+            return value
+        raise place.refusal("is an integer of more than 4,000 digits", "it as a text")
+    if id(value) in above:
+        raise place.refusal("contains itself", "a copy that does not")
+    inside = (*above, id(value))
+    if isinstance(value, Mapping):
+        _check_depth(place, inside)
+        items = cast("Mapping[Any, Any]", value).items()
+        return {_checked_key(key, place): _convert(item, place[key], inside) for key, item in items}
+    if isinstance(value, list | tuple):
+        _check_depth(place, inside)
+        elements = cast("Sequence[Any]", value)
+        return [_convert(item, place[number], inside) for number, item in enumerate(elements)]
+    if _is_array(value) and value.ndim == 0:
+        return _convert(value.item(), place, inside)
+    raise _type_error(value, place)
+
+
+def _check_depth(place: Place, above: tuple[int, ...]) -> None:
+    if len(above) > MAX_JSON_DEPTH:
+        raise _depth_error(place)
+
+
+def _depth_error(place: Place) -> ValidationFailed:
+    return attrs.evolve(place, path=()).refusal(
+        f"is nested more than {MAX_JSON_DEPTH} levels deep", "a flatter value"
+    )
+
+
+def _checked_key(key: Any, place: Place) -> Any:
+    if key is None or isinstance(key, str | int | float):
+        return key
+    raise place.refusal(f"has a key of the type {_type_name(key)}", "texts as keys")
+
+
+def _is_array(value: Any) -> bool:
+    """Return whether a value is an array of numpy or one like it, by its attributes: none is imported."""
+    return (
+        hasattr(value, "dtype") and isinstance(getattr(value, "ndim", None), int) and hasattr(value, "item")
+    )
+
+
+def _type_name(value: object) -> str:
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _shorten(key: Any) -> str:
+    text = repr(key)
+    return text if len(text) <= _SHOWN_KEY_CHARACTERS else text[: _SHOWN_KEY_CHARACTERS - 3] + "..."
+
+
+_FILE = "handle_file({0}, name='name.ext') for a file"
+
+_ADVICE: Sequence[tuple[tuple[type, ...], str]] = (
+    ((PathLike,), "handle_file(path) for the file, or str(path) for its name"),
+    ((bytes, bytearray, memoryview), _FILE.format("value") + ", or a text: value.decode()"),
+    ((dt.date, dt.time), "the text that the app reads, such as value.isoformat() or str(value)"),
+    ((dt.timedelta,), "value.total_seconds()"),
+    ((decimal.Decimal, fractions.Fraction), "float(value), or str(value) to keep all digits"),
+    ((complex,), "[value.real, value.imag], or str(value)"),
+    ((uuid.UUID,), "str(value)"),
+    ((enum.Enum,), "value.value"),
+    ((set, frozenset), "list(value), whose order is arbitrary, or sorted(value)"),
+    ((array.array,), "value.tolist()"),
+)
+
+
+def _type_error(value: Any, place: Place) -> ValidationFailed:
+    return place.refusal(f"has the type {_type_name(value)}, which JSON does not have", _advice(value, place))
+
+
+def _advice(value: Any, place: Place) -> str:
+    """Return what to pass instead of a value."""
+    for kinds, advice in _ADVICE:
+        if isinstance(value, kinds):
+            return advice
+    library = type(value).__module__.partition(".")[0]
+    if callable(getattr(value, "read", None)):
+        return _FILE.format("file.read()")
+    if library == "PIL" or (place.wants_files and _is_array(value)):
+        return "a file: save it, and pass handle_file(path), or handle_file(buffer.getvalue(), name='x.png')"
+    if hasattr(value, "columns") and library == "pandas":
+        return "{'headers': list(value.columns), 'data': value.values.tolist()} for a Dataframe"
+    if _is_array(value) or callable(getattr(value, "tolist", None)):
+        return "value.tolist()"
+    if dataclasses.is_dataclass(value) or hasattr(value, "__attrs_attrs__"):
+        return "a dict of its fields"
+    if isinstance(value, Iterable):
+        return "list(value)"
+    return "a text, a number, True, False, None, or a list or dict of these"
+
+
+__all__ = ["Place", "is_json", "parameter_place", "to_json", "to_json_arguments"]

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Secrets with a mark in them, and a search for the mark in all that a library shows of an error."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import pickle
+import traceback
+from collections.abc import Generator, Iterator
+from typing import Any
+from urllib.parse import quote
+
+import attrs
+
+import gradio_transport as gt
+from gradio_transport_conformance.faults.clients import Challenge, Client, Outcome
+from gradio_transport_conformance.faults.protocols import PASSWORD
+
+CANARY = "c4n4ry"
+"""Part of every secret here."""
+
+MARKS = (CANARY, CANARY.encode("ascii").hex(), "YzRuNHJ5", PASSWORD)
+"""What no text may have: it, and it in Base64 where a basic authorization has it; the bench's own password."""
+
+SECRETS: dict[str, Any] = {
+    "headers": {"x-secret": f"{CANARY} of a header", "cookie": f"given={CANARY}-in-a-header"},
+    "cookies": {"secret": f"{CANARY}-cookie"},
+}
+"""Arguments of `connect`."""
+
+
+def with_userinfo(url: str, user: str = "ann") -> str:
+    """Return a URL with a user and a password."""
+    return url.replace("://", f"://{user}:{quote(CANARY)}@", 1)
+
+
+def leaks(*shown: object) -> list[str]:
+    """Return the texts that have a mark in them, shortened to its surroundings."""
+    texts = [one if isinstance(one, str) else repr(one) for one in shown]
+    return [_around(text, mark) for text in texts for mark in MARKS if mark in text]
+
+
+def _around(text: str, mark: str) -> str:
+    place = text.index(mark)
+    return text[max(0, place - 120) : place + 60]
+
+
+def all_of(error: BaseException) -> Iterator[str]:
+    """Yield all that can be read from an error: its texts, causes and notes, its attributes, its pickle."""
+    yield str(error)
+    yield repr(error)
+    yield "".join(traceback.format_exception(error))
+    yield repr(vars(error))
+    if isinstance(error, gt.GradioTransportError):
+        yield pickle.dumps(error).decode("latin-1")
+
+
+def carrying_secrets(client: Client) -> Client:
+    """Return a client of the fault bench that has every secret there is, and fails if one is shown."""
+
+    def run(challenge: Challenge) -> Outcome:
+        known = challenge.settings
+        challenge = attrs.evolve(challenge, url=with_userinfo(challenge.url), settings={**SECRETS, **known})
+        try:
+            with gt.forward({"x-ip-token": f"{CANARY}-ip"}):
+                outcome = client(challenge)
+        except Exception as error:
+            found = leaks(*all_of(error))
+            assert not found, f"a secret is shown: {found}"
+            raise
+        assert not leaks(outcome.value)
+        return outcome
+
+    return run
+
+
+@contextlib.contextmanager
+def watched_logs() -> Generator[list[str], None, None]:
+    """Collect what the library logs at any level, and give the records with a mark in them."""
+    found: list[str] = []
+
+    class Watcher(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.extend(leaks(logging.Formatter().format(record), record.args))
+
+    loggers = [logging.getLogger(name) for name in ("gradio_transport", "gradio_transport_conformance")]
+    watcher = Watcher(logging.DEBUG)
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(watcher)
+        logger.setLevel(logging.DEBUG)
+    try:
+        yield found
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.removeHandler(watcher)
+            logger.setLevel(level)
