@@ -32,6 +32,7 @@ from ..files.forms import may_hold_files
 from ..files.inputs import check_files, holds_files
 from ..files.outputs import FileReader, Make
 from ..files.paths import check_paths
+from ..files.shapes import check_shapes
 from ..files.upload import FileCommand, FileReply, inline_files, place_files
 from ..policy import Timeouts
 from ..protocol.commands import OpenStream, OpenWebSocket, Request, SendRequest
@@ -235,6 +236,7 @@ class App:
         adapter.check(config, invocation)
         check_options(options, invocation, adapter, config)
         check_paths(endpoint, invocation.data, config)
+        check_shapes(endpoint, invocation.data, config)
         check_files([*invocation.data, invocation.event_data], config)
         return adapter, invocation
 
