@@ -295,9 +295,13 @@ def stream_ended_error(
     """Return the error for a stream or socket that ended too early."""
     why = f" ({closed.reason})" if closed.reason else ""
     if closed.ending is Ending.IDLE:
+        # Before 4.4 silence says nothing, so that the driver waits longer than the setting says.
+        waited = (
+            f" for {context.timeouts.idle} s, not even a heartbeat" if context.config.at_least(4, 4) else ""
+        )
         return TimeoutExpired(
-            f"Nothing came on the stream for {context.timeouts.idle} s, not even a heartbeat{why}. A proxy "
-            "may buffer it, or the server hangs. Raise Timeouts(idle=) if the app may be silent so long.",
+            f"Nothing came on the stream{waited or ' for too long'}{why}. A proxy may buffer it, or the "
+            "server hangs. Raise Timeouts(idle=) if the app may be silent so long.",
             setting="idle",
             seconds=context.timeouts.idle,
             phase=Phase.STREAM,

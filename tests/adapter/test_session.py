@@ -14,8 +14,10 @@ from gradio_transport.adapter import (
     AppError,
     AppURLs,
     Cancelled,
+    Closed,
     Component,
     Delivery,
+    Ending,
     Endpoint,
     Event,
     EventTooLarge,
@@ -43,7 +45,9 @@ from gradio_transport.adapter import (
     State,
     StreamLost,
     TimeoutExpired,
+    Timeouts,
     WakeAt,
+    stream_ended_error,
 )
 
 
@@ -309,3 +313,20 @@ def test_a_deviation_of_every_yield_is_noted_once() -> None:
     exchange.state = State.RUNNING
     session.turn(exchange, Output([ProcessGenerating(data=[1, 2])] * 3))
     assert exchange.deviations == ["ProcessGenerating with 2 outputs, where /f declares 1"]
+
+
+@pytest.mark.parametrize(
+    ("version", "waited"),
+    [
+        ((4, 4), "on the stream for 5 s, not even a heartbeat (why)"),
+        ((4, 3), "on the stream for too long (why)"),
+    ],
+)
+def test_silence_counts_in_seconds_only_where_there_are_heartbeats(version, waited) -> None:
+    context = attrs.evolve(
+        make_session().context, config=AppConfig(release=version), timeouts=Timeouts(idle=5)
+    )
+    error = stream_ended_error(Closed(Ending.IDLE, reason="why"), context, may_have_run=True)
+    assert isinstance(error, TimeoutExpired)
+    assert (error.setting, error.may_have_run) == ("idle", True)
+    assert waited in error.message
