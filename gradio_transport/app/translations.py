@@ -35,7 +35,7 @@ def _replace(text: str, translations: Any) -> str:
         value, end = _DECODER.raw_decode(text)
     except (ValueError, RecursionError):
         return _MARK + text
-    key = cast("Mapping[str, Any]", value).get("key") if isinstance(value, dict) else None
+    key = _mapping(value).get("key")
     if not isinstance(key, str):
         return _MARK + text
     return next(_texts(key, translations), _last_part(key)) + text[end:]
@@ -43,12 +43,15 @@ def _replace(text: str, translations: Any) -> str:
 
 def _texts(key: str, translations: Any) -> Iterator[str]:
     """Yield the texts of a key, English first."""
-    locales = cast("Mapping[str, Any]", translations) if isinstance(translations, dict) else {}
+    locales = _mapping(translations)
     for locale in ("en", *locales):
-        texts = locales.get(locale)
-        text = cast("Mapping[str, Any]", texts).get(key) if isinstance(texts, dict) else None
+        text = _mapping(locales.get(locale)).get(key)
         if isinstance(text, str):
             yield text
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _last_part(key: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 from ..app.config import AppConfig, Endpoint, Parameter
 from ..errors import Phase, ValidationFailed
@@ -29,8 +29,8 @@ class _Mark(enum.Enum):
 FILE: Final = _Mark.FILE
 """The place of a file in a shape."""
 
-Shape: TypeAlias = "Literal[_Mark.FILE] | list[Shape] | dict[str, Shape] | str | None"
-"""A list has the shape of its items. An object has the keys that hold files, and the required ones."""
+Shape: TypeAlias = _Mark | list[Any] | dict[str, Any] | str | None
+"""A list has the shapes of its items; an object those of the keys that hold files, and the required ones."""
 
 _DEPTH: Final = 8
 """Bound of steps into a schema, which may be circular; no component nests files deeper."""
