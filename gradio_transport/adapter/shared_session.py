@@ -257,7 +257,7 @@ class SharedStreamSession(Session):
         event_id = message.get("event_id")
         if not isinstance(event_id, str):  # asked here too: a call for each message would be much of the work
             event_id = event_id_of(message)
-        if not event_id and "output" in message and len(self._pending) == 1:
+        if not event_id and "output" in message and len(self._exchanges) == len(self._pending) == 1:
             (event_id,) = self._pending
         if event_id:
             self._route_to_call(event_id, message, len(text), now, turn)

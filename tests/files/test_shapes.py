@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
 import gradio_transport as gt
@@ -140,6 +141,14 @@ def test_files_that_would_not_arrive_are_refused_with_the_shape_to_pass(componen
 @pytest.mark.parametrize("component", list(SCHEMAS))
 def test_a_value_without_files_is_no_matter_of_their_place(component: str, value: Any) -> None:
     check(parameter(component), value)
+
+
+def test_the_servers_own_default_is_not_judged() -> None:
+    default = {"path": "/tmp/x"}
+    taken = attrs.evolve(parameter("uploadbutton"), has_default=True, default=default)
+    check(taken, default)
+    with pytest.raises(gt.ValidationFailed):
+        check(taken, dict(default))
 
 
 def test_servers_before_4_0_make_a_list_of_one_file_and_the_reverse() -> None:
