@@ -302,7 +302,7 @@ def _assign_outputs(
     """Return the event with one value for each output that callers see (``raw`` has what was sent).
 
     State and layout are left out. Surplus values are dropped, as a Gradio server drops those of a function.
-    Missing values have no place that anybody could know, so they end the call.
+    Which values are missing is unknown, so a completion that lacks some is an error.
     """
     endpoint, sent, declared = exchange.invocation.endpoint, len(event.data), exchange.output_count
     if isinstance(event, ProcessCompleted) and not event.success:

@@ -301,13 +301,13 @@ class SharedStreamSession(Session):
         if isinstance(event, e.ServerStopped):
             return self._lose(StreamLost("The server stopped.", phase=Phase.STREAM))
         if isinstance(event, e.WITH_OUTPUTS) and self._pending:
-            return self._lose(self._nobodys_outputs_error(message))
+            return self._lose(self._unassigned_outputs_error(message))
         turn = Turn()
         for exchange in list(self._pending.values()):
             self.turn(exchange, Output([event]), into=turn)
         return turn
 
-    def _nobodys_outputs_error(self, message: Mapping[str, Any]) -> GradioTransportError:
+    def _unassigned_outputs_error(self, message: Mapping[str, Any]) -> GradioTransportError:
         return MalformedMessage(
             f"The stream carries outputs that name none of {len(self._pending)} calls: "
             f"{excerpt(str(message.get('msg')))}. Submit the calls in sessions of their own.",

@@ -79,7 +79,7 @@ def put_in_place(parameter: Parameter, file: InputFile | str) -> Any:
     shape = shape_of(parameter)
     if isinstance(file, InputFile):
         shape = _choose_medium(shape, file)
-    if shape is None and parameter.schema.get("type") == "array":  # a list of what, old servers do not say
+    if shape is None and parameter.schema.get("type") == "array":  # before 4.0 servers do not say of what
         shape = [FILE]
     return _fill(shape, file) if sum(1 for _ in _places(shape)) == 1 else file
 
