@@ -13,7 +13,7 @@
     │   ├── LocalProtocolError      we or our caller did (wrong arguments, closed transport)
     │   └── RemoteProtocolError     the server did
     │       ├── MalformedMessage    not JSON, or JSON of the wrong shape
-    │       ├── FlowViolation       a message out of order (strict mode only)
+    │       ├── FlowViolation       a deviation from the protocol (strict mode only)
     │       └── EventTooLarge       a size beyond `Limits`
     ├── NegotiationError            no way to speak was found
     │   ├── UnsupportedProtocol     no installed adapter speaks it, or it cannot do what was asked
@@ -178,7 +178,7 @@ class MalformedMessage(RemoteProtocolError):
 
 
 class FlowViolation(RemoteProtocolError):
-    """A message arrived where the flow does not allow it. Raised in strict mode only."""
+    """The server deviated: a message out of order, too many outputs. Raised in strict mode only."""
 
 
 class EventTooLarge(RemoteProtocolError):

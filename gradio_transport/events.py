@@ -30,7 +30,10 @@ class UnknownOutput(enum.Enum):
 
 
 UNKNOWN_OUTPUT: Final = UnknownOutput.UNKNOWN
-"""Stands for an output whose edits could not be applied; the call's completion has its value."""
+"""Stands for an output that a yield lacks, or whose edits could not be applied.
+
+The call's completion has its value.
+"""
 
 
 @attrs.frozen(kw_only=True)
@@ -148,8 +151,8 @@ class ProcessGenerating(Event):
     """A generator yielded.
 
     Attributes:
-        data: Full output values, whatever the wire sent (edits are applied).  An output whose edits could
-            not be applied is `UNKNOWN_OUTPUT`; the completion has its value.
+        data: Full output values, whatever the wire sent (edits are applied).  An output that is missing, or
+            whose edits could not be applied, is `UNKNOWN_OUTPUT`; the completion has its value.
         skipped: Frames that were merged into this one because the caller read slowly.
     """
 

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# SPDX-License-Identifier: Apache-2.0
 """What a caller may tune: deadlines, bounds, retries. Frozen data, no behaviour that needs a clock."""
 
 from __future__ import annotations
@@ -61,9 +60,11 @@ class Timeouts:
         upload: Silence while a file is sent; then for the head of the reply, and for its body.
         join: For the reply to a join. Validators (5.45+) and caches (6.12+) run inside it.
         first_message: From the join to the first message of the stream. Servers send an estimation at once.
-        idle: Silence on an open stream. Heartbeats count; servers of 4.0+ beat every 15 s, older ones and
-            4.0.0 to 4.3.0 do not, so there only `total` bounds a long function.
+        idle: Silence on an open stream. Heartbeats count; servers of 4.4+ send one every 15 s. Older ones,
+            direct HTTP and chat endpoints send none, so silence says nothing there, and the bound is an hour
+            at least.
         total: For a whole call, from submit to completion: uploads, logins on the way and the join included.
+            Without it a function may run for ever, as long as its server is not silent.
         download_stall: Silence while a file is received.
         cancel_on_expiry: Whether the server is asked to cancel a call whose `total` or `first_message` has
             expired, as far as its generation has a way to. Nobody waits for the answer.

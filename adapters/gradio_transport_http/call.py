@@ -47,6 +47,7 @@ from gradio_transport.adapter import (
     UnsupportedProtocol,
     app_error,
     decode_json,
+    event_id_of,
     excerpt,
     percent_encode,
     refusal,
@@ -84,6 +85,10 @@ class CallExchange(Exchange):
         """
         return self.context.config.at_least(6, 18) and has_state(self.invocation.endpoint)
 
+    @property
+    def _has_cancel_route(self) -> bool:
+        return self.context.config.at_least(4, 31)
+
     def body(self) -> dict[str, Any]:
         """Return the JSON of the join; State inputs are sent as null, which every version takes."""
         body: dict[str, Any] = {"data": list(self.invocation.data)}
@@ -106,10 +111,10 @@ class CallExchange(Exchange):
             error.may_have_run = isinstance(command, OpenStream)
             return Output([Failed(event_id=self.event_id, error=error)])
         try:
-            event_id = response.json()["event_id"]
-            if not isinstance(event_id, str) or not event_id:
-                raise ValueError("event_id is no text")
-        except (ValueError, KeyError, TypeError):
+            event_id = event_id_of(response.json())
+        except ValueError:
+            event_id = None
+        if event_id is None:
             return Output([Failed(error=self._no_event_id_end(response))])
         self.event_id = event_id
         return Output([Joined(event_id=event_id)], [self._stream()] if self.fetched else [])
@@ -147,7 +152,7 @@ class CallExchange(Exchange):
             case "complete" if isinstance(value, list):
                 result = cast("list[object]", value)
                 return Output([ProcessCompleted(event_id=self.event_id, raw=raw, data=result)])
-            case "complete" if value is None:  # somebody cancelled it
+            case "complete" if value is None and self._has_cancel_route:  # somebody cancelled it
                 return Output([Cancelled(event_id=self.event_id, raw=raw, achieved=Achieved.STOPPING)])
             case "error":
                 return Output([self._error(value, raw)])
@@ -186,11 +191,12 @@ class CallExchange(Exchange):
             return Output([Cancelled(achieved=Achieved.UNKNOWN)])
         endpoint = self.invocation.endpoint
         body: dict[str, Any] = {"event_id": self.event_id}
-        by_cancel = self.context.config.at_least(4, 31)
-        if by_cancel:
+        if self._has_cancel_route:
             own = self.context.session_hash if self.shares_session else self.event_id
             body |= {"session_hash": own, "fn_index": endpoint.fn_index}
-        request = Request.post_json(self.context.urls.api("cancel" if by_cancel else "reset"), body)
+        request = Request.post_json(
+            self.context.urls.api("cancel" if self._has_cancel_route else "reset"), body
+        )
         # Nothing here tells a queued call from a running one, so for a plain function nobody can say.
         achieved = Achieved.UNKNOWN if endpoint.generator is False else Achieved.STOPPING
         return Output(

@@ -46,6 +46,7 @@ from gradio_transport.adapter import (
     UnexpectedError,
     decode,
     decode_generating,
+    event_id_of,
     excerpt,
     refusal,
 )
@@ -86,10 +87,10 @@ class StreamExchange(Exchange):
         if response.status != 200:
             return Output([Failed(error=self._refusal_error(response))])
         try:
-            event_id = response.json()["event_id"]
-            if not isinstance(event_id, str) or not event_id:
-                raise ValueError("event_id is no text")
-        except (ValueError, KeyError, TypeError):
+            event_id = event_id_of(response.json())
+        except ValueError:
+            event_id = None
+        if event_id is None:
             error = MalformedMessage(
                 f"The reply to the join has no event_id: {excerpt(response.body)!r}.",
                 phase=Phase.JOIN,
@@ -118,7 +119,7 @@ class StreamExchange(Exchange):
         """Take one message of this call."""
         if self.diffs and message.get("msg") == "process_generating":
             return Output([decode_generating(message, self.event_id, self._frames.next)])
-        event = decode(message, quoted_errors=self._quoted_errors)
+        event = decode(message, quoted_errors=self._quoted_errors, cancellable=self._has_cancel_route)
         return Output([event, *self._end_events(event)])
 
     def _end_events(self, event: Event) -> list[Event]:

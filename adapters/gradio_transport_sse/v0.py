@@ -92,14 +92,14 @@ class JoinStreamExchange(Exchange):
         if self.state is State.JOINING and isinstance(event, Estimation | SendData):
             events.insert(0, Joined())
         if isinstance(event, SendData):
-            return Output(events, [self._data_request(event.event_id)])
+            self.event_id = event.event_id
+            return Output(events, [self._data_request(message.get("event_id"))])
         if isinstance(event, QueueFullMessage):
             events.append(Failed(error=QueueFull("The app's queue is full.", phase=Phase.JOIN)))
         return Output(events)
 
-    def _data_request(self, event_id: str | None) -> SendRequest:
+    def _data_request(self, event_id: Any) -> SendRequest:
         """Return the request with the data; the server waits 5 s for it."""
-        self.event_id = event_id
         self._data_sent = True
         body: dict[str, Any] = {
             "data": list(self.invocation.data),

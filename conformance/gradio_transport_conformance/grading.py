@@ -88,7 +88,7 @@ def problems(observed: Observed) -> list[str]:
     step = observed.step
     if step.quiet:
         return []
-    found = [f"out of order: {deviation}" for deviation in observed.deviations]
+    found = [f"deviation: {deviation}" for deviation in observed.deviations]
     if step.adapter is not None and observed.adapter != step.adapter:
         found.append(f"went by {observed.adapter}, not {step.adapter}")
     if step.error is not None or observed.error is not None:

@@ -87,7 +87,7 @@ from ..protocol.commands import (
 from ..protocol.diff import DiffDecoder
 from ..protocol.flow import State
 from ..protocol.json import decode_json, encode_json
-from ..protocol.messages import decode, decode_generating, decode_output
+from ..protocol.messages import decode, decode_generating, decode_output, event_id_of
 from ..protocol.refusals import app_error, refusal
 from ..protocol.sse import ServerSentEvent, SSEDecoder
 from ..protocol.urls import AppURLs, percent_encode
@@ -108,8 +108,8 @@ __all__ = [
     "WakeAt", "Request", "Response", "Closed", "Ending",
     # encoding and decoding
     "DiffDecoder", "MAX_JSON_DEPTH", "SSEDecoder", "ServerSentEvent", "State", "app_error", "decode",
-    "decode_generating", "decode_json", "decode_output", "did_you_mean", "encode_json", "excerpt",
-    "percent_encode", "refusal",
+    "decode_generating", "decode_json", "decode_output", "did_you_mean", "encode_json", "event_id_of",
+    "excerpt", "percent_encode", "refusal",
     # events
     "Achieved", "Cancelled", "CloseStream", "Estimation", "Event", "Failed", "Heartbeat", "Joined",
     "Log", "ProcessCompleted", "ProcessGenerating", "ProcessStarts", "ProcessStreaming", "Progress",

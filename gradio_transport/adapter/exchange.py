@@ -25,6 +25,7 @@ from ..app.config import AppConfig, Endpoint
 from ..errors import (
     ConnectError,
     EventTooLarge,
+    FlowViolation,
     GradioTransportError,
     MalformedMessage,
     Phase,
@@ -80,7 +81,8 @@ class SessionContext:
     """What a session needs to know of its app.
 
     Attributes:
-        strict: Raise `FlowViolation` for messages out of order, as the conformance suite wants.
+        strict: Raise `FlowViolation` for deviations, such as messages out of order, as the conformance suite
+            wants.
     """
 
     config: AppConfig
@@ -121,6 +123,7 @@ class Exchange(abc.ABC):
         self.send_error: GradioTransportError | None = None
         self.fetched = not invocation.late
         self.skips_outputs = invocation.endpoint.has_skipped_outputs
+        self.output_count = len(invocation.endpoint.outputs)
         self.abandoned = False
         self.cancel_deferred = False
         """The call is cancelled, but the server is told only after its siblings have ended.
@@ -132,6 +135,17 @@ class Exchange(abc.ABC):
     def channel(self, name: str) -> str:
         """Return the full name of one of this call's own channels."""
         return f"{self.key}.{name}"
+
+    def deviate(self, deviation: str) -> None:
+        """Record that the server deviated from the protocol; each deviation once.
+
+        Raises:
+            FlowViolation: The session is strict.
+        """
+        if self.context.strict:
+            raise FlowViolation(f"{deviation}.")
+        if deviation not in self.deviations:
+            self.deviations.append(deviation)
 
     @property
     def accepted(self) -> bool:
@@ -281,9 +295,13 @@ def stream_ended_error(
     """Return the error for a stream or socket that ended too early."""
     why = f" ({closed.reason})" if closed.reason else ""
     if closed.ending is Ending.IDLE:
+        # Before 4.4 silence says nothing, so that the driver waits longer than the setting says.
+        waited = (
+            f" for {context.timeouts.idle} s, not even a heartbeat" if context.config.at_least(4, 4) else ""
+        )
         return TimeoutExpired(
-            f"Nothing came on the stream for {context.timeouts.idle} s, not even a heartbeat{why}. A proxy "
-            "may buffer it, or the server hangs. Raise Timeouts(idle=) if the app may be silent so long.",
+            f"Nothing came on the stream{waited or ' for too long'}{why}. A proxy may buffer it, or the "
+            "server hangs. Raise Timeouts(idle=) if the app may be silent so long.",
             setting="idle",
             seconds=context.timeouts.idle,
             phase=Phase.STREAM,

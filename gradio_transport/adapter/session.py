@@ -21,16 +21,24 @@ from typing import Any, ClassVar, cast
 
 import attrs
 
-from ..app.config import Endpoint
 from ..errors import (
     EventTooLarge,
     GradioTransportError,
+    MalformedMessage,
     Phase,
     StreamLost,
     TransportError,
     excerpt,
 )
-from ..events import WITH_OUTPUTS, Event, Failed
+from ..events import (
+    UNKNOWN_OUTPUT,
+    WITH_OUTPUTS,
+    Event,
+    Failed,
+    ProcessCompleted,
+    ProcessGenerating,
+    ProcessStreaming,
+)
 from ..protocol.commands import (
     Closed,
     Command,
@@ -255,8 +263,10 @@ class Session:
                     following = advance(exchange.state, event, strict=self.context.strict)
                 exchange.state = following
             unexplained = exchange.state.final and not event.terminal
-            if exchange.skips_outputs:
-                event = _drop_skipped(event, exchange.invocation.endpoint)
+            if isinstance(event, WITH_OUTPUTS) and (
+                exchange.skips_outputs or len(event.data) != exchange.output_count
+            ):
+                event = _assign_outputs(event, exchange)
             if isinstance(event, Failed):
                 event.error.last_event = event.error.last_event or exchange.last_event
             else:
@@ -286,8 +296,36 @@ def _unexplained_end(exchange: Exchange) -> Failed:
     return Failed(event_id=exchange.event_id, error=error)
 
 
-def _drop_skipped(event: Event, endpoint: Endpoint) -> Event:
-    """Leave out the slots of State and layout, which callers never see (``raw`` has them)."""
-    if not isinstance(event, WITH_OUTPUTS):
+def _assign_outputs(
+    event: ProcessGenerating | ProcessStreaming | ProcessCompleted, exchange: Exchange
+) -> Event:
+    """Return the event with one value for each output that callers see (``raw`` has what was sent).
+
+    State and layout are left out. Surplus values are dropped, as a Gradio server drops those of a function.
+    Which values are missing is unknown, so a completion that lacks some is an error.
+    """
+    endpoint, sent, declared = exchange.invocation.endpoint, len(event.data), exchange.output_count
+    if isinstance(event, ProcessCompleted) and not event.success:
         return event
-    return attrs.evolve(event, data=endpoint.visible_outputs(event.data))
+    if sent != declared:
+        if not declared:  # an adapter with a discovery of its own may not know the outputs
+            return event
+        exchange.deviate(
+            f"{type(event).__name__} with {sent} outputs, where {endpoint.display_name} declares {declared}"
+        )
+    if sent >= declared:
+        return attrs.evolve(event, data=endpoint.visible_outputs(event.data))
+    if isinstance(event, ProcessCompleted):
+        return attrs.evolve(event, success=False, data=[], error=_missing_outputs_error(exchange, sent))
+    padded = [*event.data, *[UNKNOWN_OUTPUT] * (declared - sent)]
+    return attrs.evolve(event, data=endpoint.visible_outputs(padded))
+
+
+def _missing_outputs_error(exchange: Exchange, sent: int) -> MalformedMessage:
+    endpoint = exchange.invocation.endpoint
+    return MalformedMessage(
+        f"The call is complete, but the server sent {sent} outputs where {endpoint.display_name} declares "
+        f"{exchange.output_count}, so they cannot be assigned. The app may have changed: connect again.",
+        phase=Phase.COMPLETE,
+        may_have_run=True,
+    )

@@ -40,7 +40,7 @@ from ..protocol.commands import (
 )
 from ..protocol.flow import State
 from ..protocol.json import decode_json
-from ..protocol.messages import decode
+from ..protocol.messages import decode, event_id_of
 from ..protocol.refusals import refusal
 from ..protocol.sse import SSEDecoder
 from ..protocol.urls import percent_encode
@@ -255,7 +255,11 @@ class SharedStreamSession(Session):
             return
         message = cast("dict[str, Any]", message)
         event_id = message.get("event_id")
-        if isinstance(event_id, str) and event_id:
+        if not isinstance(event_id, str):  # asked here too: a call for each message would be much of the work
+            event_id = event_id_of(message)
+        if not event_id and "output" in message and len(self._exchanges) == len(self._pending) == 1:
+            (event_id,) = self._pending
+        if event_id:
             self._route_to_call(event_id, message, len(text), now, turn)
         else:
             turn.extend(self._route_to_all(message, now))
@@ -296,10 +300,19 @@ class SharedStreamSession(Session):
             return self._lose(self._unexpected_error(event))
         if isinstance(event, e.ServerStopped):
             return self._lose(StreamLost("The server stopped.", phase=Phase.STREAM))
+        if isinstance(event, e.WITH_OUTPUTS) and self._pending:
+            return self._lose(self._unassigned_outputs_error(message))
         turn = Turn()
         for exchange in list(self._pending.values()):
             self.turn(exchange, Output([event]), into=turn)
         return turn
+
+    def _unassigned_outputs_error(self, message: Mapping[str, Any]) -> GradioTransportError:
+        return MalformedMessage(
+            f"The stream carries outputs that name none of {len(self._pending)} calls: "
+            f"{excerpt(str(message.get('msg')))}. Submit the calls in sessions of their own.",
+            phase=Phase.STREAM,
+        )
 
     def _unexpected_error(self, event: e.UnexpectedError) -> GradioTransportError:
         if event.session_not_found or not event.message:

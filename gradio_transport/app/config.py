@@ -161,10 +161,11 @@ class Endpoint:
         return values, problems
 
     def visible_outputs(self, data: Sequence[Any]) -> list[Any]:
-        """Return the output values without the slots of skipped components (State and layout)."""
-        if len(data) != len(self.outputs):
-            return list(data)
-        return [value for value, slot in zip(data, self.outputs, strict=True) if not slot.skipped]
+        """Return the output values without the slots of skipped components (State and layout).
+
+        Values beyond the last slot are left out too.
+        """
+        return [value for value, slot in zip(data, self.outputs, strict=False) if not slot.skipped]
 
 
 @attrs.frozen(kw_only=True)

@@ -13,6 +13,7 @@ import attrs
 
 from ..errors import NotAGradioApp, Phase, excerpt
 from .config import AppConfig, Component, Endpoint, JSONObject, Parameter, Visibility
+from .translations import is_translated, translate
 
 _VISIBILITIES: Mapping[str, Visibility] = MappingProxyType(
     {"public": "public", "undocumented": "undocumented", "private": "private"}
@@ -160,7 +161,7 @@ def with_endpoints(app: AppConfig, info: Any = None) -> AppConfig:
     """Return an outline with its endpoints, as the config and the JSON of ``/info`` describe them."""
     if "dependencies" not in app.raw:
         return app
-    components = _parse_components(app.raw, app.release)
+    components = _parse_components(app.raw, app)
     endpoints = tuple(
         _parse_endpoint(place, dependency, components, app, _object(info))
         for place, dependency in enumerate(_objects(app.raw.get("dependencies")))
@@ -175,7 +176,7 @@ def with_rendered(app: AppConfig, rendered: JSONObject) -> AppConfig:
     only.
     """
     number = rendered.get("render_id")
-    components = {**app.components, **_parse_components(rendered, app.release)}
+    components = {**app.components, **_parse_components(rendered, app)}
     drawn = tuple(
         _parse_endpoint(place, dependency, components, app, {})
         for place, dependency in enumerate(_objects(rendered.get("dependencies")))
@@ -195,7 +196,7 @@ def _parse_scalars(config: JSONObject) -> dict[str, Any]:
         "protocol": _text(config.get("protocol")) or None,
         "api_prefix": f"/{prefix}" if prefix else "",
         "root": _text(config.get("root")),
-        "title": _text(config.get("title")),
+        "title": translate(_text(config.get("title")), config.get("i18n_translations")),
         "space_id": _text(config.get("space_id")) or None,
         "username": _text(config.get("username")) or None,
         "app_id": _integer(config.get("app_id")),
@@ -224,8 +225,8 @@ def _derive_release(config: JSONObject) -> tuple[int, ...]:
     return (3, 0)
 
 
-def _parse_components(config: JSONObject, release: tuple[int, ...]) -> dict[int, Component]:
-    skipped = _SKIPPED_TYPES_3_37 if release >= (3, 37) else _SKIPPED_TYPES
+def _parse_components(config: JSONObject, app: AppConfig) -> dict[int, Component]:
+    skipped = _SKIPPED_TYPES_3_37 if app.at_least(3, 37) else _SKIPPED_TYPES
     found: dict[int, Component] = {}
     for raw in _objects(config.get("components")):
         number, kind = _integer(raw.get("id")), _text(raw.get("type"))
@@ -234,10 +235,17 @@ def _parse_components(config: JSONObject, release: tuple[int, ...]) -> dict[int,
             found[number] = Component(
                 number,
                 kind or "unknown",
-                _object(raw.get("props")),
+                _parse_props(_object(raw.get("props")), app),
                 skip if isinstance(skip, bool) else kind.lower() in skipped,
             )
     return found
+
+
+def _parse_props(props: JSONObject, app: AppConfig) -> JSONObject:
+    label = _text(props.get("label"))
+    if not is_translated(label):
+        return props
+    return {**props, "label": translate(label, app.raw.get("i18n_translations"))}
 
 
 def _parse_endpoint(
@@ -374,7 +382,7 @@ def _parse_parameter(raw: JSONObject, place: int, slot: Component) -> Parameter:
         schema, python_type = schema or derived.schema, python_type or derived.python_type
     return Parameter(
         name=_text(raw.get("parameter_name")) or f"param_{place}",
-        label=_text(raw.get("label")) or slot.label,
+        label=_parse_label(raw, slot),
         schema=schema,
         python_type=python_type,
         description=_text(python.get("description")) or _text(raw.get("type_description")),
@@ -384,6 +392,12 @@ def _parse_parameter(raw: JSONObject, place: int, slot: Component) -> Parameter:
         default=raw.get("parameter_default"),
         example=raw.get("example_input"),
     )
+
+
+def _parse_label(raw: JSONObject, slot: Component) -> str:
+    """Return the label that ``/info`` says; where the page translates that, the component's."""
+    label = _text(raw.get("label"))
+    return slot.label if is_translated(label) else label or slot.label
 
 
 def _mark_optional(parameters: Sequence[Parameter], slots: Sequence[Component]) -> tuple[Parameter, ...]:

@@ -267,9 +267,7 @@ class App:
         check_declared(invocation)
         adapter.check(config, invocation)
         check_options(options, invocation, adapter, config)
-        if (
-            adapter.has_discovery
-        ):  # what it takes is its own: it makes texts of messages, and has checked them
+        if adapter.has_discovery:  # it makes texts of messages, and has checked them
             check_files(invocation.data, config)
             return adapter, invocation
         return adapter, check_values(invocation, config)

@@ -49,6 +49,9 @@ from .values import check_values
 
 logger = logging.getLogger(__name__)
 
+LOGGED_DEVIATIONS = 5
+"""How many deviations of a call are logged: a server may make any number."""
+
 _PHASES = {State.IDLE: Phase.UPLOAD, State.JOINING: Phase.JOIN}
 """Where a call is before anything has come of it: one that is not started waits for its files."""
 
@@ -161,7 +164,7 @@ class CallState:
 
     @property
     def deviations(self) -> Sequence[str]:
-        """What came out of the order of the flow: no error, but worth a look when debugging a server."""
+        """How the server deviated from the protocol: no error, but worth a look when debugging a server."""
         return tuple(self._exchange.deviations) if self._exchange is not None else ()
 
     @property
@@ -303,6 +306,12 @@ class CallState:
 
     def run_callbacks(self) -> None:
         """Run the done callbacks. The driver does so without any lock, because they may call anything."""
+        if self.deviations:
+            logger.warning(
+                "the server deviated from the protocol in a call of %s: %s",
+                self.endpoint.display_name,
+                "; ".join(self.deviations[:LOGGED_DEVIATIONS]),
+            )
         with self._lock:
             callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:

@@ -48,7 +48,7 @@ class Options:
         download_files: Directory that results' files are downloaded to; None leaves them where they are.
         foreign_files: Origins besides the app's own that files may be fetched from; True for any.
         tap: Called with every `Frame`.
-        strict: Treat messages out of order as errors, as the conformance suite does.
+        strict: Treat deviations, such as messages out of order, as errors, as the conformance suite does.
         settings: What the adapter that `protocol` names takes besides; see `Adapter.discover`.
     """
 

@@ -23,6 +23,7 @@ from ..files.forms import MAX_DEPTH
 from ..files.inputs import InputFile, check_files
 from ..files.outputs import ServerFile
 from ..files.paths import check_paths, wants_files
+from ..files.shapes import check_shapes
 from ..policy import MAX_JSON_DEPTH
 
 _INTEGER_BOUND = 10**4000
@@ -76,12 +77,13 @@ def check_values(invocation: Invocation, config: AppConfig) -> Invocation:
     """Return an invocation whose values are JSON, but for its files, which are still to be placed.
 
     Raises:
-        ValidationFailed: A value cannot be sent: it is no JSON, a path stands where a file is wanted, or a
-            file is larger than the app takes.
+        ValidationFailed: A value cannot be sent: it is no JSON, a path stands where a file is wanted, its
+            files are not where the server looks for them, or a file is larger than the app takes.
         LocalProtocolError: A file is gone.
     """
     endpoint, event_data = invocation.endpoint, invocation.event_data
     check_paths(endpoint, invocation.data, config)
+    check_shapes(endpoint, invocation.data, config)
     if is_json((*invocation.data, event_data)):
         return invocation
     data = to_json_arguments(endpoint, invocation.data)

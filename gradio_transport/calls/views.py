@@ -97,7 +97,10 @@ class CallView(Generic[PendingT]):
 
     @property
     def deviations(self) -> Sequence[str]:
-        """Messages that came out of order: no error, but worth a look when you debug a server."""
+        """How the server deviated from the protocol: messages out of order, too many outputs.
+
+        No error, but worth a look when you debug a server. They are logged when the call ends.
+        """
         return self._pending.deviations
 
     @property

@@ -10,9 +10,10 @@ from typing import Any, cast
 
 import click
 
-from ..app.config import Endpoint, Parameter
+from ..app.config import AppConfig, Endpoint, Parameter
 from ..errors import ValidationFailed, did_you_mean
-from ..files.paths import wants_files
+from ..files.paths import takes_files, wants_files
+from ..files.shapes import check_shapes
 from .coerce import CoercionError, coerce, strict_json
 from .failures import Misuse
 from .files import MARK, file_argument, files_in_json
@@ -92,6 +93,9 @@ def _value(endpoint: Endpoint, parameter: Parameter | None, text: str) -> Any:
         return text
     if wants_files(parameter) or (text.startswith(MARK) and os.path.exists(text.removeprefix(MARK))):
         return file_argument(endpoint, parameter, text)
+    if takes_files(parameter):  # a text with files, such as that of a chat
+        is_text = text != "null" and not text.lstrip().startswith(("{", MARK))
+        return {"text": text, "files": []} if is_text else file_argument(endpoint, parameter, text)
     try:
         return coerce(text, parameter.schema)
     except CoercionError as error:
@@ -127,8 +131,8 @@ def with_files(
     )
 
 
-def check(endpoint: Endpoint, positional: Sequence[Any], keywords: dict[str, Any]) -> None:
-    """Raise for missing or surplus arguments.
+def check(config: AppConfig, endpoint: Endpoint, positional: Sequence[Any], keywords: dict[str, Any]) -> None:
+    """Raise for missing or surplus arguments, and for files in another shape than the endpoint takes.
 
     Checked here and not by the call, so that the exit status differs from that of a refusal by the server.
 
@@ -136,6 +140,6 @@ def check(endpoint: Endpoint, positional: Sequence[Any], keywords: dict[str, Any
         Misuse: They do not fit the endpoint.
     """
     try:
-        endpoint.bind(positional, keywords)
+        check_shapes(endpoint, endpoint.bind(positional, keywords), config)
     except ValidationFailed as error:
-        raise Misuse(str(error)) from error
+        raise Misuse(error.message) from error

@@ -82,7 +82,7 @@ def call(
     with display, connection.open(strip_mark(source)) as app:
         chosen = find_endpoint(app.config, strip_mark(endpoint))
         found = parse_arguments(chosen, arguments) if given is None else with_files(chosen, *given)
-        check(chosen, *found)
+        check(app.config, chosen, *found)
         run(app, chosen, *found, options, display)
 
 
@@ -110,7 +110,7 @@ def predict(connection: Connection, *, source: str, endpoint: str, payload: str,
     with display, connection.open(source) as app:
         chosen = find_endpoint(app.config, endpoint)
         found = with_files(chosen, *given)
-        check(chosen, *found)
+        check(app.config, chosen, *found)
         run(app, chosen, *found, CallOptions(download_files=output), display)
 
 

@@ -11,10 +11,9 @@ from ..app.config import Endpoint, Parameter
 from ..errors import LocalProtocolError
 from ..files.inputs import InputFile, handle_file
 from ..files.paths import replace_files
+from ..files.shapes import put_in_place
 from .coerce import strict_json
 from .failures import Misuse
-
-_LISTS = frozenset({"file", "gallery", "uploadbutton"})
 
 MARK = "@"
 """Before a path it marks a file, whatever the type of the parameter is."""
@@ -31,13 +30,7 @@ def file_argument(endpoint: Endpoint, parameter: Parameter, text: str) -> Any:
             return files_in_json(endpoint, strict_json(text or "null"), parameter)
         except ValueError as error:
             raise Misuse(f"{endpoint.display_name}: {parameter.name} is not JSON: {error}.") from error
-    file = _file(endpoint, parameter.name, text.removeprefix(MARK))
-    return [file] if _wants_list(parameter) else file
-
-
-def _wants_list(parameter: Parameter) -> bool:
-    listed = parameter.python_type.startswith("list[") or parameter.schema.get("type") == "array"
-    return listed and parameter.component.lower() in _LISTS
+    return put_in_place(parameter, _file(endpoint, parameter.name, text.removeprefix(MARK)))
 
 
 def files_in_json(endpoint: Endpoint, value: Any, parameter: Parameter | None) -> Any:

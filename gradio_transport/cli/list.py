@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,28 +29,35 @@ LONGEST_DEFAULT = 40
 @click.argument("source")
 @click.option("--json", "as_json", is_flag=True, help="Print all details as one JSON object.")
 @click.option(
-    "--all", "everything", is_flag=True, help="Also list private endpoints, which cannot be called."
-)
+    "--all", "everything", is_flag=True,
+    help="Also list undocumented endpoints, and private ones, which cannot be called.",
+)  # fmt: skip
 @connection_options
 def list_endpoints(connection: Connection, *, source: str, as_json: bool, everything: bool) -> None:
-    """List the endpoints of the app at SOURCE.
+    """List the public endpoints of the app at SOURCE.
 
     With parameters, types, defaults and returns. In a pipe each endpoint is a line:
     name(parameter: type = default) -> returns [remarks].
     """
     terminal = current_terminal()
     with connection.open(source) as app:
-        endpoints = [
-            endpoint
-            for endpoint in app.config.endpoints
-            if endpoint.backend_fn and (everything or endpoint.visibility != "private")
-        ]
+        known = [endpoint for endpoint in app.config.endpoints if endpoint.backend_fn]
+        endpoints = known if everything else [one for one in known if one.visibility == "public"]
         if as_json:
             write(to_json(_document(app, endpoints), indent=2) + "\n")
         elif terminal.shows_data:
             _print_table(terminal, app, endpoints)
         else:
             write("".join(line + "\n" for line in (_title(app), *map(_signature_line, endpoints))))
+        if len(endpoints) < len(known):
+            terminal.print_line(Text(_hidden_line(known), "dim"))
+
+
+def _hidden_line(known: Sequence[Endpoint]) -> str:
+    """Return a line that counts the endpoints that are not listed."""
+    counts = Counter(endpoint.visibility for endpoint in known)
+    kinds = [f"{counts[kind]} {kind}" for kind in ("undocumented", "private") if counts[kind]]
+    return f"Not listed: {' and '.join(kinds)} (--all lists them)."
 
 
 def _title(app: Transport) -> str:
@@ -132,11 +140,6 @@ def _print_table(terminal: Terminal, app: Transport, endpoints: Sequence[Endpoin
         table.add_row(_name(endpoint), _signature(endpoint, longest), _return_types(endpoint, longest))
     terminal.out.print(Text(_title(app), "bold"), end="\n\n")
     terminal.out.print(table)
-    hidden = sum(
-        endpoint.backend_fn and endpoint.visibility == "private" for endpoint in app.config.endpoints
-    )
-    if hidden and all(endpoint.visibility != "private" for endpoint in endpoints):
-        terminal.out.print(Text(f"\n{hidden} private, not callable (--all lists them).", "dim"))
 
 
 def _name(endpoint: Endpoint) -> Text:

@@ -108,7 +108,9 @@ def error_object(error: GradioTransportError) -> dict[str, Any]:
 
 
 def duration(seconds: float) -> str:
-    """Return ``"0.42 s"``, ``"12 s"`` or ``"3 min 20 s"``."""
+    """Return ``"0.42 s"``, ``"12 s"`` or ``"3 min 20 s"``; for less, ``"under 0.01 s"``."""
+    if 0 < seconds < 0.01:
+        return "under 0.01 s"
     if seconds < 10:
         return f"{max(seconds, 0.0):.2g} s" if seconds < 1 else f"{seconds:.1f} s"
     if seconds < 60:

@@ -12,6 +12,7 @@ from ..errors import Phase, ValidationFailed, did_you_mean
 from ..files.inputs import InputFile
 from ..files.outputs import ServerFile
 from ..files.paths import check_paths
+from ..files.shapes import check_shapes
 from .errors import ArgumentError, EndpointError, ValidationError, argument_error, translate_errors
 
 _LISTED = 20
@@ -79,6 +80,7 @@ def bind_arguments(
         values = [value for value, slot in zip(data, endpoint.inputs, strict=True) if not slot.skipped]
     with translate_errors():
         check_paths(endpoint, data, config)
+        check_shapes(endpoint, data, config)
     given = {*list(keywords), *(parameter.name for parameter in endpoint.parameters[: len(arguments)])}
     for parameter, value in zip(endpoint.parameters, values, strict=True):
         if parameter.name in given:

@@ -25,6 +25,8 @@ _FILES = frozenset(
 )  # fmt: skip
 """Components whose value is a file, or is made of files."""
 
+_TEXT_WITH_FILES = "multimodaltextbox"
+
 _PYTHON_TYPES = ("filepath", "list[filepath]")
 """What servers say of the same, for components that are not Gradio's own; 4.x writes ``List``."""
 
@@ -49,6 +51,11 @@ def wants_files(parameter: Parameter) -> bool:
     return parameter.component.lower() in _FILES or parameter.python_type.lower() in _PYTHON_TYPES
 
 
+def takes_files(parameter: Parameter) -> bool:
+    """Return whether a parameter's value may have files in it: `wants_files`, or a text with files."""
+    return parameter.component.lower() == _TEXT_WITH_FILES or wants_files(parameter)
+
+
 def replace_files(parameter: Parameter, value: Any, put: Put) -> Any:
     """Return a parameter's value with each text and path that stands where a file is wanted replaced.
 
@@ -61,7 +68,7 @@ def replace_files(parameter: Parameter, value: Any, put: Put) -> Any:
     if wants_files(parameter):
         return _replace(value, kind, put, _DEPTH)
     # Its value is a text with files; a bare text is no file of it.
-    if kind == "multimodaltextbox" and isinstance(value, Mapping):
+    if kind == _TEXT_WITH_FILES and isinstance(value, Mapping):
         return _replace(cast("Mapping[Any, Any]", value), kind, put, _DEPTH)
     return value
 
@@ -82,6 +89,13 @@ def _replace(value: Any, kind: str, put: Put, depth: int) -> Any:
     return value
 
 
+def visible_inputs(endpoint: Endpoint, data: Sequence[Any]) -> Sequence[Any]:
+    """Return the values of an endpoint's parameters: those of the wire without the slots of State."""
+    if len(data) != len(endpoint.inputs):
+        return data
+    return [value for value, slot in zip(data, endpoint.inputs, strict=True) if not slot.skipped]
+
+
 def check_paths(endpoint: Endpoint, data: Sequence[Any], config: AppConfig) -> None:
     """Refuse texts and paths where a file is wanted: a path is no file before `handle_file` made it one.
 
@@ -95,10 +109,7 @@ def check_paths(endpoint: Endpoint, data: Sequence[Any], config: AppConfig) -> N
     Raises:
         ValidationFailed: It names the parameter.
     """
-    values = data
-    if len(data) == len(endpoint.inputs):
-        values = [value for value, slot in zip(data, endpoint.inputs, strict=True) if not slot.skipped]
-    for parameter, value in zip(endpoint.parameters, values, strict=False):
+    for parameter, value in zip(endpoint.parameters, visible_inputs(endpoint, data), strict=False):
         if value is not parameter.default:  # the server's word
             replace_files(parameter, value, _refusal_of_paths(endpoint, parameter, config))
 
@@ -119,4 +130,4 @@ def _refusal_of_paths(endpoint: Endpoint, parameter: Parameter, config: AppConfi
     return put
 
 
-__all__ = ["replace_files", "check_paths", "wants_files"]
+__all__ = ["replace_files", "check_paths", "takes_files", "visible_inputs", "wants_files"]

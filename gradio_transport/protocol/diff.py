@@ -19,6 +19,7 @@ delete to one element; then the parent is lost too, and the output is usually `U
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Final, TypeAlias, cast
 
@@ -26,6 +27,8 @@ from ..events import UNKNOWN_OUTPUT, UnknownOutput
 
 MAX_PATH_DEPTH: Final = 500
 """Deeper than any component's value, and well below what recursive code of a caller could still walk."""
+
+_INDEX: Final = re.compile(r"-?[0-9]{1,9}")
 
 _OPERATIONS: Final = frozenset({"replace", "append", "add", "delete"})
 
@@ -96,30 +99,38 @@ def _parent(root: object, path: list[object], copies: Copies) -> object:
     """Return the container of the last step, with every container down to it made writable."""
     container = root
     for depth in range(len(path) - 1):
-        step = path[depth]
-        child = _ensure_writable(_child(container, step), copies)
-        cast("dict[object, object]", container)[step] = child
-        container = child
+        members = cast("dict[object, object]", container)
+        key = _key(container, path[depth])
+        members[key] = container = _ensure_writable(members[key], copies)
     return container
 
 
-def _child(container: object, step: object) -> object:
-    """Return an existing element of a list or dict."""
+def _key(container: object, step: object) -> object:
+    """Return the index or key of an existing element of a list or dict."""
     if isinstance(container, list):
-        elements = cast("list[object]", container)
-        return elements[_index(step, len(elements))]
-    members = cast("dict[object, object]", container)
-    if not isinstance(step, str) or step not in members:
+        return _index(step, len(cast("list[object]", container)))
+    if not isinstance(step, str) or step not in cast("dict[object, object]", container):
         raise DiffError("An edit names a key the value does not have: " + _quote(step))
-    return members[step]
+    return step
 
 
 def _index(step: object, size: int) -> int:
-    """Return a list index below `size`.  A bool is none, although Python would take it for 0 or 1."""
-    if not isinstance(step, int) or isinstance(step, bool):
-        raise DiffError("An edit indexes a list with " + _kind(step))
-    if not 0 <= step < size:
+    """Return a list index below `size`."""
+    index = _integer(step)
+    if not 0 <= index < size:
         raise DiffError(f"An edit's index is out of range for a list of {size:,}.")
+    return index
+
+
+def _integer(step: object) -> int:
+    """Return an index, which may be a text, as for Gradio's own clients.
+
+    A bool is none, although Python would take it for 0 or 1.
+    """
+    if isinstance(step, str) and _INDEX.fullmatch(step):
+        return int(step)
+    if not isinstance(step, int) or isinstance(step, bool):
+        raise DiffError("An edit indexes a list with " + _quote(step))
     return step
 
 
@@ -130,17 +141,21 @@ def _edit(container: object, operation: str, step: object, operand: object, copi
     elif operation == "delete":
         _delete(container, step, copies)
     else:
-        old = _child(container, step)
-        cast("dict[object, object]", container)[step] = _edit_root(old, operation, operand)
+        members = cast("dict[object, object]", container)
+        key = _key(container, step)
+        members[key] = _edit_root(members[key], operation, operand)
 
 
 def _edit_root(value: object, operation: str, operand: object) -> object:
     """Return the outcome of ``replace`` or ``append``, which need to know only the value itself."""
     if operation == "replace":
         return operand
-    # Servers append to texts alone; a list grows by "add".
-    if operation == "append" and isinstance(value, str) and isinstance(operand, str):
-        return value + operand
+    # Gradio's servers append to texts alone, and a list grows by "add"; its clients add numbers as well.
+    if operation == "append":
+        if isinstance(value, str) and isinstance(operand, str):
+            return value + operand
+        if _is_number(value) and _is_number(operand):
+            return cast("float", value) + cast("float", operand)
     raise DiffError(f"The edit {operation!r} with {_kind(operand)} does not fit {_kind(value)}.")
 
 
@@ -157,18 +172,19 @@ def _add(container: object, step: object, operand: object) -> None:
 def _delete(container: object, step: object, copies: Copies) -> None:
     """Remove a key of a dict or, whatever the index says, the last element of a list (see the module)."""
     if not isinstance(container, list):
-        _child(container, step)
-        del cast("dict[object, object]", container)[step]
+        del cast("dict[object, object]", container)[_key(container, step)]
         return
     elements = cast("list[object]", container)
     before = copies[id(elements)][1]
     # No server's index reaches past the list as it was before the frame, though many are too small.
-    if isinstance(step, int) and not isinstance(step, bool):
-        step = max(step, 0)
-    _index(step, before)
+    _index(max(_integer(step), 0), before)
     if not elements:
         raise DiffError("An edit deletes from a list that is empty already.")
     elements.pop()
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _kind(value: object) -> str:

@@ -46,6 +46,16 @@ _ENDS: dict[type[e.Event], State] = {
     e.Cancelled: State.CANCELLED,
     e.Failed: State.FAILED,
 }
+_ENDS_ANYWHERE: Mapping[type[e.Event], State] = MappingProxyType(
+    {
+        e.ProcessCompleted: State.COMPLETED,
+        e.QueueFullMessage: State.FAILED,
+        e.UnexpectedError: State.FAILED,
+        e.ServerStopped: State.FAILED,
+    }
+)
+"""The messages that end a call even where the table does not allow them."""
+
 _ANYWHERE: tuple[type[e.Event], ...] = (e.Heartbeat, e.UnknownMessage)
 
 TRANSITIONS: Mapping[State, Mapping[type[e.Event], State]] = MappingProxyType(
@@ -120,9 +130,7 @@ def advance(state: State, event: e.Event, *, strict: bool = False) -> State:
         raise FlowViolation(f"{type(event).__name__} is not allowed in state {state.value!r}.")
     if state.final:
         return state
-    if isinstance(event, e.ProcessCompleted):
-        return State.COMPLETED
-    return state
+    return _ENDS_ANYWHERE.get(type(event), state)
 
 
 def mermaid() -> str:

@@ -21,6 +21,9 @@ Message = Mapping[str, Any]
 
 _LARGEST = sys.float_info.max
 
+_STOPPED = "Server stopped unexpectedly."
+"""The text of a server that shuts down (4.10+). Gradio's client goes by it alone, whatever the ``msg``."""
+
 _BRIEF = reprlib.Repr()
 """Quotes what a server sent without walking all of it: it may be large, and deep."""
 _BRIEF.maxdict, _BRIEF.maxstring, _BRIEF.maxother = 10, 100, 100
@@ -28,6 +31,17 @@ _BRIEF.maxdict, _BRIEF.maxstring, _BRIEF.maxother = 10, 100, 100
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def event_id_of(message: Any) -> str | None:
+    """Return the event id that a message, or the reply to a join, names; None if it names none.
+
+    Gradio's are texts. A number is an id too, as Gradio's own clients read it, and is taken as text.
+    """
+    value = _mapping(message).get("event_id")
+    if isinstance(value, str):
+        return value or None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _number(value: Any) -> float | None:
@@ -153,31 +167,37 @@ _DECODERS: Mapping[str, Callable[[Message, str | None], e.Event]] = MappingProxy
 )
 
 
-def decode(raw: Message, *, quoted_errors: bool = False) -> e.Event:
+def decode(raw: Message, *, quoted_errors: bool = False, cancellable: bool = False) -> e.Event:
     """Return the event of one message.
 
     Args:
         raw: The decoded JSON object.
         quoted_errors: The server sends the repr of a ``gr.Error`` (3.1.7 to 5.1).
+        cancellable: The server completes a cancelled call with an empty output (4.31+).
     """
     kind = raw.get("msg")
-    event_id = _text(raw.get("event_id"))
+    event_id = event_id_of(raw)
     if kind == "process_completed":
-        return decode_completed(raw, event_id, quoted_errors=quoted_errors)
+        return decode_completed(raw, event_id, quoted_errors=quoted_errors, cancellable=cancellable)
     decoder = _DECODERS.get(kind) if isinstance(kind, str) else None
+    if decoder is None and raw.get("message") == _STOPPED:
+        return _unexpected_error(raw, event_id)
     if decoder is None:
         name = kind[:100] if isinstance(kind, str) else _BRIEF.repr(kind)
         return e.UnknownMessage(event_id=event_id, raw=raw, msg=name)
     return decoder(raw, event_id)
 
 
-def decode_completed(raw: Message, event_id: str | None = None, *, quoted_errors: bool = False) -> e.Event:
+def decode_completed(
+    raw: Message, event_id: str | None = None, *, quoted_errors: bool = False, cancellable: bool = False
+) -> e.Event:
     """Return the event of a ``process_completed``.
 
-    ``output: {}`` with success is what servers send for a cancelled call (docs/wire.md §8).
+    ``output: {}`` with success is what servers with a cancel route send for a cancelled call (docs/wire.md
+    §8). From any other server it is a result that got lost.
     """
     output = raw.get("output")
-    if output == {} and raw.get("success") is not False:
+    if cancellable and output == {} and raw.get("success") is not False:
         return e.Cancelled(event_id=event_id, raw=raw, achieved=e.Achieved.STOPPING)
     if not isinstance(output, dict):
         return _malformed_completion(raw, event_id)

@@ -25,10 +25,8 @@ from ..errors import (
     excerpt,
 )
 from .commands import REDIRECTS, Response
+from .quota import is_quota_exceeded, quota_wait
 from .retry_after import retry_after
-
-_QUOTA = re.compile(r"exceeded your .{0,40}(?:GPU|ZeroGPU) quota|ZeroGPU quota exceeded", re.IGNORECASE)
-_QUOTA_WAIT = re.compile(r"[Tt]ry again in (\d{1,3}(?::\d{2}){1,2})")
 
 
 def refusal(response: Response, phase: Phase, *, what: str = "The server") -> GradioTransportError:
@@ -157,21 +155,9 @@ def app_error(output: Mapping[str, Any], *, quoted: bool, title: str | None = No
         "visible": output.get("visible") is not False,
         "phase": Phase.COMPLETE,
     }
-    if _QUOTA.search(message):
-        return QuotaExceeded(message, retry_after=_quota_wait(message), **context)
+    if is_quota_exceeded(message, context["title"]):
+        return QuotaExceeded(message, retry_after=quota_wait(message), hidden=hidden, **context)
     return AppError(message, hidden=hidden, **context)
-
-
-def _quota_wait(message: str) -> float | None:
-    """Return the seconds of "Try again in 0:12:34", or None."""
-    found = _QUOTA_WAIT.search(message)
-    return (
-        None
-        if found is None
-        else sum(
-            int(part) * unit for part, unit in zip(reversed(found[1].split(":")), (1, 60, 3600), strict=False)
-        )
-    )
 
 
 def _seconds(value: Any) -> float | None:

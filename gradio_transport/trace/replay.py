@@ -59,7 +59,7 @@ def replay(
         registry: The registry of adapters.
         rechunk: Splits the bytes of streams in another way, after adjacent chunks are joined. The events
             must not depend on it.
-        strict: Raise `FlowViolation` for messages out of order.
+        strict: Raise `FlowViolation` for deviations, such as a message out of order.
         cancel_at: Cancel every call before this input frame; `Replay.inputs` is after the last. From there on
             commands are not compared, no call is started, and closed streams get no input.
         limits: Bounds of the sessions. Traces do not contain them.

@@ -25,7 +25,7 @@ class Replay:
     Attributes:
         events: The events of each call, by session and key, in the order of their start.
         endpoints: The display name of the endpoint of each call.
-        deviations: The messages of each call that were out of order.
+        deviations: How the server deviated from the protocol in each call, such as a message out of order.
         refusals: Errors of the discovery, in order.
         mismatches: Commands that differ from the recorded ones; empty if the replay is exact.
         outstanding: Streams and sockets of ended calls that are still open, and after ``cancel_at`` calls

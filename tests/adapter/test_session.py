@@ -5,25 +5,36 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
 from gradio_transport.adapter import (
+    UNKNOWN_OUTPUT,
     AppConfig,
+    AppError,
     AppURLs,
     Cancelled,
+    Closed,
+    Component,
     Delivery,
+    Ending,
     Endpoint,
+    Event,
     EventTooLarge,
     Exchange,
     Failed,
+    FlowViolation,
     Invocation,
     Joined,
     Limits,
     Log,
+    MalformedMessage,
     OpenStream,
     Output,
     Phase,
     ProcessCompleted,
+    ProcessGenerating,
+    ProcessStreaming,
     Request,
     Response,
     SendRequest,
@@ -31,9 +42,12 @@ from gradio_transport.adapter import (
     ServerStopped,
     Session,
     SessionContext,
+    State,
     StreamLost,
     TimeoutExpired,
+    Timeouts,
     WakeAt,
+    stream_ended_error,
 )
 
 
@@ -219,3 +233,100 @@ def test_an_end_with_an_explanation_gets_no_second_one() -> None:
         "ServerStopped",
         "Failed",
     ]
+
+
+STATE, TEXT, NUMBER = (
+    Component(1, "state", skipped=True),
+    Component(2, "textbox"),
+    Component(3, "number"),
+)
+
+
+def take(outputs: tuple[Component, ...], event: Event, *, strict: bool = False) -> tuple[Any, list[str]]:
+    session = make_session()
+    session.context = attrs.evolve(session.context, strict=strict)
+    exchange = session.open(Invocation(endpoint=Endpoint(name="/f", fn_index=0, outputs=outputs), data=[]))
+    exchange.state = State.RUNNING
+    (delivery,) = session.turn(exchange, Output([event])).deliveries
+    return delivery.event, exchange.deviations
+
+
+@pytest.mark.parametrize("kind", [ProcessGenerating, ProcessStreaming, ProcessCompleted])
+@pytest.mark.parametrize(
+    ("outputs", "sent", "taken"),
+    [
+        ((TEXT,), ["a", "b", "c"], ["a"]),
+        ((STATE, TEXT), [None, "a", "b"], ["a"]),
+        ((TEXT, STATE), ["a", None, "b", "c"], ["a"]),
+    ],
+)
+def test_surplus_outputs_are_dropped_and_noted(kind, outputs, sent, taken) -> None:
+    event, deviations = take(outputs, kind(data=sent, raw={"data": sent}))
+    assert (event.data, event.raw) == (taken, {"data": sent})
+    assert deviations == [f"{kind.__name__} with {len(sent)} outputs, where /f declares {len(outputs)}"]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "sent"),
+    [((TEXT,), []), ((TEXT, NUMBER), ["a"]), ((STATE, TEXT), ["a"]), ((TEXT, STATE), ["a"])],
+)
+def test_a_completion_that_lacks_outputs_is_an_error(outputs, sent) -> None:
+    event, deviations = take(outputs, ProcessCompleted(data=sent))
+    assert (event.success, event.data) == (False, [])
+    assert type(event.error) is MalformedMessage
+    assert (event.error.may_have_run, event.error.phase) == (True, Phase.COMPLETE)
+    assert f"sent {len(sent)} outputs where /f declares {len(outputs)}" in event.error.message
+    assert deviations == [f"ProcessCompleted with {len(sent)} outputs, where /f declares {len(outputs)}"]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "sent", "taken"),
+    [
+        ((TEXT, NUMBER), ["a"], ["a", UNKNOWN_OUTPUT]),
+        ((STATE, TEXT), [None], [UNKNOWN_OUTPUT]),
+        ((TEXT, STATE), [], [UNKNOWN_OUTPUT]),
+    ],
+)
+def test_an_output_that_a_yield_lacks_is_unknown(outputs, sent, taken) -> None:
+    event, deviations = take(outputs, ProcessGenerating(data=sent))
+    assert event.data == taken
+    assert len(deviations) == 1
+
+
+def test_outputs_that_nobody_declares_are_handed_on() -> None:
+    assert take((), ProcessCompleted(data=[1, 2])) == (ProcessCompleted(data=[1, 2]), [])
+
+
+def test_a_failed_completion_has_no_outputs_to_count() -> None:
+    failed = ProcessCompleted(success=False, error=AppError("why"))
+    assert take((TEXT, STATE), failed) == (failed, [])
+
+
+def test_the_strict_refuse_another_number_of_outputs() -> None:
+    with pytest.raises(FlowViolation, match="with 2 outputs, where /f declares 1"):
+        take((TEXT,), ProcessCompleted(data=[1, 2]), strict=True)
+
+
+def test_a_deviation_of_every_yield_is_noted_once() -> None:
+    session = make_session()
+    exchange = session.open(Invocation(endpoint=Endpoint(name="/f", fn_index=0, outputs=(TEXT,)), data=[]))
+    exchange.state = State.RUNNING
+    session.turn(exchange, Output([ProcessGenerating(data=[1, 2])] * 3))
+    assert exchange.deviations == ["ProcessGenerating with 2 outputs, where /f declares 1"]
+
+
+@pytest.mark.parametrize(
+    ("version", "waited"),
+    [
+        ((4, 4), "on the stream for 5 s, not even a heartbeat (why)"),
+        ((4, 3), "on the stream for too long (why)"),
+    ],
+)
+def test_silence_counts_in_seconds_only_where_there_are_heartbeats(version, waited) -> None:
+    context = attrs.evolve(
+        make_session().context, config=AppConfig(release=version), timeouts=Timeouts(idle=5)
+    )
+    error = stream_ended_error(Closed(Ending.IDLE, reason="why"), context, may_have_run=True)
+    assert isinstance(error, TimeoutExpired)
+    assert (error.setting, error.may_have_run) == ("idle", True)
+    assert waited in error.message

@@ -484,13 +484,40 @@ def test_messages_for_a_join_that_came_to_nothing_do_not_count_against_the_next(
     assert len(machine.reply(join, joined("e3"), 0.0).deliveries) == 4
 
 
-@pytest.mark.parametrize("event_id", [None, "", 0, 7, True, ["e1"], {"e1": 1}])
+@pytest.mark.parametrize("event_id", [None, "", True, 7.0, ["e1"], {"e1": 1}])
 def test_a_message_that_names_no_call_is_for_all(event_id: Any) -> None:
     machine = session()
     first, second = running(machine, "e1"), running(machine, "e2")
     turn = machine.data_received(STREAM, message(event_id=event_id, msg="heartbeat"), 0.0)
     assert [delivery.exchange for delivery in turn.deliveries] == [first, second]
     assert machine.stray_messages == 0
+
+
+GENERATING = {"msg": "process_generating", "output": {"data": ["0"]}}
+
+
+def test_outputs_without_a_name_are_of_the_only_call() -> None:
+    machine = session()
+    only = running(machine, "e1")
+    turn = machine.data_received(STREAM, message(**GENERATING), 0.0)
+    assert [(delivery.exchange, delivery.event.event_id) for delivery in turn.deliveries] == [(only, "e1")]
+
+
+@pytest.mark.parametrize("second", [running, joining])
+def test_outputs_that_may_be_of_several_calls_are_of_none(second: Any) -> None:
+    machine = session()
+    running(machine, "e1")
+    second(machine, "e2" if second is running else 0)
+    turn = machine.data_received(STREAM, message(**GENERATING), 0.0)
+    assert {type(error) for error in failures(turn)} == {MalformedMessage}
+    assert all(error.may_have_run for error in failures(turn))
+    assert not machine.usable
+
+
+def test_outputs_without_a_name_and_a_call_are_nobodys() -> None:
+    machine = session()
+    assert machine.data_received(STREAM, message(**GENERATING), 0.0).deliveries == []
+    assert machine.usable
 
 
 def test_nothing_is_read_after_the_stream_is_lost() -> None:

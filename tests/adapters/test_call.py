@@ -185,12 +185,19 @@ class TestErrors:
         assert play.reply(body, status) == []
         assert isinstance(play.error, kind)
 
-    @pytest.mark.parametrize("body", [b"no json", b"[]", b"{}", b'{"event_id":""}', b'{"event_id":1}'])
+    @pytest.mark.parametrize("body", [b"no json", b"[]", b"{}", b'{"event_id":""}', b'{"event_id":[]}'])
     def test_a_call_without_event_id(self, body):
         play = Play()
         play.start()
         play.reply(body)
         assert isinstance(play.error, MalformedMessage)
+
+    def test_a_number_is_an_event_id(self):
+        play = Play()
+        play.start()
+        (stream,) = play.reply(b'{"event_id":7}')
+        assert stream.request.url.endswith("/call/f/7")
+        assert play.events[-1].event_id == "7"
 
     def test_a_refused_stream(self):
         play = Play()
@@ -252,6 +259,12 @@ class TestCancel:
         play.join()
         assert play.say("complete", None) == [DropStream("1.stream")]
         assert play.exchange.state is State.CANCELLED
+
+    def test_where_nobody_can_cancel_an_empty_completion_is_none(self):
+        play = Play(version="4.30.0")
+        play.join()
+        play.say("complete", None)
+        assert isinstance(play.error, MalformedMessage)
 
     def test_a_reply_of_the_cancel_that_comes_first_changes_nothing(self):
         play = Play()

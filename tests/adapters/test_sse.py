@@ -177,12 +177,20 @@ class TestJoin:
         assert not call.error.may_have_run
         assert play.session.usable
 
-    @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"{}", b'{"event_id":""}', b'{"event_id":7}'])
+    @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"{}", b'{"event_id":""}', b'{"event_id":true}'])
     def test_an_answer_without_event_id(self, body):
         call = Play().call()
         assert call.answered(200, body) == []
         assert isinstance(call.error, MalformedMessage)
         assert call.error.may_have_run
+
+    def test_a_number_is_an_event_id(self):
+        play = Play()
+        call, other = play.call(), play.call("8")
+        call.answered(200, b'{"event_id":7}')
+        play.say(completed(8, "b"), completed(7, "a"))
+        assert (call.data, other.data) == ([["a"]], [["b"]])
+        assert call.exchange.event_id == "7"
 
     @pytest.mark.parametrize(("error", "ran"), [(StreamLost("cut"), True), (ConnectError("refused"), False)])
     def test_no_answer(self, error, ran):
@@ -630,6 +638,13 @@ class TestCancel:
         call = play.call("e1")
         play.say(message("process_completed", "e1", output={}, success=True))
         assert call.exchange.state is State.CANCELLED
+
+    def test_a_server_that_cancels_nothing_has_lost_the_result(self):
+        play = Play(SSEv2, "4.20.1")
+        call = play.call("e1")
+        play.say(message("process_completed", "e1", output={}, success=True))
+        assert isinstance(call.error, MalformedMessage)
+        assert call.error.may_have_run
 
     def test_a_second_completion_is_a_stray(self):
         play = Play()

@@ -253,3 +253,11 @@ def test_match_and_capabilities():
     assert adapter.match(app("3.50.2", None), endpoint).score == 0
     assert adapter.capabilities(app()).event_data
     assert not adapter.capabilities(app()).late_attach
+
+
+def test_a_number_that_names_the_call_goes_back_as_one() -> None:
+    play = Play()
+    play.start()
+    (data,) = play.say({**SEND_DATA, "event_id": 7})
+    assert json.loads(data.request.body)["event_id"] == 7
+    assert play.exchange.event_id == "7"

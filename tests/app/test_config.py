@@ -289,11 +289,11 @@ class TestSlots:
         assert endpoint.bind(["x"], {}) == ["x"]
         assert len(endpoint.outputs) == 2
 
-    def test_outputs_of_another_length_are_left_alone(self):
+    def test_values_beyond_the_last_output_are_no_outputs(self):
         components = [component(1, "textbox"), component(2, "state")]
         endpoint = only(blocks(components=components, dependencies=[dependency(outputs=[1, 2])]))
         assert endpoint.visible_outputs([1]) == [1]
-        assert endpoint.visible_outputs([1, None]) == [1]
+        assert endpoint.visible_outputs([1, None, 2]) == [1]
 
 
 def info(name, parameters, returns=()):

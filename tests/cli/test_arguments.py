@@ -7,7 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from gradio_transport.app.config import Endpoint, Parameter
+from gradio_transport.app.config import AppConfig, Endpoint, Parameter
 from gradio_transport.cli.arguments import (
     Arguments,
     arguments_from_json,
@@ -17,7 +17,9 @@ from gradio_transport.cli.arguments import (
     with_files,
 )
 from gradio_transport.cli.failures import Misuse
+from gradio_transport.files.inputs import handle_file
 
+CONFIG = AppConfig(release=(6, 31))
 NUMBER, TEXT = {"type": "number"}, {"type": "string"}
 ADD = Endpoint(
     name="/add",
@@ -94,10 +96,10 @@ class TestParsing:
             parse_arguments(ADD, ["1", "b=x"])
 
     def test_missing_and_surplus_values_are_bad_usage(self):
-        check(ADD, [1], {})
+        check(CONFIG, ADD, [1], {})
         for positional, keywords in (([], {}), ([1, 2, 3], {}), ([1], {"a": 2})):
             with pytest.raises(Misuse):
-                check(ADD, positional, keywords)
+                check(CONFIG, ADD, positional, keywords)
 
 
 class TestJSON:
@@ -124,3 +126,51 @@ class TestJSON:
         assert by_position == by_name["image"] == anywhere["text"]
         assert by_position != str(path)
         assert anywhere["other"] == str(path)
+
+
+CHAT = Endpoint(
+    name="/chat",
+    fn_index=3,
+    parameters=(
+        Parameter(
+            name="message",
+            component="multimodaltextbox",
+            schema={
+                "type": "object",
+                "properties": {
+                    "text": TEXT,
+                    "files": {"type": "array", "items": {"properties": {"path": TEXT}, "type": "object"}},
+                },
+                "required": ["text"],
+            },
+        ),
+    ),
+)
+
+
+class TestTextWithFiles:
+    @pytest.fixture
+    def path(self, tmp_path):
+        path = tmp_path / "a.png"
+        path.write_bytes(b"png")
+        return path
+
+    def test_a_word_is_the_text(self):
+        assert parse_arguments(CHAT, ["look here"]) == ([{"text": "look here", "files": []}], {})
+
+    def test_a_marked_path_is_the_file(self, path):
+        ((value,), _) = parse_arguments(CHAT, [f"@{path}"])
+        assert value == {"text": "", "files": [handle_file(path)]}
+
+    def test_json_has_both(self, path):
+        _, keywords = parse_arguments(CHAT, [f'message={{"text": "look", "files": ["{path}"]}}'])
+        assert keywords == {"message": {"text": "look", "files": [handle_file(path)]}}
+        assert parse_arguments(CHAT, ["null"]) == ([None], {})
+
+    def test_a_marked_path_without_a_file_is_bad_usage(self):
+        with pytest.raises(Misuse, match="there is none at 'nowhere'"):
+            parse_arguments(CHAT, ["@nowhere"])
+
+    def test_a_file_in_the_wrong_place_is_bad_usage(self, path):
+        with pytest.raises(Misuse, match=r"takes files in the shape \{'text': '', 'files': \[file\]\}"):
+            check(CONFIG, CHAT, [handle_file(path)], {})

@@ -483,6 +483,33 @@ def test_private_endpoints_are_listed_on_request(server: FakeGradio) -> None:
     )
 
 
+@pytest.fixture
+def mostly_hidden() -> Iterator[Scripted]:
+    """An app with one public endpoint, as most that are made of event listeners."""
+    hidden = [{**one, "show_api": one["id"] == 1} for one in CONFIG["dependencies"]]
+    hidden[0]["api_visibility"] = "private"
+    with scripted() as one:
+        one.scripts["/config"] = lambda reply: reply.json(CONFIG | {"dependencies": hidden})
+        yield one
+
+
+def test_public_endpoints_are_listed_and_the_others_counted(mostly_hidden: Scripted) -> None:
+    listed, everything = run("list", mostly_hidden.url), run("list", mostly_hidden.url, "--all")
+    assert listed.stdout.splitlines()[1:] == ["/count(text: str) -> out: str [fn_index 1, streams]"]
+    assert listed.stderr == "Not listed: 3 undocumented and 1 private (--all lists them).\n"
+    assert len(everything.stdout.splitlines()) == 6
+    assert everything.stderr == ""
+
+
+def test_json_lists_what_the_lines_list(mostly_hidden: Scripted) -> None:
+    def names(*options: str) -> list[str]:
+        document = json.loads(run("list", mostly_hidden.url, "--json", *options).stdout)
+        return [one["name"] for one in document["endpoints"]]
+
+    assert names() == ["/count"]
+    assert names("--all") == ["/hello", "/count", "/forever", "/direct", "/raise_error"]
+
+
 def test_json_has_everything_of_an_endpoint(server: FakeGradio) -> None:
     document = json.loads(run("list", server.url, "--json").stdout)
     add = next(one for one in document["endpoints"] if one["name"] == "/add")
@@ -504,7 +531,7 @@ def test_a_terminal_gets_a_table_that_fits(server: FakeGradio, columns: int) -> 
     assert any(re.match(r"Endpoint +Parameters +Returns", line) for line in lines)
     assert any(re.match(r"/add +a: float +out0: str", line) for line in lines)
     assert all(len(line.rstrip()) <= columns for line in lines)
-    assert "1 private" in drawn
+    assert "Not listed: 1 private (--all" in drawn
 
 
 def test_explain_says_why(server: FakeGradio) -> None:
@@ -692,6 +719,18 @@ def test_completion_prints_the_script_of_a_shell(shell: str) -> None:
     result = run("completion", shell)
     assert result.exit_code == 0
     assert "_GRADIO_TRANSPORT_COMPLETE" in result.stdout
+
+
+@pytest.mark.parametrize("width", [50, 80, 160])
+@pytest.mark.parametrize(
+    "command", ["", "list", "call", "predict", "explain", "adapters", "demo", "completion"]
+)
+def test_help_is_text_and_examples_stay_whole(command: str, width: int) -> None:
+    shown = run(*filter(None, [command]), "--help", terminal_width=width).stdout
+    assert "\b" not in shown
+    assert "\\b" not in shown
+    examples = [line for line in shown.splitlines() if line.startswith(("    gradio-transport", "    echo"))]
+    assert len(examples) == {"call": 4, "predict": 1, "completion": 1}.get(command, 0)
 
 
 def test_the_summary_of_a_command_fits_a_terminal() -> None:

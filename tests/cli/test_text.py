@@ -53,7 +53,8 @@ def test_a_value_for_a_pipe_is_text_as_it_is_and_else_json():
 
 @pytest.mark.parametrize(
     ("seconds", "expected"),
-    [(0, "0 s"), (-1, "0 s"), (0.421, "0.42 s"), (1, "1.0 s"), (9.94, "9.9 s"), (12.4, "12 s"), (200, "3 min 20 s"),
+    [(0, "0 s"), (-1, "0 s"), (0.0018, "under 0.01 s"), (0.01, "0.01 s"),
+     (0.421, "0.42 s"), (1, "1.0 s"), (9.94, "9.9 s"), (12.4, "12 s"), (200, "3 min 20 s"),
      (3600, "60 min 0 s")],
 )  # fmt: skip
 def test_durations_have_two_digits(seconds, expected):

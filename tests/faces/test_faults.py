@@ -392,3 +392,24 @@ def test_notes_on_errors_show_the_last_frames_and_no_secret(server: Scripted, fa
     assert "process_generating" in note
     assert "sesame" not in note
     assert "hf_abcdefghijklmnop" not in note
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_surplus_outputs_are_dropped_with_a_warning(server, face, caplog) -> None:
+    surplus = {**completed("0"), "output": {"data": ["0", "1", "2"]}}
+    server.scripts[JOIN] = accept
+    server.scripts[DATA] = then(join_then(START, surplus), Reply.end)
+    events, outputs = play(face, server.url)
+    assert outputs == ["0"]
+    assert events[-1].raw["output"] == surplus["output"]
+    (record,) = [one for one in caplog.records if one.levelname == "WARNING"]
+    assert "/count: ProcessCompleted with 3 outputs, where /count declares 1" in record.getMessage()
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_missing_outputs_are_an_error(server, face) -> None:
+    server.scripts[JOIN] = accept
+    server.scripts[DATA] = then(join_then(START, {**completed("0"), "output": {"data": []}}), Reply.end)
+    _, error = play(face, server.url)
+    assert type(error) is gt.errors.MalformedMessage
+    assert error.may_have_run

@@ -37,6 +37,13 @@ def test_an_end_counts_even_out_of_order_but_not_twice() -> None:
     assert advance(State.COMPLETED, events.Failed(error=StreamLost("x"))) is State.COMPLETED
 
 
+@pytest.mark.parametrize("kind", [events.QueueFullMessage, events.UnexpectedError, events.ServerStopped])
+def test_a_server_that_gives_up_alone_ends_the_call(kind: type[events.Event]) -> None:
+    for state in (State.IDLE, State.JOINING, State.QUEUED, State.RUNNING):
+        assert advance(state, kind()) is State.FAILED
+    assert advance(State.COMPLETED, kind()) is State.COMPLETED
+
+
 def test_the_diagram_has_every_transition() -> None:
     drawn = mermaid()
     for state, row in TRANSITIONS.items():

@@ -14,7 +14,7 @@ from gradio_transport import events as e
 from gradio_transport.errors import AppError, GradioTransportError, MalformedMessage
 from gradio_transport.policy import MAX_JSON_DEPTH
 from gradio_transport.protocol.json import decode_json
-from gradio_transport.protocol.messages import decode, decode_completed, decode_output
+from gradio_transport.protocol.messages import decode, decode_completed, decode_output, event_id_of
 
 
 @pytest.mark.parametrize(
@@ -81,11 +81,57 @@ def test_a_lost_session_is_told_from_other_errors_of_the_stream(
     assert event.session_not_found is missing
 
 
+EMPTY = {"msg": "process_completed", "output": {}, "success": True}
+
+
 def test_an_empty_output_is_a_cancelled_call_unless_it_failed() -> None:
-    assert isinstance(decode({"msg": "process_completed", "output": {}, "success": True}), e.Cancelled)
-    failed = decode({"msg": "process_completed", "output": {}, "success": False})
+    assert isinstance(decode(EMPTY, cancellable=True), e.Cancelled)
+    failed = decode({**EMPTY, "success": False}, cancellable=True)
     assert isinstance(failed, e.ProcessCompleted)
     assert isinstance(failed.error, AppError)
+
+
+def test_an_empty_output_of_a_server_that_cancels_nothing_is_a_lost_result() -> None:
+    event = decode(EMPTY)
+    assert isinstance(event, e.ProcessCompleted)
+    assert isinstance(event.error, MalformedMessage)
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("e1", "e1"),
+        ("7", "7"),
+        (7, "7"),
+        (0, "0"),
+        (-(10**40), str(-(10**40))),
+        ("", None),
+        (None, None),
+        (True, None),
+        (7.0, None),
+        (["e1"], None),
+    ],
+)
+def test_a_text_or_a_whole_number_names_a_call(value: Any, name: str | None) -> None:
+    assert event_id_of({"event_id": value}) == name
+    assert decode({"msg": "heartbeat", "event_id": value}).event_id == name
+
+
+@pytest.mark.parametrize("value", [None, [], "e1", 7, {}])
+def test_what_is_no_message_names_no_call(value: Any) -> None:
+    assert event_id_of(value) is None
+
+
+@pytest.mark.parametrize("kind", [{}, {"msg": None}, {"msg": "unexpected_error"}, {"msg": "brand_new"}])
+def test_the_text_of_a_server_that_stops_is_enough(kind: dict[str, Any]) -> None:
+    event = decode({**kind, "message": "Server stopped unexpectedly."})
+    assert isinstance(event, e.UnexpectedError)
+    assert (event.message, event.session_not_found) == ("Server stopped unexpectedly.", False)
+
+
+def test_a_known_message_may_quote_that_text() -> None:
+    log = decode({"msg": "log", "log": "x", "message": "Server stopped unexpectedly."})
+    assert isinstance(log, e.Log)
 
 
 @pytest.mark.parametrize(

@@ -176,17 +176,21 @@ def test_a_duration_that_is_no_time_is_none(duration: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "wait"),
+    ("text", "title", "wait"),
     [
-        ("You have exceeded your GPU quota (60s requested vs. 0s left). Try again in 0:12:34", 754.0),
-        ("You have exceeded your free GPU quota. Try again in 1:30", 90.0),
-        ("ZeroGPU quota exceeded", None),
+        ("You have exceeded your GPU quota (60s requested vs. 0s left). Try again in 0:12:34", None, 754.0),
+        ("Runs limit used up.", "ZeroGPU quota exceeded", None),
+        (None, "ZeroGPU quota exceeded", None),
     ],
 )
-def test_a_used_up_quota_says_when_to_come_back(text: str, wait: float | None) -> None:
-    error = app_error({"error": text}, quoted=False)
+@pytest.mark.parametrize("place", ["of the error", "of the message"])
+def test_a_used_up_quota_is_an_error_of_its_own(
+    text: str | None, title: str | None, wait: float | None, place: str
+) -> None:
+    inner = {"title": title} if place == "of the error" else {}
+    error = app_error({"error": text, **inner}, quoted=False, title=title)
     assert isinstance(error, QuotaExceeded)
-    assert error.retry_after == wait
+    assert (error.retry_after, error.title, error.hidden) == (wait, title, text is None)
 
 
 JSON = st.recursive(
@@ -310,12 +314,6 @@ def test_only_false_hides_an_error(visible: Any) -> None:
 )
 def test_any_length_of_time_is_a_duration(duration: float, seconds: float | None) -> None:
     assert app_error({"error": "x", "duration": duration}, quoted=False).duration == seconds
-
-
-def test_hours_of_a_quota_are_counted() -> None:
-    error = app_error({"error": "ZeroGPU quota exceeded. Try again in 2:00:01"}, quoted=False)
-    assert isinstance(error, QuotaExceeded)
-    assert error.retry_after == 7201.0
 
 
 def test_words_on_a_quota_outside_an_error_text_are_no_quota() -> None:
