@@ -68,7 +68,8 @@ class GradioTransportError(Exception):
         last_event: The last `Event` that was seen before the error.
         status: HTTP status of the reply that caused it.
         body: Excerpt of that reply's body.
-        retryable: Whether the same request may succeed if simply made again.
+        retryable: Whether the same request may succeed if simply made again. False where `may_have_run` is
+            true: it could run the function twice.
         may_have_run: Whether the app's function may have run (or may still be running).
     """
 
@@ -95,9 +96,20 @@ class GradioTransportError(Exception):
         self.last_event = last_event
         self.status = status
         self.body = body
-        self.may_have_run = may_have_run
         if retryable is not None:
             self.retryable = retryable
+        self.may_have_run = may_have_run
+
+    @property
+    def may_have_run(self) -> bool:
+        """Whether the app's function may have run. Setting it makes the error not retryable."""
+        return self._may_have_run
+
+    @may_have_run.setter
+    def may_have_run(self, may: bool) -> None:
+        self._may_have_run = may
+        if may:
+            self.retryable = False
 
     def __str__(self) -> str:
         context: list[str] = []

@@ -102,9 +102,7 @@ class CallExchange(Exchange):
         if command.phase is Phase.CANCEL:
             return Output()
         if isinstance(command, OpenStream) or response.status != 200:
-            error = refusal(response, command.phase)
-            error.may_have_run = isinstance(command, OpenStream)
-            return Output([Failed(event_id=self.event_id, error=error)])
+            return Output([Failed(event_id=self.event_id, error=refusal(response, command.phase))])
         try:
             event_id = response.json()["event_id"]
             if not isinstance(event_id, str) or not event_id:
@@ -128,7 +126,6 @@ class CallExchange(Exchange):
             f"The reply to the call has no event_id: {excerpt(response.body)!r}.",
             phase=Phase.JOIN,
             status=response.status,
-            may_have_run=True,
         )
 
     def server_sent_event(self, event: ServerSentEvent, now: float) -> Output:

@@ -217,7 +217,6 @@ class SharedStreamSession(Session):
         """Take the news that a request got no reply."""
         if command.channel == STREAM:
             self._streaming = False
-            error.retryable = False
             return self._lose(error)
         self._orphans.pop(command.channel.partition(".")[0], None)
         return super().failed(command, error, now)

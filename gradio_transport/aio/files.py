@@ -13,7 +13,15 @@ import anyio
 import anyio.to_thread
 import attrs
 
-from ..calls.downloads import DownloadProgress, FileSource, Meter, RemoteFileView, find_files, with_paths
+from ..calls.downloads import (
+    DownloadProgress,
+    FileSource,
+    Meter,
+    RemoteFileView,
+    find_files,
+    of_a_result,
+    with_paths,
+)
 from ..calls.method_timeout import timeout_error
 from ..calls.requests import add_elapsed
 from ..engines.base import AsyncResponseStream, StreamEnded
@@ -211,7 +219,8 @@ async def _drain(stream: AsyncResponseStream, chunks: AsyncIterator[bytes]) -> N
 async def download_files(value: Any, directory: str | Path) -> Any:
     """Return an output value with its files downloaded, and in their places the paths."""
     files = cast("Iterator[AsyncRemoteFile]", find_files(value))
-    return with_paths(value, {id(file): await file.download(directory) for file in files})
+    with of_a_result():
+        return with_paths(value, {id(file): await file.download(directory) for file in files})
 
 
 async def _inline_content(content: bytes) -> AsyncGenerator[bytes, None]:

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar, Self, TypeAlias, cast
 
 import attrs
 
 from ..app.credentials import Credentials
 from ..engines.deadline import NEVER, Deadline
+from ..errors import GradioTransportError
 from ..files.fetch import (
     PLAYLIST_BYTES,
     download_error,
@@ -154,6 +156,16 @@ class Playlist:
     def heard(self) -> None:
         """Begin to wait for the next segment: one has come."""
         self._heard = time.monotonic()
+
+
+@contextmanager
+def of_a_result() -> Generator[None, None, None]:
+    """Say of an error that leaves the block that the function has run: files of its result are fetched there."""
+    try:
+        yield
+    except GradioTransportError as error:
+        error.may_have_run = True
+        raise
 
 
 def find_files(value: Any) -> Iterator[ServerFile]:

@@ -15,6 +15,7 @@ from ..errors import (
 )
 from ..policy import RetryPolicy
 from ..protocol.commands import OpenStream, OpenWebSocket, Response, SendRequest
+from ..protocol.reach import TEMPORARY, is_refused_for_now
 from ..protocol.retry_after import retry_after
 from .backoff import delays
 
@@ -23,18 +24,14 @@ def is_repeatable(
     command: SendRequest | OpenStream | OpenWebSocket, outcome: Response | TransportError
 ) -> bool:
     """Return whether a request may be made again: it is safe by itself, or was proven not to be accepted."""
-    safe = isinstance(command, SendRequest) and command.idempotent
+    safe = not isinstance(command, OpenWebSocket) and command.idempotent
     if isinstance(outcome, ConnectError):
         return outcome.retryable
     if isinstance(outcome, TransportError):  # retryable: there was no connection to send it by
         return safe or outcome.retryable
     # Opening a stream or socket joins the queue, or follows a join.
     joins = command.phase is Phase.JOIN or not isinstance(command, SendRequest)
-    if outcome.status == 429:
-        return safe or joins
-    if outcome.status == 503 and joins:
-        return "queue is full" in outcome.text.lower()
-    return safe and outcome.status in (502, 503, 504)
+    return (joins and is_refused_for_now(outcome)) or (safe and outcome.status in (429, *TEMPORARY))
 
 
 class Retries:

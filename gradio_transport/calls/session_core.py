@@ -14,7 +14,7 @@ from ..adapter.exchange import Invocation
 from ..errors import GradioTransportError, LocalProtocolError, Phase
 from ..protocol.commands import Command
 from .call_state import CallState
-from .component_server import component_reply, component_request
+from .component_server import component_reply, component_request, judge_component_call
 from .failures import closed_error, stream_lost_error
 from .handle import Handle
 from .heartbeat import Heartbeat
@@ -208,7 +208,8 @@ class SessionCore(Generic[C, D, H]):
             requests = Requests(
                 app=app, credentials=state.credentials, timeouts=app.options.timeouts, deadline=deadline
             )
-            response = yield from requests.perform(command)
+            with judge_component_call():
+                response = yield from requests.perform(command)
         return component_reply(response, fn_name, app.options.limits)
 
     # --- the end ---------------------------------------------------------------------------------------

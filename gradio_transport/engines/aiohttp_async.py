@@ -27,7 +27,6 @@ from ..errors import (
     ConnectError,
     GradioTransportError,
     LocalProtocolError,
-    StreamLost,
     UnsupportedProtocol,
 )
 from ..protocol.commands import Request, Response
@@ -38,7 +37,15 @@ from .base import HandshakeRefused, Patience
 from .content_coding import ACCEPTED
 from .header_check import check_headers
 from .proxies import Proxy, ProxyRefusedError, refusal_error
-from .replies import CHUNK_BYTES, answer_timeout, connect_error, connect_timeout, reason
+from .replies import (
+    CHUNK_BYTES,
+    answer_timeout,
+    connect_error,
+    connect_timeout,
+    lost_error,
+    reason,
+    turn_timeout,
+)
 from .request_body import BLOCK_BYTES, body_seconds, form_blocks_async, request_headers
 from .routes import KEPT_ALIVE_SECONDS, Route, Routes
 from .settings import HTTPSettings
@@ -175,7 +182,7 @@ class AiohttpEngine:
         """Send a request and return as soon as the head of its reply has come."""
         with self._translate_errors(request.url, patience):
             session = self._open_session()
-            await self._acquire_slot(patience)
+            await self._acquire_slot(request.url, patience)
             try:
                 response = await self._send(session, request, patience)
             except BaseException:
@@ -186,12 +193,15 @@ class AiohttpEngine:
                 self._tls_transports.add(response.transport)
         return AiohttpStream(request, patience, response, self._slots)
 
-    async def _acquire_slot(self, patience: Patience) -> None:
-        if self._slots.locked():
+    async def _acquire_slot(self, url: str, patience: Patience) -> None:
+        if not self._slots.locked():
+            await self._slots.acquire()
+            return
+        try:
             async with asyncio.timeout(patience.silence_seconds):
                 await self._slots.acquire()
-        else:
-            await self._slots.acquire()
+        except TimeoutError as error:
+            raise turn_timeout(url.partition("?")[0], patience) from error
 
     async def _send(self, session: aiohttp.ClientSession, request: Request, patience: Patience) -> Reply:
         check_headers(request.headers)
@@ -259,11 +269,7 @@ class AiohttpEngine:
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(error.__cause__, GradioTransportError):  # the body could not be read
                 raise error.__cause__ from None
-            raise StreamLost(
-                f"The connection to {where} broke before an answer came: {_reason(error)}.",
-                phase=patience.phase,
-                retryable=patience.repeatable,
-            ) from error
+            raise lost_error(where, _short(error), patience) from error
         except ValueError as error:
             raise ConnectError(f"Cannot reach {where}: {reason(error)}.", phase=patience.phase) from error
 
@@ -331,8 +337,8 @@ def _cause(error: Exception) -> Exception:
     return error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
 
 
-def _reason(error: Exception) -> str:
-    """Return the text of an error. That of a bad reply would have the whole URL, with its query."""
+def _short(error: Exception) -> Exception:
+    """Return an error without the whole URL, with its query, that the text of one for a bad reply has."""
     if isinstance(error, aiohttp.ClientResponseError):
-        return " ".join(error.message.split()) or type(error).__name__
-    return reason(error)
+        return aiohttp.ClientError(" ".join(error.message.split()) or type(error).__name__)
+    return error

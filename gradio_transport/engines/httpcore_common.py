@@ -19,7 +19,15 @@ from .base import Patience, StreamEnded
 from .bounds import Bounds, BrokenError, LateError, Stage
 from .content_coding import Unpacker
 from .libraries import Module, default_headers, load, load_core
-from .replies import answer_timeout, coding_failure, connect_error, connect_timeout, lost_error, reason
+from .replies import (
+    answer_timeout,
+    coding_failure,
+    connect_error,
+    connect_timeout,
+    lost_error,
+    reason,
+    turn_timeout,
+)
 from .request_body import request_headers
 
 SEND_ATTEMPTS = 10
@@ -103,10 +111,12 @@ def request_error(
         case BrokenError():
             return (connect_error if connecting else lost_error)(where, error.error, patience)
         case core.PoolTimeout():
-            return answer_timeout(where, patience)
+            return turn_timeout(where, patience)
         case core.ProxyError() | core.UnsupportedProtocol():
             return connect_error(where, error, patience)
         case core.NetworkError() | core.ProtocolError():
+            return lost_error(where, error, patience)
+        case OSError() | RuntimeError() if not connecting:
             return lost_error(where, error, patience)
         case OSError() | RuntimeError() | ValueError():
             return ConnectError(f"Cannot reach {where}: {reason(error)}.", phase=patience.phase)

@@ -90,7 +90,8 @@ class HTTPEngine:
             prepared = build_request(self._core, self._settings.library, request, timeouts, body)
             with suppress(NotSentError):
                 return self._pool(request.url).handle_request(prepared)
-        raise lost_error(request.url.partition("?")[0], NotSentError("no connection stays open"), patience)
+        where, why = request.url.partition("?")[0], NotSentError("no connection stays open")
+        raise lost_error(where, why, patience, sent=False)
 
     def websocket(
         self, url: str, headers: Mapping[str, str], patience: Patience, max_message_bytes: int

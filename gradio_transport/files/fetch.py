@@ -17,6 +17,7 @@ from ..errors import (
     excerpt,
 )
 from ..protocol.commands import REDIRECTS, Closed, Ending, Request, Response
+from ..protocol.reach import TEMPORARY
 from ..protocol.refusals import refusal, wants_login
 from ..protocol.urls import resolve_reference
 
@@ -75,7 +76,7 @@ def file_unavailable_error(response: Response, url: str) -> GradioTransportError
         phase=Phase.DOWNLOAD,
         status=response.status,
         body=excerpt(response.body),
-        retryable=response.status in (502, 503, 504),
+        retryable=response.status in TEMPORARY,
     )
 
 

@@ -156,6 +156,7 @@ class OpenStream:
         heartbeats: Whether the server beats on it, so that silence means trouble.
         or_whole: Whether a success that is no stream is an answer too, and not a refusal that is known by its
             head.
+        idempotent: Whether the request is safe by itself, so that it may be made again.
     """
 
     channel: str
@@ -163,6 +164,7 @@ class OpenStream:
     phase: Phase = Phase.STREAM
     heartbeats: bool = True
     or_whole: bool = False
+    idempotent: bool = False
 
 
 @attrs.frozen

@@ -11,7 +11,15 @@ from typing import Any, BinaryIO, cast
 
 import attrs
 
-from ..calls.downloads import DownloadProgress, FileSource, Meter, RemoteFileView, find_files, with_paths
+from ..calls.downloads import (
+    DownloadProgress,
+    FileSource,
+    Meter,
+    RemoteFileView,
+    find_files,
+    of_a_result,
+    with_paths,
+)
 from ..calls.method_timeout import bounded
 from ..calls.requests import add_elapsed
 from ..engines.base import ResponseStream, StreamEnded
@@ -185,7 +193,8 @@ def _chunks(stream: ResponseStream, meter: Meter) -> Generator[bytes, None, None
 def download_files(value: Any, directory: str | Path) -> Any:
     """Return an output value with its files downloaded, and in their places the paths."""
     files = cast("Iterator[RemoteFile]", find_files(value))
-    return with_paths(value, {id(file): file.download(directory) for file in files})
+    with of_a_result():
+        return with_paths(value, {id(file): file.download(directory) for file in files})
 
 
 def _add_elapsed(chunks: Generator[bytes, None, None], began: float) -> Generator[bytes, None, None]:
