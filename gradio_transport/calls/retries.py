@@ -50,7 +50,11 @@ class Retries:
         self._delays = delays(policy, rng)
         self._left = policy.budget
         # One repeat at once is free where it is safe: an idle connection may have been closed by the server.
-        self._free = isinstance(command, SendRequest) and command.idempotent
+        self._free = not isinstance(command, OpenWebSocket) and command.idempotent
+
+    def connected(self) -> None:
+        """Note that a reply has begun: the connection was not one that the server had closed."""
+        self._free = False
 
     def pause(self, outcome: Response | TransportError, remaining: float | None = None) -> float | None:
         """Return the seconds to wait before the request is made again; None: this outcome stands.

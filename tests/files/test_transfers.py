@@ -381,6 +381,21 @@ class TestDownloads:
         assert list(tmp_path.iterdir()) == []
 
     @faces
+    def test_a_file_inside_the_result_has_a_known_size(
+        self, server: Scripted, face: str, tmp_path: Path
+    ) -> None:
+        gives(server, url="data:text/plain;base64,aGVsbG8=", path=None)
+        steps: list[tuple[int, int | None]] = []
+
+        async def use(app, wait):
+            (file,) = await wait(app.call("/hello", "x"))
+            assert await wait(file.read()) == b"hello"
+            await wait(file.download(tmp_path, progress=lambda *step: steps.append(step)))
+
+        with_app(face, server.url, use, timeouts=TIMEOUTS)
+        assert steps == [(5, 5)]
+
+    @faces
     def test_a_hostile_name_stays_in_its_directory(self, server: Scripted, face: str, tmp_path: Path) -> None:
         gives(server, orig_name="../../etc/pass\0wd")
         serves(server, b"hello")
