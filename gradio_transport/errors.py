@@ -149,7 +149,15 @@ class StreamLost(TransportError):
 
     No Gradio server can resume a broken stream (see docs: stream loss), so this is final for the call.
     `may_have_run` is true once the server had accepted it.
+
+    Attributes:
+        stale: Whether a connection that had served another request ended before a byte of the reply came. As
+            a rule the server was closing it, and has not taken the request; that proves nothing.
     """
+
+    def __init__(self, message: str, *, stale: bool = False, **context: Any) -> None:
+        super().__init__(message, **context)
+        self.stale = stale
 
 
 class TimeoutExpired(TransportError):

@@ -115,7 +115,7 @@ class CallExchange(Exchange):
     def _stream(self) -> OpenStream:
         # The path's name is not checked, and both generations are read by this one.
         url = f"{self.context.urls.named('call', self._name)}/{percent_encode(self.event_id or '')}"
-        return OpenStream(self.channel("stream"), Request.get(url, accept="text/event-stream"))
+        return OpenStream(self.channel("stream"), Request.get(url, accept="text/event-stream"), joined=True)
 
     def fetch(self, now: float) -> Output:
         """Open the stream; before the join's reply has come, that will do it."""

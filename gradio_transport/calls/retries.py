@@ -50,7 +50,7 @@ class Retries:
         self._delays = delays(policy, rng)
         self._left = policy.budget
         # One repeat at once is free where it is safe: an idle connection may have been closed by the server.
-        self._free = not isinstance(command, OpenWebSocket) and command.idempotent
+        self._free = not isinstance(command, OpenWebSocket)
 
     def connected(self) -> None:
         """Note that a reply has begun: the connection was not one that the server had closed."""
@@ -70,14 +70,25 @@ class Retries:
         return pause
 
     def _next_pause(self, outcome: Response | TransportError) -> float | None:
-        if not is_repeatable(self._command, outcome):
-            return None
-        if self._free and isinstance(outcome, StreamLost):
+        if self._free and isinstance(outcome, StreamLost) and self._is_harmless(outcome):
             self._free = False
             return 0.0
+        if not is_repeatable(self._command, outcome):
+            return None
         delay = next(self._delays, None)
         if delay is None or isinstance(outcome, TransportError):
             return delay
         # The longer of both: a server that asks for a second is not to be met by a crowd in that second.
         asked = retry_after(outcome.headers.get("retry-after"), self._clock()) or 0.0
         return max(delay, asked) if asked <= self._policy.cap else None
+
+    def _is_harmless(self, lost: StreamLost) -> bool:
+        """Return whether the request may be made again at once, as no new call can come of it.
+
+        The stream of joined calls only where it met a connection that was being closed: a server that has
+        taken the request may have dropped the calls with it.
+        """
+        command = self._command
+        if isinstance(command, OpenStream) and command.joined:
+            return lost.stale
+        return not isinstance(command, OpenWebSocket) and command.idempotent

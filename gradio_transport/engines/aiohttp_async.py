@@ -31,11 +31,12 @@ from ..errors import (
 )
 from ..protocol.commands import Request, Response
 from ..protocol.multipart import Multipart
-from .aiohttp_stream import AiohttpStream, Reply, response_head
+from .aiohttp_stream import AiohttpStream, Reply, StaleConnectionError, response_head
 from .aiohttp_websocket import AiohttpWebSocket
 from .base import HandshakeRefused, Patience
 from .content_coding import ACCEPTED
 from .header_check import check_headers
+from .keep_alive import KeptConnections
 from .proxies import Proxy, ProxyRefusedError, refusal_error
 from .replies import (
     CHUNK_BYTES,
@@ -110,26 +111,30 @@ class AiohttpEngine:
 
     def __init__(self, settings: HTTPSettings) -> None:
         self._settings = settings
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._routes = Routes(settings)
+        self._kept = KeptConnections()
         self._contexts: dict[Route, ssl.SSLContext] = {}
         # Not the bound of aiohttp's pool: the wait for a slot there counts as time to connect.
         self._slots = asyncio.Semaphore(settings.connections)
         self._tls_transports: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
         self._closed = False
 
-    def _open_session(self) -> aiohttp.ClientSession:
+    def _open_session(self, url: str) -> aiohttp.ClientSession:
         if self._closed:
             raise LocalProtocolError("The transport is closed.")
-        if self._session is None:
+        keeps = self._kept.are_trusted(url)
+        if keeps not in self._sessions:
             try:
                 asyncio.get_running_loop()
             except RuntimeError:
                 raise LocalProtocolError(
                     "The engine 'aiohttp' runs on asyncio only; on trio use engine='httpx'."
                 ) from None
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_ALIVE_SECONDS),
+            self._sessions[keeps] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_ALIVE_SECONDS)
+                if keeps
+                else aiohttp.TCPConnector(limit=0, force_close=True),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 middlewares=(_send_once,),
                 auto_decompress=False,
@@ -140,7 +145,7 @@ class AiohttpEngine:
                 max_field_size=_HEAD_BYTES,
                 max_headers=_HEADERS,
             )
-        return self._session
+        return self._sessions[keeps]
 
     def _route_options(self, url: str) -> dict[str, Any]:
         """Return proxy and TLS of a URL as keyword arguments.
@@ -166,7 +171,7 @@ class AiohttpEngine:
 
     async def request(self, request: Request, patience: Patience) -> Response:
         """Send a request and return the whole reply."""
-        self._open_session()  # raises before `asyncio.timeout` does where asyncio does not run
+        self._open_session(request.url)  # raises before `asyncio.timeout` does where asyncio does not run
         try:
             async with asyncio.timeout(_with_grace(patience.whole_seconds)):
                 stream = await self.stream(request, patience)
@@ -181,7 +186,7 @@ class AiohttpEngine:
     async def stream(self, request: Request, patience: Patience) -> AiohttpStream:
         """Send a request and return as soon as the head of its reply has come."""
         with self._translate_errors(request.url, patience):
-            session = self._open_session()
+            session = self._open_session(request.url)
             await self._acquire_slot(request.url, patience)
             try:
                 response = await self._send(session, request, patience)
@@ -239,7 +244,7 @@ class AiohttpEngine:
         with self._translate_errors(url, attrs.evolve(patience, setting="connect", silence=patience.connect)):
             route = self._route_options(url)
             async with asyncio.timeout(patience.connect_seconds):
-                opened = await self._open_session().ws_connect(
+                opened = await self._open_session(url).ws_connect(
                     _verbatim_url(url),
                     headers=headers,
                     **route,
@@ -269,17 +274,21 @@ class AiohttpEngine:
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(error.__cause__, GradioTransportError):  # the body could not be read
                 raise error.__cause__ from None
-            raise lost_error(where, _short(error), patience) from error
+            stale = isinstance(error, StaleConnectionError)
+            if stale:
+                self._kept.distrust(url)
+            raise lost_error(where, _short(error), patience, stale=stale) from error
         except ValueError as error:
             raise ConnectError(f"Cannot reach {where}: {reason(error)}.", phase=patience.phase) from error
 
     async def aclose(self) -> None:
         """Close every connection."""
         self._closed = True
-        session, self._session = self._session, None
-        if session is None:
+        sessions, self._sessions = list(self._sessions.values()), {}
+        if not sessions:
             return
-        await session.close()
+        for session in sessions:
+            await session.close()
         # A dropped TLS connection waits without a bound for the server's close_notify; abort it instead.
         for transport in list(self._tls_transports):
             if isinstance(transport, asyncio.Transport):

@@ -7,6 +7,8 @@ A client has its own connections, so some promises of the default engine cannot 
   no bound in all. A body has, because its chunks come here.
 - A request whose reply has not begun cannot be woken: closing the transport waits for its timeout.
 - Chunks that arrive together are handed on one by one.
+- A stream that meets a kept connection which the server is closing is lost, because a client does not say
+  which of its connections were kept.
 - The client may close a connection under a thread that reads from it.
 """
 

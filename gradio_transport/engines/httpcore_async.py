@@ -9,13 +9,14 @@ from typing import Any
 
 import anyio.lowlevel
 
-from ..errors import LocalProtocolError
+from ..errors import LocalProtocolError, StreamLost
 from ..protocol.commands import Ending, Request, Response
 from ..protocol.multipart import Multipart
 from .base import AsyncWebSocket, Patience, StreamEnded
 from .bounds import Bounds, NotSentError
 from .chunk_joining import ChunkJoiner
 from .httpcore_common import SEND_ATTEMPTS, build_request, parse_url, request_error, translate_body_errors
+from .keep_alive import KeptConnections
 from .libraries import load_core
 from .replies import WholeBody, incomplete_body_error, lost_error, response_head, unpacker
 from .request_body import AsyncBody, body_seconds
@@ -31,19 +32,20 @@ class AsyncHTTPEngine:
         self._settings = settings
         self._core = load_core(settings.library)
         self._routes = Routes(settings)
+        self._kept = KeptConnections()
         self._backend = AsyncSocketBackend(self._core.WriteError)
-        self._pools: dict[Route, Any] = {}
+        self._pools: dict[tuple[Route, bool], Any] = {}
         self._closed = False
 
     def _pool(self, url: str) -> Any:
         """Return the pool of connections for a URL."""
         if self._closed:
             raise LocalProtocolError("The transport is closed.")
-        route = self._routes.find(url)
-        if route not in self._pools:
-            options = pool_options(self._core, self._settings, route)
-            self._pools[route] = self._core.AsyncConnectionPool(network_backend=self._backend, **options)
-        return self._pools[route]
+        key = self._routes.find(url), self._kept.are_trusted(url)
+        if key not in self._pools:
+            options = pool_options(self._core, self._settings, *key)
+            self._pools[key] = self._core.AsyncConnectionPool(network_backend=self._backend, **options)
+        return self._pools[key]
 
     async def request(self, request: Request, patience: Patience) -> Response:
         """Send a request and return the whole reply."""
@@ -69,6 +71,8 @@ class AsyncHTTPEngine:
             ours = request_error(self._core, error, request, patience, bounds)
             if ours is error:
                 raise
+            if isinstance(ours, StreamLost) and ours.stale:
+                self._kept.distrust(request.url)
             raise ours from getattr(error, "error", error)
         bounds.begin_body()
         return AsyncHTTPStream(self._core, request, patience, bounds, response, self._settings.library)

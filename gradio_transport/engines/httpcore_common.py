@@ -108,14 +108,16 @@ def request_error(
             return error
         case LateError():
             return (connect_timeout if connecting else answer_timeout)(where, patience)
+        case BrokenError() if connecting:
+            return connect_error(where, error.error, patience)
         case BrokenError():
-            return (connect_error if connecting else lost_error)(where, error.error, patience)
+            return lost_error(where, error.error, patience, stale=bounds.is_stale)
         case core.PoolTimeout():
             return turn_timeout(where, patience)
         case core.ProxyError() | core.UnsupportedProtocol():
             return connect_error(where, error, patience)
         case core.NetworkError() | core.ProtocolError():
-            return lost_error(where, error, patience)
+            return lost_error(where, error, patience, stale=bounds.is_stale)
         case OSError() | RuntimeError() if not connecting:
             return lost_error(where, error, patience)
         case OSError() | RuntimeError() | ValueError():

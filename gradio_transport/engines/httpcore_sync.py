@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from ..errors import LocalProtocolError
+from ..errors import LocalProtocolError, StreamLost
 from ..protocol.commands import Ending, Request, Response
 from ..protocol.multipart import Multipart
 from .base import Patience, StreamEnded, WebSocket
 from .bounds import Bounds, NotSentError
 from .chunk_joining import ChunkJoiner
 from .httpcore_common import SEND_ATTEMPTS, build_request, parse_url, request_error, translate_body_errors
+from .keep_alive import KeptConnections
 from .libraries import load_core
 from .replies import WholeBody, incomplete_body_error, lost_error, response_head, unpacker
 from .request_body import body_seconds, form_blocks
@@ -31,6 +32,7 @@ class HTTPEngine:
         self._settings = settings
         self._core = load_core(settings.library)
         self._routes = Routes(settings)
+        self._kept = KeptConnections()
         self._lock = threading.Lock()
         self._websockets: weakref.WeakSet[Any] = weakref.WeakSet()
         self._closed = False
@@ -38,18 +40,18 @@ class HTTPEngine:
 
     def _start_without_connections(self) -> None:
         self._backend = SocketBackend(self._core.WriteError)
-        self._pools: dict[Route, Any] = {}
+        self._pools: dict[tuple[Route, bool], Any] = {}
 
     def _pool(self, url: str) -> Any:
         """Return the pool of connections for a URL."""
-        route = self._routes.find(url)
+        key = self._routes.find(url), self._kept.are_trusted(url)
         with self._lock:
             if self._closed:
                 raise LocalProtocolError("The transport is closed.")
-            if route not in self._pools:
-                options = pool_options(self._core, self._settings, route)
-                self._pools[route] = self._core.ConnectionPool(network_backend=self._backend, **options)
-            return self._pools[route]
+            if key not in self._pools:
+                options = pool_options(self._core, self._settings, *key)
+                self._pools[key] = self._core.ConnectionPool(network_backend=self._backend, **options)
+            return self._pools[key]
 
     def request(self, request: Request, patience: Patience) -> Response:
         """Send a request and return the whole reply."""
@@ -76,6 +78,8 @@ class HTTPEngine:
             ours = request_error(self._core, error, request, patience, bounds)
             if ours is error:
                 raise
+            if isinstance(ours, StreamLost) and ours.stale:
+                self._kept.distrust(request.url)
             raise ours from getattr(error, "error", error)
         finally:
             if interruption is not None:

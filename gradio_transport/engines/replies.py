@@ -16,7 +16,9 @@ from .content_coding import Unpacker
 CHUNK_BYTES = 65536
 
 
-def lost_error(where: str, error: BaseException, patience: Patience, *, sent: bool = True) -> StreamLost:
+def lost_error(
+    where: str, error: BaseException, patience: Patience, *, sent: bool = True, stale: bool = False
+) -> StreamLost:
     """Return the error for a connection that broke before a reply came.
 
     Args:
@@ -24,11 +26,13 @@ def lost_error(where: str, error: BaseException, patience: Patience, *, sent: bo
         error: How it broke.
         patience: That of the request.
         sent: Whether anything of the request may have been sent.
+        stale: Whether a kept connection ended before a byte of the reply came.
     """
     return StreamLost(
         f"The connection to {where} broke before an answer came: {reason(error)}.",
         phase=patience.phase,
         retryable=patience.repeatable or not sent,
+        stale=stale,
     )
 
 

@@ -59,8 +59,14 @@ def _environment_proxy(scheme: str, host: str) -> str | None:
     return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
-def pool_options(core: Module, settings: HTTPSettings, route: Route) -> dict[str, object]:
+def pool_options(core: Module, settings: HTTPSettings, route: Route, keeps: bool = True) -> dict[str, object]:
     """Return the keyword arguments of a pool of connections of httpcore.
+
+    Args:
+        core: ``httpcore`` or ``httpcore2``.
+        settings: Those of the engine.
+        route: How the hosts are reached.
+        keeps: Whether connections serve several requests.
 
     Raises:
         ConnectError: The URL of the proxy cannot be used.
@@ -70,7 +76,7 @@ def pool_options(core: Module, settings: HTTPSettings, route: Route) -> dict[str
         "ssl_context": ssl_context(settings, route.scheme),
         "proxy": None if route.proxy is None else _proxy(core, settings, route.proxy),
         "max_connections": settings.connections,
-        "max_keepalive_connections": settings.connections,
+        "max_keepalive_connections": settings.connections if keeps else 0,
         "keepalive_expiry": KEPT_ALIVE_SECONDS,
     }
 

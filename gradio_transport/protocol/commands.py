@@ -157,6 +157,8 @@ class OpenStream:
         or_whole: Whether a success that is no stream is an answer too, and not a refusal that is known by its
             head.
         idempotent: Whether the request is safe by itself, so that it may be made again.
+        joined: Whether the calls that it fetches were joined before. It then joins nothing when it is made
+            again, but a server that has taken it may have dropped what it had to say.
     """
 
     channel: str
@@ -165,6 +167,7 @@ class OpenStream:
     heartbeats: bool = True
     or_whole: bool = False
     idempotent: bool = False
+    joined: bool = False
 
 
 @attrs.frozen

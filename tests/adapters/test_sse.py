@@ -299,7 +299,7 @@ class TestEndOfStream:
         play.say(completed("e1", "a"), message("close_stream"))
         second = play.call()
         assert second.resolve_reference("e2") == []
-        assert play.close(Ending.RESET) == [OpenStream("stream", play.session.stream_request())]
+        assert play.close(Ending.RESET) == [OpenStream("stream", play.session.stream_request(), joined=True)]
 
     @pytest.mark.parametrize(("adapter", "version"), GENERATIONS)
     def test_a_join_that_crosses_with_it_gets_a_new_stream(self, adapter, version):
