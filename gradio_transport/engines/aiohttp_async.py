@@ -15,8 +15,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 import weakref
-from collections.abc import AsyncIterator, Generator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, cast
 
 import aiohttp
@@ -243,7 +243,7 @@ class AiohttpEngine:
         check_headers(headers)
         with self._translate_errors(url, attrs.evolve(patience, setting="connect", silence=patience.connect)):
             route = self._route_options(url)
-            async with asyncio.timeout(patience.connect_seconds):
+            async with self._bound_handshake(url, patience):
                 opened = await self._open_session(url).ws_connect(
                     _verbatim_url(url),
                     headers=headers,
@@ -255,6 +255,15 @@ class AiohttpEngine:
                     decode_text=False,
                 )
         return AiohttpWebSocket(opened, patience.silence_seconds)
+
+    @asynccontextmanager
+    async def _bound_handshake(self, url: str, patience: Patience) -> AsyncGenerator[None, None]:
+        """Bound the connection and handshake of a websocket together: no data of a call are sent before."""
+        try:
+            async with asyncio.timeout(patience.connect_seconds):
+                yield
+        except TimeoutError as error:
+            raise connect_timeout(url.partition("?")[0], patience) from error
 
     @contextmanager
     def _translate_errors(self, url: str, patience: Patience) -> Generator[None, None, None]:
