@@ -70,7 +70,6 @@ class GradioTransportError(Exception):
         body: Excerpt of that reply's body.
         retryable: Whether the same request may succeed if simply made again. False where `may_have_run` is
             true: it could run the function twice.
-        may_have_run: Whether the app's function may have run (or may still be running).
     """
 
     retryable: bool = False
@@ -102,7 +101,10 @@ class GradioTransportError(Exception):
 
     @property
     def may_have_run(self) -> bool:
-        """Whether the app's function may have run. Setting it makes the error not retryable."""
+        """Whether the app's function may have run, or may still be running.
+
+        Set to true it makes the error not `retryable`.
+        """
         return self._may_have_run
 
     @may_have_run.setter

@@ -34,7 +34,10 @@ from .retries import Retries
 from .steps import Pause, Steps
 
 DownloadProgress: TypeAlias = Callable[[int, int | None], object]
-"""Called with the bytes received and the bytes in all, None where the server does not say."""
+"""Called with the bytes received and the bytes in all, None where the server does not say.
+
+The bytes received begin at 0 again if the file had to begin anew; see `RetryPolicy`.
+"""
 
 
 class FileSource:
