@@ -69,8 +69,8 @@ class GradioTransportError(Exception):
         last_event: The last `Event` that was seen before the error.
         status: HTTP status of the reply that caused it.
         body: Excerpt of that reply's body.
-        retryable: Whether the same request may succeed if simply made again.
-        may_have_run: Whether the app's function may have run (or may still be running).
+        retryable: Whether the same request may succeed if simply made again. False where `may_have_run` is
+            true: it could run the function twice.
     """
 
     retryable: bool = False
@@ -96,9 +96,23 @@ class GradioTransportError(Exception):
         self.last_event = last_event
         self.status = status
         self.body = body
-        self.may_have_run = may_have_run
         if retryable is not None:
             self.retryable = retryable
+        self.may_have_run = may_have_run
+
+    @property
+    def may_have_run(self) -> bool:
+        """Whether the app's function may have run, or may still be running.
+
+        Set to true it makes the error not `retryable`.
+        """
+        return self._may_have_run
+
+    @may_have_run.setter
+    def may_have_run(self, may: bool) -> None:
+        self._may_have_run = may
+        if may:
+            self.retryable = False
 
     def __str__(self) -> str:
         context: list[str] = []
@@ -138,7 +152,15 @@ class StreamLost(TransportError):
 
     No Gradio server can resume a broken stream (see docs: stream loss), so this is final for the call.
     `may_have_run` is true once the server had accepted it.
+
+    Attributes:
+        stale: Whether a connection that had served another request ended before a byte of the reply came. As
+            a rule the server was closing it, and has not taken the request; that proves nothing.
     """
+
+    def __init__(self, message: str, *, stale: bool = False, **context: Any) -> None:
+        super().__init__(message, **context)
+        self.stale = stale
 
 
 class TimeoutExpired(TransportError):

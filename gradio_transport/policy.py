@@ -147,10 +147,11 @@ class Limits:
 class RetryPolicy:
     """When and how often a request may be made again.
 
-    Only requests that are safe by themselves are ever repeated: GETs of the discovery, polls, and a join (or
-    the opening of a stream or socket) whose reply, or lack of a connection, proves that it was not accepted:
-    429, 503 for a full queue, refused or not connected in time. A call whose stream was lost is
-    submitted again only if it was declared ``CallOptions(repeatable=True)``.
+    Only requests that are safe by themselves are ever repeated: GETs of the discovery and of files (from
+    where they broke off, if the server takes ranges), polls, and a join (or the opening of a stream or
+    socket) whose reply, or lack of a connection, proves that it was not accepted: 429, 503 for a full queue,
+    refused or not connected in time. A call whose stream was lost is submitted again only if it was declared
+    ``CallOptions(repeatable=True)``.
 
     Attributes:
         attempts: How often at most, the first try included.

@@ -62,7 +62,6 @@ def not_json_end(response: Response, error: ValueError, phase: Phase = Phase.COM
             phase=phase,
             status=response.status,
             body=excerpt(response.body),
-            may_have_run=True,
         )
     )
 
@@ -104,9 +103,7 @@ def refusal_end(response: Response, endpoint: Endpoint, config: AppConfig) -> Ev
                 body=excerpt(response.body),
             )
         )
-    error = refusal(response, Phase.JOIN)
-    error.may_have_run = response.status >= 500
-    return Failed(error=error)
+    return Failed(error=refusal(response, Phase.JOIN))
 
 
 def _refusal_detail(response: Response, config: AppConfig) -> bool:

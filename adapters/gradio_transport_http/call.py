@@ -107,9 +107,7 @@ class CallExchange(Exchange):
         if command.phase is Phase.CANCEL:
             return Output()
         if isinstance(command, OpenStream) or response.status != 200:
-            error = refusal(response, command.phase)
-            error.may_have_run = isinstance(command, OpenStream)
-            return Output([Failed(event_id=self.event_id, error=error)])
+            return Output([Failed(event_id=self.event_id, error=refusal(response, command.phase))])
         try:
             event_id = event_id_of(response.json())
         except ValueError:
@@ -122,7 +120,7 @@ class CallExchange(Exchange):
     def _stream(self) -> OpenStream:
         # The path's name is not checked, and both generations are read by this one.
         url = f"{self.context.urls.named('call', self._name)}/{percent_encode(self.event_id or '')}"
-        return OpenStream(self.channel("stream"), Request.get(url, accept="text/event-stream"))
+        return OpenStream(self.channel("stream"), Request.get(url, accept="text/event-stream"), joined=True)
 
     def fetch(self, now: float) -> Output:
         """Open the stream; before the join's reply has come, that will do it."""
@@ -133,7 +131,6 @@ class CallExchange(Exchange):
             f"The reply to the call has no event_id: {excerpt(response.body)!r}.",
             phase=Phase.JOIN,
             status=response.status,
-            may_have_run=True,
         )
 
     def server_sent_event(self, event: ServerSentEvent, now: float) -> Output:

@@ -42,17 +42,13 @@ class DirectExchange(Exchange):
         super().__init__(context, invocation, key)
         self._frames = DiffDecoder()
         self._yielded: ProcessGenerating | None = None
-        self._request = Request.post_json(
-            direct_url(context.urls, context.config, invocation.endpoint), self._body(context.config)
-        )
 
     def start(self, now: float) -> Output:
         """Send the call."""
-        return Output(commands=[self._next_request()])
-
-    def _next_request(self) -> SendRequest:
-        """Return the request; the same one asks for the next yield."""
-        return SendRequest(self.channel("run"), self._request, Phase.COMPLETE)
+        config, urls = self.context.config, self.context.urls
+        url = direct_url(urls, config, self.invocation.endpoint)
+        request = Request.post_json(url, self._body(config))
+        return Output(commands=[SendRequest(self.channel("run"), request, Phase.COMPLETE)])
 
     def _body(self, config: AppConfig) -> dict[str, Any]:
         body: dict[str, Any] = {"data": list(self.invocation.data)}
@@ -100,16 +96,18 @@ class DirectExchange(Exchange):
         if not event.success:
             return Output([event])
         if raw.get("is_generating") is True and continues_generators(self.context.config):
-            return self._take_yield(event)
+            return self._take_yield(event, command)
         return Output([self._complete_last(event)])
 
-    def _take_yield(self, event: ProcessCompleted) -> Output:
+    def _take_yield(
+        self, event: ProcessCompleted, command: SendRequest | OpenStream | OpenWebSocket
+    ) -> Output:
         """Hand a yield over and ask for the next one."""
         data = self._frames.next(event.data) if self.context.config.at_least(4, 17) else event.data
         self._yielded = ProcessGenerating(
             raw=event.raw, data=data, duration=event.duration, render_config=event.render_config
         )
-        return Output([self._yielded], [self._next_request()])
+        return Output([self._yielded], [command])  # the same request asks for the next one
 
     def _complete_last(self, event: ProcessCompleted) -> ProcessCompleted:
         """Complete the last reply of a generator, which up to 4.16 holds placeholders only."""

@@ -90,9 +90,7 @@ class PollingExchange(Exchange):
         # Only 500 is what these servers themselves say, of a hash that they do not know (any more).
         if phase is not Phase.JOIN and response.status == 500:
             return self._job_lost_error(response)
-        error = refusal(response, phase)
-        error.may_have_run = phase is not Phase.JOIN
-        return error
+        return refusal(response, phase)
 
     def _job_lost_error(self, response: Response) -> ServerRefused:
         return ServerRefused(
@@ -101,7 +99,6 @@ class PollingExchange(Exchange):
             phase=Phase.STREAM,
             status=response.status,
             body=excerpt(response.body),
-            may_have_run=True,
         )
 
     def _take_push_reply(self, raw: dict[str, Any], now: float) -> Output:
@@ -110,7 +107,6 @@ class PollingExchange(Exchange):
             error = MalformedMessage(
                 f"The reply to the push has no hash: {excerpt(str(raw))!r}.",
                 phase=Phase.JOIN,
-                may_have_run=True,
             )
             return Output([Failed(error=error)])
         self._hash = name
@@ -162,7 +158,6 @@ class PollingExchange(Exchange):
                 error = MalformedMessage(
                     f"The server gave a status of no known kind: {excerpt(str(raw))!r}.",
                     phase=Phase.STREAM,
-                    may_have_run=True,
                 )
                 return Output([Failed(error=error)])
 
@@ -171,9 +166,7 @@ class PollingExchange(Exchange):
         event = app_failure(text, self.context.config)
         if event is not None:
             return event
-        error = ServerRefused(
-            f"The queue's own call failed: {excerpt(text)}", phase=Phase.COMPLETE, may_have_run=True
-        )
+        error = ServerRefused(f"The queue's own call failed: {excerpt(text)}", phase=Phase.COMPLETE)
         return Failed(error=error)
 
     def cancel(self, now: float, *, siblings: bool = False) -> Output:

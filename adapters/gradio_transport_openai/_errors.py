@@ -77,7 +77,6 @@ def refusal_error(response: Response, phase: Phase, *, model: str) -> GradioTran
     text = said.text or excerpt(response.body) or "no reason given"
     error = _error(attrs.evolve(said, text=text, status=response.status), model, response.url)
     error.phase, error.status, error.body = phase, response.status, excerpt(response.body)
-    error.may_have_run = response.status >= 500 and phase is not Phase.DISCOVER
     if isinstance(error, RateLimited):
         error.retry_after = getattr(refusal(response, phase), "retry_after", None)
     return error

@@ -137,7 +137,6 @@ class ChatExchange(Exchange):
                 phase=Phase.COMPLETE,
                 status=response.status,
                 body=excerpt(response.body),
-                may_have_run=True,
             )
             return Output([Failed(error=malformed_message)])
         return Output([self._joined_events(), *self._answer.end_events()])

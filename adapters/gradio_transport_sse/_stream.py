@@ -95,7 +95,6 @@ class StreamExchange(Exchange):
                 f"The reply to the join has no event_id: {excerpt(response.body)!r}.",
                 phase=Phase.JOIN,
                 status=response.status,
-                may_have_run=True,
             )
             return Output([Failed(error=error)])
         self.event_id = event_id

@@ -23,7 +23,6 @@ import attrs
 
 from ..app.config import AppConfig, Endpoint
 from ..errors import (
-    ConnectError,
     EventTooLarge,
     FlowViolation,
     GradioTransportError,
@@ -50,6 +49,7 @@ from ..protocol.commands import (
 )
 from ..protocol.flow import State
 from ..protocol.json import decode_json
+from ..protocol.reach import may_have_reached
 from ..protocol.sse import ServerSentEvent
 from ..protocol.urls import AppURLs
 
@@ -155,12 +155,19 @@ class Exchange(abc.ABC):
         """
         return self.state is not State.IDLE
 
-    def may_have_run(self, error: GradioTransportError) -> bool:
-        """Return whether the function may have run although an error of this side ends the call.
+    def may_have_run(
+        self,
+        outcome: Response | GradioTransportError,
+        command: SendRequest | OpenStream | OpenWebSocket | None = None,
+    ) -> bool:
+        """Return whether the function may have run, for a call that ends now.
 
-        A join that made the driver log in again was refused for that.
+        Args:
+            outcome: What ends it.
+            command: The request that it is the outcome of, if it is one.
         """
-        return self.accepted and not (self.state is State.JOINING and error.phase is Phase.LOGIN)
+        is_joining = self.state is State.JOINING or (command is not None and command.phase is Phase.JOIN)
+        return self.accepted and (not is_joining or may_have_reached(outcome))
 
     @abc.abstractmethod
     def start(self, now: float) -> Output:
@@ -176,10 +183,6 @@ class Exchange(abc.ABC):
         self, command: SendRequest | OpenStream | OpenWebSocket, error: TransportError, now: float
     ) -> Output:
         """Take the news that a request got no reply. By default it ends the call."""
-        unsent = isinstance(error, ConnectError) or error.retryable
-        never_left = self.state is State.JOINING and unsent
-        error.may_have_run = error.may_have_run or (self.may_have_run(error) and not never_left)
-        error.retryable = error.retryable and not error.may_have_run
         return Output([Failed(event_id=self.event_id, error=error)])
 
     def message(self, message: Mapping[str, Any], now: float) -> Output:

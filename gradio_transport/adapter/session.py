@@ -177,7 +177,8 @@ class Session:
         if exchange is None:
             return Turn()
         exchange._open_channels.pop(command.channel, None)
-        return self.turn(exchange, exchange.reply(command, response, now), len(response.body))
+        output = _judge(exchange, command, response, exchange.reply(command, response, now))
+        return self.turn(exchange, output, len(response.body))
 
     def failed(
         self, command: SendRequest | OpenStream | OpenWebSocket, error: TransportError, now: float
@@ -187,7 +188,7 @@ class Session:
         if exchange is None:
             return Turn()
         exchange._open_channels.pop(command.channel, None)
-        return self.turn(exchange, exchange.failed(command, error, now))
+        return self.turn(exchange, _judge(exchange, command, error, exchange.failed(command, error, now)))
 
     def stream_opened(self, channel: str, response: Response, now: float) -> Turn:
         """Take the head of a stream (status 200, ``text/event-stream``)."""
@@ -281,6 +282,19 @@ class Session:
 
     def exchange_ended(self, exchange: Exchange) -> Sequence[Command] | None:
         """Forget a call, and return what is to be done now; for sessions that keep more about it."""
+
+
+def _judge(
+    exchange: Exchange,
+    command: SendRequest | OpenStream | OpenWebSocket,
+    outcome: Response | TransportError,
+    output: Output,
+) -> Output:
+    """Say of the end that a request's outcome brings whether the function may have run: for all adapters."""
+    for event in output.events:
+        if isinstance(event, Failed) and exchange.may_have_run(outcome, command):
+            event.error.may_have_run = True
+    return output
 
 
 def _unexplained_end(exchange: Exchange) -> Failed:

@@ -200,7 +200,7 @@ class SharedStreamSession(Session):
             return Turn()
         self._streaming, self._saw_close_stream = True, False
         self._heard.clear()
-        return Turn(commands=[OpenStream(STREAM, self.stream_request())])
+        return Turn(commands=[OpenStream(STREAM, self.stream_request(), joined=True)])
 
     def _is_joining(self) -> bool:
         return any(exchange.event_id is None for exchange in self._exchanges.values())
@@ -217,7 +217,6 @@ class SharedStreamSession(Session):
         """Take the news that a request got no reply."""
         if command.channel == STREAM:
             self._streaming = False
-            error.retryable = False
             return self._lose(error)
         self._orphans.pop(command.channel.partition(".")[0], None)
         return super().failed(command, error, now)

@@ -13,15 +13,25 @@ import anyio
 import anyio.to_thread
 import attrs
 
-from ..calls.downloads import DownloadProgress, FileSource, Meter, RemoteFileView, find_files, with_paths
+from ..calls.downloads import (
+    Chunk,
+    DownloadProgress,
+    FileSource,
+    Inline,
+    RemoteFileView,
+    Restart,
+    Transfer,
+    find_files,
+    of_a_result,
+    with_paths,
+)
 from ..calls.method_timeout import timeout_error
 from ..calls.requests import add_elapsed
 from ..engines.base import AsyncResponseStream, StreamEnded
 from ..errors import Phase
 from ..files.disk import PartFile
-from ..files.fetch import PLAYLIST_SECONDS, content_length, is_playlist, whole_file_url
+from ..files.fetch import PLAYLIST_SECONDS, is_playlist, whole_file_url
 from ..files.outputs import ServerFile
-from ..protocol.commands import Closed, Ending
 from .closing import Closing
 
 T = TypeVar("T")
@@ -40,8 +50,14 @@ class AsyncRemoteFile(RemoteFileView):
             return await run_within(timeout, f"The file {self.name}", Phase.DOWNLOAD, self._read())
 
     async def _read(self) -> bytes:
-        async with await self._fetcher.open(self, whole_file_url(self.url)) as download:
-            return b"".join([chunk async for chunk in download])
+        parts: list[bytes] = []
+        async with await self._fetcher.open(self, whole_file_url(self.url), may_restart=True) as download:
+            async for chunk in download:
+                if isinstance(chunk, Restart):
+                    parts.clear()
+                else:
+                    parts.append(chunk)
+        return b"".join(parts)
 
     def open(self, *, timeout: float | None = None) -> AsyncReader:
         """Return a reader for an ``async with`` block; see `gradio_transport.sync.RemoteFile.open`."""
@@ -60,11 +76,15 @@ class AsyncRemoteFile(RemoteFileView):
             return await run_within(timeout, f"The file {self.name}", Phase.DOWNLOAD, work)
 
     async def _download(self, directory: Path, progress: DownloadProgress | None) -> Path:
-        async with await self._fetcher.open(self, whole_file_url(self.url)) as download:
+        async with await self._fetcher.open(self, whole_file_url(self.url), may_restart=True) as download:
             with await anyio.to_thread.run_sync(PartFile, directory) as part:
                 held: list[bytes] = []
                 received = written = 0
                 async for chunk in download:
+                    if isinstance(chunk, Restart):
+                        await anyio.to_thread.run_sync(part.restart)
+                        held, received, written = [], 0, 0
+                        continue
                     held.append(chunk)
                     received += len(chunk)
                     if received - written >= WRITTEN_BYTES:
@@ -88,17 +108,18 @@ async def run_within(seconds: float | None, what: str, phase: Phase, work: Await
 
 
 class AsyncDownload(Closing):
-    """A file on its way: iterate it for its content.
+    """A file on its way: iterate it for its content; only where it may restart, a `Restart` is among it."""
 
-    Attributes:
-        total: Bytes in all, or None where the server does not say.
-    """
-
-    def __init__(self, total: int | None, chunks: AsyncGenerator[bytes, None]) -> None:
-        self.total = total
+    def __init__(self, chunks: AsyncGenerator[Chunk, None], size: Transfer | Inline | None = None) -> None:
         self._chunks = chunks
+        self._size = size
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
+    @property
+    def total(self) -> int | None:
+        """Bytes in all, or None where the server does not say."""
+        return None if self._size is None else self._size.total
+
+    def __aiter__(self) -> AsyncIterator[Chunk]:
         return self._chunks
 
     async def aclose(self) -> None:
@@ -130,13 +151,13 @@ class AsyncReader(Closing):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         assert self._download is not None
         with add_elapsed(began=self._began):
-            async for chunk in self._download:
+            async for chunk in cast("AsyncIterator[bytes]", self._download):
                 yield chunk
 
     async def read(self, size: int = -1) -> bytes:
         """Return up to `size` bytes, all there are for -1; nothing at the end."""
         assert self._download is not None
-        chunks = aiter(self._download)
+        chunks = cast("AsyncIterator[bytes]", aiter(self._download))
         while size < 0 or len(self._held) < size:
             with add_elapsed(began=self._began):
                 chunk = await anext(chunks, None)
@@ -154,47 +175,50 @@ class Fetcher(FileSource):
 
     _file_type = AsyncRemoteFile
 
-    async def open(self, file: ServerFile, url: str) -> AsyncDownload:
+    async def open(self, file: ServerFile, url: str, *, may_restart: bool = False) -> AsyncDownload:
         """Begin to fetch a file from one of its URLs."""
         if file.content is not None:
-            return AsyncDownload(len(file.content), _inline_content(file.content))
+            return AsyncDownload(_inline_content(file.content), Inline(len(file.content)))
         if is_playlist(url):
-            return AsyncDownload(None, self._follow(url))
-        stream = await self._open(url)
-        return AsyncDownload(content_length(stream.head), _chunks(stream, self.meter(url)))
+            return AsyncDownload(self._follow(url))
+        transfer = self.transfer(url, may_restart=may_restart)
+        return AsyncDownload(await self._fetch(transfer), transfer)
 
-    async def _open(self, url: str) -> AsyncResponseStream:
-        stream: AsyncResponseStream = await self._connection.run(self.requests().open_file(url))
-        return stream
+    async def _fetch(self, transfer: Transfer) -> AsyncGenerator[Chunk, None]:
+        return self._chunks(await self._connection.run(transfer.open()), transfer)
 
-    async def _follow(self, url: str) -> AsyncGenerator[bytes, None]:
+    async def _follow(self, url: str) -> AsyncGenerator[Chunk, None]:
         """Yield the segments of a stream (5.0+) as they are made, until its playlist is complete."""
         playlist = self.playlist(url)
         while not playlist.complete:
-            async with aclosing(_chunks(await self._open(url), playlist.meter())) as chunks:
-                parts = [chunk async for chunk in chunks]
+            async with aclosing(await self._fetch(playlist.transfer())) as chunks:
+                parts = [chunk async for chunk in chunks if isinstance(chunk, bytes)]
             for segment in playlist.new_segments(parts):
-                async with aclosing(_chunks(await self._open(segment), self.meter(segment))) as chunks:
+                async with aclosing(await self._fetch(self.transfer(segment))) as chunks:
                     async for chunk in chunks:
                         yield chunk
                 playlist.heard()
             if not playlist.complete:
                 await anyio.sleep(PLAYLIST_SECONDS)
 
-
-async def _chunks(stream: AsyncResponseStream, meter: Meter) -> AsyncGenerator[bytes, None]:
-    chunks, complete = stream.chunks(), False
-    try:
-        async for chunk in chunks:
-            yield meter.take(chunk)
-        meter.end(Closed(Ending.CLEAN))
-        complete = True
-    except StreamEnded as ended:
-        meter.end(ended.closed)
-    finally:
-        if not complete:
-            await _drain(stream, chunks)
-        await stream.aclose()
+    async def _chunks(self, stream: AsyncResponseStream, transfer: Transfer) -> AsyncGenerator[Chunk, None]:
+        while True:
+            chunks, complete = stream.chunks(), False
+            try:
+                if transfer.begin(stream.head):
+                    yield Restart.FROM_START
+                async for chunk in chunks:
+                    yield transfer.take(chunk)
+                transfer.complete()
+                complete = True
+                return
+            except StreamEnded as ended:
+                resumption = transfer.resume(ended.closed)
+            finally:
+                if not complete:
+                    await _drain(stream, chunks)
+                await stream.aclose()
+            stream = await self._connection.run(resumption)
 
 
 async def _drain(stream: AsyncResponseStream, chunks: AsyncIterator[bytes]) -> None:
@@ -211,10 +235,11 @@ async def _drain(stream: AsyncResponseStream, chunks: AsyncIterator[bytes]) -> N
 async def download_files(value: Any, directory: str | Path) -> Any:
     """Return an output value with its files downloaded, and in their places the paths."""
     files = cast("Iterator[AsyncRemoteFile]", find_files(value))
-    return with_paths(value, {id(file): await file.download(directory) for file in files})
+    with of_a_result():
+        return with_paths(value, {id(file): await file.download(directory) for file in files})
 
 
-async def _inline_content(content: bytes) -> AsyncGenerator[bytes, None]:
+async def _inline_content(content: bytes) -> AsyncGenerator[Chunk, None]:
     yield content
 
 

@@ -435,6 +435,7 @@ class CallState:
         """Raise what the server answered to further input, if it was no success."""
         error, self.exchange.send_error = self.exchange.send_error, None
         if error is not None and self.outcome is None:
+            error.may_have_run = error.may_have_run or self.accepted
             error.adapter = error.adapter or self.adapter
             raise error
 

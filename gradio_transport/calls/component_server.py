@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 from ..app.config import AppConfig
 from ..errors import (
     EndpointNotFound,
+    GradioTransportError,
     MalformedMessage,
     Phase,
     excerpt,
 )
 from ..policy import Limits
 from ..protocol.commands import Request, Response, SendRequest
+from ..protocol.reach import may_have_reached
 from ..protocol.refusals import refusal
 from ..protocol.urls import AppURLs
 from .values import Place, is_json, to_json
@@ -42,6 +46,16 @@ def component_request(
     )
 
 
+@contextmanager
+def judge_component_call() -> Generator[None, None, None]:
+    """Say of an error that leaves the block whether the component's function may have run."""
+    try:
+        yield
+    except GradioTransportError as error:
+        error.may_have_run = may_have_reached(error)
+        raise
+
+
 def component_reply(response: Response, fn_name: str, limits: Limits) -> Any:
     """Return the JSON of a component's function.
 
@@ -50,7 +64,9 @@ def component_reply(response: Response, fn_name: str, limits: Limits) -> Any:
         ServerRefused: The function failed.
     """
     if response.status != 200:
-        raise refusal(response, Phase.COMPLETE, what=f"The component's function {fn_name!r}")
+        error = refusal(response, Phase.COMPLETE, what=f"The component's function {fn_name!r}")
+        error.may_have_run = may_have_reached(response)
+        raise error
     try:
         return response.json(limits.max_json_depth)
     except ValueError as error:
@@ -58,4 +74,5 @@ def component_reply(response: Response, fn_name: str, limits: Limits) -> Any:
             f"The function {fn_name!r} of the component did not return JSON ({error}): "
             f"{excerpt(response.body)!r}.",
             phase=Phase.COMPLETE,
+            may_have_run=True,
         ) from None

@@ -3,29 +3,41 @@
 
 from __future__ import annotations
 
+import enum
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar, Self, TypeAlias, cast
 
 import attrs
 
 from ..app.credentials import Credentials
 from ..engines.deadline import NEVER, Deadline
+from ..errors import GradioTransportError
 from ..files.fetch import (
     PLAYLIST_BYTES,
+    begun_anew_error,
+    content_length,
+    continued_total,
     download_error,
     file_too_large_error,
     playlist_segments,
+    range_validator,
 )
 from ..files.outputs import ServerFile
 from ..policy import Timeouts
-from ..protocol.commands import Closed, Ending
+from ..protocol.commands import Closed, Ending, Request, Response
 from .app import App
 from .representation import describe_file
-from .request_sequence import Requests
+from .request_sequence import Live, Requests, file_command
+from .retries import Retries
+from .steps import Pause, Steps
 
 DownloadProgress: TypeAlias = Callable[[int, int | None], object]
-"""Called with the bytes received and the bytes in all, None where the server does not say."""
+"""Called with the bytes received and the bytes in all, None where the server does not say.
+
+The bytes received begin at 0 again if the file had to begin anew; see `RetryPolicy`.
+"""
 
 
 class FileSource:
@@ -65,13 +77,14 @@ class FileSource:
             app=self._app, credentials=self._credentials, timeouts=self.timeouts, deadline=deadline
         )
 
-    def meter(self, url: str) -> Meter:
-        """Return what counts the bytes of a file."""
-        return Meter(self._app, url, self._app.options.limits.max_download_bytes, self.timeouts)
+    def transfer(self, url: str, deadline: Deadline = NEVER, *, may_restart: bool = False) -> Transfer:
+        """Return a file on its way, not opened yet; see `Transfer`."""
+        most = self._app.options.limits.max_download_bytes
+        return Transfer(self.requests(deadline), url, most, may_restart=may_restart)
 
     def playlist(self, url: str) -> Playlist:
         """Return the playlist at a URL, nothing of it read yet."""
-        return Playlist(self._app, url, self.timeouts)
+        return Playlist(self.requests(), url)
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -84,15 +97,78 @@ class RemoteFileView(ServerFile):
         return describe_file(type(self).__name__, self)
 
 
-class Meter:
-    """Counts the bytes of a file as they come, shows them to the taps, and says how they ended."""
+class Restart(enum.Enum):
+    """What is yielded among the bytes of a file."""
 
-    def __init__(self, app: App, url: str, most: int | None, timeouts: Timeouts) -> None:
-        self._taps = app.taps
+    FROM_START = enum.auto()
+    """The file begins anew: what came before is to be dropped."""
+
+
+Chunk: TypeAlias = bytes | Restart
+
+
+@attrs.frozen
+class Inline:
+    """A file that came inside the result.
+
+    Attributes:
+        total: Bytes in all.
+    """
+
+    total: int
+
+
+class Transfer:
+    """One file on its way: opens it, counts its bytes, and opens it again where it broke.
+
+    For each try a face opens it by the steps of `open` or `resume`, calls `begin`, then `take` for each
+    chunk, and `complete` at the end.
+
+    Args:
+        requests: What opens it.
+        url: Where it lies.
+        most: How many bytes it may have; None: any number.
+        may_restart: Whether it may begin anew although some of it has been taken.
+
+    Attributes:
+        total: Bytes in all, or None where the server does not say.
+    """
+
+    def __init__(self, requests: Requests, url: str, most: int | None, *, may_restart: bool = False) -> None:
+        self._requests = requests
+        self._taps = requests.app.taps
         self._url = url
         self._most = most
-        self._stall = timeouts.download_stall
+        self._may_restart = may_restart
+        self._retries = Retries(requests.app.options.retry, file_command(Request("GET", url)))
         self._received = 0
+        self._validator: str | None = None
+        self.total: int | None = None
+
+    def open(self) -> Steps[Live]:
+        """Return the steps that open it.
+
+        Raises:
+            GradioTransportError: See `Requests.open_file`.
+        """
+        return self._requests.open_file(self._url, self._retries)
+
+    def begin(self, head: Response) -> bool:
+        """Take the head of a reply, and return whether what was taken before is to be dropped.
+
+        Raises:
+            RemoteProtocolError: It holds another part of the file than the one that was asked for.
+            StreamLost: It holds the whole file, a part of which was handed on already.
+        """
+        if head.status == 206:
+            self.total = continued_total(head, self._url, self._received, self._validator, self.total)
+            return False
+        had = self._received
+        if had and not self._may_restart:
+            raise begun_anew_error(self._url, had)
+        self._retries.connected()
+        self._received, self.total, self._validator = 0, content_length(head), range_validator(head)
+        return had > 0
 
     def take(self, chunk: bytes) -> bytes:
         """Return a chunk that has come.
@@ -106,16 +182,28 @@ class Meter:
         self._taps.chunk("file", chunk)
         return chunk
 
-    def end(self, closed: Closed) -> None:
-        """Take the end.
+    def complete(self) -> None:
+        """Take the clean end."""
+        self._taps.end("file", Closed(Ending.CLEAN))
+
+    def resume(self, closed: Closed) -> Steps[Live]:
+        """Take an end that came too early, and return the steps that open the file again where it broke.
 
         Raises:
-            StreamLost: It came too early.
-            TimeoutExpired: It was silence.
+            StreamLost: The connection broke, and the policy allows no further try.
+            TimeoutExpired: The same after silence.
         """
         self._taps.end("file", closed)
-        if closed.ending is not Ending.CLEAN:
-            raise download_error(self._url, closed, self._received, self._stall)
+        stall = self._requests.timeouts.download_stall
+        error = download_error(self._url, closed, self._received, stall)
+        can_continue = self._validator is not None or self._may_restart or not self._received
+        pause = self._retries.pause(error, self._requests.deadline.remaining) if can_continue else None
+        if pause is None or not (yield Pause(pause)):
+            raise error
+        headers: dict[str, str] = {}
+        if self._received and self._validator is not None:
+            headers = {"range": f"bytes={self._received}-", "if-range": self._validator}
+        return (yield from self._requests.open_file(self._url, self._retries, headers))
 
 
 class Playlist:
@@ -125,17 +213,16 @@ class Playlist:
         complete: Whether no further segment will come.
     """
 
-    def __init__(self, app: App, url: str, timeouts: Timeouts) -> None:
-        self._app = app
+    def __init__(self, requests: Requests, url: str) -> None:
+        self._requests = requests
         self._url = url
-        self._timeouts = timeouts
         self._done = 0
         self._heard = time.monotonic()
         self.complete = False
 
-    def meter(self) -> Meter:
-        """Return what counts its own bytes."""
-        return Meter(self._app, self._url, PLAYLIST_BYTES, self._timeouts)
+    def transfer(self) -> Transfer:
+        """Return its own text on its way."""
+        return Transfer(self._requests, self._url, PLAYLIST_BYTES)
 
     def new_segments(self, parts: list[bytes]) -> list[str]:
         """Return the URLs of the segments that have come since it was read the last time.
@@ -146,7 +233,7 @@ class Playlist:
         text = b"".join(parts).decode("utf-8", "replace")
         segments, self.complete = playlist_segments(text, self._url)
         new, self._done = segments[self._done :], max(self._done, len(segments))
-        stall = self._timeouts.download_stall
+        stall = self._requests.timeouts.download_stall
         if not new and not self.complete and stall is not None and time.monotonic() - self._heard > stall:
             raise download_error(self._url, Closed(Ending.IDLE), self._done, stall)
         return new
@@ -154,6 +241,16 @@ class Playlist:
     def heard(self) -> None:
         """Begin to wait for the next segment: one has come."""
         self._heard = time.monotonic()
+
+
+@contextmanager
+def of_a_result() -> Generator[None, None, None]:
+    """Say that the function has run, of errors of a block in which files of its result are fetched."""
+    try:
+        yield
+    except GradioTransportError as error:
+        error.may_have_run = True
+        raise
 
 
 def find_files(value: Any) -> Iterator[ServerFile]:

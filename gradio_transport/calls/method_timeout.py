@@ -34,5 +34,5 @@ def bounded(
         if timeout is None or time.monotonic() < deadline.at - 0.01:
             raise
         late = timeout_error(what, timeout, phase)
-        late.may_have_run = may_have_run
+        late.may_have_run = may_have_run or error.may_have_run
         raise late from error

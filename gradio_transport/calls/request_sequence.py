@@ -32,6 +32,20 @@ from .steps import Exclusive, Open, OpenSocket, Pause, ReadWhole, Resolve, Send,
 
 T = TypeVar("T")
 
+
+def file_command(request: Request) -> OpenStream:
+    """Return the command that fetches a file."""
+    return OpenStream("file", request, Phase.DOWNLOAD, idempotent=True)
+
+
+def _is_file(head: Response) -> bool:
+    return head.status == 200
+
+
+def _is_part(head: Response) -> bool:
+    return head.status in (200, 206)
+
+
 RequestCommand: TypeAlias = SendRequest | OpenStream | OpenWebSocket
 
 Live: TypeAlias = Any
@@ -69,18 +83,27 @@ class Requests:
         return cls(app=app, credentials=app.credentials, timeouts=app.options.timeouts, deadline=deadline)
 
     def perform(
-        self, command: RequestCommand, is_wanted: Callable[[Response], bool] = is_event_stream
+        self,
+        command: RequestCommand,
+        is_wanted: Callable[[Response], bool] = is_event_stream,
+        retries: Retries | None = None,
     ) -> Steps[Response | Live]:
         """Send a request until an outcome stands, and return that: a whole reply, or what is open now.
 
         What the policy allows is tried again, and an expired login is renewed once: what was refused for it
         was not accepted.
 
+        Args:
+            command: The request.
+            is_wanted: Whether a reply is wanted as a stream, by its head.
+            retries: The tries that are left, for a request that is one of several; by default its own.
+
         Raises:
             TransportError: No reply came.
             GradioTransportError: The server wants a login, and refuses it.
         """
-        logins, retries, attempt = self.app.logins, Retries(self.app.options.retry, command), 1
+        retries = retries or Retries(self.app.options.retry, command)
+        logins, attempt = self.app.logins, 1
         while True:
             self._show_command(command, attempt)
             try:
@@ -214,8 +237,15 @@ class Requests:
             except StopIteration:
                 return input_content(response, command)
 
-    def open_file(self, url: str) -> Steps[Live]:
+    def open_file(
+        self, url: str, retries: Retries | None = None, part: Mapping[str, str] | None = None
+    ) -> Steps[Live]:
         """Begin to fetch a file that the server named, following redirects as far as that is allowed.
+
+        Args:
+            url: Where it lies.
+            retries: The tries that are left, if it was opened before.
+            part: Headers that ask for a part of it, which may be answered by 206.
 
         Raises:
             FileUnavailable: It is not handed out.
@@ -227,8 +257,8 @@ class Requests:
         while True:
             if not self.app.may_fetch(request.url):
                 check_addresses(request.url, (yield Resolve(request.url)))
-            command = OpenStream("file", request, Phase.DOWNLOAD)
-            outcome = yield from self.perform(command, lambda head: head.status == 200)
+            command = file_command(attrs.evolve(request, headers={**request.headers, **(part or {})}))
+            outcome = yield from self.perform(command, _is_part if part else _is_file, retries)
             if not isinstance(outcome, Response):
                 return outcome
             try:

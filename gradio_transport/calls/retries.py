@@ -15,6 +15,7 @@ from ..errors import (
 )
 from ..policy import RetryPolicy
 from ..protocol.commands import OpenStream, OpenWebSocket, Response, SendRequest
+from ..protocol.reach import TEMPORARY, is_refused_for_now
 from ..protocol.retry_after import retry_after
 from .backoff import delays
 
@@ -23,18 +24,14 @@ def is_repeatable(
     command: SendRequest | OpenStream | OpenWebSocket, outcome: Response | TransportError
 ) -> bool:
     """Return whether a request may be made again: it is safe by itself, or was proven not to be accepted."""
-    safe = isinstance(command, SendRequest) and command.idempotent
+    safe = not isinstance(command, OpenWebSocket) and command.idempotent
     if isinstance(outcome, ConnectError):
         return outcome.retryable
     if isinstance(outcome, TransportError):  # retryable: there was no connection to send it by
         return safe or outcome.retryable
     # Opening a stream or socket joins the queue, or follows a join.
     joins = command.phase is Phase.JOIN or not isinstance(command, SendRequest)
-    if outcome.status == 429:
-        return safe or joins
-    if outcome.status == 503 and joins:
-        return "queue is full" in outcome.text.lower()
-    return safe and outcome.status in (502, 503, 504)
+    return (joins and is_refused_for_now(outcome)) or (safe and outcome.status in (429, *TEMPORARY))
 
 
 class Retries:
@@ -53,7 +50,11 @@ class Retries:
         self._delays = delays(policy, rng)
         self._left = policy.budget
         # One repeat at once is free where it is safe: an idle connection may have been closed by the server.
-        self._free = isinstance(command, SendRequest) and command.idempotent
+        self._free = not isinstance(command, OpenWebSocket)
+
+    def connected(self) -> None:
+        """Note that a reply has begun: the connection was not one that the server had closed."""
+        self._free = False
 
     def pause(self, outcome: Response | TransportError, remaining: float | None = None) -> float | None:
         """Return the seconds to wait before the request is made again; None: this outcome stands.
@@ -69,14 +70,25 @@ class Retries:
         return pause
 
     def _next_pause(self, outcome: Response | TransportError) -> float | None:
-        if not is_repeatable(self._command, outcome):
-            return None
-        if self._free and isinstance(outcome, StreamLost):
+        if self._free and isinstance(outcome, StreamLost) and self._is_harmless(outcome):
             self._free = False
             return 0.0
+        if not is_repeatable(self._command, outcome):
+            return None
         delay = next(self._delays, None)
         if delay is None or isinstance(outcome, TransportError):
             return delay
         # The longer of both: a server that asks for a second is not to be met by a crowd in that second.
         asked = retry_after(outcome.headers.get("retry-after"), self._clock()) or 0.0
         return max(delay, asked) if asked <= self._policy.cap else None
+
+    def _is_harmless(self, lost: StreamLost) -> bool:
+        """Return whether the request may be made again at once, as no new call can come of it.
+
+        The stream of joined calls only where it met a connection that was being closed: a server that has
+        taken the request may have dropped the calls with it.
+        """
+        command = self._command
+        if isinstance(command, OpenStream) and command.joined:
+            return lost.stale
+        return not isinstance(command, OpenWebSocket) and command.idempotent

@@ -17,7 +17,7 @@ from ..files.outputs import FileReader
 from ..protocol.commands import Command
 from .app_identity import check_component
 from .call_state import CallState
-from .component_server import component_reply, component_request
+from .component_server import component_reply, component_request, judge_component_call
 from .failures import closed_error, stream_lost_error
 from .handle import Handle
 from .heartbeat import Heartbeat
@@ -269,7 +269,8 @@ class SessionCore(Generic[C, D, H]):
             requests = Requests(
                 app=app, credentials=state.credentials, timeouts=app.options.timeouts, deadline=deadline
             )
-            response = yield from requests.perform(command)
+            with judge_component_call():
+                response = yield from requests.perform(command)
         return component_reply(response, fn_name, app.options.limits)
 
     # --- the end ---------------------------------------------------------------------------------------

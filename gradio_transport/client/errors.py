@@ -107,6 +107,7 @@ def pending_error(name: str, seconds: float | None, status: str) -> JobTimeout:
         setting="timeout",
         seconds=seconds,
         phase=errors.Phase.STREAM,
+        may_have_run=True,
     )
 
 

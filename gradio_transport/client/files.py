@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..aio import AsyncRemoteFile
+from ..calls.downloads import of_a_result
 from ..errors import LocalProtocolError
 from ..files import inputs
 from ..files.inputs import InputFile
@@ -88,13 +89,15 @@ class OutputFiles:
         """Return outputs as a caller gets them, their files downloaded."""
         if self._directory is None:
             return unwrap_outputs(data)
-        return unwrap_outputs([save_files(value, self._directory, final) for value in data])
+        with of_a_result():
+            return unwrap_outputs([save_files(value, self._directory, final) for value in data])
 
     async def save_async(self, data: list[Any], final: bool) -> Any:
         """Return outputs as a caller of the async client gets them."""
         if self._directory is None:
             return unwrap_outputs(data)
-        return unwrap_outputs([await save_files_async(value, self._directory, final) for value in data])
+        with of_a_result():
+            return unwrap_outputs([await save_files_async(value, self._directory, final) for value in data])
 
 
 def unwrap_outputs(values: list[Any]) -> Any:

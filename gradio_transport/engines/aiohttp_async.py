@@ -16,8 +16,8 @@ import asyncio
 import socket
 import ssl
 import weakref
-from collections.abc import AsyncIterator, Generator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, cast
 
 import aiohttp
@@ -28,19 +28,27 @@ from ..errors import (
     ConnectError,
     GradioTransportError,
     LocalProtocolError,
-    StreamLost,
     UnsupportedProtocol,
 )
 from ..protocol.commands import Request, Response
 from ..protocol.headers import check_headers
 from ..protocol.multipart import Multipart
-from .aiohttp_stream import AiohttpStream, Reply, response_head
+from .aiohttp_stream import AiohttpStream, Reply, StaleConnectionError, response_head
 from .aiohttp_websocket import AiohttpWebSocket
 from .base import HandshakeRefused, Patience
 from .content_coding import ACCEPTED
+from .keep_alive import KeptConnections
 from .open_connections import OpenConnections
 from .proxies import ProxyRefusedError, describe_way, find_refusal, refusal_error
-from .replies import CHUNK_BYTES, answer_timeout, connect_error, connect_timeout, reason
+from .replies import (
+    CHUNK_BYTES,
+    answer_timeout,
+    connect_error,
+    connect_timeout,
+    lost_error,
+    reason,
+    turn_timeout,
+)
 from .request_body import BLOCK_BYTES, body_seconds, form_blocks_async, request_headers
 from .routes import KEPT_ALIVE_SECONDS, Route, Routes
 from .settings import HTTPSettings
@@ -105,29 +113,30 @@ class AiohttpEngine:
 
     def __init__(self, settings: HTTPSettings) -> None:
         self._settings = settings
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._routes = Routes(settings)
         self.connections = OpenConnections(self._routes)
+        self._kept = KeptConnections()
         self._contexts: dict[Route, ssl.SSLContext] = {}
         # Not the bound of aiohttp's pool: the wait for a slot there counts as time to connect.
         self._slots = asyncio.Semaphore(settings.connections)
         self._tls_transports: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
         self._closed = False
 
-    def _open_session(self) -> aiohttp.ClientSession:
+    def _open_session(self, url: str) -> aiohttp.ClientSession:
         if self._closed:
             raise LocalProtocolError("The transport is closed.")
-        if self._session is None:
+        keeps = self._kept.are_trusted(url)
+        if keeps not in self._sessions:
             try:
                 asyncio.get_running_loop()
             except RuntimeError:
                 raise LocalProtocolError(
                     "The engine 'aiohttp' runs on asyncio only; on trio use engine='httpx'."
                 ) from None
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=0, keepalive_timeout=KEPT_ALIVE_SECONDS, socket_factory=self._new_socket
-                ),
+            options = {"keepalive_timeout": KEPT_ALIVE_SECONDS} if keeps else {"force_close": True}
+            self._sessions[keeps] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, socket_factory=self._new_socket, **options),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 middlewares=(_send_once,),
                 auto_decompress=False,
@@ -138,7 +147,7 @@ class AiohttpEngine:
                 max_field_size=_HEAD_BYTES,
                 max_headers=_HEADERS,
             )
-        return self._session
+        return self._sessions[keeps]
 
     def _new_socket(self, address: tuple[Any, ...]) -> socket.socket:
         """Return a socket for aiohttp to connect. The name of the host is not passed on to here."""
@@ -177,7 +186,7 @@ class AiohttpEngine:
 
     async def request(self, request: Request, patience: Patience) -> Response:
         """Send a request and return the whole reply."""
-        self._open_session()  # raises before `asyncio.timeout` does where asyncio does not run
+        self._open_session(request.url)  # raises before `asyncio.timeout` does where asyncio does not run
         try:
             async with asyncio.timeout(_with_grace(patience.whole_seconds)):
                 stream = await self.stream(request, patience)
@@ -192,8 +201,8 @@ class AiohttpEngine:
     async def stream(self, request: Request, patience: Patience) -> AiohttpStream:
         """Send a request and return as soon as the head of its reply has come."""
         with self._translate_errors(request.url, patience):
-            session = self._open_session()
-            await self._acquire_slot(patience)
+            session = self._open_session(request.url)
+            await self._acquire_slot(request.url, patience)
             try:
                 response = await self._send(session, request, patience)
             except BaseException:
@@ -210,12 +219,15 @@ class AiohttpEngine:
             raise refused
         return stream
 
-    async def _acquire_slot(self, patience: Patience) -> None:
-        if self._slots.locked():
+    async def _acquire_slot(self, url: str, patience: Patience) -> None:
+        if not self._slots.locked():
+            await self._slots.acquire()
+            return
+        try:
             async with asyncio.timeout(patience.silence_seconds):
                 await self._slots.acquire()
-        else:
-            await self._slots.acquire()
+        except TimeoutError as error:
+            raise turn_timeout(url.partition("?")[0], patience) from error
 
     async def _send(self, session: aiohttp.ClientSession, request: Request, patience: Patience) -> Reply:
         check_headers(request.headers)
@@ -252,8 +264,8 @@ class AiohttpEngine:
         check_headers(headers)
         with self._translate_errors(url, attrs.evolve(patience, setting="connect", silence=patience.connect)):
             route = self._route_options(url)
-            async with asyncio.timeout(patience.connect_seconds):
-                opened = await self._open_session().ws_connect(
+            async with self._bound_handshake(url, patience):
+                opened = await self._open_session(url).ws_connect(
                     _verbatim_url(url),
                     headers=headers,
                     **route,
@@ -264,6 +276,15 @@ class AiohttpEngine:
                     decode_text=False,
                 )
         return AiohttpWebSocket(opened, patience.silence_seconds, self._routes.find(url).proxy)
+
+    @asynccontextmanager
+    async def _bound_handshake(self, url: str, patience: Patience) -> AsyncGenerator[None, None]:
+        """Bound the connection and handshake of a websocket together: no data of a call are sent before."""
+        try:
+            async with asyncio.timeout(patience.connect_seconds):
+                yield
+        except TimeoutError as error:
+            raise connect_timeout(url.partition("?")[0], patience) from error
 
     @contextmanager
     def _translate_errors(self, url: str, patience: Patience) -> Generator[None, None, None]:
@@ -290,11 +311,10 @@ class AiohttpEngine:
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(error.__cause__, GradioTransportError):  # the body could not be read
                 raise error.__cause__ from None
-            raise StreamLost(
-                f"The connection to {way(error)} broke before an answer came: {_reason(error)}.",
-                phase=patience.phase,
-                retryable=patience.repeatable,
-            ) from error
+            stale = isinstance(error, StaleConnectionError)
+            if stale:
+                self._kept.distrust(url)
+            raise lost_error(way(error), _short(error), patience, stale=stale) from error
         except ValueError as error:
             raise ConnectError(
                 f"Cannot reach {way(error)}: {reason(error)}.", phase=patience.phase
@@ -309,10 +329,11 @@ class AiohttpEngine:
     async def aclose(self) -> None:
         """Close every connection."""
         self._closed = True
-        session, self._session = self._session, None
-        if session is None:
+        sessions, self._sessions = list(self._sessions.values()), {}
+        if not sessions:
             return
-        await session.close()
+        for session in sessions:
+            await session.close()
         # A dropped TLS connection waits without a bound for the server's close_notify; abort it instead.
         for transport in list(self._tls_transports):
             if isinstance(transport, asyncio.Transport):
@@ -370,8 +391,8 @@ def _cause(error: Exception) -> Exception:
     return error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
 
 
-def _reason(error: Exception) -> str:
-    """Return the text of an error. That of a bad reply would have the whole URL, with its query."""
+def _short(error: Exception) -> Exception:
+    """Return an error without the whole URL, with its query, that the text of one for a bad reply has."""
     if isinstance(error, aiohttp.ClientResponseError):
-        return " ".join(error.message.split()) or type(error).__name__
-    return reason(error)
+        return aiohttp.ClientError(" ".join(error.message.split()) or type(error).__name__)
+    return error

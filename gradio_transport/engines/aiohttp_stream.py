@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
@@ -35,6 +36,24 @@ def response_head(response: aiohttp.ClientResponse, proxy: Proxy | None = None) 
     return Response(response.status, headers, url=str(response.url), set_cookie=cookies, proxy=shown)
 
 
+_used: weakref.WeakSet[ResponseHandler] = weakref.WeakSet()
+"""The connections that have served a request."""
+
+
+class StaleConnectionError(aiohttp.ClientConnectionError):
+    """A connection that had served another request ended before the head of the reply came."""
+
+
+def _is_unanswered(error: BaseException) -> bool:
+    """Return whether a connection ended before a byte of a reply came.
+
+    After a reset aiohttp does not say whether a part of a head had come.
+    """
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return isinstance(error.message, str)  # else the part of the head that came
+    return isinstance(error, aiohttp.ClientOSError)
+
+
 class Reply(aiohttp.ClientResponse):
     """A reply that keeps its connection in view, and drops one that must not be used again.
 
@@ -54,12 +73,17 @@ class Reply(aiohttp.ClientResponse):
         Why not close it: that first waits until pending data is written, to a server that may never read it.
         """
         self.protocol, self.transport = connection.protocol, connection.transport
+        is_reused = self.protocol in _used
         try:
             await super().start(connection)
-        except BaseException:
+        except BaseException as error:
             if self.transport is not None:
                 self.transport.abort()
+            if is_reused and _is_unanswered(error):
+                raise StaleConnectionError(str(error)) from error
             raise
+        if self.protocol is not None:
+            _used.add(self.protocol)
         if self.transport is not None and drop_after_bytes(response_head(self)) is not None:
             # Called after aiohttp gave the connection back, but in the same step of the event loop, also for
             # a body that came with its head. The pool passes over a connection that is being closed.

@@ -164,11 +164,6 @@ class Patience:
         return "connect", self.connect
 
     @property
-    def may_have_run(self) -> bool:
-        """Whether a request without a proper answer may have made the app's function run."""
-        return self.phase in (Phase.JOIN, Phase.STREAM, Phase.COMPLETE)
-
-    @property
     def repeatable(self) -> bool:
         """Whether a request without a proper answer may simply be made again."""
         return self.phase is Phase.DOWNLOAD
@@ -184,7 +179,6 @@ class Patience:
             seconds=seconds,
             phase=self.phase,
             retryable=self.repeatable,
-            may_have_run=self.may_have_run,
             **context,
         )
 
@@ -194,7 +188,6 @@ class Patience:
             f"The reply of {shown_url(url)} is larger than {self.max_bytes} bytes. Raise "
             f"Limits({self.bound}=) if you trust the server.",
             phase=self.phase,
-            may_have_run=self.may_have_run,
         )
 
     def coding_error(self, url: str, head: Response) -> RemoteProtocolError:
@@ -204,7 +197,6 @@ class Patience:
             f"was not requested ({', '.join(CODINGS)} were). Check any proxy between you and the server.",
             phase=self.phase,
             status=head.status,
-            may_have_run=self.may_have_run,
         )
 
 

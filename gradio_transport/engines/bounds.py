@@ -71,6 +71,8 @@ class Bounds:
     Attributes:
         until: When the current stage must be over.
         reached: Whether there was a connection, if only to a proxy.
+        is_reused: Whether the connection has served another request before.
+        is_answered: Whether a byte of the reply has come.
     """
 
     def __init__(
@@ -79,7 +81,7 @@ class Bounds:
         self.stage = Stage.CONNECTING
         self.joiner = joiner
         self.until = math.inf
-        self.reached = False
+        self.reached = self.is_reused = self.is_answered = False
         self._connect = math.inf if patience.connect is None else patience.connect
         self._silence = math.inf if patience.silence is None else patience.silence
         self._deadline = self._whole_until = patience.deadline.at
@@ -128,6 +130,11 @@ class Bounds:
         self.until = self._whole_until
         if seconds is not None:
             self.until = min(self.until, time.monotonic() + seconds)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the request met a kept connection that its server was closing, by all that is known."""
+        return self.is_reused and not self.is_answered and self.stage in (Stage.SENDING, Stage.HEAD)
 
     @property
     def is_over(self) -> bool:

@@ -5,6 +5,8 @@ A client has its own connections, so some promises of the default engine cannot 
 
 - The wait for the reply to a form is bounded for each read, not in all.
 - Chunks that arrive together are handed on one by one.
+- A stream that meets a kept connection which the server is closing is lost, because a client does not say
+  which of its connections were kept.
 - A request that is cancelled while it is sent may leave a generator of the library to the event loop.
 """
 

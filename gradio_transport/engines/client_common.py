@@ -56,6 +56,8 @@ def translate_errors(module: Module, request: Request, patience: Patience) -> Ge
         yield
     except module.ConnectTimeout as error:
         raise replies.connect_timeout(where, patience) from error
+    except module.PoolTimeout as error:
+        raise replies.turn_timeout(where, patience) from error
     except module.TimeoutException as error:
         raise replies.answer_timeout(where, patience) from error
     except module.LocalProtocolError:

@@ -5,8 +5,11 @@ A client has its own connections, so some promises of the default engine cannot 
 
 - Timeouts bound each read and write. A head that arrives byte by byte, or a server that takes a body so, has
   no bound in all. A body has, because its chunks come here.
+- The time to connect holds for each address of a host, not for all of them together.
 - A request whose reply has not begun cannot be woken: closing the transport waits for its timeout.
 - Chunks that arrive together are handed on one by one.
+- A stream that meets a kept connection which the server is closing is lost, because a client does not say
+  which of its connections were kept.
 - The client may close a connection under a thread that reads from it.
 """
 

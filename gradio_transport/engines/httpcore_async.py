@@ -9,13 +9,14 @@ from typing import Any
 
 import anyio.lowlevel
 
-from ..errors import LocalProtocolError
+from ..errors import LocalProtocolError, StreamLost
 from ..protocol.commands import Ending, Request, Response
 from ..protocol.multipart import Multipart
 from .base import AsyncWebSocket, Patience, StreamEnded
 from .bounds import Bounds, NotSentError
 from .chunk_joining import ChunkJoiner
 from .httpcore_common import SEND_ATTEMPTS, build_request, parse_url, request_error, translate_body_errors
+from .keep_alive import KeptConnections
 from .libraries import load_core
 from .open_connections import OpenConnections
 from .proxies import describe_way, find_refusal
@@ -35,20 +36,21 @@ class AsyncHTTPEngine:
         self._core = load_core(settings.library)
         self._routes = Routes(settings)
         self.connections = OpenConnections(self._routes)
+        self._kept = KeptConnections()
         self._backend = AsyncSocketBackend(self._core.WriteError, self.connections)
-        self._pools: dict[Route, Any] = {}
+        self._pools: dict[tuple[Route, bool], Any] = {}
         self._closed = False
 
     def _pool(self, url: str) -> Any:
         """Return the pool of connections for a URL."""
         if self._closed:
             raise LocalProtocolError("The transport is closed.")
-        route = self._routes.find(url)
-        if route not in self._pools:
-            backend = async_route_backend(self._backend, route)
-            options = pool_options(self._core, self._settings, route)
-            self._pools[route] = self._core.AsyncConnectionPool(network_backend=backend, **options)
-        return self._pools[route]
+        key = self._routes.find(url), self._kept.are_trusted(url)
+        if key not in self._pools:
+            options = pool_options(self._core, self._settings, *key)
+            backend = async_route_backend(self._backend, key[0])
+            self._pools[key] = self._core.AsyncConnectionPool(network_backend=backend, **options)
+        return self._pools[key]
 
     async def request(self, request: Request, patience: Patience) -> Response:
         """Send a request and return the whole reply."""
@@ -74,6 +76,8 @@ class AsyncHTTPEngine:
             ours = request_error(self._core, error, request, patience, bounds, self._routes)
             if ours is error:
                 raise
+            if isinstance(ours, StreamLost) and ours.stale:
+                self._kept.distrust(request.url)
             raise ours from getattr(error, "error", error)
         bounds.begin_body()
         route = self._routes.find(request.url)
@@ -94,7 +98,7 @@ class AsyncHTTPEngine:
             with suppress(NotSentError):
                 return await self._pool(request.url).handle_async_request(prepared)
         way = describe_way(request.url, self._routes.find(request.url).proxy)
-        raise lost_error(way, NotSentError("no connection stays open"), patience)
+        raise lost_error(way, NotSentError("no connection stays open"), patience, sent=False)
 
     async def websocket(
         self, url: str, headers: Mapping[str, str], patience: Patience, max_message_bytes: int

@@ -22,7 +22,15 @@ from .bounds import Bounds, BrokenError, LateError, Stage
 from .content_coding import Unpacker
 from .libraries import Module, default_headers, load, load_core
 from .proxies import Proxy, ProxyRefusedError, add_proxy, describe_way, refusal_error
-from .replies import answer_timeout, coding_failure, connect_error, connect_timeout, lost_error, reason
+from .replies import (
+    answer_timeout,
+    coding_failure,
+    connect_error,
+    connect_timeout,
+    lost_error,
+    reason,
+    turn_timeout,
+)
 from .request_body import request_headers
 from .routes import Routes
 
@@ -113,13 +121,17 @@ def request_error(
             return refusal_error(request.url, proxy, refused, patience)
         case LateError():
             return (connect_timeout if connecting else answer_timeout)(where, patience)
+        case BrokenError() if connecting:
+            return connect_error(where, error.error, patience)
         case BrokenError():
-            return (connect_error if connecting else lost_error)(where, error.error, patience)
+            return lost_error(where, error.error, patience, stale=bounds.is_stale)
         case core.PoolTimeout():
-            return answer_timeout(where, patience)
+            return turn_timeout(where, patience)
         case core.ProxyError() | core.UnsupportedProtocol():
             return connect_error(where, error, patience)
         case core.NetworkError() | core.ProtocolError():
+            return lost_error(where, error, patience, stale=bounds.is_stale)
+        case OSError() | RuntimeError() if not connecting:
             return lost_error(where, error, patience)
         case OSError() | RuntimeError() | ValueError():
             return ConnectError(f"Cannot reach {where}: {reason(error)}.", phase=patience.phase)

@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from ..errors import LocalProtocolError
+from ..errors import LocalProtocolError, StreamLost
 from ..protocol.commands import Ending, Request, Response
 from ..protocol.multipart import Multipart
 from .base import Patience, StreamEnded, WebSocket
 from .bounds import Bounds, NotSentError
 from .chunk_joining import ChunkJoiner
 from .httpcore_common import SEND_ATTEMPTS, build_request, parse_url, request_error, translate_body_errors
+from .keep_alive import KeptConnections
 from .libraries import load_core
 from .open_connections import OpenConnections
 from .proxies import describe_way, find_refusal
@@ -34,6 +35,7 @@ class HTTPEngine:
         self._settings = settings
         self._core = load_core(settings.library)
         self._routes = Routes(settings)
+        self._kept = KeptConnections()
         self._lock = threading.Lock()
         self._websockets: weakref.WeakSet[Any] = weakref.WeakSet()
         self._closed = False
@@ -42,19 +44,19 @@ class HTTPEngine:
     def _start_without_connections(self) -> None:
         self.connections = OpenConnections(self._routes)
         self._backend = SocketBackend(self._core.WriteError, self.connections)
-        self._pools: dict[Route, Any] = {}
+        self._pools: dict[tuple[Route, bool], Any] = {}
 
     def _pool(self, url: str) -> Any:
         """Return the pool of connections for a URL."""
-        route = self._routes.find(url)
+        key = self._routes.find(url), self._kept.are_trusted(url)
         with self._lock:
             if self._closed:
                 raise LocalProtocolError("The transport is closed.")
-            if route not in self._pools:
-                backend = route_backend(self._backend, route)
-                options = pool_options(self._core, self._settings, route)
-                self._pools[route] = self._core.ConnectionPool(network_backend=backend, **options)
-            return self._pools[route]
+            if key not in self._pools:
+                options = pool_options(self._core, self._settings, *key)
+                backend = route_backend(self._backend, key[0])
+                self._pools[key] = self._core.ConnectionPool(network_backend=backend, **options)
+            return self._pools[key]
 
     def request(self, request: Request, patience: Patience) -> Response:
         """Send a request and return the whole reply."""
@@ -81,6 +83,8 @@ class HTTPEngine:
             ours = request_error(self._core, error, request, patience, bounds, self._routes)
             if ours is error:
                 raise
+            if isinstance(ours, StreamLost) and ours.stale:
+                self._kept.distrust(request.url)
             raise ours from getattr(error, "error", error)
         finally:
             if interruption is not None:
@@ -102,7 +106,7 @@ class HTTPEngine:
             with suppress(NotSentError):
                 return self._pool(request.url).handle_request(prepared)
         way = describe_way(request.url, self._routes.find(request.url).proxy)
-        raise lost_error(way, NotSentError("no connection stays open"), patience)
+        raise lost_error(way, NotSentError("no connection stays open"), patience, sent=False)
 
     def websocket(
         self, url: str, headers: Mapping[str, str], patience: Patience, max_message_bytes: int

@@ -17,12 +17,23 @@ from .content_coding import Unpacker
 CHUNK_BYTES = 65536
 
 
-def lost_error(where: str, error: BaseException, patience: Patience) -> StreamLost:
-    """Return the error for a connection that broke before a reply came."""
+def lost_error(
+    where: str, error: BaseException, patience: Patience, *, sent: bool = True, stale: bool = False
+) -> StreamLost:
+    """Return the error for a connection that broke before a reply came.
+
+    Args:
+        where: The URL of the request, without its query.
+        error: How it broke.
+        patience: That of the request.
+        sent: Whether anything of the request may have been sent.
+        stale: Whether a kept connection ended before a byte of the reply came.
+    """
     return StreamLost(
         f"The connection to {where} broke before an answer came: {reason(error)}.",
         phase=patience.phase,
-        retryable=patience.repeatable,
+        retryable=patience.repeatable or not sent,
+        stale=stale,
     )
 
 
@@ -64,7 +75,6 @@ def incomplete_body_error(
         f"The reply of {shown_url(request.url)} broke off: {closed.reason}.",
         phase=patience.phase,
         status=head.status,
-        may_have_run=patience.may_have_run,
     )
 
 
@@ -148,6 +158,11 @@ def connect_timeout(where: str, patience: Patience) -> TimeoutExpired:
     """Return the error for a connection that was not made in time. Nothing was sent, so a retry is safe."""
     setting, seconds = patience.exceeded_connecting()
     return _timeout_error(f"No connection to {where}", setting, seconds, patience, retryable=True)
+
+
+def turn_timeout(where: str, patience: Patience) -> TimeoutExpired:
+    """Return the error for a request that waited too long for one of a transport's connections."""
+    return _timeout_error(f"No free connection to {where}", *patience.exceeded(), patience, retryable=True)
 
 
 def answer_timeout(where: str, patience: Patience) -> TimeoutExpired:

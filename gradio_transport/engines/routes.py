@@ -71,17 +71,23 @@ class Routes:
             raise ConnectError(f"The proxy of {found[1]} cannot be used: {error}.", retryable=False) from None
 
 
-def pool_options(core: Module, settings: HTTPSettings, route: Route) -> dict[str, object]:
+def pool_options(core: Module, settings: HTTPSettings, route: Route, keeps: bool = True) -> dict[str, object]:
     """Return the keyword arguments of a pool of connections of httpcore.
 
     A proxy of SOCKS is none of them: the pool's backend opens the tunnel, see `open_by_socks`.
+
+    Args:
+        core: ``httpcore`` or ``httpcore2``.
+        settings: Those of the engine.
+        route: How the hosts are reached.
+        keeps: Whether connections serve several requests.
     """
     proxy = route.proxy if route.proxy is not None and not route.proxy.is_socks else None
     return {
         "ssl_context": ssl_context(settings, route.scheme),
         "proxy": None if proxy is None else _core_proxy(core, settings, proxy),
         "max_connections": settings.connections,
-        "max_keepalive_connections": settings.connections,
+        "max_keepalive_connections": settings.connections if keeps else 0,
         "keepalive_expiry": KEPT_ALIVE_SECONDS,
     }
 

@@ -30,6 +30,7 @@ class StreamState:
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._is_busy = False
+        self._is_used = False
         self._is_shut_down = False
         bounds.attach(self)
 
@@ -62,6 +63,7 @@ class StreamState:
             raise NotSentError
         bounds.attach(self)
         if not buffer.startswith(b"CONNECT "):  # a request to a proxy is part of connecting
+            bounds.is_reused, self._is_used = self._is_used, True
             bounds.begin_sending()
 
     def _take_held(self) -> list[bytes]:
@@ -74,6 +76,8 @@ class StreamState:
         bounds = self._bounds_of(timeout)
         if bounds.stage is Stage.SENDING:
             bounds.begin_head()
+        elif bounds.stage is Stage.HEAD:  # the read before this one has brought something
+            bounds.is_answered = True
         return bounds, None if bounds.stage is Stage.CONNECTING else bounds.joiner
 
     def _check(self) -> None:

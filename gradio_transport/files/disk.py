@@ -145,6 +145,18 @@ class PartFile:
             while rest:
                 rest = rest[os.write(file, rest) :]
 
+    def restart(self) -> None:
+        """Drop what was written.
+
+        Raises:
+            LocalProtocolError: The system refused, or the part is published or discarded.
+        """
+        file = self._open_file()
+        with self._remove_on_failure("write into", self._directory):
+            os.lseek(file, 0, os.SEEK_SET)
+            os.ftruncate(file, 0)
+        self.size = 0
+
     def publish(self, name: str) -> Path:
         """Give the whole file its name, made safe, and return its absolute path.
 

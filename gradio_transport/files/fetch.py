@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from ..errors import (
@@ -17,6 +20,7 @@ from ..errors import (
     excerpt,
 )
 from ..protocol.commands import REDIRECTS, Closed, Ending, Request, Response
+from ..protocol.reach import TEMPORARY
 from ..protocol.refusals import refusal, wants_login
 from ..protocol.urls import resolve_reference, shown_url
 
@@ -62,6 +66,64 @@ def content_length(head: Response) -> int | None:
     return int(text[:18]) if text.isdecimal() else None
 
 
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", re.IGNORECASE)
+
+
+def range_validator(head: Response) -> str | None:
+    """Return what proves in ``If-Range`` that a file is still the same, or None if nothing does.
+
+    That is a strong entity tag, or a date of change before the date of the reply (RFC 9110 §8.8.2.2 and
+    §13.1.5). A file in a content coding has none: its bytes are not those that were decoded.
+    """
+    headers = head.headers
+    if head.codings or headers.get("accept-ranges", "").strip().lower() == "none":
+        return None
+    tag = headers.get("etag", "").strip()
+    if tag:
+        return tag if re.fullmatch(r'"[\x21\x23-\x7e]*"', tag) else None
+    changed, sent = headers.get("last-modified", "").strip(), headers.get("date", "")
+    try:
+        is_strong = parsedate_to_datetime(sent) - parsedate_to_datetime(changed) >= timedelta(seconds=1)
+    except (TypeError, ValueError, OverflowError):  # one of them is missing, or no date
+        return None
+    return changed if is_strong and changed.isascii() and changed.isprintable() else None
+
+
+def continued_total(
+    head: Response, url: str, received: int, validator: str | None, total: int | None
+) -> int | None:
+    """Return how many bytes a file has in all, by the head of a reply with the rest of it (206).
+
+    Raises:
+        RemoteProtocolError: It is not the rest of that file.
+    """
+    found = _CONTENT_RANGE.fullmatch(head.headers.get("content-range", "").strip())
+    if found is not None and not head.codings:
+        first, last = int(found[1]), int(found[2])
+        whole = total if found[3] == "*" else int(found[3])
+        tag = head.headers.get("etag", "").strip()
+        is_another = bool(tag) and (validator or "").startswith('"') and tag != validator
+        if first == received and not is_another and total in (None, whole) and whole in (None, last + 1):
+            return whole
+    raise RemoteProtocolError(
+        f"The server was asked for {url.partition('?')[0]} from byte {received} on, and sends another part "
+        f"(Content-Range: {excerpt(head.headers.get('content-range', 'none'))!r}).",
+        phase=Phase.DOWNLOAD,
+        status=head.status,
+    )
+
+
+def begun_anew_error(url: str, received: int) -> StreamLost:
+    """Return the error for a file that broke off, and that the server sends from its start instead."""
+    return StreamLost(
+        f"The download of {url.partition('?')[0]} broke off after {received} bytes, which were read already, "
+        "and the server sends it from the start only: it has changed, or cannot be sent in parts. Read it "
+        "again.",
+        phase=Phase.DOWNLOAD,
+        retryable=True,
+    )
+
+
 def file_unavailable_error(response: Response, url: str) -> GradioTransportError:
     """Return the error for a file that was not given."""
     where = shown_url(url)
@@ -77,7 +139,7 @@ def file_unavailable_error(response: Response, url: str) -> GradioTransportError
         phase=Phase.DOWNLOAD,
         status=response.status,
         body=excerpt(response.body),
-        retryable=response.status in (502, 503, 504),
+        retryable=response.status in TEMPORARY,
     )
 
 
@@ -90,7 +152,9 @@ def file_too_large_error(url: str, most: int) -> EventTooLarge:
     )
 
 
-def download_error(url: str, closed: Closed, received: int, stall: float | None) -> GradioTransportError:
+def download_error(
+    url: str, closed: Closed, received: int, stall: float | None
+) -> TimeoutExpired | StreamLost:
     """Return the error for a download that ended too early."""
     where = shown_url(url)
     if closed.ending is Ending.IDLE:

@@ -161,6 +161,9 @@ class OpenStream:
         heartbeats: Whether the server beats on it, so that silence means trouble.
         or_whole: Whether a success that is no stream is an answer too, and not a refusal that is known by its
             head.
+        idempotent: Whether the request is safe by itself, so that it may be made again.
+        joined: Whether the calls that it fetches were joined before. It then joins nothing when it is made
+            again, but a server that has taken it may have dropped what it had to say.
     """
 
     channel: str
@@ -168,6 +171,8 @@ class OpenStream:
     phase: Phase = Phase.STREAM
     heartbeats: bool = True
     or_whole: bool = False
+    idempotent: bool = False
+    joined: bool = False
 
 
 @attrs.frozen

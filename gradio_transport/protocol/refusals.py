@@ -26,6 +26,7 @@ from ..errors import (
 )
 from .commands import REDIRECTS, Response
 from .quota import is_quota_exceeded, quota_wait
+from .reach import TEMPORARY, is_queue_full
 from .retry_after import retry_after
 
 
@@ -53,8 +54,7 @@ def refusal(response: Response, phase: Phase, *, what: str = "The server") -> Gr
         case 429:
             wait = retry_after(response.headers.get("retry-after"), _server_time(response))
             return RateLimited(f"Too many requests. {says}", retry_after=wait, **context)
-        # By its words: proxies and starting Spaces answer 503 too, and no queue is full there.
-        case 503 if "queue is full" in text.lower():
+        case 503 if is_queue_full(response):
             return QueueFull(f"The app's queue is full. {says}", **context)
         case 404 if "session not found" in text.lower():
             return SessionNotFound(says, **context)
@@ -73,7 +73,7 @@ def refusal(response: Response, phase: Phase, *, what: str = "The server") -> Gr
         case status if status < 400:
             return RemoteProtocolError(f"{what} redirects without end or elsewhere: {text}", **context)
         case status:
-            return ServerRefused(says, retryable=status in (502, 503, 504), **context)
+            return ServerRefused(says, retryable=status in TEMPORARY, **context)
 
 
 def wants_login(response: Response) -> bool:

@@ -11,16 +11,26 @@ from typing import Any, BinaryIO, cast
 
 import attrs
 
-from ..calls.downloads import DownloadProgress, FileSource, Meter, RemoteFileView, find_files, with_paths
+from ..calls.downloads import (
+    Chunk,
+    DownloadProgress,
+    FileSource,
+    Inline,
+    RemoteFileView,
+    Restart,
+    Transfer,
+    find_files,
+    of_a_result,
+    with_paths,
+)
 from ..calls.method_timeout import bounded
 from ..calls.requests import add_elapsed
 from ..engines.base import ResponseStream, StreamEnded
 from ..engines.deadline import NEVER, Deadline
 from ..errors import LocalProtocolError, Phase
 from ..files.disk import PartFile
-from ..files.fetch import PLAYLIST_SECONDS, content_length, is_playlist, whole_file_url
+from ..files.fetch import PLAYLIST_SECONDS, is_playlist, whole_file_url
 from ..files.outputs import ServerFile
-from ..protocol.commands import Closed, Ending
 from .closing import Closing
 
 
@@ -43,12 +53,15 @@ class RemoteFile(RemoteFileView):
         with (
             add_elapsed(),
             bounded(timeout, f"The file {self.name}", Phase.DOWNLOAD) as deadline,
-            self._fetcher.open(self, whole_file_url(self.url), deadline) as download,
+            self._fetcher.open(self, whole_file_url(self.url), deadline, may_restart=True) as download,
         ):
             parts: list[bytes] = []
             for chunk in download.chunks:
                 deadline.check(Phase.DOWNLOAD)
-                parts.append(chunk)
+                if isinstance(chunk, Restart):
+                    parts.clear()
+                else:
+                    parts.append(chunk)
             return b"".join(parts)
 
     def open(self, *, timeout: float | None = None) -> BinaryIO:
@@ -89,11 +102,14 @@ class RemoteFile(RemoteFileView):
         with (
             add_elapsed(),
             bounded(timeout, f"The file {self.name}", Phase.DOWNLOAD) as deadline,
-            self._fetcher.open(self, whole_file_url(self.url), deadline) as download,
+            self._fetcher.open(self, whole_file_url(self.url), deadline, may_restart=True) as download,
             PartFile(Path(directory)) as part,
         ):
             for chunk in download.chunks:
                 deadline.check(Phase.DOWNLOAD)
+                if isinstance(chunk, Restart):
+                    part.restart()
+                    continue
                 part.write(chunk)
                 if progress is not None:
                     progress(part.size, download.total)
@@ -104,13 +120,17 @@ class Download(Closing):
     """A file on its way.
 
     Attributes:
-        total: Bytes in all, or None where the server does not say.
-        chunks: The content as it comes.
+        chunks: The content as it comes; only where it may restart, a `Restart` among it.
     """
 
-    def __init__(self, total: int | None, chunks: Generator[bytes, None, None]) -> None:
-        self.total = total
+    def __init__(self, chunks: Generator[Chunk, None, None], size: Transfer | Inline | None = None) -> None:
         self.chunks = chunks
+        self._size = size
+
+    @property
+    def total(self) -> int | None:
+        """Bytes in all, or None where the server does not say."""
+        return None if self._size is None else self._size.total
 
     def close(self) -> None:
         """Stop fetching. Idempotent."""
@@ -128,7 +148,7 @@ class _Reader(io.RawIOBase):
     def readinto(self, buffer: Any, /) -> int:
         while not self._held:
             chunk = next(self._chunks, None)
-            if chunk is None:
+            if not isinstance(chunk, bytes):
                 return 0
             self._held = memoryview(chunk)
         size = min(len(buffer), len(self._held))
@@ -145,55 +165,63 @@ class Fetcher(FileSource):
 
     _file_type = RemoteFile
 
-    def open(self, file: ServerFile, url: str, deadline: Deadline = NEVER) -> Download:
+    def open(
+        self, file: ServerFile, url: str, deadline: Deadline = NEVER, *, may_restart: bool = False
+    ) -> Download:
         """Begin to fetch a file from one of its URLs."""
         if file.content is not None:
-            return Download(len(file.content), _inline_content(file.content))
+            return Download(_inline_content(file.content), Inline(len(file.content)))
         if is_playlist(url):
-            return Download(None, _add_elapsed(self._follow(url), time.monotonic()))
-        began = time.monotonic()
+            return Download(_add_elapsed(self._follow(url), time.monotonic()))
+        began, transfer = time.monotonic(), self.transfer(url, deadline, may_restart=may_restart)
         with add_elapsed():
-            stream = self._open(url, deadline)
-        return Download(content_length(stream.head), _add_elapsed(_chunks(stream, self.meter(url)), began))
+            stream = self._connection.run(transfer.open())
+        return Download(_add_elapsed(self._chunks(stream, transfer), began), transfer)
 
-    def _open(self, url: str, deadline: Deadline = NEVER) -> ResponseStream:
-        stream: ResponseStream = self._connection.run(self.requests(deadline).open_file(url))
-        return stream
+    def _fetch(self, transfer: Transfer) -> Generator[bytes, None, None]:
+        """Yield a file that is handed on at once, so that it never restarts."""
+        chunks = self._chunks(self._connection.run(transfer.open()), transfer)
+        return cast("Generator[bytes, None, None]", chunks)
 
     def _follow(self, url: str) -> Generator[bytes, None, None]:
         """Yield the segments of a stream (5.0+) as they are made, until its playlist is complete."""
         playlist = self.playlist(url)
         while not playlist.complete:
-            for segment in playlist.new_segments(list(_chunks(self._open(url), playlist.meter()))):
-                yield from _chunks(self._open(segment), self.meter(segment))
+            for segment in playlist.new_segments(list(self._fetch(playlist.transfer()))):
+                yield from self._fetch(self.transfer(segment))
                 playlist.heard()
             if not playlist.complete and self._connection.closing.wait(PLAYLIST_SECONDS):
                 raise LocalProtocolError("The transport was closed.", phase=Phase.DOWNLOAD)
 
-
-def _chunks(stream: ResponseStream, meter: Meter) -> Generator[bytes, None, None]:
-    try:
-        for chunk in stream.chunks():
-            yield meter.take(chunk)
-        meter.end(Closed(Ending.CLEAN))
-    except StreamEnded as ended:
-        meter.end(ended.closed)
-    finally:
-        stream.close()
+    def _chunks(self, stream: ResponseStream, transfer: Transfer) -> Generator[Chunk, None, None]:
+        while True:
+            try:
+                if transfer.begin(stream.head):
+                    yield Restart.FROM_START
+                for chunk in stream.chunks():
+                    yield transfer.take(chunk)
+                transfer.complete()
+                return
+            except StreamEnded as ended:
+                resumption = transfer.resume(ended.closed)
+            finally:
+                stream.close()
+            stream = self._connection.run(resumption)
 
 
 def download_files(value: Any, directory: str | Path) -> Any:
     """Return an output value with its files downloaded, and in their places the paths."""
     files = cast("Iterator[RemoteFile]", find_files(value))
-    return with_paths(value, {id(file): file.download(directory) for file in files})
+    with of_a_result():
+        return with_paths(value, {id(file): file.download(directory) for file in files})
 
 
-def _add_elapsed(chunks: Generator[bytes, None, None], began: float) -> Generator[bytes, None, None]:
+def _add_elapsed(chunks: Generator[Chunk, None, None], began: float) -> Generator[Chunk, None, None]:
     with add_elapsed(began=began):
         yield from chunks
 
 
-def _inline_content(content: bytes) -> Generator[bytes, None, None]:
+def _inline_content(content: bytes) -> Generator[Chunk, None, None]:
     yield content
 
 

@@ -347,7 +347,7 @@ def test_waiting_for_a_turn_is_bounded_and_no_part_of_connecting() -> None:
             patience = Patience(connect=0.1, silence=0.4, setting="join", phase=Phase.JOIN, max_bytes=1000)
             with pytest.raises(gt.TimeoutExpired) as caught:
                 await http.request(Request.get(served.url), patience)
-            assert caught.value.setting == "join"
+            assert (caught.value.setting, caught.value.retryable) == ("join", True)
             first.cancel()
             await asyncio.wait([first])
             with pytest.raises(gt.TimeoutExpired):  # the turn was given back, so this one is under way

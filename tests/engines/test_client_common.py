@@ -62,6 +62,11 @@ class TestErrors:
         assert self.translate(module.ReadTimeout("late"), DOWNLOAD, module).retryable is True
 
     @modules
+    def test_a_request_that_gets_no_connection_of_the_pool_was_not_sent(self, module):
+        error = self.translate(module.PoolTimeout("full"), module=module)
+        assert (error.setting, error.retryable) == ("join", True)
+
+    @modules
     def test_a_connection_that_cannot_be_made_and_one_that_broke(self, module):
         assert isinstance(self.translate(module.ConnectError("refused"), module=module), ConnectError)
         error = self.translate(module.ReadError("reset by peer"), module=module)

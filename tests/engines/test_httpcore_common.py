@@ -94,7 +94,12 @@ class TestErrors:
 
     @libraries
     def test_the_wait_for_a_free_connection_is_part_of_that_for_the_reply(self, core, library):
-        assert self.translate(core.PoolTimeout(), core=core).setting == "join"
+        error = self.translate(core.PoolTimeout(), core=core)
+        assert (error.setting, error.retryable) == ("join", True)
+
+    def test_what_breaks_once_there_is_a_connection_may_have_been_sent(self):
+        assert isinstance(self.translate(RuntimeError("closed"), connected=True), StreamLost)
+        assert isinstance(self.translate(RuntimeError("closed")), ConnectError)
 
     def test_a_connection_that_cannot_be_made_and_one_that_broke(self):
         refused = BrokenError(OSError("refused"))

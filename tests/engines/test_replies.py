@@ -61,7 +61,7 @@ class TestErrors:
         lost = replies.incomplete_body_error(REQUEST, PATIENCE, head, Closed(Ending.RESET, reason="reset"))
         assert isinstance(late, TimeoutExpired)
         assert isinstance(lost, StreamLost)
-        assert lost.may_have_run is True
+        assert not lost.retryable
         assert "broke off: reset" in lost.message
 
 

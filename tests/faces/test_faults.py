@@ -154,13 +154,13 @@ def test_a_stream_that_fails_says_how(server: Scripted, name: str, face: str) ->
 JOINS: dict[str, tuple[Callable[[Reply], None], type[gt.GradioTransportError], bool]] = {
     "reset": (Reply.reset, gt.StreamLost, True),
     "silence": (Reply.hold, gt.TimeoutExpired, True),
-    "500 text": (lambda r: r.text("Internal Server Error", 500), gt.ServerRefused, False),
+    "500 text": (lambda r: r.text("Internal Server Error", 500), gt.ServerRefused, True),
     "queue full": (
         lambda r: r.json({"detail": "Queue is full. Max size is 1."}, 503),
         gt.errors.QueueFull,
         False,
     ),
-    "502": (lambda r: r.text("<html>", 502), gt.ServerRefused, False),
+    "502": (lambda r: r.text("<html>", 502), gt.ServerRefused, True),
     "429": (lambda r: r.text("", 429), gt.errors.RateLimited, False),
     "401": (
         lambda r: r.json({"detail": {"error": "Not authenticated"}}, 401),
@@ -195,7 +195,7 @@ JOINS: dict[str, tuple[Callable[[Reply], None], type[gt.GradioTransportError], b
     ),
     "html": (lambda r: r.text("<html>"), gt.errors.MalformedMessage, True),
     "no event id": (lambda r: r.json({"ok": 1}), gt.errors.MalformedMessage, True),
-    "204": (lambda r: r.text("", 204), gt.errors.RemoteProtocolError, False),
+    "204": (lambda r: r.text("", 204), gt.errors.RemoteProtocolError, True),
 }
 
 

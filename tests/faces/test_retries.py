@@ -18,7 +18,7 @@ from gradio_transport.calls.backoff import delays
 from gradio_transport.calls.retries import Retries
 from gradio_transport.engines.httpcore_async import AsyncHTTPEngine
 from gradio_transport.engines.httpcore_sync import HTTPEngine
-from gradio_transport.protocol.commands import Request, Response, SendRequest
+from gradio_transport.protocol.commands import OpenStream, OpenWebSocket, Request, Response, SendRequest
 from gradio_transport.protocol.retry_after import retry_after
 
 JOIN, DATA = "/gradio_api/queue/join", "/gradio_api/queue/data"
@@ -257,8 +257,29 @@ def test_what_is_safe_by_itself_is_tried_again_after_every_trouble_of_the_way(ph
     tried = {
         status for status in range(100, 600) if wanted(phase, Response(status, body=b"x"), idempotent=True)
     }
-    assert tried == {429, 502, 504} | ({503} - ({503} if phase is gt.errors.Phase.JOIN else set()))
+    assert tried == {429, 502, 503, 504}
     assert all(wanted(phase, error, idempotent=True) for error in (*NEVER_SENT, *PERHAPS_TAKEN))
+
+
+STREAM = Request.get("http://x/queue/data")
+STALE = gt.StreamLost("cut", stale=True)
+
+
+@pytest.mark.parametrize(
+    ("command", "outcomes", "expected"),
+    [
+        (OpenStream("stream", STREAM, joined=True), [STALE, STALE], [0.0, None]),
+        (OpenStream("stream", STREAM, joined=True), [gt.StreamLost("cut"), STALE], [None, 0.0]),
+        (OpenStream("stream", STREAM), [STALE], [None]),
+        (OpenStream("file", STREAM, idempotent=True), [gt.StreamLost("cut"), STALE], [0.0, None]),
+        (OpenWebSocket("socket", "ws://x/queue/join"), [STALE], [None]),
+        (SendRequest("join", STREAM, gt.errors.Phase.JOIN), [STALE], [None]),
+    ],
+    ids=["a joined stream", "after another loss", "one that joins", "a file", "a websocket", "a join"],
+)
+def test_without_a_policy_only_what_joins_nothing_is_made_again_at_once(command, outcomes, expected) -> None:
+    tries = Retries(gt.RetryPolicy.none(), command)
+    assert [tries.pause(outcome) for outcome in outcomes] == expected
 
 
 @pytest.mark.parametrize("error", NEVER_SENT, ids=lambda error: type(error).__name__)

@@ -256,6 +256,30 @@ class TestComponentFunctions:
         assert body == {"session_hash": session_hash, "component_id": 1, "fn_name": "ls", "data": ["sub"]}
 
     @faces
+    @pytest.mark.parametrize(
+        ("script", "may_have_run"),
+        [
+            (Reply.reset, True),
+            (Reply.hold, True),
+            (lambda reply: reply.text("<html>", 504), True),
+            (lambda reply: reply.text("no json"), True),
+            (lambda reply: reply.json({"detail": "Not authenticated"}, 401), False),
+        ],
+    )
+    def test_a_component_that_fails_says_whether_its_function_may_have_run(
+        self, server: Scripted, face: str, script: Any, may_have_run: bool
+    ) -> None:
+        server.scripts["/gradio_api/component_server/"] = script
+
+        async def use(app: Any, wait: Any) -> Any:
+            with pytest.raises(gt.GradioTransportError) as caught:
+                await wait(app.component_server(1, "ls", timeout=0.5))
+            return caught.value
+
+        error = with_app(face, server.url, use, timeouts=TIMEOUTS)
+        assert (error.may_have_run, error.retryable) == (may_have_run, False)
+
+    @faces
     def test_a_component_that_is_not_there_is_refused_here(self, server: Scripted, face: str) -> None:
         async def use(app: Any, wait: Any) -> None:
             with pytest.raises(gt.EndpointNotFound, match="no component 99999"):

@@ -159,6 +159,18 @@ def test_nothing_is_left_of_a_failure(tmp_path: Path) -> None:
     assert contents(tmp_path) == {}
 
 
+def test_a_part_that_restarts_drops_what_was_written(tmp_path: Path, any_disk: None) -> None:
+    with PartFile(tmp_path) as part:
+        part.write(b"half of the first try")
+        part.restart()
+        part.write(b"whole")
+        assert part.size == 5
+        part.publish("a.txt")
+        with pytest.raises(LocalProtocolError, match="published"):
+            part.restart()
+    assert contents(tmp_path) == {"a.txt": b"whole"}
+
+
 def test_discarding_twice_does_no_harm(tmp_path: Path) -> None:
     with PartFile(tmp_path) as part:
         part.discard()

@@ -256,6 +256,30 @@ class TestDownloads:
         assert first == [tmp_path / "one" / "made file.txt"]
         assert second == [tmp_path / "all" / "made file.txt"]
 
+    @faces
+    @pytest.mark.parametrize("fault", ["the server breaks it off", "the server fails", "the disk refuses it"])
+    def test_a_result_that_is_not_downloaded_has_run_all_the_same(
+        self, server: Scripted, face: str, fault: str, tmp_path: Path
+    ) -> None:
+        gives(server)
+        serves(server, b"hello")
+        directory = tmp_path / "here"
+        if fault == "the disk refuses it":
+            directory.write_text("in the way")
+        else:
+            fails = Reply.reset if "breaks" in fault else (lambda reply: reply.text("busy", 503))
+            server.scripts[path_of("made%20file.txt")] = fails
+
+        async def use(app, wait):
+            call = app.submit("/hello", "x")
+            with pytest.raises(gt.GradioTransportError) as caught:
+                await wait(call.result())
+            return caught.value
+
+        error = with_app(face, server.url, use, timeouts=TIMEOUTS, download_files=directory)
+        assert error.phase is gt.errors.Phase.DOWNLOAD
+        assert (error.may_have_run, error.retryable) == (True, False)
+
     def test_a_reader_streams(self, server: Scripted) -> None:
         gives(server)
         serves(server, b"hello world")
@@ -355,6 +379,21 @@ class TestDownloads:
         limits = gt.Limits(max_download_bytes=99_999)
         with_app(face, server.url, use, timeouts=TIMEOUTS, limits=limits)
         assert list(tmp_path.iterdir()) == []
+
+    @faces
+    def test_a_file_inside_the_result_has_a_known_size(
+        self, server: Scripted, face: str, tmp_path: Path
+    ) -> None:
+        gives(server, url="data:text/plain;base64,aGVsbG8=", path=None)
+        steps: list[tuple[int, int | None]] = []
+
+        async def use(app, wait):
+            (file,) = await wait(app.call("/hello", "x"))
+            assert await wait(file.read()) == b"hello"
+            await wait(file.download(tmp_path, progress=lambda *step: steps.append(step)))
+
+        with_app(face, server.url, use, timeouts=TIMEOUTS)
+        assert steps == [(5, 5)]
 
     @faces
     def test_a_hostile_name_stays_in_its_directory(self, server: Scripted, face: str, tmp_path: Path) -> None:

@@ -97,6 +97,8 @@ def _error_problems(cell: Cell, error: GradioTransportError) -> Iterable[str]:
         phases = (*phases, Phase.DISCOVER)
     if error.phase not in phases:
         yield f"phase is {error.phase}, expected {' or '.join(phases)}: {error}"
+    if error.retryable and error.may_have_run:
+        yield f"retryable, though the function may have run: {error}"
     if error.elapsed is None:
         yield f"elapsed is missing: {error}"
     if error.adapter != cell.protocol.adapter and cell.phase not in _WITHOUT_ADAPTER:
