@@ -84,6 +84,8 @@ class Endpoint:
         connection: ``"stream"`` when it takes streaming input (5.0+), else ``"sse"``.
         visibility: ``"private"`` endpoints are refused here; the server would run them.
         oauth_token: Whether the function asks for its caller's Hugging Face token (6.21+).
+        info_failure: Why the server's description of the parameters could not be read, so that they come from
+            the config alone; see `AppConfig`.
     """
 
     name: str | None
@@ -102,6 +104,7 @@ class Endpoint:
     visibility: Visibility = "public"
     oauth_token: Literal["required", "optional"] | None = None
     description: str = ""
+    info_failure: str = ""
     raw: JSONObject = attrs.field(factory=dict[str, Any], repr=False)
 
     def __str__(self) -> str:
@@ -128,13 +131,23 @@ class Endpoint:
             shown = {parameter.name: parameter.shown_name for parameter in self.parameters}
             listed = "; ".join(f"{shown.get(name, name)}: {problem}" for name, problem in problems.items())
             raise ValidationFailed(
-                f"{self.display_name} cannot be called like that: {listed}. Signature: {self}.",
+                f"{self.display_name} cannot be called like that: {listed}. Signature: {self}."
+                f"{self._doubt_of_parameters}",
                 problems=problems,
             )
         visible = iter(self.parameters)
         if not self.inputs:
             return [values[parameter.name] for parameter in visible]
         return [None if slot.skipped else values[next(visible).name] for slot in self.inputs]
+
+    @property
+    def _doubt_of_parameters(self) -> str:
+        if not self.info_failure:
+            return ""
+        return (
+            f" ({self.info_failure}, so the parameters come from the app's config, which has no names. Pass "
+            "the values by position.)"
+        )
 
     def _match(
         self, arguments: Sequence[Any], keywords: Mapping[str, Any]
@@ -178,6 +191,8 @@ class AppConfig:
         api_prefix: ``""`` or ``"/gradio_api"``.
         max_file_size: Bytes, or None.
         connect_heartbeat: Whether the session should be kept alive by ``/heartbeat``.
+        info_failure: Why ``/info`` could not be read, such as ``"/info answered HTTP 500"``; empty if it was
+            read, or if the server has none (before 3.26).
         settings: What an adapter with a discovery of its own keeps for its calls; None for Gradio apps.
     """
 
@@ -193,6 +208,7 @@ class AppConfig:
     enable_queue: bool = False
     connect_heartbeat: bool = False
     max_file_size: int | None = None
+    info_failure: str = ""
     endpoints: tuple[Endpoint, ...] = ()
     components: Mapping[int, Component] = attrs.field(factory=dict[int, Component], repr=False)
     raw: JSONObject = attrs.field(factory=dict[str, Any], repr=False)

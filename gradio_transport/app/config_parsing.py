@@ -271,6 +271,7 @@ def _parse_endpoint(
         visibility=_parse_visibility(raw),
         oauth_token=_OAUTH_TOKEN.get(_text(described.get("oauth_token"))),
         description=_text(described.get("description")) or _text(raw.get("api_description")),
+        info_failure=app.info_failure,
         raw=raw,
     )
 

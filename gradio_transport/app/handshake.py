@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# SPDX-License-Identifier: Apache-2.0
 """Sequences before the first call: find the config, log in, read the endpoints.
 
 Each is a generator that yields `SendRequest` and is sent the `Response`, so that one text serves the sync
@@ -14,7 +13,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 import attrs
 
-from ..errors import AuthenticationRequired, NotAGradioApp, Phase, RemoteProtocolError, excerpt
+from ..errors import (
+    AuthenticationRequired,
+    NotAGradioApp,
+    Phase,
+    RemoteProtocolError,
+    StreamLost,
+    excerpt,
+)
 from ..protocol.commands import (
     REDIRECTS,
     Request,
@@ -23,7 +29,7 @@ from ..protocol.commands import (
 )
 from ..protocol.refusals import refusal
 from ..protocol.urls import AppURLs, resolve_reference
-from .config import AppConfig
+from .config import AppConfig, JSONObject
 from .config_parsing import config_from_page, is_config, parse_outline, requires_login, with_endpoints
 
 
@@ -37,9 +43,6 @@ class Discovery:
 
 Handshake: TypeAlias = Generator[SendRequest, Response, Discovery]
 """A discovery under way: yields requests, is sent their replies, returns what it found."""
-
-
-Sequence: TypeAlias = Generator[SendRequest, Response, Any]
 
 
 def _get(url: str, max_redirects: int) -> Generator[SendRequest, Response, Response]:
@@ -104,8 +107,8 @@ def discover(
             )
     config = parse_outline(raw, url=base)
     urls = AppURLs(base, config.api_prefix, config.root)
-    info = yield from _find_info(urls, config, max_redirects)
-    return Discovery(with_endpoints(config, info), urls)
+    info, failure = yield from _find_info(urls, config, max_redirects)
+    return Discovery(with_endpoints(attrs.evolve(config, info_failure=failure), info), urls)
 
 
 def _find_config(base: str, max_redirects: int) -> Generator[SendRequest, Response, tuple[Any, str, int]]:
@@ -198,9 +201,22 @@ def login(base: str, auth: tuple[str, str]) -> Generator[SendRequest, Response, 
     raise refusal(response, Phase.LOGIN, what=f"{base}/login")
 
 
-def _find_info(urls: AppURLs, config: AppConfig, max_redirects: int) -> Sequence:
-    """Return ``/info`` (3.26+), or None: everything it says can be derived from the config, less well."""
+def _find_info(
+    urls: AppURLs, config: AppConfig, max_redirects: int
+) -> Generator[SendRequest, Response, tuple[JSONObject | None, str]]:
+    """Return ``/info`` (3.26+) and an empty text, or None and why it could not be read.
+
+    Nothing is raised: all that calls need can be derived from the config, though less well.
+    """
     if not config.at_least(3, 26):
-        return None
-    response = yield from _get(urls.api("info"), max_redirects)
-    return _json_object(response)
+        return None, ""
+    path = f"{config.api_prefix}/info"
+    try:
+        response = yield from _get(urls.api("info"), max_redirects)
+    except (StreamLost, RemoteProtocolError, NotAGradioApp) as error:
+        return None, f"{path} could not be read: {error.message.rstrip('.')}"
+    info = _json_object(response)
+    if info is not None:
+        return info, ""
+    kind = response.headers.get("content-type", "no content type")
+    return None, f"{path} answered HTTP {response.status} ({kind}) and no description of the app"

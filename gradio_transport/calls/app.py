@@ -147,6 +147,12 @@ class App:
     @discovery.setter
     def discovery(self, found: Discovery) -> None:
         self._discovery = found
+        if found.config.info_failure:
+            logger.warning(
+                "%s: %s; names and types of parameters come from the config",
+                origin(found.urls.base),
+                found.config.info_failure,
+            )
         self.credentials.rebind(found.urls.base)
 
     @property

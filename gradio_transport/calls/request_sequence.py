@@ -238,7 +238,11 @@ class Requests:
         try:
             command = next(sequence)
             while True:
-                response = yield from self.perform(command)
+                try:
+                    response = yield from self.perform(command)
+                except GradioTransportError as error:  # the app can do without some of the replies
+                    command = sequence.throw(error)
+                    continue
                 self.app.credentials.rebind(response.url or command.request.url)
                 command = sequence.send(response)
         except StopIteration as stop:

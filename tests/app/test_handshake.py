@@ -9,11 +9,16 @@ import pytest
 from gradio_transport.app.handshake import Discovery, discover
 from gradio_transport.errors import (
     AuthenticationRequired,
+    ConnectError,
+    EventTooLarge,
     GradioTransportError,
     NotAGradioApp,
     Phase,
     RemoteProtocolError,
     ServerRefused,
+    StreamLost,
+    TimeoutExpired,
+    ValidationFailed,
 )
 from gradio_transport.protocol.commands import Response
 
@@ -66,12 +71,52 @@ def test_config_and_info_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "info", [reply("gone", 404), reply("<html>"), reply([1]), reply(None), reply("x", 500)]
+    ("info", "why"),
+    [
+        (reply("gone", 404), "/info answered HTTP 404"),
+        (reply("<html>", content_type="text/html"), "/info answered HTTP 200 (text/html)"),
+        (reply([1]), "/info answered HTTP 200"),
+        (reply(None), "/info answered HTTP 200"),
+        (reply("x", 500), "/info answered HTTP 500"),
+        (reply("", 302, location="http://[half"), "which is no http(s) URL"),
+        (reply("", 302, location="/info"), "redirects without end"),
+    ],
 )
-def test_without_a_usable_info_the_config_must_do(info: Response) -> None:
+def test_without_a_usable_info_the_config_must_do(info: Response, why: str) -> None:
     found, _ = run({f"{BASE}/config": reply(CONFIG), f"{BASE}/info": info})
     assert isinstance(found, Discovery)
     assert found.config.endpoints[0].parameters[0].name == "param_0"
+    assert why in found.config.info_failure
+    with pytest.raises(ValidationFailed, match="unknown") as caught:
+        found.config.endpoints[0].bind([], {"who": "me"})
+    assert found.config.info_failure in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error", [StreamLost("The connection broke."), EventTooLarge("The reply is larger than 5 bytes.")]
+)
+def test_an_info_that_breaks_off_is_done_without(error: GradioTransportError) -> None:
+    sequence = discover(BASE)
+    next(sequence)
+    sequence.send(reply(CONFIG))
+    with pytest.raises(StopIteration) as stop:
+        sequence.throw(error)
+    assert error.message.rstrip(".") in stop.value.value.config.info_failure
+
+
+@pytest.mark.parametrize("error", [ConnectError("The server is gone."), TimeoutExpired("No reply.")])
+def test_a_server_that_is_gone_is_no_app_without_an_info(error: GradioTransportError) -> None:
+    sequence = discover(BASE)
+    next(sequence)
+    sequence.send(reply(CONFIG))
+    with pytest.raises(type(error)):
+        sequence.throw(error)
+
+
+def test_servers_before_3_26_lack_nothing_without_an_info() -> None:
+    found, asked = run({f"{BASE}/config": reply({**CONFIG, "version": "3.25.0"})})
+    assert isinstance(found, Discovery)
+    assert (found.config.info_failure, asked) == ("", [f"{BASE}/config"])
 
 
 def test_flask_servers_know_the_slash_form_only() -> None:
