@@ -44,12 +44,15 @@ class Parameter:
 
     Attributes:
         name: Keyword to pass it by: the server's (4.23+), else ``param_N`` counted over all inputs.
+        alias: A second keyword where the name is only a number: the label as an identifier, such as
+            ``"top_k"`` for "Top K". Empty where the label makes none, or one of another parameter too.
         schema: JSON schema of the value; empty where nobody says.
         python_type: Type for people, such as ``"str"``.
         component: Type of the component, such as ``"textbox"``.
     """
 
     name: str
+    alias: str = ""
     label: str = ""
     schema: JSONObject = attrs.field(factory=dict[str, Any], repr=False)
     python_type: str = "Any"
@@ -60,14 +63,24 @@ class Parameter:
     example: Any = attrs.field(default=None, repr=False)
 
     @property
+    def is_numbered(self) -> bool:
+        """Whether its name is only a number, as on servers before 4.23."""
+        return self.name.removeprefix("param_").isdecimal()
+
+    @property
+    def keyword(self) -> str:
+        """The keyword for people: the alias if it has one, else the name."""
+        return self.alias or self.name
+
+    @property
     def shown_name(self) -> str:
-        """The name for people; where it is only a place, as on servers before 4.23, with the label."""
-        numbered = self.name.removeprefix("param_").isdecimal()
-        return f"{self.name} ({excerpt(self.label)})" if numbered and self.label else self.name
+        """The keyword for people; where it is only a number, with the label."""
+        unnamed = self.is_numbered and not self.alias
+        return f"{self.name} ({excerpt(self.label)})" if unnamed and self.label else self.keyword
 
     def __str__(self) -> str:
         default = f" = {_short_repr(self.default)}" if self.has_default else ""
-        return f"{self.name}: {self.python_type}{default}"
+        return f"{self.keyword}: {self.python_type}{default}"
 
 
 @attrs.frozen(kw_only=True)
@@ -120,6 +133,12 @@ class Endpoint:
         """The name, or ``fn_index N`` for an unnamed endpoint."""
         return self.name or f"fn_index {self.fn_index}"
 
+    @cached_property
+    def by_keyword(self) -> Mapping[str, Parameter]:
+        """The parameters by the keywords that they are taken by: names, which win, and aliases."""
+        aliases = {parameter.alias: parameter for parameter in self.parameters if parameter.alias}
+        return aliases | {parameter.name: parameter for parameter in self.parameters}
+
     def bind(self, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> list[Any]:
         """Return the ``data`` list of the wire for a call: defaults filled in, skipped slots null.
 
@@ -145,8 +164,8 @@ class Endpoint:
         if not self.info_failure:
             return ""
         return (
-            f" ({self.info_failure}, so the parameters come from the app's config, which has no names. Pass "
-            "the values by position.)"
+            f" ({self.info_failure}, so the parameters come from the app's config, which has labels and no "
+            "names. Pass the values by position.)"
         )
 
     def _match(
@@ -157,14 +176,16 @@ class Endpoint:
         for surplus in range(len(names), len(arguments)):
             problems[f"argument {surplus + 1}"] = f"surplus, {len(names)} are taken"
         values: dict[str, Any] = dict(zip(names, arguments, strict=False))
-        for name, value in keywords.items():
-            if name in values:
-                problems[name] = "given by position and by name"
-            elif name not in names:
-                hint = did_you_mean(name, names).strip()
-                problems[name] = f"unknown ({hint})" if hint else "unknown"
+        for keyword, value in keywords.items():
+            parameter = self.by_keyword.get(keyword)
+            if parameter is None:
+                hint = did_you_mean(keyword, list(self.by_keyword)).strip()
+                problems[keyword] = f"unknown ({hint})" if hint else "unknown"
+            elif parameter.name not in values:
+                values[parameter.name] = value
             else:
-                values[name] = value
+                by_position = parameter.name in names[: len(arguments)]
+                problems[keyword] = f"given by {'position and by name' if by_position else 'two names'}"
         for parameter in self.parameters:
             if parameter.name not in values:
                 if parameter.has_default:

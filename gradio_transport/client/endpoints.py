@@ -79,7 +79,8 @@ def bind_arguments(
         values = [value for value, slot in zip(data, endpoint.inputs, strict=True) if not slot.skipped]
     with translate_errors():
         check_paths(endpoint, data, config)
-    given = {*list(keywords), *(parameter.name for parameter in endpoint.parameters[: len(arguments)])}
+    given = {endpoint.by_keyword[keyword].name for keyword in keywords}
+    given |= {parameter.name for parameter in endpoint.parameters[: len(arguments)]}
     for parameter, value in zip(endpoint.parameters, values, strict=True):
         if parameter.name in given:
             _check(endpoint, parameter, value)
