@@ -23,6 +23,7 @@ from ..engines.base import Patience
 from ..engines.deadline import NEVER, Deadline
 from ..errors import (
     LocalProtocolError,
+    NotAGradioApp,
     Phase,
     RemoteProtocolError,
     TimeoutExpired,
@@ -36,7 +37,7 @@ from ..files.upload import FileCommand, FileReply, inline_files, place_files
 from ..policy import Timeouts
 from ..protocol.commands import OpenStream, OpenWebSocket, Request, SendRequest
 from ..protocol.multipart import UploadProgress
-from ..protocol.urls import base_url, is_internal, is_space_name, origin
+from ..protocol.urls import base_url, check_no_hub_page, is_internal, origin, space_name
 from .checks import check_declared, check_late, check_options, check_settings, find_discoverer
 from .handle import Handle
 from .options import CallOptions, Options
@@ -81,9 +82,10 @@ class App:
         self._discoverer = find_discoverer(options)
         """The adapter asked for, where it has a discovery of its own: the server is no Gradio app then."""
         check_settings(options, self._discoverer)
-        self.space = source.strip() if is_space_name(source) and self._discoverer is None else None
+        self.space = space_name(source) if self._discoverer is None else None
         self.taps = Taps(time.monotonic, () if options.tap is None else (options.tap,))
         self.base = ""
+        self._other_sdk = ""
         self.credentials = Credentials("")
         self.logins = 0
         self._discovery: Discovery | None = None
@@ -92,6 +94,7 @@ class App:
         self._rejected_cookies: set[RejectedCookie] = set()
 
         if self.space is None:
+            check_no_hub_page(source)
             self._set_base(base_url(source), options.token_origin)
 
     def _set_base(self, base: str, token_origin: str | None) -> None:
@@ -111,12 +114,16 @@ class App:
         Raises:
             SpaceNotFound: There is none of that name.
             SpaceNotRunning: It will not run by waiting.
+            NotAGradioApp: It is static.
             TimeoutExpired: It did not run in time.
         """
         if self.space is None or self.base:
             return
         token = spaces.token_to_use(self.options.token)
         found = spaces.resolve(self.space, token=token)
+        self._other_sdk = found.other_sdk
+        if found.sdk == "static":
+            raise NotAGradioApp(f"{found.other_sdk} Nothing there can be called.", phase=Phase.DISCOVER)
         if found.stage not in spaces.SERVING:
             try:
                 found = spaces.wait(
@@ -168,7 +175,18 @@ class App:
                 base=self.base, auth=options.auth, settings=options.settings, limits=options.limits
             )
             return self._discoverer.discover(context)
-        return discover(self.base, options.auth, max_redirects=options.limits.max_redirects)
+        return self._discover()
+
+    def _discover(self) -> Handshake:
+        try:
+            return (
+                yield from discover(
+                    self.base, self.options.auth, max_redirects=self.options.limits.max_redirects
+                )
+            )
+        except NotAGradioApp as error:
+            error.message = f"{error.message} {self._other_sdk}".rstrip()
+            raise
 
     def choose(self, endpoint: Endpoint, protocol: str | Sequence[str] | None = None) -> Choice:
         """Return the adapter for an endpoint. Asked for every call, so answers are kept."""

@@ -24,6 +24,14 @@ _SPACE = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 
+# What a browser shows of a page of the Hub, with or without the scheme.
+_HUB_PAGE = re.compile(
+    r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)(?:/([^?#]*)(?:[?#].*)?)?", re.IGNORECASE
+)
+
+# What people can only mean as the name of a Space, right or wrong: no scheme, no dot or port, one slash.
+_LIKE_A_SPACE = re.compile(r"(?!localhost/)[^./:@]+/[^/]+", re.IGNORECASE)
+
 _HUGGING_FACE = frozenset({"huggingface.co", "hf.co"})
 
 # Where clouds tell a machine its secrets, besides 169.254.0.0/16 and fe80::/10.
@@ -57,6 +65,11 @@ def base_url(source: str) -> str:
             f"{source!r} looks like the name of a Hugging Face Space. Pass the URL of the Space, such as "
             "'https://owner-name.hf.space', or, for a server of that host, with 'http://' before it."
         )
+    if _LIKE_A_SPACE.fullmatch(text.rstrip("/")):
+        raise LocalProtocolError(
+            f"{source!r} is no URL, and no name of a Space, which has letters, digits, '-', '_' and '.'. "
+            "Pass a name such as 'owner/name', or, for a server of that host, a URL with 'http://' before it."
+        )
     if "://" not in text:
         text = "http://" + text
     parts = _split(text)
@@ -67,9 +80,41 @@ def base_url(source: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
 
 
+def space_name(source: str) -> str | None:
+    """Return ``owner/name`` where a user's text names a Hugging Face Space, or None.
+
+    Besides the name itself: with a slash after it, with ``spaces/`` before it, as a repository
+    (``owner/name.git``), and the address of its page on the Hub, such as
+    ``https://huggingface.co/spaces/owner/name/tree/main``.
+    """
+    text = source.strip()
+    page = _HUB_PAGE.fullmatch(text)
+    if page is not None:
+        kind, *names = (page[1] or "").split("/")
+        text = "/".join(names[:2]) if kind == "spaces" else ""
+    name = text.rstrip("/")
+    if name.count("/") == 2:
+        name = name.removeprefix("spaces/")
+    name = name.removesuffix(".git")
+    return name if _SPACE.fullmatch(name) else None
+
+
 def is_space_name(source: str) -> bool:
-    """Return whether a user's text is the name of a Hugging Face Space, ``owner/name``, and no address."""
-    return _SPACE.fullmatch(source.strip()) is not None
+    """Return whether a user's text names a Hugging Face Space, as `space_name` reads it."""
+    return space_name(source) is not None
+
+
+def check_no_hub_page(source: str) -> None:
+    """Refuse the address of a page of the Hub, which is no app: a model's, an owner's.
+
+    Raises:
+        LocalProtocolError: It says what names a Space.
+    """
+    if not is_space_name(source) and _HUB_PAGE.fullmatch(source.strip()):
+        raise LocalProtocolError(
+            f"{source!r} is a page of the Hugging Face Hub, and not that of a Space. Pass the name of a "
+            "Space, such as 'owner/name', or its address, 'https://huggingface.co/spaces/owner/name'."
+        )
 
 
 def is_hugging_face_host(host: str, endpoint: str | None = None) -> bool:

@@ -47,6 +47,14 @@ def test_the_name_of_a_space_is_not_taken_for_a_host() -> None:
     assert base_url("localhost/name") == "http://localhost/name"
 
 
+@pytest.mark.parametrize("typed", ["owner/my space", "owner/näme", "a--b/c", "owner/a..b/", "owner/x?y"])
+def test_what_can_only_be_meant_for_a_space_is_no_host_either(typed: str) -> None:
+    with pytest.raises(LocalProtocolError, match="no name of a Space") as caught:
+        base_url(typed)
+    assert repr(typed) in str(caught.value)
+    assert base_url(f"http://{typed}").startswith("http://")
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
