@@ -217,7 +217,7 @@ class ServerRefused(GradioTransportError):
 
 
 class AuthenticationRequired(ServerRefused):
-    """The app wants a login, or refused the one it got."""
+    """The app, or a proxy before it, wants a login, or refused the one it got: the message says which."""
 
 
 class EndpointNotFound(ServerRefused):

@@ -21,8 +21,8 @@ from ..errors import GradioTransportError, Phase, TransportError
 from ..files.fetch import file_unavailable_error, locate
 from ..files.upload import FetchFile, FileCommand, ReadFile
 from ..policy import Timeouts
+from ..protocol.access import wants_app_login
 from ..protocol.commands import REDIRECTS, OpenStream, OpenWebSocket, Response, SendRequest
-from ..protocol.refusals import wants_login
 from ..protocol.urls import origin
 from .app import App
 from .requests import REASON_SECONDS, check_addresses, input_content, input_request, is_event_stream
@@ -167,9 +167,9 @@ class Requests:
             return False
         if isinstance(command, OpenWebSocket):
             # A handshake without a valid cookie is closed before it is accepted: 403 (docs/wire.md §3.3).
-            return outcome.status in (401, 403)
+            return outcome.status == 403 or wants_app_login(outcome)
         # A stranger's 401 is no reason to show the app's password again.
-        return wants_login(outcome) and origin(command.request.url) == self.credentials.origin
+        return wants_app_login(outcome) and origin(command.request.url) == self.credentials.origin
 
     def _log_in_again(self, logins: int) -> Steps[None]:
         """Log in, unless that was done since `logins` were counted: every call comes here at once."""

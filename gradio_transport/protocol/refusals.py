@@ -24,8 +24,10 @@ from ..errors import (
     ValidationFailed,
     excerpt,
 )
-from .commands import REDIRECTS, Response
+from .access import LOGIN_ELSEWHERE, access_advice, redirect_target, wants_app_login, wants_login
+from .commands import Response
 from .retry_after import retry_after
+from .web_page import readable_text
 
 _QUOTA = re.compile(r"exceeded your .{0,40}(?:GPU|ZeroGPU) quota|ZeroGPU quota exceeded", re.IGNORECASE)
 _QUOTA_WAIT = re.compile(r"[Tt]ry again in (\d{1,3}(?::\d{2}){1,2})")
@@ -44,12 +46,13 @@ def refusal(response: Response, phase: Phase, *, what: str = "The server") -> Gr
     # First, because a validator answers with the status of a schema error: only the body tells them apart.
     if response.status == 422:
         return _unprocessable_error(detail, context)
-    text = detail if isinstance(detail, str) and detail else context["body"] or "no reason given"
+    text = detail if isinstance(detail, str) and detail else excerpt(readable_text(response))
+    text = text or "no reason given"
     says = f"{what} answered: {text}"
     sentence = says if says.endswith((".", "!", "?")) else f"{says}."
     match response.status:
         case 401 | 403:
-            return AuthenticationRequired(f"{sentence} Pass auth=('user', 'password') or token=.", **context)
+            return AuthenticationRequired(f"{sentence} {access_advice(response)}", **context)
         case 429:
             wait = retry_after(response.headers.get("retry-after"), _server_time(response))
             return RateLimited(f"Too many requests. {says}", retry_after=wait, **context)
@@ -65,23 +68,19 @@ def refusal(response: Response, phase: Phase, *, what: str = "The server") -> Gr
         case 400 | 413:
             return InvalidPayload(says, **context)
         case status if wants_login(response):
+            advice = "Pass auth=('user', 'password')." if wants_app_login(response) else LOGIN_ELSEWHERE
             return AuthenticationRequired(
-                f"{what} sends to the login page. Pass auth=('user', 'password').", **context
+                f"{what} redirects to {excerpt(redirect_target(response) or '')!r}. {advice}", **context
             )
         case status if status < 300:
             return RemoteProtocolError(f"{what} gave an answer that makes no sense here: {text}", **context)
         case status if status < 400:
-            return RemoteProtocolError(f"{what} redirects without end or elsewhere: {text}", **context)
+            target = excerpt(redirect_target(response) or "")
+            return RemoteProtocolError(
+                f"{what} redirects without end or elsewhere: {target!r}. {LOGIN_ELSEWHERE}", **context
+            )
         case status:
             return ServerRefused(says, retryable=status in (502, 503, 504), **context)
-
-
-def wants_login(response: Response) -> bool:
-    """Return whether a reply refuses for want of a login: 401, or (Flask, before 2.7) a way to its page."""
-    if response.status == 401:
-        return True
-    path = re.split(r"[?#]", response.headers.get("location", ""), maxsplit=1)[0]  # it may be no URL at all
-    return response.status in REDIRECTS and path.endswith("/login")
 
 
 def _server_time(response: Response) -> float:

@@ -27,7 +27,7 @@ from gradio_transport.errors import (
     ValidationFailed,
 )
 from gradio_transport.protocol.commands import Response
-from gradio_transport.protocol.refusals import app_error, refusal, wants_login
+from gradio_transport.protocol.refusals import app_error, refusal
 
 
 def refused(status: int, body: Any = None, **headers: str) -> GradioTransportError:
@@ -120,14 +120,6 @@ def test_a_shape_that_is_refused_is_told_from_a_validators_answer(body: Any, sai
     error = refused(422, body)
     assert type(error) is InvalidPayload
     assert said in str(error)
-
-
-def test_only_a_way_to_the_login_wants_a_login() -> None:
-    assert wants_login(Response(401))
-    assert wants_login(Response(302, {"location": "https://app/sub/login"}))
-    assert not wants_login(Response(200, {"location": "/login"}))
-    assert not wants_login(Response(302, {"location": "/logins"}))
-    assert not wants_login(Response(302))
 
 
 @pytest.mark.parametrize(
@@ -265,14 +257,6 @@ def test_a_gateway_timeout_is_worth_a_retry() -> None:
 def test_a_refusal_quotes_its_body_or_says_that_there_is_none() -> None:
     assert "answered: busy" in str(refused(500, b"busy"))
     assert "answered: no reason given" in str(refused(500, b""))
-
-
-@pytest.mark.parametrize(
-    ("location", "wanted"),
-    [("/login?a=1#b", True), ("/login#?", True), ("/x?/login", False), ("/login?#?", True)],
-)
-def test_query_and_fragment_of_a_redirect_do_not_matter(location: str, wanted: bool) -> None:
-    assert wants_login(Response(302, {"location": location})) is wanted
 
 
 def test_a_retry_date_without_the_servers_clock_counts_from_the_epoch() -> None:
