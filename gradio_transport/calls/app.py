@@ -37,7 +37,7 @@ from ..files.upload import FileCommand, FileReply, inline_files, place_files
 from ..policy import Timeouts
 from ..protocol.commands import OpenStream, OpenWebSocket, Request, SendRequest
 from ..protocol.multipart import UploadProgress
-from ..protocol.urls import base_url, check_no_hub_page, is_internal, origin, space_name
+from ..protocol.urls import base_url, check_no_hub_page, is_internal, origin, space_name, split_userinfo
 from .checks import check_declared, check_late, check_options, check_settings, find_discoverer
 from .handle import Handle
 from .options import CallOptions, Options
@@ -85,6 +85,7 @@ class App:
         self.space = space_name(source) if self._discoverer is None else None
         self.taps = Taps(time.monotonic, () if options.tap is None else (options.tap,))
         self.base = ""
+        self.has_userinfo = False
         self._other_sdk = ""
         self.credentials = Credentials("")
         self.logins = 0
@@ -99,13 +100,17 @@ class App:
 
     def _set_base(self, base: str, token_origin: str | None) -> None:
         """Set where the app is, and bind the credentials to it."""
-        self.base = base
-        headers, token = {"x-gradio-user": "api"}, self.options.token
-        if self._discoverer is not None:
-            headers, token = {"authorization": f"Bearer {token}"} if token is not None else {}, None
+        self.base, basic = split_userinfo(base)
+        self.has_userinfo = basic is not None
+        token = self.options.token
+        headers = {"x-gradio-user": "api"} if self._discoverer is None else {}
+        if basic is not None and not (token and token_origin):  # the token takes that header then
+            headers["authorization"] = basic
+        if self._discoverer is not None and token is not None:
+            headers["authorization"], token = f"Bearer {token}", None
         headers |= {name.lower(): value for name, value in self.options.headers.items()}
         self.credentials = Credentials.bound_to(
-            base, headers, token=token, token_origin=token_origin, cookies=self.options.cookies
+            self.base, headers, token=token, token_origin=token_origin, cookies=self.options.cookies
         )
 
     def find_space(self) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import attrs
 
@@ -35,17 +34,17 @@ class Description:
     @classmethod
     def of(cls, app: App, *, own_engine: bool) -> Description:
         """Describe a transport. Secret is what `Options` does not show in its repr."""
-        options, parts = app.options, urlsplit(app.base)
+        options = app.options
         given = {field.name: getattr(options, field.name) for field in attrs.fields(Options)}
         found = {field.name: bool(given[field.name]) for field in attrs.fields(Options) if not field.repr} | {
             "engine": own_engine,
             "verify": isinstance(options.http.verify, ssl.SSLContext),
             "proxy": "@" in (options.http.proxy or ""),
             "registry": options.registry is not default_registry,
-            "user and password in its URL": "@" in parts.netloc,
+            "user and password in its URL": app.has_userinfo,
         }
         left_out = tuple(name for name, present in found.items() if present)
-        source = app.space or urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        source = app.space or app.base
         kept = {} if left_out else {name: given[name] for name in given if name not in ("tap", "registry")}
         return cls(source, kept, left_out)
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from base64 import b64encode
 from functools import lru_cache
-from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote_to_bytes, urljoin, urlsplit, urlunsplit
 
 import attrs
 
@@ -78,6 +79,21 @@ def base_url(source: str) -> str:
         raise LocalProtocolError(f"{source!r} is no http(s) URL, such as 'http://127.0.0.1:7860'.")
     # Without query and fragment, because routes are appended to it.
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+
+
+def split_userinfo(url: str) -> tuple[str, str | None]:
+    """Return a URL without user and password, and the header of HTTP basic authentication for them, or None.
+
+    A header instead of the URL, because not every library sends them from there with a websocket, and because
+    URLs are shown.
+    """
+    parts = urlsplit(url)
+    userinfo, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, None
+    user, _, password = userinfo.partition(":")
+    login = unquote_to_bytes(user) + b":" + unquote_to_bytes(password)
+    return urlunsplit(parts._replace(netloc=host)), f"Basic {b64encode(login).decode()}"
 
 
 def space_name(source: str) -> str | None:

@@ -4,14 +4,19 @@
 from __future__ import annotations
 
 import logging
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from faces import FACES, with_app
-from scripted import Reply, scripted
+from scripted import Reply, Script, Scripted, scripted
 
 import gradio_transport as gt
-from gradio_transport.errors import ValidationFailed
+from gradio_transport.engines import tls
+from gradio_transport.errors import AuthenticationRequired, ConnectError, ValidationFailed
+from gradio_transport_conformance.faults.certificates import authority_pem, server_context
 
 EVERY_FACE = pytest.mark.parametrize("face", FACES)
 
@@ -43,3 +48,83 @@ def test_without_an_info_calls_go_on_and_log_and_errors_say_why(
     assert "/gradio_api/info" in says
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "/gradio_api/info" in caplog.text
+
+
+async def unreached(app: Any, wait: Any) -> None:
+    raise AssertionError("connected")
+
+
+@pytest.fixture
+def secure() -> Iterator[Scripted]:
+    """A server whose certificate is of an authority that nobody knows."""
+    with scripted() as server:
+        server.socket = server_context("proper").wrap_socket(server.socket, server_side=True)
+        yield server
+
+
+@pytest.fixture
+def fresh_contexts() -> Iterator[None]:
+    """No TLS context that was made before, nor one that stays: the environment is read when one is made."""
+    tls._default_context.cache_clear()
+    yield
+    tls._default_context.cache_clear()
+
+
+@EVERY_FACE
+def test_a_certificate_that_is_not_trusted_names_what_trusts_it(face: str, secure: Scripted) -> None:
+    with pytest.raises(
+        ConnectError, match=r"(?i)certificate verify failed.*by verify=.*SSL_CERT_FILE"
+    ) as caught:
+        with_app(face, secure.url.replace("http", "https"), unreached)
+    assert caught.value.retryable is False
+
+
+@EVERY_FACE
+@pytest.mark.usefixtures("fresh_contexts")
+def test_what_it_names_works(
+    face: str, secure: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def use(app: Any, wait: Any) -> Any:
+        return await wait(app.call("/hello", "x"))
+
+    authority = tmp_path / "authority.pem"
+    authority.write_bytes(authority_pem())
+    url = secure.url.replace("http", "https")
+    assert with_app(face, url, use, verify=str(authority)) == ["Hello, x!"]
+    assert with_app(face, url, use, verify=False) == ["Hello, x!"]
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    assert with_app(face, url, use) == ["Hello, x!"]
+
+
+@EVERY_FACE
+def test_a_server_of_plain_http_is_not_asked_for_a_certificate(face: str) -> None:
+    with (
+        scripted() as server,
+        pytest.raises(ConnectError, match=r"does not speak TLS there: .*http://") as caught,
+    ):
+        with_app(face, server.url.replace("http", "https"), unreached)
+    assert caught.value.retryable is False
+
+
+@EVERY_FACE
+def test_a_proxy_that_wants_basic_authentication_gets_it_from_the_url(face: str) -> None:
+    def guarded(script: Script) -> Script:
+        def answer(reply: Reply) -> None:
+            if reply.headers.get("authorization") == f"Basic {b64encode(b'alice@home:p w').decode()}":
+                return script(reply)
+            reply.text("<title>Who?</title>", 401, www_authenticate='Basic realm="Staff"')
+            return None
+
+        return answer
+
+    async def use(app: Any, wait: Any) -> Any:
+        return app.url, await wait(app.call("/hello", "x"))
+
+    with scripted() as server:
+        paths = ("config", "gradio_api/info", "gradio_api/queue/join", "gradio_api/queue/data")
+        server.scripts |= {f"/{path}": guarded(server.default(f"/{path}")) for path in paths}
+        with pytest.raises(AuthenticationRequired, match=r"Who.*basic authentication.*'Staff'"):
+            with_app(face, server.url, unreached, auth=("alice", "secret"))
+        assert not any("login" in path for path, _ in server.seen)
+        url = server.url.replace("//", "//alice%40home:p%20w@")
+        assert with_app(face, url, use) == (server.url, ["Hello, x!"])
