@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from ..errors import LocalProtocolError, Phase
-from ..protocol.urls import is_hugging_face, origin
+from ..protocol.urls import add_query, is_hugging_face, origin
 
 MAX_COOKIES = 300
 """Cookies kept for one origin; a hostile server may set any number, and what is beyond is not taken."""
@@ -59,6 +59,7 @@ class Credentials:
         token: Hugging Face token, shown to the origin only if it is Hugging Face's or was named for it.
         token_origin: Where the caller wants the token to go besides.
         parent: Credentials of the app, where these are a session's: what it holds goes along too.
+        query: Query of the app's URL, percent-encoded; it may hold a signature.
     """
 
     _origin: str
@@ -66,6 +67,7 @@ class Credentials:
     token: str | None = attrs.field(default=None, repr=False)
     token_origin: str | None = None
     parent: Credentials | None = None
+    query: str = attrs.field(default="", repr=False)
     _cookies: dict[str, _Cookie] = attrs.field(factory=dict[str, _Cookie], init=False, repr=False)
 
     @classmethod
@@ -77,13 +79,15 @@ class Credentials:
         token: str | None = None,
         token_origin: str | None = None,
         cookies: Mapping[str, str] | None = None,
+        query: str = "",
     ) -> Credentials:
         """Return credentials for the origin of a URL. The caller's mappings are copied.
 
         Raises:
             LocalProtocolError: The token would go to a host that is neither Hugging Face's nor the one named.
         """
-        made = cls(origin(url), _lower_names(headers), token, origin(token_origin) if token_origin else None)
+        named = origin(token_origin) if token_origin else None
+        made = cls(origin(url), _lower_names(headers), token, named, query=query)
         if token is not None and not made._may_see_token():
             raise LocalProtocolError(
                 f"The token would go to {made.origin}, which is no host of Hugging Face. If it is meant to, "
@@ -95,7 +99,7 @@ class Credentials:
 
     def child(self, headers: Mapping[str, str] | None = None) -> Credentials:
         """Return credentials of a session: cookies of its own over those of the app."""
-        return Credentials(self.origin, _lower_names(headers), parent=self)
+        return Credentials(self.origin, _lower_names(headers), parent=self, query=self.query)
 
     @property
     def origin(self) -> str:
@@ -120,7 +124,7 @@ class Credentials:
             if self.token_origin == self._origin:
                 self.token_origin = new
         else:
-            self.headers, self.token, self._cookies = {}, None, {}
+            self.headers, self.token, self._cookies, self.query = {}, None, {}, ""
         self._origin = new
 
     def store(self, url: str, set_cookie: Sequence[str]) -> Sequence[RejectedCookie]:
@@ -161,6 +165,10 @@ class Credentials:
                 )
         self._cookies = kept
         return left_out
+
+    def url_to_send(self, url: str) -> str:
+        """Return a URL with the query of the app's, if it is of the app's origin."""
+        return add_query(url, self.query) if self.query and origin(url) == self.origin else url
 
     def for_url(
         self, url: str, own: Mapping[str, str], extra: Mapping[str, str] | None = None

@@ -37,7 +37,15 @@ from ..files.upload import FileCommand, FileReply, inline_files, place_files
 from ..policy import Timeouts
 from ..protocol.commands import OpenStream, OpenWebSocket, Request, SendRequest
 from ..protocol.multipart import UploadProgress
-from ..protocol.urls import base_url, check_no_hub_page, is_internal, origin, space_name, split_userinfo
+from ..protocol.urls import (
+    base_url,
+    check_no_hub_page,
+    is_internal,
+    origin,
+    query_of,
+    space_name,
+    split_userinfo,
+)
 from .checks import check_declared, check_late, check_options, check_settings, find_discoverer
 from .handle import Handle
 from .options import CallOptions, Options
@@ -86,6 +94,7 @@ class App:
         self.taps = Taps(time.monotonic, () if options.tap is None else (options.tap,))
         self.base = ""
         self.has_userinfo = False
+        self.query = self.taps.hidden_query = query_of(source)
         self._other_sdk = ""
         self.credentials = Credentials("")
         self.logins = 0
@@ -110,7 +119,12 @@ class App:
             headers["authorization"], token = f"Bearer {token}", None
         headers |= {name.lower(): value for name, value in self.options.headers.items()}
         self.credentials = Credentials.bound_to(
-            self.base, headers, token=token, token_origin=token_origin, cookies=self.options.cookies
+            self.base,
+            headers,
+            token=token,
+            token_origin=token_origin,
+            cookies=self.options.cookies,
+            query=self.query,
         )
 
     def find_space(self) -> None:
@@ -392,7 +406,8 @@ class App:
         """Return a request with what its origin may see: of the app, of a session and of a call."""
         bound = credentials or self.credentials
         headers = bound.for_url(request.url, request.headers, extra)
-        return Request(request.method, request.url, headers, request.body)
+        url = bound.url_to_send(request.url) if bound.query else request.url
+        return Request(request.method, url, headers, request.body)
 
     def patience(
         self,

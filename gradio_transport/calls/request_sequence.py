@@ -112,7 +112,8 @@ class Requests:
             headers = self.credentials.for_url(command.url, command.headers, self.extra)
             most = self.app.options.limits.max_event_bytes
             try:
-                return (yield OpenSocket(command.url, headers, self._begin(command), most))
+                url = self.credentials.url_to_send(command.url)
+                return (yield OpenSocket(url, headers, self._begin(command), most))
             except HandshakeRefused as refused:
                 return refused.response
         request = self.app.with_headers(command.request, self.credentials, self.extra)

@@ -12,7 +12,7 @@ import ipaddress
 import re
 from base64 import b64encode
 from functools import lru_cache
-from urllib.parse import SplitResult, quote, unquote_to_bytes, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote_plus, unquote_to_bytes, urljoin, urlsplit, urlunsplit
 
 import attrs
 
@@ -79,6 +79,31 @@ def base_url(source: str) -> str:
         raise LocalProtocolError(f"{source!r} is no http(s) URL, such as 'http://127.0.0.1:7860'.")
     # Without query and fragment, because routes are appended to it.
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+
+
+def query_of(source: str) -> str:
+    """Return the query of what a user typed, percent-encoded where it has to be, or an empty text."""
+    before_fragment = source.strip().partition("#")[0]
+    return percent_encode(before_fragment.partition("?")[2], "%!$&'()*+,;=:@/?[]~")
+
+
+def add_query(url: str, query: str) -> str:
+    """Return a URL with the parameters of a query after its own, which win over those of the same name."""
+    own = {_parameter_name(part) for part in url.partition("?")[2].split("&")}
+    added = "&".join(part for part in query.split("&") if part and _parameter_name(part) not in own)
+    return f"{url}{'&' if '?' in url else '?'}{added}" if added else url
+
+
+def drop_query(url: str, query: str) -> str:
+    """Return a URL without the parameters of a query."""
+    path, _, own = url.partition("?")
+    dropped = query.split("&")
+    kept = "&".join(part for part in own.split("&") if part not in dropped)
+    return f"{path}?{kept}" if kept else path
+
+
+def _parameter_name(part: str) -> str:
+    return unquote_plus(part.partition("=")[0])
 
 
 def split_userinfo(url: str) -> tuple[str, str | None]:

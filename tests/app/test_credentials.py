@@ -218,6 +218,23 @@ def test_a_cookie_is_kept_up_to_the_bound_in_bytes(size: int, kept: bool) -> Non
     assert ("a=" in credentials.for_url(APP, {})["cookie"]) is kept
 
 
+def test_the_query_of_the_app_goes_to_its_origin_and_follows_an_upgrade_alone() -> None:
+    credentials = Credentials.bound_to("http://app.example", query="__sign=s")
+    session = credentials.child()
+    assert session.url_to_send("http://app.example/join") == "http://app.example/join?__sign=s"
+    assert session.url_to_send("http://other.example/join") == "http://other.example/join"
+    assert (
+        Credentials.bound_to("http://app.example").url_to_send("http://app.example/x")
+        == "http://app.example/x"
+    )
+    assert "__sign" not in repr(credentials)
+    credentials.rebind("https://app.example/config")
+    assert credentials.url_to_send("https://app.example/x") == "https://app.example/x?__sign=s"
+    assert credentials.url_to_send("http://app.example/x") == "http://app.example/x"
+    credentials.rebind("https://other.example/config")
+    assert credentials.url_to_send("https://other.example/x") == "https://other.example/x"
+
+
 def test_what_is_no_cookie_does_not_hide_those_after_it() -> None:
     credentials = bound()
     credentials.store(APP, ["nonsense", "=x", "a=1"])

@@ -15,7 +15,8 @@ from scripted import Reply, Script, Scripted, scripted
 
 import gradio_transport as gt
 from gradio_transport.engines import tls
-from gradio_transport.errors import AuthenticationRequired, ConnectError, ValidationFailed
+from gradio_transport.errors import AuthenticationRequired, ConnectError, ServerRefused, ValidationFailed
+from gradio_transport.trace import Frame
 from gradio_transport_conformance.faults.certificates import authority_pem, server_context
 
 EVERY_FACE = pytest.mark.parametrize("face", FACES)
@@ -48,6 +49,26 @@ def test_without_an_info_calls_go_on_and_log_and_errors_say_why(
     assert "/gradio_api/info" in says
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "/gradio_api/info" in caplog.text
+
+
+@EVERY_FACE
+def test_the_query_of_the_url_is_in_no_frame_no_note_and_no_message(face: str) -> None:
+    frames: list[Frame] = []
+
+    async def use(app: Any, wait: Any) -> Any:
+        assert await wait(app.call("/hello", "x")) == ["Hello, x!"]
+        server.scripts["/gradio_api/run/direct"] = lambda reply: reply.text("down", 502)
+        with pytest.raises(ServerRefused) as caught:
+            await wait(app.call("/direct", "x"))
+        return app.url, repr(app), repr(caught.value), str(getattr(caught.value, "__notes__", []))
+
+    with scripted() as server:
+        said = with_app(face, f"{server.url}?key=sesame", use, tap=frames.append)
+        assert said[0] == server.url
+    assert all(query.endswith("key=sesame") for _, query in server.queries)
+    assert frames
+    assert "sesame" not in str([frame.payload for frame in frames])
+    assert "sesame" not in str(said)
 
 
 async def unreached(app: Any, wait: Any) -> None:
