@@ -131,7 +131,8 @@ class Credentials:
         """Take the ``Set-Cookie`` values of a reply, verbatim, and return the cookies that were left out.
 
         ``Secure`` is not honoured on purpose: 3.17 to 3.24 mark the login cookie so even over plain http
-        (docs/wire.md §12.1), and it never leaves the origin that set it.  ``Domain`` is never widened.
+        (docs/wire.md §12.1), and it never leaves the origin that set it.  ``Domain`` never widens that, and a
+        cookie whose ``Domain`` is not of the host is left out (RFC 6265 §5.3, step 6).
         """
         if not set_cookie:
             return ()
@@ -154,7 +155,10 @@ class Credentials:
             options = {
                 key.lower(): text for key, _, text in (attribute.partition("=") for attribute in attributes)
             }
-            if options.get("max-age", "").strip().startswith(("0", "-")):
+            domain = options.get("domain", "").strip().lower().removeprefix(".")
+            if domain and not _domain_matches(urlsplit(self.origin).hostname or "", domain):
+                left_out.append(RejectedCookie(name[:_NAME_CHARACTERS], "its Domain is of another host"))
+            elif options.get("max-age", "").strip().startswith(("0", "-")):
                 kept.pop(name, None)
             elif len(kept) < MAX_COOKIES or name in kept:
                 path = options.get("path", "/")
@@ -217,6 +221,13 @@ class Credentials:
 
 def _lower_names(headers: Mapping[str, str] | None) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()} if headers else {}
+
+
+def _domain_matches(host: str, domain: str) -> bool:
+    """Return whether a host is in a cookie's domain (RFC 6265 §5.1.3); a domain of one label is a suffix."""
+    if host == domain:
+        return True
+    return "." in domain and host.endswith(f".{domain}") and not host.replace(".", "").isdecimal()
 
 
 def _path_covers(cookie_path: str, path: str) -> bool:

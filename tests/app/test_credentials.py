@@ -66,7 +66,7 @@ def test_secure_cookies_go_back_to_the_origin_that_set_them_over_plain_http_too(
         ("a=1; Path=/app", "/application", False),
         ("a=1; Path=/app/", "/app/x", True),
         ("a=1; Path=nonsense", "/x", True),
-        ("a=1; Domain=example", "/x", True),
+        ("a=1; Domain=app.example", "/x", True),
     ],
 )
 def test_paths_of_cookies_are_kept_to(cookie: str, path: str, sent: bool) -> None:
@@ -216,6 +216,41 @@ def test_a_cookie_is_kept_up_to_the_bound_in_bytes(size: int, kept: bool) -> Non
     assert [cookie.name for cookie in left_out] == ([] if kept else ["a"])
     assert credentials.for_url(APP, {})["cookie"].endswith("b=1")
     assert ("a=" in credentials.for_url(APP, {})["cookie"]) is kept
+
+
+@pytest.mark.parametrize(
+    ("url", "domain", "kept"),
+    [
+        ("http://app.example", "app.example", True),
+        ("http://app.example", ".APP.example ", True),
+        ("http://sub.app.example", "app.example", True),
+        ("http://sub.app.example.", "app.example", True),
+        ("http://app.example", "", True),
+        ("http://app.example", ".", True),
+        ("http://app.example", "sub.app.example", False),
+        ("http://app.example", "other.example", False),
+        ("http://evil-app.example", "app.example", False),
+        ("http://app.example", "example", False),
+        ("http://localhost:7860", "localhost", True),
+        ("http://127.0.0.1:7860", "127.0.0.1", True),
+        ("http://127.0.0.1:7860", "0.0.1", False),
+        ("http://[::1]:7860", "::1", True),
+    ],
+)
+def test_a_cookie_of_a_foreign_domain_is_left_out(url: str, domain: str, kept: bool) -> None:
+    credentials = Credentials.bound_to(url)
+    left_out = credentials.store(url, [f"a=secret; Domain={domain}; Path=/", "b=1"])
+    assert credentials.for_url(f"{url}/x", {})["cookie"] == ("a=secret; b=1" if kept else "b=1")
+    assert [(one.name, one.why) for one in left_out] == (
+        [] if kept else [("a", "its Domain is of another host")]
+    )
+    assert "secret" not in repr(left_out)
+
+
+def test_a_cookie_of_a_foreign_domain_deletes_none_of_the_host() -> None:
+    credentials = bound()
+    credentials.store(APP, ["a=1", "a=; Domain=other.example; Max-Age=0", "a=; Domain=other.example"])
+    assert credentials.for_url(APP, {})["cookie"] == "a=1"
 
 
 def test_the_query_of_the_app_goes_to_its_origin_and_follows_an_upgrade_alone() -> None:

@@ -212,6 +212,35 @@ class TestCookies:
         assert other.for_url("http://app/x", {})["cookie"] == "replica=1; login=again"
 
     @faces
+    def test_one_of_a_foreign_domain_goes_nowhere(
+        self, server: Scripted, face: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Neither by requests nor by websockets, whichever library sends them."""
+        caplog.set_level("WARNING", "gradio_transport")
+        old = CONFIG | {"version": "3.50.2", "protocol": None, "api_prefix": "", "enable_queue": True}
+
+        def config(reply: Reply) -> None:
+            reply.json(old, set_cookie="a=sesame; Domain=other.example; Path=/")
+
+        def direct(reply: Reply) -> None:
+            reply.json({"data": [reply.headers.get("cookie")]}, set_cookie="b=1; Domain=127.0.0.1")
+
+        server.scripts |= {"/config": config, "/run/direct": direct}
+        server.scripts["/queue/join"] = lambda reply: reply.text("no", 403)
+
+        async def use(app: Any, wait: Any) -> None:
+            assert await wait(app.call("/direct", "x")) == [None]
+            assert await wait(app.call("/direct", "x")) == ["b=1"]
+            with pytest.raises(gt.AuthenticationRequired):
+                await wait(app.call("/hello", "x"))
+
+        with_app(face, server.url, use, timeouts=TIMEOUTS)
+        assert told(server, "cookie")["/queue/join"] == {"b=1"}
+        assert "'a'" in caplog.text
+        assert "its Domain is of another host" in caplog.text
+        assert "sesame" not in caplog.text
+
+    @faces
     def test_the_log_says_once_which_cookies_are_left_out_and_no_value(
         self, server: Scripted, face: str, caplog: pytest.LogCaptureFixture
     ) -> None:
