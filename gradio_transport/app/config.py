@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import attrs
 
-from ..errors import EndpointNotFound, Phase, ValidationFailed, did_you_mean, excerpt
+from ..errors import EndpointNotFound, LocalProtocolError, Phase, ValidationFailed, did_you_mean, excerpt
 
 JSONObject: TypeAlias = Mapping[str, Any]
 
@@ -253,7 +253,13 @@ class AppConfig:
 
         Raises:
             EndpointNotFound: There is none, it is private, or it has no backend function.
+            LocalProtocolError: It is named by neither a text nor a number.
         """
+        if not isinstance(cast("object", which), str | int) or isinstance(which, bool):
+            raise LocalProtocolError(
+                "An endpoint is named by a text, such as '/predict', or by its fn_index; got "
+                f"{type(which).__name__}."
+            )
         if isinstance(which, int):
             found = next((endpoint for endpoint in self.endpoints if endpoint.fn_index == which), None)
         else:

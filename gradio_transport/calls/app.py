@@ -50,6 +50,7 @@ from .checks import check_declared, check_late, check_options, check_settings, f
 from .handle import Handle
 from .options import CallOptions, Options
 from .page_events import event_payload
+from .setting_checks import check_instance
 from .tap import TappedSession, Taps
 
 logger = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ class App:
     """What both faces know of an app: config, credentials, taps, and the way to its sessions."""
 
     def __init__(self, source: str, options: Options) -> None:
+        check_instance("source", source, str, "the URL of an app, or the name of a Space, as a text")
         self.source = source
         self.options = options
         self._discoverer = find_discoverer(options)

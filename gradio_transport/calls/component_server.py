@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from ..app.config import AppConfig
 from ..errors import (
@@ -16,6 +16,7 @@ from ..policy import Limits
 from ..protocol.commands import Request, Response, SendRequest
 from ..protocol.refusals import refusal
 from ..protocol.urls import AppURLs
+from .setting_checks import check_instance
 
 
 def component_request(
@@ -24,9 +25,11 @@ def component_request(
     """Return the request to a component's own function on the server (3.47+, docs/wire.md §13).
 
     Raises:
+        LocalProtocolError: The function is not named by a text.
         EndpointNotFound: The app has no such component; servers say only that something failed.
     """
-    if component_id not in config.components:
+    check_instance("fn_name", fn_name, str, "the name of the component's function as a text")
+    if not isinstance(cast("object", component_id), int) or component_id not in config.components:
         raise EndpointNotFound(
             f"The app has no component {component_id!r}, as far as this session knows. "
             "The ids are the keys of config.components.",
