@@ -42,6 +42,7 @@ from ..errors import (
     ValidationFailed,
     did_you_mean,
     excerpt,
+    list_texts,
 )
 from ..events import (
     UNKNOWN_OUTPUT,
@@ -108,8 +109,8 @@ __all__ = [
     "WakeAt", "Request", "Response", "Closed", "Ending",
     # decoding
     "DiffDecoder", "MAX_JSON_DEPTH", "SSEDecoder", "ServerSentEvent", "State", "app_error", "decode",
-    "decode_generating", "decode_json", "decode_output", "did_you_mean", "excerpt", "percent_encode",
-    "refusal",
+    "decode_generating", "decode_json", "decode_output", "did_you_mean", "excerpt", "list_texts",
+    "percent_encode", "refusal",
     # events
     "Achieved", "Cancelled", "CloseStream", "Estimation", "Event", "Failed", "Heartbeat", "Joined",
     "Log", "ProcessCompleted", "ProcessGenerating", "ProcessStarts", "ProcessStreaming", "Progress",

@@ -13,7 +13,16 @@ from typing import Any, Literal, TypeAlias, cast
 
 import attrs
 
-from ..errors import EndpointNotFound, LocalProtocolError, Phase, ValidationFailed, did_you_mean, excerpt
+from ..errors import (
+    EXCERPT_CHARACTERS,
+    EndpointNotFound,
+    LocalProtocolError,
+    Phase,
+    ValidationFailed,
+    did_you_mean,
+    excerpt,
+    list_texts,
+)
 
 JSONObject: TypeAlias = Mapping[str, Any]
 
@@ -123,6 +132,12 @@ class Endpoint:
     def __str__(self) -> str:
         return f"{self.display_name}({', '.join(map(str, self.parameters))})"
 
+    @property
+    def short_signature(self) -> str:
+        """The signature for an error message: ``str()`` of the endpoint, but bounded."""
+        parameters = list_texts([str(parameter) for parameter in self.parameters], longest=100)
+        return f"{self.display_name}({parameters})"
+
     @cached_property
     def has_skipped_outputs(self) -> bool:
         """Whether some outputs are left out for callers. Asked for every message."""
@@ -148,10 +163,11 @@ class Endpoint:
         values, problems = self._match(arguments, keywords)
         if problems:
             shown = {parameter.name: parameter.shown_name for parameter in self.parameters}
-            listed = "; ".join(f"{shown.get(name, name)}: {problem}" for name, problem in problems.items())
+            listed = [f"{shown.get(name, name)}: {problem}" for name, problem in problems.items()]
             raise ValidationFailed(
-                f"{self.display_name} cannot be called like that: {listed}. Signature: {self}."
-                f"{self._doubt_of_parameters}",
+                f"{self.display_name} cannot be called like that: "
+                f"{list_texts(listed, separator='; ', longest=EXCERPT_CHARACTERS)}. "
+                f"Signature: {self.short_signature}.{self._doubt_of_parameters}",
                 problems=problems,
             )
         visible = iter(self.parameters)
@@ -269,7 +285,8 @@ class AppConfig:
             names = list(self.named)
             hint = did_you_mean(str(which) if isinstance(which, int) else "/" + which.lstrip("/"), names)
             raise EndpointNotFound(
-                f"The app has no endpoint {which!r}.{hint} It has: {', '.join(names) or 'no named ones'}.",
+                f"The app has no endpoint {_short_repr(which)}.{hint} It has: "
+                f"{list_texts(names) or 'no named ones'}.",
                 phase=Phase.JOIN,
             )
         if found.visibility == "private":

@@ -82,7 +82,7 @@ def _looks_like_keyword(name: str, text: str) -> bool:
 def _unknown_name(endpoint: Endpoint, name: str, word: str) -> str:
     hint = did_you_mean(name, list(endpoint.by_keyword))
     return (
-        f"{endpoint.display_name} has no parameter {name!r}.{hint} Signature: {endpoint}. "
+        f"{endpoint.display_name} has no parameter {name!r}.{hint} Signature: {endpoint.short_signature}. "
         f"To pass the text {word!r} itself, put -- before the values."
     )
 
@@ -95,7 +95,9 @@ def _value(endpoint: Endpoint, parameter: Parameter | None, text: str) -> Any:
     try:
         return coerce(text, parameter.schema)
     except CoercionError as error:
-        raise Misuse(f"{endpoint.display_name}: {parameter.name} {error}. Signature: {endpoint}.") from error
+        raise Misuse(
+            f"{endpoint.display_name}: {parameter.name} {error}. Signature: {endpoint.short_signature}."
+        ) from error
 
 
 def arguments_from_json(text: bytes, what: str = "The file of --json") -> tuple[list[Any], dict[str, Any]]:

@@ -8,14 +8,11 @@ from pathlib import PurePath
 from typing import Any, cast
 
 from ..app.config import AppConfig, Endpoint, Parameter
-from ..errors import Phase, ValidationFailed, did_you_mean
+from ..errors import Phase, ValidationFailed, did_you_mean, list_texts
 from ..files.inputs import InputFile
 from ..files.outputs import ServerFile
 from ..files.paths import check_paths
 from .errors import ArgumentError, EndpointError, ValidationError, argument_error, translate_errors
-
-_LISTED = 20
-"""How many endpoints an error names."""
 
 
 def choose_endpoint(config: AppConfig, api_name: str | None, fn_index: int | None) -> Endpoint:
@@ -57,8 +54,7 @@ def _list_endpoints(config: AppConfig) -> str:
     if not found:
         return "It has none."
     named = [f"api_name={known.name!r}" if known.name else f"fn_index={known.fn_index}" for known in found]
-    more = f" and {len(named) - _LISTED} more" if len(named) > _LISTED else ""
-    return f"It has: {', '.join(named[:_LISTED])}{more}."
+    return f"It has: {list_texts(named)}."
 
 
 def bind_arguments(

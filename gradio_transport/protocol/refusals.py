@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from ..errors import (
+    EXCERPT_CHARACTERS,
     AppError,
     AuthenticationRequired,
     EndpointNotFound,
@@ -23,6 +24,7 @@ from ..errors import (
     SessionNotFound,
     ValidationFailed,
     excerpt,
+    list_texts,
 )
 from .access import LOGIN_ELSEWHERE, access_advice, redirect_target, wants_app_login, wants_login
 from .commands import Response
@@ -120,10 +122,12 @@ def _unprocessable_error(detail: Any, context: dict[str, Any]) -> GradioTranspor
             for place, item in enumerate(items, 1)
             if item.get("is_valid") is False
         }
-        listed = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
+        texts = [f"{name}: {problem}" for name, problem in problems.items()]
+        listed = list_texts(texts, separator="; ", longest=EXCERPT_CHARACTERS)
         return ValidationFailed(f"The app refused the arguments: {listed}.", problems=problems, **context)
     if items:
-        listed = "; ".join(f"{_place_of(item)}: {item.get('msg', 'invalid')}" for item in items)
+        texts = [f"{_place_of(item)}: {item.get('msg', 'invalid')}" for item in items]
+        listed = list_texts(texts, separator="; ", longest=EXCERPT_CHARACTERS)
         return InvalidPayload(f"The server refused the request's shape: {listed}.", **context)
     return InvalidPayload(f"The server refused the request: {context['body']}.", **context)
 

@@ -435,6 +435,27 @@ class TestEndpoints:
             endpoint.bind(arguments, keywords)
         assert problem in caught.value.problems
 
+    def test_an_error_lists_some_of_many_endpoints(self):
+        names = [f"step_{number}" for number in range(10_000)]
+        config = parse_config(blocks(dependencies=[dependency(api_name=name) for name in names]))
+        with pytest.raises(EndpointNotFound, match="Did you mean '/step_9999'") as caught:
+            config.endpoint("stp_9999")
+        assert "/step_0, /step_1, " in caught.value.message
+        assert "/step_19 and 9,980 more." in caught.value.message
+        assert len(caught.value.message) < 500
+        with pytest.raises(EndpointNotFound) as caught:
+            config.endpoint("x" * 100_000)
+        assert len(caught.value.message) < 500
+
+    def test_an_error_lists_some_of_many_parameters(self):
+        many = [component(number, "radio", choices=["x" * 50] * 50) for number in range(1_000)]
+        config = parse_config(blocks(components=many, dependencies=[dependency(inputs=list(range(1_000)))]))
+        with pytest.raises(ValidationFailed, match=r"param_18: missing and 981 more\. Signature: ") as caught:
+            config.endpoints[0].bind([], {"parm_1": 1})
+        assert "and 980 more)." in caught.value.message
+        assert len(caught.value.message) < 5_000
+        assert len(caught.value.problems) == 1_001
+
     def test_what_is_wrong_is_said_in_sentences(self):
         components = [component(1, "number", label="Count"), component(2, "number")]
         endpoint = only(blocks(components=components, dependencies=[dependency(inputs=[1, 2])]))

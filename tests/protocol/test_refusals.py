@@ -254,6 +254,15 @@ def test_a_gateway_timeout_is_worth_a_retry() -> None:
     assert refused(504).retryable
 
 
+@pytest.mark.parametrize(
+    "item", [{"is_valid": False, "message": "m" * 1_000}, {"loc": ["body"], "msg": "m" * 1_000}]
+)
+def test_a_refusal_of_many_arguments_lists_some(item: dict[str, Any]) -> None:
+    error = refused(422, {"detail": [item] * 1_000})
+    assert "and 980 more." in str(error)
+    assert len(str(error)) < 10_000
+
+
 def test_a_refusal_quotes_its_body_or_says_that_there_is_none() -> None:
     assert "answered: busy" in str(refused(500, b"busy"))
     assert "answered: no reason given" in str(refused(500, b""))
