@@ -103,6 +103,7 @@ class App:
         self._discovery: Discovery | None = None
         self._choices: dict[tuple[int, str | tuple[str, ...]], Choice] = {}
         self.averages: dict[int, float] = {}
+        self._warnings: set[str] = set()
         self._rejected_cookies: set[RejectedCookie] = set()
 
         if self.space is None:
@@ -176,11 +177,7 @@ class App:
     def discovery(self, found: Discovery) -> None:
         self._discovery = found
         if found.config.info_failure:
-            logger.warning(
-                "%s: %s; names and types of parameters come from the config",
-                origin(found.urls.base),
-                found.config.info_failure,
-            )
+            self._warn(f"{found.config.info_failure}; names and types of parameters come from the config")
         self.credentials.rebind(found.urls.base)
 
     @property
@@ -217,7 +214,14 @@ class App:
         if choice is None:
             choice = self.options.registry.choose(self.config, endpoint, protocol)
             self._choices[key] = choice
+            self._warn(choice.warning)
         return choice
+
+    def _warn(self, warning: str) -> None:
+        """Log a warning about the app, once."""
+        if warning and warning not in self._warnings:
+            self._warnings.add(warning)
+            logger.warning("%s: %s", origin(self.base), warning)
 
     @property
     def protocol(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from faces import FACES, with_app
-from scripted import Reply, Script, Scripted, scripted
+from scripted import CONFIG, Reply, Script, Scripted, scripted
 
 import gradio_transport as gt
 from gradio_transport.engines import tls
@@ -49,6 +49,25 @@ def test_without_an_info_calls_go_on_and_log_and_errors_say_why(
     assert "/gradio_api/info" in says
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "/gradio_api/info" in caplog.text
+
+
+@EVERY_FACE
+def test_a_protocol_that_is_newer_is_spoken_as_the_nearest_with_one_warning(
+    face: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def use(app: Any, wait: Any) -> tuple[str, str]:
+        assert await wait(app.call("/hello", "x")) == ["Hello, x!"]
+        assert await wait(app.call("/count", "x")) == ["0 1"]
+        return app.protocol, app.explain("/hello")
+
+    with scripted() as server, caplog.at_level(logging.WARNING, "gradio_transport"):
+        server.scripts["/config"] = lambda reply: reply.json({**CONFIG, "protocol": "sse_v99"})
+        protocol, explanation = with_app(face, server.url, use)
+    assert protocol == "sse_v3"
+    assert "protocol 'sse_v99' is newer than this library; sse_v3 is the nearest" in explanation
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "protocol 'sse_v99' is newer" in record.getMessage()
 
 
 @EVERY_FACE
