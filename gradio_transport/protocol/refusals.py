@@ -145,13 +145,16 @@ def app_error(output: Mapping[str, Any], *, quoted: bool, title: str | None = No
         quoted: Whether the server sends the repr of a ``gr.Error``, quotes included (3.1.7 to 5.1).
         title: Heading at message level, used when the object has none.
     """
-    text, duration = output.get("error"), output.get("duration")
+    text, duration = output.get("error", ""), output.get("duration")
     own_title = output.get("title")
-    hidden = not isinstance(text, str) or not text or text == "None"
+    hidden = text is None
+    message = text if isinstance(text, str) else ""
+    if quoted:
+        message = _unquote(message)
     if hidden:
         message = "The app's function raised an error, which the app hides (show_error is off)."
-    else:
-        message = _unquote(cast("str", text)) if quoted else cast("str", text)
+    elif message.strip() in ("", "None"):  # what Python makes of an exception without arguments, or with None
+        message = "The call failed: the server sent an error without a text."
     context: dict[str, Any] = {
         "title": own_title if isinstance(own_title, str) else title,
         "duration": _seconds(duration),
