@@ -201,7 +201,8 @@ def connect(
 
     Args:
         source: Its URL, such as ``"http://127.0.0.1:7860"``, or the name of a Hugging Face Space,
-            ``"owner/name"``, which is woken and waited for (``Timeouts(space=)``).
+            ``"owner/name"``, which is woken and waited for (``Timeouts(space=)``). The parameters of a URL go
+            with every request to the app's own origin.
         protocol: ``"auto"``, the name of an adapter, or names in order of preference.
         token: Hugging Face token, shown to the app's own origin only, and only if that is Hugging Face's.
         token_origin: Another origin that may see the token, such as that of your own proxy to a Space.

@@ -46,6 +46,12 @@ EXCERPT_CHARACTERS = 400
 """How much of a reply's body an error quotes."""
 
 
+_LISTED = 20
+_COMPARED_NAMES = 10_000
+_NAME_CHARACTERS = 60
+"""How many names an error lists, how many are compared with a wrong one, and how much of each is shown."""
+
+
 class Phase(enum.StrEnum):
     """Where in the life of a call something happened."""
 
@@ -247,7 +253,7 @@ class ServerRefused(GradioTransportError):
 
 
 class AuthenticationRequired(ServerRefused):
-    """The app wants a login, or refused the one it got."""
+    """The app, or a proxy before it, wants a login, or refused the one it got: the message says which."""
 
 
 class EndpointNotFound(ServerRefused):
@@ -345,9 +351,20 @@ def excerpt(body: bytes | str) -> str:
     return text if len(text) <= EXCERPT_CHARACTERS else text[:EXCERPT_CHARACTERS] + "…"
 
 
+def list_texts(texts: Sequence[str], *, separator: str = ", ", longest: int = _NAME_CHARACTERS) -> str:
+    """Return texts for an error message, such as ``"a, b"``: of many, or of long ones, the beginning."""
+    shown = [text if len(text) <= longest else f"{text[:longest]}…" for text in texts[:_LISTED]]
+    more = len(texts) - len(shown)
+    return separator.join(shown) + (f" and {more:,} more" if more else "")
+
+
 def did_you_mean(wrong: str, known: Sequence[str]) -> str:
     """Return ``" Did you mean …?"`` for the nearest known names, or an empty text."""
     import difflib
 
-    near = difflib.get_close_matches(wrong, known, n=3, cutoff=0.5)
+    if len(wrong) > _NAME_CHARACTERS:
+        return ""
+    # Bounded, because a server makes the names, and comparing takes the square of their length.
+    names = [name for name in known[:_COMPARED_NAMES] if len(name) <= _NAME_CHARACTERS]
+    near = difflib.get_close_matches(wrong, names, n=3, cutoff=0.5)
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""

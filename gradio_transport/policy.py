@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self
 
 import attrs
 
@@ -23,13 +23,25 @@ MEBIBYTE = 1024 * 1024
 MailboxPolicy = Literal["conflate", "fail"]
 
 
-def _positive(_: object, attribute: attrs.Attribute[Any], value: float | None) -> None:
-    if value is None:
+def _positive(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """Refuse what is no number of seconds, or of bytes and the like: those are whole."""
+    optional, whole = attribute.metadata["optional"], attribute.metadata["whole"]
+    if value is None and optional:
         return
-    if isinstance(value, bool) or not isinstance(cast("object", value), int | float) or not value > 0:
-        raise LocalProtocolError(
-            f"{attribute.name} must be greater than 0, or None for no bound; got {value!r}."
-        )
+    numbers = int if whole else int | float
+    if isinstance(value, bool) or not isinstance(value, numbers) or not value > 0:
+        rest = f"{' and whole' if whole else ''}{', or None for no bound' if optional else ''}"
+        raise LocalProtocolError(f"{attribute.name} must be greater than 0{rest}; got {value!r}.")
+
+
+def _one_of(*allowed: object) -> Any:
+    def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if value not in allowed or type(value) is not type(allowed[0]):
+            raise LocalProtocolError(
+                f"{attribute.name} is one of {', '.join(map(repr, allowed))}; got {value!r}."
+            )
+
+    return check
 
 
 def _readable(_: object, attribute: attrs.Attribute[Any], value: int) -> None:
@@ -40,12 +52,13 @@ def _readable(_: object, attribute: attrs.Attribute[Any], value: int) -> None:
         )
 
 
-def _seconds(default: float | None) -> Any:
-    return attrs.field(default=default, validator=_positive)
+def _seconds(default: float | None, *, optional: bool = True) -> Any:
+    return attrs.field(default=default, validator=_positive, metadata={"optional": optional, "whole": False})
 
 
-def _bound(default: int | None) -> Any:
-    return attrs.field(default=default, validator=_positive)
+def _bound(default: int | None, *more: Any) -> Any:
+    metadata = {"optional": default is None, "whole": True}
+    return attrs.field(default=default, validator=[_positive, *more], metadata=metadata)
 
 
 @attrs.frozen(kw_only=True)
@@ -80,7 +93,7 @@ class Timeouts:
     idle: float | None = _seconds(60.0)
     total: float | None = _seconds(None)
     download_stall: float | None = _seconds(60.0)
-    cancel_on_expiry: bool = True
+    cancel_on_expiry: bool = attrs.field(default=True, validator=_one_of(True, False))
 
     @classmethod
     def at_most(cls, seconds: float) -> Self:
@@ -136,8 +149,8 @@ class Limits:
     max_download_bytes: int | None = _bound(None)
     max_parked_messages: int = _bound(10_000)
     mailbox_bytes: int = _bound(16 * MEBIBYTE)
-    mailbox_policy: MailboxPolicy = "conflate"
-    max_json_depth: int = attrs.field(default=MAX_JSON_DEPTH, validator=[_positive, _readable])
+    mailbox_policy: MailboxPolicy = attrs.field(default="conflate", validator=_one_of("conflate", "fail"))
+    max_json_depth: int = _bound(MAX_JSON_DEPTH, _readable)
     max_redirects: int = _bound(10)
     connections: int = _bound(1100)
     workers: int = _bound(64)
@@ -162,9 +175,9 @@ class RetryPolicy:
     """
 
     attempts: int = _bound(1)
-    base: float = _seconds(0.5)
-    cap: float = _seconds(30.0)
-    budget: float = _seconds(120.0)
+    base: float = _seconds(0.5, optional=False)
+    cap: float = _seconds(30.0, optional=False)
+    budget: float = _seconds(120.0, optional=False)
 
     @classmethod
     def none(cls) -> RetryPolicy:

@@ -11,12 +11,14 @@ from typing import Any
 
 import httpx
 import pytest
+from faces import FACES, with_app
 from scripted import Reply, scripted
 
 import gradio_transport as gt
 from gradio_transport.calls.options import CallOptions, Options
 from gradio_transport.calls.setting_checks import check_verify
-from gradio_transport.errors import LocalProtocolError
+from gradio_transport.errors import EndpointNotFound, LocalProtocolError, TimeoutExpired
+from gradio_transport.files.outputs import ServerFile
 
 URL = "http://127.0.0.1:9"
 SECRET = "s3cr3t-canary"
@@ -127,6 +129,89 @@ def test_options_of_a_call_are_checked_in_the_same_way(options: dict[str, Any], 
         CallOptions(**options)
     assert named in str(caught.value)
     assert SECRET not in str(caught.value)
+
+
+@CONNECTS
+@pytest.mark.parametrize("source", [5, None, b"http://host", ["http://host"], Path("owner/name")])
+def test_a_source_that_is_no_text_is_refused(connect: Callable[..., Any], source: Any) -> None:
+    with pytest.raises(LocalProtocolError, match="source= takes the URL of an app, or the name of a Space"):
+        connect(source)
+
+
+WRONG: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "endpoint of another type": (lambda app: app.call(None, "x"), "An endpoint is named by a text"),
+    "endpoint as bytes": (lambda app: app.submit(b"/hello", "x"), "An endpoint is named by a text"),
+    "endpoint as a truth value": (lambda app: app.explain(True), "An endpoint is named by a text"),
+    "endpoint as a list": (lambda app: app.session().call(["/hello"]), "An endpoint is named by a text"),
+    "headers of a session": (lambda app: app.session(headers=["x"]), "headers= takes a mapping"),
+    "callback": (lambda app: app.submit("/hello", "x").add_done_callback(5), "callback= takes a function"),
+    "handle": (lambda app: app.attach("{}"), "handle= takes a gradio_transport.Handle"),
+    "options of attach": (
+        lambda app: app.attach(HANDLE, options={"x": 1}),
+        "options= takes gradio_transport",
+    ),
+    "component": (lambda app: app.component_server([1], "ls"), "no component"),
+    "component's function": (lambda app: app.component_server(1, 5), "fn_name= takes"),
+    "text of a handle": (lambda app: gt.Handle.from_json(5), "A handle is a JSON object"),
+}  # type: ignore[arg-type,unused-ignore]
+
+HANDLE = gt.Handle(url="http://app", session_hash="s", event_id="e", fn_index=0, protocol="sse_v3")
+
+TIMED: dict[str, Callable[[Any, Any], Any]] = {
+    "result": lambda app, timeout: app.submit("/hello", "x").result(timeout=timeout),
+    "events": lambda app, timeout: app.submit("/hello", "x").events(timeout=timeout),
+    "cancel": lambda app, timeout: app.submit("/hello", "x").cancel(timeout=timeout),
+    "component_server": lambda app, timeout: app.component_server(1, "ls", timeout=timeout),
+    "file.read": lambda app, timeout: a_file(app).read(timeout=timeout),
+    "file.open": lambda app, timeout: a_file(app).open(timeout=timeout),
+    "file.download": lambda app, timeout: a_file(app).download("/nowhere", timeout=timeout),
+    "session.close": lambda app, timeout: closing(app.session())(timeout=timeout),
+    "close": lambda app, timeout: closing(app)(timeout=timeout),
+}
+
+
+def closing(closable: Any) -> Any:
+    return getattr(closable, "aclose", None) or closable.close
+
+
+def a_file(app: Any) -> Any:
+    source = app._session._core._files_type(app._session._core.connection, app._app.credentials)
+    return source.remote_file(ServerFile(url=f"{app.url}/x"))
+
+
+class TestMethods:
+    """Of a transport, session, call and file, on every face."""
+
+    @pytest.mark.parametrize("face", FACES)
+    def test_what_they_cannot_use_is_a_typed_error(self, face: str) -> None:
+        async def use(app: Any, wait: Any) -> None:
+            for method, named in WRONG.values():
+                with pytest.raises((LocalProtocolError, EndpointNotFound), match=named):
+                    await wait(method(app))
+
+        with scripted() as server:
+            with_app(face, server.url, use)
+
+    @pytest.mark.parametrize("face", FACES)
+    @pytest.mark.parametrize("timeout", ["5", True, [1], float("nan"), float("inf")], ids=repr)
+    def test_a_timeout_is_a_number(self, face: str, timeout: Any) -> None:
+        async def use(app: Any, wait: Any) -> None:
+            for method in TIMED.values():
+                with pytest.raises(LocalProtocolError, match="timeout= takes a number of seconds"):
+                    await wait(method(app, timeout))
+
+        with scripted() as server:
+            with_app(face, server.url, use)
+
+    @pytest.mark.parametrize("face", FACES)
+    def test_one_below_0_is_a_time_that_is_over(self, face: str) -> None:
+        async def use(app: Any, wait: Any) -> None:
+            with pytest.raises(TimeoutExpired):
+                await wait(app.submit("/forever", "x").result(timeout=-1))
+            await wait(closing(app)(timeout=-1))
+
+        with scripted() as server:
+            with_app(face, server.url, use)
 
 
 def test_origins_may_come_from_a_generator() -> None:

@@ -34,3 +34,19 @@ def test_only_what_was_not_accepted_is_retryable() -> None:
 def test_long_bodies_are_cut() -> None:
     assert len(errors.excerpt("x" * 10_000)) < 500
     assert errors.excerpt(b"\xff a\n\n b") == "\ufffd a b"
+
+
+def test_of_many_and_of_long_texts_the_beginning_is_listed() -> None:
+    assert errors.list_texts([]) == ""
+    assert errors.list_texts(["a", "b"]) == "a, b"
+    assert errors.list_texts(["a"] * 20, separator="; ") == "; ".join("a" * 20)
+    assert errors.list_texts(["a"] * 1_021) == ", ".join("a" * 20) + " and 1,001 more"
+    assert errors.list_texts(["x" * 60, "y" * 61]) == f"{'x' * 60}, {'y' * 60}…"
+    assert errors.list_texts(["xyz"], longest=2) == "xy…"
+
+
+def test_only_so_many_names_of_a_sane_length_are_compared() -> None:
+    assert errors.did_you_mean("hallo", ["hello", "world"]) == " Did you mean 'hello'?"
+    assert errors.did_you_mean("x" * 61, ["x" * 60]) == ""
+    assert errors.did_you_mean("x" * 60, ["x" * 61, "x" * 59]) == f" Did you mean {'x' * 59!r}?"
+    assert errors.did_you_mean("hello", [""] * 9_999 + ["hallo", "hullo"]) == " Did you mean 'hallo'?"

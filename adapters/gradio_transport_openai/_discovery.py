@@ -27,6 +27,7 @@ from gradio_transport.adapter import (
     UnsupportedProtocol,
     did_you_mean,
     excerpt,
+    list_texts,
     percent_encode,
 )
 
@@ -37,9 +38,6 @@ NAME = "openai_chat"
 
 _ABSENT = (404, 405, 501)
 """What servers without ``/models`` answer; many a proxy has only the chat."""
-
-_SHOWN = 20
-"""How many models an error lists."""
 
 _PARAMETERS = (
     Parameter(name="message", label="Message", python_type="str | dict(text: str, files: list)"),
@@ -146,5 +144,4 @@ def _choose_model(
 def _lists_model(base: str, names: list[str] | None) -> str:
     if names is None:
         return f"{base} does not list what it has (no /models)."
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{base} has: {', '.join(names[:_SHOWN]) or 'none'}{more}."
+    return f"{base} has: {list_texts(names) or 'none'}."

@@ -21,7 +21,6 @@ class SSEv3(SSEv2):
         match = super().match(config, endpoint)
         known = ("sse", "sse_v1", "sse_v2", "sse_v2.1", "sse_v3")
         if not match.score and config.protocol not in known and (config.protocol or "").startswith("sse"):
-            return Match(
-                50, f"protocol {config.protocol!r} is newer than this library; sse_v3 is the nearest"
-            )
+            reason = f"protocol {config.protocol!r} is newer than this library; sse_v3 is the nearest"
+            return Match(50, reason, warning=f"{reason}, and calls go by it. Update gradio-transport.")
         return match

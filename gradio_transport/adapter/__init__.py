@@ -42,6 +42,7 @@ from ..errors import (
     ValidationFailed,
     did_you_mean,
     excerpt,
+    list_texts,
 )
 from ..events import (
     UNKNOWN_OUTPUT,
@@ -109,7 +110,7 @@ __all__ = [
     # encoding and decoding
     "DiffDecoder", "MAX_JSON_DEPTH", "SSEDecoder", "ServerSentEvent", "State", "app_error", "decode",
     "decode_generating", "decode_json", "decode_output", "did_you_mean", "encode_json", "event_id_of",
-    "excerpt", "percent_encode", "refusal",
+    "excerpt", "list_texts", "percent_encode", "refusal",
     # events
     "Achieved", "Cancelled", "CloseStream", "Estimation", "Event", "Failed", "Heartbeat", "Joined",
     "Log", "ProcessCompleted", "ProcessGenerating", "ProcessStarts", "ProcessStreaming", "Progress",

@@ -76,10 +76,12 @@ class Match:
         score: 0 is no; the highest wins. 100 is what the server names itself, above it a better way;
             below 40 is only for those who ask for it by name.
         reason: For `explain()`.
+        warning: Logged once if the adapter is chosen, such as that the server is newer than the adapter.
     """
 
     score: int
     reason: str
+    warning: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -42,6 +42,12 @@ class Choice:
     adapter: Adapter
     candidates: tuple[Candidate, ...]
 
+    @property
+    def warning(self) -> str:
+        """What the chosen adapter warns of, or an empty text."""
+        name = self.adapter.name
+        return next((one.match.warning for one in self.candidates if one.name == name), "")
+
     def explain(self) -> str:
         """Return the choice as a text for people."""
         lines: list[str] = []

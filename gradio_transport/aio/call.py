@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Generator
 from typing import Any
 
+from ..calls.method_timeout import check_timeout
 from ..calls.views import CallView
 from ..events import Achieved, Event
 from .pending_call import PendingCall
@@ -19,6 +20,7 @@ class AsyncCall(CallView[PendingCall]):
 
     def events(self, timeout: float | None = None) -> AsyncIterator[Event]:
         """Iterate over the events; see `gradio_transport.sync.Call.events`."""
+        check_timeout(timeout)
         return self._pending.events(timeout)
 
     async def __anext__(self) -> Event:
@@ -29,6 +31,7 @@ class AsyncCall(CallView[PendingCall]):
 
     async def result(self, timeout: float | None = None) -> list[Any]:
         """Wait for the outputs; see `gradio_transport.sync.Call.result`."""
+        check_timeout(timeout)
         return await self._pending.result(timeout)
 
     async def send(self, *arguments: Any, timeout: float | None = None) -> None:
@@ -41,4 +44,5 @@ class AsyncCall(CallView[PendingCall]):
 
     async def cancel(self, timeout: float | None = None) -> Achieved:
         """Stop waiting immediately and ask the server to cancel; see `gradio_transport.sync.Call.cancel`."""
+        check_timeout(timeout)
         return await self._pending.cancel(timeout)

@@ -25,7 +25,7 @@ from ..calls.downloads import (
     of_a_result,
     with_paths,
 )
-from ..calls.method_timeout import timeout_error
+from ..calls.method_timeout import check_timeout, timeout_error
 from ..calls.requests import add_elapsed
 from ..engines.base import AsyncResponseStream, StreamEnded
 from ..errors import Phase
@@ -46,6 +46,7 @@ class AsyncRemoteFile(RemoteFileView):
 
     async def read(self, *, timeout: float | None = None) -> bytes:
         """Return the whole content; see `gradio_transport.sync.RemoteFile.read`."""
+        check_timeout(timeout)
         with add_elapsed():
             return await run_within(timeout, f"The file {self.name}", Phase.DOWNLOAD, self._read())
 
@@ -71,6 +72,7 @@ class AsyncRemoteFile(RemoteFileView):
         timeout: float | None = None,
     ) -> Path:
         """Save it in a directory, and return where; see `gradio_transport.sync.RemoteFile.download`."""
+        check_timeout(timeout)
         work = self._download(Path(directory), progress)
         with add_elapsed():
             return await run_within(timeout, f"The file {self.name}", Phase.DOWNLOAD, work)

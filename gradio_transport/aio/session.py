@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..calls.method_timeout import check_timeout
 from ..calls.options import CallOptions
 from ..calls.views import SessionView
 from .call import AsyncCall
@@ -41,4 +42,5 @@ class AsyncSession(SessionView[SessionCore, AsyncCall], Closing):
         Args:
             timeout: Seconds to wait at most for its streams to close, which they do in any case.
         """
+        check_timeout(timeout)
         await self._core.aclose(timeout)

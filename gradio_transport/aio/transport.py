@@ -14,6 +14,7 @@ import anyio.to_thread
 
 from ..calls.app import App
 from ..calls.description import Description
+from ..calls.method_timeout import check_timeout
 from ..calls.options import CallOptions, Options
 from ..calls.representation import describe_transport
 from ..calls.request_sequence import Requests
@@ -86,6 +87,7 @@ class AsyncTransport(TransportView[AsyncCall, AsyncSession]):
         Args:
             timeout: Seconds to wait at most for connections to end politely.
         """
+        check_timeout(timeout)
         if self._entered is not None:
             await self._entered[0].aclose(timeout)
 

@@ -9,11 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import attrs
 
-from ..errors import EndpointNotFound, Phase, ValidationFailed, did_you_mean, excerpt
+from ..errors import (
+    EXCERPT_CHARACTERS,
+    EndpointNotFound,
+    LocalProtocolError,
+    Phase,
+    ValidationFailed,
+    did_you_mean,
+    excerpt,
+    list_texts,
+)
 
 JSONObject: TypeAlias = Mapping[str, Any]
 
@@ -44,12 +53,15 @@ class Parameter:
 
     Attributes:
         name: Keyword to pass it by: the server's (4.23+), else ``param_N`` counted over all inputs.
+        alias: A second keyword where the name is only a number: the label as an identifier, such as
+            ``"top_k"`` for "Top K". Empty where the label makes none, or one of another parameter too.
         schema: JSON schema of the value; empty where nobody says.
         python_type: Type for people, such as ``"str"``.
         component: Type of the component, such as ``"textbox"``.
     """
 
     name: str
+    alias: str = ""
     label: str = ""
     schema: JSONObject = attrs.field(factory=dict[str, Any], repr=False)
     python_type: str = "Any"
@@ -60,14 +72,24 @@ class Parameter:
     example: Any = attrs.field(default=None, repr=False)
 
     @property
+    def is_numbered(self) -> bool:
+        """Whether its name is only a number, as on servers before 4.23."""
+        return self.name.removeprefix("param_").isdecimal()
+
+    @property
+    def keyword(self) -> str:
+        """The keyword for people: the alias if it has one, else the name."""
+        return self.alias or self.name
+
+    @property
     def shown_name(self) -> str:
-        """The name for people; where it is only a place, as on servers before 4.23, with the label."""
-        numbered = self.name.removeprefix("param_").isdecimal()
-        return f"{self.name} ({excerpt(self.label)})" if numbered and self.label else self.name
+        """The keyword for people; where it is only a number, with the label."""
+        unnamed = self.is_numbered and not self.alias
+        return f"{self.name} ({excerpt(self.label)})" if unnamed and self.label else self.keyword
 
     def __str__(self) -> str:
         default = f" = {_short_repr(self.default)}" if self.has_default else ""
-        return f"{self.name}: {self.python_type}{default}"
+        return f"{self.keyword}: {self.python_type}{default}"
 
 
 @attrs.frozen(kw_only=True)
@@ -84,6 +106,8 @@ class Endpoint:
         connection: ``"stream"`` when it takes streaming input (5.0+), else ``"sse"``.
         visibility: ``"private"`` endpoints are refused here; the server would run them.
         oauth_token: Whether the function asks for its caller's Hugging Face token (6.21+).
+        info_failure: Why the server's description of the parameters could not be read, so that they come from
+            the config alone; see `AppConfig`.
     """
 
     name: str | None
@@ -102,10 +126,17 @@ class Endpoint:
     visibility: Visibility = "public"
     oauth_token: Literal["required", "optional"] | None = None
     description: str = ""
+    info_failure: str = ""
     raw: JSONObject = attrs.field(factory=dict[str, Any], repr=False)
 
     def __str__(self) -> str:
         return f"{self.display_name}({', '.join(map(str, self.parameters))})"
+
+    @property
+    def short_signature(self) -> str:
+        """The signature for an error message: ``str()`` of the endpoint, but bounded."""
+        parameters = list_texts([str(parameter) for parameter in self.parameters], longest=100)
+        return f"{self.display_name}({parameters})"
 
     @cached_property
     def has_skipped_outputs(self) -> bool:
@@ -117,6 +148,12 @@ class Endpoint:
         """The name, or ``fn_index N`` for an unnamed endpoint."""
         return self.name or f"fn_index {self.fn_index}"
 
+    @cached_property
+    def by_keyword(self) -> Mapping[str, Parameter]:
+        """The parameters by the keywords that they are taken by: names, which win, and aliases."""
+        aliases = {parameter.alias: parameter for parameter in self.parameters if parameter.alias}
+        return aliases | {parameter.name: parameter for parameter in self.parameters}
+
     def bind(self, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> list[Any]:
         """Return the ``data`` list of the wire for a call: defaults filled in, skipped slots null.
 
@@ -126,15 +163,26 @@ class Endpoint:
         values, problems = self._match(arguments, keywords)
         if problems:
             shown = {parameter.name: parameter.shown_name for parameter in self.parameters}
-            listed = "; ".join(f"{shown.get(name, name)}: {problem}" for name, problem in problems.items())
+            listed = [f"{shown.get(name, name)}: {problem}" for name, problem in problems.items()]
             raise ValidationFailed(
-                f"{self.display_name} cannot be called like that: {listed}. Signature: {self}.",
+                f"{self.display_name} cannot be called like that: "
+                f"{list_texts(listed, separator='; ', longest=EXCERPT_CHARACTERS)}. "
+                f"Signature: {self.short_signature}.{self._doubt_of_parameters}",
                 problems=problems,
             )
         visible = iter(self.parameters)
         if not self.inputs:
             return [values[parameter.name] for parameter in visible]
         return [None if slot.skipped else values[next(visible).name] for slot in self.inputs]
+
+    @property
+    def _doubt_of_parameters(self) -> str:
+        if not self.info_failure:
+            return ""
+        return (
+            f" ({self.info_failure}, so the parameters come from the app's config, which has labels and no "
+            "names. Pass the values by position.)"
+        )
 
     def _match(
         self, arguments: Sequence[Any], keywords: Mapping[str, Any]
@@ -144,14 +192,16 @@ class Endpoint:
         for surplus in range(len(names), len(arguments)):
             problems[f"argument {surplus + 1}"] = f"surplus, {len(names)} are taken"
         values: dict[str, Any] = dict(zip(names, arguments, strict=False))
-        for name, value in keywords.items():
-            if name in values:
-                problems[name] = "given by position and by name"
-            elif name not in names:
-                hint = did_you_mean(name, names).strip()
-                problems[name] = f"unknown ({hint})" if hint else "unknown"
+        for keyword, value in keywords.items():
+            parameter = self.by_keyword.get(keyword)
+            if parameter is None:
+                hint = did_you_mean(keyword, list(self.by_keyword)).strip()
+                problems[keyword] = f"unknown ({hint})" if hint else "unknown"
+            elif parameter.name not in values:
+                values[parameter.name] = value
             else:
-                values[name] = value
+                by_position = parameter.name in names[: len(arguments)]
+                problems[keyword] = f"given by {'position and by name' if by_position else 'two names'}"
         for parameter in self.parameters:
             if parameter.name not in values:
                 if parameter.has_default:
@@ -179,6 +229,8 @@ class AppConfig:
         api_prefix: ``""`` or ``"/gradio_api"``.
         max_file_size: Bytes, or None.
         connect_heartbeat: Whether the session should be kept alive by ``/heartbeat``.
+        info_failure: Why ``/info`` could not be read, such as ``"/info answered HTTP 500"``; empty if it was
+            read, or if the server has none (before 3.26).
         settings: What an adapter with a discovery of its own keeps for its calls; None for Gradio apps.
     """
 
@@ -194,6 +246,7 @@ class AppConfig:
     enable_queue: bool = False
     connect_heartbeat: bool = False
     max_file_size: int | None = None
+    info_failure: str = ""
     endpoints: tuple[Endpoint, ...] = ()
     components: Mapping[int, Component] = attrs.field(factory=dict[int, Component], repr=False)
     raw: JSONObject = attrs.field(factory=dict[str, Any], repr=False)
@@ -217,7 +270,13 @@ class AppConfig:
 
         Raises:
             EndpointNotFound: There is none, it is private, or it has no backend function.
+            LocalProtocolError: It is named by neither a text nor a number.
         """
+        if not isinstance(cast("object", which), str | int) or isinstance(which, bool):
+            raise LocalProtocolError(
+                "An endpoint is named by a text, such as '/predict', or by its fn_index; got "
+                f"{type(which).__name__}."
+            )
         if isinstance(which, int):
             found = next((endpoint for endpoint in self.endpoints if endpoint.fn_index == which), None)
         else:
@@ -227,7 +286,8 @@ class AppConfig:
             names = list(self.named)
             hint = did_you_mean(str(which) if isinstance(which, int) else "/" + which.lstrip("/"), names)
             raise EndpointNotFound(
-                f"The app has no endpoint {which!r}.{hint} It has: {', '.join(names) or 'no named ones'}.",
+                f"The app has no endpoint {_short_repr(which)}.{hint} It has: "
+                f"{list_texts(names) or 'no named ones'}.",
                 phase=Phase.JOIN,
             )
         if found.visibility == "private":

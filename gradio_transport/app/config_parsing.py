@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import json
+import keyword
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal, cast
@@ -23,6 +26,10 @@ _VISIBILITIES: Mapping[str, Visibility] = MappingProxyType(
 _OAUTH_TOKEN: Mapping[str, Literal["required", "optional"]] = MappingProxyType(
     {"required": "required", "optional": "optional"}
 )
+
+
+_LONGEST_ALIAS = 60
+"""Characters of a label that is made a keyword. A longer one is a sentence, which is not typed."""
 
 
 _SKIPPED_TYPES = frozenset({"state", "variable"})
@@ -261,9 +268,11 @@ def _parse_endpoint(
     return Endpoint(
         name=name,
         fn_index=fn_index,
-        parameters=_parse_parameters(_objects(described.get("parameters")), inputs, typed=typed)
-        if described
-        else _derive_parameters(inputs, with_default=app.at_least(4, 23)),
+        parameters=_add_aliases(
+            _parse_parameters(_objects(described.get("parameters")), inputs, typed=typed)
+            if described
+            else _derive_parameters(inputs, with_default=app.at_least(4, 23))
+        ),
         returns=_parse_parameters(_objects(described.get("returns")), outputs, typed=typed)
         if described
         else _derive_parameters(outputs),
@@ -279,6 +288,7 @@ def _parse_endpoint(
         visibility=_parse_visibility(raw),
         oauth_token=_OAUTH_TOKEN.get(_text(described.get("oauth_token"))),
         description=_text(described.get("description")) or _text(raw.get("api_description")),
+        info_failure=app.info_failure,
         raw=raw,
     )
 
@@ -345,6 +355,30 @@ def _derive_parameters(slots: Sequence[Component], *, with_default: bool = False
         for place, slot in enumerate(slots)
         if not slot.skipped
     )
+
+
+def _add_aliases(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
+    """Give each parameter without a name of its own a second keyword, made of its label, if that is unique.
+
+    Labels are all that servers before 4.23 send: neither config nor ``/info`` has the function's signature.
+    """
+    aliases = [_identifier(parameter.label) if parameter.is_numbered else "" for parameter in parameters]
+    uses = Counter([*(parameter.name for parameter in parameters), *aliases])
+    return tuple(
+        attrs.evolve(parameter, alias=alias) if alias and uses[alias] == 1 else parameter
+        for parameter, alias in zip(parameters, aliases, strict=True)
+    )
+
+
+def _identifier(label: str) -> str:
+    """Return a label as a keyword, such as ``"top_k"`` for "Top K", or an empty text."""
+    if len(label) > _LONGEST_ALIAS:
+        return ""
+    # Normalized, because Python does that with the keywords of a call (its reference, §2.3).
+    text = unicodedata.normalize("NFKC", label).lower()
+    words = re.findall(r"\w+", text)
+    name = "_".join(words).strip("_")
+    return name if name.isidentifier() and not keyword.iskeyword(name) else ""
 
 
 def _derive_parameter(place: int, slot: Component, *, with_default: bool) -> Parameter:
@@ -424,7 +458,7 @@ def _parse_interface(config: JSONObject) -> AppConfig:
     endpoint = Endpoint(
         name="/predict",
         fn_index=0,
-        parameters=_mark_optional(_derive_parameters(inputs), inputs),
+        parameters=_add_aliases(_mark_optional(_derive_parameters(inputs), inputs)),
         returns=_derive_parameters(outputs),
         inputs=inputs,
         outputs=outputs,

@@ -15,7 +15,7 @@ import attrs
 
 from ..errors import LocalProtocolError, Phase
 from ..protocol.headers import is_header_name, value_problem
-from ..protocol.urls import is_hugging_face, origin
+from ..protocol.urls import add_query, is_hugging_face, origin
 
 MAX_COOKIES = 300
 """Cookies kept for one origin; a hostile server may set any number, and what is beyond is not taken."""
@@ -60,6 +60,7 @@ class Credentials:
         token: Hugging Face token, shown to the origin only if it is Hugging Face's or was named for it.
         token_origin: Where the caller wants the token to go besides.
         parent: Credentials of the app, where these are a session's: what it holds goes along too.
+        query: Query of the app's URL, percent-encoded; it may hold a signature.
     """
 
     _origin: str
@@ -67,6 +68,7 @@ class Credentials:
     token: str | None = attrs.field(default=None, repr=False)
     token_origin: str | None = None
     parent: Credentials | None = None
+    query: str = attrs.field(default="", repr=False)
     _cookies: dict[str, _Cookie] = attrs.field(factory=dict[str, _Cookie], init=False, repr=False)
 
     @classmethod
@@ -78,13 +80,15 @@ class Credentials:
         token: str | None = None,
         token_origin: str | None = None,
         cookies: Mapping[str, str] | None = None,
+        query: str = "",
     ) -> Credentials:
         """Return credentials for the origin of a URL. The caller's mappings are copied.
 
         Raises:
             LocalProtocolError: The token would go to a host that is neither Hugging Face's nor the one named.
         """
-        made = cls(origin(url), _lower_names(headers), token, origin(token_origin) if token_origin else None)
+        named = origin(token_origin) if token_origin else None
+        made = cls(origin(url), _lower_names(headers), token, named, query=query)
         if token is not None and not made._may_see_token():
             raise LocalProtocolError(
                 f"The token would go to {made.origin}, which is no host of Hugging Face. If it is meant to, "
@@ -96,7 +100,7 @@ class Credentials:
 
     def child(self, headers: Mapping[str, str] | None = None) -> Credentials:
         """Return credentials of a session: cookies of its own over those of the app."""
-        return Credentials(self.origin, _lower_names(headers), parent=self)
+        return Credentials(self.origin, _lower_names(headers), parent=self, query=self.query)
 
     @property
     def origin(self) -> str:
@@ -121,14 +125,15 @@ class Credentials:
             if self.token_origin == self._origin:
                 self.token_origin = new
         else:
-            self.headers, self.token, self._cookies = {}, None, {}
+            self.headers, self.token, self._cookies, self.query = {}, None, {}, ""
         self._origin = new
 
     def store(self, url: str, set_cookie: Sequence[str]) -> Sequence[RejectedCookie]:
         """Take the ``Set-Cookie`` values of a reply, verbatim, and return the cookies that were left out.
 
         ``Secure`` is not honoured on purpose: 3.17 to 3.24 mark the login cookie so even over plain http
-        (docs/wire.md §12.1), and it never leaves the origin that set it.  ``Domain`` is never widened.
+        (docs/wire.md §12.1), and it never leaves the origin that set it.  ``Domain`` never widens that, and a
+        cookie whose ``Domain`` is not of the host is left out (RFC 6265 §5.3, step 6).
         """
         if not set_cookie:
             return ()
@@ -155,7 +160,10 @@ class Credentials:
             options = {
                 key.lower(): text for key, _, text in (attribute.partition("=") for attribute in attributes)
             }
-            if options.get("max-age", "").strip().startswith(("0", "-")):
+            domain = options.get("domain", "").strip().lower().removeprefix(".")
+            if domain and not _domain_matches(urlsplit(self.origin).hostname or "", domain):
+                left_out.append(RejectedCookie(name[:_NAME_CHARACTERS], "its Domain is of another host"))
+            elif options.get("max-age", "").strip().startswith(("0", "-")):
                 kept.pop(name, None)
             elif len(kept) < MAX_COOKIES or name in kept:
                 path = options.get("path", "/")
@@ -166,6 +174,10 @@ class Credentials:
                 )
         self._cookies = kept
         return left_out
+
+    def url_to_send(self, url: str) -> str:
+        """Return a URL with the query of the app's, if it is of the app's origin."""
+        return add_query(url, self.query) if self.query and origin(url) == self.origin else url
 
     def for_url(
         self, url: str, own: Mapping[str, str], extra: Mapping[str, str] | None = None
@@ -214,6 +226,13 @@ class Credentials:
 
 def _lower_names(headers: Mapping[str, str] | None) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()} if headers else {}
+
+
+def _domain_matches(host: str, domain: str) -> bool:
+    """Return whether a host is in a cookie's domain (RFC 6265 §5.1.3); a domain of one label is a suffix."""
+    if host == domain:
+        return True
+    return "." in domain and host.endswith(f".{domain}") and not host.replace(".", "").isdecimal()
 
 
 def _path_covers(cookie_path: str, path: str) -> bool:

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# SPDX-License-Identifier: Apache-2.0
 """Sequences before the first call: find the config, log in, read the endpoints.
 
 Each is a generator that yields `SendRequest` and is sent the `Response`, so that one text serves the sync
@@ -14,7 +13,16 @@ from urllib.parse import urlsplit, urlunsplit
 
 import attrs
 
-from ..errors import AuthenticationRequired, NotAGradioApp, Phase, RemoteProtocolError, excerpt
+from ..errors import (
+    AuthenticationRequired,
+    GradioTransportError,
+    NotAGradioApp,
+    Phase,
+    RemoteProtocolError,
+    StreamLost,
+    excerpt,
+)
+from ..protocol.access import LOGIN_ELSEWHERE, wants_app_login
 from ..protocol.commands import (
     REDIRECTS,
     Request,
@@ -23,7 +31,8 @@ from ..protocol.commands import (
 )
 from ..protocol.refusals import refusal
 from ..protocol.urls import AppURLs, resolve_reference
-from .config import AppConfig
+from ..protocol.web_page import is_web_page, readable_text
+from .config import AppConfig, JSONObject
 from .config_parsing import config_from_page, is_config, parse_outline, requires_login, with_endpoints
 
 
@@ -37,9 +46,6 @@ class Discovery:
 
 Handshake: TypeAlias = Generator[SendRequest, Response, Discovery]
 """A discovery under way: yields requests, is sent their replies, returns what it found."""
-
-
-Sequence: TypeAlias = Generator[SendRequest, Response, Any]
 
 
 def _get(url: str, max_redirects: int) -> Generator[SendRequest, Response, Response]:
@@ -104,15 +110,15 @@ def discover(
             )
     config = parse_outline(raw, url=base)
     urls = AppURLs(base, config.api_prefix, config.root)
-    info = yield from _find_info(urls, config, max_redirects)
-    return Discovery(with_endpoints(config, info), urls)
+    info, failure = yield from _find_info(urls, config, max_redirects)
+    return Discovery(with_endpoints(attrs.evolve(config, info_failure=failure), info), urls)
 
 
 def _find_config(base: str, max_redirects: int) -> Generator[SendRequest, Response, tuple[Any, str, int]]:
     """Return the config's JSON (None: login wanted), the base as redirects have moved it, and the status."""
     response = yield from _get(f"{base}/config", max_redirects)
-    base = _base_after_redirects(base, response.url, "/config")
-    if response.status in (401, 403) and _is_not_authenticated(response):
+    base = _base_after_redirects(base, response.url)
+    if _is_not_authenticated(response):
         return None, base, response.status
     raw = _json_object(response)
     if raw is not None:
@@ -122,7 +128,8 @@ def _find_config(base: str, max_redirects: int) -> Generator[SendRequest, Respon
         raw = _json_object(slashed)
         if raw is not None:
             return (None if requires_login(raw) else raw), base, slashed.status
-    elif response.status != 200:
+    # Some proxies break the config alone, so a server's fault is no answer yet.
+    elif response.status != 200 and response.status < 500:
         raise _no_app_error(base, response)
     return (yield from _config_from_page(base, max_redirects, response))
 
@@ -130,33 +137,50 @@ def _find_config(base: str, max_redirects: int) -> Generator[SendRequest, Respon
 def _config_from_page(
     base: str, max_redirects: int, config_reply: Response
 ) -> Generator[SendRequest, Response, tuple[Any, str, int]]:
-    page = yield from _get(f"{base}/", max_redirects)
+    try:
+        page = yield from _get(f"{base}/", max_redirects)
+    except GradioTransportError as error:
+        if config_reply.status < 500:
+            raise
+        what = f"{base}/config (and {base}/: {error.message.rstrip('.')})"
+        raise refusal(config_reply, Phase.DISCOVER, what=what) from error
     raw = config_from_page(page.text) if page.status == 200 else None
-    if raw is None:
-        raise _no_app_error(base, config_reply)
-    if requires_login(raw):
+    if raw is not None and requires_login(raw):
         return None, base, page.status
     if not is_config(raw):
-        raise _no_app_error(base, config_reply)
+        raise _no_app_error(base, config_reply, page)
     return raw, base, page.status
 
 
-def _no_app_error(base: str, response: Response) -> Exception:
-    if response.status in (200, 404, 405) or response.status in REDIRECTS:
-        kind = response.headers.get("content-type", "no content type")
-        chat = " A chat endpoint is asked for by protocol='openai_chat'." if base.endswith("/v1") else ""
-        return NotAGradioApp(
-            f"What answers at {base} is not a Gradio app: {base}/config gave HTTP {response.status} ({kind}) "
-            f"and the page holds no gradio_config. Check the URL, and the path the app is mounted at.{chat}",
-            phase=Phase.DISCOVER,
-            status=response.status,
-            body=excerpt(response.body),
-        )
-    return refusal(response, Phase.DISCOVER, what=f"{base}/config")
+def _no_app_error(base: str, response: Response, page: Response | None = None) -> Exception:
+    """Return the error for a server whose config cannot be had: not by its route, nor from its page."""
+    asked = f"{base}/config"
+    if response.status not in (200, 404, 405, *REDIRECTS):
+        also = f" (and {base}/: HTTP {page.status} without a config)" if page is not None else ""
+        return refusal(response, Phase.DISCOVER, what=f"{asked}{also}")
+    advice = "Check the URL, and the path the app is mounted at."
+    where = response.url.partition("?")[0]
+    if where and not _is_config_route(where):
+        asked, advice = f"{asked} redirects to {where}, which", LOGIN_ELSEWHERE
+    if base.endswith("/v1"):
+        advice += " A chat endpoint is asked for by protocol='openai_chat'."
+    shown = page if page is not None and is_web_page(page) else response
+    text = excerpt(readable_text(shown)) if is_web_page(shown) else ""
+    kind = response.headers.get("content-type", "no content type")
+    return NotAGradioApp(
+        f"What answers at {base} is not a Gradio app: {asked} gave HTTP {response.status} ({kind}), and the "
+        f"page holds no gradio_config{f'. It says: {text!r}' if text else ''}. {advice}",
+        phase=Phase.DISCOVER,
+        status=response.status,
+        body=excerpt(response.body),
+    )
 
 
 def _is_not_authenticated(response: Response) -> bool:
-    return response.status == 401 or "authent" in response.text.lower()
+    """Return whether the app itself, and not a proxy before it, wants a login."""
+    if response.status == 403:
+        return "authent" in response.text.lower() and not is_web_page(response)
+    return wants_app_login(response)
 
 
 def _json_object(response: Response) -> dict[str, Any] | None:
@@ -168,13 +192,16 @@ def _json_object(response: Response) -> dict[str, Any] | None:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None
 
 
-def _base_after_redirects(base: str, url: str, path: str) -> str:
+def _is_config_route(url: str) -> bool:
+    return urlsplit(url).path.rstrip("/").endswith("/config")
+
+
+def _base_after_redirects(base: str, url: str) -> str:
     """Return the base after redirects of ``base/config`` to ``url``."""
-    parts = urlsplit(url)
-    where = parts.path.rstrip("/")
-    if not where.endswith(path):
+    if not _is_config_route(url):
         return base
-    return urlunsplit((parts.scheme, parts.netloc, where.removesuffix(path), "", ""))
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/").removesuffix("/config"), "", ""))
 
 
 def login(base: str, auth: tuple[str, str]) -> Generator[SendRequest, Response, None]:
@@ -188,7 +215,8 @@ def login(base: str, auth: tuple[str, str]) -> Generator[SendRequest, Response, 
     response = yield SendRequest("login", request, Phase.LOGIN)
     if response.status in (200, *REDIRECTS):
         return
-    if response.status in (400, 401, 403):
+    refused = response.status in (400, 401, 403) and "www-authenticate" not in response.headers
+    if refused and not is_web_page(response):
         raise AuthenticationRequired(
             f"The app at {base} refused the login of {user!r}: {excerpt(response.body)}.",
             phase=Phase.LOGIN,
@@ -198,9 +226,22 @@ def login(base: str, auth: tuple[str, str]) -> Generator[SendRequest, Response, 
     raise refusal(response, Phase.LOGIN, what=f"{base}/login")
 
 
-def _find_info(urls: AppURLs, config: AppConfig, max_redirects: int) -> Sequence:
-    """Return ``/info`` (3.26+), or None: everything it says can be derived from the config, less well."""
+def _find_info(
+    urls: AppURLs, config: AppConfig, max_redirects: int
+) -> Generator[SendRequest, Response, tuple[JSONObject | None, str]]:
+    """Return ``/info`` (3.26+) and an empty text, or None and why it could not be read.
+
+    Nothing is raised: all that calls need can be derived from the config, though less well.
+    """
     if not config.at_least(3, 26):
-        return None
-    response = yield from _get(urls.api("info"), max_redirects)
-    return _json_object(response)
+        return None, ""
+    path = f"{config.api_prefix}/info"
+    try:
+        response = yield from _get(urls.api("info"), max_redirects)
+    except (StreamLost, RemoteProtocolError, NotAGradioApp) as error:
+        return None, f"{path} could not be read: {error.message.rstrip('.')}"
+    info = _json_object(response)
+    if info is not None:
+        return info, ""
+    kind = response.headers.get("content-type", "no content type")
+    return None, f"{path} answered HTTP {response.status} ({kind}) and no description of the app"

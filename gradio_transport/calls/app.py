@@ -23,6 +23,7 @@ from ..engines.base import Patience
 from ..engines.deadline import NEVER, Deadline
 from ..errors import (
     LocalProtocolError,
+    NotAGradioApp,
     Phase,
     RemoteProtocolError,
     TimeoutExpired,
@@ -37,11 +38,13 @@ from ..protocol.commands import OpenStream, OpenWebSocket, Request, SendRequest
 from ..protocol.multipart import UploadProgress
 from ..protocol.urls import (
     base_url,
+    check_no_hub_page,
     is_hugging_face,
     is_internal,
-    is_space_name,
     origin,
+    query_of,
     shown_url,
+    space_name,
     split_userinfo,
 )
 from .app_identity import AppIdentity, find_again, is_same_app
@@ -49,6 +52,7 @@ from .checks import check_declared, check_late, check_options, check_settings, f
 from .handle import Handle
 from .options import CallOptions, Options
 from .page_events import event_payload
+from .setting_checks import check_instance
 from .tap import TappedSession, Taps
 from .values import check_values
 
@@ -85,23 +89,28 @@ class App:
     """What both faces know of an app: config, credentials, taps, and the way to its sessions."""
 
     def __init__(self, source: str, options: Options) -> None:
+        check_instance("source", source, str, "the URL of an app, or the name of a Space, as a text")
         self.options = options
         self._discoverer = find_discoverer(options)
         """The adapter asked for, where it has a discovery of its own: the server is no Gradio app then."""
         check_settings(options, self._discoverer)
-        self.space = source.strip() if is_space_name(source) and self._discoverer is None else None
+        self.space = space_name(source) if self._discoverer is None else None
         self.taps = Taps(time.monotonic, () if options.tap is None else (options.tap,))
         self.base = ""
         self.has_userinfo = False
+        self.query = self.taps.hidden_query = query_of(source)
+        self._other_sdk = ""
         self.credentials = Credentials("")
         self.logins = 0
         self._discovery: Discovery | None = None
         self._choices: dict[tuple[int, str | tuple[str, ...]], Choice] = {}
         self.averages: dict[int, float] = {}
         self.identity = AppIdentity()
+        self._warnings: set[str] = set()
         self._rejected_cookies: set[RejectedCookie] = set()
 
         if self.space is None:
+            check_no_hub_page(source)
             self._set_base(base_url(source), options.token_origin)
 
     def _set_base(self, base: str, token_origin: str | None) -> None:
@@ -119,7 +128,12 @@ class App:
             headers.setdefault("authorization", authorization)
         headers |= {name.lower(): value for name, value in self.options.headers.items()}
         self.credentials = Credentials.bound_to(
-            base, headers, token=token, token_origin=token_origin, cookies=self.options.cookies
+            self.base,
+            headers,
+            token=token,
+            token_origin=token_origin,
+            cookies=self.options.cookies,
+            query=self.query,
         )
 
     def find_space(self) -> None:
@@ -128,12 +142,16 @@ class App:
         Raises:
             SpaceNotFound: There is none of that name.
             SpaceNotRunning: It will not run by waiting.
+            NotAGradioApp: It is static.
             TimeoutExpired: It did not run in time.
         """
         if self.space is None or self.base:
             return
         token = spaces.token_to_use(self.options.token)
         found = spaces.resolve(self.space, token=token)
+        self._other_sdk = found.other_sdk
+        if found.sdk == "static":
+            raise NotAGradioApp(f"{found.other_sdk} Nothing there can be called.", phase=Phase.DISCOVER)
         if found.stage not in spaces.SERVING:
             try:
                 found = spaces.wait(
@@ -166,6 +184,8 @@ class App:
         if self._discovery is None:
             self.identity.confirm(self.identity.doubts)
         self._discovery = found
+        if found.config.info_failure:
+            self._warn(f"{found.config.info_failure}; names and types of parameters come from the config")
         self.credentials.rebind(found.urls.base)
 
     @property
@@ -195,7 +215,18 @@ class App:
                 base=self.base, auth=options.auth, settings=options.settings, limits=options.limits
             )
             return self._discoverer.discover(context)
-        return discover(self.base, options.auth, max_redirects=options.limits.max_redirects)
+        return self._discover()
+
+    def _discover(self) -> Handshake:
+        try:
+            return (
+                yield from discover(
+                    self.base, self.options.auth, max_redirects=self.options.limits.max_redirects
+                )
+            )
+        except NotAGradioApp as error:
+            error.message = f"{error.message} {self._other_sdk}".rstrip()
+            raise
 
     def choose(self, endpoint: Endpoint, protocol: str | Sequence[str] | None = None) -> Choice:
         """Return the adapter for an endpoint. Asked for every call, so answers are kept."""
@@ -205,7 +236,14 @@ class App:
         if choice is None:
             choice = self.options.registry.choose(self.config, endpoint, protocol)
             self._choices[key] = choice
+            self._warn(choice.warning)
         return choice
+
+    def _warn(self, warning: str) -> None:
+        """Log a warning about the app, once."""
+        if warning and warning not in self._warnings:
+            self._warnings.add(warning)
+            logger.warning("%s: %s", origin(self.base), warning)
 
     @property
     def protocol(self) -> str:
@@ -413,7 +451,8 @@ class App:
         """Return a request with what its origin may see: of the app, of a session and of a call."""
         bound = credentials or self.credentials
         headers = bound.for_url(request.url, request.headers, extra)
-        return Request(request.method, request.url, headers, request.body)
+        url = bound.url_to_send(request.url) if bound.query else request.url
+        return Request(request.method, url, headers, request.body)
 
     def patience(
         self,

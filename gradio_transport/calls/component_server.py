@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from ..app.config import AppConfig
 from ..errors import (
@@ -20,6 +20,7 @@ from ..protocol.commands import Request, Response, SendRequest
 from ..protocol.reach import may_have_reached
 from ..protocol.refusals import refusal
 from ..protocol.urls import AppURLs
+from .setting_checks import check_instance
 from .values import Place, is_json, to_json
 
 
@@ -29,12 +30,14 @@ def component_request(
     """Return the request to a component's own function on the server (3.47+, docs/wire.md §13).
 
     Raises:
+        LocalProtocolError: The function is not named by a text.
         EndpointNotFound: The app has no such component; servers say only that something failed.
         ValidationFailed: The data is no JSON.
     """
+    check_instance("fn_name", fn_name, str, "the name of the component's function as a text")
     if not is_json([data]):
         data = to_json(data, Place("data", f"the component's function {fn_name!r}", takes_files=False))
-    if component_id not in config.components:
+    if not isinstance(cast("object", component_id), int) or component_id not in config.components:
         raise EndpointNotFound(
             f"The app has no component {component_id!r}, as far as this session knows. "
             "The ids are the keys of config.components.",

@@ -42,6 +42,7 @@ class Description:
             "proxy": "@" in (options.http.proxy or ""),
             "registry": options.registry is not default_registry,
             "user and password in its URL": app.has_userinfo,
+            "the query of its URL": bool(app.query),
         }
         left_out = tuple(name for name, present in found.items() if present)
         kept = {} if left_out else {name: given[name] for name in given if name not in ("tap", "registry")}

@@ -28,6 +28,7 @@ from ..files.outputs import ServerFile
 from ..policy import Timeouts
 from ..protocol.commands import Closed, Ending, Request, Response
 from .app import App
+from .method_timeout import check_timeout
 from .representation import describe_file
 from .request_sequence import Live, Requests, file_command
 from .retries import Retries
@@ -59,6 +60,7 @@ class FileSource:
 
     def with_stall(self, seconds: float | None) -> Self:
         """Return the same with another bound on silence, if there is one."""
+        check_timeout(seconds)
         return self if seconds is None else type(self)(self._connection, self._credentials, seconds)
 
     def remote_file(self, found: ServerFile) -> Any:

@@ -64,7 +64,7 @@ class Handle:
         """
         try:
             value = json.loads(text)
-        except (ValueError, RecursionError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise LocalProtocolError(f"A handle is a JSON object; this is none ({error}).") from None
         if not isinstance(value, dict):
             raise LocalProtocolError("A handle is a JSON object; this is JSON of another kind.")

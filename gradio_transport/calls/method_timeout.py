@@ -3,12 +3,29 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import cast
 
 from ..engines.deadline import Deadline
-from ..errors import Phase, TimeoutExpired
+from ..errors import LocalProtocolError, Phase, TimeoutExpired
+
+
+def check_timeout(timeout: float | None) -> None:
+    """Refuse a ``timeout=`` that is no time. One below 0 is a time that is over, as in the standard library.
+
+    Raises:
+        LocalProtocolError: It is neither None nor a finite number.
+    """
+    if timeout is None:
+        return
+    is_number = isinstance(cast("object", timeout), int | float) and not isinstance(timeout, bool)
+    if not is_number or not math.isfinite(timeout):
+        raise LocalProtocolError(
+            f"timeout= takes a number of seconds, or None for no bound; got {timeout!r}."
+        )
 
 
 def timeout_error(what: str, seconds: float | None, phase: Phase) -> TimeoutExpired:
@@ -26,6 +43,7 @@ def bounded(
 
     A `TimeoutExpired` that leaves the block after the deadline names ``timeout`` as its setting.
     """
+    check_timeout(timeout)
     deadline = Deadline.after(timeout, "timeout")
     try:
         yield deadline

@@ -21,8 +21,8 @@ from ..errors import GradioTransportError, Phase, TransportError
 from ..files.fetch import file_unavailable_error, locate
 from ..files.upload import FetchFile, FileCommand, ReadFile
 from ..policy import Timeouts
+from ..protocol.access import wants_app_login
 from ..protocol.commands import REDIRECTS, OpenStream, OpenWebSocket, Request, Response, SendRequest
-from ..protocol.refusals import wants_login
 from ..protocol.urls import origin
 from .app import App
 from .app_identity import app_id_of
@@ -139,7 +139,8 @@ class Requests:
             headers = self.credentials.for_url(command.url, command.headers, self.extra)
             most = self.app.options.limits.max_event_bytes
             try:
-                return (yield OpenSocket(command.url, headers, self._begin(command), most))
+                url = self.credentials.url_to_send(command.url)
+                return (yield OpenSocket(url, headers, self._begin(command), most))
             except HandshakeRefused as refused:
                 return refused.response
         request = self.app.with_headers(command.request, self.credentials, self.extra)
@@ -194,9 +195,9 @@ class Requests:
             return False
         if isinstance(command, OpenWebSocket):
             # A handshake without a valid cookie is closed before it is accepted: 403 (docs/wire.md §3.3).
-            return outcome.status in (401, 403)
+            return outcome.status == 403 or wants_app_login(outcome)
         # A stranger's 401 is no reason to show the app's password again.
-        return wants_login(outcome) and origin(command.request.url) == self.credentials.origin
+        return wants_app_login(outcome) and origin(command.request.url) == self.credentials.origin
 
     def _log_in_again(self, logins: int) -> Steps[None]:
         """Log in, unless that was done since `logins` were counted: every call comes here at once."""
@@ -272,7 +273,11 @@ class Requests:
         try:
             command = next(sequence)
             while True:
-                response = yield from self.perform(command)
+                try:
+                    response = yield from self.perform(command)
+                except GradioTransportError as error:  # the app can do without some of the replies
+                    command = sequence.throw(error)
+                    continue
                 self.app.credentials.rebind(response.url or command.request.url)
                 command = sequence.send(response)
         except StopIteration as stop:

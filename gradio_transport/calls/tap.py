@@ -29,6 +29,7 @@ from ..protocol.commands import (
 )
 from ..protocol.frames import Direction, Frame, Kind, Tap
 from ..protocol.multipart import Multipart
+from ..protocol.urls import drop_query
 
 RING_FRAMES = 256
 """Frames remembered for the notes on errors."""
@@ -51,10 +52,16 @@ class NoteFrame(NamedTuple):
 
 
 class Taps:
-    """Shows frames to the taps, and keeps the last ones."""
+    """Shows frames to the taps, and keeps the last ones.
+
+    Attributes:
+        clock: Returns the time in seconds.
+        hidden_query: Query of the app's URL, which is in no frame: it may hold a signature.
+    """
 
     def __init__(self, clock: Callable[[], float], taps: Sequence[Tap] = ()) -> None:
         self.clock = clock
+        self.hidden_query = ""
         self._taps = tuple(taps)
         self.ring: deque[NoteFrame] = deque(maxlen=RING_FRAMES)
 
@@ -141,7 +148,9 @@ class Taps:
         if attempt is not None:
             payload["attempt"] = attempt
         if response.url:
-            payload["url"] = response.url
+            payload["url"] = (
+                drop_query(response.url, self.hidden_query) if self.hidden_query else response.url
+            )
         if not head:
             payload["body"] = response.body
         return self.show(

@@ -16,6 +16,7 @@ from .handle import Handle
 from .options import CallOptions
 from .representation import describe_call, describe_session
 from .session_core import SessionCore
+from .setting_checks import check_callable, check_instance
 
 PendingT = TypeVar("PendingT", bound=CallState)
 CoreT = TypeVar("CoreT", bound=SessionCore[Any, Any, Any])
@@ -118,6 +119,7 @@ class CallView(Generic[PendingT]):
         That is often the reader of the session's stream: a callback must not wait for a call of the same
         session, because its messages would not be read meanwhile.
         """
+        check_callable("callback", callback)
         self._pending.add_done_callback(lambda: callback(self))
 
     def fetch(self) -> None:
@@ -286,7 +288,10 @@ class TransportView(Generic[CallT, SessionT]):
             LocalProtocolError: The handle is of another app, or of an endpoint that is not there.
             UnsupportedProtocol: Its protocol is not installed.
         """
-        options = self._app.complete_options(options or CallOptions())
+        check_instance("handle", handle, Handle, "a gradio_transport.Handle")
+        options = CallOptions() if options is None else options
+        check_instance("options", options, CallOptions, "gradio_transport.CallOptions(...)")
+        options = self._app.complete_options(options)
         own = self._new_session(session_hash=handle.session_hash)
         call: CallT = own._attach(handle, options)
         return call

@@ -57,7 +57,7 @@ def parse_arguments(endpoint: Endpoint, words: Sequence[str]) -> tuple[list[Any]
     Raises:
         Misuse: A value is not of its parameter's type, or a name is unknown.
     """
-    named = {parameter.name: parameter for parameter in endpoint.parameters}
+    named = endpoint.by_keyword
     positional: list[Any] = []
     keywords: dict[str, Any] = {}
     for word in words:
@@ -81,9 +81,9 @@ def _looks_like_keyword(name: str, text: str) -> bool:
 
 
 def _unknown_name(endpoint: Endpoint, name: str, word: str) -> str:
-    hint = did_you_mean(name, [parameter.name for parameter in endpoint.parameters])
+    hint = did_you_mean(name, list(endpoint.by_keyword))
     return (
-        f"{endpoint.display_name} has no parameter {name!r}.{hint} Signature: {endpoint}. "
+        f"{endpoint.display_name} has no parameter {name!r}.{hint} Signature: {endpoint.short_signature}. "
         f"To pass the text {word!r} itself, put -- before the values."
     )
 
@@ -99,7 +99,9 @@ def _value(endpoint: Endpoint, parameter: Parameter | None, text: str) -> Any:
     try:
         return coerce(text, parameter.schema)
     except CoercionError as error:
-        raise Misuse(f"{endpoint.display_name}: {parameter.name} {error}. Signature: {endpoint}.") from error
+        raise Misuse(
+            f"{endpoint.display_name}: {parameter.name} {error}. Signature: {endpoint.short_signature}."
+        ) from error
 
 
 def arguments_from_json(text: bytes, what: str = "The file of --json") -> tuple[list[Any], dict[str, Any]]:
@@ -123,7 +125,7 @@ def with_files(
     endpoint: Endpoint, positional: Sequence[Any], keywords: dict[str, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
     """Return arguments from JSON, with the files that they name."""
-    known = {parameter.name: parameter for parameter in endpoint.parameters}
+    known = endpoint.by_keyword
     places = [*endpoint.parameters, *[None] * len(positional)]
     return (
         [files_in_json(endpoint, value, place) for value, place in zip(positional, places, strict=False)],

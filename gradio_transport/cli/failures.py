@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from typing import IO, Any
 
 import click
@@ -62,8 +63,10 @@ def exit_status(error: GradioTransportError) -> ExitStatus:
 
 def _advice(error: GradioTransportError) -> str:
     match error:
-        case AuthenticationRequired():
+        case AuthenticationRequired() if re.search(r"\b(auth|token)=", error.message):
             return "Here: --auth user:password, or --token."
+        case AuthenticationRequired() if "headers=" in error.message:
+            return "Here: --header 'Name: value'."
         case LocalProtocolError() if "model=" in error.message:
             return "Here: --set model=NAME."
         case TimeoutExpired(setting="total"):
@@ -74,6 +77,8 @@ def _advice(error: GradioTransportError) -> str:
             return "Here: --protocol openai_chat."
         case ConnectError() if error.message.startswith(UNREACHABLE):
             return "Is this machine online? An app that runs can also be named by its URL."
+        case ConnectError() if "verify=" in error.message:
+            return "Here: SSL_CERT_FILE, or --insecure to check nothing."
         case ConnectError():
             return "Is the server running, and the URL right?"
         case _:

@@ -85,9 +85,9 @@ def _type(parameter: Parameter, width: int = LONGEST_TYPE) -> str:
 
 
 def _label(parameter: Parameter) -> str:
-    """Return the label of a parameter whose name is only its number (servers before 4.23)."""
-    numbered = parameter.name.removeprefix("param_").isdecimal()
-    return f" ({one_line(parameter.label, LONGEST_DEFAULT)})" if numbered and parameter.label else ""
+    """Return the label of a parameter that has only a number for a keyword (servers before 4.23)."""
+    unnamed = parameter.is_numbered and not parameter.alias
+    return f" ({one_line(parameter.label, LONGEST_DEFAULT)})" if unnamed and parameter.label else ""
 
 
 def _default(parameter: Parameter) -> str:
@@ -114,7 +114,7 @@ def _remarks(endpoint: Endpoint) -> list[str]:
 
 def _signature_line(endpoint: Endpoint) -> str:
     parameters = ", ".join(
-        f"{parameter.name}: {_type(parameter)}{_default(parameter)}{_label(parameter)}"
+        f"{parameter.keyword}: {_type(parameter)}{_default(parameter)}{_label(parameter)}"
         for parameter in endpoint.parameters
     )
     returns = ", ".join(f"{_label_prefix(output)}{_type(output)}" for output in endpoint.returns) or "nothing"
@@ -154,7 +154,7 @@ def _name(endpoint: Endpoint) -> Text:
 def _signature(endpoint: Endpoint, longest: int) -> Text:
     lines = [
         Text.assemble(
-            f"{printable(parameter.name)}: ",
+            f"{printable(parameter.keyword)}: ",
             (_type(parameter, longest), "green"),
             (_default(parameter), "yellow"),
             (_label(parameter), "dim"),

@@ -8,15 +8,12 @@ from typing import Any
 
 from ..app.config import AppConfig, Endpoint, Parameter
 from ..calls.values import is_json, parameter_place, to_json
-from ..errors import Phase, ValidationFailed, did_you_mean
+from ..errors import Phase, ValidationFailed, did_you_mean, list_texts
 from ..files.inputs import InputFile
 from ..files.outputs import ServerFile
 from ..files.paths import check_paths
 from ..files.shapes import check_shapes
 from .errors import ArgumentError, EndpointError, ValidationError, argument_error, translate_errors
-
-_LISTED = 20
-"""How many endpoints an error names."""
 
 
 def choose_endpoint(config: AppConfig, api_name: str | None, fn_index: int | None) -> Endpoint:
@@ -58,8 +55,7 @@ def _list_endpoints(config: AppConfig) -> str:
     if not found:
         return "It has none."
     named = [f"api_name={known.name!r}" if known.name else f"fn_index={known.fn_index}" for known in found]
-    more = f" and {len(named) - _LISTED} more" if len(named) > _LISTED else ""
-    return f"It has: {', '.join(named[:_LISTED])}{more}."
+    return f"It has: {list_texts(named)}."
 
 
 def bind_arguments(
@@ -81,7 +77,8 @@ def bind_arguments(
     with translate_errors():
         check_paths(endpoint, data, config)
         check_shapes(endpoint, data, config)
-    given = {*list(keywords), *(parameter.name for parameter in endpoint.parameters[: len(arguments)])}
+    given = {endpoint.by_keyword[keyword].name for keyword in keywords}
+    given |= {parameter.name for parameter in endpoint.parameters[: len(arguments)]}
     for parameter, value in zip(endpoint.parameters, values, strict=True):
         if parameter.name in given:
             _check(endpoint, parameter, value)

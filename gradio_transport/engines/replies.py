@@ -143,15 +143,27 @@ def shut_down_socket(sock: Any) -> None:
 
 
 def connect_error(where: str, error: BaseException, patience: Patience) -> ConnectError:
-    """Return the error for a connection that cannot be made. After a bad certificate a retry cannot help."""
+    """Return the error for a connection that cannot be made. After a failure of TLS a retry cannot help."""
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+    while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
+    advice = ""
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        advice = (
+            " To trust its certificate, pass the file of its authority by verify=, or name that file in "
+            "SSL_CERT_FILE. verify=False checks nothing."
+        )
+    elif isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
+        advice = " It does not speak TLS there: is its URL one of http://?"
     return ConnectError(
-        f"Cannot connect to {where}: {reason(error)}.",
+        f"Cannot connect to {where}: {reason(error)}.{advice}",
         phase=patience.phase,
-        retryable=None if cause is None else False,
+        retryable=False if advice else None,
     )
+
+
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})
+"""What OpenSSL calls a reply in plain text, by its version."""
 
 
 def connect_timeout(where: str, patience: Patience) -> TimeoutExpired:

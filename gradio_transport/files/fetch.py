@@ -19,9 +19,10 @@ from ..errors import (
     TimeoutExpired,
     excerpt,
 )
+from ..protocol.access import wants_login
 from ..protocol.commands import REDIRECTS, Closed, Ending, Request, Response
 from ..protocol.reach import TEMPORARY
-from ..protocol.refusals import refusal, wants_login
+from ..protocol.refusals import refusal
 from ..protocol.urls import resolve_reference, shown_url
 
 PLAYLIST_SECONDS = 0.5

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping
 from typing import Any, cast
 
 from ..errors import (
+    EXCERPT_CHARACTERS,
     AppError,
     AuthenticationRequired,
     EndpointNotFound,
@@ -23,11 +23,14 @@ from ..errors import (
     SessionNotFound,
     ValidationFailed,
     excerpt,
+    list_texts,
 )
-from .commands import REDIRECTS, Response
+from .access import LOGIN_ELSEWHERE, access_advice, redirect_target, wants_app_login, wants_login
+from .commands import Response
 from .quota import is_quota_exceeded, quota_wait
 from .reach import TEMPORARY, is_queue_full
 from .retry_after import retry_after
+from .web_page import readable_text
 
 
 def refusal(response: Response, phase: Phase, *, what: str = "The server") -> GradioTransportError:
@@ -45,12 +48,13 @@ def refusal(response: Response, phase: Phase, *, what: str = "The server") -> Gr
     # First, because a validator answers with the status of a schema error: only the body tells them apart.
     if response.status == 422:
         return _unprocessable_error(detail, context)
-    text = detail if isinstance(detail, str) and detail else context["body"] or "no reason given"
+    text = detail if isinstance(detail, str) and detail else excerpt(readable_text(response))
+    text = text or "no reason given"
     says = f"{what} answered: {text}"
     sentence = says if says.endswith((".", "!", "?")) else f"{says}."
     match response.status:
         case 401 | 403:
-            return AuthenticationRequired(f"{sentence} Pass auth=('user', 'password') or token=.", **context)
+            return AuthenticationRequired(f"{sentence} {access_advice(response)}", **context)
         case 429:
             wait = retry_after(response.headers.get("retry-after"), _server_time(response))
             return RateLimited(f"Too many requests. {says}", retry_after=wait, **context)
@@ -65,23 +69,19 @@ def refusal(response: Response, phase: Phase, *, what: str = "The server") -> Gr
         case 400 | 413:
             return InvalidPayload(says, **context)
         case status if wants_login(response):
+            advice = "Pass auth=('user', 'password')." if wants_app_login(response) else LOGIN_ELSEWHERE
             return AuthenticationRequired(
-                f"{what} sends to the login page. Pass auth=('user', 'password').", **context
+                f"{what} redirects to {excerpt(redirect_target(response) or '')!r}. {advice}", **context
             )
         case status if status < 300:
             return RemoteProtocolError(f"{what} gave an answer that makes no sense here: {text}", **context)
         case status if status < 400:
-            return RemoteProtocolError(f"{what} redirects without end or elsewhere: {text}", **context)
+            target = excerpt(redirect_target(response) or "")
+            return RemoteProtocolError(
+                f"{what} redirects without end or elsewhere: {target!r}. {LOGIN_ELSEWHERE}", **context
+            )
         case status:
             return ServerRefused(says, retryable=status in TEMPORARY, **context)
-
-
-def wants_login(response: Response) -> bool:
-    """Return whether a reply refuses for want of a login: 401, or (Flask, before 2.7) a way to its page."""
-    if response.status == 401:
-        return True
-    path = re.split(r"[?#]", response.headers.get("location", ""), maxsplit=1)[0]  # it may be no URL at all
-    return response.status in REDIRECTS and path.endswith("/login")
 
 
 def _server_time(response: Response) -> float:
@@ -121,10 +121,12 @@ def _unprocessable_error(detail: Any, context: dict[str, Any]) -> GradioTranspor
             for place, item in enumerate(items, 1)
             if item.get("is_valid") is False
         }
-        listed = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
+        texts = [f"{name}: {problem}" for name, problem in problems.items()]
+        listed = list_texts(texts, separator="; ", longest=EXCERPT_CHARACTERS)
         return ValidationFailed(f"The app refused the arguments: {listed}.", problems=problems, **context)
     if items:
-        listed = "; ".join(f"{_place_of(item)}: {item.get('msg', 'invalid')}" for item in items)
+        texts = [f"{_place_of(item)}: {item.get('msg', 'invalid')}" for item in items]
+        listed = list_texts(texts, separator="; ", longest=EXCERPT_CHARACTERS)
         return InvalidPayload(f"The server refused the request's shape: {listed}.", **context)
     return InvalidPayload(f"The server refused the request: {context['body']}.", **context)
 
@@ -142,13 +144,16 @@ def app_error(output: Mapping[str, Any], *, quoted: bool, title: str | None = No
         quoted: Whether the server sends the repr of a ``gr.Error``, quotes included (3.1.7 to 5.1).
         title: Heading at message level, used when the object has none.
     """
-    text, duration = output.get("error"), output.get("duration")
+    text, duration = output.get("error", ""), output.get("duration")
     own_title = output.get("title")
-    hidden = not isinstance(text, str) or not text or text == "None"
+    hidden = text is None
+    message = text if isinstance(text, str) else ""
+    if quoted:
+        message = _unquote(message)
     if hidden:
         message = "The app's function raised an error, which the app hides (show_error is off)."
-    else:
-        message = _unquote(cast("str", text)) if quoted else cast("str", text)
+    elif message.strip() in ("", "None"):  # what Python makes of an exception without arguments, or with None
+        message = "The call failed: the server sent an error without a text."
     context: dict[str, Any] = {
         "title": own_title if isinstance(own_title, str) else title,
         "duration": _seconds(duration),

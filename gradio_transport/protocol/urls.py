@@ -12,7 +12,7 @@ import ipaddress
 import re
 from base64 import b64encode
 from functools import lru_cache
-from urllib.parse import SplitResult, quote, unquote_to_bytes, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote_plus, unquote_to_bytes, urljoin, urlsplit, urlunsplit
 
 import attrs
 
@@ -24,6 +24,14 @@ _SPACE = re.compile(
     r"(?!localhost/)(?!.*(?:--|\.\.))[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?",
     re.IGNORECASE | re.ASCII,
 )
+
+# What a browser shows of a page of the Hub, with or without the scheme.
+_HUB_PAGE = re.compile(
+    r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)(?:/([^?#]*)(?:[?#].*)?)?", re.IGNORECASE
+)
+
+# What people can only mean as the name of a Space, right or wrong: no scheme, no dot or port, one slash.
+_LIKE_A_SPACE = re.compile(r"(?!localhost/)[^./:@]+/[^/]+", re.IGNORECASE)
 
 _HUGGING_FACE = frozenset({"huggingface.co", "hf.co"})
 
@@ -50,17 +58,6 @@ def shown_url(url: str) -> str:
     if "@" in url:
         url = _USERINFO.sub("", url)
     return url.partition("?")[0].partition("#")[0]
-
-
-def split_userinfo(url: str) -> tuple[str, str | None]:
-    """Return a URL without user and password, and the ``Authorization`` that stands for them (RFC 7617)."""
-    parts = urlsplit(url)
-    userinfo, found, host = parts.netloc.rpartition("@")
-    if not found:
-        return url, None
-    user, _, password = userinfo.partition(":")
-    login = b":".join((unquote_to_bytes(user), unquote_to_bytes(password)))
-    return urlunsplit(parts._replace(netloc=host)), f"Basic {b64encode(login).decode()}"
 
 
 def _split(url: str) -> SplitResult:
@@ -98,6 +95,11 @@ def base_url(source: str) -> str:
             f"{source!r} looks like the name of a Hugging Face Space. Pass the URL of the Space, such as "
             "'https://owner-name.hf.space', or, for a server of that host, with 'http://' before it."
         )
+    if _LIKE_A_SPACE.fullmatch(text.rstrip("/")):
+        raise LocalProtocolError(
+            f"{source!r} is no URL, and no name of a Space, which has letters, digits, '-', '_' and '.'. "
+            "Pass a name such as 'owner/name', or, for a server of that host, a URL with 'http://' before it."
+        )
     if "://" not in text:
         text = "http://" + text
     parts = _split(text)
@@ -108,9 +110,81 @@ def base_url(source: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
 
 
+def query_of(source: str) -> str:
+    """Return the query of what a user typed, percent-encoded where it has to be, or an empty text."""
+    before_fragment = source.strip().partition("#")[0]
+    return percent_encode(before_fragment.partition("?")[2], "%!$&'()*+,;=:@/?[]~")
+
+
+def add_query(url: str, query: str) -> str:
+    """Return a URL with the parameters of a query after its own, which win over those of the same name."""
+    own = {_parameter_name(part) for part in url.partition("?")[2].split("&")}
+    added = "&".join(part for part in query.split("&") if part and _parameter_name(part) not in own)
+    return f"{url}{'&' if '?' in url else '?'}{added}" if added else url
+
+
+def drop_query(url: str, query: str) -> str:
+    """Return a URL without the parameters of a query."""
+    path, _, own = url.partition("?")
+    dropped = query.split("&")
+    kept = "&".join(part for part in own.split("&") if part not in dropped)
+    return f"{path}?{kept}" if kept else path
+
+
+def _parameter_name(part: str) -> str:
+    return unquote_plus(part.partition("=")[0])
+
+
+def split_userinfo(url: str) -> tuple[str, str | None]:
+    """Return a URL without user and password, and the header of HTTP basic authentication for them, or None.
+
+    A header instead of the URL, because not every library sends them from there with a websocket, and because
+    URLs are shown.
+    """
+    parts = urlsplit(url)
+    userinfo, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, None
+    user, _, password = userinfo.partition(":")
+    login = unquote_to_bytes(user) + b":" + unquote_to_bytes(password)
+    return urlunsplit(parts._replace(netloc=host)), f"Basic {b64encode(login).decode()}"
+
+
+def space_name(source: str) -> str | None:
+    """Return ``owner/name`` where a user's text names a Hugging Face Space, or None.
+
+    Besides the name itself: with a slash after it, with ``spaces/`` before it, as a repository
+    (``owner/name.git``), and the address of its page on the Hub, such as
+    ``https://huggingface.co/spaces/owner/name/tree/main``.
+    """
+    text = source.strip()
+    page = _HUB_PAGE.fullmatch(text)
+    if page is not None:
+        kind, *names = (page[1] or "").split("/")
+        text = "/".join(names[:2]) if kind == "spaces" else ""
+    name = text.rstrip("/")
+    if name.count("/") == 2:
+        name = name.removeprefix("spaces/")
+    name = name.removesuffix(".git")
+    return name if _SPACE.fullmatch(name) else None
+
+
 def is_space_name(source: str) -> bool:
-    """Return whether a user's text is the name of a Hugging Face Space, ``owner/name``, and no address."""
-    return _SPACE.fullmatch(source.strip()) is not None
+    """Return whether a user's text names a Hugging Face Space, as `space_name` reads it."""
+    return space_name(source) is not None
+
+
+def check_no_hub_page(source: str) -> None:
+    """Refuse the address of a page of the Hub, which is no app: a model's, an owner's.
+
+    Raises:
+        LocalProtocolError: It says what names a Space.
+    """
+    if not is_space_name(source) and _HUB_PAGE.fullmatch(source.strip()):
+        raise LocalProtocolError(
+            f"{source!r} is a page of the Hugging Face Hub, and not that of a Space. Pass the name of a "
+            "Space, such as 'owner/name', or its address, 'https://huggingface.co/spaces/owner/name'."
+        )
 
 
 def is_hugging_face_host(host: str, endpoint: str | None = None) -> bool:

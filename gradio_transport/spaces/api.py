@@ -24,7 +24,7 @@ from ..errors import (
     excerpt,
 )
 from .hub import ADVICE, ADVICE_WHEN_FINAL, Hub, timeout_error
-from .space import REQUEST_SECONDS, Space, Token, check_name
+from .space import REQUEST_SECONDS, Space, Token, to_name
 
 WAKING_SECONDS = 10.0
 """How long the request that wakes a Space may take. It need not be answered to have its effect."""
@@ -182,11 +182,11 @@ def duplicate(
         raise AuthenticationRequired(
             "Duplicating a Space needs a token that may write. Pass token=.", phase=Phase.DISCOVER
         )
-    check_name(from_id)
+    from_id = to_name(from_id)
     target = to_id or from_id.partition("/")[2]
     if "/" not in target:
         target = f"{hub.account()}/{target}"
-    check_name(target)
+    target = to_name(target)
     try:
         space = hub.space(target)
     except SpaceNotFound:

@@ -33,7 +33,7 @@ from ..errors import (
 )
 from ..protocol.retry_after import retry_after
 from ..protocol.urls import base_url, is_hugging_face_host, is_internal, shown_url
-from .space import REQUEST_SECONDS, Space, Token, check_name, token_to_use
+from .space import REQUEST_SECONDS, Space, Token, to_name, token_to_use
 
 ADVICE = {
     "BUILDING": "It is being built. Wait for it with gradio_transport.spaces.wait().",
@@ -83,7 +83,7 @@ class Hub:
 
     def space(self, name: str, timeout: float = REQUEST_SECONDS) -> Space:
         """Return a Space."""
-        check_name(name)
+        name = to_name(name)
         token = self.token or False
 
         def ask(api: Any) -> Space:
@@ -159,7 +159,7 @@ class Hub:
 
     def jwt(self, name: str, timeout: float) -> str:
         """Return a token for URLs. huggingface_hub has no function for this route."""
-        check_name(name)
+        name = to_name(name)
 
         def ask(_: Any) -> str:
             import huggingface_hub.utils

@@ -12,8 +12,9 @@ from ..errors import (
     LocalProtocolError,
     Phase,
     SpaceNotFound,
+    excerpt,
 )
-from ..protocol.urls import is_space_name
+from ..protocol.urls import space_name
 
 
 @attrs.frozen
@@ -37,6 +38,18 @@ class Space:
     sdk: str | None = None
     hardware: str | None = None
     error_message: str = ""
+
+    @property
+    def other_sdk(self) -> str:
+        """A sentence that names the SDK, if it is another than Gradio's; else an empty text."""
+        if self.sdk in (None, "gradio"):
+            return ""
+        kinds = {
+            "docker": "whose container may run an app of any kind",
+            "static": "which has files and no server",
+        }
+        kind = kinds.get(self.sdk, "which is no Gradio app")
+        return f"{self.id!r} is a Space of the kind {excerpt(self.sdk)!r}, {kind}."
 
 
 Token = str | Literal[False] | None
@@ -93,9 +106,15 @@ def is_hidden(error: BaseException) -> bool:
     return isinstance(error, AuthenticationRequired) and hasattr(error.__cause__, "response")
 
 
-def check_name(name: str) -> None:
-    """Raise `LocalProtocolError` if a text is not the name of a Space."""
-    if not is_space_name(name):
+def to_name(name: str) -> str:
+    """Return the name of a Space as ``owner/name``; see `gradio_transport.protocol.urls.space_name`.
+
+    Raises:
+        LocalProtocolError: It is not the name of one.
+    """
+    found = space_name(name)
+    if found is None:
         raise LocalProtocolError(
             f"{name!r} is not the name of a Space. Pass one such as 'owner/name'.", phase=Phase.DISCOVER
         )
+    return found

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ..calls.method_timeout import check_timeout
 from ..calls.views import CallView
 from ..events import Achieved, Event
 from .pending_call import PendingCall
@@ -34,6 +35,7 @@ class Call(CallView[PendingCall]):
                 expired.
             GradioTransportError: The call failed.
         """
+        check_timeout(timeout)
         return self._pending.events(timeout)
 
     def result(self, timeout: float | None = None) -> list[Any]:
@@ -49,6 +51,7 @@ class Call(CallView[PendingCall]):
             GradioTransportError: The call failed.
             CancelledError: The call was cancelled.
         """
+        check_timeout(timeout)
         return self._pending.result(timeout)
 
     def send(self, *arguments: Any, timeout: float | None = None) -> None:
@@ -88,4 +91,5 @@ class Call(CallView[PendingCall]):
         Returns:
             What that achieves on the server; `Achieved.UNKNOWN` for a call that was already over.
         """
+        check_timeout(timeout)
         return self._pending.cancel(timeout)

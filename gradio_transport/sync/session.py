@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..calls.method_timeout import check_timeout
 from ..calls.options import CallOptions
 from ..calls.views import SessionView
 from .call import Call
@@ -60,6 +61,7 @@ class Session(SessionView[SessionCore, Call], Closing):
         Args:
             timeout: Seconds to wait at most for the threads of the old one to end, which they do in any case.
         """
+        check_timeout(timeout)
         self._core.reset(timeout)
 
     def close(self, timeout: float | None = None) -> None:
@@ -68,4 +70,5 @@ class Session(SessionView[SessionCore, Call], Closing):
         Args:
             timeout: Seconds to wait at most for its threads to end, which they do in any case.
         """
+        check_timeout(timeout)
         self._core.close(timeout)

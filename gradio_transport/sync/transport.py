@@ -12,6 +12,7 @@ from typing import Any
 
 from ..calls.app import App
 from ..calls.description import Description
+from ..calls.method_timeout import check_timeout
 from ..calls.options import CallOptions, Options
 from ..calls.representation import describe_transport
 from ..calls.request_sequence import Requests
@@ -92,6 +93,7 @@ class Transport(TransportView[Call, Session], Closing):
         Args:
             timeout: Seconds to wait at most for the threads to end, which they do in any case.
         """
+        check_timeout(timeout)
         if self._opened is not None:
             self._opened[0].close(timeout)
 

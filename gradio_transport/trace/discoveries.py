@@ -16,6 +16,7 @@ from ..protocol.frames import Frame, Kind
 from .mismatch import Mismatch
 from .reader import Trace, TraceError
 from .redaction import REDACTED
+from .replay_steps import recorded_error
 
 DISCOVERY_CHANNELS = frozenset({"discover", "login"})
 """Channels of the discovery. Other frames without a session are uploads, files and heartbeats."""
@@ -104,9 +105,12 @@ def _run_discoveries(frames: tuple[_DiscoveryFrame, ...], logs_in: bool) -> _Res
             if wanted.request.url != url:
                 expected = f"{wanted.request.method} {wanted.request.url}"
                 results.mismatches.append(Mismatch(place, f"{frame.payload['method']} {url}", expected))
-        elif frame.kind is Kind.RESPONSE and sequence is not None:
+        elif frame.kind in (Kind.RESPONSE, Kind.ERROR) and sequence is not None:
             try:
-                wanted = sequence.send(recorded_response(frame))
+                if frame.kind is Kind.RESPONSE:
+                    wanted = sequence.send(recorded_response(frame))
+                else:
+                    wanted = sequence.throw(recorded_error(frame))
             except StopIteration as stop:
                 results.discoveries.append((place, stop.value))
                 wanted = sequence = None

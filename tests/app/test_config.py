@@ -20,6 +20,11 @@ from gradio_transport.app.config_parsing import (
 )
 from gradio_transport.app.schema import python_type, schema_of
 from gradio_transport.errors import EndpointNotFound, NotAGradioApp, ValidationFailed
+from gradio_transport.protocol.frames import Kind
+from gradio_transport.trace import read_trace
+from gradio_transport.trace.discoveries import Discoveries
+from gradio_transport.trace.replay_steps import find_endpoint
+from gradio_transport_conformance.traces import shipped_trace, versions
 
 
 def component(number, kind, **more):
@@ -135,7 +140,7 @@ class TestInterface:
         endpoint = config.endpoint("predict")
         assert (config.release, config.enable_queue, config.protocol) == ((2, 9, 4), True, None)
         assert (endpoint.name, endpoint.fn_index, endpoint.queue) == ("/predict", 0, True)
-        assert str(endpoint) == "/predict(param_0: str, param_2: Literal['a', 'b'] = None)"
+        assert str(endpoint) == "/predict(name: str, choice: Literal['a', 'b'] = None)"
 
     def test_state_keeps_its_slot_and_is_not_asked_for(self):
         endpoint = parse_config(self.CONFIG).endpoint(0)
@@ -320,7 +325,7 @@ class TestInfo:
         ]
         config = {**self.CONFIG, "version": "4.44.1"}
         endpoint = parse_config(config, info("/f", described)).endpoint("/f")
-        assert str(endpoint) == "/f(text: str = 'x', param_2: float)"
+        assert str(endpoint) == "/f(text: str = 'x', n: float)"
         assert endpoint.parameters[0].description == "a text"
         assert endpoint.bind([], {"param_2": 1}) == ["x", None, 1]
 
@@ -430,6 +435,27 @@ class TestEndpoints:
             endpoint.bind(arguments, keywords)
         assert problem in caught.value.problems
 
+    def test_an_error_lists_some_of_many_endpoints(self):
+        names = [f"step_{number}" for number in range(10_000)]
+        config = parse_config(blocks(dependencies=[dependency(api_name=name) for name in names]))
+        with pytest.raises(EndpointNotFound, match="Did you mean '/step_9999'") as caught:
+            config.endpoint("stp_9999")
+        assert "/step_0, /step_1, " in caught.value.message
+        assert "/step_19 and 9,980 more." in caught.value.message
+        assert len(caught.value.message) < 500
+        with pytest.raises(EndpointNotFound) as caught:
+            config.endpoint("x" * 100_000)
+        assert len(caught.value.message) < 500
+
+    def test_an_error_lists_some_of_many_parameters(self):
+        many = [component(number, "radio", choices=["x" * 50] * 50) for number in range(1_000)]
+        config = parse_config(blocks(components=many, dependencies=[dependency(inputs=list(range(1_000)))]))
+        with pytest.raises(ValidationFailed, match=r"param_18: missing and 981 more\. Signature: ") as caught:
+            config.endpoints[0].bind([], {"parm_1": 1})
+        assert "and 980 more)." in caught.value.message
+        assert len(caught.value.message) < 5_000
+        assert len(caught.value.problems) == 1_001
+
     def test_what_is_wrong_is_said_in_sentences(self):
         components = [component(1, "number", label="Count"), component(2, "number")]
         endpoint = only(blocks(components=components, dependencies=[dependency(inputs=[1, 2])]))
@@ -437,8 +463,89 @@ class TestEndpoints:
             endpoint.bind([], {"c": 1, "parm_0": 2})
         assert caught.value.message.partition(": ")[2].startswith(
             "c: unknown; parm_0: unknown (Did you mean 'param_0' or 'param_1'?); "
-            "param_0 (Count): missing; param_1: missing. Signature: "
+            "count: missing; param_1: missing. Signature: "
         )
+
+
+class TestKeywords:
+    """Servers before 4.23 give parameters numbers for names; a label that is unique is a second keyword."""
+
+    def endpoint(self, *labels, version="3.50.2", described=None):
+        components = [component(number, "number", label=label) for number, label in enumerate(labels)]
+        config = blocks(version, components, [dependency(inputs=list(range(len(labels))))])
+        return parse_config(config, described).endpoints[0]
+
+    @pytest.mark.parametrize(
+        ("label", "alias"),
+        [
+            ("a", "a"),
+            ("Top K", "top_k"),
+            ("  CFG-Scale (1.0 to 20)  ", "cfg_scale_1_0_to_20"),
+            ("🎨 Prompt", "prompt"),
+            ("Größe", "größe"),
+            ("ﬁle №", "file_no"),
+            ("提示词", "提示词"),
+            ("2nd", ""),
+            ("class", ""),
+            ("???", ""),
+            ("", ""),
+            ("x" * 61, ""),
+            (None, ""),
+            (5, ""),
+        ],
+    )
+    def test_a_label_becomes_one(self, label, alias):
+        (parameter,) = self.endpoint(label).parameters
+        assert (parameter.name, parameter.alias, parameter.keyword) == ("param_0", alias, alias or "param_0")
+
+    def test_numbers_and_places_work_beside_them(self):
+        endpoint = self.endpoint("a", "b")
+        for arguments, keywords in (
+            ([2, 3], {}),
+            ([2], {"b": 3}),
+            ([], {"b": 3, "a": 2}),
+            ([], {"param_1": 3, "param_0": 2}),
+            ([], {"a": 2, "param_1": 3}),
+        ):
+            assert endpoint.bind(arguments, keywords) == [2, 3]
+        assert str(endpoint) == "/f(a: float, b: float)"
+
+    def test_labels_that_are_not_unique_are_none(self):
+        endpoint = self.endpoint("Value", "value!", "other")
+        assert [parameter.alias for parameter in endpoint.parameters] == ["", "", "other"]
+        with pytest.raises(ValidationFailed) as caught:
+            endpoint.bind([], {"value": 1, "other": 2})
+        assert "param_0 (Value): missing; param_1 (value!): missing" in caught.value.message
+
+    def test_names_win_over_labels(self):
+        described = info("/f", [{"parameter_name": "a", "label": "b"}, {"label": "a"}, {"label": "param_0"}])
+        endpoint = self.endpoint("b", "a", "param_0", version="4.44.1", described=described)
+        keywords = [(parameter.name, parameter.alias) for parameter in endpoint.parameters]
+        assert keywords == [("a", ""), ("param_1", ""), ("param_2", "param_0")]
+        assert endpoint.bind([], {"a": 1, "param_1": 2, "param_0": 3}) == [1, 2, 3]
+
+    @pytest.mark.parametrize(
+        ("arguments", "keywords", "problem"),
+        [
+            ([1], {"a": 2}, {"a": "given by position and by name"}),
+            ([], {"a": 1, "param_0": 2}, {"param_0": "given by two names"}),
+            ([], {"aa": 1}, {"aa": "unknown (Did you mean 'a'?)", "param_0": "missing"}),
+        ],
+    )
+    def test_what_does_not_fit_is_named_as_it_was_given(self, arguments, keywords, problem):
+        with pytest.raises(ValidationFailed) as caught:
+            self.endpoint("a").bind(arguments, keywords)
+        assert caught.value.problems == problem
+
+
+@pytest.mark.parametrize("version", versions())
+def test_the_first_example_of_the_documentation_works_on_every_recorded_server(version):
+    trace = read_trace(shipped_trace(f"{version}/add"))
+    source = next(frame.payload["source"] for frame in trace.frames if frame.kind is Kind.SESSION)
+    config = Discoveries(trace).find(source, len(trace.frames)).config
+    called = next(frame.payload for frame in trace.frames if frame.kind is Kind.CALL)
+    endpoint = find_endpoint(config, called)
+    assert endpoint.bind([], {"a": 2, "b": 3}) == endpoint.bind([2, 3], {}) == called["data"]
 
 
 class TestPage:

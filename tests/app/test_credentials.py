@@ -66,7 +66,7 @@ def test_secure_cookies_go_back_to_the_origin_that_set_them_over_plain_http_too(
         ("a=1; Path=/app", "/application", False),
         ("a=1; Path=/app/", "/app/x", True),
         ("a=1; Path=nonsense", "/x", True),
-        ("a=1; Domain=example", "/x", True),
+        ("a=1; Domain=app.example", "/x", True),
     ],
 )
 def test_paths_of_cookies_are_kept_to(cookie: str, path: str, sent: bool) -> None:
@@ -224,6 +224,58 @@ def test_a_cookie_that_could_not_be_sent_back_is_left_out(line: str) -> None:
     left_out = credentials.store(APP, [line, "good=1"])
     assert [one.why for one in left_out] == ["its name or value has characters that HTTP does not allow"]
     assert credentials.for_url(APP, {})["cookie"].endswith("good=1")
+
+
+@pytest.mark.parametrize(
+    ("url", "domain", "kept"),
+    [
+        ("http://app.example", "app.example", True),
+        ("http://app.example", ".APP.example ", True),
+        ("http://sub.app.example", "app.example", True),
+        ("http://sub.app.example.", "app.example", True),
+        ("http://app.example", "", True),
+        ("http://app.example", ".", True),
+        ("http://app.example", "sub.app.example", False),
+        ("http://app.example", "other.example", False),
+        ("http://evil-app.example", "app.example", False),
+        ("http://app.example", "example", False),
+        ("http://localhost:7860", "localhost", True),
+        ("http://127.0.0.1:7860", "127.0.0.1", True),
+        ("http://127.0.0.1:7860", "0.0.1", False),
+        ("http://[::1]:7860", "::1", True),
+    ],
+)
+def test_a_cookie_of_a_foreign_domain_is_left_out(url: str, domain: str, kept: bool) -> None:
+    credentials = Credentials.bound_to(url)
+    left_out = credentials.store(url, [f"a=secret; Domain={domain}; Path=/", "b=1"])
+    assert credentials.for_url(f"{url}/x", {})["cookie"] == ("a=secret; b=1" if kept else "b=1")
+    assert [(one.name, one.why) for one in left_out] == (
+        [] if kept else [("a", "its Domain is of another host")]
+    )
+    assert "secret" not in repr(left_out)
+
+
+def test_a_cookie_of_a_foreign_domain_deletes_none_of_the_host() -> None:
+    credentials = bound()
+    credentials.store(APP, ["a=1", "a=; Domain=other.example; Max-Age=0", "a=; Domain=other.example"])
+    assert credentials.for_url(APP, {})["cookie"] == "a=1"
+
+
+def test_the_query_of_the_app_goes_to_its_origin_and_follows_an_upgrade_alone() -> None:
+    credentials = Credentials.bound_to("http://app.example", query="__sign=s")
+    session = credentials.child()
+    assert session.url_to_send("http://app.example/join") == "http://app.example/join?__sign=s"
+    assert session.url_to_send("http://other.example/join") == "http://other.example/join"
+    assert (
+        Credentials.bound_to("http://app.example").url_to_send("http://app.example/x")
+        == "http://app.example/x"
+    )
+    assert "__sign" not in repr(credentials)
+    credentials.rebind("https://app.example/config")
+    assert credentials.url_to_send("https://app.example/x") == "https://app.example/x?__sign=s"
+    assert credentials.url_to_send("http://app.example/x") == "http://app.example/x"
+    credentials.rebind("https://other.example/config")
+    assert credentials.url_to_send("https://other.example/x") == "https://other.example/x"
 
 
 def test_what_is_no_cookie_does_not_hide_those_after_it() -> None:

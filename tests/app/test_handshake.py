@@ -9,11 +9,16 @@ import pytest
 from gradio_transport.app.handshake import Discovery, discover
 from gradio_transport.errors import (
     AuthenticationRequired,
+    ConnectError,
+    EventTooLarge,
     GradioTransportError,
     NotAGradioApp,
     Phase,
     RemoteProtocolError,
     ServerRefused,
+    StreamLost,
+    TimeoutExpired,
+    ValidationFailed,
 )
 from gradio_transport.protocol.commands import Response
 
@@ -66,12 +71,52 @@ def test_config_and_info_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "info", [reply("gone", 404), reply("<html>"), reply([1]), reply(None), reply("x", 500)]
+    ("info", "why"),
+    [
+        (reply("gone", 404), "/info answered HTTP 404"),
+        (reply("<html>", content_type="text/html"), "/info answered HTTP 200 (text/html)"),
+        (reply([1]), "/info answered HTTP 200"),
+        (reply(None), "/info answered HTTP 200"),
+        (reply("x", 500), "/info answered HTTP 500"),
+        (reply("", 302, location="http://[half"), "which is no http(s) URL"),
+        (reply("", 302, location="/info"), "redirects without end"),
+    ],
 )
-def test_without_a_usable_info_the_config_must_do(info: Response) -> None:
+def test_without_a_usable_info_the_config_must_do(info: Response, why: str) -> None:
     found, _ = run({f"{BASE}/config": reply(CONFIG), f"{BASE}/info": info})
     assert isinstance(found, Discovery)
     assert found.config.endpoints[0].parameters[0].name == "param_0"
+    assert why in found.config.info_failure
+    with pytest.raises(ValidationFailed, match="unknown") as caught:
+        found.config.endpoints[0].bind([], {"who": "me"})
+    assert found.config.info_failure in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error", [StreamLost("The connection broke."), EventTooLarge("The reply is larger than 5 bytes.")]
+)
+def test_an_info_that_breaks_off_is_done_without(error: GradioTransportError) -> None:
+    sequence = discover(BASE)
+    next(sequence)
+    sequence.send(reply(CONFIG))
+    with pytest.raises(StopIteration) as stop:
+        sequence.throw(error)
+    assert error.message.rstrip(".") in stop.value.value.config.info_failure
+
+
+@pytest.mark.parametrize("error", [ConnectError("The server is gone."), TimeoutExpired("No reply.")])
+def test_a_server_that_is_gone_is_no_app_without_an_info(error: GradioTransportError) -> None:
+    sequence = discover(BASE)
+    next(sequence)
+    sequence.send(reply(CONFIG))
+    with pytest.raises(type(error)):
+        sequence.throw(error)
+
+
+def test_servers_before_3_26_lack_nothing_without_an_info() -> None:
+    found, asked = run({f"{BASE}/config": reply({**CONFIG, "version": "3.25.0"})})
+    assert isinstance(found, Discovery)
+    assert (found.config.info_failure, asked) == ("", [f"{BASE}/config"])
 
 
 def test_flask_servers_know_the_slash_form_only() -> None:
@@ -86,6 +131,103 @@ def test_the_page_is_the_last_resort() -> None:
     found, _ = run({f"{BASE}/config": reply("<html>"), f"{BASE}/": reply(page(CONFIG))})
     assert isinstance(found, Discovery)
     assert found.config.protocol == "sse_v3"
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 520])
+def test_a_config_that_a_proxy_breaks_is_read_from_the_page(status: int) -> None:
+    found, asked = run({f"{BASE}/config": reply("oops", status), f"{BASE}/": reply(page(CONFIG))})
+    assert isinstance(found, Discovery)
+    assert found.config.protocol == "sse_v3"
+    assert asked == [f"{BASE}/config", f"{BASE}/", f"{BASE}/info"]
+
+
+def test_where_neither_config_nor_page_is_there_the_error_has_both() -> None:
+    error, asked = run({f"{BASE}/config": reply("oops", 500), f"{BASE}/": reply("gone", 502)})
+    assert type(error) is ServerRefused
+    assert f"{BASE}/config (and {BASE}/: HTTP 502 without a config) answered: oops" in error.message
+    assert (error.status, asked) == (500, [f"{BASE}/config", f"{BASE}/"])
+
+
+def test_a_page_that_breaks_off_does_not_hide_what_the_config_answered() -> None:
+    sequence = discover(BASE)
+    next(sequence)
+    sequence.send(reply("oops", 500))
+    with pytest.raises(ServerRefused, match=r"/config \(and .*/: The connection broke\) answered: oops"):
+        sequence.throw(StreamLost("The connection broke."))
+    sequence = discover(BASE)
+    next(sequence)
+    sequence.send(reply("<html>"))
+    with pytest.raises(StreamLost):
+        sequence.throw(StreamLost("The connection broke."))
+
+
+def test_a_protected_app_may_have_its_page_alone() -> None:
+    replies: dict[str, Response | list[Response]] = {
+        f"{BASE}/config": [reply("oops", 500), reply(CONFIG)],
+        f"{BASE}/": reply(page(STUB)),
+        f"{BASE}/login": reply({"success": True}),
+    }
+    found, _ = run(replies, ("user", "secret"))
+    assert isinstance(found, Discovery)
+
+
+@pytest.mark.parametrize("status", [400, 429])
+def test_another_refusal_of_the_config_is_final(status: int) -> None:
+    error, asked = run({f"{BASE}/config": reply("no", status), f"{BASE}/": reply(page(CONFIG))})
+    assert isinstance(error, ServerRefused)
+    assert asked == [f"{BASE}/config"]
+
+
+BASIC = reply("<title>Who?</title>", 401, content_type="text/html", www_authenticate='Basic realm="Staff"')
+
+
+@pytest.mark.parametrize("auth", [None, ("alice", "secret")])
+@pytest.mark.parametrize(
+    ("refused", "says"),
+    [
+        (BASIC, "answered: Who? It asks for HTTP basic authentication (realm 'Staff')"),
+        (reply("<p>Blocked", 403, content_type="text/html"), "a proxy or firewall before the app refuses"),
+        (reply("<p>Sign in, you are not authenticated", 403), "a proxy or firewall before the app refuses"),
+        (reply("<p>No", 401), "a proxy or firewall before the app refuses"),
+    ],
+)
+def test_a_refusal_of_a_proxy_is_not_taken_for_the_login_of_the_app(
+    refused: Response, says: str, auth: tuple[str, str] | None
+) -> None:
+    error, asked = run({f"{BASE}/config": refused}, auth)
+    assert type(error) is AuthenticationRequired
+    assert says in error.message
+    assert "Pass auth=" not in error.message
+    assert asked == [f"{BASE}/config"]
+
+
+def test_a_proxy_that_keeps_the_login_is_not_called_a_wrong_password() -> None:
+    error, _ = run({f"{BASE}/config": reply(STUB), f"{BASE}/login": BASIC}, ("alice", "secret"))
+    assert type(error) is AuthenticationRequired
+    assert "basic authentication" in error.message
+    assert "alice" not in error.message
+
+
+def test_a_login_page_of_another_host_is_named_without_its_query() -> None:
+    login = "https://sso.example/authorize?state=secret"
+    replies = {
+        f"{BASE}/config": reply("", 302, location=login),
+        f"{BASE}/": reply("", 302, location=login),
+        login: reply("<title>Sign in</title>", content_type="text/html"),
+    }
+    error, _ = run(replies)
+    assert type(error) is NotAGradioApp
+    assert f"{BASE}/config redirects to https://sso.example/authorize, which gave HTTP 200" in error.message
+    assert "It says: 'Sign in'" in error.message
+    assert "pass what it sets by cookies= or headers=" in error.message
+    assert "secret" not in error.message
+
+
+def test_the_words_of_a_page_that_is_no_app_are_quoted() -> None:
+    gone = reply("<h1>No interface is running right now</h1>", 404, content_type="text/html")
+    error, _ = run({f"{BASE}/{path}": gone for path in ("config", "config/", "")})
+    assert type(error) is NotAGradioApp
+    assert "It says: 'No interface is running right now'. Check the URL" in error.message
 
 
 @pytest.mark.parametrize("refusal", [reply({"detail": "Not authenticated"}, 401), reply(STUB)])

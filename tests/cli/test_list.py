@@ -40,6 +40,13 @@ def test_a_parameter_that_is_only_a_number_has_its_label():
     )
 
 
+def test_a_parameter_that_is_only_a_number_has_the_keyword_of_its_label():
+    labelled = Parameter(
+        name="param_0", alias="your_name", label="Your name", schema={"type": "string"}, python_type="str"
+    )
+    assert line(parameters=(labelled,)) == "/say(your_name: str) -> str [fn_index 0]"
+
+
 def test_long_types_and_defaults_are_cut_and_no_schema_is_any():
     union = Parameter(name="x", schema={"type": "string"}, python_type="Literal[" + "'a', " * 40 + "]")
     default = Parameter(name="y", has_default=True, default="z" * 500, python_type="str")

@@ -116,6 +116,17 @@ def test_a_wrong_call_says_what_is_wrong_and_is_not_sent(
     assert not [path for path, _, _ in server.requests if path.endswith("join")]
 
 
+@pytest.mark.parametrize("keyword", ["param_0", "count"])
+def test_a_value_is_checked_by_whichever_keyword_it_is_given(keyword: str) -> None:
+    component = {"id": 1, "type": "number", "props": {"label": "Count"}}
+    dependency = {"api_name": "f", "inputs": [1], "outputs": []}
+    raw = {"version": "3.50.2", "components": [component], "dependencies": [dependency]}
+    config = parse_config(raw)
+    assert bind_arguments(config, config.endpoints[0], [], {keyword: 2}) == [2]
+    with pytest.raises(ValueError, match="takes float"):
+        bind_arguments(config, config.endpoints[0], [], {keyword: "x"})
+
+
 def test_text_for_a_file_is_refused_with_the_way_to_pass_one() -> None:
     info = {
         "named_endpoints": {

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -68,7 +69,7 @@ class TestToken:
         assert made.for_url("https://c-d.hf.space/", {}) == {}
 
     @faces
-    def test_no_route_forgets_it(self, server: Scripted, face: str) -> None:
+    def test_no_route_forgets_it_nor_the_query_of_the_url(self, server: Scripted, face: str) -> None:
         """Every kind of request there is, in one life of a transport."""
         meta = {"_type": "gradio.FileData"}
         dependency = CONFIG["dependencies"][0] | {"connection": "stream"}
@@ -117,8 +118,12 @@ class TestToken:
 
         server.scripts["/gradio_api/heartbeat"] = beat
         server.default = _with_heartbeat(server.default, beat)  # type: ignore[method-assign]
-        with_app(face, server.url, use, timeouts=TIMEOUTS, token="hf_x", token_origin=server.url)
+        url = f"{server.url}/?__theme=dark&__sign=s%26&session_hash=mine#top"
+        with_app(face, url, use, timeouts=TIMEOUTS, token="hf_x", token_origin=server.url)
         seen = told(server, "authorization")
+        own = {path for path, query in server.queries if "session_hash=mine" not in query}
+        assert own == {DATA}  # its own parameters win
+        assert all("__theme=dark&__sign=s%26" in query for _, query in server.queries)
         assert set(seen) >= {
             "/config", "/gradio_api/info", "/gradio_api/upload", JOIN, DATA, "/gradio_api/", "/gradio_api/cancel",
             "/gradio_api/component_server/", "/gradio_api/run/direct",
@@ -126,7 +131,10 @@ class TestToken:
         assert {path: one for path, one in seen.items() if one != {"Bearer hf_x"}} == {}
 
     @faces
-    def test_nor_does_the_handshake_of_a_websocket(self, server: Scripted, face: str) -> None:
+    @pytest.mark.parametrize(("userinfo", "token"), [("", "hf_x"), ("me:pw@", None)])
+    def test_nor_does_the_handshake_of_a_websocket(
+        self, server: Scripted, face: str, userinfo: str, token: str | None
+    ) -> None:
         old = CONFIG | {"version": "3.50.2", "protocol": None, "api_prefix": "", "enable_queue": True}
         server.scripts["/config"] = lambda reply: reply.json(old)
         server.scripts["/queue/join"] = lambda reply: reply.text("no", 403)
@@ -135,8 +143,12 @@ class TestToken:
             with pytest.raises(gt.AuthenticationRequired):
                 await wait(app.call("/hello", "x"))
 
-        with_app(face, server.url, use, timeouts=TIMEOUTS, token="hf_x", token_origin=server.url)
-        assert told(server, "authorization")["/queue/join"] == {"Bearer hf_x"}
+        url = server.url.replace("//", f"//{userinfo}") + "?__sign=s"
+        origin = server.url if token else None
+        with_app(face, url, use, timeouts=TIMEOUTS, token=token, token_origin=origin)
+        shown = {f"Bearer {token}" if token else f"Basic {b64encode(b'me:pw').decode()}"}
+        assert told(server, "authorization")["/queue/join"] == shown
+        assert {query for _, query in server.queries} == {"__sign=s"}
 
 
 def _with_heartbeat(default: Any, beat: Any) -> Any:
@@ -198,6 +210,35 @@ class TestCookies:
         app.store("http://app/login", ["login=again", "replica=1"])
         assert one.for_url("http://app/x", {})["cookie"] == "replica=1; login=again"
         assert other.for_url("http://app/x", {})["cookie"] == "replica=1; login=again"
+
+    @faces
+    def test_one_of_a_foreign_domain_goes_nowhere(
+        self, server: Scripted, face: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Neither by requests nor by websockets, whichever library sends them."""
+        caplog.set_level("WARNING", "gradio_transport")
+        old = CONFIG | {"version": "3.50.2", "protocol": None, "api_prefix": "", "enable_queue": True}
+
+        def config(reply: Reply) -> None:
+            reply.json(old, set_cookie="a=sesame; Domain=other.example; Path=/")
+
+        def direct(reply: Reply) -> None:
+            reply.json({"data": [reply.headers.get("cookie")]}, set_cookie="b=1; Domain=127.0.0.1")
+
+        server.scripts |= {"/config": config, "/run/direct": direct}
+        server.scripts["/queue/join"] = lambda reply: reply.text("no", 403)
+
+        async def use(app: Any, wait: Any) -> None:
+            assert await wait(app.call("/direct", "x")) == [None]
+            assert await wait(app.call("/direct", "x")) == ["b=1"]
+            with pytest.raises(gt.AuthenticationRequired):
+                await wait(app.call("/hello", "x"))
+
+        with_app(face, server.url, use, timeouts=TIMEOUTS)
+        assert told(server, "cookie")["/queue/join"] == {"b=1"}
+        assert "'a'" in caplog.text
+        assert "its Domain is of another host" in caplog.text
+        assert "sesame" not in caplog.text
 
     @faces
     def test_the_log_says_once_which_cookies_are_left_out_and_no_value(

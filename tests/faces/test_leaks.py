@@ -88,6 +88,7 @@ def settled(server: Scripted) -> None:
     server._sessions.clear()
     server.seen.clear()
     server.asked.clear()
+    server.queries.clear()
 
 
 @pytest.mark.skipif(not DESCRIPTORS.exists(), reason="the system does not list its descriptors")

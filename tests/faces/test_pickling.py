@@ -98,6 +98,7 @@ def test_secrets_and_live_objects_are_in_no_pickle_and_the_error_says_so(server:
     ("source", "arguments", "named"),
     [
         ("http://user:sesame@127.0.0.1:1/a@b", {}, "password"),
+        ("http://127.0.0.1:1/?token=sesame", {}, "the query of its URL"),
         ("http://127.0.0.1:1/?token=sesame", {"auth": ("user", "sesame")}, "auth"),
         ("http://127.0.0.1:1", {"proxy": "http://user:sesame@127.0.0.1:2"}, "proxy"),
         ("http://127.0.0.1:1", {"headers": {"cookie": "sesame"}}, "headers"),

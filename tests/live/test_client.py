@@ -74,8 +74,8 @@ def test_an_endpoint_is_called_by_its_number(client: Client, server: Server) -> 
 
 
 def test_arguments_go_by_name_and_defaults_are_filled_in(client: Client, server: Server) -> None:
+    assert client.predict(a=4, b=5, api_name="/add") == 9
     if since(server, "4.23"):
-        assert client.predict(a=4, b=5, api_name="/add") == 9
         assert client.predict(api_name="/defaults") == "preset 7"
     else:
         assert client.predict(param_0=4, param_1=5, api_name="/add") == 9

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from base64 import b64encode
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -10,10 +11,13 @@ from hypothesis import strategies as st
 from gradio_transport.errors import LocalProtocolError
 from gradio_transport.protocol.urls import (
     AppURLs,
+    add_query,
     base_url,
+    drop_query,
     is_hugging_face_host,
     is_internal,
     origin,
+    query_of,
     same_origin,
     shown_url,
     split_userinfo,
@@ -103,6 +107,61 @@ def test_the_name_of_a_space_is_not_taken_for_a_host() -> None:
     with pytest.raises(LocalProtocolError, match="name of a Hugging Face Space"):
         base_url("owner/name")
     assert base_url("localhost/name") == "http://localhost/name"
+
+
+@pytest.mark.parametrize(
+    ("typed", "query"),
+    [
+        ("http://host", ""),
+        ("http://host/?", ""),
+        ("http://host/app?__theme=dark&__sign=a%26b#top?x=1", "__theme=dark&__sign=a%26b"),
+        ("host:7860?a=1", "a=1"),
+        ("http://host?a=b c&d=é\r\n", "a=b%20c&d=%C3%A9"),
+        ("http://host?a=1?b", "a=1?b"),
+        ("https://huggingface.co/spaces/owner/name?__theme=dark", "__theme=dark"),
+        ("owner/name", ""),
+    ],
+)
+def test_the_query_of_what_people_type_is_kept_apart(typed: str, query: str) -> None:
+    assert query_of(typed) == query
+
+
+@pytest.mark.parametrize(
+    ("url", "query", "whole"),
+    [
+        ("http://host/config", "a=1&b", "http://host/config?a=1&b"),
+        ("http://host/data?session_hash=x", "a=1", "http://host/data?session_hash=x&a=1"),
+        ("http://host/data?a%62=x&c", "ab=1&c=2&d=3&d=4", "http://host/data?a%62=x&c&d=3&d=4"),
+        ("http://host/data?a=1", "a=2", "http://host/data?a=1"),
+        ("http://host/data", "&", "http://host/data"),
+    ],
+)
+def test_a_query_is_added_without_overwriting(url: str, query: str, whole: str) -> None:
+    assert add_query(url, query) == whole
+    assert drop_query(whole, query) == url
+
+
+@pytest.mark.parametrize(
+    ("url", "apart", "header"),
+    [
+        ("http://host/x@y", "http://host/x@y", None),
+        ("http://me:pw@host:80/x", "http://host:80/x", "me:pw"),
+        ("http://me@host", "http://host", "me:"),
+        ("http://a%40b:c%3Ad%C3%A9@[::1]:7860", "http://[::1]:7860", "a@b:c:dé"),
+        ("http://:@host", "http://host", ":"),
+    ],
+)
+def test_user_and_password_are_kept_apart(url: str, apart: str, header: str | None) -> None:
+    login = None if header is None else f"Basic {b64encode(header.encode()).decode()}"
+    assert split_userinfo(url) == (apart, login)
+
+
+@pytest.mark.parametrize("typed", ["owner/my space", "owner/näme", "a--b/c", "owner/a..b/", "owner/x?y"])
+def test_what_can_only_be_meant_for_a_space_is_no_host_either(typed: str) -> None:
+    with pytest.raises(LocalProtocolError, match="no name of a Space") as caught:
+        base_url(typed)
+    assert repr(typed) in str(caught.value)
+    assert base_url(f"http://{typed}").startswith("http://")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from gradio_transport.errors import (
     Phase,
     SpaceNotFound,
 )
-from gradio_transport.spaces.space import check_name
+from gradio_transport.spaces.space import to_name
 
 
 def test_the_saved_token_is_used_only_if_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,13 +44,13 @@ def test_what_cannot_be_a_token_is_refused_unshown(token: str) -> None:
 
 @pytest.mark.parametrize("name", ["owner/name", "Owner-1/my.space_2"])
 def test_a_name_passes(name: str) -> None:
-    assert check_name(name) is None
+    assert to_name(name) == name
 
 
 @pytest.mark.parametrize("name", ["owner", "http://owner/name", "owner/../x", ""])
 def test_what_is_no_name_is_quoted_with_an_example(name: str) -> None:
     with pytest.raises(LocalProtocolError) as caught:
-        check_name(name)
+        to_name(name)
     assert caught.value.message.startswith(f"{name!r} is not the name of a Space")
     assert "'owner/name'" in caught.value.message
     assert caught.value.phase is Phase.DISCOVER

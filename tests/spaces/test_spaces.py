@@ -20,6 +20,7 @@ from pytest_httpserver import HTTPServer
 from scripted import scripted
 from werkzeug import Request, Response
 
+import gradio_transport as gt
 from gradio_transport import spaces
 from gradio_transport.errors import (
     AuthenticationRequired,
@@ -28,6 +29,7 @@ from gradio_transport.errors import (
     InvalidPayload,
     LocalProtocolError,
     MalformedMessage,
+    NotAGradioApp,
     Phase,
     RateLimited,
     ServerRefused,
@@ -36,6 +38,7 @@ from gradio_transport.errors import (
     TimeoutExpired,
 )
 from gradio_transport.policy import Timeouts
+from gradio_transport.protocol.urls import space_name
 from gradio_transport.spaces import (
     check_running,
     duplicate,
@@ -130,7 +133,7 @@ class FakeHub:
                 "id": name,
                 "host": space["host"],
                 "private": name in self.private,
-                "sdk": "gradio",
+                "sdk": space.get("sdk", "gradio"),
                 "runtime": runtime,
             }
         )
@@ -173,15 +176,37 @@ def wait(name: str, clock: Clock, **options: Any) -> Space:
 # names and hosts
 
 
-@pytest.mark.parametrize("name", ["owner/name", "Owner-1/my.space_2", "a/b", " owner/name "])
-def test_what_is_the_name_of_a_space(name: str) -> None:
-    assert is_space_name(name)
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("owner/name", "owner/name"),
+        ("Owner-1/my.space_2", "Owner-1/my.space_2"),
+        ("a/b", "a/b"),
+        (" owner/name ", "owner/name"),
+        ("owner/name/", "owner/name"),
+        ("spaces/owner/name", "owner/name"),
+        ("spaces/owner/name/", "owner/name"),
+        ("owner/name.git", "owner/name"),
+        ("https://huggingface.co/spaces/owner/name", "owner/name"),
+        ("https://huggingface.co/spaces/owner/name/", "owner/name"),
+        ("https://huggingface.co/spaces/owner/name.git", "owner/name"),
+        ("https://HuggingFace.co/spaces/owner/name/tree/main/app.py", "owner/name"),
+        ("https://huggingface.co/spaces/owner/name?__theme=dark#top", "owner/name"),
+        ("huggingface.co/spaces/owner/name", "owner/name"),
+        ("http://www.hf.co/spaces/owner/name", "owner/name"),
+    ],
+)
+def test_what_is_the_name_of_a_space(source: str, name: str) -> None:
+    assert is_space_name(source)
+    assert space_name(source) == name
 
 
 @pytest.mark.parametrize(
     "source",
     ["owner", "http://owner/name", "localhost/x", "LOCALHOST/x", "example.com/app", "127.0.0.1/x", "host:80/x",
-     "a/b/c", "owner/", "/name", "owner/..", "owner/a..b", "owner/.x", "owner/x?y", "owner/näme", "a--b/c", ""],
+     "a/b/c", "spaces/a/b/c", "owner/my space", "https://huggingface.co", "https://huggingface.co/spaces/owner",
+     "https://huggingface.co/owner/name", "https://huggingface.co.evil.com/spaces/a/b",
+     "https://huggingface.co@evil.com/spaces/a/b", "https://evil.com/huggingface.co/spaces/a/b", "owner/", "/name", "owner/..", "owner/a..b", "owner/.x", "owner/x?y", "owner/näme", "a--b/c", ""],
 )  # fmt: skip
 def test_what_is_none(source: str) -> None:
     assert not is_space_name(source)
@@ -718,6 +743,55 @@ def test_a_space_that_will_not_run_is_not_connected(hub: FakeHub, face: str) -> 
 
     with pytest.raises(SpaceNotRunning, match="paused"):
         with_app(face, "owner/name", use)
+
+
+@pytest.mark.parametrize(
+    "source", ["owner/name/", "spaces/owner/name", "https://huggingface.co/spaces/owner/name"]
+)
+def test_a_space_is_connected_by_whatever_names_it(hub: FakeHub, source: str) -> None:
+    with scripted() as app:
+        hub.add("owner/name", host=app.url)
+        with gt.connect(source) as connected:
+            assert connected.url == app.url
+    assert hub.paths() == ["GET /api/spaces/owner/name"]
+
+
+@pytest.mark.parametrize(
+    "source", ["https://huggingface.co/owner/model", "hf.co", "https://huggingface.co/spaces/x"]
+)
+@pytest.mark.parametrize("connect", [gt.connect, gt.connect_async])
+def test_another_page_of_the_hub_is_refused_as_that(connect: Any, source: str) -> None:
+    with pytest.raises(LocalProtocolError, match=r"page of the Hugging Face Hub.*'owner/name'"):
+        connect(source)
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize(
+    ("sdk", "says"),
+    [
+        ("docker", r"holds no gradio_config.* 'owner/name' is a Space of the kind 'docker', whose container"),
+        ("streamlit", r"holds no gradio_config.* 'owner/name' is a Space of the kind 'streamlit'"),
+        ("static", r"^'owner/name' is a Space of the kind 'static', which has files and no server"),
+    ],
+)
+def test_a_space_that_is_no_gradio_app_is_named_as_what_it_is(
+    hub: FakeHub, face: str, sdk: str, says: str
+) -> None:
+    async def use(connected: Any, wait: Any) -> None:
+        raise AssertionError("connected")
+
+    with scripted() as app:
+        app.scripts |= {path: lambda reply: reply.text("hello", 404) for path in ("/config", "/config/", "/")}
+        hub.add("owner/name", host=app.url, sdk=sdk)
+        with pytest.raises(NotAGradioApp, match=says):
+            with_app(face, "owner/name", use)
+
+
+def test_a_space_of_docker_may_run_gradio(hub: FakeHub) -> None:
+    with scripted() as app:
+        hub.add("owner/name", host=app.url, sdk="docker")
+        with gt.connect("owner/name") as connected:
+            assert connected.call("/hello", "you") == ["Hello, you!"]
 
 
 @pytest.mark.parametrize("face", FACES)

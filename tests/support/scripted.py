@@ -127,6 +127,7 @@ class Scripted(ThreadingHTTPServer):
         self.scripts: dict[str, Script] = {}
         self.seen: list[tuple[str, Any]] = []
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.queries: list[tuple[str, str]] = []
         self.sipping: set[str] = set()
         self.sipped: queue.SimpleQueue[int] = queue.SimpleQueue()
         self.released = threading.Event()
@@ -263,6 +264,7 @@ class _Handler(BaseHTTPRequestHandler):
         script = self.server.scripts.get(path) or self.server.default(path)
         with self.server.changed:
             self.server.seen.append((path, body))
+            self.server.queries.append((path, urlsplit(self.path).query))
             self.server.asked.append((path, {name.lower(): one for name, one in self.headers.items()}))
             self.server.changed.notify_all()
         with contextlib.suppress(OSError):

@@ -290,6 +290,23 @@ class TestDiscovery:
         made = program()
         replay(Trace({}, [*broken.frames, *made.frames])).check()
 
+    def test_one_without_an_info_is_replayed_as_it_was(self):
+        made = program()
+        frames = [
+            attrs.evolve(frame, kind=Kind.ERROR, payload={"error": "StreamLost", "message": "It broke off."})
+            if frame.kind is Kind.RESPONSE and str(made.frames[number - 1].payload["url"]).endswith("/info")
+            else frame
+            for number, frame in enumerate(made.frames)
+        ]
+        replay(Trace({}, frames)).check()
+
+    def test_one_whose_server_was_gone_is_listed(self):
+        made = Program()
+        command = SendRequest("discover", Request.get(f"{BASE}/config"), Phase.DISCOVER)
+        made.taps.command(command, 0)
+        made.taps.failure(command.channel, 0, ConnectError("Cannot connect."))
+        assert [type(error) for error in replay(trace_of(made)).refusals] == [ConnectError]
+
     def test_a_session_without_its_discovery_cannot_be_replayed(self, trace):
         with pytest.raises(TraceError, match="discovery"):
             replay(attrs.evolve(trace, frames=[one for one in trace.frames if one.session]))
