@@ -105,16 +105,21 @@ def _parameters(endpoint: Endpoint) -> object:
     return slots, [(parameter.name, parameter.python_type) for parameter in endpoint.parameters]
 
 
-def check_component(known: Component, found: Component) -> None:
+def check_component(known: Component | None, found: Component) -> None:
     """Refuse to call a component that is another one since a restart of the app.
+
+    Args:
+        known: From before; None: it was drawn for a session alone.
+        found: What has its number now.
 
     Raises:
         AppChanged: It is of another type.
     """
-    if known.type != found.type:
+    if known is None or known.type != found.type:
+        what = "another component" if known is None else f"a {known.type}"
         raise AppChanged(
-            f"The app was restarted since this transport connected, and component {known.id} is now a "
-            f"{found.type} instead of a {known.type}. It was not called. Connect again to use the app as "
+            f"The app was restarted since this transport connected, and component {found.id} is now a "
+            f"{found.type} instead of {what}. It was not called. Connect again to use the app as "
             "it is now.",
             phase=Phase.JOIN,
         )

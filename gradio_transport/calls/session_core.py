@@ -14,7 +14,7 @@ from ..adapter.exchange import Invocation
 from ..engines.deadline import Deadline
 from ..errors import GradioTransportError, LocalProtocolError, Phase
 from ..files.outputs import FileReader
-from ..protocol.commands import Command
+from ..protocol.commands import Command, SendRequest
 from .app_identity import check_component
 from .call_state import CallState
 from .component_server import component_reply, component_request, judge_component_call
@@ -254,24 +254,26 @@ class SessionCore(Generic[C, D, H]):
     def call_component(self, component_id: int, fn_name: str, data: Any, timeout: float | None) -> Steps[Any]:
         """Call a function that a component has on the server; see `Session.component_server`."""
         app, state = self.state.app, self.state
-        component = state.config.components.get(component_id)
         what = f"The reply of the component's function {fn_name!r}"
         with bounded(timeout, what, Phase.COMPLETE) as deadline:
+            command = self._component_request(component_id, fn_name, data)
             yield from self._confirm_app(deadline)
-            with self._lock:
-                if self._discovery is not app.discovery:
+            known = self._discovery.config.components.get(component_id)
+            if self._discovery is not app.discovery:
+                with self._lock:
                     self._leave_old_app()
-            command = component_request(
-                app.discovery.urls, state.config, state.session_hash, component_id, fn_name, data
-            )
-            if component is not None:
-                check_component(component, state.config.components[component_id])
+                command = self._component_request(component_id, fn_name, data)
+                check_component(known, state.config.components[component_id])
             requests = Requests(
                 app=app, credentials=state.credentials, timeouts=app.options.timeouts, deadline=deadline
             )
             with judge_component_call():
                 response = yield from requests.perform(command)
         return component_reply(response, fn_name, app.options.limits)
+
+    def _component_request(self, component_id: int, fn_name: str, data: Any) -> SendRequest:
+        urls, state = self.state.app.discovery.urls, self.state
+        return component_request(urls, state.config, state.session_hash, component_id, fn_name, data)
 
     # --- the end ---------------------------------------------------------------------------------------
 

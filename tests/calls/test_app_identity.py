@@ -150,3 +150,5 @@ def test_a_component_of_another_type_is_refused():
     check_component(Component(1, "textbox"), Component(1, "textbox"))
     with pytest.raises(AppChanged, match="component 1 is now a slider instead of a textbox"):
         check_component(Component(1, "textbox"), Component(1, "slider"))
+    with pytest.raises(AppChanged, match="component 1 is now a slider instead of another component"):
+        check_component(None, Component(1, "slider"))
