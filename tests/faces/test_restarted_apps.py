@@ -124,6 +124,7 @@ def test_a_repeatable_call_is_submitted_again_to_the_function_of_its_name(
     def lose(reply: Reply) -> None:
         server.scripts = {}
         reply.stream()
+        reply.chunk(b": a reply\n\n")  # without a byte the stream would be asked for again
         server.restart(reordered(), REVERSED)
 
     server.scripts = {DATA: lose}
