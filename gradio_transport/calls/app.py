@@ -305,7 +305,8 @@ class App:
         check_declared(invocation)
         adapter.check(config, invocation)
         check_options(options, invocation, adapter, config)
-        if adapter.has_discovery:  # it makes texts of messages, and has checked them
+        # What an adapter with a discovery of its own takes is its own, such as messages with bytes in them.
+        if adapter.has_discovery:
             check_files(invocation.data, config)
             return adapter, invocation
         return adapter, check_values(invocation, config)

@@ -94,28 +94,29 @@ def check_values(invocation: Invocation, config: AppConfig) -> Invocation:
 
 @attrs.frozen
 class Place:
-    """Where a value stands, for errors.
+    """What a value is for.
 
     Attributes:
         name: The parameter.
         owner: What has the parameter, such as ``"/predict"``.
         takes_files: Whether files are sent there.
         wants_files: Whether nothing but files is.
-        path: Keys and indices inside the value.
     """
 
     name: str
     owner: str
     takes_files: bool = True
     wants_files: bool = False
-    path: tuple[Any, ...] = ()
 
-    def __getitem__(self, key: Any) -> Place:
-        return attrs.evolve(self, path=(*self.path, key))
+    def refusal(self, path: Sequence[Any], problem: str, advice: str) -> ValidationFailed:
+        """Return the error for a value.
 
-    def refusal(self, problem: str, advice: str) -> ValidationFailed:
-        """Return the error for the value here; its problem is said in the words after "it"."""
-        inside = "".join(f"[{_shorten(key)}]" for key in self.path)
+        Args:
+            path: Keys and indices of what is refused inside the value.
+            problem: What is wrong, in the words after "it".
+            advice: What to pass, in the words after "Pass".
+        """
+        inside = "".join(f"[{_shorten(key)}]" for key in path)
         said = f"{f'its item {inside}' if inside else 'it'} {problem}"
         return ValidationFailed(
             f"{self.name!r} of {self.owner} cannot be sent: {said}. Pass {advice}. Nothing was sent.",
@@ -136,10 +137,10 @@ def to_json_arguments(endpoint: Endpoint, data: Sequence[Any]) -> list[Any]:
         ValidationFailed: See `to_json`.
     """
     parameters = iter(endpoint.parameters)
-    kept = [bool(endpoint.inputs) and slot.skipped for slot in endpoint.inputs] or [False] * len(data)
+    skipped = [slot.skipped for slot in endpoint.inputs] or [False] * len(data)
     return [
         value if is_skipped else to_json(value, parameter_place(endpoint, next(parameters)))
-        for value, is_skipped in zip(data, kept, strict=True)
+        for value, is_skipped in zip(data, skipped, strict=True)
     ]
 
 
@@ -156,39 +157,44 @@ def to_json(value: Any, place: Place) -> Any:
             it and what to pass.
     """
     try:
-        return _convert(value, place, ())
+        return _convert(value, place, (), ())
     except RecursionError:  # a program may have raised the limit, or stand deep itself
         raise _depth_error(place) from None
 
 
-def _convert(value: Any, place: Place, above: tuple[int, ...]) -> Any:
+def _convert(value: Any, place: Place, path: tuple[Any, ...], above: tuple[int, ...]) -> Any:
     """Return a value as JSON; `above` has the identities of the containers around it."""
     if isinstance(value, InputFile | ServerFile):
         if not place.takes_files:
-            raise place.refusal("is a file, which only endpoints take", "its path on the server or its text")
+            raise place.refusal(
+                path, "is a file, which only endpoints take", "its path on the server or its text"
+            )
         if len(above) > MAX_DEPTH:
-            raise place.refusal(f"is a file more than {MAX_DEPTH} levels deep", "it less deep")
+            raise place.refusal(path, f"is a file more than {MAX_DEPTH} levels deep", "it less deep")
         return value
     if value is None or isinstance(value, str | float):
         return value
     if isinstance(value, int):
         if -_INTEGER_BOUND < value < _INTEGER_BOUND:
             return value
-        raise place.refusal("is an integer of more than 4,000 digits", "it as a text")
+        raise place.refusal(path, "is an integer of more than 4,000 digits", "it as a text")
     if id(value) in above:
-        raise place.refusal("contains itself", "a copy that does not")
+        raise place.refusal(path, "contains itself", "a copy that does not")
     inside = (*above, id(value))
     if isinstance(value, Mapping):
         _check_depth(place, inside)
         items = cast("Mapping[Any, Any]", value).items()
-        return {_checked_key(key, place): _convert(item, place[key], inside) for key, item in items}
+        return {
+            _checked_key(key, place, path): _convert(item, place, (*path, key), inside) for key, item in items
+        }
     if isinstance(value, list | tuple):
         _check_depth(place, inside)
         elements = cast("Sequence[Any]", value)
-        return [_convert(item, place[number], inside) for number, item in enumerate(elements)]
+        return [_convert(item, place, (*path, number), inside) for number, item in enumerate(elements)]
     if _is_array(value) and value.ndim == 0:
-        return _convert(value.item(), place, inside)
-    raise _type_error(value, place)
+        return _convert(value.item(), place, path, inside)
+    problem = f"has the type {_type_name(value)}, which JSON does not have"
+    raise place.refusal(path, problem, _advice(value, place))
 
 
 def _check_depth(place: Place, above: tuple[int, ...]) -> None:
@@ -197,15 +203,13 @@ def _check_depth(place: Place, above: tuple[int, ...]) -> None:
 
 
 def _depth_error(place: Place) -> ValidationFailed:
-    return attrs.evolve(place, path=()).refusal(
-        f"is nested more than {MAX_JSON_DEPTH} levels deep", "a flatter value"
-    )
+    return place.refusal((), f"is nested more than {MAX_JSON_DEPTH} levels deep", "a flatter value")
 
 
-def _checked_key(key: Any, place: Place) -> Any:
+def _checked_key(key: Any, place: Place, path: tuple[Any, ...]) -> Any:
     if key is None or isinstance(key, str | int | float):
         return key
-    raise place.refusal(f"has a key of the type {_type_name(key)}", "texts as keys")
+    raise place.refusal(path, f"has a key of the type {_type_name(key)}", "texts as keys")
 
 
 def _is_array(value: Any) -> bool:
@@ -239,10 +243,6 @@ _ADVICE: Sequence[tuple[tuple[type, ...], str]] = (
     ((set, frozenset), "list(value), whose order is arbitrary, or sorted(value)"),
     ((array.array,), "value.tolist()"),
 )
-
-
-def _type_error(value: Any, place: Place) -> ValidationFailed:
-    return place.refusal(f"has the type {_type_name(value)}, which JSON does not have", _advice(value, place))
 
 
 def _advice(value: Any, place: Place) -> str:

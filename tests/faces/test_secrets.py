@@ -59,7 +59,7 @@ def closed_port() -> int:
 def test_nothing_of_an_app_that_works_shows_a_secret(
     server: Scripted, face: str, tmp_path: Path, names_the_origin: bool
 ) -> None:
-    with TraceWriter(tmp_path / "trace.jsonl", secrets=[CANARY]) as tap:
+    with TraceWriter(tmp_path / "trace.jsonl") as tap:
         arguments: dict[str, Any] = {**SECRETS, "tap": tap, "auth": ("ann", CANARY)}
         if names_the_origin:
             arguments |= {"token": TOKEN, "token_origin": with_userinfo(server.url)}
