@@ -49,6 +49,9 @@ from .values import check_values
 
 logger = logging.getLogger(__name__)
 
+_deviations = logging.getLogger(f"{__name__}.deviations")
+_deviations.addHandler(logging.NullHandler())  # without one, stderr would have its warnings
+
 LOGGED_DEVIATIONS = 5
 """How many deviations of a call are logged: a server may make any number."""
 
@@ -307,7 +310,7 @@ class CallState:
     def run_callbacks(self) -> None:
         """Run the done callbacks. The driver does so without any lock, because they may call anything."""
         if self.deviations:
-            logger.warning(
+            _deviations.warning(
                 "the server deviated from the protocol in a call of %s: %s",
                 self.endpoint.display_name,
                 "; ".join(self.deviations[:LOGGED_DEVIATIONS]),
