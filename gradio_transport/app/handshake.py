@@ -215,8 +215,8 @@ def login(base: str, auth: tuple[str, str]) -> Generator[SendRequest, Response, 
     response = yield SendRequest("login", request, Phase.LOGIN)
     if response.status in (200, *REDIRECTS):
         return
-    refused = response.status in (400, 401, 403) and "www-authenticate" not in response.headers
-    if refused and not is_web_page(response):
+    by_proxy = "www-authenticate" in response.headers or is_web_page(response)
+    if response.status == 400 or (response.status in (401, 403) and not by_proxy):
         raise AuthenticationRequired(
             f"The app at {base} refused the login of {user!r}: {excerpt(response.body)}.",
             phase=Phase.LOGIN,
