@@ -231,7 +231,8 @@ def _find_info(
 ) -> Generator[SendRequest, Response, tuple[JSONObject | None, str]]:
     """Return ``/info`` (3.26+) and an empty text, or None and why it could not be read.
 
-    Nothing is raised: all that calls need can be derived from the config, though less well.
+    Why not raise: all that calls need can be derived from the config, though less well. Only a server that
+    cannot be reached any more, or not in time, is an error.
     """
     if not config.at_least(3, 26):
         return None, ""
