@@ -215,8 +215,8 @@ def login(base: str, auth: tuple[str, str]) -> Generator[SendRequest, Response, 
     response = yield SendRequest("login", request, Phase.LOGIN)
     if response.status in (200, *REDIRECTS):
         return
-    refused = response.status in (400, 401, 403) and "www-authenticate" not in response.headers
-    if refused and not is_web_page(response):
+    by_proxy = "www-authenticate" in response.headers or is_web_page(response)
+    if response.status == 400 or (response.status in (401, 403) and not by_proxy):
         raise AuthenticationRequired(
             f"The app at {base} refused the login of {user!r}: {excerpt(response.body)}.",
             phase=Phase.LOGIN,
@@ -231,7 +231,8 @@ def _find_info(
 ) -> Generator[SendRequest, Response, tuple[JSONObject | None, str]]:
     """Return ``/info`` (3.26+) and an empty text, or None and why it could not be read.
 
-    Nothing is raised: all that calls need can be derived from the config, though less well.
+    Why not raise: all that calls need can be derived from the config, though less well. Only a server that
+    cannot be reached any more, or not in time, is an error.
     """
     if not config.at_least(3, 26):
         return None, ""

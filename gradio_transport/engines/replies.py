@@ -143,12 +143,12 @@ def shut_down_socket(sock: Any) -> None:
 
 
 def connect_error(where: str, error: BaseException, patience: Patience) -> ConnectError:
-    """Return the error for a connection that cannot be made. After a failure of TLS a retry cannot help."""
+    """Return the error for a connection that cannot be made. After a bad certificate a retry cannot help."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
-    advice = ""
-    if isinstance(cause, ssl.SSLCertVerificationError):
+    advice, is_bad_certificate = "", isinstance(cause, ssl.SSLCertVerificationError)
+    if is_bad_certificate:
         advice = (
             " To trust its certificate, pass the file of its authority by verify=, or name that file in "
             "SSL_CERT_FILE. verify=False checks nothing."
@@ -158,7 +158,7 @@ def connect_error(where: str, error: BaseException, patience: Patience) -> Conne
     return ConnectError(
         f"Cannot connect to {where}: {reason(error)}.{advice}",
         phase=patience.phase,
-        retryable=False if advice else None,
+        retryable=False if is_bad_certificate else None,
     )
 
 

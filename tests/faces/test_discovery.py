@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from base64 import b64encode
 from collections.abc import Iterator
@@ -49,6 +50,24 @@ def test_without_an_info_calls_go_on_and_log_and_errors_say_why(
     assert "/gradio_api/info" in says
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "/gradio_api/info" in caplog.text
+
+
+@EVERY_FACE
+@pytest.mark.parametrize("status", [500, 502])
+def test_a_config_that_a_proxy_breaks_is_read_from_the_page(face: str, status: int) -> None:
+    async def use(app: Any, wait: Any) -> Any:
+        return await wait(app.call("/hello", "x"))
+
+    with scripted() as server:
+        server.scripts["/config"] = lambda reply: reply.text("oops", status)
+        page = f"<html><script>window.gradio_config = {json.dumps(CONFIG)};</script></html>"
+        server.scripts["/"] = lambda reply: reply.text(page)
+        assert with_app(face, server.url, use) == ["Hello, x!"]
+        server.scripts["/"] = lambda reply: reply.text("gone", 504)
+        with pytest.raises(
+            ServerRefused, match=r"/config \(and .*/: HTTP 504 without a config\) answered: oops"
+        ):
+            with_app(face, server.url, unreached)
 
 
 @EVERY_FACE
@@ -143,7 +162,7 @@ def test_a_server_of_plain_http_is_not_asked_for_a_certificate(face: str) -> Non
         pytest.raises(ConnectError, match=r"does not speak TLS there: .*http://") as caught,
     ):
         with_app(face, server.url.replace("http", "https"), unreached)
-    assert caught.value.retryable is False
+    assert caught.value.retryable is True
 
 
 @EVERY_FACE
