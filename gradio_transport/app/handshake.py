@@ -147,7 +147,8 @@ def _no_app_error(base: str, response: Response) -> Exception:
         chat = " A chat endpoint is asked for by protocol='openai_chat'." if base.endswith("/v1") else ""
         return NotAGradioApp(
             f"What answers at {base} is not a Gradio app: {base}/config gave HTTP {response.status} ({kind}) "
-            f"and the page holds no gradio_config. Check the URL, and the path the app is mounted at.{chat}",
+            f"and the page holds no gradio_config. Check the URL, and the path the app is mounted at."
+            f"{chat}{response.proxy_hint}",
             phase=Phase.DISCOVER,
             status=response.status,
             body=excerpt(response.body),
