@@ -169,7 +169,8 @@ def _no_app_error(base: str, response: Response, page: Response | None = None) -
     kind = response.headers.get("content-type", "no content type")
     return NotAGradioApp(
         f"What answers at {base} is not a Gradio app: {asked} gave HTTP {response.status} ({kind}), and the "
-        f"page holds no gradio_config{f'. It says: {text!r}' if text else ''}. {advice}",
+        f"page holds no gradio_config{f'. It says: {text!r}' if text else ''}. {advice}"
+        f"{response.proxy_hint}",
         phase=Phase.DISCOVER,
         status=response.status,
         body=excerpt(response.body),

@@ -136,7 +136,7 @@ def file_unavailable_error(response: Response, url: str) -> GradioTransportError
         500: "old servers answer so for files that are not there, or not for callers",
     }.get(response.status, "that is no answer to a request for a file")
     return FileUnavailable(
-        f"The server does not hand out {where}: HTTP {response.status}, {why}.",
+        f"The server does not hand out {where}: HTTP {response.status}, {why}.{response.proxy_hint}",
         phase=Phase.DOWNLOAD,
         status=response.status,
         body=excerpt(response.body),

@@ -81,6 +81,13 @@ class Response:
     set_cookie: Sequence[str] = ()
     proxy: str = ""
 
+    @property
+    def proxy_hint(self) -> str:
+        """A sentence for errors, with a blank before it; an empty text where there is no such proxy."""
+        return (
+            f" It came through the proxy {self.proxy}, which may have replied itself." if self.proxy else ""
+        )
+
     def with_body(self, body: bytes) -> Response:
         """Return a head with the body that came after it."""
         return Response(self.status, self.headers, body, self.url, self.set_cookie, self.proxy)

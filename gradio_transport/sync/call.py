@@ -67,6 +67,7 @@ class Call(CallView[PendingCall]):
             ServerRefused: The server takes no more: the time limit is reached.
             TimeoutExpired: The server did not answer in time.
             UnsupportedProtocol: The endpoint takes no streaming input.
+            ValidationFailed: A value cannot be sent.
         """
         self._pending.connection.run(self._pending.sending(arguments, timeout))
 

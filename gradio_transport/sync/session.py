@@ -52,6 +52,7 @@ class Session(SessionView[SessionCore, Call], Closing):
         Raises:
             EndpointNotFound: There is no such component, or it has no such function.
             ServerRefused: The function failed.
+            ValidationFailed: The data is no JSON.
         """
         return self._core.connection.run(self._core.call_component(component_id, fn_name, data, timeout))
 

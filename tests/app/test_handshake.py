@@ -323,6 +323,16 @@ def test_a_chat_endpoint_is_told_by_its_url() -> None:
         sequence.send(reply("not found", 404))
 
 
+def test_a_proxy_that_may_have_replied_is_named() -> None:
+    sequence = discover("http://app.example")
+    next(sequence)
+    sequence.send(Response(200, {}, b"<h1>Welcome to the hotel</h1>", proxy="http://proxy:1 (of http_proxy)"))
+    with pytest.raises(
+        NotAGradioApp, match=r"came through the proxy http://proxy:1 \(of http_proxy\), which may"
+    ):
+        sequence.send(Response(200, {}, b"<h1>Welcome to the hotel</h1>"))
+
+
 def test_a_redirect_to_another_page_leaves_the_base_as_it_is() -> None:
     replies = {
         f"{BASE}/config": reply("", 302, location="/elsewhere"),

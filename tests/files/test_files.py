@@ -549,6 +549,11 @@ class TestFetching:
         assert isinstance(error, FileUnavailable)
         assert error.status == status
         assert "secret" not in str(error)
+        assert "proxy" not in str(error)
+
+    def test_a_proxy_that_may_have_replied_is_named(self):
+        error = file_unavailable_error(Response(503, proxy="http://proxy:1 (of http_proxy)"), f"{BASE}/a")
+        assert "It came through the proxy http://proxy:1 (of http_proxy), which may" in str(error)
 
     def test_a_playlist(self):
         url = f"{BASE}/gradio_api/stream/s/1/2/playlist.m3u8"
