@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import anyio
@@ -97,10 +97,11 @@ class PendingCall(CallState):
 
     async def cancel(self, timeout: float | None = None) -> Achieved:
         """Cancel the call; see `AsyncCall.cancel`."""
-        steps = self.cancellation()
-        if steps is not None:
+        told: Sequence[anyio.Event] = self.cancel_now()
+        if timeout is not None:
             with anyio.move_on_after(timeout):
-                await self.connection.run(steps)
+                for one in told:
+                    await one.wait()
         return self.achieved()
 
 

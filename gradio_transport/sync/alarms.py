@@ -9,9 +9,12 @@ import threading
 import time
 from collections.abc import Callable
 
+from ..errors import LocalProtocolError
+from .threads import make_thread, run_job, start
+
 
 class Alarms:
-    """Runs jobs at their time. A job must be quick, and must not raise.
+    """Runs jobs at their time. A job must be quick.
 
     Why not `threading.Timer`: that is a thread for each alarm.
     """
@@ -24,17 +27,29 @@ class Alarms:
         self._closed = False
 
     def at(self, when: float, job: Callable[[], object]) -> None:
-        """Run a job at a time of the monotonic clock; at once after `close`."""
+        """Run a job at a time of the monotonic clock; at once after `close`.
+
+        Raises:
+            LocalProtocolError: There is no thread for it.
+        """
+        self._start_thread()
         with self._changed:
             if not self._closed:
                 heapq.heappush(self._waiting, (when, next(self._numbers), job))
-                if self._thread is None:
-                    name = "gradio-transport-alarms"
-                    self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-                    self._thread.start()
                 self._changed.notify_all()
                 return
         job()
+
+    def _start_thread(self) -> None:
+        with self._changed:
+            if self._closed or self._thread is not None:
+                return
+            thread = self._thread = make_thread("alarms", self._run)
+        try:
+            start(thread)
+        except LocalProtocolError:
+            self._thread = None
+            raise
 
     def _run(self) -> None:
         while True:
@@ -45,7 +60,7 @@ class Alarms:
                 if self._closed:
                     return
                 job = heapq.heappop(self._waiting)[2]
-            job()  # without the condition, so that other threads can set alarms meanwhile
+            run_job(job)  # without the condition, so that other threads can set alarms meanwhile
 
     def close(self) -> threading.Thread | None:
         """Run the remaining jobs at once, and return the thread to be joined."""
@@ -54,7 +69,7 @@ class Alarms:
             remaining, self._waiting = self._waiting, []
             self._changed.notify_all()
         for _, _, job in sorted(remaining, key=lambda alarm: alarm[:2]):
-            job()
+            run_job(job)
         return self._thread
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..calls.call_state import CallState
+from ..engines.interruptions import check_may_wait, is_held, not_holding
 from ..errors import LocalProtocolError
 from ..events import Achieved, Event, Failed
 from .files import download_files
@@ -40,12 +41,18 @@ class PendingCall(CallState):
         message = "The process was forked: the call goes on in the parent, and can be read there only."
         self.deliver(Failed(error=LocalProtocolError(message, may_have_run=True)), 0)
 
+    @not_holding
     def wait(self, timeout: float | None, *, for_end: bool = True) -> bool:
         """Wait for the end of the call, or for anything to read; return whether it came.
 
         An expired deadline of the call ends the call.
+
+        Raises:
+            LocalProtocolError: Nothing can be waited for here; see `check_may_wait`.
         """
         is_ready, changed = (self.done, self._ended) if for_end else (self.is_readable, self._changed)
+        if not is_ready():
+            check_may_wait()
         end = None if timeout is None else time.monotonic() + timeout
         while True:
             with self._lock:
@@ -92,24 +99,12 @@ class PendingCall(CallState):
 
     def cancel(self, timeout: float | None = None) -> Achieved:
         """Cancel the call; see `Call.cancel`."""
-        steps = self.cancellation()
-        if steps is None:
+        if is_held():
+            self.connection.do_aside(self.cancel_now)
             return self.achieved()
-        performed = threading.Event()
-
-        def perform() -> None:
-            try:
-                self.connection.run(steps)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the calls are told
-                self.driver.report(error)
-            finally:
-                performed.set()
-
-        if timeout is None:
-            perform()
-        else:
-            # Why not here with a shorter timeout: closing the connection in the middle would leave open
-            # whether the server got the request. It goes on in a worker.
-            self.connection.workers.submit(perform)
-            performed.wait(timeout)
+        told: Sequence[threading.Event] = self.cancel_now()
+        if timeout is not None:
+            end = time.monotonic() + timeout
+            for one in told:
+                one.wait(max(0.0, end - time.monotonic()))
         return self.achieved()

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the threads of the library have in common: how they start, what their jobs may raise, a flag."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ..engines.interruptions import is_foreign
+from ..errors import LocalProtocolError
+
+logger = logging.getLogger(__name__)
+
+
+def make_thread(name: str, work: Callable[[], object]) -> threading.Thread:
+    """Return a thread of the library, not started: it never keeps the interpreter from exiting."""
+    return threading.Thread(target=work, name=f"gradio-transport-{name}", daemon=True)
+
+
+def start(thread: threading.Thread) -> None:
+    """Start a thread. Hold no lock meanwhile: starting waits, and a signal handler may run in that time.
+
+    Raises:
+        LocalProtocolError: The system has no thread left.
+    """
+    try:
+        thread.start()
+    except RuntimeError as error:
+        if is_foreign(error):
+            raise
+        raise LocalProtocolError(
+            f"The thread {thread.name} could not be started ({error}). Close transports and sessions that "
+            "are not used, or raise the limit of threads of this process."
+        ) from error
+
+
+def run_job(job: Callable[..., object], *arguments: Any) -> None:
+    """Run a job of a thread that has others to run after it; log what the job raises."""
+    try:
+        job(*arguments)
+    except BaseException:  # SystemExit too: in a thread it would end nothing but the thread
+        logger.exception("a job in the thread %s failed", threading.current_thread().name)
+
+
+class Flag:
+    """An event that a signal handler may set while the thread it interrupts sets it.
+
+    Why not `threading.Event`: its lock is not reentrant.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._is_set = False
+
+    def is_set(self) -> bool:
+        """Return whether it is set."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Set it, and end every wait for it."""
+        with self._changed:
+            self._is_set = True
+            self._changed.notify_all()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until it is set, some seconds at most; return whether it is."""
+        with self._changed:
+            return self._changed.wait_for(self.is_set, seconds)
+
+
+__all__ = ["Flag", "make_thread", "run_job", "start"]
