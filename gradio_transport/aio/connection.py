@@ -133,6 +133,8 @@ class Connection:
                 try:
                     return await self.run(step.steps)
                 finally:
+                    if step.chunks is not None:
+                        await step.chunks.aclose()
                     await step.live.aclose()
             case steps.Droppable():
                 return await step.owner.run_droppable(step.channel, step.steps)

@@ -13,6 +13,7 @@ from ..adapter.contract import Adapter
 from ..adapter.exchange import Invocation
 from ..engines.interruptions import is_foreign
 from ..errors import GradioTransportError, LocalProtocolError, Phase
+from ..events import Failed
 from ..protocol.commands import Command
 from .call_state import CallState
 from .component_server import component_reply, component_request
@@ -42,17 +43,18 @@ def ending(call: CallState) -> Generator[None, None, None]:
     try:
         yield
     except BaseException as error:
-        if call.done():
-            raise
         foreign = is_foreign(error)
-        with suppress(Exception):  # a second error must not take the place of the first
-            if foreign:
-                call.cancel_now()
-            else:
-                call.abandon(internal_error(error))
-        if foreign or isinstance(error, GradioTransportError):
+        if not call.done():
+            with suppress(Exception):  # a second error must not take the place of the first
+                if foreign:
+                    call.cancel_now()
+                else:
+                    call.abandon(internal_error(error))
+        else:
+            call.run_callbacks()  # those that the interrupt has kept from running
+        if foreign or isinstance(error, GradioTransportError) or not isinstance(call.outcome, Failed):
             raise
-        raise internal_error(error) from error
+        raise call.outcome.error from error
 
 
 class SessionCore(Generic[C, D, H]):

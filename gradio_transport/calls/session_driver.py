@@ -279,7 +279,11 @@ class SessionDriver(Generic[C]):
 
     @holding
     def feed(self, step: Callable[..., Turn], *arguments: Any) -> Sequence[Command]:
-        """Feed the session one input, deliver its events, and return its commands."""
+        """Feed the session one input, deliver its events, and return its commands.
+
+        Raises:
+            GradioTransportError: A fault, for which the driver is given up.
+        """
         if self._left_to_parent:  # in a child of `fork`, whose thread may have been in the middle of a read
             return ()
         with self._lock:
@@ -290,8 +294,11 @@ class SessionDriver(Generic[C]):
             except UnsupportedProtocol:  # raised before anything has changed
                 raise
             except BaseException as error:
-                self._give_up(error, adapter_error if turn is None else internal_error)
-                raise
+                fault = (adapter_error if turn is None else internal_error)(error)
+                self._give_up(fault)
+                if error is fault or is_foreign(error):
+                    raise
+                raise copy_error(fault) from error
         if self._ended or self._timers:  # as for few messages
             self.settle()
         return commands
@@ -442,10 +449,13 @@ class SessionDriver(Generic[C]):
         self, command: OpenStream | OpenWebSocket, opened: list[Live]
     ) -> Steps[Sequence[Command] | Closed]:
         live, commands = yield from self._request(command)
-        return commands if live is None else (yield Use(live, self._read(command, live, opened)))
+        if live is None:
+            return commands
+        chunks = live.chunks() if isinstance(command, OpenStream) else None
+        return (yield Use(live, self._read(command, live, chunks, opened), chunks))
 
     def _read(
-        self, command: OpenStream | OpenWebSocket, live: Live, opened: list[Live]
+        self, command: OpenStream | OpenWebSocket, live: Live, chunks: Any, opened: list[Live]
     ) -> Steps[Sequence[Command] | Closed]:
         channel = command.channel
         self._live[channel] = live
@@ -455,7 +465,7 @@ class SessionDriver(Generic[C]):
             opened.append(live)
             if isinstance(command, OpenStream):
                 yield from self.perform(self.feed(self.tapped.stream_opened, channel, live.head))
-                return (yield from self._read_stream(channel, live))
+                return (yield from self._read_stream(channel, live, chunks))
             yield from self.perform(self.feed(self.tapped.websocket_opened, channel))
             return (yield from self._converse(channel, live))
         finally:
@@ -466,8 +476,8 @@ class SessionDriver(Generic[C]):
         """Return whether a stream was dropped while it was being opened, when `drop` could not find it."""
         return self._closed or (not self.tapped.session.shared and self._call(channel) is None)
 
-    def _read_stream(self, channel: str, stream: Live) -> Steps[Closed]:
-        read = Read(stream.chunks())
+    def _read_stream(self, channel: str, stream: Live, chunks: Any) -> Steps[Closed]:
+        read = Read(chunks)
         while True:
             # Never left early: a stream that was dropped ends at its next read, and the generators of the
             # HTTP library end with it.
@@ -504,30 +514,30 @@ class SessionDriver(Generic[C]):
         """End a call because an exception ended its steps; without a call, all the session has under way."""
         if self._closed or self._fault is not None:
             return
+        fault = internal_error(error)
         if call is None:
             with self._lock:
-                self._give_up(error)
+                self._give_up(fault)
             self.settle()
         elif not call.done():
-            self._log(error)
+            self._log(fault)
             with suppress(Exception):  # a second fault, for which the driver is given up and the call ended
-                call.abandon(copy_error(internal_error(error)))
+                call.abandon(copy_error(fault))
 
-    def _log(self, error: BaseException) -> None:
-        if not isinstance(error, GradioTransportError) and not is_foreign(error):
-            logger.error("the session %s failed", self.tapped.number, exc_info=error)
+    def _log(self, fault: GradioTransportError) -> None:
+        cause = fault.__cause__
+        if cause is not None and not is_foreign(cause):
+            logger.error("the session %s failed", self.tapped.number, exc_info=cause)
 
-    def _give_up(
-        self, error: BaseException, to_fault: Callable[[BaseException], GradioTransportError] = internal_error
-    ) -> None:
+    def _give_up(self, fault: GradioTransportError) -> None:
         """End the calls under way, and take no further ones: what the machine holds is not known any more.
 
         So it is not asked. `settle` has to follow. The lock is held.
         """
         if self._fault is not None:
             return
-        self._log(error)
-        fault = self._fault = to_fault(error)
+        self._log(fault)
+        self._fault = fault
         calls, self._calls = self._calls, {}
         self._ended += calls.values()
         for call in calls.values():

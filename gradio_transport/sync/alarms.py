@@ -9,8 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from ..errors import LocalProtocolError
-from .threads import make_thread, run_job, start
+from .threads import LazyThread, run_job
 
 
 class Alarms:
@@ -23,7 +22,7 @@ class Alarms:
         self._changed = threading.Condition()
         self._waiting: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = itertools.count()
-        self._thread: threading.Thread | None = None
+        self._lazy = LazyThread("alarms", self._run)
         self._closed = False
 
     def at(self, when: float, job: Callable[[], object]) -> None:
@@ -32,24 +31,14 @@ class Alarms:
         Raises:
             LocalProtocolError: There is no thread for it.
         """
-        self._start_thread()
+        if not self._closed:
+            self._lazy.start()
         with self._changed:
             if not self._closed:
                 heapq.heappush(self._waiting, (when, next(self._numbers), job))
                 self._changed.notify_all()
                 return
         job()
-
-    def _start_thread(self) -> None:
-        with self._changed:
-            if self._closed or self._thread is not None:
-                return
-            thread = self._thread = make_thread("alarms", self._run)
-        try:
-            start(thread)
-        except LocalProtocolError:
-            self._thread = None
-            raise
 
     def _run(self) -> None:
         while True:
@@ -70,7 +59,7 @@ class Alarms:
             self._changed.notify_all()
         for _, _, job in sorted(remaining, key=lambda alarm: alarm[:2]):
             run_job(job)
-        return self._thread
+        return self._lazy.thread
 
 
 __all__ = ["Alarms"]

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
+import math
 import os
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -33,6 +36,20 @@ T = TypeVar("T")
 
 ASIDE_THREADS = 8
 """How many cancellations the server is told of at a time, for one."""
+
+TELL_SECONDS = 2.0
+"""How long closing waits until the server is told of cancellations, as does the end of the program."""
+
+_telling: weakref.WeakSet[Connection] = weakref.WeakSet()
+
+
+@atexit.register
+def _wait_told_by_all() -> None:
+    """Let a program that ends just after a cancellation tell the server: its threads end with it."""
+    end = time.monotonic() + TELL_SECONDS
+    for connection in list(_telling):
+        connection.wait_told(end)
+
 
 _END = Closed(Ending.CLEAN)
 
@@ -157,6 +174,7 @@ class Connection:
                 told.set()
 
         self._telling.add(told)
+        _telling.add(self)
         try:
             self._aside.submit(perform)
         except LocalProtocolError as error:  # the caller is free all the same
@@ -165,9 +183,9 @@ class Connection:
             told.set()
         return told
 
-    def wait_told(self, seconds: float) -> None:
-        """Wait until the server is told of every cancellation, some seconds at most."""
-        end = time.monotonic() + seconds
+    def wait_told(self, end: float = math.inf) -> None:
+        """Wait until the server is told of every cancellation, `TELL_SECONDS` or until `end` at most."""
+        end = min(end, time.monotonic() + TELL_SECONDS)
         for told in self._telling.copy():
             told.wait(max(0.0, end - time.monotonic()))
 

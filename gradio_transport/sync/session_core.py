@@ -27,9 +27,6 @@ from .threads import make_thread, start
 CLOSE_SECONDS = 5.0
 """How long closing waits without a ``timeout=`` for its threads to end, all in all."""
 
-TELL_SECONDS = 2.0
-"""How long closing waits, of that time, until the server is told of cancellations."""
-
 
 class OpenSessions:
     """The sessions of one transport, so that closing the transport closes them.
@@ -73,7 +70,7 @@ class OpenSessions:
         with ExitStack() as stack:  # what one of them raises, such as a callback, keeps no other from ending
             stack.callback(join, threads, end)
             stack.callback(lambda: threads.extend(self.connection.close()))
-            stack.callback(self.connection.wait_told, min(seconds, TELL_SECONDS))
+            stack.callback(self.connection.wait_told, end)
             for core in cores:
                 stack.callback(_stop, core, threads)
 

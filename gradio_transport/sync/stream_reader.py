@@ -6,9 +6,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from ..errors import LocalProtocolError
 from ..protocol.commands import OpenStream
-from .threads import make_thread, run_job, start
+from .threads import LazyThread, run_job
 
 
 class StreamReader:
@@ -19,11 +18,10 @@ class StreamReader:
     """
 
     def __init__(self, name: str, read: Callable[[OpenStream], None]) -> None:
-        self._name = name
+        self._lazy = LazyThread(name, self._run)
         self._read = read
         self._changed = threading.Condition()
         self._next: OpenStream | None = None
-        self.thread: threading.Thread | None = None
         self._closed = False
 
     def prepare(self) -> None:
@@ -34,15 +32,13 @@ class StreamReader:
         Raises:
             LocalProtocolError: It cannot be started.
         """
-        with self._changed:
-            if self.thread is not None or self._closed:
-                return
-            thread = self.thread = make_thread(self._name, self._run)
-        try:
-            start(thread)
-        except LocalProtocolError:
-            self.thread = None
-            raise
+        if not self._closed:
+            self._lazy.start()
+
+    @property
+    def thread(self) -> threading.Thread | None:
+        """Its thread, once that is started."""
+        return self._lazy.thread
 
     def open(self, command: OpenStream) -> None:
         """Open and read a stream, once the one before has ended; nothing happens after `close`."""

@@ -36,6 +36,40 @@ def start(thread: threading.Thread) -> None:
         ) from error
 
 
+class LazyThread:
+    """A thread that is started when it is first needed.
+
+    Attributes:
+        thread: None as long as it has not been started.
+    """
+
+    def __init__(self, name: str, work: Callable[[], object]) -> None:
+        self._name = name
+        self._work = work
+        self._lock = threading.RLock()
+        self.thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start it, unless it has been started.
+
+        Raises:
+            LocalProtocolError: The system has no thread left.
+        """
+        if self.thread is not None:
+            return
+        thread = make_thread(self._name, self._work)
+        try:
+            with self._lock:
+                if self.thread is not None:
+                    return
+                self.thread = thread
+            start(thread)
+        except BaseException:  # an interrupt too: else no thread would ever be started
+            if self.thread is thread and not thread.is_alive():
+                self.thread = None
+            raise
+
+
 def run_job(job: Callable[..., object], *arguments: Any) -> None:
     """Run a job of a thread that has others to run after it; log what the job raises."""
     try:
@@ -70,4 +104,4 @@ class Flag:
             return self._changed.wait_for(self.is_set, seconds)
 
 
-__all__ = ["Flag", "make_thread", "run_job", "start"]
+__all__ = ["Flag", "LazyThread", "make_thread", "run_job", "start"]

@@ -32,27 +32,25 @@ class Workers:
         Raises:
             LocalProtocolError: There is no thread for it.
         """
-        with self._lock:
-            if self._closed:
-                return
-            thread = None
-            if self._idle:
-                self._idle -= 1
-            elif len(self._threads) < self._most:
-                thread = make_thread(f"{self._name}-{len(self._threads) + 1}", self._work)
-                self._threads.append(thread)
-        if thread is not None:
-            self._start(thread)
-        self._jobs.put(job)
-
-    def _start(self, thread: threading.Thread) -> None:
+        thread = None
         try:
-            start(thread)
-        except LocalProtocolError:
-            self._threads.remove(thread)
-            if not self._threads:
+            with self._lock:
+                if self._closed:
+                    return
+                if self._idle:
+                    self._idle -= 1
+                elif len(self._threads) < self._most:
+                    thread = make_thread(f"{self._name}-{len(self._threads) + 1}", self._work)
+                    self._threads.append(thread)
+            if thread is not None:
+                start(thread)
+        except BaseException as error:  # an interrupt too: else a thread would be counted that never runs
+            if thread in self._threads and not thread.is_alive():
+                self._threads.remove(thread)
+            if not isinstance(error, LocalProtocolError) or not self._threads:
                 raise
             # The other threads take the job after theirs, as they do once all are busy.
+        self._jobs.put(job)
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
