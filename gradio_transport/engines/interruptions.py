@@ -54,17 +54,26 @@ def is_held(depth: int = 1) -> bool:
     return False
 
 
-def check_may_wait() -> None:
-    """Refuse to wait for what cannot come before this thread goes on, or can never come.
+def check_interpreter() -> None:
+    """Refuse what needs other threads while the interpreter ends, because none of them runs any more.
 
     Raises:
-        LocalProtocolError: A signal handler, tap or listener waits, or the interpreter is ending.
+        LocalProtocolError: It is ending.
     """
     if sys.is_finalizing():
         raise LocalProtocolError(
             "The interpreter is ending, and with it the threads of the transport. Make calls before that, "
             "for example in a function registered with atexit."
         )
+
+
+def check_may_wait() -> None:
+    """Refuse to wait for what cannot come before this thread goes on, or can never come.
+
+    Raises:
+        LocalProtocolError: A signal handler, tap or listener waits, or the interpreter is ending.
+    """
+    check_interpreter()
     if is_held(3):
         raise LocalProtocolError(
             "This would wait for ever: a signal handler, tap or listener interrupts what has to go on first. "
@@ -120,4 +129,12 @@ def _handlers() -> Iterator[CodeType]:
                 yield code
 
 
-__all__ = ["check_may_wait", "find_foreign", "holding", "is_foreign", "is_held", "not_holding"]
+__all__ = [
+    "check_interpreter",
+    "check_may_wait",
+    "find_foreign",
+    "holding",
+    "is_foreign",
+    "is_held",
+    "not_holding",
+]

@@ -72,7 +72,7 @@ class Connection:
         self.alarms = Alarms()
         # Not the workers, all of which may be busy for long.
         self._aside = Workers("aside", ASIDE_THREADS)
-        self._telling: set[threading.Event] = set()
+        self._telling: set[Flag] = set()
         self._exclusive = threading.RLock()
 
     @property
@@ -162,9 +162,9 @@ class Connection:
         """
         self._aside.submit(job)
 
-    def tell(self, steps: Steps[Any]) -> threading.Event:
+    def tell(self, steps: Steps[Any]) -> Flag:
         """Tell the server of a cancellation, aside; return what is set once that is over."""
-        told = threading.Event()
+        told = Flag()
 
         def perform() -> None:
             try:
@@ -177,10 +177,13 @@ class Connection:
         _telling.add(self)
         try:
             self._aside.submit(perform)
-        except LocalProtocolError as error:  # the caller is free all the same
-            logger.warning("the server is not told of a cancellation: %s", error)
+        except BaseException as error:
             self._telling.discard(told)
             told.set()
+            if not isinstance(error, LocalProtocolError):
+                raise
+            # The caller is free all the same.
+            logger.warning("the server is not told of a cancellation: %s", error)
         return told
 
     def wait_told(self, end: float = math.inf) -> None:

@@ -28,6 +28,7 @@ from ..protocol.commands import OpenStream
 from .connection import Connection
 from .pending_call import PendingCall
 from .stream_reader import StreamReader
+from .threads import Flag
 
 
 class SessionDriver(session_driver.SessionDriver[PendingCall]):
@@ -71,7 +72,7 @@ class SessionDriver(session_driver.SessionDriver[PendingCall]):
         """Perform steps in a worker."""
         self._connection.workers.submit(lambda: self._run_in_background(steps, call))
 
-    def tell(self, steps: Steps[Any]) -> threading.Event:
+    def tell(self, steps: Steps[Any]) -> Flag:
         """Perform the steps that tell the server of a cancellation, in a thread for that."""
         return self._connection.tell(steps)
 

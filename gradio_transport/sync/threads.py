@@ -6,9 +6,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, Self
 
-from ..engines.interruptions import is_foreign
+from ..engines.interruptions import check_interpreter, is_foreign
 from ..errors import LocalProtocolError
 
 logger = logging.getLogger(__name__)
@@ -23,8 +24,9 @@ def start(thread: threading.Thread) -> None:
     """Start a thread. Hold no lock meanwhile: starting waits, and a signal handler may run in that time.
 
     Raises:
-        LocalProtocolError: The system has no thread left.
+        LocalProtocolError: The system has no thread left, or the interpreter is ending.
     """
+    check_interpreter()  # the new thread would never run, and starting would wait for it
     try:
         thread.start()
     except RuntimeError as error:
@@ -78,14 +80,59 @@ def run_job(job: Callable[..., object], *arguments: Any) -> None:
         logger.exception("a job in the thread %s failed", threading.current_thread().name)
 
 
-class Flag:
-    """An event that a signal handler may set while the thread it interrupts sets it.
+class Change:
+    """What threads wait on for a change. Without a lock: a signal handler may run, or raise, at any moment.
 
-    Why not `threading.Event`: its lock is not reentrant.
+    Why not `threading.Condition`: an exception in the moment after it has released its lock leaves the lock
+    released, which the ``with`` statement around it then does again.
     """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._waiters: list[Waiter] = []
+
+    def notify(self) -> None:
+        """Wake every waiter, after the change."""
+        for waiter in self._waiters.copy():
+            waiter.wake()
+
+    def wait(self) -> Waiter:
+        """Return a waiter, to be used in a ``with`` block in which the state is looked at."""
+        return Waiter(self._waiters)
+
+
+class Waiter:
+    """One thread that waits for changes: none that comes within its ``with`` block is missed."""
+
+    def __init__(self, waiters: list[Waiter]) -> None:
+        self._waiters = waiters
+        self._asleep = threading.Lock()
+        self._asleep.acquire()
+
+    def __enter__(self) -> Self:
+        self._waiters.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._waiters.remove(self)
+
+    def wake(self) -> None:
+        """End its sleep, or the next one."""
+        with suppress(RuntimeError):  # it is awake
+            self._asleep.release()
+
+    def sleep(self, seconds: float | None) -> bool:
+        """Wait for a change, some seconds at most; return whether there was one."""
+        return self._asleep.acquire(timeout=-1 if seconds is None else max(0.0, seconds))
+
+
+class Flag:
+    """An event that may be set by a signal handler, in the middle of being set or waited for.
+
+    Why not `threading.Event`: its lock is not reentrant, and see `Change`.
+    """
+
+    def __init__(self) -> None:
+        self._changed = Change()
         self._is_set = False
 
     def is_set(self) -> bool:
@@ -94,14 +141,15 @@ class Flag:
 
     def set(self) -> None:
         """Set it, and end every wait for it."""
-        with self._changed:
-            self._is_set = True
-            self._changed.notify_all()
+        self._is_set = True
+        self._changed.notify()
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until it is set, some seconds at most; return whether it is."""
-        with self._changed:
-            return self._changed.wait_for(self.is_set, seconds)
+        with self._changed.wait() as waiter:
+            if not self._is_set:
+                waiter.sleep(seconds)
+            return self._is_set
 
 
-__all__ = ["Flag", "LazyThread", "make_thread", "run_job", "start"]
+__all__ = ["Change", "Flag", "LazyThread", "make_thread", "run_job", "start"]

@@ -60,12 +60,12 @@ class Workers:
                 # Else the thread takes the waiting job next, and `submit` must not count on it for another.
                 if self._jobs.empty():
                     self._idle += 1
+        self._jobs.put(None)  # for the next one: an interrupt may have kept a thread from being counted
 
     def close(self) -> list[threading.Thread]:
         """End every thread after its job, and return them to be joined."""
         with self._lock:
             self._closed = True
             threads, self._threads = self._threads, []
-        for _ in threads:
-            self._jobs.put(None)
+        self._jobs.put(None)
         return threads
