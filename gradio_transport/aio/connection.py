@@ -52,7 +52,7 @@ class Connection:
             from ..trace.environment import record_as_environment_says
 
             record_as_environment_says(app.taps)
-        self.closed = False
+        self.closed = self.collected = False
         self.tasks: anyio.abc.TaskGroup | None = None
         self._ended: anyio.Event | None = None
         self._turns = anyio.Semaphore(REQUESTS_AT_ONCE)

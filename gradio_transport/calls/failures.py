@@ -74,6 +74,16 @@ def copy_error(error: GradioTransportError) -> GradioTransportError:
     return copied
 
 
+COLLECTED = "transport was garbage-collected, because nothing referred to it any more"
+
+
+def collected_error() -> GradioTransportError:
+    """Return the error for the use of what belongs to a transport that was collected."""
+    return LocalProtocolError(
+        f"The {COLLECTED}. Keep a reference to it while you use its sessions and files, and close it then."
+    )
+
+
 def closed_error(what: str) -> GradioTransportError:
     """Return the error for a call that ends because the caller closed what it runs in."""
     return LocalProtocolError(f"The {what} while the call was under way.", may_have_run=True)

@@ -17,7 +17,7 @@ from ..events import Failed
 from ..protocol.commands import Command
 from .call_state import CallState
 from .component_server import component_reply, component_request
-from .failures import closed_error, internal_error, stream_lost_error
+from .failures import closed_error, collected_error, internal_error, stream_lost_error
 from .handle import Handle
 from .heartbeat import Heartbeat
 from .method_timeout import bounded
@@ -108,6 +108,8 @@ class SessionCore(Generic[C, D, H]):
         return call
 
     def _new_driver(self, adapter: Adapter) -> D:
+        if self.connection.collected:
+            raise collected_error()
         if self.connection.closed:
             raise LocalProtocolError("The transport is closed.")
         tapped = self.state.app.open_session(adapter, self.state.session_hash)

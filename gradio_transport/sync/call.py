@@ -20,7 +20,7 @@ class Call(CallView[PendingCall]):
     """
 
     def __iter__(self) -> Iterator[Event]:
-        return self._pending.events()
+        return self.events()
 
     def events(self, timeout: float | None = None) -> Iterator[Event]:
         """Iterate over the events.
@@ -34,7 +34,8 @@ class Call(CallView[PendingCall]):
                 expired.
             GradioTransportError: The call failed.
         """
-        return self._pending.events(timeout)
+        # Not the iterator of the pending call: it would not keep this call, nor so its transport.
+        yield from self._pending.events(timeout)
 
     def result(self, timeout: float | None = None) -> list[Any]:
         """Wait for the outputs.

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from ..calls import steps
 from ..calls.app import App
+from ..calls.failures import collected_error
 from ..calls.requests import addresses_of
 from ..calls.steps import Step, Steps
 from ..engines.base import Engine, StreamEnded
@@ -65,6 +66,8 @@ class Connection:
 
             record_as_environment_says(app.taps)
         self.closing = Flag()
+        self.collected = False
+        """Whether its transport was collected without having been closed."""
         self._start_without_threads()
 
     def _start_without_threads(self) -> None:
@@ -94,9 +97,12 @@ class Connection:
         """Perform steps until the sequence ends, and return its result.
 
         Raises:
-            LocalProtocolError: Nothing can be waited for here; see `check_may_wait`.
+            LocalProtocolError: Nothing can be waited for here; see `check_may_wait`. Or its transport was
+                collected.
         """
         check_may_wait()
+        if self.collected:
+            raise collected_error()
         return self._run(sequence)
 
     @not_holding

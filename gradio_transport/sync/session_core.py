@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from ..calls import session_core
+from ..calls.failures import COLLECTED
 from ..calls.forking import register_after_fork
 from ..calls.session_core import ending
 from ..engines.interruptions import is_held
@@ -52,6 +53,11 @@ class OpenSessions:
         with self._lock:
             self._cores.add(core)
 
+    def close_collected(self) -> None:
+        """Close everything, because the transport was collected."""
+        self.connection.collected = True
+        self.close()
+
     def close(self, timeout: float | None = None) -> None:
         """Close everything, and leave no thread behind, unless one does not end within `timeout` seconds."""
         if sys.is_finalizing():  # the threads are gone, and what they held is never released
@@ -76,7 +82,7 @@ class OpenSessions:
 
 
 def _stop(core: SessionCore, threads: list[threading.Thread]) -> None:
-    threads += core.stop("transport was closed")
+    threads += core.stop(f"{COLLECTED}," if core.connection.collected else "transport was closed")
 
 
 def join(threads: Iterable[threading.Thread], end: float) -> None:

@@ -15,9 +15,17 @@ from ..errors import LocalProtocolError
 logger = logging.getLogger(__name__)
 
 
+_PREFIX = "gradio-transport-"
+
+
 def make_thread(name: str, work: Callable[[], object]) -> threading.Thread:
     """Return a thread of the library, not started: it never keeps the interpreter from exiting."""
-    return threading.Thread(target=work, name=f"gradio-transport-{name}", daemon=True)
+    return threading.Thread(target=work, name=_PREFIX + name, daemon=True)
+
+
+def is_own_thread() -> bool:
+    """Return whether this is a thread of the library."""
+    return threading.current_thread().name.startswith(_PREFIX)
 
 
 def start(thread: threading.Thread) -> None:
@@ -152,4 +160,4 @@ class Flag:
             return self._is_set
 
 
-__all__ = ["Change", "Flag", "LazyThread", "make_thread", "run_job", "start"]
+__all__ = ["Change", "Flag", "LazyThread", "is_own_thread", "make_thread", "run_job", "start"]

@@ -24,7 +24,7 @@ from .closing import Closing
 from .connection import Connection
 from .session import Session
 from .session_core import CLOSE_SECONDS, OpenSessions, SessionCore
-from .threads import make_thread, start
+from .threads import is_own_thread, make_thread, start
 
 
 class Transport(TransportView[Call, Session], Closing):
@@ -125,10 +125,11 @@ def _close_for_collector(sessions: OpenSessions) -> None:
     Why not here: the collector may interrupt any thread while that holds any lock, which closing would wait
     for. Hence a thread of its own, and a bound to waiting for it.
     """
-    closer = make_thread("close", sessions.close)
+    closer = make_thread("close", sessions.close_collected)
     with suppress(LocalProtocolError):  # the interpreter is on its way out, which closes everything
         start(closer)
-        closer.join(CLOSE_SECONDS)
+        if not is_own_thread():  # one that gave up the last reference, and that the closer waits for
+            closer.join(CLOSE_SECONDS)
 
 
 def _open(app: App, engine: Engine | None) -> tuple[OpenSessions, Session]:
