@@ -16,18 +16,18 @@ class AsyncCall(CallView[PendingCall]):
     """A call in progress: iterate it for events, or await its result; see `gradio_transport.sync.Call`."""
 
     def __aiter__(self) -> AsyncIterator[Event]:
-        return self._pending.events()
+        return self.events()
 
     def events(self, timeout: float | None = None) -> AsyncIterator[Event]:
         """Iterate over the events; see `gradio_transport.sync.Call.events`."""
         check_timeout(timeout)
-        return self._pending.events(timeout)
+        return self._pending.events(timeout, self)
 
     async def __anext__(self) -> Event:
         return await self._pending.next_event(None)
 
     def __await__(self) -> Generator[Any, Any, list[Any]]:
-        return self._pending.result().__await__()
+        return self.result().__await__()
 
     async def result(self, timeout: float | None = None) -> list[Any]:
         """Wait for the outputs; see `gradio_transport.sync.Call.result`."""

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 import socket
 from collections.abc import Callable
@@ -18,16 +20,22 @@ from ..calls import steps
 from ..calls.app import App
 from ..calls.requests import addresses_of
 from ..calls.steps import Step, Steps
-from ..engines.base import AsyncEngine, HandshakeRefused, StreamEnded
-from ..errors import GradioTransportError, LocalProtocolError, Phase
+from ..engines.base import AsyncEngine, StreamEnded
+from ..engines.interruptions import find_foreign
+from ..errors import LocalProtocolError, Phase
 from ..files.disk import read_upload
 from ..files.upload import ReadFile
 from ..protocol.commands import Closed, Ending, Response
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 CLOSE_SECONDS = 1.0
 """Seconds for closing the connections, even where no time is left."""
+
+TELL_SECONDS = 2.0
+"""Seconds that closing waits until the server is told of cancellations."""
 
 REQUESTS_AT_ONCE = 32
 """Joins, polls and cancellations under way at once: a thousand new connections in one moment would swamp the
@@ -44,11 +52,13 @@ class Connection:
             from ..trace.environment import record_as_environment_says
 
             record_as_environment_says(app.taps)
-        self.closed = False
+        self.closed = self.collected = False
         self.tasks: anyio.abc.TaskGroup | None = None
         self._ended: anyio.Event | None = None
         self._turns = anyio.Semaphore(REQUESTS_AT_ONCE)
         self._exclusive = anyio.Lock()
+        self._telling: set[anyio.CancelScope] = set()
+        self._tell_until = math.inf
 
     async def hold(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         """Hold the task group of the transport.
@@ -65,10 +75,30 @@ class Connection:
             self._ended.set()
 
     def spawn(self, work: Callable[..., Any], *arguments: Any) -> None:
-        """Run work in a task of the transport."""
+        """Run work in a task of the transport; what it raises is logged, and ends nothing but the task."""
         if self.tasks is None or self.closed:
             raise LocalProtocolError("The transport is closed, or not yet entered with 'async with'.")
-        self.tasks.start_soon(work, *arguments)
+        self.tasks.start_soon(_run_job, work, *arguments)
+
+    def tell(self, steps: Steps[Any]) -> anyio.Event:
+        """Tell the server of a cancellation, in a task for that; return what is set once that is over."""
+        told = anyio.Event()
+        if self.tasks is None or self._ended is None or self._ended.is_set():
+            told.set()
+        else:
+            # Shielded, because the block of the caller may be cancelled.
+            scope = anyio.CancelScope(shield=True, deadline=self._tell_until)
+            self._telling.add(scope)
+            self.tasks.start_soon(_run_job, self._tell, steps, scope, told)
+        return told
+
+    async def _tell(self, steps: Steps[Any], scope: anyio.CancelScope, told: anyio.Event) -> None:
+        try:
+            with scope:
+                await self.run(steps)
+        finally:
+            self._telling.discard(scope)
+            told.set()
 
     async def run(self, sequence: Steps[T]) -> T:
         """Perform steps until the sequence ends, and return its result."""
@@ -77,8 +107,9 @@ class Connection:
             while True:
                 try:
                     result = await self._perform(step)
-                except (GradioTransportError, HandshakeRefused) as error:
-                    step = sequence.throw(error)
+                except BaseException as error:  # noqa: BLE001
+                    # Thrown in, whatever it is, so that it ends the sequence from within.
+                    step = sequence.throw(find_foreign(error) or error)
                 else:
                     step = sequence.send(result)
         except StopIteration as stop:
@@ -102,6 +133,8 @@ class Connection:
                 try:
                     return await self.run(step.steps)
                 finally:
+                    if step.chunks is not None:
+                        await step.chunks.aclose()
                     await step.live.aclose()
             case steps.Droppable():
                 return await step.owner.run_droppable(step.channel, step.steps)
@@ -147,6 +180,10 @@ class Connection:
     async def aclose(self, timeout: float | None = None) -> None:
         """End every task and close every connection, and return when no task is left or `timeout` is over."""
         self.closed = True
+        seconds = TELL_SECONDS if timeout is None else min(timeout, TELL_SECONDS)
+        self._tell_until = anyio.current_time() + seconds
+        for scope in self._telling:
+            scope.deadline = min(scope.deadline, self._tell_until)
         if self.tasks is not None:
             self.tasks.cancel_scope.cancel()
         with anyio.move_on_after(timeout, shield=True) as waiting:
@@ -156,6 +193,14 @@ class Connection:
         deadline = max(waiting.deadline, anyio.current_time() + CLOSE_SECONDS)
         with anyio.CancelScope(deadline=deadline, shield=True):
             await self.engine.aclose()
+
+
+async def _run_job(work: Callable[..., Any], *arguments: Any) -> None:
+    try:
+        await work(*arguments)
+    except Exception:
+        # Why not raise it: that would cancel every task of the transport, and the block of the caller.
+        logger.exception("a task of the transport failed")
 
 
 _END = Closed(Ending.CLEAN)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import anyio
@@ -62,9 +62,9 @@ class PendingCall(CallState):
             self._changed = anyio.Event()
         return self._changed
 
-    def events(self, timeout: float | None = None) -> AsyncIterator[Event]:
-        """Iterate over the events; see `AsyncCall.events`."""
-        return _Events(self, timeout)
+    def events(self, timeout: float | None, holder: object) -> AsyncIterator[Event]:
+        """Iterate over the events, and hold something meanwhile; see `AsyncCall.events`."""
+        return _Events(self, timeout, holder)
 
     async def next_event(self, timeout: float | None) -> Event:
         """Wait for the next event.
@@ -97,10 +97,11 @@ class PendingCall(CallState):
 
     async def cancel(self, timeout: float | None = None) -> Achieved:
         """Cancel the call; see `AsyncCall.cancel`."""
-        steps = self.cancellation()
-        if steps is not None:
+        told: Sequence[anyio.Event] = self.cancel_now()
+        if timeout is not None:
             with anyio.move_on_after(timeout):
-                await self.connection.run(steps)
+                for one in told:
+                    await one.wait()
         return self.achieved()
 
 
@@ -111,9 +112,10 @@ class _Events:
     reader.
     """
 
-    def __init__(self, call: PendingCall, timeout: float | None) -> None:
+    def __init__(self, call: PendingCall, timeout: float | None, holder: object) -> None:
         self._call = call
         self._timeout = timeout
+        self._holder = holder
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self

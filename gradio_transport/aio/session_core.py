@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Generator, Sequence
+from contextlib import ExitStack
 from typing import Any, TypeAlias
 
 import anyio
 
 from ..calls import session_core
+from ..calls.failures import internal_error
+from ..calls.session_core import ending
 from ..calls.steps import Steps
-from ..errors import GradioTransportError
 from ..protocol.commands import Command
 from .connection import Connection
 from .files import Fetcher
@@ -43,9 +45,12 @@ class OpenSessions:
         if not self.connection.closed:
             # First, so that no call is submitted again because this ends it.
             self.connection.closed = True
-            for core in list(self._cores):
-                core.end("transport was closed")
-        await self.connection.aclose(timeout)
+        try:
+            with ExitStack() as stack:  # what ending one of them raises keeps no other from ending
+                for core in list(self._cores):
+                    stack.callback(core.end, "transport was closed")
+        finally:
+            await self.connection.aclose(timeout)
 
 
 class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, HeartbeatTask]):
@@ -61,7 +66,8 @@ class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, Heartbeat
     ) -> PendingCall:
         """Start a call in a task of the transport; see `gradio_transport.sync.Session.submit`."""
         core, call = self.prepare(endpoint, arguments, keywords, options)
-        self.connection.spawn(core.drive, call, core.begin(call))
+        with ending(call):
+            self.connection.spawn(core.drive, call, core.begin(call))
         return call
 
     async def call(
@@ -69,28 +75,18 @@ class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, Heartbeat
     ) -> list[Any]:
         """Make a call and wait for it; see `AsyncSession.call`."""
         core, call = self.prepare(endpoint, arguments, keywords, options)
-        begun = core.begin(call)
-        call.start_awaiting_result()
-        try:
+        with ending(call):
+            begun = core.begin(call)
+            call.start_awaiting_result()
             if call.needs_timer:  # this task watches the clock while another one drives the call
                 self.connection.spawn(core.drive, call, begun)
             else:
                 await core.drive(call, begun)
             return await call.result()
-        except BaseException:
-            if not call.done():
-                # Shielded: the task may be cancelled, and the server has to be asked to cancel all the same.
-                with anyio.CancelScope(shield=True):
-                    await call.cancel()
-            raise
 
     def begin(self, call: PendingCall) -> Begun:
         """Open and start a call; return its driver and first commands, or the steps that come before."""
-        try:
-            return self.steps_before_open(call) or self.open(call)
-        except GradioTransportError as error:
-            call.fail(error)
-            raise
+        return self.steps_before_open(call) or self.open(call)
 
     async def drive(self, call: PendingCall, begun: Begun) -> None:
         """Perform a call's commands, once it is prepared and opened."""
@@ -99,17 +95,17 @@ class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, Heartbeat
                 call.add_done_callback(scope.cancel)  # a call that has ended needs no preparation
                 try:
                     await self.connection.run(begun)
-                except GradioTransportError as error:
-                    call.fail(error)
+                except Exception as error:  # noqa: BLE001 - whatever it is, the call is told
+                    call.abandon(internal_error(error))
             if call.done() or call.end_if_expired():
                 return
             try:
                 begun = self.open(call)
-            except GradioTransportError as error:
-                call.fail(error)
+            except Exception as error:  # noqa: BLE001
+                call.abandon(internal_error(error))
                 return
         driver, commands = begun
-        await driver.run(driver.drive(call, commands))
+        await driver.run(driver.drive(call, commands), call)
 
     def reset(self) -> None:
         """Take another session hash, and end the calls under way."""

@@ -13,6 +13,7 @@ from ..calls import session_driver
 from ..calls.session_state import SessionState
 from ..calls.steps import Steps
 from ..calls.tap import TappedSession
+from ..engines.interruptions import is_foreign
 from ..errors import GradioTransportError
 from ..protocol.commands import OpenStream
 from .connection import Connection
@@ -34,20 +35,31 @@ class SessionDriver(session_driver.SessionDriver[PendingCall]):
         self._scopes: dict[str, anyio.CancelScope] = {}
         self._readers: set[anyio.Event] = set()
 
-    async def run(self, steps: Steps[Any]) -> None:
-        """Perform steps in this task; a fault in them ends the session's calls, not the task group."""
+    async def run(self, steps: Steps[Any], call: PendingCall | None = None) -> None:
+        """Perform steps in this task; a fault in them ends their call, or all calls of the session.
+
+        What is neither of the library nor of what it calls is raised, as is a cancellation of the task.
+        """
         try:
             await self._connection.run(steps)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the calls are told
-            self.report(error)
+        except anyio.get_cancelled_exc_class():
+            raise
+        except BaseException as error:
+            self.report(error, call)
+            if is_foreign(error):
+                raise
 
-    def start(self, steps: Steps[Any]) -> None:
+    def start(self, steps: Steps[Any], call: PendingCall) -> None:
         """Perform steps in a task of the transport."""
-        self._connection.spawn(self.run, steps)
+        self._connection.spawn(self.run, steps, call)
+
+    def tell(self, steps: Steps[Any]) -> anyio.Event:
+        """Perform the steps that tell the server of a cancellation, in a task for that."""
+        return self._connection.tell(steps)
 
     def start_reading(self, command: OpenStream) -> None:
         """Read the shared stream in a task of its own."""
-        self.start(self.read_shared(command))
+        self._connection.spawn(self.run, self.read_shared(command))
 
     def start_at(self, when: float, call: PendingCall, job: Callable[[], object]) -> None:
         """Run a short job at a time of `time.monotonic`; at once when the transport is closed."""

@@ -13,20 +13,20 @@ from .steps import Steps
 class CallDriver(Protocol):
     """What a call asks of the driver of its session."""
 
-    def start(self, steps: Steps[Any]) -> None:
-        """Perform steps in the background."""
+    def start(self, steps: Steps[Any], call: Any) -> None:
+        """Perform steps of a call in the background."""
         ...
 
     def fetch(self, call: Any) -> None:
         """Open the stream of a call that was joined without one; never waits."""
         ...
 
-    def expire(self, call: Any, error: GradioTransportError) -> None:
-        """End a call whose deadline is over."""
+    def abandon(self, call: Any, error: GradioTransportError, *, tell: bool = False) -> None:
+        """End a call with an error of this side; `tell` the server as of a cancellation."""
         ...
 
-    def cancel(self, call: Any) -> Steps[None]:
-        """Cancel a call now, and return the steps that tell the server."""
+    def cancel(self, call: Any) -> Sequence[Any]:
+        """Cancel a call now, and tell the server aside; return what to wait on for its answers."""
         ...
 
     def send(self, call: Any, arguments: Sequence[Any], timeout: float | None) -> Steps[None]:
@@ -35,8 +35,4 @@ class CallDriver(Protocol):
 
     def finish_input(self, call: Any, timeout: float | None) -> Steps[None]:
         """Tell the server that no further chunk will come."""
-        ...
-
-    def report(self, error: Exception) -> None:
-        """End the calls of the session for a fault of the library."""
         ...

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 import attrs
@@ -15,12 +16,12 @@ import attrs
 from ..adapter.exchange import Exchange, Invocation
 from ..app.config import Endpoint
 from ..engines.deadline import NEVER, Deadline
+from ..engines.interruptions import is_foreign, not_holding
 from ..errors import (
     GradioTransportError,
     LocalProtocolError,
     Phase,
     SessionNotFound,
-    SlowConsumer,
     StreamLost,
     TimeoutExpired,
 )
@@ -39,6 +40,7 @@ from ..files.outputs import FileReader
 from ..protocol.flow import State
 from .backoff import delays
 from .call_driver import CallDriver
+from .failures import callback_error
 from .forwarding import forwarded_headers
 from .mailbox import Mailbox
 from .options import CallOptions
@@ -99,6 +101,7 @@ class CallState:
         self._submitted = time.monotonic()
         self.download_directory = options.download_files
         self._listener = options.listener
+        self._listener_error: GradioTransportError | None = None
         self.headers: Mapping[str, str] = {**forwarded_headers(), **(options.headers or {})}
         limits = app.options.limits
         self.mailbox = Mailbox(limits.mailbox_bytes, limits.mailbox_policy)
@@ -225,10 +228,7 @@ class CallState:
         error = self.expiry
         if error is None:
             return False
-        if self._driver is None or self.waits_for_retry:
-            self.fail(error)
-        else:
-            self._driver.expire(self, error)
+        self.abandon(error, tell=self.timeouts.cancel_on_expiry)
         # So that a call whose driver has forgotten it is not expired again and again.
         self.total = self._first_message = NEVER
         return True
@@ -259,13 +259,13 @@ class CallState:
         """Return whether there is something to read: an event, or the end."""
         return len(self.mailbox) > 0 or self.outcome is not None
 
-    def deliver(self, event: Event, size: int) -> SlowConsumer | None:
-        """Take an event from the driver of the session; return the error if the mailbox refuses it."""
+    def deliver(self, event: Event, size: int) -> GradioTransportError | None:
+        """Take an event from the driver of the session; return the error if the call cannot take it."""
         with self._lock:
             over = self._take(event, size)
             # A waiter for the end has to see the deadline that begins with the join.
             self._wake(for_end=over or isinstance(event, Joined))
-        return self.mailbox.overflow
+        return self.mailbox.overflow or self._listener_error
 
     def _take(self, event: Event, size: int) -> bool:
         """Take an event, and return whether it is the end."""
@@ -279,15 +279,29 @@ class CallState:
             self._first_message = NEVER
         if isinstance(event, Failed):
             self._complete_error(event.error)
-        self.mailbox.put(event, size)
         if self._listener is not None:
-            self._listener(event)
+            event = self._notify(self._listener, event)
+        self.mailbox.put(event, size)
         if not event.terminal or self.outcome is not None:
             return False
         self.outcome = event
         if isinstance(event, ProcessCompleted) and event.average_duration is not None:
             self._averages[self.endpoint.fn_index] = event.average_duration
         return True
+
+    def _notify(self, listener: Callable[[Event], object], event: Event) -> Event:
+        """Show an event to the listener, and return it; if the end cannot be shown, an end that says so."""
+        try:
+            listener(event)
+        except Exception as error:
+            if is_foreign(error):
+                raise
+            logger.exception("the listener of %s failed", self.endpoint.display_name)
+            self._listener, self._listener_error = None, callback_error("listener", listener, error)
+            self._complete_error(self._listener_error)
+            if event.terminal:
+                return Failed(event_id=self.event_id, error=self._listener_error)
+        return event
 
     def end(self, event: Event) -> None:
         """End a call that no session has under way: it is not opened yet, or waits to be submitted again."""
@@ -298,6 +312,13 @@ class CallState:
         """End a call with an error, as `end` does."""
         error.adapter = error.adapter or self.adapter
         self.end(Failed(event_id=self.event_id, error=error))
+
+    def abandon(self, error: GradioTransportError, *, tell: bool = False) -> None:
+        """End a call with an error, wherever it stands; `tell` the server as of a cancellation."""
+        if self._driver is None or self.waits_for_retry:
+            self.fail(error)
+        else:
+            self._driver.abandon(self, error, tell=tell)
 
     def add_done_callback(self, callback: Callable[[], object]) -> None:
         """Run `callback` once the call is done; at once if it is."""
@@ -317,13 +338,19 @@ class CallState:
             )
         with self._lock:
             callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
-            self._run_callback(callback)
+        with ExitStack() as stack:  # what one of them raises keeps no other from running
+            for callback in reversed(callbacks):
+                stack.callback(self._run_callback, callback)
 
+    @not_holding
     def _run_callback(self, callback: Callable[[], object]) -> None:
         try:
             callback()
-        except Exception:
+        except BaseException as error:
+            # Ctrl-C and the end of the program are for the main thread. Any other thread would only end
+            # itself for them, and it may be one of the library's, which others wait for.
+            if threading.current_thread() is threading.main_thread() and is_foreign(error):
+                raise
             logger.exception("a done callback of %s failed", self.endpoint.display_name)
 
     def record_request(self) -> None:
@@ -465,14 +492,14 @@ class CallState:
         """Return the steps that say that no further chunk will come; see `Call.finish`."""
         return self.driver.finish_input(self, timeout)
 
-    def cancellation(self) -> Steps[None] | None:
-        """Cancel the call now, and return the steps that tell the server, if it knows of the call."""
+    def cancel_now(self) -> Sequence[Any]:
+        """Cancel the call, and tell the server aside; return what to wait on for its answers."""
         if self.outcome is not None:
-            return None
+            return ()
         if self._driver is None or self.waits_for_retry:
             achieved = Achieved.NOT_STARTED if self._driver is None else Achieved.UNKNOWN
             self.end(Cancelled(event_id=self.event_id, achieved=achieved))
-            return None
+            return ()
         return self._driver.cancel(self)
 
     def achieved(self) -> Achieved:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..engines.base import Interruption
-from ..errors import GradioTransportError
 from ..protocol.commands import Closed, Response
 from .request_sequence import Live, Requests
 from .session_state import SessionState
@@ -62,16 +61,17 @@ class Heartbeat:
                 outcome = yield from self._requests.perform(self._command)
                 if isinstance(outcome, Response):  # a server that has none
                     return
-                yield Use(outcome, self._read(outcome))
-            except GradioTransportError as error:
+                chunks = outcome.chunks()
+                yield Use(outcome, self._read(outcome, chunks), chunks)
+            except Exception as error:  # noqa: BLE001 - of a tap, for one: the session keeps its heartbeat
                 logger.debug("the heartbeat of session %s… broke: %s", self.session_hash[:4], error)
             self._app.identity.doubt()
             if self.stopped or not (yield Pause(pause, waiter)):
                 return
 
-    def _read(self, stream: Live) -> Steps[None]:
+    def _read(self, stream: Live, chunks: Any) -> Steps[None]:
         self.live = stream
-        read = Read(stream.chunks())
+        read = Read(chunks)
         # Asked after `live` is set: `stop` finds the stream, or is noticed here.
         while not self.stopped:
             data = yield read

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import attrs
@@ -12,13 +12,15 @@ import attrs
 from ..adapter.contract import Adapter
 from ..adapter.exchange import Invocation
 from ..engines.deadline import Deadline
+from ..engines.interruptions import is_foreign
 from ..errors import GradioTransportError, LocalProtocolError, Phase
+from ..events import Failed
 from ..files.outputs import FileReader
 from ..protocol.commands import Command, SendRequest
 from .app_identity import check_component
 from .call_state import CallState
 from .component_server import component_reply, component_request, judge_component_call
-from .failures import closed_error, stream_lost_error
+from .failures import closed_error, collected_error, internal_error, stream_lost_error
 from .handle import Handle
 from .heartbeat import Heartbeat
 from .method_timeout import bounded
@@ -32,6 +34,30 @@ from .steps import Exclusive, Steps
 C = TypeVar("C", bound=CallState)
 D = TypeVar("D", bound=SessionDriver[Any])
 H = TypeVar("H", bound=Heartbeat)
+
+
+@contextmanager
+def ending(call: CallState) -> Generator[None, None, None]:
+    """End a call if anything keeps it from being made, such as Ctrl-C: its caller gets none to cancel.
+
+    Raises:
+        GradioTransportError: What kept it, unless that is an exception that is to travel out as it is.
+    """
+    try:
+        yield
+    except BaseException as error:
+        foreign = is_foreign(error)
+        if not call.done():
+            with suppress(Exception):  # a second error must not take the place of the first
+                if foreign:
+                    call.cancel_now()
+                else:
+                    call.abandon(internal_error(error))
+        else:
+            call.run_callbacks()  # those that the interrupt has kept from running
+        if foreign or isinstance(error, GradioTransportError) or not isinstance(call.outcome, Failed):
+            raise
+        raise call.outcome.error from error
 
 
 class SessionCore(Generic[C, D, H]):
@@ -90,6 +116,8 @@ class SessionCore(Generic[C, D, H]):
         return self.state.app.file_reader(invocation.endpoint, source.remote_file)
 
     def _new_driver(self, adapter: Adapter) -> D:
+        if self.connection.collected:
+            raise collected_error()
         if self.connection.closed:
             raise LocalProtocolError("The transport is closed.")
         tapped = self.state.app.open_session(adapter, self.state.session_hash)
@@ -182,28 +210,38 @@ class SessionCore(Generic[C, D, H]):
         Raises:
             LocalProtocolError: The session or the transport is closed.
         """
-        # Under the lock, so that closing finds either no call or one that it can end.
         with self._lock:
             self._unopened.discard(call)
+            self._check_open()
+            stale = self._remove_unusable(call.adapter)
             driver = self._find_driver(call.adapter)
-            commands = driver.begin(call)
-            self._keep_heartbeat()
-        driver.settle()
-        return driver, commands
+            heartbeat = self._renew_heartbeat()
+        # Without the lock, because threads start, and taps and callbacks run. A driver that is closed
+        # meanwhile refuses the call.
+        for one in stale:
+            one.close(one.fault or stream_lost_error())
+        if heartbeat is not None:
+            self._start_heartbeat(heartbeat)
+        return driver, driver.begin(call)
 
     def resubmit(self, call: C) -> None:
         """Make another try of a call whose stream was lost, with a new hash if that was lost with it."""
         try:
-            call.driver.start(self._submit_again(call))
-        except GradioTransportError as error:
-            call.fail(error)
+            call.driver.start(self._submit_again(call), call)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the call is told
+            call.abandon(internal_error(error))
+
+    def _start(self, call: C) -> None:
+        """Open and start a call, and perform its commands in the background."""
+        driver, commands = self.open(call)
+        driver.start(driver.drive(call, commands), call)
 
     def _submit_again(self, call: C) -> Steps[None]:
         try:
             yield from self._confirm(call)
             driver, commands = self.open(call)
-        except GradioTransportError as error:
-            call.fail(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the call is told
+            call.abandon(internal_error(error))
         else:
             yield from driver.drive(call, commands)
 
@@ -211,45 +249,55 @@ class SessionCore(Generic[C, D, H]):
         """Begin to fetch a call that was joined elsewhere, in this session, which ends with the call."""
         adapter, invocation = self.state.app.prepare_attach(handle)
         call = self._new_call(adapter.name, invocation, options)
-        driver, commands = self.open(call)
-        driver.start(driver.drive(call, commands))
+        self._start(call)
         call.add_done_callback(self.close)
         return call
 
-    def _find_driver(self, adapter: str) -> D:
-        self._check_open()
+    def _remove_unusable(self, adapter: str) -> Sequence[D]:
+        """Forget the drivers that take no more calls, and return them to be closed."""
         if self._discovery is not self.state.app.discovery:
-            self._leave_old_app()
+            return self._leave_old_app()
         driver = self._drivers.get(adapter)
-        if driver is not None and not driver.usable:
-            # Why not open the stream again: the server has forgotten the session with it, and answers 200 all
-            # the same.
-            driver.close(stream_lost_error())
-            self.state.renew_hash()
-            driver = None
-        if driver is None:
-            registry = self.state.app.options.registry
-            driver = self._drivers[adapter] = self._new_driver(registry.get(adapter))
-        return driver
-
-    def _leave_old_app(self) -> None:
-        """End what is under way in an app that was restarted: the server has forgotten the session."""
-        drivers, self._drivers = list(self._drivers.values()), {}
-        for driver in drivers:
-            driver.close(stream_lost_error())
+        if driver is None or driver.usable:
+            return []
+        # Why not open the stream again: the server has forgotten the session with it, and answers 200 all
+        # the same.
         self.state.renew_hash()
-        self._discovery = self.state.app.discovery
+        return [self._drivers.pop(adapter)]
 
-    def _keep_heartbeat(self) -> None:
-        """Open the heartbeat of the session, where the app needs one."""
+    def _leave_old_app(self) -> Sequence[D]:
+        """Forget the drivers of an app that was restarted, as its server has the session, and return them."""
+        self._discovery = self.state.app.discovery
+        self.state.renew_hash()
+        drivers, self._drivers = list(self._drivers.values()), {}
+        return drivers
+
+    def _find_driver(self, adapter: str) -> D:
+        driver = self._drivers.get(adapter)
+        if driver is not None:
+            return driver
+        made = self._new_driver(self.state.app.options.registry.get(adapter))
+        # A signal handler may have made another one meanwhile.
+        return self._drivers.setdefault(adapter, made)
+
+    def _renew_heartbeat(self) -> H | None:
+        """Return the heartbeat that is to be started, if the app needs another one now."""
         heartbeat = self._heartbeat
         if heartbeat is not None and heartbeat.session_hash != self.state.session_hash:
             heartbeat.stop()
             self._heartbeat = heartbeat = None
-        if heartbeat is None and self.state.needs_heartbeat:
-            heartbeat = self._heartbeat_type(self.connection, self.state, self)
+        if heartbeat is not None or not self.state.needs_heartbeat:
+            return None
+        made: H = self._heartbeat_type(self.connection, self.state, self)
+        self._heartbeat = made
+        return made
+
+    def _start_heartbeat(self, heartbeat: H) -> None:
+        try:
             heartbeat.start()
-            self._heartbeat = heartbeat
+        except GradioTransportError:
+            self._heartbeat = None
+            raise
 
     def call_component(self, component_id: int, fn_name: str, data: Any, timeout: float | None) -> Steps[Any]:
         """Call a function that a component has on the server; see `Session.component_server`."""
@@ -261,7 +309,9 @@ class SessionCore(Generic[C, D, H]):
             known = self._discovery.config.components.get(component_id)
             if self._discovery is not app.discovery:
                 with self._lock:
-                    self._leave_old_app()
+                    stale = self._leave_old_app()
+                for driver in stale:
+                    driver.close(stream_lost_error())
                 command = self._component_request(component_id, fn_name, data)
                 check_component(known, state.config.components[component_id])
             requests = Requests(
@@ -279,16 +329,18 @@ class SessionCore(Generic[C, D, H]):
 
     def end(self, what: str) -> tuple[list[D], H | None]:
         """End what the session has under way, and return what may take a moment to end."""
-        drivers, self._drivers = list(self._drivers.values()), {}
-        unopened, self._unopened = list(self._unopened), set()
-        heartbeat, self._heartbeat = self._heartbeat, None
-        if heartbeat is not None:
-            heartbeat.stop()
-        for call in unopened:
-            call.fail(closed_error(what))
-        for driver in drivers:
-            driver.close(closed_error(what))
-        return drivers, heartbeat
+        with self._lock:
+            drivers, self._drivers = self._drivers, {}
+            unopened, self._unopened = self._unopened, set()
+            heartbeat, self._heartbeat = self._heartbeat, None
+        with ExitStack() as stack:  # what ending one of them raises keeps no other from ending
+            for driver in drivers.values():
+                stack.callback(driver.close, closed_error(what))
+            for call in unopened:
+                stack.callback(call.fail, closed_error(what))
+            if heartbeat is not None:
+                stack.callback(heartbeat.stop)
+        return list(drivers.values()), heartbeat
 
 
-__all__ = ["SessionCore"]
+__all__ = ["SessionCore", "ending"]

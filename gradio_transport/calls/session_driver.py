@@ -10,7 +10,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -18,9 +18,17 @@ import attrs
 
 from ..adapter.session import Turn
 from ..engines.base import Interruption
-from ..engines.deadline import Deadline
-from ..errors import GradioTransportError, LocalProtocolError, Phase, SessionNotFound, TransportError
-from ..events import Failed
+from ..engines.deadline import NEVER, Deadline
+from ..engines.interruptions import holding, is_foreign
+from ..errors import (
+    GradioTransportError,
+    LocalProtocolError,
+    Phase,
+    SessionNotFound,
+    TransportError,
+    UnsupportedProtocol,
+)
+from ..events import Achieved, Cancelled, Failed
 from ..protocol.commands import (
     Closed,
     Command,
@@ -35,7 +43,7 @@ from ..protocol.commands import (
     WakeAt,
 )
 from .call_state import CallState
-from .failures import copy_error, internal_error
+from .failures import adapter_error, copy_error, internal_error
 from .method_timeout import bounded
 from .request_sequence import Live, Requests
 from .requests import add_elapsed
@@ -47,6 +55,9 @@ logger = logging.getLogger(__name__)
 
 C = TypeVar("C", bound=CallState)
 
+TELL_SECONDS = 10.0
+"""How long the server is told of a cancellation at most, where ``Timeouts(connect=)`` has no bound."""
+
 
 def requests_of(
     state: SessionState, call: CallState | None, deadline: Deadline | None = None, session: int = 0
@@ -54,7 +65,13 @@ def requests_of(
     """Return the requests of a call of a session, or of the session itself; see `Requests`."""
     if call is None:
         timeouts = state.app.options.timeouts
-        return Requests(app=state.app, credentials=state.credentials, timeouts=timeouts, session=session)
+        return Requests(
+            app=state.app,
+            credentials=state.credentials,
+            timeouts=timeouts,
+            deadline=deadline or NEVER,
+            session=session,
+        )
     return Requests(
         app=state.app,
         credentials=state.credentials,
@@ -72,6 +89,9 @@ class SessionDriver(Generic[C]):
 
     The lock is held while the session takes input and its events are delivered, never while a step is
     performed: a read or a request may take as long as it likes, and closing has to get in between.
+
+    What the machine of the session is fed, and what it decides, happens whole or the driver is given up: see
+    `_give_up`. The session then makes another one.
     """
 
     def __init__(self, state: SessionState, tapped: TappedSession, resubmit: Callable[[C], object]) -> None:
@@ -80,10 +100,11 @@ class SessionDriver(Generic[C]):
         self.tapped = tapped
         self._calls: dict[str, C] = {}
         self._ended: list[C] = []
-        self._retries: list[tuple[C, float]] = []
+        self._timers: list[tuple[float, C, Callable[[], object]]] = []
         self._live: dict[str, Live] = {}
         self._wakes: dict[str, WakeAt] = {}
         self._closed = False
+        self._fault: GradioTransportError | None = None
         self._left_to_parent = False
         self._lock: AbstractContextManager[Any] = nullcontext()
         self._interruption: Interruption | None = None
@@ -92,9 +113,27 @@ class SessionDriver(Generic[C]):
 
     # --- what a face adds ------------------------------------------------------------------------------
 
-    def start(self, steps: Steps[Any]) -> None:
-        """Perform steps in the background."""
+    def start(self, steps: Steps[Any], call: C) -> None:
+        """Perform steps of a call in the background.
+
+        Raises:
+            LocalProtocolError: There is nothing to perform them.
+        """
         raise NotImplementedError
+
+    def tell(self, steps: Steps[Any]) -> Any:
+        """Perform the steps that tell the server of a cancellation, aside; return what to wait on for that.
+
+        Nothing waits for them but closing, and that for a short time.
+        """
+        raise NotImplementedError
+
+    def prepare_reading(self) -> None:
+        """Make sure that `start_reading` cannot fail, as far as the face can know.
+
+        Raises:
+            LocalProtocolError: It would.
+        """
 
     def start_reading(self, command: OpenStream) -> None:
         """Read the shared stream of the session in the background, by `read_shared`."""
@@ -113,7 +152,12 @@ class SessionDriver(Generic[C]):
     @property
     def usable(self) -> bool:
         """Whether it takes new calls."""
-        return self.tapped.session.usable and not self._closed
+        return self.tapped.session.usable and not self._closed and self._fault is None
+
+    @property
+    def fault(self) -> GradioTransportError | None:
+        """Why it was given up, if it was."""
+        return self._fault
 
     @property
     def call_count(self) -> int:
@@ -121,53 +165,85 @@ class SessionDriver(Generic[C]):
         return len(self._calls)
 
     def begin(self, call: C) -> Sequence[Command]:
-        """Open and start a call, or its next try; return the first commands. `settle` has to follow.
+        """Open and start a call, or its next try; return the first commands.
 
         Raises:
-            LocalProtocolError: The session is closed.
+            LocalProtocolError: The session is closed, or nothing could read its stream.
         """
-        with self._lock:
-            if self._closed:  # by another thread, after the session returned this driver
-                raise LocalProtocolError("The session is closed.")
-            exchange = call.open(self, self.tapped)
-            if exchange is None:
-                return ()
-            # Registered before it starts, and under one lock: events of the start are delivered by its key.
-            self._calls[exchange.key] = call
-            commands = self._deliver(self.tapped.start(exchange))
+        if self.tapped.session.shared and not call.invocation.late:
+            self.prepare_reading()
+        return self.feed(self._start, call)
+
+    def _start(self, call: C) -> Turn:
+        # Since the session returned this driver, another thread may have closed it, or met a fault.
+        if self._closed:
+            raise LocalProtocolError("The session was closed or reset before the call could start.")
+        if self._fault is not None:
+            raise copy_error(self._fault)
+        exchange = call.open(self, self.tapped)
+        if exchange is None:
+            return Turn()
+        # Registered before it starts, and under one lock: events of the start are delivered by its key.
+        self._calls[exchange.key] = call
+        turn = self.tapped.start(exchange)
         when = call.fetch_time()
         if when is not None:
-            self.start_at(when, call, partial(self._fetch_try, call, exchange.key))
-        return commands
+            self._timers.append((when, call, partial(self._fetch_try, call, exchange.key)))
+        return turn
 
     def _fetch_try(self, call: C, key: str) -> None:
         if call.exchange.key == key and call.tapped is self.tapped:  # still the same try
-            self.fetch(call)
+            try:
+                self.fetch(call)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the call is told
+                self.report(error, call)
 
     def fetch(self, call: C) -> None:
         """Open the stream of a call that was joined without one; never waits."""
         if not self._is_under_way(call) or call.exchange.fetched:
             return
+        if self.tapped.session.shared:
+            self.prepare_reading()
         commands = self.feed(self.tapped.fetch, call.exchange)
         call.start_listening()
         if commands:
-            self.start(self.perform(commands))
+            self.start(self.perform(commands), call)
 
     def _is_under_way(self, call: C) -> bool:
         return call.opened and self._calls.get(call.exchange.key) is call
 
-    def cancel(self, call: C) -> Steps[None]:
-        """Cancel a call now, and return the steps that tell the server."""
-        return self.perform(self.feed(self.tapped.cancel, call.exchange))
+    def cancel(self, call: C) -> list[Any]:
+        """Cancel a call now, and tell the server aside; return what to wait on for its answers."""
+        told = self._carry_out(self.feed(self.tapped.cancel, call.exchange), call)
+        if not call.done():  # an interrupt had kept it from being registered
+            call.end(Cancelled(event_id=call.event_id, achieved=Achieved.UNKNOWN))
+        return told
 
-    def expire(self, call: C, error: GradioTransportError) -> None:
-        """End a call whose deadline is over, and tell the server in the background where that is wanted."""
-        tell = call.timeouts.cancel_on_expiry
+    def abandon(self, call: C, error: GradioTransportError, *, tell: bool = False) -> None:
+        """End a call with an error of this side; `tell` the server as of a cancellation."""
         commands = self.feed(lambda: self.tapped.abandon(call.exchange, error, tell=tell))
-        self._drop_all(commands)
-        rest = [command for command in commands if not isinstance(command, DropStream | DropWebSocket)]
+        self._carry_out(commands, call)
+        if not call.done():
+            call.fail(error)
+
+    def _carry_out(self, commands: Iterable[Command], call: C) -> list[Any]:
+        """Carry out what comes of the end of a call, without waiting: its caller is free at once."""
+        told, rest = list[Any](), list[Command]()
+        for command in commands:
+            match command:
+                case DropStream() | DropWebSocket():
+                    self.drop(command.channel)
+                case SendRequest(phase=Phase.CANCEL):
+                    told.append(self._tell(command))
+                case _:
+                    rest.append(command)
         if rest:
-            self.start(self.perform(rest))
+            self.start(self.perform(rest), call)
+        return told
+
+    def _tell(self, command: SendRequest) -> Any:
+        seconds = self._state.app.options.timeouts.connect or TELL_SECONDS
+        return self.tell(self._request(command, Deadline.after(seconds, "connect")))
 
     def send(self, call: C, arguments: Sequence[Any], timeout: float | None) -> Steps[None]:
         """Send the next chunk of a call's streaming input, its files first.
@@ -208,13 +284,29 @@ class SessionDriver(Generic[C]):
 
     # --- feeding ---------------------------------------------------------------------------------------
 
+    @holding
     def feed(self, step: Callable[..., Turn], *arguments: Any) -> Sequence[Command]:
-        """Feed the session one input, deliver its events, and return its commands."""
+        """Feed the session one input, deliver its events, and return its commands.
+
+        Raises:
+            GradioTransportError: A fault, for which the driver is given up.
+        """
         if self._left_to_parent:  # in a child of `fork`, whose thread may have been in the middle of a read
             return ()
         with self._lock:
-            commands = self._deliver(step(*arguments))
-        if self._ended or self._retries:  # as for few messages
+            turn = None
+            try:
+                turn = step(*arguments)
+                commands = self._deliver(turn)
+            except UnsupportedProtocol:  # raised before anything has changed
+                raise
+            except BaseException as error:
+                fault = (adapter_error if turn is None else internal_error)(error)
+                self._give_up(fault)
+                if error is fault or is_foreign(error):
+                    raise
+                raise copy_error(fault) from error
+        if self._ended or self._timers:  # as for few messages
             self.settle()
         return commands
 
@@ -234,27 +326,47 @@ class SessionDriver(Generic[C]):
                 if pause is not None:
                     del self._calls[exchange.key]
                     call.deliver(call.start_retry(event.error), 0)
-                    self._retries.append((call, pause))
+                    self._timers.append((time.monotonic() + pause, call, partial(self._resubmit, call)))
                     continue
-            overflow = call.deliver(event, delivery.size)
+            refused = call.deliver(event, delivery.size)
             if event.terminal:
                 self._ended.append(self._calls.pop(exchange.key))
-            elif overflow is not None:
-                commands = [*commands, *self._deliver(self.tapped.abandon(exchange, overflow))]
+            elif refused is not None:
+                commands = [*commands, *self._deliver(self.tapped.abandon(exchange, refused))]
+        if commands and self.tapped.session.shared:
+            commands = self._read_streams(commands)
         return commands
 
+    def _read_streams(self, commands: list[Command]) -> list[Command]:
+        """Begin to read the shared stream where that is wanted, and return the other commands.
+
+        Why here, under the lock: the machine takes the stream for open from now on. A command that got lost
+        on its way would leave every later call waiting.
+        """
+        for command in commands:
+            if isinstance(command, OpenStream):
+                self.start_reading(command)
+        return [command for command in commands if not isinstance(command, OpenStream)]
+
     def settle(self) -> None:
-        """Run the callbacks of calls that have ended, and arrange the next tries of others.
+        """Run the callbacks of calls that have ended, and set the timers of others.
 
         Without the lock: a callback may call anything, and wait for another thread.
         """
         with self._lock:
             ended, self._ended = self._ended, []
-            retries, self._retries = self._retries, []
-        for call in ended:
-            call.run_callbacks()
-        for call, pause in retries:
-            self.start_at(time.monotonic() + pause, call, partial(self._resubmit, call))
+            timers, self._timers = self._timers, []
+        with ExitStack() as stack:  # what one of them raises keeps no other from being done
+            for when, call, job in timers:
+                stack.callback(self._set_timer, when, call, job)
+            for call in reversed(ended):
+                stack.callback(call.run_callbacks)
+
+    def _set_timer(self, when: float, call: C, job: Callable[[], object]) -> None:
+        try:
+            self.start_at(when, call, job)
+        except GradioTransportError as error:
+            call.abandon(error)
 
     # --- commands --------------------------------------------------------------------------------------
 
@@ -266,10 +378,10 @@ class SessionDriver(Generic[C]):
 
     def _perform(self, command: Command) -> Steps[Sequence[Command]]:
         match command:
+            case SendRequest(phase=Phase.CANCEL):
+                self._tell(command)  # who performs this may be the reader of a stream that others wait for
             case SendRequest():
                 return (yield from self._request(command))[1]
-            case OpenStream() if self.tapped.session.shared:
-                self.start_reading(command)
             case OpenStream() | OpenWebSocket():
                 return (yield from self._follow(command))
             case SendText():
@@ -281,11 +393,6 @@ class SessionDriver(Generic[C]):
             case WakeAt():
                 return (yield from self._sleep(command))
         return ()
-
-    def _drop_all(self, commands: Iterable[Command]) -> None:
-        for command in commands:
-            if isinstance(command, DropStream | DropWebSocket):
-                self.drop(command.channel)
 
     def _request(
         self, command: SendRequest | OpenStream | OpenWebSocket, deadline: Deadline | None = None
@@ -344,17 +451,21 @@ class SessionDriver(Generic[C]):
         call = self._call(channel)
         overdue = call.expiry if call is not None and closed.ending is Ending.IDLE else None
         if call is not None and overdue is not None:  # silence up to a deadline of the call is that expiry
-            self.expire(call, overdue)
+            self.abandon(call, overdue, tell=call.timeouts.cancel_on_expiry)
         return self.feed(self.tapped.closed, channel, closed)
 
     def _open_and_read(
         self, command: OpenStream | OpenWebSocket, opened: list[Live]
     ) -> Steps[Sequence[Command] | Closed]:
         live, commands = yield from self._request(command)
-        return commands if live is None else (yield Use(live, self._read(command, live, opened)))
+        if live is None:
+            return commands
+        chunks = live.chunks() if isinstance(command, OpenStream) else None
+        ended: Closed = yield Use(live, self._read(command, live, chunks, opened), chunks)
+        return ended
 
     def _read(
-        self, command: OpenStream | OpenWebSocket, live: Live, opened: list[Live]
+        self, command: OpenStream | OpenWebSocket, live: Live, chunks: Any, opened: list[Live]
     ) -> Steps[Sequence[Command] | Closed]:
         channel = command.channel
         self._live[channel] = live
@@ -364,7 +475,7 @@ class SessionDriver(Generic[C]):
             opened.append(live)
             if isinstance(command, OpenStream):
                 yield from self.perform(self.feed(self.tapped.stream_opened, channel, live.head))
-                return (yield from self._read_stream(channel, live))
+                return (yield from self._read_stream(channel, live, chunks))
             yield from self.perform(self.feed(self.tapped.websocket_opened, channel))
             return (yield from self._converse(channel, live))
         finally:
@@ -375,8 +486,8 @@ class SessionDriver(Generic[C]):
         """Return whether a stream was dropped while it was being opened, when `drop` could not find it."""
         return self._closed or (not self.tapped.session.shared and self._call(channel) is None)
 
-    def _read_stream(self, channel: str, stream: Live) -> Steps[Closed]:
-        read = Read(stream.chunks())
+    def _read_stream(self, channel: str, stream: Live, chunks: Any) -> Steps[Closed]:
+        read = Read(chunks)
         while True:
             # Never left early: a stream that was dropped ends at its next read, and the generators of the
             # HTTP library end with it.
@@ -409,29 +520,65 @@ class SessionDriver(Generic[C]):
 
     # --- faults and the end ----------------------------------------------------------------------------
 
-    def report(self, error: Exception) -> None:
-        """End the session's calls for a fault in what a thread or task of the library did for it."""
-        if not self._closed:
-            logger.error("the session %s failed", self.tapped.number, exc_info=error)
-            self.fail(internal_error(error))
+    def report(self, error: BaseException, call: C | None = None) -> None:
+        """End a call because an exception ended its steps; without a call, all the session has under way."""
+        if self._closed or self._fault is not None:
+            return
+        fault = internal_error(error)
+        if call is None:
+            with self._lock:
+                self._give_up(fault)
+            self.settle()
+        elif not call.done():
+            self._log(fault)
+            with suppress(Exception):  # a second fault, for which the driver is given up and the call ended
+                call.abandon(copy_error(fault))
+
+    def _log(self, fault: GradioTransportError) -> None:
+        cause = fault.__cause__
+        if cause is not None and not is_foreign(cause):
+            logger.error("the session %s failed", self.tapped.number, exc_info=cause)
+
+    def _give_up(self, fault: GradioTransportError) -> None:
+        """End the calls under way, and take no further ones: what the machine holds is not known any more.
+
+        So it is not asked. `settle` has to follow. The lock is held.
+        """
+        if self._fault is not None:
+            return
+        self._log(fault)
+        self._fault = fault
+        calls, self._calls = self._calls, {}
+        self._ended += calls.values()
+        for call in calls.values():
+            own = copy_error(fault)
+            own.may_have_run = call.accepted
+            failed = Failed(event_id=call.event_id, error=own)
+            self.tapped.complete_error(call.exchange, failed)
+            call.deliver(failed, 0)
+        for channel in list(self._live):
+            self.drop(channel)
 
     def fail(self, error: GradioTransportError) -> None:
         """End every call under way with an error of its own."""
-        for call in list(self._calls.values()):
-            own = copy_error(error)
-            self._drop_all(self.feed(self.tapped.abandon, call.exchange, own))
-            if not call.done() and not call.waits_for_retry:  # its end had come, and could not be handed over
-                own.adapter = self.tapped.adapter
-                call.end(Failed(event_id=call.event_id, error=own))
+        with ExitStack() as stack:  # what ending one of them raises keeps no other from ending
+            for call in reversed(list(self._calls.values())):
+                stack.callback(self._fail_one, call, error)
+
+    def _fail_one(self, call: C, error: GradioTransportError) -> None:
+        if not call.done():
+            with suppress(Exception):  # a fault, for which the driver is given up and every call ended
+                self.abandon(call, copy_error(error))
 
     def close(self, error: GradioTransportError) -> None:
         """End the calls under way with an error, and drop the streams."""
         with self._lock:
-            already, self._closed = self._closed, True
-        if not already:
+            self._closed = True
+        try:
             self.fail(error)
-        for channel in list(self._live):
-            self.drop(channel)
+        finally:
+            for channel in list(self._live):
+                self.drop(channel)
 
     def drive(self, call: C, commands: Sequence[Command]) -> Steps[None]:
         """Perform a call's commands, unless it was cancelled or has expired while it waited for its turn."""

@@ -132,10 +132,16 @@ class Pause:
 
 @attrs.define
 class Use:
-    """Run the steps, then release the stream or socket, whatever has ended them."""
+    """Run the steps, then release the stream or socket, whatever has ended them.
+
+    Attributes:
+        chunks: What the steps read by `Read`, if they do; the async face ends it, because a fault may have
+            kept the steps from reading to its end.
+    """
 
     live: Any
     steps: Steps[Any]
+    chunks: Any = None
 
 
 @attrs.define

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from ..adapter.exchange import Exchange, Invocation
 from ..adapter.session import Session, Turn
+from ..engines.interruptions import is_foreign
 from ..errors import GradioTransportError, TransportError
 from ..events import Failed
 from ..protocol.commands import (
@@ -30,6 +31,7 @@ from ..protocol.commands import (
 from ..protocol.frames import Direction, Frame, Kind, Tap
 from ..protocol.multipart import Multipart
 from ..protocol.urls import drop_query
+from .failures import callback_error
 
 RING_FRAMES = 256
 """Frames remembered for the notes on errors."""
@@ -88,6 +90,9 @@ class Taps:
             session: Whose.
             payload: What it carries.
             remember: Keep it for the notes on errors; off for the content of files, which may be large.
+
+        Raises:
+            LocalProtocolError: A tap raised.
         """
         now = self.clock()
         if remember:
@@ -96,7 +101,12 @@ class Taps:
         if self._taps:
             frame = Frame(now, direction, kind, channel, payload, session)
             for tap in self._taps:
-                tap(frame)
+                try:
+                    tap(frame)
+                except Exception as error:
+                    if is_foreign(error):
+                        raise
+                    raise callback_error("tap", tap, error) from error
         return now
 
     def command(self, command: Command, session: int, attempt: int = 1) -> None:
@@ -341,10 +351,10 @@ class TappedSession:
             self.taps.command(command, self.number)
         for delivery in turn.deliveries:
             if delivery.event.terminal:
-                self._complete_error(delivery.exchange, delivery.event)
+                self.complete_error(delivery.exchange, delivery.event)
         return turn
 
-    def _complete_error(self, exchange: Exchange, event: object) -> None:
+    def complete_error(self, exchange: Exchange, event: object) -> None:
         """Complete the error of a call with its adapter, its time and its last frames."""
         started = self._start_times.pop(exchange, None)
         error = getattr(event, "error", None)

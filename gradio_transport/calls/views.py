@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -59,6 +60,17 @@ class CallView(Generic[PendingT]):
 
     def __init__(self, pending: PendingT) -> None:
         self._pending = pending
+        self._transport: object = None
+
+    def _keep(self, transport: object) -> None:
+        """Keep the transport until the call is over, for a caller that holds nothing but the call.
+
+        Why not let the pending call do so: threads hold that, and a transport that is forgotten together with
+        its calls could never be collected.
+        """
+        self._transport = transport
+        view = weakref.ref(self)
+        self._pending.add_done_callback(lambda: _release(view))
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError("A call is not pickled, because it lives on a connection of its process.")
@@ -144,6 +156,12 @@ class CallView(Generic[PendingT]):
         return _handle_of(self._pending)
 
 
+def _release(view: weakref.ref[CallView[Any]]) -> None:
+    call = view()
+    if call is not None:
+        call._transport = None
+
+
 class SessionView(Generic[CoreT, CallT]):
     """One ``session_hash``, without what waits for a call."""
 
@@ -151,6 +169,7 @@ class SessionView(Generic[CoreT, CallT]):
 
     def __init__(self, core: CoreT) -> None:
         self._core = core
+        self._transport: object = None  # set for a session that a caller may hold alone
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError("A session is not pickled: pickle the transport, and ask the copy for a session.")
@@ -193,6 +212,8 @@ class SessionView(Generic[CoreT, CallT]):
                 the server does not reply). On the async face the call says so.
         """
         call: CallT = self._call_type(self._core.submit(endpoint, arguments, keywords, options))
+        if self._transport is not None:
+            call._keep(self._transport)
         return call
 
     def _attach(self, handle: Handle, options: CallOptions) -> CallT:
@@ -263,13 +284,16 @@ class TransportView(Generic[CallT, SessionT]):
         Args:
             headers: Headers of all its requests to the app; they win over those of the transport.
         """
-        return self._new_session(headers)
+        session = self._new_session(headers)
+        session._transport = self
+        return session
 
     def submit(
         self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any
     ) -> CallT:
         """Start a call in the transport's own session; see `Session.submit`."""
         call: CallT = self._session.submit(endpoint, *arguments, options=options, **keywords)
+        call._keep(self)
         return call
 
     def attach(self, handle: Handle, *, options: CallOptions | None = None) -> CallT:
@@ -294,6 +318,7 @@ class TransportView(Generic[CallT, SessionT]):
         options = self._app.complete_options(options)
         own = self._new_session(session_hash=handle.session_hash)
         call: CallT = own._attach(handle, options)
+        call._keep(self)
         return call
 
 

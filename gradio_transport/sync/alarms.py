@@ -9,9 +9,11 @@ import threading
 import time
 from collections.abc import Callable
 
+from .threads import LazyThread, run_job
+
 
 class Alarms:
-    """Runs jobs at their time. A job must be quick, and must not raise.
+    """Runs jobs at their time. A job must be quick.
 
     Why not `threading.Timer`: that is a thread for each alarm.
     """
@@ -20,18 +22,20 @@ class Alarms:
         self._changed = threading.Condition()
         self._waiting: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = itertools.count()
-        self._thread: threading.Thread | None = None
+        self._lazy = LazyThread("alarms", self._run)
         self._closed = False
 
     def at(self, when: float, job: Callable[[], object]) -> None:
-        """Run a job at a time of the monotonic clock; at once after `close`."""
+        """Run a job at a time of the monotonic clock; at once after `close`.
+
+        Raises:
+            LocalProtocolError: There is no thread for it.
+        """
+        if not self._closed:
+            self._lazy.start()
         with self._changed:
             if not self._closed:
                 heapq.heappush(self._waiting, (when, next(self._numbers), job))
-                if self._thread is None:
-                    name = "gradio-transport-alarms"
-                    self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-                    self._thread.start()
                 self._changed.notify_all()
                 return
         job()
@@ -45,7 +49,7 @@ class Alarms:
                 if self._closed:
                     return
                 job = heapq.heappop(self._waiting)[2]
-            job()  # without the condition, so that other threads can set alarms meanwhile
+            run_job(job)  # without the condition, so that other threads can set alarms meanwhile
 
     def close(self) -> threading.Thread | None:
         """Run the remaining jobs at once, and return the thread to be joined."""
@@ -54,8 +58,8 @@ class Alarms:
             remaining, self._waiting = self._waiting, []
             self._changed.notify_all()
         for _, _, job in sorted(remaining, key=lambda alarm: alarm[:2]):
-            job()
-        return self._thread
+            run_job(job)
+        return self._lazy.thread
 
 
 __all__ = ["Alarms"]

@@ -21,7 +21,7 @@ class Call(CallView[PendingCall]):
     """
 
     def __iter__(self) -> Iterator[Event]:
-        return self._pending.events()
+        return self.events()
 
     def events(self, timeout: float | None = None) -> Iterator[Event]:
         """Iterate over the events.
@@ -36,7 +36,11 @@ class Call(CallView[PendingCall]):
             GradioTransportError: The call failed.
         """
         check_timeout(timeout)
-        return self._pending.events(timeout)
+        return self._iterate(timeout)
+
+    def _iterate(self, timeout: float | None) -> Iterator[Event]:
+        # Why not the iterator of the pending call: it would not keep this call, nor so its transport.
+        yield from self._pending.events(timeout)
 
     def result(self, timeout: float | None = None) -> list[Any]:
         """Wait for the outputs.

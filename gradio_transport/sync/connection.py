@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import atexit
+import logging
+import math
 import os
 import socket
 import threading
+import time
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -13,17 +18,39 @@ from urllib.parse import urlsplit
 
 from ..calls import steps
 from ..calls.app import App
+from ..calls.failures import collected_error
 from ..calls.requests import addresses_of
 from ..calls.steps import Step, Steps
-from ..engines.base import Engine, HandshakeRefused, StreamEnded
-from ..errors import GradioTransportError
+from ..engines.base import Engine, StreamEnded
+from ..engines.interruptions import check_may_wait, find_foreign, holding, not_holding
+from ..errors import LocalProtocolError
 from ..files.disk import read_upload
 from ..files.upload import ReadFile
 from ..protocol.commands import Closed, Ending
 from .alarms import Alarms
+from .threads import Flag
 from .workers import Workers
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
+
+ASIDE_THREADS = 8
+"""How many cancellations the server is told of at a time, for one."""
+
+TELL_SECONDS = 2.0
+"""How long closing waits until the server is told of cancellations, as does the end of the program."""
+
+_telling: weakref.WeakSet[Connection] = weakref.WeakSet()
+
+
+@atexit.register
+def _wait_told_by_all() -> None:
+    """Let a program that ends just after a cancellation tell the server: its threads end with it."""
+    end = time.monotonic() + TELL_SECONDS
+    for connection in list(_telling):
+        connection.wait_told(end)
+
 
 _END = Closed(Ending.CLEAN)
 
@@ -38,13 +65,18 @@ class Connection:
             from ..trace.environment import record_as_environment_says
 
             record_as_environment_says(app.taps)
-        self.closing = threading.Event()
+        self.closing = Flag()
+        self.collected = False
+        """Whether its transport was collected without having been closed."""
         self._start_without_threads()
 
     def _start_without_threads(self) -> None:
-        self.workers = Workers(self.app.options.limits.workers)
+        self.workers = Workers("worker", self.app.options.limits.workers)
         self.alarms = Alarms()
-        self._exclusive = threading.Lock()
+        # Not the workers, all of which may be busy for long.
+        self._aside = Workers("aside", ASIDE_THREADS)
+        self._telling: set[Flag] = set()
+        self._exclusive = threading.RLock()
 
     @property
     def closed(self) -> bool:
@@ -53,7 +85,7 @@ class Connection:
 
     def reset_after_fork(self) -> None:
         """Leave connections and threads to the parent, in a child of ``fork``."""
-        self.closing = threading.Event()
+        self.closing = Flag()
         self._start_without_threads()
         reset: Callable[[], None] | None = getattr(self.engine, "reset_after_fork", None)
         if reset is None:  # an engine of the caller's, which would use the parent's sockets
@@ -62,20 +94,34 @@ class Connection:
             reset()
 
     def run(self, sequence: Steps[T]) -> T:
-        """Perform steps until the sequence ends, and return its result."""
+        """Perform steps until the sequence ends, and return its result.
+
+        Raises:
+            LocalProtocolError: Nothing can be waited for here; see `check_may_wait`. Or its transport was
+                collected.
+        """
+        check_may_wait()
+        if self.collected:
+            raise collected_error()
+        return self._run(sequence)
+
+    @not_holding
+    def _run(self, sequence: Steps[T]) -> T:
         try:
             step = next(sequence)
             while True:
                 try:
                     result = self._perform(step)
-                except (GradioTransportError, HandshakeRefused) as error:
-                    step = sequence.throw(error)
+                except BaseException as error:  # noqa: BLE001
+                    # Thrown in, whatever it is, so that it ends the sequence from within.
+                    step = sequence.throw(find_foreign(error) or error)
                 else:
                     step = sequence.send(result)
         except StopIteration as stop:
             value: T = stop.value
             return value
 
+    @holding
     def _perform(self, step: Step) -> Any:
         match step:
             case steps.Read():
@@ -85,15 +131,14 @@ class Connection:
             case steps.Send():
                 return self.engine.request(step.request, step.begin())
             case steps.Pause():
-                # Why not `time.sleep`: the end of the call, or of the transport, must not wait for it.
-                return not (step.waiter or self.closing).wait(step.seconds)
+                return self._pause(step)
             case steps.Use():
                 try:
-                    return self.run(step.steps)
+                    return self._run(step.steps)
                 finally:
                     step.live.close()
             case steps.Droppable():
-                return self.run(step.steps)
+                return self._run(step.steps)
             case steps.Exclusive():
                 return self._run_exclusively(step)
             case steps.Resolve():
@@ -101,27 +146,75 @@ class Connection:
             case ReadFile():
                 return read_upload(step.path)
 
+    @not_holding
+    def _pause(self, step: steps.Pause) -> bool:
+        # Why not `time.sleep`: the end of the call, or of the transport, must not wait for it.
+        return not (step.waiter or self.closing).wait(step.seconds)
+
     def _run_exclusively(self, step: steps.Exclusive) -> None:
         rest = step.deadline.remaining
         if not self._exclusive.acquire(timeout=-1 if rest is None else rest):
             raise step.deadline.error(step.phase)
         try:
-            self.run(step.steps)
+            self._run(step.steps)
         finally:
             self._exclusive.release()
 
+    def do_aside(self, job: Callable[[], object]) -> None:
+        """Do something short in another thread, without waiting for it.
+
+        Raises:
+            LocalProtocolError: There is no thread for it.
+        """
+        self._aside.submit(job)
+
+    def tell(self, steps: Steps[Any]) -> Flag:
+        """Tell the server of a cancellation, aside; return what is set once that is over."""
+        told = Flag()
+
+        def perform() -> None:
+            try:
+                self.run(steps)
+            finally:
+                self._telling.discard(told)
+                told.set()
+
+        self._telling.add(told)
+        _telling.add(self)
+        try:
+            self._aside.submit(perform)
+        except BaseException as error:
+            self._telling.discard(told)
+            told.set()
+            if not isinstance(error, LocalProtocolError):
+                raise
+            # The caller is free all the same.
+            logger.warning("the server is not told of a cancellation: %s", error)
+        return told
+
+    def wait_told(self, end: float = math.inf) -> None:
+        """Wait until the server is told of every cancellation, `TELL_SECONDS` or until `end` at most."""
+        end = min(end, time.monotonic() + TELL_SECONDS)
+        for told in self._telling.copy():
+            told.wait(max(0.0, end - time.monotonic()))
+
+    @holding
     def close(self) -> list[threading.Thread]:
         """Close every connection, and return the threads that end with them, to be joined."""
         self.closing.set()
         self.engine.close()
         alarms = self.alarms.close()
-        return [*self.workers.close(), *([alarms] if alarms is not None else [])]
+        ending = [*self.workers.close(), *self._aside.close()]
+        return ending if alarms is None else [*ending, alarms]
 
 
 def _read(step: steps.Read) -> bytes | Closed:
     try:
         return next(step.chunks, _END)
     except StreamEnded as ended:
+        foreign = find_foreign(ended)
+        if foreign is not None:
+            raise foreign from None
         return ended.closed
 
 

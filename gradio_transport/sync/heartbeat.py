@@ -3,29 +3,30 @@
 
 from __future__ import annotations
 
-import threading
-
 from ..calls.heartbeat import Heartbeat
 from ..calls.session_state import SessionState
 from ..engines.base import Interruption
 from .connection import Connection
+from .threads import Flag, make_thread, run_job, start
 
 
-class HeartbeatThread(threading.Thread, Heartbeat):
+class HeartbeatThread(Heartbeat):
     """A heartbeat in a thread of its own."""
 
     def __init__(self, connection: Connection, state: SessionState, owner: object) -> None:
         self._owner = owner  # is not collected as long as this runs, and so is found when all is closed
         self._interruption = Interruption()
-        Heartbeat.__init__(self, state, self._interruption)
-        name = f"gradio-transport-heartbeat-{state.session_hash[:4]}"
-        threading.Thread.__init__(self, name=name, daemon=True)
+        super().__init__(state, self._interruption)
         self._connection = connection
-        self._woken = threading.Event()
+        self._woken = Flag()
+        self.thread = make_thread(f"heartbeat-{state.session_hash[:4]}", self._run)
 
-    def run(self) -> None:
-        """Open it, read it, and open it again when it broke."""
-        self._connection.run(self.steps(self._woken))
+    def start(self) -> None:
+        """Keep it open in its thread."""
+        start(self.thread)
+
+    def _run(self) -> None:
+        run_job(self._connection.run, self.steps(self._woken))
 
     def stop(self) -> None:
         """End the heartbeat and wake its thread, without waiting for it."""

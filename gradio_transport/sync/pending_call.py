@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..calls.call_state import CallState
+from ..engines.interruptions import check_may_wait, is_held, not_holding
 from ..errors import LocalProtocolError
 from ..events import Achieved, Event, Failed
 from .files import download_files
+from .threads import Change, Flag
 
 
 class PendingCall(CallState):
@@ -24,14 +26,14 @@ class PendingCall(CallState):
     def _make_locks(self) -> None:
         # Reentrant, because a listener and a done callback may ask the call for its state.
         self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
-        # Why not one condition for both: a thread that waits for the result would wake up for every event.
-        self._ended = threading.Condition(self._lock)
+        self._changed = Change()
+        # Why not one for both: a thread that waits for the result would wake up for every event.
+        self._ended = Change()
 
     def _wake(self, *, for_end: bool) -> None:
-        self._changed.notify_all()
+        self._changed.notify()
         if for_end:
-            self._ended.notify_all()
+            self._ended.notify()
 
     def reset_after_fork(self) -> None:
         """End the call in a child of ``fork``: its messages come to the parent only."""
@@ -40,27 +42,29 @@ class PendingCall(CallState):
         message = "The process was forked: the call goes on in the parent, and can be read there only."
         self.deliver(Failed(error=LocalProtocolError(message, may_have_run=True)), 0)
 
+    @not_holding
     def wait(self, timeout: float | None, *, for_end: bool = True) -> bool:
         """Wait for the end of the call, or for anything to read; return whether it came.
 
         An expired deadline of the call ends the call.
+
+        Raises:
+            LocalProtocolError: Nothing can be waited for here; see `check_may_wait`.
         """
         is_ready, changed = (self.done, self._ended) if for_end else (self.is_readable, self._changed)
+        if is_ready():
+            return True
+        check_may_wait()
         end = None if timeout is None else time.monotonic() + timeout
-        while True:
-            with self._lock:
-                if is_ready():
-                    return True
+        with changed.wait() as waiter:
+            while not is_ready():
                 until = min((when for when in (end, self.deadline) if when is not None), default=None)
                 now = time.monotonic()
                 if until is None or until > now:
-                    changed.wait(None if until is None else until - now)
-                    continue
-            # Without the lock: ending the call takes the lock of its session, which its reader takes first.
-            if self.end_if_expired():
-                continue
-            if end is not None and time.monotonic() >= end:
-                return is_ready()
+                    waiter.sleep(None if until is None else until - now)
+                elif not self.end_if_expired() and end is not None and time.monotonic() >= end:
+                    return is_ready()
+        return True
 
     def events(self, timeout: float | None = None) -> Iterator[Event]:
         """Iterate over the events; see `Call.events`."""
@@ -92,24 +96,12 @@ class PendingCall(CallState):
 
     def cancel(self, timeout: float | None = None) -> Achieved:
         """Cancel the call; see `Call.cancel`."""
-        steps = self.cancellation()
-        if steps is None:
+        if is_held():
+            self.connection.do_aside(self.cancel_now)
             return self.achieved()
-        performed = threading.Event()
-
-        def perform() -> None:
-            try:
-                self.connection.run(steps)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the calls are told
-                self.driver.report(error)
-            finally:
-                performed.set()
-
-        if timeout is None:
-            perform()
-        else:
-            # Why not here with a shorter timeout: closing the connection in the middle would leave open
-            # whether the server got the request. It goes on in a worker.
-            self.connection.workers.submit(perform)
-            performed.wait(timeout)
+        told: Sequence[Flag] = self.cancel_now()
+        if timeout is not None:
+            end = time.monotonic() + timeout
+            for one in told:
+                one.wait(max(0.0, end - time.monotonic()))
         return self.achieved()

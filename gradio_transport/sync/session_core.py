@@ -3,24 +3,30 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 import weakref
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from ..calls import session_core
+from ..calls.failures import COLLECTED
 from ..calls.forking import register_after_fork
-from ..errors import GradioTransportError
+from ..calls.session_core import ending
+from ..engines.interruptions import is_held
 from ..protocol.commands import Command
 from .connection import Connection
 from .files import Fetcher
 from .heartbeat import HeartbeatThread
 from .pending_call import PendingCall
 from .session_driver import SessionDriver
+from .threads import make_thread, start
 
-JOIN_THREAD_SECONDS = 5.0
-"""How long `close` waits for each thread to end."""
+CLOSE_SECONDS = 5.0
+"""How long closing waits without a ``timeout=`` for its threads to end, all in all."""
 
 
 class OpenSessions:
@@ -32,12 +38,12 @@ class OpenSessions:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._cores: weakref.WeakSet[SessionCore] = weakref.WeakSet()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         register_after_fork(self)
 
     def reset_after_fork(self) -> None:
         """Leave connections, threads and calls to the parent, in a child of ``fork``."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.connection.reset_after_fork()
         for core in list(self._cores):
             core.reset_after_fork()
@@ -47,24 +53,47 @@ class OpenSessions:
         with self._lock:
             self._cores.add(core)
 
+    def close_collected(self) -> None:
+        """Close everything, because the transport was collected."""
+        self.connection.collected = True
+        self.close()
+
     def close(self, timeout: float | None = None) -> None:
         """Close everything, and leave no thread behind, unless one does not end within `timeout` seconds."""
+        if sys.is_finalizing():  # the threads are gone, and what they held is never released
+            return
+        if is_held():
+            start(make_thread("close", partial(self.close, timeout)))
+            return
         with self._lock:
             if self.connection.closed:
                 return
             self.connection.closing.set()
             cores = list(self._cores)
-        threads = [thread for core in cores for thread in core.stop("transport was closed")]
-        join([*threads, *self.connection.close()], timeout)
+        seconds = CLOSE_SECONDS if timeout is None else timeout
+        end = time.monotonic() + seconds
+        threads: list[threading.Thread] = []
+        with ExitStack() as stack:  # what one of them raises, such as a callback, keeps no other from ending
+            stack.callback(join, threads, end)
+            stack.callback(lambda: threads.extend(self.connection.close()))
+            stack.callback(self.connection.wait_told, end)
+            for core in cores:
+                stack.callback(_stop, core, threads)
 
 
-def join(threads: Iterable[threading.Thread | None], timeout: float | None = None) -> None:
-    """Wait for threads that end, `timeout` seconds in all at most."""
-    end = None if timeout is None else time.monotonic() + timeout
+def _stop(core: SessionCore, threads: list[threading.Thread]) -> None:
+    threads += core.stop(f"{COLLECTED}," if core.connection.collected else "transport was closed")
+
+
+def join(threads: Iterable[threading.Thread], end: float) -> None:
+    """Wait for threads that end, until a time of `time.monotonic` at most."""
     for thread in threads:
-        if thread is not None and thread is not threading.current_thread():
-            remaining = JOIN_THREAD_SECONDS if end is None else end - time.monotonic()
-            thread.join(min(JOIN_THREAD_SECONDS, max(0.0, remaining)))
+        if thread.is_alive() and thread is not threading.current_thread():
+            thread.join(max(0.0, end - time.monotonic()))
+
+
+def _until(timeout: float | None) -> float:
+    return time.monotonic() + (CLOSE_SECONDS if timeout is None else timeout)
 
 
 class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, HeartbeatThread]):
@@ -94,67 +123,61 @@ class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, Heartbeat
     ) -> PendingCall:
         """Start a call; see `Session.submit`."""
         core, call = self.prepare(endpoint, arguments, keywords, options)
-        driver, commands = core.begin(call)
-        if driver.tapped.session.shared:
-            try:
-                self.connection.run(driver.perform(commands))
-            except BaseException:  # Ctrl-C during the join: the caller would get no call to cancel
-                call.cancel()
-                raise
+        if is_held():  # by a function that goes on once the caller, such as a signal handler, has returned
+            self.connection.workers.submit(partial(core.submit_prepared, call))
         else:
-            driver.start(driver.drive(call, commands))
+            core.submit_prepared(call)
         return call
+
+    def submit_prepared(self, call: PendingCall) -> None:
+        """Start a call that is prepared."""
+        with ending(call):
+            driver, commands = self.begin(call)
+            if driver.tapped.session.shared:
+                driver.run(driver.perform(commands), call)
+            else:
+                driver.start(driver.drive(call, commands), call)
 
     def call(
         self, endpoint: str | int, arguments: Sequence[Any], keywords: dict[str, Any], options: Any
     ) -> list[Any]:
         """Make a call and wait for it; see `Session.call`."""
         core, call = self.prepare(endpoint, arguments, keywords, options)
-        driver, commands = core.begin(call)
-        call.start_awaiting_result()
-        try:
+        with ending(call):
+            driver, commands = core.begin(call)
+            call.start_awaiting_result()
             if call.needs_timer:  # this thread watches the clock while another one drives the call
-                driver.start(driver.drive(call, commands))
+                driver.start(driver.drive(call, commands), call)
             else:
-                driver.run(driver.perform(commands))
+                driver.run(driver.perform(commands), call)
             return call.result()
-        except BaseException:
-            if not call.done():
-                call.cancel()
-            raise
 
     def begin(self, call: PendingCall) -> tuple[SessionDriver, Sequence[Command]]:
         """Prepare, open and start a call; return its driver and the first commands."""
-        try:
-            preparation = self.steps_before_open(call)
-            if preparation is not None:
-                self.connection.run(preparation)
-            return self.open(call)
-        except GradioTransportError as error:
-            call.fail(error)
-            raise
-        except BaseException:
-            call.cancel()
-            raise
+        preparation = self.steps_before_open(call)
+        if preparation is not None:
+            self.connection.run(preparation)
+        return self.open(call)
 
     def reset(self, timeout: float | None = None) -> None:
         """Take another session hash, and end the calls under way; see `Session.reset`."""
-        with self._lock:
-            self.state.renew_hash()
-            threads = self.stop("session was reset")
-        join(threads, timeout)
+        if is_held():
+            self.connection.do_aside(self.reset)
+            return
+        self.state.renew_hash()
+        join(self.stop("session was reset"), _until(timeout))
 
     def close(self, timeout: float | None = None) -> None:
         """End the session's calls, its stream and its heartbeat; see `Session.close`."""
-        with self._lock:
-            self.closed = True
-            threads = self.stop("session was closed")
-        # Without the lock: the threads may need it to end.
-        join(threads, timeout)
+        if is_held():
+            self.connection.do_aside(self.close)
+            return
+        self.closed = True
+        join(self.stop("session was closed"), _until(timeout))
 
     def stop(self, what: str) -> list[threading.Thread]:
         """End what the session has under way, and return the threads that end with it."""
-        with self._lock:
-            drivers, heartbeat = self.end(what)
+        drivers, heartbeat = self.end(what)
         threads = [driver.thread for driver in drivers]
-        return [thread for thread in (*threads, heartbeat) if thread is not None]
+        threads.append(heartbeat.thread if heartbeat is not None else None)
+        return [thread for thread in threads if thread is not None]

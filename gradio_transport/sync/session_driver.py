@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ..calls import session_driver
@@ -21,11 +22,13 @@ from ..calls.session_state import SessionState
 from ..calls.steps import Steps
 from ..calls.tap import TappedSession
 from ..engines.base import Interruption
+from ..engines.interruptions import is_foreign
 from ..errors import GradioTransportError
 from ..protocol.commands import OpenStream
 from .connection import Connection
 from .pending_call import PendingCall
 from .stream_reader import StreamReader
+from .threads import Flag
 
 
 class SessionDriver(session_driver.SessionDriver[PendingCall]):
@@ -45,24 +48,41 @@ class SessionDriver(session_driver.SessionDriver[PendingCall]):
     def _start_without_threads(self) -> None:
         self._lock = threading.RLock()
         self._reader = self._reader_waiter = StreamReader(
-            f"gradio-transport-stream-{self.tapped.number}",
-            lambda command: self.run(self.read_shared(command)),
+            f"stream-{self.tapped.number}", lambda command: self._run_in_background(self.read_shared(command))
         )
         self._interruption = Interruption()
 
-    def run(self, steps: Steps[Any]) -> None:
-        """Perform steps in this thread; a fault in them ends the session's calls, not the thread."""
+    def run(self, steps: Steps[Any], call: PendingCall | None = None) -> None:
+        """Perform steps in this thread; a fault in them ends their call, or all calls of the session.
+
+        What is neither of the library nor of what it calls is raised: Ctrl-C, exceptions of signal handlers.
+        """
         try:
             self._connection.run(steps)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the calls are told
-            self.report(error)
+        except BaseException as error:
+            self.report(error, call)
+            if is_foreign(error):
+                raise
 
-    def start(self, steps: Steps[Any]) -> None:
+    def _run_in_background(self, steps: Steps[Any], call: PendingCall | None = None) -> None:
+        with suppress(BaseException):  # reported; there is no caller to raise it to
+            self.run(steps, call)
+
+    def start(self, steps: Steps[Any], call: PendingCall) -> None:
         """Perform steps in a worker."""
-        self._connection.workers.submit(lambda: self.run(steps))
+        self._connection.workers.submit(lambda: self._run_in_background(steps, call))
+
+    def tell(self, steps: Steps[Any]) -> Flag:
+        """Perform the steps that tell the server of a cancellation, in a thread for that."""
+        return self._connection.tell(steps)
+
+    def prepare_reading(self) -> None:
+        """Start the thread that reads the shared stream."""
+        self._reader.prepare()
 
     def start_reading(self, command: OpenStream) -> None:
         """Read the shared stream in the session's thread, once the stream before has ended."""
+        self._reader.prepare()
         self._reader.open(command)
 
     def start_at(self, when: float, call: PendingCall, job: Callable[[], object]) -> None:
@@ -82,11 +102,13 @@ class SessionDriver(session_driver.SessionDriver[PendingCall]):
 
     def close(self, error: GradioTransportError) -> None:
         """End the calls under way with an error, drop the streams, and let the reader's thread end."""
-        super().close(error)
-        self._reader.close()
-        # Last: it wakes a reader that is opening a stream, which nothing else can reach.
-        assert self._interruption is not None
-        self._interruption.interrupt()
+        try:
+            super().close(error)
+        finally:
+            self._reader.close()
+            # Last: it wakes a reader that is opening a stream, which nothing else can reach.
+            assert self._interruption is not None
+            self._interruption.interrupt()
 
     def reset_after_fork(self) -> None:
         """Leave the session and its calls to the parent, in a child of ``fork``."""

@@ -19,13 +19,14 @@ from ..calls.request_sequence import Requests
 from ..calls.requests import add_elapsed
 from ..calls.views import TransportView
 from ..engines.base import Engine
-from ..errors import GradioTransportError
+from ..errors import GradioTransportError, LocalProtocolError
 from ..protocol.urls import shown_url
 from .call import Call
 from .closing import Closing
 from .connection import Connection
 from .session import Session
-from .session_core import JOIN_THREAD_SECONDS, OpenSessions, SessionCore
+from .session_core import CLOSE_SECONDS, OpenSessions, SessionCore
+from .threads import is_own_thread, make_thread, start
 
 
 class Transport(TransportView[Call, Session], Closing):
@@ -36,7 +37,7 @@ class Transport(TransportView[Call, Session], Closing):
     """
 
     def __init__(self, source: str, options: Options, engine: Engine | None = None) -> None:
-        self._opening = threading.Lock()
+        self._opening = threading.RLock()
         self._opened: tuple[OpenSessions, Session] | None = None
         app = App(source, options)
         self._description = Description.of(app, own_engine=engine is not None)
@@ -60,7 +61,11 @@ class Transport(TransportView[Call, Session], Closing):
             with self._opening:
                 # Again, because another thread may have connected while this one waited for the lock.
                 if self._opened is None:
-                    self._opened = _open(App(self._description.source, self._description.check()), None)
+                    opened = _open(App(self._description.source, self._description.check()), None)
+                    if self._opened is not None:  # by a signal handler of this thread
+                        opened[0].close()
+                    else:
+                        self._opened = opened
         return self._opened
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -113,7 +118,7 @@ class Transport(TransportView[Call, Session], Closing):
 def _from_description(kind: type[Transport], description: Description) -> Transport:
     """Return a transport that connects when it is first used."""
     transport = kind.__new__(kind)
-    transport._opening, transport._opened, transport._description = threading.Lock(), None, description
+    transport._opening, transport._opened, transport._description = threading.RLock(), None, description
     return transport
 
 
@@ -123,10 +128,11 @@ def _close_for_collector(sessions: OpenSessions) -> None:
     Why not here: the collector may interrupt any thread while that holds any lock, which closing would wait
     for. Hence a thread of its own, and a bound to waiting for it.
     """
-    closer = threading.Thread(target=sessions.close, name="gradio-transport-close", daemon=True)
-    with suppress(RuntimeError):  # the interpreter is on its way out, which closes everything
-        closer.start()
-        closer.join(JOIN_THREAD_SECONDS)
+    closer = make_thread("close", sessions.close_collected)
+    with suppress(LocalProtocolError):  # the interpreter is on its way out, which closes everything
+        start(closer)
+        if not is_own_thread():  # one that gave up the last reference, and that the closer waits for
+            closer.join(CLOSE_SECONDS)
 
 
 def _open(app: App, engine: Engine | None) -> tuple[OpenSessions, Session]:

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import threading
+from collections import deque
 from collections.abc import Iterable, Mapping
 from io import FileIO
 from pathlib import Path
@@ -18,6 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..calls.forking import register_after_fork
+from ..engines.interruptions import is_foreign
 from ..protocol.frames import Direction, Frame, Kind
 from .redaction import DESCRIPTION, LONGEST_SECRET, Redactor, placeholder
 
@@ -64,7 +66,7 @@ class TraceWriter:
         self.path = Path(path)
         self._redactor = Redactor(secrets) if redact else None
         self._bodies = Path(bodies) if bodies is not None else None
-        self._lock = threading.Lock()  # sessions call a tap from threads of their own
+        self._make_lock()
         register_after_fork(self)
         self._start: float | None = None
         self._held: dict[tuple[int, str], bytes] = {}
@@ -85,20 +87,48 @@ class TraceWriter:
 
     def reset_after_fork(self) -> None:
         """Replace the lock in a child of ``fork``: another thread of the parent may have held it."""
-        self._lock = threading.Lock()
+        self._make_lock()
+
+    def _make_lock(self) -> None:
+        # Sessions call a tap from threads of their own. Reentrant, because a signal handler may interrupt the
+        # writing of a frame; what it wants to write, or its close, waits until that is written.
+        self._lock = threading.RLock()
+        self._waiting: deque[Frame | None] = deque()
+        self._is_writing = False
 
     def __call__(self, frame: Frame) -> None:
         """Write one frame."""
+        self._add(frame)
+
+    def _add(self, frame: Frame | None) -> None:
+        """Write a frame, or close the file for None, in order."""
         with self._lock:
-            if self._file is None:
+            self._waiting.append(frame)
+            if self._is_writing:
                 return
+            self._is_writing = True
             try:
-                self._write_frame(frame)
-            except Exception as error:  # noqa: BLE001 - no failure of the trace may end the recorded program
-                logger.warning("the trace %s ends here: %s", self.path, error)
-                with contextlib.suppress(OSError):
-                    self._file.close()
-                self._file = None
+                while self._waiting:
+                    self._write_next(self._waiting.popleft())
+            finally:
+                self._is_writing = False
+
+    def _write_next(self, frame: Frame | None) -> None:
+        if self._file is None:
+            return
+        if frame is None:
+            self._close(self._file)
+            return
+        try:
+            self._write_frame(frame)
+        except Exception as error:
+            if is_foreign(error):
+                raise
+            # No failure of the trace may end the recorded program.
+            logger.warning("the trace %s ends here: %s", self.path, error)
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._file = None
 
     # --- frames --------------------------------------------------------------------------------------
 
@@ -229,19 +259,19 @@ class TraceWriter:
 
     def close(self) -> None:
         """Write what was held back, and close the file. Idempotent."""
-        with self._lock:
-            if self._file is None:
-                return
-            try:
-                for (session, channel), held in self._held.items():
-                    line: dict[str, Any] = {"kind": Kind.CHUNK.value, "channel": channel}
-                    if session:
-                        line["session"] = self._sessions[session]
-                    self._append({"t": self._last, "dir": "in", **line, "data": self._encode(held)})
-                self._file.close()
-            except OSError as error:
-                logger.warning("the trace %s lacks its end: %s", self.path, error)
-            self._file = None
+        self._add(None)
+
+    def _close(self, file: FileIO) -> None:
+        try:
+            for (session, channel), held in self._held.items():
+                line: dict[str, Any] = {"kind": Kind.CHUNK.value, "channel": channel}
+                if session:
+                    line["session"] = self._sessions[session]
+                self._append({"t": self._last, "dir": "in", **line, "data": self._encode(held)})
+            file.close()
+        except OSError as error:
+            logger.warning("the trace %s lacks its end: %s", self.path, error)
+        self._file = None
 
     def __enter__(self) -> Self:
         return self

@@ -41,7 +41,7 @@ def test_few_functions_lie_between_the_loop_that_reads_and_the_mailbox(
         names: list[str] = []
         for frame, _ in traceback.walk_stack(sys._getframe(1)):
             if frame.f_code.co_filename.startswith(CORE):
-                if (Path(frame.f_code.co_filename).name, frame.f_code.co_name) == ("connection.py", "run"):
+                if (Path(frame.f_code.co_filename).name, frame.f_code.co_name) == ("connection.py", "_run"):
                     break
                 names.append(frame.f_code.co_name)
         depths.append(len(names) + 1)

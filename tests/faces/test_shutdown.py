@@ -397,7 +397,7 @@ def test_a_call_whose_end_cannot_be_handed_over_ends_all_the_same(server: Script
 
     async def use(app: Any, wait: Callable[[Any], Any]) -> None:
         call = app.submit("/hello", "x", options=gt.CallOptions(listener=listener))
-        with pytest.raises(gt.errors.RemoteProtocolError, match="ZeroDivisionError"):
+        with pytest.raises(gt.errors.LocalProtocolError, match=r"listener .* raised ZeroDivisionError"):
             await wait(call.result())
 
     with_app(face, server.url, use)

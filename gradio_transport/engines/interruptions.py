@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signal handlers that use the library, or raise, in the middle of what the library does.
+
+Python runs a signal handler in the main thread, between any two instructions. What the handler raises comes
+out of the function that runs at that moment: of the library, of an adapter, or of an HTTP library. And a
+handler that waits there for what that function holds, such as a lock of the HTTP library, waits for ever.
+"""
+
+from __future__ import annotations
+
+import functools
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import CodeType, FrameType
+from typing import Any, TypeVar
+
+from ..errors import LocalProtocolError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_holds: dict[int, bool] = {}
+"""Whether a function of the library holds something, by the id of its code."""
+
+
+def holding(function: F) -> F:
+    """Mark a function that holds a lock or calls an engine: meanwhile its thread must not wait for others."""
+    _holds[id(function.__code__)] = True
+    return function
+
+
+def not_holding(function: F) -> F:
+    """Mark a function that may be called within a `holding` one, but itself calls what may wait."""
+    _holds[id(function.__code__)] = False
+    return function
+
+
+def is_held(depth: int = 1) -> bool:
+    """Return whether this thread is in the middle of a `holding` function.
+
+    It has been interrupted there by a signal handler, or that function calls a tap or listener. Looking at
+    the stack costs something here, and nothing where the functions are called.
+
+    Args:
+        depth: How many functions, the caller being the first, are not looked at.
+    """
+    frame: FrameType | None = sys._getframe(depth)
+    while frame is not None:
+        held = _holds.get(id(frame.f_code))
+        if held is not None:
+            return held
+        frame = frame.f_back
+    return False
+
+
+def check_interpreter() -> None:
+    """Refuse what needs other threads while the interpreter ends, because none of them runs any more.
+
+    Raises:
+        LocalProtocolError: It is ending.
+    """
+    if sys.is_finalizing():
+        raise LocalProtocolError(
+            "The interpreter is ending, and with it the threads of the transport. Make calls before that, "
+            "for example in a function registered with atexit."
+        )
+
+
+def check_may_wait() -> None:
+    """Refuse to wait for what cannot come before this thread goes on, or can never come.
+
+    Raises:
+        LocalProtocolError: A signal handler, tap or listener waits, or the interpreter is ending.
+    """
+    check_interpreter()
+    if is_held(3):
+        raise LocalProtocolError(
+            "This would wait for ever: a signal handler, tap or listener interrupts what has to go on first. "
+            "Use submit() there, and wait for the result elsewhere."
+        )
+
+
+def is_foreign(error: BaseException) -> bool:
+    """Return whether an exception was raised neither by the library nor by what it calls.
+
+    That is Ctrl-C, the end of the program, a cancelled task, and anything that a signal handler raises.
+    """
+    return not isinstance(error, Exception) or _is_from_handler(error)
+
+
+def find_foreign(error: BaseException) -> BaseException | None:
+    """Return the exception of a signal handler that another one was made of, or the exception itself.
+
+    HTTP libraries take a `TimeoutError` of a handler for one of the socket.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    seen: BaseException | None = error
+    while seen is not None:
+        if _is_from_handler(seen):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def _is_from_handler(error: BaseException) -> bool:
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    handlers = {id(code) for code in _handlers()}
+    traceback = error.__traceback__
+    while traceback is not None:
+        if id(traceback.tb_frame.f_code) in handlers:
+            return True
+        traceback = traceback.tb_next
+    return False
+
+
+def _handlers() -> Iterator[CodeType]:
+    """Yield the code of every signal handler that is written in Python."""
+    for number in signal.valid_signals():
+        handler: Any = signal.getsignal(number)
+        while isinstance(handler, functools.partial):
+            handler = handler.func
+        if callable(handler):
+            function = handler if hasattr(handler, "__code__") else type(handler).__call__
+            code = getattr(function, "__code__", None)
+            if isinstance(code, CodeType):
+                yield code
+
+
+__all__ = [
+    "check_interpreter",
+    "check_may_wait",
+    "find_foreign",
+    "holding",
+    "is_foreign",
+    "is_held",
+    "not_holding",
+]

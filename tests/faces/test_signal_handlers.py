@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signal handlers that use the transport or raise, as often as possible; and calls while the interpreter ends."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from scripted import Reply, Scripted, scripted
+
+import gradio_transport as gt
+
+SECONDS = 30
+"""The program runs for a few; a deadlock would last for ever."""
+
+BEGIN = """
+import itertools, signal, sys, time
+import gradio_transport as gt
+app = gt.connect(sys.argv[1], timeouts=gt.Timeouts(first_message=20))
+app.call("/hello", "warm")
+ticks, calls, errors = itertools.count(), [], []
+def keep(error):
+    errors.append(f"{type(error).__name__}: {error}".splitlines()[0])
+def work():
+    for number in range(25):
+        assert app.call("/hello", number) == [f"Hello, {number}!"]
+        assert app.call("/direct", "x") == ["x"]
+        call = app.submit("/count", "x")
+        assert [type(event).__name__ for event in call][-1] == "ProcessCompleted"
+        app.submit("/forever", "x").cancel()
+        with app.session() as session:
+            session.submit("/hello", "y").result()
+def every(seconds, handler):
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+"""
+END = """
+signal.setitimer(signal.ITIMER_REAL, 0)
+print(next(ticks) > 20, flush=True)
+for error in errors: print(error, flush=True)
+app.close()
+print("closed", flush=True)
+"""
+
+USES = """
+def handler(number, frame):
+    tick = next(ticks)
+    if tick % 4 == 0:
+        calls.append(app.submit("/hello", "tick"))
+    elif tick % 4 == 1 and calls:
+        calls.pop().cancel()
+    elif tick % 4 == 2:
+        session = app.session()
+        session.submit("/direct", "tick")
+        session.close()
+    else:
+        calls.append(app.submit("/count", "x", options=gt.CallOptions(own_session=True)))
+every(0.003, handler)
+while next(ticks) < 40:
+    work()
+"""
+CALLS = """
+def handler(number, frame):
+    next(ticks)
+    try:
+        app.call("/hello", "tick")
+    except gt.errors.LocalProtocolError as error:
+        assert "would wait for ever" in str(error), error
+every(0.01, handler)
+while next(ticks) < 40:
+    work()
+"""
+CLOSES = """
+def handler(number, frame):
+    if next(ticks) == 25:
+        app.close()
+every(0.003, handler)
+try:
+    work()
+except (gt.errors.LocalProtocolError, gt.StreamLost) as error:
+    pass
+except Exception as error:
+    keep(error)
+"""
+RAISES = """
+class Tick(Exception): pass
+armed = []
+def is_in_httpcore(frame):
+    # Its locks and its pool do not outlast an exception at any instruction.
+    while frame is not None:
+        if "httpcore" in frame.f_code.co_filename:
+            return True
+        frame = frame.f_back
+    return False
+def handler(number, frame):
+    if armed and not is_in_httpcore(frame):
+        armed.clear()
+        if next(ticks) % 2:
+            raise TimeoutError("tick")
+        raise Tick
+every(0.005, handler)
+until = time.monotonic() + 2
+while time.monotonic() < until:
+    try:
+        armed.append(True)
+        app.call("/hello", "x")
+        app.call("/direct", "x")
+        list(app.submit("/count", "x"))
+        armed.clear()
+    except (Tick, TimeoutError):
+        pass
+    except gt.GradioTransportError as error:
+        keep(error)
+"""
+
+
+@pytest.fixture
+def server() -> Iterator[Scripted]:
+    with scripted() as running:
+        yield running
+
+
+def run(server: Scripted, program: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-X", "faulthandler", "-c", program, server.url]
+    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+
+
+@pytest.mark.parametrize("program", [USES, CALLS, CLOSES, RAISES], ids=["uses", "calls", "closes", "raises"])
+def test_frequent_signal_handlers_do_no_harm(server: Scripted, program: str) -> None:
+    done = run(server, BEGIN + program + END)
+    assert done.stdout.splitlines() == ["True", "closed"], done.stdout + done.stderr
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("endpoint", ["/forever", "/direct"])
+def test_what_a_handler_raises_while_a_call_waits_comes_out_as_it_is(server: Scripted, endpoint: str) -> None:
+    """A `TimeoutError`, which HTTP libraries take for one of the socket."""
+
+    def handler(number: int, frame: Any) -> None:
+        raise TimeoutError("of the handler")
+
+    server.scripts["/gradio_api/run/direct"] = Reply.hold
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        with gt.connect(server.url) as app:
+            app.call("/hello", "warm")
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            with pytest.raises(TimeoutError, match=r"^of the handler$") as caught:
+                app.call(endpoint, "x")
+            assert type(caught.value) is TimeoutError
+            assert app.call("/hello", "y") == ["Hello, y!"]
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_call_while_the_interpreter_ends_says_so(server: Scripted) -> None:
+    program = (
+        BEGIN
+        + """
+class Last:
+    def __del__(self, app=app, call=app.submit("/forever", "x")):
+        for use in (lambda: app.call("/hello", "x"), lambda: app.call("/direct", "x"), call.result):
+            try:
+                use()
+            except Exception as error:
+                print(type(error).__name__, str(error)[:25], flush=True)
+        app.close()
+        print("closed", flush=True)
+last = Last()
+"""
+    )
+    done = run(server, program)
+    said = "LocalProtocolError The interpreter is ending"
+    assert done.stdout.splitlines() == [said, said, said, "closed"], done.stdout + done.stderr
