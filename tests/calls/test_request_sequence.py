@@ -375,3 +375,15 @@ def test_a_failure_makes_the_app_doubtful(
     else:
         face.run(seen.requests.perform(command))
     assert (seen.requests.app.identity.doubts == 1) is doubted
+
+
+def test_a_discovery_goes_on_without_a_reply_that_it_can_do_without() -> None:
+    config = Response(200, {}, b'{"version": "4.44.1", "dependencies": []}', f"{APP}/config")
+    app = App(APP, Options())
+    lost = StreamLost("It broke off.")
+    found = Face([config, lost, True, lost]).run(
+        Requests.of_app(app).discover()
+    )  # asked twice, as it is safe
+    assert "It broke off" in found.config.info_failure
+    with pytest.raises(ConnectError):
+        Face([config, ConnectError("It is gone.")]).run(Requests.of_app(app).discover())

@@ -13,6 +13,7 @@ from gradio_transport.protocol.urls import (
     AppURLs,
     add_query,
     base_url,
+    check_no_hub_page,
     drop_query,
     is_hugging_face_host,
     is_internal,
@@ -20,6 +21,7 @@ from gradio_transport.protocol.urls import (
     query_of,
     same_origin,
     shown_url,
+    space_name,
     split_userinfo,
 )
 
@@ -154,6 +156,16 @@ def test_a_query_is_added_without_overwriting(url: str, query: str, whole: str) 
 def test_user_and_password_are_kept_apart(url: str, apart: str, header: str | None) -> None:
     login = None if header is None else f"Basic {b64encode(header.encode()).decode()}"
     assert split_userinfo(url) == (apart, login)
+
+
+def test_pages_of_the_hub_are_told_from_apps_and_spaces() -> None:
+    assert space_name("https://huggingface.co/spaces/owner/name/tree/main") == "owner/name"
+    for typed in ("owner/name", "http://app", "https://huggingface.co/spaces/owner/name"):
+        check_no_hub_page(typed)
+    for typed in ("https://huggingface.co", "hf.co/owner/model", "https://huggingface.co/spaces/owner?x=1"):
+        assert space_name(typed) is None
+        with pytest.raises(LocalProtocolError, match="page of the Hugging Face Hub"):
+            check_no_hub_page(typed)
 
 
 @pytest.mark.parametrize("typed", ["owner/my space", "owner/näme", "a--b/c", "owner/a..b/", "owner/x?y"])
