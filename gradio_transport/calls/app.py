@@ -32,6 +32,8 @@ from ..errors import (
 from ..files.forms import may_hold_files
 from ..files.inputs import check_files, holds_files
 from ..files.outputs import FileReader, Make
+from ..files.paths import check_paths, takes_files
+from ..files.shapes import check_shapes
 from ..files.upload import FileCommand, FileReply, inline_files, place_files
 from ..policy import Timeouts
 from ..protocol.commands import OpenStream, OpenWebSocket, Request, SendRequest
@@ -54,7 +56,7 @@ from .options import CallOptions, Options
 from .page_events import event_payload
 from .setting_checks import check_instance
 from .tap import TappedSession, Taps
-from .values import check_values
+from .values import to_json_invocation
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +87,15 @@ _PHASE_SETTINGS: Mapping[Phase, str] = {
 }
 
 
+@attrs.frozen
+class _FilePlaces:
+    """Whether an endpoint takes files and returns files: looked up once, and asked for by each call."""
+
+    endpoint: Endpoint
+    taken: bool
+    returned: bool
+
+
 class App:
     """What both faces know of an app: config, credentials, taps, and the way to its sessions."""
 
@@ -104,6 +115,7 @@ class App:
         self.logins = 0
         self._discovery: Discovery | None = None
         self._choices: dict[tuple[int, str | tuple[str, ...]], Choice] = {}
+        self._files: dict[int, _FilePlaces] = {}
         self.averages: dict[int, float] = {}
         self.identity = AppIdentity()
         self._warnings: set[str] = set()
@@ -183,6 +195,8 @@ class App:
     def discovery(self, found: Discovery) -> None:
         if self._discovery is None:
             self.identity.confirm(self.identity.doubts)
+        if self._discoverer is None:
+            self.identity.url = found.urls.base
         self._discovery = found
         if found.config.info_failure:
             self._warn(f"{found.config.info_failure}; names and types of parameters come from the config")
@@ -198,14 +212,7 @@ class App:
         if not is_same_app(self.config, found.config):
             logger.warning("the app at %s was restarted", self.base)
             self.discovery = found
-            self._choices, self.averages = {}, {}
-
-    def is_certain(self, engine: object) -> bool:
-        """Return whether the server is known to run the app still; see `AppIdentity.is_certain`.
-
-        Servers with a discovery of an adapter's own have no numbers that could change their meaning.
-        """
-        return self._discoverer is not None or self.identity.is_certain(self.discovery.urls.base, engine)
+            self._choices, self._files, self.averages = {}, {}, {}
 
     def handshake(self) -> Handshake:
         """Return the sequence that finds the config: the named adapter's own, or Gradio's."""
@@ -306,10 +313,24 @@ class App:
         adapter.check(config, invocation)
         check_options(options, invocation, adapter, config)
         # What an adapter with a discovery of its own takes is its own, such as messages with bytes in them.
-        if adapter.has_discovery:
+        if self._discoverer is not None:
             check_files(invocation.data, config)
             return adapter, invocation
-        return adapter, check_values(invocation, config)
+        return adapter, self.check_values(invocation, config)
+
+    def check_values(self, invocation: Invocation, config: AppConfig) -> Invocation:
+        """Return an invocation whose values are JSON, but for its files, which are still to be placed.
+
+        Raises:
+            ValidationFailed: A value cannot be sent: it is no JSON, a path stands where a file is wanted, its
+                files are not where the server looks for them, or a file is larger than the app takes.
+            LocalProtocolError: A file is gone.
+        """
+        endpoint = invocation.endpoint
+        if self._file_places(endpoint).taken:
+            check_paths(endpoint, invocation.data, config)
+            check_shapes(endpoint, invocation.data, config)
+        return to_json_invocation(invocation, config)
 
     def prepare_again(
         self, invocation: Invocation, protocol: str | Sequence[str] | None
@@ -394,9 +415,17 @@ class App:
 
     def file_reader(self, endpoint: Endpoint, make: Make) -> FileReader | None:
         """Return what finds the files in an endpoint's outputs; None if it cannot have any."""
-        if not may_hold_files(endpoint.outputs):
+        if not self._file_places(endpoint).returned:
             return None
         return FileReader(self.config, self.discovery.urls, make)
+
+    def _file_places(self, endpoint: Endpoint) -> _FilePlaces:
+        known = self._files.get(endpoint.fn_index)
+        if known is None or known.endpoint is not endpoint:  # another session may have drawn another one
+            taken = any(map(takes_files, endpoint.parameters))
+            known = _FilePlaces(endpoint, taken=taken, returned=may_hold_files(endpoint.outputs))
+            self._files[endpoint.fn_index] = known
+        return known
 
     def may_fetch(self, url: str) -> bool:
         """Return whether a URL that the server gave is of the app's own origin.

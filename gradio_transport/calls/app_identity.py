@@ -22,11 +22,13 @@ class AppIdentity:
     """What is known of the life of an app, which ends when its server is restarted.
 
     Attributes:
+        url: Where the app is; None: it names no function by a number that could change its meaning.
         confirmed_at: When the server was last known to run the app, by `time.monotonic`.
         doubts: How many times something broke.
     """
 
     def __init__(self) -> None:
+        self.url: str | None = None
         self.confirmed_at = -math.inf
         self.doubts = 0
         self._settled = 0
@@ -41,17 +43,19 @@ class AppIdentity:
         self._settled = doubts
         self.confirmed_at = self._alive_at = time.monotonic()
 
-    def is_certain(self, url: str, engine: object) -> bool:
+    def is_certain(self, engine: object) -> bool:
         """Return whether the server is known to run the app still; does not wait.
 
         It does if nothing has broken since it was last confirmed, a connection has been open since, and that
         was less than `CONFIRMED_SECONDS` ago. An engine of the caller's may have no list of connections.
         """
+        if self.url is None:
+            return True
         now = time.monotonic()
         if self.doubts != self._settled or now > self.confirmed_at + CONFIRMED_SECONDS:
             return False
         connections = getattr(engine, "connections", None)
-        if connections is None or connections.have_one_since(url, self._alive_at):
+        if connections is None or connections.have_one_since(self.url, self._alive_at):
             self._alive_at = now  # connections that were opened meanwhile are to the same server
             return True
         return False

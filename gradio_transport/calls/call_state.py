@@ -47,7 +47,6 @@ from .options import CallOptions
 from .session_state import SessionState
 from .steps import Steps
 from .tap import TappedSession
-from .values import check_values
 
 logger = logging.getLogger(__name__)
 
@@ -473,7 +472,7 @@ class CallState:
         """Return the next chunk of a streaming input as an invocation; its files are still to be placed."""
         self.check_open()
         chunk = attrs.evolve(self.invocation, data=self.endpoint.bind(arguments, {}))
-        return check_values(chunk, self._session_state.config)
+        return self._session_state.app.check_values(chunk, self._session_state.config)
 
     @property
     def driver(self) -> CallDriver:

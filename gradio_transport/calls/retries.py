@@ -63,6 +63,8 @@ class Retries:
             outcome: Of the last try.
             remaining: Seconds that the call has left; no pause reaches beyond.
         """
+        if isinstance(outcome, Response) and outcome.status < 400:
+            return None
         pause = self._next_pause(outcome)
         if pause is None or pause > self._left or (remaining is not None and pause >= remaining):
             return None

@@ -15,7 +15,6 @@ from ..engines.deadline import Deadline
 from ..engines.interruptions import is_foreign
 from ..errors import GradioTransportError, LocalProtocolError, Phase
 from ..events import Failed
-from ..files.outputs import FileReader
 from ..protocol.commands import Command, SendRequest
 from .app_identity import check_component
 from .call_state import CallState
@@ -107,22 +106,22 @@ class SessionCore(Generic[C, D, H]):
         return len(self._unopened) + sum(driver.call_count for driver in list(self._drivers.values()))
 
     def _new_call(self, adapter: str, invocation: Invocation, options: CallOptions) -> C:
-        files = self._file_reader(invocation)
+        source = self._files_type(self.connection, self.state.credentials)
+        files = self.state.app.file_reader(invocation.endpoint, source.remote_file)
         call: C = self._call_type(self.connection, self.state, adapter, invocation, options, files)
         return call
 
-    def _file_reader(self, invocation: Invocation) -> FileReader | None:
-        source = self._files_type(self.connection, self.state.credentials)
-        return self.state.app.file_reader(invocation.endpoint, source.remote_file)
-
     def _new_driver(self, adapter: Adapter) -> D:
+        self._check_connected()
+        tapped = self.state.app.open_session(adapter, self.state.session_hash)
+        driver: D = self._driver_type(self.connection, self.state, tapped, self.resubmit)
+        return driver
+
+    def _check_connected(self) -> None:
         if self.connection.collected:
             raise collected_error()
         if self.connection.closed:
             raise LocalProtocolError("The transport is closed.")
-        tapped = self.state.app.open_session(adapter, self.state.session_hash)
-        driver: D = self._driver_type(self.connection, self.state, tapped, self.resubmit)
-        return driver
 
     def prepare(
         self, endpoint: str | int, arguments: Sequence[Any], keywords: dict[str, Any], options: Any
@@ -168,7 +167,8 @@ class SessionCore(Generic[C, D, H]):
         to it.
         """
         app = self.state.app
-        if self._is_certain(call) and app.place_files(call.invocation) is None:
+        is_known = call.discovery is app.discovery and app.identity.is_certain(self.connection.engine)
+        if is_known and app.place_files(call.invocation) is None:
             return None
         call.add_done_callback(lambda: self._unopened.discard(call))  # it may end before it is opened
         return self._prepare_to_open(call)
@@ -179,11 +179,6 @@ class SessionCore(Generic[C, D, H]):
             sequence = self.state.app.place_files(call.invocation, call.options.upload_progress)
             if sequence is not None:
                 call.invocation = yield from requests_of(self.state, call).run(sequence)
-
-    def _is_certain(self, call: C) -> bool:
-        """Return whether a call is addressed to the app that the server is known to run."""
-        app = self.state.app
-        return call.discovery is app.discovery and app.is_certain(self.connection.engine)
 
     def _confirm(self, call: C) -> Steps[None]:
         """Ask whether the server still runs the app, where that is not certain, and address the call to it.
@@ -196,11 +191,13 @@ class SessionCore(Generic[C, D, H]):
         yield from self._confirm_app(call.total)
         if call.discovery is not app.discovery:
             adapter, invocation = app.prepare_again(call.invocation, call.options.protocol)
-            call.address_again(adapter.name, invocation, self._file_reader(invocation))
+            source = self._files_type(self.connection, self.state.credentials)
+            files = app.file_reader(invocation.endpoint, source.remote_file)
+            call.address_again(adapter.name, invocation, files)
 
     def _confirm_app(self, deadline: Deadline) -> Steps[None]:
         app = self.state.app
-        if not app.is_certain(self.connection.engine):
+        if not app.identity.is_certain(self.connection.engine):
             steps = Requests.of_app(app, deadline).confirm(app.identity.confirmed_at)
             yield Exclusive(steps, deadline, Phase.DISCOVER)
 
@@ -227,6 +224,7 @@ class SessionCore(Generic[C, D, H]):
     def resubmit(self, call: C) -> None:
         """Make another try of a call whose stream was lost, with a new hash if that was lost with it."""
         try:
+            self._check_connected()
             call.driver.start(self._submit_again(call), call)
         except Exception as error:  # noqa: BLE001 - whatever it is, the call is told
             call.abandon(internal_error(error))

@@ -22,8 +22,7 @@ from ..errors import Phase, ValidationFailed
 from ..files.forms import MAX_DEPTH
 from ..files.inputs import InputFile, check_files
 from ..files.outputs import ServerFile
-from ..files.paths import check_paths, wants_files
-from ..files.shapes import check_shapes
+from ..files.paths import wants_files
 from ..policy import MAX_JSON_DEPTH
 
 _INTEGER_BOUND = 10**4000
@@ -73,17 +72,14 @@ def is_json(values: Sequence[Any]) -> bool:
     return True
 
 
-def check_values(invocation: Invocation, config: AppConfig) -> Invocation:
+def to_json_invocation(invocation: Invocation, config: AppConfig) -> Invocation:
     """Return an invocation whose values are JSON, but for its files, which are still to be placed.
 
     Raises:
-        ValidationFailed: A value cannot be sent: it is no JSON, a path stands where a file is wanted, its
-            files are not where the server looks for them, or a file is larger than the app takes.
+        ValidationFailed: A value is no JSON, or a file is larger than the app takes.
         LocalProtocolError: A file is gone.
     """
     endpoint, event_data = invocation.endpoint, invocation.event_data
-    check_paths(endpoint, invocation.data, config)
-    check_shapes(endpoint, invocation.data, config)
     if is_json((*invocation.data, event_data)):
         return invocation
     data = to_json_arguments(endpoint, invocation.data)

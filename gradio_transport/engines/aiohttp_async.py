@@ -213,10 +213,11 @@ class AiohttpEngine:
                 self._tls_transports.add(response.transport)
         route = self._routes.find(request.url)
         stream = AiohttpStream(request, patience, response, self._slots, route)
-        refused = find_refusal(stream.head.status, request.url, route.forwarder, patience)
-        if refused is not None:
-            await stream.aclose()
-            raise refused
+        if route.forwarder is not None:
+            refused = find_refusal(stream.head.status, request.url, route.forwarder, patience)
+            if refused is not None:
+                await stream.aclose()
+                raise refused
         return stream
 
     async def _acquire_slot(self, url: str, patience: Patience) -> None:

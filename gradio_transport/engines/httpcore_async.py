@@ -84,10 +84,11 @@ class AsyncHTTPEngine:
         stream = AsyncHTTPStream(
             self._core, request, patience, bounds, response, self._settings.library, route
         )
-        refused = find_refusal(stream.head.status, request.url, route.forwarder, patience)
-        if refused is not None:
-            await stream.aclose()
-            raise refused
+        if route.forwarder is not None:
+            refused = find_refusal(stream.head.status, request.url, route.forwarder, patience)
+            if refused is not None:
+                await stream.aclose()
+                raise refused
         return stream
 
     async def _send(self, request: Request, patience: Patience, bounds: Bounds) -> Any:

@@ -90,7 +90,8 @@ def build_request(
     """
     check_headers(request.headers)
     target = parse_url(library, request.url)
-    logger.info("%s %s", request.method, shown_url(request.url))
+    if logger.isEnabledFor(logging.INFO):
+        logger.info("%s %s", request.method, shown_url(request.url))
     named = {**default_headers(library), **request_headers(request)}
     if target.authorization is not None and "authorization" not in named:
         named["authorization"] = target.authorization

@@ -92,10 +92,11 @@ class HTTPEngine:
         bounds.begin_body()
         route = self._routes.find(request.url)
         stream = HTTPStream(self._core, request, patience, bounds, response, self._settings.library, route)
-        refused = find_refusal(stream.head.status, request.url, route.forwarder, patience)
-        if refused is not None:
-            stream.close()
-            raise refused
+        if route.forwarder is not None:
+            refused = find_refusal(stream.head.status, request.url, route.forwarder, patience)
+            if refused is not None:
+                stream.close()
+                raise refused
         return stream
 
     def _send(self, request: Request, patience: Patience, bounds: Bounds) -> Any:

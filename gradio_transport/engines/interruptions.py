@@ -9,6 +9,7 @@ handler that waits there for what that function holds, such as a lock of the HTT
 from __future__ import annotations
 
 import functools
+import inspect
 import signal
 import sys
 import threading
@@ -45,7 +46,9 @@ def is_held(depth: int = 1) -> bool:
     Args:
         depth: How many functions, the caller being the first, are not looked at.
     """
-    frame: FrameType | None = sys._getframe(depth)
+    frame: FrameType | None = inspect.currentframe()
+    for _ in range(depth):
+        frame = None if frame is None else frame.f_back
     while frame is not None:
         held = _holds.get(id(frame.f_code))
         if held is not None:
@@ -73,7 +76,8 @@ def check_may_wait() -> None:
     Raises:
         LocalProtocolError: A signal handler, tap or listener waits, or the interpreter is ending.
     """
-    check_interpreter()
+    if sys.is_finalizing():
+        check_interpreter()
     if is_held(3):
         raise LocalProtocolError(
             "This would wait for ever: a signal handler, tap or listener interrupts what has to go on first. "

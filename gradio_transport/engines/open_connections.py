@@ -56,8 +56,6 @@ class OpenConnections:
 
         Behind a proxy always: its connections say nothing about the server.
         """
-        if self._routes.find(url).proxy is not None:
-            return True
         host, port = _server(url)
         for opened in reversed(tuple(self._opened)):
             if opened.when > when or opened.port != port or opened.host not in (host, None):
@@ -66,7 +64,7 @@ class OpenConnections:
             sock = None if connection is None else opened.socket_of(connection)
             if sock is not None and not is_hung_up(sock):
                 return True
-        return False
+        return self._routes.find(url).proxy is not None
 
 
 def is_hung_up(sock: Any) -> bool:

@@ -25,18 +25,17 @@ class Route:
     Attributes:
         scheme: ``"http"`` or ``"https"``.
         proxy: The proxy, or None.
+        forwarder: The proxy if it is sent the requests themselves, and so may reply in the app's place; else
+            None. Through a tunnel, which is all that TLS and SOCKS have, every reply is the app's.
     """
 
     scheme: str
     proxy: Proxy | None
+    forwarder: Proxy | None = attrs.field(init=False, eq=False)
 
-    @property
-    def forwarder(self) -> Proxy | None:
-        """The proxy that is sent the requests themselves, and so may reply in the app's place; else None.
-
-        Through a tunnel, which is all that TLS and SOCKS have, every reply is the app's.
-        """
-        return None if self.scheme == "https" or self.proxy is None or self.proxy.is_socks else self.proxy
+    def __attrs_post_init__(self) -> None:
+        tunnels = self.scheme == "https" or (self.proxy is not None and self.proxy.is_socks)
+        object.__setattr__(self, "forwarder", None if tunnels else self.proxy)
 
 
 class Routes:

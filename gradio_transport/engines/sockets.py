@@ -116,6 +116,10 @@ class SocketStream(StreamState):
         except (OSError, ValueError):
             return True
 
+    def open_socket(self) -> socket.socket | None:
+        """Return the socket, or None once the connection is shut down."""
+        return None if self._is_shut_down else self._sock
+
     def _get_info(self, info: str) -> Any:
         match info:
             case "ssl_object":

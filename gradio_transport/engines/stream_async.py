@@ -86,6 +86,10 @@ class AsyncStream(StreamState):
     async def _encrypt(self, context: Any, hostname: str | None, bounds: Bounds) -> None:
         raise NotImplementedError
 
+    def open_socket(self) -> Any:
+        """Return the socket, or None once the connection is shut down."""
+        return None if self._is_shut_down else self._get_info("socket")
+
     async def aclose(self) -> None:
         """Close the connection."""
         raise NotImplementedError

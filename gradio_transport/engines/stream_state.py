@@ -94,10 +94,6 @@ class StreamState:
             return self._is_shut_down or (not self._is_busy and self._is_over())
         return self._get_info(info)
 
-    def open_socket(self) -> Any:
-        """Return the socket, or None once the connection is shut down."""
-        return None if self._is_shut_down else self._get_info("socket")
-
     def _get_info(self, info: str) -> Any:
         raise NotImplementedError
 

@@ -20,8 +20,6 @@ def is_header_name(name: str) -> bool:
 
 def value_problem(value: str) -> str | None:
     """Return why a text cannot be sent as the value of a header, and what to do, or None if it can."""
-    if value.isascii() and value.isprintable() and value.strip() == value:  # as nearly always
-        return None
     if any((ord(character) < 32 and character != "\t") or ord(character) == 127 for character in value):
         return "has a line end or another control character, which HTTP does not allow"
     if value != value.strip(" \t"):
@@ -40,6 +38,8 @@ def check_headers(headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
         if not is_header_name(name):
             raise LocalProtocolError(f"HTTP does not allow the header name {name[:40]!r}. Nothing was sent.")
+        if value.isascii() and value.isprintable() and value.strip() == value:  # as nearly always
+            continue
         problem = value_problem(value)
         if problem is not None:
             raise LocalProtocolError(

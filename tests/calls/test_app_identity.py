@@ -46,7 +46,8 @@ def clock(monkeypatch):
 @pytest.fixture
 def identity(clock) -> AppIdentity:
     made = AppIdentity()
-    assert not made.is_certain(URL, object())
+    made.url = URL
+    assert not made.is_certain(object())
     made.confirm(0)
     return made
 
@@ -54,34 +55,38 @@ def identity(clock) -> AppIdentity:
 def test_it_is_certain_while_a_connection_stays_open(identity, clock):
     engine = Connections()
     clock.seconds += CONFIRMED_SECONDS
-    assert identity.is_certain(URL, engine)
-    assert identity.is_certain(URL, engine)
+    assert identity.is_certain(engine)
+    assert identity.is_certain(engine)
     assert engine.asked == [(URL, 100.0), (URL, clock.seconds)]
     engine.is_open = False
-    assert not identity.is_certain(URL, engine)
+    assert not identity.is_certain(engine)
+
+
+def test_an_app_whose_functions_have_no_numbers_is_always_the_same(clock):
+    assert AppIdentity().is_certain(Connections(is_open=False))
 
 
 def test_it_is_not_certain_for_ever(identity, clock):
     clock.seconds += CONFIRMED_SECONDS + 0.1
-    assert not identity.is_certain(URL, Connections())
+    assert not identity.is_certain(Connections())
 
 
 def test_an_engine_without_a_list_of_connections_leaves_it_to_time(identity):
-    assert identity.is_certain(URL, object())
+    assert identity.is_certain(object())
 
 
 def test_it_is_not_certain_after_a_doubt_until_it_is_confirmed_again(identity):
     identity.doubt()
-    assert not identity.is_certain(URL, Connections())
+    assert not identity.is_certain(Connections())
     identity.confirm(identity.doubts)
-    assert identity.is_certain(URL, Connections())
+    assert identity.is_certain(Connections())
 
 
 def test_a_doubt_while_the_server_is_asked_stays(identity):
     seen = identity.doubts
     identity.doubt()
     identity.confirm(seen)
-    assert not identity.is_certain(URL, Connections())
+    assert not identity.is_certain(Connections())
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ from gradio_transport.app.config_parsing import parse_config
 from gradio_transport.app.handshake import Discovery
 from gradio_transport.calls.app import App
 from gradio_transport.calls.options import CallOptions, Options
-from gradio_transport.calls.values import Place, check_values, is_json, to_json
+from gradio_transport.calls.values import Place, is_json, to_json, to_json_invocation
 from gradio_transport.client import Client
 from gradio_transport.errors import LocalProtocolError
 from gradio_transport.protocol.commands import Request
@@ -90,7 +90,7 @@ def endpoint(component: str = "textbox") -> Endpoint:
 def checked(value: Any, component: str = "json") -> Any:
     """Return the value as it would be sent."""
     invocation = Invocation(endpoint=endpoint(component), data=[None, value])
-    return check_values(invocation, AppConfig(release=(6, 31))).data[1]
+    return to_json_invocation(invocation, AppConfig(release=(6, 31))).data[1]
 
 
 def nested(levels: int, inner: Any = 0) -> Any:
