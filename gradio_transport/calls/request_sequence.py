@@ -277,9 +277,9 @@ class Requests:
                     response = yield from self.perform(command)
                 except GradioTransportError as error:  # the app can do without some of the replies
                     command = sequence.throw(error)
-                    continue
-                self.app.credentials.rebind(response.url or command.request.url)
-                command = sequence.send(response)
+                else:
+                    self.app.credentials.rebind(response.url or command.request.url)
+                    command = sequence.send(response)
         except StopIteration as stop:
             found: Discovery = stop.value
             return found
