@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who asks for which credentials when access is refused, and how a caller passes them.
+"""Refusals of access: which login is wanted, and how a caller passes it.
 
 The app's own login is one of several: proxies, firewalls and single sign-on before an app refuse requests
 too, and the password of the app does not help there.
@@ -52,7 +52,7 @@ LOGIN_ELSEWHERE = (
 
 
 def access_advice(response: Response) -> str:
-    """Return what a caller can do about a 401 or 403: no more than the reply lets one hope for."""
+    """Return what a caller can do about a 401 or 403, as far as the reply says."""
     challenge = response.headers.get("www-authenticate", "")
     schemes = [scheme.lower() for scheme in _CHALLENGE.findall(challenge)]
     if "basic" in schemes:

@@ -30,7 +30,7 @@ _HUB_PAGE = re.compile(
     r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)(?:/([^?#]*)(?:[?#].*)?)?", re.IGNORECASE
 )
 
-# What people can only mean as the name of a Space, right or wrong: no scheme, no dot or port, one slash.
+# Text that can only be meant as the name of a Space, right or wrong: no scheme, no dot or port, one slash.
 _LIKE_A_SPACE = re.compile(r"(?!localhost/)[^./:@]+/[^/]+", re.IGNORECASE)
 
 _HUGGING_FACE = frozenset({"huggingface.co", "hf.co"})

@@ -9,7 +9,7 @@ import re
 from .commands import Response
 
 _READ_CHARACTERS = 20_000
-"""How much of a page is read: what it has to say about a refusal comes first."""
+"""How much of a page is read: the reason of a refusal comes first."""
 
 _MARKUP = re.compile(r"(<!--|-->|<[^<>]*>)")
 
