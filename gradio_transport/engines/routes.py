@@ -74,7 +74,7 @@ class Routes:
 def pool_options(core: Module, settings: HTTPSettings, route: Route) -> dict[str, object]:
     """Return the keyword arguments of a pool of connections of httpcore.
 
-    A proxy of SOCKS is none of them: the pool's backend opens the tunnel, see `open_by_socks`.
+    A proxy of SOCKS is none of them: the pool's backend opens the tunnel, see `socks.route_backend`.
     """
     proxy = route.proxy if route.proxy is not None and not route.proxy.is_socks else None
     return {
