@@ -73,7 +73,7 @@ class Routes:
 def pool_options(core: Module, settings: HTTPSettings, route: Route, keeps: bool = True) -> dict[str, object]:
     """Return the keyword arguments of a pool of connections of httpcore.
 
-    A proxy of SOCKS is none of them: the pool's backend opens the tunnel, see `open_by_socks`.
+    A proxy of SOCKS is none of them: the pool's backend opens the tunnel, see `socks.route_backend`.
 
     Args:
         core: ``httpcore`` or ``httpcore2``.
