@@ -9,11 +9,12 @@ handler that waits there for what that function holds, such as a lock of the HTT
 from __future__ import annotations
 
 import functools
+import inspect
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from types import CodeType, FrameType
+from types import CodeType
 from typing import Any, TypeVar
 
 from ..errors import LocalProtocolError
@@ -45,7 +46,9 @@ def is_held(depth: int = 1) -> bool:
     Args:
         depth: How many functions, the caller being the first, are not looked at.
     """
-    frame: FrameType | None = sys._getframe(depth)
+    frame = inspect.currentframe()
+    for _ in range(depth):
+        frame = frame and frame.f_back
     while frame is not None:
         held = _holds.get(id(frame.f_code))
         if held is not None:
