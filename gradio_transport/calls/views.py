@@ -69,7 +69,7 @@ class CallView(Generic[PendingT]):
         its calls could never be collected.
         """
         self._transport = transport
-        view = weakref.ref(self)
+        view: weakref.ref[CallView[Any]] = weakref.ref(self)
         self._pending.add_done_callback(lambda: _release(view))
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from types import CodeType, FrameType
+from types import CodeType
 from typing import Any, TypeVar
 
 from ..errors import LocalProtocolError
@@ -46,9 +46,9 @@ def is_held(depth: int = 1) -> bool:
     Args:
         depth: How many functions, the caller being the first, are not looked at.
     """
-    frame: FrameType | None = inspect.currentframe()
+    frame = inspect.currentframe()
     for _ in range(depth):
-        frame = None if frame is None else frame.f_back
+        frame = frame and frame.f_back
     while frame is not None:
         held = _holds.get(id(frame.f_code))
         if held is not None:

@@ -91,7 +91,8 @@ class Call(CallView[PendingCall]):
         """Stop waiting immediately and ask the server to cancel, if that server version supports it.
 
         Args:
-            timeout: Seconds to wait for the server's answer, ``Timeouts(connect=)`` if None.
+            timeout: Seconds to wait for the server's answer; None: do not wait. The server is told in either
+                case.
 
         Returns:
             What that achieves on the server; `Achieved.UNKNOWN` for a call that was already over.
