@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from typing import cast
 
 from ..app.config import AppConfig, Component, Endpoint
 from ..errors import AppChanged, EndpointNotFound, Phase
@@ -67,7 +68,7 @@ def app_id_of(response: Response) -> object:
         answer = response.json() if response.status == 200 else None
     except ValueError:
         return None
-    return answer.get("app_id") if isinstance(answer, dict) else None
+    return cast("dict[str, object]", answer).get("app_id") if isinstance(answer, dict) else None
 
 
 def is_same_app(known: AppConfig, found: AppConfig) -> bool:

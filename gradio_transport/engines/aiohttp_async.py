@@ -134,9 +134,11 @@ class AiohttpEngine:
                 raise LocalProtocolError(
                     "The engine 'aiohttp' runs on asyncio only; on trio use engine='httpx'."
                 ) from None
-            options = {"keepalive_timeout": KEPT_ALIVE_SECONDS} if keeps else {"force_close": True}
+            keeping: dict[str, Any] = (
+                {"keepalive_timeout": KEPT_ALIVE_SECONDS} if keeps else {"force_close": True}
+            )
             self._sessions[keeps] = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, socket_factory=self._new_socket, **options),
+                connector=aiohttp.TCPConnector(limit=0, socket_factory=self._new_socket, **keeping),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 middlewares=(_send_once,),
                 auto_decompress=False,
