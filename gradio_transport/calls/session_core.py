@@ -234,7 +234,8 @@ class SessionCore(Generic[C, D, H]):
             self._heartbeat = heartbeat = None
         if heartbeat is not None or not self.state.needs_heartbeat:
             return None
-        self._heartbeat = made = self._heartbeat_type(self.connection, self.state, self)
+        made: H = self._heartbeat_type(self.connection, self.state, self)
+        self._heartbeat = made
         return made
 
     def _start_heartbeat(self, heartbeat: H) -> None:

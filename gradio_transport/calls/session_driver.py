@@ -452,7 +452,8 @@ class SessionDriver(Generic[C]):
         if live is None:
             return commands
         chunks = live.chunks() if isinstance(command, OpenStream) else None
-        return (yield Use(live, self._read(command, live, chunks, opened), chunks))
+        ended: Sequence[Command] | Closed = yield Use(live, self._read(command, live, chunks, opened), chunks)
+        return ended
 
     def _read(
         self, command: OpenStream | OpenWebSocket, live: Live, chunks: Any, opened: list[Live]
