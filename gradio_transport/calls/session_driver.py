@@ -461,7 +461,7 @@ class SessionDriver(Generic[C]):
         if live is None:
             return commands
         chunks = live.chunks() if isinstance(command, OpenStream) else None
-        ended: Closed = yield Use(live, self._read(command, live, chunks, opened), chunks)
+        ended: Sequence[Command] | Closed = yield Use(live, self._read(command, live, chunks, opened), chunks)
         return ended
 
     def _read(

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import threading
 import tracemalloc
 from typing import Any
+
+import pytest
 
 from gradio_transport.adapter.exchange import Exchange, Invocation, Output, SessionContext
 from gradio_transport.adapter.session import Session
@@ -302,3 +305,26 @@ def test_a_tap_that_is_added_sees_every_further_frame() -> None:
     taps.show(Direction.LOCAL, Kind.CANCEL, "1", 1, {})
     assert [frame.kind for frame in first] == [Kind.WAKE, Kind.CANCEL]
     assert [frame.kind for frame in late] == [Kind.CANCEL]
+
+
+def test_a_tap_that_raises_is_named() -> None:
+    def broken(frame: Frame) -> None:
+        raise ValueError("mine")
+
+    with pytest.raises(LocalProtocolError, match=r"The tap .*broken raised ValueError: mine") as caught:
+        Taps(lambda: 0.0, [broken]).end("file", Closed(Ending.CLEAN))
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_what_a_signal_handler_raises_within_a_tap_is_not_the_taps() -> None:
+    def handler(number: int, frame: Any) -> None:
+        raise ValueError("of the handler")
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        with pytest.raises(ValueError, match="of the handler"):
+            Taps(lambda: 0.0, [lambda frame: signal.raise_signal(signal.SIGUSR1)]).end(
+                "file", Closed(Ending.CLEAN)
+            )
+    finally:
+        signal.signal(signal.SIGUSR1, before)

@@ -254,7 +254,7 @@ async def later_calls(app: Any, session: Any, wait: Wait) -> None:
     """Make calls after the fault; one that begins at the moment of the fault may still end with it."""
     try:
         result = await wait(session.call("/hello", "b"))
-    except gt.errors.LocalProtocolError as error:
+    except gt.GradioTransportError as error:
         assert isinstance(error.__cause__, Injected)  # noqa: PT017
         result = await wait(session.call("/hello", "b"))
     assert result == ["Hello, b!"]
