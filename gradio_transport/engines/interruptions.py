@@ -13,13 +13,15 @@ import inspect
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import CodeType
 from typing import Any, TypeVar
 
 from ..errors import LocalProtocolError
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_SIGNALS = tuple(signal.valid_signals())
 
 _holds: dict[int, bool] = {}
 """Whether a function of the library holds something, by the id of its code."""
@@ -90,7 +92,9 @@ def is_foreign(error: BaseException) -> bool:
 
     That is Ctrl-C, the end of the program, a cancelled task, and anything that a signal handler raises.
     """
-    return not isinstance(error, Exception) or _is_from_handler(error)
+    if not isinstance(error, Exception):
+        return True
+    return _in_main_thread() and _is_raised_by(error, _handlers())
 
 
 def find_foreign(error: BaseException) -> BaseException | None:
@@ -98,31 +102,35 @@ def find_foreign(error: BaseException) -> BaseException | None:
 
     HTTP libraries take a `TimeoutError` of a handler for one of the socket.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not _in_main_thread():
         return None
-    seen: BaseException | None = error
-    while seen is not None:
-        if _is_from_handler(seen):
-            return seen
-        seen = seen.__cause__ or seen.__context__
+    handlers, seen = _handlers(), set[int]()
+    following: BaseException | None = error
+    while following is not None and id(following) not in seen:  # libraries make chains that are circles
+        if _is_raised_by(following, handlers):
+            return following
+        seen.add(id(following))
+        following = following.__cause__ or following.__context__
     return None
 
 
-def _is_from_handler(error: BaseException) -> bool:
-    if threading.current_thread() is not threading.main_thread():
-        return False
-    handlers = {id(code) for code in _handlers()}
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _is_raised_by(error: BaseException, codes: set[CodeType]) -> bool:
     traceback = error.__traceback__
     while traceback is not None:
-        if id(traceback.tb_frame.f_code) in handlers:
+        if traceback.tb_frame.f_code in codes:
             return True
         traceback = traceback.tb_next
     return False
 
 
-def _handlers() -> Iterator[CodeType]:
-    """Yield the code of every signal handler that is written in Python."""
-    for number in signal.valid_signals():
+def _handlers() -> set[CodeType]:
+    """Return the code of every signal handler that is written in Python."""
+    found = set[CodeType]()
+    for number in _SIGNALS:
         handler: Any = signal.getsignal(number)
         while isinstance(handler, functools.partial):
             handler = handler.func
@@ -130,7 +138,8 @@ def _handlers() -> Iterator[CodeType]:
             function = handler if hasattr(handler, "__code__") else type(handler).__call__
             code = getattr(function, "__code__", None)
             if isinstance(code, CodeType):
-                yield code
+                found.add(code)
+    return found
 
 
 __all__ = [

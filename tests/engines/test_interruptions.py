@@ -139,3 +139,9 @@ def test_waiting_is_refused_while_the_interpreter_ends() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
     )
     assert done.stdout.startswith("The interpreter is ending")
+
+
+def test_a_chain_of_exceptions_that_is_a_circle_ends() -> None:
+    first, second = ValueError("first"), ValueError("second")
+    first.__cause__, second.__context__ = second, first
+    assert find_foreign(first) is None
