@@ -56,8 +56,8 @@ _deviations.addHandler(logging.NullHandler())  # without one, stderr would have 
 LOGGED_DEVIATIONS = 5
 """How many deviations of a call are logged: a server may make any number."""
 
-_PHASES = {State.IDLE: Phase.UPLOAD, State.JOINING: Phase.JOIN}
-"""Where a call is before anything has come of it: one that is not started waits for its files."""
+_PHASES = {State.JOINING: Phase.JOIN}
+"""Where a call is before anything has come of it."""
 
 
 class CallState:
@@ -88,6 +88,8 @@ class CallState:
         self.discovery = app.discovery
         """What was known of the app when the call was prepared."""
         self._file_reader = files
+        self.preparing = Phase.DISCOVER
+        """What it waits for before it is opened: for the app, then for its files."""
         self.options = options
         self.timeouts = options.timeouts or app.options.timeouts
         self.total = Deadline.after(self.timeouts.total, "total")
@@ -215,7 +217,7 @@ class CallState:
             "it may take longer.",
             setting=expired.setting,
             seconds=expired.seconds,
-            phase=_PHASES.get(state, Phase.STREAM),
+            phase=self.preparing if state is State.IDLE else _PHASES.get(state, Phase.STREAM),
             may_have_run=self.accepted,
         )
 

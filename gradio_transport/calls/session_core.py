@@ -176,6 +176,7 @@ class SessionCore(Generic[C, D, H]):
     def _prepare_to_open(self, call: C) -> Steps[None]:
         with add_elapsed(call.adapter):
             yield from self._confirm(call)
+            call.preparing = Phase.UPLOAD
             sequence = self.state.app.place_files(call.invocation, call.options.upload_progress)
             if sequence is not None:
                 call.invocation = yield from requests_of(self.state, call).run(sequence)

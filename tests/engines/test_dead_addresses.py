@@ -145,8 +145,8 @@ def test_a_call_whose_app_is_gone_ends_with_its_time(
             await wait(app.submit("/hello", "x", options=options).result())
         return caught.value, time.monotonic() - began
 
-    # A connection that the server closes after its reply, so that the join needs another one.
+    # A connection that the server closes after its reply, so that the call needs another one.
     server.scripts["/gradio_api/info"] = lambda reply: reply.json(INFO, connection="close")
     error, seconds = with_app(face, f"http://{NAME}:{dead}", use)
-    assert (error.setting, error.phase) == ("total", Phase.JOIN)
+    assert (error.setting, error.phase) == ("total", Phase.DISCOVER)
     assert seconds < BOUND

@@ -358,28 +358,33 @@ def test_no_socket_is_closed_under_a_thread_that_reads_it(
 ) -> None:
     """Its number would be the next socket's, and the thread would read what is meant for somebody else."""
     server.scripts[RUN] = Reply.hold
-    read_by: dict[socket.socket, int] = {}
-    closed_by: dict[socket.socket, int] = {}
+    reading: set[socket.socket] = set()
+    read: set[socket.socket] = set()
+    closed: dict[socket.socket, bool] = {}
     receive, close = Plain.receive, socket.socket.close
 
     def counted(self: Plain, *arguments: Any) -> bytes:
-        read_by[self._sock] = threading.get_ident()
-        return receive(self, *arguments)
+        read.add(self._sock)
+        reading.add(self._sock)
+        try:
+            return receive(self, *arguments)
+        finally:
+            reading.discard(self._sock)
 
     def noted(one: socket.socket) -> None:
-        closed_by[one] = threading.get_ident()
+        closed.setdefault(one, one in reading)
         close(one)
 
     monkeypatch.setattr(Plain, "receive", counted)
     monkeypatch.setattr(socket.socket, "close", noted)
     app = gt.connect(server.url)
-    read_by.clear()
+    read.clear()
     with ThreadPoolExecutor(4) as threads:
         doing = [threads.submit(app.call, "/direct", "x") for _ in range(4)]
-        wait_until(lambda: len(read_by) == 4)
+        wait_until(lambda: len(read) == 4)
         app.close()
         assert all(isinstance(one.exception(5), gt.GradioTransportError) for one in doing)
-    assert {one: closed_by[one] for one in read_by} == read_by
+    assert {one: closed[one] for one in read} == dict.fromkeys(read, False)
 
 
 def test_the_connections_of_a_client_that_was_given_live_on(server: Scripted) -> None:
