@@ -139,17 +139,12 @@ async def cancel(one: Driver, count: int = 10) -> Figures:
 async def _seen(url: str, path: str, after: int) -> int:
     wanted = f"{url}/bench/seen?path={urllib.parse.quote(path, safe='')}"
     for _ in range(500):
-        seen = await asyncio.to_thread(_ask, wanted)  # the loop has to go on: it tells the server
+        with urllib.request.urlopen(wanted) as reply:
+            seen: int = json.load(reply)
         if seen > after:
             return seen
-        await asyncio.sleep(0.01)
+        time.sleep(0.01)
     raise TimeoutError(path)
-
-
-def _ask(url: str) -> int:
-    with urllib.request.urlopen(url) as reply:
-        seen: int = json.load(reply)
-    return seen
 
 
 async def download(one: Driver, directory: str) -> Figures:

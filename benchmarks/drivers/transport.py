@@ -90,7 +90,7 @@ class Async(Driver):
             if isinstance(event, gt.ProcessGenerating):
                 break
         moment()
-        await call.cancel()
+        await call.cancel(5)  # a task tells the server, and the worker blocks the loop
 
     async def download(self, directory: str) -> None:
         (file,) = await self.app.call("/give_file", "x")
