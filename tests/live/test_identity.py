@@ -114,7 +114,7 @@ def test_a_session_that_needs_it_has_a_heartbeat(server: Server) -> None:
         wanted = app.config.connect_heartbeat
         beating = app._session._core._heartbeat
         if beating is not None:
-            beating.join(0.5)  # time for it to open
+            beating.thread.join(0.5)  # time for it to open
     assert wanted is since(server, "4.25")
     opened = [frame for frame in frames if frame.channel == "heartbeat" and frame.kind == "response-head"]
     assert [frame.payload["status"] for frame in opened] == ([200] if wanted else [])
