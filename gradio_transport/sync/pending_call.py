@@ -94,6 +94,13 @@ class PendingCall(CallState):
             self._downloaded = [download_files(value, self.download_directory) for value in data]
         return self._downloaded
 
+    def fetch(self) -> None:
+        """Open the stream of a call that was joined without one, or is not joined yet; never waits."""
+        if is_held():
+            self.connection.do_aside(super().fetch)
+        else:
+            super().fetch()
+
     def cancel(self, timeout: float | None = None) -> Achieved:
         """Cancel the call; see `Call.cancel`."""
         if is_held():

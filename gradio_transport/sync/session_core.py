@@ -16,7 +16,7 @@ from ..calls import session_core
 from ..calls.failures import COLLECTED
 from ..calls.forking import register_after_fork
 from ..calls.session_core import ending
-from ..engines.interruptions import is_held
+from ..engines.interruptions import check_may_wait, is_held
 from ..protocol.commands import Command
 from .connection import Connection
 from .files import Fetcher
@@ -142,6 +142,7 @@ class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, Heartbeat
         self, endpoint: str | int, arguments: Sequence[Any], keywords: dict[str, Any], options: Any
     ) -> list[Any]:
         """Make a call and wait for it; see `Session.call`."""
+        check_may_wait()  # before the call is begun, in the middle of what a signal handler interrupts
         core, call = self.prepare(endpoint, arguments, keywords, options)
         with ending(call):
             driver, commands = core.begin(call)

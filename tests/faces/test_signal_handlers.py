@@ -176,3 +176,19 @@ last = Last()
     done = run(server, program)
     said = "LocalProtocolError The interpreter is ending"
     assert done.stdout.splitlines() == [said, said, said, "closed"], done.stdout + done.stderr
+
+
+def test_a_call_that_may_not_wait_is_refused_before_it_begins(server: Scripted) -> None:
+    """Or it would be fed to the machine of the session in the middle of another call's reply."""
+    kinds: list[str] = []
+
+    def tap(frame: Any) -> None:
+        kinds.append(frame.kind)
+        if frame.channel.endswith(".join") and frame.kind == "response":
+            with pytest.raises(gt.errors.LocalProtocolError, match="would wait for ever"):
+                app.call("/hello", "tap")
+
+    with gt.connect(server.url, tap=tap) as app:
+        assert app.call("/hello", "x") == ["Hello, x!"]
+    assert kinds.count("call") == 1
+    assert [body["data"] for path, body in server.seen if path == "/gradio_api/queue/join"] == [["x"]]
