@@ -268,7 +268,7 @@ class Failed(Event):
 
 @attrs.frozen(kw_only=True)
 class Resubmitted(Event):
-    """A call declared ``repeatable`` lost its stream and is submitted again: its events begin anew.
+    """A call declared ``repeatable`` lost its stream and is submitted again: its events start over.
 
     Attributes:
         attempt: Which try begins now; the first was 1.

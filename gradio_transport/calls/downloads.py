@@ -37,7 +37,7 @@ from .steps import Pause, Steps
 DownloadProgress: TypeAlias = Callable[[int, int | None], object]
 """Called with the bytes received and the bytes in all, None where the server does not say.
 
-The bytes received begin at 0 again if the file had to begin anew; see `RetryPolicy`.
+The bytes received begin at 0 again if the file had to start over; see `RetryPolicy`.
 """
 
 
@@ -103,7 +103,7 @@ class Restart(enum.Enum):
     """What is yielded among the bytes of a file."""
 
     FROM_START = enum.auto()
-    """The file begins anew: what came before is to be dropped."""
+    """The file starts over: what came before must be dropped."""
 
 
 Chunk: TypeAlias = bytes | Restart
@@ -130,7 +130,7 @@ class Transfer:
         requests: What opens it.
         url: Where it lies.
         most: How many bytes it may have; None: any number.
-        may_restart: Whether it may begin anew although some of it has been taken.
+        may_restart: Whether it may start over although some of it has been taken.
 
     Attributes:
         total: Bytes in all, or None where the server does not say.
@@ -156,7 +156,7 @@ class Transfer:
         return self._requests.open_file(self._url, self._retries)
 
     def begin(self, head: Response) -> bool:
-        """Take the head of a reply, and return whether what was taken before is to be dropped.
+        """Take the head of a reply, and return whether what was taken before must be dropped.
 
         Raises:
             RemoteProtocolError: It holds another part of the file than the one that was asked for.

@@ -280,7 +280,7 @@ class SessionCore(Generic[C, D, H]):
         return self._drivers.setdefault(adapter, made)
 
     def _renew_heartbeat(self) -> H | None:
-        """Return the heartbeat that is to be started, if the app needs another one now."""
+        """Return the heartbeat that must be started, if the app needs another one now."""
         heartbeat = self._heartbeat
         if heartbeat is not None and heartbeat.session_hash != self.state.session_hash:
             heartbeat.stop()
