@@ -44,6 +44,11 @@ class AppIdentity:
         self._settled = doubts
         self.confirmed_at = self._alive_at = time.monotonic()
 
+    @property
+    def is_doubted(self) -> bool:
+        """Whether something broke since the server was last asked."""
+        return self.doubts != self._settled
+
     def is_certain(self, engine: object) -> bool:
         """Return whether the server is known to run the app still; does not wait.
 

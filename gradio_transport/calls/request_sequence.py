@@ -295,7 +295,7 @@ class Requests:
             GradioTransportError: It cannot be discovered again.
         """
         app, identity = self.app, self.app.identity
-        if identity.confirmed_at != seen:
+        if identity.confirmed_at != seen and not identity.is_doubted:
             return
         doubts, known = identity.doubts, app.config.app_id
         if known is not None:

@@ -356,6 +356,15 @@ def test_an_app_that_was_confirmed_meanwhile_is_not_asked_again() -> None:
     assert face.sent == []
 
 
+def test_a_doubt_that_came_after_it_was_confirmed_is_asked_about() -> None:
+    seen, face = discovered(1), Face([APP_ID])
+    identity = seen.requests.app.identity
+    identity.doubt()
+    face.run(seen.requests.confirm(identity.confirmed_at - 1))
+    assert [request.url for request in face.sent] == [f"{APP}/app_id"]
+    assert not identity.is_doubted
+
+
 @pytest.mark.parametrize(
     ("command", "answer", "doubted"),
     [

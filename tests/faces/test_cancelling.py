@@ -232,7 +232,7 @@ def test_a_deadline_that_expires_waits_for_no_server(server: Scripted, face: str
 
 @pytest.mark.parametrize("face", FACES)
 def test_the_stream_is_read_on_while_the_server_is_told_late(server: Scripted, face: str) -> None:
-    """A cancelled call has a sibling, after whose end the server is told by whoever reads the stream."""
+    """A cancelled call has a sibling, after whose end the reader of the stream sends the cancellation."""
 
     def join(reply: Reply) -> None:
         text = reply.body["data"][0]

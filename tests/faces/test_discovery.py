@@ -115,7 +115,7 @@ async def unreached(app: Any, wait: Any) -> None:
 
 @pytest.fixture
 def secure() -> Iterator[Scripted]:
-    """A server whose certificate is of an authority that nobody knows."""
+    """A server whose certificate is of an unknown authority."""
     with scripted() as server:
         server.socket = server_context("proper").wrap_socket(server.socket, server_side=True)
         yield server

@@ -92,6 +92,10 @@ def test_a_url_that_is_refused_shows_no_password(typed: str) -> None:
     assert not any(part in str(caught.value) for part in ("s3", "cret"))
 
 
+def basic(login: str) -> str:
+    return f"Basic {b64encode(login.encode()).decode()}"
+
+
 @pytest.mark.parametrize(
     ("url", "bare", "authorization"),
     [
@@ -99,6 +103,10 @@ def test_a_url_that_is_refused_shows_no_password(typed: str) -> None:
         ("http://me:p%40ss@host:1/x", "http://host:1/x", "Basic bWU6cEBzcw=="),
         ("http://me@host", "http://host", "Basic bWU6"),
         ("http://a:b@c@[::1]:2", "http://[::1]:2", "Basic YTpiQGM="),
+        ("http://host/x@y", "http://host/x@y", None),
+        ("http://me:pw@host:80/x", "http://host:80/x", basic("me:pw")),
+        ("http://a%40b:c%3Ad%C3%A9@[::1]:7860", "http://[::1]:7860", basic("a@b:c:dé")),
+        ("http://:@host", "http://host", basic(":")),
     ],
 )
 def test_user_and_password_become_a_header(url: str, bare: str, authorization: str | None) -> None:
@@ -141,21 +149,6 @@ def test_the_query_of_what_people_type_is_kept_apart(typed: str, query: str) -> 
 def test_a_query_is_added_without_overwriting(url: str, query: str, whole: str) -> None:
     assert add_query(url, query) == whole
     assert drop_query(whole, query) == url
-
-
-@pytest.mark.parametrize(
-    ("url", "apart", "header"),
-    [
-        ("http://host/x@y", "http://host/x@y", None),
-        ("http://me:pw@host:80/x", "http://host:80/x", "me:pw"),
-        ("http://me@host", "http://host", "me:"),
-        ("http://a%40b:c%3Ad%C3%A9@[::1]:7860", "http://[::1]:7860", "a@b:c:dé"),
-        ("http://:@host", "http://host", ":"),
-    ],
-)
-def test_user_and_password_are_kept_apart(url: str, apart: str, header: str | None) -> None:
-    login = None if header is None else f"Basic {b64encode(header.encode()).decode()}"
-    assert split_userinfo(url) == (apart, login)
 
 
 def test_pages_of_the_hub_are_told_from_apps_and_spaces() -> None:
