@@ -4,6 +4,7 @@
 import signal
 
 import pytest
+from security_page import named_tests
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -21,6 +22,15 @@ def pytest_configure() -> None:
     # tests that interrupt a program of their own would wait for nothing.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that `docs/security.md` names, so that ``-m attack`` plays them all and counts them."""
+    attacks = {f"{module}::{name}" for module, name in named_tests()}
+    for item in items:
+        test = item.nodeid.partition("[")[0]
+        if test in attacks or test.rpartition("::")[0] in attacks:  # a class stands for all of its tests
+            item.add_marker(pytest.mark.attack)
 
 
 @pytest.fixture

@@ -277,8 +277,8 @@ class AnyOrder(RuleBasedStateMachine):
             assert not waiting or self.streaming
 
 
-TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = tried(150, stateful_step_count=30)
+class TestAnyOrder(AnyOrder.TestCase):
+    settings = tried(150, stateful_step_count=30)
 
 
 def late(machine: SharedStreamSession) -> tuple[Exchange, SendRequest]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from security_page import named_tests, rows
 
 import gradio_transport.adapter
 import gradio_transport.errors
@@ -158,11 +159,6 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
-def named_tests() -> list[tuple[str, str]]:
-    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
-    return re.findall(r"`(tests/[\w/]+\.py)::([\w:]+)`", page)
-
-
 def test_the_tests_of_the_page_on_security_are_found() -> None:
     assert len(named_tests()) > 40
 
@@ -180,13 +176,7 @@ def test_the_tests_that_hold_a_guarantee_are_there(module: str, name: str) -> No
         scope = held[0]
 
 
-def test_every_guarantee_names_a_test() -> None:
-    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
-    rows = [
-        line
-        for section in page.split("| guarantee | test |")[1:]
-        for line in section.splitlines()
-        if line.startswith("| ")
-    ]
-    assert len(rows) > 20
-    assert all("`tests/" in row for row in rows)
+def test_every_guarantee_names_an_attack_and_a_test() -> None:
+    assert len(rows()) > 40
+    for row in rows():
+        assert re.fullmatch(r"\| [^|]+ \| [^|]+ \| `tests/[^|]+` \|", row), row
