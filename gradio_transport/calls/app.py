@@ -169,6 +169,7 @@ class App:
                 found = spaces.wait(
                     self.space,
                     token=token,
+                    token_origin=self.options.token_origin,
                     timeout=self.options.timeouts.space or math.inf,
                     on_progress=lambda stage, elapsed: logger.info(
                         "waiting for the Space %s: %s after %.0f s", self.space, stage, elapsed
@@ -181,8 +182,7 @@ class App:
                     seconds=error.seconds,
                     phase=Phase.DISCOVER,
                 ) from error
-        # The Hub that the caller asks names the host: that is whom the token is for.
-        self._set_base(found.url, found.url)
+        self._set_base(found.url, self.options.token_origin or spaces.endpoint_to_use())
 
     @property
     def discovery(self) -> Discovery:
