@@ -63,7 +63,7 @@ def _engine(engine: object, settings: HTTPSettings) -> tuple[Engine | None, HTTP
             )
         from .engines.client_sync import ClientEngine
 
-        settings = _with_library(settings, library, _LIBRARIES)
+        settings = _of_client(settings, library, engine)
         return ClientEngine(settings, engine), settings
     _check_methods(engine, _SYNC_METHODS, "connect", asynchronous=False)
     return cast("Engine", engine), settings
@@ -89,7 +89,7 @@ def _async_engine(engine: object, settings: HTTPSettings) -> tuple[AsyncEngine |
             )
         from .engines.client_async import AsyncClientEngine
 
-        settings = _with_library(settings, library, _LIBRARIES)
+        settings = _of_client(settings, library, engine)
         return AsyncClientEngine(settings, engine), settings
     _check_methods(engine, _ASYNC_METHODS, "connect_async", asynchronous=True)
     return cast("AsyncEngine", engine), settings
@@ -103,6 +103,13 @@ def _with_library(settings: HTTPSettings, name: str, known: Sequence[str]) -> HT
             f"{', '.join(map(repr, known))}, an HTTP client of httpx or httpx2, or an Engine."
         )
     return attrs.evolve(settings, library=cast("Library", name))
+
+
+def _of_client(settings: HTTPSettings, library: Library, client: object) -> HTTPSettings:
+    from .engines.client_common import adds_headers
+
+    settings = _with_library(settings, library, _LIBRARIES)
+    return attrs.evolve(settings, client_adds_headers=adds_headers(client))
 
 
 def _client_kind(engine: object) -> tuple[Library | None, str]:
@@ -151,6 +158,7 @@ def _options(
     cookies: Mapping[str, str] | None,
     download_files: str | Path | None,
     foreign_files: bool | Iterable[str],
+    trust_redirects: bool,
     timeouts: TimeoutsLike,
     limits: Limits | None,
     retry: RetryPolicy | None,
@@ -168,6 +176,7 @@ def _options(
         cookies=cookies,
         download_files=download_files,
         foreign_files=foreign_files,
+        trust_redirects=trust_redirects,
         timeouts=timeouts,
         limits=Limits() if limits is None else limits,
         retry=RetryPolicy.none() if retry is None else retry,
@@ -188,6 +197,7 @@ def connect(
     cookies: Mapping[str, str] | None = None,
     download_files: str | Path | None = None,
     foreign_files: bool | Iterable[str] = False,
+    trust_redirects: bool = False,
     timeouts: TimeoutsLike = None,
     limits: Limits | None = None,
     retry: RetryPolicy | None = None,
@@ -213,6 +223,10 @@ def connect(
             are, as `RemoteFile`.
         foreign_files: Origins besides the app's own that files may be fetched from, or True for any. None of
             your secrets goes there.
+        trust_redirects: Whether a redirect of the app's config to another origin is followed with what you
+            give. By default it is refused if you give anything (a login, token, headers, cookies, parameters
+            of the URL). An upgrade of the same host to https is always followed. A token follows only to
+            Hugging Face and to `token_origin`.
         timeouts: `Timeouts`, or a number of seconds that bounds each phase and each whole call
             (`Timeouts.at_most`).
         limits: Bounds against a hostile server, in bytes and counts.
@@ -229,6 +243,7 @@ def connect(
 
     Raises:
         NotAGradioApp: The server is not a Gradio app.
+        UntrustedRedirect: The app redirects to another origin; see `trust_redirects`.
         AuthenticationRequired: The app requires a login.
         ConnectError: The server cannot be reached.
         SpaceNotFound: The Hub shows no Space of that name.
@@ -238,8 +253,8 @@ def connect(
     """
     own, http = _engine(engine, _http_settings(verify, proxy, limits))
     options = _options(
-        protocol, token, token_origin, auth, headers, cookies, download_files, foreign_files, timeouts,
-        limits, retry, http, tap, settings,
+        protocol, token, token_origin, auth, headers, cookies, download_files, foreign_files,
+        trust_redirects, timeouts, limits, retry, http, tap, settings,
     )  # fmt: skip
     return Transport(source, options, own)
 
@@ -255,6 +270,7 @@ def connect_async(
     cookies: Mapping[str, str] | None = None,
     download_files: str | Path | None = None,
     foreign_files: bool | Iterable[str] = False,
+    trust_redirects: bool = False,
     timeouts: TimeoutsLike = None,
     limits: Limits | None = None,
     retry: RetryPolicy | None = None,
@@ -267,7 +283,7 @@ def connect_async(
     """Return a transport that connects when it is entered with ``async with``; see `connect`."""
     own, http = _async_engine(engine, _http_settings(verify, proxy, limits))
     options = _options(
-        protocol, token, token_origin, auth, headers, cookies, download_files, foreign_files, timeouts,
-        limits, retry, http, tap, settings,
+        protocol, token, token_origin, auth, headers, cookies, download_files, foreign_files,
+        trust_redirects, timeouts, limits, retry, http, tap, settings,
     )  # fmt: skip
     return AsyncTransport(source, options, own)

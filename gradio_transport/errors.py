@@ -19,6 +19,7 @@
     │   ├── UnsupportedProtocol     no installed adapter speaks it, or it cannot do what was asked
     │   ├── NotAGradioApp           whatever answered is not Gradio
     │   ├── AppChanged              the app was restarted with other endpoints
+    │   ├── UntrustedRedirect       the app redirects to an origin that the caller did not name
     │   ├── SpaceNotFound           no such Space, or a private one and no token that sees it
     │   └── SpaceNotRunning         the Space sleeps, builds or failed
     ├── ServerRefused               an answer that says no
@@ -230,6 +231,23 @@ class AppChanged(NegotiationError):
 
     Nothing was sent. Connect again to use the app as it is now.
     """
+
+
+class UntrustedRedirect(NegotiationError):
+    """The app redirects to an origin that the caller did not name, and something would go there with it.
+
+    Nothing that was given for the named origin was sent. Connect to the address in the message, or pass
+    ``trust_redirects=True`` to `connect`.
+
+    Attributes:
+        origin: The origin that redirects, such as ``"http://app.example:80"``.
+        target: The origin that it redirects to.
+    """
+
+    def __init__(self, message: str, *, origin: str = "", target: str = "", **context: Any) -> None:
+        super().__init__(message, **context)
+        self.origin = origin
+        self.target = target
 
 
 class SpaceNotFound(NegotiationError):

@@ -3,6 +3,10 @@
 
 A server's redirects, absolute URLs and ``root`` can name any host; what decides whether a header or cookie
 goes along is only the origin it was bound to (scheme, host, port).
+
+An app may redirect its discovery to another origin. What the caller gave was given for the origin that the
+caller named, so the move is refused if something was given, and what is given later is not sent. The rule is
+`Credentials.follow` and `Credentials.check_given`, and nowhere else.
 """
 
 from __future__ import annotations
@@ -13,9 +17,10 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from ..errors import LocalProtocolError, Phase
+from ..errors import LocalProtocolError, Phase, RemoteProtocolError, UntrustedRedirect, excerpt
+from ..protocol.access import LOGIN_ELSEWHERE
 from ..protocol.headers import is_header_name, value_problem
-from ..protocol.urls import add_query, is_hugging_face, origin
+from ..protocol.urls import add_query, https_origin, is_hugging_face, is_internal, origin, shown_url
 
 MAX_COOKIES = 300
 """Cookies kept for one origin; a hostile server may set any number, and what is beyond is not taken."""
@@ -47,8 +52,8 @@ class _Cookie:
     path: str
     age: int = attrs.field(factory=itertools.count().__next__)
     """The higher, the newer: a login renewed for the app counts over what a session was given before."""
-    given: bool = False
-    """Whether the caller gave it, so that it follows an upgrade to https as headers do."""
+    setter: str | None = None
+    """The origin that set it and alone gets it; None: the caller gave it, and it goes where headers go."""
 
 
 @attrs.define
@@ -61,6 +66,8 @@ class Credentials:
         token_origin: Where the caller wants the token to go besides.
         parent: Credentials of the app, where these are a session's: what it holds goes along too.
         query: Query of the app's URL, percent-encoded; it may hold a signature.
+        trust_redirects: Whether what was given may follow the app to an origin that was not named.
+        are_given: Whether the caller gave anything that goes to the app.
     """
 
     _origin: str
@@ -69,6 +76,13 @@ class Credentials:
     token_origin: str | None = None
     parent: Credentials | None = None
     query: str = attrs.field(default="", repr=False)
+    trust_redirects: bool = False
+    are_given: bool = False
+    _named: str = attrs.field(default=attrs.Factory(lambda made: made._origin, takes_self=True), init=False)
+    _settled: bool = attrs.field(default=False, init=False)
+    """Whether the app was found."""
+    moved: bool = attrs.field(default=False, init=False)
+    """Whether redirects have led to an origin that was not named, and are not trusted."""
     _cookies: dict[str, _Cookie] = attrs.field(factory=dict[str, _Cookie], init=False, repr=False)
 
     @classmethod
@@ -81,21 +95,34 @@ class Credentials:
         token_origin: str | None = None,
         cookies: Mapping[str, str] | None = None,
         query: str = "",
+        trust_redirects: bool = False,
+        are_given: bool = False,
     ) -> Credentials:
         """Return credentials for the origin of a URL. The caller's mappings are copied.
+
+        `are_given` says whether the caller gave any header, a login, or something else that is not kept here.
 
         Raises:
             LocalProtocolError: The token would go to a host that is neither Hugging Face's nor the one named.
         """
         named = origin(token_origin) if token_origin else None
-        made = cls(origin(url), _lower_names(headers), token, named, query=query)
+        are_given = are_given or token is not None or bool(cookies) or bool(query)
+        made = cls(
+            origin(url),
+            _lower_names(headers),
+            token,
+            named,
+            query=query,
+            trust_redirects=trust_redirects,
+            are_given=are_given,
+        )
         if token is not None and not made._may_see_token():
             raise LocalProtocolError(
                 f"The token would go to {made.origin}, which is no host of Hugging Face. If it is meant to, "
                 f"pass token_origin={made.origin!r}; a secret of the app's own goes into headers=.",
                 phase=Phase.DISCOVER,
             )
-        made._cookies = {name: _Cookie(value, "/", given=True) for name, value in (cookies or {}).items()}
+        made._cookies = {name: _Cookie(value, "/") for name, value in (cookies or {}).items()}
         return made
 
     def child(self, headers: Mapping[str, str] | None = None) -> Credentials:
@@ -107,26 +134,85 @@ class Credentials:
         """The origin that everything here is bound to."""
         return self.parent.origin if self.parent is not None else self._origin
 
-    def _may_see_token(self) -> bool:
-        return is_hugging_face(self.origin) or self.origin == self.token_origin
+    def _may_see_token(self, where: str | None = None) -> bool:
+        where = where or self.origin
+        named = self.token_origin
+        return is_hugging_face(where) or (named is not None and where in (named, https_origin(named)))
 
-    def rebind(self, url: str) -> None:
-        """Follow an upgrade of the same host from http to https; any other move drops what is held.
+    def follow(self, url: str) -> None:
+        """Follow the app to where its discovery leads, before a request is sent there.
 
-        Cookies that a server set are dropped in both cases: they belong to the origin that set them.
+        An upgrade of the named host to https is always followed. Any other origin is followed if the caller
+        trusts redirects, or gave nothing and the app was not found elsewhere before: its sessions, and what
+        was given for them, belong to where it was found.
+
+        Raises:
+            UntrustedRedirect: What was given would go to an origin that was not named for it.
+            RemoteProtocolError: It is an address inside a machine or cloud.
         """
-        new = origin(url)
-        if new == self._origin:
+        where = origin(url)
+        if where == self._origin:
             return
-        before, after = urlsplit(self._origin), urlsplit(new)
-        upgrade = (before.scheme, before.port, after.scheme, after.port) == ("http", 80, "https", 443)
-        if upgrade and before.hostname == after.hostname:
-            self._cookies = {name: cookie for name, cookie in self._cookies.items() if cookie.given}
-            if self.token_origin == self._origin:
-                self.token_origin = new
-        else:
-            self.headers, self.token, self._cookies, self.query = {}, None, {}, ""
-        self._origin = new
+        if not self._is_named(where):
+            if is_internal(urlsplit(where).hostname or ""):
+                raise RemoteProtocolError(
+                    f"The app at {self._origin} redirects to {excerpt(shown_url(url))!r}, an address inside "
+                    "a machine or cloud, which is never followed.",
+                    phase=Phase.DISCOVER,
+                )
+            trusted = self.trust_redirects and (self.token is None or self._may_see_token(where))
+            if not trusted and (self.are_given or self._settled):
+                raise self._redirect_error(url)
+        self._bind(where)
+
+    def settle(self, url: str) -> None:
+        """Bind to where the app was found: from now on it is not followed to an origin that was not named."""
+        self._bind(origin(url))
+        self._settled = True
+
+    def _is_named(self, where: str) -> bool:
+        return where in (self._named, https_origin(self._named))
+
+    def _bind(self, where: str) -> None:
+        self._origin = where
+        self.moved = not self.trust_redirects and not self._is_named(where)
+
+    def _redirect_error(self, url: str) -> UntrustedRedirect:
+        target, address = origin(url), excerpt(shown_url(url).rstrip("/").removesuffix("/config"))
+        remedy = f"connect to {address!r} itself, or pass trust_redirects=True"
+        if self.token is not None and not self._may_see_token(target):
+            remedy = f"connect to {address!r} itself with token_origin={target!r}"
+        elif not self.are_given:
+            remedy = "connect again, or pass trust_redirects=True"
+        given = f" What you gave is for {self._origin} alone." if self.are_given else ""
+        login = "" if urlsplit(url).path.rstrip("/").endswith("/config") else f" {LOGIN_ELSEWHERE}"
+        return UntrustedRedirect(
+            f"The app at {self._origin} redirects to another origin, {target}. Nothing was sent there."
+            f"{given} If the other origin is the app's, {remedy}.{login}",
+            origin=self._origin,
+            target=target,
+            phase=Phase.DISCOVER,
+        )
+
+    def check_given(self, *given: object) -> None:
+        """Refuse what is given for a session or call, if a redirect has moved the app to an unnamed origin.
+
+        Args:
+            *given: Headers or a token of a call; empty ones and None count as not given.
+
+        Raises:
+            UntrustedRedirect: One is given, or the session has headers.
+        """
+        app = self.parent or self
+        if app.moved and (any(given) or (app is not self and self.headers)):
+            raise UntrustedRedirect(
+                f"The app at {app._named} has redirected to another origin, {app._origin}. Headers and "
+                "tokens of a session, of a call or of forward() are not sent there, and nothing was called. "
+                f"If that is the app's origin, connect to {app._origin!r}, or pass trust_redirects=True.",
+                origin=app._named,
+                target=app._origin,
+                phase=Phase.JOIN,
+            )
 
     def store(self, url: str, set_cookie: Sequence[str]) -> Sequence[RejectedCookie]:
         """Take the ``Set-Cookie`` values of a reply, verbatim, and return the cookies that were left out.
@@ -143,7 +229,7 @@ class Credentials:
                 RejectedCookie(line.partition("=")[0].strip()[:_NAME_CHARACTERS], why) for line in set_cookie
             ]
         left_out: list[RejectedCookie] = []
-        kept = dict(self._cookies)  # replaced whole: other threads may be reading
+        kept = self._cookies_of(self.origin)  # replaced whole: other threads may be reading
         for line in set_cookie:
             pair, *attributes = (part.strip() for part in line.split(";"))
             name, separator, value = pair.partition("=")
@@ -167,7 +253,7 @@ class Credentials:
                 kept.pop(name, None)
             elif len(kept) < MAX_COOKIES or name in kept:
                 path = options.get("path", "/")
-                kept[name] = _Cookie(value, path if path.startswith("/") else "/")
+                kept[name] = _Cookie(value, path if path.startswith("/") else "/", setter=self.origin)
             else:
                 left_out.append(
                     RejectedCookie(name[:_NAME_CHARACTERS], f"the app has set {MAX_COOKIES} others")
@@ -186,12 +272,18 @@ class Credentials:
 
         What is nearer to the caller wins: `extra` (of one call) over those of the session, of the app, and of
         the request itself.  Cookies never overwrite one that the caller set.
+
+        Raises:
+            UntrustedRedirect: See `check_given`.
         """
         headers = _lower_names(own)
-        if origin(url) != self.origin:
+        where = origin(url)
+        if where != self.origin:
             return headers
+        if (self.parent or self).moved:
+            self.check_given(extra)
         headers |= self._bound_headers() | _lower_names(extra)
-        jar = self._cookie_jar()
+        jar = self._cookie_jar(where)
         if not jar:
             return headers
         path = urlsplit(url).path or "/"
@@ -214,10 +306,16 @@ class Credentials:
         name = "x-hf-authorization" if is_hugging_face(self.origin) else "authorization"
         return {name: f"Bearer {self.token}"}
 
-    def _cookie_jar(self) -> Mapping[str, _Cookie]:
+    def _cookies_of(self, where: str) -> dict[str, _Cookie]:
+        return {name: cookie for name, cookie in self._cookies.items() if cookie.setter in (None, where)}
+
+    def _cookie_jar(self, where: str) -> Mapping[str, _Cookie]:
+        own = self._cookies_of(where) if self._cookies else {}
         if self.parent is None:
-            return self._cookies
-        above, own = self.parent._cookie_jar(), self._cookies
+            return own
+        above = self.parent._cookie_jar(where)
+        if not own:
+            return above
         newer = {
             name: cookie for name, cookie in own.items() if name not in above or above[name].age < cookie.age
         }

@@ -20,6 +20,7 @@ from ..errors import (
     Phase,
     RemoteProtocolError,
     StreamLost,
+    UntrustedRedirect,
     excerpt,
 )
 from ..protocol.access import LOGIN_ELSEWHERE, wants_app_login
@@ -30,7 +31,7 @@ from ..protocol.commands import (
     SendRequest,
 )
 from ..protocol.refusals import refusal
-from ..protocol.urls import AppURLs, resolve_reference
+from ..protocol.urls import AppURLs, resolve_reference, shown_url, split_userinfo
 from ..protocol.web_page import is_web_page, readable_text
 from .config import AppConfig, JSONObject
 from .config_parsing import config_from_page, is_config, parse_outline, requires_login, with_endpoints
@@ -62,21 +63,23 @@ def _get(url: str, max_redirects: int) -> Generator[SendRequest, Response, Respo
         following = resolve_reference(current, target)
         if following is None or urlsplit(following).scheme not in ("http", "https"):
             raise RemoteProtocolError(
-                f"{url} redirects to {target!r}, which is no http(s) URL.",
+                f"{url} redirects to {shown_url(target)!r}, which is no http(s) URL.",
                 phase=Phase.DISCOVER,
                 status=response.status,
             )
         if (urlsplit(current).scheme, urlsplit(following).scheme) == ("https", "http"):
             raise RemoteProtocolError(
-                f"{url} redirects to {target!r}, which is plain http where TLS was asked for. Connect to "
-                "that URL itself if it is to be trusted.",
+                f"{url} redirects to {shown_url(target)!r}, which is plain http where TLS was asked for. "
+                "Connect to that URL itself if it is to be trusted.",
                 phase=Phase.DISCOVER,
                 status=response.status,
             )
-        current = following
+        # Without user and password: a server gives none, and the URL is shown to callers.
+        current, _ = split_userinfo(following)
         if current in seen or len(seen) > max_redirects:
             raise NotAGradioApp(
-                f"{url} redirects without end (last to {current}). Check the URL, or Limits(max_redirects=).",
+                f"{url} redirects without end (last to {shown_url(current)}). Check the URL, or "
+                "Limits(max_redirects=).",
                 phase=Phase.DISCOVER,
                 status=response.status,
             )
@@ -240,7 +243,7 @@ def _find_info(
     path = f"{config.api_prefix}/info"
     try:
         response = yield from _get(urls.api("info"), max_redirects)
-    except (StreamLost, RemoteProtocolError, NotAGradioApp) as error:
+    except (StreamLost, RemoteProtocolError, NotAGradioApp, UntrustedRedirect) as error:
         return None, f"{path} could not be read: {error.message.rstrip('.')}"
     info = _json_object(response)
     if info is not None:

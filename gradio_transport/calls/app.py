@@ -45,6 +45,7 @@ from ..protocol.urls import (
     is_internal,
     origin,
     query_of,
+    same_origin,
     shown_url,
     space_name,
     split_userinfo,
@@ -130,22 +131,26 @@ class App:
 
         Those stay in no URL: it would show them in messages, and take them along to wherever it leads.
         """
+        options = self.options
         self.base, authorization = split_userinfo(base)
         self.has_userinfo = authorization is not None
-        headers, token = {"x-gradio-user": "api"}, self.options.token
+        headers, token = {"x-gradio-user": "api"}, options.token
         if self._discoverer is not None:
             headers, token = {"authorization": f"Bearer {token}"} if token is not None else {}, None
         # A token that goes into the same header was given for this origin by name, and counts for more.
         if authorization is not None and (token is None or is_hugging_face(base)):
             headers.setdefault("authorization", authorization)
-        headers |= {name.lower(): value for name, value in self.options.headers.items()}
+        headers |= {name.lower(): value for name, value in options.headers.items()}
         self.credentials = Credentials.bound_to(
             self.base,
             headers,
             token=token,
             token_origin=token_origin,
-            cookies=self.options.cookies,
+            cookies=options.cookies,
             query=self.query,
+            trust_redirects=options.trust_redirects,
+            are_given=bool(authorization or options.headers or options.auth or options.token)
+            or options.http.client_adds_headers,
         )
 
     def find_space(self) -> None:
@@ -169,6 +174,7 @@ class App:
                 found = spaces.wait(
                     self.space,
                     token=token,
+                    token_origin=self.options.token_origin,
                     timeout=self.options.timeouts.space or math.inf,
                     on_progress=lambda stage, elapsed: logger.info(
                         "waiting for the Space %s: %s after %.0f s", self.space, stage, elapsed
@@ -181,8 +187,7 @@ class App:
                     seconds=error.seconds,
                     phase=Phase.DISCOVER,
                 ) from error
-        # The Hub that the caller asks names the host: that is whom the token is for.
-        self._set_base(found.url, found.url)
+        self._set_base(found.url, self.options.token_origin or spaces.endpoint_to_use())
 
     @property
     def discovery(self) -> Discovery:
@@ -200,7 +205,9 @@ class App:
         self._discovery = found
         if found.config.info_failure:
             self._warn(f"{found.config.info_failure}; names and types of parameters come from the config")
-        self.credentials.rebind(found.urls.base)
+        self.credentials.settle(found.urls.base)
+        if self.credentials.moved:
+            self._warn(f"redirects to {self.credentials.origin}, where its calls go from now on")
 
     @property
     def config(self) -> AppConfig:
@@ -208,28 +215,29 @@ class App:
         return self.discovery.config
 
     def discover_again(self, found: Discovery) -> None:
-        """Take what was discovered after a doubt; of an app that was not restarted, nothing is new."""
-        if not is_same_app(self.config, found.config):
-            logger.warning("the app at %s was restarted", self.base)
+        """Take what was discovered after a doubt; nothing is new where the app was not restarted or moved."""
+        if not is_same_app(self.config, found.config) or found.urls.base != self.discovery.urls.base:
+            logger.warning("the app at %s was restarted or moved", self.base)
             self.discovery = found
             self._choices, self._files, self.averages = {}, {}, {}
 
     def handshake(self) -> Handshake:
         """Return the sequence that finds the config: the named adapter's own, or Gradio's."""
-        options = self.options
+        options, base = self.options, self.base
+        # An app that moved is looked for where it was found: its cookies and sessions are of that origin.
+        if self._discovery is not None and not same_origin(base, self._discovery.urls.base):
+            base = self._discovery.urls.base
         if self._discoverer is not None:
             context = DiscoveryContext(
-                base=self.base, auth=options.auth, settings=options.settings, limits=options.limits
+                base=base, auth=options.auth, settings=options.settings, limits=options.limits
             )
             return self._discoverer.discover(context)
-        return self._discover()
+        return self._discover(base)
 
-    def _discover(self) -> Handshake:
+    def _discover(self, base: str) -> Handshake:
         try:
             return (
-                yield from discover(
-                    self.base, self.options.auth, max_redirects=self.options.limits.max_redirects
-                )
+                yield from discover(base, self.options.auth, max_redirects=self.options.limits.max_redirects)
             )
         except NotAGradioApp as error:
             error.message = f"{error.message} {self._other_sdk}".rstrip()

@@ -268,17 +268,22 @@ class Requests:
                 raise file_unavailable_error(outcome, request.url) from None
 
     def discover(self) -> Steps[Discovery]:
-        """Find the config of the app; the credentials follow it where they may."""
+        """Find the config of the app; the credentials follow it where they may.
+
+        Raises:
+            UntrustedRedirect: It redirects to where they may not go.
+            GradioTransportError: It cannot be found.
+        """
         sequence = self.app.handshake()
         try:
             command = next(sequence)
             while True:
                 try:
+                    self.app.credentials.follow(command.request.url)
                     response = yield from self.perform(command)
                 except GradioTransportError as error:  # the app can do without some of the replies
                     command = sequence.throw(error)
                 else:
-                    self.app.credentials.rebind(response.url or command.request.url)
                     command = sequence.send(response)
         except StopIteration as stop:
             found: Discovery = stop.value
@@ -306,7 +311,11 @@ class Requests:
             if app_id_of(response) == known:
                 identity.confirm(doubts)
                 return
-        app.discover_again((yield from self.discover()))
+        try:
+            app.discover_again((yield from self.discover()))
+        finally:
+            # Redirects of the discovery may have led on, and then to nothing new.
+            app.credentials.settle(app.discovery.urls.base)
         identity.confirm(doubts)
 
     # --- taps ----------------------------------------------------------------------------------------

@@ -109,6 +109,8 @@ class SessionCore(Generic[C, D, H]):
         source = self._files_type(self.connection, self.state.credentials)
         files = self.state.app.file_reader(invocation.endpoint, source.remote_file)
         call: C = self._call_type(self.connection, self.state, adapter, invocation, options, files)
+        # Now, because the files of a call are sent without its headers, and before its join.
+        self.state.credentials.check_given(call.headers, invocation.oauth_token)
         return call
 
     def _new_driver(self, adapter: Adapter) -> D:
@@ -301,6 +303,7 @@ class SessionCore(Generic[C, D, H]):
     def call_component(self, component_id: int, fn_name: str, data: Any, timeout: float | None) -> Steps[Any]:
         """Call a function that a component has on the server; see `Session.component_server`."""
         app, state = self.state.app, self.state
+        state.credentials.check_given()
         what = f"The reply of the component's function {fn_name!r}"
         with bounded(timeout, what, Phase.COMPLETE) as deadline:
             command = self._component_request(component_id, fn_name, data)

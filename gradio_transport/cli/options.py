@@ -32,6 +32,7 @@ class Connection:
     auth: tuple[str, str] | None = attrs.field(repr=False)
     token: str | None = attrs.field(repr=False)
     token_origin: str | None
+    trust_redirects: bool
     headers: dict[str, str] = attrs.field(repr=False)
     timeout: float | None
     insecure: bool
@@ -66,6 +67,7 @@ class Connection:
             auth=self.auth,
             token=token,
             token_origin=self.token_origin,
+            trust_redirects=self.trust_redirects,
             headers=self.headers,
             timeouts=self._timeouts(),
             verify=not self.insecure,
@@ -110,6 +112,7 @@ def connection_options(command: Callable[..., None]) -> Callable[..., None]:
         auth: str | None,
         token: str | None,
         token_origin: str | None,
+        trust_redirects: bool,
         headers: tuple[str, ...],
         timeout: float | None,
         insecure: bool,
@@ -125,6 +128,7 @@ def connection_options(command: Callable[..., None]) -> Callable[..., None]:
             auth=_credentials(auth),
             token=token,
             token_origin=token_origin,
+            trust_redirects=trust_redirects,
             headers=dict(_header(text) for text in headers),
             timeout=timeout,
             insecure=insecure,
@@ -194,6 +198,8 @@ _OPTIONS = (
                  "show that Space without it."),
     click.option("--token-origin", metavar="URL",
                  help="Another origin that may get the token, such as your own proxy to a Space."),
+    click.option("--trust-redirects", is_flag=True,
+                 help="Follow the app to another origin, with its login, headers and URL parameters."),
     click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'",
                  help="Extra header for the app's own origin. Repeatable."),
     click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",

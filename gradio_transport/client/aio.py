@@ -207,6 +207,7 @@ class AsyncClient(APIDescription):
         protocol: str = "auto",
         token_origin: str | None = None,
         foreign_files: bool | Iterable[str] = False,
+        trust_redirects: bool = False,
         timeouts: Timeouts | None = None,
         tap: Tap | None = None,
     ) -> None:
@@ -214,8 +215,8 @@ class AsyncClient(APIDescription):
         self._settings = make_settings(
             src, token=token, hf_token=hf_token, max_workers=max_workers, auth=auth, headers=headers,
             httpx_kwargs=httpx_kwargs, download_files=download_files, ssl_verify=ssl_verify,
-            protocol=protocol, token_origin=token_origin, foreign_files=foreign_files, timeouts=timeouts,
-            tap=tap,
+            protocol=protocol, token_origin=token_origin, foreign_files=foreign_files,
+            trust_redirects=trust_redirects, timeouts=timeouts, tap=tap,
         )  # fmt: skip
         self._files = OutputFiles(self._settings.directory)
         self._verbose = verbose

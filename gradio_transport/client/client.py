@@ -103,6 +103,7 @@ class Client(APIDescription):
         protocol: str = "auto",
         token_origin: str | None = None,
         foreign_files: bool | Iterable[str] = False,
+        trust_redirects: bool = False,
         timeouts: Timeouts | None = None,
         tap: Tap | None = None,
     ) -> None:
@@ -128,6 +129,7 @@ class Client(APIDescription):
             protocol: As for `gradio_transport.connect`, and so the following.
             token_origin: Another origin that may see the token.
             foreign_files: Other origins that files may be fetched from, or True for any.
+            trust_redirects: Whether what is given for the app may follow its redirects to other origins.
             timeouts: Deadlines in seconds.
             tap: Called with every frame of the wire.
 
@@ -138,8 +140,8 @@ class Client(APIDescription):
         self._settings = make_settings(
             src, token=token, hf_token=hf_token, max_workers=max_workers, auth=auth, headers=headers,
             httpx_kwargs=httpx_kwargs, download_files=download_files, ssl_verify=ssl_verify,
-            protocol=protocol, token_origin=token_origin, foreign_files=foreign_files, timeouts=timeouts,
-            tap=tap,
+            protocol=protocol, token_origin=token_origin, foreign_files=foreign_files,
+            trust_redirects=trust_redirects, timeouts=timeouts, tap=tap,
         )  # fmt: skip
         with translate_errors():
             self._transport = _connect(self._settings)

@@ -67,6 +67,7 @@ def make_settings(
     protocol: str,
     token_origin: str | None,
     foreign_files: bool | Iterable[str],
+    trust_redirects: bool,
     timeouts: Timeouts | None,
     tap: Tap | None,
 ) -> Settings:
@@ -102,6 +103,7 @@ def make_settings(
             "protocol": protocol,
             "token_origin": token_origin,
             "foreign_files": foreign_files,
+            "trust_redirects": trust_redirects,
             "timeouts": _timeouts(timeouts or Timeouts(), extra),
             "limits": Limits(workers=max_workers),
             "tap": tap,

@@ -21,6 +21,15 @@ from .request_body import request_headers
 logger = logging.getLogger(__name__)
 
 
+_DEFAULT_HEADERS = frozenset({"accept", "accept-encoding", "connection", "user-agent"})
+
+
+def adds_headers(client: Any) -> bool:
+    """Return whether a client adds to its requests what one that is made without arguments does not."""
+    names = {name.lower() for name in client.headers}
+    return bool(client.auth or client.cookies or client.params or names - _DEFAULT_HEADERS)
+
+
 def client_arguments(module: Module, request: Request, patience: Patience, content: Any) -> dict[str, Any]:
     """Return the keyword arguments of the client's ``build_request``. The client adds its own headers."""
     check_headers(request.headers)

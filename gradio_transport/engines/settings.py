@@ -20,9 +20,12 @@ class HTTPSettings:
         verify: True, False, a CA bundle's path, or an `ssl.SSLContext` of one's own.
         proxy: URL of a proxy, or None; the environment's proxy variables are honoured otherwise.
         connections: Bound of open connections.
+        client_adds_headers: Whether the HTTP client is the caller's, and adds headers, cookies, a login or
+            parameters of its own to each request.
     """
 
     library: Literal["httpx", "httpx2"] = "httpx"
     verify: Verify = True
     proxy: str | None = attrs.field(default=None, repr=False)
     connections: int = 1100
+    client_adds_headers: bool = False

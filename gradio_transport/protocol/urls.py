@@ -187,22 +187,23 @@ def check_no_hub_page(source: str) -> None:
         )
 
 
-def is_hugging_face_host(host: str, endpoint: str | None = None) -> bool:
-    """Return whether a host is Hugging Face's own: the Hub, a Space's, or that of the caller's own Hub.
+def is_hugging_face_host(host: str) -> bool:
+    """Return whether a host is Hugging Face's own: that of the Hub, or of a Space.
 
     Other subdomains of the Hub's name are not: they are run by others or need no token.  Every Space has a
     host under ``hf.space`` and reads what it is sent, so a token is for the one Space that was asked for.
 
     Args:
         host: A host name alone, without scheme or port.
-        endpoint: URL of a Hub that the caller named, whose host counts as well.
     """
     name = host.lower().removesuffix(".")
-    if not name or not name.isascii():
-        return False
-    if endpoint is not None and name == (_split(endpoint).hostname or "").removesuffix("."):
-        return True
-    return name in _HUGGING_FACE or re.fullmatch(r"([a-z0-9-]+\.)+hf\.space", name) is not None
+    return name in _HUGGING_FACE or is_below(name, "hf.space")
+
+
+def is_below(host: str, domain: str) -> bool:
+    """Return whether a host is a subdomain of a domain, label by label; both in lower case."""
+    labels = host.removesuffix(f".{domain}")
+    return labels != host and re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*", labels) is not None
 
 
 def origin(url: str) -> str:
@@ -216,10 +217,11 @@ def _origin(root: str) -> str:
     parts = _split(root)
     scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
     # A name with a dot at its end is the same host (RFC 1034 §3.1), and names ignore case (RFC 4343).
-    host = (parts.hostname or "").rstrip(".").lower()
+    host = (parts.hostname or "").removesuffix(".").lower()
     if ":" in host:  # an IPv6 address, whose colons would read as a port (RFC 3986 §3.2.2)
         host = f"[{host}]"
-    return f"{scheme}://{host}:{parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)}"
+    port = _DEFAULT_PORTS.get(parts.scheme, 0) if parts.port is None else parts.port
+    return f"{scheme}://{host}:{port}"
 
 
 def percent_encode(text: str, safe: str = "") -> str:
@@ -244,9 +246,20 @@ def same_origin(url: str, other: str) -> bool:
 
 
 def is_hugging_face(url: str) -> bool:
-    """Return whether a URL is of one of Hugging Face's own hosts, reached safely."""
-    parts = _split(url)
-    return parts.scheme in ("https", "wss") and is_hugging_face_host(parts.hostname or "")
+    """Return whether a URL is of an origin of Hugging Face: its host, by https at the default port."""
+    scheme, _, host = origin(url).partition("://")
+    name, _, port = host.rpartition(":")
+    return (scheme, port) == ("https", "443") and is_hugging_face_host(name)
+
+
+def https_origin(http_origin: str) -> str | None:
+    """Return the origin that an upgrade of an http origin to https leads to; None where that is none.
+
+    An upgrade stays on one host and goes from the default port of http to that of https.
+    """
+    scheme, _, host = http_origin.partition("://")
+    name, _, port = host.rpartition(":")
+    return f"https://{name}:443" if (scheme, port) == ("http", "80") else None
 
 
 def is_internal(host: str) -> bool:

@@ -53,7 +53,7 @@ def resolve(
         ServerRefused: The Hub, or a proxy before it, replied with an error.
         ConnectError: The Hub cannot be reached.
         TimeoutExpired: No reply in time.
-        MalformedMessage: The reply is not one of a Hub.
+        MalformedMessage: The reply is not one of a Hub, or names a host that is not that of a Space.
         LocalProtocolError: The name is not the name of a Space.
     """
     return Hub.create(token, endpoint).space(name, timeout)
@@ -84,6 +84,7 @@ def wait(
     name: str,
     *,
     token: Token = None,
+    token_origin: str | None = None,
     endpoint: str | None = None,
     timeout: float = 600.0,
     on_progress: Callable[[str, float], object] | None = None,
@@ -97,7 +98,9 @@ def wait(
 
     Args:
         name: ``owner/name``.
-        token: As for `resolve`. It goes to the Hub and to the Space's own host.
+        token: As for `resolve`. It goes to the Hub, and to the Space if that is at an origin of Hugging Face,
+            at that of the Hub, or at `token_origin`.
+        token_origin: Another origin that may see the token.
         endpoint: As for `resolve`.
         timeout: Seconds to wait in all.
         on_progress: Called after each reply, with the stage and the seconds since the start.
@@ -122,7 +125,7 @@ def wait(
             if space.stage in ADVICE_WHEN_FINAL:
                 _raise_not_running(space)
             if space.stage == "SLEEPING" and elapsed < timeout:
-                hub.wake(space, min(timeout - elapsed, WAKING_SECONDS))
+                hub.wake(space, min(timeout - elapsed, WAKING_SECONDS), token_origin)
         left = timeout - (clock() - began)
         if left <= 0:
             raise timeout_error(

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import attrs
 
@@ -22,7 +22,6 @@ from ..errors import (
     ConnectError,
     GradioTransportError,
     InvalidPayload,
-    LocalProtocolError,
     MalformedMessage,
     Phase,
     RateLimited,
@@ -32,7 +31,7 @@ from ..errors import (
     excerpt,
 )
 from ..protocol.retry_after import retry_after
-from ..protocol.urls import base_url, is_hugging_face_host, is_internal, shown_url
+from ..protocol.urls import base_url, is_below, is_hugging_face, same_origin, shown_url
 from .space import REQUEST_SECONDS, Space, Token, to_name, token_to_use
 
 ADVICE = {
@@ -71,15 +70,8 @@ class Hub:
 
     @classmethod
     def create(cls, token: Token, endpoint: str | None) -> Hub:
-        """Return a Hub for a token and an endpoint, both checked.
-
-        The environment is read here, because huggingface_hub reads ``HF_ENDPOINT`` only when it is imported.
-        """
-        if endpoint is None and not (endpoint := os.environ.get("HF_ENDPOINT")):
-            from huggingface_hub import constants
-
-            endpoint = constants.ENDPOINT
-        return cls(base_url(endpoint), token_to_use(token))
+        """Return a Hub for a token and an endpoint, both checked."""
+        return cls(base_url(endpoint_to_use() if endpoint is None else endpoint), token_to_use(token))
 
     def space(self, name: str, timeout: float = REQUEST_SECONDS) -> Space:
         """Return a Space."""
@@ -97,7 +89,7 @@ class Hub:
                     runtime = api.get_space_runtime(info.id, token=token)
             return Space(
                 id=info.id,
-                url=_app_url(info.host, info.subdomain),
+                url=self._app_url(info.host, info.subdomain),
                 stage=str(runtime.stage),
                 private=bool(info.private),
                 sdk=info.sdk,
@@ -106,6 +98,25 @@ class Hub:
             )
 
         return self._ask(f"the Space {name!r}", ask, timeout)
+
+    def _app_url(self, host: str | None, subdomain: str | None) -> str:
+        """Return where a Space answers, by what the Hub says of it.
+
+        Raises:
+            MalformedMessage: That is not the host of a Space.
+        """
+        if not host and not subdomain:
+            raise ValueError("the reply has no host of the Space")
+        text = host or f"{subdomain}.hf.space"
+        url = (text if "://" in text else f"https://{text}").removesuffix("/")
+        if not _is_space_origin(url, urlsplit(self.endpoint)):
+            raise MalformedMessage(
+                f"The Hub at {shown_url(self.endpoint)} names {self._excerpt(url)!r} as the host of the "
+                "Space. That is neither under hf.space by https nor the Hub's own host, so nothing was sent "
+                "there. If the Space has a domain of its own, connect to its URL.",
+                phase=Phase.DISCOVER,
+            )
+        return url
 
     def account(self) -> str:
         """Return the name of the token's account."""
@@ -178,15 +189,19 @@ class Hub:
 
         return self._ask(f"the Space {name!r}", ask, timeout)
 
-    def wake(self, space: Space, timeout: float) -> None:
+    def wake(self, space: Space, timeout: float, token_origin: str | None = None) -> None:
         """Request a Space's page, which wakes it.
+
+        The token goes along to the origins of Hugging Face, that of this Hub, and the one that is named.
 
         Errors are ignored: whether the Space woke up shows in its next stage, and a page that takes long to
         answer has been woken by the request already.
         """
         import httpx
 
-        headers = {"x-hf-authorization": f"Bearer {self.token}"} if self._may_see_token(space.url) else {}
+        named = (self.endpoint, token_origin or self.endpoint)
+        may_see = is_hugging_face(space.url) or any(same_origin(space.url, url) for url in named)
+        headers = {"x-hf-authorization": f"Bearer {self.token}"} if self.token and may_see else {}
 
         def request() -> None:
             with (
@@ -197,16 +212,6 @@ class Hub:
 
         with contextlib.suppress(httpx.HTTPError, TimeoutExpired):
             _run_bounded(timeout, request)
-
-    def _may_see_token(self, url: str) -> bool:
-        if self.token is None:
-            return False
-        parts = urlsplit(url)
-        hub = urlsplit(self.endpoint)
-        return is_hugging_face_host(parts.hostname or "", self.endpoint) and parts.scheme in (
-            "https",
-            hub.scheme,
-        )
 
     def _ask(self, what: str, ask: Callable[[Any], _Answer], timeout: float = REQUEST_SECONDS) -> _Answer:
         """Call a function of the Hub's API, and turn its exceptions into ours."""
@@ -280,17 +285,32 @@ class Hub:
         return excerpt(text.replace(self.token, "<token>") if self.token else text).rstrip(".")
 
 
-def _app_url(host: str | None, subdomain: str | None) -> str:
-    if not host and not subdomain:
-        raise ValueError("the reply has no host of the Space")
-    text = host or f"{subdomain}.hf.space"
+def endpoint_to_use() -> str:
+    """Return the URL of the Hub that is asked where the caller names none.
+
+    The environment is read here, because huggingface_hub reads ``HF_ENDPOINT`` only when it is imported.
+    """
+    endpoint = os.environ.get("HF_ENDPOINT")
+    if not endpoint:
+        from huggingface_hub import constants
+
+        endpoint = constants.ENDPOINT
+    return endpoint
+
+
+def _is_space_origin(url: str, hub: SplitResult) -> bool:
+    """Return whether a URL is the origin of a Space and no more: under ``hf.space``, or of the Hub's host."""
     try:
-        url = base_url(text if "://" in text else f"https://{text}")
-    except LocalProtocolError as error:  # an invalid reply of the Hub, not an error of the caller
-        raise ValueError(error.message) from None
-    if is_internal(urlsplit(url).hostname or ""):
-        raise ValueError(f"the reply has {shown_url(url)!r} as the host of the Space")
-    return url
+        parts = urlsplit(url)
+        _ = parts.port  # raises on rubbish
+    except ValueError:
+        return False
+    name, of_hub = parts.hostname or "", hub.hostname or ""
+    if url != f"{parts.scheme}://{parts.netloc}" or "@" in parts.netloc:
+        return False
+    if is_hugging_face(url) and is_below(name, "hf.space"):
+        return True
+    return parts.scheme in ("https", hub.scheme) and (name == of_hub or is_below(name, of_hub))
 
 
 def timeout_error(message: str, seconds: float | None = None) -> TimeoutExpired:

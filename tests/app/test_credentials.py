@@ -1,16 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gradio_transport.app.credentials import Credentials
-from gradio_transport.errors import LocalProtocolError
+from gradio_transport.errors import LocalProtocolError, Phase, RemoteProtocolError, UntrustedRedirect
+from gradio_transport.protocol.urls import origin
 
 APP = "http://app.example:7860"
 
 
 def bound(**headers: str) -> Credentials:
     return Credentials.bound_to(APP, headers)
+
+
+def given(url: str, headers: dict[str, str] | None = None, **more: Any) -> Credentials:
+    """Return credentials of a caller that gave something."""
+    return Credentials.bound_to(url, headers, are_given=True, **more)
 
 
 @pytest.mark.parametrize(
@@ -92,18 +100,20 @@ def test_cookies_of_another_origin_are_not_taken() -> None:
     assert credentials.for_url(APP, {}) == {}
 
 
-def test_an_upgrade_of_the_same_host_keeps_headers_and_any_other_move_drops_them() -> None:
-    credentials = Credentials.bound_to("http://app.example", {"authorization": "secret"})
-    credentials.rebind("https://app.example/config")
+def test_an_upgrade_of_the_same_host_keeps_headers_and_any_other_move_is_refused() -> None:
+    credentials = given("http://app.example", {"authorization": "secret"})
+    credentials.follow("https://app.example/config")
     assert credentials.for_url("https://app.example/x", {})["authorization"] == "secret"
     assert credentials.for_url("http://app.example/x", {}) == {}
-    credentials.rebind("https://other.example/config")
+    with pytest.raises(UntrustedRedirect):
+        credentials.follow("https://other.example/config")
     assert credentials.for_url("https://other.example/x", {}) == {}
+    assert credentials.for_url("https://app.example/x", {})["authorization"] == "secret"
 
 
 def test_a_token_meant_for_an_origin_follows_its_upgrade_to_https() -> None:
     credentials = Credentials.bound_to("http://app.example", token="hf_x", token_origin="http://app.example")
-    credentials.rebind("https://app.example/config")
+    credentials.follow("https://app.example/config")
     assert credentials.for_url("https://app.example/x", {}) == {"authorization": "Bearer hf_x"}
     assert credentials.for_url("http://app.example/x", {}) == {}
 
@@ -112,10 +122,11 @@ def test_a_token_meant_for_another_origin_is_not_taken_along() -> None:
     credentials = Credentials.bound_to(
         "https://owner-app.hf.space", token="hf_x", token_origin="https://app.example"
     )
-    credentials.rebind("https://elsewhere.example/config")
+    with pytest.raises(UntrustedRedirect):
+        credentials.follow("https://elsewhere.example/config")
     assert credentials.for_url("https://elsewhere.example/x", {}) == {}
     plain = Credentials.bound_to("http://app.example")
-    plain.rebind("https://app.example")
+    plain.follow("https://app.example")
     assert plain.token_origin is None
     assert plain.origin == "https://app.example:443"
 
@@ -135,31 +146,150 @@ def test_a_token_meant_for_another_origin_is_not_taken_along() -> None:
         ("https://app.example", "http://app.example"),
         ("http://app.example", "http://app.example:443"),
         ("https://app.example:80", "https://app.example"),
+        ("http://app.example", "http://app.example:0"),
+        ("http://app.example", "https://app.example.evil"),
+        ("http://app.example", "https://evil.app.example"),
+        ("http://app.example", "https://app.example..evil"),
+        ("http://app.example", "https://app-example"),
+        ("http://app.example", "https://app.example@evil.example"),
+        ("http://app.example:8080", "https://app.example:8443"),
+        ("http://[::1]", "https://[::2]"),
     ],
 )
 def test_only_an_upgrade_of_one_host_between_default_ports_keeps_secrets(before: str, after: str) -> None:
-    credentials = Credentials.bound_to(before, {"authorization": "secret"})
+    credentials = given(before, {"authorization": "secret"})
     credentials.store(before, ["a=secret"])
-    credentials.rebind(after)
+    with pytest.raises(UntrustedRedirect) as caught:
+        credentials.follow(f"{after}/config")
+    assert (caught.value.origin, caught.value.target) == (origin(before), origin(after))
+    assert origin(before) in str(caught.value)
+    assert origin(after) in str(caught.value)
+    assert "trust_redirects=True" in str(caught.value)
     assert credentials.for_url(after, {}) == {}
-    assert credentials.for_url(before, {}) == {}
+    assert credentials.for_url(before, {}) == {"authorization": "secret", "cookie": "a=secret"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("http://app.example", "https://app.example"),
+        ("http://app.example:80", "https://app.example:443"),
+        ("http://APP.example", "https://app.EXAMPLE"),
+        ("http://app.example.", "https://app.example"),
+        ("http://app.example", "https://app.example."),
+        ("http://127.0.0.1", "https://127.0.0.1:443"),
+        ("http://[::1]", "https://[::1]"),
+        ("https://app.example", "https://app.example:443"),
+        ("https://app.example:443", "HTTPS://APP.example./"),
+        ("http://app.example:8080", "http://APP.example.:8080"),
+    ],
+)
+def test_an_upgrade_and_another_spelling_keep_secrets(before: str, after: str) -> None:
+    credentials = given(before, {"authorization": "secret"}, query="__sign=s", cookies={"mine": "1"})
+    credentials.follow(f"{after}/config")
+    assert credentials.for_url(f"{after}/x", {}) == {"authorization": "secret", "cookie": "mine=1"}
+    assert credentials.url_to_send(f"{after}/x") == f"{after}/x?__sign=s"
+    assert not credentials.moved
+
+
+def test_what_is_trusted_follows_and_a_token_only_to_where_it_may_go() -> None:
+    trusting = given(
+        "http://app.example", {"x": "1"}, trust_redirects=True, cookies={"mine": "1"}, query="q=1"
+    )
+    trusting.store("http://app.example", ["theirs=1"])
+    trusting.follow("https://other.example:8443/config")
+    assert trusting.for_url("https://other.example:8443/x", {}) == {"x": "1", "cookie": "mine=1"}
+    assert trusting.url_to_send("https://other.example:8443/x") == "https://other.example:8443/x?q=1"
+    assert trusting.for_url("http://app.example/x", {}) == {}
+    trusting.check_given({"x-call": "1"})
+    token = Credentials.bound_to("https://a-b.hf.space", token="hf_x", trust_redirects=True)
+    with pytest.raises(UntrustedRedirect, match=r"token_origin='https://evil\.example:443'"):
+        token.follow("https://evil.example/config")
+    token.follow("https://c-d.hf.space/config")
+    assert token.for_url("https://c-d.hf.space/x", {}) == {"x-hf-authorization": "Bearer hf_x"}
+
+
+def test_where_nothing_was_given_a_move_is_followed_and_nothing_that_is_given_later_goes_there() -> None:
+    credentials = Credentials.bound_to("http://app.example", {"x-gradio-user": "api"})
+    credentials.follow("http://other.example/config")
+    credentials.settle("http://other.example")
+    assert credentials.moved
+    assert credentials.child().for_url("http://other.example/x", {}) == {"x-gradio-user": "api"}
+    credentials.check_given({}, None)
+    refused = [
+        lambda: credentials.check_given({"x": "1"}),
+        lambda: credentials.check_given({}, "hf_x"),
+        lambda: credentials.child({"x": "1"}).check_given({}, None),
+        lambda: credentials.child({"x": "1"}).for_url("http://other.example/x", {}),
+        lambda: credentials.child().for_url("http://other.example/x", {}, {"x": "1"}),
+    ]
+    for refusal in refused:
+        with pytest.raises(UntrustedRedirect, match="trust_redirects=True") as caught:
+            refusal()
+        assert caught.value.phase is Phase.JOIN
+        assert (caught.value.origin, caught.value.target) == (
+            "http://app.example:80",
+            "http://other.example:80",
+        )
+    assert credentials.child({"x": "1"}).for_url("http://third.example/x", {}, {"y": "1"}) == {}
+
+
+def test_an_app_that_was_found_is_not_followed_any_more_but_to_where_the_caller_named_it() -> None:
+    credentials = Credentials.bound_to("http://app.example")
+    credentials.follow("http://other.example/config")
+    credentials.settle("http://other.example")
+    with pytest.raises(UntrustedRedirect, match=r"redirects to another origin.*connect again"):
+        credentials.follow("http://third.example/config")
+    credentials.follow("https://app.example/config")
+    assert not credentials.moved
+
+
+@pytest.mark.parametrize("trust_redirects", [False, True])
+@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "metadata.google.internal"])
+def test_no_redirect_leads_to_an_address_inside_a_cloud(host: str, trust_redirects: bool) -> None:
+    credentials = Credentials.bound_to("http://app.example", trust_redirects=trust_redirects)
+    with pytest.raises(RemoteProtocolError, match="inside a machine or cloud"):
+        credentials.follow(f"http://{host}/config")
+    named = Credentials.bound_to(f"http://{host}")
+    named.follow(f"http://{host}/x/config")
+    assert not named.moved
+
+
+def test_a_redirect_to_what_may_be_a_login_page_says_so() -> None:
+    credentials = given("http://app.example", {"x": "1"})
+    with pytest.raises(UntrustedRedirect, match=r"If that is a login page.*cookies=") as caught:
+        credentials.follow("https://sso.example/authorize?state=secret")
+    assert "secret" not in str(caught.value)
+    with pytest.raises(UntrustedRedirect, match=r"connect to 'https://other.example/app' itself") as caught:
+        credentials.follow("https://other.example/app/config")
+    assert "login page" not in str(caught.value)
+
+
+def test_cookies_of_a_session_stay_at_the_origin_that_set_them() -> None:
+    app = given("http://app.example", {"x": "1"}, trust_redirects=True)
+    session = app.child()
+    session.store("http://app.example", ["a=secret"])
+    app.follow("http://other.example/config")
+    assert session.for_url("http://other.example/x", {}) == {"x": "1"}
+    app.follow("http://app.example/config")
+    assert session.for_url("http://app.example/x", {}) == {"x": "1", "cookie": "a=secret"}
 
 
 def test_an_upgrade_drops_cookies_because_the_other_origin_set_them() -> None:
     credentials = Credentials.bound_to("http://app.example", {"x": "1"})
     credentials.store("http://app.example", ["a=1"])
-    credentials.rebind("https://app.example")
+    credentials.follow("https://app.example")
     assert credentials.for_url("https://app.example", {}) == {"x": "1"}
 
 
 def test_another_spelling_of_an_origin_is_the_same_origin() -> None:
     credentials = Credentials.bound_to("http://app.example", {"x": "1"})
     credentials.store("HTTP://app.example:80/login", ["a=1"])
-    credentials.rebind("http://APP.example:80/config")
+    credentials.follow("http://APP.example:80/config")
     assert credentials.for_url("http://app.example:80/x", {}) == {"x": "1", "cookie": "a=1"}
     named = Credentials.bound_to("http://app.example", token="hf_x", token_origin="HTTP://APP.example:80")
     assert named.for_url("http://app.example", {}) == {"authorization": "Bearer hf_x"}
-    named.rebind("https://app.example")
+    named.follow("https://app.example")
     assert named.for_url("https://app.example", {}) == {"authorization": "Bearer hf_x"}
 
 
@@ -271,10 +401,11 @@ def test_the_query_of_the_app_goes_to_its_origin_and_follows_an_upgrade_alone() 
         == "http://app.example/x"
     )
     assert "__sign" not in repr(credentials)
-    credentials.rebind("https://app.example/config")
+    credentials.follow("https://app.example/config")
     assert credentials.url_to_send("https://app.example/x") == "https://app.example/x?__sign=s"
     assert credentials.url_to_send("http://app.example/x") == "http://app.example/x"
-    credentials.rebind("https://other.example/config")
+    with pytest.raises(UntrustedRedirect):
+        credentials.follow("https://other.example/config")
     assert credentials.url_to_send("https://other.example/x") == "https://other.example/x"
 
 
@@ -314,7 +445,8 @@ def test_a_callers_cookies_follow_an_upgrade_and_a_servers_do_not() -> None:
     credentials = Credentials.bound_to("http://app.example", cookies={"mine": "1", "both": "1"})
     credentials.store("http://app.example", ["theirs=1", "both=2"])
     assert credentials.for_url("http://app.example", {})["cookie"] == "mine=1; both=2; theirs=1"
-    credentials.rebind("https://app.example")
+    credentials.follow("https://app.example")
     assert credentials.for_url("https://app.example", {}) == {"cookie": "mine=1"}
-    credentials.rebind("https://other.example")
+    with pytest.raises(UntrustedRedirect):
+        credentials.follow("https://other.example")
     assert credentials.for_url("https://other.example", {}) == {}

@@ -28,7 +28,14 @@ from gradio_transport.calls.steps import (
 )
 from gradio_transport.engines.base import HandshakeRefused, Interruption
 from gradio_transport.engines.deadline import Deadline
-from gradio_transport.errors import ConnectError, FileUnavailable, Phase, StreamLost, TimeoutExpired
+from gradio_transport.errors import (
+    ConnectError,
+    FileUnavailable,
+    Phase,
+    StreamLost,
+    TimeoutExpired,
+    UntrustedRedirect,
+)
 from gradio_transport.files.upload import FetchFile, ReadFile
 from gradio_transport.protocol.commands import OpenStream, OpenWebSocket, Request, Response, SendRequest
 from gradio_transport.protocol.frames import Frame
@@ -396,3 +403,50 @@ def test_a_discovery_goes_on_without_a_reply_that_it_can_do_without() -> None:
     assert "It broke off" in found.config.info_failure
     with pytest.raises(ConnectError):
         Face([config, ConnectError("It is gone.")]).run(Requests.of_app(app).discover())
+
+
+ELSEWHERE = "http://elsewhere"
+MOVED = Response(302, {"location": f"{ELSEWHERE}/config"}, b"", f"{APP}/config")
+APP_ID_UNKNOWN = Response(404, {}, b"no")
+NO_INFO = Response(404, {}, b"no")
+
+
+def config_at(base: str, app_id: int = 1) -> Response:
+    return Response(
+        200, {}, b'{"version": "4.44.1", "dependencies": [], "app_id": %d}' % app_id, f"{base}/config"
+    )
+
+
+def test_a_discovery_is_refused_before_a_request_goes_to_an_origin_that_was_not_named() -> None:
+    app, face = App(APP, Options(auth=("ann", "secret"))), Face([MOVED])
+    with pytest.raises(UntrustedRedirect):
+        face.run(Requests.of_app(app).discover())
+    assert [request.url for request in face.sent] == [f"{APP}/config"]
+
+
+def test_an_app_that_moved_is_looked_for_where_it_was_found(caplog: pytest.LogCaptureFixture) -> None:
+    app, face = App(APP, Options()), Face([MOVED, config_at(ELSEWHERE), NO_INFO])
+    app.discovery = face.run(Requests.of_app(app).discover())
+    assert f"redirects to {ELSEWHERE}:80" in caplog.text
+    again = Face([APP_ID_UNKNOWN, config_at(ELSEWHERE, 2), NO_INFO])
+    again.run(Requests.of_app(app).confirm(app.identity.confirmed_at))
+    assert {request.url.rpartition("/")[0] for request in again.sent} == {ELSEWHERE}
+    assert app.config.app_id == 2
+
+
+def test_the_same_app_at_another_origin_is_taken_from_there() -> None:
+    app = App(APP, Options(headers={"x-app": "secret"}, trust_redirects=True))
+    app.discovery = Face([config_at(APP), NO_INFO]).run(Requests.of_app(app).discover())
+    face = Face([APP_ID_UNKNOWN, MOVED, config_at(ELSEWHERE), NO_INFO])
+    face.run(Requests.of_app(app).confirm(app.identity.confirmed_at))
+    assert app.discovery.urls.base == ELSEWHERE
+    assert all(request.headers["x-app"] == "secret" for request in face.sent)
+
+
+def test_a_discovery_that_fails_leaves_the_credentials_where_the_app_was() -> None:
+    app = App(APP, Options(headers={"x-app": "secret"}, trust_redirects=True))
+    app.discovery = Face([config_at(APP), NO_INFO]).run(Requests.of_app(app).discover())
+    face = Face([APP_ID_UNKNOWN, MOVED, ConnectError("Nobody is there.")])
+    with pytest.raises(ConnectError):
+        face.run(Requests.of_app(app).confirm(app.identity.confirmed_at))
+    assert app.credentials.origin == f"{APP}:80"

@@ -38,6 +38,24 @@ DOWNLOAD = attrs.evolve(PATIENCE, phase=Phase.DOWNLOAD, setting="download")
 modules = pytest.mark.parametrize("module", [httpx, httpx2])
 
 
+@modules
+@pytest.mark.parametrize("kind", ["Client", "AsyncClient"])
+@pytest.mark.parametrize(
+    ("given", "adds"),
+    [
+        ({}, False),
+        ({"headers": {"User-Agent": "mine", "accept": "text/html"}}, False),
+        ({"timeout": 1, "follow_redirects": True, "base_url": "http://app"}, False),
+        ({"headers": {"X-Key": "1"}}, True),
+        ({"cookies": {"a": "1"}}, True),
+        ({"auth": ("ann", "secret")}, True),
+        ({"params": {"key": "1"}}, True),
+    ],
+)
+def test_what_a_client_adds_to_each_request_is_known(module, kind, given, adds):
+    assert common.adds_headers(getattr(module, kind)(**given)) is adds
+
+
 class TestErrors:
     def translate(self, error, patience=PATIENCE, module=httpx):
         with (

@@ -63,9 +63,10 @@ class TestToken:
         with pytest.raises(gt.errors.LocalProtocolError, match="token_origin="):
             Credentials.bound_to(url, token="hf_x")
 
-    def test_it_is_dropped_where_a_redirect_leads_elsewhere(self) -> None:
+    def test_no_redirect_takes_it_to_another_space(self) -> None:
         made = Credentials.bound_to("https://a-b.hf.space", {"x-key": "1"}, token="hf_x")
-        made.rebind("https://c-d.hf.space")
+        with pytest.raises(gt.errors.UntrustedRedirect):
+            made.follow("https://c-d.hf.space")
         assert made.for_url("https://c-d.hf.space/", {}) == {}
 
     @faces

@@ -15,6 +15,9 @@ from gradio_transport.protocol.urls import (
     base_url,
     check_no_hub_page,
     drop_query,
+    https_origin,
+    is_below,
+    is_hugging_face,
     is_hugging_face_host,
     is_internal,
     origin,
@@ -300,16 +303,68 @@ def test_what_lies_under_the_believed_root_is_moved_and_nothing_is_moved_twice(r
 
 
 @pytest.mark.parametrize(
-    ("host", "endpoint", "own"),
+    ("host", "own"),
     [
-        ("huggingface.co", None, True),
-        ("owner-app.hf.space.", None, True),
-        ("", None, False),
-        ("hügging.hf.space", None, False),
-        ("hf.space.evil.com", None, False),
-        ("hub.example.com", "https://hub.example.com:8443", True),
-        ("x.hub.example.com", "https://hub.example.com:8443", False),
+        ("huggingface.co", True),
+        ("owner-app.hf.space.", True),
+        ("", False),
+        ("hügging.hf.space", False),
+        ("hf.space.evil.com", False),
     ],
 )
-def test_hosts_that_a_token_is_for(host: str, endpoint: str | None, own: bool) -> None:
-    assert is_hugging_face_host(host, endpoint) is own
+def test_hosts_that_a_token_is_for(host: str, own: bool) -> None:
+    assert is_hugging_face_host(host) is own
+
+
+@pytest.mark.parametrize(
+    ("url", "own"),
+    [
+        ("https://huggingface.co/x", True),
+        ("https://huggingface.co:443", True),
+        ("wss://Owner-app.hf.space./queue/join", True),
+        ("https://user:pw@owner-app.hf.space", True),
+        ("https://huggingface.co:8443", False),
+        ("https://owner-app.hf.space:80", False),
+        ("http://huggingface.co", False),
+        ("http://huggingface.co:443", False),
+        ("https://owner-app.hf.space@evil.example", False),
+        ("https://evil.example/.hf.space", False),
+        ("https://evil.example?.hf.space", False),
+    ],
+)
+def test_origins_that_a_token_is_for(url: str, own: bool) -> None:
+    assert is_hugging_face(url) is own
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("http://app.example:80", "https://app.example:443"),
+        ("http://[::1]:80", "https://[::1]:443"),
+        ("http://app.example:8080", None),
+        ("http://app.example:180", None),
+        ("https://app.example:80", None),
+        ("https://app.example:443", None),
+        ("", None),
+    ],
+)
+def test_what_an_upgrade_to_https_leads_to(before: str, after: str | None) -> None:
+    assert https_origin(before) == after
+
+
+def test_a_host_is_below_a_domain_label_by_label() -> None:
+    assert is_below("a.b.hub.example", "hub.example")
+    for host in (
+        "hub.example",
+        ".hub.example",
+        "a..hub.example",
+        "ahub.example",
+        "a/.hub.example",
+        "ä.hub.example",
+    ):
+        assert not is_below(host, "hub.example")
+
+
+def test_a_port_of_zero_is_not_the_default() -> None:
+    assert origin("http://host:0") == "http://host:0"
+    assert origin("http://host..") == "http://host.:80"

@@ -101,6 +101,8 @@ class FakeHub:
         if queued := self.answers.get(request.path):
             answer = queued.pop(0)
             return answer() if callable(answer) and not isinstance(answer, Response) else answer
+        if request.path == "/":
+            return self._page(request)
         if request.path == "/api/whoami-v2":
             return reply({"name": "me", "type": "user"})
         _, _, name, rest = re.fullmatch(r"/(api)/(spaces)/([^/]+/[^/]+)(/.*)?", request.path).groups()  # type: ignore[union-attr]
@@ -241,12 +243,6 @@ def test_hosts_of_hugging_face(host: str, own: bool) -> None:
     assert is_hugging_face_host(host) is own
 
 
-def test_the_host_of_a_hub_that_the_caller_named_is_its_own() -> None:
-    assert is_hugging_face_host("hub.example.com", "https://HUB.example.com:8443/base")
-    assert not is_hugging_face_host("x.hub.example.com", "https://hub.example.com")
-    assert not is_hugging_face_host("", "https://")
-
-
 def test_the_module_does_not_import_huggingface_hub() -> None:
     program = (
         "import sys, gradio_transport.spaces as spaces\n"
@@ -334,6 +330,89 @@ def test_where_a_space_answers(hub: FakeHub, described: dict[str, str], url: str
         reply({"id": "owner/name", "runtime": {"stage": "RUNNING"}, **described})
     ]
     assert resolve("owner/name").url == url
+
+
+NO_HOSTS: list[dict[str, str]] = [
+    *(
+        {"host": host}
+        for host in [
+            "https://evil.example",
+            "evil.example",
+            "http://owner-name.hf.space",
+            "https://owner-name.hf.space:8443",
+            "https://owner-name.hf.space:0",
+            "https://owner-name.hf.space@evil.example",
+            "owner-name.hf.space@evil.example",
+            "https://user:pw@owner-name.hf.space",
+            "https://evil.example/.hf.space",
+            "https://evil.example?.hf.space",
+            "https://evil.example#.hf.space",
+            "https://evil.example\\.hf.space",
+            "https://owner-name.hf.space/path",
+            "https://owner-name.hf.space?x",
+            "https://owner-name.hf.space#x",
+            "https://owner-name.hf.space.evil.example",
+            "https://evilhf.space",
+            "https://hf.space",
+            "https://.hf.space",
+            "https://a..hf.space",
+            "https://owner-name.hf.space\n.evil.example",
+            "https://owner-näme.hf.space",
+            "https://[half.hf.space",
+            "https://owner-name.hf.space:99999",
+            "ftp://owner-name.hf.space",
+            "http://localhost:7860",
+            "http://127.0.0.1.evil.example",
+            "https://127.0.0.1@evil.example",
+            "http://169.254.169.254",
+            "https://metadata.google.internal",
+        ]
+    ),
+    *(
+        {"subdomain": subdomain}
+        for subdomain in [
+            "evil.example/x",
+            "evil.example?",
+            "evil.example#",
+            "x@evil.example/",
+            "a/b",
+            "x:1@y",
+            "//evil.example/",
+        ]
+    ),
+]
+"""What a Hub may name as the host of a Space that is none, where the Hub itself is at 127.0.0.1."""
+
+
+@pytest.mark.parametrize("described", NO_HOSTS, ids=repr)
+def test_a_host_that_is_not_that_of_a_space_is_an_error_of_the_hub(
+    hub: FakeHub, described: dict[str, str]
+) -> None:
+    hub.answers["/api/spaces/owner/name"] = [
+        reply({"id": "owner/name", "runtime": {"stage": "SLEEPING"}, **described}) for _ in range(2)
+    ]
+    with pytest.raises(
+        MalformedMessage, match=r"The Hub at http://127.* names .* nothing was sent there"
+    ) as caught:
+        resolve("owner/name", token=TOKEN)
+    assert "connect to its URL" in str(caught.value)
+    with pytest.raises(MalformedMessage):
+        wait("owner/name", Clock(), token=TOKEN)
+    assert hub.woken == []
+
+
+def test_a_host_that_repeats_the_token_does_not_show_it(hub: FakeHub) -> None:
+    described = {"id": "owner/name", "runtime": {"stage": "RUNNING"}, "host": f"https://{TOKEN}.evil.example"}
+    hub.answers["/api/spaces/owner/name"] = [reply(described)]
+    with pytest.raises(MalformedMessage) as caught:
+        resolve("owner/name", token=TOKEN)
+    assert TOKEN not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["http://127.0.0.1:1", "https://127.0.0.1", "http://x.127.0.0.1:2"])
+def test_a_space_may_be_at_the_host_of_a_hub_that_the_caller_named(hub: FakeHub, host: str) -> None:
+    hub.add("owner/name", host=host)
+    assert resolve("owner/name").url == host
 
 
 def test_a_description_without_stage_is_completed(hub: FakeHub) -> None:
@@ -479,26 +558,31 @@ def test_waiting_goes_on_while_the_stage_passes(hub: FakeHub) -> None:
     assert hub.woken == []
 
 
-def test_a_sleeping_space_is_woken_with_the_token_for_its_own_host(hub: FakeHub) -> None:
-    hub.add("owner/name", "SLEEPING", "APP_STARTING", "RUNNING")
-    assert wait("owner/name", Clock(), token=TOKEN).stage == "RUNNING"
+@pytest.mark.parametrize("named", ["the Hub", "by the caller"])
+def test_a_sleeping_space_is_woken_with_the_token_at_an_origin_that_was_named(
+    hub: FakeHub, named: str
+) -> None:
+    host, origin = (hub.url, None) if named == "the Hub" else (hub.page_url, hub.page_url)
+    hub.add("owner/name", "SLEEPING", "APP_STARTING", "RUNNING", host=host)
+    assert wait("owner/name", Clock(), token=TOKEN, token_origin=origin).stage == "RUNNING"
     (request,) = hub.woken
     assert request["x-hf-authorization"] == f"Bearer {TOKEN}"
     assert "authorization" not in request
 
 
-def test_the_token_goes_to_no_other_host(hub: FakeHub) -> None:
-    hub.add("owner/name", "SLEEPING", "RUNNING", host=hub.page_url.replace("127.0.0.1", "localhost"))
-    hub.page_url = ""
-    wait("owner/name", Clock(), token=TOKEN)
+@pytest.mark.parametrize("token_origin", [None, "http://127.0.0.1:1", "https://127.0.0.1"])
+def test_another_port_of_the_hub_is_woken_without_the_token(hub: FakeHub, token_origin: str | None) -> None:
+    hub.add("owner/name", "SLEEPING", "RUNNING")
+    wait("owner/name", Clock(), token=TOKEN, token_origin=token_origin)
     assert len(hub.woken) == 1
     assert TOKEN not in repr(hub.woken)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_a_redirect_of_the_hub_elsewhere_takes_no_token_along(
-    hub: FakeHub, servers: tuple[HTTPServer, HTTPServer]
+    hub: FakeHub, servers: tuple[HTTPServer, HTTPServer], host: str
 ) -> None:
-    elsewhere = hub.page_url.replace("127.0.0.1", "localhost")
+    elsewhere = hub.page_url.replace("127.0.0.1", host)
     hub.answers["/api/spaces/owner/name"] = [
         Response("", 307, {"Location": f"{elsewhere}/api/spaces/owner/name"})
     ]
@@ -729,9 +813,22 @@ def test_a_space_is_connected_by_its_name(
         async def use(connected: Any, wait: Any) -> Any:
             return connected.url, await wait(connected.call("/hello", "you"))
 
-        assert with_app(face, "owner/name", use, token=TOKEN) == (app.url, ["Hello, you!"])
+        found = with_app(face, "owner/name", use, token=TOKEN, token_origin=app.url)
+        assert found == (app.url, ["Hello, you!"])
         told = {headers.get("authorization") for path, headers in app.asked if path != "/"}
         assert told == {f"Bearer {TOKEN}"}
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_the_app_of_a_space_at_another_port_of_the_hub_gets_no_token(hub: FakeHub, face: str) -> None:
+    async def use(connected: Any, wait: Any) -> None:
+        raise AssertionError("connected")
+
+    with scripted() as app:
+        hub.add("owner/name", host=app.url)
+        with pytest.raises(LocalProtocolError, match=r"The token would go to.*token_origin="):
+            with_app(face, "owner/name", use, token=TOKEN)
+        assert app.asked == []
 
 
 @pytest.mark.parametrize("face", FACES)

@@ -3,35 +3,62 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import anyio
+import httpx
 
 import gradio_transport as gt
 
 FACES = ("sync", "asyncio", "trio", "asyncio+aiohttp")
+
+ENGINES = (*FACES, "sync+httpx2", "asyncio+httpx2", "sync+client", "asyncio+client")
+"""Every engine of every face; ``client`` is an HTTP client of the caller's."""
 
 
 def with_app(face: str, url: str, use: Callable[[Any, Callable[[Any], Any]], Any], **arguments: Any) -> Any:
     """Connect, and return what the coroutine function `use` returns for the app.
 
     It is given the app and a function that waits for whatever a method of either face gives: by the sync face
-    the coroutine is run to its end without an event loop, so it must not await anything else.
+    the coroutine is run to its end without an event loop, so it must not await anything else. ``client=`` has
+    arguments of the HTTP client that is the engine.
     """
     face, _, engine = face.partition("+")
-    if engine:
-        arguments["engine"] = engine
     if face == "sync":
-        with gt.connect(url, **arguments) as app:
+        with _engine(engine, arguments), gt.connect(url, **arguments) as app:
             return _run(use(app, _itself))
 
     async def main() -> Any:
-        async with gt.connect_async(url, **arguments) as app:
+        async with _async_engine(engine, arguments), gt.connect_async(url, **arguments) as app:
             return await use(app, _awaited)
 
     return anyio.run(main, backend=face)
+
+
+@contextlib.contextmanager
+def _engine(name: str, arguments: dict[str, Any]) -> Iterator[None]:
+    """Put the engine of a name into the arguments; a client of the caller's is closed afterwards."""
+    if name != "client":
+        arguments |= {"engine": name} if name else {}
+        yield
+        return
+    own = arguments.pop("client", {})
+    with httpx.Client(verify=arguments.get("verify", True), **own) as arguments["engine"]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _async_engine(name: str, arguments: dict[str, Any]) -> AsyncIterator[None]:
+    if name != "client":
+        arguments |= {"engine": name} if name else {}
+        yield
+        return
+    own = arguments.pop("client", {})
+    async with httpx.AsyncClient(verify=arguments.get("verify", True), **own) as arguments["engine"]:
+        yield
 
 
 async def _itself(value: Any) -> Any:
