@@ -211,8 +211,8 @@ def connect(
         cookies: Cookies for the app's own origin, names to values. The server may replace them.
         download_files: Directory that files of results are downloaded to; without one they stay where they
             are, as `RemoteFile`.
-        foreign_files: Origins besides the app's own that files may be fetched from, or True for any. None of
-            your secrets goes there.
+        foreign_files: Origins besides the app's own that files may be fetched from, or True for any that has
+            a public address. None of your secrets goes there.
         timeouts: `Timeouts`, or a number of seconds that bounds each phase and each whole call
             (`Timeouts.at_most`).
         limits: Bounds against a hostile server, in bytes and counts.

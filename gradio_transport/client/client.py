@@ -127,7 +127,7 @@ class Client(APIDescription):
             hf_token: The older name of `token`.
             protocol: As for `gradio_transport.connect`, and so the following.
             token_origin: Another origin that may see the token.
-            foreign_files: Other origins that files may be fetched from, or True for any.
+            foreign_files: Other origins that files may be fetched from, or True for any public one.
             timeouts: Deadlines in seconds.
             tap: Called with every frame of the wire.
 
