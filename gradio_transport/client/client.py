@@ -120,8 +120,8 @@ class Client(APIDescription):
                 ``headers``, ``cookies``.
             headers: Extra headers for the app's own origin.
             download_files: Directory for the files of outputs; False leaves them where they are, as
-                `gradio_transport.RemoteFile`. By default ``$GRADIO_TEMP_DIR``, or else ``gradio`` in the
-                machine's temporary directory.
+                `gradio_transport.RemoteFile`. By default ``$GRADIO_TEMP_DIR``, or else a directory among
+                the temporary files that only you can use.
             ssl_verify: Whether certificates are checked.
             analytics_enabled: Without effect: there is no telemetry here.
             hf_token: The older name of `token`.
