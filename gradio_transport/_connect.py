@@ -221,8 +221,8 @@ def connect(
         cookies: Cookies for the app's own origin, names to values. The server may replace them.
         download_files: Directory that files of results are downloaded to; without one they stay where they
             are, as `RemoteFile`.
-        foreign_files: Origins besides the app's own that files may be fetched from, or True for any. None of
-            your secrets goes there.
+        foreign_files: Origins besides the app's own that files may be fetched from, or True for any that has
+            a public address. None of your secrets goes there.
         trust_redirects: Whether a redirect of the app's config to another origin is followed with what you
             give. By default it is refused if you give anything (a login, token, headers, cookies, parameters
             of the URL). An upgrade of the same host to https is always followed. A token follows only to

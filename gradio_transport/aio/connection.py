@@ -6,11 +6,8 @@ from __future__ import annotations
 import logging
 import math
 import os
-import socket
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import anyio
 import anyio.abc
@@ -18,7 +15,6 @@ import anyio.to_thread
 
 from ..calls import steps
 from ..calls.app import App
-from ..calls.requests import addresses_of
 from ..calls.steps import Step, Steps
 from ..engines.base import AsyncEngine, StreamEnded
 from ..engines.interruptions import find_foreign
@@ -140,8 +136,6 @@ class Connection:
                 return await step.owner.run_droppable(step.channel, step.steps)
             case steps.Exclusive():
                 return await self._run_exclusively(step)
-            case steps.Resolve():
-                return await resolve_host(step.url)
             case ReadFile():
                 return await anyio.to_thread.run_sync(read_upload, step.path)
 
@@ -212,10 +206,3 @@ async def _read(step: steps.Read) -> bytes | Closed:
         return data
     except StreamEnded as ended:
         return ended.closed
-
-
-async def resolve_host(url: str) -> list[str]:
-    """Return the addresses of a URL's host; none if it has none (the request will then fail and say so)."""
-    with suppress(OSError):
-        return addresses_of(await anyio.getaddrinfo(urlsplit(url).hostname, None, type=socket.SOCK_STREAM))
-    return []

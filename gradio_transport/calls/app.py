@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -36,13 +36,14 @@ from ..files.paths import check_paths, takes_files
 from ..files.shapes import check_shapes
 from ..files.upload import FileCommand, FileReply, inline_files, place_files
 from ..policy import Timeouts
+from ..protocol.addresses import AddressRule, is_address
 from ..protocol.commands import OpenStream, OpenWebSocket, Request, SendRequest
 from ..protocol.multipart import UploadProgress
 from ..protocol.urls import (
     base_url,
     check_no_hub_page,
+    https_origin,
     is_hugging_face,
-    is_internal,
     origin,
     query_of,
     same_origin,
@@ -435,29 +436,47 @@ class App:
             self._files[endpoint.fn_index] = known
         return known
 
-    def may_fetch(self, url: str) -> bool:
-        """Return whether a URL that the server gave is of the app's own origin.
+    def file_rule(self, url: str) -> AddressRule:
+        """Return which addresses the host may have of a file that the server named.
 
         Raises:
             RemoteProtocolError: It is of another origin, which ``foreign_files=`` does not allow.
         """
         where = origin(url)
         if where == self.credentials.origin:
-            return True
-        allowed = self.options.foreign_files
-        if urlsplit(url).scheme not in ("http", "https") or is_internal(urlsplit(url).hostname or ""):
+            return AddressRule.ANY
+        if urlsplit(url).scheme not in ("http", "https"):
             raise RemoteProtocolError(
                 f"The server names {shown_url(url)!r} as the place of a file. That is never fetched: it is "
-                "not http(s), or an address inside a machine or cloud.",
+                "not http(s).",
                 phase=Phase.DOWNLOAD,
             )
+        allowed = self.options.foreign_files
         if allowed is True or (allowed and where in allowed):
-            return False
+            return self._rule(url, () if allowed is True else allowed)
         raise RemoteProtocolError(
             f"The server names {shown_url(url)!r} as the place of a file, which is not the app's own origin "
             f"({self.credentials.origin}). To trust that origin: connect(..., foreign_files=[{where!r}]).",
             phase=Phase.DOWNLOAD,
         )
+
+    def input_rule(self, url: str, given: str) -> AddressRule:
+        """Return which addresses the host may have of a URL that the caller gave, or that it redirects to.
+
+        Args:
+            url: Where to go now.
+            given: What the caller gave.
+        """
+        allowed = self.options.foreign_files
+        named = {origin(given), https_origin(origin(given)), self.credentials.origin}
+        return self._rule(url, named if isinstance(allowed, bool) else named | allowed)
+
+    @staticmethod
+    def _rule(url: str, named: Collection[str | None]) -> AddressRule:
+        """Return the rule for a URL, by the origins that the caller named."""
+        if origin(url) not in named:
+            return AddressRule.PUBLIC
+        return AddressRule.ANY if is_address(urlsplit(url).hostname or "") else AddressRule.NAMED
 
     def open_session(self, adapter: Adapter, session_hash: str) -> TappedSession:
         """Return a new session of an adapter."""

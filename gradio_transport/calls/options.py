@@ -46,7 +46,8 @@ class Options:
         headers: Extra headers for the app's origin.
         cookies: Cookies for the app's origin; the server may replace them.
         download_files: Directory that results' files are downloaded to; None leaves them where they are.
-        foreign_files: Origins besides the app's own that files may be fetched from; True for any.
+        foreign_files: Origins besides the app's own that files may be fetched from; True for any that
+            has a public address.
         trust_redirects: Whether what is given for the app may follow its redirects to other origins.
         tap: Called with every `Frame`.
         strict: Treat deviations, such as messages out of order, as errors, as the conformance suite does.

@@ -22,13 +22,14 @@ from ..files.fetch import file_unavailable_error, locate
 from ..files.upload import FetchFile, FileCommand, ReadFile
 from ..policy import Timeouts
 from ..protocol.access import wants_app_login
+from ..protocol.addresses import AddressRule
 from ..protocol.commands import REDIRECTS, OpenStream, OpenWebSocket, Request, Response, SendRequest
 from ..protocol.urls import origin
 from .app import App
 from .app_identity import app_id_of
-from .requests import REASON_SECONDS, check_addresses, input_content, input_request, is_event_stream
+from .requests import REASON_SECONDS, input_content, input_request, is_event_stream
 from .retries import Retries
-from .steps import Exclusive, Open, OpenSocket, Pause, ReadWhole, Resolve, Send, Steps, Use
+from .steps import Exclusive, Open, OpenSocket, Pause, ReadWhole, Send, Steps, Use
 
 T = TypeVar("T")
 
@@ -65,6 +66,7 @@ class Requests:
         on_send: Called whenever a request is sent.
         waiter: Whose end ends a pause between two tries; see `Pause`.
         interruption: What ends the wait for a reply from another thread.
+        addresses: Which addresses their hosts may have.
     """
 
     app: App
@@ -76,6 +78,7 @@ class Requests:
     on_send: Callable[[], object] | None = None
     waiter: Any = None
     interruption: Interruption | None = None
+    addresses: AddressRule = AddressRule.ANY
 
     @classmethod
     def of_app(cls, app: App, deadline: Deadline = NEVER) -> Requests:
@@ -181,9 +184,9 @@ class Requests:
         patience = self.app.patience(command, self.timeouts, self.deadline)
         if self.on_send is not None:
             self.on_send()
-        if self.interruption is None:
+        if self.interruption is None and self.addresses is AddressRule.ANY:
             return patience
-        return attrs.evolve(patience, interruption=self.interruption)
+        return attrs.evolve(patience, interruption=self.interruption, addresses=self.addresses)
 
     # --- logins --------------------------------------------------------------------------------------
 
@@ -227,11 +230,12 @@ class Requests:
 
     def _fetch_input(self, command: FetchFile) -> Steps[bytes]:
         """Get what a URL of the caller's holds, for servers that would not; it is shown no credentials."""
-        stranger = attrs.evolve(self, credentials=Credentials(""), extra=None)
         wanted = input_request(command)
-        sequence = locate(command.url, self.app.options.limits.max_redirects)
+        sequence = locate(command.url, self.app.options.limits.max_redirects, Phase.UPLOAD)
         request = next(sequence)
         while True:
+            rule = self.app.input_rule(request.url, command.url)
+            stranger = attrs.evolve(self, credentials=Credentials(""), extra=None, addresses=rule)
             response = yield from stranger.perform(attrs.evolve(wanted, request=request))
             try:
                 request = sequence.send(response)
@@ -256,10 +260,9 @@ class Requests:
         sequence = locate(url, self.app.options.limits.max_redirects)
         request = next(sequence)
         while True:
-            if not self.app.may_fetch(request.url):
-                check_addresses(request.url, (yield Resolve(request.url)))
+            requests = attrs.evolve(self, addresses=self.app.file_rule(request.url))
             command = file_command(attrs.evolve(request, headers={**request.headers, **(part or {})}))
-            outcome = yield from self.perform(command, _is_part if part else _is_file, retries)
+            outcome = yield from requests.perform(command, _is_part if part else _is_file, retries)
             if not isinstance(outcome, Response):
                 return outcome
             try:

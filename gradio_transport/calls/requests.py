@@ -4,42 +4,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
 
 from ..errors import (
     GradioTransportError,
     InvalidPayload,
     Phase,
-    RemoteProtocolError,
     excerpt,
 )
 from ..files.upload import FetchFile
 from ..protocol.commands import Request, Response, SendRequest
-from ..protocol.urls import is_internal, shown_url
+from ..protocol.urls import shown_url
 
 REASON_SECONDS = 2.0
 """How long the reason of a refusal is waited for; what is refused is known without it."""
-
-
-def addresses_of(found: Sequence[Any]) -> list[str]:
-    """Return the addresses that ``getaddrinfo`` found."""
-    return [str(address[4][0]) for address in found]
-
-
-def check_addresses(url: str, addresses: Sequence[str]) -> None:
-    """Refuse a file whose host is an address inside a machine or cloud.
-
-    Raises:
-        RemoteProtocolError: It is.
-    """
-    if any(is_internal(address) for address in addresses):
-        raise RemoteProtocolError(
-            f"The server names {shown_url(url)!r} as the place of a file; its host is an address inside a "
-            "machine or cloud, which is never fetched.",
-            phase=Phase.DOWNLOAD,
-        )
 
 
 def input_request(command: FetchFile) -> SendRequest:

@@ -162,14 +162,7 @@ class Exclusive:
     phase: Phase
 
 
-@attrs.define
-class Resolve:
-    """Look up the addresses of a URL's host; the answer is a list, empty if there are none."""
-
-    url: str
-
-
-Step: TypeAlias = Operation | Send | Read | Pause | Use | Droppable | Exclusive | Resolve | ReadFile
+Step: TypeAlias = Operation | Send | Read | Pause | Use | Droppable | Exclusive | ReadFile
 
 Steps: TypeAlias = Generator[Step, Any, T]
 """A sequence that ends with a `T`."""

@@ -121,14 +121,14 @@ class Client(APIDescription):
                 ``headers``, ``cookies``.
             headers: Extra headers for the app's own origin.
             download_files: Directory for the files of outputs; False leaves them where they are, as
-                `gradio_transport.RemoteFile`. By default ``$GRADIO_TEMP_DIR``, or else ``gradio`` in the
-                machine's temporary directory.
+                `gradio_transport.RemoteFile`. By default ``$GRADIO_TEMP_DIR``, or else a directory among
+                the temporary files that only you can use.
             ssl_verify: Whether certificates are checked.
             analytics_enabled: Without effect: there is no telemetry here.
             hf_token: The older name of `token`.
             protocol: As for `gradio_transport.connect`, and so the following.
             token_origin: Another origin that may see the token.
-            foreign_files: Other origins that files may be fetched from, or True for any.
+            foreign_files: Other origins that files may be fetched from, or True for any public one.
             trust_redirects: Whether what is given for the app may follow its redirects to other origins.
             timeouts: Deadlines in seconds.
             tap: Called with every frame of the wire.

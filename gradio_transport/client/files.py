@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from ..aio import AsyncRemoteFile
 from ..calls.downloads import of_a_result
@@ -15,6 +16,9 @@ from ..files.inputs import InputFile
 from ..files.outputs import ServerFile
 from ..sync import RemoteFile
 from .errors import FileError
+
+Directory: TypeAlias = Callable[[], Path]
+"""Returns where files of outputs go; called for each file."""
 
 
 def handle_file(filepath_or_url: str | Path) -> InputFile:
@@ -46,13 +50,13 @@ def file(filepath_or_url: str | Path) -> InputFile:
     return handle_file(filepath_or_url)
 
 
-def save_files(value: Any, directory: Path, final: bool) -> Any:
+def save_files(value: Any, directory: Directory, final: bool) -> Any:
     """Return an output value with the paths of its files, downloaded, in their places.
 
     A stream is left as it is until it is complete: its download would wait for the end of the job.
     """
     if isinstance(value, RemoteFile):
-        return value if value.is_stream and not final else str(value.download(directory))
+        return value if value.is_stream and not final else str(value.download(directory()))
     if isinstance(value, list):
         return [save_files(item, directory, final) for item in cast("list[Any]", value)]
     if isinstance(value, dict):
@@ -62,10 +66,10 @@ def save_files(value: Any, directory: Path, final: bool) -> Any:
     return value
 
 
-async def save_files_async(value: Any, directory: Path, final: bool) -> Any:
+async def save_files_async(value: Any, directory: Directory, final: bool) -> Any:
     """Return an output value with the paths of its files in their places; see `save_files`."""
     if isinstance(value, AsyncRemoteFile):
-        return value if value.is_stream and not final else str(await value.download(directory))
+        return value if value.is_stream and not final else str(await value.download(directory()))
     if isinstance(value, list):
         return [await save_files_async(item, directory, final) for item in cast("list[Any]", value)]
     if isinstance(value, dict):
@@ -81,7 +85,7 @@ class OutputFiles:
         saves: Whether they are downloaded; else they stay where they are, as `RemoteFile`.
     """
 
-    def __init__(self, directory: Path | None) -> None:
+    def __init__(self, directory: Directory | None) -> None:
         self.saves = directory is not None
         self._directory = directory
 

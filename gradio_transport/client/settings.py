@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import attrs
 import httpx
 
-from ..errors import LocalProtocolError
+from ..errors import LocalProtocolError, Phase
+from ..files.private import temporary_directory
 from ..policy import Limits, Timeouts
 from ..protocol.frames import Tap
 from ..protocol.urls import is_space_name
@@ -36,7 +36,7 @@ class Settings:
         source: The app's URL, or the name of a Space.
         token: The token to send.
         saved_token: A saved one, for a Space that does not show itself without.
-        directory: Where files of outputs go; None leaves them where they are.
+        directory: Returns where files of outputs go; None leaves them where they are.
         workers: How many requests are under way at once.
         connect: Further arguments of `gradio_transport.connect`.
     """
@@ -44,7 +44,7 @@ class Settings:
     source: str
     token: str | None = attrs.field(default=None, repr=False)
     saved_token: str | None = attrs.field(default=None, repr=False)
-    directory: Path | None = None
+    directory: Callable[[], Path] | None = None
     workers: int = 40
     connect: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
 
@@ -111,18 +111,31 @@ def make_settings(
     )
 
 
-def _directory(download_files: str | Path | Literal[False] | None) -> Path | None:
+def _directory(download_files: str | Path | Literal[False] | None) -> Callable[[], Path] | None:
     if download_files is False:
         return None
     if download_files is None:
-        # What the docs say: $GRADIO_TEMP_DIR, or else one among the machine's temporary files.
-        return Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio")
+        named = os.environ.get("GRADIO_TEMP_DIR")
+        # Made when it is used: most clients fetch no file.
+        return (lambda: Path(named)) if named else _temporary_directory
     if not isinstance(download_files, str | os.PathLike):
         raise SettingError(
             "download_files= takes a directory, or False to leave files where they are; left out, they go to "
-            f"$GRADIO_TEMP_DIR or the machine's temporary files. Got {download_files!r}."
+            f"$GRADIO_TEMP_DIR or a directory of your own among the temporary files. Got {download_files!r}."
         )
-    return Path(download_files).expanduser()
+    directory = Path(download_files).expanduser()
+    return lambda: directory
+
+
+def _temporary_directory() -> Path:
+    try:
+        return temporary_directory()
+    except OSError as error:
+        raise LocalProtocolError(
+            f"There is no directory for the files of outputs: {error.strerror or error}. Pass one as "
+            "download_files=, or False to leave them where they are.",
+            phase=Phase.DOWNLOAD,
+        ) from error
 
 
 def _headers(headers: Mapping[str, str] | None, extra: Mapping[str, Any]) -> dict[str, str]:

@@ -18,6 +18,7 @@ import ssl
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from typing import Any, cast
 
 import aiohttp
@@ -30,14 +31,17 @@ from ..errors import (
     LocalProtocolError,
     UnsupportedProtocol,
 )
+from ..protocol.addresses import AddressRule
 from ..protocol.commands import Request, Response
 from ..protocol.headers import check_headers
 from ..protocol.multipart import Multipart
 from .aiohttp_stream import AiohttpStream, Reply, StaleConnectionError, response_head
 from .aiohttp_websocket import AiohttpWebSocket
 from .base import HandshakeRefused, Patience
+from .connecting import AddressRefusedError, check_address
 from .content_coding import ACCEPTED
 from .keep_alive import KeptConnections
+from .lookups import connection_rule_async
 from .open_connections import OpenConnections
 from .proxies import ProxyRefusedError, describe_way, find_refusal, refusal_error
 from .replies import (
@@ -113,7 +117,7 @@ class AiohttpEngine:
 
     def __init__(self, settings: HTTPSettings) -> None:
         self._settings = settings
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._sessions: dict[tuple[bool, AddressRule], aiohttp.ClientSession] = {}
         self._routes = Routes(settings)
         self.connections = OpenConnections(self._routes)
         self._kept = KeptConnections()
@@ -123,11 +127,13 @@ class AiohttpEngine:
         self._tls_transports: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
         self._closed = False
 
-    def _open_session(self, url: str) -> aiohttp.ClientSession:
+    def _open_session(self, url: str, addresses: AddressRule = AddressRule.ANY) -> aiohttp.ClientSession:
+        """Return the session for a URL, whose connections are made under a rule for their addresses."""
         if self._closed:
             raise LocalProtocolError("The transport is closed.")
         keeps = self._kept.are_trusted(url)
-        if keeps not in self._sessions:
+        key = keeps, addresses
+        if key not in self._sessions:
             try:
                 asyncio.get_running_loop()
             except RuntimeError:
@@ -137,8 +143,9 @@ class AiohttpEngine:
             keeping: dict[str, Any] = (
                 {"keepalive_timeout": KEPT_ALIVE_SECONDS} if keeps else {"force_close": True}
             )
-            self._sessions[keeps] = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, socket_factory=self._new_socket, **keeping),
+            new_socket = partial(self._new_socket, addresses)
+            self._sessions[key] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, socket_factory=new_socket, **keeping),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 middlewares=(_send_once,),
                 auto_decompress=False,
@@ -149,10 +156,15 @@ class AiohttpEngine:
                 max_field_size=_HEAD_BYTES,
                 max_headers=_HEADERS,
             )
-        return self._sessions[keeps]
+        return self._sessions[key]
 
-    def _new_socket(self, address: tuple[Any, ...]) -> socket.socket:
-        """Return a socket for aiohttp to connect. The name of the host is not passed on to here."""
+    def _new_socket(self, addresses: AddressRule, address: tuple[Any, ...]) -> socket.socket:
+        """Return a socket for aiohttp to connect. The name of the host is not passed on to here.
+
+        Raises:
+            AddressRefusedError: The rule does not allow the address.
+        """
+        check_address(address, addresses)
         family, kind, protocol, _, target = address
         sock = socket.socket(family, kind, protocol)
         self.connections.add(None, target[1], sock, lambda opened: opened)
@@ -203,7 +215,7 @@ class AiohttpEngine:
     async def stream(self, request: Request, patience: Patience) -> AiohttpStream:
         """Send a request and return as soon as the head of its reply has come."""
         with self._translate_errors(request.url, patience):
-            session = self._open_session(request.url)
+            session = self._open_session(request.url, await self._connection_rule(request.url, patience))
             await self._acquire_slot(request.url, patience)
             try:
                 response = await self._send(session, request, patience)
@@ -221,6 +233,12 @@ class AiohttpEngine:
                 await stream.aclose()
                 raise refused
         return stream
+
+    async def _connection_rule(self, url: str, patience: Patience) -> AddressRule:
+        if patience.addresses is AddressRule.ANY:
+            return AddressRule.ANY
+        host = _verbatim_url(url).raw_host or ""
+        return await connection_rule_async(url, host, self._routes.find(url), patience)
 
     async def _acquire_slot(self, url: str, patience: Patience) -> None:
         if not self._slots.locked():
@@ -310,7 +328,10 @@ class AiohttpEngine:
             refusal = ProxyRefusedError.from_status(error.status)
             raise refusal_error(url, self._routes.find(url).proxy, refusal, patience) from error
         except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
-            raise connect_error(way(error), _cause(error), patience) from error
+            cause = _cause(error)
+            if isinstance(cause, AddressRefusedError):
+                raise patience.address_error(url, cause.address) from None
+            raise connect_error(way(error), cause, patience) from error
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(error.__cause__, GradioTransportError):  # the body could not be read
                 raise error.__cause__ from None

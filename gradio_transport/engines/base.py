@@ -11,8 +11,9 @@ from typing import Any, Protocol
 import attrs
 
 from ..errors import EventTooLarge, Phase, RemoteProtocolError, TimeoutExpired
+from ..protocol.addresses import AddressRule
 from ..protocol.commands import CODINGS, Closed, Request, Response
-from ..protocol.urls import shown_url
+from ..protocol.urls import origin, shown_url
 from .deadline import NEVER, Deadline
 
 
@@ -103,6 +104,8 @@ class Patience:
         whole: Seconds for the request and the whole reply, or None.
         interruption: What may end the wait for the reply's head, for sync engines.
         deadline: Of the call. Engines ask for what is left of it by the properties here.
+        addresses: Which addresses the host of the URL may have. An engine checks the very address that it
+            connects to, and uses no connection that was made under another rule.
         began: When `whole` started, by `time.monotonic`.
     """
 
@@ -115,6 +118,7 @@ class Patience:
     whole: float | None = None
     interruption: Interruption | None = None
     deadline: Deadline = NEVER
+    addresses: AddressRule = AddressRule.ANY
     began: float = attrs.field(factory=time.monotonic)
 
     @property
@@ -188,6 +192,29 @@ class Patience:
             f"The reply of {shown_url(url)} is larger than {self.max_bytes} bytes. Raise "
             f"Limits({self.bound}=) if you trust the server.",
             phase=self.phase,
+        )
+
+    def address_error(self, url: str, address: str) -> RemoteProtocolError:
+        """Return the error for a host with no address that the request may go to.
+
+        Args:
+            url: That of the request.
+            address: One that it has.
+        """
+        if self.addresses is AddressRule.NAMED:
+            why = (
+                "a link-local address or one of cloud metadata, where no name leads to. If you mean that "
+                "address, pass it instead of the name"
+            )
+        else:
+            why = (
+                "no public address, and you did not name that host: a server did. To trust it: connect(..., "
+                f"foreign_files=[{origin(url)!r}])"
+            )
+        return RemoteProtocolError(
+            f"{shown_url(url)} was not fetched: its host is {address} here, which is {why}.",
+            phase=self.phase,
+            retryable=False,
         )
 
     def coding_error(self, url: str, head: Response) -> RemoteProtocolError:

@@ -69,6 +69,7 @@ class Bounds:
         joiner: What joins the chunks of one read, or None.
 
     Attributes:
+        addresses: Which addresses the connection may go to.
         until: When the current stage must be over.
         reached: Whether there was a connection, if only to a proxy.
         is_reused: Whether the connection has served another request before.
@@ -80,6 +81,7 @@ class Bounds:
     ) -> None:
         self.stage = Stage.CONNECTING
         self.joiner = joiner
+        self.addresses = patience.addresses
         self.until = math.inf
         self.reached = self.is_reused = self.is_answered = False
         self._connect = math.inf if patience.connect is None else patience.connect

@@ -4,6 +4,7 @@
 A client has its own connections, so some promises of the default engine cannot be kept here:
 
 - The wait for the reply to a form is bounded for each read, not in all.
+- A file of another origin is requested by the address of its host; see `client_sync`.
 - Chunks that arrive together are handed on one by one.
 - A stream that meets a kept connection which the server is closing is lost, because a client does not say
   which of its connections were kept.
@@ -19,11 +20,13 @@ from typing import Any
 import anyio
 
 from ..errors import LocalProtocolError
+from ..protocol.addresses import AddressRule
 from ..protocol.commands import Request, Response
 from ..protocol.multipart import Multipart
 from . import client_common as common
 from .base import AsyncWebSocket, Patience, StreamEnded
 from .libraries import load
+from .lookups import allowed_hosts, look_up_async
 from .replies import WholeBody, incomplete_body_error, unpacker
 from .request_body import AsyncBody, body_seconds
 from .settings import HTTPSettings
@@ -62,9 +65,30 @@ class AsyncClientEngine:
         ):
             arguments = common.client_arguments(self._module, request, patience, body)
             prepared = self._client.build_request(**arguments)
-            response = await self._client.send(prepared, stream=True, follow_redirects=False)
-            return AsyncClientStream(self._module, request, patience, response)
+            url = str(prepared.url)
+            response = await self._send(prepared, request.url, patience)
+            return AsyncClientStream(self._module, request, patience, response, url)
         raise patience.timeout_error(request.url)
+
+    async def _send(self, prepared: Any, url: str, patience: Patience) -> Any:
+        """Send a request to its host, or to the first of its allowed addresses that can be connected to."""
+        if patience.addresses is AddressRule.ANY:
+            return await self._client.send(prepared, stream=True, follow_redirects=False)
+        found = await look_up_async(prepared.url.raw_host.decode())
+        *others, last = allowed_hosts(url, found, patience)
+        for address in others:
+            with suppress(self._module.ConnectError, self._module.ConnectTimeout):
+                return await self._send_to(address, prepared)
+        return await self._send_to(last, prepared)
+
+    async def _send_to(self, address: str, prepared: Any) -> Any:
+        common.pin(prepared, address)
+        response = await self._client.send(prepared, stream=True, follow_redirects=False)
+        if common.is_of_another_name(response):
+            common.shut_down_response(response)
+            await response.aclose()
+            raise self._module.ReadError("the client took a connection to another host of that address")
+        return response
 
     async def websocket(
         self, url: str, headers: Mapping[str, str], patience: Patience, max_message_bytes: int
@@ -82,12 +106,12 @@ class AsyncClientEngine:
 class AsyncClientStream:
     """A reply whose body is still arriving."""
 
-    def __init__(self, module: Any, request: Request, patience: Patience, response: Any) -> None:
+    def __init__(self, module: Any, request: Request, patience: Patience, response: Any, url: str) -> None:
         self._module = module
         self._request = request
         self._patience = patience
         self._response = response
-        self.head = common.response_head(response)
+        self.head = common.response_head(response, url)
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield the body as it comes."""
@@ -145,6 +169,8 @@ class AsyncClientStream:
         common.shut_down_response(self._response)
 
     async def aclose(self) -> None:
-        """Give the connection back, or drop it if the body is not at its end."""
+        """Give the connection back, or drop it if the body is not at its end, or if it serves one name."""
+        if common.is_pinned(self._response):
+            self.abort()
         with anyio.CancelScope(shield=True), suppress(Exception):
             await self._response.aclose()

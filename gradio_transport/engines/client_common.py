@@ -44,9 +44,30 @@ def client_arguments(module: Module, request: Request, patience: Patience, conte
     }
 
 
-def response_head(response: Any) -> Response:
+def pin(prepared: Any, address: str) -> None:
+    """Send a request to an address of its host. The certificate is checked for the name of the host.
+
+    Why not leave the look-up to the client: it may find another address than the one that was checked.
+    """
+    prepared.extensions = {"sni_hostname": prepared.url.raw_host.decode(), **prepared.extensions}
+    prepared.url = prepared.url.copy_with(host=address)
+
+
+def is_pinned(response: Any) -> bool:
+    """Return whether a reply came by TLS to an address, whose connection a client would use for any name."""
+    return response.url.scheme == "https" and "sni_hostname" in response.request.extensions
+
+
+def is_of_another_name(response: Any) -> bool:
+    """Return whether the certificate behind a pinned reply was checked for another name than its own."""
+    stream = response.extensions.get("network_stream")
+    tls = None if stream is None else stream.get_extra_info("ssl_object")
+    return tls is not None and tls.server_hostname != response.request.extensions["sni_hostname"]
+
+
+def response_head(response: Any, url: str) -> Response:
     """Return the head of a reply in our own type."""
-    return replies.response_head(response.status_code, response.headers.raw, str(response.url))
+    return replies.response_head(response.status_code, response.headers.raw, url)
 
 
 def shut_down_response(response: Any) -> None:

@@ -7,6 +7,9 @@ A client has its own connections, so some promises of the default engine cannot 
   no bound in all. A body has, because its chunks come here.
 - The time to connect holds for each address of a host, not for all of them together.
 - A request whose reply has not begun cannot be woken: closing the transport waits for its timeout.
+- A file of another origin is requested by the address of its host, with its name as `Host`, because a client
+  looks names up by itself. Routes that the client has for that name do not match, and a name that is not
+  known here is not fetched, even if a proxy of the client knows it.
 - Chunks that arrive together are handed on one by one.
 - A stream that meets a kept connection which the server is closing is lost, because a client does not say
   which of its connections were kept.
@@ -24,11 +27,13 @@ from contextlib import suppress
 from typing import Any
 
 from ..errors import LocalProtocolError
+from ..protocol.addresses import AddressRule
 from ..protocol.commands import Request, Response
 from ..protocol.multipart import Multipart
 from . import client_common as common
 from .base import Patience, StreamEnded, WebSocket
 from .libraries import load
+from .lookups import allowed_hosts, look_up
 from .replies import WholeBody, incomplete_body_error, unpacker
 from .request_body import body_seconds, form_blocks
 from .settings import HTTPSettings
@@ -73,8 +78,29 @@ class ClientEngine:
         with common.translate_errors(self._module, request, patience):
             arguments = common.client_arguments(self._module, request, patience, body)
             prepared = self._client.build_request(**arguments)
-            response = self._client.send(prepared, stream=True, follow_redirects=False)
-        return ClientStream(self._module, request, patience, response, until)
+            url = str(prepared.url)
+            response = self._send(prepared, request.url, patience)
+        return ClientStream(self._module, request, patience, response, url, until)
+
+    def _send(self, prepared: Any, url: str, patience: Patience) -> Any:
+        """Send a request to its host, or to the first of its allowed addresses that can be connected to."""
+        if patience.addresses is AddressRule.ANY:
+            return self._client.send(prepared, stream=True, follow_redirects=False)
+        found = look_up(prepared.url.raw_host.decode())
+        *others, last = allowed_hosts(url, found, patience)
+        for address in others:
+            with suppress(self._module.ConnectError, self._module.ConnectTimeout):
+                return self._send_to(address, prepared)
+        return self._send_to(last, prepared)
+
+    def _send_to(self, address: str, prepared: Any) -> Any:
+        common.pin(prepared, address)
+        response = self._client.send(prepared, stream=True, follow_redirects=False)
+        if common.is_of_another_name(response):
+            common.shut_down_response(response)
+            response.close()
+            raise self._module.ReadError("the client took a connection to another host of that address")
+        return response
 
     def websocket(
         self, url: str, headers: Mapping[str, str], patience: Patience, max_message_bytes: int
@@ -113,7 +139,7 @@ class ClientStream:
     """A reply whose body is still arriving."""
 
     def __init__(
-        self, module: Any, request: Request, patience: Patience, response: Any, until: float
+        self, module: Any, request: Request, patience: Patience, response: Any, url: str, until: float
     ) -> None:
         self._module = module
         self._request = request
@@ -122,7 +148,7 @@ class ClientStream:
         self._until = until
         self._lock = threading.Lock()
         self._complete = False
-        self.head = common.response_head(response)
+        self.head = common.response_head(response, url)
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the body as it comes."""
@@ -168,7 +194,9 @@ class ClientStream:
                 common.shut_down_response(self._response)
 
     def close(self) -> None:
-        """Give the connection back, or drop it if the body is not at its end."""
+        """Give the connection back, or drop it if the body is not at its end, or if it serves one name."""
+        if common.is_pinned(self._response):
+            common.shut_down_response(self._response)
         self._mark_complete()
         with suppress(Exception):
             self._response.close()

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, TypeAlias, cast
 
+from ..protocol.addresses import AddressRule
 from .bounds import Bounds
 
 NEXT_ADDRESS_SECONDS = 0.25
@@ -21,6 +22,42 @@ NEXT_ADDRESS_SECONDS = 0.25
 
 Address: TypeAlias = tuple[Any, ...]
 """An item of `socket.getaddrinfo`."""
+
+
+class AddressRefusedError(OSError):
+    """A host has no address that the request may go to; for engines, never for drivers.
+
+    Attributes:
+        address: One that it has.
+    """
+
+    def __init__(self, address: str) -> None:
+        super().__init__("the request may not go to that address")
+        self.address = address
+
+
+def check_address(address: Address, rule: AddressRule) -> None:
+    """Refuse an address that a rule does not allow.
+
+    Raises:
+        AddressRefusedError: It does not.
+    """
+    host = str(address[4][0])
+    if not rule.allows(host):
+        raise AddressRefusedError(host)
+
+
+def choose_addresses(addresses: Iterable[Address], rule: AddressRule) -> list[Address]:
+    """Return the addresses that a rule allows, in the order in which to try them.
+
+    Raises:
+        AddressRefusedError: It allows none of them.
+    """
+    found = alternate_families(addresses)
+    allowed = [address for address in found if rule.allows(str(address[4][0]))]
+    if found and not allowed:
+        raise AddressRefusedError(str(found[0][4][0]))
+    return allowed
 
 
 def alternate_families(addresses: Iterable[Address]) -> list[Address]:
@@ -36,10 +73,11 @@ def connect(host: str, port: int, bounds: Bounds) -> socket.socket:
     """Return a connected socket, not blocking.
 
     Raises:
-        OSError: No address could be connected to.
+        OSError: No address could be connected to, or none may be.
         LateError: None could in time.
     """
-    addresses = alternate_families(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = choose_addresses(found, bounds.addresses)
     with selectors.DefaultSelector() as selector:
         try:
             connected = _race(selector, iter(addresses), bounds)

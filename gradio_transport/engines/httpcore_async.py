@@ -10,6 +10,7 @@ from typing import Any
 import anyio.lowlevel
 
 from ..errors import LocalProtocolError, StreamLost
+from ..protocol.addresses import AddressRule
 from ..protocol.commands import Ending, Request, Response
 from ..protocol.multipart import Multipart
 from .base import AsyncWebSocket, Patience, StreamEnded
@@ -18,6 +19,7 @@ from .chunk_joining import ChunkJoiner
 from .httpcore_common import SEND_ATTEMPTS, build_request, parse_url, request_error, translate_body_errors
 from .keep_alive import KeptConnections
 from .libraries import load_core
+from .lookups import connection_rule_async
 from .open_connections import OpenConnections
 from .proxies import describe_way, find_refusal
 from .replies import WholeBody, incomplete_body_error, lost_error, response_head, unpacker
@@ -38,16 +40,16 @@ class AsyncHTTPEngine:
         self.connections = OpenConnections(self._routes)
         self._kept = KeptConnections()
         self._backend = AsyncSocketBackend(self._core.WriteError, self.connections)
-        self._pools: dict[tuple[Route, bool], Any] = {}
+        self._pools: dict[tuple[Route, bool, AddressRule], Any] = {}
         self._closed = False
 
-    def _pool(self, url: str) -> Any:
-        """Return the pool of connections for a URL."""
+    def _pool(self, url: str, addresses: AddressRule) -> Any:
+        """Return the pool of connections for a URL, made under a rule for their addresses."""
         if self._closed:
             raise LocalProtocolError("The transport is closed.")
-        key = self._routes.find(url), self._kept.are_trusted(url)
+        key = self._routes.find(url), self._kept.are_trusted(url), addresses
         if key not in self._pools:
-            options = pool_options(self._core, self._settings, *key)
+            options = pool_options(self._core, self._settings, *key[:2])
             backend = async_route_backend(self._backend, key[0])
             self._pools[key] = self._core.AsyncConnectionPool(network_backend=backend, **options)
         return self._pools[key]
@@ -92,12 +94,16 @@ class AsyncHTTPEngine:
         return stream
 
     async def _send(self, request: Request, patience: Patience, bounds: Bounds) -> Any:
+        if patience.addresses is not AddressRule.ANY:
+            host = parse_url(self._settings.library, request.url).url.host.decode()
+            route = self._routes.find(request.url)
+            bounds.addresses = await connection_rule_async(request.url, host, route, patience)
         timeouts = bounds.timeouts(patience)
         for _ in range(SEND_ATTEMPTS):
             body = AsyncBody(request.body)
             prepared = build_request(self._core, self._settings.library, request, timeouts, body)
             with suppress(NotSentError):
-                return await self._pool(request.url).handle_async_request(prepared)
+                return await self._pool(request.url, bounds.addresses).handle_async_request(prepared)
         way = describe_way(request.url, self._routes.find(request.url).proxy)
         raise lost_error(way, NotSentError("no connection stays open"), patience, sent=False)
 

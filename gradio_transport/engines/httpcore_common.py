@@ -19,6 +19,7 @@ from ..protocol.headers import check_headers
 from ..protocol.urls import shown_url
 from .base import Patience, StreamEnded
 from .bounds import Bounds, BrokenError, LateError, Stage
+from .connecting import AddressRefusedError
 from .content_coding import Unpacker
 from .libraries import Module, default_headers, load, load_core
 from .proxies import Proxy, ProxyRefusedError, add_proxy, describe_way, refusal_error
@@ -120,6 +121,8 @@ def request_error(
             return refusal_error(request.url, proxy, error, patience)
         case core.ProxyError() if (refused := _read_refusal(error)) is not None:
             return refusal_error(request.url, proxy, refused, patience)
+        case BrokenError(error=AddressRefusedError(address=address)):
+            return patience.address_error(request.url, address)
         case LateError():
             return (connect_timeout if connecting else answer_timeout)(where, patience)
         case BrokenError() if connecting:

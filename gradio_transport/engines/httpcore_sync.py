@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..errors import LocalProtocolError, StreamLost
+from ..protocol.addresses import AddressRule
 from ..protocol.commands import Ending, Request, Response
 from ..protocol.multipart import Multipart
 from .base import Patience, StreamEnded, WebSocket
@@ -18,6 +19,7 @@ from .chunk_joining import ChunkJoiner
 from .httpcore_common import SEND_ATTEMPTS, build_request, parse_url, request_error, translate_body_errors
 from .keep_alive import KeptConnections
 from .libraries import load_core
+from .lookups import connection_rule
 from .open_connections import OpenConnections
 from .proxies import describe_way, find_refusal
 from .replies import WholeBody, incomplete_body_error, lost_error, response_head, unpacker
@@ -44,16 +46,16 @@ class HTTPEngine:
     def _start_without_connections(self) -> None:
         self.connections = OpenConnections(self._routes)
         self._backend = SocketBackend(self._core.WriteError, self.connections)
-        self._pools: dict[tuple[Route, bool], Any] = {}
+        self._pools: dict[tuple[Route, bool, AddressRule], Any] = {}
 
-    def _pool(self, url: str) -> Any:
-        """Return the pool of connections for a URL."""
-        key = self._routes.find(url), self._kept.are_trusted(url)
+    def _pool(self, url: str, addresses: AddressRule) -> Any:
+        """Return the pool of connections for a URL, made under a rule for their addresses."""
+        key = self._routes.find(url), self._kept.are_trusted(url), addresses
         with self._lock:
             if self._closed:
                 raise LocalProtocolError("The transport is closed.")
             if key not in self._pools:
-                options = pool_options(self._core, self._settings, *key)
+                options = pool_options(self._core, self._settings, *key[:2])
                 backend = route_backend(self._backend, key[0])
                 self._pools[key] = self._core.ConnectionPool(network_backend=backend, **options)
             return self._pools[key]
@@ -100,12 +102,16 @@ class HTTPEngine:
         return stream
 
     def _send(self, request: Request, patience: Patience, bounds: Bounds) -> Any:
+        if patience.addresses is not AddressRule.ANY:
+            host = parse_url(self._settings.library, request.url).url.host.decode()
+            route = self._routes.find(request.url)
+            bounds.addresses = connection_rule(request.url, host, route, patience)
         timeouts = bounds.timeouts(patience)
         for _ in range(SEND_ATTEMPTS):
             body = form_blocks(request.body) if isinstance(request.body, Multipart) else request.body
             prepared = build_request(self._core, self._settings.library, request, timeouts, body)
             with suppress(NotSentError):
-                return self._pool(request.url).handle_request(prepared)
+                return self._pool(request.url, bounds.addresses).handle_request(prepared)
         way = describe_way(request.url, self._routes.find(request.url).proxy)
         raise lost_error(way, NotSentError("no connection stays open"), patience, sent=False)
 

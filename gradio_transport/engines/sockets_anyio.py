@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -14,20 +14,56 @@ import anyio.abc
 from anyio.streams.tls import TLSAttribute, TLSStream
 
 from .bounds import Bounds, LateError
+from .connecting import NEXT_ADDRESS_SECONDS, Address, choose_addresses
 from .layers import is_ready
 from .stream_async import AsyncStream
 from .stream_state import SEND_BYTES
 
 
 async def connect(host: str, port: int, bounds: Bounds, write_error: type[Exception]) -> AnyioStream:
-    """Return a connection to a host. anyio tries its addresses side by side.
+    """Return a connection to a host.
 
     Raises:
-        OSError: No address could be connected to.
+        OSError: No address could be connected to, or none may be.
         LateError: None could in time.
     """
     with _limit(bounds):
-        return AnyioStream(await anyio.connect_tcp(host, port), bounds, write_error)
+        found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = choose_addresses(found, bounds.addresses)
+        return AnyioStream(await _race(addresses, port), bounds, write_error)
+
+
+async def _race(addresses: Sequence[Address], port: int) -> anyio.abc.SocketStream:
+    """Return the first connection that is made.
+
+    Why not leave it to anyio: it looks the name up by itself, and may find other addresses.
+    """
+    connected: list[anyio.abc.SocketStream] = []
+    failure: Exception = OSError("the host has no address")
+
+    async def try_one(address: Address, failed: anyio.Event) -> None:
+        nonlocal failure
+        try:
+            connected.append(await anyio.connect_tcp(address[4][0], port))
+        except OSError as error:
+            failure = error
+            failed.set()
+        else:
+            race.cancel_scope.cancel()
+
+    try:
+        async with anyio.create_task_group() as race:
+            for address in addresses:
+                failed = anyio.Event()
+                race.start_soon(try_one, address, failed)
+                with anyio.move_on_after(NEXT_ADDRESS_SECONDS):
+                    await failed.wait()
+        if connected:
+            return connected.pop(0)
+        raise failure
+    finally:
+        for unwanted in connected:
+            await anyio.aclose_forcefully(unwanted)
 
 
 @contextmanager

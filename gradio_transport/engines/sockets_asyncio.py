@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from .bounds import Bounds, LateError
-from .connecting import NEXT_ADDRESS_SECONDS, Address, alternate_families
+from .connecting import NEXT_ADDRESS_SECONDS, Address, choose_addresses
 from .layers import is_ready
 from .stream_async import AsyncStream
 from .stream_state import SEND_BYTES
@@ -25,12 +25,12 @@ async def connect(host: str, port: int, bounds: Bounds, write_error: type[Except
     """Return a connection to a host.
 
     Raises:
-        OSError: No address could be connected to.
+        OSError: No address could be connected to, or none may be.
         LateError: None could in time.
     """
     loop = asyncio.get_running_loop()
     async with _limit(bounds):
-        sock = await _race(loop, alternate_families(await _resolve(loop, host, port)))
+        sock = await _race(loop, choose_addresses(await _resolve(loop, host, port), bounds.addresses))
         try:
             _, stream = await loop.create_connection(lambda: AsyncioStream(bounds, write_error), sock=sock)
         except BaseException:

@@ -15,13 +15,14 @@ import os
 import secrets
 import stat
 import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from ..errors import LocalProtocolError, Phase
 from .names import number_filename, safe_filename
+from .private import NEW, SAFE_FLAGS, is_own
 
 COMPARED = 16
 """How many files of one name are compared with a new one before it gets a number of its own.
@@ -33,15 +34,10 @@ MOST_NUMBERS = 1_000_000
 
 _PIECE = 1024 * 1024
 
-# Absent on Windows: there files are made binary, and links need rights that few have.
-_FLAGS = (
-    getattr(os, "O_BINARY", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)
+# The name itself is linked, and not what a link at that name leads to: that is the default on Linux alone.
+_NO_FOLLOWING: Mapping[str, Any] = (
+    {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}
 )
-
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 _NO_LINKS = {
     getattr(errno, name)
@@ -102,7 +98,7 @@ class PartFile:
         self.size = 0
         with self._remove_on_failure("write into", self._directory):
             self._directory.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self._path, _NEW | _FLAGS, 0o600)
+            self._file = os.open(self._path, NEW | SAFE_FLAGS, 0o600)
 
     @contextlib.contextmanager
     def _remove_on_failure(self, doing: str, path: Path) -> Generator[None, None, None]:
@@ -173,9 +169,10 @@ class PartFile:
         file = self._open_file()
         safe = safe_filename(name)
         with self._remove_on_failure("save", self._directory / safe):
+            if hasattr(os, "fchmod"):  # not `chmod`: a link may have been put in the place of the file
+                os.fchmod(file, _default_mode(self._directory))
             self._file = None
             os.close(file)  # some systems only now say that the disk is full; Windows renames no open file
-            self._path.chmod(_default_mode(self._directory))
             for number in itertools.chain(range(min(COMPARED, MOST_NUMBERS)), self._free_numbers(safe)):
                 target = self._numbered_path(safe, number)
                 if self._give_name(target) or (number < COMPARED and self._is_same(target)):
@@ -242,16 +239,16 @@ class PartFile:
         try:
             if not stat.S_ISREG(other.lstat().st_mode):
                 return False
-            file = os.open(other, os.O_RDONLY | _FLAGS)
+            file = os.open(other, os.O_RDONLY | SAFE_FLAGS)
         except OSError:
             return False
         with open(file, "rb") as content:
             found = os.fstat(file)
             if not stat.S_ISREG(found.st_mode) or found.st_size != self.size:
                 return False
-            if os.name != "nt" and found.st_uid != os.geteuid():
+            if not is_own(found):
                 return False  # its owner could change it
-            with self._path.open("rb") as mine:
+            with open(os.open(self._path, os.O_RDONLY | SAFE_FLAGS), "rb") as mine:
                 while piece := mine.read(_PIECE):
                     if content.read(_PIECE) != piece:
                         return False
@@ -261,7 +258,7 @@ class PartFile:
 def _default_mode(directory: Path) -> int:
     """Return the mode of any new file there. A umask can only be read by setting it, for every thread."""
     probe = directory / f".{secrets.token_hex(16)}.part"
-    file = os.open(probe, _NEW | _FLAGS, 0o666)
+    file = os.open(probe, NEW | SAFE_FLAGS, 0o666)
     try:
         return stat.S_IMODE(os.fstat(file).st_mode)
     finally:
@@ -271,11 +268,11 @@ def _default_mode(directory: Path) -> int:
 
 def _link_once(part: Path, target: Path) -> None:
     try:
-        return os.link(part, target)
+        return os.link(part, target, **_NO_FOLLOWING)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-    os.close(os.open(target, _NEW | _FLAGS, 0o600))
+    os.close(os.open(target, NEW | SAFE_FLAGS, 0o600))
     try:
         part.replace(target)
     except BaseException:

@@ -32,11 +32,12 @@ PLAYLIST_SECONDS = 0.5
 PLAYLIST_BYTES = 4 * 1024 * 1024
 
 
-def locate(url: str, max_redirects: int) -> Generator[Request, Response, None]:
+def locate(url: str, max_redirects: int, phase: Phase = Phase.DOWNLOAD) -> Generator[Request, Response, None]:
     """Yield the requests for a file: the first, and one for each redirect. Whoever sends them judges each.
 
     Raises:
-        RemoteProtocolError: It is redirected without end, or to what is no URL.
+        RemoteProtocolError: It is redirected without end, to what is no URL of http(s), or from TLS to plain
+            http.
     """
     current = url
     for _ in range(max_redirects + 1):
@@ -47,17 +48,28 @@ def locate(url: str, max_redirects: int) -> Generator[Request, Response, None]:
         if response.status not in REDIRECTS or not target or wants_login(response):
             return
         following = resolve_reference(current, target)
-        if following is None:
+        problem = _redirect_problem(current, following)
+        if following is None or problem:
+            shown = shown_url(following or target)
             raise RemoteProtocolError(
-                f"The file {shown_url(url)} is redirected to {shown_url(target)!r}, which is no URL.",
-                phase=Phase.DOWNLOAD,
+                f"The file {shown_url(url)} is redirected to {shown!r}, which {problem}.", phase=phase
             )
         current = following
     raise RemoteProtocolError(
         f"The file {shown_url(url)} is redirected without end (last to {shown_url(current)}); see "
         "Limits(max_redirects=).",
-        phase=Phase.DOWNLOAD,
+        phase=phase,
     )
+
+
+def _redirect_problem(current: str, following: str | None) -> str:
+    """Return why a redirect is not followed, or an empty text."""
+    scheme = urlsplit(following or "").scheme
+    if scheme not in ("http", "https"):
+        return "is no URL" if following is None else "is not http(s)"
+    if scheme == "http" and urlsplit(current).scheme == "https":
+        return "gives up the TLS of the URL before"
+    return ""
 
 
 def content_length(head: Response) -> int | None:

@@ -8,7 +8,6 @@ made.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from base64 import b64encode
 from functools import lru_cache
@@ -17,6 +16,7 @@ from urllib.parse import SplitResult, quote, unquote_plus, unquote_to_bytes, url
 import attrs
 
 from ..errors import LocalProtocolError
+from .addresses import AddressRule, is_address
 
 # A host name without dot or port before a slash is what people write for a Space. The Hub allows neither "--"
 # nor ".." in it, nor a dot or dash at either end.
@@ -35,10 +35,8 @@ _LIKE_A_SPACE = re.compile(r"(?!localhost/)[^./:@]+/[^/]+", re.IGNORECASE)
 
 _HUGGING_FACE = frozenset({"huggingface.co", "hf.co"})
 
-# Where clouds tell a machine its secrets, besides 169.254.0.0/16 and fe80::/10.
-_METADATA_HOSTS = frozenset(
-    {"metadata.google.internal", "metadata.goog", "fd00:ec2::254", "100.100.100.200", "metadata"}
-)
+# Names of the service by which clouds tell a machine its secrets.
+_METADATA_HOSTS = frozenset({"metadata.google.internal", "metadata.goog", "metadata"})
 
 _ROOT = re.compile(r"[^:/?#]+://[^/?#]*")
 
@@ -263,17 +261,12 @@ def https_origin(http_origin: str) -> str | None:
 
 
 def is_internal(host: str) -> bool:
-    """Return whether an address is one that no server may send us to: link-local, cloud metadata."""
+    """Return whether a host is one that no server may send us to: link-local, cloud metadata."""
     host = host.strip("[]").rstrip(".").lower()
     if host in _METADATA_HOSTS:
         return True
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    # Why not `is_private`: most apps run on loopback or a private network, and name files there.
-    return (mapped or address).is_link_local or str(mapped or address) in _METADATA_HOSTS
+    # Why not `AddressRule.PUBLIC`: most apps run on loopback or a private network, and name files there.
+    return is_address(host) and not AddressRule.NAMED.allows(host)
 
 
 @attrs.frozen

@@ -7,19 +7,15 @@ import atexit
 import logging
 import math
 import os
-import socket
 import threading
 import time
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from ..calls import steps
 from ..calls.app import App
 from ..calls.failures import collected_error
-from ..calls.requests import addresses_of
 from ..calls.steps import Step, Steps
 from ..engines.base import Engine, StreamEnded
 from ..engines.interruptions import check_may_wait, find_foreign, holding, not_holding
@@ -141,8 +137,6 @@ class Connection:
                 return self._run(step.steps)
             case steps.Exclusive():
                 return self._run_exclusively(step)
-            case steps.Resolve():
-                return resolve_host(step.url)
             case ReadFile():
                 return read_upload(step.path)
 
@@ -216,10 +210,3 @@ def _read(step: steps.Read) -> bytes | Closed:
         if foreign is not None:
             raise foreign from None
         return ended.closed
-
-
-def resolve_host(url: str) -> list[str]:
-    """Return the addresses of a URL's host; none if it has none (the request will then fail and say so)."""
-    with suppress(OSError):
-        return addresses_of(socket.getaddrinfo(urlsplit(url).hostname, None, type=socket.SOCK_STREAM))
-    return []

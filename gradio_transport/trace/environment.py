@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import secrets
 import time
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def environment_tap() -> Tap | None:
     directory = os.environ.get(ENVIRONMENT_VARIABLE)
     if not directory:
         return None
-    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{next(_numbers)}.jsonl"
+    # The end makes the name one that no other user of the directory can have taken before.
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{next(_numbers)}-{secrets.token_hex(4)}.jsonl"
     try:
         Path(directory).mkdir(parents=True, exist_ok=True)
         return TraceWriter(Path(directory) / name)

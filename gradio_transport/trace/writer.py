@@ -20,6 +20,7 @@ from typing import Any, Self
 
 from ..calls.forking import register_after_fork
 from ..engines.interruptions import is_foreign
+from ..files.private import open_private, write_private
 from ..protocol.frames import Direction, Frame, Kind
 from .redaction import DESCRIPTION, LONGEST_SECRET, Redactor, placeholder
 
@@ -42,7 +43,8 @@ class TraceWriter:
     warning once and stops.
 
     Args:
-        path: The file; its directory must exist. An existing file is appended to.
+        path: The file; its directory must exist. A new one is readable by this user alone. An existing one of
+            this user's is appended to, but none that is a link.
         redact: Remove secrets. Turn off only for traces that never leave your machine.
         secrets: Texts of your own to remove too.
         meta: More values for the meta line.
@@ -50,7 +52,7 @@ class TraceWriter:
             collections of traces that share configs. It must be beside the trace when that is read.
 
     Raises:
-        OSError: The file cannot be opened.
+        OSError: The file cannot be opened, or it is a link, no regular file, or another user's.
     """
 
     def __init__(
@@ -73,8 +75,8 @@ class TraceWriter:
         self._last = 0.0
         self._sessions: dict[int, int] = {}
         self._meta: dict[str, Any] = {}
-        self._file = FileIO(self.path, "a")
-        if _ends_within_line(self.path):
+        self._file = open_private(self.path)
+        if _ends_within_line(self._file):
             self._file.write(b"\n")
         self._write_meta(
             {
@@ -221,7 +223,7 @@ class TraceWriter:
         content = encoded.encode()
         name = f"{hashlib.sha256(content).hexdigest()[:16]}.body"
         self._bodies.mkdir(parents=True, exist_ok=True)
-        (self._bodies / name).write_bytes(content)
+        write_private(self._bodies / name, content)
         return {"file": f"{self._bodies.name}/{name}"}
 
     def _encode(self, data: bytes) -> Any:
@@ -315,10 +317,9 @@ def _gradio_version(body: bytes) -> str | None:
     return version.strip() if isinstance(version, str) else None
 
 
-def _ends_within_line(path: Path) -> bool:
-    """Return whether a file ends within a line."""
-    with path.open("rb") as file:
-        if not file.seek(0, os.SEEK_END):
-            return False
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) != b"\n"
+def _ends_within_line(file: FileIO) -> bool:
+    """Return whether a file that is appended to ends within a line."""
+    if not file.seek(0, os.SEEK_END):
+        return False
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) != b"\n"

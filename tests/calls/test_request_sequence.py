@@ -20,7 +20,6 @@ from gradio_transport.calls.steps import (
     OpenSocket,
     Pause,
     ReadWhole,
-    Resolve,
     Send,
     Step,
     Steps,
@@ -37,6 +36,7 @@ from gradio_transport.errors import (
     UntrustedRedirect,
 )
 from gradio_transport.files.upload import FetchFile, ReadFile
+from gradio_transport.protocol.addresses import AddressRule
 from gradio_transport.protocol.commands import OpenStream, OpenWebSocket, Request, Response, SendRequest
 from gradio_transport.protocol.frames import Frame
 from gradio_transport.protocol.urls import AppURLs
@@ -298,10 +298,47 @@ class TestFiles:
             ("in", "response-head", None),
         ]
 
-    def test_another_origin_is_looked_up_before_it_is_asked(self) -> None:
-        seen, face = line(foreign_files=True), Face([["93.184.216.34"], self.FOUND])
-        face.run(seen.requests.open_file("http://stranger/a"))
-        assert [type(step) for step in face.steps] == [Resolve, Open]
+    @pytest.mark.parametrize(
+        ("url", "rule"),
+        [
+            (f"{APP}/file=a", AddressRule.ANY),
+            ("http://stranger.example/a", AddressRule.PUBLIC),
+            ("http://127.0.0.1/a", AddressRule.PUBLIC),
+        ],
+    )
+    def test_of_other_origins_only_public_addresses_are_asked(self, url: str, rule: AddressRule) -> None:
+        seen, face = line(foreign_files=True), Face([self.FOUND])
+        face.run(seen.requests.open_file(url))
+        (step,) = face.steps
+        assert isinstance(step, Open)
+        assert step.patience.addresses is rule
+
+    @pytest.mark.parametrize(
+        ("given", "target", "rule"),
+        [
+            ("http://nas/a", "/b", AddressRule.NAMED),
+            ("http://nas/a", "https://nas/b", AddressRule.NAMED),
+            ("http://nas/a", "https://nas:8443/b", AddressRule.PUBLIC),
+            ("http://nas:8080/a", "https://nas/b", AddressRule.PUBLIC),
+            ("http://nas/a", "http://nas:8080/b", AddressRule.PUBLIC),
+            ("http://nas/a", "http://nas.evil.example/b", AddressRule.PUBLIC),
+            ("http://nas/a", f"{APP}/b", AddressRule.NAMED),
+            ("http://nas/a", "http://trusted/b", AddressRule.NAMED),
+            ("http://nas/a", "http://10.0.0.1:81/b", AddressRule.ANY),
+            ("http://nas/a", "http://10.0.0.1/b", AddressRule.PUBLIC),
+        ],
+    )
+    def test_a_redirect_of_an_input_leads_where_the_caller_named_or_to_public_addresses(
+        self, given: str, target: str, rule: AddressRule
+    ) -> None:
+        def give() -> Any:
+            return (yield FetchFile(given))
+
+        seen = line(foreign_files=["http://trusted", "http://10.0.0.1:81"])
+        face = Face([Response(302, {"location": target}), attrs.evolve(OK, body=b"web")])
+        assert face.run(seen.requests.run(give())) == b"web"
+        rules = [step.begin().addresses for step in face.steps if isinstance(step, Send)]
+        assert rules == [AddressRule.NAMED, rule]
 
     def test_one_that_is_not_handed_out_is_an_error(self) -> None:
         seen, face = line(), Face([Stream(Response(404, {}), b"no")])

@@ -6,6 +6,8 @@ import concurrent.futures
 import contextvars
 import io
 import logging
+import os
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -611,6 +613,46 @@ def test_files_of_outputs_are_fetched_once_and_returned_as_paths(tmp_path: Path)
             assert isinstance(message["file"], gt.RemoteFile)
         fetched = [path for path, _ in server.seen if "file=" in path]
         assert len(fetched) == 1
+
+
+@pytest.fixture
+def file_server() -> Iterator[Scripted]:
+    value = {"path": "/tmp/x/a.txt", "orig_name": "a.txt", "meta": {"_type": "gradio.FileData"}}
+    config = {**CONFIG, "components": [{"id": 1, "type": "textbox"}, {"id": 2, "type": "file"}]}
+    with scripted() as server:
+        server.scripts["/config"] = lambda reply: reply.json(config)
+        server.scripts["/gradio_api/file=/tmp/x/a.txt"] = lambda reply: reply.text("content")
+        server.scripts["/gradio_api/queue/join"] = lambda reply: answer(server, reply, value)
+        yield server
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_files_of_outputs_go_to_a_directory_of_the_users_own(
+    file_server: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "named") if named else "")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with Client(file_server.url) as client:
+        assert list(tmp_path.iterdir()) == []
+        path = Path(client.predict("x", api_name="/hello"))
+    assert path.read_text() == "content"
+    if named:
+        assert path.parent == tmp_path / "named"
+    else:
+        assert path.parent.parent == tmp_path
+        assert os.name == "nt" or path.parent.stat().st_mode & 0o077 == 0
+
+
+def test_without_a_directory_for_files_the_error_says_what_to_set(
+    file_server: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with (
+        Client(file_server.url) as client,
+        pytest.raises(gt.errors.LocalProtocolError, match="download_files="),
+    ):
+        client.predict("x", api_name="/hello")
 
 
 def answer(server: Scripted, reply: Reply, value: Any) -> None:

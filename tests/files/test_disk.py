@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 def any_disk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "no links":
 
-        def refuse(*_: object) -> None:
+        def refuse(*_: object, **__: object) -> None:
             raise OSError(errno.EPERM, "this disk knows no links")
 
         monkeypatch.setattr(os, "link", refuse)
@@ -117,6 +118,29 @@ def test_of_very_many_files_of_a_name_one_says_so(tmp_path: Path, monkeypatch) -
 def test_a_file_of_another_user_is_not_reused(tmp_path: Path) -> None:
     os.chown(save(tmp_path, "a.txt", b"x"), 65534, -1)
     assert save(tmp_path, "a.txt", b"x").name == "a (1).txt"
+
+
+@POSIX
+@pytest.mark.parametrize("same", [True, False])
+def test_a_link_put_in_the_place_of_a_part_changes_nothing_elsewhere(
+    tmp_path: Path, any_disk: None, same: bool
+) -> None:
+    """Its name cannot be guessed, but may be listed by who writes to the directory too."""
+    victim, home = tmp_path / "victim", tmp_path / "home"
+    victim.write_bytes(b"x")
+    victim.chmod(0o600)
+    home.mkdir()
+    if same:
+        (home / "a.txt").write_bytes(b"x")
+    with PartFile(home) as part:
+        part.write(b"x")
+        (under_way,) = home.glob(".*.part")
+        under_way.unlink()
+        under_way.symlink_to(victim)
+        with suppress(LocalProtocolError):
+            part.publish("a.txt")
+    found = victim.stat()
+    assert (stat.S_IMODE(found.st_mode), found.st_nlink, victim.read_bytes()) == (0o600, 1, b"x")
 
 
 @pytest.mark.parametrize("name", ["../../out.txt", "..\\out.txt", "/etc/out.txt", "a\u2215out.txt"])

@@ -26,6 +26,7 @@ from gradio_transport.protocol.urls import (
     shown_url,
     space_name,
     split_userinfo,
+    upgraded_origin,
 )
 
 
@@ -237,6 +238,8 @@ def test_whatever_is_typed_is_a_base_or_refused(typed: str) -> None:
         ("fd00:ec2::254", True),
         ("Metadata.Google.Internal.", True),
         ("100.100.100.200", True),
+        ("fd20:ce::254", True),
+        ("168.63.129.16", True),
         ("127.0.0.1", False),
         ("10.0.0.1", False),
         ("example.com", False),
@@ -245,6 +248,21 @@ def test_whatever_is_typed_is_a_base_or_refused(typed: str) -> None:
 )
 def test_addresses_that_no_server_may_send_us_to(host: str, internal: bool) -> None:
     assert is_internal(host) is internal
+
+
+@pytest.mark.parametrize(
+    ("url", "upgraded"),
+    [
+        ("http://Host.example./x?y", "https://host.example:443"),
+        ("http://user@host:80/x", "https://host:443"),
+        ("http://[::1]/x", "https://[::1]:443"),
+        ("http://host:8080/x", None),
+        ("http://host:180/x", None),
+        ("https://host/x", None),
+    ],
+)
+def test_an_upgrade_keeps_the_host_and_has_the_default_ports(url: str, upgraded: str | None) -> None:
+    assert upgraded_origin(url) == upgraded
 
 
 @given(st.text(max_size=80), st.sampled_from(["", "http://inside:7860", "https://outside/app", "not a url"]))

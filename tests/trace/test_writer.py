@@ -7,6 +7,7 @@ import base64
 import json
 import logging
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -187,6 +188,35 @@ class TestFiles:
             for thread in threads:
                 thread.join()
         assert len(frames(path)) == 400
+
+
+@pytest.mark.skipif(os.name == "nt", reason="rights and links as POSIX has them")
+class TestOtherUsers:
+    def test_traces_and_bodies_are_readable_by_the_user_alone(self, tmp_path, path, monkeypatch):
+        monkeypatch.setenv("GRADIO_TRANSPORT_TRACE", str(tmp_path / "traces"))
+        before = os.umask(0)
+        try:
+            program(environment_tap())
+            with TraceWriter(path, bodies=tmp_path / "bodies") as tap:
+                Program(tap).discover(CONFIG | {"title": "x" * 5000})
+        finally:
+            os.umask(before)
+        files = [path, *(tmp_path / "traces").iterdir(), *(tmp_path / "bodies").iterdir()]
+        assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600] * 3
+
+    def test_a_link_is_not_written_through(self, tmp_path, path):
+        path.symlink_to(tmp_path / "victim")
+        with pytest.raises(OSError, match="link"):
+            TraceWriter(path)
+        assert not (tmp_path / "victim").exists()
+
+    def test_the_name_in_the_directory_of_the_environment_is_not_to_be_guessed(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("GRADIO_TRANSPORT_TRACE", str(tmp_path))
+        monkeypatch.setattr("time.strftime", lambda form: "now")
+        monkeypatch.setattr("gradio_transport.trace.environment._numbers", iter([1, 1]))
+        for _ in range(2):
+            environment_tap().close()
+        assert len(list(tmp_path.iterdir())) == 2
 
 
 class TestEnvironment:
