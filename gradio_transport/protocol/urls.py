@@ -42,6 +42,9 @@ _METADATA_HOSTS = frozenset(
 
 _ROOT = re.compile(r"[^:/?#]+://[^/?#]*")
 
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+"""What no HTTP library sends in a URL, nor encodes."""
+
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
@@ -235,7 +238,7 @@ def resolve_reference(base: str, target: str) -> str | None:
         _ = urlsplit(url).port  # raises on rubbish
     except ValueError:
         return None
-    return url
+    return None if _CONTROLS.search(url) else url
 
 
 def same_origin(url: str, other: str) -> bool:

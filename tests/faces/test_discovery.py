@@ -16,7 +16,13 @@ from scripted import CONFIG, Reply, Script, Scripted, scripted
 
 import gradio_transport as gt
 from gradio_transport.engines import tls
-from gradio_transport.errors import AuthenticationRequired, ConnectError, ServerRefused, ValidationFailed
+from gradio_transport.errors import (
+    AuthenticationRequired,
+    ConnectError,
+    RemoteProtocolError,
+    ServerRefused,
+    ValidationFailed,
+)
 from gradio_transport.trace import Frame
 from gradio_transport_conformance.faults.certificates import authority_pem, server_context
 
@@ -50,6 +56,21 @@ def test_without_an_info_calls_go_on_and_log_and_errors_say_why(
     assert "/gradio_api/info" in says
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "/gradio_api/info" in caplog.text
+
+
+@pytest.mark.parametrize("face", [*FACES, "sync+httpx2", "asyncio+httpx2"])
+@pytest.mark.parametrize(
+    ("target", "error"),
+    [("http://127.0.0.1:9/\x1b[2J", RemoteProtocolError), ("http://...:9/", ConnectError)],
+)
+def test_a_redirect_to_what_is_no_url_is_one_of_our_errors(
+    face: str, target: str, error: type[gt.GradioTransportError]
+) -> None:
+    with scripted() as server:
+        server.scripts["/config"] = lambda reply: reply.text("", 302, location=target)
+        with pytest.raises(error) as caught:
+            with_app(face, server.url, unreached, retry=gt.RetryPolicy.none())
+    assert "\x1b" not in str(caught.value)
 
 
 @EVERY_FACE
