@@ -94,8 +94,9 @@ def _join(endpoint: Endpoint, name: str, first: Any, second: Any) -> Any:
         if isinstance(first, list) and isinstance(second, list):
             return [*cast("list[Any]", first), *cast("list[Any]", second)]
         if isinstance(first, dict) and isinstance(second, dict):
+            texts, files = cast("dict[str, Any]", first), cast("dict[str, Any]", second)
             with contextlib.suppress(KeyError, TypeError):
-                return {key: first[key] + second[key] for key in ("text", "files")}
+                return {key: texts[key] + files[key] for key in ("text", "files")}
     raise Misuse(f"{endpoint.display_name}: {name} is given twice.")
 
 

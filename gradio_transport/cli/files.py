@@ -93,7 +93,7 @@ def _replace_marked(endpoint: Endpoint, parameter: Parameter, value: Any) -> Any
         return _file(endpoint, parameter, path)
     if takes_files(parameter):
         raise _no_file(endpoint, parameter, path, _IN_JSON)
-    return value
+    return mapping
 
 
 def _no_file(endpoint: Endpoint, parameter: Parameter, text: str, advice: str) -> Misuse:

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, quote, unquote_plus, unquote_to_bytes, url
 
 import attrs
 
-from ..errors import LocalProtocolError
+from ..errors import LocalProtocolError, visible
 
 # A host name without dot or port before a slash is what people write for a Space. The Hub allows neither "--"
 # nor ".." in it, nor a dot or dash at either end.
@@ -60,7 +60,7 @@ def shown_url(url: str) -> str:
     """
     if "@" in url:
         url = _USERINFO.sub("", url)
-    return url.partition("?")[0].partition("#")[0]
+    return visible(url.partition("?")[0].partition("#")[0])
 
 
 def _split(url: str) -> SplitResult:

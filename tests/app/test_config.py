@@ -683,3 +683,10 @@ def test_what_a_session_draws_replaces_what_it_had_drawn_before() -> None:
     assert set(config.named) == {"/f"}
     assert set(config.components) == {1}
     assert set(first.components) == {1, 50, 51}
+
+
+def test_the_name_for_people_is_one_line_and_steers_no_terminal() -> None:
+    raw = {"version": "6.31.0", "dependencies": [{"id": 0, "api_name": "a\nb\x1b[2J\u202e", "inputs": []}]}
+    (endpoint,) = parse_config(raw).endpoints
+    assert endpoint.name == "/a\nb\x1b[2J\u202e"
+    assert endpoint.display_name == r"/a b\x1b[2J\u202e"

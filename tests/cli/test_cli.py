@@ -293,7 +293,7 @@ def test_messages_of_the_app_go_to_stderr_unless_it_hides_them(server: FakeGradi
     result = run("call", server.url, "/chatty")
 
     assert result.stdout == "done\n"
-    assert result.stderr == "info: seen\nwarning: \N{REPLACEMENT CHARACTER}[31mescaped\n"
+    assert result.stderr == "info: seen\nwarning: \\x1b[31mescaped\n"
 
 
 def test_verbose_tells_the_flow_and_the_frames_behind_an_error(server: FakeGradio) -> None:

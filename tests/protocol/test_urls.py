@@ -63,6 +63,7 @@ def test_what_is_no_web_address_is_refused(typed: str) -> None:
         ("http://[::1]:7860/@me/app", "http://[::1]:7860/@me/app"),
         ("http://host:7860/@me/app", "http://host:7860/@me/app"),
         ("http://host/@me/app?x", "http://host/@me/app"),
+        ("http://host/\x1b[2J\u202e", r"http://host/\x1b[2J\u202e"),
         ("owner/name", "owner/name"),
         ("", ""),
     ],
