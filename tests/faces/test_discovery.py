@@ -208,3 +208,18 @@ def test_a_proxy_that_wants_basic_authentication_gets_it_from_the_url(face: str)
         assert not any("login" in path for path, _ in server.seen)
         url = server.url.replace("//", "//alice%40home:p%20w@")
         assert with_app(face, url, use) == (server.url, ["Hello, x!"])
+
+
+@pytest.mark.parametrize("face", [*FACES, "sync+httpx2", "asyncio+httpx2"])
+@pytest.mark.parametrize(
+    "prefix", ["/../other", "/.\t./other", "/%2e%2e/other", "//127.0.0.1:9", "?x=", "@host"]
+)
+def test_no_request_leaves_the_path_of_the_app(face: str, prefix: str) -> None:
+    async def use(app: Any, wait: Any) -> None:
+        await wait(app.call("/hello", gt.handle_file(b"content", name="a.txt")))
+
+    with scripted() as server:
+        server.scripts["/app/config"] = lambda reply: reply.json(CONFIG | {"api_prefix": prefix})
+        with pytest.raises(gt.GradioTransportError):
+            with_app(face, f"{server.url}/app", use, retry=gt.RetryPolicy.none())
+        assert [path for path, _ in server.seen if not path.startswith("/app/")] == []
