@@ -40,6 +40,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -51,6 +52,16 @@ _LISTED = 20
 _COMPARED_NAMES = 10_000
 _NAME_CHARACTERS = 60
 """How many names an error lists, how many are compared with a wrong one, and how much of each is shown."""
+
+STEERING = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    r"\ufff9-\ufffb\ud800-\udfff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
+)
+"""Characters that move the cursor, start a control sequence, reorder their surroundings, or show nothing.
+
+Tab and line feed are left out; so are the joiners U+200C and U+200D, which Persian, the scripts of India and
+many emoji need, and the signs of category Cf that have a glyph.
+"""
 
 
 class Phase(enum.StrEnum):
@@ -362,16 +373,37 @@ class QuotaExceeded(AppError):
         self.retry_after = retry_after
 
 
+def visible(text: str) -> str:
+    r"""Return a server's text for people: what would steer a terminal is shown, as ``\x1b`` or ``\u202e``.
+
+    These are control characters but tab and line feed, those that set the direction of writing or show
+    nothing, separators of lines and paragraphs, and halves of surrogate pairs.
+    """
+    return STEERING.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def one_line(text: str) -> str:
+    """Return `visible` text with its line ends and runs of blanks as single blanks."""
+    return visible(" ".join(text.split()))
+
+
 def excerpt(body: bytes | str) -> str:
-    """Return the head of a reply's body, fit for an error message."""
+    """Return the head of a reply's body on one line, fit for an error message and a terminal."""
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
     text = " ".join(text.split())
-    return text if len(text) <= EXCERPT_CHARACTERS else text[:EXCERPT_CHARACTERS] + "…"
+    return visible(text if len(text) <= EXCERPT_CHARACTERS else text[:EXCERPT_CHARACTERS] + "…")
 
 
-def list_texts(texts: Sequence[str], *, separator: str = ", ", longest: int = _NAME_CHARACTERS) -> str:
-    """Return texts for an error message, such as ``"a, b"``: of many, or of long ones, the beginning."""
-    shown = [text if len(text) <= longest else f"{text[:longest]}…" for text in texts[:_LISTED]]
+def list_texts(
+    texts: Sequence[str], *, separator: str = ", ", longest: int = _NAME_CHARACTERS, most: int = _LISTED
+) -> str:
+    """Return texts on one line, such as ``"a, b"``: of many, or of long ones, the beginning."""
+    shown = [one_line(text if len(text) <= longest else f"{text[:longest]}…") for text in texts[:most]]
     more = len(texts) - len(shown)
     return separator.join(shown) + (f" and {more:,} more" if more else "")
 

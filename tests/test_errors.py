@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import pickle
+import sys
+import unicodedata
 
 import pytest
 
@@ -34,6 +36,33 @@ def test_only_what_was_not_accepted_is_retryable() -> None:
 def test_long_bodies_are_cut() -> None:
     assert len(errors.excerpt("x" * 10_000)) < 500
     assert errors.excerpt(b"\xff a\n\n b") == "\ufffd a b"
+
+
+def test_an_excerpt_shows_what_would_steer_a_terminal() -> None:
+    assert errors.excerpt("a\x1b[2J\u202e\x9b") == r"a\x1b[2J\u202e\x9b"
+    assert errors.list_texts(["a\nb\x1b", "c"]) == r"a b\x1b, c"
+
+
+SHOWN_AS_THEY_ARE = "\t\n\u200c\u200d" + "".join(  # joiners of scripts and emoji, and signs with a glyph
+    map(
+        chr,
+        (*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD, *range(0x13430, 0x13440)),
+    )
+)
+
+
+def test_every_control_format_and_separator_character_is_made_visible() -> None:
+    hidden = {
+        character
+        for character in map(chr, range(sys.maxunicode + 1))
+        if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    }
+    raw = {character for character in hidden if errors.visible(character) == character}
+    assert raw <= set(SHOWN_AS_THEY_ARE)  # Python knows more of them from version to version
+    assert errors.visible("".join(sorted(hidden - raw))).isascii()
+    # Scripts with joiners, emoji of several characters, and an accent of its own.
+    honest = "naïve 日本語 עברית فارسی\u200cها हिन्दी 👩\u200d👧 ❤\ufe0f e\u0301 €"  # noqa: RUF001
+    assert errors.visible(honest) == honest
 
 
 def test_of_many_and_of_long_texts_the_beginning_is_listed() -> None:

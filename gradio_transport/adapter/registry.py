@@ -13,7 +13,7 @@ from importlib import metadata
 import attrs
 
 from ..app.config import AppConfig, Endpoint
-from ..errors import LocalProtocolError, Phase, UnsupportedProtocol, did_you_mean
+from ..errors import LocalProtocolError, Phase, UnsupportedProtocol, did_you_mean, one_line
 from .contract import API_VERSION, Adapter, Match
 
 GROUP = "gradio_transport.adapters"
@@ -54,9 +54,8 @@ class Choice:
         for candidate in sorted(self.candidates, key=lambda answer: -answer.match.score):
             mark = "→" if candidate.name == self.adapter.name else " "
             whose = "" if candidate.package == OWN_DISTRIBUTION else f"  [{candidate.package}]"
-            lines.append(
-                f"{mark} {candidate.name:11} {candidate.match.score:3}  {candidate.match.reason}{whose}"
-            )
+            reason = one_line(candidate.match.reason)
+            lines.append(f"{mark} {candidate.name:11} {candidate.match.score:3}  {reason}{whose}")
         return "\n".join(lines)
 
 

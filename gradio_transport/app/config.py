@@ -22,6 +22,7 @@ from ..errors import (
     did_you_mean,
     excerpt,
     list_texts,
+    one_line,
 )
 
 JSONObject: TypeAlias = Mapping[str, Any]
@@ -145,8 +146,8 @@ class Endpoint:
 
     @property
     def display_name(self) -> str:
-        """The name, or ``fn_index N`` for an unnamed endpoint."""
-        return self.name or f"fn_index {self.fn_index}"
+        """The name for people, on one line; ``fn_index N`` for an unnamed endpoint."""
+        return one_line(self.name) if self.name else f"fn_index {self.fn_index}"
 
     @cached_property
     def by_keyword(self) -> Mapping[str, Parameter]:

@@ -45,6 +45,10 @@ _SKIPPED_TYPES_3_37 = _SKIPPED_TYPES | {
 _GRADIO_CONFIG = re.compile(r"window\.(?:gradio_)?config\s*=\s*")
 
 
+_SEGMENT = re.compile(r"[A-Za-z0-9._~-]+")
+"""A segment of a path that every HTTP library sends as it is (RFC 3986 §2.3)."""
+
+
 _PROTOCOL_RELEASES: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {"sse": (4, 0), "sse_v1": (4, 9), "sse_v2": (4, 17), "sse_v2.1": (4, 21), "sse_v3": (4, 22)}
 )
@@ -198,10 +202,9 @@ def with_rendered(app: AppConfig, rendered: JSONObject) -> AppConfig:
 
 
 def _parse_scalars(config: JSONObject) -> dict[str, Any]:
-    prefix = _text(config.get("api_prefix")).strip("/")
     return {
         "protocol": _text(config.get("protocol")) or None,
-        "api_prefix": f"/{prefix}" if prefix else "",
+        "api_prefix": _api_prefix(_text(config.get("api_prefix"))),
         "root": _text(config.get("root")),
         "title": translate(_text(config.get("title")), config.get("i18n_translations")),
         "space_id": _text(config.get("space_id")) or None,
@@ -209,6 +212,17 @@ def _parse_scalars(config: JSONObject) -> dict[str, Any]:
         "app_id": _integer(config.get("app_id")),
         "max_file_size": _size(config.get("max_file_size")),
     }
+
+
+def _api_prefix(given: str) -> str:
+    """Return the prefix of the API's routes; empty for what is no path below the app's own.
+
+    With ``..`` in it, uploads and calls would go to another app of the same host, and the headers with them.
+    """
+    prefix = given.strip("/")
+    segments = prefix.split("/")
+    below = all(_SEGMENT.fullmatch(segment) and segment.strip(".") for segment in segments)
+    return f"/{prefix}" if below else ""
 
 
 def _derive_release(config: JSONObject) -> tuple[int, ...]:

@@ -28,6 +28,9 @@ from ..errors import (
     RemoteProtocolError,
     TimeoutExpired,
     UnsupportedProtocol,
+    excerpt,
+    list_texts,
+    one_line,
 )
 from ..files.forms import may_hold_files
 from ..files.inputs import check_files, holds_files
@@ -72,6 +75,10 @@ SILENT_IDLE_SECONDS = 3600.0
 
 LOGGED_COOKIES = 10
 """How many rejected cookies are logged: a server may set any number."""
+
+
+_EXPLAINED = 200
+"""How many endpoints with the same answer `App.explain` names."""
 
 
 _NO_OPTIONS = CallOptions()
@@ -279,11 +286,12 @@ class App:
             try:
                 reason = self.choose(described).explain()
             except UnsupportedProtocol as error:
-                reason = error.message
+                reason = one_line(error.message)
             names.setdefault(reason, []).append(described.display_name)
-        lines = [f"{shown_url(self.base)}: {server}, protocol {config.protocol!r}"]
+        lines = [f"{shown_url(self.base)}: {excerpt(server)}, protocol {excerpt(repr(config.protocol))}"]
         for reason, endpoints in names.items():
-            lines += [f"{', '.join(endpoints)}:", *(f"  {line}" for line in reason.splitlines())]
+            shown = list_texts(endpoints, most=_EXPLAINED)
+            lines += [f"{shown}:", *(f"  {line}" for line in reason.splitlines())]
         return "\n".join(lines)
 
     def prepare(

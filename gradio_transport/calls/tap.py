@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ..adapter.exchange import Exchange, Invocation
 from ..adapter.session import Session, Turn
 from ..engines.interruptions import is_foreign
-from ..errors import GradioTransportError, TransportError
+from ..errors import GradioTransportError, TransportError, visible
 from ..events import Failed
 from ..protocol.commands import (
     Closed,
@@ -222,8 +222,8 @@ def _line(frame: NoteFrame) -> str:
 def _shorten(text: str, length: int) -> str:
     text = " ".join(text.split())
     if len(text) <= _NOTE_CHARACTERS and length <= _NOTE_BYTES:
-        return text
-    return f"{text[:_NOTE_CHARACTERS]}… ({length:,} in all)"
+        return visible(text)
+    return f"{visible(text[:_NOTE_CHARACTERS])}… ({length:,} in all)"
 
 
 class TappedSession:

@@ -7,15 +7,13 @@ import textwrap
 
 import click
 from rich.table import Table
-from rich.text import Text
 
 from ..adapter.registry import default_registry
-from ..errors import UnsupportedProtocol
+from ..errors import UnsupportedProtocol, one_line, visible
 from .call import find_endpoint
 from .options import Connection, connection_options
-from .screen import write
-from .terminal import current_terminal
-from .text import printable
+from .terminal import current_terminal, shown, write
+from .text import INDENT
 
 _REASON_COLUMN = 21
 """The column of the reasons in the lines that `explain` returns."""
@@ -30,9 +28,9 @@ def explain(connection: Connection, *, source: str, endpoint: str | None) -> Non
     with connection.open(source) as app:
         chosen = None if endpoint is None else find_endpoint(app.config, endpoint)
         which = None if chosen is None else chosen.name or chosen.fn_index
-        text = printable(app.explain(which))
+        text = app.explain(which)
     terminal = current_terminal()
-    write((_wrap(text, terminal.out.width) if terminal.shows_data else text) + "\n")
+    write(visible(_wrap(text, terminal.out.width) if terminal.shows_data else text) + "\n")
 
 
 def _wrap(text: str, width: int) -> str:
@@ -41,7 +39,7 @@ def _wrap(text: str, width: int) -> str:
         textwrap.fill(
             line,
             max(width, 2 * _REASON_COLUMN),
-            subsequent_indent=" " * (_REASON_COLUMN if line.startswith(" ") else 0),
+            subsequent_indent=" " * _REASON_COLUMN if line.startswith(" ") else INDENT,
             break_long_words=False,
             break_on_hyphens=False,
         )
@@ -61,7 +59,7 @@ def adapters() -> None:
     for heading in ("Adapter", "Package", "Protocol"):
         table.add_column(heading)
     for name, package, purpose in rows:
-        table.add_row(Text(name, "cyan"), Text(package), Text(purpose, "dim"))
+        table.add_row(shown((name, "cyan")), shown((package, "")), shown((purpose, "dim")))
     terminal.out.print(table)
 
 
@@ -69,5 +67,5 @@ def _purpose(name: str) -> str:
     try:
         documentation = type(default_registry.get(name)).__doc__ or ""
     except UnsupportedProtocol as error:
-        return printable(error.message)
-    return printable(documentation.strip().partition("\n")[0].replace("``", ""))
+        return one_line(error.message)
+    return one_line(documentation.strip().partition("\n")[0].replace("``", ""))

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The arguments after the endpoint: values by position, ``name=value``, or a JSON file."""
+"""The arguments after the endpoint: values by position, ``name=value``, or a JSON file.
+
+A word means what its caller typed, whatever the server says of its parameters: ``@PATH`` is a file,
+``@@text`` a text that begins with ``@``, and after ``--`` every word is a value as it is. See `files`.
+"""
 
 from __future__ import annotations
 
-import os
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
@@ -11,12 +15,13 @@ from typing import Any, cast
 import click
 
 from ..app.config import AppConfig, Endpoint, Parameter
-from ..errors import ValidationFailed, did_you_mean
+from ..errors import ValidationFailed, did_you_mean, list_texts
+from ..files.inputs import holds_files
 from ..files.paths import takes_files, wants_files
 from ..files.shapes import check_shapes
 from .coerce import CoercionError, coerce, strict_json
 from .failures import Misuse
-from .files import MARK, file_argument, files_in_json
+from .files import MARK, file_argument, json_argument, refuse_text
 
 LITERAL = "\0"
 """Marks a word that is a value, whatever it looks like. No word of a command line can contain it."""
@@ -62,17 +67,37 @@ def parse_arguments(endpoint: Endpoint, words: Sequence[str]) -> tuple[list[Any]
     keywords: dict[str, Any] = {}
     for word in words:
         name, equals, text = word.partition("=")
-        if equals and name in named:
-            if name in keywords:
-                raise Misuse(f"{endpoint.display_name}: {name} is given twice.")
-            keywords[name] = _value(endpoint, named[name], text)
+        if word.startswith(LITERAL):  # asked first, because a server may have a parameter of such a name
+            parameter = _at(endpoint, len(positional))
+            positional.append(_plain_value(endpoint, parameter, strip_mark(word), typed=False))
+        elif equals and name in named:
+            value = _value(endpoint, named[name], text)
+            keywords[name] = value if name not in keywords else _join(endpoint, name, keywords[name], value)
         elif _looks_like_keyword(name, text):
             raise Misuse(_unknown_name(endpoint, name, word))
         else:
-            place = len(positional)
-            known = endpoint.parameters[place] if place < len(endpoint.parameters) else None
-            positional.append(_value(endpoint, known, strip_mark(word)))
+            positional.append(_value(endpoint, _at(endpoint, len(positional)), word))
     return positional, keywords
+
+
+def _at(endpoint: Endpoint, place: int) -> Parameter | None:
+    return endpoint.parameters[place] if place < len(endpoint.parameters) else None
+
+
+def _join(endpoint: Endpoint, name: str, first: Any, second: Any) -> Any:
+    """Return the files of both values of a parameter that takes several, such as a list or a text with files.
+
+    Raises:
+        Misuse: They are not files.
+    """
+    if holds_files([first, second]):
+        if isinstance(first, list) and isinstance(second, list):
+            return [*cast("list[Any]", first), *cast("list[Any]", second)]
+        if isinstance(first, dict) and isinstance(second, dict):
+            texts, files = cast("dict[str, Any]", first), cast("dict[str, Any]", second)
+            with contextlib.suppress(KeyError, TypeError):
+                return {key: texts[key] + files[key] for key in ("text", "files")}
+    raise Misuse(f"{endpoint.display_name}: {name} is given twice.")
 
 
 def _looks_like_keyword(name: str, text: str) -> bool:
@@ -88,20 +113,42 @@ def _unknown_name(endpoint: Endpoint, name: str, word: str) -> str:
     )
 
 
-def _value(endpoint: Endpoint, parameter: Parameter | None, text: str) -> Any:
+def _value(endpoint: Endpoint, parameter: Parameter | None, word: str) -> Any:
     if parameter is None:  # too many: `check` raises, with the signature
+        return word
+    if word.startswith(MARK) and not word.startswith(2 * MARK):
+        return file_argument(endpoint, parameter, word)
+    text = word[1:] if word.startswith(MARK) else word
+    return _plain_value(endpoint, parameter, text, typed=text is word)
+
+
+def _plain_value(endpoint: Endpoint, parameter: Parameter | None, text: str, *, typed: bool) -> Any:
+    """Return the value of a text, by the type of its parameter; `typed` is that of `json_argument`."""
+    if parameter is None:
         return text
-    if wants_files(parameter) or (text.startswith(MARK) and os.path.exists(text.removeprefix(MARK))):
-        return file_argument(endpoint, parameter, text)
-    if takes_files(parameter):  # a text with files, such as that of a chat
-        is_text = text != "null" and not text.lstrip().startswith(("{", MARK))
-        return {"text": text, "files": []} if is_text else file_argument(endpoint, parameter, text)
+    if takes_files(parameter):
+        return _value_with_files(endpoint, parameter, text, typed=typed)
     try:
-        return coerce(text, parameter.schema)
+        return json_argument(endpoint, parameter, coerce(text, parameter.schema), typed=typed)
     except CoercionError as error:
         raise Misuse(
             f"{endpoint.display_name}: {parameter.name} {error}. Signature: {endpoint.short_signature}."
         ) from error
+
+
+def _value_with_files(endpoint: Endpoint, parameter: Parameter, text: str, *, typed: bool) -> Any:
+    if text == "null" or (text == "" and wants_files(parameter)):
+        return None
+    if text.lstrip().startswith(("{", "[") if wants_files(parameter) else "{"):
+        try:
+            return json_argument(endpoint, parameter, strict_json(text), typed=typed)
+        except ValueError as error:
+            raise Misuse(f"{endpoint.display_name}: {parameter.name} is not JSON: {error}.") from error
+    if not wants_files(parameter):  # a text with files, such as that of a chat
+        return {"text": text, "files": []}
+    if text.startswith("data:"):
+        return text
+    raise refuse_text(endpoint, parameter, text)
 
 
 def arguments_from_json(text: bytes, what: str = "The file of --json") -> tuple[list[Any], dict[str, Any]]:
@@ -122,15 +169,39 @@ def arguments_from_json(text: bytes, what: str = "The file of --json") -> tuple[
 
 
 def with_files(
-    endpoint: Endpoint, positional: Sequence[Any], keywords: dict[str, Any]
+    endpoint: Endpoint, positional: Sequence[Any], keywords: dict[str, Any], *, typed: bool
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Return arguments from JSON, with the files that they name."""
+    """Return arguments from JSON, with the files that it marks; see `json_argument`."""
     known = endpoint.by_keyword
     places = [*endpoint.parameters, *[None] * len(positional)]
     return (
-        [files_in_json(endpoint, value, place) for value, place in zip(positional, places, strict=False)],
-        {name: files_in_json(endpoint, value, known.get(name)) for name, value in keywords.items()},
+        [
+            json_argument(endpoint, place, value, typed=typed)
+            for value, place in zip(positional, places, strict=False)
+        ],
+        {
+            name: json_argument(endpoint, known.get(name), value, typed=typed)
+            for name, value in keywords.items()
+        },
     )
+
+
+def beside_json(
+    endpoint: Endpoint, given: tuple[Sequence[Any], dict[str, Any]], words: Sequence[str]
+) -> tuple[list[Any], dict[str, Any]]:
+    """Return arguments from the JSON of ``--json`` and from the words beside it, which have names.
+
+    Raises:
+        Misuse: A word has no name, or a name is in the JSON too.
+    """
+    positional, keywords = with_files(endpoint, *given, typed=False)
+    more, named = parse_arguments(endpoint, words)
+    if more:
+        raise Misuse("Beside --json, arguments are given by name: name=value.")
+    twice = sorted(keywords.keys() & named.keys())
+    if twice:
+        raise Misuse(f"{endpoint.display_name}: {list_texts(twice)} is given twice.")
+    return positional, keywords | named
 
 
 def check(config: AppConfig, endpoint: Endpoint, positional: Sequence[Any], keywords: dict[str, Any]) -> None:

@@ -16,7 +16,15 @@ from ..errors import EndpointNotFound, GradioTransportError
 from ..events import Cancelled
 from ..protocol.urls import shown_url
 from ..sync import Call, Transport
-from .arguments import Arguments, arguments_from_json, check, parse_arguments, strip_mark, with_files
+from .arguments import (
+    Arguments,
+    arguments_from_json,
+    beside_json,
+    check,
+    parse_arguments,
+    strip_mark,
+    with_files,
+)
 from .coerce import strict_json
 from .failures import Misuse
 from .options import Connection, connection_options
@@ -32,14 +40,14 @@ _HELP = """Call an endpoint of the app at SOURCE and print its outputs.
 
 ENDPOINT is a name such as /predict, or the number of an endpoint without one. ARGUMENTS are values by
 position or name=value, read by the type of each parameter: numbers and true/false as such, lists and objects
-as JSON, text as it is; where a file is wanted, a path or a URL (@PATH is a file anywhere). Put -- before
-values that look like something else.
+as JSON, text as it is. @PATH or @URL is a file, @@text a text that begins with @. After -- every word is a
+value as it is: no name, no option, no file.
 
 \b
   gradio-transport call http://127.0.0.1:7860 /count 3
   gradio-transport call http://127.0.0.1:7860 /add a=1 b=-2.5 --raw
   echo '[1, 2]' | gradio-transport call http://127.0.0.1:7860 /add --json -
-  gradio-transport call owner/name /describe photo.png -o results
+  gradio-transport call owner/name /describe @photo.png -o results
 
 stdout has the outputs only, each on a line of its own: text as it is, anything else as JSON. In a terminal,
 text appears as it grows. Status and the app's messages go to stderr. Ctrl-C cancels the call on the server.
@@ -52,7 +60,8 @@ text appears as it grows. Status and the app's messages go to stderr. Ctrl-C can
 @click.argument("arguments", nargs=-1)
 @click.option(
     "--json", "file", type=click.File("rb"), metavar="FILE",
-    help="Take the arguments from FILE (- is stdin): a JSON list, or an object by name.",
+    help="Take the arguments from FILE (- is stdin): a JSON list, or an object by name. It names no files to "
+    "send: give those beside it, as name=@PATH.",
 )  # fmt: skip
 @output_option
 @click.option("--raw", is_flag=True, help="Print the outputs as one JSON list.")
@@ -74,14 +83,12 @@ def call(
     """Run the command; its help is above."""
     if raw and jsonl:
         raise click.UsageError("--raw and --jsonl exclude each other.")
-    if file is not None and arguments:
-        raise click.UsageError("--json and arguments exclude each other.")
     options = CallOptions(event_data=_event_data(event_data), download_files=output)
     given = None if file is None else arguments_from_json(file.read())
     display = choose_view(current_terminal(), f"connecting to {shown_url(source)}", raw=raw, jsonl=jsonl)
     with display, connection.open(strip_mark(source)) as app:
         chosen = find_endpoint(app.config, strip_mark(endpoint))
-        found = parse_arguments(chosen, arguments) if given is None else with_files(chosen, *given)
+        found = parse_arguments(chosen, arguments) if given is None else beside_json(chosen, given, arguments)
         check(app.config, chosen, *found)
         run(app, chosen, *found, options, display)
 
@@ -89,8 +96,8 @@ def call(
 # Not the docstring: that would have to be raw for its backslash, and click would then print it.
 _PREDICT_HELP = """Call an endpoint with a JSON PAYLOAD and print a JSON list.
 
-The list has the outputs. PAYLOAD is an object of values by name, or a list of them. A file is a path where
-the endpoint takes one, or {"path": "photo.png"} anywhere.
+The list has the outputs. PAYLOAD is an object of values by name, or a list of them. A file in it is
+{"path": "@photo.png"}, with a path or a URL, where the endpoint takes one.
 
 \b
   gradio-transport predict http://127.0.0.1:7860 /add '{"a": 1, "b": 2}'
@@ -109,7 +116,7 @@ def predict(connection: Connection, *, source: str, endpoint: str, payload: str,
     display = choose_view(current_terminal(), f"connecting to {shown_url(source)}", raw=True, jsonl=False)
     with display, connection.open(source) as app:
         chosen = find_endpoint(app.config, endpoint)
-        found = with_files(chosen, *given)
+        found = with_files(chosen, *given, typed=True)
         check(app.config, chosen, *found)
         run(app, chosen, *found, CallOptions(download_files=output), display)
 

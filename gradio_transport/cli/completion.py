@@ -8,7 +8,7 @@ from typing import cast
 import click
 from click.shell_completion import ShellComplete, get_completion_class
 
-from .screen import write
+from .terminal import write
 
 _LINES = {
     "bash": 'eval "$(gradio-transport completion bash)"   # in ~/.bashrc',

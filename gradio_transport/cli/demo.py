@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import click
-from rich.text import Text
 
 from .. import events as e
 from .._connect import connect
 from ..sync import Transport
 from ..trace import read_trace
 from .options import recorder, trace_option
-from .terminal import Terminal, current_terminal
-from .text import describe, plain_text, printable
+from .terminal import Part, Terminal, current_terminal, shown
+from .text import describe, plain_text
 
 TRACE = "traces/6.31.0/demo.jsonl"
 """In the conformance kit; recorded from a real Gradio 6.31.0."""
@@ -53,12 +52,12 @@ def demo(trace: str | None) -> None:
     """
     terminal = current_terminal()
     with _replay_server() as server, recorder(trace) as tap, connect(server.url, tap=tap) as app:
-        _print_line(terminal, Text(f"Gradio {app.config.version}, recorded, replayed at {app.url}", "bold"))
+        title = f"Gradio {app.config.version}, recorded, replayed at {app.url}"
+        _print_line(terminal, (title, "bold"))
         for name, argument in CALLS:
             _show(terminal, app, name, argument)
-    _print_line(
-        terminal, Text("\nNow with a server of yours: gradio-transport list http://127.0.0.1:7860", "dim")
-    )
+    terminal.out.print()
+    _print_line(terminal, ("Now with a server of yours: gradio-transport list http://127.0.0.1:7860", "dim"))
 
 
 def _replay_server() -> contextlib.AbstractContextManager[_Server]:
@@ -73,23 +72,23 @@ def _replay_server() -> contextlib.AbstractContextManager[_Server]:
 
 
 def _show(terminal: Terminal, app: Transport, name: str, argument: Any) -> None:
-    _print_line(terminal, Text(f"\napp.submit({name!r}, {argument!r}) by {app.protocol}", "bold"))
+    terminal.out.print()
+    _print_line(terminal, (f"app.submit({name!r}, {argument!r}) by {app.protocol}", "bold"))
     began = time.monotonic()
     call = app.submit(name, argument)
     for event in call:
-        _print_line(terminal, _line(event, time.monotonic() - began, terminal.out.width))
+        _print_line(terminal, *_line(event, time.monotonic() - began, terminal.out.width))
     outputs = call.result()
-    _print_line(terminal, Text(f"result: {printable(', '.join(map(plain_text, outputs)))}", "bold green"))
+    _print_line(terminal, (f"result: {', '.join(map(plain_text, outputs))}", "bold green"))
 
 
-def _line(event: e.Event, seconds: float, width: int) -> Text:
+def _line(event: e.Event, seconds: float, width: int) -> tuple[Part, ...]:
     kind = type(event)
-    line = Text(f"{seconds:6.2f} s  ", "dim")
-    line.append(f"{kind.__name__:18}", _STYLES.get(kind, ""))
+    time_since, name = f"{seconds:6.2f} s  ", f"{kind.__name__:18}"
     # The description gets the rest of the line; `describe` cuts outputs at their start.
-    line.append(describe(event, max(width - len(line), 20)))
-    return line
+    rest = describe(event, max(width - len(time_since + name), 20))
+    return (time_since, "dim"), (name, _STYLES.get(kind, "")), (rest, "dim")
 
 
-def _print_line(terminal: Terminal, line: Text) -> None:
-    terminal.out.print(line, soft_wrap=True)
+def _print_line(terminal: Terminal, *parts: Part) -> None:
+    terminal.out.print(shown(*parts), soft_wrap=True)

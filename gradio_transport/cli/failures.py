@@ -8,7 +8,6 @@ import re
 from typing import IO, Any
 
 import click
-from rich.text import Text
 
 from ..errors import (
     AppError,
@@ -22,8 +21,7 @@ from ..errors import (
     TimeoutExpired,
 )
 from ..spaces import UNREACHABLE
-from .terminal import current_terminal
-from .text import printable
+from .terminal import Part, current_terminal
 
 
 class ExitStatus(enum.IntEnum):
@@ -95,17 +93,17 @@ class Misuse(click.UsageError):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the error, in red if the terminal has colours."""
-        self._terminal.print_line(_error_line(self.message))
+        self._terminal.print_line(*_error_line(self.message))
 
 
 def report(error: GradioTransportError) -> None:
     """Print an error, and with ``-v`` also its notes."""
     terminal = current_terminal()
-    terminal.print_line(_error_line(f"{type(error).__name__}: {error} {_advice(error)}".strip()))
+    terminal.print_line(*_error_line(f"{type(error).__name__}: {error} {_advice(error)}".strip()))
     if terminal.verbosity:
         for note in getattr(error, "__notes__", []):
-            terminal.print_line(Text(printable(str(note)), "dim"))
+            terminal.print_line((str(note), "dim"))
 
 
-def _error_line(line: str) -> Text:
-    return Text.assemble(("error: ", "bold red"), (printable(line), "red"))
+def _error_line(line: str) -> tuple[Part, Part]:
+    return ("error: ", "bold red"), (line, "red")

@@ -1,76 +1,122 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Converts words of a command line and values of JSON that name files to files to upload."""
+"""Files on a command line: only what the caller marks with ``@`` is read.
+
+What a server says of its parameters decides where a file may stand, and never that something is one: a server
+that calls a text box an image would else get the file that a text happens to name, or what a URL leads to.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, cast
 
 from ..app.config import Endpoint, Parameter
-from ..errors import LocalProtocolError
+from ..errors import LocalProtocolError, list_texts
+from ..files.forms import WITHOUT_FILES
 from ..files.inputs import InputFile, handle_file
-from ..files.paths import replace_files
-from ..files.shapes import put_in_place
-from .coerce import strict_json
+from ..files.paths import replace_files, takes_files
+from ..files.shapes import put_in_place, shape_of
 from .failures import Misuse
 
+_KNOWN = WITHOUT_FILES | {"json"}
+"""Components whose value is no file, also where the server has no schema for it."""
+
 MARK = "@"
-"""Before a path it marks a file, whatever the type of the parameter is."""
+"""Before a path or URL it marks a file; doubled, it is the first character of a text."""
+
+_IN_JSON = '{"path": "@photo.png"}'
 
 
 def file_argument(endpoint: Endpoint, parameter: Parameter, text: str) -> Any:
-    """Return the value of a word for a file parameter: a path, a URL, or JSON.
+    """Return the value of a word that begins with the mark: a file, in the shape that the parameter takes.
 
     Raises:
-        Misuse: The file does not exist, or the JSON is invalid.
+        Misuse: The parameter takes no file, or there is none.
     """
-    if text.lstrip().startswith(("{", "[")) or text in ("null", ""):
-        try:
-            return files_in_json(endpoint, strict_json(text or "null"), parameter)
-        except ValueError as error:
-            raise Misuse(f"{endpoint.display_name}: {parameter.name} is not JSON: {error}.") from error
-    return put_in_place(parameter, _file(endpoint, parameter.name, text.removeprefix(MARK)))
-
-
-def files_in_json(endpoint: Endpoint, value: Any, parameter: Parameter | None) -> Any:
-    """Return a value of a JSON payload with its files.
-
-    A file is a string where the parameter is a file, or anywhere an object with only a ``path``.
-
-    Raises:
-        Misuse: A file does not exist.
-    """
-    name = parameter.name if parameter is not None else "a value"
-    if parameter is not None:
-        value = replace_files(
-            parameter, value, lambda text: _file(endpoint, name, str(text).removeprefix(MARK))
+    if not _has_place(parameter):
+        raise Misuse(
+            f"{endpoint.display_name}: {parameter.name} takes no file. To pass the text {_short(text)}, "
+            f"write {_short(MARK + text)}, or put -- before it."
         )
-    return _replace_objects(endpoint, value, name)
+    return put_in_place(parameter, _file(endpoint, parameter, text))
 
 
-def _replace_objects(endpoint: Endpoint, value: Any, name: str) -> Any:
+def json_argument(endpoint: Endpoint, parameter: Parameter | None, value: Any, *, typed: bool) -> Any:
+    """Return a value of JSON with its files: objects whose ``path`` is marked, where a file may stand.
+
+    Args:
+        endpoint: What is called.
+        parameter: What the value is for; None for none that is known.
+        value: It.
+        typed: Whether the caller typed it. Else it may be another server's output, and no file is read.
+
+    Raises:
+        Misuse: A file does not exist, or a text stands where a file is wanted.
+    """
+    if parameter is None or not _has_place(parameter):
+        return value
+    if typed:
+        value = _replace_marked(endpoint, parameter, value)
+    advice = _IN_JSON if typed else f"{parameter.name}=@photo.png beside --json"
+
+    def refuse(text: str | PurePath) -> Any:
+        if str(text).startswith("data:"):  # passed on; the core knows which server versions accept one
+            return text
+        raise _no_file(endpoint, parameter, str(text), advice)
+
+    return replace_files(parameter, value, refuse)
+
+
+def refuse_text(endpoint: Endpoint, parameter: Parameter, text: str) -> Misuse:
+    """Return the error for a word that stands where a file is wanted."""
+    path = f"./{text}" if text.startswith(MARK) else text
+    return _no_file(endpoint, parameter, text, f"{_short(MARK + path)}, before any --,")
+
+
+def _has_place(parameter: Parameter) -> bool:
+    """Return whether a file may stand in a parameter's value, as far as the server says what that is."""
+    unknown = not parameter.schema and parameter.component.lower() not in _KNOWN
+    return unknown or takes_files(parameter) or shape_of(parameter) is not None
+
+
+def _replace_marked(endpoint: Endpoint, parameter: Parameter, value: Any) -> Any:
     if isinstance(value, list):
-        return [_replace_objects(endpoint, item, name) for item in cast("list[Any]", value)]
-    if isinstance(value, dict):
-        mapping = cast("Mapping[str, Any]", value)
-        path = mapping.get("path")
-        if isinstance(path, str) and mapping.keys() <= {"path", "orig_name", "meta"}:
-            return _file(endpoint, name, path)
-        return {key: _replace_objects(endpoint, item, name) for key, item in mapping.items()}
-    return value
+        return [_replace_marked(endpoint, parameter, item) for item in cast("list[Any]", value)]
+    if not isinstance(value, dict):
+        return value
+    mapping = cast("Mapping[str, Any]", value)
+    path = mapping.get("path")
+    if len(mapping) > 1 or not isinstance(path, str):  # a file of the server has more keys
+        return {key: _replace_marked(endpoint, parameter, item) for key, item in mapping.items()}
+    if path.startswith(MARK):
+        return _file(endpoint, parameter, path)
+    if takes_files(parameter):
+        raise _no_file(endpoint, parameter, path, _IN_JSON)
+    return mapping
 
 
-def _file(endpoint: Endpoint, name: str, source: str) -> InputFile | str:
-    if source.startswith("data:"):  # a data URL is passed on; the core knows which server versions accept one
-        return source
+def _no_file(endpoint: Endpoint, parameter: Parameter, text: str, advice: str) -> Misuse:
+    return Misuse(
+        f"{endpoint.display_name}: {parameter.name} takes a file, and {_short(text)} is a text. "
+        f"Write {advice} for a file."
+    )
+
+
+def _file(endpoint: Endpoint, parameter: Parameter, marked: str) -> InputFile:
+    source = marked.removeprefix(MARK)
     remote = source.lower().startswith(("http://", "https://"))
+    where = f"{endpoint.display_name}: {parameter.name}"
     if not remote and not Path(source).expanduser().exists():
-        raise Misuse(f"{endpoint.display_name}: {name} takes a file, and there is none at {source!r}.")
+        raise Misuse(f"{where} takes a file, and there is none at {source!r}.")
     try:
         return handle_file(source)
     except LocalProtocolError as error:
-        raise Misuse(f"{endpoint.display_name}: {name}: {error.message}") from error
+        raise Misuse(f"{where}: {error.message}") from error
 
 
-__all__ = ["MARK", "file_argument", "files_in_json"]
+def _short(text: str) -> str:
+    return repr(list_texts([text]))
+
+
+__all__ = ["MARK", "file_argument", "json_argument", "refuse_text"]

@@ -13,16 +13,21 @@ from rich.text import Text
 
 from ..app.config import Endpoint, Parameter
 from ..errors import UnsupportedProtocol
+from ..errors import one_line as on_one_line
 from ..sync import Transport
 from .options import Connection, connection_options
-from .screen import write
-from .terminal import Terminal, current_terminal
-from .text import one_line, printable, to_json
+from .terminal import Terminal, current_terminal, shown, stack, write
+from .text import one_line, to_json
 
 LONGEST_TYPE = 48
 """Characters of a type in a line. ``--json`` prints it whole, with the schema."""
 
 LONGEST_DEFAULT = 40
+LONGEST_NAME = 40
+
+SHOWN_ENDPOINTS = 500
+SHOWN_VALUES = 50
+"""Endpoints of the table, and parameters or returns of each of them. A pipe gets all."""
 
 
 @click.command(name="list")
@@ -50,7 +55,7 @@ def list_endpoints(connection: Connection, *, source: str, as_json: bool, everyt
         else:
             write("".join(line + "\n" for line in (_title(app), *map(_signature_line, endpoints))))
         if len(endpoints) < len(known):
-            terminal.print_line(Text(_hidden_line(known), "dim"))
+            terminal.print_line((_hidden_line(known), "dim"))
 
 
 def _hidden_line(known: Sequence[Endpoint]) -> str:
@@ -63,7 +68,7 @@ def _hidden_line(known: Sequence[Endpoint]) -> str:
 def _title(app: Transport) -> str:
     """Return the title: URL, Gradio version, protocol and the app's title."""
     title = f" · {app.config.title}" if app.config.title else ""
-    return printable(f"{app.url} · {_version(app)} · {_protocol(app)}{title}")
+    return on_one_line(f"{app.url} · {_version(app)} · {_protocol(app)}{title}")
 
 
 def _version(app: Transport) -> str:
@@ -119,12 +124,12 @@ def _signature_line(endpoint: Endpoint) -> str:
     )
     returns = ", ".join(f"{_label_prefix(output)}{_type(output)}" for output in endpoint.returns) or "nothing"
     remarks = _remarks(endpoint)
-    line = f"{endpoint.display_name}({parameters}) -> {returns}  [{', '.join(remarks)}]"
-    return one_line(line, len(line)) if remarks else line.removesuffix("  []")
+    marks = f"  [{', '.join(remarks)}]" if remarks else ""
+    return on_one_line(f"{endpoint.display_name}({parameters}) -> {returns}{marks}")
 
 
 def _label_prefix(parameter: Parameter) -> str:
-    return f"{parameter.label}: " if parameter.label else ""
+    return f"{one_line(parameter.label, LONGEST_DEFAULT)}: " if parameter.label else ""
 
 
 # --- a table, in a terminal --------------------------------------------------------------------------
@@ -132,44 +137,52 @@ def _label_prefix(parameter: Parameter) -> str:
 
 def _print_table(terminal: Terminal, app: Transport, endpoints: Sequence[Endpoint]) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold", show_edge=False)
-    table.add_column("Endpoint", overflow="fold")
+    table.add_column("Endpoint", no_wrap=True)  # wrapped, it could start a line that looks like the program's
     table.add_column("Parameters", overflow="fold", ratio=3)
     table.add_column("Returns", overflow="fold", ratio=2)
     longest = max(LONGEST_TYPE * terminal.out.width // 160, 16)
-    for endpoint in endpoints:
+    for endpoint in endpoints[:SHOWN_ENDPOINTS]:
         table.add_row(_name(endpoint), _signature(endpoint, longest), _return_types(endpoint, longest))
-    terminal.out.print(Text(_title(app), "bold"), end="\n\n")
+    terminal.print_line((_title(app), "bold"), to=terminal.out)
+    terminal.out.print()
     terminal.out.print(table)
+    if len(endpoints) > SHOWN_ENDPOINTS:
+        more = f"and {len(endpoints) - SHOWN_ENDPOINTS:,} more (--json, or a pipe, has all)"
+        terminal.out.print(shown((more, "dim")))
 
 
 def _name(endpoint: Endpoint) -> Text:
     remarks = [remark for remark in _remarks(endpoint) if not remark.startswith("fn_index")]
     style = "dim" if endpoint.visibility == "private" else "cyan"
-    text = Text(printable(endpoint.display_name), style)
-    if remarks:
-        text.append(f"\n  {', '.join(remarks)}", "dim")
-    return text
+    name = shown((one_line(endpoint.display_name, LONGEST_NAME), style))
+    return stack([name, shown((f"  {', '.join(remarks)}", "dim"))]) if remarks else name
 
 
 def _signature(endpoint: Endpoint, longest: int) -> Text:
     lines = [
-        Text.assemble(
-            f"{printable(parameter.keyword)}: ",
+        shown(
+            (f"{one_line(parameter.keyword, LONGEST_NAME)}: ", ""),
             (_type(parameter, longest), "green"),
             (_default(parameter), "yellow"),
             (_label(parameter), "dim"),
         )
-        for parameter in endpoint.parameters
+        for parameter in endpoint.parameters[:SHOWN_VALUES]
     ]
-    return Text("\n").join(lines) if lines else Text("none", "dim")
+    return _values(lines, len(endpoint.parameters)) if lines else shown(("none", "dim"))
 
 
 def _return_types(endpoint: Endpoint, longest: int) -> Text:
     lines = [
-        Text.assemble((printable(_label_prefix(output)), "dim"), (_type(output), "green"))
-        for output in endpoint.returns
+        shown((_label_prefix(output), "dim"), (_type(output), "green"))
+        for output in endpoint.returns[:SHOWN_VALUES]
     ]
-    return Text("\n").join(lines) if lines else Text("nothing", "dim")
+    return _values(lines, len(endpoint.returns)) if lines else shown(("nothing", "dim"))
+
+
+def _values(lines: list[Text], count: int) -> Text:
+    """Return lines of a cell, and how many of the values they leave out."""
+    more = count - len(lines)
+    return stack([*lines, shown((f"and {more:,} more", "dim"))] if more else lines)
 
 
 # --- JSON --------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ In a terminal both are the same screen, so the live status is removed before dat
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -14,15 +13,20 @@ from typing import Any, Protocol, Self
 
 from rich.highlighter import JSONHighlighter
 from rich.live import Live
-from rich.text import Text
 
 from .. import events as e
 from ..errors import GradioTransportError
 from ..events import UNKNOWN_OUTPUT
 from ..files.outputs import ServerFile
 from .status import CallStatus
-from .terminal import Terminal
-from .text import describe, error_object, event_object, log_line, plain_text, printable, to_json, wire_name
+from .terminal import Part, Terminal, shown, stack, write
+from .text import describe, error_object, event_object, log_line, plain_text, to_json, wire_name
+
+SHOWN_LOGS = 1000
+"""Messages of the app that are printed of one call."""
+
+SHOWN_STEPS = 1000
+"""Steps of an output that are printed below each other, before its last. A text that grows is one."""
 
 _LEVEL_STYLES = {"info": "cyan", "warning": "yellow", "success": "green", "error": "red"}
 
@@ -51,12 +55,6 @@ class View(Protocol):
     def show_result(self, values: Sequence[Any]) -> None:
         """Show the outputs."""
         ...
-
-
-def write(text: str) -> None:
-    """Write data to stdout, and flush it, because a pipe would hold back what grows."""
-    sys.stdout.write(text)
-    sys.stdout.flush()
 
 
 class JSONLines:
@@ -91,6 +89,7 @@ class StatusLine:
 
     def __init__(self, terminal: Terminal, what: str) -> None:
         self._terminal = terminal
+        self._logs = 0
         self._status = CallStatus(what)
         self._live = Live(
             self._status,
@@ -125,17 +124,22 @@ class StatusLine:
         if event.terminal:
             self._clear()
         if self._terminal.verbosity:
-            self._print_line(
-                Text(f"{seconds:7.2f} s  {wire_name(event):18} {describe(event)}".rstrip(), "dim")
-            )
+            self._print_line((f"{seconds:7.2f} s  {wire_name(event):18} {describe(event)}".rstrip(), "dim"))
         elif isinstance(event, e.Log) and event.visible:
-            self._print_line(Text(log_line(event), _LEVEL_STYLES.get(event.level, "")))
+            self._show_log(event)
         elif isinstance(event, e.Cancelled):
-            self._print_line(Text(f"cancelled; on the server: {event.achieved.value}", "yellow"))
+            self._print_line((f"cancelled; on the server: {event.achieved.value}", "yellow"))
         self._status.update(event)
 
-    def _print_line(self, line: Text) -> None:
-        self._terminal.print_line(line)
+    def _show_log(self, event: e.Log) -> None:
+        self._logs += 1
+        if self._logs <= SHOWN_LOGS:
+            self._print_line((log_line(event), _LEVEL_STYLES.get(event.level, "")))
+        elif self._logs == SHOWN_LOGS + 1:
+            self._print_line(("The app's further messages are not shown (--jsonl prints them).", "dim"))
+
+    def _print_line(self, *parts: Part) -> None:
+        self._terminal.print_line(*parts)
 
     def show_failure(self, error: GradioTransportError, seconds: float) -> None:
         """Do nothing: the command prints the error."""
@@ -166,6 +170,7 @@ class LiveOutput(StatusLine):
         super().__init__(terminal, what)
         self._shown: Any = UNKNOWN_OUTPUT
         self._mid_line = False
+        self._steps = 0
 
     def show_event(self, event: e.Event, seconds: float) -> None:
         """Show an event."""
@@ -173,19 +178,23 @@ class LiveOutput(StatusLine):
         if isinstance(event, e.ProcessGenerating | e.ProcessStreaming) and _grows(event.data):
             self._show_step(event.data[0])
 
-    def _print_line(self, line: Text) -> None:
+    def _print_line(self, *parts: Part) -> None:
         self._end_line()
-        super()._print_line(line)
+        super()._print_line(*parts)
 
-    def _show_step(self, value: Any) -> None:
+    def _show_step(self, value: Any, *, final: bool = False) -> None:
         if value == self._shown and type(value) is type(self._shown):
             return
-        self._clear()
         if isinstance(value, str) and isinstance(self._shown, str) and value.startswith(self._shown):
-            write(printable(value[len(self._shown) :]))
-        else:
+            self._clear()
+            self._terminal.print_text(value[len(self._shown) :])
+        elif final or self._steps < SHOWN_STEPS:
+            self._clear()
+            self._steps += 1
             self._end_line()
-            write(printable(plain_text(value)))
+            self._terminal.print_text(plain_text(value))
+        else:
+            return
         self._shown, self._mid_line = value, True
 
     def _end_line(self) -> None:
@@ -197,7 +206,7 @@ class LiveOutput(StatusLine):
         """Write what has not been shown yet."""
         self._clear()
         if _grows(values):
-            self._show_step(values[0])
+            self._show_step(values[0], final=True)
             self._mid_line = True  # an empty text is a line too
             self._end_line()
             return
@@ -207,13 +216,14 @@ class LiveOutput(StatusLine):
 
     def _print(self, value: Any) -> None:
         if isinstance(value, str | Path | ServerFile):
-            write(printable(plain_text(value)) + "\n")
+            self._terminal.print_text(plain_text(value))
+            write("\n")
             return
         text = to_json(value)
         if len(text) > self._terminal.out.width:
             text = to_json(value, indent=2)
-        coloured = JSONHighlighter()(Text(printable(text)))
-        self._terminal.out.print(coloured, soft_wrap=True)
+        lines = [JSONHighlighter()(shown((line, ""))) for line in text.splitlines()]
+        self._terminal.out.print(stack(lines), soft_wrap=True)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -12,10 +12,10 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
-from rich.text import Text
 
 from .. import events as e
-from .text import duration, one_line, progress_text, queue_position, tail
+from .terminal import shown
+from .text import SHOWN_UNITS, duration, hidden_units, one_line, progress_text, queue_position, tail
 
 PREVIEW_LINES = 6
 """Bound of the outputs shown while they change; the final ones are printed whole."""
@@ -71,12 +71,15 @@ class CallStatus:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width
-        self._spinner.update(text=Text(one_line(self.line, width - 2)))
+        self._spinner.update(text=shown((one_line(self.line, width - 2), "")))
         yield self._spinner
-        for unit in self._units:
+        for unit in self._units[:SHOWN_UNITS]:
             yield _bar(unit, width)
-        for value in self._data[:PREVIEW_LINES]:
-            yield Text("  " + tail(value, width - 2), "dim", no_wrap=True)
+        for line in filter(None, (hidden_units(self._units), *self._preview(width - 2))):
+            yield shown(("  " + line, "dim"))
+
+    def _preview(self, width: int) -> list[str]:
+        return [tail(value, width) for value in self._data[:PREVIEW_LINES]]
 
 
 def _bar(unit: e.ProgressUnit, width: int) -> Table:
@@ -85,5 +88,10 @@ def _bar(unit: e.ProgressUnit, width: int) -> Table:
     bar = ProgressBar(
         total=1, completed=fraction or 0.0, pulse=fraction is None, width=min(_BAR_WIDTH, width // 3)
     )
-    row.add_row(" ", bar, Text(progress_text(unit)), Text(one_line(unit.desc or "", width // 3), "dim"))
+    row.add_row(
+        " ",
+        bar,
+        shown((one_line(progress_text(unit), width // 3), "")),
+        shown((one_line(unit.desc or "", width // 3), "dim")),
+    )
     return row

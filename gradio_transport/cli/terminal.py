@@ -1,23 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two output streams: stdout for data, stderr for people."""
+"""The two output streams: stdout for data, stderr for people.
+
+Texts of a server reach a terminal by `shown` and `Terminal.print_text` alone, which let nothing steer it.
+What `write` writes for programs is either JSON, which is escaped, or a text that a pipe gets as it is.
+"""
 
 from __future__ import annotations
 
 import io
 import logging
 import sys
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import attrs
 import click
 from rich.console import Console
 from rich.text import Text
 
-from .text import printable
+from .text import INDENT, printable, shorten
+
+Part: TypeAlias = tuple[str, str]
+"""A text and its style, which may be empty."""
 
 
 def _make_console(*, stderr: bool) -> Console:
     """Return a console that prints text as it is: rich would read server text as markup and emoji."""
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def shown(*parts: Part) -> Text:
+    """Return text for a terminal, `printable` in every part."""
+    return Text.assemble(*((printable(part), style) for part, style in parts))
+
+
+def write(text: str) -> None:
+    """Write data to stdout, and flush it, because a pipe would hold back what grows."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 @attrs.define
@@ -42,9 +62,20 @@ class Terminal:
         """Whether stderr is a terminal that can redraw a line."""
         return sys.stderr.isatty() and not self.err.is_dumb_terminal
 
-    def print_line(self, text: Text) -> None:
-        """Print a line to stderr, wrapped only in a terminal."""
-        self.err.print(text, soft_wrap=not sys.stderr.isatty())
+    def print_line(self, *parts: Part, to: Console | None = None) -> None:
+        """Print a message, to stderr at first: bounded, and indented from its second line on.
+
+        A terminal gets it wrapped, because where it wraps by itself the next line is not indented.
+        """
+        console = to or self.err
+        text = shown(*((shorten(part), style) for part, style in parts))
+        if console.file.isatty():
+            text = _hang(text, console)
+        console.print(text, soft_wrap=True)
+
+    def print_text(self, text: str) -> None:
+        """Print an output to stdout."""
+        write(printable(text))
 
     def set_verbosity(self, count: int) -> None:
         """Log to stderr: at 1 requests and events, at 2 every detail."""
@@ -68,7 +99,23 @@ class _LogLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         line = f"{record.levelname.lower()}: {record.name}: {self.format(record)}"
-        self._terminal.print_line(Text(printable(line), "dim"))
+        self._terminal.print_line((line, "dim"))
+
+
+def _hang(text: Text, console: Console) -> Text:
+    """Return text wrapped to a terminal, whose lines after the first are indented."""
+    whole = Text()
+    for line in text.wrap(console, max(console.width - len(INDENT), 1)):
+        line.rstrip()
+        if whole.plain:
+            whole.append("\n" if line.plain.startswith(INDENT) else f"\n{INDENT}")
+        whole.append_text(line)
+    return whole
+
+
+def stack(lines: Sequence[Text]) -> Text:
+    """Return lines below each other."""
+    return Text("\n").join(lines)
 
 
 def current_terminal() -> Terminal:

@@ -11,13 +11,23 @@ from pathlib import Path
 from typing import Any, cast
 
 import attrs
+from rich.cells import cell_len, set_cell_size
 
 from .. import events as e
-from ..errors import GradioTransportError
+from ..errors import STEERING, GradioTransportError, visible
+from ..errors import one_line as on_one_line
 from ..events import UNKNOWN_OUTPUT
 from ..files.outputs import ServerFile
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+INDENT = "  "
+"""Before the second and every further line of a text."""
+
+LONGEST_MESSAGE = 4000
+"""Characters of a message, error or note. A Python traceback has fewer, as a rule."""
+
+SHOWN_UNITS = 6
+"""Bars of progress. A program has one or two, nested."""
+
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 _WIRE_NAMES: Mapping[type[e.Event], str] = {e.QueueFullMessage: "queue_full"}
 _ERROR_FIELDS = (
@@ -33,25 +43,42 @@ _ERROR_FIELDS = (
 
 
 def printable(text: str) -> str:
-    """Return text without control characters: a server could send escape sequences to the terminal."""
-    return _CONTROL.sub("�", text.replace("\r\n", "\n"))
+    """Return text of several lines for a terminal: `visible`, and indented from its second line on.
+
+    So no line of it looks like one that this program says, or like another output.
+    """
+    return visible(text.replace("\r\n", "\n")).replace("\n", "\n" + INDENT)
 
 
 def one_line(text: str, width: int) -> str:
-    """Return text for a single line of at most `width` characters."""
+    """Return text for a single line of at most `width` columns."""
     # Cut first, because outputs can be megabytes.
-    line = " ".join(printable(text[: 4 * width]).split())
-    return line if len(line) <= width else line[: max(width - 1, 0)] + "…"
+    line = on_one_line(text[: 4 * width])
+    return line if cell_len(line) <= width else set_cell_size(line, max(width - 1, 0)).rstrip() + "…"
+
+
+def shorten(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """Return a message of at most `longest` characters, and how many were cut off."""
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters in all)"
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
-    """Return valid JSON on one line. NaN and infinities, which Gradio 3.x sends, become null."""
+    """Return valid JSON on one line. NaN and infinities, which Gradio 3.x sends, become null.
+
+    What would steer a terminal is written as JSON's escapes, in a pipe too: a reader gets the same value.
+    """
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_encode_special, indent=indent)
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_encode_special, indent=indent)
     except ValueError:
-        return json.dumps(
+        text = json.dumps(
             _replace_non_finite(value), ensure_ascii=False, default=_encode_special, indent=indent
         )
+    return STEERING.sub(_json_escape, text)
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def _encode_special(value: object) -> Any:
@@ -136,11 +163,17 @@ def progress_text(unit: e.ProgressUnit) -> str:
     return "" if unit.fraction is None else f"{unit.fraction:.0%}".replace("%", " %")
 
 
+def hidden_units(units: Sequence[e.ProgressUnit]) -> str:
+    """Return how many bars of progress are not drawn, or an empty text."""
+    more = len(units) - SHOWN_UNITS
+    return f"and {more:,} more" if more > 0 else ""
+
+
 def log_line(event: e.Log) -> str:
     """Return a log message of the app as a line."""
     # The server's default title, "Info" for an info, only repeats the level.
     title = event.title if event.title and event.title.lower() != event.level else ""
-    return printable(": ".join(part for part in (event.level, title, event.message) if part))
+    return ": ".join(part for part in (event.level, title, event.message) if part)
 
 
 def describe(event: e.Event, width: int = 60) -> str:
@@ -157,7 +190,8 @@ def _description(event: e.Event, width: int) -> str:
         case e.ProcessStarts():
             return "the function runs" + (f", usually {duration(event.eta)}" if event.eta else "")
         case e.Progress():
-            return " · ".join(_unit(unit) for unit in event.units)
+            more = hidden_units(event.units)
+            return " · ".join([*map(_unit, event.units[:SHOWN_UNITS]), *([more] if more else [])])
         case e.Log():
             return log_line(event)
         case e.ProcessGenerating() | e.ProcessStreaming():

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..app.config import AppConfig, Endpoint, Parameter
+from ..errors import one_line
 
 LONGEST_TYPE = 48
 """Characters of a type, as in ``gradio-transport list``; the dict has them whole."""
@@ -22,7 +23,7 @@ def as_dict(config: AppConfig) -> dict[str, dict[str, Any]]:
     """Return all endpoints, the named ones by name, the others by number (as text)."""
     named, unnamed = _split(config, undocumented=True)
     return {
-        "named_endpoints": {endpoint.display_name: _endpoint_dict(endpoint) for endpoint in named},
+        "named_endpoints": {endpoint.name or "": _endpoint_dict(endpoint) for endpoint in named},
         "unnamed_endpoints": {str(endpoint.fn_index): _endpoint_dict(endpoint) for endpoint in unnamed},
     }
 
@@ -133,10 +134,7 @@ def _sentence(text: str) -> str:
 def _line(text: str, longest: int | None = None) -> str:
     """Return text on one line, its indent kept, without what could steer a terminal."""
     indent = text[: len(text) - len(text.lstrip(" "))]
-    line = "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
-        for character in " ".join(text.split())
-    )
+    line = one_line(text)
     return indent + (line if longest is None or len(line) <= longest else line[: longest - 1] + "…")
 
 

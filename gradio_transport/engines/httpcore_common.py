@@ -62,9 +62,12 @@ def parse_url(library: str, url: str) -> Target:
     """Return what a URL says.
 
     Raises:
-        Exception: The ``InvalidURL`` of the library.
+        ValueError: The library takes it for no URL, such as one with a host that no name can be.
     """
-    parsed = load(library).URL(url)
+    try:
+        parsed = load(library).URL(url)
+    except load(library).InvalidURL:  # its text may quote a password
+        raise ValueError("it is not a URL") from None
     core_url = load_core(library).URL(
         scheme=parsed.raw_scheme, host=parsed.raw_host, port=parsed.port, target=parsed.raw_path
     )

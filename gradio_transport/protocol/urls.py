@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, quote, unquote_plus, unquote_to_bytes, url
 
 import attrs
 
-from ..errors import LocalProtocolError
+from ..errors import LocalProtocolError, visible
 from .addresses import AddressRule, is_address
 
 # A host name without dot or port before a slash is what people write for a Space. The Hub allows neither "--"
@@ -40,6 +40,9 @@ _METADATA_HOSTS = frozenset({"metadata.google.internal", "metadata.goog", "metad
 
 _ROOT = re.compile(r"[^:/?#]+://[^/?#]*")
 
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+"""What no HTTP library sends in a URL, nor encodes."""
+
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
@@ -55,7 +58,7 @@ def shown_url(url: str) -> str:
     """
     if "@" in url:
         url = _USERINFO.sub("", url)
-    return url.partition("?")[0].partition("#")[0]
+    return visible(url.partition("?")[0].partition("#")[0])
 
 
 def _split(url: str) -> SplitResult:
@@ -235,7 +238,7 @@ def resolve_reference(base: str, target: str) -> str | None:
         _ = urlsplit(url).port  # raises on rubbish
     except ValueError:
         return None
-    return url
+    return None if _CONTROLS.search(url) else url
 
 
 def same_origin(url: str, other: str) -> bool:

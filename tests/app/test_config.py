@@ -683,3 +683,25 @@ def test_what_a_session_draws_replaces_what_it_had_drawn_before() -> None:
     assert set(config.named) == {"/f"}
     assert set(config.components) == {1}
     assert set(first.components) == {1, 50, 51}
+
+
+def test_the_name_for_people_is_one_line_and_steers_no_terminal() -> None:
+    raw = {"version": "6.31.0", "dependencies": [{"id": 0, "api_name": "a\nb\x1b[2J\u202e", "inputs": []}]}
+    (endpoint,) = parse_config(raw).endpoints
+    assert endpoint.name == "/a\nb\x1b[2J\u202e"
+    assert endpoint.display_name == r"/a b\x1b[2J\u202e"
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("/gradio_api/", "/gradio_api"), ("a/b", "/a/b"), ("", ""), ("//host/x", "/host/x"),
+        *((spoiled, "") for spoiled in (
+            "..", "/../other", "/a/../../other", "/./x", "/a//b", "?x", "#", "@host", "\\\\host", "/%2e%2e/other",
+            "/.\t./other", "x\r\nX: y", ":80@host", "/a b", "é", "\x00", "\ud800", "\u2028", 5, None,
+        )),
+    ],
+)  # fmt: skip
+def test_the_prefix_of_the_api_is_a_path_below_the_app(given: object, taken: str) -> None:
+    config = parse_config({"version": "6.31.0", "dependencies": [], "api_prefix": given})
+    assert config.api_prefix == taken

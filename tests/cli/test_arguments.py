@@ -11,6 +11,7 @@ from gradio_transport.app.config import AppConfig, Endpoint, Parameter
 from gradio_transport.cli.arguments import (
     Arguments,
     arguments_from_json,
+    beside_json,
     check,
     parse_arguments,
     strip_mark,
@@ -31,6 +32,24 @@ ADD = Endpoint(
 )
 SAY = Endpoint(name="/say", fn_index=1, parameters=(Parameter(name="text", schema=TEXT, python_type="str"),))
 SHOW = Endpoint(name="/show", fn_index=2, parameters=(Parameter(name="image", component="image"),))
+
+
+FILES = Endpoint(
+    name="/files",
+    fn_index=4,
+    parameters=(
+        Parameter(name="files", component="file", schema={"type": "array", "items": {"type": "object"}}),
+    ),
+)
+JSON = Endpoint(name="/json", fn_index=5, parameters=(Parameter(name="value", component="json"),))
+UNKNOWN = Endpoint(name="/unknown", fn_index=6, parameters=(Parameter(name="value"),))
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"png")
+    return path
 
 
 def words(*typed):
@@ -117,15 +136,21 @@ class TestJSON:
         with pytest.raises(Misuse, match="The file of --json is not JSON"):
             arguments_from_json(text)
 
-    def test_files_are_found_by_position_and_by_name(self, tmp_path):
-        path = tmp_path / "a.png"
-        path.write_bytes(b"png")
-        (by_position,), _ = with_files(SHOW, [str(path)], {})
-        _, by_name = with_files(SHOW, [], {"image": str(path)})
-        _, anywhere = with_files(SAY, [], {"text": {"path": str(path)}, "other": str(path)})
-        assert by_position == by_name["image"] == anywhere["text"]
-        assert by_position != str(path)
-        assert anywhere["other"] == str(path)
+    def test_files_are_found_by_position_and_by_name_where_they_are_marked(self, path):
+        marked = {"path": f"@{path}"}
+        (by_position,), _ = with_files(SHOW, [marked], {}, typed=True)
+        _, by_name = with_files(SHOW, [], {"image": marked}, typed=True)
+        assert by_position == by_name["image"] == handle_file(path)
+
+    def test_beside_json_arguments_have_names(self, path):
+        assert beside_json(ADD, ([], {"a": 1}), ["b=2"]) == ([], {"a": 1, "b": 2})
+        assert beside_json(SHOW, ([], {}), [f"image=@{path}"]) == ([], {"image": handle_file(path)})
+        for given, word, message in (
+            (([], {}), "1", "given by name: name=value"),
+            (([], {"a": 1}), "a=2", "a is given twice"),
+        ):
+            with pytest.raises(Misuse, match=message):
+                beside_json(ADD, given, [word])
 
 
 CHAT = Endpoint(
@@ -149,12 +174,6 @@ CHAT = Endpoint(
 
 
 class TestTextWithFiles:
-    @pytest.fixture
-    def path(self, tmp_path):
-        path = tmp_path / "a.png"
-        path.write_bytes(b"png")
-        return path
-
     def test_a_word_is_the_text(self):
         assert parse_arguments(CHAT, ["look here"]) == ([{"text": "look here", "files": []}], {})
 
@@ -163,9 +182,19 @@ class TestTextWithFiles:
         assert value == {"text": "", "files": [handle_file(path)]}
 
     def test_json_has_both(self, path):
-        _, keywords = parse_arguments(CHAT, [f'message={{"text": "look", "files": ["{path}"]}}'])
+        value = f'{{"text": "look", "files": [{{"path": "@{path}"}}]}}'
+        _, keywords = parse_arguments(CHAT, [f"message={value}"])
         assert keywords == {"message": {"text": "look", "files": [handle_file(path)]}}
         assert parse_arguments(CHAT, ["null"]) == ([None], {})
+
+    def test_words_of_one_name_have_both(self, path):
+        words = ["message=look", f"message=@{path}", f"message=@{path}"]
+        file = handle_file(path)
+        assert parse_arguments(CHAT, words) == ([], {"message": {"text": "look", "files": [file, file]}})
+        with pytest.raises(Misuse, match="message is given twice"):
+            parse_arguments(CHAT, ["message=look", "message=here"])
+        with pytest.raises(Misuse, match="message is given twice"):
+            parse_arguments(CHAT, [f"message=@{path}", 'message={"text": 1, "files": []}'])
 
     def test_a_marked_path_without_a_file_is_bad_usage(self):
         with pytest.raises(Misuse, match="there is none at 'nowhere'"):
@@ -174,3 +203,75 @@ class TestTextWithFiles:
     def test_a_file_in_the_wrong_place_is_bad_usage(self, path):
         with pytest.raises(Misuse, match=r"takes files in the shape \{'text': '', 'files': \[file\]\}"):
             check(CONFIG, CHAT, [handle_file(path)], {})
+
+
+class TestMarks:
+    """What is a file is said by the caller alone: a server may say of any parameter that it takes one."""
+
+    def test_a_marked_word_is_a_file_where_one_may_stand(self, path):
+        file = handle_file(path)
+        assert parse_arguments(SHOW, [f"@{path}"]) == ([file], {})
+        assert parse_arguments(SHOW, [f"image=@{path}"]) == ([], {"image": file})
+        assert parse_arguments(UNKNOWN, [f"@{path}"]) == ([file], {})
+        assert parse_arguments(SHOW, ["@http://host/a.png"])[0][0].url == "http://host/a.png"
+
+    def test_a_list_of_files_is_given_one_by_one(self, path):
+        words = [f"files=@{path}", f"files=@{path}"]
+        assert parse_arguments(FILES, words) == ([], {"files": [handle_file(path)] * 2})
+
+    @pytest.mark.parametrize("endpoint", [SAY, ADD, JSON])
+    def test_elsewhere_it_is_refused_with_what_to_write(self, endpoint, path):
+        with pytest.raises(
+            Misuse, match=r"takes no file\. To pass the text '@.*', write '@@.*', or put -- before"
+        ):
+            parse_arguments(endpoint, [f"@{path}"])
+
+    def test_a_doubled_mark_is_the_first_character_of_a_text(self):
+        assert parse_arguments(SAY, ["@@alice"]) == (["@alice"], {})
+        assert parse_arguments(SAY, ["text=@@@"]) == ([], {"text": "@@"})
+        assert parse_arguments(CHAT, ["@@bob, look"]) == ([{"text": "@bob, look", "files": []}], {})
+
+    def test_behind_two_dashes_nothing_is_a_file(self, path):
+        def behind(endpoint, word):
+            return parse_arguments(endpoint, words("--", word)[1])
+
+        assert behind(SAY, f"@{path}") == ([f"@{path}"], {})
+        assert behind(UNKNOWN, f'{{"path": "@{path}"}}') == ([{"path": f"@{path}"}], {})
+        assert behind(CHAT, f"@{path}") == ([{"text": f"@{path}", "files": []}], {})
+        marked = {"path": f"@{path}", "meta": {}}
+        assert behind(SHOW, f'{{"path": "@{path}", "meta": {{}}}}') == ([marked], {})
+        with pytest.raises(Misuse, match=r"is a text\. Write '@\./@.*', before any --, for a file"):
+            behind(SHOW, f"@{path}")
+
+    def test_a_parameter_with_a_name_like_a_word_behind_two_dashes_gets_nothing(self, path):
+        trap = Parameter(name="\0text", component="image")
+        endpoint = Endpoint(name="/trap", fn_index=7, parameters=(*SAY.parameters, trap))
+        _, typed = words("--", f"text=@{path}")
+        assert parse_arguments(endpoint, typed) == ([f"text=@{path}"], {})
+
+    def test_a_text_where_a_file_is_wanted_is_refused_with_what_to_write(self, path):
+        for word in (str(path), f"image={path}", "http://host/a.png"):
+            with pytest.raises(Misuse, match=r"is a text\. Write '@[^']+', before any --, for a file"):
+                parse_arguments(SHOW, [word])
+        for value in (str(path), {"path": str(path)}, [str(path)]):
+            with pytest.raises(Misuse, match=r'Write \{"path": "@photo\.png"\} for a file'):
+                with_files(SHOW, [value], {}, typed=True)
+        with pytest.raises(Misuse, match=r"Write image=@photo\.png beside --json for a file"):
+            with_files(SHOW, [str(path)], {}, typed=False)
+
+    def test_values_that_are_no_paths_go_on(self):
+        server = {"path": "/tmp/gradio/a.png", "url": None, "meta": {"_type": "gradio.FileData"}}
+        for value in (None, "data:image/png;base64,AAAA", server):
+            assert with_files(SHOW, [value], {}, typed=True) == ([value], {})
+        assert parse_arguments(SHOW, ["null"]) == parse_arguments(SHOW, [""]) == ([None], {})
+        assert parse_arguments(SHOW, ["data:image/png;base64,AAAA"]) == (["data:image/png;base64,AAAA"], {})
+
+    @pytest.mark.parametrize("endpoint", [SAY, JSON])
+    def test_an_object_with_a_path_is_a_value_where_no_file_is_wanted(self, endpoint, path):
+        for value in ({"path": str(path)}, {"path": f"@{path}"}, [{"path": f"@{path}"}]):
+            assert with_files(endpoint, [value], {}, typed=True) == ([value], {})
+
+    def test_json_that_was_not_typed_names_no_file(self, path):
+        for endpoint in (SHOW, CHAT, UNKNOWN):
+            value = {"text": "look", "files": [{"path": f"@{path}"}, {"path": str(path), "meta": {}}]}
+            assert with_files(endpoint, [value], {}, typed=False) == ([value], {})

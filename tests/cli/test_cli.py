@@ -181,7 +181,8 @@ def test_arguments_come_from_a_json_file_or_stdin(server: FakeGradio, tmp_path: 
         (("99",), "no endpoint 99"),
         (("/private",), "private"),
         (("/add", "1", "--raw", "--jsonl"), "exclude each other"),
-        (("/add", "1", "--json", "-"), "exclude each other"),
+        (("/add", "1", "--json", "-"), "not JSON"),
+        (("/hello", "@alice"), "name takes no file. To pass the text '@alice', write '@@alice'"),
         (("/add", "1", "--event-data", "{"), "not JSON"),
         (("/add", "1", "--protcol", "sse_v3"), "No such option"),
         (("/add", "1", "--timeout", "-1"), "-1"),
@@ -292,7 +293,7 @@ def test_messages_of_the_app_go_to_stderr_unless_it_hides_them(server: FakeGradi
     result = run("call", server.url, "/chatty")
 
     assert result.stdout == "done\n"
-    assert result.stderr == "info: seen\nwarning: \N{REPLACEMENT CHARACTER}[31mescaped\n"
+    assert result.stderr == "info: seen\nwarning: \\x1b[31mescaped\n"
 
 
 def test_verbose_tells_the_flow_and_the_frames_behind_an_error(server: FakeGradio) -> None:
@@ -661,7 +662,7 @@ def given(server: Scripted) -> Any:
 def test_a_path_is_uploaded_and_a_file_is_printed_as_its_url(files_server: Scripted, tmp_path: Path) -> None:
     path = tmp_path / "a b.txt"
     path.write_text("hello")
-    result = run("call", files_server.url, "/direct", str(path))
+    result = run("call", files_server.url, "/direct", f"@{path}")
 
     assert result.exit_code == 0, result.stderr
     assert given(files_server)["path"] == "/tmp/up/x"
@@ -669,8 +670,8 @@ def test_a_path_is_uploaded_and_a_file_is_printed_as_its_url(files_server: Scrip
     assert result.stdout == f"{files_server.url}/gradio_api/file=/tmp/out/made%20file.txt\n"
 
 
-@pytest.mark.parametrize("payload", ['{"text": "PATH"}', '["PATH"]', '{"text": {"path": "PATH"}}'])
-def test_a_payload_names_files_by_their_paths(files_server: Scripted, tmp_path: Path, payload: str) -> None:
+@pytest.mark.parametrize("payload", ['[{"path": "@PATH"}]', '{"text": {"path": "@PATH"}}'])
+def test_a_payload_names_files_by_marked_paths(files_server: Scripted, tmp_path: Path, payload: str) -> None:
     path = tmp_path / "x.txt"
     path.write_text("hello")
     result = run("predict", files_server.url, "/direct", payload.replace("PATH", str(path)))
@@ -678,6 +679,15 @@ def test_a_payload_names_files_by_their_paths(files_server: Scripted, tmp_path: 
     assert result.exit_code == 0, result.stderr
     assert given(files_server)["path"] == "/tmp/up/x"
     assert json.loads(result.stdout)[0]["orig_name"] == "made file.txt"
+
+
+def test_a_file_is_given_beside_json(files_server: Scripted, tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    path.write_text("hello")
+    result = run("call", files_server.url, "/direct", "--json", "-", f"text=@{path}", input="{}")
+
+    assert result.exit_code == 0, result.stderr
+    assert given(files_server)["path"] == "/tmp/up/x"
 
 
 def test_outputs_are_saved_on_request(files_server: Scripted, tmp_path: Path) -> None:
@@ -689,7 +699,7 @@ def test_outputs_are_saved_on_request(files_server: Scripted, tmp_path: Path) ->
 
 
 def test_a_file_that_is_not_there_is_bad_usage(files_server: Scripted, tmp_path: Path) -> None:
-    result = run("call", files_server.url, "/direct", str(tmp_path / "missing.txt"))
+    result = run("call", files_server.url, "/direct", f"@{tmp_path / 'missing.txt'}")
 
     assert result.exit_code == 2
     assert "takes a file, and there is none at" in result.stderr

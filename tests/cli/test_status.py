@@ -10,6 +10,7 @@ from rich.console import Console
 
 from gradio_transport import events as e
 from gradio_transport.cli.status import PREVIEW_LINES, CallStatus
+from gradio_transport.cli.text import SHOWN_UNITS
 
 
 class Clock:
@@ -79,3 +80,12 @@ def test_the_preview_is_bounded_in_lines_and_width(status):
     assert len(lines) == 1 + PREVIEW_LINES
     assert max(map(len, lines)) <= 40
     assert lines[1].rstrip().endswith("0")  # of a text its end
+
+
+def test_many_bars_of_progress_are_counted_and_not_drawn(status):
+    status.update(e.Progress(units=(e.ProgressUnit(index=1, length=4, unit="\x1b]0;t\x07" * 100),) * 20_000))
+    lines = drawn(status)
+    assert len(lines) == 1 + SHOWN_UNITS + 1
+    assert lines[-1].strip() == "and 19,994 more"
+    assert max(map(len, lines)) <= 60
+    assert "\x1b]" not in "".join(lines)

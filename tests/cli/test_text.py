@@ -19,11 +19,24 @@ FILE = ServerFile(url="http://app/file=/a.png", path="/a.png", raw={"path": "/a.
 
 
 def test_nothing_that_steers_a_terminal_is_printed():
-    assert text.printable("a\x1b[2Jb\x07c\x9bd\re") == "a�[2Jb�c�d�e"
-    assert text.printable("a\r\nb\tc\n") == "a\nb\tc\n"
+    assert text.printable("a\x1b[2Jb\x07c\x9bd\re") == r"a\x1b[2Jb\x07c\x9bd\x0de"
+    assert text.printable("a\u202eb\u2066c\u200fd\U000e0041") == r"a\u202eb\u2066c\u200fd\U000e0041"
+
+
+def test_a_text_is_indented_from_its_second_line_on():
+    assert text.printable("a\r\nb\tc\n") == "a\n  b\tc\n  "
+    assert text.printable("a\u2028b\x85c") == r"a\u2028b\x85c"
+
+
+def test_a_long_message_is_cut_and_says_so():
+    assert text.shorten("abc", 3) == "abc"
+    assert text.shorten("abcd" * 1000, 3) == "abc… (4,000 characters in all)"
 
 
 def test_a_line_is_one_line_of_the_width():
+    assert text.one_line("日本語日本語", 7) == "日本語…"
+    assert text.one_line("日本語", 6) == "日本語"
+    assert text.one_line("e\N{COMBINING ACUTE ACCENT}" * 3, 3) == "e\N{COMBINING ACUTE ACCENT}" * 3
     assert text.one_line("a\n  b\tc", 10) == "a b c"
     assert text.one_line("abcdef", 6) == "abcdef"
     assert text.one_line("abcdefg", 6) == "abcde…"
@@ -38,6 +51,7 @@ def test_json_is_strict_whatever_the_value():
     }  # fmt: skip
     assert "é" in written
     assert "\n" not in written
+    assert text.to_json("\x7f\x85\u202e\ud800\U000e0041é") == r'"\u007f\u0085\u202e\ud800\udb40\udc41é"'
     with pytest.raises(TypeError, match="object is not JSON"):
         text.to_json(object())
 
@@ -91,7 +105,6 @@ def test_progress_is_counted_or_else_a_share(unit, expected):
 def test_a_title_that_only_repeats_the_level_is_left_out():
     assert text.log_line(e.Log(message="ready", level="info", title="Info")) == "info: ready"
     assert text.log_line(e.Log(message="ready", level="info", title="Model")) == "info: Model: ready"
-    assert text.log_line(e.Log(message="\x1b[1m", level="warning")) == "warning: �[1m"
 
 
 @pytest.mark.parametrize(
@@ -151,6 +164,8 @@ def test_an_error_as_json_has_the_fields_that_are_known():
             e.Progress(units=(e.ProgressUnit(index=1, length=2, unit="it", desc="load"),)),
             "━━━━━╌╌╌╌╌ 1/2 it load",
         ),
+        (e.Progress(units=(e.ProgressUnit(index=1),) * 20_000), "1 · 1 · 1 · 1 · 1 · 1 · and 19,994 more"),
+        (e.Progress(units=(e.ProgressUnit(index=1, unit="\x1b[1m"),)), r"1 \x1b[1m"),
         (e.ProcessCompleted(data=["x", 1], duration=0.5), "done after 0.5 s: x | 1"),
         (e.ProcessCompleted(error=AppError("broken")), "failed: broken"),
         (e.UnknownMessage(msg="of_tomorrow"), "of_tomorrow"),

@@ -561,7 +561,7 @@ def test_the_text_has_a_line_for_each_value_however_much_the_server_says_of_it()
     lines = as_text(parse_config(raw, info), "http://app", None).split("\n")
     taken = next(line for line in lines if "[File]" in line)
     assert taken.startswith("      [File] file: dict(key: str, ")
-    assert taken.endswith("… (A file of the app.) - a \N{REPLACEMENT CHARACTER}[31mfile")
+    assert taken.endswith("… (A file of the app.) - a \\x1b[31mfile")
     assert max(map(len, lines)) < 160
     assert len(lines) == 9
 

@@ -40,6 +40,16 @@ class TestRequests:
         assert b"Content-Length" not in headers
         assert (made.url.host, made.url.target) == (b"app", b"/x?y=1")
 
+    @libraries
+    def test_what_the_library_takes_for_no_url_is_an_error_of_the_connection(self, core, library):
+        with pytest.raises(ValueError, match="it is not a URL") as caught:
+            common.parse_url(library, "http://host/\x1b")
+        assert caught.value.__cause__ is None
+        request = Request("GET", "http://host/\x1b")
+        bounds = Bounds(PATIENCE, is_form=False, joiner=None)
+        ours = common.request_error(core, caught.value, request, PATIENCE, bounds, ROUTES)
+        assert type(ours) is ConnectError
+
     def test_an_authorization_of_the_request_goes_before_that_of_its_url(self):
         own = Request("GET", "http://me:p%40ss@app/x", {"authorization": "Bearer own"})
         made = common.build_request(httpcore, "httpx", own, {}, None)

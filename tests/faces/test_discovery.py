@@ -16,7 +16,13 @@ from scripted import CONFIG, Reply, Script, Scripted, scripted
 
 import gradio_transport as gt
 from gradio_transport.engines import tls
-from gradio_transport.errors import AuthenticationRequired, ConnectError, ServerRefused, ValidationFailed
+from gradio_transport.errors import (
+    AuthenticationRequired,
+    ConnectError,
+    RemoteProtocolError,
+    ServerRefused,
+    ValidationFailed,
+)
 from gradio_transport.trace import Frame
 from gradio_transport_conformance.faults.certificates import authority_pem, server_context
 
@@ -50,6 +56,21 @@ def test_without_an_info_calls_go_on_and_log_and_errors_say_why(
     assert "/gradio_api/info" in says
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "/gradio_api/info" in caplog.text
+
+
+@pytest.mark.parametrize("face", [*FACES, "sync+httpx2", "asyncio+httpx2"])
+@pytest.mark.parametrize(
+    ("target", "error"),
+    [("http://127.0.0.1:9/\x1b[2J", RemoteProtocolError), ("http://...:9/", ConnectError)],
+)
+def test_a_redirect_to_what_is_no_url_is_one_of_our_errors(
+    face: str, target: str, error: type[gt.GradioTransportError]
+) -> None:
+    with scripted() as server:
+        server.scripts["/config"] = lambda reply: reply.text("", 302, location=target)
+        with pytest.raises(error) as caught:
+            with_app(face, server.url, unreached, retry=gt.RetryPolicy.none())
+    assert "\x1b" not in str(caught.value)
 
 
 @EVERY_FACE
@@ -187,3 +208,18 @@ def test_a_proxy_that_wants_basic_authentication_gets_it_from_the_url(face: str)
         assert not any("login" in path for path, _ in server.seen)
         url = server.url.replace("//", "//alice%40home:p%20w@")
         assert with_app(face, url, use) == (server.url, ["Hello, x!"])
+
+
+@pytest.mark.parametrize("face", [*FACES, "sync+httpx2", "asyncio+httpx2"])
+@pytest.mark.parametrize(
+    "prefix", ["/../other", "/.\t./other", "/%2e%2e/other", "//127.0.0.1:9", "?x=", "@host"]
+)
+def test_no_request_leaves_the_path_of_the_app(face: str, prefix: str) -> None:
+    async def use(app: Any, wait: Any) -> None:
+        await wait(app.call("/hello", gt.handle_file(b"content", name="a.txt")))
+
+    with scripted() as server:
+        server.scripts["/app/config"] = lambda reply: reply.json(CONFIG | {"api_prefix": prefix})
+        with pytest.raises(gt.GradioTransportError):
+            with_app(face, f"{server.url}/app", use, retry=gt.RetryPolicy.none())
+        assert [path for path, _ in server.seen if not path.startswith("/app/")] == []

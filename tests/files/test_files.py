@@ -495,7 +495,7 @@ class TestFetching:
         with pytest.raises(RemoteProtocolError, match="max_redirects"):
             sequence.send(Response(302, {"location": "/4"}))
 
-    @pytest.mark.parametrize("target", ["http://[half", "http://host:99999/x"])
+    @pytest.mark.parametrize("target", ["http://[half", "http://host:99999/x", "http://host/\x1b[2J"])
     def test_a_redirect_to_what_is_no_url_is_refused(self, target):
         sequence = locate("http://host/1", 2)
         next(sequence)
