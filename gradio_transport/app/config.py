@@ -105,7 +105,8 @@ class Endpoint:
         generator: Whether it yields, as far as the config says (3.20+, async generators 4.2+).
         cancels: fn_index of the calls that it cancels.
         connection: ``"stream"`` when it takes streaming input (5.0+), else ``"sse"``.
-        visibility: ``"private"`` endpoints are refused here; the server would run them.
+        visibility: ``"undocumented"`` where the app's API page, or its ``/info``, does not list it.
+            ``"private"`` endpoints are refused here; the server would run them.
         oauth_token: Whether the function asks for its caller's Hugging Face token (6.21+).
         info_failure: Why the server's description of the parameters could not be read, so that they come from
             the config alone; see `AppConfig`.
@@ -232,6 +233,7 @@ class AppConfig:
         connect_heartbeat: Whether the session should be kept alive by ``/heartbeat``.
         info_failure: Why ``/info`` could not be read, such as ``"/info answered HTTP 500"``; empty if it was
             read, or if the server has none (before 3.26).
+        info: The JSON of ``/info``, or None.
         settings: What an adapter with a discovery of its own keeps for its calls; None for Gradio apps.
     """
 
@@ -248,6 +250,7 @@ class AppConfig:
     connect_heartbeat: bool = False
     max_file_size: int | None = None
     info_failure: str = ""
+    info: JSONObject | None = attrs.field(default=None, repr=False)
     endpoints: tuple[Endpoint, ...] = ()
     components: Mapping[int, Component] = attrs.field(factory=dict[int, Component], repr=False)
     raw: JSONObject = attrs.field(factory=dict[str, Any], repr=False)
@@ -257,14 +260,40 @@ class AppConfig:
         """Return whether the server is of this release or later."""
         return self.release >= release
 
+    @cached_property
+    def documented(self) -> tuple[Endpoint, ...]:
+        """The endpoints that the app's API page lists, in its order: the named ones first.
+
+        That is the order of ``/info``, and of the app where there is none.
+        """
+        places = {
+            name: place
+            for group in ("named_endpoints", "unnamed_endpoints")
+            for place, name in enumerate((self.info or {}).get(group, ()))
+        }
+
+        def place(endpoint: Endpoint) -> tuple[bool, int]:
+            return endpoint.name is None, places.get(endpoint.name or str(endpoint.fn_index), len(places))
+
+        found = [known for known in self.endpoints if known.backend_fn and known.visibility == "public"]
+        return tuple(sorted(found, key=place))
+
+    @cached_property
+    def callable(self) -> tuple[Endpoint, ...]:
+        """The endpoints that can be called: the documented ones first, then those that are undocumented."""
+        hidden = [
+            known for known in self.endpoints if known.backend_fn and known.visibility == "undocumented"
+        ]
+        return (*self.documented, *hidden)
+
     @property
     def named(self) -> Mapping[str, Endpoint]:
-        """Public and undocumented endpoints by name, in the app's order."""
-        return {
-            endpoint.name: endpoint
-            for endpoint in self.endpoints
-            if endpoint.name is not None and endpoint.backend_fn and endpoint.visibility != "private"
-        }
+        """The endpoints that can be called by name, in the order of `callable`."""
+        named: dict[str, Endpoint] = {}
+        for endpoint in self.callable:
+            if endpoint.name is not None:
+                named.setdefault(endpoint.name, endpoint)
+        return named
 
     def endpoint(self, which: str | int) -> Endpoint:
         """Return an endpoint by name (with or without slash) or by ``fn_index``.

@@ -172,12 +172,19 @@ def with_endpoints(app: AppConfig, info: Any = None) -> AppConfig:
     """Return an outline with its endpoints, as the config and the JSON of ``/info`` describe them."""
     if "dependencies" not in app.raw:
         return app
+    app = attrs.evolve(app, info=info if _is_info(info) else None)
     components = _parse_components(app.raw, app)
     endpoints = tuple(
-        _parse_endpoint(place, dependency, components, app, _object(info))
+        _parse_endpoint(place, dependency, components, app, _object(app.info))
         for place, dependency in enumerate(_objects(app.raw.get("dependencies")))
     )
     return attrs.evolve(app, endpoints=endpoints, components=components)
+
+
+def _is_info(info: Any) -> bool:
+    """Return whether a JSON value is what ``/info`` says: endpoints in two groups, of which one may lack."""
+    groups = [_object(info).get(group, {}) for group in ("named_endpoints", "unnamed_endpoints")]
+    return any(groups) and all(isinstance(group, dict) for group in groups)
 
 
 def with_rendered(app: AppConfig, rendered: JSONObject) -> AppConfig:
@@ -299,7 +306,7 @@ def _parse_endpoint(
         cancels=_integers(raw.get("cancels")),
         connection="stream" if raw.get("connection") == "stream" else "sse",
         collects_event_data=raw.get("collects_event_data") is True,
-        visibility=_parse_visibility(raw),
+        visibility=_parse_visibility(raw, listed=_is_listed(name, fn_index, info)),
         oauth_token=_OAUTH_TOKEN.get(_text(described.get("oauth_token"))),
         description=_text(described.get("description")) or _text(raw.get("api_description")),
         info_failure=app.info_failure,
@@ -307,12 +314,21 @@ def _parse_endpoint(
     )
 
 
+def _endpoint_info(name: str | None, fn_index: int, info: JSONObject) -> Any:
+    key, number = ("named_endpoints", name) if name is not None else ("unnamed_endpoints", str(fn_index))
+    return _object(info.get(key)).get(number)
+
+
+def _is_listed(name: str | None, fn_index: int, info: JSONObject) -> bool:
+    """Return whether ``/info`` lists an endpoint; without ``/info`` there is no list to be absent from."""
+    return not info or _endpoint_info(name, fn_index, info) is not None
+
+
 def _find_endpoint_info(
     name: str | None, fn_index: int, inputs: Sequence[Component], info: JSONObject
 ) -> JSONObject:
     """Return what ``/info`` says of an endpoint: nothing, where it is another of that name."""
-    key, number = ("named_endpoints", name) if name is not None else ("unnamed_endpoints", str(fn_index))
-    described = _object(_object(info.get(key)).get(number))
+    described = _object(_endpoint_info(name, fn_index, info))
     parameters = _drop_skipped(_objects(described.get("parameters")), inputs)
     return described if len(parameters) == sum(not slot.skipped for slot in inputs) else {}
 
@@ -329,13 +345,13 @@ def _parse_name(raw: JSONObject) -> str | None:
     return f"/{name}" if name else None
 
 
-def _parse_visibility(raw: JSONObject) -> Visibility:
+def _parse_visibility(raw: JSONObject, *, listed: bool) -> Visibility:
     named = _VISIBILITIES.get(_text(raw.get("api_visibility")))
-    if named is not None:
-        return named
-    if raw.get("api_name") is False:
-        return "private"
-    return "undocumented" if raw.get("show_api") is False else "public"
+    if named is None and raw.get("api_name") is False:
+        named = "private"
+    if named is None:
+        named = "undocumented" if raw.get("show_api") is False else "public"
+    return "undocumented" if named == "public" and not listed else named
 
 
 def _find_components(ids: Any, components: Mapping[int, Component]) -> tuple[Component, ...]:

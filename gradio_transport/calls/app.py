@@ -277,9 +277,12 @@ class App:
         return self.choose(endpoint).adapter.name
 
     def explain(self, endpoint: str | int | None = None) -> str:
-        """Return why each endpoint (or one) goes by its protocol, for people; equal answers once."""
+        """Return why each documented endpoint (or one) goes by its protocol, for people; equal answers once.
+
+        Where none is documented, every one that can be called.
+        """
         config = self.config
-        chosen = [config.endpoint(endpoint)] if endpoint is not None else list(config.named.values())
+        chosen = [config.endpoint(endpoint)] if endpoint is not None else config.documented or config.callable
         server = f"Gradio {config.version or '(no version)'}" if config.settings is None else config.title
         names: dict[str, list[str]] = {}
         for described in chosen:

@@ -185,7 +185,7 @@ class SessionView(Generic[CoreT, CallT]):
 
     @property
     def endpoints(self) -> Mapping[str, Endpoint]:
-        """The named endpoints, those that ``gr.render`` drew for this session included."""
+        """The named endpoints, documented ones first, with those that ``gr.render`` drew for this session."""
         return self._core.state.endpoints
 
     @property
@@ -266,7 +266,10 @@ class TransportView(Generic[CallT, SessionT]):
 
     @property
     def endpoints(self) -> Mapping[str, Endpoint]:
-        """The app's named endpoints, with those that ``gr.render`` drew for the transport's own session."""
+        """The app's named endpoints, with those that ``gr.render`` drew for the transport's own session.
+
+        Those that the app documents come first, in the order of its documentation.
+        """
         return self._session.endpoints
 
     @property
@@ -275,7 +278,7 @@ class TransportView(Generic[CallT, SessionT]):
         return self._session.session_hash
 
     def explain(self, endpoint: str | int | None = None) -> str:
-        """Return which protocol each endpoint (or one) uses and why, as a text for people."""
+        """Return which protocol each documented endpoint (or one) uses and why, as a text for people."""
         return self._app.explain(endpoint)
 
     def session(self, *, headers: Mapping[str, str] | None = None) -> SessionT:

@@ -46,8 +46,9 @@ def list_endpoints(connection: Connection, *, source: str, as_json: bool, everyt
     """
     terminal = current_terminal()
     with connection.open(source) as app:
-        known = [endpoint for endpoint in app.config.endpoints if endpoint.backend_fn]
-        endpoints = known if everything else [one for one in known if one.visibility == "public"]
+        private = [one for one in app.config.endpoints if one.backend_fn and one.visibility == "private"]
+        known = [*app.config.callable, *private]
+        endpoints = known if everything else app.config.documented
         if as_json:
             write(to_json(_document(app, endpoints), indent=2) + "\n")
         elif terminal.shows_data:

@@ -38,9 +38,8 @@ def choose_endpoint(config: AppConfig, api_name: str | None, fn_index: int | Non
 
 def _only(config: AppConfig) -> Endpoint:
     """Return the app's only endpoint: of the named and public ones, of the named ones, of all."""
-    callable_ = [known for known in config.endpoints if known.backend_fn and known.visibility != "private"]
-    named = [known for known in callable_ if known.name is not None]
-    for group in ([known for known in named if known.visibility == "public"], named, callable_):
+    named = list(config.named.values())
+    for group in ([known for known in named if known.visibility == "public"], named, config.callable):
         if len(group) == 1:
             return group[0]
         if group:
@@ -51,10 +50,12 @@ def _only(config: AppConfig) -> Endpoint:
 
 
 def _list_endpoints(config: AppConfig) -> str:
-    found = [known for known in config.endpoints if known.backend_fn and known.visibility != "private"]
-    if not found:
+    named = [
+        f"api_name={known.name!r}" if known.name else f"fn_index={known.fn_index}"
+        for known in config.callable
+    ]
+    if not named:
         return "It has none."
-    named = [f"api_name={known.name!r}" if known.name else f"fn_index={known.fn_index}" for known in found]
     return f"It has: {list_texts(named)}."
 
 

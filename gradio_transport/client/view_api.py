@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -19,40 +20,52 @@ LONGEST_TEXT = 100
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s|\n\s*\n")
 
 
-def as_dict(config: AppConfig) -> dict[str, dict[str, Any]]:
-    """Return all endpoints, the named ones by name, the others by number (as text)."""
-    named, unnamed = _split(config, undocumented=True)
-    return {
-        "named_endpoints": {endpoint.name or "": _endpoint_dict(endpoint) for endpoint in named},
-        "unnamed_endpoints": {str(endpoint.fn_index): _endpoint_dict(endpoint) for endpoint in unnamed},
-    }
+_MARKS = ("show_api", "api_visibility", "code_snippets")
+"""What the Gradio client takes out of ``/info`` from 4.32 on: marks of what it has sorted out, and texts."""
 
 
-def _split(config: AppConfig, *, undocumented: bool) -> tuple[list[Endpoint], list[Endpoint]]:
-    shown = ("public", "undocumented") if undocumented else ("public",)
-    found = [
-        endpoint for endpoint in config.endpoints if endpoint.backend_fn and endpoint.visibility in shown
-    ]
-    return [endpoint for endpoint in found if endpoint.name is not None], [
-        endpoint for endpoint in found if endpoint.name is None
-    ]
+def as_dict(config: AppConfig) -> dict[str, Any]:
+    """Return what the Gradio client of the server's own time returns, which the caller may change.
+
+    That is ``/info`` as the server sent it. Without one (before 3.26, or when it cannot be read), it is
+    made of the config, in the shape of that generation.
+    """
+    if config.info is None:
+        return {
+            "named_endpoints": {one.display_name: _endpoint(one, config) for one in _named(config)},
+            "unnamed_endpoints": {str(one.fn_index): _endpoint(one, config) for one in _unnamed(config)},
+        }
+    info: dict[str, Any] = copy.deepcopy(dict(config.info))
+    if config.at_least(4, 32):
+        for group in ("named_endpoints", "unnamed_endpoints"):
+            for described in info.get(group, {}).values():
+                for mark in _MARKS if isinstance(described, dict) else ():
+                    described.pop(mark, None)
+    return info
 
 
-def _endpoint_dict(endpoint: Endpoint) -> dict[str, Any]:
-    return {
-        "description": endpoint.description,
-        "parameters": [
-            {
+def _named(config: AppConfig) -> list[Endpoint]:
+    return [endpoint for endpoint in config.documented if endpoint.name is not None]
+
+
+def _unnamed(config: AppConfig) -> list[Endpoint]:
+    return [endpoint for endpoint in config.documented if endpoint.name is None]
+
+
+def _endpoint(endpoint: Endpoint, config: AppConfig) -> dict[str, Any]:
+    parameters: list[dict[str, Any]] = []
+    for parameter in endpoint.parameters:
+        described = _common(parameter)
+        if config.at_least(4, 23):
+            described |= {
                 "parameter_name": parameter.name,
                 "parameter_has_default": parameter.has_default,
                 "parameter_default": parameter.default,
-                "example_input": parameter.example,
-                **_common(parameter),
             }
-            for parameter in endpoint.parameters
-        ],
-        "returns": [_common(parameter) for parameter in endpoint.returns],
-    }
+        parameters.append(described | {"example_input": parameter.example})
+    returns = [_common(parameter) for parameter in endpoint.returns]
+    described = {"parameters": parameters, "returns": returns}
+    return described | ({"description": endpoint.description} if config.at_least(5, 50) else {})
 
 
 def _common(parameter: Parameter) -> dict[str, Any]:
@@ -72,7 +85,7 @@ def as_text(config: AppConfig, where: str, all_endpoints: bool | None) -> str:
         where: Its URL.
         all_endpoints: Whether unnamed ones are listed too; None for only if there are no named ones.
     """
-    named, unnamed = _split(config, undocumented=False)
+    named, unnamed = _named(config), _unnamed(config)
     lines = [_line(f"{where} (Gradio {config.version or 'of an unknown version'})"), ""]
     lines += _section("Named endpoints", named)
     if all_endpoints or (all_endpoints is None and not named):

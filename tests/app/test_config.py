@@ -301,6 +301,29 @@ class TestSlots:
         assert endpoint.visible_outputs([1, None, 2]) == [1]
 
 
+class TestOrder:
+    NAMES = ("helper", "chat", "other", None)
+    CONFIG = blocks("5.50.0", dependencies=[dependency(api_name=name) for name in NAMES])
+
+    def test_documented_ones_come_first_and_as_the_documentation_lists_them(self):
+        listed = {"/other": {}, "/chat": {}, "/gone": {}}
+        config = parse_config(self.CONFIG, {"named_endpoints": listed, "unnamed_endpoints": {"3": {}}})
+        assert [one.display_name for one in config.documented] == ["/other", "/chat", "fn_index 3"]
+        assert [one.display_name for one in config.callable][3:] == ["/helper"]
+        assert list(config.named) == ["/other", "/chat", "/helper"]
+        assert config.endpoint("/helper").visibility == "undocumented"
+
+    @pytest.mark.parametrize("info", [None, {}, {"named_endpoints": {}}, {"named_endpoints": ["/chat"]}])
+    def test_without_documentation_the_order_is_the_app_s(self, info):
+        config = parse_config(self.CONFIG, info)
+        assert [one.display_name for one in config.documented] == ["/helper", "/chat", "/other", "fn_index 3"]
+        assert config.info is None
+
+    def test_of_two_with_one_name_the_first_counts(self):
+        config = parse_config(blocks(dependencies=[dependency(queue=True), dependency(queue=False)]))
+        assert config.named["/f"] is config.endpoint("/f")
+
+
 def info(name, parameters, returns=()):
     return {"named_endpoints": {name: {"parameters": parameters, "returns": list(returns)}}}
 

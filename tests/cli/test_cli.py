@@ -505,7 +505,20 @@ def test_json_lists_what_the_lines_list(mostly_hidden: Scripted) -> None:
         return [one["name"] for one in document["endpoints"]]
 
     assert names() == ["/count"]
-    assert names("--all") == ["/hello", "/count", "/forever", "/direct", "/raise_error"]
+    assert names("--all") == ["/count", "/forever", "/direct", "/raise_error", "/hello"]
+
+
+def test_list_and_explain_follow_the_order_of_the_app_s_documentation(mostly_hidden: Scripted) -> None:
+    described: dict[str, Any] = {"parameters": [], "returns": []}
+    listed = {"/raise_error": described, "/forever": described}
+    public = [{**one, "show_api": True, "inputs": []} for one in CONFIG["dependencies"]]
+    mostly_hidden.scripts["/config"] = lambda reply: reply.json(CONFIG | {"dependencies": public})
+    mostly_hidden.scripts["/gradio_api/info"] = lambda reply: reply.json({"named_endpoints": listed})
+
+    lines = run("list", mostly_hidden.url).stdout.splitlines()
+    assert [line.partition("(")[0] for line in lines[1:]] == ["/raise_error", "/forever"]
+    assert "\n/raise_error, /forever:\n" in run("explain", mostly_hidden.url).stdout
+    assert "\n/count:\n" in run("explain", mostly_hidden.url, "/count").stdout
 
 
 def test_json_has_everything_of_an_endpoint(server: FakeGradio) -> None:
@@ -536,7 +549,8 @@ def test_explain_says_why(server: FakeGradio) -> None:
     assert "→ sse_v3" in run("explain", server.url, "/count").stdout
     whole = run("explain", server.url).stdout
     assert re.search("^.*/hello, .*:$", whole, re.MULTILINE)
-    assert whole.count("→ sse_v3") == 1
+    assert re.search("^fn_index 13:$", whole, re.MULTILINE)
+    assert whole.count("→ sse_v3") == 2
     assert run("explain", server.url, "/nowhere").exit_code == 2
 
 

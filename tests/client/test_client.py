@@ -528,19 +528,6 @@ def test_nothing_is_printed_but_what_is_asked_for(
         assert capsys.readouterr().out.startswith(server.url)
 
 
-def test_the_endpoints_are_told_as_a_dict(client: Client) -> None:
-    told: Any = client.view_api(return_format="dict")
-    a, b = told["named_endpoints"]["/add"]["parameters"]
-    assert (a["parameter_name"], a["parameter_has_default"], a["python_type"]["type"]) == (
-        "a",
-        False,
-        "float",
-    )
-    assert (b["parameter_default"], b["type"]) == (2, {"type": "number"})
-    assert list(told["unnamed_endpoints"]) == ["13"]
-    assert "/private" not in told["named_endpoints"]
-
-
 def test_the_text_has_a_line_for_each_value_however_much_the_server_says_of_it() -> None:
     docstring = "A file\n    of the app. More of it.\n\n    Attributes:\n        path: Its path."
     parameter = {

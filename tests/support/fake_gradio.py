@@ -136,7 +136,7 @@ def info() -> dict[str, Any]:
         for name, (parameters, outputs, _) in FUNCTIONS.items()
         if name != "private"
     }
-    return {"named_endpoints": named, "unnamed_endpoints": {}}
+    return {"named_endpoints": named, "unnamed_endpoints": {str(len(FUNCTIONS)): described({}, [TEXT])}}
 
 
 class FakeGradio(ThreadingHTTPServer):
