@@ -15,7 +15,7 @@ import attrs
 from ..engines.base import Patience
 from ..engines.deadline import Deadline
 from ..errors import Phase
-from ..files.upload import ReadFile
+from ..files.upload import ReadFile, ReadServerFile
 from ..protocol.commands import Request
 
 T = TypeVar("T")
@@ -169,7 +169,9 @@ class Resolve:
     url: str
 
 
-Step: TypeAlias = Operation | Send | Read | Pause | Use | Droppable | Exclusive | Resolve | ReadFile
+Step: TypeAlias = (
+    Operation | Send | Read | Pause | Use | Droppable | Exclusive | Resolve | ReadFile | ReadServerFile
+)
 
 Steps: TypeAlias = Generator[Step, Any, T]
 """A sequence that ends with a `T`."""

@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import attrs
 import httpx
@@ -62,7 +62,7 @@ def make_settings(
     auth: tuple[str, str] | None,
     httpx_kwargs: Mapping[str, Any] | None,
     headers: Mapping[str, str] | None,
-    download_files: str | Path | Literal[False] | None,
+    download_files: str | Path | bool | None,
     ssl_verify: bool,
     protocol: str,
     token_origin: str | None,
@@ -109,12 +109,16 @@ def make_settings(
     )
 
 
-def _directory(download_files: str | Path | Literal[False] | None) -> Path | None:
+def default_directory() -> Path:
+    """Return where files go if no directory is given, as the docs say: ``$GRADIO_TEMP_DIR`` or temporary."""
+    return Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio")
+
+
+def _directory(download_files: str | Path | bool | None) -> Path | None:
     if download_files is False:
         return None
-    if download_files is None:
-        # What the docs say: $GRADIO_TEMP_DIR, or else one among the machine's temporary files.
-        return Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio")
+    if download_files is None or download_files is True:
+        return default_directory()
     if not isinstance(download_files, str | os.PathLike):
         raise SettingError(
             "download_files= takes a directory, or False to leave files where they are; left out, they go to "
