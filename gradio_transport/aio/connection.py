@@ -20,8 +20,9 @@ from ..engines.base import AsyncEngine, StreamEnded
 from ..engines.interruptions import find_foreign
 from ..errors import LocalProtocolError, Phase
 from ..files.disk import read_upload
-from ..files.upload import ReadFile
+from ..files.upload import ReadFile, ReadServerFile
 from ..protocol.commands import Closed, Ending, Response
+from .files import AsyncRemoteFile
 
 logger = logging.getLogger(__name__)
 
@@ -138,6 +139,10 @@ class Connection:
                 return await self._run_exclusively(step)
             case ReadFile():
                 return await anyio.to_thread.run_sync(read_upload, step.path)
+            case ReadServerFile():
+                if not isinstance(step.file, AsyncRemoteFile):
+                    raise step.refusal()
+                return await step.file.read(timeout=step.seconds)
 
     async def _send(self, step: steps.Send) -> Response:
         # Why not direct calls too: they take as long as their functions, and would keep short requests

@@ -19,7 +19,7 @@ from ..engines.base import HandshakeRefused, Interruption, Patience
 from ..engines.deadline import NEVER, Deadline
 from ..errors import GradioTransportError, Phase, TransportError
 from ..files.fetch import file_unavailable_error, locate
-from ..files.upload import FetchFile, FileCommand, ReadFile
+from ..files.upload import FetchFile, FileCommand, ReadFile, ReadServerFile
 from ..policy import Timeouts
 from ..protocol.access import wants_app_login
 from ..protocol.addresses import AddressRule
@@ -221,6 +221,9 @@ class Requests:
                     reply = yield from self.perform(command)
                 elif isinstance(command, ReadFile):
                     reply = yield command
+                elif isinstance(command, ReadServerFile):
+                    self.deadline.check(Phase.UPLOAD)
+                    reply = yield attrs.evolve(command, seconds=self.deadline.remaining)
                 else:
                     reply = yield from self._fetch_input(command)
                 command = sequence.send(reply)

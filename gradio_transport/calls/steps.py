@@ -15,7 +15,7 @@ import attrs
 from ..engines.base import Patience
 from ..engines.deadline import Deadline
 from ..errors import Phase
-from ..files.upload import ReadFile
+from ..files.upload import ReadFile, ReadServerFile
 from ..protocol.commands import Request
 
 T = TypeVar("T")
@@ -162,7 +162,7 @@ class Exclusive:
     phase: Phase
 
 
-Step: TypeAlias = Operation | Send | Read | Pause | Use | Droppable | Exclusive | ReadFile
+Step: TypeAlias = Operation | Send | Read | Pause | Use | Droppable | Exclusive | ReadFile | ReadServerFile
 
 Steps: TypeAlias = Generator[Step, Any, T]
 """A sequence that ends with a `T`."""

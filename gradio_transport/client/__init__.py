@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from .aio import AsyncClient, AsyncJob
 from .client import Client
+from .data_classes import FileData
 from .errors import (
     AppError,
     ArgumentError,
@@ -27,12 +28,15 @@ from .errors import (
     TooManyRequestsError,
     ValidationError,
 )
-from .files import file, handle_file
+from .files import OutputFile, file, handle_file
+from .importing import Installation, install
 from .job import Job
 from .updates import ProgressUnit, Status, StatusUpdate
+from .utils import __version__
 
 __all__ = [
     "Client", "Job", "AsyncClient", "AsyncJob", "handle_file", "file", "Status", "StatusUpdate",
     "ProgressUnit", "AppError", "ArgumentError", "AuthenticationError", "EndpointError", "FileError",
     "JobTimeout", "QueueError", "QuotaExceeded", "TooManyRequestsError", "ValidationError",
+    "FileData", "OutputFile", "install", "Installation", "__version__",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mappin
 from concurrent.futures import CancelledError
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import anyio
 import anyio.abc
@@ -200,7 +200,7 @@ class AsyncClient(APIDescription):
         httpx_kwargs: Mapping[str, Any] | None = None,
         *,
         headers: Mapping[str, str] | None = None,
-        download_files: str | Path | Literal[False] | None = None,
+        download_files: str | Path | bool | None = None,
         ssl_verify: bool = True,
         analytics_enabled: bool = True,
         hf_token: Token = None,
@@ -305,7 +305,7 @@ class AsyncClient(APIDescription):
         _, session, tasks = self._parts()
         with translate_errors():
             endpoint = choose_endpoint(session.config, api_name, fn_index)
-            values = bind_arguments(session.config, endpoint, args, kwargs)
+            values = bind_arguments(session.config, endpoint, *self._take(args, kwargs))
             call = session.submit(endpoint.fn_index, *values, options=CallOptions(headers=headers))
         job = AsyncJob(self, endpoint, call)
         for callback in output_callbacks(result_callbacks):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextvars import Context, copy_context
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 from .. import spaces
 from .._connect import connect
@@ -20,14 +20,17 @@ from ..protocol.frames import Tap
 from ..sync import Session, Transport
 from . import view_api
 from .endpoints import bind_arguments, choose_endpoint
-from .errors import translate_errors
-from .files import OutputFiles
+from .errors import AppError, AuthenticationError, QueueError, ValidationError, translate_errors
+from .files import OutputFiles, deliver, take_files
 from .job import Job
 from .pool import Pool
-from .settings import Settings, Token, make_settings
-from .updates import Callbacks, output_callbacks
+from .settings import Settings, Token, default_directory, make_settings
+from .updates import Callbacks, Status, StatusUpdate, output_callbacks
 
 logger = logging.getLogger(__name__)
+
+DEFAULT_TEMP_DIR = str(default_directory())
+"""Where files of outputs go if no directory is given, and ``$GRADIO_TEMP_DIR`` has not changed since."""
 
 DUPLICATE_SECONDS = 1800.0
 """How long `Client.duplicate` waits for the copy to run: building a Space with a GPU takes its time."""
@@ -63,13 +66,20 @@ class APIDescription:
                 ``unnamed_endpoints``, each with ``parameters`` and ``returns``.
         """
         if return_format == "dict":
-            return view_api.as_dict(self.config)
+            return cast("dict[str, Any]", deliver(view_api.as_dict(self.config), {}))
         text = view_api.as_text(self.config, self.url, all_endpoints)
         if return_format == "str":
             return text
         if print_info:
             print(text)  # noqa: T201 - it is what the caller asks for
         return None
+
+    def _take(
+        self, arguments: Sequence[Any], keywords: Mapping[str, Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Return the arguments of a call with the files that the caller marked."""
+        listed, named = take_files([list(arguments), dict(keywords)], self.url, self.config)
+        return listed, named
 
     def _log_connection(self, verbose: bool) -> None:
         logger.log(
@@ -96,7 +106,7 @@ class Client(APIDescription):
         httpx_kwargs: Mapping[str, Any] | None = None,
         *,
         headers: Mapping[str, str] | None = None,
-        download_files: str | Path | Literal[False] | None = None,
+        download_files: str | Path | bool | None = None,
         ssl_verify: bool = True,
         analytics_enabled: bool = True,
         hf_token: Token = None,
@@ -120,9 +130,9 @@ class Client(APIDescription):
             httpx_kwargs: ``timeout`` (seconds or `httpx.Timeout`), ``proxy`` (a URL), ``verify``,
                 ``headers``, ``cookies``.
             headers: Extra headers for the app's own origin.
-            download_files: Directory for the files of outputs; False leaves them where they are, as
-                `gradio_transport.RemoteFile`. By default ``$GRADIO_TEMP_DIR``, or else a directory among
-                the temporary files that only you can use.
+            download_files: Directory for the files of outputs; False leaves them where they are, and gives
+                an `OutputFile` for each. By default, and with True, ``$GRADIO_TEMP_DIR``, or else a directory
+                among the temporary files that only you can use.
             ssl_verify: Whether certificates are checked.
             analytics_enabled: Without effect: there is no telemetry here.
             hf_token: The older name of `token`.
@@ -235,7 +245,7 @@ class Client(APIDescription):
         """
         with translate_errors():
             endpoint = choose_endpoint(self.config, api_name, fn_index)
-            values = bind_arguments(self.config, endpoint, args, kwargs)
+            values = bind_arguments(self.config, endpoint, *self._take(args, kwargs))
             options = CallOptions(headers=headers)
             return self._files.save(self._session.call(endpoint.fn_index, *values, options=options), True)
 
@@ -266,7 +276,7 @@ class Client(APIDescription):
         """
         with translate_errors():
             endpoint = choose_endpoint(self.config, api_name, fn_index)
-            values = bind_arguments(self.config, endpoint, args, kwargs)
+            values = bind_arguments(self.config, endpoint, *self._take(args, kwargs))
         job = Job(self._pool, self._files, endpoint)
         for callback in output_callbacks(result_callbacks):
             job.add_done_callback(callback)
@@ -345,4 +355,9 @@ def _connect(given: Settings) -> Transport:
     return connect(given.source, token=token, **given.connect)
 
 
-__all__ = ["Client", "APIDescription", "duplicate_space"]
+# Of the lower names programs import some from here: the module of this name in gradio_client has them.
+__all__ = [
+    "Client", "APIDescription", "duplicate_space",
+    "AppError", "AuthenticationError", "DEFAULT_TEMP_DIR", "Job", "QueueError", "Status", "StatusUpdate",
+    "ValidationError",
+]  # fmt: skip

@@ -1,19 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files as arguments, and files of outputs as paths."""
+"""Files as the users of the Gradio Python client have them: dicts of the FileData keys, and paths.
+
+What a caller marks is read from disk, and nothing else. A dict with a ``path`` and the mark of a file names a
+file of this machine only if it has no ``url``; and every such dict that comes from a server is given one. So
+an output that is passed on is never taken for the caller's wish to read the path in it, also if it went
+through JSON in between.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, cast
+from urllib.parse import quote, urljoin
 
 from ..aio import AsyncRemoteFile
-from ..calls.downloads import of_a_result
-from ..errors import LocalProtocolError
+from ..app.config import AppConfig
+from ..calls.downloads import find_files, of_a_result
+from ..errors import LocalProtocolError, Phase
 from ..files import inputs
+from ..files.forms import MAX_DEPTH, META
 from ..files.inputs import InputFile
 from ..files.outputs import ServerFile
+from ..protocol.urls import shown_url
 from ..sync import RemoteFile
 from .errors import FileError
 
@@ -21,7 +31,51 @@ Directory: TypeAlias = Callable[[], Path]
 """Returns where files of outputs go; called for each file."""
 
 
-def handle_file(filepath_or_url: str | Path) -> InputFile:
+class FileArgument(dict[str, Any]):
+    """A file that `handle_file` made an argument: a dict of ``path``, ``orig_name``, ``meta`` and ``url``."""
+
+
+class OutputFile(dict[str, Any]):
+    """A file of an output that was left on the server: a dict of its FileData, and what fetches it.
+
+    Attributes:
+        remote: The file as `gradio_transport.RemoteFile`. That of an `AsyncClient` is an `AsyncRemoteFile`,
+            whose methods are awaited, and so are those here.
+    """
+
+    def __init__(self, remote: RemoteFile | AsyncRemoteFile) -> None:
+        raw: object = remote.raw
+        super().__init__(cast("dict[str, Any]", raw) if isinstance(raw, dict) else {})
+        inline = raw if isinstance(raw, str) else self.get("data")  # before 4.0 a file may be its own URL
+        self.update(
+            path=remote.path or None,
+            url=remote.url or inline,
+            size=remote.size,
+            orig_name=remote.orig_name,
+            mime_type=remote.mime_type,
+            is_stream=remote.is_stream,
+            meta=dict(META),
+        )
+        self.remote = remote
+
+    def read(self, *, timeout: float | None = None) -> Any:
+        """Return the whole content; see `gradio_transport.RemoteFile.read`."""
+        return self.remote.read(timeout=timeout)
+
+    def open(self, *, timeout: float | None = None) -> Any:
+        """Return a reader of the content; see `gradio_transport.RemoteFile.open`."""
+        return self.remote.open(timeout=timeout)
+
+    def download(self, directory: str | Path, **options: Any) -> Any:
+        """Save it in a directory, and return where; see `gradio_transport.RemoteFile.download`."""
+        return self.remote.download(directory, **options)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what copies and pickles are made of: a plain dict, which needs no connection."""
+        return dict, (dict(self),)
+
+
+def handle_file(filepath_or_url: str | Path) -> FileArgument:
     """Return a file as an argument of a job; it goes up with the call, whatever generation the app is of.
 
     Args:
@@ -36,8 +90,28 @@ def handle_file(filepath_or_url: str | Path) -> InputFile:
             f"handle_file takes a path on this machine, or a URL; got {type(filepath_or_url).__name__}. For "
             "bytes there is gradio_transport.handle_file(data, name='photo.png'), which clients take too."
         )
+    found = _input_file(filepath_or_url)
+    made = FileArgument(path=str(filepath_or_url), meta=dict(META), orig_name=found.name)
+    if found.url is not None:
+        made["url"] = found.url
+    return made
+
+
+def file(filepath_or_url: str | Path) -> FileArgument:
+    """Return a file as an argument; the older name of `handle_file`."""
+    return handle_file(filepath_or_url)
+
+
+def _input_file(source: str | Path, given: Mapping[str, Any] | None = None) -> InputFile:
+    """Return a file of this machine, or a URL, by what a caller's dict says of it."""
+    name, kind = (given or {}).get("orig_name"), (given or {}).get("mime_type")
     try:
-        return inputs.handle_file(filepath_or_url, allow_empty=True)
+        return inputs.handle_file(
+            source,
+            name=name if isinstance(name, str) else None,
+            mime_type=kind if isinstance(kind, str) else None,
+            allow_empty=True,
+        )
     except LocalProtocolError as error:
         raise FileError(
             f"{error.message} handle_file takes a path on this machine, or a URL with http:// or https://.",
@@ -45,44 +119,133 @@ def handle_file(filepath_or_url: str | Path) -> InputFile:
         ) from None
 
 
-def file(filepath_or_url: str | Path) -> InputFile:
-    """Return a file as an argument; the older name of `handle_file`."""
-    return handle_file(filepath_or_url)
+def is_marked(value: object) -> bool:
+    """Return whether a value is a dict that is marked as a file."""
+    if not isinstance(value, dict):
+        return False
+    meta: object = cast("dict[str, Any]", value).get("meta")
+    return isinstance(meta, dict) and cast("dict[str, Any]", meta).get("_type") == META["_type"]
 
 
-def save_files(value: Any, directory: Directory, final: bool) -> Any:
-    """Return an output value with the paths of its files, downloaded, in their places.
+def take_files(value: Any, app: str, config: AppConfig, depth: int = MAX_DEPTH) -> Any:
+    """Return a caller's value with its dicts that are files replaced by the files.
 
-    A stream is left as it is until it is complete: its download would wait for the end of the job.
+    Args:
+        value: What the caller passed, not what a server said, such as a default.
+        app: Base URL of the app that is called.
+        config: Of that app.
+        depth: How deep files are looked for.
+
+    Raises:
+        FileError: There is no file at a path, or a file of another app cannot be sent by its URL.
     """
-    if isinstance(value, RemoteFile):
-        return value if value.is_stream and not final else str(value.download(directory()))
-    if isinstance(value, list):
-        return [save_files(item, directory, final) for item in cast("list[Any]", value)]
-    if isinstance(value, dict):
-        return {
-            key: save_files(item, directory, final) for key, item in cast("dict[Any, Any]", value).items()
-        }
-    return value
+    if isinstance(value, OutputFile):
+        return value.remote
+    if is_marked(value):
+        return _take_marked(cast("dict[str, Any]", value), app, config)
+    return _with_parts(value, lambda item: take_files(item, app, config, depth - 1)) if depth else value
 
 
-async def save_files_async(value: Any, directory: Directory, final: bool) -> Any:
-    """Return an output value with the paths of its files in their places; see `save_files`."""
-    if isinstance(value, AsyncRemoteFile):
-        return value if value.is_stream and not final else str(await value.download(directory()))
-    if isinstance(value, list):
-        return [await save_files_async(item, directory, final) for item in cast("list[Any]", value)]
+def _with_parts(value: Any, make: Callable[[Any], Any]) -> Any:
+    """Return a value with what is made of the parts of it that have parts; itself if that changes nothing."""
     if isinstance(value, dict):
-        items = cast("dict[Any, Any]", value).items()
-        return {key: await save_files_async(item, directory, final) for key, item in items}
-    return value
+        places: Iterable[tuple[Any, Any]] = cast("dict[Any, Any]", value).items()
+    elif isinstance(value, list | tuple):
+        places = enumerate(cast("Sequence[Any]", value))
+    else:
+        return value
+    # Asked of each part here too: a call for each text and number would be most of the work.
+    made = {
+        place: made
+        for place, item in places
+        if isinstance(item, _PARTED) and (made := make(item)) is not item
+    }
+    if not made:
+        return cast("object", value)
+    if isinstance(value, dict):
+        return {**cast("dict[Any, Any]", value), **made}
+    return [made.get(place, item) for place, item in enumerate(cast("Sequence[Any]", value))]
+
+
+_PARTED = (dict, list, tuple, ServerFile)
+
+
+def _take_marked(given: dict[str, Any], app: str, config: AppConfig) -> Any:
+    path, url = given.get("path"), given.get("url")
+    if not isinstance(path, str):
+        return given
+    if isinstance(given, FileArgument):
+        return _input_file(path, given)
+    if not url:
+        if not _describes(config, path):
+            return _input_file(path, given)
+        url = _url_on_server(path)
+    place = urljoin(f"{app}/", url) if isinstance(url, str) else ""
+    name, kind, size = given.get("orig_name"), given.get("mime_type"), given.get("size")
+    if place.startswith(f"{app}/"):
+        return ServerFile(
+            url=place,
+            path=path,
+            orig_name=name if isinstance(name, str) else None,
+            size=size if isinstance(size, int) else None,
+            mime_type=kind if isinstance(kind, str) else None,
+            app=app,
+        )
+    if not place.startswith(("http://", "https://")):
+        return given
+    if not config.at_least(4, 0):
+        # The caller may have it from a server, which could name an address inside the caller's network.
+        raise FileError(
+            f"The file {shown_url(place)} is on another server than the app, and Gradio before 4.0 takes no "
+            "URLs. Pass handle_file(url) to have it fetched by this machine. Nothing was sent.",
+            phase=Phase.UPLOAD,
+        )
+    return _input_file(place, given)
+
+
+def _describes(config: AppConfig, path: str) -> bool:
+    """Return whether a path stands in the app's description: as a default or example it is on the server."""
+    return any(
+        path in _paths([parameter.default, parameter.example])
+        for endpoint in config.endpoints
+        for parameter in endpoint.parameters
+    )
+
+
+def _paths(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
+        yield members.get("path")
+        value = list(members.values())
+    if isinstance(value, list):
+        for item in cast("list[Any]", value):
+            yield from _paths(item)
+
+
+def _url_on_server(path: str) -> str:
+    return path if path.startswith(("http://", "https://")) else f"file={quote(path)}"
+
+
+def deliver(value: Any, files: Mapping[int, Any]) -> Any:
+    """Return what a server said as a caller gets it.
+
+    Args:
+        value: An output value, or a description.
+        files: What stands in the places of its files, by their ``id``.
+    """
+    if isinstance(value, ServerFile):
+        return files[id(value)]
+    made = _with_parts(value, lambda item: deliver(item, files))
+    if is_marked(made) and not made.get("url") and isinstance(path := made.get("path"), str):
+        return {**made, "url": _url_on_server(path)}
+    return made
 
 
 class OutputFiles:
     """Where the files of outputs go.
 
     Attributes:
-        saves: Whether they are downloaded; else they stay where they are, as `RemoteFile`.
+        saves: Whether they are downloaded; else they stay where they are, as `OutputFile`.
     """
 
     def __init__(self, directory: Directory | None) -> None:
@@ -91,17 +254,34 @@ class OutputFiles:
 
     def save(self, data: list[Any], final: bool) -> Any:
         """Return outputs as a caller gets them, their files downloaded."""
-        if self._directory is None:
-            return unwrap_outputs(data)
         with of_a_result():
-            return unwrap_outputs([save_files(value, self._directory, final) for value in data])
+            made = {
+                id(file): OutputFile(file)
+                if (place := self._place(file, final)) is None
+                else str(file.download(place))
+                for file in cast("Iterator[RemoteFile]", find_files(data))
+            }
+        return unwrap_outputs(deliver(data, made))
 
     async def save_async(self, data: list[Any], final: bool) -> Any:
         """Return outputs as a caller of the async client gets them."""
-        if self._directory is None:
-            return unwrap_outputs(data)
         with of_a_result():
-            return unwrap_outputs([await save_files_async(value, self._directory, final) for value in data])
+            made = {
+                id(file): OutputFile(file)
+                if (place := self._place(file, final)) is None
+                else str(await file.download(place))
+                for file in cast("Iterator[AsyncRemoteFile]", find_files(data))
+            }
+        return unwrap_outputs(deliver(data, made))
+
+    def _place(self, file: ServerFile, final: bool) -> Path | None:
+        """Return the directory for a file; None for one that is left where it is.
+
+        A stream is, until it is complete: its download would wait for the end of the job.
+        """
+        if self._directory is None or (file.is_stream and not final):
+            return None
+        return self._directory()
 
 
 def unwrap_outputs(values: list[Any]) -> Any:
@@ -109,4 +289,4 @@ def unwrap_outputs(values: list[Any]) -> Any:
     return values[0] if len(values) == 1 else tuple(values)
 
 
-__all__ = ["InputFile", "ServerFile", "file", "handle_file", "OutputFiles"]
+__all__ = ["FileArgument", "OutputFile", "OutputFiles", "deliver", "file", "handle_file", "take_files"]

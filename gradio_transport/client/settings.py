@@ -6,13 +6,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import attrs
 import httpx
 
 from ..errors import LocalProtocolError, Phase
-from ..files.private import temporary_directory
+from ..files.private import temporary_directory, usual_directory
 from ..policy import Limits, Timeouts
 from ..protocol.frames import Tap
 from ..protocol.urls import is_space_name
@@ -62,7 +62,7 @@ def make_settings(
     auth: tuple[str, str] | None,
     httpx_kwargs: Mapping[str, Any] | None,
     headers: Mapping[str, str] | None,
-    download_files: str | Path | Literal[False] | None,
+    download_files: str | Path | bool | None,
     ssl_verify: bool,
     protocol: str,
     token_origin: str | None,
@@ -111,10 +111,15 @@ def make_settings(
     )
 
 
-def _directory(download_files: str | Path | Literal[False] | None) -> Callable[[], Path] | None:
+def default_directory() -> Path:
+    """Return where files go if no directory is given: ``$GRADIO_TEMP_DIR``, or else among temporary files."""
+    return Path(os.environ.get("GRADIO_TEMP_DIR") or usual_directory())
+
+
+def _directory(download_files: str | Path | bool | None) -> Callable[[], Path] | None:
     if download_files is False:
         return None
-    if download_files is None:
+    if download_files is None or download_files is True:
         named = os.environ.get("GRADIO_TEMP_DIR")
         # Made when it is used: most clients fetch no file.
         return (lambda: Path(named)) if named else _temporary_directory

@@ -7,7 +7,7 @@ import mimetypes
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 import attrs
@@ -22,6 +22,8 @@ from ..protocol.urls import check_url, shown_url
 from .disk import check_upload
 from .forms import MAX_DEPTH
 from .outputs import ServerFile
+
+T = TypeVar("T")
 
 
 @attrs.frozen(kw_only=True)
@@ -133,13 +135,18 @@ def check_files(data: Any, config: AppConfig) -> None:
             )
 
 
-def find_input_files(value: Any, depth: int = MAX_DEPTH) -> Iterator[InputFile]:
+def find_input_files(value: Any) -> Iterator[InputFile]:
     """Yield the files of the caller in a value, however deep."""
-    if isinstance(value, InputFile):
+    return find_of_type(value, InputFile)
+
+
+def find_of_type(value: Any, kind: type[T], depth: int = MAX_DEPTH) -> Iterator[T]:
+    """Yield the files of one type in a value that a caller gives."""
+    if isinstance(value, kind):
         yield value
     elif depth and isinstance(value, Mapping):
         for item in cast("Mapping[Any, Any]", value).values():
-            yield from find_input_files(item, depth - 1)
+            yield from find_of_type(item, kind, depth - 1)
     elif depth and isinstance(value, list | tuple):
         for item in cast("Sequence[Any]", value):
-            yield from find_input_files(item, depth - 1)
+            yield from find_of_type(item, kind, depth - 1)

@@ -93,6 +93,12 @@ _replacement: list[Path] = []
 """The directory of this process, where the usual one is another user's."""
 
 
+def usual_directory() -> Path:
+    """Return the name of `temporary_directory`, unless another user has taken that."""
+    user = "" if os.name == "nt" else f"-{os.geteuid()}"
+    return Path(tempfile.gettempdir()).absolute() / f"gradio{user}"
+
+
 def temporary_directory() -> Path:
     """Return a directory among the temporary files that this user alone can read and change.
 
@@ -102,9 +108,7 @@ def temporary_directory() -> Path:
     Raises:
         OSError: None can be made.
     """
-    user = "" if os.name == "nt" else f"-{os.geteuid()}"
-    usual = Path(tempfile.gettempdir()).absolute() / f"gradio{user}"
-    for directory in (usual, *_replacement):
+    for directory in (usual_directory(), *_replacement):
         if _make_private(directory):
             return directory
     _replacement[:] = [Path(tempfile.mkdtemp(prefix="gradio-"))]

@@ -28,7 +28,7 @@ from ..protocol.multipart import FilePart, Multipart, UploadProgress
 from ..protocol.refusals import refusal
 from ..protocol.urls import AppURLs
 from .forms import MAX_DEPTH, META
-from .inputs import InputFile, find_input_files, holds_files
+from .inputs import InputFile, find_input_files, find_of_type, holds_files
 from .outputs import ServerFile
 
 FILES_PER_UPLOAD = 1000
@@ -49,7 +49,28 @@ class FetchFile:
     url: str
 
 
-FileCommand: TypeAlias = SendRequest | ReadFile | FetchFile
+@attrs.frozen
+class ReadServerFile:
+    """A sequence asks its driver for the content of a file of another app; it is sent the bytes.
+
+    Attributes:
+        file: The file, which knows what it is fetched with.
+        seconds: How long that may take.
+    """
+
+    file: ServerFile
+    seconds: float | None = None
+
+    def refusal(self) -> LocalProtocolError:
+        """Return the error for a file that the driver cannot fetch."""
+        return LocalProtocolError(
+            f"{self.file.name} belongs to another app ({self.file.app}), and came from the other one of the "
+            "sync and async APIs. Download it, and pass handle_file(path).",
+            phase=Phase.UPLOAD,
+        )
+
+
+FileCommand: TypeAlias = SendRequest | ReadFile | FetchFile | ReadServerFile
 
 
 FileReply: TypeAlias = Response | bytes
@@ -72,15 +93,19 @@ def place_files(
     """Bring the files of a call to the app, and return the ``data`` of the wire with their places filled.
 
     All files of a call that need it go up in one form.  Before 3.19, and for images before 4.0, they travel
-    inside the payload.
+    inside the payload.  A file of another app is fetched from there, with what that app may see.
 
     Raises:
         ServerRefused: The server refused the upload.
         UnsupportedProtocol: A file of the server cannot be given back to it on this generation.
     """
+    fetched: dict[int, bytes] = {}
+    for file in find_of_type(list(data), ServerFile):
+        if file.app != urls.base and file.content is None:
+            fetched[id(file)] = cast("bytes", (yield ReadServerFile(file)))
     kinds = [slots[place].type if place < len(slots) else "" for place in range(len(data))]
     shaped = [
-        _shape_video(_convert_inline_files(value), kind, config)
+        _shape_video(_convert_server_files(value, fetched), kind, config)
         for value, kind in zip(data, kinds, strict=True)
     ]
     placed: _Placed = {}
@@ -104,7 +129,7 @@ def place_files(
     paths = yield from upload(list(uploads.values()), config, urls, progress)
     for (key, file), path in zip(uploads.items(), paths, strict=True):
         placed[key] = _file_data_form(path, file, config)
-    return [_fill_in(value, kind, placed, config, urls) for value, kind in zip(shaped, kinds, strict=True)]
+    return [_fill_in(value, kind, placed, config) for value, kind in zip(shaped, kinds, strict=True)]
 
 
 def inline_files(data: Sequence[Any]) -> Generator[FileCommand, FileReply, list[Any]]:
@@ -132,16 +157,18 @@ def _embed_content(value: Any, contents: Mapping[int, bytes]) -> Any:
     return value
 
 
-def _convert_inline_files(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """Return a value with files that came inside a payload turned into ones of the caller's."""
-    if isinstance(value, ServerFile) and value.content is not None:
-        content = value.content
+def _convert_server_files(value: Any, fetched: Mapping[int, bytes], depth: int = MAX_DEPTH) -> Any:
+    """Return a value with the server files whose content is at hand turned into ones of the caller's."""
+    if isinstance(value, ServerFile):
+        content = fetched.get(id(value), value.content)
+        if content is None:
+            return value
         return InputFile(name=value.name, content=content, size=len(content), mime_type=value.mime_type)
     if depth and isinstance(value, Mapping) and holds_files(value):
         items = cast("Mapping[Any, Any]", value).items()
-        return {key: _convert_inline_files(item, depth - 1) for key, item in items}
+        return {key: _convert_server_files(item, fetched, depth - 1) for key, item in items}
     if depth and isinstance(value, list | tuple) and holds_files(value):
-        return [_convert_inline_files(item, depth - 1) for item in cast("Sequence[Any]", value)]
+        return [_convert_server_files(item, fetched, depth - 1) for item in cast("Sequence[Any]", value)]
     return cast("object", value)
 
 
@@ -182,26 +209,21 @@ def _shape_video(value: Any, kind: str, config: AppConfig) -> Any:
     return cast("object", value)
 
 
-def _fill_in(value: Any, kind: str, placed: _Placed, config: AppConfig, urls: AppURLs) -> Any:
+def _fill_in(value: Any, kind: str, placed: _Placed, config: AppConfig) -> Any:
     if isinstance(value, InputFile):
         return placed[id(value), kind]
     if isinstance(value, ServerFile):
-        return _refer_to_server_file(value, config, urls)
+        return _refer_to_server_file(value, config)
     if isinstance(value, Mapping):
         items = cast("Mapping[Any, Any]", value).items()
-        return {key: _fill_in(item, kind, placed, config, urls) for key, item in items}
+        return {key: _fill_in(item, kind, placed, config) for key, item in items}
     if isinstance(value, list | tuple):
-        return [_fill_in(item, kind, placed, config, urls) for item in cast("Sequence[Any]", value)]
+        return [_fill_in(item, kind, placed, config) for item in cast("Sequence[Any]", value)]
     return value
 
 
-def _refer_to_server_file(file: ServerFile, config: AppConfig, urls: AppURLs) -> Any:
+def _refer_to_server_file(file: ServerFile, config: AppConfig) -> Any:
     """Return a file that came from the app as an argument for the same app; it need not travel again."""
-    if file.app != urls.base:
-        raise LocalProtocolError(
-            f"{file.name} belongs to another app ({file.app}): download it and pass handle_file(path).",
-            phase=Phase.UPLOAD,
-        )
     if not file.path:
         raise UnsupportedProtocol(
             f"{file.name} has no path on the server: download it and pass handle_file(path).",

@@ -21,9 +21,10 @@ from ..engines.base import Engine, StreamEnded
 from ..engines.interruptions import check_may_wait, find_foreign, holding, not_holding
 from ..errors import LocalProtocolError
 from ..files.disk import read_upload
-from ..files.upload import ReadFile
+from ..files.upload import ReadFile, ReadServerFile
 from ..protocol.commands import Closed, Ending
 from .alarms import Alarms
+from .files import RemoteFile
 from .threads import Flag
 from .workers import Workers
 
@@ -139,6 +140,14 @@ class Connection:
                 return self._run_exclusively(step)
             case ReadFile():
                 return read_upload(step.path)
+            case ReadServerFile():
+                return self._read_server_file(step)
+
+    @not_holding
+    def _read_server_file(self, step: ReadServerFile) -> bytes:
+        if not isinstance(step.file, RemoteFile):
+            raise step.refusal()
+        return step.file.read(timeout=step.seconds)
 
     @not_holding
     def _pause(self, step: steps.Pause) -> bool:

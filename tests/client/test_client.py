@@ -32,6 +32,7 @@ from gradio_transport.client import (
     EndpointError,
     FileError,
     Job,
+    OutputFile,
     QueueError,
     QuotaExceeded,
     Status,
@@ -570,7 +571,6 @@ def test_headers_cookies_and_timeouts_reach_the_transport(server: FakeGradio) ->
         {"httpx_kwargs": {"auth": None}},
         {"max_workers": 0},
         {"token": "a", "hf_token": "b"},
-        {"download_files": True},
         {"download_files": 5},
     ],
 )
@@ -597,7 +597,7 @@ def test_files_of_outputs_are_fetched_once_and_returned_as_paths(tmp_path: Path)
             assert Path(message["file"]).parent == tmp_path
         with Client(server.url, download_files=False) as client:
             (message,) = client.predict("x", api_name="/hello")
-            assert isinstance(message["file"], gt.RemoteFile)
+            assert isinstance(message["file"], OutputFile)
         fetched = [path for path, _ in server.seen if "file=" in path]
         assert len(fetched) == 1
 

@@ -41,7 +41,14 @@ from gradio_transport.files.fetch import (
 from gradio_transport.files.forms import may_hold_files
 from gradio_transport.files.inputs import check_files, handle_file, holds_files
 from gradio_transport.files.outputs import FileReader, ServerFile
-from gradio_transport.files.upload import FetchFile, ReadFile, inline_files, place_files, upload
+from gradio_transport.files.upload import (
+    FetchFile,
+    ReadFile,
+    ReadServerFile,
+    inline_files,
+    place_files,
+    upload,
+)
 from gradio_transport.protocol.commands import Closed, Ending, Response, SendRequest
 from gradio_transport.protocol.urls import AppURLs
 
@@ -475,10 +482,15 @@ class TestGivenBack:
         (value,), _ = placed("2.3.6", [[file]], "file")
         assert value[0]["data"] == TEXT_URL
 
-    def test_a_file_of_another_app_is_refused(self):
-        file = ServerFile(url="http://other/file=/x", path="/x", app="http://other")
-        with pytest.raises(LocalProtocolError, match="another app"):
-            placed("6.31.0", [file], "file")
+    def test_a_file_of_another_app_is_fetched_there_and_goes_the_way_of_the_callers(self):
+        file = ServerFile(url="http://other/file=/x", path="/x", orig_name="a b.txt", app="http://other")
+        command = ReadServerFile(file)
+        (value, again), commands = placed(
+            "3.4.1", [{"x": [file]}, file], "file", "file", contents={command: b"hello"}
+        )
+        assert commands == [command, command]
+        assert (value["x"][0]["data"], again["data"]) == (TEXT_URL, TEXT_URL)
+        assert "sync and async" in str(command.refusal())
 
     def test_a_file_without_a_path_is_refused(self):
         file = ServerFile(url=f"{BASE}/x", app=BASE)
