@@ -79,8 +79,8 @@ class Credentials:
     trust_redirects: bool = False
     are_given: bool = False
     _named: str = attrs.field(default=attrs.Factory(lambda made: made._origin, takes_self=True), init=False)
-    _settled: bool = attrs.field(default=False, init=False)
-    """Whether the app was found."""
+    _found: str = attrs.field(default="", init=False)
+    """Where the app was found, if it was."""
     moved: bool = attrs.field(default=False, init=False)
     """Whether redirects have led to an origin that was not named, and are not trusted."""
     _cookies: dict[str, _Cookie] = attrs.field(factory=dict[str, _Cookie], init=False, repr=False)
@@ -116,7 +116,7 @@ class Credentials:
             trust_redirects=trust_redirects,
             are_given=are_given,
         )
-        if token is not None and not made._may_see_token():
+        if token is not None and not made._may_see_token(made.origin):
             raise LocalProtocolError(
                 f"The token would go to {made.origin}, which is no host of Hugging Face. If it is meant to, "
                 f"pass token_origin={made.origin!r}; a secret of the app's own goes into headers=.",
@@ -134,8 +134,7 @@ class Credentials:
         """The origin that everything here is bound to."""
         return self.parent.origin if self.parent is not None else self._origin
 
-    def _may_see_token(self, where: str | None = None) -> bool:
-        where = where or self.origin
+    def _may_see_token(self, where: str) -> bool:
         named = self.token_origin
         return is_hugging_face(where) or (named is not None and where in (named, https_origin(named)))
 
@@ -153,7 +152,7 @@ class Credentials:
         where = origin(url)
         if where == self._origin:
             return
-        if not self._is_named(where):
+        if where != self._found and not self._is_named(where):
             if is_internal(urlsplit(where).hostname or ""):
                 raise RemoteProtocolError(
                     f"The app at {self._origin} redirects to {excerpt(shown_url(url))!r}, an address inside "
@@ -161,21 +160,23 @@ class Credentials:
                     phase=Phase.DISCOVER,
                 )
             trusted = self.trust_redirects and (self.token is None or self._may_see_token(where))
-            if not trusted and (self.are_given or self._settled):
+            if not trusted and (self.are_given or self._found):
                 raise self._redirect_error(url)
-        self._bind(where)
+        self._origin = where
+        self.moved = not self.trust_redirects and not self._is_named(where)
 
     def settle(self, url: str) -> None:
-        """Bind to where the app was found: from now on it is not followed to an origin that was not named."""
-        self._bind(origin(url))
-        self._settled = True
+        """Bind to where the app was found, as `follow` does; from now on it is not followed elsewhere.
+
+        Raises:
+            UntrustedRedirect: As `follow`.
+            RemoteProtocolError: As `follow`.
+        """
+        self.follow(url)
+        self._found = self._origin
 
     def _is_named(self, where: str) -> bool:
         return where in (self._named, https_origin(self._named))
-
-    def _bind(self, where: str) -> None:
-        self._origin = where
-        self.moved = not self.trust_redirects and not self._is_named(where)
 
     def _redirect_error(self, url: str) -> UntrustedRedirect:
         target, address = origin(url), excerpt(shown_url(url).rstrip("/").removesuffix("/config"))
@@ -300,7 +301,7 @@ class Credentials:
         return above | self._token_headers() | self.headers
 
     def _token_headers(self) -> dict[str, str]:
-        if self.token is None or not self._may_see_token():
+        if self.token is None or not self._may_see_token(self.origin):
             return {}
         # Hugging Face's proxy reads a header of its own, and leaves `authorization` to the app.
         name = "x-hf-authorization" if is_hugging_face(self.origin) else "authorization"

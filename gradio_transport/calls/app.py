@@ -206,6 +206,7 @@ class App:
 
     @discovery.setter
     def discovery(self, found: Discovery) -> None:
+        self.credentials.settle(found.urls.base)
         if self._discovery is None:
             self.identity.confirm(self.identity.doubts)
         if self._discoverer is None:
@@ -213,7 +214,6 @@ class App:
         self._discovery = found
         if found.config.info_failure:
             self._warn(f"{found.config.info_failure}; names and types of parameters come from the config")
-        self.credentials.settle(found.urls.base)
         if self.credentials.moved:
             self._warn(f"redirects to {self.credentials.origin}, where its calls go from now on")
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -167,6 +168,35 @@ def test_only_an_upgrade_of_one_host_between_default_ports_keeps_secrets(before:
     assert "trust_redirects=True" in str(caught.value)
     assert credentials.for_url(after, {}) == {}
     assert credentials.for_url(before, {}) == {"authorization": "secret", "cookie": "a=secret"}
+
+
+def test_of_all_pairs_of_origins_only_the_same_and_an_upgrade_are_followed() -> None:
+    hosts = ("a.example", "A.EXAMPLE.", "b.example", "a.example.b.example", "127.0.0.1", "[::1]")
+    origins = [
+        (scheme, host, port)
+        for scheme in ("http", "https")
+        for host in hosts
+        for port in (None, 0, 80, 443, 8080)
+    ]
+
+    def parts(scheme: str, host: str, port: int | None) -> tuple[str, str, int]:
+        default = {"http": 80, "https": 443}[scheme]
+        return scheme, host.lower().rstrip("."), default if port is None else port
+
+    for before, after in itertools.product(origins, repeat=2):
+        (scheme, host, port), (new_scheme, new_host, new_port) = parts(*before), parts(*after)
+        upgrade = (scheme, port, new_scheme, new_port) == ("http", 80, "https", 443) and host == new_host
+        allowed = upgrade or parts(*before) == parts(*after)
+        source, target = (
+            f"{scheme}://{host}{'' if port is None else f':{port}'}" for scheme, host, port in (before, after)
+        )
+        credentials = given(source, {"x": "1"})
+        if allowed:
+            credentials.follow(f"{target}/config")
+        else:
+            with pytest.raises(UntrustedRedirect):
+                credentials.follow(f"{target}/config")
+        assert (credentials.for_url(f"{target}/x", {}) == {"x": "1"}) is allowed, (source, target)
 
 
 @pytest.mark.parametrize(

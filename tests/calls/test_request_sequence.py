@@ -487,3 +487,13 @@ def test_a_discovery_that_fails_leaves_the_credentials_where_the_app_was() -> No
     with pytest.raises(ConnectError):
         face.run(Requests.of_app(app).confirm(app.identity.confirmed_at))
     assert app.credentials.origin == f"{APP}:80"
+
+
+def test_an_adapter_that_finds_the_app_elsewhere_is_judged_as_a_redirect() -> None:
+    app = App(APP, Options(headers={"x-app": "secret"}))
+    found = Discovery(parse_config({"version": "4.0", "dependencies": []}, None, url=APP), AppURLs(ELSEWHERE))
+    with pytest.raises(UntrustedRedirect):
+        app.discovery = found
+    assert app.credentials.for_url(f"{ELSEWHERE}/x", {}) == {}
+    with pytest.raises(gt.errors.LocalProtocolError, match="not connected"):
+        _ = app.discovery

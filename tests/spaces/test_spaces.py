@@ -832,6 +832,22 @@ def test_the_app_of_a_space_at_another_port_of_the_hub_gets_no_token(hub: FakeHu
 
 
 @pytest.mark.parametrize("face", FACES)
+def test_the_app_of_a_space_at_the_origin_of_the_hub_gets_the_token(
+    face: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with scripted() as both:
+        described = {"id": "owner/name", "host": both.url, "runtime": {"stage": "RUNNING", "hardware": {}}}
+        both.scripts["/api/spaces/owner/name"] = lambda reply: reply.json(described)
+        monkeypatch.setenv("HF_ENDPOINT", f"{both.url}/")
+
+        async def use(connected: Any, wait: Any) -> Any:
+            return await wait(connected.call("/hello", "you"))
+
+        assert with_app(face, "owner/name", use, token=TOKEN) == ["Hello, you!"]
+        assert {headers.get("authorization") for _, headers in both.asked} == {f"Bearer {TOKEN}"}
+
+
+@pytest.mark.parametrize("face", FACES)
 def test_a_space_that_will_not_run_is_not_connected(hub: FakeHub, face: str) -> None:
     hub.add("owner/name", "PAUSED")
 
