@@ -522,7 +522,7 @@ class App:
         if isinstance(command, OpenWebSocket):
             silence = None if timeouts.idle is None else max(timeouts.idle, SILENT_IDLE_SECONDS)
         # Why not the bound on silence alone: a server that sends a byte now and then is never silent.
-        # An upload has no other, because it may take any time to send; a request without a body sends nothing.
+        # Uploads have no other, because they may take any time to send; without a body nothing is sent.
         whole = None
         if isinstance(command, SendRequest):
             is_fetched = setting == "upload" and command.request.body is None

@@ -199,7 +199,7 @@ def test_no_redirect_of_an_input_leads_inside(
         elif target in NUMBERS:  # aiohttp takes none
             assert_refused(outcome, sent)
         else:
-            assert_refused(outcome, sent, "no public address", "foreign_files=['http://")
+            assert_refused(outcome, sent, "is not public", "foreign_files=['http://")
     assert len(photos.asked) == len(INSIDE)
     assert inside.asked == []
     # The address that was checked is the one that was asked, though nothing answers there.
@@ -362,7 +362,7 @@ def test_a_connection_that_was_made_for_the_caller_serves_no_stranger(
         face, "direct", f"http://nas.local:{port}/x", PHOTO, f"http://nas.local:{port}/x"
     )
     assert (first[0], third[0]) == (["taken"], ["taken"])
-    assert_refused(*second, "192.168.1.5", "no public address")
+    assert_refused(*second, "192.168.1.5", "is not public")
     assert len(inside.asked) == 2
 
 
@@ -402,7 +402,7 @@ def test_behind_a_proxy_addresses_and_what_is_known_here_are_checked(net: Intern
         )
     assert outcomes[len(refused) :] == [b"of the proxy"] * len(taken)
     for outcome in outcomes[: len(refused)]:
-        assert_refused(outcome, [], "no public address", phase="download")
+        assert_refused(outcome, [], "is not public", phase="download")
     assert [path for path, _ in proxy.asked].count("/x") == len(taken)
 
 
