@@ -70,7 +70,8 @@ class Timeouts:
         space: To wait for a Space that sleeps or is being built; see `gradio_transport.spaces.wait`.
         discover: For each request of the discovery (config, info).
         login: For the login request.
-        upload: Silence while a file is sent; then for the head of the reply, and for its body.
+        upload: Silence while a file is sent; then for the head of the reply, and for its body. And for each
+            request for a URL that is passed on, where the server does not fetch it.
         join: For the reply to a join. Validators (5.45+) and caches (6.12+) run inside it.
         first_message: From the join to the first message of the stream. Servers send an estimation at once.
         idle: Silence on an open stream. Heartbeats count; servers of 4.4+ send one every 15 s. Older ones,

@@ -541,8 +541,11 @@ class App:
         if isinstance(command, OpenWebSocket):
             silence = None if timeouts.idle is None else max(timeouts.idle, SILENT_IDLE_SECONDS)
         # Why not the bound on silence alone: a server that sends a byte now and then is never silent.
-        sends = isinstance(command, SendRequest)
-        whole = silence if sends and setting in ("discover", "login", "join") else None
+        # Uploads have no other, because they may take any time to send; without a body nothing is sent.
+        whole = None
+        if isinstance(command, SendRequest):
+            is_fetched = setting == "upload" and command.request.body is None
+            whole = silence if is_fetched or setting in ("discover", "login", "join") else None
         limits = self.options.limits
         discovering = command.phase is Phase.DISCOVER
         return Patience(

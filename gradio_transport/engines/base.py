@@ -194,27 +194,25 @@ class Patience:
             phase=self.phase,
         )
 
-    def address_error(self, url: str, address: str) -> RemoteProtocolError:
-        """Return the error for a host with no address that the request may go to.
+    def address_error(self, url: str, host: str) -> RemoteProtocolError:
+        """Return the error for a host that the request may not go to.
 
         Args:
             url: That of the request.
-            address: One that it has.
+            host: An address that its host has, or the name if that says enough.
         """
         if self.addresses is AddressRule.NAMED:
             why = (
-                "a link-local address or one of cloud metadata, where no name leads to. If you mean that "
-                "address, pass it instead of the name"
+                "is link-local or a metadata service of a cloud. If you mean that address, pass it instead "
+                "of the name"
             )
         else:
             why = (
-                "no public address, and you did not name that host: a server did. To trust it: connect(..., "
+                "is not public, and a server named it. To trust that origin: connect(..., "
                 f"foreign_files=[{origin(url)!r}])"
             )
         return RemoteProtocolError(
-            f"{shown_url(url)} was not fetched: its host is {address} here, which is {why}.",
-            phase=self.phase,
-            retryable=False,
+            f"{shown_url(url)} was not fetched: its host ({host}) {why}.", phase=self.phase, retryable=False
         )
 
     def coding_error(self, url: str, head: Response) -> RemoteProtocolError:

@@ -87,6 +87,6 @@ def _numeric(host: str) -> list[Address]:
 
 def _rule_for_proxy(url: str, host: str, found: list[Address], patience: Patience) -> AddressRule:
     if not found and patience.addresses is AddressRule.PUBLIC and is_private_name(host):
-        raise patience.address_error(url, "a name of a private network")
+        raise patience.address_error(url, host)
     allowed_hosts(url, found, patience)
     return AddressRule.ANY

@@ -4,12 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import anyio
+import httpx
+import httpx2
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from internet import Internet, internet
+from properties import tried
+from yarl import URL
 
 from gradio_transport.engines.base import Patience
+from gradio_transport.engines.httpcore_common import parse_url
 from gradio_transport.engines.lookups import (
     allowed_hosts,
     connection_rule,
@@ -19,13 +27,14 @@ from gradio_transport.engines.lookups import (
 )
 from gradio_transport.engines.proxies import Proxy
 from gradio_transport.engines.routes import Route
-from gradio_transport.errors import Phase, RemoteProtocolError
+from gradio_transport.errors import LocalProtocolError, Phase, RemoteProtocolError
 from gradio_transport.protocol.addresses import AddressRule
+from gradio_transport.protocol.urls import resolve_reference, same_origin
 
 ANY, NAMED, PUBLIC = AddressRule
 PROXY = Route("http", Proxy.parse("http://10.0.0.1:8080"))
 DIRECT = Route("http", None)
-URL = "http://host.example:81/x?secret"
+FILE = "http://host.example:81/x?secret"
 
 
 @pytest.fixture
@@ -43,9 +52,9 @@ def rule_for(host: str, route: Route, rule: AddressRule) -> AddressRule:
     bounds = patience(rule)
 
     async def ask() -> AddressRule:
-        return await connection_rule_async(URL, host, route, bounds)
+        return await connection_rule_async(FILE, host, route, bounds)
 
-    found = [connection_rule(URL, host, route, bounds)]
+    found = [connection_rule(FILE, host, route, bounds)]
     found += [anyio.run(ask, backend=backend) for backend in ("asyncio", "trio")]
     (one,) = set(found)
     return one
@@ -77,11 +86,39 @@ def test_addresses_are_tried_by_families_in_turn_without_those_that_are_refused(
     expected = ["2606:4700::1111", "8.8.8.8", "8.8.4.4"]
 
     async def ask() -> list[str]:
-        return allowed_hosts(URL, await look_up_async("host.example"), patience(PUBLIC))
+        return allowed_hosts(FILE, await look_up_async("host.example"), patience(PUBLIC))
 
-    by_threads = allowed_hosts(URL, look_up("host.example"), patience(PUBLIC))
+    by_threads = allowed_hosts(FILE, look_up("host.example"), patience(PUBLIC))
     assert sorted(by_threads) == sorted(anyio.run(ask)) == sorted(expected)
     assert by_threads.index("8.8.8.8") < by_threads.index("8.8.4.4")
     net.names["host.example"] = [["169.254.169.254"]]
     with pytest.raises(RemoteProtocolError, match="instead of the name"):
-        allowed_hosts(URL, look_up("host.example"), patience(NAMED))
+        allowed_hosts(FILE, look_up("host.example"), patience(NAMED))
+
+
+NAMED_HOST = "http://192.168.1.5/a"
+PIECES = (
+    "192.168.1.5", "169.254.169.254", "host", "@", ":", "80", "/", "\\", "#", "?", "%40", "%2f", "%", "\t", " ", "[", "]",
+    "::1", ".", "\u3002", "\uff0f", "\u2100", "\x85", "\u200b", "http:", "//", ";", "&", "\xe9",
+)  # fmt: skip
+BEFORE = ("http://", "//", "http:", "/", "http:/", "http:///", "")
+
+
+@tried(400)
+@given(st.sampled_from(BEFORE), st.lists(st.sampled_from(PIECES), max_size=7))
+def test_no_odd_url_is_of_a_named_origin_here_and_of_another_host_to_an_engine(
+    before: str, pieces: list[str]
+) -> None:
+    url = resolve_reference(NAMED_HOST, before + "".join(pieces))
+    try:
+        assume(url is not None and same_origin(url, NAMED_HOST))
+    except LocalProtocolError:
+        assume(False)
+    assert url is not None
+    for library in ("httpx", "httpx2"):
+        with suppress(httpx.InvalidURL, httpx2.InvalidURL):
+            target = parse_url(library, url).url
+            assert (target.host, target.port or 80) == (b"192.168.1.5", 80)
+    with suppress(ValueError):
+        parsed = URL(url, encoded=url.isascii() and url.isprintable() and " " not in url)
+        assert (parsed.raw_host, parsed.port) == ("192.168.1.5", 80)

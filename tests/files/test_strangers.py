@@ -18,7 +18,7 @@ import pytest
 from chat_server import TOKEN, chat_server
 from faces import with_app
 from internet import Internet, internet
-from scripted import CONFIG, Scripted, scripted
+from scripted import CONFIG, Reply, Scripted, scripted
 
 import gradio_transport as gt
 from gradio_transport_conformance.faults.certificates import authority_pem, server_context
@@ -55,9 +55,10 @@ def engine_of(face: str) -> Any:
 
 def run(face: str, url: str, use: Callable[[Any, Callable[[Any], Any]], Any], **arguments: Any) -> Any:
     """Return what `use` returns for the app at a URL; see `with_app`."""
+    arguments = {"timeouts": TIMEOUTS, **arguments}
     if "client of" not in face:
         context = ssl.create_default_context(cadata=authority_pem().decode())
-        return with_app(face, url, use, timeouts=TIMEOUTS, verify=context, **arguments)
+        return with_app(face, url, use, verify=context, **arguments)
     client = engine_of(face)
 
     async def use_and_close(app: Any, wait: Any) -> Any:
@@ -68,7 +69,7 @@ def run(face: str, url: str, use: Callable[[Any, Callable[[Any], Any]], Any], **
             if inspect.isawaitable(closed):
                 await closed
 
-    return with_app(face.partition("+")[0], url, use_and_close, timeouts=TIMEOUTS, engine=client, **arguments)
+    return with_app(face.partition("+")[0], url, use_and_close, engine=client, **arguments)
 
 
 @contextmanager
@@ -198,7 +199,7 @@ def test_no_redirect_of_an_input_leads_inside(
         elif target in NUMBERS:  # aiohttp takes none
             assert_refused(outcome, sent)
         else:
-            assert_refused(outcome, sent, "no public address", "foreign_files=['http://")
+            assert_refused(outcome, sent, "is not public", "foreign_files=['http://")
     assert len(photos.asked) == len(INSIDE)
     assert inside.asked == []
     # The address that was checked is the one that was asked, though nothing answers there.
@@ -257,6 +258,25 @@ def test_redirects_of_an_input_end(net: Internet, photos: Scripted, face: str) -
     ((outcome, sent),) = give(face, "direct", PHOTO, limits=gt.Limits(max_redirects=3))
     assert_refused(outcome, sent, "redirected without end", "max_redirects=")
     assert len(photos.asked) == 4
+
+
+@faces
+def test_what_is_fetched_for_an_input_is_bounded_in_time_and_size(
+    net: Internet, photos: Scripted, face: str
+) -> None:
+    def drip(reply: Reply) -> None:
+        reply.stream("text/plain")
+        while not reply.server.released.wait(0.02):
+            reply.chunk(b"x")
+
+    photos.scripts["/slow"] = drip
+    photos.scripts["/large"] = lambda reply: reply.text("x" * 5000)
+    outcomes = give(
+        face, "direct", "http://photos.example/slow", "http://photos.example/large",
+        timeouts=gt.Timeouts(total=10, upload=0.3), limits=gt.Limits(max_response_bytes=1000),
+    )  # fmt: skip
+    for (outcome, sent), setting in zip(outcomes, ("upload=", "max_response_bytes="), strict=True):
+        assert_refused(outcome, sent, setting)
 
 
 @contextmanager
@@ -342,7 +362,7 @@ def test_a_connection_that_was_made_for_the_caller_serves_no_stranger(
         face, "direct", f"http://nas.local:{port}/x", PHOTO, f"http://nas.local:{port}/x"
     )
     assert (first[0], third[0]) == (["taken"], ["taken"])
-    assert_refused(*second, "192.168.1.5", "no public address")
+    assert_refused(*second, "192.168.1.5", "is not public")
     assert len(inside.asked) == 2
 
 
@@ -382,7 +402,7 @@ def test_behind_a_proxy_addresses_and_what_is_known_here_are_checked(net: Intern
         )
     assert outcomes[len(refused) :] == [b"of the proxy"] * len(taken)
     for outcome in outcomes[: len(refused)]:
-        assert_refused(outcome, [], "no public address", phase="download")
+        assert_refused(outcome, [], "is not public", phase="download")
     assert [path for path, _ in proxy.asked].count("/x") == len(taken)
 
 

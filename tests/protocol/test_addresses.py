@@ -8,6 +8,7 @@ import ipaddress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from properties import tried
 
 from gradio_transport.protocol.addresses import AddressRule, is_address, is_private_name
 
@@ -53,6 +54,7 @@ def test_what_is_no_address_is_not_allowed(text: str) -> None:
     assert not is_address(text)
 
 
+@tried(200)
 @given(st.ip_addresses())
 def test_a_stricter_rule_allows_no_more(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
     text = str(address)
@@ -62,6 +64,7 @@ def test_a_stricter_rule_allows_no_more(address: ipaddress.IPv4Address | ipaddre
         assert not PUBLIC.allows(text)
 
 
+@tried(200)
 @given(st.ip_addresses(v=4), st.sampled_from(["::ffff:{}", "::{}", "64:ff9b::{}"]))
 def test_an_ipv4_address_is_the_same_within_an_ipv6_one(address: ipaddress.IPv4Address, form: str) -> None:
     for rule in AddressRule:
