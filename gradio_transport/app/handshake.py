@@ -30,7 +30,7 @@ from ..protocol.commands import (
     SendRequest,
 )
 from ..protocol.refusals import refusal
-from ..protocol.urls import AppURLs, resolve_reference
+from ..protocol.urls import AppURLs, resolve_reference, without_userinfo
 from ..protocol.web_page import is_web_page, readable_text
 from .config import AppConfig, JSONObject
 from .config_parsing import config_from_page, is_config, parse_outline, requires_login, with_endpoints
@@ -198,10 +198,10 @@ def _is_config_route(url: str) -> bool:
 
 
 def _base_after_redirects(base: str, url: str) -> str:
-    """Return the base after redirects of ``base/config`` to ``url``."""
+    """Return the base after redirects of ``base/config`` to ``url``, without user and password in that."""
     if not _is_config_route(url):
         return base
-    parts = urlsplit(url)
+    parts = urlsplit(without_userinfo(url))
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/").removesuffix("/config"), "", ""))
 
 
