@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import nullcontext
+from importlib import import_module
 from typing import Any
 
 import anyio
@@ -12,6 +14,12 @@ import anyio
 import gradio_transport as gt
 
 FACES = ("sync", "asyncio", "trio", "asyncio+aiohttp")
+
+ENGINES = (
+    *FACES, "sync+httpx2", "asyncio+httpx2",
+    "sync+httpx.Client", "sync+httpx2.Client", "asyncio+httpx.AsyncClient", "asyncio+httpx2.AsyncClient",
+)  # fmt: skip
+"""The faces with every engine, also with an HTTP client of the caller's own."""
 
 
 def with_app(face: str, url: str, use: Callable[[Any, Callable[[Any], Any]], Any], **arguments: Any) -> Any:
@@ -21,14 +29,16 @@ def with_app(face: str, url: str, use: Callable[[Any, Callable[[Any], Any]], Any
     the coroutine is run to its end without an event loop, so it must not await anything else.
     """
     face, _, engine = face.partition("+")
+    library, _, own_client = engine.partition(".")
+    client = getattr(import_module(library), own_client)() if own_client else None
     if engine:
-        arguments["engine"] = engine
+        arguments["engine"] = client or engine
     if face == "sync":
-        with gt.connect(url, **arguments) as app:
+        with client or nullcontext(), gt.connect(url, **arguments) as app:
             return _run(use(app, _itself))
 
     async def main() -> Any:
-        async with gt.connect_async(url, **arguments) as app:
+        async with client or nullcontext(), gt.connect_async(url, **arguments) as app:
             return await use(app, _awaited)
 
     return anyio.run(main, backend=face)
