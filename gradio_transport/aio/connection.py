@@ -15,10 +15,11 @@ import anyio.to_thread
 
 from ..calls import steps
 from ..calls.app import App
+from ..calls.failures import hide_secrets
 from ..calls.steps import Step, Steps
 from ..engines.base import AsyncEngine, StreamEnded
 from ..engines.interruptions import find_foreign
-from ..errors import LocalProtocolError, Phase
+from ..errors import GradioTransportError, LocalProtocolError, Phase
 from ..files.disk import read_upload
 from ..files.upload import ReadFile, ReadServerFile
 from ..protocol.commands import Closed, Ending, Response
@@ -112,6 +113,9 @@ class Connection:
         except StopIteration as stop:
             value: T = stop.value
             return value
+        except GradioTransportError as error:
+            hide_secrets(error, self.app.secrets)
+            raise
 
     async def _perform(self, step: Step) -> Any:
         match step:

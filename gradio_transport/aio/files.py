@@ -47,7 +47,7 @@ class AsyncRemoteFile(RemoteFileView):
     async def read(self, *, timeout: float | None = None) -> bytes:
         """Return the whole content; see `gradio_transport.sync.RemoteFile.read`."""
         check_timeout(timeout)
-        with add_elapsed():
+        with add_elapsed(secrets=self._fetcher.secrets):
             return await run_within(timeout, f"The file {self.name}", Phase.DOWNLOAD, self._read())
 
     async def _read(self) -> bytes:
@@ -74,7 +74,7 @@ class AsyncRemoteFile(RemoteFileView):
         """Save it in a directory, and return where; see `gradio_transport.sync.RemoteFile.download`."""
         check_timeout(timeout)
         work = self._download(Path(directory), progress)
-        with add_elapsed():
+        with add_elapsed(secrets=self._fetcher.secrets):
             return await run_within(timeout, f"The file {self.name}", Phase.DOWNLOAD, work)
 
     async def _download(self, directory: Path, progress: DownloadProgress | None) -> Path:
@@ -141,7 +141,7 @@ class AsyncReader(Closing):
 
     async def __aenter__(self) -> Self:
         self._began = time.monotonic()
-        with add_elapsed():
+        with add_elapsed(secrets=self._fetcher.secrets):
             self._download = await self._fetcher.open(self._file, self._file.url)
         return self
 
@@ -152,7 +152,7 @@ class AsyncReader(Closing):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         assert self._download is not None
-        with add_elapsed(began=self._began):
+        with add_elapsed(began=self._began, secrets=self._fetcher.secrets):
             async for chunk in cast("AsyncIterator[bytes]", self._download):
                 yield chunk
 
@@ -161,7 +161,7 @@ class AsyncReader(Closing):
         assert self._download is not None
         chunks = cast("AsyncIterator[bytes]", aiter(self._download))
         while size < 0 or len(self._held) < size:
-            with add_elapsed(began=self._began):
+            with add_elapsed(began=self._began, secrets=self._fetcher.secrets):
                 chunk = await anext(chunks, None)
             if chunk is None:
                 break

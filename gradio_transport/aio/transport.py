@@ -111,7 +111,7 @@ class AsyncTransport(TransportView[AsyncCall, AsyncSession]):
         except BaseException as error:
             await sessions.aclose()
             if isinstance(error, GradioTransportError):
-                error.add_note(f"Last frames of the discovery:\n{self._described.taps.note(0)}")
+                self._described.complete_error(error)
             raise
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()

@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 import attrs
 
 from ..errors import NotAGradioApp, Phase, excerpt
+from ..protocol.urls import without_userinfo
 from .config import AppConfig, Component, Endpoint, JSONObject, Parameter, Visibility
 from .translations import is_translated, translate
 
@@ -212,7 +213,7 @@ def _parse_scalars(config: JSONObject) -> dict[str, Any]:
     return {
         "protocol": _text(config.get("protocol")) or None,
         "api_prefix": _api_prefix(_text(config.get("api_prefix"))),
-        "root": _text(config.get("root")),
+        "root": without_userinfo(_text(config.get("root"))),
         "title": translate(_text(config.get("title")), config.get("i18n_translations")),
         "space_id": _text(config.get("space_id")) or None,
         "username": _text(config.get("username")) or None,

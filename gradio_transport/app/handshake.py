@@ -31,7 +31,7 @@ from ..protocol.commands import (
     SendRequest,
 )
 from ..protocol.refusals import refusal
-from ..protocol.urls import AppURLs, resolve_reference, shown_url, split_userinfo
+from ..protocol.urls import AppURLs, resolve_reference, shown_url, without_userinfo
 from ..protocol.web_page import is_web_page, readable_text
 from .config import AppConfig, JSONObject
 from .config_parsing import config_from_page, is_config, parse_outline, requires_login, with_endpoints
@@ -75,7 +75,7 @@ def _get(url: str, max_redirects: int) -> Generator[SendRequest, Response, Respo
                 status=response.status,
             )
         # Without user and password: a server gives none, and the URL is shown to callers.
-        current, _ = split_userinfo(following)
+        current = without_userinfo(following)
         if current in seen or len(seen) > max_redirects:
             raise NotAGradioApp(
                 f"{url} redirects without end (last to {shown_url(current)}). Check the URL, or "
@@ -201,10 +201,10 @@ def _is_config_route(url: str) -> bool:
 
 
 def _base_after_redirects(base: str, url: str) -> str:
-    """Return the base after redirects of ``base/config`` to ``url``."""
+    """Return the base after redirects of ``base/config`` to ``url``, without user and password in that."""
     if not _is_config_route(url):
         return base
-    parts = urlsplit(url)
+    parts = urlsplit(without_userinfo(url))
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/").removesuffix("/config"), "", ""))
 
 

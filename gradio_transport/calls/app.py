@@ -22,6 +22,7 @@ from ..app.handshake import Discovery, Handshake, discover
 from ..engines.base import Patience
 from ..engines.deadline import NEVER, Deadline
 from ..errors import (
+    GradioTransportError,
     LocalProtocolError,
     NotAGradioApp,
     Phase,
@@ -56,6 +57,8 @@ from ..protocol.urls import (
 )
 from .app_identity import AppIdentity, find_again, is_same_app
 from .checks import check_declared, check_late, check_options, check_settings, find_discoverer
+from .failures import hide_secrets
+from .given_secrets import given_secrets, leaf_texts, secret_places
 from .handle import Handle
 from .options import CallOptions, Options
 from .page_events import event_payload
@@ -97,12 +100,19 @@ _PHASE_SETTINGS: Mapping[Phase, str] = {
 
 
 @attrs.frozen
-class _FilePlaces:
-    """Whether an endpoint takes files and returns files: looked up once, and asked for by each call."""
+class _Places:
+    """Which values of an endpoint are special: looked up once, and asked for by each call.
+
+    Attributes:
+        taken: Whether it takes files.
+        returned: Whether it returns files.
+        secrets: Places of the inputs that are secrets by their name, or fields for a password.
+    """
 
     endpoint: Endpoint
     taken: bool
     returned: bool
+    secrets: Sequence[int]
 
 
 class App:
@@ -115,7 +125,9 @@ class App:
         """The adapter asked for, where it has a discovery of its own: the server is no Gradio app then."""
         check_settings(options, self._discoverer)
         self.space = space_name(source) if self._discoverer is None else None
-        self.taps = Taps(time.monotonic, () if options.tap is None else (options.tap,))
+        self.secrets = given_secrets(options, source)
+        """What the caller gave as secrets: of the app, its sessions and its calls."""
+        self.taps = Taps(time.monotonic, () if options.tap is None else (options.tap,), self.secrets)
         self.base = ""
         self.has_userinfo = False
         self.query = self.taps.hidden_query = query_of(source)
@@ -124,7 +136,7 @@ class App:
         self.logins = 0
         self._discovery: Discovery | None = None
         self._choices: dict[tuple[int, str | tuple[str, ...]], Choice] = {}
-        self._files: dict[int, _FilePlaces] = {}
+        self._known_places: dict[int, _Places] = {}
         self.averages: dict[int, float] = {}
         self.identity = AppIdentity()
         self._warnings: set[str] = set()
@@ -173,6 +185,8 @@ class App:
         if self.space is None or self.base:
             return
         token = spaces.token_to_use(self.options.token)
+        if token is not None:
+            self.secrets.add(token)
         found = spaces.resolve(self.space, token=token)
         self._other_sdk = found.other_sdk
         if found.sdk == "static":
@@ -196,6 +210,11 @@ class App:
                     phase=Phase.DISCOVER,
                 ) from error
         self._set_base(found.url, self.options.token_origin or spaces.endpoint_to_use())
+
+    def complete_error(self, error: GradioTransportError) -> None:
+        """Add to the error of connecting its last frames, and hide the secrets in it."""
+        error.add_note(f"Last frames of the discovery:\n{self.taps.note(0)}")
+        hide_secrets(error, self.secrets)
 
     @property
     def discovery(self) -> Discovery:
@@ -227,7 +246,7 @@ class App:
         if not is_same_app(self.config, found.config) or found.urls.base != self.discovery.urls.base:
             logger.warning("the app at %s was restarted or moved", self.base)
             self.discovery = found
-            self._choices, self._files, self.averages = {}, {}, {}
+            self._choices, self._known_places, self.averages = {}, {}, {}
 
     def handshake(self) -> Handshake:
         """Return the sequence that finds the config: the named adapter's own, or Gradio's."""
@@ -266,7 +285,7 @@ class App:
         """Log a warning about the app, once."""
         if warning and warning not in self._warnings:
             self._warnings.add(warning)
-            logger.warning("%s: %s", origin(self.base), warning)
+            logger.warning("%s: %s", origin(self.base), self.secrets.hide(warning))
 
     @property
     def protocol(self) -> str:
@@ -295,7 +314,7 @@ class App:
         for reason, endpoints in names.items():
             shown = list_texts(endpoints, most=_EXPLAINED)
             lines += [f"{shown}:", *(f"  {line}" for line in reason.splitlines())]
-        return "\n".join(lines)
+        return self.secrets.hide("\n".join(lines))
 
     def prepare(
         self,
@@ -328,6 +347,8 @@ class App:
             oauth_token=options.oauth_token,
             late=options.attach == "late",
         )
+        for place in self._places(endpoint).secrets:
+            self.secrets.add_passing(*leaf_texts(invocation.data[place]))
         adapter = self.choose(endpoint, options.protocol).adapter
         check_declared(invocation)
         adapter.check(config, invocation)
@@ -347,7 +368,7 @@ class App:
             LocalProtocolError: A file is gone.
         """
         endpoint = invocation.endpoint
-        if self._file_places(endpoint).taken:
+        if self._places(endpoint).taken:
             check_paths(endpoint, invocation.data, config)
             check_shapes(endpoint, invocation.data, config)
         return to_json_invocation(invocation, config)
@@ -435,16 +456,17 @@ class App:
 
     def file_reader(self, endpoint: Endpoint, make: Make) -> FileReader | None:
         """Return what finds the files in an endpoint's outputs; None if it cannot have any."""
-        if not self._file_places(endpoint).returned:
+        if not self._places(endpoint).returned:
             return None
         return FileReader(self.config, self.discovery.urls, make)
 
-    def _file_places(self, endpoint: Endpoint) -> _FilePlaces:
-        known = self._files.get(endpoint.fn_index)
+    def _places(self, endpoint: Endpoint) -> _Places:
+        known = self._known_places.get(endpoint.fn_index)
         if known is None or known.endpoint is not endpoint:  # another session may have drawn another one
             taken = any(map(takes_files, endpoint.parameters))
-            known = _FilePlaces(endpoint, taken=taken, returned=may_hold_files(endpoint.outputs))
-            self._files[endpoint.fn_index] = known
+            returned = may_hold_files(endpoint.outputs)
+            known = _Places(endpoint, taken=taken, returned=returned, secrets=secret_places(endpoint))
+            self._known_places[endpoint.fn_index] = known
         return known
 
     def file_rule(self, url: str) -> AddressRule:
@@ -503,11 +525,16 @@ class App:
 
     def store_cookies(self, credentials: Credentials, url: str, set_cookie: Sequence[str]) -> None:
         """Store the cookies of a reply; log each rejected one once, without its value."""
+        if set_cookie:
+            self.secrets.add_set_cookies(set_cookie)
         for rejected in credentials.store(url, set_cookie):
             if rejected not in self._rejected_cookies and len(self._rejected_cookies) < LOGGED_COOKIES:
                 self._rejected_cookies.add(rejected)
                 logger.warning(
-                    "the cookie %r of %s was left out: %s", rejected.name, origin(url), rejected.why
+                    "the cookie %r of %s was left out: %s",
+                    self.secrets.hide(rejected.name),
+                    origin(url),
+                    rejected.why,
                 )
 
     def with_headers(

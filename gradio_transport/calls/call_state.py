@@ -40,7 +40,7 @@ from ..files.outputs import FileReader
 from ..protocol.flow import State
 from .backoff import delays
 from .call_driver import CallDriver
-from .failures import callback_error
+from .failures import callback_error, hide_secrets
 from .forwarding import forwarded_headers
 from .mailbox import Mailbox
 from .options import CallOptions
@@ -55,6 +55,9 @@ _deviations.addHandler(logging.NullHandler())  # without one, stderr would have 
 
 LOGGED_DEVIATIONS = 5
 """How many deviations of a call are logged: a server may make any number."""
+
+_WITH_ERROR = (Failed, ProcessCompleted, Resubmitted)
+"""Events that carry the error that the caller will see."""
 
 _PHASES = {State.JOINING: Phase.JOIN}
 """Where a call is before anything has come of it."""
@@ -104,6 +107,12 @@ class CallState:
         self._listener = options.listener
         self._listener_error: GradioTransportError | None = None
         self.headers: Mapping[str, str] = {**forwarded_headers(), **(options.headers or {})}
+        if self.headers:
+            app.secrets.add_passing_headers(self.headers)
+        if state.credentials.headers:
+            app.secrets.add_passing_headers(state.credentials.headers)
+        if options.oauth_token is not None:
+            app.secrets.add_passing(options.oauth_token)
         limits = app.options.limits
         self.mailbox = Mailbox(limits.mailbox_bytes, limits.mailbox_policy)
         self.mailbox.unread = options.listener is not None
@@ -278,8 +287,10 @@ class CallState:
                 self._start_first_message()
         elif not isinstance(event, Heartbeat):
             self._first_message = NEVER
-        if isinstance(event, Failed):
-            self._complete_error(event.error)
+        if isinstance(event, _WITH_ERROR) and event.error is not None:
+            if isinstance(event, Failed):
+                self._complete_error(event.error)
+            hide_secrets(event.error, self._session_state.app.secrets)
         if self._listener is not None:
             event = self._notify(self._listener, event)
         self.mailbox.put(event, size)
@@ -335,7 +346,7 @@ class CallState:
             _deviations.warning(
                 "the server deviated from the protocol in a call of %s: %s",
                 self.endpoint.display_name,
-                "; ".join(self.deviations[:LOGGED_DEVIATIONS]),
+                self._session_state.app.secrets.hide("; ".join(self.deviations[:LOGGED_DEVIATIONS])),
             )
         with self._lock:
             callbacks, self._callbacks = self._callbacks, []

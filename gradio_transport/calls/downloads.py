@@ -27,6 +27,7 @@ from ..files.fetch import (
 from ..files.outputs import ServerFile
 from ..policy import Timeouts
 from ..protocol.commands import Closed, Ending, Request, Response
+from ..protocol.known_secrets import KnownSecrets
 from .app import App
 from .method_timeout import check_timeout
 from .representation import describe_file
@@ -63,6 +64,11 @@ class FileSource:
         check_timeout(seconds)
         return self if seconds is None else type(self)(self._connection, self._credentials, seconds)
 
+    @property
+    def secrets(self) -> KnownSecrets:
+        """What the caller gave as secrets."""
+        return self._app.secrets
+
     def remote_file(self, found: ServerFile) -> Any:
         """Return a server's file as one of the face, which can fetch it."""
         return self._file_type(**attrs.asdict(found, recurse=False), fetcher=self)
@@ -96,7 +102,10 @@ class RemoteFileView(ServerFile):
     _fetcher: Any = attrs.field(alias="fetcher", eq=False)
 
     def __repr__(self) -> str:
-        return describe_file(type(self).__name__, self)
+        shown = describe_file(type(self).__name__, self)
+        # One that is not of a transport has no secrets to know of.
+        secrets: KnownSecrets | None = getattr(self._fetcher, "secrets", None)
+        return shown if secrets is None else secrets.hide(shown)
 
 
 class Restart(enum.Enum):

@@ -3,6 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, cast
+
+import attrs
+
 from ..engines.interruptions import is_foreign
 from ..errors import (
     GradioTransportError,
@@ -11,6 +16,7 @@ from ..errors import (
     RemoteProtocolError,
     StreamLost,
 )
+from ..protocol.known_secrets import KnownSecrets
 
 
 def adapter_error(error: BaseException) -> GradioTransportError:
@@ -72,6 +78,94 @@ def copy_error(error: GradioTransportError) -> GradioTransportError:
         copied.__notes__ = list(error.__notes__)
     copied.__cause__ = error.__cause__
     return copied
+
+
+class OtherError(Exception):
+    """Stands for an exception of another library in the chain of an error, whose text held a secret."""
+
+
+def hide_secrets(error: GradioTransportError, secrets: KnownSecrets) -> None:
+    """Hide what the caller gave as secrets in all that an error shows: texts, notes, causes, last event.
+
+    Why here, where errors leave, and not where they are made: dozens of places quote what a server sent, and
+    those who write adapters add more. What is handed to the caller as a value is another object, and stays.
+    """
+    if secrets:
+        _Hiding(secrets).hide(error)
+
+
+class _Hiding:
+    """Hides secrets in one error and what hangs on it."""
+
+    def __init__(self, secrets: KnownSecrets) -> None:
+        self._secrets = secrets
+        self._seen: set[int] = set()
+
+    def hide(self, error: GradioTransportError) -> None:
+        """Hide secrets in an error, and in its chain."""
+        if id(error) in self._seen:
+            return
+        self._seen.add(id(error))
+        for name, value in vars(error).items():
+            error.__dict__[name] = self._value(value)
+        error.args = tuple(map(self._value, error.args))
+        if error.__cause__ is not None:
+            error.__cause__ = self._chained(error.__cause__)
+        if error.__context__ is not None:
+            error.__context__ = self._chained(error.__context__)
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, GradioTransportError):
+            self.hide(value)
+            return value
+        kind = cast("type[Any]", type(value))
+        if kind is str:
+            return self._secrets.hide(value)
+        if kind in (list, tuple):
+            items = cast("Sequence[Any]", value)
+            hidden = [self._value(item) for item in items]
+            if _are_same(hidden, items):
+                return items
+            return hidden if kind is list else tuple(hidden)
+        if kind is dict:
+            pairs = cast("dict[Any, Any]", value)
+            shown = {self._value(key): self._value(item) for key, item in pairs.items()}
+            same = _are_same(list(shown), list(pairs)) and _are_same(
+                list(shown.values()), list(pairs.values())
+            )
+            return pairs if same else shown
+        if attrs.has(kind):
+            held = {field.alias: getattr(value, field.name) for field in attrs.fields(kind) if field.init}
+            changed = {name: new for name, old in held.items() if (new := self._value(old)) is not old}
+            return attrs.evolve(value, **changed) if changed else value
+        return value
+
+    def _chained(self, error: BaseException) -> BaseException:
+        """Return an exception of the chain, or what stands for it: exceptions of others are not changed."""
+        if isinstance(error, GradioTransportError):
+            self.hide(error)
+            return error
+        if not isinstance(error, Exception) or id(error) in self._seen:
+            return error
+        self._seen.add(id(error))
+        texts = [str(error), *getattr(error, "__notes__", ())]
+        texts += map(repr, getattr(error, "exceptions", ()))  # of a group
+        links = error.__cause__, error.__context__
+        shown = [self._secrets.hide(text) for text in texts]
+        cause, context = (None if one is None else self._chained(one) for one in links)
+        if shown == texts and (cause, context) == links:
+            return error
+        stand_in = OtherError(f"{type(error).__name__}: {' '.join(shown)}").with_traceback(
+            error.__traceback__
+        )
+        stand_in.__cause__, stand_in.__context__ = cause, context
+        stand_in.__suppress_context__ = error.__suppress_context__
+        return stand_in
+
+
+def _are_same(some: Sequence[object], others: Sequence[object]) -> bool:
+    """Return whether two sequences hold the same objects."""
+    return len(some) == len(others) and all(one is other for one, other in zip(some, others, strict=True))
 
 
 COLLECTED = "transport was garbage-collected, because nothing referred to it any more"

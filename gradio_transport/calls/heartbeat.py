@@ -64,7 +64,8 @@ class Heartbeat:
                 chunks = outcome.chunks()
                 yield Use(outcome, self._read(outcome, chunks), chunks)
             except Exception as error:  # noqa: BLE001 - of a tap, for one: the session keeps its heartbeat
-                logger.debug("the heartbeat of session %s… broke: %s", self.session_hash[:4], error)
+                shown = self._app.secrets.hide(str(error))
+                logger.debug("the heartbeat of session %s… broke: %s", self.session_hash[:4], shown)
             self._app.identity.doubt()
             if self.stopped or not (yield Pause(pause, waiter)):
                 return

@@ -15,7 +15,9 @@ from ..errors import (
 )
 from ..files.upload import FetchFile
 from ..protocol.commands import Request, Response, SendRequest
+from ..protocol.known_secrets import KnownSecrets
 from ..protocol.urls import shown_url
+from .failures import hide_secrets
 
 REASON_SECONDS = 2.0
 """How long the reason of a refusal is waited for; what is refused is known without it."""
@@ -44,12 +46,15 @@ def input_content(response: Response, command: FetchFile) -> bytes:
 
 
 @contextmanager
-def add_elapsed(adapter: str | None = None, began: float | None = None) -> Generator[None, None, None]:
+def add_elapsed(
+    adapter: str | None = None, began: float | None = None, secrets: KnownSecrets | None = None
+) -> Generator[None, None, None]:
     """Add to errors outside a call's own messages how long it took, and for which protocol.
 
     Args:
         adapter: The protocol of the call that it is done for, if there is one already.
         began: When it began, by `time.monotonic`; None: now.
+        secrets: What to hide in them, where nothing else that they pass does so.
     """
     began = time.monotonic() if began is None else began
     try:
@@ -58,6 +63,8 @@ def add_elapsed(adapter: str | None = None, began: float | None = None) -> Gener
         error.adapter = error.adapter or adapter
         if error.elapsed is None:
             error.elapsed = time.monotonic() - began
+        if secrets is not None:
+            hide_secrets(error, secrets)
         raise
 
 

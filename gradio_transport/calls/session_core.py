@@ -19,7 +19,7 @@ from ..protocol.commands import Command, SendRequest
 from .app_identity import check_component
 from .call_state import CallState
 from .component_server import component_reply, component_request, judge_component_call
-from .failures import closed_error, collected_error, internal_error, stream_lost_error
+from .failures import closed_error, collected_error, hide_secrets, internal_error, stream_lost_error
 from .handle import Handle
 from .heartbeat import Heartbeat
 from .method_timeout import bounded
@@ -137,7 +137,11 @@ class SessionCore(Generic[C, D, H]):
         options = app.call_options(options, keywords)
         if options.own_session:
             return self._prepare_in_own_session(endpoint, arguments, keywords, options)
-        adapter, invocation = app.prepare(self.state.config, endpoint, arguments, keywords, options)
+        try:
+            adapter, invocation = app.prepare(self.state.config, endpoint, arguments, keywords, options)
+        except GradioTransportError as error:
+            hide_secrets(error, app.secrets)
+            raise
         call = self._new_call(adapter.name, invocation, options)
         with self._lock:
             self._check_open()

@@ -43,7 +43,7 @@ from ..protocol.commands import (
     WakeAt,
 )
 from .call_state import CallState
-from .failures import adapter_error, copy_error, internal_error
+from .failures import adapter_error, copy_error, hide_secrets, internal_error
 from .method_timeout import bounded
 from .request_sequence import Live, Requests
 from .requests import add_elapsed
@@ -535,6 +535,7 @@ class SessionDriver(Generic[C]):
                 call.abandon(copy_error(fault))
 
     def _log(self, fault: GradioTransportError) -> None:
+        hide_secrets(fault, self._state.app.secrets)
         cause = fault.__cause__
         if cause is not None and not is_foreign(cause):
             logger.error("the session %s failed", self.tapped.number, exc_info=cause)

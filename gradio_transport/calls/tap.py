@@ -29,6 +29,7 @@ from ..protocol.commands import (
     SendText,
 )
 from ..protocol.frames import Direction, Frame, Kind, Tap
+from ..protocol.known_secrets import KnownSecrets
 from ..protocol.multipart import Multipart
 from ..protocol.urls import drop_query
 from .failures import callback_error
@@ -39,6 +40,7 @@ RING_FRAMES = 256
 _NOTE_FRAMES = 24
 _NOTE_CHARACTERS = 100
 _NOTE_BYTES = 4 * _NOTE_CHARACTERS
+_CUT = "…"
 
 
 class NoteFrame(NamedTuple):
@@ -59,10 +61,14 @@ class Taps:
     Attributes:
         clock: Returns the time in seconds.
         hidden_query: Query of the app's URL, which is in no frame: it may hold a signature.
+        secrets: What the caller gave as secrets. It is in no note, and frames name it to the taps.
     """
 
-    def __init__(self, clock: Callable[[], float], taps: Sequence[Tap] = ()) -> None:
+    def __init__(
+        self, clock: Callable[[], float], taps: Sequence[Tap] = (), secrets: KnownSecrets | None = None
+    ) -> None:
         self.clock = clock
+        self.secrets = KnownSecrets() if secrets is None else secrets
         self.hidden_query = ""
         self._taps = tuple(taps)
         self.ring: deque[NoteFrame] = deque(maxlen=RING_FRAMES)
@@ -99,7 +105,7 @@ class Taps:
             text = _note_text(direction, kind, payload)
             self.ring.append(NoteFrame(now, direction, kind, channel, session, text[:_NOTE_BYTES], len(text)))
         if self._taps:
-            frame = Frame(now, direction, kind, channel, payload, session)
+            frame = Frame(now, direction, kind, channel, payload, session, self.secrets)
             for tap in self._taps:
                 try:
                     tap(frame)
@@ -191,8 +197,32 @@ class Taps:
         frames = [frame for frame in remembered if frame.session in (0, session)][-_NOTE_FRAMES:]
         if not frames:
             return "no frames"
-        start = frames[0].t
-        return "\n".join(f"  {frame.t - start:8.3f}  {_line(frame)}" for frame in frames)
+        start, texts = frames[0].t, self._note_texts(frames)
+        return "\n".join(
+            f"  {frame.t - start:8.3f}  {_line(frame, text)}"
+            for frame, text in zip(frames, texts, strict=True)
+        )
+
+    def _note_texts(self, frames: Sequence[NoteFrame]) -> Sequence[str]:
+        """Return the texts of frames without secrets, also without one that is cut into several chunks."""
+        texts = [
+            frame.text if isinstance(frame.text, str) else frame.text.decode("utf-8", "replace")
+            for frame in frames
+        ]
+        if not self.secrets:
+            return texts
+        together: dict[tuple[str, Kind], list[int]] = {}
+        for place, frame in enumerate(frames):
+            together.setdefault((frame.channel, frame.kind), []).append(place)
+        for places in together.values():
+            pieces, after = list[str](), ""
+            for place in places:
+                # The mark of a cut, because a part of a secret may stand beside it.
+                before, after = after, _CUT if len(frames[place].text) < frames[place].length else ""
+                pieces.append(f"{before}{texts[place]}{after}")
+            for place, text in zip(places, self.secrets.hide_all(pieces), strict=True):
+                texts[place] = text.removeprefix(_CUT)
+        return texts
 
 
 def _note_text(direction: Direction, kind: Kind, payload: Mapping[str, Any]) -> str | bytes:
@@ -213,9 +243,8 @@ def _note_text(direction: Direction, kind: Kind, payload: Mapping[str, Any]) -> 
     return text
 
 
-def _line(frame: NoteFrame) -> str:
+def _line(frame: NoteFrame, text: str) -> str:
     arrow = {Direction.OUT: "→", Direction.IN: "←", Direction.LOCAL: "·"}[frame.direction]
-    text = frame.text if isinstance(frame.text, str) else frame.text.decode("utf-8", "replace")
     return f"{arrow} {frame.channel:12} {frame.kind.value} {_shorten(text, frame.length)}".rstrip()
 
 
@@ -223,7 +252,7 @@ def _shorten(text: str, length: int) -> str:
     text = " ".join(text.split())
     if len(text) <= _NOTE_CHARACTERS and length <= _NOTE_BYTES:
         return visible(text)
-    return f"{visible(text[:_NOTE_CHARACTERS])}… ({length:,} in all)"
+    return f"{visible(text[:_NOTE_CHARACTERS])}{_CUT} ({length:,} in all)"
 
 
 class TappedSession:

@@ -207,5 +207,5 @@ _OPTIONS = (
     click.option("--insecure", is_flag=True, help="Do not check the server's TLS certificate."),
     trace_option,
     click.option("-v", "--verbose", count=True,
-                 help="Log to stderr; -vv logs every detail."),
+                 help="Log to stderr; -vv logs every detail. Of other libraries only warnings are shown."),
 )  # fmt: skip

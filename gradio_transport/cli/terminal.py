@@ -23,6 +23,9 @@ from .text import INDENT, printable, shorten
 Part: TypeAlias = tuple[str, str]
 """A text and its style, which may be empty."""
 
+OWN_LOGGER = __name__.partition(".")[0]
+"""The logger above all of this library's."""
+
 
 def _make_console(*, stderr: bool) -> Console:
     """Return a console that prints text as it is: rich would read server text as markup and emoji."""
@@ -78,15 +81,18 @@ class Terminal:
         write(printable(text))
 
     def set_verbosity(self, count: int) -> None:
-        """Log to stderr: at 1 requests and events, at 2 every detail."""
+        """Log to stderr: at 1 requests and events, at 2 every detail of this library.
+
+        Of other libraries only warnings: at lower levels they log headers, and URLs with their queries.
+        """
         self.verbosity = max(self.verbosity, count)
         if self.verbosity:
-            logger, handler = logging.getLogger(), _LogLines(self)
+            logger, root, handler = logging.getLogger(OWN_LOGGER), logging.getLogger(), _LogLines(self)
             before = logger.level
-            logger.addHandler(handler)
+            root.addHandler(handler)
             logger.setLevel(logging.INFO if self.verbosity == 1 else logging.DEBUG)
             context = click.get_current_context()
-            context.call_on_close(lambda: logger.removeHandler(handler))
+            context.call_on_close(lambda: root.removeHandler(handler))
             context.call_on_close(lambda: logger.setLevel(before))
 
 

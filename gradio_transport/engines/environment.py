@@ -34,6 +34,11 @@ def find_proxy(scheme: str, host: str, port: int) -> tuple[str, str] | None:
     return url if "://" in url else f"http://{url}", _variable(url, scheme)
 
 
+def proxy_urls() -> list[str]:
+    """Return the URLs of all proxies of the environment."""
+    return [url for scheme, url in getproxies().items() if scheme != "no"]
+
+
 def _variable(url: str, scheme: str) -> str:
     names = [f"{kind}_proxy" for kind in (scheme, "all")]
     found = (name for known in names for name in (known, known.upper()) if os.environ.get(name) == url)

@@ -14,6 +14,8 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from .known_secrets import KnownSecrets
+
 
 class Direction(enum.StrEnum):
     """Which way a frame went."""
@@ -60,6 +62,7 @@ class Frame:
             downloads, heartbeats.
         payload: What the kind needs; text as it is, bytes as they are. ``attempt`` marks the tries that the
             library made on its own: each after the first, and what came of each but the last.
+        secrets: What the caller gave as secrets, for taps that write frames where others can read them.
     """
 
     t: float
@@ -68,6 +71,7 @@ class Frame:
     channel: str
     payload: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     session: int = 0
+    secrets: KnownSecrets | None = attrs.field(default=None, repr=False, eq=False)
 
     @property
     def retried(self) -> bool:

@@ -11,6 +11,17 @@ from ..errors import LocalProtocolError
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
+HARMLESS_HEADERS = frozenset(
+    {
+        "accept", "accept-encoding", "accept-language", "accept-ranges", "cache-control", "connection",
+        "content-disposition", "content-encoding", "content-language", "content-length", "content-range",
+        "content-type", "date", "host", "if-range", "location", "origin", "pragma", "range", "retry-after",
+        "server", "te", "traceparent", "transfer-encoding", "upgrade", "user-agent", "x-correlation-id",
+        "x-gradio-user", "x-request-id",
+    }
+)  # fmt: skip
+"""Headers, in lower case, whose values are no secrets. Of any other header the value may be one."""
+
 
 @lru_cache(maxsize=256)  # asked for each header of each request
 def is_header_name(name: str) -> bool:

@@ -51,6 +51,9 @@ _USERINFO = re.compile(r"(?<=//)(?:[^/?#]*@|[^/?#@\[\]]*:(?!\d*(?:[/?#]|$))[^@]*
 then no URL: what seems to be the port is no number."""
 
 
+_GIVEN_USERINFO = re.compile(r"\A((?:[A-Za-z][A-Za-z0-9+.-]*:)?//)[^/?#]*@")
+
+
 def shown_url(url: str) -> str:
     """Return a URL as messages, logs and `repr` show it: without user, password, query and fragment.
 
@@ -59,6 +62,11 @@ def shown_url(url: str) -> str:
     if "@" in url:
         url = _USERINFO.sub("", url)
     return visible(url.partition("?")[0].partition("#")[0])
+
+
+def without_userinfo(url: str) -> str:
+    """Return a URL that a server gave without user and password, which are not used, and would be shown."""
+    return _GIVEN_USERINFO.sub(r"\1", url) if "@" in url else url
 
 
 def _split(url: str) -> SplitResult:
@@ -311,9 +319,9 @@ class AppURLs:
 
         A relative one is resolved against the base; one under `root` is moved; any other stays as it is
         (and is then a foreign origin, for the credentials policy to judge).  What is no URL at all is taken
-        for a name under the base, where nothing will be found.
+        for a name under the base, where nothing will be found.  User and password are left out.
         """
-        root = self.root.rstrip("/")
+        root, url = self.root.rstrip("/"), without_userinfo(url)
         if root.startswith(("http://", "https://")) and (url == root or url.startswith(root + "/")):
             return self.base + url[len(root) :]
         if url.startswith("/"):

@@ -15,11 +15,11 @@ from typing import Any, TypeVar
 
 from ..calls import steps
 from ..calls.app import App
-from ..calls.failures import collected_error
+from ..calls.failures import collected_error, hide_secrets
 from ..calls.steps import Step, Steps
 from ..engines.base import Engine, StreamEnded
 from ..engines.interruptions import check_may_wait, find_foreign, holding, not_holding
-from ..errors import LocalProtocolError
+from ..errors import GradioTransportError, LocalProtocolError
 from ..files.disk import read_upload
 from ..files.upload import ReadFile, ReadServerFile
 from ..protocol.commands import Closed, Ending
@@ -100,7 +100,11 @@ class Connection:
         check_may_wait()
         if self.collected:
             raise collected_error()
-        return self._run(sequence)
+        try:
+            return self._run(sequence)
+        except GradioTransportError as error:
+            hide_secrets(error, self.app.secrets)
+            raise
 
     @not_holding
     def _run(self, sequence: Steps[T]) -> T:

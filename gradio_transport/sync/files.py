@@ -51,7 +51,7 @@ class RemoteFile(RemoteFileView):
             TimeoutExpired: Nothing came for ``Timeouts(download_stall=)`` seconds.
         """
         with (
-            add_elapsed(),
+            add_elapsed(secrets=self._fetcher.secrets),
             bounded(timeout, f"The file {self.name}", Phase.DOWNLOAD) as deadline,
             self._fetcher.open(self, whole_file_url(self.url), deadline, may_restart=True) as download,
         ):
@@ -100,7 +100,7 @@ class RemoteFile(RemoteFileView):
             GradioTransportError: See `read`.
         """
         with (
-            add_elapsed(),
+            add_elapsed(secrets=self._fetcher.secrets),
             bounded(timeout, f"The file {self.name}", Phase.DOWNLOAD) as deadline,
             self._fetcher.open(self, whole_file_url(self.url), deadline, may_restart=True) as download,
             PartFile(Path(directory)) as part,
@@ -172,11 +172,17 @@ class Fetcher(FileSource):
         if file.content is not None:
             return Download(_inline_content(file.content), Inline(len(file.content)))
         if is_playlist(url):
-            return Download(_add_elapsed(self._follow(url), time.monotonic()))
+            return Download(self._add_elapsed(self._follow(url), time.monotonic()))
         began, transfer = time.monotonic(), self.transfer(url, deadline, may_restart=may_restart)
-        with add_elapsed():
+        with add_elapsed(secrets=self.secrets):
             stream = self._connection.run(transfer.open())
-        return Download(_add_elapsed(self._chunks(stream, transfer), began), transfer)
+        return Download(self._add_elapsed(self._chunks(stream, transfer), began), transfer)
+
+    def _add_elapsed(
+        self, chunks: Generator[Chunk, None, None], began: float
+    ) -> Generator[Chunk, None, None]:
+        with add_elapsed(began=began, secrets=self.secrets):
+            yield from chunks
 
     def _fetch(self, transfer: Transfer) -> Generator[bytes, None, None]:
         """Yield a file that is handed on at once, so that it never restarts."""
@@ -214,11 +220,6 @@ def download_files(value: Any, directory: str | Path) -> Any:
     files = cast("Iterator[RemoteFile]", find_files(value))
     with of_a_result():
         return with_paths(value, {id(file): file.download(directory) for file in files})
-
-
-def _add_elapsed(chunks: Generator[Chunk, None, None], began: float) -> Generator[Chunk, None, None]:
-    with add_elapsed(began=began):
-        yield from chunks
 
 
 def _inline_content(content: bytes) -> Generator[Chunk, None, None]:

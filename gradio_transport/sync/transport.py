@@ -148,6 +148,6 @@ def _open(app: App, engine: Engine | None) -> tuple[OpenSessions, Session]:
     except BaseException as error:
         sessions.close()
         if isinstance(error, GradioTransportError):
-            error.add_note(f"Last frames of the discovery:\n{app.taps.note(0)}")
+            app.complete_error(error)
         raise
     return sessions, Session(SessionCore(sessions))

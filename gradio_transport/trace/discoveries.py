@@ -13,9 +13,9 @@ from ..app.handshake import Discovery, discover
 from ..errors import GradioTransportError
 from ..protocol.commands import Response, SendRequest
 from ..protocol.frames import Frame, Kind
+from ..protocol.known_secrets import REDACTED
 from .mismatch import Mismatch
 from .reader import Trace, TraceError
-from .redaction import REDACTED
 from .replay_steps import recorded_error
 
 DISCOVERY_CHANNELS = frozenset({"discover", "login"})

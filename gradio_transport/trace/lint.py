@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks a trace for messages and fields of no known generation, and for differences of its replay."""
+"""Checks a trace for unknown messages and fields, for secrets, and for differences of its replay."""
 
 from __future__ import annotations
 
 import enum
+import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, cast
@@ -12,9 +14,14 @@ import attrs
 
 from ..adapter.registry import Registry, default_registry
 from ..errors import GradioTransportError
-from ..protocol.frames import Kind
+from ..protocol.frames import Direction, Frame, Kind
+from ..protocol.headers import HARMLESS_HEADERS
+from ..protocol.known_secrets import REDACTED
+from ..protocol.secret_forms import is_secret_in_request, is_secret_name
+from ..protocol.secret_search import take_out
 from .conversation import Conversation, conversations
 from .reader import Trace
+from .redaction import placeholder
 from .replay import replay
 
 
@@ -24,7 +31,7 @@ class Severity(enum.StrEnum):
     ERROR = "error"
     """The trace does not replay: this library sends something else today, or leaves a call or stream open."""
     WARNING = "warning"
-    """The server broke the order of the flow, or sent an unknown message."""
+    """The server broke the order of the flow, or sent an unknown message; or the trace holds a secret."""
     NOTE = "note"
     """New fields, failed calls, incomplete traces."""
 
@@ -89,7 +96,7 @@ def lint_trace(trace: Trace, *, registry: Registry = default_registry) -> list[F
     Raises:
         TraceError: It cannot be replayed at all.
     """
-    findings = [*_replay_findings(trace, registry), *_file_findings(trace)]
+    findings = [*_replay_findings(trace, registry), *_file_findings(trace), *_secret_findings(trace)]
     for conversation in conversations(trace):
         findings += _message_findings(conversation)
     order = list(Severity)
@@ -121,6 +128,39 @@ def _file_findings(trace: Trace) -> Iterator[Finding]:
         yield Finding(Severity.NOTE, "the file", "it was cut off in the middle of a line")
     if not any(frame.kind is Kind.CALL for frame in trace.frames):
         yield Finding(Severity.NOTE, "the file", "it holds no call")
+
+
+def _secret_findings(trace: Trace) -> Iterator[Finding]:
+    """Yield what looks like a secret, in which frame and how often; never the value."""
+    known: dict[str, Counter[str]] = {}
+    for number, frame in enumerate(trace.frames):
+        found = Counter[str]()
+        for text in _texts(frame):
+            if text not in known:
+                is_secret = is_secret_name if frame.direction is Direction.IN else is_secret_in_request
+                known[text] = Counter(one.what for one in take_out(text, is_secret)[1])
+            found += known[text]
+        found += Counter(
+            f"the value of the header {name!r}"
+            for name, value in cast("Mapping[str, str]", frame.payload.get("headers") or {}).items()
+            if name.lower() not in HARMLESS_HEADERS and value != REDACTED
+        )
+        for what, count in found.items():
+            times = "" if count == 1 else f", {count} times"
+            yield Finding(
+                Severity.WARNING, f"frame {number}", f"it holds what looks like a secret: {what}{times}"
+            )
+
+
+def _texts(frame: Frame) -> Iterator[str]:
+    """Yield what a frame carries besides headers, as texts."""
+    for name, value in frame.payload.items():
+        if isinstance(value, bytes):
+            yield value.decode("utf-8", "replace")
+        elif isinstance(value, str):
+            yield value
+        elif name != "headers":
+            yield json.dumps(value, default=placeholder)
 
 
 def _message_findings(conversation: Conversation) -> Iterator[Finding]:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Removes secrets from frames before they are written, so that traces can be shared.
 
-Only allowed headers are written. Tokens, passwords, cookies and signatures are removed wherever they occur.
-A session hash, which gives access to its session, becomes an alias that is the same everywhere in a trace.
+Only harmless headers are written. What the caller gave as a secret is removed, and what looks like a secret
+by its name or form (`gradio_transport.protocol.secret_forms`), wherever it stands. A session hash, which
+gives access to its session, becomes an alias that is the same everywhere in a trace.
 
 Why text by text in requests and replies alike, and not by field: a replay is fed the redacted replies, so
 its requests differ from the original in the same places as the redacted requests.
@@ -12,78 +13,34 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
-from urllib.parse import quote, quote_plus
 
-REDACTED = "REDACTED"
+from ..protocol.headers import HARMLESS_HEADERS
+from ..protocol.known_secrets import REDACTED, KnownSecrets, Span, replace_spans
+from ..protocol.secret_forms import SHORTEST_HASH, is_secret_in_request
+from ..protocol.secret_search import redacted_number, take_out
 
-ALLOWED_HEADERS = frozenset(
-    {
-        "accept", "cache-control", "connection", "content-disposition", "content-encoding", "content-length",
-        "content-type", "date", "location", "retry-after", "server", "transfer-encoding", "x-gradio-user",
-    }
+DESCRIPTION = (
+    "headers", "cookies", "tokens", "passwords", "session hashes", "upload bodies",
+    "secrets of the caller", "values named as secrets", "user and password of URLs",
 )  # fmt: skip
-"""Headers whose values are written; of all others only the names are."""
-
-SECRET_KEYS = ("oauth_token", "access_token", "password")
-"""Keys of JSON objects whose text is removed everywhere."""
-
-REQUEST_KEYS = ("token",)
-"""Keys whose text is removed from requests only; replies use them for other things (gr.HighlightedText)."""
-
-DESCRIPTION = ("headers", "cookies", "tokens", "passwords", "session hashes", "upload bodies")
 """What was removed, for the meta line."""
 
 LONGEST_SECRET = 16_384
-"""Bound of the bytes at the end of a chunk that wait for the rest of a secret. No token is that long."""
+"""Bytes of the longest token that is recognised where a line is so long that it is written in parts."""
 
-_SHORTEST_HASH = 8
-"""A shorter hash was chosen by a program. It is no secret, and may be a word that the protocol uses."""
+LONGEST_LINE = 256 * 1024
+"""Bytes of a line that wait for its end."""
 
-_SHORTEST_PASSWORD = 6
-"""Passwords of requests from this length on are removed from replies too. Shorter ones may be words."""
+_SHORTEST_SENT = 6
+"""Secrets of requests from this length on are removed from replies too. Shorter ones may be words."""
 
+_APPS = 16
+"""How many apps one writer knows the secrets of, the newest."""
 
-def _key_patterns(keys: Iterable[str]) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """Return the patterns of a JSON member with such a key: plain, and inside another JSON string."""
-    names = "|".join(keys)
-    plain = rf'(?i)("(?:{names})"\s*:\s*")((?:[^"\\]|\\.)*)'
-    quoted = rf'(?i)(\\"(?:{names})\\"\s*:\s*\\")([^"\\]*)'
-    return re.compile(plain), re.compile(quoted)
-
-
-def _prefixes(word: str) -> str:
-    """Return a pattern of every proper beginning of a word."""
-    return "|".join(re.escape(word[:length]) for length in range(len(word) - 1, 0, -1))
-
-
-_TOKEN = re.compile(r"hf_[A-Za-z0-9]{8,}")
-_SIGNATURE = re.compile(r"(__sign=)[^&\s\"'\\]+")
-_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
-_USER_INFO = re.compile(r"(://)[^/@\s\"'\\]+@")
-_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (_TOKEN, REDACTED),
-    (_SIGNATURE, rf"\1{REDACTED}"),
-    (_JWT, REDACTED),
-    (_USER_INFO, r"\1"),
-    *((pattern, rf"\1{REDACTED}") for pattern in _key_patterns(SECRET_KEYS)),
-)
-_REQUEST_PATTERNS = _key_patterns((*SECRET_KEYS, *REQUEST_KEYS))
-
-_UNFINISHED = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"(?:hf_[A-Za-z0-9]*|{_prefixes('hf_')})\Z",
-        rf"(?:__sign=[^&\s\"'\\]*|{_prefixes('__sign=')})\Z",
-        rf"(?:eyJ[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*){{0,2}}|{_prefixes('eyJ')})\Z",
-        r":(?:/|//[^/@\s\"'\\]*)?\Z",
-        rf'(?i)(?:\\|\\?"(?:{"|".join(_prefixes(key + chr(34)) for key in SECRET_KEYS)})?\\?)\Z',
-        rf'(?i)"(?:{"|".join(SECRET_KEYS)})"[ \t]*(?::[ \t]*(?:"(?:[^"\\]|\\.)*\\?)?)?\Z',
-        rf'(?i)\\"(?:{"|".join(SECRET_KEYS)})\\"[ \t]*(?::[ \t]*(?:\\(?:"[^"\\]*)?)?)?\Z',
-    )
-)
-"""Patterns of the end of a chunk in which a secret may continue in the next chunk."""
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 class Redactor:
@@ -94,46 +51,40 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._replacements: dict[str, str] = {}
+        self._given = KnownSecrets((text.strip() for text in secrets if text.strip()), shortest=1)
+        self._sent = KnownSecrets(shortest=_SHORTEST_SENT)
+        self._of_apps: deque[KnownSecrets] = deque(maxlen=_APPS)
         self._aliases: dict[str, str] = {}
-        for secret in secrets:
-            self._add_secret(secret.strip())
+
+    def know(self, secrets: KnownSecrets) -> None:
+        """Remove from now on also what the caller of an app gave as secrets."""
+        if not any(known is secrets for known in self._of_apps):
+            self._of_apps.append(secrets)
 
     def add_session(self, session_hash: str) -> None:
         """Give a session hash an alias."""
-        if len(session_hash) >= _SHORTEST_HASH and session_hash not in self._aliases:
+        if len(session_hash) >= SHORTEST_HASH and session_hash not in self._aliases:
             self._aliases[session_hash] = f"session-{len(self._aliases) + 1}"
-
-    def _add_secret(self, secret: str) -> None:
-        """Remove a secret from now on, in the spellings that JSON and URLs give it."""
-        spellings = {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-        spellings |= {quote(secret, safe="", errors="replace"), quote_plus(secret, errors="replace")}
-        # A number becomes a number, because the text may be JSON and must stay that.
-        replacement = "9" * len(secret) if secret.isdigit() else REDACTED
-        self._replacements |= {spelling: replacement for spelling in spellings if spelling}
-        # The longest first, because a secret may be a part of another.
-        self._replacements = dict(sorted(self._replacements.items(), key=lambda item: -len(item[0])))
 
     def text(self, text: str) -> str:
         """Return a text without secrets."""
-        for secrets in (self._replacements, self._aliases):
-            for secret, replacement in secrets.items():
-                if secret in text:
-                    text = text.replace(secret, replacement)
-        for pattern, replacement in _PATTERNS:
-            text = pattern.sub(replacement, text)
+        return take_out(self._known_taken_out(text))[0]
+
+    def _known_taken_out(self, text: str) -> str:
+        for secrets in (self._given, *self._of_apps, self._sent):
+            if secrets:
+                text = replace_spans(text, (_keep_number(text, span) for span in secrets.spans(text)))
+        for session_hash, alias in self._aliases.items():
+            if session_hash in text:
+                text = text.replace(session_hash, alias)
         return text
 
     def request_text(self, text: str) -> str:
-        """Return a text that we send without secrets; passwords in it are removed from later texts too."""
-        for pattern in _REQUEST_PATTERNS:
-            text = pattern.sub(self._replace_member, text)
-        return self.text(text)
-
-    def _replace_member(self, found: re.Match[str]) -> str:
-        if len(found[2]) >= _SHORTEST_PASSWORD and found[2] != REDACTED:
-            self._add_secret(found[2])
-        return found[1] + REDACTED
+        """Return a text that we send without secrets; those of it are removed from later texts too."""
+        shown, found = take_out(self._known_taken_out(text), is_secret_in_request)
+        self._sent.add_passing(*(_unescape(one.text) for one in found if one.replacement))
+        # Again, because the text may have them elsewhere too, as any later one.
+        return self._known_taken_out(shown)
 
     def call(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments of a call without secrets, so that they match its redacted request."""
@@ -154,9 +105,9 @@ class Redactor:
         return value
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """Return headers; only the allowed ones keep their values."""
+        """Return headers; only the harmless ones keep their values."""
         return {
-            name: self.text(value) if name.lower() in ALLOWED_HEADERS else REDACTED
+            name: self.text(value) if name.lower() in HARMLESS_HEADERS else REDACTED
             for name, value in headers.items()
         }
 
@@ -174,19 +125,104 @@ class Redactor:
             return REDACTED.encode()
         return self.data(body, outgoing=True)
 
-    def unfinished_length(self, data: bytes) -> int:
-        """Return how many bytes at the end of a chunk may be the beginning of a secret."""
-        text = data[-LONGEST_SECRET:].decode("utf-8", "surrogateescape")
-        starts = [found.start() for pattern in _UNFINISHED if (found := pattern.search(text))]
-        held = len(text[min(starts, default=len(text)) :].encode("utf-8", "surrogateescape"))
-        secrets = (*self._replacements, *self._aliases)
-        return max([held, *(_partial_length(secret.encode("utf-8", "replace"), data) for secret in secrets)])
+
+class StreamRedactor:
+    """Rewrites the bytes of one stream, line by line, so that no secret is cut in two.
+
+    Why not as they come: no server acts on a part of a line, and neither does a machine, so a trace loses
+    nothing; and what may be the beginning of a secret need not be guessed. A line that is very long comes in
+    parts.
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._held: list[bytes] = []
+        self._size = 0
+        self._dropping = False
+
+    def feed(self, data: bytes) -> bytes:
+        """Take bytes, and return what can be written now."""
+        if self._dropping:
+            end = _first_line_end(data)
+            self._dropping, data = end < 0, data[end:] if end >= 0 else b""
+        self._held.append(data)
+        self._size += len(data)
+        if self._size <= LONGEST_LINE and _line_end(data) == 0:
+            return b""
+        held = self._take()
+        complete = self._complete_length(held)
+        if len(held) - complete > LONGEST_LINE:
+            return self._write_part(held)
+        self._hold(held[complete:])
+        return self._redactor.data(held[:complete])
+
+    def flush(self) -> bytes:
+        """Return what waits for the end of its line."""
+        return self._redactor.data(self._take())
+
+    def _hold(self, data: bytes) -> None:
+        self._held, self._size = [data], len(data)
+
+    def _take(self) -> bytes:
+        held = b"".join(self._held)
+        self._held, self._size = [], 0
+        return held
+
+    def _complete_length(self, data: bytes) -> int:
+        """Return the length of the lines that are complete, but for those that go on in the next."""
+        end = _line_end(data)
+        tail = data[max(0, end - LONGEST_SECRET) : end]
+        begun = tail.rfind(b"-----BEGIN")
+        if begun < 0 or b"-----END" in tail[begun:]:
+            lines = tail.rstrip()
+            if not lines.endswith((b'":', b"':")):
+                return end
+            begun = len(lines)  # a key, whose value is in the next line
+        start = end - len(tail)
+        line = start + _line_end(tail[:begun])
+        return end if line == start > 0 else line  # of a line that is longer, the rest is looked at by itself
+
+    def _write_part(self, data: bytes) -> bytes:
+        """Return the beginning of a line that is too long to wait for, and hold the end of it.
+
+        It is parted where both parts are redacted as the whole is: no secret goes across.
+        """
+        whole = self._redactor.data(data)
+        for more in (0, 1024):
+            place = len(data) - LONGEST_SECRET - more
+            first = self._redactor.data(data[:place])
+            if first + self._redactor.data(data[place:]) == whole:
+                self._hold(data[place:])
+                return first
+        # All of it is a secret, or made to look so. What is left of the line is not written at all.
+        self._dropping = True
+        return whole
 
 
-def _partial_length(secret: bytes, data: bytes) -> int:
-    """Return the length of the longest beginning of a secret that some bytes end with."""
-    lengths = range(min(len(secret) - 1, len(data)), 0, -1)
-    return next((length for length in lengths if data.endswith(secret[:length])), 0)
+def _line_end(data: bytes) -> int:
+    """Return where the last complete line ends; 0: there is none."""
+    return max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+
+
+def _first_line_end(data: bytes) -> int:
+    """Return where the first line ends, without its end; -1: it does not."""
+    places = [place for mark in (b"\n", b"\r") if (place := data.find(mark)) >= 0]
+    return min(places, default=-1)
+
+
+def _keep_number(text: str, span: Span) -> Span:
+    """Return a replacement that is a number where a number is replaced: the text may be JSON."""
+    hidden = text[span.start : span.end]
+    return span._replace(replacement=redacted_number(hidden)) if _NUMBER.fullmatch(hidden) else span
+
+
+def _unescape(text: str) -> str:
+    """Return what a text is as the content of a JSON string, or the text."""
+    try:
+        value = json.loads(f'"{text}"')
+    except ValueError:
+        return text
+    return str(value)
 
 
 def placeholder(value: object) -> str:

@@ -22,7 +22,7 @@ from ..calls.forking import register_after_fork
 from ..engines.interruptions import is_foreign
 from ..files.private import open_private, write_private
 from ..protocol.frames import Direction, Frame, Kind
-from .redaction import DESCRIPTION, LONGEST_SECRET, Redactor, placeholder
+from .redaction import DESCRIPTION, Redactor, StreamRedactor, placeholder
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class TraceWriter:
         self._make_lock()
         register_after_fork(self)
         self._start: float | None = None
-        self._held: dict[tuple[int, str], bytes] = {}
+        self._streams: dict[tuple[int, str], StreamRedactor] = {}
         self._last = 0.0
         self._sessions: dict[int, int] = {}
         self._meta: dict[str, Any] = {}
@@ -140,6 +140,8 @@ class TraceWriter:
         if frame.session and (frame.kind is Kind.SESSION or frame.session not in self._sessions):
             # A program numbers all its sessions; a trace numbers its own from 1, so that traces compare.
             self._sessions[frame.session] = max(self._sessions.values(), default=0) + 1
+        if self._redactor is not None and frame.secrets:
+            self._redactor.know(frame.secrets)
         if frame.kind is Kind.CHUNK:
             self._write_chunk(frame)
             return
@@ -148,24 +150,27 @@ class TraceWriter:
         self._write_line(frame, self._payload(frame))
 
     def _write_chunk(self, frame: Frame) -> None:
-        """Write a chunk; an end that may be the beginning of a secret waits for the next chunk."""
-        key = frame.session, frame.channel
-        data = self._held.pop(key, b"") + frame.payload["data"]
+        """Write a chunk; a line that is not complete waits for the next one, because it may cut a secret."""
+        data = frame.payload["data"]
         if self._redactor is not None:
-            length = self._redactor.unfinished_length(data)
-            if 0 < length < LONGEST_SECRET:
-                self._held[key] = data[-length:]
-                data = data[:-length]
+            key = frame.session, frame.channel
+            stream = self._streams.get(key)
+            if stream is None:
+                stream = self._streams[key] = StreamRedactor(self._redactor)
+            data = stream.feed(data)
         if data:
-            self._write_line(frame, {"data": self._encode(data)})
+            self._write_line(frame, {"data": _text_or_base64(data)})
 
     def _flush(self, frame: Frame) -> None:
         """Write what was held back of a stream, at its end."""
-        held = self._held.pop((frame.session, frame.channel), b"")
+        stream = self._streams.pop((frame.session, frame.channel), None)
         # If we drop the stream, the adapter has acted on what it got, and the rest of a line has no effect.
-        if held and frame.direction is Direction.IN:
+        if stream is None or frame.direction is not Direction.IN:
+            return
+        held = stream.flush()
+        if held:
             chunk = Frame(frame.t, Direction.IN, Kind.CHUNK, frame.channel, session=frame.session)
-            self._write_line(chunk, {"data": self._encode(held)})
+            self._write_line(chunk, {"data": _text_or_base64(held)})
 
     def _write_line(self, frame: Frame, payload: Mapping[str, Any]) -> None:
         self._last = round(frame.t - (self._start or 0.0), 6)
@@ -199,7 +204,7 @@ class TraceWriter:
         payload = dict(frame.payload)
         headers = payload.pop("headers", None)
         body = payload.pop("body", None)
-        if frame.kind is Kind.CALL and self._redactor is not None:
+        if frame.kind in (Kind.CALL, Kind.SEND) and self._redactor is not None:
             payload = self._redactor.call(payload)
         elif frame.kind is Kind.WS_TEXT and self._redactor is not None:
             outgoing = frame.direction is Direction.OUT
@@ -265,11 +270,14 @@ class TraceWriter:
 
     def _close(self, file: FileIO) -> None:
         try:
-            for (session, channel), held in self._held.items():
+            for (session, channel), stream in self._streams.items():
+                held = stream.flush()
+                if not held:
+                    continue
                 line: dict[str, Any] = {"kind": Kind.CHUNK.value, "channel": channel}
                 if session:
                     line["session"] = self._sessions[session]
-                self._append({"t": self._last, "dir": "in", **line, "data": self._encode(held)})
+                self._append({"t": self._last, "dir": "in", **line, "data": _text_or_base64(held)})
             file.close()
         except OSError as error:
             logger.warning("the trace %s lacks its end: %s", self.path, error)

@@ -7,24 +7,27 @@ The fault bench plays all its cells with secrets too; see tests/conformance/test
 from __future__ import annotations
 
 import contextlib
+import html
 import json
 import pickle
+import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_plus
 
 import attrs
 import pytest
 from canaries import CANARY, SECRETS, all_of, leaks, watched_logs, with_userinfo
 from click.testing import CliRunner
-from faces import FACES, with_app
+from faces import ENGINES, FACES, with_app
 from proxies import connect_proxy, socks_proxy
 from scripted import CONFIG, INFO, Reply, Scripted, scripted
 
 import gradio_transport as gt
 from gradio_transport.cli.app import commands
-from gradio_transport.trace import TraceWriter
+from gradio_transport.trace import TraceWriter, read_trace, replay
 
 TOKEN = f"hf_{CANARY}"
 OPTIONS = gt.CallOptions(headers={"x-call": CANARY}, oauth_token=TOKEN)
@@ -88,6 +91,145 @@ def test_nothing_of_an_app_that_works_shows_a_secret(
 
 def _redirect_away(reply: Reply) -> None:
     reply.text("", 302, location=f"http://127.0.0.1:{closed_port()}/config")
+
+
+def _echo(reply: Reply) -> str:
+    """Return all that a request holds, as it is and decoded."""
+    return f"{reply.headers} {reply.body} {unquote_plus(str(reply.body))} {reply.path}"
+
+
+def _stream_echo(*sizes: int) -> Callable[[Reply], None]:
+    """Return a script that says in a stream, in chunks of these sizes, what was sent; then the stream breaks."""
+
+    def script(reply: Reply) -> None:
+        reply.stream()
+        message = {"msg": "log", "log": _echo(reply), "level": "info", "event_id": "event1"}
+        data = b"data: " + json.dumps(message).encode() + b"\n\n"
+        for size in sizes:
+            reply.chunk(data[:size])
+            data = data[size:]
+        reply.chunk(data)
+        reply.cut()
+
+    return script
+
+
+ECHOES: dict[str, dict[str, Any]] = {
+    "a page": {"/config": lambda reply: reply.text(_echo(reply), 500)},
+    "a config": {"/config": lambda reply: reply.json(CONFIG | {"dependencies": _echo(reply)})},
+    "a login form": {
+        "/config": lambda reply: reply.json({"detail": "Not authenticated"}, 401),
+        "/login": lambda reply: reply.text(f"<form>{html.escape(_echo(reply))}</form>", 400),
+    },
+    "a refusal of a login": {
+        "/config": lambda reply: reply.json({"detail": "Not authenticated"}, 401),
+        "/login": lambda reply: reply.json({"detail": _echo(reply)}, 403),
+    },
+    "a refused join": {"/gradio_api/queue/join": lambda reply: reply.json({"detail": _echo(reply)}, 422)},
+    "a name of an endpoint": {
+        "/config": lambda reply: reply.json(
+            CONFIG
+            | {
+                "dependencies": [
+                    {"id": 0, "api_name": reply.headers["x-secret"], "inputs": [], "outputs": []}
+                ]
+            }
+        )
+    },
+    "a stream": {"/gradio_api/queue/data": _stream_echo()},
+    "a stream in pieces": {"/gradio_api/queue/data": _stream_echo(*[50] * 40)},
+    "a stream in small pieces": {"/gradio_api/queue/data": _stream_echo(*[4] * 200)},
+}
+
+
+@pytest.mark.parametrize("face", ENGINES)
+@pytest.mark.parametrize("name", ECHOES)
+def test_a_server_that_echoes_what_it_was_sent_makes_nothing_shown(
+    server: Scripted, face: str, name: str, tmp_path: Path
+) -> None:
+    server.scripts |= ECHOES[name]
+    arguments: dict[str, Any] = {**SECRETS, "timeouts": 5, "auth": ("ann", f"{CANARY}-of-a-login")}
+
+    async def use(app: Any, wait: Any) -> None:
+        session = app.session(headers={"x-session": f"{CANARY}-of-a-session"})
+        with gt.forward({"x-ip-token": f"{CANARY}-of-a-visitor"}):
+            await wait(session.call("/hello", "x", options=OPTIONS))
+
+    with TraceWriter(tmp_path / "trace.jsonl") as tap, pytest.raises(gt.GradioTransportError) as caught:
+        with_app(face, with_userinfo(server.url) + f"/?sign={CANARY}-of-the-url", use, tap=tap, **arguments)
+    assert leaks(*all_of(caught.value), (tmp_path / "trace.jsonl").read_text()) == []
+    notes = "\n".join(getattr(caught.value, "__notes__", ()))
+    # What stands in several lines can be put together again.
+    assert leaks("".join(re.findall(r" chunk +(.*)", notes))) == []
+
+
+@faces
+def test_what_a_function_returns_is_not_changed(server: Scripted, face: str, tmp_path: Path) -> None:
+    async def use(app: Any, wait: Any) -> Any:
+        return await wait(app.call("/hello", f"{CANARY} of a header"))
+
+    with TraceWriter(tmp_path / "trace.jsonl") as tap:
+        value = with_app(face, server.url, use, tap=tap, **SECRETS)
+    assert value == [f"Hello, {CANARY} of a header!"]
+    assert leaks((tmp_path / "trace.jsonl").read_text()) == []
+    replay(read_trace(tmp_path / "trace.jsonl")).check()
+
+
+@pytest.mark.parametrize(
+    "secret", [f"{CANARY}-of-an-argument", 471147, [f"{CANARY}-in-a-list", [f"{CANARY}-deeper"]]]
+)
+@faces
+def test_an_argument_that_is_a_secret_by_the_name_of_its_parameter_is_not_shown(
+    server: Scripted, face: str, secret: Any, tmp_path: Path
+) -> None:
+    info = json.loads(json.dumps(INFO))
+    info["named_endpoints"]["/hello"]["parameters"] = [{"parameter_name": "api_key", "type": {}}]
+    server.scripts["/gradio_api/info"] = lambda reply: reply.json(info)
+    server.scripts["/gradio_api/queue/data"] = _stream_echo()
+    server.scripts["/gradio_api/queue/join"] = lambda reply: reply.json({"detail": _echo(reply)}, 400)
+
+    async def use(app: Any, wait: Any) -> None:
+        await wait(app.call("/hello", secret))
+
+    with TraceWriter(tmp_path / "trace.jsonl") as tap, pytest.raises(gt.GradioTransportError) as caught:
+        with_app(face, server.url, use, tap=tap, timeouts=5)
+    shown = [*all_of(caught.value), (tmp_path / "trace.jsonl").read_text()]
+    assert leaks(*shown) == []
+    assert not any("471147" in text for text in shown)
+
+
+@faces
+def test_user_and_password_that_a_server_puts_into_urls_are_kept_nowhere(server: Scripted, face: str) -> None:
+    named = with_userinfo(server.url, "me")
+    config = json.loads(json.dumps(CONFIG | {"root": named}))
+    config["components"][1]["type"] = "file"
+    server.scripts["/config"] = lambda reply: reply.text(
+        "", 307, location=f"{named}/sub/config?sign={CANARY}"
+    )
+    server.scripts["/sub/config"] = lambda reply: reply.json(config)
+    for path in ("info", "queue/join", "queue/data"):
+        server.scripts[f"/sub/gradio_api/{path}"] = server.default(f"/gradio_api/{path}")
+    file = {"path": None, "url": f"{named}/x.png", "meta": {"_type": "gradio.FileData"}}
+    server.answers["hello"] = file
+
+    async def use(app: Any, wait: Any) -> None:
+        (found,) = await wait(app.call("/hello", "x"))
+        late = app.submit("/hello", "x", options=gt.CallOptions(attach="late", own_session=True))
+        shown = [app, app.explain(), vars(app), found, found.url, late]
+        with contextlib.suppress(gt.GradioTransportError):  # the call is not accepted yet
+            shown.append(late.handle().to_json())
+        assert leaks(*shown) == []
+
+    with_app(face, server.url, use)
+
+
+def test_details_for_debugging_are_of_this_library_alone(server: Scripted) -> None:
+    server.scripts["/config"] = lambda reply: reply.json(CONFIG, set_cookie=f"sid={CANARY}-session; Path=/")
+    result = CliRunner().invoke(commands, ("call", server.url, "/hello", "x", "-vv"))
+    assert "gradio_transport" in result.output
+    assert "httpcore:" not in result.output
+    assert "httpcore." not in result.output
+    assert leaks(result.output) == []
 
 
 FAILURES: dict[str, dict[str, Any]] = {

@@ -6,21 +6,32 @@ from __future__ import annotations
 import contextlib
 import logging
 import pickle
+import tempfile
 import traceback
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import attrs
 
 import gradio_transport as gt
+from gradio_transport.trace import TraceWriter
 from gradio_transport_conformance.faults.clients import Challenge, Client, Outcome
 from gradio_transport_conformance.faults.protocols import PASSWORD
 
 CANARY = "c4n4ry"
 """Part of every secret here."""
 
-MARKS = (CANARY, CANARY.encode("ascii").hex(), "YzRuNHJ5", PASSWORD)
+MARKS = (
+    CANARY,
+    CANARY.encode("ascii").hex(),
+    "YzRuNHJ5",
+    "M0bjRyeQ",
+    PASSWORD,
+    quote(PASSWORD),
+    quote_plus(PASSWORD),
+)
 """What no text may have: it, and it in Base64 where a basic authorization has it; the bench's own password."""
 
 SECRETS: dict[str, Any] = {
@@ -62,17 +73,31 @@ def carrying_secrets(client: Client) -> Client:
     def run(challenge: Challenge) -> Outcome:
         known = challenge.settings
         challenge = attrs.evolve(challenge, url=with_userinfo(challenge.url), settings={**SECRETS, **known})
-        try:
-            with gt.forward({"x-ip-token": f"{CANARY}-ip"}):
+        with gt.forward({"x-ip-token": f"{CANARY}-ip"}), _traced() as (tap, written):
+            challenge = attrs.evolve(challenge, settings={**challenge.settings, "tap": tap})
+            try:
                 outcome = client(challenge)
-        except Exception as error:
-            found = leaks(*all_of(error))
-            assert not found, f"a secret is shown: {found}"
-            raise
+            except Exception as error:
+                found = leaks(*all_of(error))
+                assert not found, f"a secret is shown: {found}"
+                raise
+            finally:
+                tap.close()
+                found = leaks(written())
+                assert not found, f"a secret is in the trace: {found}"
         assert not leaks(outcome.value)
         return outcome
 
     return run
+
+
+@contextlib.contextmanager
+def _traced() -> Generator[tuple[TraceWriter, Callable[[], str]], None, None]:
+    """Give the writer of a trace, and what returns its text."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "trace.jsonl")
+        with TraceWriter(path) as tap:
+            yield tap, lambda: path.read_text(encoding="utf-8")
 
 
 @contextlib.contextmanager

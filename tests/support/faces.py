@@ -10,13 +10,17 @@ from typing import Any
 
 import anyio
 import httpx
+import httpx2
 
 import gradio_transport as gt
 
 FACES = ("sync", "asyncio", "trio", "asyncio+aiohttp")
 
-ENGINES = (*FACES, "sync+httpx2", "asyncio+httpx2", "sync+client", "asyncio+client")
-"""Every engine of every face; ``client`` is an HTTP client of the caller's."""
+ENGINES = (
+    *FACES, "sync+httpx2", "asyncio+httpx2",
+    "sync+client", "asyncio+client", "sync+httpx2 client", "asyncio+httpx2 client",
+)  # fmt: skip
+"""Every engine of every face; a ``client`` is an HTTP client of the caller's."""
 
 
 def with_app(face: str, url: str, use: Callable[[Any, Callable[[Any], Any]], Any], **arguments: Any) -> Any:
@@ -41,24 +45,30 @@ def with_app(face: str, url: str, use: Callable[[Any, Callable[[Any], Any]], Any
 @contextlib.contextmanager
 def _engine(name: str, arguments: dict[str, Any]) -> Iterator[None]:
     """Put the engine of a name into the arguments; a client of the caller's is closed afterwards."""
-    if name != "client":
+    if not name.endswith("client"):
         arguments |= {"engine": name} if name else {}
         yield
         return
-    own = arguments.pop("client", {})
-    with httpx.Client(verify=arguments.get("verify", True), **own) as arguments["engine"]:
+    with _library(name).Client(**_client_options(arguments)) as arguments["engine"]:
         yield
 
 
 @contextlib.asynccontextmanager
 async def _async_engine(name: str, arguments: dict[str, Any]) -> AsyncIterator[None]:
-    if name != "client":
+    if not name.endswith("client"):
         arguments |= {"engine": name} if name else {}
         yield
         return
-    own = arguments.pop("client", {})
-    async with httpx.AsyncClient(verify=arguments.get("verify", True), **own) as arguments["engine"]:
+    async with _library(name).AsyncClient(**_client_options(arguments)) as arguments["engine"]:
         yield
+
+
+def _library(name: str) -> Any:
+    return httpx2 if name.startswith("httpx2") else httpx
+
+
+def _client_options(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {"verify": arguments.get("verify", True), **arguments.pop("client", {})}
 
 
 async def _itself(value: Any) -> Any:

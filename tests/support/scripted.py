@@ -117,7 +117,7 @@ Script = Callable[[Reply], None]
 
 
 class Scripted(ThreadingHTTPServer):
-    """The server. `scripts` overrides what a path does; `seen` is what was asked."""
+    """The server. `scripts` overrides what a path does, `answers` what functions return; `seen` is what was asked."""
 
     daemon_threads = True
     request_queue_size = 2048
@@ -133,6 +133,7 @@ class Scripted(ThreadingHTTPServer):
         self.released = threading.Event()
         self.changed = threading.Condition()
         self.names = NAMES
+        self.answers: dict[str, Any] = {}
         self.config = CONFIG
         self._connections: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._numbers = itertools.count(1)
@@ -165,7 +166,11 @@ class Scripted(ThreadingHTTPServer):
     def join(self, reply: Reply) -> None:
         event_id = f"event{next(self._numbers)}"
         stream = self.messages(reply.body["session_hash"])
-        for message in told(self.names[reply.body["fn_index"]], reply.body["data"][0]):
+        name = self.names[reply.body["fn_index"]]
+        messages = (
+            [completed(self.answers[name])] if name in self.answers else told(name, reply.body["data"][0])
+        )
+        for message in messages:
             stream.put({**message, "event_id": event_id})
         reply.json({"event_id": event_id})
 

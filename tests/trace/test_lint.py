@@ -8,11 +8,16 @@ from tracing import MESSAGES, Program, message, output, program, reply
 
 from gradio_transport.errors import StreamLost
 from gradio_transport.protocol.frames import Direction, Kind
-from gradio_transport.trace import Severity, Trace, lint_trace
+from gradio_transport.trace import Severity, Trace, TraceWriter, lint_trace, read_trace
 
 
 def trace_of(made, **meta):
     return Trace(meta, tuple(made.frames))
+
+
+def findings(trace):
+    """Return what is found, but for the session hash, which the writer of a trace would have taken out."""
+    return [one for one in lint_trace(trace) if "'session_hash'" not in one.what]
 
 
 def with_messages(*messages):
@@ -24,10 +29,10 @@ OLD = with_messages(*MESSAGES)
 
 class TestLint:
     def lint(self, *messages):
-        return [(one.severity, one.what) for one in lint_trace(with_messages(*messages))]
+        return [(one.severity, one.what) for one in findings(with_messages(*messages))]
 
     def test_a_trace_as_it_should_be(self):
-        assert lint_trace(OLD) == []
+        assert findings(OLD) == []
 
     def test_a_message_that_nobody_knows(self):
         found = self.lint(*MESSAGES[:2], message("of_tomorrow"), *MESSAGES[4:])
@@ -46,7 +51,7 @@ class TestLint:
 
     def test_what_is_no_message(self):
         made = Program().discover().session().call("x").chunks(b"data: garbage\n\n")
-        found = lint_trace(trace_of(made))
+        found = findings(trace_of(made))
         assert found[0].severity is Severity.WARNING
         assert "no message: 'garbage'" in found[0].what
         assert str(found[0]).startswith("warning: session ")
@@ -54,7 +59,7 @@ class TestLint:
     def test_the_events_of_call_are_no_messages(self):
         made = Program().discover().session().call("x")
         made.chunks(b'event: heartbeat\ndata: null\n\nevent: error\ndata: {"error": "x"}\n\n')
-        assert not any("is unknown" in one.what for one in lint_trace(trace_of(made)))
+        assert not any("is unknown" in one.what for one in findings(trace_of(made)))
 
     def test_a_replay_that_differs_comes_first(self):
         frames = [
@@ -63,13 +68,13 @@ class TestLint:
             else frame
             for frame in program(messages=[message("of_tomorrow"), *MESSAGES]).frames
         ]
-        severities = [one.severity for one in lint_trace(Trace({}, frames, truncated=True))]
+        severities = [one.severity for one in findings(Trace({}, frames, truncated=True))]
         assert severities == [Severity.ERROR, Severity.ERROR, Severity.WARNING, Severity.NOTE]
 
     def test_a_call_that_failed_and_one_that_did_not_end(self):
         made = Program().discover().session().call("x").call("y", event_id="second")
         made.took(made.wire.abandon(made.exchange, StreamLost("gone")))
-        texts = {one.what for one in lint_trace(trace_of(made))}
+        texts = {one.what for one in findings(trace_of(made))}
         assert texts == {"the trace ends before it does", "StreamLost: gone"}
 
     def test_a_discovery_that_was_refused(self):
@@ -78,6 +83,51 @@ class TestLint:
             Direction.OUT, Kind.REQUEST, "discover", 0, {"method": "GET", "url": f"{made.base}/config"}
         )
         made.taps.response("discover", 0, reply({"auth_required": True}))
-        texts = [str(one) for one in lint_trace(trace_of(made))]
+        texts = [str(one) for one in findings(trace_of(made))]
         assert texts[0].startswith("note: discovery: AuthenticationRequired: ")
         assert texts[1] == "note: the file: it holds no call"
+
+
+SECRETS = {
+    "api_key": "0p4que",
+    "credentials": ["0p4que", ["0p4que"]],
+    "password": 471147,
+    "text": "hf_AbCdEfGhIjKlMnOpQrSt and https://ann:0p4que@host/?X-Amz-Signature=0p4que",
+}
+
+
+class TestSecrets:
+    def test_it_says_what_is_left_and_where_and_never_the_value(self):
+        found = lint_trace(trace_of(program(data=[SECRETS])))
+        texts = {one.what.removeprefix("it holds what looks like a secret: ") for one in found}
+        assert texts >= {
+            "a value named 'api_key'",
+            "a value named 'credentials', 2 times",
+            "a value named 'password'",
+            "a token of Hugging Face",
+            "user and password of a URL",
+            "a parameter 'X-Amz-Signature' of a URL",
+            "a parameter 'session_hash' of a URL",
+        }
+        assert {one.severity for one in found} == {Severity.WARNING}
+        assert not any("0p4que" in str(one) or "471147" in str(one) or "hf_" in str(one) for one in found)
+        assert all(one.where.startswith("frame ") for one in found)
+
+    def test_headers_that_may_be_secrets_are_found_by_name(self):
+        made = program()
+        made.taps.response("x", 0, reply({}, **{"set-cookie": "a=0p4que", "content-type": "text/plain"}))
+        assert "it holds what looks like a secret: the value of the header 'set-cookie'" in {
+            one.what for one in lint_trace(trace_of(made))
+        }
+
+    def test_nothing_is_left_of_what_was_redacted(self, tmp_path):
+        with TraceWriter(tmp_path / "trace.jsonl") as tap:
+            program(
+                tap, data=[SECRETS], messages=[*MESSAGES[:4], message("log", log=str(SECRETS)), *MESSAGES[4:]]
+            )
+        assert lint_trace(read_trace(tmp_path / "trace.jsonl")) == []
+
+    def test_without_redaction_it_is_found_too(self, tmp_path):
+        with TraceWriter(tmp_path / "trace.jsonl", redact=False) as tap:
+            program(tap, data=[SECRETS])
+        assert any("api_key" in one.what for one in lint_trace(read_trace(tmp_path / "trace.jsonl")))

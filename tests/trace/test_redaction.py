@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import time
 
 import pytest
 from tracing import BASE, EVENT, HASH, MESSAGES, Program, chunk, message, output, program, sse
@@ -15,7 +16,7 @@ from gradio_transport.errors import Phase
 from gradio_transport.protocol.commands import Request, Response, SendRequest
 from gradio_transport.protocol.frames import Direction, Frame, Kind
 from gradio_transport.trace import TraceWriter, read_trace, replay
-from gradio_transport.trace.redaction import Redactor
+from gradio_transport.trace.redaction import LONGEST_LINE, LONGEST_SECRET, Redactor, StreamRedactor
 
 TOKEN = "hf_AbCdEfGhIjKlMnOpQrSt"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjMifQ.s-1G_natureX"
@@ -243,16 +244,45 @@ class TestChunks:
         assert data_of(path) == b"data: REDACTED"
 
     def test_what_we_did_not_wait_for_is_not_written(self, path):
-        written(path, chunk(b"data: hf_"), Frame(0.0, Direction.OUT, Kind.STREAM_CLOSE, "stream", {}, 1))
-        assert data_of(path) == b"data: "
+        cut = chunk(b"data: 1\n\ndata: hf_")
+        written(path, cut, Frame(0.0, Direction.OUT, Kind.STREAM_CLOSE, "stream", {}, 1))
+        assert data_of(path) == b"data: 1\n\n"
 
-    def test_a_server_cannot_make_the_writer_hold_back_without_end(self, path):
+    @pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
+    def test_a_line_is_written_when_it_is_complete(self, path, end):
         with TraceWriter(path) as tap:
-            tap(chunk(b"hf_"))
-            for _ in range(40):
-                tap(chunk(b"a" * 1000))
-                assert len(tap._held.get((1, "stream"), b"")) < 20_000
-        assert data_of(path).startswith(b"REDACTED")
+            tap(chunk(b"data: 1"))
+            assert read_trace(path).frames == ()
+            tap(chunk(end + b"data: 2"))
+            assert data_of(path) == b"data: 1" + end
+
+    def test_a_line_that_is_too_long_to_wait_for_is_written_in_parts(self, path):
+        text = b"data: " + b"a" * 3 * LONGEST_LINE + b" " + TOKEN.encode() + b"\n"
+        with TraceWriter(path) as tap:
+            for start in range(0, len(text), 1000):
+                tap(chunk(text[start : start + 1000]))
+        assert data_of(path) == text.replace(TOKEN.encode(), b"REDACTED")
+        assert max(len(frame.payload["data"]) for frame in read_trace(path).frames) <= 2 * LONGEST_LINE
+
+    @pytest.mark.parametrize("shift", range(0, 40, 3))
+    def test_no_secret_is_cut_where_a_long_line_is_parted(self, path, shift):
+        member = b'"password": "open sesame and more",'
+        text = b"a" * (LONGEST_LINE - LONGEST_SECRET - shift) + member + b"b" * LONGEST_LINE + b"\n"
+        written(path, *(chunk(text[start : start + 1000]) for start in range(0, len(text), 1000)))
+        assert data_of(path) == text.replace(b"open sesame and more", b"REDACTED")
+
+    def test_a_line_that_is_one_secret_is_not_written_to_its_end(self, path):
+        line = b'"password": "' + b"a b" * LONGEST_LINE
+        written(
+            path, *(chunk(line[start : start + 1000]) for start in range(0, len(line), 1000)), chunk(b"\nx\n")
+        )
+        assert data_of(path) == b'"password": "REDACTED\nx\n'
+
+    def test_a_secret_of_several_lines_is_not_cut(self, path):
+        key = b"-----BEGIN PRIVATE KEY-----\nMIIabc\nMIIdef\n-----END PRIVATE KEY-----\n"
+        pretty = b'{"password":\n  "opensesame"}\n'
+        written(path, *(chunk(bytes([byte])) for byte in key + pretty))
+        assert data_of(path) == b'REDACTED\n{"password":\n  "REDACTED"}\n'
 
 
 class TestReplay:
@@ -289,6 +319,33 @@ class TestReplay:
         text = path.read_text(encoding="utf-8")
         assert TOKEN in text
         assert HASH in text
+
+
+UNITS = (
+    "eyJ", "eyJaaaaaaaa.", '"password":', '"password":"a', '"password":[', '"password":{', "://", "://a", "a@", "hf_",
+    "-----BEGIN ", "\\", '"', "sk-", "%26", "\n", '"password":\n', "a", "open",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", [100, 16_000])
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_time_grows_with_what_comes_and_no_faster_however_it_is_cut(unit, piece):
+    def seconds(size):
+        data = (unit * (size // len(unit))).encode()
+        times = []
+        for _ in range(3):
+            stream = StreamRedactor(Redactor(["open sesame", "4711"]))
+            began = time.process_time()
+            for start in range(0, len(data), piece):
+                stream.feed(data[start : start + piece])
+            stream.flush()
+            times.append(time.process_time() - began)
+        return min(times)
+
+    small, large = seconds(LONGEST_LINE // 8), seconds(LONGEST_LINE // 2)
+    assert large < max(6 * small, 0.05)
+    # A line beyond the bound comes in parts, each of which is looked at up to five times.
+    assert seconds(2 * LONGEST_LINE) < max(6 * 5 * large, 0.2)
 
 
 def test_responses_keep_their_status_and_url(path):

@@ -21,12 +21,15 @@ protocol; cells are generated.  Fields of a fault:
     the last bytes for ever); or ``proper: true`` with those around the right body.  ``times`` and ``after``
     say how many requests it strikes, and how many are answered rightly before; ``eager`` that it comes before
     the request is read.  Headers may name ``{origin}``, ``{plain}`` (the same over http), ``{place}`` (the
-    path asked for) and ``{number}``.
+    path asked for) and ``{number}``.  They and bodies may have ``{echo}``: what the client has said, its
+    secrets among it; escaped as ``{echo:json}``, ``{echo:html}``, ``{echo:url}``, in one line as
+    ``{echo:line}``.
 ``stream``
     What is said once the call was accepted and has its data: names of messages (``estimation``, ``start``,
     ``first``, ``done``, ``beat``), ``{say: message}``, ``{text: not a message}``, ``{bytes: raw}``,
     ``{repeat: count, of: step}``, ``{close: code}`` and ``{frame: ...}`` of websockets, and the ends
-    ``end``, ``cut``, ``reset``, ``hold`` (silence), ``beats`` (heartbeats for ever).
+    ``end``, ``cut``, ``reset``, ``hold`` (silence), ``beats`` (heartbeats for ever).  Messages may have
+    ``{echo}`` too.
 ``framing``
     How the right stream is written: ``chunk`` (bytes), ``newline``, ``before`` (raw text), ``encoding``,
     ``claims`` (an encoding that is not there), ``http``, ``length`` (no chunks: until the connection

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import json
+import re
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO
+from urllib.parse import quote, unquote_plus
 
 import attrs
 
@@ -19,6 +22,12 @@ from .protocols import EVENT_ID, FILE_PHASES
 
 HOLD_SECONDS = 30.0
 """The longest silence of a connection that a fault holds open."""
+
+
+_ECHO = re.compile(r"\{echo(?::(\w+))?\}")
+
+ECHO_CHARACTERS = 4000
+"""How much of what a client sent is echoed."""
 
 
 @attrs.frozen
@@ -35,6 +44,16 @@ class Request:
         """Whether it asks for a websocket."""
         return "websocket" in self.headers.get("upgrade", "").lower()
 
+    @property
+    def said(self) -> str:
+        """What the client said in it: headers, likely secrets first, and the body, also decoded."""
+        headers = sorted(
+            self.headers.items(), key=lambda header: not header[0].startswith(("x-", "au", "co"))
+        )
+        lines = [f"{name}: {value}" for name, value in headers]
+        body = self.body[:ECHO_CHARACTERS].decode("utf-8", "replace")
+        return "\n".join([*lines, body, unquote_plus(body)])[:ECHO_CHARACTERS]
+
 
 @attrs.define(eq=False)
 class ServerState:
@@ -50,6 +69,7 @@ class ServerState:
         heartbeat_received: Set when the heartbeat was requested.
         attempts: Counts the requests of the phase that the fault strikes.
         numbers: Counts the ``{number}`` in replies.
+        said: What the client said in the last requests.
     """
 
     cell: Cell
@@ -61,6 +81,14 @@ class ServerState:
     heartbeat_received: threading.Event = attrs.field(factory=threading.Event)
     attempts: Iterator[int] = attrs.field(factory=itertools.count)
     numbers: Iterator[int] = attrs.field(factory=itertools.count)
+    said: str = ""
+
+    def echo(self, text: str) -> str:
+        """Return a text of a fault with each ``{echo}`` replaced by what the client said.
+
+        ``{echo:json}``, ``{echo:html}`` and ``{echo:url}`` are escaped for that, ``{echo:line}`` is one line.
+        """
+        return _ECHO.sub(lambda found: _ECHOES[found[1]](self.said), text) if "{echo" in text else text
 
     @property
     def url(self) -> str:
@@ -81,7 +109,8 @@ class ServerState:
         return EVENT_ID if self.is_faulty_call or not self.cell.fault.after else f"well{self.joins}"
 
     def fill_in(self, text: str, path: str) -> str:
-        """Return a text of a fault with ``{origin}``, ``{plain}``, ``{place}`` and ``{number}`` replaced."""
+        """Return a text of a fault with all that stands in braces replaced."""
+        text = self.echo(text)
         plain = self.url.replace("https:", "http:")
         text = text.replace("{origin}", self.url).replace("{plain}", plain).replace("{place}", path)
         return text.replace("{number}", str(next(self.numbers))) if "{number}" in text else text
@@ -92,6 +121,15 @@ class ServerState:
         if output is None and self.cell.phase in FILE_PHASES:
             output = json.dumps({"data": [self.cell.protocol.output_file()]})
         return None if output is None else self.fill_in(expand_repeats(output), path)
+
+
+_ECHOES: Mapping[str | None, Callable[[str], str]] = {
+    None: str,
+    "json": lambda said: json.dumps(said)[1:-1],
+    "html": html.escape,
+    "url": quote,
+    "line": lambda said: " ".join(said.split()),
+}
 
 
 class Connection:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from .connection import Connection, Request, ServerState
+from .connection import ECHO_CHARACTERS, Connection, Request, ServerState
 from .listener import ConnectionDone
 from .payloads import compress, expand_repeats, iter_pieces, payload_bytes
 from .protocols import COOKIE, EVENT_ID, FILE_PHASES, GIVEN_NAME, MESSAGES
@@ -71,6 +71,8 @@ class RequestHandler:
     def _answer(self, request: Request) -> None:
         phase, fault, state = self._phase(request), self._cell.fault, self._state
         state.phases.append(phase)
+        if phase not in ("info", "heartbeat"):  # which come at any time, and say nothing new
+            state.said = f"{request.said}\n{state.said}"[:ECHO_CHARACTERS]
         if phase == "heartbeat":
             state.heartbeat_received.set()
         if phase == "join":
@@ -164,6 +166,8 @@ class RequestHandler:
         if "bytes" in reply:
             self._connection.write(payload_bytes(reply.get("first", "")))
             for piece in iter_pieces(reply["bytes"]):
+                if b"{echo" in piece:
+                    piece = self._state.echo(piece.decode()).encode()
                 self._connection.write(piece, reply.get("drip"))
         else:
             self._send_described(reply, phase)
@@ -178,6 +182,7 @@ class RequestHandler:
             body = expand_repeats(payload_bytes(reply["body"]).decode())
         elif "json" in reply:
             body = json.dumps(reply["json"])
+        body = self._state.echo(body)
         self._send(status, body, {**reply, "headers": {**headers, **reply.get("headers", {})}})
 
     def _end_faulty(self, reply: Mapping[str, Any]) -> None:

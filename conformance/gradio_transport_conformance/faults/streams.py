@@ -19,6 +19,9 @@ from .protocols import EVENT_ID
 HEARTBEAT_SECONDS = 0.05
 """The pause between heartbeats that a fault repeats forever."""
 
+_REASON_BYTES = 123
+"""The longest reason that a websocket can be closed with (RFC 6455 §5.5)."""
+
 _WEBSOCKET_MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """What RFC 6455 appends to the key of a handshake."""
 
@@ -114,8 +117,11 @@ class StreamWriter:
             name, text = self._protocol.named_message(step, output)
             return name, text.replace(EVENT_ID, self._state.event_id) if self._cell.fault.after else text
         if "say" in step:
-            return self._protocol.message(step["say"])
-        return str(step.get("event", "")), payload_bytes(step["text"]).decode("utf-8", "surrogateescape")
+            name, text = self._protocol.message(step["say"])
+        else:
+            name = str(step.get("event", ""))
+            text = payload_bytes(step["text"]).decode("utf-8", "surrogateescape")
+        return name, self._state.echo(text)
 
     def _play(self, steps: Iterable[Any]) -> None:
         for step in steps if self._frames is None else _unroll_repeats(steps):
@@ -146,7 +152,7 @@ class StreamWriter:
             case {"wire": raw}:
                 self._connection.write(payload_bytes(raw))
             case {"close": code, **more}:
-                self._close(int(code), str(more.get("reason", "")))
+                self._close(int(code), self._state.echo(str(more.get("reason", ""))))
             case {"frame": frame}:
                 self._send_odd_frame(frame)
             case _:
@@ -223,7 +229,7 @@ class StreamWriter:
 
     def _close(self, code: int, reason: str) -> None:
         frames = cast("Frames", self._frames)
-        frames.send(8, struct.pack(">H", code) + reason.encode())
+        frames.send(8, struct.pack(">H", code) + reason.encode()[:_REASON_BYTES])
         frames.wait_for_close()
 
 

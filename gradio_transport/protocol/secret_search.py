@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds what looks like a secret in a text: by the name of the value, by its place in a URL, by its form.
+
+Text by text and not JSON value by JSON value, because most texts are parts of JSON, JSON inside of JSON, or
+no JSON at all. What is put in the place of a secret keeps JSON valid: a text stays a text, a number a number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple, TypeAlias
+
+from .known_secrets import REDACTED, Span, replace_spans
+from .secret_forms import FORMS, Form, is_secret_name, is_secret_parameter
+
+_MEMBER = re.compile(r"""(["'])([^"'\\\n]{1,64})(\\{0,7})\1\s{0,64}:\s{0,64}""")
+"""The key of a member, in quotes that are escaped as often as JSON stands inside of JSON."""
+
+_TOKEN = re.compile(r"""\\+|["'\n]""")
+_NUMBER = re.compile(r"-?\d[\d.eE+-]*")
+_IN_LIST = re.compile(r"""\\*["']|[][{}\n]|-?\d[\d.eE+-]*""")
+
+_OBJECT_CHARACTERS = 2000
+"""How long the object under a secret name may be: beyond, its members are judged by their own names."""
+
+_SCHEMA_KEYS = frozenset({"type", "$ref", "anyOf", "allOf", "title"})
+"""An object with one of these describes a value, such as a JSON schema of a form."""
+
+_PARAMETER = re.compile(
+    r"(?:[?&;#]|%3[Ff]|%26|%3[Bb]|%23|\\u0026|\\u003[fF])([\w.~%+\-\[\]]{1,48}?)(=|%3[Dd]|\\u003[dD])"
+)
+_VALUE = re.compile(r"""(?:[^&#\s"'<>\\]|\\/)*+""")
+_ENCODED_VALUE = re.compile(r"""(?:(?!%2[236]|%3[CcEe]|%5[Cc])[^&#\s"'<>\\])*+""")
+
+# A quote inside of it is one that no JSON or code follows; a backslash escapes what is no line end.
+_USER_INFO = re.compile(
+    r""":(?://|\\/\\/)((?:(?:[^@/?#\s"'\\<>]|\\{0,7}["'](?![\s,:;)\]}\\]|$)|\\(?![/nrtu"'])\S)*+@)++)"""
+)
+_ENCODED_USER_INFO = re.compile(r"""%3[Aa]%2[Ff]%2[Ff]((?:(?!%2[Ff]|%3[Ff]|%23|%40)[^&\s"'<>\\/?#])*+%40)""")
+
+_ALIAS = re.compile(r"session-\d+")
+_REDACTED_NUMBER = re.compile(r"-?[9.eE+-]+")
+
+
+class Found(NamedTuple):
+    """A secret in a text, and what is put in its place.
+
+    Attributes:
+        what: What it looks like, for people.
+        text: It.
+    """
+
+    start: int
+    end: int
+    replacement: str
+    what: str
+    text: str
+
+    @property
+    def span(self) -> Span:
+        """What of the text is replaced."""
+        return Span(self.start, self.end, self.replacement)
+
+
+def redacted_number(text: str) -> str:
+    """Return a number of the same length, which says nothing of the other."""
+    return re.sub(r"\d", "9", text)
+
+
+# --- by name ---------------------------------------------------------------------------------------------
+
+
+def find_members(text: str, is_secret: Callable[[str], bool] = is_secret_name) -> Iterator[Found]:
+    """Yield the values in a text of JSON, or of Python's like of it, that have the name of a secret."""
+    place = judged = 0
+    while (member := _MEMBER.search(text, place)) is not None:
+        place = member.end()
+        if not is_secret(member[2]):
+            continue
+        what, escape = f"a value named {member[2]!r}", member[3]
+        if text.startswith(("[", "{"), place):
+            if place >= judged:
+                found, place, judged = _in_container(text, place, what)
+                yield from found
+        elif (string := _string_at(text, place, escape)) is not None:
+            start, end = string
+            if _is_token_of_text(member[2], text, end):
+                continue
+            if text[start:end] not in ("", REDACTED):
+                yield Found(start, end, REDACTED, what, text[start:end])
+            place = end
+        elif (number := _NUMBER.match(text, place)) is not None:
+            place = number.end()
+            if not _REDACTED_NUMBER.fullmatch(number[0]):
+                yield Found(number.start(), place, redacted_number(number[0]), what, number[0])
+
+
+def _is_token_of_text(name: str, text: str, end: int) -> bool:
+    """Return whether a ``token`` is a piece of gr.HighlightedText, and no secret."""
+    return name == "token" and "class_or_confidence" in text[end : end + 40]
+
+
+def _string_at(text: str, place: int, escape: str) -> tuple[int, int] | None:
+    """Return where the content of a string begins and ends, whose quotes are escaped in that way."""
+    start = place + len(escape)
+    if not text.startswith(escape, place) or text[start : start + 1] not in ('"', "'"):
+        return None
+    return start + 1, _string_end(text, start + 1, text[start], len(escape))
+
+
+def _string_end(text: str, place: int, quote: str, escapes: int) -> int:
+    """Return where the content of a string ends: before its closing quote, or where a text breaks off.
+
+    Inside, a backslash is written as twice as many as there are before the quotes, and two; and a quote has
+    so many and one more before it.
+    """
+    run = 0
+    for token in _TOKEN.finditer(text, place):
+        if token[0][0] == "\\":
+            run, after = len(token[0]), token.end()
+            if text[after : after + 1] != quote:
+                run = 0
+        elif token[0] == "\n":
+            return token.start()
+        elif token[0] == quote:
+            if run < escapes or run % (2 * (escapes + 1)) == escapes:
+                return token.start() - min(run, escapes)
+            run = 0
+    return len(text)
+
+
+def _in_container(text: str, start: int, what: str) -> tuple[list[Found], int, int]:
+    """Return the secrets in the list or object under a secret name, where to go on, and where to judge on.
+
+    Of an object that is a schema, or large, nothing is: its members have names of their own. The objects at
+    the beginning of a large one are not judged again, which would take the square of their number.
+    """
+    found: list[Found] = []
+    depth, place = 0, start
+    is_object = text[start] == "{"
+    while (token := _IN_LIST.search(text, place)) is not None:
+        place = token.end()
+        mark = token[0]
+        if is_object and place - start > _OBJECT_CHARACTERS:
+            return [], start + 1, place
+        if mark in "[{":
+            depth += 1
+        elif mark in "]}":
+            depth -= 1
+            if depth == 0:
+                return found, place, place
+        elif mark[-1] in "\"'":
+            end = _string_end(text, place, mark[-1], len(mark) - 1)
+            content, place = text[token.end() : end], min(len(text), end + len(mark))
+            if text[place : place + 8].lstrip().startswith(":"):
+                if content in _SCHEMA_KEYS:
+                    return [], start + 1, start + 1
+            elif content not in ("", REDACTED):
+                found.append(Found(token.end(), end, REDACTED, what, content))
+        elif mark != "\n" and not _REDACTED_NUMBER.fullmatch(mark):
+            found.append(Found(token.start(), place, redacted_number(mark), what, mark))
+    return found, len(text), len(text)
+
+
+# --- by place in a URL -----------------------------------------------------------------------------------
+
+
+def find_parameters(text: str) -> Iterator[Found]:
+    """Yield the values of parameters of URLs that have the name of a secret."""
+    place = 0
+    while (parameter := _PARAMETER.search(text, place)) is not None:
+        place = parameter.end()
+        value = (_VALUE if parameter[2] == "=" else _ENCODED_VALUE).match(text, place)
+        if value is None or not value[0] or value[0].startswith(REDACTED) or _ALIAS.fullmatch(value[0]):
+            continue
+        if is_secret_parameter(parameter[1], value[0]):
+            place = value.end()
+            yield Found(value.start(), place, REDACTED, f"a parameter {parameter[1]!r} of a URL", value[0])
+
+
+def find_user_info(text: str) -> Iterator[Found]:
+    """Yield user and password of URLs."""
+    for pattern, mark in ((_USER_INFO, "@"), (_ENCODED_USER_INFO, "%40")):
+        if mark in text:
+            for found in pattern.finditer(text):
+                yield Found(found.start(1), found.end(1), "", "user and password of a URL", found[1])
+
+
+# --- by form ---------------------------------------------------------------------------------------------
+
+
+def find_form(form: Form, text: str) -> Iterator[Found]:
+    """Yield what has a form of secrets."""
+    if any(mark in text for mark in form.marks):
+        group = form.pattern.groups
+        for found in form.pattern.finditer(text):
+            if form.check is None or form.check(found[group]):
+                yield Found(found.start(group), found.end(group), REDACTED, form.name, found[group])
+
+
+# --- all of them -----------------------------------------------------------------------------------------
+
+Search: TypeAlias = Callable[[str], Iterator[Found]]
+
+_SEARCHES: Sequence[Search] = (
+    find_parameters,
+    find_user_info,
+    *(partial(find_form, form) for form in FORMS),
+)
+
+
+def take_out(text: str, is_secret: Callable[[str], bool] = is_secret_name) -> tuple[str, list[Found]]:
+    """Return a text without what looks like a secret, and what that was.
+
+    Args:
+        text: Of any kind.
+        is_secret: Which names of members mean a secret.
+    """
+    taken: list[Found] = []
+    by_name: Search = partial(find_members, is_secret=is_secret)
+    for search in (by_name, *_SEARCHES):
+        found = list(search(text))
+        if found:
+            taken += found
+            text = replace_spans(text, (one.span for one in found))
+    return text, taken
+
+
+__all__ = ["Found", "find_members", "redacted_number", "take_out"]

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Secrets are found in every text by name, place and form; JSON stays JSON; and the time grows with the text."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gradio_transport.protocol.secret_forms import FORMS
+from gradio_transport.protocol.secret_search import find_members, take_out
+
+
+def shown(text: str) -> str:
+    return take_out(text)[0]
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("value", "expected"),
+        [
+            ({"password": "x", "a": 1}, {"password": "REDACTED", "a": 1}),
+            ({"API_KEY": 'a"b\\'}, {"API_KEY": "REDACTED"}),
+            (
+                {"api_keys": ["a", ["b", {"c": "d"}], 7]},
+                {"api_keys": ["REDACTED", ["REDACTED", {"c": "REDACTED"}], 9]},
+            ),
+            (
+                {"secret": {"part": "x", "more": ["y"]}},
+                {"secret": {"part": "REDACTED", "more": ["REDACTED"]}},
+            ),
+            ({"password": 123456, "pwd": -1.5}, {"password": 999999, "pwd": -9.9}),
+            (
+                {"password": None, "secret": True, "passwd": ""},
+                {"password": None, "secret": True, "passwd": ""},
+            ),
+            ({"password": "REDACTED", "pwd": 999}, {"password": "REDACTED", "pwd": 999}),
+            ({"password": []}, {"password": []}),
+        ],
+    )
+    def test_the_value_is_taken_out_and_json_stays_json(self, value: Any, expected: Any) -> None:
+        for layer in range(4):
+            text, wanted = json.dumps(value), json.dumps(expected)
+            for _ in range(layer):
+                text, wanted = json.dumps({"inner": text}), json.dumps({"inner": wanted})
+            assert shown(text) == wanted
+
+    def test_blanks_and_quotes_of_other_kinds_are_understood(self) -> None:
+        assert shown('{"password" :\t"x"}') == '{"password" :\t"REDACTED"}'
+        assert shown("{'api_key': 'x', 'b': 'c'}") == "{'api_key': 'REDACTED', 'b': 'c'}"
+        assert shown('{"a":"b","password":"x"}') == '{"a":"b","password":"REDACTED"}'
+
+    def test_a_schema_of_a_secret_is_none(self) -> None:
+        text = json.dumps(
+            {
+                "password": {"title": "Password", "type": "string"},
+                "properties": {"api_key": {"type": "string"}},
+            }
+        )
+        assert shown(text) == text
+
+    def test_in_a_large_object_the_members_are_judged_by_their_own_names(self) -> None:
+        value = {"secret": {**{f"a{number}": "b" * 20 for number in range(200)}, "password": "x"}}
+        assert shown(json.dumps(value)).endswith('"password": "REDACTED"}}')
+        assert '"bbb' in shown(json.dumps(value))
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '{"token": "Paris", "class_or_confidence": "LOC"}',
+            '{"key": "a", "password strength": "weak", "max_tokens": 5, "eos_token": "</s>"}',
+            'He said "token": and a "password" is: secret',
+            "it's a password: 'tis none",
+            '"password": ',
+            '"password":,',
+        ],
+    )
+    def test_what_is_honest_is_left_alone(self, text: str) -> None:
+        assert shown(text) == text
+
+    def test_the_tokens_of_highlighted_text_are_left_alone_in_requests_too(self) -> None:
+        def is_secret(name: str) -> bool:
+            return name == "token"
+
+        text = '[{"token": "Paris", "class_or_confidence": "LOC"}, {"token": "x"}]'
+        assert [found.text for found in find_members(text, is_secret)] == ["x"]
+
+    def test_a_text_that_breaks_off_is_taken_out_to_the_end_of_its_line(self) -> None:
+        assert shown('"password": "open ses\nand more') == '"password": "REDACTED\nand more'
+        assert shown('{"password": ["a", "b') == '{"password": ["REDACTED", "REDACTED'
+
+    @given(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+            lambda inner: (
+                st.lists(inner)
+                | st.dictionaries(st.sampled_from(["password", "a", "api_key", "type"]), inner)
+            ),
+        ),
+        st.booleans(),
+    )
+    def test_any_json_stays_json_of_the_same_shape(self, value: Any, ascii_only: bool) -> None:
+        text = json.dumps(value, ensure_ascii=ascii_only)
+        assert _shape(json.loads(shown(text))) == _shape(json.loads(text))
+        assert shown(shown(text)) == shown(text)
+
+
+def _shape(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _shape(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shape(item) for item in value]
+    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value)
+
+
+class TestURLs:
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("https://me:pass@host/x", "https://host/x"),
+            ("https://me:p'a@s\"s\\w@host/x", "https://host/x"),
+            (json.dumps("https://me:p'a@s\"s\\w@host/x"), '"https://host/x"'),
+            (
+                json.dumps(json.dumps({"u": 'https://me:p"w@host/x'})),
+                json.dumps(json.dumps({"u": "https://host/x"})),
+            ),
+            (r'"https:\/\/me:pass@host\/x"', r'"https:\/\/host\/x"'),
+            ("https%3A%2F%2Fme%3Apass%40host%2Fx", "https%3A%2F%2Fhost%2Fx"),
+            ("postgres://me:pass@db:5432/x", "postgres://db:5432/x"),
+            ("/x?a=1&token=abc&b=2", "/x?a=1&token=REDACTED&b=2"),
+            ("/x?a=1&amp;token=abc&amp;b=2", "/x?a=1&amp;token=REDACTED&amp;b=2"),
+            (r"/x?a=1\u0026token=ab\/c\u0026b=2", r"/x?a=1\u0026token=REDACTED\u0026b=2"),
+            ("/x#access_token=abc", "/x#access_token=REDACTED"),
+            ("/x?next=%2Fy%3Ftoken%3Dabc%26b%3D2", "/x?next=%2Fy%3Ftoken%3DREDACTED%26b%3D2"),
+            (
+                "/x?X-Amz-Credential=AKI%2Fx&X-Amz-Signature=abcdef",
+                "/x?X-Amz-Credential=REDACTED&X-Amz-Signature=REDACTED",
+            ),
+            ("/x?session_hash=a1b2c3d4e5", "/x?session_hash=REDACTED"),
+        ],
+    )
+    def test_what_may_be_a_secret_is_taken_out(self, text: str, expected: str) -> None:
+        assert shown(text) == expected
+        assert shown(expected) == expected
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '["http://a","x@y"]',
+            '{"url":"http://host:80","mail":"a@b"}',
+            json.dumps({"text": '{"u":"http://a","x":"b@c"}'}),
+            "['http://a','x@y']",
+            "https://host/@user/pkg@1.2",
+            "see //x and 12:34 @home and //me@you",
+            "/x?session_hash=session-1&session_hash=short&code=404&__theme=dark",
+            "http://host\\nme@you",
+        ],
+    )
+    def test_what_is_honest_is_left_alone(self, text: str) -> None:
+        assert shown(text) == text
+
+
+SECRETS = {
+    "a token of Hugging Face": ["hf_AbCdEfGhIjKlMnOp", "hf_" + "a" * 34, "api_org_AbCdEfGhIjKl"],
+    "a key of OpenAI's kind": ["sk-abcdefghij0123456789", "sk-proj-Ab1_cdefghijklmnopq-rs", "sk-ant-api03-" + "a1" * 20, "sk-" + "a" * 24],
+    "a token of GitHub": ["ghp_" + "a1" * 18, "gho_" + "B" * 36, "github_pat_11ABC_" + "x" * 30],
+    "a token of GitLab": ["glpat-" + "x-" * 10],
+    "a key of AWS": ["AKIAIOSFODNN7EXAMPLE", "ASIAIOSFODNN7EXAMPLE"],
+    "a key of Google": ["AIza" + "a" * 35],
+    "a token of Google": ["ya29." + "a" * 30],
+    "a secret of Google": ["GOCSPX-" + "a" * 24],
+    "a token of Slack": ["xoxb-1234-5678-abcdef", "xapp-1-A1234-5678"],
+    "a key of Stripe": ["sk_live_" + "a" * 24, "rk_test_" + "b" * 24],
+    "a token of npm or PyPI": ["npm_" + "a" * 36, "pypi-AgEI" + "a" * 60],
+    "a key of Groq": ["gsk_" + "a" * 52],
+    "a token of Replicate": ["r8_" + "a" * 37],
+    "a key of NVIDIA, Perplexity, xAI": ["nvapi-" + "a" * 60, "pplx-" + "a" * 48, "xai-" + "a" * 80],
+    "a JSON Web Token": ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjMifQ.s-1G_natureX"],
+    "a private key": [
+        "-----BEGIN PRIVATE KEY-----\nMIIabc+/=\n-----END PRIVATE KEY-----",
+        "-----BEGIN RSA PRIVATE KEY-----\\nProc-Type: 4,ENCRYPTED\\nMIIabc\\n-----END RSA PRIVATE KEY-----",
+    ],
+    "a bearer token": ["Bearer abcdef123456"],
+    "a login": ["Basic YW5uOnNlY3JldA=="],
+}  # fmt: skip
+
+
+class TestForms:
+    def test_every_form_of_the_table_has_examples(self) -> None:
+        assert {form.name for form in FORMS} == set(SECRETS)
+
+    @pytest.mark.parametrize(
+        ("what", "secret"), [(what, one) for what, some in SECRETS.items() for one in some]
+    )
+    def test_it_is_taken_out_wherever_it_stands(self, what: str, secret: str) -> None:
+        kept = {"a bearer token": "Bearer ", "a login": "Basic "}.get(what, "")
+        for before, after in [(" ", " "), ('"', '"'), ("\\n", "\\n"), ("(", ")"), ("%20", "&"), ("=", ",")]:
+            text, found = take_out(f"{before}{secret}{after}")
+            assert text == f"{before}{kept}REDACTED{after}"
+            assert [one.what for one in found] == [what]
+
+    def test_a_key_that_breaks_off_is_taken_out_to_its_end(self) -> None:
+        assert shown("a -----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNz") == "a REDACTED"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "hf_transfer hf_xet hf_hub_download hf_ eyJ ey sk- sk-learn sk-fading-circle-wrapper ghp_ xoxo AKIA",
+            "risk-abcdefghij0123456789 Basic authentication, bearer of good news, Bearer authentication is required",
+            "-----BEGIN CERTIFICATE-----\nMIIabc\n-----END CERTIFICATE-----",
+            "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk",
+            "0123456789abcdef0123456789abcdef 3fa85f64-5717-4562-b3fc-2c963f66afa6",
+        ],
+    )
+    def test_what_is_honest_is_left_alone(self, text: str) -> None:
+        assert shown(text) == text
+
+
+UNITS = (
+    "eyJ", "eyJaaaaaaaa.", "aeyJ", '"password":', '"password":"a', '"password":[', '"password":{', '"password":{"a":', "://",
+    "://a", 'a\\"x', "&a", "%26", "\\", '"', "'", "-----BEGIN PRIVATE KEY-----", "-----BEGIN ", "sk-", "sk-a-",
+    "hf_", "Bearer ", "Basic aaaaaa", "?token=", "a ", '"a":', "%3A%2F%2F", "%40", "a@", '\\"password\\":\\"x\\\\\\"',
+    "{", "github_pat_", '"secret":9', '"password"   ', "session-1", "\\u0026", "[", '"password":[[', "9", "-", ".",
+)  # fmt: skip
+
+
+def _seconds(text: str) -> float:
+    """Return how long a search takes, of several tries the shortest."""
+    times: list[float] = []
+    for _ in range(3):
+        began = time.process_time()
+        take_out(text)
+        times.append(time.process_time() - began)
+    return min(times)
+
+
+@pytest.mark.parametrize("start", ["", "https://"])
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_time_grows_with_the_text_and_no_faster(unit: str, start: str) -> None:
+    size = 16 * 1024
+    small, large = (_seconds(start + unit * (length // len(unit))) for length in (size, 4 * size))
+    assert large < max(6 * small, 0.02)
+    assert large < 1.0
