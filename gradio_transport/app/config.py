@@ -90,7 +90,7 @@ class Parameter:
 
     def __str__(self) -> str:
         default = f" = {_short_repr(self.default)}" if self.has_default else ""
-        return f"{self.keyword}: {self.python_type}{default}"
+        return one_line(f"{self.keyword}: {self.python_type}{default}")
 
 
 @attrs.frozen(kw_only=True)

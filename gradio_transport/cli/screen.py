@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from rich.highlighter import JSONHighlighter
 from rich.live import Live
 
 from .. import events as e
@@ -19,7 +18,7 @@ from ..errors import GradioTransportError
 from ..events import UNKNOWN_OUTPUT
 from ..files.outputs import ServerFile
 from .status import CallStatus
-from .terminal import Part, Terminal, shown, stack, write
+from .terminal import Part, Terminal, write
 from .text import describe, error_object, event_object, log_line, plain_text, to_json, wire_name
 
 SHOWN_LOGS = 1000
@@ -222,8 +221,7 @@ class LiveOutput(StatusLine):
         text = to_json(value)
         if len(text) > self._terminal.out.width:
             text = to_json(value, indent=2)
-        lines = [JSONHighlighter()(shown((line, ""))) for line in text.splitlines()]
-        self._terminal.out.print(stack(lines), soft_wrap=True)
+        self._terminal.print_json(text)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -2,7 +2,7 @@
 """The two output streams: stdout for data, stderr for people.
 
 Texts of a server reach a terminal by `shown` and `Terminal.print_text` alone, which let nothing steer it.
-What `write` writes for programs is either JSON, which is escaped, or a text that a pipe gets as it is.
+What `write` and `Terminal.print_json` get is either JSON, which is escaped, or a text that a pipe gets as is.
 """
 
 from __future__ import annotations
@@ -16,9 +16,13 @@ from typing import TypeAlias
 import attrs
 import click
 from rich.console import Console
+from rich.highlighter import JSONHighlighter
 from rich.text import Text
 
 from .text import INDENT, printable, shorten
+
+_COLOURED_CHARACTERS = 100_000
+"""JSON that is longer is printed without colours: 1 MB of them takes seconds."""
 
 Part: TypeAlias = tuple[str, str]
 """A text and its style, which may be empty."""
@@ -79,6 +83,13 @@ class Terminal:
     def print_text(self, text: str) -> None:
         """Print an output to stdout."""
         write(printable(text))
+
+    def print_json(self, text: str) -> None:
+        """Print JSON of `to_json` to stdout: values have their line ends escaped."""
+        if len(text) > _COLOURED_CHARACTERS:
+            write(text + "\n")
+        else:
+            self.out.print(JSONHighlighter()(Text(text)), soft_wrap=True)
 
     def set_verbosity(self, count: int) -> None:
         """Log to stderr: at 1 requests and events, at 2 every detail of this library.

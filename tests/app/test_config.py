@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradio_transport.app.config import AppConfig
+from gradio_transport.app.config import AppConfig, Parameter
 from gradio_transport.app.config_parsing import (
     config_from_page,
     is_config,
@@ -712,7 +712,8 @@ def test_the_name_for_people_is_one_line_and_steers_no_terminal() -> None:
     raw = {"version": "6.31.0", "dependencies": [{"id": 0, "api_name": "a\nb\x1b[2J\u202e", "inputs": []}]}
     (endpoint,) = parse_config(raw).endpoints
     assert endpoint.name == "/a\nb\x1b[2J\u202e"
-    assert endpoint.display_name == r"/a b\x1b[2J\u202e"
+    assert endpoint.display_name == str(endpoint)[:-2] == r"/a b\x1b[2J\u202e"
+    assert str(Parameter(name="a\nb", python_type="\x1b[2J")) == r"a b: \x1b[2J"
 
 
 @pytest.mark.parametrize(

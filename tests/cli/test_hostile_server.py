@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import json
 import os
 import pty
@@ -20,9 +21,11 @@ from typing import Any, Literal
 
 import pytest
 from fake_gradio import completed, generating
+from rich.console import Console
 from scripted import Reply, Scripted, scripted
 
 from gradio_transport.cli import terminal
+from gradio_transport.cli.text import to_json
 
 FAKE = "error: FAKE"
 """A line that looks like one of the program's own."""
@@ -333,6 +336,18 @@ def test_a_flood_is_bounded_on_the_screen_and_whole_in_a_pipe() -> None:
     assert (len(events.splitlines()), len(lines.splitlines())) == (len(flood) + 1, 1 + len(many))
     assert listed.count("and 10 more") == 3
     assert "and 10 more (--json, or a pipe, has all)" in listed
+
+
+@pytest.mark.parametrize("length", [10, terminal._COLOURED_CHARACTERS])
+def test_json_is_coloured_unless_it_is_large(length: int) -> None:
+    text = to_json(["\x1b" + "x" * length])
+    out = Console(file=io.StringIO(), force_terminal=True, width=40)
+    written = io.StringIO()
+    with contextlib.redirect_stdout(written):
+        terminal.Terminal(out=out).print_json(text)
+    plain = length > 10
+    assert written.getvalue() == (text + "\n" if plain else "")
+    assert ("\x1b[" in out.file.getvalue()) is not plain  # type: ignore[attr-defined]
 
 
 def test_texts_reach_a_terminal_through_one_module() -> None:
