@@ -66,9 +66,7 @@ def install(entry: Entry) -> bool:
         python = _find_interpreter(entry)
         # uv will not clear what it does not take for an environment, such as one that was cut off early.
         shutil.rmtree(directory(entry), ignore_errors=True)
-        _uv(entry, "venv", "--quiet", "--python", python, str(directory(entry)))
-        requirements = ["--requirement", str(entry.lock)]
-        _uv(entry, "pip", "install", "--quiet", "--python", str(interpreter(entry)), *requirements)
+        _fill(directory(entry), python, f"Gradio {entry.version}", "--requirement", str(entry.lock))
         (directory(entry) / STAMP).write_text(json.dumps(_stamp(entry)), encoding="utf-8")
         return True
 
@@ -95,11 +93,22 @@ def _find_interpreter(entry: Entry) -> str:
     return found.stdout.strip()
 
 
-def _uv(entry: Entry, *arguments: str) -> None:
-    done = _run([*_uv_command(), *arguments])
-    if done.returncode != 0:
-        said = "\n".join(done.stderr.splitlines()[-30:])
-        raise InstallFailed(f"uv {arguments[0]} failed for Gradio {entry.version}:\n{said}")
+def make(place: Path, *requirements: str) -> Path:
+    """Make an environment of this Python's version in an empty place, and return its interpreter."""
+    _fill(place, sys.executable, place.name, *requirements)
+    return place / "bin" / "python"
+
+
+def _fill(place: Path, python: str, what: str, *requirements: str) -> None:
+    target = ["--quiet", "--python", str(place / "bin" / "python")]
+    for arguments in (
+        ["venv", "--quiet", "--python", python, str(place)],
+        ["pip", "install", *target, *requirements],
+    ):
+        done = _run([*_uv_command(), *arguments])
+        if done.returncode != 0:
+            said = "\n".join(done.stderr.splitlines()[-30:])
+            raise InstallFailed(f"uv {arguments[0]} failed for {what}:\n{said}")
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:

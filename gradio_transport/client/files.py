@@ -75,8 +75,10 @@ class OutputFile(dict[str, Any]):
         return dict, (dict(self),)
 
 
-def handle_file(filepath_or_url: str | Path) -> FileArgument:
+def handle_file(filepath_or_url: str | Path) -> dict[str, Any]:
     """Return a file as an argument of a job; it goes up with the call, whatever generation the app is of.
+
+    It is a dict of ``path``, ``orig_name``, ``meta``, and for a URL ``url``.
 
     Args:
         filepath_or_url: A path on this machine, or an http(s) URL.
@@ -97,7 +99,7 @@ def handle_file(filepath_or_url: str | Path) -> FileArgument:
     return made
 
 
-def file(filepath_or_url: str | Path) -> FileArgument:
+def file(filepath_or_url: str | Path) -> dict[str, Any]:
     """Return a file as an argument; the older name of `handle_file`."""
     return handle_file(filepath_or_url)
 

@@ -100,9 +100,9 @@ def place_files(
         UnsupportedProtocol: A file of the server cannot be given back to it on this generation.
     """
     fetched: dict[int, bytes] = {}
-    for file in find_of_type(list(data), ServerFile):
-        if file.app != urls.base and file.content is None:
-            fetched[id(file)] = cast("bytes", (yield ReadServerFile(file)))
+    for found in find_of_type(list(data), ServerFile):
+        if found.app != urls.base and found.content is None:
+            fetched[id(found)] = cast("bytes", (yield ReadServerFile(found)))
     kinds = [slots[place].type if place < len(slots) else "" for place in range(len(data))]
     shaped = [
         _shape_video(_convert_server_files(value, fetched), kind, config)

@@ -6,8 +6,10 @@ from __future__ import annotations
 import io
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -74,6 +76,18 @@ def serves(server: Scripted, content: bytes, *, name: str = "made%20file.txt", *
     server.scripts[path_of(name)] = file
 
 
+@asynccontextmanager
+async def another(face: str, url: str) -> AsyncIterator[Any]:
+    """Connect to another app beside the one of `with_app`."""
+    face, _, engine = face.partition("+")
+    if face == "sync":
+        with gt.connect(url) as app:
+            yield app
+    else:
+        async with gt.connect_async(url, engine=engine or "httpx") as app:
+            yield app
+
+
 class TestUploads:
     @faces
     def test_a_file_goes_up_and_its_place_into_the_call(
@@ -98,6 +112,65 @@ class TestUploads:
             "meta": META,
         }
         assert steps[-1][0] == steps[-1][1] == len(bodies[UPLOAD])
+
+    @faces
+    def test_a_file_of_another_app_is_fetched_with_what_that_app_may_see(
+        self, server: Scripted, face: str
+    ) -> None:
+        gives(server)
+        serves(server, b"of the first")
+        with scripted() as second:
+            second.scripts[UPLOAD] = lambda reply: reply.json(["/tmp/second"])
+
+            async def use(app, wait):
+                (given,) = await wait(app.call("/hello", "x"))
+                async with another(face, second.url) as other:
+                    await wait(other.call("/hello", [given]))
+
+            with_app(face, server.url, use, timeouts=TIMEOUTS, **SECRETS)
+            (argument,) = dict(second.seen)[JOIN]["data"][0]
+            assert (argument["path"], argument["orig_name"]) == ("/tmp/second", "made file.txt")
+            assert b"of the first" in dict(second.seen)[UPLOAD]
+            assert dict(server.asked)[path_of("made%20file.txt")]["x-api-key"] == "sesame"
+            assert "sesame" not in repr(second.asked)
+
+    @pytest.mark.parametrize("face", ["sync", "asyncio"])
+    def test_a_file_of_the_other_api_is_refused_before_the_call_begins(
+        self, server: Scripted, face: str
+    ) -> None:
+        gives(server)
+
+        async def first(app, wait):
+            return await wait(app.call("/hello", "x"))
+
+        (given,) = with_app("asyncio" if face == "sync" else "sync", server.url, first)
+        with scripted() as second:
+
+            async def use(app, wait):
+                with pytest.raises(gt.errors.LocalProtocolError, match=r"another app .* sync and async"):
+                    await wait(app.call("/hello", given))
+
+            with_app(face, second.url, use)
+            assert JOIN not in dict(second.seen)
+
+    @faces
+    def test_a_file_of_another_app_is_fetched_within_the_time_of_the_call(
+        self, server: Scripted, face: str
+    ) -> None:
+        gives(server)
+        server.scripts[path_of("made%20file.txt")] = lambda reply: reply.hold()
+        with scripted() as second:
+
+            async def use(app, wait):
+                (given,) = await wait(app.call("/hello", "x"))
+                async with another(face, second.url) as other:
+                    with pytest.raises(gt.TimeoutExpired) as caught:
+                        await wait(other.call("/hello", given, options=gt.CallOptions(timeouts=0.3)))
+                    assert not caught.value.may_have_run
+                server.released.set()
+
+            with_app(face, server.url, use)
+            assert JOIN not in dict(second.seen)
 
     @faces
     def test_a_path_is_refused_before_anything_is_sent(self, server: Scripted, face: str) -> None:
