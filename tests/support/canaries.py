@@ -68,11 +68,14 @@ def all_of(error: BaseException) -> Iterator[str]:
 
 
 def carrying_secrets(client: Client) -> Client:
-    """Return a client of the fault bench that has every secret there is, and fails if one is shown."""
+    """Return a client of the fault bench that has every secret there is, and fails if one is shown.
+
+    It trusts redirects, so that the outcome of a cell is that of a client that has none.
+    """
 
     def run(challenge: Challenge) -> Outcome:
-        known = challenge.settings
-        challenge = attrs.evolve(challenge, url=with_userinfo(challenge.url), settings={**SECRETS, **known})
+        settings = {**SECRETS, "trust_redirects": True, **challenge.settings}
+        challenge = attrs.evolve(challenge, url=with_userinfo(challenge.url), settings=settings)
         with gt.forward({"x-ip-token": f"{CANARY}-ip"}), _traced() as (tap, written):
             challenge = attrs.evolve(challenge, settings={**challenge.settings, "tap": tap})
             try:
