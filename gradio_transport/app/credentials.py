@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import attrs
@@ -16,6 +17,8 @@ import attrs
 from ..errors import LocalProtocolError, Phase
 from ..protocol.headers import is_header_name, value_problem
 from ..protocol.urls import add_query, is_hugging_face, origin
+
+T = TypeVar("T")
 
 MAX_COOKIES = 300
 """Cookies kept for one origin; a hostile server may set any number, and what is beyond is not taken."""
@@ -26,6 +29,10 @@ MAX_COOKIE_BYTES = 8192
 
 _NAME_CHARACTERS = 64
 """How much of the name of a cookie is told, which the server may have made of any length."""
+
+
+class TokenWithheldError(LocalProtocolError):
+    """The token would go to a host that it is not for."""
 
 
 @attrs.frozen
@@ -85,12 +92,12 @@ class Credentials:
         """Return credentials for the origin of a URL. The caller's mappings are copied.
 
         Raises:
-            LocalProtocolError: The token would go to a host that is neither Hugging Face's nor the one named.
+            TokenWithheldError: The token would go to a host that is neither Hugging Face's nor the one named.
         """
         named = origin(token_origin) if token_origin else None
         made = cls(origin(url), _lower_names(headers), token, named, query=query)
         if token is not None and not made._may_see_token():
-            raise LocalProtocolError(
+            raise TokenWithheldError(
                 f"The token would go to {made.origin}, which is no host of Hugging Face. If it is meant to, "
                 f"pass token_origin={made.origin!r}; a secret of the app's own goes into headers=.",
                 phase=Phase.DISCOVER,
@@ -109,6 +116,21 @@ class Credentials:
 
     def _may_see_token(self) -> bool:
         return is_hugging_face(self.origin) or self.origin == self.token_origin
+
+    @property
+    def cookies(self) -> Mapping[str, str]:
+        """The cookies, names to values, those of the app among them."""
+        return {name: cookie.value for name, cookie in self._cookie_jar().items()}
+
+    def set_header(self, name: str, value: str | None) -> None:
+        """Set a header of the caller's, or remove it if the value is None. Its name is in lower case."""
+        # Replaced whole, as the cookies are: other threads may be reading.
+        self.headers = _with(self.headers, name, value)
+
+    def set_cookie(self, name: str, value: str | None) -> None:
+        """Set a cookie of the caller's, or remove one if the value is None."""
+        cookie = None if value is None else _Cookie(value, "/", given=True)
+        self._cookies = _with(self._cookies, name, cookie)
 
     def rebind(self, url: str) -> None:
         """Follow an upgrade of the same host from http to https; any other move drops what is held.
@@ -222,6 +244,12 @@ class Credentials:
             name: cookie for name, cookie in own.items() if name not in above or above[name].age < cookie.age
         }
         return {**above, **newer}
+
+
+def _with(mapping: Mapping[str, T], name: str, value: T | None) -> dict[str, T]:
+    """Return a copy with one value set, or removed if it is None."""
+    others = {known: kept for known, kept in mapping.items() if known != name}
+    return others if value is None else {**others, name: value}
 
 
 def _lower_names(headers: Mapping[str, str] | None) -> dict[str, str]:

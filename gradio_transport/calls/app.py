@@ -64,10 +64,6 @@ logger = logging.getLogger(__name__)
 logger.addHandler(logging.NullHandler())  # without one, stderr would have its warnings
 
 
-SILENT_IDLE_SECONDS = 3600.0
-"""Idle bound where the server has no heartbeat, so that silence says nothing (before 4.0, direct HTTP)."""
-
-
 LOGGED_COOKIES = 10
 """How many rejected cookies are logged: a server may set any number."""
 
@@ -228,7 +224,10 @@ class App:
         try:
             return (
                 yield from discover(
-                    self.base, self.options.auth, max_redirects=self.options.limits.max_redirects
+                    self.base,
+                    self.options.auth,
+                    max_redirects=self.options.limits.max_redirects,
+                    skips=self.options.skip_components,
                 )
             )
         except NotAGradioApp as error:
@@ -495,16 +494,15 @@ class App:
     ) -> Patience:
         """Return how long a command may take that is performed now, given the deadline of its call.
 
-        Where the server sends no heartbeats, silence means only that the function is still running: the bound
-        on silence is then `SILENT_IDLE_SECONDS` at least.
+        Where the server sends no heartbeats, silence means only that the function is still running: it has a
+        bound of its own then.
         """
         setting = _PHASE_SETTINGS[command.phase]
         silence: float | None = getattr(timeouts, setting)
         has_heartbeats = not isinstance(command, SendRequest) and command.heartbeats
-        if setting == "idle" and not has_heartbeats and silence is not None:
-            silence = max(silence, SILENT_IDLE_SECONDS)
-        if isinstance(command, OpenWebSocket):
-            silence = None if timeouts.idle is None else max(timeouts.idle, SILENT_IDLE_SECONDS)
+        if (setting == "idle" and not has_heartbeats) or isinstance(command, OpenWebSocket):
+            silence = timeouts.without_heartbeat
+            setting = "no_heartbeat" if setting == "idle" and silence != timeouts.idle else setting
         # Why not the bound on silence alone: a server that sends a byte now and then is never silent.
         sends = isinstance(command, SendRequest)
         whole = silence if sends and setting in ("discover", "login", "join") else None

@@ -47,6 +47,7 @@ class Options:
         cookies: Cookies for the app's origin; the server may replace them.
         download_files: Directory that results' files are downloaded to; None leaves them where they are.
         foreign_files: Origins besides the app's own that files may be fetched from; True for any.
+        skip_components: Whether State and layout are left out of arguments and outputs.
         tap: Called with every `Frame`.
         strict: Treat deviations, such as messages out of order, as errors, as the conformance suite does.
         settings: What the adapter that `protocol` names takes besides; see `Adapter.discover`.
@@ -60,6 +61,7 @@ class Options:
     cookies: Mapping[str, str] = attrs.field(default=None, repr=False, converter=checks.to_cookies)
     download_files: Path | None = attrs.field(default=None, converter=checks.to_directory)
     foreign_files: bool | frozenset[str] = attrs.field(default=False, converter=checks.to_origins)
+    skip_components: bool = attrs.field(default=True, validator=_instance(bool, "True or False"))
     timeouts: Timeouts = attrs.field(default=None, converter=checks.to_timeouts)
     limits: Limits = attrs.field(factory=Limits, validator=_instance(Limits, "gradio_transport.Limits(...)"))
     retry: RetryPolicy = attrs.field(

@@ -12,14 +12,15 @@ from typing import Any, Literal, Self
 
 from .. import spaces
 from .._connect import connect
-from ..app.config import AppConfig, Endpoint
+from ..app.config import Endpoint
 from ..calls.options import CallOptions
 from ..errors import GradioTransportError
 from ..policy import Timeouts
 from ..protocol.frames import Tap
 from ..sync import Session, Transport
 from . import view_api
-from .endpoints import bind_arguments, choose_endpoint
+from .attributes import AppAttributes
+from .endpoints import BoundArguments, bind_arguments, check_arguments, choose_endpoint
 from .errors import translate_errors
 from .files import OutputFiles
 from .job import Job
@@ -33,18 +34,8 @@ DUPLICATE_SECONDS = 1800.0
 """How long `Client.duplicate` waits for the copy to run: building a Space with a GPU takes its time."""
 
 
-class APIDescription:
-    """What both clients can print of their app, without a request."""
-
-    @property
-    def config(self) -> AppConfig:
-        """What the app says of itself."""
-        raise NotImplementedError
-
-    @property
-    def url(self) -> str:
-        """The URL that requests go to."""
-        raise NotImplementedError
+class APIDescription(AppAttributes):
+    """What both clients can tell of their app, without a request."""
 
     def view_api(
         self,
@@ -63,8 +54,8 @@ class APIDescription:
                 ``unnamed_endpoints``, each with ``parameters`` and ``returns``.
         """
         if return_format == "dict":
-            return view_api.as_dict(self.config)
-        text = view_api.as_text(self.config, self.url, all_endpoints)
+            return view_api.as_dict(self.app_config)
+        text = view_api.as_text(self.app_config, self.url, all_endpoints)
         if return_format == "str":
             return text
         if print_info:
@@ -76,7 +67,7 @@ class APIDescription:
             logging.INFO if verbose else logging.DEBUG,
             "connected to %s (Gradio %s)",
             self.url,
-            self.config.version or "of an unknown version",
+            self.app_config.version or "of an unknown version",
         )
 
 
@@ -105,6 +96,8 @@ class Client(APIDescription):
         foreign_files: bool | Iterable[str] = False,
         timeouts: Timeouts | None = None,
         tap: Tap | None = None,
+        oauth_token: str | None = None,
+        _skip_components: bool = True,
     ) -> None:
         """Connect.
 
@@ -116,8 +109,9 @@ class Client(APIDescription):
                 call has a connection of its own (servers before 4.9), how many calls are.
             verbose: Whether connecting is logged as INFO (else as DEBUG). Nothing is printed.
             auth: User and password of the app's own login.
-            httpx_kwargs: ``timeout`` (seconds or `httpx.Timeout`), ``proxy`` (a URL), ``verify``,
-                ``headers``, ``cookies``.
+            httpx_kwargs: ``timeout`` (seconds or `httpx.Timeout`), ``proxy`` (a URL or `httpx.Proxy`),
+                ``verify``, ``cert``, ``trust_env``, ``limits``, ``headers``, ``cookies``, ``auth`` (user and
+                password of HTTP's own login). ``follow_redirects`` has no effect: redirects are followed.
             headers: Extra headers for the app's own origin.
             download_files: Directory for the files of outputs; False leaves them where they are, as
                 `gradio_transport.RemoteFile`. By default ``$GRADIO_TEMP_DIR``, or else ``gradio`` in the
@@ -130,6 +124,9 @@ class Client(APIDescription):
             foreign_files: Other origins that files may be fetched from, or True for any.
             timeouts: Deadlines in seconds.
             tap: Called with every frame of the wire.
+            oauth_token: Hugging Face token for the app's code, which acts with it on your behalf: sent to the
+                endpoints that ask for one (6.21+), and to no other.
+            _skip_components: False as for ``skip_components=`` of `gradio_transport.connect`.
 
         Raises:
             AuthenticationError: The app wants a login, or refused it.
@@ -139,7 +136,7 @@ class Client(APIDescription):
             src, token=token, hf_token=hf_token, max_workers=max_workers, auth=auth, headers=headers,
             httpx_kwargs=httpx_kwargs, download_files=download_files, ssl_verify=ssl_verify,
             protocol=protocol, token_origin=token_origin, foreign_files=foreign_files, timeouts=timeouts,
-            tap=tap,
+            tap=tap, oauth_token=oauth_token, skip_components=_skip_components,
         )  # fmt: skip
         with translate_errors():
             self._transport = _connect(self._settings)
@@ -192,20 +189,11 @@ class Client(APIDescription):
         )
         return cls(name, used, max_workers, verbose)
 
-    @property
-    def config(self) -> AppConfig:
-        """What the app says of itself, with what ``gr.render`` drew for this client."""
-        return self._session.config
+    def _connected(self) -> tuple[Transport, Session]:
+        return self._transport, self._session
 
-    @property
-    def url(self) -> str:
-        """The URL that requests go to."""
-        return self._transport.url
-
-    @property
-    def session_hash(self) -> str:
-        """The server's name for what belongs to this client: gr.State, and calls under way."""
-        return self._session.session_hash
+    def _use(self, session: Session) -> None:
+        self._session = session
 
     def predict(
         self,
@@ -232,10 +220,12 @@ class Client(APIDescription):
             GradioTransportError: The call failed.
         """
         with translate_errors():
-            endpoint = choose_endpoint(self.config, api_name, fn_index)
-            values = bind_arguments(self.config, endpoint, args, kwargs)
-            options = CallOptions(headers=headers)
-            return self._files.save(self._session.call(endpoint.fn_index, *values, options=options), True)
+            config = self.app_config
+            bound = bind_arguments(choose_endpoint(config, api_name, fn_index), args, kwargs)
+            check_arguments(config, bound)
+            options = self._settings.call_options(bound.endpoint, headers)
+            called = self._session.call(bound.endpoint.fn_index, *bound.values, options=options)
+            return self._files.save(called, True)
 
     def submit(
         self,
@@ -259,27 +249,41 @@ class Client(APIDescription):
 
         Raises:
             EndpointError: As for `predict`.
-            ArgumentError: As for `predict`.
-            ValidationError: A value was refused here; what the server refuses is raised by the job.
+            ArgumentError: As for `predict`. A value that was refused is raised by the job.
         """
         with translate_errors():
-            endpoint = choose_endpoint(self.config, api_name, fn_index)
-            values = bind_arguments(self.config, endpoint, args, kwargs)
+            endpoint = choose_endpoint(self.app_config, api_name, fn_index)
+        return self._submit(endpoint, args, kwargs, headers=headers, callbacks=result_callbacks)
+
+    def _submit(
+        self,
+        endpoint: Endpoint,
+        arguments: Sequence[Any],
+        keywords: Mapping[str, Any],
+        *,
+        headers: Mapping[str, str] | None,
+        callbacks: Callbacks | None = None,
+        event_data: Any = None,
+    ) -> Job:
+        bound = bind_arguments(endpoint, arguments, keywords)
         job = Job(self._pool, self._files, endpoint)
-        for callback in output_callbacks(result_callbacks):
+        options = self._settings.call_options(
+            endpoint, headers, event_data=event_data, listener=job._add_event
+        )
+        for callback in output_callbacks(callbacks):
             job.add_done_callback(callback)
         # A thread of the pool does not know what the caller's block forwards.
-        context, options = copy_context(), CallOptions(headers=headers, listener=job._add_event)
-        self._pool.submit(self._start, job, endpoint, values, options, context)
+        self._pool.submit(self._start, job, self._session, bound, options, copy_context())
         return job
 
     def _start(
-        self, job: Job, endpoint: Endpoint, values: Sequence[Any], options: CallOptions, context: Context
+        self, job: Job, session: Session, bound: BoundArguments, options: CallOptions, context: Context
     ) -> None:
         if job.done():
             return
         try:
-            call = context.run(self._session.submit, endpoint.fn_index, *values, options=options)
+            check_arguments(session.config, bound)
+            call = context.run(session.submit, bound.endpoint.fn_index, *bound.values, options=options)
         except BaseException as error:  # noqa: BLE001 - it is raised to the waiter
             job._fail(error)
         else:
@@ -334,13 +338,14 @@ def duplicate_space(
 
 
 def _connect(given: Settings) -> Transport:
-    try:
-        return connect(given.source, token=given.token, **given.connect)
-    except GradioTransportError as error:
-        token = given.another_token(error)
-        if token is None:
-            raise
-    return connect(given.source, token=token, **given.connect)
+    while True:
+        try:
+            return connect(given.source, token=given.token, **given.connect)
+        except GradioTransportError as error:
+            following = given.after(error)
+            if following is None:
+                raise
+            given = following
 
 
 __all__ = ["Client", "APIDescription", "duplicate_space"]

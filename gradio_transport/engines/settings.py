@@ -18,11 +18,13 @@ class HTTPSettings:
     Attributes:
         library: ``"httpx"``, or ``"httpx2"`` of the extra of that name.
         verify: True, False, a CA bundle's path, or an `ssl.SSLContext` of one's own.
-        proxy: URL of a proxy, or None; the environment's proxy variables are honoured otherwise.
+        proxy: URL of a proxy, or None for those of the environment.
         connections: Bound of open connections.
+        trust_env: Whether the environment's proxies, and its CAs (``SSL_CERT_FILE``), count.
     """
 
     library: Literal["httpx", "httpx2"] = "httpx"
     verify: Verify = True
     proxy: str | None = attrs.field(default=None, repr=False)
     connections: int = 1100
+    trust_env: bool = True
