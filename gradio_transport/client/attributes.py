@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from typing import Any, Literal, Self
 
 from packaging.version import InvalidVersion, Version
 
@@ -17,12 +17,13 @@ from ..calls.views import SessionView, TransportView
 from .app_endpoint import Endpoint
 from .communicator import Communicator
 from .settings import USER_HEADER, SettingError, Settings, default_directory
+from .updates import Callbacks
 
 KEPT_SESSIONS = 16
 """How many sessions are kept open that a client has left for another `session_hash`: they may have calls."""
 
 
-class Shown(MutableMapping[str, str], dict[str, str]):
+class Shown(dict[str, str]):
     """A dict of what is sent, whose changes are sent too.
 
     Why not a plain dict: a header that a program sets would be lost without a word.
@@ -31,32 +32,31 @@ class Shown(MutableMapping[str, str], dict[str, str]):
     def __init__(
         self, content: Mapping[str, str], write: Callable[[str, str | None], None], key: Callable[[str], str]
     ) -> None:
-        dict.__init__(self, content)
+        super().__init__(content)
         self._write = write
         self._key = key
 
     def __getitem__(self, name: str) -> str:
-        return dict.__getitem__(self, self._key(name))
+        return super().__getitem__(self._key(name))
 
     def __setitem__(self, name: str, value: str) -> None:
         self._write(self._key(name), value)
-        dict.__setitem__(self, self._key(name), value)
+        super().__setitem__(self._key(name), value)
 
     def __delitem__(self, name: str) -> None:
         if name not in self:
             raise KeyError(name)
         self._write(self._key(name), None)
-        dict.__delitem__(self, self._key(name))
+        super().__delitem__(self._key(name))
 
-    def __iter__(self) -> Iterator[str]:
-        return dict.__iter__(self)
-
-    def __len__(self) -> int:
-        return dict.__len__(self)
-
-    def __ior__(self, other: Any) -> Any:
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override, misc]
         self.update(other)
         return self
+
+
+# Those of dict do not ask the methods above. Not as a base class: no order of both satisfies the checkers.
+for _name in ("get", "__contains__", "update", "pop", "popitem", "setdefault", "clear"):
+    setattr(Shown, _name, getattr(MutableMapping, _name))
 
 
 class AppAttributes(ABC):
@@ -76,7 +76,14 @@ class AppAttributes(ABC):
 
     @abstractmethod
     def _submit(
-        self, endpoint: AppEndpoint, arguments: Sequence[Any], keywords: Mapping[str, Any], **more: Any
+        self,
+        endpoint: AppEndpoint,
+        arguments: Sequence[Any],
+        keywords: Mapping[str, Any],
+        *,
+        headers: Mapping[str, str] | None,
+        callbacks: Callbacks | None = None,
+        event_data: Any = None,
     ) -> Any:
         """Start a call, and return its job; see `Client.submit`."""
 

@@ -205,7 +205,7 @@ def _verify(verify: Any, cert: Any) -> Any:
     """Return what certificates are checked by, with the client's own certificate of ``cert=`` of httpx."""
     if cert is None:
         return verify
-    files = (cert,) if isinstance(cert, str | os.PathLike) else cert
+    files = cast("tuple[Any, ...]", (cert,) if isinstance(cert, str | os.PathLike) else cert)
     try:
         if isinstance(verify, ssl.SSLContext):
             context = verify
