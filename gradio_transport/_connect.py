@@ -13,7 +13,7 @@ import attrs
 
 from .aio import AsyncTransport
 from .calls.options import Options
-from .calls.setting_checks import TimeoutsLike, check_proxy, check_verify
+from .calls.setting_checks import TimeoutsLike, check_instance, check_proxy, check_verify
 from .engines.base import AsyncEngine, Engine
 from .engines.settings import HTTPSettings
 from .errors import LocalProtocolError, UnsupportedProtocol, did_you_mean
@@ -142,11 +142,12 @@ def _aiohttp(settings: HTTPSettings) -> AsyncEngine:
     return AiohttpEngine(settings)
 
 
-def _http_settings(verify: object, proxy: str | None, limits: Limits | None) -> HTTPSettings:
+def _http_settings(verify: object, proxy: str | None, limits: Limits | None, trust_env: bool) -> HTTPSettings:
     check_verify(verify)
     check_proxy(proxy)
+    check_instance("trust_env", trust_env, bool, "True or False")
     connections = limits.connections if isinstance(limits, Limits) else Limits().connections
-    return HTTPSettings(verify=cast("Any", verify), proxy=proxy, connections=connections)
+    return HTTPSettings(verify=cast("Any", verify), proxy=proxy, connections=connections, trust_env=trust_env)
 
 
 def _options(
@@ -164,6 +165,7 @@ def _options(
     retry: RetryPolicy | None,
     http: HTTPSettings,
     tap: Tap | None,
+    skip_components: bool,
     settings: Mapping[str, Any],
 ) -> Options:
     """Return the checked options; `Options` refuses what cannot be used."""
@@ -182,6 +184,7 @@ def _options(
         retry=RetryPolicy.none() if retry is None else retry,
         http=http,
         tap=tap,
+        skip_components=skip_components,
         settings=settings,
     )
 
@@ -203,8 +206,10 @@ def connect(
     retry: RetryPolicy | None = None,
     verify: bool | str | ssl.SSLContext = True,
     proxy: str | None = None,
+    trust_env: bool = True,
     engine: Library | HTTPClient | Engine = "httpx",
     tap: Tap | None = None,
+    skip_components: bool = True,
     **settings: Any,
 ) -> Transport:
     """Connect to a Gradio app of any generation.
@@ -234,10 +239,14 @@ def connect(
         verify: TLS: True, False, a CA bundle's path, or a context of your own.
         proxy: URL of a proxy, of ``http``, ``https``, or with the extra ``socks`` of ``socks5``. Without one
             the variables of the environment are obeyed.
+        trust_env: False to ignore the environment's proxies and CAs. For an engine of your own it is set
+            there.
         engine: ``"httpx"``, ``"httpx2"`` (extra of that name), for `connect_async` also ``"aiohttp"`` (extra
             of that name, asyncio only); or an HTTP client of your own, ``httpx.Client`` or ``AsyncClient`` of
             either httpx, which stays open when the transport is closed; or an `Engine`.
         tap: Called with every `Frame` that crosses the wire.
+        skip_components: False for a program that relays the app: arguments and outputs then have a value for
+            each component of the page, State and layout too, which are left out otherwise.
         **settings: What the adapter named by `protocol` takes besides, such as ``model=`` of ``openai_chat``.
             Any other keyword is refused.
 
@@ -251,10 +260,10 @@ def connect(
         LocalProtocolError: A keyword is unknown, or its value cannot be used. The message shows no secret.
         UnsupportedProtocol: No adapter of that name is installed.
     """
-    own, http = _engine(engine, _http_settings(verify, proxy, limits))
+    own, http = _engine(engine, _http_settings(verify, proxy, limits, trust_env))
     options = _options(
         protocol, token, token_origin, auth, headers, cookies, download_files, foreign_files,
-        trust_redirects, timeouts, limits, retry, http, tap, settings,
+        trust_redirects, timeouts, limits, retry, http, tap, skip_components, settings,
     )  # fmt: skip
     return Transport(source, options, own)
 
@@ -276,14 +285,16 @@ def connect_async(
     retry: RetryPolicy | None = None,
     verify: bool | str | ssl.SSLContext = True,
     proxy: str | None = None,
+    trust_env: bool = True,
     engine: AsyncLibrary | HTTPClient | AsyncEngine = "httpx",
     tap: Tap | None = None,
+    skip_components: bool = True,
     **settings: Any,
 ) -> AsyncTransport:
     """Return a transport that connects when it is entered with ``async with``; see `connect`."""
-    own, http = _async_engine(engine, _http_settings(verify, proxy, limits))
+    own, http = _async_engine(engine, _http_settings(verify, proxy, limits, trust_env))
     options = _options(
         protocol, token, token_origin, auth, headers, cookies, download_files, foreign_files,
-        trust_redirects, timeouts, limits, retry, http, tap, settings,
+        trust_redirects, timeouts, limits, retry, http, tap, skip_components, settings,
     )  # fmt: skip
     return AsyncTransport(source, options, own)

@@ -74,9 +74,9 @@ class Timeouts:
             request for a URL that is passed on, where the server does not fetch it.
         join: For the reply to a join. Validators (5.45+) and caches (6.12+) run inside it.
         first_message: From the join to the first message of the stream. Servers send an estimation at once.
-        idle: Silence on an open stream. Heartbeats count; servers of 4.4+ send one every 15 s. Older ones,
-            direct HTTP and chat endpoints send none, so silence says nothing there, and the bound is an hour
-            at least.
+        idle: Silence on an open stream. Heartbeats count; servers of 4.4+ send one every 15 s.
+        no_heartbeat: Silence where no heartbeats come: of older servers, direct HTTP and chat endpoints. It
+            says only that the function still runs. If `idle` is longer, that counts; if it is None, nothing.
         total: For a whole call, from submit to completion: uploads, logins on the way and the join included.
             Without it a function may run for ever, as long as its server is not silent.
         download_stall: Silence while a file is received.
@@ -92,6 +92,7 @@ class Timeouts:
     join: float | None = _seconds(60.0)
     first_message: float | None = _seconds(60.0)
     idle: float | None = _seconds(60.0)
+    no_heartbeat: float | None = _seconds(3600.0)
     total: float | None = _seconds(None)
     download_stall: float | None = _seconds(60.0)
     cancel_on_expiry: bool = attrs.field(default=True, validator=_one_of(True, False))
@@ -112,6 +113,13 @@ class Timeouts:
                 for name, value in defaults.items()
             }
         )
+
+    @property
+    def without_heartbeat(self) -> float | None:
+        """The bound on silence where the server sends no heartbeats; see `no_heartbeat`."""
+        if self.idle is None or self.no_heartbeat is None:
+            return None
+        return max(self.idle, self.no_heartbeat)
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some deadlines changed."""

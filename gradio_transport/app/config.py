@@ -234,6 +234,7 @@ class AppConfig:
         info_failure: Why ``/info`` could not be read, such as ``"/info answered HTTP 500"``; empty if it was
             read, or if the server has none (before 3.26).
         info: The JSON of ``/info``, or None.
+        skips: Whether State and layout are left out of arguments and outputs.
         settings: What an adapter with a discovery of its own keeps for its calls; None for Gradio apps.
     """
 
@@ -254,6 +255,7 @@ class AppConfig:
     endpoints: tuple[Endpoint, ...] = ()
     components: Mapping[int, Component] = attrs.field(factory=dict[int, Component], repr=False)
     raw: JSONObject = attrs.field(factory=dict[str, Any], repr=False)
+    skips: bool = True
     settings: object = attrs.field(default=None, repr=False)
 
     def at_least(self, *release: int) -> bool:

@@ -265,7 +265,7 @@ def _parse_components(config: JSONObject, app: AppConfig) -> dict[int, Component
                 number,
                 kind or "unknown",
                 _parse_props(_object(raw.get("props")), app),
-                skip if isinstance(skip, bool) else kind.lower() in skipped,
+                app.skips and (skip if isinstance(skip, bool) else kind.lower() in skipped),
             )
     return found
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import attrs
@@ -21,6 +22,8 @@ from ..errors import LocalProtocolError, Phase, RemoteProtocolError, UntrustedRe
 from ..protocol.access import LOGIN_ELSEWHERE
 from ..protocol.headers import is_header_name, value_problem
 from ..protocol.urls import add_query, https_origin, is_hugging_face, is_internal, origin, shown_url
+
+T = TypeVar("T")
 
 MAX_COOKIES = 300
 """Cookies kept for one origin; a hostile server may set any number, and what is beyond is not taken."""
@@ -31,6 +34,10 @@ MAX_COOKIE_BYTES = 8192
 
 _NAME_CHARACTERS = 64
 """How much of the name of a cookie is told, which the server may have made of any length."""
+
+
+class TokenWithheldError(LocalProtocolError):
+    """The token would go to a host that it is not for."""
 
 
 @attrs.frozen
@@ -103,7 +110,7 @@ class Credentials:
         `are_given` says whether the caller gave any header, a login, or something else that is not kept here.
 
         Raises:
-            LocalProtocolError: The token would go to a host that is neither Hugging Face's nor the one named.
+            TokenWithheldError: The token would go to a host that is neither Hugging Face's nor the one named.
         """
         named = origin(token_origin) if token_origin else None
         are_given = are_given or token is not None or bool(cookies) or bool(query)
@@ -117,7 +124,7 @@ class Credentials:
             are_given=are_given,
         )
         if token is not None and not made._may_see_token(made.origin):
-            raise LocalProtocolError(
+            raise TokenWithheldError(
                 f"The token would go to {made.origin}, which is no host of Hugging Face. If it is meant to, "
                 f"pass token_origin={made.origin!r}; a secret of the app's own goes into headers=.",
                 phase=Phase.DISCOVER,
@@ -137,6 +144,34 @@ class Credentials:
     def _may_see_token(self, where: str) -> bool:
         named = self.token_origin
         return is_hugging_face(where) or (named is not None and where in (named, https_origin(named)))
+
+    @property
+    def cookies(self) -> Mapping[str, str]:
+        """The cookies, names to values, those of the app among them."""
+        return {name: cookie.value for name, cookie in self._cookie_jar(self.origin).items()}
+
+    def set_header(self, name: str, value: str | None) -> None:
+        """Set a header of the caller's, or remove it if the value is None. Its name is in lower case.
+
+        Raises:
+            UntrustedRedirect: As `check_given`.
+        """
+        self._give(value)
+        # Replaced whole, as the cookies are: other threads may be reading.
+        self.headers = _with(self.headers, name, value)
+
+    def set_cookie(self, name: str, value: str | None) -> None:
+        """Set a cookie of the caller's, or remove one if the value is None.
+
+        Raises:
+            UntrustedRedirect: As `check_given`.
+        """
+        self._give(value)
+        self._cookies = _with(self._cookies, name, None if value is None else _Cookie(value, "/"))
+
+    def _give(self, value: str | None) -> None:
+        self.check_given(value)
+        self.are_given = self.are_given or value is not None
 
     def follow(self, url: str) -> None:
         """Follow the app to where its discovery leads, before a request is sent there.
@@ -321,6 +356,12 @@ class Credentials:
             name: cookie for name, cookie in own.items() if name not in above or above[name].age < cookie.age
         }
         return {**above, **newer}
+
+
+def _with(mapping: Mapping[str, T], name: str, value: T | None) -> dict[str, T]:
+    """Return a copy with one value set, or removed if it is None."""
+    others = {known: kept for known, kept in mapping.items() if known != name}
+    return others if value is None else {**others, name: value}
 
 
 def _lower_names(headers: Mapping[str, str] | None) -> dict[str, str]:

@@ -86,9 +86,15 @@ def _get(url: str, max_redirects: int) -> Generator[SendRequest, Response, Respo
 
 
 def discover(
-    base: str, auth: tuple[str, str] | None = None, *, max_redirects: int = 10
+    base: str, auth: tuple[str, str] | None = None, *, max_redirects: int = 10, skips: bool = True
 ) -> Generator[SendRequest, Response, Discovery]:
     """Find and read the config of the app at `base`, logging in where it asks for that.
+
+    Args:
+        base: Its URL.
+        auth: User and password.
+        max_redirects: How many redirects of one request are followed.
+        skips: See `AppConfig`.
 
     Raises:
         NotAGradioApp: Whatever answers is none.
@@ -114,7 +120,7 @@ def discover(
     config = parse_outline(raw, url=base)
     urls = AppURLs(base, config.api_prefix, config.root)
     info, failure = yield from _find_info(urls, config, max_redirects)
-    return Discovery(with_endpoints(attrs.evolve(config, info_failure=failure), info), urls)
+    return Discovery(with_endpoints(attrs.evolve(config, info_failure=failure, skips=skips), info), urls)
 
 
 def _find_config(base: str, max_redirects: int) -> Generator[SendRequest, Response, tuple[Any, str, int]]:

@@ -72,10 +72,6 @@ logger = logging.getLogger(__name__)
 logger.addHandler(logging.NullHandler())  # without one, stderr would have its warnings
 
 
-SILENT_IDLE_SECONDS = 3600.0
-"""Idle bound where the server has no heartbeat, so that silence says nothing (before 4.0, direct HTTP)."""
-
-
 LOGGED_COOKIES = 10
 """How many rejected cookies are logged: a server may set any number."""
 
@@ -216,6 +212,16 @@ class App:
         error.add_note(f"Last frames of the discovery:\n{self.taps.note(0)}")
         hide_secrets(error, self.secrets)
 
+    def give_header(self, name: str, value: str | None) -> None:
+        """Set a header of the caller's from now on, or remove it; see `Credentials.set_header`."""
+        self.credentials.set_header(name, value)
+        self.secrets.add_headers({name: value or ""})
+
+    def give_cookie(self, name: str, value: str | None) -> None:
+        """Set a cookie of the caller's from now on, or remove it; see `Credentials.set_cookie`."""
+        self.credentials.set_cookie(name, value)
+        self.secrets.add(value or "")
+
     @property
     def discovery(self) -> Discovery:
         """What the discovery found."""
@@ -264,7 +270,12 @@ class App:
     def _discover(self, base: str) -> Handshake:
         try:
             return (
-                yield from discover(base, self.options.auth, max_redirects=self.options.limits.max_redirects)
+                yield from discover(
+                    base,
+                    self.options.auth,
+                    max_redirects=self.options.limits.max_redirects,
+                    skips=self.options.skip_components,
+                )
             )
         except NotAGradioApp as error:
             error.message = f"{error.message} {self._other_sdk}".rstrip()
@@ -557,16 +568,15 @@ class App:
     ) -> Patience:
         """Return how long a command may take that is performed now, given the deadline of its call.
 
-        Where the server sends no heartbeats, silence means only that the function is still running: the bound
-        on silence is then `SILENT_IDLE_SECONDS` at least.
+        Where the server sends no heartbeats, silence means only that the function is still running: it has a
+        bound of its own then.
         """
         setting = _PHASE_SETTINGS[command.phase]
         silence: float | None = getattr(timeouts, setting)
         has_heartbeats = not isinstance(command, SendRequest) and command.heartbeats
-        if setting == "idle" and not has_heartbeats and silence is not None:
-            silence = max(silence, SILENT_IDLE_SECONDS)
-        if isinstance(command, OpenWebSocket):
-            silence = None if timeouts.idle is None else max(timeouts.idle, SILENT_IDLE_SECONDS)
+        if (setting == "idle" and not has_heartbeats) or isinstance(command, OpenWebSocket):
+            silence = timeouts.without_heartbeat
+            setting = "no_heartbeat" if setting == "idle" and silence != timeouts.idle else setting
         # Why not the bound on silence alone: a server that sends a byte now and then is never silent.
         # Uploads have no other, because they may take any time to send; without a body nothing is sent.
         whole = None

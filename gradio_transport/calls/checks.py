@@ -43,7 +43,8 @@ def check_settings(options: Options, adapter: Adapter | None) -> None:
         return
     options_only = ("http", "registry", "strict", "settings")
     keywords = [field.name for field in attrs.fields(Options) if field.name not in options_only]
-    keywords += ["verify", "proxy", "engine"]  # parts of `http`, or the engine that is built from it
+    # Parts of `http`, and the engine that is built from it.
+    keywords += ["verify", "proxy", "trust_env", "engine"]
     listed = ", ".join(taken) or "no settings of its own"
     raise LocalProtocolError(
         f"connect() does not know {', '.join(f'{name}=' for name in wrong)}."

@@ -49,6 +49,7 @@ class Options:
         foreign_files: Origins besides the app's own that files may be fetched from; True for any that
             has a public address.
         trust_redirects: Whether what is given for the app may follow its redirects to other origins.
+        skip_components: Whether State and layout are left out of arguments and outputs.
         tap: Called with every `Frame`.
         strict: Treat deviations, such as messages out of order, as errors, as the conformance suite does.
         settings: What the adapter that `protocol` names takes besides; see `Adapter.discover`.
@@ -63,6 +64,7 @@ class Options:
     download_files: Path | None = attrs.field(default=None, converter=checks.to_directory)
     foreign_files: bool | frozenset[str] = attrs.field(default=False, converter=checks.to_origins)
     trust_redirects: bool = attrs.field(default=False, validator=_instance(bool, "True or False"))
+    skip_components: bool = attrs.field(default=True, validator=_instance(bool, "True or False"))
     timeouts: Timeouts = attrs.field(default=None, converter=checks.to_timeouts)
     limits: Limits = attrs.field(factory=Limits, validator=_instance(Limits, "gradio_transport.Limits(...)"))
     retry: RetryPolicy = attrs.field(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
 from types import TracebackType
@@ -17,18 +17,25 @@ import anyio.to_thread
 
 from .._connect import connect_async
 from ..aio import AsyncCall, AsyncSession, AsyncTransport
-from ..app.config import AppConfig, Endpoint
-from ..calls.options import CallOptions
+from ..app.config import Endpoint
 from ..errors import GradioTransportError, LocalProtocolError
 from ..policy import Timeouts
-from ..protocol.flow import State
 from ..protocol.frames import Tap
 from .client import APIDescription, duplicate_space
-from .endpoints import bind_arguments, choose_endpoint
+from .endpoints import bind_arguments, check_arguments, choose_endpoint
 from .errors import cancelled_error, pending_error, translate, translate_errors
 from .files import OutputFiles
 from .settings import Settings, Token, make_settings
-from .updates import Callbacks, JobHistory, OutputUpdate, Status, StatusUpdate, output_callbacks
+from .updates import (
+    Callbacks,
+    JobHistory,
+    OutputUpdate,
+    Status,
+    StatusUpdate,
+    output_callbacks,
+    runs,
+    show_running,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -39,22 +46,22 @@ class AsyncJob:
     See `gradio_transport.client.Job`, whose methods it has; those that wait are awaited.
     """
 
-    def __init__(self, client: AsyncClient, endpoint: Endpoint, call: AsyncCall) -> None:
+    def __init__(self, client: AsyncClient, endpoint: Endpoint) -> None:
         self._client = client
         self._endpoint = endpoint
-        self._call = call
+        self._call: AsyncCall | None = None
         self._history = JobHistory()
         self._changed = anyio.Event()
         self._end: tuple[Any, BaseException | None] | None = None
         self._callbacks: list[Callable[[AsyncJob], object]] = []
 
-    async def _run(self) -> None:
+    async def _run(self, call: AsyncCall) -> None:
         """Follow the call to its end; a task of the client does so."""
         try:
-            async for event in self._call:
+            async for event in call:
                 self._history.add(event)
                 self._notify()
-            data = await self._call.result()
+            data = await call.result()
             last = self._history.outputs[-1] if self._history.outputs else OutputUpdate(data)
             self._finish(await self._client._value(last, True))
         except anyio.get_cancelled_exc_class():
@@ -98,13 +105,20 @@ class AsyncJob:
         return self._end is not None and isinstance(self._end[1], CancelledError)
 
     def running(self) -> bool:
-        """Return whether the app's function runs."""
-        return self._end is None and self._call.status is State.RUNNING
+        """Return whether the app's function runs; see `gradio_transport.client.Job.running`."""
+        return self._end is None and self._call is not None and runs(self._call)
+
+    @property
+    def event_id(self) -> str | None:
+        """The server's name for the call, once it has one; before 4.9 and outside the queue it has none."""
+        return None if self._call is None else self._call.event_id
 
     def status(self) -> StatusUpdate:
         """Return the status of the job."""
         latest = self._history.status
-        if self._end is None or latest.code in (Status.FINISHED, Status.QUEUE_FULL):
+        if self._end is None:
+            return show_running(latest, self._call)
+        if latest.code in (Status.FINISHED, Status.QUEUE_FULL):
             return latest
         if self.cancelled():
             return StatusUpdate(code=Status.CANCELLED, success=False)
@@ -115,7 +129,8 @@ class AsyncJob:
         return [await self._output(place) for place in range(len(self._history.outputs))]
 
     async def _output(self, place: int) -> Any:
-        final = self._call.done() and place == len(self._history.outputs) - 1
+        done = self._call is not None and self._call.done()
+        final = done and place == len(self._history.outputs) - 1
         with translate_errors():
             return await self._client._value(self._history.outputs[place], final)
 
@@ -156,7 +171,8 @@ class AsyncJob:
 
     async def _cancel(self) -> None:
         self._finish(None, CancelledError())
-        await self._call.cancel()
+        if self._call is not None:
+            await self._call.cancel()
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return _Outputs(self)
@@ -210,6 +226,8 @@ class AsyncClient(APIDescription):
         trust_redirects: bool = False,
         timeouts: Timeouts | None = None,
         tap: Tap | None = None,
+        oauth_token: str | None = None,
+        _skip_components: bool = True,
     ) -> None:
         """Check the arguments, which are those of `Client`; `max_workers` has no effect on tasks."""
         self._settings = make_settings(
@@ -217,6 +235,7 @@ class AsyncClient(APIDescription):
             httpx_kwargs=httpx_kwargs, download_files=download_files, ssl_verify=ssl_verify,
             protocol=protocol, token_origin=token_origin, foreign_files=foreign_files,
             trust_redirects=trust_redirects, timeouts=timeouts, tap=tap,
+            oauth_token=oauth_token, skip_components=_skip_components,
         )  # fmt: skip
         self._files = OutputFiles(self._settings.directory)
         self._verbose = verbose
@@ -259,20 +278,12 @@ class AsyncClient(APIDescription):
             raise LocalProtocolError("The client is not connected: use it as 'async with ... as client'.")
         return self._entered
 
-    @property
-    def config(self) -> AppConfig:
-        """What the app says of itself, with what ``gr.render`` drew for this client."""
-        return self._parts()[1].config
+    def _connected(self) -> tuple[AsyncTransport, AsyncSession]:
+        return self._parts()[:2]
 
-    @property
-    def url(self) -> str:
-        """The URL that requests go to."""
-        return self._parts()[0].url
-
-    @property
-    def session_hash(self) -> str:
-        """The server's name for what belongs to this client."""
-        return self._parts()[1].session_hash
+    def _use(self, session: AsyncSession) -> None:
+        transport, _, tasks = self._parts()
+        self._entered = transport, session, tasks
 
     async def predict(
         self,
@@ -302,15 +313,34 @@ class AsyncClient(APIDescription):
         **kwargs: Any,
     ) -> AsyncJob:
         """Start a call, and return it at once as an `AsyncJob`; see `Client.submit`."""
-        _, session, tasks = self._parts()
         with translate_errors():
-            endpoint = choose_endpoint(session.config, api_name, fn_index)
-            values = bind_arguments(session.config, endpoint, *self._take(args, kwargs))
-            call = session.submit(endpoint.fn_index, *values, options=CallOptions(headers=headers))
-        job = AsyncJob(self, endpoint, call)
-        for callback in output_callbacks(result_callbacks):
+            endpoint = choose_endpoint(self.app_config, api_name, fn_index)
+        return self._submit(endpoint, args, kwargs, headers=headers, callbacks=result_callbacks)
+
+    def _submit(
+        self,
+        endpoint: Endpoint,
+        arguments: Sequence[Any],
+        keywords: Mapping[str, Any],
+        *,
+        headers: Mapping[str, str] | None,
+        callbacks: Callbacks | None = None,
+        event_data: Any = None,
+    ) -> AsyncJob:
+        _, session, tasks = self._parts()
+        bound = bind_arguments(endpoint, *self._take(arguments, keywords))
+        options = self._settings.call_options(endpoint, headers, event_data=event_data)
+        job = AsyncJob(self, endpoint)
+        for callback in output_callbacks(callbacks):
             job.add_done_callback(callback)
-        tasks.start_soon(job._run)
+        try:
+            check_arguments(session.config, bound)
+            call = session.submit(endpoint.fn_index, *bound.values, options=options)
+        except GradioTransportError as error:
+            job._finish(None, translate(error))
+        else:
+            job._call = call
+            tasks.start_soon(job._run, call)
         return job
 
     async def _value(self, output: OutputUpdate, final: bool) -> Any:
@@ -357,13 +387,14 @@ class AsyncClient(APIDescription):
 
 
 async def _connect(given: Settings) -> AsyncTransport:
-    try:
-        return await connect_async(given.source, token=given.token, **given.connect).__aenter__()
-    except GradioTransportError as error:
-        token = given.another_token(error)
-        if token is None:
-            raise
-    return await connect_async(given.source, token=token, **given.connect).__aenter__()
+    while True:
+        try:
+            return await connect_async(given.source, token=given.token, **given.connect).__aenter__()
+        except GradioTransportError as error:
+            following = given.after(error)
+            if following is None:
+                raise
+            given = following
 
 
 __all__ = ["AsyncClient", "AsyncJob"]

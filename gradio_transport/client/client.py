@@ -12,14 +12,15 @@ from typing import Any, Literal, Self, cast
 
 from .. import spaces
 from .._connect import connect
-from ..app.config import AppConfig, Endpoint
+from ..app.config import Endpoint
 from ..calls.options import CallOptions
 from ..errors import GradioTransportError
 from ..policy import Timeouts
 from ..protocol.frames import Tap
 from ..sync import Session, Transport
 from . import view_api
-from .endpoints import bind_arguments, choose_endpoint
+from .attributes import AppAttributes
+from .endpoints import BoundArguments, bind_arguments, check_arguments, choose_endpoint
 from .errors import AppError, AuthenticationError, QueueError, ValidationError, translate_errors
 from .files import OutputFiles, deliver, take_files
 from .job import Job
@@ -36,18 +37,8 @@ DUPLICATE_SECONDS = 1800.0
 """How long `Client.duplicate` waits for the copy to run: building a Space with a GPU takes its time."""
 
 
-class APIDescription:
-    """What both clients can print of their app, without a request."""
-
-    @property
-    def config(self) -> AppConfig:
-        """What the app says of itself."""
-        raise NotImplementedError
-
-    @property
-    def url(self) -> str:
-        """The URL that requests go to."""
-        raise NotImplementedError
+class APIDescription(AppAttributes):
+    """What both clients can tell of their app, without a request."""
 
     def view_api(
         self,
@@ -66,8 +57,8 @@ class APIDescription:
                 ``unnamed_endpoints``, each with ``parameters`` and ``returns``.
         """
         if return_format == "dict":
-            return cast("dict[str, Any]", deliver(view_api.as_dict(self.config), {}))
-        text = view_api.as_text(self.config, self.url, all_endpoints)
+            return cast("dict[str, Any]", deliver(view_api.as_dict(self.app_config), {}))
+        text = view_api.as_text(self.app_config, self.url, all_endpoints)
         if return_format == "str":
             return text
         if print_info:
@@ -78,7 +69,7 @@ class APIDescription:
         self, arguments: Sequence[Any], keywords: Mapping[str, Any]
     ) -> tuple[list[Any], dict[str, Any]]:
         """Return the arguments of a call with the files that the caller marked."""
-        listed, named = take_files([list(arguments), dict(keywords)], self.url, self.config)
+        listed, named = take_files([list(arguments), dict(keywords)], self.url, self.app_config)
         return listed, named
 
     def _log_connection(self, verbose: bool) -> None:
@@ -86,7 +77,7 @@ class APIDescription:
             logging.INFO if verbose else logging.DEBUG,
             "connected to %s (Gradio %s)",
             self.url,
-            self.config.version or "of an unknown version",
+            self.app_config.version or "of an unknown version",
         )
 
 
@@ -116,6 +107,8 @@ class Client(APIDescription):
         trust_redirects: bool = False,
         timeouts: Timeouts | None = None,
         tap: Tap | None = None,
+        oauth_token: str | None = None,
+        _skip_components: bool = True,
     ) -> None:
         """Connect.
 
@@ -127,8 +120,9 @@ class Client(APIDescription):
                 call has a connection of its own (servers before 4.9), how many calls are.
             verbose: Whether connecting is logged as INFO (else as DEBUG). Nothing is printed.
             auth: User and password of the app's own login.
-            httpx_kwargs: ``timeout`` (seconds or `httpx.Timeout`), ``proxy`` (a URL), ``verify``,
-                ``headers``, ``cookies``.
+            httpx_kwargs: ``timeout`` (seconds or `httpx.Timeout`), ``proxy`` (a URL or `httpx.Proxy`),
+                ``verify``, ``cert``, ``trust_env``, ``limits``, ``headers``, ``cookies``, ``auth`` (user and
+                password of HTTP's own login). ``follow_redirects`` has no effect: redirects are followed.
             headers: Extra headers for the app's own origin.
             download_files: Directory for the files of outputs; False leaves them where they are, and gives
                 an `OutputFile` for each. By default, and with True, ``$GRADIO_TEMP_DIR``, or else a directory
@@ -142,6 +136,9 @@ class Client(APIDescription):
             trust_redirects: Whether what is given for the app may follow its redirects to other origins.
             timeouts: Deadlines in seconds.
             tap: Called with every frame of the wire.
+            oauth_token: Hugging Face token for the app's code, which acts with it on your behalf: sent to the
+                endpoints that ask for one (6.21+), and to no other.
+            _skip_components: False as for ``skip_components=`` of `gradio_transport.connect`.
 
         Raises:
             AuthenticationError: The app wants a login, or refused it.
@@ -152,6 +149,7 @@ class Client(APIDescription):
             httpx_kwargs=httpx_kwargs, download_files=download_files, ssl_verify=ssl_verify,
             protocol=protocol, token_origin=token_origin, foreign_files=foreign_files,
             trust_redirects=trust_redirects, timeouts=timeouts, tap=tap,
+            oauth_token=oauth_token, skip_components=_skip_components,
         )  # fmt: skip
         with translate_errors():
             self._transport = _connect(self._settings)
@@ -204,20 +202,11 @@ class Client(APIDescription):
         )
         return cls(name, used, max_workers, verbose)
 
-    @property
-    def config(self) -> AppConfig:
-        """What the app says of itself, with what ``gr.render`` drew for this client."""
-        return self._session.config
+    def _connected(self) -> tuple[Transport, Session]:
+        return self._transport, self._session
 
-    @property
-    def url(self) -> str:
-        """The URL that requests go to."""
-        return self._transport.url
-
-    @property
-    def session_hash(self) -> str:
-        """The server's name for what belongs to this client: gr.State, and calls under way."""
-        return self._session.session_hash
+    def _use(self, session: Session) -> None:
+        self._session = session
 
     def predict(
         self,
@@ -244,10 +233,12 @@ class Client(APIDescription):
             GradioTransportError: The call failed.
         """
         with translate_errors():
-            endpoint = choose_endpoint(self.config, api_name, fn_index)
-            values = bind_arguments(self.config, endpoint, *self._take(args, kwargs))
-            options = CallOptions(headers=headers)
-            return self._files.save(self._session.call(endpoint.fn_index, *values, options=options), True)
+            config = self.app_config
+            bound = bind_arguments(choose_endpoint(config, api_name, fn_index), *self._take(args, kwargs))
+            check_arguments(config, bound)
+            options = self._settings.call_options(bound.endpoint, headers)
+            called = self._session.call(bound.endpoint.fn_index, *bound.values, options=options)
+            return self._files.save(called, True)
 
     def submit(
         self,
@@ -271,27 +262,41 @@ class Client(APIDescription):
 
         Raises:
             EndpointError: As for `predict`.
-            ArgumentError: As for `predict`.
-            ValidationError: A value was refused here; what the server refuses is raised by the job.
+            ArgumentError: As for `predict`. A value that was refused is raised by the job.
         """
         with translate_errors():
-            endpoint = choose_endpoint(self.config, api_name, fn_index)
-            values = bind_arguments(self.config, endpoint, *self._take(args, kwargs))
+            endpoint = choose_endpoint(self.app_config, api_name, fn_index)
+        return self._submit(endpoint, args, kwargs, headers=headers, callbacks=result_callbacks)
+
+    def _submit(
+        self,
+        endpoint: Endpoint,
+        arguments: Sequence[Any],
+        keywords: Mapping[str, Any],
+        *,
+        headers: Mapping[str, str] | None,
+        callbacks: Callbacks | None = None,
+        event_data: Any = None,
+    ) -> Job:
+        bound = bind_arguments(endpoint, *self._take(arguments, keywords))
         job = Job(self._pool, self._files, endpoint)
-        for callback in output_callbacks(result_callbacks):
+        options = self._settings.call_options(
+            endpoint, headers, event_data=event_data, listener=job._add_event
+        )
+        for callback in output_callbacks(callbacks):
             job.add_done_callback(callback)
         # A thread of the pool does not know what the caller's block forwards.
-        context, options = copy_context(), CallOptions(headers=headers, listener=job._add_event)
-        self._pool.submit(self._start, job, endpoint, values, options, context)
+        self._pool.submit(self._start, job, self._session, bound, options, copy_context())
         return job
 
     def _start(
-        self, job: Job, endpoint: Endpoint, values: Sequence[Any], options: CallOptions, context: Context
+        self, job: Job, session: Session, bound: BoundArguments, options: CallOptions, context: Context
     ) -> None:
         if job.done():
             return
         try:
-            call = context.run(self._session.submit, endpoint.fn_index, *values, options=options)
+            check_arguments(session.config, bound)
+            call = context.run(session.submit, bound.endpoint.fn_index, *bound.values, options=options)
         except BaseException as error:  # noqa: BLE001 - it is raised to the waiter
             job._fail(error)
         else:
@@ -346,13 +351,14 @@ def duplicate_space(
 
 
 def _connect(given: Settings) -> Transport:
-    try:
-        return connect(given.source, token=given.token, **given.connect)
-    except GradioTransportError as error:
-        token = given.another_token(error)
-        if token is None:
-            raise
-    return connect(given.source, token=token, **given.connect)
+    while True:
+        try:
+            return connect(given.source, token=given.token, **given.connect)
+        except GradioTransportError as error:
+            following = given.after(error)
+            if following is None:
+                raise
+            given = following
 
 
 # Of the lower names programs import some from here: the module of this name in gradio_client has them.

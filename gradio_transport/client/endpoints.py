@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import attrs
+
 from ..app.config import AppConfig, Endpoint, Parameter
 from ..calls.values import is_json, parameter_place, to_json
 from ..errors import Phase, ValidationFailed, did_you_mean, list_texts
@@ -59,31 +61,59 @@ def _list_endpoints(config: AppConfig) -> str:
     return f"It has: {list_texts(named)}."
 
 
+@attrs.frozen
+class BoundArguments:
+    """The values of a call, in the order of the wire.
+
+    Attributes:
+        data: One for each input, null for those that are left out for callers.
+        given: Names of the parameters that the caller gave a value.
+    """
+
+    endpoint: Endpoint
+    data: list[Any]
+    given: frozenset[str]
+
+    @property
+    def values(self) -> list[Any]:
+        """One for each parameter."""
+        if not self.endpoint.inputs:
+            return self.data
+        return [
+            value for value, slot in zip(self.data, self.endpoint.inputs, strict=True) if not slot.skipped
+        ]
+
+
 def bind_arguments(
-    config: AppConfig, endpoint: Endpoint, arguments: Sequence[Any], keywords: Mapping[str, Any]
-) -> list[Any]:
+    endpoint: Endpoint, arguments: Sequence[Any], keywords: Mapping[str, Any]
+) -> BoundArguments:
     """Return the values of an endpoint's parameters in order, defaults filled in.
 
     Raises:
         ArgumentError: Missing, surplus, unknown or doubled arguments.
-        ValidationError: A value that the parameter cannot take.
     """
     try:
         data = endpoint.bind(arguments, keywords)
     except ValidationFailed as error:
         raise ArgumentError(error.message, problems=error.problems, phase=Phase.JOIN) from None
-    values = data
-    if endpoint.inputs:
-        values = [value for value, slot in zip(data, endpoint.inputs, strict=True) if not slot.skipped]
+    named = {endpoint.by_keyword[keyword].name for keyword in keywords}
+    placed = {parameter.name for parameter in endpoint.parameters[: len(arguments)]}
+    return BoundArguments(endpoint, data, frozenset(named | placed))
+
+
+def check_arguments(config: AppConfig, bound: BoundArguments) -> None:
+    """Refuse values that the parameters cannot take.
+
+    Raises:
+        ValidationError: There is one. An `ArgumentError` if no JSON can hold it.
+    """
+    endpoint = bound.endpoint
     with translate_errors():
-        check_paths(endpoint, data, config)
-        check_shapes(endpoint, data, config)
-    given = {endpoint.by_keyword[keyword].name for keyword in keywords}
-    given |= {parameter.name for parameter in endpoint.parameters[: len(arguments)]}
-    for parameter, value in zip(endpoint.parameters, values, strict=True):
-        if parameter.name in given:
+        check_paths(endpoint, bound.data, config)
+        check_shapes(endpoint, bound.data, config)
+    for parameter, value in zip(endpoint.parameters, bound.values, strict=True):
+        if parameter.name in bound.given:
             _check(endpoint, parameter, value)
-    return values
 
 
 def _check(endpoint: Endpoint, parameter: Parameter, value: Any) -> None:
@@ -127,4 +157,4 @@ def _shorten(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-__all__ = ["bind_arguments", "choose_endpoint"]
+__all__ = ["BoundArguments", "bind_arguments", "check_arguments", "choose_endpoint"]

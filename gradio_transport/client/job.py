@@ -23,12 +23,12 @@ import anyio.to_thread
 from ..app.config import Endpoint
 from ..events import Event
 from ..files.inputs import holds_files
-from ..protocol.flow import State
 from ..sync import Call
+from .communicator import Communicator
 from .errors import cancelled_error, pending_error, translate, translate_errors
 from .files import OutputFiles
 from .pool import Pool
-from .updates import JobHistory, Status, StatusUpdate
+from .updates import JobHistory, Status, StatusUpdate, runs, show_running
 
 
 class Job(Future[Any]):
@@ -151,10 +151,25 @@ class Job(Future[Any]):
         error = super().exception(0)
         return (super().result(0) if error is None else None), error
 
+    @property
+    def event_id(self) -> str | None:
+        """The server's name for the call, once it has one; before 4.9 and outside the queue it has none."""
+        return None if self._call is None else self._call.event_id
+
+    @property
+    def future(self) -> Future[Any]:
+        """The job itself, which is the future of its output."""
+        return self
+
+    @functools.cached_property
+    def communicator(self) -> Communicator:
+        """The job under other names: ``communicator.job.latest_status``, ``communicator.job.outputs``."""
+        return Communicator(self)
+
     def running(self) -> bool:
-        """Return whether the app's function runs."""
+        """Return whether the app's function runs. Outside the queue it does as soon as it is called."""
         call = self._call
-        return not self.done() and call is not None and call.status is State.RUNNING
+        return not self.done() and call is not None and runs(call)
 
     def cancel(self) -> bool:
         """Cancel the job, and return whether that was possible.
@@ -184,7 +199,7 @@ class Job(Future[Any]):
         with self._news:
             latest = self._history.status
         if not self.done():
-            return latest
+            return show_running(latest, self._call)
         if self.cancelled():
             return StatusUpdate(code=Status.CANCELLED, success=False, time=latest.time)
         if latest.code in (Status.FINISHED, Status.QUEUE_FULL):

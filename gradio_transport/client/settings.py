@@ -3,14 +3,20 @@
 
 from __future__ import annotations
 
+import base64
+import logging
 import os
+import ssl
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import httpx
 
+from ..app.config import Endpoint
+from ..app.credentials import TokenWithheldError
+from ..calls.options import CallOptions
 from ..errors import LocalProtocolError, Phase
 from ..files.private import temporary_directory, usual_directory
 from ..policy import Limits, Timeouts
@@ -21,7 +27,15 @@ from ..spaces import is_hidden, token_to_use
 Token = str | bool | None
 """A token; True for the saved one, False for none, None for the saved one where a Space wants it."""
 
-_HTTPX = ("timeout", "proxy", "verify", "headers", "cookies")
+_HTTPX = (
+    "timeout", "proxy", "verify", "cert", "trust_env", "limits", "headers", "cookies", "auth",
+    "follow_redirects",
+)  # fmt: skip
+
+USER_HEADER = "x-gradio-user"
+"""The header by which apps tell programs from people. It says "api" here, whatever the caller gives."""
+
+logger = logging.getLogger(__name__)
 
 
 class SettingError(LocalProtocolError, ValueError):
@@ -38,6 +52,7 @@ class Settings:
         saved_token: A saved one, for a Space that does not show itself without.
         directory: Returns where files of outputs go; None leaves them where they are.
         workers: How many requests are under way at once.
+        oauth_token: For functions that ask for their caller's.
         connect: Further arguments of `gradio_transport.connect`.
     """
 
@@ -46,11 +61,31 @@ class Settings:
     saved_token: str | None = attrs.field(default=None, repr=False)
     directory: Callable[[], Path] | None = None
     workers: int = 40
+    oauth_token: str | None = attrs.field(default=None, repr=False)
     connect: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
 
-    def another_token(self, error: BaseException) -> str | None:
-        """Return the token to try next after an error of the connecting, if there is one."""
-        return self.saved_token if self.token is None and is_hidden(error) else None
+    def after(self, error: BaseException) -> Settings | None:
+        """Return the settings to try next after an error of the connecting, if there are any."""
+        if isinstance(error, TokenWithheldError):
+            logger.warning("connecting without the token: %s", error.message)
+            return attrs.evolve(self, token=None)
+        if self.saved_token is not None and is_hidden(error):
+            return attrs.evolve(self, token=self.saved_token, saved_token=None)
+        return None
+
+    def call_options(self, endpoint: Endpoint, headers: Mapping[str, str] | None, **more: Any) -> CallOptions:
+        """Return the options of a call.
+
+        Args:
+            endpoint: Which is called: it gets the caller's own token only if it asks for it.
+            headers: Of the caller.
+            **more: Further fields of `CallOptions`.
+        """
+        return CallOptions(
+            headers=None if headers is None else _without_user(headers),
+            oauth_token=None if endpoint.oauth_token is None else self.oauth_token,
+            **more,
+        )
 
 
 def make_settings(
@@ -70,6 +105,8 @@ def make_settings(
     trust_redirects: bool,
     timeouts: Timeouts | None,
     tap: Tap | None,
+    oauth_token: str | None,
+    skip_components: bool,
 ) -> Settings:
     """Return the settings for a client's arguments.
 
@@ -95,18 +132,22 @@ def make_settings(
         saved_token=token_to_use(None, saved=True) if wanted is None and is_space_name(src) else None,
         directory=_directory(download_files),
         workers=max_workers,
+        oauth_token=oauth_token,
         connect={
             "auth": auth,
             "headers": _headers(headers, extra),
-            "verify": extra.get("verify", ssl_verify),
+            "cookies": dict(extra.get("cookies") or {}),
+            "verify": _verify(extra.get("verify", ssl_verify), extra.get("cert")),
+            "trust_env": extra.get("trust_env", True),
             "proxy": _proxy(extra.get("proxy")),
             "protocol": protocol,
             "token_origin": token_origin,
             "foreign_files": foreign_files,
             "trust_redirects": trust_redirects,
             "timeouts": _timeouts(timeouts or Timeouts(), extra),
-            "limits": Limits(workers=max_workers),
+            "limits": _limits(max_workers, extra.get("limits")),
             "tap": tap,
+            "skip_components": skip_components,
         },
     )
 
@@ -143,24 +184,69 @@ def _temporary_directory() -> Path:
         ) from error
 
 
+def _without_user(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name.lower() != USER_HEADER}
+
+
 def _headers(headers: Mapping[str, str] | None, extra: Mapping[str, Any]) -> dict[str, str]:
-    merged = {name.lower(): value for name, value in dict(extra.get("headers") or {}).items()}
-    cookies = dict(extra.get("cookies") or {})
-    if cookies:
-        merged["cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
-    return merged | {name.lower(): value for name, value in (headers or {}).items()}
+    merged = _authorization(extra.get("auth"))
+    merged |= {name.lower(): value for name, value in dict(extra.get("headers") or {}).items()}
+    return _without_user(merged | {name.lower(): value for name, value in (headers or {}).items()})
+
+
+def _authorization(auth: Any) -> dict[str, str]:
+    """Return the header for ``auth=`` of httpx: HTTP's own login, before which some proxies put an app."""
+    if auth is None:
+        return {}
+    if not isinstance(auth, tuple) or not all(isinstance(part, str) for part in cast("list[object]", auth)):
+        raise SettingError("httpx_kwargs['auth'] is taken as a pair of texts, user and password.")
+    encoded = base64.b64encode(":".join(cast("tuple[str, str]", auth)).encode()).decode()
+    return {"authorization": f"Basic {encoded}"}
 
 
 def _proxy(proxy: Any) -> str | None:
-    if isinstance(proxy, httpx.Proxy):
+    if not isinstance(proxy, httpx.Proxy):
+        return None if proxy is None else str(proxy)
+    if proxy.headers or proxy.ssl_context is not None:
         raise SettingError(
-            "httpx_kwargs['proxy'] is taken as a URL, such as 'http://user:password@host:8080'."
+            "httpx_kwargs['proxy'] is taken as a URL, such as 'http://user:password@host:8080', or as an "
+            "httpx.Proxy without headers and TLS context of its own."
         )
-    return None if proxy is None else str(proxy)
+    user, password = proxy.raw_auth or (b"", b"")
+    login = {"username": user.decode(), "password": password.decode()} if proxy.raw_auth else {}
+    return str(proxy.url.copy_with(**login))
+
+
+def _verify(verify: Any, cert: Any) -> Any:
+    """Return what certificates are checked by, with the client's own certificate of ``cert=`` of httpx."""
+    if cert is None:
+        return verify
+    files = cast("tuple[Any, ...]", (cert,) if isinstance(cert, str | os.PathLike) else cert)
+    try:
+        if isinstance(verify, ssl.SSLContext):
+            context = verify
+        elif isinstance(verify, str):
+            context = ssl.create_default_context(cafile=verify)
+        else:
+            context = httpx.create_ssl_context(verify=verify)
+        context.load_cert_chain(*files)
+    except (OSError, TypeError) as error:
+        raise SettingError(
+            f"httpx_kwargs['cert'] cannot be used: {error}. It is the path of a certificate with its key, or "
+            "a tuple of both paths and, if there is one, the password."
+        ) from error
+    return context
+
+
+def _limits(workers: int, limits: Any) -> Limits:
+    """Return limits with the connections of ``limits=`` of httpx; how long they are kept is not settable."""
+    if limits is None or limits.max_connections is None:
+        return Limits(workers=workers)
+    return Limits(workers=workers, connections=limits.max_connections)
 
 
 def _timeouts(timeouts: Timeouts, extra: Mapping[str, Any]) -> Timeouts:
-    """Return deadlines with those of httpx in their place: silence on a stream is bounded on its own."""
+    """Return deadlines with those of httpx in their place."""
     if "timeout" not in extra:
         return timeouts
     given = httpx.Timeout(extra["timeout"])
@@ -169,9 +255,12 @@ def _timeouts(timeouts: Timeouts, extra: Mapping[str, Any]) -> Timeouts:
         discover=given.read,
         login=given.read,
         join=given.read,
+        first_message=given.read,
+        idle=given.read,
+        no_heartbeat=given.read,
         upload=given.write,
         download_stall=given.read,
     )
 
 
-__all__ = ["SettingError", "Settings", "Token", "make_settings"]
+__all__ = ["SettingError", "Settings", "Token", "USER_HEADER", "default_directory", "make_settings"]

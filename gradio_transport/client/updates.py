@@ -13,11 +13,17 @@ from typing import Any, TypeAlias, cast
 import attrs
 
 from .. import events as e
+from ..calls.views import CallView
 from ..events import Event, ProgressUnit
+from ..protocol.flow import State
+
+DIRECT = "direct"
+"""The adapter of calls outside the queue."""
 
 
+@functools.total_ordering
 class Status(enum.Enum):
-    """Where a job stands, in the words of the Gradio docs."""
+    """Where a job stands, in the words of the Gradio docs. A later one is greater than an earlier one."""
 
     STARTING = "STARTING"
     JOINING_QUEUE = "JOINING_QUEUE"
@@ -25,11 +31,21 @@ class Status(enum.Enum):
     IN_QUEUE = "IN_QUEUE"
     SENDING_DATA = "SENDING_DATA"
     PROCESSING = "PROCESSING"
-    PROGRESS = "PROGRESS"
     LOG = "LOG"
+    PROGRESS = "PROGRESS"
     ITERATING = "ITERATING"
     FINISHED = "FINISHED"
     CANCELLED = "CANCELLED"
+
+    @staticmethod
+    def ordering(status: Status) -> int:
+        """Return the place of a status in the course of a job."""
+        return list(Status).index(status)
+
+    def __lt__(self, other: object) -> bool:
+        if not isinstance(other, Status):
+            return NotImplemented
+        return self.ordering(self) < self.ordering(other)
 
 
 @attrs.frozen(kw_only=True)
@@ -94,6 +110,18 @@ def output_callbacks(given: Callbacks | None) -> list[Callable[[Any], None]]:
             callback(*(cast("tuple[Any, ...]", value) if isinstance(value, tuple) else (value,)))
 
     return [functools.partial(done, callback) for callback in listed]
+
+
+def runs(call: CallView[Any]) -> bool:
+    """Return whether the app's function runs: a call outside the queue has no message that says so."""
+    return call.status is State.RUNNING or (call.status is State.JOINING and call.adapter == DIRECT)
+
+
+def show_running(status: StatusUpdate, call: CallView[Any] | None) -> StatusUpdate:
+    """Return a status that says ``PROCESSING`` of a call that runs and has no message yet."""
+    if status.code is Status.STARTING and call is not None and runs(call):
+        return attrs.evolve(status, code=Status.PROCESSING)
+    return status
 
 
 class JobHistory:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from ..app.config import AppConfig, Endpoint, Parameter
 from ..errors import one_line
@@ -36,12 +36,17 @@ def as_dict(config: AppConfig) -> dict[str, Any]:
             "unnamed_endpoints": {str(one.fn_index): _endpoint(one, config) for one in _unnamed(config)},
         }
     info: dict[str, Any] = copy.deepcopy(dict(config.info))
-    if config.at_least(4, 32):
-        for group in ("named_endpoints", "unnamed_endpoints"):
-            for described in info.get(group, {}).values():
-                for mark in _MARKS if isinstance(described, dict) else ():
-                    described.pop(mark, None)
+    for group in ("named_endpoints", "unnamed_endpoints"):
+        listed = info.setdefault(group, {})
+        if config.at_least(4, 32):
+            info[group] = {name: _without_marks(told) for name, told in listed.items()}
     return info
+
+
+def _without_marks(told: Any) -> Any:
+    if not isinstance(told, dict):
+        return told
+    return {key: value for key, value in cast("dict[str, Any]", told).items() if key not in _MARKS}
 
 
 def _named(config: AppConfig) -> list[Endpoint]:

@@ -61,7 +61,9 @@ class Routes:
         return route
 
     def _find_proxy(self, scheme: str, host: str, port: int) -> Proxy | None:
-        found = (self._settings.proxy, "proxy=") if self._settings.proxy else find_proxy(scheme, host, port)
+        found = (self._settings.proxy, "proxy=") if self._settings.proxy else None
+        if found is None and self._settings.trust_env:
+            found = find_proxy(scheme, host, port)
         if found is None:
             return None
         try:

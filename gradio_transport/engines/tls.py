@@ -11,9 +11,9 @@ from .settings import HTTPSettings
 
 
 @lru_cache(maxsize=8)
-def _default_context(library: str) -> ssl.SSLContext:
+def _default_context(library: str, trust_env: bool) -> ssl.SSLContext:
     # Loading the CA bundle costs some 40 ms of CPU, so all transports of a process share the result.
-    context: ssl.SSLContext = load(library).create_ssl_context()
+    context: ssl.SSLContext = load(library).create_ssl_context(trust_env=trust_env)
     return context
 
 
@@ -34,4 +34,4 @@ def ssl_context(settings: HTTPSettings, scheme: str) -> ssl.SSLContext:
         return _context_without_trust()
     if isinstance(settings.verify, str):
         return ssl.create_default_context(cafile=settings.verify)
-    return _default_context(settings.library)
+    return _default_context(settings.library, settings.trust_env)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,8 +15,10 @@ from gradio_transport.app.config_parsing import (
     config_from_page,
     is_config,
     parse_config,
+    parse_outline,
     parse_release,
     requires_login,
+    with_endpoints,
     with_rendered,
 )
 from gradio_transport.app.schema import python_type, schema_of
@@ -326,6 +329,16 @@ class TestOrder:
 
 def info(name, parameters, returns=()):
     return {"named_endpoints": {name: {"parameters": parameters, "returns": list(returns)}}}
+
+
+def test_nothing_is_left_out_of_a_config_that_says_so():
+    components = (component(1, "textbox", label="a"), component(2, "state", skip_api=True))
+    raw = blocks("5.50.0", components, [dependency(inputs=[2, 1], outputs=[1, 2])])
+    outline = attrs.evolve(parse_outline(raw), skips=False)
+    endpoint = with_endpoints(outline, info("/f", [{"label": "a"}], [{"label": "a"}])).endpoint("/f")
+    assert [parameter.component for parameter in endpoint.parameters] == ["state", "textbox"]
+    assert endpoint.bind(["s", "x"], {}) == ["s", "x"]
+    assert endpoint.visible_outputs(["x", "s"]) == ["x", "s"]
 
 
 class TestInfo:

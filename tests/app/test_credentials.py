@@ -62,6 +62,24 @@ def test_a_callers_mapping_is_not_changed() -> None:
     assert headers == {"X-Key": "1"}
 
 
+def test_headers_and_cookies_may_be_set_and_removed_later() -> None:
+    credentials = bound(Accept="mine")
+    session = credentials.child()
+    session.store(APP, ["a=session"])
+    credentials.set_header("x-key", "1")
+    credentials.set_header("accept", None)
+    credentials.set_header("nothing", None)
+    credentials.set_cookie("a", "mine")
+    credentials.set_cookie("b", "2")
+    credentials.set_cookie("nothing", None)
+    assert session.cookies == {"a": "mine", "b": "2"}
+    assert session.for_url(APP, {}) == {"x-key": "1", "cookie": "a=mine; b=2"}
+    session.set_cookie("a", None)
+    credentials.set_cookie("a", None)
+    assert credentials.cookies == session.cookies == {"b": "2"}
+    assert credentials.for_url("http://other.example", {}) == {}
+
+
 def test_secure_cookies_go_back_to_the_origin_that_set_them_over_plain_http_too() -> None:
     credentials = bound()
     credentials.store(f"{APP}/login", ["access-token=t; Secure; HttpOnly; SameSite=none"])

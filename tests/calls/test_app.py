@@ -13,7 +13,7 @@ from gradio_transport.adapter.exchange import Invocation, SessionContext
 from gradio_transport.adapter.registry import default_registry
 from gradio_transport.app.config import Endpoint
 from gradio_transport.app.config_parsing import parse_config
-from gradio_transport.calls.app import SILENT_IDLE_SECONDS, App
+from gradio_transport.calls.app import App
 from gradio_transport.calls.options import Options
 from gradio_transport.engines.deadline import Deadline
 from gradio_transport.protocol.commands import OpenStream, OpenWebSocket, Request, SendRequest
@@ -49,8 +49,10 @@ def first_command(adapter: str, version: str) -> Any:
 )
 def test_silence_is_borne_for_an_hour_where_there_are_no_heartbeats(adapter: str, version: str) -> None:
     command = first_command(adapter, version)
-    assert silence(command) == SILENT_IDLE_SECONDS
-    assert silence(command, idle=2 * SILENT_IDLE_SECONDS) == 2 * SILENT_IDLE_SECONDS
+    assert silence(command) == 3600
+    assert silence(command, idle=7200) == 7200
+    assert silence(command, idle=5, no_heartbeat=5) == 5
+    assert silence(command, no_heartbeat=None) is None
     assert silence(command, idle=None) is None
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import anyio
 import attrs
+import httpx
 import pytest
 from fake_gradio import FakeGradio, fake_gradio
 from scripted import CONFIG, Reply, Scripted, completed, scripted
@@ -43,7 +44,7 @@ from gradio_transport.client import (
 )
 from gradio_transport.client import aio as async_module
 from gradio_transport.client import client as client_module
-from gradio_transport.client.endpoints import bind_arguments, choose_endpoint
+from gradio_transport.client.endpoints import bind_arguments, check_arguments, choose_endpoint
 from gradio_transport.client.errors import JobTimeout, translate
 from gradio_transport.client.settings import SettingError
 from gradio_transport.client.view_api import as_text
@@ -104,10 +105,6 @@ def test_the_only_endpoint_need_not_be_named() -> None:
         (("x", "y"), {"api_name": "/hello"}, TypeError, "surplus, 1 are taken"),
         (("x", "y"), {"api_name": "/hello"}, ValueError, "surplus, 1 are taken"),
         (("x",), {"api_name": "/hello", "nam": 1}, TypeError, "Did you mean 'name'"),
-        (("x",), {"api_name": "/add"}, ValueError, "'a' of /add takes float, which 'x' is not"),
-        (([1],), {"api_name": "/add"}, ValueError, "takes float"),
-        ((object(),), {"api_name": "/hello"}, TypeError, "has the type object, which JSON does not have"),
-        ((b"x",), {"api_name": "/hello"}, TypeError, r"handle_file\(value, name="),
     ],
 )
 def test_a_wrong_call_says_what_is_wrong_and_is_not_sent(
@@ -119,15 +116,46 @@ def test_a_wrong_call_says_what_is_wrong_and_is_not_sent(
     assert not [path for path, _, _ in server.requests if path.endswith("join")]
 
 
+@pytest.mark.parametrize(
+    ("value", "endpoint", "kind", "what"),
+    [
+        ("x", "/add", ValueError, "'a' of /add takes float, which 'x' is not"),
+        ([1], "/add", ValueError, "takes float"),
+        (object(), "/hello", TypeError, "has the type object, which JSON does not have"),
+        (b"x", "/hello", TypeError, r"handle_file\(value, name="),
+    ],
+)
+def test_a_wrong_value_is_told_by_the_job_and_not_sent(
+    client: Client, server: FakeGradio, value: Any, endpoint: str, kind: type[Exception], what: str
+) -> None:
+    called: list[Any] = []
+    with pytest.raises(kind, match=what):
+        client.predict(value, api_name=endpoint)
+    job = client.submit(value, api_name=endpoint, result_callbacks=called.append)
+    with pytest.raises(kind, match=what):
+        job.result(SECONDS)
+
+    async def main() -> None:
+        async with AsyncClient(server.url) as asynchronous:
+            job = asynchronous.submit(value, api_name=endpoint, result_callbacks=called.append)
+            assert isinstance(await job.exception(SECONDS), kind)
+            assert (job.event_id, job.running(), await job.outputs()) == (None, False, [])
+            assert await job.cancel() is False
+
+    anyio.run(main)
+    assert called == []
+    assert not [path for path, _, _ in server.requests if path.endswith("join")]
+
+
 @pytest.mark.parametrize("keyword", ["param_0", "count"])
 def test_a_value_is_checked_by_whichever_keyword_it_is_given(keyword: str) -> None:
     component = {"id": 1, "type": "number", "props": {"label": "Count"}}
     dependency = {"api_name": "f", "inputs": [1], "outputs": []}
     raw = {"version": "3.50.2", "components": [component], "dependencies": [dependency]}
     config = parse_config(raw)
-    assert bind_arguments(config, config.endpoints[0], [], {keyword: 2}) == [2]
+    assert bind_arguments(config.endpoints[0], [], {keyword: 2}).values == [2]
     with pytest.raises(ValueError, match="takes float"):
-        bind_arguments(config, config.endpoints[0], [], {keyword: "x"})
+        check_arguments(config, bind_arguments(config.endpoints[0], [], {keyword: "x"}))
 
 
 def test_text_for_a_file_is_refused_with_the_way_to_pass_one() -> None:
@@ -145,9 +173,9 @@ def test_text_for_a_file_is_refused_with_the_way_to_pass_one() -> None:
     endpoint = config.endpoint("/look")
     for given in ("/etc/hosts", Path("/etc/hosts")):
         with pytest.raises(ValidationError, match=r"pass handle_file\('/etc/hosts'\)"):
-            bind_arguments(config, endpoint, [given], {})
+            check_arguments(config, bind_arguments(endpoint, [given], {}))
     with pytest.raises(ArgumentError, match=r"handle_file\(path\) for the file, or str\(path\) for its name"):
-        bind_arguments(config, endpoint, [{"path": Path("/etc/hosts")}], {})
+        check_arguments(config, bind_arguments(endpoint, [{"path": Path("/etc/hosts")}], {}))
 
 
 def test_a_path_where_no_file_is_is_a_value_error(tmp_path: Path) -> None:
@@ -562,13 +590,17 @@ def test_headers_cookies_and_timeouts_reach_the_transport(server: FakeGradio) ->
     sent = next(headers for path, headers, _ in server.requests if path.endswith("join"))
     lowered = {name.lower(): value for name, value in sent.items()}
     assert (lowered["x-a"], lowered["x-b"], lowered["cookie"]) == ("3", "2", "c=d")
-    assert (timeouts.join, timeouts.connect, timeouts.idle) == (7, 7, gt.Timeouts().idle)
+    assert (timeouts.join, timeouts.connect, timeouts.idle, timeouts.no_heartbeat) == (7, 7, 7, 7)
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"httpx_kwargs": {"auth": None}},
+        {"httpx_kwargs": {"mounts": None}},
+        {"httpx_kwargs": {"auth": "user"}},
+        {"httpx_kwargs": {"cert": "/nowhere.pem"}},
+        {"httpx_kwargs": {"cert": ("a", "b", "c", "d")}},
+        {"httpx_kwargs": {"proxy": httpx.Proxy("http://127.0.0.1:9", headers={"a": "b"})}},
         {"max_workers": 0},
         {"token": "a", "hf_token": "b"},
         {"download_files": 5},
@@ -721,7 +753,7 @@ def test_the_async_client_duplicates_a_space(
 
 
 def test_a_job_knows_no_outputs_before_it_starts(client: Client) -> None:
-    job = Job(client._pool, client._files, client.config.endpoint("/hello"))
+    job = Job(client._pool, client._files, client.app_config.endpoint("/hello"))
     assert job.outputs() == []
     assert attrs.asdict(job.status())["code"] is Status.STARTING
     assert job.cancel() is True

@@ -48,6 +48,12 @@ class TestRoutes:
         found = Routes(HTTPSettings(proxy="http://own:3")).find("http://app/").proxy
         assert str(found) == "http://own:3 (of proxy=)"
 
+    def test_the_environment_can_be_left_out(self, monkeypatch):
+        monkeypatch.setenv("http_proxy", "http://proxy:1")
+        assert Routes(HTTPSettings(trust_env=False)).find("http://app/").proxy is None
+        own = Routes(HTTPSettings(trust_env=False, proxy="http://own:3")).find("http://app/").proxy
+        assert str(own) == "http://own:3 (of proxy=)"
+
     def test_an_origin_keeps_its_route_and_another_port_is_another_origin(self, monkeypatch):
         routes = Routes(HTTPSettings())
         assert routes.find("http://app:1/x").proxy is None
