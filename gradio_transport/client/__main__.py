@@ -32,9 +32,8 @@ def main(words: Sequence[str] | None = None) -> None:
     if not program or program[0].startswith("-"):
         raise SystemExit(USAGE)
     sys.argv = [*program, *arguments]
-    if (
-        not as_module and not sys.flags.safe_path
-    ):  # with -m the directory at hand comes first, which is right for a module
+    # As `python program.py` does. For a module the directory at hand comes first, and does so already.
+    if not as_module and not sys.flags.safe_path:
         sys.path[0] = str(Path(program[0]).resolve().parent)
     with install():
         if as_module:

@@ -69,8 +69,9 @@ class APIDescription(AppAttributes):
         self, arguments: Sequence[Any], keywords: Mapping[str, Any]
     ) -> tuple[list[Any], dict[str, Any]]:
         """Return the arguments of a call with the files that the caller marked."""
-        listed, named = take_files([list(arguments), dict(keywords)], self.url, self.app_config)
-        return listed, named
+        app, config = self.url, self.app_config
+        named = {name: take_files(value, app, config) for name, value in keywords.items()}
+        return [take_files(value, app, config) for value in arguments], named
 
     def _log_connection(self, verbose: bool) -> None:
         logger.log(

@@ -13,7 +13,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, cast
-from urllib.parse import quote, urljoin
 
 from ..aio import AsyncRemoteFile
 from ..app.config import AppConfig
@@ -23,7 +22,7 @@ from ..files import inputs
 from ..files.forms import MAX_DEPTH, META
 from ..files.inputs import InputFile
 from ..files.outputs import ServerFile
-from ..protocol.urls import shown_url
+from ..protocol.urls import percent_encode, resolve_reference, shown_url
 from ..sync import RemoteFile
 from .errors import FileError
 
@@ -46,10 +45,10 @@ class OutputFile(dict[str, Any]):
     def __init__(self, remote: RemoteFile | AsyncRemoteFile) -> None:
         raw: object = remote.raw
         super().__init__(cast("dict[str, Any]", raw) if isinstance(raw, dict) else {})
-        inline = raw if isinstance(raw, str) else self.get("data")  # before 4.0 a file may be its own URL
+        inline = raw if isinstance(raw, str) else self.get("url") or self.get("data")  # a file in its own URL
         self.update(
             path=remote.path or None,
-            url=remote.url or inline,
+            url=remote.url or inline or _url_on_server(remote.path),
             size=remote.size,
             orig_name=remote.orig_name,
             mime_type=remote.mime_type,
@@ -160,16 +159,13 @@ def _with_parts(value: Any, make: Callable[[Any], Any]) -> Any:
     made = {
         place: made
         for place, item in places
-        if isinstance(item, _PARTED) and (made := make(item)) is not item
+        if isinstance(item, dict | list | tuple) and (made := make(cast("object", item))) is not item
     }
     if not made:
         return cast("object", value)
     if isinstance(value, dict):
         return {**cast("dict[Any, Any]", value), **made}
     return [made.get(place, item) for place, item in enumerate(cast("Sequence[Any]", value))]
-
-
-_PARTED = (dict, list, tuple, ServerFile)
 
 
 def _take_marked(given: dict[str, Any], app: str, config: AppConfig) -> Any:
@@ -182,7 +178,7 @@ def _take_marked(given: dict[str, Any], app: str, config: AppConfig) -> Any:
         if not _describes(config, path):
             return _input_file(path, given)
         url = _url_on_server(path)
-    place = urljoin(f"{app}/", url) if isinstance(url, str) else ""
+    place = (resolve_reference(f"{app}/", url) if isinstance(url, str) else None) or ""
     name, kind, size = given.get("orig_name"), given.get("mime_type"), given.get("size")
     if place.startswith(f"{app}/"):
         return ServerFile(
@@ -225,11 +221,12 @@ def _paths(value: Any) -> Iterator[Any]:
 
 
 def _url_on_server(path: str) -> str:
-    return path if path.startswith(("http://", "https://")) else f"file={quote(path)}"
+    """Return a URL for a path that a server named; a relative one is of whichever app it is passed to."""
+    return path if path.startswith(("http://", "https://")) else f"file={percent_encode(path, '/')}"
 
 
 def deliver(value: Any, files: Mapping[int, Any]) -> Any:
-    """Return what a server said as a caller gets it.
+    """Return what a server said as a caller gets it: a copy, whose changes reach nothing here.
 
     Args:
         value: An output value, or a description.
@@ -237,9 +234,13 @@ def deliver(value: Any, files: Mapping[int, Any]) -> Any:
     """
     if isinstance(value, ServerFile):
         return files[id(value)]
-    made = _with_parts(value, lambda item: deliver(item, files))
+    if isinstance(value, list):
+        return [deliver(item, files) for item in cast("list[Any]", value)]
+    if not isinstance(value, dict):
+        return value
+    made = {key: deliver(item, files) for key, item in cast("dict[Any, Any]", value).items()}
     if is_marked(made) and not made.get("url") and isinstance(path := made.get("path"), str):
-        return {**made, "url": _url_on_server(path)}
+        made["url"] = _url_on_server(path)
     return made
 
 

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..errors import list_texts
-from ..files.forms import META
 from .data_classes import FileData, ParameterInfo
 from .errors import ArgumentError, QueueError, TooManyRequestsError, ValidationError, argument_error
-from .files import file, handle_file
+from .files import file, handle_file, is_marked
 from .updates import ProgressUnit, Status, StatusUpdate
 
 __version__ = "2.7.2"
@@ -53,10 +52,7 @@ def is_file_obj(d: object) -> bool:
 
 def is_file_obj_with_meta(d: object) -> bool:
     """Return whether a value is a dict with a ``path`` and the ``meta`` that marks a file (4.21+)."""
-    if not is_file_obj(d):
-        return False
-    meta: Any = cast("dict[str, Any]", d).get("meta")
-    return isinstance(meta, dict) and cast("dict[str, Any]", meta).get("_type") == META["_type"]
+    return is_file_obj(d) and is_marked(d)
 
 
 def is_file_obj_with_url(d: object) -> bool:

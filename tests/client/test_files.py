@@ -155,6 +155,28 @@ def test_what_is_not_marked_as_a_file_of_this_machine_stays_as_it_is(value: Any)
     assert take_files(nested, APP, parse_config(of_kind("json"))) is nested
 
 
+def test_parameters_may_be_called_as_the_keys_of_a_file(server: Scripted, mine: Path) -> None:
+    names = ("path", "meta")
+    parameters = [{"parameter_name": name, "type": {}, "python_type": {"type": "Any"}} for name in names]
+    described = {"/hello": {"parameters": parameters, "returns": []}}
+    dependencies = [{**CONFIG["dependencies"][0], "inputs": [1, 1]}]
+    server.config = {**of_kind("json"), "dependencies": dependencies}
+    server.scripts[INFO] = lambda reply: reply.json({"named_endpoints": described, "unnamed_endpoints": {}})
+    gives(server, "taken")
+    with Client(server.url) as client:
+        assert client.predict(path=str(mine), meta=META, api_name="/hello") == "taken"
+    assert uploads(server) == []
+
+
+def test_an_output_that_is_changed_changes_no_other(server: Scripted) -> None:
+    gives(server, ["a", {"b": "c"}], ["a"])
+    for folder in (None, False):
+        with Client(server.url, download_files=folder) as client:
+            job = client.submit("x", api_name="/hello")
+            job.result(SECONDS)[1]["b"] = "changed"
+            assert job._history.outputs[-1].data == [["a", {"b": "c"}]]
+
+
 def test_a_marked_path_where_no_file_is_is_a_value_error(server: Scripted, tmp_path: Path) -> None:
     with Client(server.url) as client, pytest.raises(ValueError, match="no such file") as caught:
         client.predict({"path": str(tmp_path / "missing"), "meta": META}, api_name="/hello")
@@ -252,6 +274,7 @@ def test_a_stream_is_left_on_the_server_until_it_is_complete(server: Scripted, t
 @pytest.mark.parametrize(
     ("raw", "url"),
     [
+        ({"path": "/etc/hosts", "url": "data:;base64,eA==", "meta": META}, "data:;base64,eA=="),
         ("data:image/png;base64,eA==", "data:image/png;base64,eA=="),
         ({"name": "x", "data": "data:,x"}, "data:,x"),
     ],
@@ -340,9 +363,10 @@ def test_defaults_and_examples_are_no_wish_of_the_caller(server: Scripted, mine:
     assert SECRET not in repr(server.seen)
 
 
-_PATHS = st.sampled_from(["/etc/hosts", "relative", "http://host/x", "https://host/x", "", None, 5])
+_PATHS = st.sampled_from(["/etc/hosts", "relative", "\ud800", "http://host/x", "https://host/x", "", None, 5])
 _URLS = st.one_of(
-    st.none(), st.sampled_from(["", 0, False, [], {}, "/x", "http://h/x", "data:,x", "file:///x"])
+    st.none(),
+    st.sampled_from(["", 0, False, [], {}, "/x", "http://[", "\\\\x", "http://h/x", "data:,x", "file:///x"]),
 )
 _FILES = st.fixed_dictionaries(
     {"meta": st.just(META)}, optional={"path": _PATHS, "url": _URLS, "orig_name": st.text()}
