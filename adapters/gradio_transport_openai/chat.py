@@ -214,12 +214,13 @@ class ChatExchange(Exchange):
 
     def _timeout_error(self) -> TimeoutExpired:
         timeouts = self.context.timeouts
-        setting = "idle" if timeouts.total is None else "total"
+        bounds = {"no_heartbeat": timeouts.without_heartbeat, "total": timeouts.total}
+        setting = "no_heartbeat" if timeouts.total is None else "total"
         return TimeoutExpired(
             "The answer was not complete in time, and nothing more came. Timeouts(total=) bounds a whole "
-            "call; without it a stream may be silent for an hour, or for Timeouts(idle=) if that is longer.",
+            "call; without it Timeouts(no_heartbeat=) bounds the silence of the stream.",
             setting=setting,
-            seconds=getattr(timeouts, setting),
+            seconds=bounds[setting],
             phase=Phase.STREAM,
             may_have_run=True,
         )

@@ -298,15 +298,15 @@ def stream_ended_error(
     """Return the error for a stream or socket that ended too early."""
     why = f" ({closed.reason})" if closed.reason else ""
     if closed.ending is Ending.IDLE:
-        # Before 4.4 silence says nothing, so that the driver waits longer than the setting says.
-        waited = (
-            f" for {context.timeouts.idle} s, not even a heartbeat" if context.config.at_least(4, 4) else ""
-        )
+        timeouts = context.timeouts
+        setting, seconds, beat = "idle", timeouts.idle, ", not even a heartbeat"
+        if not context.config.at_least(4, 4):
+            setting, seconds, beat = "no_heartbeat", timeouts.without_heartbeat, ""
         return TimeoutExpired(
-            f"Nothing came on the stream{waited or ' for too long'}{why}. A proxy may buffer it, or the "
-            "server hangs. Raise Timeouts(idle=) if the app may be silent so long.",
-            setting="idle",
-            seconds=context.timeouts.idle,
+            f"Nothing came on the stream for {seconds} s{beat}{why}. A proxy may buffer it, or the server "
+            f"hangs. Raise Timeouts({setting}=) if the app may be silent so long.",
+            setting=setting,
+            seconds=seconds,
             phase=Phase.STREAM,
             may_have_run=may_have_run,
         )

@@ -316,17 +316,16 @@ def test_a_deviation_of_every_yield_is_noted_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "waited"),
+    ("version", "setting", "waited"),
     [
-        ((4, 4), "on the stream for 5 s, not even a heartbeat (why)"),
-        ((4, 3), "on the stream for too long (why)"),
+        ((4, 4), "idle", "on the stream for 5 s, not even a heartbeat (why)"),
+        ((4, 3), "no_heartbeat", "on the stream for 90 s (why)"),
     ],
 )
-def test_silence_counts_in_seconds_only_where_there_are_heartbeats(version, waited) -> None:
-    context = attrs.evolve(
-        make_session().context, config=AppConfig(release=version), timeouts=Timeouts(idle=5)
-    )
+def test_silence_has_a_bound_of_its_own_where_there_are_no_heartbeats(version, setting, waited) -> None:
+    timeouts = Timeouts(idle=5, no_heartbeat=90)
+    context = attrs.evolve(make_session().context, config=AppConfig(release=version), timeouts=timeouts)
     error = stream_ended_error(Closed(Ending.IDLE, reason="why"), context, may_have_run=True)
     assert isinstance(error, TimeoutExpired)
-    assert (error.setting, error.may_have_run) == ("idle", True)
+    assert (error.setting, error.may_have_run) == (setting, True)
     assert waited in error.message
