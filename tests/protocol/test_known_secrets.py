@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradio_transport.protocol.known_secrets import (
+    LONGEST_SECRET,
     PASSING_SECRETS,
     SHORTEST_COOKIE,
     KnownSecrets,
@@ -122,6 +123,13 @@ def test_secrets_of_calls_are_forgotten_after_many_others_and_those_of_the_app_n
         known.add_passing(f"of-call-number-{number}")  # counts once
     assert known.hide("of-the-first-call") == "of-the-first-call"
     assert known.hide("of-the-app, of-call-number-0") == "REDACTED, REDACTED"
+
+
+def test_what_is_as_long_as_a_text_is_not_kept() -> None:
+    known = KnownSecrets()
+    known.add_passing("a" * LONGEST_SECRET, "b" * (LONGEST_SECRET + 1))
+    assert known.hide("a" * LONGEST_SECRET) == "REDACTED"
+    assert known.hide("b" * LONGEST_SECRET) != "REDACTED"
 
 
 def test_a_server_that_sets_many_cookies_drives_no_secret_out() -> None:
