@@ -265,5 +265,6 @@ def _spellings(secret: str) -> frozenset[str]:
 
 
 __all__ = [
-    "LONGEST_SECRET", "PASSING_SECRETS", "REDACTED", "SHORTEST_SECRET", "KnownSecrets", "Span", "replace_spans", "secret_parts",
+    "LONGEST_SECRET", "PASSING_SECRETS", "REDACTED", "SHORTEST_COOKIE", "SHORTEST_SECRET", "KnownSecrets",
+    "Span", "replace_spans", "secret_parts",
 ]  # fmt: skip
