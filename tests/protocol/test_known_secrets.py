@@ -95,6 +95,12 @@ def test_where_a_text_was_cut_a_part_of_a_secret_is_hidden_too() -> None:
     assert known.hide("0123456789… and more …") == "REDACTED… and more …"
 
 
+def test_of_many_cuts_the_last_ones_are_looked_at() -> None:
+    known = KnownSecrets(["0123450123456789"])
+    assert known.hide("x 012345012345…") == "x REDACTED…"
+    assert known.hide("x 0123450123456… y 012345… " + "…" * 100) == "x 0123450123456… y 012345… " + "…" * 100
+
+
 def test_secrets_across_texts_are_hidden_in_all_of_them() -> None:
     known = KnownSecrets(["0123456789"])
     assert known.hide_all(["a 012", "34567", "89 b", "c 0123456789"]) == [

@@ -23,6 +23,7 @@ from gradio_transport.protocol.urls import (
     shown_url,
     space_name,
     split_userinfo,
+    without_userinfo,
 )
 
 
@@ -313,3 +314,24 @@ def test_what_lies_under_the_believed_root_is_moved_and_nothing_is_moved_twice(r
 )
 def test_hosts_that_a_token_is_for(host: str, endpoint: str | None, own: bool) -> None:
     assert is_hugging_face_host(host, endpoint) is own
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://me:pass@host/x", "http://host/x"),
+        ("//me@host/x", "//host/x"),
+        ("https://a@b@host?x=c@d", "https://host?x=c@d"),
+        ("http://host/file=//a@b.png", "http://host/file=//a@b.png"),
+        ("/file=/a@b.png", "/file=/a@b.png"),
+        ("http://host", "http://host"),
+    ],
+)
+def test_user_and_password_of_a_url_that_a_server_gave_are_left_out(url: str, expected: str) -> None:
+    assert without_userinfo(url) == expected
+
+
+def test_a_url_of_a_server_is_resolved_without_user_and_password() -> None:
+    urls = AppURLs("http://app/sub", root="http://inside:7860")
+    assert urls.resolve("http://me:pass@inside:7860/file=a.png") == "http://app/sub/file=a.png"
+    assert urls.resolve("https://me:pass@elsewhere/a.png") == "https://elsewhere/a.png"
