@@ -98,6 +98,7 @@ def test_where_a_text_was_cut_a_part_of_a_secret_is_hidden_too() -> None:
 def test_of_many_cuts_the_last_ones_are_looked_at() -> None:
     known = KnownSecrets(["0123450123456789"])
     assert known.hide("x 012345012345…") == "x REDACTED…"
+    assert known.hide("x 012345x012345…") == "x 012345xREDACTED…"
     assert known.hide("x 0123450123456… y 012345… " + "…" * 100) == "x 0123450123456… y 012345… " + "…" * 100
 
 
