@@ -54,6 +54,9 @@ class TestNames:
         assert shown("{'api_key': 'x', 'b': 'c'}") == "{'api_key': 'REDACTED', 'b': 'c'}"
         assert shown('{"a":"b","password":"x"}') == '{"a":"b","password":"REDACTED"}'
 
+    def test_letters_that_change_their_length_shift_nothing(self) -> None:
+        assert shown('{"İİİ": "ß", "PASSWORD": "x"}') == '{"İİİ": "ß", "PASSWORD": "REDACTED"}'
+
     def test_a_schema_of_a_secret_is_none(self) -> None:
         text = json.dumps(
             {
