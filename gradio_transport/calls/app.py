@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Collection, Generator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -42,6 +43,7 @@ from ..files.upload import FileCommand, FileReply, inline_files, place_files
 from ..policy import Timeouts
 from ..protocol.addresses import AddressRule, is_address
 from ..protocol.commands import OpenStream, OpenWebSocket, Request, SendRequest
+from ..protocol.known_secrets import PASSING_SECRETS
 from ..protocol.multipart import UploadProgress
 from ..protocol.urls import (
     base_url,
@@ -358,8 +360,6 @@ class App:
             oauth_token=options.oauth_token,
             late=options.attach == "late",
         )
-        for place in self._places(endpoint).secrets:
-            self.secrets.add_passing(*leaf_texts(invocation.data[place]))
         adapter = self.choose(endpoint, options.protocol).adapter
         check_declared(invocation)
         adapter.check(config, invocation)
@@ -379,10 +379,14 @@ class App:
             LocalProtocolError: A file is gone.
         """
         endpoint = invocation.endpoint
-        if self._places(endpoint).taken:
+        places = self._places(endpoint)
+        if places.taken:
             check_paths(endpoint, invocation.data, config)
             check_shapes(endpoint, invocation.data, config)
-        return to_json_invocation(invocation, config)
+        checked = to_json_invocation(invocation, config)
+        for place in places.secrets:
+            self.secrets.add_passing(*islice(leaf_texts(checked.data[place]), PASSING_SECRETS))
+        return checked
 
     def prepare_again(
         self, invocation: Invocation, protocol: str | Sequence[str] | None

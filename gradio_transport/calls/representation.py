@@ -25,8 +25,7 @@ def describe_call(kind: str, call: CallState) -> str:
         parts.append(f"event_id='{shorten_secret(call.event_id)}'")
     if len(call.mailbox):
         parts.append(f"{len(call.mailbox)} events waiting")
-    app: App = call.connection.app
-    return app.secrets.hide(f"<{' '.join(parts)}>")
+    return f"<{' '.join(parts)}>"
 
 
 def describe_transport(kind: str, app: App, *, closed: bool) -> str:

@@ -76,7 +76,8 @@ class CallView(Generic[PendingT]):
         raise TypeError("A call is not pickled, because it lives on a connection of its process.")
 
     def __repr__(self) -> str:
-        return describe_call(type(self).__name__, self._pending)
+        app: App = self._pending.connection.app
+        return app.secrets.hide(describe_call(type(self).__name__, self._pending))
 
     @property
     def endpoint(self) -> Endpoint:

@@ -30,6 +30,9 @@ SHORTEST_COOKIE = 12
 """Characters of the shortest cookie of a server that is looked for: shorter ones are settings
 (``dark-mode``)."""
 
+LONGEST_SECRET = 16_384
+"""Longer texts of a call are not looked for: they are texts, and would be kept long after the call."""
+
 PASSING_SECRETS = 256
 """How many secrets of single calls are remembered, the newest: errors quote the last messages of a
 session."""
@@ -188,7 +191,8 @@ class KnownSecrets:
 
 
 def _append(secrets: deque[tuple[str, str]], name: str, text: str) -> None:
-    if (name, text) not in secrets.copy():  # a copy, because other threads go on
+    # A copy, because other threads go on.
+    if len(text) <= LONGEST_SECRET and (name, text) not in secrets.copy():
         secrets.append((name, text))
 
 
@@ -261,5 +265,6 @@ def _spellings(secret: str) -> frozenset[str]:
 
 
 __all__ = [
-    "REDACTED", "SHORTEST_SECRET", "KnownSecrets", "Span", "replace_spans", "secret_parts",
+    "LONGEST_SECRET", "PASSING_SECRETS", "REDACTED", "SHORTEST_COOKIE", "SHORTEST_SECRET", "KnownSecrets",
+    "Span", "replace_spans", "secret_parts",
 ]  # fmt: skip

@@ -8,14 +8,16 @@ no JSON at all. What is put in the place of a secret keeps JSON valid: a text st
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from .known_secrets import REDACTED, Span, replace_spans
-from .secret_forms import FORMS, Form, is_secret_name, is_secret_parameter
+from .secret_forms import FORMS, STEMS, Form, is_secret_name, is_secret_parameter
 
-_MEMBER = re.compile(r"""(["'])([^"'\\\n]{1,64})(\\{0,7})\1\s{0,64}:\s{0,64}""")
+_NAME_CHARACTERS = 64
+
+_MEMBER = re.compile(rf"""(["'])([^"'\\\n]{{1,{_NAME_CHARACTERS}}})(\\{{0,7}})\1\s{{0,64}}:\s{{0,64}}""")
 """The key of a member, in quotes that are escaped as often as JSON stands inside of JSON."""
 
 _TOKEN = re.compile(r"""\\+|["'\n]""")
@@ -75,26 +77,41 @@ def redacted_number(text: str) -> str:
 def find_members(text: str, is_secret: Callable[[str], bool] = is_secret_name) -> Iterator[Found]:
     """Yield the values in a text of JSON, or of Python's like of it, that have the name of a secret."""
     place = judged = 0
-    while (member := _MEMBER.search(text, place)) is not None:
-        place = member.end()
-        if not is_secret(member[2]):
+    for start in _possible_keys(text):
+        member = _MEMBER.match(text, start) if start >= place else None
+        if member is None or not is_secret(member[2]):
             continue
+        place = member.end()
         what, escape = f"a value named {member[2]!r}", member[3]
         if text.startswith(("[", "{"), place):
             if place >= judged:
                 found, place, judged = _in_container(text, place, what)
                 yield from found
         elif (string := _string_at(text, place, escape)) is not None:
-            start, end = string
+            begin, end = string
             if _is_token_of_text(member[2], text, end):
                 continue
-            if text[start:end] not in ("", REDACTED):
-                yield Found(start, end, REDACTED, what, text[start:end])
+            if text[begin:end] not in ("", REDACTED):
+                yield Found(begin, end, REDACTED, what, text[begin:end])
             place = end
         elif (number := _NUMBER.match(text, place)) is not None:
             place = number.end()
             if not _REDACTED_NUMBER.fullmatch(number[0]):
                 yield Found(number.start(), place, redacted_number(number[0]), what, number[0])
+
+
+def _possible_keys(text: str) -> list[int]:
+    """Return where keys begin that may be names of secrets: at the quote before a part of such a name."""
+    lowered = text.replace("İ", "I").lower()  # of the same length: that letter alone would become two
+    places: set[int] = set()
+    for stem in STEMS:
+        found = lowered.find(stem)
+        while found >= 0:
+            first = max(0, found - _NAME_CHARACTERS)
+            places.add(max(text.rfind('"', first, found), text.rfind("'", first, found)))
+            found = lowered.find(stem, found + len(stem))
+    places.discard(-1)
+    return sorted(places)
 
 
 def _is_token_of_text(name: str, text: str, end: int) -> bool:
@@ -182,33 +199,25 @@ def find_parameters(text: str) -> Iterator[Found]:
 
 def find_user_info(text: str) -> Iterator[Found]:
     """Yield user and password of URLs."""
-    for pattern, mark in ((_USER_INFO, "@"), (_ENCODED_USER_INFO, "%40")):
-        if mark in text:
-            for found in pattern.finditer(text):
-                yield Found(found.start(1), found.end(1), "", "user and password of a URL", found[1])
+    for pattern in (_USER_INFO, _ENCODED_USER_INFO):
+        for found in pattern.finditer(text):
+            yield Found(found.start(1), found.end(1), "", "user and password of a URL", found[1])
 
 
 # --- by form ---------------------------------------------------------------------------------------------
 
 
-def find_form(form: Form, text: str) -> Iterator[Found]:
+def find_form(text: str, form: Form) -> Iterator[Found]:
     """Yield what has a form of secrets."""
-    if any(mark in text for mark in form.marks):
-        group = form.pattern.groups
-        for found in form.pattern.finditer(text):
-            if form.check is None or form.check(found[group]):
-                yield Found(found.start(group), found.end(group), REDACTED, form.name, found[group])
+    group = form.pattern.groups
+    for found in form.pattern.finditer(text):
+        if form.check is None or form.check(found[group]):
+            yield Found(found.start(group), found.end(group), REDACTED, form.name, found[group])
 
+
+_MARKED = [(mark, form) for form in FORMS for mark in form.marks]
 
 # --- all of them -----------------------------------------------------------------------------------------
-
-Search: TypeAlias = Callable[[str], Iterator[Found]]
-
-_SEARCHES: Sequence[Search] = (
-    find_parameters,
-    find_user_info,
-    *(partial(find_form, form) for form in FORMS),
-)
 
 
 def take_out(text: str, is_secret: Callable[[str], bool] = is_secret_name) -> tuple[str, list[Found]]:
@@ -218,9 +227,16 @@ def take_out(text: str, is_secret: Callable[[str], bool] = is_secret_name) -> tu
         text: Of any kind.
         is_secret: Which names of members mean a secret.
     """
+    searches: list[Callable[[str], Iterator[Found]]] = [partial(find_members, is_secret=is_secret)]
+    if "=" in text or "%3" in text or "\\u003" in text:
+        searches.append(find_parameters)
+    if "@" in text or "%40" in text:
+        searches.append(find_user_info)
+    # What is not in most texts at all is looked for first, and each form that may be there but once.
+    forms = dict.fromkeys(form for mark, form in _MARKED if mark in text)
+    searches += [partial(find_form, form=form) for form in forms]
     taken: list[Found] = []
-    by_name: Search = partial(find_members, is_secret=is_secret)
-    for search in (by_name, *_SEARCHES):
+    for search in searches:
         found = list(search(text))
         if found:
             taken += found

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from ..protocol.frames import Direction, Frame, Kind, Tap
+from ..protocol.known_secrets import KnownSecrets
 from .compare import diff_traces
 from .conversation import Conversation, Entry, conversations
 from .environment import environment_tap
@@ -18,5 +19,5 @@ __all__ = [
     "Conversation", "Entry", "Finding", "Mismatch", "Replay", "ReplayMismatch", "Severity", "Trace",
     "TraceError", "TraceWriter", "conversations", "describe", "diff_traces", "differences", "environment_tap",
     "lint_trace", "read_trace", "replay",
-    "Direction", "Frame", "Kind", "Tap",
+    "Direction", "Frame", "Kind", "KnownSecrets", "Tap",
 ]  # fmt: skip

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from ..protocol.headers import HARMLESS_HEADERS
-from ..protocol.known_secrets import REDACTED, KnownSecrets, Span, replace_spans
+from ..protocol.known_secrets import LONGEST_SECRET, REDACTED, KnownSecrets, Span, replace_spans
 from ..protocol.secret_forms import SHORTEST_HASH, is_secret_in_request
 from ..protocol.secret_search import redacted_number, take_out
 
@@ -27,9 +27,6 @@ DESCRIPTION = (
     "secrets of the caller", "values named as secrets", "user and password of URLs",
 )  # fmt: skip
 """What was removed, for the meta line."""
-
-LONGEST_SECRET = 16_384
-"""Bytes of the longest token that is recognised where a line is so long that it is written in parts."""
 
 LONGEST_LINE = 256 * 1024
 """Bytes of a line that wait for its end."""

@@ -32,6 +32,7 @@ from gradio_transport.protocol.commands import (
     WakeAt,
 )
 from gradio_transport.protocol.frames import Direction, Frame, Kind
+from gradio_transport.protocol.known_secrets import KnownSecrets
 from gradio_transport.protocol.multipart import FilePart, Multipart
 from gradio_transport.protocol.urls import AppURLs
 
@@ -328,3 +329,41 @@ def test_what_a_signal_handler_raises_within_a_tap_is_not_the_taps() -> None:
             )
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+class TestSecretsInNotes:
+    SECRET = "s3cret-text-of-mine"
+
+    def note(self, *chunks: str, channel: str = "stream") -> list[str]:
+        taps = Taps(lambda: 1.0, secrets=KnownSecrets([self.SECRET]))
+        for place, data in enumerate(chunks):
+            taps.show(Direction.IN, Kind.CHUNK, channel, 1, {"data": data.encode()})
+            if place == 0:  # another stream between
+                taps.show(Direction.IN, Kind.CHUNK, "other", 1, {"data": b"beat"})
+        return [line.rsplit("chunk", 1)[1].strip() for line in taps.note(1).split("\n") if channel in line]
+
+    def test_one_that_is_cut_into_chunks_stands_in_none_of_them(self) -> None:
+        assert self.note("you said s3c", "ret-text", "-of-mine, did you") == [
+            "you said REDACTED",
+            "",
+            ", did you",
+        ]
+
+    def test_nor_does_a_part_of_one_beside_what_is_not_kept(self) -> None:
+        first, second = self.note("a" * 390 + self.SECRET[:-6], self.SECRET[-6:] + " and more")
+        assert first.startswith("a" * 100 + "…")
+        assert second == "REDACTED and more"
+
+    def test_texts_of_other_frames_are_hidden_too(self) -> None:
+        taps = Taps(lambda: 1.0, secrets=KnownSecrets([self.SECRET]))
+        taps.show(Direction.IN, Kind.ERROR, "1.join", 1, {"message": f"no {self.SECRET}"})
+        taps.show(Direction.IN, Kind.WS_TEXT, "1.ws", 1, {"text": self.SECRET})
+        assert self.SECRET not in taps.note(1)
+        assert taps.note(1).count("REDACTED") == 2
+
+    def test_frames_name_them_for_taps_that_write(self) -> None:
+        frames: list[Frame] = []
+        secrets = KnownSecrets([self.SECRET])
+        Taps(lambda: 1.0, [frames.append], secrets).chunk("file", b"x")
+        assert frames[0].secrets is secrets
+        assert self.SECRET not in repr(frames)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradio_transport.protocol.known_secrets import (
+    LONGEST_SECRET,
     PASSING_SECRETS,
     SHORTEST_COOKIE,
     KnownSecrets,
@@ -94,6 +95,13 @@ def test_where_a_text_was_cut_a_part_of_a_secret_is_hidden_too() -> None:
     assert known.hide("0123456789… and more …") == "REDACTED… and more …"
 
 
+def test_of_many_cuts_the_last_ones_are_looked_at() -> None:
+    known = KnownSecrets(["0123450123456789"])
+    assert known.hide("x 012345012345…") == "x REDACTED…"
+    assert known.hide("x 012345x012345…") == "x 012345xREDACTED…"
+    assert known.hide("x 0123450123456… y 012345… " + "…" * 100) == "x 0123450123456… y 012345… " + "…" * 100
+
+
 def test_secrets_across_texts_are_hidden_in_all_of_them() -> None:
     known = KnownSecrets(["0123456789"])
     assert known.hide_all(["a 012", "34567", "89 b", "c 0123456789"]) == [
@@ -122,6 +130,13 @@ def test_secrets_of_calls_are_forgotten_after_many_others_and_those_of_the_app_n
         known.add_passing(f"of-call-number-{number}")  # counts once
     assert known.hide("of-the-first-call") == "of-the-first-call"
     assert known.hide("of-the-app, of-call-number-0") == "REDACTED, REDACTED"
+
+
+def test_what_is_as_long_as_a_text_is_not_kept() -> None:
+    known = KnownSecrets()
+    known.add_passing("a" * LONGEST_SECRET, "b" * (LONGEST_SECRET + 1))
+    assert known.hide("a" * LONGEST_SECRET) == "REDACTED"
+    assert known.hide("b" * LONGEST_SECRET) != "REDACTED"
 
 
 def test_a_server_that_sets_many_cookies_drives_no_secret_out() -> None:

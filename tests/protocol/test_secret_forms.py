@@ -5,7 +5,14 @@ from __future__ import annotations
 
 import pytest
 
-from gradio_transport.protocol.secret_forms import is_secret_in_request, is_secret_name, is_secret_parameter
+from gradio_transport.protocol.secret_forms import (
+    REQUEST_NAMES,
+    SECRET_NAMES,
+    STEMS,
+    is_secret_in_request,
+    is_secret_name,
+    is_secret_parameter,
+)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +40,10 @@ def test_names_of_secrets(name: str) -> None:
 )  # fmt: skip
 def test_names_that_only_look_like_it(name: str) -> None:
     assert not is_secret_name(name)
+
+
+def test_every_name_has_a_stem_that_it_is_found_by() -> None:
+    assert all(any(stem in name for stem in STEMS) for name in (*SECRET_NAMES, *REQUEST_NAMES))
 
 
 def test_a_token_is_a_secret_in_requests_alone() -> None:

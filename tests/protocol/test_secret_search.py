@@ -54,6 +54,9 @@ class TestNames:
         assert shown("{'api_key': 'x', 'b': 'c'}") == "{'api_key': 'REDACTED', 'b': 'c'}"
         assert shown('{"a":"b","password":"x"}') == '{"a":"b","password":"REDACTED"}'
 
+    def test_letters_that_change_their_length_shift_nothing(self) -> None:
+        assert shown('{"İİİ": "ß", "PASSWORD": "x"}') == '{"İİİ": "ß", "PASSWORD": "REDACTED"}'
+
     def test_a_schema_of_a_secret_is_none(self) -> None:
         text = json.dumps(
             {
@@ -62,6 +65,20 @@ class TestNames:
             }
         )
         assert shown(text) == text
+
+    def test_the_first_objects_of_a_large_one_are_judged_by_their_members(self) -> None:
+        inner = {"secret": {"a": "b", "password": "x"}}
+        value = {
+            "secret": {"first": inner, **{f"a{number}": "b" * 20 for number in range(200)}, "last": inner}
+        }
+        found = [one.text for one in find_members(json.dumps(value))]
+        assert found == ["x", "b", "x"]
+
+    def test_a_quote_of_another_kind_ends_no_value(self) -> None:
+        assert (
+            shown("""{"password": "it's \\"open\\" ", "a": 'b'}""")
+            == """{"password": "REDACTED", "a": 'b'}"""
+        )
 
     def test_in_a_large_object_the_members_are_judged_by_their_own_names(self) -> None:
         value = {"secret": {**{f"a{number}": "b" * 20 for number in range(200)}, "password": "x"}}

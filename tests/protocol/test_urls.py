@@ -26,6 +26,7 @@ from gradio_transport.protocol.urls import (
     shown_url,
     space_name,
     split_userinfo,
+    without_userinfo,
 )
 
 
@@ -371,3 +372,24 @@ def test_a_host_is_below_a_domain_label_by_label() -> None:
 def test_a_port_of_zero_is_not_the_default() -> None:
     assert origin("http://host:0") == "http://host:0"
     assert origin("http://host..") == "http://host.:80"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://me:pass@host/x", "http://host/x"),
+        ("//me@host/x", "//host/x"),
+        ("https://a@b@host?x=c@d", "https://host?x=c@d"),
+        ("http://host/file=//a@b.png", "http://host/file=//a@b.png"),
+        ("/file=/a@b.png", "/file=/a@b.png"),
+        ("http://host", "http://host"),
+    ],
+)
+def test_user_and_password_of_a_url_that_a_server_gave_are_left_out(url: str, expected: str) -> None:
+    assert without_userinfo(url) == expected
+
+
+def test_a_url_of_a_server_is_resolved_without_user_and_password() -> None:
+    urls = AppURLs("http://app/sub", root="http://inside:7860")
+    assert urls.resolve("http://me:pass@inside:7860/file=a.png") == "http://app/sub/file=a.png"
+    assert urls.resolve("https://me:pass@elsewhere/a.png") == "https://elsewhere/a.png"

@@ -15,8 +15,9 @@ from gradio_transport.calls.tap import Taps
 from gradio_transport.errors import Phase
 from gradio_transport.protocol.commands import Request, Response, SendRequest
 from gradio_transport.protocol.frames import Direction, Frame, Kind
+from gradio_transport.protocol.known_secrets import LONGEST_SECRET
 from gradio_transport.trace import TraceWriter, read_trace, replay
-from gradio_transport.trace.redaction import LONGEST_LINE, LONGEST_SECRET, Redactor, StreamRedactor
+from gradio_transport.trace.redaction import LONGEST_LINE, Redactor, StreamRedactor
 
 TOKEN = "hf_AbCdEfGhIjKlMnOpQrSt"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjMifQ.s-1G_natureX"
