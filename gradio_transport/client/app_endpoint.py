@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 from ..app.config import Endpoint as AppEndpoint
 from ..app.config import Visibility
 from .communicator import Communicator
+from .files import deliver
 
 
 class EndpointOwner(Protocol):
@@ -56,7 +57,7 @@ class Endpoint:
         if described.raw.get("api_name") is False:
             self.api_name = False
         self.backend_fn = described.backend_fn
-        self.dependency = dict(described.raw)
+        self.dependency: dict[str, Any] = deliver(dict(described.raw), {})
         self._described = described
         self._submit = submit
 

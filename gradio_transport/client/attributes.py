@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 from packaging.version import InvalidVersion, Version
 
@@ -16,6 +16,7 @@ from ..calls.setting_checks import to_cookies, to_headers
 from ..calls.views import SessionView, TransportView
 from .app_endpoint import Endpoint
 from .communicator import Communicator
+from .files import deliver
 from .settings import USER_HEADER, SettingError, Settings, default_directory
 from .updates import Callbacks
 
@@ -105,7 +106,7 @@ class AppAttributes(ABC):
     def config(self) -> dict[str, Any]:
         """What the app says of itself, as JSON. It is a copy: what is changed in it changes no call."""
         if self._config is None:
-            self._config = copy.deepcopy(dict(self.app_config.raw))
+            self._config = cast("dict[str, Any]", deliver(copy.deepcopy(dict(self.app_config.raw)), {}))
         return self._config
 
     @property

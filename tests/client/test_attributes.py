@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from gradio_transport.client import AsyncClient, Client
 from gradio_transport.client import client as client_module
 from gradio_transport.client.attributes import KEPT_SESSIONS, AppAttributes
 from gradio_transport.client.settings import SettingError
+from gradio_transport.files.private import usual_directory
 
 SECONDS = 20.0
 
@@ -120,7 +120,7 @@ def test_output_dir_is_where_files_go(
     with Client(server.url, download_files=tmp_path) as client:
         assert client.output_dir == str(tmp_path)
     with Client(server.url, download_files=False) as client:
-        assert client.output_dir == str(Path(tempfile.gettempdir()) / "gradio")
+        assert client.output_dir == str(usual_directory())
 
 
 # --- headers and cookies ----------------------------------------------------------------------------------

@@ -350,13 +350,16 @@ def test_defaults_and_examples_are_no_wish_of_the_caller(server: Scripted, mine:
         "unnamed_endpoints": {},
     }
     server.config = of_kind("json")
+    server.config["components"][0]["props"]["value"] = attack
     server.scripts[INFO] = lambda reply: reply.json(info)
     with Client(server.url) as client:
         told = client.view_api(return_format="dict")
         assert isinstance(told, dict)
         (shown,) = told["named_endpoints"]["/hello"]["parameters"]
-        raw = client.config.endpoint("/hello").parameters[0]
-        for value in (shown["parameter_default"], shown["example_input"], raw.default, dict(raw.default)):
+        raw = client.app_config.endpoint("/hello").parameters[0]
+        configured = client.config["components"][0]["props"]["value"]
+        defaults = (raw.default, dict(raw.default), configured, {"of": [configured]})
+        for value in (shown["parameter_default"], shown["example_input"], *defaults):
             client.predict(value, api_name="/hello")
         client.predict(api_name="/hello")
     assert uploads(server) == []
