@@ -76,7 +76,8 @@ class APIDescription:
             logging.INFO if verbose else logging.DEBUG,
             "connected to %s (Gradio %s)",
             self.url,
-            self.config.version or "of an unknown version",
+            # The numbers alone: the text is the server's, and may quote what it was sent.
+            ".".join(map(str, self.config.release)) if self.config.version else "of an unknown version",
         )
 
 
