@@ -74,11 +74,13 @@ class APIDescription(AppAttributes):
         return [take_files(value, app, config) for value in arguments], named
 
     def _log_connection(self, verbose: bool) -> None:
+        config = self.app_config
         logger.log(
             logging.INFO if verbose else logging.DEBUG,
             "connected to %s (Gradio %s)",
             self.url,
-            self.app_config.version or "of an unknown version",
+            # The numbers alone: the text is the server's, and may quote what it was sent.
+            ".".join(map(str, config.release)) if config.version else "of an unknown version",
         )
 
 

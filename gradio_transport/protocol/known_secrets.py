@@ -65,35 +65,45 @@ class KnownSecrets:
 
     def __init__(self, texts: Iterable[str] = (), *, shortest: int = SHORTEST_SECRET) -> None:
         self._shortest = shortest
-        self._lasting: dict[tuple[str, str], None] = {("", text): None for text in texts}
+        self._lasting: dict[tuple[str, str], None] = {}
         self._passing: deque[tuple[str, str]] = deque(maxlen=PASSING_SECRETS)
         # Apart, or a server that sets many would drive out the others.
         self._cookies: deque[tuple[str, str]] = deque(maxlen=PASSING_SECRETS)
         self._found: tuple[Sequence[tuple[str, str]], Sequence[str]] = ((), ())
         self._spelled: dict[str, frozenset[str]] = {}
+        self.add(*texts)
 
     def __bool__(self) -> bool:
         return bool(self._lasting or self._passing or self._cookies)
 
+    def __reduce__(self) -> tuple[type[KnownSecrets], tuple[()]]:
+        # A pickle, such as one of a frame that names them, holds none.
+        return KnownSecrets, ()
+
     def add(self, *texts: str) -> None:
         """Know secrets from now on."""
-        for text in texts:
-            self._lasting["", text] = None
+        self._lasting |= {("", text): None for text in texts if len(text) >= self._shortest}
 
     def add_headers(self, headers: Mapping[str, str]) -> None:
         """Know the values of headers from now on, but for those that are known to be harmless."""
-        for name, value in headers.items():
-            self._lasting[name.lower(), value] = None
+        self._lasting |= {
+            (name.lower(), value): None for name, value in headers.items() if self._may_be_one(name, value)
+        }
 
     def add_passing(self, *texts: str) -> None:
         """Know secrets of one call: the newest `PASSING_SECRETS` are known."""
         for text in texts:
-            _append(self._passing, "", text)
+            if len(text) >= self._shortest:
+                _append(self._passing, "", text)
 
     def add_passing_headers(self, headers: Mapping[str, str]) -> None:
         """Know the headers of one call, as `add_passing`."""
         for name, value in headers.items():
-            _append(self._passing, name.lower(), value)
+            if self._may_be_one(name, value):
+                _append(self._passing, name.lower(), value)
+
+    def _may_be_one(self, name: str, value: str) -> bool:
+        return len(value) >= self._shortest and name.lower() not in HARMLESS_HEADERS
 
     def add_set_cookies(self, lines: Iterable[str]) -> None:
         """Know the values of the newest cookies that a server sets by its ``Set-Cookie`` headers."""
@@ -222,8 +232,6 @@ def secret_parts(name: str, value: str) -> Iterator[str]:
     Of cookies those are the values, and of ``Bearer X`` and ``Basic X`` also ``X`` alone, and the password
     in it.
     """
-    if name in HARMLESS_HEADERS:
-        return
     yield value
     if not name:
         return

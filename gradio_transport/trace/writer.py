@@ -257,8 +257,8 @@ class TraceWriter:
         values = dict(meta)
         if "adapter" in values:
             values["adapter"] = list(dict.fromkeys(values["adapter"]))
-        if self._redactor is not None and isinstance(values.get("source"), str):
-            values["source"] = self._redactor.text(values["source"])
+        if self._redactor is not None:
+            values = self._redactor.value(values)
         new = {key: value for key, value in values.items() if self._meta.get(key, ...) != value}
         self._meta |= new
         if new:

@@ -67,6 +67,10 @@ def test_where_there_is_none_nothing_is_hidden(source: str) -> None:
     assert given_secrets(options, source).hide(text) == text
 
 
+def test_where_there_is_none_nothing_is_looked_for() -> None:
+    assert not given_secrets(Options(headers={"user-agent": "mozilla", "x-a": "b"}), f"{URL}/?x=y")
+
+
 def test_inputs_are_secrets_by_name_label_or_kind() -> None:
     slots = [
         Component(1, "state", skipped=True),

@@ -61,8 +61,8 @@ def no_pauses(monkeypatch):
 
 
 def test_the_bench_is_as_large_as_it_says():
-    assert len(load_faults()) >= 490
-    assert len(ALL) >= 4300
+    assert len(load_faults()) >= 540
+    assert len(ALL) >= 4900
     assert {cell.protocol.name for cell in ALL} == set(PROTOCOLS)
     assert {protocol.adapter for protocol in PROTOCOLS.values()} == {
         "sse", "sse_v1", "sse_v2", "sse_v2.1", "sse_v3", "websocket", "direct", "polling", "call", "call_v2",

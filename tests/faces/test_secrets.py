@@ -12,6 +12,7 @@ import json
 import pickle
 import re
 import socket
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,12 @@ ECHOES: dict[str, dict[str, Any]] = {
                 ]
             }
         )
+    },
+    "a version and a title": {
+        "/config": lambda reply: reply.json(
+            CONFIG | {"version": f"6.31.0 {_echo(reply)}", "title": _echo(reply)}
+        ),
+        "/gradio_api/queue/join": lambda reply: reply.text("no", 500),
     },
     "a stream": {"/gradio_api/queue/data": _stream_echo()},
     "a stream in pieces": {"/gradio_api/queue/data": _stream_echo(*[50] * 40)},
@@ -289,6 +296,8 @@ def test_user_and_password_of_the_url_go_into_the_handshake_of_a_websocket(
 
 
 REFUSAL = b"HTTP/1.1 403 No\r\ncontent-length: 0\r\n\r\n"
+_QUOTE = f"ann may not: {CANARY}, {b64encode(f'ann:{CANARY}'.encode()).decode()}".encode()
+ECHO = b"HTTP/1.1 403 %b\r\ncontent-length: %d\r\n\r\n%b" % (_QUOTE, len(_QUOTE), _QUOTE)
 
 
 @contextlib.contextmanager
@@ -300,13 +309,13 @@ def failing_proxy(kind: str) -> Iterator[str]:
         elif kind == "socks":
             yield f"socks5://127.0.0.1:{stack.enter_context(socks_proxy('ann:right')).port}"
         else:
-            refusal = REFUSAL if kind == "403" else b""
+            refusal = {"403": REFUSAL, "403 with an echo": ECHO}.get(kind, b"")
             yield f"http://127.0.0.1:{stack.enter_context(connect_proxy('ann:right', refusal)).port}"
 
 
 @faces
 @pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.parametrize("kind", ["closed", "407", "403", "socks"])
+@pytest.mark.parametrize("kind", ["closed", "407", "403", "403 with an echo", "socks"])
 @pytest.mark.parametrize("variable", [None, "all_proxy"])
 def test_no_failure_of_a_proxy_shows_its_password(
     face: str, scheme: str, kind: str, variable: str | None, monkeypatch: pytest.MonkeyPatch
