@@ -51,7 +51,10 @@ PICTURES = {"flow": _flow_svg.svg, "how-it-is-built": _rooms_svg.svg}
 _OF_MODULES = ("class", "exception", "function", "data", "module")
 """What a bare name may mean; an attribute or method of that name may belong to any class."""
 
-_MADE_BY_US = ("gradio_transport.sync.", "gradio_transport.aio.", "gradio_transport.client.job.")
+_MADE_BY_US = (
+    "gradio_transport.sync.", "gradio_transport.aio.", "gradio_transport.client.job.",
+    "gradio_transport.client.app_endpoint.", "gradio_transport.client.communicator.",
+)  # fmt: skip
 """Where the classes are that a user gets and never constructs: their parameters are no interface."""
 
 
