@@ -48,9 +48,12 @@ PYTHON: Pages = {
 
 HTTPX: Pages = {"api/": {"class": ["httpx.AsyncClient", "httpx.Client"]}}
 
+PACKAGING: Pages = {"version.html": {"class": ["packaging.version.Version"]}}
+
 PROJECTS = {
     "python": ("https://docs.python.org/3/", PYTHON),
     "httpx": ("https://www.python-httpx.org/", HTTPX),
+    "packaging": ("https://packaging.pypa.io/en/stable/", PACKAGING),
 }
 
 

@@ -57,6 +57,8 @@ _MADE_BY_US = (
     "gradio_transport.client.job.",
     "gradio_transport.client.importing.",
     "gradio_transport.client.files.",
+    "gradio_transport.client.app_endpoint.",
+    "gradio_transport.client.communicator.",
 )
 """Where the classes are that a user gets and never constructs: their parameters are no interface."""
 

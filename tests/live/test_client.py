@@ -90,6 +90,35 @@ def test_state_is_kept_without_being_seen_until_it_is_reset(client: Client) -> N
     assert client.predict("c", api_name="/remember") == "c"
 
 
+def test_state_belongs_to_the_session_that_is_named(client: Client) -> None:
+    first = client.session_hash
+    assert client.predict("a", api_name="/remember") == "a"
+    client.session_hash = f"{first}-2"
+    assert client.predict("b", api_name="/remember") == "b"
+    client.session_hash = first
+    assert client.predict("c", api_name="/remember") == "a, c"
+
+
+def test_a_client_shows_what_it_is_connected_to(client: Client, server: Server) -> None:
+    assert client.config["version"].strip() == str(client.app_version) == server.version
+    assert client.src == f"{server.url()}/"
+    assert client.protocol == client.config.get("protocol", "ws")
+    hello = client.endpoints[server.scenario("hello").fn_index]
+    assert (hello.api_name, hello.is_valid, hello.backend_fn) == ("/hello", True, True)
+    job = client.submit("you", api_name="/hello")
+    assert job.future.result(SECONDS) == "Hello, you!"
+    assert job.communicator.job.outputs == ["Hello, you!"]
+    assert job.communicator.job.latest_status.code is Status.FINISHED
+
+
+def test_a_relay_passes_the_state_as_an_argument(server: Server) -> None:
+    with Client(server.url(), download_files=False, _skip_components=False) as client:
+        remember = server.scenario("remember").fn_index
+        run = client.endpoints[remember].make_end_to_end_fn(client.new_helper(remember))
+        assert run("a", None)[0] == "a"
+        assert run("b", None)[0] == "a, b"
+
+
 def test_a_job_is_waited_for_with_other_futures(client: Client) -> None:
     jobs = [client.submit(str(number), api_name="/hello") for number in range(20)]
     done, waiting = concurrent.futures.wait(jobs, timeout=SECONDS)
