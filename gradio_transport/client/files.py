@@ -9,6 +9,7 @@ through JSON in between.
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -150,22 +151,21 @@ def take_files(value: Any, app: str, config: AppConfig, depth: int = MAX_DEPTH) 
 def _with_parts(value: Any, make: Callable[[Any], Any]) -> Any:
     """Return a value with what is made of the parts of it that have parts; itself if that changes nothing."""
     if isinstance(value, dict):
-        places: Iterable[tuple[Any, Any]] = cast("dict[Any, Any]", value).items()
+        members = cast("dict[Any, Any]", value)
+        if _has_parts(members.values()):
+            made = {key: make(item) for key, item in members.items()}
+            return made if any(made[key] is not item for key, item in members.items()) else members
     elif isinstance(value, list | tuple):
-        places = enumerate(cast("Sequence[Any]", value))
-    else:
-        return value
-    # Asked of each part here too: a call for each text and number would be most of the work.
-    made = {
-        place: made
-        for place, item in places
-        if isinstance(item, dict | list | tuple) and (made := make(cast("object", item))) is not item
-    }
-    if not made:
-        return cast("object", value)
-    if isinstance(value, dict):
-        return {**cast("dict[Any, Any]", value), **made}
-    return [made.get(place, item) for place, item in enumerate(cast("Sequence[Any]", value))]
+        items = cast("Sequence[Any]", value)
+        if _has_parts(items):
+            listed = [make(item) for item in items]
+            return listed if any(map(operator.is_not, listed, items)) else items
+    return cast("object", value)
+
+
+def _has_parts(items: Iterable[object]) -> bool:
+    # By the types, because most long values are texts and numbers alone: no step of Python's for each.
+    return any(issubclass(kind, dict | list | tuple) for kind in set(map(type, items)))
 
 
 def _take_marked(given: dict[str, Any], app: str, config: AppConfig) -> Any:
