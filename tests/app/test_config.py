@@ -683,3 +683,19 @@ def test_what_a_session_draws_replaces_what_it_had_drawn_before() -> None:
     assert set(config.named) == {"/f"}
     assert set(config.components) == {1}
     assert set(first.components) == {1, 50, 51}
+
+
+def test_a_config_of_more_functions_and_slots_than_any_app_is_refused() -> None:
+    inputs = dependency(inputs=[1] * 100_000)
+    with pytest.raises(NotAGradioApp, match="100,001 functions, inputs and outputs"):
+        parse_config(blocks("6.31.0", [], [inputs]))
+    assert len(parse_config(blocks("6.31.0", [], [dependency(inputs=[1] * 99_999)])).endpoints) == 1
+
+
+def test_of_drawings_with_more_slots_than_any_app_the_first_are_kept() -> None:
+    config = parse_config(blocks("6.31.0", [], [dependency(id=0)]))
+    drawn = [
+        {"dependencies": [dependency(id=number, api_name=f"d{number}", inputs=[1] * 40_000)]}
+        for number in (1, 2, 3)
+    ]
+    assert set(with_rendered(config, *drawn).named) == {"/f", "/d1", "/d2"}
