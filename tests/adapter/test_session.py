@@ -49,6 +49,7 @@ from gradio_transport.adapter import (
     WakeAt,
     stream_ended_error,
 )
+from gradio_transport.adapter.exchange import KEPT_DEVIATIONS
 
 
 class Recorder(Exchange):
@@ -330,3 +331,10 @@ def test_silence_counts_in_seconds_only_where_there_are_heartbeats(version, wait
     assert isinstance(error, TimeoutExpired)
     assert (error.setting, error.may_have_run) == ("idle", True)
     assert waited in error.message
+
+
+def test_deviations_are_recorded_once_and_in_a_bounded_number() -> None:
+    exchange = start(make_session())
+    for number in range(1000):
+        exchange.record_deviation(f"deviation {number // 2}")
+    assert exchange.deviations == [f"deviation {number}" for number in range(KEPT_DEVIATIONS)]
