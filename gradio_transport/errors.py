@@ -41,11 +41,15 @@ from __future__ import annotations
 
 import enum
 import re
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 EXCERPT_CHARACTERS = 400
 """How much of a reply's body an error quotes."""
+
+_READ_CHARACTERS = 40 * EXCERPT_CHARACTERS
+"""How much of it is read for that: a body may be large, and begin with blank lines."""
 
 
 _LISTED = 20
@@ -392,11 +396,22 @@ def one_line(text: str) -> str:
     return visible(" ".join(text.split()))
 
 
-def excerpt(body: bytes | str) -> str:
-    """Return the head of a reply's body on one line, fit for an error message and a terminal."""
-    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
-    text = " ".join(text.split())
-    return visible(text if len(text) <= EXCERPT_CHARACTERS else text[:EXCERPT_CHARACTERS] + "…")
+_BRIEF = reprlib.Repr()
+_BRIEF.maxdict, _BRIEF.maxstring, _BRIEF.maxother = 10, 100, 100
+
+
+def excerpt(body: object) -> str:
+    """Return the head of a reply's body, on one line, fit for an error message and a terminal.
+
+    Args:
+        body: Bytes, a text or decoded JSON. It may be large and deep, and only its beginning is read.
+    """
+    if not isinstance(body, bytes | str):
+        body = _BRIEF.repr(body)
+    head = body[:_READ_CHARACTERS]
+    text = " ".join((head.decode("utf-8", "replace") if isinstance(head, bytes) else head).split())
+    is_whole = len(head) == len(body) and len(text) <= EXCERPT_CHARACTERS
+    return visible(text if is_whole else text[:EXCERPT_CHARACTERS] + "…")
 
 
 def list_texts(

@@ -141,8 +141,10 @@ class Limits:
         max_download_bytes: One downloaded file.
         max_parked_messages: Messages that name a call before the join's reply has named it; together they
             may have `max_event_bytes`.
-        mailbox_bytes: High-water mark of a call's mailbox; above it generating frames are merged, and four
-            times as many bytes of other events end the call with `SlowConsumer`.
+        mailbox_bytes: High-water mark of a call's mailbox, in bytes of memory that the waiting events take:
+            some 1,500 for a progress message, for one. Above it generating frames are merged, as are progress
+            messages that follow each other, and four times as many bytes of other events end the call with
+            `SlowConsumer`.
         mailbox_policy: ``"conflate"`` merges; ``"fail"`` ends that call with `SlowConsumer`.
         max_json_depth: Levels of nesting in a message, or in a reply to a call. What is deeper is
             `MalformedMessage`. At most 500, which every Python can read wherever the caller stands.

@@ -105,7 +105,7 @@ class PollingExchange(Exchange):
         name = raw.get("hash")
         if not isinstance(name, str) or not name:
             error = MalformedMessage(
-                f"The reply to the push has no hash: {excerpt(str(raw))!r}.",
+                f"The reply to the push has no hash: {excerpt(raw)!r}.",
                 phase=Phase.JOIN,
             )
             return Output([Failed(error=error)])
@@ -156,7 +156,7 @@ class PollingExchange(Exchange):
                 return Output([self._failure(data)])
             case _:
                 error = MalformedMessage(
-                    f"The server gave a status of no known kind: {excerpt(str(raw))!r}.",
+                    f"The server gave a status of no known kind: {excerpt(raw)!r}.",
                     phase=Phase.STREAM,
                 )
                 return Output([Failed(error=error)])

@@ -85,7 +85,7 @@ def refusal_error(response: Response, phase: Phase, *, model: str) -> GradioTran
 def stream_error(value: Any, *, model: str) -> GradioTransportError:
     """Return the error for an error object in a stream, or in a reply that calls itself a success."""
     said = _parse_error(value)
-    error = _error(attrs.evolve(said, text=said.text or excerpt(str(value))), model, "")
+    error = _error(attrs.evolve(said, text=said.text or excerpt(value)), model, "")
     error.phase, error.may_have_run = Phase.STREAM, True
     return error
 
@@ -96,18 +96,18 @@ def _parse_error(value: Any) -> _ErrorFields:
     outer = cast("dict[str, Any]", value)
     inner = outer.get("error") or outer.get("detail") or outer
     if not isinstance(inner, dict):
-        return _ErrorFields(inner if isinstance(inner, str) else str(cast("object", inner)), None, ())
+        return _ErrorFields(inner if isinstance(inner, str) else excerpt(cast("object", inner)), None, ())
     said = cast("dict[str, Any]", inner)
     message = said.get("message") or said.get("msg") or ""
     words = tuple(word for word in (said.get("code"), said.get("type")) if isinstance(word, str))
     return _ErrorFields(
-        message if isinstance(message, str) else str(message), _status(said.get("code")), words
+        message if isinstance(message, str) else excerpt(message), _status(said.get("code")), words
     )
 
 
 def _status(code: Any) -> int | None:
     """Return the HTTP status that some servers put into ``code``."""
-    text = str(code)
+    text = str(code) if isinstance(code, int | str) else ""
     return int(text) if re.fullmatch("[45][0-9][0-9]", text) else None
 
 

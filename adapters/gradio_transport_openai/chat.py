@@ -49,7 +49,6 @@ from gradio_transport.adapter import (
     SessionContext,
     StreamLost,
     TimeoutExpired,
-    Turn,
     UnknownMessage,
     UnsupportedProtocol,
     ValidationFailed,
@@ -166,7 +165,7 @@ class ChatExchange(Exchange):
         try:
             news = self._answer.add(message)
         except ValueError as error:
-            return Output([self.malformed_message(str(message), str(error))])
+            return Output([self.malformed_message(excerpt(message), str(error))])
         events: list[Event] = []
         if first:
             events += [self._joined_events(), ProcessStarts(event_id=self.event_id, raw=message)]
@@ -175,7 +174,7 @@ class ChatExchange(Exchange):
             events.append(ProcessGenerating(event_id=self.event_id, raw=message, data=[text]))
         elif news:
             events.append(UnknownMessage(event_id=self.event_id, raw=message, msg=news[0][:100]))
-        return Output(events)
+        return Output(events, held=len(self._answer.text))
 
     def _fail(self, message: Mapping[str, Any]) -> Failed:
         return Failed(
@@ -245,11 +244,6 @@ class ChatSession(Session):
     def exchange_ended(self, exchange: Exchange) -> None:
         """Remember whether the server took the question for the usage."""
         self._usage_refused = self._usage_refused or not cast("ChatExchange", exchange).asks_usage
-
-    def turn(self, exchange: Exchange, output: Output, size: int = 0, into: Turn | None = None) -> Turn:
-        """Count what an event holds, which is the whole text, and not what came: only its end."""
-        held = [len(event.data[0]) for event in output.events if isinstance(event, ProcessGenerating)]
-        return super().turn(exchange, output, max([size, *held]), into)
 
 
 _UNDISCOVERED = (

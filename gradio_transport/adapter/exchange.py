@@ -53,6 +53,9 @@ from ..protocol.reach import may_have_reached
 from ..protocol.sse import ServerSentEvent
 from ..protocol.urls import AppURLs
 
+KEPT_DEVIATIONS = 100
+"""How many deviations of a call are kept: a server may make any number."""
+
 
 @attrs.frozen(kw_only=True)
 class Invocation:
@@ -100,10 +103,16 @@ no_commands = cast("Callable[[], list[Command]]", list)
 
 @attrs.define
 class Output:
-    """The answer of an exchange to one input: events for the caller, commands for the driver."""
+    """The answer of an exchange to one input: events for the caller, commands for the driver.
+
+    Attributes:
+        held: Bytes of memory that the events take beyond what the input brought, for the mailbox: those of
+            values that the exchange puts together over several messages.
+    """
 
     events: list[Event] = attrs.field(factory=_no_events)
     commands: list[Command] = attrs.field(factory=no_commands)
+    held: int = 0
 
 
 class Exchange(abc.ABC):
@@ -144,7 +153,11 @@ class Exchange(abc.ABC):
         """
         if self.context.strict:
             raise FlowViolation(f"{deviation}.")
-        if deviation not in self.deviations:
+        self.record_deviation(deviation)
+
+    def record_deviation(self, deviation: str) -> None:
+        """Record a deviation that is no error in any mode: each once, and `KEPT_DEVIATIONS` at most."""
+        if deviation not in self.deviations and len(self.deviations) < KEPT_DEVIATIONS:
             self.deviations.append(deviation)
 
     @property

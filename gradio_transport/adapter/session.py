@@ -48,6 +48,7 @@ from ..protocol.commands import (
     SendRequest,
 )
 from ..protocol.flow import State, advance, follow
+from ..protocol.json import held_bytes
 from ..protocol.sse import SSEDecoder
 from .exchange import Exchange, Invocation, Output, SessionContext, no_commands
 
@@ -57,7 +58,7 @@ class Delivery:
     """One event for one call.
 
     Attributes:
-        size: Bytes it took on the wire, for the mailbox.
+        size: Bytes of memory it takes, for the mailbox; see `held_bytes`.
     """
 
     exchange: Exchange
@@ -206,7 +207,7 @@ class Session:
         except EventTooLarge as error:
             return self.abandon(exchange, error)
         for event in events:
-            self.turn(exchange, exchange.server_sent_event(event, now), len(event.data), turn)
+            self.turn(exchange, exchange.server_sent_event(event, now), held_bytes(event.data), turn)
             if exchange.state.final:
                 break
         return turn
@@ -219,7 +220,7 @@ class Session:
     def text_received(self, channel: str, text: str, now: float) -> Turn:
         """Take one text message of a websocket."""
         exchange = self._owner(channel)
-        return self.turn(exchange, exchange.text(text, now), len(text)) if exchange else Turn()
+        return self.turn(exchange, exchange.text(text, now), held_bytes(text)) if exchange else Turn()
 
     def closed(self, channel: str, closed: Closed, now: float) -> Turn:
         """Take the end of a stream or socket."""
@@ -244,7 +245,7 @@ class Session:
         Args:
             exchange: The call.
             output: What it answered.
-            size: Bytes of the wire that its events stand for.
+            size: Bytes of memory that what came takes, for the mailbox.
             into: A turn to add to; a new one by default.
         """
         turn = Turn() if into is None else into
@@ -255,12 +256,12 @@ class Session:
         for event in output.events:
             if exchange.state.final and not (unexplained and isinstance(event, Failed)):
                 # Not an error: a cancelled call may complete once more, and the caller has its end already.
-                exchange.deviations.append(f"{type(event).__name__} after the end")
+                exchange.record_deviation(f"{type(event).__name__} after the end")
                 continue
             if not exchange.state.final:
                 following = follow(exchange.state, event)
                 if following is None:
-                    exchange.deviations.append(f"{type(event).__name__} in state {exchange.state.value}")
+                    exchange.record_deviation(f"{type(event).__name__} in state {exchange.state.value}")
                     following = advance(exchange.state, event, strict=self.context.strict)
                 exchange.state = following
             unexplained = exchange.state.final and not event.terminal
@@ -272,7 +273,7 @@ class Session:
                 event.error.last_event = event.error.last_event or exchange.last_event
             else:
                 exchange.last_event = event
-            turn.deliveries.append(Delivery(exchange, event, size))
+            turn.deliveries.append(Delivery(exchange, event, size + output.held))
         if unexplained:
             turn.deliveries.append(Delivery(exchange, _unexplained_end(exchange)))
         if exchange.state.final and self._exchanges.pop(exchange.key, None) is not None:

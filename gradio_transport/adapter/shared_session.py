@@ -39,7 +39,7 @@ from ..protocol.commands import (
     SendRequest,
 )
 from ..protocol.flow import State
-from ..protocol.json import decode_json
+from ..protocol.json import decode_json, held_bytes
 from ..protocol.messages import decode, event_id_of
 from ..protocol.refusals import refusal
 from ..protocol.sse import SSEDecoder
@@ -77,7 +77,7 @@ class SharedStreamSession(Session):
         super().__init__(context, exchange)
         self._pending: dict[str, Exchange] = {}
         self._heard: set[str] = set()
-        self._parked: deque[tuple[str, Mapping[str, Any], int]] = deque()
+        self._parked: deque[tuple[str, Mapping[str, Any], str]] = deque()
         self._parked_bytes = 0
         self._orphans: dict[str, Exchange] = {}
         self._ended: deque[str] = deque(maxlen=REMEMBERED_ENDS)
@@ -174,12 +174,12 @@ class SharedStreamSession(Session):
         self._pending[event_id] = exchange
         turn = Turn()
         # Parked messages go first: those that come from now on are later ones of the same call.
-        mine = [(message, size) for parked, message, size in self._parked if parked == event_id]
+        mine = [(message, text) for parked, message, text in self._parked if parked == event_id]
         self._parked = deque(entry for entry in self._parked if entry[0] != event_id)
-        self._parked_bytes -= sum(size for _, size in mine)
-        for message, size in mine:
+        self._parked_bytes -= sum(len(text) for _, text in mine)
+        for message, text in mine:
             if event_id in self._pending:
-                self.turn(exchange, exchange.message(message, now), size, turn)
+                self.turn(exchange, exchange.message(message, now), held_bytes(text), turn)
         turn.extend(self._ensure_stream())
         return turn
 
@@ -259,37 +259,37 @@ class SharedStreamSession(Session):
         if not event_id and "output" in message and len(self._exchanges) == len(self._pending) == 1:
             (event_id,) = self._pending
         if event_id:
-            self._route_to_call(event_id, message, len(text), now, turn)
+            self._route_to_call(event_id, message, text, now, turn)
         else:
-            turn.extend(self._route_to_all(message, now))
+            turn.extend(self._route_to_all(message, text, now))
 
     def _route_to_call(
-        self, event_id: str, message: Mapping[str, Any], size: int, now: float, turn: Turn
+        self, event_id: str, message: Mapping[str, Any], text: str, now: float, turn: Turn
     ) -> None:
         exchange = self._pending.get(event_id)
         if exchange is not None:
             self._heard.add(event_id)
             self._fruitless_streams = 0
-            self.turn(exchange, exchange.message(message, now), size, turn)
-        elif event_id in self._ended or not self._is_joining():
+            self.turn(exchange, exchange.message(message, now), held_bytes(text), turn)
+        elif not self._is_joining() or event_id in self._ended:
             self.stray_messages += 1
             if message.get("msg") == "process_completed":
                 self._deferred.pop(event_id, None)
         else:
-            turn.extend(self._park(event_id, message, size))
+            turn.extend(self._park(event_id, message, text))
 
-    def _park(self, event_id: str, message: Mapping[str, Any], size: int) -> Turn:
+    def _park(self, event_id: str, message: Mapping[str, Any], text: str) -> Turn:
         """Keep a message that may be for a call whose join is not answered yet."""
         limits = self.context.limits
         if len(self._parked) >= limits.max_parked_messages:
             return self._lose_for_parked(f"{limits.max_parked_messages} messages", "max_parked_messages")
-        if self._parked_bytes + size > limits.max_event_bytes:
+        if self._parked_bytes + len(text) > limits.max_event_bytes:
             return self._lose_for_parked(f"{limits.max_event_bytes} bytes of messages", "max_event_bytes")
-        self._parked.append((event_id, message, size))
-        self._parked_bytes += size
+        self._parked.append((event_id, message, text))
+        self._parked_bytes += len(text)
         return Turn()
 
-    def _route_to_all(self, message: Mapping[str, Any], now: float) -> Turn:
+    def _route_to_all(self, message: Mapping[str, Any], text: str, now: float) -> Turn:
         """Take a message without event id: it concerns the stream, or every pending call."""
         event = decode(message)
         if isinstance(event, e.CloseStream):
@@ -303,7 +303,7 @@ class SharedStreamSession(Session):
             return self._lose(self._unassigned_outputs_error(message))
         turn = Turn()
         for exchange in list(self._pending.values()):
-            self.turn(exchange, Output([event]), into=turn)
+            self.turn(exchange, Output([event]), held_bytes(text), turn)
         return turn
 
     def _unassigned_outputs_error(self, message: Mapping[str, Any]) -> GradioTransportError:

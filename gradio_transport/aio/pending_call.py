@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 
 from ..calls.call_state import CallState
+from ..engines.deadline import NEVER
 from ..events import Achieved, Event, Failed
 from .files import download_files
 
@@ -42,9 +44,13 @@ class PendingCall(CallState):
             if until is None:
                 await changed.wait()
                 continue
-            with anyio.move_on_after(until - time.monotonic()):
-                await changed.wait()
-                continue
+            left = until - time.monotonic()
+            if left > 0:
+                with anyio.move_on_after(left):
+                    await changed.wait()
+                    continue
+            else:  # not by a cancellation, which what comes without a pause would always be ahead of
+                await anyio.lowlevel.checkpoint()
             if not self.end_if_expired() and end is not None and time.monotonic() >= end:
                 return is_ready()
         return True
@@ -73,6 +79,8 @@ class PendingCall(CallState):
             StopAsyncIteration: There is none.
         """
         self.start_reading()
+        if self.total is not NEVER:
+            self.end_if_late()
         event = self.mailbox.get()
         if event is None:
             if not await self.wait(timeout, for_end=False):

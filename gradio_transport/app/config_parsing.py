@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import keyword
 import re
@@ -43,7 +44,15 @@ _SKIPPED_TYPES_3_37 = _SKIPPED_TYPES | {
 }  # fmt: skip
 
 
-_GRADIO_CONFIG = re.compile(r"window\.(?:gradio_)?config\s*=\s*")
+_GRADIO_CONFIG = re.compile(r"window\.(?:gradio_)?config\s*=\s*(?=\{)")
+
+_PLACES_IN_PAGE = 20
+"""Places of a page where its config is looked for: each may be read to the end of the page, and the error of
+each counts the lines before it."""
+
+_MAX_SLOTS = 100_000
+"""Functions, inputs and outputs of an app in all; the largest known have some ten thousand. Each is an object
+of its own, and a config may name them by a few bytes each."""
 
 
 _SEGMENT = re.compile(r"[A-Za-z0-9._~-]+")
@@ -107,7 +116,7 @@ def parse_release(version: str) -> tuple[int, ...] | None:
 def config_from_page(html: str) -> JSONObject | None:
     """Return ``window.gradio_config`` (2.x before 2.6: ``window.config``) of a page, or None."""
     # Every place, not the first: an app's own script or text may hold the words, too.
-    for found in _GRADIO_CONFIG.finditer(html):
+    for found in itertools.islice(_GRADIO_CONFIG.finditer(html), _PLACES_IN_PAGE):
         try:
             value = json.JSONDecoder().raw_decode(html, found.end())[0]
         except (ValueError, RecursionError):
@@ -151,7 +160,7 @@ def parse_outline(raw: Any, *, url: str = "") -> AppConfig:
     if not is_config(raw):
         raise NotAGradioApp(
             f"What {url or 'the server'} gave as its config is not that of a Gradio app: "
-            f"{excerpt(json.dumps(raw, default=str))!r}. Check the URL.",
+            f"{excerpt(raw)!r}. Check the URL.",
             phase=Phase.DISCOVER,
         )
     config = _object(raw)
@@ -170,9 +179,20 @@ def parse_outline(raw: Any, *, url: str = "") -> AppConfig:
 
 
 def with_endpoints(app: AppConfig, info: Any = None) -> AppConfig:
-    """Return an outline with its endpoints, as the config and the JSON of ``/info`` describe them."""
+    """Return an outline with its endpoints, as the config and the JSON of ``/info`` describe them.
+
+    Raises:
+        NotAGradioApp: It has more functions, inputs and outputs than any app.
+    """
     if "dependencies" not in app.raw:
         return app
+    slots = _count_slots(app.raw)
+    if slots > _MAX_SLOTS:
+        raise NotAGradioApp(
+            f"The config names {slots:,} functions, inputs and outputs; {_MAX_SLOTS:,} are the limit. Check "
+            "the URL.",
+            phase=Phase.DISCOVER,
+        )
     app = attrs.evolve(app, info=info if _is_info(info) else None)
     components = _parse_components(app.raw, app)
     endpoints = tuple(
@@ -188,25 +208,41 @@ def _is_info(info: Any) -> bool:
     return any(groups) and all(isinstance(group, dict) for group in groups)
 
 
-def with_rendered(app: AppConfig, rendered: JSONObject) -> AppConfig:
+def with_rendered(app: AppConfig, *drawn: JSONObject) -> AppConfig:
     """Return the config as a session sees it once ``gr.render`` has drawn (4.31+, docs/wire.md §1.7).
 
-    What an earlier drawing of the same ``render_id`` made is gone. The new endpoints exist for that session
-    only.
+    What the app has of the same ``render_id`` is gone. The new endpoints exist for that session only.
+
+    Args:
+        app: The config.
+        drawn: The drawings, each with a ``render_id`` of its own. Of more than an app may have, the first.
     """
-    number = rendered.get("render_id")
-    components = {**app.components, **_parse_components(rendered, app)}
-    drawn = tuple(
-        _parse_endpoint(place, dependency, components, app, {})
-        for place, dependency in enumerate(_objects(rendered.get("dependencies")))
-    )
-    replaced = {endpoint.fn_index for endpoint in drawn}
+    components = dict(app.components)
+    endpoints: dict[int, Endpoint] = {}
+    numbers: set[int | None] = set()
+    slots = 0
+    for rendered in drawn:
+        slots += _count_slots(rendered)
+        if slots > _MAX_SLOTS:
+            break
+        numbers.add(_integer(rendered.get("render_id")))
+        components |= _parse_components(rendered, app)
+        for place, dependency in enumerate(_objects(rendered.get("dependencies"))):
+            endpoint = _parse_endpoint(place, dependency, components, app, {})
+            endpoints[endpoint.fn_index] = endpoint
+    numbers.discard(None)
     kept = tuple(
         endpoint
         for endpoint in app.endpoints
-        if endpoint.fn_index not in replaced and (number is None or endpoint.raw.get("rendered_in") != number)
+        if endpoint.fn_index not in endpoints and _integer(endpoint.raw.get("rendered_in")) not in numbers
     )
-    return attrs.evolve(app, endpoints=(*kept, *drawn), components=components)
+    return attrs.evolve(app, endpoints=(*kept, *endpoints.values()), components=components)
+
+
+def _count_slots(config: JSONObject) -> int:
+    dependencies = _objects(config.get("dependencies"))
+    named = (raw.get(key) for raw in dependencies for key in ("inputs", "outputs"))
+    return len(dependencies) + sum(len(cast("list[object]", ids)) for ids in named if isinstance(ids, list))
 
 
 def _parse_scalars(config: JSONObject) -> dict[str, Any]:

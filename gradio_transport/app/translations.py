@@ -5,9 +5,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, cast
 
 _MARK = "__i18n__"
+
+_LOCALES = 100
+"""Locales that are searched for a key. An app has a few, and the search is made for each mark."""
+
 _DECODER = json.JSONDecoder()
 
 
@@ -44,7 +49,7 @@ def _replace(text: str, translations: Any) -> str:
 def _texts(key: str, translations: Any) -> Iterator[str]:
     """Yield the texts of a key, English first."""
     locales = _mapping(translations)
-    for locale in ("en", *locales):
+    for locale in ("en", *islice(locales, _LOCALES)):
         text = _mapping(locales.get(locale)).get(key)
         if isinstance(text, str):
             yield text

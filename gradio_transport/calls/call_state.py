@@ -243,6 +243,11 @@ class CallState:
         self.total = self._first_message = NEVER
         return True
 
+    def end_if_late(self) -> None:
+        """End the call if its whole time is over, for a reader that has always something to read."""
+        if time.monotonic() >= self.total.at:
+            self.end_if_expired()
+
     def start_listening(self) -> None:
         """Begin to wait for the first message: the stream is opened now."""
         with self._lock:

@@ -28,6 +28,7 @@ from ..files.outputs import ServerFile
 from ..policy import Timeouts
 from ..protocol.commands import Closed, Ending, Request, Response
 from ..protocol.known_secrets import KnownSecrets
+from ..protocol.urls import resolve_reference
 from .app import App
 from .method_timeout import check_timeout
 from .representation import describe_file
@@ -235,19 +236,21 @@ class Playlist:
         """Return its own text on its way."""
         return Transfer(self._requests, self._url, PLAYLIST_BYTES)
 
-    def new_segments(self, parts: list[bytes]) -> list[str]:
+    def new_segments(self, parts: list[bytes]) -> Iterator[str]:
         """Return the URLs of the segments that have come since it was read the last time.
 
         Raises:
+            EventTooLarge: It names too many.
             TimeoutExpired: No segment has come for too long.
         """
         text = b"".join(parts).decode("utf-8", "replace")
-        segments, self.complete = playlist_segments(text, self._url)
+        segments, self.complete = playlist_segments(text)
         new, self._done = segments[self._done :], max(self._done, len(segments))
         stall = self._requests.timeouts.download_stall
         if not new and not self.complete and stall is not None and time.monotonic() - self._heard > stall:
             raise download_error(self._url, Closed(Ending.IDLE), self._done, stall)
-        return new
+        resolved = (resolve_reference(self._url, name) for name in new)
+        return (url for url in resolved if url is not None)
 
     def heard(self) -> None:
         """Begin to wait for the next segment: one has come."""

@@ -3,9 +3,10 @@
 
 A shared stream has no per-call flow control, and one caller that does not read must not stall the others.
 So above a byte high-water mark a `ProcessGenerating` takes the place of the one before it (their data are
-always complete, `skipped` counts the merged ones).  Nothing else is dropped for a reader: a server that
-floods a call with other events ends it, at some multiple of the mark.  Of a call whose events are not read,
-because its result is all that is waited for, the oldest are dropped instead.
+always complete, `skipped` counts the merged ones), and a `Progress` that of one right before it.  Nothing
+else is dropped for a reader: a server that floods a call with other events ends it, at some multiple of the
+mark.  Of a call whose events are not read, because its result is all that is waited for, the oldest are
+dropped instead.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections import deque
 import attrs
 
 from ..errors import Phase, SlowConsumer
-from ..events import Event, Heartbeat, ProcessGenerating
+from ..events import Event, Heartbeat, ProcessGenerating, Progress
 from ..policy import MailboxPolicy
 
 FLOOD = 4
@@ -30,7 +31,7 @@ class Mailbox:
         self._high_water = high_water
         self._policy: MailboxPolicy = policy
         self.size = 0
-        """Bytes of the wire that the waiting events stand for."""
+        """Bytes of memory that the waiting events take, as far as they were counted."""
         self.overflow: SlowConsumer | None = None
         """Set once the policy ``"fail"`` has struck: only the end of the call is taken from then on."""
         self.unread = False
@@ -40,7 +41,7 @@ class Mailbox:
         return len(self._items)
 
     def put(self, event: Event, size: int) -> None:
-        """Add an event that took `size` bytes on the wire."""
+        """Add an event that takes `size` bytes of memory; see `held_bytes`."""
         if self.overflow is not None and not event.terminal:
             return
         if self.size + size > self._high_water and self._items and not event.terminal:
@@ -48,11 +49,14 @@ class Mailbox:
                 return
             if self.unread and self._policy == "conflate":
                 self._make_room(size)
-            flooded = not isinstance(event, ProcessGenerating) and self.size > FLOOD * self._high_water
+            earlier = self._find_replaced(event)
+            is_frame = isinstance(event, ProcessGenerating)
+            flooded = earlier is None and not is_frame and self.size > FLOOD * self._high_water
             if self._policy == "fail" or flooded:
                 self.overflow = self._overflow()
                 return
-            event = self._merge(event)
+            if earlier is not None:
+                event = self._replace(earlier, event)
         self._items.append((event, size))
         self.size += size
 
@@ -60,22 +64,30 @@ class Mailbox:
         while self._items and self.size + size > self._high_water:
             self.get()
 
-    def _merge(self, event: Event) -> Event:
-        if not isinstance(event, ProcessGenerating):
-            return event
-        # From the newest backwards: progress and logs may stand between two frames of a generator.
-        for place in range(len(self._items) - 1, -1, -1):
-            earlier, size = self._items[place]
-            if isinstance(earlier, ProcessGenerating):
-                del self._items[place]
-                self.size -= size
-                return attrs.evolve(event, skipped=event.skipped + earlier.skipped + 1)
+    def _find_replaced(self, event: Event) -> int | None:
+        """Return the place of the event that this one replaces, or None."""
+        if isinstance(event, Progress):
+            last = len(self._items) - 1
+            return last if last >= 0 and isinstance(self._items[last][0], Progress) else None
+        if isinstance(event, ProcessGenerating):
+            # From the newest backwards: progress and logs may stand between two frames of a generator.
+            for place in range(len(self._items) - 1, -1, -1):
+                if isinstance(self._items[place][0], ProcessGenerating):
+                    return place
+        return None
+
+    def _replace(self, place: int, event: Event) -> Event:
+        earlier, size = self._items[place]
+        del self._items[place]
+        self.size -= size
+        if isinstance(event, ProcessGenerating) and isinstance(earlier, ProcessGenerating):
+            return attrs.evolve(event, skipped=event.skipped + earlier.skipped + 1)
         return event
 
     def _overflow(self) -> SlowConsumer:
         return SlowConsumer(
-            f"The call was read too slowly: {self.size} bytes of events wait. Read faster, wait for result() "
-            "alone, or raise Limits(mailbox_bytes=).",
+            f"The call was read too slowly: the events that wait take {self.size:,} bytes of memory. Read "
+            "faster, wait for result() alone, or raise Limits(mailbox_bytes=).",
             phase=Phase.STREAM,
             may_have_run=True,
         )

@@ -15,7 +15,7 @@ from ..protocol.commands import Closed, Ending, Request, Response
 from .base import Patience, StreamEnded
 from .content_coding import Unpacker
 from .proxies import Proxy, add_proxy
-from .replies import drop_after_bytes, incomplete_body_error, reason, unpacker
+from .replies import WholeBody, drop_after_bytes, incomplete_body_error, reason, unpacker
 from .routes import Route
 
 if TYPE_CHECKING:
@@ -146,6 +146,8 @@ class AiohttpStream:
     async def _next_chunk(self) -> bytes:
         """Return the next decoded bytes, or none once the body is complete."""
         unpacking = self._unpacking = self._unpacking or unpacker(self.head, self._patience)
+        if unpacking is not None:
+            await asyncio.sleep(0)  # one read may unpack to any number of chunks
         while (chunk := next(self._chunks, None)) is None:
             if unpacking is not None and unpacking.failure is not None:
                 self.abort()
@@ -212,17 +214,13 @@ class AiohttpStream:
             raise self._patience.timeout_error(self._request.url, seconds, status=self.head.status) from None
 
     async def _read(self) -> bytes:
-        parts: list[bytes] = []
-        size = 0
+        body = WholeBody(self._request, self._patience, self.head)
         try:
-            while chunk := await self._next_chunk():
-                size += len(chunk)
-                if size > self._patience.max_bytes:
-                    raise self._patience.size_error(self._request.url)
-                parts.append(chunk)
+            while (chunk := await self._next_chunk()) and body.add(chunk):
+                pass
         except StreamEnded as error:
             raise incomplete_body_error(self._request, self._patience, self.head, error.closed) from error
-        return b"".join(parts)
+        return body.content
 
     def abort(self) -> None:
         """Drop the connection: a pending read of the body ends at once."""

@@ -18,6 +18,7 @@ from contextlib import aclosing, suppress
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 
 from ..errors import LocalProtocolError
 from ..protocol.addresses import AddressRule
@@ -127,18 +128,20 @@ class AsyncClientStream:
                     if unpacking is None:
                         yield data
                         continue
-                    for chunk in unpacking.feed(data):
-                        yield chunk
+                    for place, piece in enumerate(unpacking.feed(data)):
+                        if place:  # a read may unpack to any number of pieces
+                            await anyio.lowlevel.checkpoint()
+                        yield piece
                     if unpacking.failure is not None:
                         self.abort()
-        except GeneratorExit:
+        except BaseException:
             await self._run_out(received)
             raise
 
     async def _run_out(self, received: AsyncIterator[bytes]) -> None:
         """Read on to the end, which is near once the connection is shut down; see `AsyncHTTPStream`."""
         self.abort()
-        with suppress(Exception):
+        with anyio.CancelScope(shield=True), suppress(Exception):
             async for _ in received:
                 pass
 
@@ -157,9 +160,11 @@ class AsyncClientStream:
         try:
             async with aclosing(self.chunks()) as chunks:
                 async for chunk in chunks:
-                    body.add(chunk)
+                    is_needed = body.add(chunk)
                     if body.is_to_drop:
                         self.abort()
+                    if not is_needed:
+                        break
         except StreamEnded as error:
             raise incomplete_body_error(self._request, self._patience, self.head, error.closed) from error
         return body.content

@@ -147,7 +147,7 @@ class ClientStream:
         self._response = response
         self._until = until
         self._lock = threading.Lock()
-        self._complete = False
+        self._complete = self._aborted = False
         self.head = common.response_head(response, url)
 
     def chunks(self) -> Iterator[bytes]:
@@ -161,7 +161,11 @@ class ClientStream:
                 if unpacking is None:
                     yield data
                     continue
-                yield from unpacking.feed(data)
+                for piece in unpacking.feed(data):
+                    if self._aborted or self._patience.deadline.expired:
+                        self.abort()  # the rest is not wanted, and may have no end
+                        break
+                    yield piece
                 if unpacking.failure is not None:
                     self.abort()  # but read on to the end, which is near: generators must not be left open
         self._mark_complete()
@@ -176,17 +180,20 @@ class ClientStream:
             self.abort()
         try:
             for chunk in self.chunks():
-                body.add(chunk)
+                is_needed = body.add(chunk)
                 if time.monotonic() > until:
                     raise self._patience.timeout_error(self._request.url, seconds, status=self.head.status)
                 if body.is_to_drop:
                     self.abort()
+                if not is_needed:
+                    break
         except StreamEnded as error:
             raise incomplete_body_error(self._request, self._patience, self.head, error.closed) from error
         return body.content
 
     def abort(self) -> None:
         """Wake a reader that is blocked in another thread: closing would not, shutting down does."""
+        self._aborted = True
         with self._lock:
             # After a complete reply there is no reader to wake, and the pool may give its connection to
             # another request at any moment.

@@ -20,6 +20,13 @@ ACCEPTED = ", ".join(CODINGS)
 _OUTPUT_BYTES = 256 * 1024
 """Bound of one decompressed piece, so that the caller can stop at its own bound."""
 
+_INPUT_BYTES = 4 * 1024
+"""How much is decompressed at once behind the first member of a body. The library copies what follows a
+member, and a body may have any number of them."""
+
+_EMPTY_MEMBERS = 1000
+"""Members of a body that may be empty: they bring no piece that a caller could count."""
+
 
 class Unpacker:
     """Decompresses a body as it arrives.
@@ -35,16 +42,17 @@ class Unpacker:
         self._layers = [_Layer(coding) for coding in reversed(head.codings)]
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield the decompressed content of a piece of the body, without empty pieces."""
+        """Yield the decompressed content of a piece of the body, without empty pieces.
+
+        A few bytes may unpack to any number of pieces, so whoever takes them looks at the clock before each.
+        """
         if self.failure is not None:
             return
         pieces: Iterable[bytes] = (data,)
         for layer in self._layers:
             pieces = layer.unpack(pieces)
         try:
-            for piece in pieces:
-                if piece:
-                    yield piece
+            yield from pieces
         except zlib.error as error:
             self.failure = f"its content coding is damaged: {error}"
 
@@ -55,6 +63,8 @@ class _Layer:
         self._decompressor: Any = None
         self._head = b""
         self._complete = False
+        self._member_bytes = 0
+        self._empty_members = 0
 
     def unpack(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         for piece in pieces:
@@ -73,20 +83,27 @@ class _Layer:
         self._decompressor = zlib.decompressobj(self._window_bits)
 
     def _decompress(self, data: bytes) -> Iterator[bytes]:
-        while True:
+        view, at, is_more = memoryview(data), 0, True
+        while is_more:
+            end = min(at + _INPUT_BYTES, len(data)) if self._complete else len(data)
             try:
-                found = self._decompressor.decompress(data, _OUTPUT_BYTES)
+                found = self._decompressor.decompress(view[at:end], _OUTPUT_BYTES)
             except zlib.error:
                 if self._complete:  # what follows a complete member is no part of the body
                     return
                 raise
-            yield found
-            data = self._decompressor.unconsumed_tail
+            self._member_bytes += len(found)
+            if found:
+                yield found
+            at = end - len(self._decompressor.unused_data or self._decompressor.unconsumed_tail)
+            is_more = at < len(data) or len(found) == _OUTPUT_BYTES
             if self._decompressor.eof:
-                data = self._decompressor.unused_data
-                if not data:
-                    return
-                self._complete = True
-                self._decompressor = zlib.decompressobj(self._window_bits)
-            elif not data and len(found) < _OUTPUT_BYTES:
-                return
+                self._begin_member()
+
+    def _begin_member(self) -> None:
+        self._complete = True
+        self._empty_members += not self._member_bytes
+        if self._empty_members > _EMPTY_MEMBERS:
+            raise zlib.error(f"more than {_EMPTY_MEMBERS:,} of its members are empty")
+        self._member_bytes = 0
+        self._decompressor = zlib.decompressobj(self._window_bits)

@@ -159,12 +159,15 @@ class AsyncHTTPStream:
                         if data:
                             yield data
                         continue
-                    for chunk in unpacking.feed(data):
-                        yield chunk
+                    for place, piece in enumerate(unpacking.feed(data)):
+                        if place:  # a read may unpack to any number of pieces
+                            self._bounds.seconds_left()
+                            await anyio.lowlevel.checkpoint()
+                        yield piece
                     if unpacking.failure is not None:
                         self.abort()
             self._bounds.release()
-        except GeneratorExit:
+        except BaseException:
             await self._run_out(received)
             raise
 
@@ -174,7 +177,7 @@ class AsyncHTTPStream:
         The generators of httpcore must not be left open: the event loop would close them at some later time.
         """
         self.abort()
-        with suppress(Exception):
+        with anyio.CancelScope(shield=True), suppress(Exception):
             async for _ in received:
                 pass
 
@@ -198,9 +201,11 @@ class AsyncHTTPStream:
         if body.is_to_drop:
             self.abort()
         async for chunk in chunks:
-            body.add(chunk)
+            is_needed = body.add(chunk)
             if body.is_to_drop:
                 self.abort()
+            if not is_needed:
+                break
         return body.content
 
     def abort(self) -> None:

@@ -191,7 +191,11 @@ class HTTPStream:
                     if data:
                         yield data
                     continue
-                yield from unpacking.feed(data)
+                for piece in unpacking.feed(data):
+                    if self._bounds.is_shut_down:  # the rest is not wanted, and may have no end
+                        break
+                    self._bounds.seconds_left()
+                    yield piece
                 if unpacking.failure is not None:
                     self.abort()  # but read on to the end, which is near: generators must not be left open
         self._bounds.release()
@@ -206,9 +210,11 @@ class HTTPStream:
             self.abort()
         try:
             for chunk in self.chunks():
-                body.add(chunk)
+                is_needed = body.add(chunk)
                 if body.is_to_drop:
                     self.abort()
+                if not is_needed:
+                    break
         except StreamEnded as error:
             if error.closed.ending is Ending.IDLE and self._bounds.is_over:
                 raise self._patience.timeout_error(

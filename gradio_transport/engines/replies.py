@@ -16,6 +16,10 @@ from .content_coding import Unpacker
 
 CHUNK_BYTES = 65536
 
+REFUSAL_BYTES = 256 * 1024
+"""How much of the body of a refusal (status 400 and above) is read. Its reason comes first, and a server may
+send any amount."""
+
 
 def lost_error(
     where: str, error: BaseException, patience: Patience, *, sent: bool = True, stale: bool = False
@@ -105,35 +109,38 @@ def drop_after_bytes(head: Response) -> int | None:
 
 
 class WholeBody:
-    """The pieces of a body, within the bound of its request."""
+    """The body of a reply, within the bound of its request. A refusal is cut there, or at `REFUSAL_BYTES`."""
 
     def __init__(self, request: Request, patience: Patience, head: Response) -> None:
         self._request = request
         self._patience = patience
         self._drop_after = drop_after_bytes(head)
-        self._parts: list[bytes] = []
-        self._size = 0
+        self._cut_after = min(REFUSAL_BYTES, patience.max_bytes) if head.status >= 400 else None
+        # Not a list of the pieces: a server may send each byte by itself.
+        self._content = bytearray()
 
-    def add(self, chunk: bytes) -> None:
-        """Take a piece.
+    def add(self, chunk: bytes) -> bool:
+        """Take a piece, and return whether the rest is needed too.
 
         Raises:
             EventTooLarge: The body is larger than the bound.
         """
-        self._size += len(chunk)
-        if self._size > self._patience.max_bytes:
+        self._content += chunk
+        if self._cut_after is not None:
+            return len(self._content) < self._cut_after
+        if len(self._content) > self._patience.max_bytes:
             raise self._patience.size_error(self._request.url)
-        self._parts.append(chunk)
+        return True
 
     @property
     def is_to_drop(self) -> bool:
         """Whether the connection must be dropped now; see `drop_after_bytes`."""
-        return self._size == self._drop_after
+        return len(self._content) == self._drop_after
 
     @property
     def content(self) -> bytes:
         """The body."""
-        return b"".join(self._parts)
+        return bytes(self._content[: self._cut_after])
 
 
 def shut_down_socket(sock: Any) -> None:

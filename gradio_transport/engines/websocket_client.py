@@ -71,6 +71,15 @@ class _Frames(websocket.frame_buffer):
         return super().recv_strict(bufsize)
 
 
+class _Fragments(websocket.continuous_frame):
+    """The fragments of a message, which the library would copy whole for each of them."""
+
+    def add(self, frame: Any) -> None:
+        """Take a fragment."""
+        frame.data = frame.data if self.cont_data else bytearray(frame.data)
+        super().add(frame)
+
+
 class _Connection(websocket.WebSocket):
     """The library's websocket, with a bound of its messages, and replies that cannot fail.
 
@@ -80,6 +89,7 @@ class _Connection(websocket.WebSocket):
 
     def __init__(self, max_message_bytes: int) -> None:
         super().__init__(skip_utf8_validation=True, enable_multithread=True)  # pyright: ignore[reportUnknownMemberType]
+        self.cont_frame = _Fragments(fire_cont_frame=False, skip_utf8_validation=True)
         self.frame_buffer = _Frames(self.frame_buffer.recv, self._count_collected, max_message_bytes)
 
     def _count_collected(self) -> int:

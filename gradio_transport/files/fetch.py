@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Generator
 from datetime import timedelta
@@ -30,6 +31,9 @@ PLAYLIST_SECONDS = 0.5
 
 
 PLAYLIST_BYTES = 4 * 1024 * 1024
+
+PLAYLIST_SEGMENTS = 50_000
+"""Gradio's are a second long and more."""
 
 
 def locate(url: str, max_redirects: int, phase: Phase = Phase.DOWNLOAD) -> Generator[Request, Response, None]:
@@ -198,8 +202,23 @@ def is_playlist(url: str) -> bool:
     return urlsplit(url).path.endswith(".m3u8")
 
 
-def playlist_segments(text: str, url: str) -> tuple[list[str], bool]:
-    """Return the segments of a playlist as absolute URLs, and whether it is complete."""
-    lines = [line.strip() for line in text.splitlines()]
-    named = [resolve_reference(url, line) for line in lines if line and not line.startswith("#")]
-    return [segment for segment in named if segment is not None], "#EXT-X-ENDLIST" in lines
+def playlist_segments(text: str) -> tuple[list[str], bool]:
+    """Return the segments of a playlist as it names them, and whether it is complete.
+
+    Raises:
+        EventTooLarge: It names more than `PLAYLIST_SEGMENTS`.
+    """
+    named: list[str] = []
+    is_complete = False
+    for line in map(str.strip, io.StringIO(text)):
+        if not line or line.startswith("#"):
+            is_complete = is_complete or line == "#EXT-X-ENDLIST"
+        elif len(named) < PLAYLIST_SEGMENTS:
+            named.append(line)
+        else:
+            raise EventTooLarge(
+                f"The playlist of the stream names more than {PLAYLIST_SEGMENTS:,} segments, which is the "
+                "limit.",
+                phase=Phase.DOWNLOAD,
+            )
+    return named, is_complete

@@ -19,6 +19,9 @@ MAX_NAME_BYTES = 255
 _EXTENSION_BYTES = 32
 """A longer "extension" is a part of the name that happens to follow a dot."""
 
+_READ_CHARACTERS = 4096
+"""How much of a server's name is read, from its end. Composing accents takes the square of their number."""
+
 # Slashes of both kinds, and what looks like one: division, fraction, big, set minus, box drawing, full width.
 _SEPARATORS = "/\\\u2044\u2215\u2216\u2571\u2572\u27cb\u27cd\u29f5\u29f8\u29f9\ufe68\uff0f\uff3c"
 _SEPARATOR = re.compile(f"[{re.escape(_SEPARATORS)}]")
@@ -65,7 +68,8 @@ def number_filename(name: str, number: int, *, max_bytes: int = MAX_NAME_BYTES) 
 
 def _make_safe(name: str, max_bytes: int) -> str:
     """Return the safe name, or an empty text if nothing is left."""
-    visible = "".join(character for character in name if not _is_invisible(character))
+    end = name[-max(_READ_CHARACTERS, max_bytes) :]
+    visible = "".join(character for character in end if not _is_invisible(character))
     composed = unicodedata.normalize("NFC", visible)
     base = _SEPARATOR.split(composed.rstrip(_SEPARATORS))[-1]
     base = _fit(_trim(_FORBIDDEN_BY_WINDOWS.sub("_", base)), max_bytes)
@@ -85,9 +89,8 @@ def _is_invisible(character: str) -> bool:
 
 def _trim(name: str) -> str:
     """Take white space and dots off both ends, in whatever order they stand."""
-    while name != (shorter := name.strip().strip(".")):
-        name = shorter
-    return name
+    kept = [place for place, character in enumerate(name) if not (character.isspace() or character == ".")]
+    return name[kept[0] : kept[-1] + 1] if kept else ""
 
 
 def _is_device(name: str) -> bool:

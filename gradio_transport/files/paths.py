@@ -38,8 +38,8 @@ _HOLDERS = frozenset(
 _DEPTH = 8
 """How deep files are looked for; no component nests them deeper."""
 
-_INLINE = re.compile(r"data:|[A-Za-z0-9+/\s]{40,}={0,2}\s*$")
-"""An image in itself; no picture is shorter in Base64, and few paths are so long without a dot."""
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{40,}={0,2}")
+"""A picture in Base64. None is shorter, and few paths are so long without a dot."""
 
 _SHOWN_CHARACTERS = 60
 
@@ -114,9 +114,14 @@ def check_paths(endpoint: Endpoint, data: Sequence[Any], config: AppConfig) -> N
             replace_files(parameter, value, _refusal_of_paths(endpoint, parameter, config))
 
 
+def _is_image(text: str) -> bool:
+    """Return whether a text is an image in itself."""
+    return text.startswith("data:") or _BASE64.fullmatch(text.rstrip()) is not None
+
+
 def _refusal_of_paths(endpoint: Endpoint, parameter: Parameter, config: AppConfig) -> Put:
     def put(given: str | PurePath) -> Any:
-        if isinstance(given, str) and not config.at_least(4, 0) and _INLINE.match(given):
+        if isinstance(given, str) and not config.at_least(4, 0) and _is_image(given):
             return given
         shown = repr(str(given))
         shown = shown if len(shown) <= _SHOWN_CHARACTERS else shown[: _SHOWN_CHARACTERS - 3] + "..."

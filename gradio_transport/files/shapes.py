@@ -35,6 +35,11 @@ Shape: TypeAlias = _Mark | list[Any] | dict[str, Any] | str | None
 _DEPTH: Final = 8
 """Bound of steps into a schema, which may be circular; no component nests files deeper."""
 
+_PARTS: Final = 1000
+"""Bound of the parts of a schema that are looked at: each may name the whole several times."""
+
+_REFERENCE_CHARACTERS: Final = 1000
+
 
 def check_shapes(endpoint: Endpoint, data: Sequence[Any], config: AppConfig) -> None:
     """Refuse values whose files are not where the server looks for them.
@@ -68,7 +73,7 @@ def check_shapes(endpoint: Endpoint, data: Sequence[Any], config: AppConfig) -> 
 
 def shape_of(parameter: Parameter) -> Shape:
     """Return the shape of a parameter's value; None if its schema has no place for files, or does not say."""
-    return _shape(parameter.schema, parameter.schema, _DEPTH)
+    return _Schema(parameter.schema).shape(parameter.schema, _DEPTH)
 
 
 def put_in_place(parameter: Parameter, file: InputFile | str) -> Any:
@@ -84,27 +89,49 @@ def put_in_place(parameter: Parameter, file: InputFile | str) -> Any:
     return _fill(shape, file) if sum(1 for _ in _places(shape)) == 1 else file
 
 
-def _shape(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> Shape:
-    schema = _resolve(schema, root)
-    if not depth:
-        return None
-    for key in ("anyOf", "oneOf"):
-        if key in schema:
-            options = [option for option in _objects(schema[key]) if option.get("type") != "null"]
-            return _merge([_shape(option, root, depth - 1) for option in options])
-    if schema.get("type") == "array":
-        items = _objects(schema.get("prefixItems")) or [_object(schema.get("items"))]
-        item = _merge([_shape(each, root, depth - 1) for each in items])
-        return None if item is None else [item] * len(items)
-    properties = _object(schema.get("properties"))
-    if "path" in properties or schema.get("title") == "file":
-        return FILE
-    shapes = {key: _shape(_object(each), root, depth - 1) for key, each in properties.items()}
-    if not any(shapes.values()):
-        return None
-    required = schema.get("required")
-    needed = cast("list[Any]", required) if isinstance(required, list) else []
-    return {key: shape or "" for key, shape in shapes.items() if shape or key in needed}
+class _Schema:
+    """A schema of a server on the way to its shape."""
+
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self._root = root
+        self._parts_left = _PARTS
+
+    def shape(self, schema: Mapping[str, Any], depth: int) -> Shape:
+        """Return the shape of a part; None if it has no place for files, or too many parts."""
+        schema = self._resolve(schema)
+        if not depth:
+            return None
+        for key in ("anyOf", "oneOf"):
+            if key in schema:
+                options = [option for option in _objects(schema[key]) if option.get("type") != "null"]
+                return _merge(self._shapes(options, depth))
+        if schema.get("type") == "array":
+            items = _objects(schema.get("prefixItems")) or [_object(schema.get("items"))]
+            item = _merge(self._shapes(items, depth))
+            return None if item is None else [item] * len(items)
+        properties = _object(schema.get("properties"))
+        if "path" in properties or schema.get("title") == "file":
+            return FILE
+        found = self._shapes([_object(each) for each in properties.values()], depth)
+        shapes = dict(zip(properties, found, strict=False))
+        if not any(found):
+            return None
+        required = schema.get("required")
+        needed = cast("list[Any]", required) if isinstance(required, list) else []
+        return {key: shape or "" for key, shape in shapes.items() if shape or key in needed}
+
+    def _shapes(self, parts: Sequence[Mapping[str, Any]], depth: int) -> list[Shape]:
+        self._parts_left -= len(parts)
+        return [self.shape(part, depth - 1) for part in parts] if self._parts_left >= 0 else []
+
+    def _resolve(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        reference = schema.get("$ref")
+        if not isinstance(reference, str):
+            return schema
+        target: Any = self._root
+        for key in reference[:_REFERENCE_CHARACTERS].removeprefix("#/").split("/"):
+            target = _object(target).get(key)
+        return _object(target)
 
 
 def _merge(shapes: Sequence[Shape]) -> Shape:
@@ -115,16 +142,6 @@ def _merge(shapes: Sequence[Shape]) -> Shape:
             return shapes[0] if all(other == shapes[0] for other in shapes) else None
         merged |= shape
     return merged or None
-
-
-def _resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
-    reference = schema.get("$ref")
-    if not isinstance(reference, str):
-        return schema
-    target: Any = root
-    for key in reference.removeprefix("#/").split("/"):
-        target = _object(target).get(key)
-    return _object(target)
 
 
 def _object(value: Any) -> Mapping[str, Any]:

@@ -62,6 +62,9 @@ class Request:
 CODINGS = ("gzip", "deflate")
 """The content codings that are asked for, and so all that a server may use."""
 
+MAX_CODINGS = 2
+"""Codings of one body, one over the other: a proxy may pack again. Each multiplies what a byte unpacks to."""
+
 
 @attrs.frozen
 class Response:
@@ -103,8 +106,10 @@ class Response:
 
     @property
     def unsupported_coding(self) -> str | None:
-        """A content coding that was not requested and cannot be decoded, or None."""
+        """A content coding that was not requested and cannot be decoded, or more than are; else None."""
         codings = self.codings
+        if len(codings) > MAX_CODINGS:
+            return ", ".join(codings[: MAX_CODINGS + 1])
         return next((name for name in codings if name not in CODINGS), None) if codings else None
 
     @property

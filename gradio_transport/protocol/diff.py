@@ -20,8 +20,11 @@ delete to one element; then the parent is lost too, and the output is usually `U
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Collection, Sequence
-from typing import Final, TypeAlias, cast
+from typing import Final, cast
+
+import attrs
 
 from ..events import UNKNOWN_OUTPUT, UnknownOutput
 
@@ -32,8 +35,40 @@ _INDEX: Final = re.compile(r"-?[0-9]{1,9}")
 
 _OPERATIONS: Final = frozenset({"replace", "append", "add", "delete"})
 
-Copies: TypeAlias = "dict[int, tuple[object, int]]"
-"""The containers this frame has copied, by identity, each with the length it had before the frame."""
+MAX_MOVED: Final = 16 * 1024 * 1024
+"""Characters and elements that the edits of a frame may copy or move a second time. Those of a server move
+none: they add at the end of a list, and append to a text once."""
+
+
+@attrs.define
+class _Made:
+    """What one frame has made, by identity: the references keep it alive, so that no other gets its identity.
+
+    Attributes:
+        containers: Those that were copied, each with the length it had before the frame.
+        texts: Those that were put together.
+        moved: See `MAX_MOVED`.
+    """
+
+    containers: dict[int, tuple[object, int]] = attrs.field(factory=dict[int, "tuple[object, int]"])
+    texts: dict[int, str] = attrs.field(factory=dict[int, str])
+    moved: int = 0
+
+    def move(self, count: int) -> None:
+        """Count what is copied or moved once more.
+
+        Raises:
+            DiffError: That is too much.
+        """
+        self.moved += count
+        if self.moved > MAX_MOVED:
+            raise DiffError("The edits of a frame move its values again and again.")
+
+    @property
+    def bytes(self) -> int:
+        """The memory that it takes."""
+        containers = sum(sys.getsizeof(container) for container, _ in self.containers.values())
+        return containers + sum(map(sys.getsizeof, self.texts.values()))
 
 
 class DiffError(ValueError):
@@ -46,17 +81,24 @@ def apply_diff(base: object, edits: Sequence[object], *, max_depth: int = MAX_PA
     Raises:
         DiffError: An edit is malformed, too deep, or does not fit the value.
     """
-    if not isinstance(cast("object", edits), (list, tuple)):
+    return _apply(base, _checked(edits), max_depth, _Made())
+
+
+def _checked(edits: object) -> Sequence[object]:
+    if not isinstance(edits, (list, tuple)):
         raise DiffError(f"Edits come as a list, not as {_kind(edits)}.")
+    return cast("Sequence[object]", edits)
+
+
+def _apply(base: object, edits: Sequence[object], max_depth: int, made: _Made) -> object:
     value = base
-    copies: Copies = {}
     for edit in edits:
         operation, path, operand = _check_edit(edit, max_depth)
         if path:
-            value = _ensure_writable(value, copies)
-            _edit(_parent(value, path, copies), operation, path[-1], operand, copies)
+            value = _ensure_writable(value, made)
+            _edit(_parent(value, path, made), operation, path[-1], operand, made)
         else:
-            value = _edit_root(value, operation, operand)
+            value = _edit_root(value, operation, operand, made)
     return value
 
 
@@ -78,9 +120,9 @@ def _check_edit(edit: object, max_depth: int) -> tuple[str, list[object], object
     return operation, steps, operand
 
 
-def _ensure_writable(value: object, copies: Copies) -> object:
+def _ensure_writable(value: object, made: _Made) -> object:
     """Return a container this frame may change: the value itself if the frame made it, else a copy."""
-    if id(value) in copies:
+    if id(value) in made.containers:
         return value
     copy: object
     # Why not a deep copy: a frame of a long chat changes one message, and the others are shared.
@@ -90,18 +132,17 @@ def _ensure_writable(value: object, copies: Copies) -> object:
         copy = cast("dict[str, object]", value).copy()
     else:
         raise DiffError(f"The path of an edit leads into {_kind(value)}.")
-    # The reference keeps the copy alive, so that its identity cannot come back as another object's.
-    copies[id(copy)] = (copy, len(cast("list[object]", value)))
+    made.containers[id(copy)] = (copy, len(cast("list[object]", value)))
     return copy
 
 
-def _parent(root: object, path: list[object], copies: Copies) -> object:
+def _parent(root: object, path: list[object], made: _Made) -> object:
     """Return the container of the last step, with every container down to it made writable."""
     container = root
     for depth in range(len(path) - 1):
         members = cast("dict[object, object]", container)
         key = _key(container, path[depth])
-        members[key] = container = _ensure_writable(members[key], copies)
+        members[key] = container = _ensure_writable(members[key], made)
     return container
 
 
@@ -134,48 +175,54 @@ def _integer(step: object) -> int:
     return step
 
 
-def _edit(container: object, operation: str, step: object, operand: object, copies: Copies) -> None:
+def _edit(container: object, operation: str, step: object, operand: object, made: _Made) -> None:
     """Perform one operation on an element of a container this frame made."""
     if operation == "add":
-        _add(container, step, operand)
+        _add(container, step, operand, made)
     elif operation == "delete":
-        _delete(container, step, copies)
+        _delete(container, step, made)
     else:
         members = cast("dict[object, object]", container)
         key = _key(container, step)
-        members[key] = _edit_root(members[key], operation, operand)
+        members[key] = _edit_root(members[key], operation, operand, made)
 
 
-def _edit_root(value: object, operation: str, operand: object) -> object:
+def _edit_root(value: object, operation: str, operand: object, made: _Made) -> object:
     """Return the outcome of ``replace`` or ``append``, which need to know only the value itself."""
     if operation == "replace":
         return operand
     # Gradio's servers append to texts alone, and a list grows by "add"; its clients add numbers as well.
     if operation == "append":
         if isinstance(value, str) and isinstance(operand, str):
-            return value + operand
+            if made.texts.pop(id(value), None) is not None:
+                made.move(len(value))
+            text = value + operand
+            made.texts[id(text)] = text
+            return text
         if _is_number(value) and _is_number(operand):
             return cast("float", value) + cast("float", operand)
     raise DiffError(f"The edit {operation!r} with {_kind(operand)} does not fit {_kind(value)}.")
 
 
-def _add(container: object, step: object, operand: object) -> None:
+def _add(container: object, step: object, operand: object, made: _Made) -> None:
     if isinstance(container, list):
         elements = cast("list[object]", container)
-        elements.insert(_index(step, len(elements) + 1), operand)
+        index = _index(step, len(elements) + 1)
+        made.move(len(elements) - index)
+        elements.insert(index, operand)
     elif isinstance(step, str):
         cast("dict[str, object]", container)[step] = operand
     else:
         raise DiffError("An edit names a key of an object with " + _kind(step))
 
 
-def _delete(container: object, step: object, copies: Copies) -> None:
+def _delete(container: object, step: object, made: _Made) -> None:
     """Remove a key of a dict or, whatever the index says, the last element of a list (see the module)."""
     if not isinstance(container, list):
         del cast("dict[object, object]", container)[_key(container, step)]
         return
     elements = cast("list[object]", container)
-    before = copies[id(elements)][1]
+    before = made.containers[id(elements)][1]
     # No server's index reaches past the list as it was before the frame, though many are too small.
     _index(max(_integer(step), 0), before)
     if not elements:
@@ -206,6 +253,10 @@ class DiffDecoder:
         list_outputs: Positions whose component may really have a value that looks like a list of edits, for
             `looks_stale`.  None if the components are not known.
         max_depth: See `apply_diff`.
+
+    Attributes:
+        made_bytes: The memory that the values of the last frame take beyond what the frame brought: its edits
+            copy the containers and texts that they change.
     """
 
     def __init__(
@@ -215,10 +266,12 @@ class DiffDecoder:
         self._max_depth = max_depth
         self._values: list[object] = []
         self._begun = False
+        self.made_bytes = 0
 
     def full(self, data: list[object]) -> list[object]:
         """Take full values as the new baseline, whatever they look like."""
         self._begun = True
+        self.made_bytes = 0
         self._values = list(data)
         return data
 
@@ -234,6 +287,7 @@ class DiffDecoder:
             self._begun = True
             self._values = [UNKNOWN_OUTPUT] * len(data)
         self._values += [None] * (len(data) - len(self._values))  # none, if the frame is shorter
+        self.made_bytes = 0
         for position, edits in enumerate(data):
             self._values[position] = self._apply_edits(self._values[position], edits)
         return self._values[: len(data)]
@@ -241,11 +295,14 @@ class DiffDecoder:
     def _apply_edits(self, value: object, edits: object) -> object:
         if not edits and isinstance(edits, list):
             return value
+        made = _Made()
         try:
             # To `UNKNOWN_OUTPUT`, no text and no container, no edit applies but one that replaces it whole.
-            return apply_diff(value, cast("Sequence[object]", edits), max_depth=self._max_depth)
+            edited = _apply(value, _checked(edits), self._max_depth, made)
         except DiffError:
             return UNKNOWN_OUTPUT
+        self.made_bytes += made.bytes
+        return edited
 
 
 def looks_stale(data: Sequence[object], list_outputs: Collection[int] = ()) -> bool:

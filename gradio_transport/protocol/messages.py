@@ -7,7 +7,6 @@ wrong type counts as missing, and a completion that makes no sense carries the e
 
 from __future__ import annotations
 
-import reprlib
 import sys
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -23,10 +22,6 @@ _LARGEST = sys.float_info.max
 
 _STOPPED = "Server stopped unexpectedly."
 """The text of a server that shuts down (4.10+). Gradio's client goes by it alone, whatever the ``msg``."""
-
-_BRIEF = reprlib.Repr()
-"""Quotes what a server sent without walking all of it: it may be large, and deep."""
-_BRIEF.maxdict, _BRIEF.maxstring, _BRIEF.maxother = 10, 100, 100
 
 
 def _text(value: Any) -> str | None:
@@ -183,7 +178,7 @@ def decode(raw: Message, *, quoted_errors: bool = False, cancellable: bool = Fal
     if decoder is None and raw.get("message") == _STOPPED:
         return _unexpected_error(raw, event_id)
     if decoder is None:
-        name = kind[:100] if isinstance(kind, str) else _BRIEF.repr(kind)
+        name = kind[:100] if isinstance(kind, str) else excerpt(kind)
         return e.UnknownMessage(event_id=event_id, raw=raw, msg=name)
     return decoder(raw, event_id)
 
@@ -256,8 +251,7 @@ def decode_output(
 
 def _malformed_completion(raw: Message, event_id: str | None) -> e.ProcessCompleted:
     error = MalformedMessage(
-        "The call is complete, but the server's message lists no outputs: "
-        f"{excerpt(_BRIEF.repr(dict(raw)))}.",
+        f"The call is complete, but the server's message lists no outputs: {excerpt(dict(raw))}.",
         phase=Phase.COMPLETE,
         may_have_run=True,
     )

@@ -29,16 +29,20 @@ _WORDS = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"([\d.]+) ?([dhms])", re.IGNORECASE)
+_READ_CHARACTERS = 10_000
+"""How much of a message is read; ZeroGPU's have one or two sentences."""
+
 _UNITS = {"days": 86400, "hours": 3600, "minutes": 60, "seconds": 1}
 
 
 def is_quota_exceeded(message: str, title: str | None) -> bool:
     """Return whether the error of an app is ZeroGPU's for a quota, by its text or its title."""
-    return any(_EXCEEDED.search(text) for text in (message, title or ""))
+    return any(_EXCEEDED.search(text[:_READ_CHARACTERS]) for text in (message, title or ""))
 
 
 def quota_wait(message: str) -> float | None:
     """Return the seconds of "Try again in 1 day, 0:12:34", "retry in 5 minutes" and the like, or None."""
+    message = message[:_READ_CHARACTERS]
     clock = _CLOCK.search(message)
     if clock is not None:
         return sum(float(clock[name] or 0) * seconds for name, seconds in _UNITS.items())

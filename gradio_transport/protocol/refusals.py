@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any, cast
@@ -172,13 +173,28 @@ def _seconds(value: Any) -> float | None:
     return float(value) if 0 <= value <= sys.float_info.max else None
 
 
-def _unquote(text: str) -> str:
-    import ast
+_ESCAPES: Mapping[str, str] = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "'": "'", '"': '"'}
 
-    if len(text) < 2 or text[0] != text[-1] or text[0] not in "'\"":
+_ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.?))", re.DOTALL)
+
+
+def _unquote(text: str) -> str:
+    """Return the text of which this is the ``repr``; any other text as it is.
+
+    Why not `ast.literal_eval`: its tree takes many times the memory of a text that a server chooses.
+    """
+    quote, inside = text[:1], text[1:-1]
+    if len(text) < 2 or quote not in "'\"" or text[-1] != quote:
+        return text
+    bare = _ESCAPE.sub("", inside)
+    if quote in bare or "\n" in bare:  # several literals, or none
         return text
     try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return _ESCAPE.sub(_unescape, inside)
+    except (KeyError, ValueError):  # no `repr` has such an escape
         return text
-    return value if isinstance(value, str) else text
+
+
+def _unescape(found: re.Match[str]) -> str:
+    number = found[1] or found[2] or found[3]
+    return chr(int(number, 16)) if number else _ESCAPES[found[4]]

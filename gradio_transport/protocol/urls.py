@@ -42,6 +42,9 @@ _ROOT = re.compile(r"[^:/?#]+://[^/?#]*")
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 """What no HTTP library sends in a URL, nor encodes."""
+_URL_CHARACTERS = 8192
+"""Longest reference of a server that is read; servers take no longer ones either. The standard library
+normalizes host names, which takes the square of their length."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -59,8 +62,9 @@ def shown_url(url: str) -> str:
 
     Any of them may hold a secret. Every URL that is shown goes through this.
     """
-    if "@" in url:
-        url = _USERINFO.sub("", url)
+    before, at, after = url.rpartition("@")
+    if at:
+        url = _USERINFO.sub("", before + at) + after
     return visible(url.partition("?")[0].partition("#")[0])
 
 
@@ -241,6 +245,8 @@ def percent_encode(text: str, safe: str = "") -> str:
 
 def resolve_reference(base: str, target: str) -> str | None:
     """Return where a reference that a server gave leads (RFC 3986 §5), or None if that is no URL at all."""
+    if len(target) > _URL_CHARACTERS:
+        return None
     try:
         url = urljoin(base, target)
         _ = urlsplit(url).port  # raises on rubbish

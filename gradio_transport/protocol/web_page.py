@@ -8,8 +8,8 @@ import re
 
 from .commands import Response
 
-_READ_CHARACTERS = 20_000
-"""How much of a page is read: the reason of a refusal comes first."""
+_READ_BYTES = 20_000
+"""How much of a reply is read: the reason of a refusal comes first."""
 
 _MARKUP = re.compile(r"(<!--|-->|<[^<>]*>)")
 
@@ -19,12 +19,13 @@ _UNSEEN = re.compile(r"<(script|style|noscript|template|svg)\b", re.IGNORECASE)
 def is_web_page(response: Response) -> bool:
     """Return whether a reply is HTML, which no route of a Gradio app answers a refusal with."""
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return kind == "text/html" or (not kind and response.body.lstrip()[:1] == b"<")
+    return kind == "text/html" or (not kind and response.body[:_READ_BYTES].lstrip()[:1] == b"<")
 
 
 def readable_text(response: Response) -> str:
-    """Return what a person reads of a reply: the text of a web page, any other body as it is."""
-    return _page_text(response.text[:_READ_CHARACTERS]) if is_web_page(response) else response.text
+    """Return what a person reads of the beginning of a reply: the text of a web page, any other as it is."""
+    text = response.body[:_READ_BYTES].decode("utf-8", "replace")
+    return _page_text(text) if is_web_page(response) else text
 
 
 def _page_text(page: str) -> str:
@@ -42,7 +43,14 @@ def _page_text(page: str) -> str:
         elif part == "<!--":
             end = "-->"
         elif not _MARKUP.fullmatch(part):
-            found = html.unescape(part).split()
+            found = _unescape(part).split()
             # The heading of an error page mostly repeats its title.
-            words += [] if words[-len(found) :] == found else found
+            words += [] if found and words[-len(found) :] == found else found
     return " ".join(words)
+
+
+def _unescape(text: str) -> str:
+    try:
+        return html.unescape(text)
+    except ValueError:  # the number of a character, with more digits than Python converts
+        return text

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..calls.call_state import CallState
+from ..engines.deadline import NEVER
 from ..engines.interruptions import check_may_wait, is_held, not_holding
 from ..errors import LocalProtocolError
 from ..events import Achieved, Event, Failed
@@ -70,6 +71,8 @@ class PendingCall(CallState):
         """Iterate over the events; see `Call.events`."""
         self.start_reading()
         while True:
+            if self.total is not NEVER:
+                self.end_if_late()
             with self._lock:
                 event = self.mailbox.get()
                 is_ready = event is not None or self.outcome is not None

@@ -49,6 +49,7 @@ from gradio_transport.adapter import (
     WakeAt,
     stream_ended_error,
 )
+from gradio_transport.adapter.exchange import KEPT_DEVIATIONS
 
 
 class Recorder(Exchange):
@@ -329,3 +330,10 @@ def test_silence_has_a_bound_of_its_own_where_there_are_no_heartbeats(version, s
     assert isinstance(error, TimeoutExpired)
     assert (error.setting, error.may_have_run) == (setting, True)
     assert waited in error.message
+
+
+def test_deviations_are_recorded_once_and_in_a_bounded_number() -> None:
+    exchange = start(make_session())
+    for number in range(1000):
+        exchange.record_deviation(f"deviation {number // 2}")
+    assert exchange.deviations == [f"deviation {number}" for number in range(KEPT_DEVIATIONS)]

@@ -742,3 +742,19 @@ def test_the_name_for_people_is_one_line_and_steers_no_terminal() -> None:
 def test_the_prefix_of_the_api_is_a_path_below_the_app(given: object, taken: str) -> None:
     config = parse_config({"version": "6.31.0", "dependencies": [], "api_prefix": given})
     assert config.api_prefix == taken
+
+
+def test_a_config_of_more_functions_and_slots_than_any_app_is_refused() -> None:
+    inputs = dependency(inputs=[1] * 100_000)
+    with pytest.raises(NotAGradioApp, match="100,001 functions, inputs and outputs"):
+        parse_config(blocks("6.31.0", [], [inputs]))
+    assert len(parse_config(blocks("6.31.0", [], [dependency(inputs=[1] * 99_999)])).endpoints) == 1
+
+
+def test_of_drawings_with_more_slots_than_any_app_the_first_are_kept() -> None:
+    config = parse_config(blocks("6.31.0", [], [dependency(id=0)]))
+    drawn = [
+        {"dependencies": [dependency(id=number, api_name=f"d{number}", inputs=[1] * 40_000)]}
+        for number in (1, 2, 3)
+    ]
+    assert set(with_rendered(config, *drawn).named) == {"/f", "/d1", "/d2"}

@@ -11,7 +11,7 @@ from canaries import carrying_secrets, watched_logs
 
 from gradio_transport_conformance.faults.cases import MEMORY, load_cells, load_faults
 from gradio_transport_conformance.faults.clients import CLIENTS
-from gradio_transport_conformance.faults.memory import find_excessive_cells
+from gradio_transport_conformance.faults.memory import find_excessive_cells, find_slow_cells
 from gradio_transport_conformance.faults.play import check_leftovers, play_cells
 from gradio_transport_conformance.faults.protocols import PROTOCOLS
 from gradio_transport_http import polling
@@ -98,6 +98,15 @@ def test_what_is_large_has_its_one_outcome(face):
     with check_leftovers() as left:
         assert play_cells(LARGE, CLIENTS[face], 2) == {}
     assert left == []
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("face", ["sync", "asyncio", "asyncio+aiohttp"])
+def test_no_fault_takes_more_cpu_time_than_it_may(face):
+    """One cell of each fault that has a bound, of another protocol for each face."""
+    bounded = [cells for cells in FAULTS if cells[0].fault.cpu is not None]
+    assert len(bounded) >= 18
+    assert find_slow_cells([cells[FACES.index(face) % len(cells)] for cells in bounded], CLIENTS[face]) == []
 
 
 @pytest.mark.slow  # the tracing of allocations makes the client several times slower

@@ -40,6 +40,27 @@ class TestUnpacking:
         unpacker = Unpacker(Response(200, {"content-encoding": "deflate, gzip"}))
         assert b"".join(unpacker.feed(gzip.compress(zlib.compress(b"x" * 1000)))) == b"x" * 1000
 
+    def test_members_without_content_have_a_bound(self):
+        empty, some = gzip.compress(b""), gzip.compress(b"x")
+        unpacker = Unpacker(Response(200, {"content-encoding": "gzip"}))
+        assert b"".join(unpacker.feed(empty * 1000 + some * 3000)) == b"x" * 3000
+        assert unpacker.failure is None
+        assert b"".join(unpacker.feed(empty * 2)) == b""
+        assert "1,000 of its members are empty" in str(unpacker.failure)
+
+    def test_a_member_may_be_cut_anywhere_behind_the_first(self):
+        whole = gzip.compress(bytes(range(256)) * 100)
+        unpacker = Unpacker(Response(200, {"content-encoding": "gzip"}))
+        pieces = [(whole * 30)[start : start + 5000] for start in range(0, len(whole) * 30, 5000)]
+        assert (
+            b"".join(chunk for piece in pieces for chunk in unpacker.feed(piece)) == bytes(range(256)) * 3000
+        )
+
+    @pytest.mark.parametrize("coding", ["gzip, gzip, gzip", ", ".join(["deflate"] * 2000)])
+    def test_more_codings_than_a_proxy_and_an_app_use_are_not_supported(self, coding):
+        head = Response(200, {"content-encoding": coding})
+        assert head.unsupported_coding == ", ".join(coding.split(", ")[:3])
+
     def test_a_bomb_goes_off_in_small_pieces(self):
         unpacker = Unpacker(Response(200, {"content-encoding": "gzip"}))
         bomb = gzip.compress(b"\0" * 50_000_000)

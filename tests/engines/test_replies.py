@@ -96,6 +96,16 @@ class TestBodies:
         with pytest.raises(EventTooLarge, match="100 bytes"):
             body.add(b"x")
 
+    def test_a_refusal_is_read_in_part(self):
+        body = replies.WholeBody(REQUEST, PATIENCE, Response(404))
+        assert body.add(bytes(99)) is True
+        assert body.add(b"xy") is False
+        assert len(body.content) == 100
+        large = attrs.evolve(PATIENCE, max_bytes=10**9)
+        body = replies.WholeBody(REQUEST, large, Response(502))
+        assert not body.add(bytes(replies.REFUSAL_BYTES + 1))
+        assert len(body.content) == replies.REFUSAL_BYTES
+
     def test_a_coding_that_was_not_requested_is_an_error_and_none_needs_no_decoder(self):
         assert replies.unpacker(Response(200), PATIENCE) is None
         assert replies.unpacker(Response(200, {"content-encoding": "gzip"}), PATIENCE) is not None

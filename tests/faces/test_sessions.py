@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from faces import FACES, with_app
 from scripted import CONFIG, Reply, Scripted, completed, scripted
 
 import gradio_transport as gt
+from gradio_transport.app.credentials import Credentials
 
 TIMEOUTS = gt.Timeouts(total=10, join=5, idle=5)
 JOIN = "/gradio_api/queue/join"
@@ -228,6 +230,21 @@ class TestRender:
             assert "/drawn" not in app.endpoints
 
         with_app(face, server.url, use, timeouts=TIMEOUTS)
+
+    def test_a_session_keeps_a_bounded_number_of_drawings(self) -> None:
+        from gradio_transport.app.config_parsing import parse_config
+        from gradio_transport.calls.session_state import KEPT_DRAWINGS, SessionState
+
+        app: Any = SimpleNamespace(config=parse_config(CONFIG), credentials=Credentials("http://host:80"))
+        state = SessionState(app)
+        for number in range(KEPT_DRAWINGS + 5):
+            drawn = {"id": 1000 + number, "api_name": f"drawn{number}", "rendered_in": number}
+            config = {"render_id": number, "components": [], "dependencies": [drawn]}
+            state.add_rendered(gt.ProcessGenerating(render_config=config))
+            state.add_rendered(gt.ProcessGenerating(render_config=config))
+        found = [name for name in state.config.named if name.startswith("/drawn")]
+        assert found == [f"/drawn{number}" for number in range(5, KEPT_DRAWINGS + 5)]
+        assert state.config is state.config
 
     def test_drawing_again_replaces_what_was_drawn(self) -> None:
         from gradio_transport.app.config_parsing import parse_config, with_rendered

@@ -6,6 +6,8 @@ from __future__ import annotations
 import base64
 import io
 import json
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from gradio_transport.app.config import AppConfig, Component
 from gradio_transport.app.config_parsing import parse_release
+from gradio_transport.calls.downloads import Playlist
 from gradio_transport.errors import (
     AuthenticationRequired,
     EventTooLarge,
@@ -49,6 +52,7 @@ from gradio_transport.files.upload import (
     place_files,
     upload,
 )
+from gradio_transport.policy import Timeouts
 from gradio_transport.protocol.commands import Closed, Ending, Response, SendRequest
 from gradio_transport.protocol.urls import AppURLs
 
@@ -530,7 +534,14 @@ class TestFetching:
         assert found("6.31.0", {"path": "/tmp/\ud83d.txt", "meta": META}).url.endswith("/tmp/%3F.txt")
 
     def test_segments_that_are_no_url_are_left_out(self):
-        assert playlist_segments("a.aac\nhttp://[half\n", f"{BASE}/x/p.m3u8")[0] == [f"{BASE}/x/a.aac"]
+        requests: Any = SimpleNamespace(timeouts=Timeouts())
+        playlist = Playlist(requests, f"{BASE}/x/p.m3u8")
+        assert list(playlist.new_segments([b"a.aac\nhttp://[half\n"])) == [f"{BASE}/x/a.aac"]
+        assert list(playlist.new_segments([b"a.aac\nhttp://[half\nb.aac"])) == [f"{BASE}/x/b.aac"]
+
+    def test_a_playlist_of_too_many_segments_is_refused(self):
+        with pytest.raises(EventTooLarge, match="more than 50,000 segments"):
+            playlist_segments("a\n" * 50_001)
 
     @pytest.mark.parametrize(("status", "error"), [(401, AuthenticationRequired), (429, RateLimited)])
     def test_a_file_for_which_one_must_ask_otherwise(self, status, error):
@@ -571,11 +582,8 @@ class TestFetching:
         url = f"{BASE}/gradio_api/stream/s/1/2/playlist.m3u8"
         text = "#EXTM3U\n#EXTINF:1,\na1.aac\n\n#EXTINF:1,\nhttp://else/a2.aac\n"
         assert is_playlist(url)
-        assert playlist_segments(text, url) == (
-            [url.replace("playlist.m3u8", "a1.aac"), "http://else/a2.aac"],
-            False,
-        )
-        assert playlist_segments(text + "#EXT-X-ENDLIST", url)[1]
+        assert playlist_segments(text) == (["a1.aac", "http://else/a2.aac"], False)
+        assert playlist_segments(text + "#EXT-X-ENDLIST")[1]
         assert whole_file_url(url) == url.replace("playlist.m3u8", "playlist-file")
         assert whole_file_url(f"{BASE}/file=/x") == f"{BASE}/file=/x"
 

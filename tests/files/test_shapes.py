@@ -216,3 +216,16 @@ def test_a_file_is_put_where_there_is_one_place_for_it(component: str, file: Any
 def test_without_info_the_place_is_that_of_the_component(component: str, props: Any, placed: Any) -> None:
     taken = Parameter(name="value", component=component, schema=schema_of(component, props))
     assert put_in_place(taken, FILE) == placed
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"anyOf": [{"$ref": "#"}] * 20},
+        {"properties": {str(number): {"$ref": "#"} for number in range(20)}},
+        {"type": "array", "prefixItems": [{"$ref": "#"}] * 20},
+        {"type": "array", "items": {"anyOf": [{"title": "file"}] * 2000}},
+    ],
+)
+def test_a_schema_of_more_parts_than_any_has_no_shape(schema: dict[str, Any]) -> None:
+    assert shape_of(Parameter(name="value", component="file", schema=schema)) is None

@@ -47,7 +47,6 @@ REACHED = {
     "gradio_transport.calls.checks": "tests/faces/test_drivers.py",
     "gradio_transport.calls.component_server": "tests/faces/test_sessions.py",
     "gradio_transport.calls.call_driver": "tests/faces",
-    "gradio_transport.calls.downloads": "tests/files/test_transfers.py",
     "gradio_transport.calls.requests": "tests/faces/test_retries.py",
     "gradio_transport.calls.session_*": "tests/faces",
     "gradio_transport.calls.views": "tests/faces/test_surface.py",

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradio_transport.protocol.diff import (
+    MAX_MOVED,
     MAX_PATH_DEPTH,
     UNKNOWN_OUTPUT,
     DiffDecoder,
@@ -467,3 +468,33 @@ def test_unknown_is_one_falsy_object() -> None:
     assert repr(UNKNOWN_OUTPUT) == "<UNKNOWN_OUTPUT>"
     for duplicate in (copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))):
         assert duplicate(UNKNOWN_OUTPUT) is UNKNOWN_OUTPUT
+
+
+@pytest.mark.parametrize(
+    ("base", "edit"),
+    [([0] * 1000, ["add", [0], 1]), ("x" * 1000, ["append", [], "y"]), (["x" * 1000], ["append", [0], "y"])],
+)
+def test_a_frame_that_moves_its_values_again_and_again_is_refused(base: object, edit: list[object]) -> None:
+    few, many = MAX_MOVED // 10_000, MAX_MOVED // 900
+    apply_diff(base, [edit] * few)
+    with pytest.raises(DiffError, match="again and again"):
+        apply_diff(base, [edit] * many)
+
+
+def test_a_large_value_may_be_edited_once_in_each_frame() -> None:
+    text = "x" * (MAX_MOVED + 1)
+    decoder = DiffDecoder()
+    decoder.full([text])
+    for _ in range(3):
+        (text,) = decoder.next([[["append", [], "y"]]])  # type: ignore[assignment]
+    assert text == "x" * (MAX_MOVED + 1) + "yyy"
+
+
+def test_the_memory_of_what_edits_copy_is_told() -> None:
+    decoder = DiffDecoder()
+    decoder.full([[0] * 1000, "x" * 1000])
+    assert decoder.made_bytes == 0
+    decoder.next([[["replace", [0], 1]], [["append", [], "y"]]])
+    assert 9000 < decoder.made_bytes < 11_000
+    decoder.next([[], []])
+    assert decoder.made_bytes == 0

@@ -348,8 +348,17 @@ def test_words_on_a_quota_outside_an_error_text_are_no_quota() -> None:
         ("'é'", "é"),
         ("'a' \"b\"", "'a' \"b\""),
         ("\"a\" 'b'", "\"a\" 'b'"),
+        ("'a\n'", "'a\n'"),
+        ("'\\'", "'\\'"),
+        ("'\\q'", "'\\q'"),
+        ("'\\U00110000'", "'\\U00110000'"),
     ],
 )
 def test_only_a_quoted_text_is_unquoted(text: str, message: str) -> None:
     error = app_error({"error": text}, quoted=True)
     assert error.message == message
+
+
+@given(st.text(st.characters(codec=None) | st.sampled_from("'\"\\\n\r\t\0nxuU0")))
+def test_the_repr_of_any_text_is_unquoted(text: str) -> None:
+    assert app_error({"error": repr(f"x{text}")}, quoted=True).message == f"x{text}"

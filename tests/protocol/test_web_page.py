@@ -69,3 +69,12 @@ def test_a_refusal_quotes_the_text_and_keeps_the_page_as_its_body() -> None:
     error = refusal(Response(503, HTML, page), Phase.DISCOVER)
     assert error.message == "The server answered: Building Please wait."
     assert error.body == page.decode()
+
+
+def test_the_number_of_a_character_may_be_of_any_length() -> None:
+    text = f"&#{'1' * 5000}; x"
+    assert readable_text(Response(500, HTML, text.encode())) == text
+
+
+def test_a_part_of_a_page_without_words_repeats_nothing() -> None:
+    assert readable_text(Response(500, HTML, b"a <b><i>a</i></b>")) == "a"

@@ -59,6 +59,9 @@ protocol; cells are generated.  Fields of a fault:
     How many calls go well first, one after the other, in the same session.
 ``memory``
     What the client may have allocated at its peak, in MB; `MEMORY` unless said.
+``cpu``
+    How many seconds of CPU time the client may take, measured alone and against a server in a process of its
+    own. Not measured unless said.
 ``expect``
     ``value`` (true: what the function returned), or ``error`` (its class), with ``status``, ``retryable``,
     ``may_have_run``, ``setting`` (of `Timeouts`), ``retry_after`` where they matter; or ``cancelled: true``.
@@ -135,6 +138,7 @@ class Fault:
     ids: tuple[str, ...] = ()
     after: int = 0
     memory: int = MEMORY
+    cpu: float | None = None
     but: Mapping[str, Expectation] = attrs.field(factory=dict[str, Expectation])
 
     def cells(self) -> Iterator[Cell]:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measures what a client allocates while it plays cells of the fault bench: no more than each fault says.
+"""Measures what a client costs while it plays cells of the fault bench: no more than each fault says.
 
 The server is in a process of its own, so that only the client counts.  Cells are played many at once: if all
 of them together stay below the bound of one, each of them does; if not, halves of them are played, down to
 the one that is to blame.  What counts are the objects and buffers of Python (`tracemalloc`), not OpenSSL's.
+CPU time is measured of cells whose fault bounds it, each by itself and without the tracing.
 
 ::
 
@@ -15,8 +16,10 @@ from __future__ import annotations
 
 import argparse
 import gc
+import math
 import multiprocessing
 import sys
+import time
 import tracemalloc
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +38,9 @@ TOGETHER = 16
 
 MEGABYTE = 1_000_000
 
+CPU_ATTEMPTS = 3
+"""How often a cell is played until it takes as little as it may: other programs make it take more."""
+
 
 def _serve(orders: Connection) -> None:
     """Serve the cells of each order until the next one comes: the body of the server's process."""
@@ -52,32 +58,50 @@ def _serve(orders: Connection) -> None:
             orders.recv()
 
 
-class MemoryMeter:
-    """Plays cells and measures what the client allocates meanwhile; made by `measure_memory`."""
+class Player:
+    """Plays cells whose server is in another process; made by `serve_elsewhere`."""
 
     def __init__(self, orders: Connection, client: Client) -> None:
         self._orders = orders
         self._client = client
         self._numbers = {cell.name: number for number, cell in enumerate(load_cells())}
 
-    def measure(self, cells: Sequence[Cell]) -> float:
-        """Return the MB that the client had allocated at the peak of playing cells at once."""
+    @contextmanager
+    def _served(self, cells: Sequence[Cell]) -> Generator[list[Challenge], None, None]:
+        """Have cells served, and yield what the client is asked."""
         self._orders.send([self._numbers[cell.name] for cell in cells])
         places: list[tuple[str, str | None]] = self._orders.recv()
-        challenges = [make_challenge(cell, *place) for cell, place in zip(cells, places, strict=True)]
         gc.collect()
-        before, _ = tracemalloc.get_traced_memory()
-        tracemalloc.reset_peak()
-        with ThreadPoolExecutor(len(cells)) as pool:
-            # No outcome is kept, or the largest would count for all cells that follow.
-            for done in [pool.submit(self._play, challenge) for challenge in challenges]:
-                done.result()
-        _, peak = tracemalloc.get_traced_memory()
-        self._orders.send(None)
-        return (peak - before) / MEGABYTE
+        try:
+            yield [make_challenge(cell, *place) for cell, place in zip(cells, places, strict=True)]
+        finally:
+            self._orders.send(None)
 
     def _play(self, challenge: Challenge) -> None:
         run_client(self._client, challenge)
+
+    def measure_cpu(self, cell: Cell) -> float:
+        """Return the seconds of CPU time that the client took to play a cell alone."""
+        with self._served([cell]) as challenges:
+            before = time.process_time()
+            self._play(challenges[0])
+            return time.process_time() - before
+
+
+class MemoryMeter(Player):
+    """Plays cells and measures what the client allocates meanwhile; made by `measure_memory`."""
+
+    def measure(self, cells: Sequence[Cell]) -> float:
+        """Return the MB that the client had allocated at the peak of playing cells at once."""
+        with self._served(cells) as challenges:
+            before, _ = tracemalloc.get_traced_memory()
+            tracemalloc.reset_peak()
+            with ThreadPoolExecutor(len(cells)) as pool:
+                # No outcome is kept, or the largest would count for all cells that follow.
+                for done in [pool.submit(self._play, challenge) for challenge in challenges]:
+                    done.result()
+            _, peak = tracemalloc.get_traced_memory()
+        return (peak - before) / MEGABYTE
 
     def find_excess(self, cells: Sequence[Cell]) -> Iterator[tuple[Cell, float]]:
         """Yield each of some cells, all of the same bound, that goes beyond it, and its MB."""
@@ -93,22 +117,50 @@ class MemoryMeter:
 
 
 @contextmanager
-def measure_memory(client: Client) -> Generator[MemoryMeter, None, None]:
-    """Start the server in a process of its own, and trace what a client allocates."""
+def _serve_elsewhere() -> Generator[Connection, None, None]:
+    """Start the server in a process of its own."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs,), daemon=True)
     process.start()
-    tracemalloc.start()
     try:
-        yield MemoryMeter(ours, client)
+        yield ours
     finally:
-        tracemalloc.stop()
         ours.send(None)
         process.join(10)
         process.close()
         ours.close()
         theirs.close()
+
+
+@contextmanager
+def measure_memory(client: Client) -> Generator[MemoryMeter, None, None]:
+    """Start the server, and trace what a client allocates."""
+    with _serve_elsewhere() as orders:
+        tracemalloc.start()
+        try:
+            yield MemoryMeter(orders, client)
+        finally:
+            tracemalloc.stop()
+
+
+def find_slow_cells(cells: Sequence[Cell], client: Client) -> list[str]:
+    """Return a problem for each cell that takes more CPU time than its fault allows, however often."""
+    problems: list[str] = []
+    with _serve_elsewhere() as orders:
+        player = Player(orders, client)
+        player.measure_cpu(cells[0])  # imports and caches of the first call belong to no cell
+        for cell in cells:
+            most = cell.fault.cpu
+            if most is None:
+                continue
+            seconds = math.inf
+            for _ in range(CPU_ATTEMPTS):
+                if seconds > most:
+                    seconds = min(seconds, player.measure_cpu(cell))
+            if seconds > most:
+                problems.append(f"{cell.name}: {seconds:.1f} s of CPU time, allowed are {most:g}")
+    return problems
 
 
 def find_excessive_cells(cells: Sequence[Cell], client: Client) -> list[str]:
@@ -149,8 +201,8 @@ def main() -> int:
         for name in sorted(sizes, key=sizes.__getitem__, reverse=True)[: given.largest]:
             sys.stdout.write(f"{sizes[name]:8.1f} MB  {name}\n")
         return 0
-    problems = find_excessive_cells(cells, client)
-    sys.stdout.write("\n".join([*problems, f"{len(cells)} cells, {len(problems)} too large\n"]))
+    problems = find_slow_cells(cells, client) + find_excessive_cells(cells, client)
+    sys.stdout.write("\n".join([*problems, f"{len(cells)} cells, {len(problems)} too dear\n"]))
     return 1 if problems else 0
 
 
@@ -158,4 +210,4 @@ if __name__ == "__main__":
     sys.exit(main())
 
 
-__all__ = ["MemoryMeter", "find_excessive_cells", "measure_memory"]
+__all__ = ["MemoryMeter", "Player", "find_excessive_cells", "find_slow_cells", "measure_memory"]
