@@ -117,8 +117,8 @@ class StreamExchange(Exchange):
     def message(self, message: Mapping[str, Any], now: float) -> Output:
         """Take one message of this call."""
         if self.diffs and message.get("msg") == "process_generating":
-            generating = decode_generating(message, self.event_id, self._frames.next)
-            return Output([generating], held=self._frames.made_bytes)
+            frame = decode_generating(message, self.event_id, self._frames.next)
+            return Output([frame], held=self._frames.made_bytes)
         event = decode(message, quoted_errors=self._quoted_errors, cancellable=self._has_cancel_route)
         return Output([event, *self._end_events(event)])
 

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, Literal, cast
 
@@ -117,12 +118,8 @@ def config_from_page(html: str) -> JSONObject | None:
     """Return ``window.gradio_config`` (2.x before 2.6: ``window.config``) of a page, or None."""
     # Every place, not the first: an app's own script or text may hold the words, too.
     for found in itertools.islice(_GRADIO_CONFIG.finditer(html), _PLACES_IN_PAGE):
-        try:
-            value = json.JSONDecoder().raw_decode(html, found.end())[0]
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict):
-            return cast("JSONObject", value)
+        with suppress(ValueError, RecursionError):
+            return cast("JSONObject", json.JSONDecoder().raw_decode(html, found.end())[0])
     return None
 
 

@@ -24,8 +24,6 @@ import sys
 from collections.abc import Collection, Sequence
 from typing import Final, cast
 
-import attrs
-
 from ..events import UNKNOWN_OUTPUT, UnknownOutput
 
 MAX_PATH_DEPTH: Final = 500
@@ -40,7 +38,6 @@ MAX_MOVED: Final = 16 * 1024 * 1024
 none: they add at the end of a list, and append to a text once."""
 
 
-@attrs.define
 class _Made:
     """What one frame has made, by identity: the references keep it alive, so that no other gets its identity.
 
@@ -48,11 +45,15 @@ class _Made:
         containers: Those that were copied, each with the length it had before the frame.
         texts: Those that were put together.
         moved: See `MAX_MOVED`.
+        bytes: The memory that all of it takes.
     """
 
-    containers: dict[int, tuple[object, int]] = attrs.field(factory=dict[int, "tuple[object, int]"])
-    texts: dict[int, str] = attrs.field(factory=dict[int, str])
-    moved: int = 0
+    __slots__ = ("bytes", "containers", "moved", "texts")
+
+    def __init__(self) -> None:
+        self.containers: dict[int, tuple[object, int]] = {}
+        self.texts: dict[int, str] = {}
+        self.moved = self.bytes = 0
 
     def move(self, count: int) -> None:
         """Count what is copied or moved once more.
@@ -63,12 +64,6 @@ class _Made:
         self.moved += count
         if self.moved > MAX_MOVED:
             raise DiffError("The edits of a frame move its values again and again.")
-
-    @property
-    def bytes(self) -> int:
-        """The memory that it takes."""
-        containers = sum(sys.getsizeof(container) for container, _ in self.containers.values())
-        return containers + sum(map(sys.getsizeof, self.texts.values()))
 
 
 class DiffError(ValueError):
@@ -133,6 +128,7 @@ def _ensure_writable(value: object, made: _Made) -> object:
     else:
         raise DiffError(f"The path of an edit leads into {_kind(value)}.")
     made.containers[id(copy)] = (copy, len(cast("list[object]", value)))
+    made.bytes += sys.getsizeof(copy)
     return copy
 
 
@@ -196,8 +192,10 @@ def _edit_root(value: object, operation: str, operand: object, made: _Made) -> o
         if isinstance(value, str) and isinstance(operand, str):
             if made.texts.pop(id(value), None) is not None:
                 made.move(len(value))
+                made.bytes -= sys.getsizeof(value)
             text = value + operand
             made.texts[id(text)] = text
+            made.bytes += sys.getsizeof(text)
             return text
         if _is_number(value) and _is_number(operand):
             return cast("float", value) + cast("float", operand)

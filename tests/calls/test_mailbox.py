@@ -161,6 +161,7 @@ class SlowReader(RuleBasedStateMachine):
         self.owed: deque[Event] = deque()
         self.frames = 0
         self.told = 0
+        self.said = 0
         self.newest: int | None = None
         self.ended = False
 
@@ -171,10 +172,11 @@ class SlowReader(RuleBasedStateMachine):
     )
     def the_server_says(self, kind: str, size: int) -> None:
         before = self.mailbox.overflow
+        self.said += 1
         self.frames += kind == "frame" and before is None
         event: Event = {
             "log": Log(message=str(size)),
-            "progress": Progress(units=(ProgressUnit(index=len(self.owed)),)),
+            "progress": Progress(units=(ProgressUnit(index=self.said),)),
             "unknown": UnknownMessage(msg=str(size)),
             "frame": ProcessGenerating(data=[self.frames]),
             "beat": Heartbeat(),

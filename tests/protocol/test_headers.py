@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from gradio_transport.errors import LocalProtocolError
+from gradio_transport.protocol.commands import Response
 from gradio_transport.protocol.headers import check_headers
 
 
@@ -36,3 +37,10 @@ def test_a_value_that_would_be_more_than_a_value_is_refused_and_not_shown(value:
 def test_a_name_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(LocalProtocolError, match="Nothing was sent"):
         check_headers({name: "v"})
+
+
+@pytest.mark.parametrize("number", [3, 20, 5000])
+def test_more_codings_than_a_proxy_and_an_app_use_are_not_supported(number: int) -> None:
+    head = Response(200, {"content-encoding": ", ".join(["gzip"] * number)})
+    assert head.unsupported_coding == "gzip, gzip, gzip"
+    assert Response(200, {"content-encoding": "gzip, deflate"}).unsupported_coding is None

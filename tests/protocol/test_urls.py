@@ -22,6 +22,7 @@ from gradio_transport.protocol.urls import (
     is_internal,
     origin,
     query_of,
+    resolve_reference,
     same_origin,
     shown_url,
     space_name,
@@ -393,3 +394,8 @@ def test_a_url_of_a_server_is_resolved_without_user_and_password() -> None:
     urls = AppURLs("http://app/sub", root="http://inside:7860")
     assert urls.resolve("http://me:pass@inside:7860/file=a.png") == "http://app/sub/file=a.png"
     assert urls.resolve("https://me:pass@elsewhere/a.png") == "https://elsewhere/a.png"
+
+
+def test_a_reference_longer_than_any_url_leads_nowhere() -> None:
+    assert resolve_reference("http://host/", "a" * 8192) == "http://host/" + "a" * 8192
+    assert resolve_reference("http://host/", "a" * 8193) is None
