@@ -177,8 +177,8 @@ class Credentials:
         """Follow the app to where its discovery leads, before a request is sent there.
 
         An upgrade of the named host to https is always followed. Any other origin is followed if the caller
-        trusts redirects, or gave nothing and the app was not found elsewhere before: its sessions, and what
-        was given for them, belong to where it was found.
+        trusts redirects, or if nothing was given and the app was not found yet: once it was, its sessions and
+        what was given for them belong to that origin.
 
         Raises:
             UntrustedRedirect: What was given would go to an origin that was not named for it.
