@@ -174,7 +174,7 @@ INSIDE = {
     "a name that changes": "http://changing.example:{port}/admin",
 }
 NAMES = {
-    "intranet.example": [["10.0.0.5"]],
+    "intranet.example": [["10.0.0.5", "10.0.0.6"]],
     "here.example": [["127.0.0.1"]],
     "here.example.": [["127.0.0.1"]],
     "changing.example": [[OTHER], ["127.0.0.1"]],
