@@ -118,7 +118,8 @@ class Client(APIDescription):
         Args:
             src: The app's URL, or the name of a Space, ``"owner/name"``, which is woken and waited for.
             token: Hugging Face token; True for the saved one, False for none. By default the saved one is
-                used for a private Space, and for nothing else.
+                used for a private Space, and for nothing else. It is withheld, with a warning, from a host
+                that is neither Hugging Face's nor `token_origin`.
             max_workers: How many requests to start calls, or to fetch files, are under way at once. Where a
                 call has a connection of its own (servers before 4.9), how many calls are.
             verbose: Whether connecting is logged as INFO (else as DEBUG). Nothing is printed.

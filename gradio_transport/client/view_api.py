@@ -21,14 +21,14 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s|\n\s*\n")
 
 
 _MARKS = ("show_api", "api_visibility", "code_snippets")
-"""What the Gradio client takes out of ``/info`` from 4.32 on: marks of what it has sorted out, and texts."""
+"""What every Gradio client that knows these keys takes out: marks that it sorts by, and texts for people."""
 
 
 def as_dict(config: AppConfig) -> dict[str, Any]:
     """Return what the Gradio client of the server's own time returns, which the caller may change.
 
-    That is ``/info`` as the server sent it. Without one (before 3.26, or when it cannot be read), it is
-    made of the config, in the shape of that generation.
+    That is ``/info`` as the server sent it, but for the marks. Without one (before 3.26, or when it cannot be
+    read), it is made of the config, in the shape of that generation.
     """
     if config.info is None:
         return {
@@ -37,9 +37,7 @@ def as_dict(config: AppConfig) -> dict[str, Any]:
         }
     info: dict[str, Any] = copy.deepcopy(dict(config.info))
     for group in ("named_endpoints", "unnamed_endpoints"):
-        listed = info.setdefault(group, {})
-        if config.at_least(4, 32):
-            info[group] = {name: _without_marks(told) for name, told in listed.items()}
+        info[group] = {name: _without_marks(told) for name, told in info.get(group, {}).items()}
     return info
 
 

@@ -25,6 +25,10 @@ COMPONENTS = [
 ]
 
 
+MARKS = {"show_api": True, "api_visibility": "public", "code_snippets": {"python": "..."}}
+"""What the Gradio client takes out of ``/info``, from the versions on (0.16.4, 2.0) whose servers send it."""
+
+
 def app(version: str, info: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the dict of an app with a helper that is not documented, before one that is."""
     dependencies = [
@@ -60,9 +64,8 @@ def test_a_recorded_server_s_own_words_are_returned(version: str) -> None:
         assert list(told) == ["named_endpoints", "unnamed_endpoints"]
         return
     for endpoint in info["named_endpoints"].values():
-        if config.at_least(4, 32):
-            for mark in ("show_api", "api_visibility", "code_snippets"):
-                endpoint.pop(mark, None)
+        for mark in MARKS:
+            endpoint.pop(mark, None)
     assert json.dumps(told) == json.dumps(info)
 
 
@@ -73,14 +76,11 @@ def test_the_first_endpoint_is_the_first_that_is_documented() -> None:
     assert told == fake_info()
 
 
-@pytest.mark.parametrize(
-    ("version", "kept"),
-    [("4.31.5", {"show_api": True}), ("4.32.0", {}), ("5.50.0", {}), ("6.31.0", {})],
-)
-def test_marks_are_left_out_from_the_version_whose_client_does_so(version: str, kept: dict[str, Any]) -> None:
-    marks = {"show_api": True} if version < "6" else {"api_visibility": "public", "code_snippets": {}}
-    told = app(version, {"named_endpoints": {"/chat": described(**marks), "/odd": 5}, "more": 1})
-    named = {"/chat": described(**kept), "/odd": 5}
+@pytest.mark.parametrize("mark", MARKS)
+def test_the_marks_that_the_gradio_client_sorts_by_are_left_out_and_nothing_else(mark: str) -> None:
+    listed = {"/chat": described(**{mark: MARKS[mark]}, more=2), "/odd": 5}
+    told = app("5.50.0", {"named_endpoints": listed, "more": 1})
+    named = {"/chat": described(more=2), "/odd": 5}
     assert told == {"named_endpoints": named, "unnamed_endpoints": {}, "more": 1}
 
 
