@@ -2,6 +2,7 @@
 """What the docs of the Gradio Python client show, on real servers."""
 
 import concurrent.futures
+import json
 import threading
 import wave
 from collections.abc import Iterator
@@ -13,13 +14,14 @@ import httpx
 import pytest
 
 from conformance.servers import Server
-from gradio_transport import RemoteFile, ValidationFailed
+from gradio_transport import ValidationFailed
 from gradio_transport.client import (
     AppError,
     AsyncClient,
     AuthenticationError,
     Client,
     EndpointError,
+    OutputFile,
     Status,
     ValidationError,
     handle_file,
@@ -244,8 +246,24 @@ def test_files_within_values_are_paths_too(client: Client) -> None:
 def test_files_stay_where_they_are_on_request(server: Server) -> None:
     with Client(server.url(), download_files=False) as client:
         made = client.predict("made", api_name="/file_out")
-    assert isinstance(made, RemoteFile)
-    assert made.url.startswith("http")
+        assert isinstance(made, OutputFile)
+        assert made.read() == b"made"
+        assert httpx.get(made["url"]).content == b"made"
+        for given in (made, json.loads(json.dumps(made))):
+            assert ":4:" in client.predict(given, api_name="/file_in")
+
+
+def test_a_file_of_one_app_goes_to_another(client: Client, server: Server) -> None:
+    with Client(server.url("auth"), auth=CREDENTIALS, download_files=False) as first:
+        made = first.predict("made", api_name="/file_out")
+        assert ":4:" in client.predict(made, api_name="/file_in")
+
+
+def test_a_file_that_the_caller_marks_goes_up(client: Client, tmp_path: Path) -> None:
+    text = tmp_path / "some text.txt"
+    text.write_text("some text")
+    marked = {"path": str(text), "meta": {"_type": "gradio.FileData"}}
+    assert ":9:" in client.predict(marked, api_name="/file_in")
 
 
 def test_the_endpoints_are_told_as_the_server_documents_them(
