@@ -22,8 +22,10 @@ def total_suffix(setting: str) -> str:
     return " for the whole call" if setting == "total" else ""
 
 
-def _least(*seconds: float | None) -> float | None:
-    return min((one for one in seconds if one is not None), default=None)
+def _least(seconds: float | None, other: float | None) -> float | None:
+    if seconds is None or other is None:
+        return other if seconds is None else seconds
+    return min(seconds, other)
 
 
 class Interruption:
