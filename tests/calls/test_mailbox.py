@@ -232,5 +232,5 @@ class SlowReader(RuleBasedStateMachine):
         self.the_caller_reads()
 
 
-TestSlowReader = SlowReader.TestCase
-TestSlowReader.settings = tried(150, stateful_step_count=60)
+class TestSlowReader(SlowReader.TestCase):
+    settings = tried(150, stateful_step_count=60)
