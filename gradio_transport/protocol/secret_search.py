@@ -36,7 +36,7 @@ _PARAMETER = re.compile(
 _VALUE = re.compile(r"""(?:[^&#\s"'<>\\]|\\/)*+""")
 _ENCODED_VALUE = re.compile(r"""(?:(?!%2[236]|%3[CcEe]|%5[Cc])[^&#\s"'<>\\])*+""")
 
-# A quote inside of it is one that no JSON or code follows; a backslash escapes what is no line end.
+# A quote belongs to it unless it ends a string of JSON; a backslash, unless it begins an escaped line end.
 _USER_INFO = re.compile(
     r""":(?://|\\/\\/)((?:(?:[^@/?#\s"'\\<>]|\\{0,7}["'](?![\s,:;)\]}\\]|$)|\\(?![/nrtu"'])\S)*+@)++)"""
 )
