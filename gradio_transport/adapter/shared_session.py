@@ -77,7 +77,7 @@ class SharedStreamSession(Session):
         super().__init__(context, exchange)
         self._pending: dict[str, Exchange] = {}
         self._heard: set[str] = set()
-        self._parked: deque[tuple[str, Mapping[str, Any], str]] = deque()
+        self._parked: deque[tuple[str, Mapping[str, Any], int, int]] = deque()
         self._parked_bytes = 0
         self._orphans: dict[str, Exchange] = {}
         self._ended: deque[str] = deque(maxlen=REMEMBERED_ENDS)
@@ -174,12 +174,12 @@ class SharedStreamSession(Session):
         self._pending[event_id] = exchange
         turn = Turn()
         # Parked messages go first: those that come from now on are later ones of the same call.
-        mine = [(message, text) for parked, message, text in self._parked if parked == event_id]
+        mine = [entry for entry in self._parked if entry[0] == event_id]
         self._parked = deque(entry for entry in self._parked if entry[0] != event_id)
-        self._parked_bytes -= sum(len(text) for _, text in mine)
-        for message, text in mine:
+        self._parked_bytes -= sum(size for _, _, size, _ in mine)
+        for _, message, _, held in mine:
             if event_id in self._pending:
-                self.turn(exchange, exchange.message(message, now), held_bytes(text), turn)
+                self.turn(exchange, exchange.message(message, now), held, turn)
         turn.extend(self._ensure_stream())
         return turn
 
@@ -285,7 +285,7 @@ class SharedStreamSession(Session):
             return self._lose_for_parked(f"{limits.max_parked_messages} messages", "max_parked_messages")
         if self._parked_bytes + len(text) > limits.max_event_bytes:
             return self._lose_for_parked(f"{limits.max_event_bytes} bytes of messages", "max_event_bytes")
-        self._parked.append((event_id, message, text))
+        self._parked.append((event_id, message, len(text), held_bytes(text)))
         self._parked_bytes += len(text)
         return Turn()
 

@@ -16,6 +16,8 @@ from .content_coding import Unpacker
 
 CHUNK_BYTES = 65536
 
+_SMALL_BYTES = 4096
+
 REFUSAL_BYTES = 256 * 1024
 """How much of the body of a refusal (status 400 and above) is read. Its reason comes first, and a server may
 send any amount."""
@@ -116,8 +118,8 @@ class WholeBody:
         self._patience = patience
         self._drop_after = drop_after_bytes(head)
         self._cut_after = min(REFUSAL_BYTES, patience.max_bytes) if head.status >= 400 else None
-        # Not a list of the pieces: a server may send each byte by itself.
-        self._content = bytearray()
+        self._parts: list[bytes | bytearray] = []
+        self._size = 0
 
     def add(self, chunk: bytes) -> bool:
         """Take a piece, and return whether the rest is needed too.
@@ -125,22 +127,30 @@ class WholeBody:
         Raises:
             EventTooLarge: The body is larger than the bound.
         """
-        self._content += chunk
+        self._size += len(chunk)
+        # Small pieces are put together: a server may send each byte by itself, which takes forty.
+        if len(chunk) > _SMALL_BYTES:
+            self._parts.append(chunk)
+        elif self._parts and isinstance(self._parts[-1], bytearray):
+            self._parts[-1] += chunk
+        else:
+            self._parts.append(bytearray(chunk))
         if self._cut_after is not None:
-            return len(self._content) < self._cut_after
-        if len(self._content) > self._patience.max_bytes:
+            return self._size < self._cut_after
+        if self._size > self._patience.max_bytes:
             raise self._patience.size_error(self._request.url)
         return True
 
     @property
     def is_to_drop(self) -> bool:
         """Whether the connection must be dropped now; see `drop_after_bytes`."""
-        return len(self._content) == self._drop_after
+        return self._size == self._drop_after
 
     @property
     def content(self) -> bytes:
         """The body."""
-        return bytes(self._content[: self._cut_after])
+        content = b"".join(self._parts)
+        return content if self._cut_after is None else content[: self._cut_after]
 
 
 def shut_down_socket(sock: Any) -> None:

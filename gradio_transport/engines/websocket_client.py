@@ -76,7 +76,8 @@ class _Fragments(websocket.continuous_frame):
 
     def add(self, frame: Any) -> None:
         """Take a fragment."""
-        frame.data = frame.data if self.cont_data else bytearray(frame.data)
+        if not frame.fin and not self.cont_data:
+            frame.data = bytearray(frame.data)
         super().add(frame)
 
 
