@@ -9,7 +9,8 @@ from typing import Any, Literal, Protocol
 from ..app.config import Endpoint as AppEndpoint
 from ..app.config import Visibility
 from .communicator import Communicator
-from .files import deliver
+from .files import deliver, take_uploads
+from .settings import upload_directory
 
 
 class EndpointOwner(Protocol):
@@ -84,13 +85,20 @@ class Endpoint:
         The function takes ``event_data=`` besides, for an endpoint that wants to know what happened in the
         page. Of an `AsyncClient` it returns an awaitable.
 
+        ``gr.load`` makes it a function of a gradio server in this process, so its values come from browsers.
+        The path of a dict that is marked as a file is read only within the directory where that server stores
+        uploads: ``$GRADIO_TEMP_DIR``, or else ``gradio`` among temporary files if that directory is this
+        user's. `handle_file` may name any path.
+
         Args:
             helper: Of `Client.new_helper`; it shows the state of the latest call.
         """
 
         def call(*arguments: Any, event_data: Any = None) -> Any:
+            directory = upload_directory()
+            values = [take_uploads(value, directory) for value in arguments]
             job = self._submit(
-                self._described, arguments, {}, headers=helper.request_headers, event_data=event_data
+                self._described, values, {}, headers=helper.request_headers, event_data=event_data
             )
             helper.owner = job
             return job.result()

@@ -12,13 +12,14 @@ from typing import Any, Literal, Self, cast
 
 from .. import spaces
 from .._connect import connect
-from ..app.config import Endpoint
+from ..app.config import Endpoint as AppEndpoint
 from ..calls.options import CallOptions
 from ..errors import GradioTransportError
 from ..policy import Timeouts
 from ..protocol.frames import Tap
 from ..sync import Session, Transport
 from . import view_api
+from .app_endpoint import Endpoint
 from .attributes import AppAttributes
 from .endpoints import BoundArguments, bind_arguments, check_arguments, choose_endpoint
 from .errors import AppError, AuthenticationError, QueueError, ValidationError, translate_errors
@@ -274,7 +275,7 @@ class Client(APIDescription):
 
     def _submit(
         self,
-        endpoint: Endpoint,
+        endpoint: AppEndpoint,
         arguments: Sequence[Any],
         keywords: Mapping[str, Any],
         *,
@@ -368,6 +369,6 @@ def _connect(given: Settings) -> Transport:
 # Of the lower names programs import some from here: the module of this name in gradio_client has them.
 __all__ = [
     "Client", "APIDescription", "duplicate_space",
-    "AppError", "AuthenticationError", "DEFAULT_TEMP_DIR", "Job", "QueueError", "Status", "StatusUpdate",
-    "ValidationError",
+    "AppError", "AuthenticationError", "DEFAULT_TEMP_DIR", "Endpoint", "Job", "QueueError", "Status",
+    "StatusUpdate", "ValidationError",
 ]  # fmt: skip

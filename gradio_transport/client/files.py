@@ -148,6 +148,39 @@ def take_files(value: Any, app: str, config: AppConfig, depth: int = MAX_DEPTH) 
     return _with_parts(value, lambda item: take_files(item, app, config, depth - 1)) if depth else value
 
 
+def take_uploads(value: Any, directory: Path | None, depth: int = MAX_DEPTH) -> Any:
+    """Return a value from a browser with its dicts that are uploaded files replaced by the files.
+
+    Every other dict that is marked as a file is one of a server: a browser does not choose what is read here.
+
+    Args:
+        value: An argument of a function of a gradio server in this process.
+        directory: Where that server stores uploads. None for one that cannot be trusted: nothing is read.
+        depth: How deep files are looked for.
+    """
+    if not is_marked(value):
+        return _with_parts(value, lambda item: take_uploads(item, directory, depth - 1)) if depth else value
+    path = value.get("path")
+    if isinstance(value, FileArgument | OutputFile) or not isinstance(path, str):
+        return value
+    # First, because the url that gradio adds to an upload is one of its own server.
+    if (found := _file_within(directory, path)) is not None:
+        return _input_file(found, value)
+    return value if value.get("url") else {**value, "url": _url_on_server(path)}
+
+
+def _file_within(directory: Path | None, path: str) -> Path | None:
+    """Return where a path leads to, if that is a regular file within a directory."""
+    if directory is None:
+        return None
+    try:
+        found = Path(os.path.realpath(path, strict=True))
+        within = found.is_relative_to(os.path.realpath(directory, strict=True))
+    except (OSError, ValueError):  # there is none, or the text cannot be a path
+        return None
+    return found if within and found.is_file() else None
+
+
 def _with_parts(value: Any, make: Callable[[Any], Any]) -> Any:
     """Return a value with what is made of the parts of it that have parts; itself if that changes nothing."""
     if isinstance(value, dict):
@@ -292,4 +325,7 @@ def unwrap_outputs(values: list[Any]) -> Any:
     return values[0] if len(values) == 1 else tuple(values)
 
 
-__all__ = ["FileArgument", "OutputFile", "OutputFiles", "deliver", "file", "handle_file", "take_files"]
+__all__ = [
+    "FileArgument", "OutputFile", "OutputFiles", "deliver", "file", "handle_file", "take_files",
+    "take_uploads",
+]  # fmt: skip

@@ -7,6 +7,7 @@ import base64
 import logging
 import os
 import ssl
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +19,7 @@ from ..app.config import Endpoint
 from ..app.credentials import TokenWithheldError
 from ..calls.options import CallOptions
 from ..errors import LocalProtocolError, Phase
-from ..files.private import temporary_directory, usual_directory
+from ..files.private import is_own_directory, temporary_directory, usual_directory
 from ..policy import Limits, Timeouts
 from ..protocol.frames import Tap
 from ..protocol.urls import is_space_name
@@ -157,6 +158,21 @@ def default_directory() -> Path:
     return Path(os.environ.get("GRADIO_TEMP_DIR") or usual_directory())
 
 
+def upload_directory() -> Path | None:
+    """Return where a gradio server (4.0+) in this process stores uploads; None if another user could fill it.
+
+    ``$GRADIO_TEMP_DIR``, or else ``gradio`` among temporary files, which any user of the machine can make.
+    """
+    if named := os.environ.get("GRADIO_TEMP_DIR"):
+        return Path(named)
+    directory = Path(tempfile.gettempdir()) / "gradio"
+    try:
+        found = directory.lstat()
+    except FileNotFoundError:
+        return None
+    return directory if is_own_directory(found) else None
+
+
 def _directory(download_files: str | Path | bool | None) -> Callable[[], Path] | None:
     if download_files is False:
         return None
@@ -263,4 +279,7 @@ def _timeouts(timeouts: Timeouts, extra: Mapping[str, Any]) -> Timeouts:
     )
 
 
-__all__ = ["SettingError", "Settings", "Token", "USER_HEADER", "default_directory", "make_settings"]
+__all__ = [
+    "SettingError", "Settings", "Token", "USER_HEADER", "default_directory", "make_settings",
+    "upload_directory",
+]  # fmt: skip

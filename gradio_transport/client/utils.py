@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..errors import list_texts
+from .communicator import Communicator, JobStatus
 from .data_classes import FileData, ParameterInfo
 from .errors import ArgumentError, QueueError, TooManyRequestsError, ValidationError, argument_error
 from .files import file, handle_file, is_marked
@@ -146,8 +147,8 @@ def encode_file_to_base64(f: str | Path) -> str:
 
 
 __all__ = [
-    "FileData", "ParameterInfo", "ProgressUnit", "QueueError", "Status", "StatusUpdate",
-    "TooManyRequestsError", "__version__", "async_traverse", "construct_args", "encode_file_to_base64",
-    "file", "get_mimetype", "get_package_version", "handle_file", "is_file_obj", "is_file_obj_with_meta",
-    "is_file_obj_with_url", "is_filepath", "is_http_url_like", "traverse",
+    "Communicator", "FileData", "JobStatus", "ParameterInfo", "ProgressUnit", "QueueError", "Status",
+    "StatusUpdate", "TooManyRequestsError", "__version__", "async_traverse", "construct_args",
+    "encode_file_to_base64", "file", "get_mimetype", "get_package_version", "handle_file", "is_file_obj",
+    "is_file_obj_with_meta", "is_file_obj_with_url", "is_filepath", "is_http_url_like", "traverse",
 ]  # fmt: skip

@@ -32,6 +32,11 @@ def is_own(found: os.stat_result) -> bool:
     return os.name == "nt" or found.st_uid == os.geteuid()
 
 
+def is_own_directory(found: os.stat_result) -> bool:
+    """Return whether what `os.lstat` found is a directory of this user's, and no link to one."""
+    return stat.S_ISDIR(found.st_mode) and is_own(found)
+
+
 def open_private(path: Path) -> FileIO:
     """Return a file to append to. A new one has rights for this user alone; those of an old one are kept.
 
@@ -121,4 +126,4 @@ def _make_private(directory: Path) -> bool:
         directory.mkdir(0o700)
     found = directory.lstat()
     is_open = os.name != "nt" and bool(stat.S_IMODE(found.st_mode) & 0o077)
-    return stat.S_ISDIR(found.st_mode) and is_own(found) and not is_open
+    return is_own_directory(found) and not is_open

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from fake_gradio import FUNCTIONS, FakeGradio, fake_gradio
 from scripted import CONFIG, INFO, Reply, Scripted, completed, scripted
 
-from gradio_transport.client import Client, Status
+from gradio_transport.client import AsyncClient, Client, Status
 from gradio_transport.client.app_endpoint import Endpoint
 from gradio_transport.client.errors import AppError, ArgumentError
 from gradio_transport.client.settings import SettingError
@@ -69,6 +72,54 @@ def test_an_endpoint_can_be_called_as_a_function(client: Client, server: FakeGra
         run()
     with pytest.raises(SettingError, match="fn_index=99"):
         client.new_helper(99)
+
+
+UPLOAD = "/gradio_api/upload"
+
+
+@pytest.mark.parametrize("face", ["sync", "asyncio", "trio"])
+def test_only_such_a_function_takes_files_from_the_directory_of_uploads(
+    face: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    stored, other = tmp_path / "uploads" / "a.txt", tmp_path / "other.txt"
+    stored.parent.mkdir()
+    for path in (stored, other):
+        path.write_text(f"content of {path.name}")
+    meta = {"_type": "gradio.FileData"}
+    upload = {"path": str(stored), "url": "/gradio_api/proxy=http://app/file=a.txt", "meta": meta}
+    sent: list[str] = []
+
+    async def call(function: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+        returned = function(*arguments, **options)
+        if inspect.isawaitable(returned):
+            await returned
+        sent.append(body_of(server)["data"][0]["path"])
+
+    async def use(client: Client | AsyncClient) -> None:
+        run = client.endpoints[0].make_end_to_end_fn(client.new_helper(0))
+        await call(run, upload)
+        await call(run, {"path": str(other), "meta": meta})
+        await call(client.predict, upload, api_name="/hello")
+
+    async def main() -> None:
+        if face == "sync":
+            with Client(server.url) as client:
+                await use(client)
+        else:
+            async with AsyncClient(server.url) as async_client:
+                await use(async_client)
+
+    with scripted() as server:
+        server.config = CONFIG | {
+            "components": [{"id": number, "type": "file", "props": {}} for number in (1, 2)]
+        }
+        server.scripts[UPLOAD] = lambda reply: reply.json(["/tmp/up/0"])
+        server.scripts["/gradio_api/queue/join"] = join
+        anyio.run(main, backend="trio" if face == "trio" else "asyncio")
+        (body,) = [body for path, body in server.seen if path == UPLOAD]
+    assert b"content of a.txt" in body
+    assert sent == ["/tmp/up/0", str(other), str(stored)]
 
 
 # --- an app that is relayed ------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import copy
 import inspect
 import itertools
 import json
+import os
 import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from scripted import CONFIG, Reply, Scripted, completed, generating, scripted
 import gradio_transport as gt
 from gradio_transport.app.config_parsing import parse_config
 from gradio_transport.client import AsyncClient, Client, FileError, OutputFile, file, handle_file
-from gradio_transport.client.files import deliver, take_files
+from gradio_transport.client.files import deliver, take_files, take_uploads
 from gradio_transport.files.inputs import InputFile
 from gradio_transport.files.outputs import ServerFile
 
@@ -29,6 +30,8 @@ SECRET = "root:x:0:0:secret"
 UPLOAD, JOIN, INFO = "/gradio_api/upload", "/gradio_api/queue/join", "/gradio_api/info"
 APP = "http://app/at"
 SECONDS = 20.0
+
+POSIX = pytest.mark.skipif(os.name == "nt", reason="links and pipes as POSIX has them")
 
 clients = pytest.mark.parametrize("face", ["sync", "asyncio", "trio"])
 
@@ -182,6 +185,111 @@ def test_a_marked_path_where_no_file_is_is_a_value_error(server: Scripted, tmp_p
         client.predict({"path": str(tmp_path / "missing"), "meta": META}, api_name="/hello")
     assert isinstance(caught.value, FileError)
     assert not [path for path, _ in server.seen if path == JOIN]
+
+
+# --- what a browser sends to a server of this process --------------------------------------------------
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    """A file that a browser uploaded, in the directory for those."""
+    path = tmp_path / "uploads" / "hash" / "a.txt"
+    path.parent.mkdir(parents=True)
+    path.write_text("uploaded")
+    return path
+
+
+def taken(value: Any, stored: Path) -> Any:
+    """Return what is sent for a value of a browser."""
+    return take_files(
+        take_uploads(value, stored.parents[1]), APP, parse_config(of_kind("json", version="6.31.0"))
+    )
+
+
+@pytest.mark.parametrize(
+    "url", [None, "", "/gradio_api/proxy=http://app/file=a.txt", "http://elsewhere/a", 5]
+)
+def test_an_uploaded_file_is_sent_whatever_its_url(url: Any, stored: Path) -> None:
+    marked = {"path": str(stored), "url": url, "orig_name": "mine.txt", "mime_type": "x/y", "meta": META}
+    for value in (marked, {**marked, "path": str(stored.parent / ".." / "hash" / "a.txt")}):
+        found, seven = taken({"files": [(value, 7)]}, stored)["files"][0]
+        assert isinstance(found, InputFile)
+        assert (found.path, found.name, found.content_type) == (stored.resolve(), "mine.txt", "x/y")
+        assert seven == 7
+
+
+@POSIX
+def test_a_link_within_the_directory_of_uploads_is_followed(stored: Path, tmp_path: Path) -> None:
+    (tmp_path / "alias").symlink_to(stored.parents[1])
+    (stored.parent / "link").symlink_to(stored)
+    value = {"path": str(tmp_path / "alias" / "hash" / "link"), "meta": META}
+    found = take_files(take_uploads(value, tmp_path / "alias"), APP, parse_config(of_kind("json")))
+    assert found.path == stored.resolve()
+
+
+@pytest.fixture(
+    params=[
+        "another path", "dots", "link", "link to a directory", "beside", "directory", "itself", "pipe", "loop",
+        "missing", "home", "empty", "NUL", "surrogate", "long", "a URL", "relative",
+    ]
+)  # fmt: skip
+def not_uploaded(request: pytest.FixtureRequest, stored: Path, mine: Path) -> str:
+    """A path that a browser names and that is no uploaded file."""
+    uploads, folder = stored.parents[1], stored.parent
+    beside = uploads.with_name("uploads-of-another")
+    beside.mkdir()
+    (beside / "a.txt").write_text(SECRET)
+    (folder / "link").symlink_to(mine)
+    (folder / "folder").symlink_to(mine.parent)
+    (folder / "loop").symlink_to(folder / "loop")
+    os.mkfifo(folder / "pipe")
+    return {
+        "another path": str(mine),
+        "dots": f"{folder}/../../mine.txt",
+        "link": f"{folder}/link",
+        "link to a directory": f"{folder}/folder/mine.txt",
+        "beside": f"{beside}/a.txt",
+        "directory": str(folder),
+        "itself": str(uploads),
+        "pipe": f"{folder}/pipe",
+        "loop": f"{folder}/loop",
+        "missing": f"{folder}/missing",
+        "home": "~/a.txt",
+        "empty": "",
+        "NUL": f"{stored}\0",
+        "surrogate": f"{folder}/\ud800",
+        "long": f"{folder}/{'x' * 5000}",
+        "a URL": "http://inside/a.txt",
+        "relative": os.path.relpath(mine),
+    }[str(request.param)]
+
+
+@POSIX
+@pytest.mark.parametrize("url", ["no key", None, "", "/gradio_api/proxy=http://app/file=a.txt", 5])
+def test_no_other_file_that_a_browser_names_is_read(not_uploaded: str, url: Any, stored: Path) -> None:
+    value = {"path": not_uploaded, "meta": META} | ({} if url == "no key" else {"url": url})
+    before = copy.deepcopy(value)
+    for made in (taken(value, stored), taken([{"x": (value,)}], stored)[0]["x"][0]):
+        assert not isinstance(made, InputFile) or made.path is None
+    assert value == before
+
+
+@pytest.mark.parametrize(
+    "value", ["text", {"path": "/etc/hosts"}, {"path": 5, "meta": META}, [1, {"a": "b"}]]
+)
+def test_what_a_browser_did_not_mark_stays_as_it_is(value: Any, stored: Path) -> None:
+    assert take_uploads(value, stored.parents[1]) is value
+
+
+def test_without_a_directory_of_uploads_nothing_is_read(stored: Path, tmp_path: Path) -> None:
+    value = {"path": str(stored), "meta": META}
+    for directory in (None, tmp_path / "missing"):
+        made = take_files(take_uploads(value, directory), APP, parse_config(of_kind("json")))
+        assert isinstance(made, ServerFile)
+
+
+def test_what_the_program_marks_itself_is_no_value_of_a_browser(stored: Path, mine: Path) -> None:
+    assert taken(handle_file(mine), stored).path == mine
 
 
 # --- what a server gives --------------------------------------------------------------------------------

@@ -15,12 +15,12 @@ from scripted import scripted
 
 import gradio_transport.client as ours
 from gradio_transport.client import __main__ as command
-from gradio_transport.client import install
+from gradio_transport.client import app_endpoint, communicator, install
 from gradio_transport.client.importing import NAME
 
 INSTALLED = {
     "__init__.py": "from gradio_client.client import Client\nfrom gradio_client.utils import __version__\n",
-    "client.py": "from gradio_client import utils\nclass Client: ...\nclass Endpoint: ...\n",
+    "client.py": "from gradio_client import utils\nclass Client: ...\nclass OfTheInstalled: ...\n",
     "utils.py": "__version__ = '9.9'\nfrom gradio_client.documentation import document\n"
     "def traverse(): ...\ndef of_the_installed(): return document\n",
     "documentation.py": "def document(): ...\n",
@@ -67,6 +67,9 @@ def test_every_module_has_our_names_and_means_ours() -> None:
                 name: getattr(source, name) for name in source.__all__
             }
         assert (top.Client, top.handle_file, top.__version__) == (ours.Client, ours.handle_file, "2.7.2")
+        assert (top.client.Endpoint, top.utils.Communicator, top.utils.JobStatus) == (
+            app_endpoint.Endpoint, communicator.Communicator, communicator.JobStatus,
+        )  # fmt: skip
         assert importlib.util.find_spec(NAME) is top.__spec__
         with pytest.raises(
             AttributeError, match=r"gradio_client\.utils.* stands for gradio_transport\.client"
@@ -123,7 +126,7 @@ def test_what_is_not_here_comes_from_the_installed_package() -> None:
         top = importlib.import_module(NAME)
         documentation = importlib.import_module(f"{NAME}.documentation")
         assert top.utils.of_the_installed() is documentation.document
-        assert top.client.Endpoint.__module__.startswith(NAME)
+        assert top.client.OfTheInstalled.__module__.startswith(NAME)
         assert top.documentation is documentation
         assert top.utils.traverse is ours.utils.traverse
         assert top.__version__ == "2.7.2"

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import ssl
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ from scripted import CONFIG, INFO, Reply, Scripted, scripted
 
 import gradio_transport as gt
 from gradio_transport.client import AsyncClient, Client
-from gradio_transport.client.settings import SettingError, make_settings
+from gradio_transport.client.settings import SettingError, make_settings, upload_directory
+from gradio_transport.files import private
 
 SECONDS = 20.0
 
@@ -228,3 +231,31 @@ def test_the_token_of_the_caller_goes_to_functions_that_ask_for_it_and_to_no_oth
     joins = [body for path, body in server.seen if path.endswith("join")]
     assert [body.get("oauth_token") for body in joins] == ["hf_mine", None]
     assert "hf_mine" not in str(server.asked)
+
+
+# --- where a gradio server of this process stores uploads ------------------------------------------------
+
+
+def test_uploads_are_where_gradio_stores_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "named"))
+    assert upload_directory() == tmp_path / "named"
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert upload_directory() is None
+    (tmp_path / "gradio").mkdir()
+    assert upload_directory() == tmp_path / "gradio"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links and owners as POSIX has them")
+def test_a_directory_that_another_user_can_fill_is_not_taken_for_uploads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "gradio").symlink_to(tmp_path / "other")
+    assert upload_directory() is None
+    (tmp_path / "gradio").unlink()
+    (tmp_path / "gradio").mkdir()
+    monkeypatch.setattr(private, "is_own", lambda found: False)
+    assert upload_directory() is None
