@@ -20,6 +20,7 @@ import attrs
 
 from ..errors import LocalProtocolError, Phase, RemoteProtocolError, UntrustedRedirect, excerpt
 from ..protocol.access import LOGIN_ELSEWHERE
+from ..protocol.addresses import AddressRule
 from ..protocol.headers import is_header_name, value_problem
 from ..protocol.urls import add_query, https_origin, is_hugging_face, is_internal, origin, shown_url
 
@@ -90,6 +91,8 @@ class Credentials:
     """Where the app was found, if it was."""
     moved: bool = attrs.field(default=False, init=False)
     """Whether redirects have led to an origin that was not named, and are not trusted."""
+    addresses: AddressRule = attrs.field(default=AddressRule.ANY, init=False)
+    """Which addresses the app's host may have, by who named it."""
     _cookies: dict[str, _Cookie] = attrs.field(factory=dict[str, _Cookie], init=False, repr=False)
 
     @classmethod
@@ -198,7 +201,10 @@ class Credentials:
             if not trusted and (self.are_given or self._found):
                 raise self._redirect_error(url)
         self._origin = where
-        self.moved = not self.trust_redirects and not self._is_named(where)
+        is_named = self._is_named(where)
+        self.moved = not self.trust_redirects and not is_named
+        # Not PUBLIC: apps on one network redirect to each other.
+        self.addresses = AddressRule.ANY if is_named else AddressRule.NAMED
 
     def settle(self, url: str) -> None:
         """Bind to where the app was found, as `follow` does; from now on it is not followed elsewhere.

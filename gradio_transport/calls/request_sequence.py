@@ -66,7 +66,7 @@ class Requests:
         on_send: Called whenever a request is sent.
         waiter: Whose end ends a pause between two tries; see `Pause`.
         interruption: What ends the wait for a reply from another thread.
-        addresses: Which addresses their hosts may have.
+        addresses: Which addresses their hosts may have; ANY: those that the app's may.
     """
 
     app: App
@@ -184,9 +184,12 @@ class Requests:
         patience = self.app.patience(command, self.timeouts, self.deadline)
         if self.on_send is not None:
             self.on_send()
-        if self.interruption is None and self.addresses is AddressRule.ANY:
+        addresses = self.addresses
+        if addresses is AddressRule.ANY:
+            addresses = self.app.credentials.addresses
+        if self.interruption is None and addresses is AddressRule.ANY:
             return patience
-        return attrs.evolve(patience, interruption=self.interruption, addresses=self.addresses)
+        return attrs.evolve(patience, interruption=self.interruption, addresses=addresses)
 
     # --- logins --------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import pytest
 from canaries import CANARY, all_of, leaks, watched_logs, with_userinfo
 from click.testing import CliRunner
 from faces import ENGINES, with_app
+from internet import internet
 from scripted import CONFIG, INFO, NAMES, Reply, Scripted, completed, scripted
 
 import gradio_transport as gt
@@ -509,6 +510,40 @@ def test_no_redirect_leads_to_an_address_inside_a_cloud(
     app.scripts["/config"] = moved("http://169.254.169.254/latest/meta-data/")
     with pytest.raises(RemoteProtocolError, match="inside a machine or cloud"):
         with_app(engine, app.url, unreached, trust_redirects=trust_redirects)
+
+
+@each_engine
+@pytest.mark.parametrize(
+    "host",
+    ["cloud.example", "2852039166", "0xA9FEA9FE", "0251.0376.0251.0376", "169.254.43518", "169.254.169.254."],
+)
+def test_no_spelling_and_no_name_server_leads_there_either(app: Scripted, engine: str, host: str) -> None:
+    app.scripts["/config"] = moved(f"http://{host}/config")
+    with internet() as net:
+        net.names["cloud.example"] = [["169.254.169.254"]]
+        with pytest.raises(gt.GradioTransportError):
+            with_app(engine, app.url, unreached)
+    assert net.reached == []
+
+
+@each_engine
+def test_where_an_app_moved_no_name_server_leads_inside_later(
+    app: Scripted, stranger: Scripted, engine: str
+) -> None:
+    moves, port = "moves.example", stranger.server_port
+    app.scripts["/config"] = moved(f"http://{moves}:{port}/config")
+
+    async def use(found: Any, wait: Callable[[Any], Any]) -> None:
+        assert await wait(found.call("/direct", "x")) == ["x"]
+        net.names[moves] = [["169.254.169.254"]]
+        stranger.restart(CONFIG)
+        await wait(found.call("/direct", "x"))
+
+    with internet() as net:
+        net.names[moves] = [["127.0.0.1"]]
+        with pytest.raises(gt.GradioTransportError):
+            with_app(engine, app.url, use)
+    assert net.reached == []
 
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
