@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from ..errors import GradioTransportError
 from ..files.outputs import ServerFile
 from ..protocol.urls import shown_url
@@ -49,6 +51,8 @@ def describe_file(kind: str, file: ServerFile) -> str:
 
 
 def _place(app: App) -> str:
+    if sys.is_finalizing():  # what finds the adapters may be gone already
+        return shown_url(app.base)
     try:
         return f"{shown_url(app.base)} {app.protocol}"
     except GradioTransportError:  # a debugger must be able to show an app that cannot be called, too

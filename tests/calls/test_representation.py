@@ -58,6 +58,12 @@ def test_a_session_and_a_transport_show_where_they_are() -> None:
     assert describe_session("S", state, 0, closed=True) == f"{known}closed{short}"
 
 
+def test_no_adapter_is_looked_for_when_the_interpreter_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.is_finalizing", lambda: True)
+    app: Any = SimpleNamespace(base="http://host:1")
+    assert describe_transport("T", app, closed=False) == "<T of http://host:1, open>"
+
+
 def test_an_app_of_an_unsupported_protocol_has_a_repr() -> None:
     class Unsupported:
         base = "http://host"

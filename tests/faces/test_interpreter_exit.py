@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+from scripted import scripted
 
 from gradio_transport_conformance.faults.cases import load_cells
 from gradio_transport_conformance.faults.server import serve_fault
@@ -48,3 +49,12 @@ def test_a_silent_call_does_not_keep_the_interpreter(protocol, end):
             assert time.monotonic() - began < 3, said
     assert process.returncode == {"the end": 0, "SystemExit": 3}.get(end, process.returncode)
     assert "Exception in thread" not in said
+
+
+@pytest.mark.parametrize("kept", ["app", "builtins.app"])
+def test_a_transport_that_was_left_open_says_nothing_at_the_end(kept):
+    script = f"import builtins, sys\nimport gradio_transport as gt\n{kept} = gt.connect(sys.argv[1])"
+    with scripted() as server:
+        command = [sys.executable, "-c", script, server.url]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
