@@ -38,7 +38,7 @@ PASSING_SECRETS = 256
 """How many secrets of single calls are remembered, the newest: errors quote the last messages of a
 session."""
 
-COOKIES = 16
+COOKIES = 64
 """How many cookies of a server are remembered, the newest."""
 
 LONGEST_COOKIE = 8192
