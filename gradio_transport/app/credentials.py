@@ -22,6 +22,7 @@ from ..errors import LocalProtocolError, Phase, RemoteProtocolError, UntrustedRe
 from ..protocol.access import LOGIN_ELSEWHERE
 from ..protocol.addresses import AddressRule
 from ..protocol.headers import is_header_name, value_problem
+from ..protocol.known_secrets import LONGEST_COOKIE
 from ..protocol.urls import add_query, https_origin, is_hugging_face, is_internal, origin, shown_url
 
 T = TypeVar("T")
@@ -29,7 +30,7 @@ T = TypeVar("T")
 MAX_COOKIES = 300
 """Cookies kept for one origin; a hostile server may set any number, and what is beyond is not taken."""
 
-MAX_COOKIE_BYTES = 8192
+MAX_COOKIE_BYTES = LONGEST_COOKIE
 """Bytes of one cookie's name and value; browsers take 4096, and leave out what is larger, as is done here."""
 
 

@@ -12,13 +12,14 @@ import binascii
 import html
 import json
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 from urllib.parse import quote, quote_plus
 
-from .headers import HARMLESS_HEADERS
+from .headers import HARMLESS_HEADERS, value_problem
 
 REDACTED = "REDACTED"
 """What stands in the place of a secret."""
@@ -37,14 +38,28 @@ PASSING_SECRETS = 256
 """How many secrets of single calls are remembered, the newest: errors quote the last messages of a
 session."""
 
+COOKIES = 64
+"""How many cookies of a server are remembered, the newest."""
+
+LONGEST_COOKIE = 8192
+"""Bytes of a cookie's name and value. A larger one is never sent, so it is no secret."""
+
+COOKIE_SPELLINGS = 128
+"""Most spellings of a server's cookies that are looked for. The time of a search grows with their number, and
+a server chooses it: a cookie of letters has 2, one that is made for it has some 80."""
+
 _CUTS = ("…", "...")
 """Marks of a text that was cut. Beside one may be a part of a secret."""
 
 _CUTS_READ = 32
 """How many marks of a text are looked at, the last ones: those before them are of the server."""
 
+_TRIES = 16
+"""How many places beside a cut are compared with one secret. A text that has more is made to be slow."""
 
 _ENCODED = re.compile(r"%[0-9A-F]{2}")
+_HIDDEN = re.compile(rb"\x01+")
+_DOTNET = re.compile(r"""\\(?:u[0-9a-f]{4}|["\\/bfnrt])|[&'+<>`\x7f]""")
 
 
 class Span(NamedTuple):
@@ -68,7 +83,7 @@ class KnownSecrets:
         self._lasting: dict[tuple[str, str], None] = {}
         self._passing: deque[tuple[str, str]] = deque(maxlen=PASSING_SECRETS)
         # Apart, or a server that sets many would drive out the others.
-        self._cookies: deque[tuple[str, str]] = deque(maxlen=PASSING_SECRETS)
+        self._cookies: deque[tuple[str, str]] = deque(maxlen=COOKIES)
         self._found: tuple[Sequence[tuple[str, str]], Sequence[str]] = ((), ())
         self._spelled: dict[str, frozenset[str]] = {}
         self.add(*texts)
@@ -106,47 +121,53 @@ class KnownSecrets:
         return len(value) >= self._shortest and name.lower() not in HARMLESS_HEADERS
 
     def add_set_cookies(self, lines: Iterable[str]) -> None:
-        """Know the values of the newest cookies that a server sets by its ``Set-Cookie`` headers."""
+        """Know the values of the newest `COOKIES` that a server sets by its ``Set-Cookie`` headers."""
         for line in lines:
-            value = line.partition(";")[0].partition("=")[2].strip().strip('"')
-            if len(value) >= SHORTEST_COOKIE:
-                _append(self._cookies, "", value)
+            pair = line.partition(";")[0].strip()
+            value = pair.partition("=")[2]
+            secret = value.strip().strip('"')
+            is_taken = len(pair) <= LONGEST_COOKIE and value_problem(value) is None
+            if is_taken and len(secret) >= SHORTEST_COOKIE:
+                _append(self._cookies, "", secret)
 
     @property
     def spellings(self) -> Sequence[str]:
         """All that is looked for; the same object until another secret is added."""
-        given = (*self._lasting.copy(), *self._passing.copy(), *self._cookies.copy())
+        cookies = self._cookies.copy()
+        given = (*self._lasting.copy(), *self._passing.copy(), *cookies)
         if given != self._found[0]:
-            texts = {text for name, value in given for text in secret_parts(name, value)}
             known = self._spelled
-            self._spelled = {
-                text: known.get(text) or _spellings(text) for text in texts if len(text) >= self._shortest
-            }
-            found = {
-                spelling
-                for spellings in self._spelled.values()
-                for spelling in spellings
-                if len(spelling) >= self._shortest
-            }
+            spelled: dict[str, frozenset[str]] = {}
+            for name, value in given[: len(given) - len(cookies)]:
+                for text in secret_parts(name, value):
+                    if len(text) >= self._shortest:
+                        spelled[text] = known.get(text) or _spellings(text, self._shortest)
+            left = COOKIE_SPELLINGS
+            for _, text in reversed(cookies):
+                spellings = known.get(text) or _spellings(text, self._shortest)
+                left -= len(spellings)
+                if left < 0:
+                    break
+                spelled[text] = spellings
+            self._spelled = spelled
             # The longest first, because a secret may be a part of another.
+            found = frozenset[str]().union(*spelled.values())
             self._found = given, tuple(sorted(found, key=lambda spelling: (-len(spelling), spelling)))
         return self._found[1]
 
     def spans(self, text: str) -> list[Span]:
         """Return where secrets stand in a text, in order and apart from each other."""
-        found: list[tuple[int, int]] = []
+        # A mark for each character, and not a list of places: a server can make those many times the text.
+        marks = bytearray()
         for spelling in self.spellings:
+            mark = b"\x01" * len(spelling)
             start = text.find(spelling)
             while start >= 0:
-                found.append((start, start + len(spelling)))
-                start = text.find(spelling, start + len(spelling))
-        spans: list[Span] = []
-        for start, end in sorted(found):
-            if spans and start < spans[-1].end:
-                spans[-1] = Span(spans[-1].start, max(end, spans[-1].end), REDACTED)
-            else:
-                spans.append(Span(start, end, REDACTED))
-        return spans
+                marks = marks or bytearray(len(text))
+                end = start + len(spelling)
+                marks[start:end] = mark
+                start = text.find(spelling, end)
+        return [Span(*found.span(), REDACTED) for found in _HIDDEN.finditer(marks)]
 
     def hide(self, text: str) -> str:
         """Return a text without secrets, and without parts of them where it was cut."""
@@ -194,9 +215,8 @@ class KnownSecrets:
         before = after = 0
         for spelling in self.spellings:
             most = len(spelling) - 1
-            before = max(before, _overlap(text[max(0, start - most) : start], spelling, self._shortest))
-            # The same, read backwards.
-            after = max(after, _overlap(text[end : end + most][::-1], spelling[::-1], self._shortest))
+            before = max(before, _begun(text[max(0, start - most) : start], spelling, self._shortest))
+            after = max(after, _ended(text[end : end + most], spelling, self._shortest))
         return before, after
 
 
@@ -216,14 +236,34 @@ def replace_spans(text: str, spans: Iterable[Span]) -> str:
     return "".join((*parts, text[done:])) if parts else text
 
 
-def _overlap(text: str, secret: str, shortest: int) -> int:
-    """Return the length of the longest beginning of a secret that a text ends with, if it is long enough."""
-    start = text.find(secret[:shortest])
-    while start >= 0:
+def _begun(text: str, secret: str, shortest: int) -> int:
+    """Return the length of the longest beginning of a secret that a text ends with, if it is long enough.
+
+    Of a text that repeats the first characters of the secret more often than `_TRIES`, all from the first of
+    them counts: it is bounded, and shows no part of the secret.
+    """
+    head = secret[:shortest]
+    first = start = text.find(head)
+    for _ in range(_TRIES):
+        if start < 0:
+            return 0
         if secret.startswith(text[start:]):
             return len(text) - start
-        start = text.find(secret[:shortest], start + 1)
-    return 0
+        start = text.find(head, start + 1)
+    return len(text) - first
+
+
+def _ended(text: str, secret: str, shortest: int) -> int:
+    """Return the length of the longest end of a secret that a text begins with, as `_begun`."""
+    tail = secret[-shortest:]
+    last = start = text.rfind(tail)
+    for _ in range(_TRIES):
+        if start < 0:
+            return 0
+        if secret.endswith(text[: start + shortest]):
+            return start + shortest
+        start = text.rfind(tail, 0, start + shortest - 1)
+    return last + shortest
 
 
 def secret_parts(name: str, value: str) -> Iterator[str]:
@@ -254,25 +294,97 @@ def _password_of(credentials: str) -> str:
         return ""
 
 
-def _spellings(secret: str) -> frozenset[str]:
-    """Return how a secret is written in texts, JSON, URLs, web pages and Python."""
-    plain = {secret, " ".join(secret.split()), repr(secret)[1:-1]}
-    quoted = {
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        json.dumps(secret).replace("/", r"\/")[1:-1],
-        quote(secret, safe="", errors="replace"),
-        quote(secret, errors="replace"),
-        quote_plus(secret, errors="replace"),
-        _ENCODED.sub(lambda found: found[0].lower(), quote(secret, safe="", errors="replace")),
-        html.escape(secret),
-        html.escape(secret, quote=False),
-    }
-    # JSON inside of JSON, as in a text that an app made of a message.
-    return frozenset(plain | quoted | {json.dumps(text)[1:-1] for text in (*plain, *quoted)})
+def _json(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+def _json_in_utf8(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def _json_for_pages(text: str, characters: str, *, ascii_only: bool = False) -> str:
+    """Return JSON that can stand in a web page: some characters that mean something there are escaped."""
+    escapes = {ord(character): f"\\u{ord(character):04x}" for character in characters}
+    return json.dumps(text, ensure_ascii=ascii_only)[1:-1].translate(escapes)
+
+
+def _json_of_dotnet(text: str) -> str:
+    def escape(found: re.Match[str]) -> str:
+        one = found[0]
+        if one.startswith("\\u"):
+            return "\\u" + one[2:].upper()
+        return one if one.startswith("\\") and one != '\\"' else f"\\u{ord(one[-1]):04X}"
+
+    return _DOTNET.sub(escape, _json(text))
+
+
+def _html(text: str, double: str, single: str) -> str:
+    return html.escape(text, quote=False).replace('"', double).replace("'", single)
+
+
+def _lower(write: Callable[[str], str], text: str) -> str:
+    return _ENCODED.sub(lambda found: found[0].lower(), write(text))
+
+
+def _in_base64(encode: Callable[[bytes], bytes], text: str) -> str:
+    if len(text) < SHORTEST_SECRET:
+        return text  # its two or three letters stand in every text
+    # Without the padding, which is not always written.
+    return encode(_utf8(text)).rstrip(b"=").decode()
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+_FOR_URLS: tuple[Callable[[str], str], ...] = (
+    partial(quote, safe="", errors="replace"),
+    partial(quote, errors="replace"),
+    partial(quote, safe="!*'()", errors="replace"),  # encodeURIComponent of browsers
+    partial(quote_plus, errors="replace"),
+    partial(quote_plus, safe="*", errors="replace"),  # forms of browsers
+    partial(quote_plus, safe="!*()", errors="replace"),  # .NET
+)
+
+_SPELLINGS: tuple[Callable[[str], str], ...] = (
+    lambda text: text,
+    lambda text: " ".join(text.split()),
+    lambda text: repr(text)[1:-1],
+    lambda text: repr(_utf8(text))[2:-1],
+    lambda text: _utf8(text).decode("latin-1"),
+    _json,
+    _json_in_utf8,
+    lambda text: _json(text).replace("/", r"\/"),  # PHP
+    partial(_json_for_pages, characters="<>&"),  # Go, Rails
+    partial(_json_for_pages, characters="<>&'"),  # gradio's page
+    partial(_json_for_pages, characters="<>&'", ascii_only=True),  # Jinja
+    _json_of_dotnet,
+    lambda text: _json(_json(text)),
+    lambda text: _json_in_utf8(_json_in_utf8(text)),
+    *_FOR_URLS,
+    *(partial(_lower, write) for write in _FOR_URLS),
+    lambda text: quote(quote(text, safe="", errors="replace"), safe=""),
+    lambda text: quote(quote(text, safe="!*'()", errors="replace"), safe="!*'()"),
+    partial(_html, double='"', single="'"),
+    partial(_html, double="&quot;", single="'"),
+    partial(_html, double="&quot;", single="&#x27;"),  # Python
+    partial(_html, double="&quot;", single="&#39;"),  # JavaScript
+    partial(_html, double="&quot;", single="&#039;"),  # PHP
+    partial(_html, double="&#34;", single="&#39;"),  # Jinja, Go
+    partial(_in_base64, b64encode),
+    partial(_in_base64, urlsafe_b64encode),
+)  # fmt: skip
+"""How texts, JSON, URLs, web pages and Python write a text. Most are the same for most secrets."""
+
+
+def _spellings(secret: str, shortest: int) -> frozenset[str]:
+    """Return how a secret is written, also in JSON, as in a text that an app made of a message."""
+    written = {spell(secret) for spell in _SPELLINGS}
+    written |= {escape(text) for text in written for escape in (_json, _json_in_utf8)}
+    return frozenset(text for text in written if len(text) >= shortest)
 
 
 __all__ = [
-    "LONGEST_SECRET", "PASSING_SECRETS", "REDACTED", "SHORTEST_COOKIE", "SHORTEST_SECRET", "KnownSecrets",
-    "Span", "replace_spans", "secret_parts",
+    "COOKIES", "COOKIE_SPELLINGS", "LONGEST_COOKIE", "LONGEST_SECRET", "PASSING_SECRETS", "REDACTED",
+    "SHORTEST_COOKIE", "SHORTEST_SECRET", "KnownSecrets", "Span", "replace_spans", "secret_parts",
 ]  # fmt: skip
