@@ -400,7 +400,9 @@ def test_behind_a_proxy_addresses_and_what_is_known_here_are_checked(net: Intern
     net.names |= NAMES
     inner = [target.format(port=1) for name, target in INSIDE.items() if name != "a name that changes"]
     refused = (*inner, "http://metadata.google.internal/x", "http://intranet/x")
-    taken = ("http://unknown.example/x", "http://93.184.216.34/x", "http://unknown.example./x")
+    taken = (
+        "http://unknown.example/x", "http://93.184.216.34/x", "http://unknown.example./x", "http://m\xfcnchen.example/x",
+    )  # fmt: skip
     with serving("of the proxy") as proxy, scripted() as server:
         for path in ("/config", "/gradio_api/info", "/gradio_api/run/direct"):
             proxy.scripts[path] = server.default(path)
