@@ -33,8 +33,15 @@ _PROTOCOL_ASSIGNMENTS = ipaddress.ip_network("192.0.0.0/24")
 _HOLD_IPV4 = tuple(map(ipaddress.ip_network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
 """Networks of IPv6 whose last 32 bits are an IPv4 address: compatible, mapped, translated, NAT64."""
 
-_PRIVATE_DOMAINS = (".localhost", ".local", ".internal", ".home.arpa", ".metadata.goog")
-"""Names below these are never public hosts (RFC 6761, RFC 6762, RFC 8375, and ICANN for ``internal``)."""
+_PRIVATE_DOMAINS = (
+    ".localhost", ".local", ".internal", ".home.arpa", ".metadata.goog",
+    ".corp", ".home", ".intranet", ".lan", ".private",
+)  # fmt: skip
+"""Names below these are never public hosts.
+
+They are reserved (RFC 6761, RFC 6762, RFC 8375, and ICANN for ``internal``), or private networks use them all
+the same (RFC 6762, appendix G).
+"""
 
 _NAME = re.compile(
     r"(?:[a-z0-9_-]+\.)*(?!(?:[0-9]+|0x[0-9a-f]*)\.?\Z)[a-z0-9_-]+\.?", re.IGNORECASE | re.ASCII

@@ -399,7 +399,7 @@ def test_behind_a_proxy_addresses_and_what_is_known_here_are_checked(net: Intern
     """The proxy plays all hosts, and knows names that this machine does not."""
     net.names |= NAMES
     inner = [target.format(port=1) for name, target in INSIDE.items() if name != "a name that changes"]
-    refused = (*inner, "http://metadata.google.internal/x", "http://intranet/x")
+    refused = (*inner, "http://metadata.google.internal/x", "http://intranet/x", "http://printer.lan/x")
     taken = (
         "http://unknown.example/x", "http://93.184.216.34/x", "http://unknown.example./x", "http://m\xfcnchen.example/x",
     )  # fmt: skip

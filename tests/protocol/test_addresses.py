@@ -76,6 +76,8 @@ def test_an_ipv4_address_is_the_same_within_an_ipv6_one(address: ipaddress.IPv4A
     [
         ("localhost", True), ("intranet", True), ("printer.local", True), ("Metadata.Google.Internal.", True),
         ("router.home.arpa", True), ("metadata.goog", True), ("a.localhost", True),
+        ("printer.lan.", True), ("files.corp", True), ("nas.HOME", True), ("wiki.intranet", True), ("a.b.private", True),
+        ("lan.example", False), ("notcorp.example", False), ("my-lan", True), ("a.my-lan", False),
         ("example.org", False), ("local.example", False), ("goog.example", False),
         ("127.0.0.1", False), ("[::1]", False), ("::1", False),
     ],
