@@ -36,8 +36,25 @@ class Arguments(click.Command):
         """Mark the values that click would read as options.
 
         click has a setting that passes unknown options on, but it would pass misspelt ones on as well.
+
+        Raises:
+            UsageError: An option is unknown. Where values stand, it says how to pass it as one.
         """
-        return super().parse_args(ctx, list(self._mark_literals(args)))
+        words = list(self._mark_literals(args))
+        try:
+            return super().parse_args(ctx, words.copy())
+        except click.NoSuchOption as error:
+            if not self._stands_among_values(ctx, words):
+                raise
+            hint = "To pass a value that begins with -, put -- before the values."
+            raise click.UsageError(f"{error.format_message()} {hint}", error.ctx) from None
+
+    def _stands_among_values(self, ctx: click.Context, words: list[str]) -> bool:
+        """Return whether the first unknown option comes after the arguments that are no values."""
+        resilient = self.context_class(self, parent=ctx, resilient_parsing=True)
+        _, before, _ = self.make_parser(resilient).parse_args(words)  # ends where it would raise
+        others = [one for one in self.params if isinstance(one, click.Argument) and one.nargs == 1]
+        return len(before) >= len(others)
 
     def _mark_literals(self, words: Sequence[str]) -> Iterator[str]:
         options = [option for option in self.params if isinstance(option, click.Option)]

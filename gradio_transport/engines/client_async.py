@@ -27,7 +27,7 @@ from ..protocol.multipart import Multipart
 from . import client_common as common
 from .base import AsyncWebSocket, Patience, StreamEnded
 from .libraries import load
-from .lookups import allowed_hosts, look_up_async
+from .lookups import allowed_hosts, check_host, look_up_async
 from .replies import WholeBody, incomplete_body_error, unpacker
 from .request_body import AsyncBody, body_seconds
 from .settings import HTTPSettings
@@ -75,8 +75,9 @@ class AsyncClientEngine:
         """Send a request to its host, or to the first of its allowed addresses that can be connected to."""
         if patience.addresses is AddressRule.ANY:
             return await self._client.send(prepared, stream=True, follow_redirects=False)
-        found = await look_up_async(prepared.url.raw_host.decode())
-        *others, last = allowed_hosts(url, found, patience)
+        host = prepared.url.raw_host.decode()
+        check_host(url, host, patience)
+        *others, last = allowed_hosts(url, await look_up_async(host), patience)
         for address in others:
             with suppress(self._module.ConnectError, self._module.ConnectTimeout):
                 return await self._send_to(address, prepared)

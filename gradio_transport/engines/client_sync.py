@@ -33,7 +33,7 @@ from ..protocol.multipart import Multipart
 from . import client_common as common
 from .base import Patience, StreamEnded, WebSocket
 from .libraries import load
-from .lookups import allowed_hosts, look_up
+from .lookups import allowed_hosts, check_host, look_up
 from .replies import WholeBody, incomplete_body_error, unpacker
 from .request_body import body_seconds, form_blocks
 from .settings import HTTPSettings
@@ -86,8 +86,9 @@ class ClientEngine:
         """Send a request to its host, or to the first of its allowed addresses that can be connected to."""
         if patience.addresses is AddressRule.ANY:
             return self._client.send(prepared, stream=True, follow_redirects=False)
-        found = look_up(prepared.url.raw_host.decode())
-        *others, last = allowed_hosts(url, found, patience)
+        host = prepared.url.raw_host.decode()
+        check_host(url, host, patience)
+        *others, last = allowed_hosts(url, look_up(host), patience)
         for address in others:
             with suppress(self._module.ConnectError, self._module.ConnectTimeout):
                 return self._send_to(address, prepared)

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import anyio
 
-from ..protocol.addresses import AddressRule, is_private_name
+from ..protocol.addresses import AddressRule, is_private_name, is_unambiguous
 from .base import Patience
 from .connecting import Address, AddressRefusedError, choose_addresses
 from .routes import Route
@@ -29,6 +29,21 @@ def look_up(host: str) -> list[Address]:
 async def look_up_async(host: str) -> list[Address]:
     """Return the addresses of a host; see `look_up`."""
     return list(await anyio.getaddrinfo(host, None, type=socket.SOCK_STREAM))
+
+
+def check_host(url: str, host: str, patience: Patience) -> None:
+    """Refuse a host that a server named and that others, such as a proxy, may take for another one.
+
+    Args:
+        url: That of the request.
+        host: As it is sent.
+        patience: The bounds of the request.
+
+    Raises:
+        RemoteProtocolError: It is such a host.
+    """
+    if patience.addresses is AddressRule.PUBLIC and not is_unambiguous(host):
+        raise patience.address_error(url, host)
 
 
 def allowed_hosts(url: str, found: list[Address], patience: Patience) -> list[str]:
@@ -51,13 +66,15 @@ def connection_rule(url: str, host: str, route: Route, patience: Patience) -> Ad
 
     Args:
         url: That of the request.
-        host: As it is sent to the proxy.
+        host: As it is sent.
         route: How the host is reached.
         patience: The bounds of the request.
 
     Raises:
-        RemoteProtocolError: The host has an address here that the request may not go to.
+        RemoteProtocolError: The host has an address here that the request may not go to, or `check_host`
+            refuses it.
     """
+    check_host(url, host, patience)
     if route.proxy is None:
         return patience.addresses
     found = _numeric(host)
@@ -69,6 +86,7 @@ def connection_rule(url: str, host: str, route: Route, patience: Patience) -> Ad
 
 async def connection_rule_async(url: str, host: str, route: Route, patience: Patience) -> AddressRule:
     """Return the rule for the address that a request's connection is made to; see `connection_rule`."""
+    check_host(url, host, patience)
     if route.proxy is None:
         return patience.addresses
     found = _numeric(host)
@@ -79,9 +97,14 @@ async def connection_rule_async(url: str, host: str, route: Route, patience: Pat
 
 
 def _numeric(host: str) -> list[Address]:
-    """Return the address that a host is in any of the spellings that systems take, or none for a name."""
+    """Return the address that a host is in any of the spellings that systems take, or none for a name.
+
+    A dot after it is for the resolver alone. Proxies may leave it out.
+    """
     with suppress(OSError):
-        return socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        return socket.getaddrinfo(
+            host.rstrip("."), None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+        )
     return []
 
 

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import attrs
 
 from ..app.config import AppConfig, Component
-from ..protocol.urls import AppURLs, percent_encode
+from ..protocol.urls import AppURLs, encode_url, percent_encode
 from .forms import FILE_DATA_KEYS, INLINE, MAX_DEPTH, META, WITHOUT_FILES
 
 _EXTENSIONS: Mapping[str, str] = {"audio/wav": ".wav", "audio/wave": ".wav"}
@@ -209,14 +209,14 @@ class FileReader:
         # Before 6.27 the url is not percent-encoded, so the path is the better source where it is one.
         if path and not streamed and not (isinstance(url, str) and "/proxy=" in url):
             return self._make_server_file(raw, path, self._file_url(path), streamed)
-        place = _encode_url(self.urls.resolve(url)) if isinstance(url, str) and url else self._file_url(path)
+        place = encode_url(self.urls.resolve(url)) if isinstance(url, str) and url else self._file_url(path)
         return self._make_server_file(raw, path, place, streamed)
 
     def _file_url(self, path: str) -> str:
         if not path:
             return ""  # nowhere, which is said to whoever fetches it
         if path.lower().startswith(("http://", "https://")):
-            return _encode_url(self.urls.resolve(path))
+            return encode_url(self.urls.resolve(path))
         return self.urls.file(path)
 
     def _make_server_file(self, raw: Mapping[str, Any], path: str, url: str, streamed: bool) -> ServerFile:
@@ -255,8 +255,3 @@ class FileReader:
             app=self.urls.base,
             raw=raw,
         )
-
-
-def _encode_url(url: str) -> str:
-    """Return a server's URL with what may not stand in one percent-encoded."""
-    return percent_encode(url, "/:?&=#%@+,;!$'()*[]~")

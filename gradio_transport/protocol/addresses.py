@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import enum
 import ipaddress
+import re
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -32,8 +33,20 @@ _PROTOCOL_ASSIGNMENTS = ipaddress.ip_network("192.0.0.0/24")
 _HOLD_IPV4 = tuple(map(ipaddress.ip_network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
 """Networks of IPv6 whose last 32 bits are an IPv4 address: compatible, mapped, translated, NAT64."""
 
-_PRIVATE_DOMAINS = (".localhost", ".local", ".internal", ".home.arpa", ".metadata.goog")
-"""Names below these are never public hosts (RFC 6761, RFC 6762, RFC 8375, and ICANN for ``internal``)."""
+_PRIVATE_DOMAINS = (
+    ".localhost", ".local", ".internal", ".home.arpa", ".metadata.goog",
+    ".corp", ".home", ".intranet", ".lan", ".private",
+)  # fmt: skip
+"""Names below these are never public hosts.
+
+They are reserved (RFC 6761, RFC 6762, RFC 8375, and ICANN for ``internal``), or private networks use them all
+the same (RFC 6762, appendix G).
+"""
+
+_NAME = re.compile(
+    r"(?:[a-z0-9_-]+\.)*(?!(?:[0-9]+|0x[0-9a-f]*)\.?\Z)[a-z0-9_-]+\.?", re.IGNORECASE | re.ASCII
+)
+"""A name of plain labels. The last is no number: what ends in one is an address (URL Standard §3.5)."""
 
 
 class AddressRule(enum.Enum):
@@ -66,6 +79,18 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_unambiguous(host: str) -> bool:
+    """Return whether everybody reads a host alike: a name of plain labels, or an address in its usual form.
+
+    Others are read in several ways: percent-encoding is decoded or not, a number with a zero before it is
+    octal or decimal, an address with a dot after it is one or a name, a zone is known on one machine only.
+
+    Args:
+        host: As it is sent, so without characters beyond ASCII.
+    """
+    return _NAME.fullmatch(host) is not None or ("%" not in host and is_address(host))
 
 
 def is_private_name(host: str) -> bool:

@@ -40,6 +40,9 @@ _METADATA_HOSTS = frozenset({"metadata.google.internal", "metadata.goog", "metad
 
 _ROOT = re.compile(r"[^:/?#]+://[^/?#]*")
 
+_SAFE = "/:?&=#%@+,;!$'()*[]~"
+"""What stands in a URL as it is, besides letters, digits and ``-._``."""
+
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 """What no HTTP library sends in a URL, nor encodes."""
 _URL_CHARACTERS = 8192
@@ -241,6 +244,20 @@ def percent_encode(text: str, safe: str = "") -> str:
     """Return a text percent-encoded; half characters, which JSON can hold and no URL, become ``?``."""
     # `replace`, because the default raises for half a surrogate pair, which a server can send.
     return quote(text, safe=safe, errors="replace")
+
+
+def encode_url(url: str) -> str:
+    """Return a server's URL with what may not stand in one percent-encoded.
+
+    Characters beyond ASCII stay in a host: names have an encoding of their own (RFC 5891), which the engines
+    know.
+    """
+    root = _ROOT.match(url)
+    end = root.end() if root else 0
+    host = (
+        one if one.isprintable() and not one.isascii() else percent_encode(one, _SAFE) for one in url[:end]
+    )
+    return "".join(host) + percent_encode(url[end:], _SAFE)
 
 
 def resolve_reference(base: str, target: str) -> str | None:

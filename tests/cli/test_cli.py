@@ -200,6 +200,22 @@ def test_bad_usage_is_status_2_and_names_what_is_wrong(
     assert result.stdout == ""
 
 
+def test_an_unknown_option_is_taken_for_a_value_only_where_values_stand(server: FakeGradio) -> None:
+    among = (
+        ("/hello", "-jolly"),
+        ("/hello", "--raw", "--jolly"),
+        ("/add", "--timeout", "3", "1", "--protcol", "x"),
+    )
+    before = (("-jolly", "/hello"), ("--jolly", "/hello", "x"), ("--timeout", "3", "--protcol", "/hello"))
+    for words in among + before:
+        result = run("call", server.url, *words)
+        assert result.exit_code == 2
+        assert "No such option '-" in result.stderr
+        assert ("put -- before the values" in result.stderr) is (words in among)
+    assert "Did you mean '--protocol'? To pass" in run("call", server.url, *among[-1]).stderr
+    assert run("call", server.url, "/hello", "--", "-jolly").stdout == "Hello, -jolly!\n"
+
+
 @pytest.mark.parametrize("text", ["3", "{", "[NaN]", "\\ud800"])
 def test_a_json_file_that_holds_no_arguments_is_bad_usage(server: FakeGradio, text: str) -> None:
     result = run("call", server.url, "/add", "--json", "-", input=text)

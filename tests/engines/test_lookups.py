@@ -72,7 +72,29 @@ def test_the_connection_to_a_proxy_has_no_rule(net: Internet) -> None:
         assert rule_for("unknown.example", PROXY, rule) is ANY
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "2130706433", "intranet", "inner.example"])
+@pytest.mark.parametrize("route", [DIRECT, PROXY], ids=["direct", "proxy"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1.", "0x7f.1", "%31%32%37.0.0.1", "::1%25lo", "localhost%00.example.com"]
+)
+def test_a_host_of_a_servers_that_others_may_read_differently_is_refused(
+    net: Internet, host: str, route: Route
+) -> None:
+    with pytest.raises(RemoteProtocolError, match="is not public"):
+        rule_for(host, route, PUBLIC)
+    assert net.asked == []
+    assert rule_for(host, DIRECT, NAMED) is NAMED
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254.", "0xa9fea9fe", "169.16689662."])
+def test_a_name_of_the_callers_is_no_address_of_metadata_in_another_spelling(
+    net: Internet, host: str
+) -> None:
+    with pytest.raises(RemoteProtocolError, match="instead of the name"):
+        rule_for(host, PROXY, NAMED)
+    assert net.asked == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "intranet", "inner.example"])
 def test_what_is_known_of_a_host_behind_a_proxy_is_checked(net: Internet, host: str) -> None:
     net.names["inner.example"] = [["10.0.0.5"]]
     with pytest.raises(RemoteProtocolError) as caught:

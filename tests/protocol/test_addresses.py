@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties import tried
 
-from gradio_transport.protocol.addresses import AddressRule, is_address, is_private_name
+from gradio_transport.protocol.addresses import AddressRule, is_address, is_private_name, is_unambiguous
 
 ANY, NAMED, PUBLIC = AddressRule
 
@@ -76,9 +76,37 @@ def test_an_ipv4_address_is_the_same_within_an_ipv6_one(address: ipaddress.IPv4A
     [
         ("localhost", True), ("intranet", True), ("printer.local", True), ("Metadata.Google.Internal.", True),
         ("router.home.arpa", True), ("metadata.goog", True), ("a.localhost", True),
+        ("printer.lan.", True), ("files.corp", True), ("nas.HOME", True), ("wiki.intranet", True), ("a.b.private", True),
+        ("lan.example", False), ("notcorp.example", False), ("my-lan", True), ("a.my-lan", False),
         ("example.org", False), ("local.example", False), ("goog.example", False),
         ("127.0.0.1", False), ("[::1]", False), ("::1", False),
     ],
 )  # fmt: skip
 def test_names_that_no_public_host_has(host: str, private: bool) -> None:
     assert is_private_name(host) is private
+
+
+PLAIN = (
+    "example.org", "example.org.", "localhost", "a_b.example-1.org", "3.example", "0x7f.example", "xn--mnchen-3ya.example",
+    "example.xn--p1ai", "0xyz", "127.0.0.1", "8.8.8.8", "::1", "[::1]", "::ffff:127.0.0.1",
+)  # fmt: skip
+AMBIGUOUS = (
+    "", ".", "127.0.0.1.", "169.254.169.254..", "2130706433", "127.1", "0177.0.0.1", "010.0.0.1", "08.8.8.8", "0x7f.1",
+    "0x7f.1.", "0x", "256.1.1.1", "name.1", "%31%32%37.0.0.1", "127%2e0.0.1", "localhost%00.example.com",
+    "example.org%20", "::1%25lo", "::1%lo", "[fe80::1%1]", "[v1.a]", "a..example", ".example", "a b", "a,b.example",
+    "m\xfcnchen.example", "\uff11.1.1.1", "example.org\n",
+)  # fmt: skip
+
+
+def test_a_host_that_others_may_read_differently_is_told_from_a_plain_one() -> None:
+    assert [host for host in PLAIN if not is_unambiguous(host)] == []
+    assert [host for host in AMBIGUOUS if is_unambiguous(host)] == []
+
+
+@tried(200)
+@given(st.ip_addresses(), st.from_regex(r"\.|%[a-z0-9]+|\.[0-9]+|\.0x[0-9a-f]*", fullmatch=True))
+def test_an_address_is_unambiguous_and_nothing_that_begins_with_one_and_ends_in_a_number_or_a_dot(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address, suffix: str
+) -> None:
+    assert is_unambiguous(str(address))
+    assert not is_unambiguous(f"{address}{suffix}")

@@ -15,6 +15,7 @@ from gradio_transport.protocol.urls import (
     base_url,
     check_no_hub_page,
     drop_query,
+    encode_url,
     https_origin,
     is_below,
     is_hugging_face,
@@ -399,3 +400,17 @@ def test_a_url_of_a_server_is_resolved_without_user_and_password() -> None:
 def test_a_reference_longer_than_any_url_leads_nowhere() -> None:
     assert resolve_reference("http://host/", "a" * 8192) == "http://host/" + "a" * 8192
     assert resolve_reference("http://host/", "a" * 8193) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "encoded"),
+    [
+        ("http://m\xfcnchen.example/\xfc", "http://m\xfcnchen.example/%C3%BC"),
+        ("http://\u0939\u093f\u0928\u094d\u0926\u0940.example?\xfc", "http://\u0939\u093f\u0928\u094d\u0926\u0940.example?%C3%BC"),
+        ("http://a b<\xad\u3000\ud800/a b", "http://a%20b%3C%C2%AD%E3%80%80?/a%20b"),
+        ("http://[::1]:80/%20?a=b#c", "http://[::1]:80/%20?a=b#c"),
+        ("file=\xfc", "file=%C3%BC"),
+    ],
+)  # fmt: skip
+def test_all_of_a_url_is_encoded_but_the_letters_of_its_host(url: str, encoded: str) -> None:
+    assert encode_url(url) == encoded
