@@ -13,7 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from .known_secrets import REDACTED, Span, replace_spans
-from .secret_forms import FORMS, STEMS, Form, is_secret_name, is_secret_parameter
+from .secret_forms import FORMS, STEMS, Form, is_secret_name, shortest_secret
 
 _NAME_CHARACTERS = 64
 
@@ -22,7 +22,7 @@ _MEMBER = re.compile(rf"""(["'])([^"'\\\n]{{1,{_NAME_CHARACTERS}}})(\\{{0,7}})\1
 
 _TOKEN = re.compile(r"""\\+|["'\n]""")
 _NUMBER = re.compile(r"-?\d[\d.eE+-]*")
-_IN_LIST = re.compile(r"""\\*["']|[][{}\n]|-?\d[\d.eE+-]*""")
+_IN_LIST = re.compile(r"""(?<!\\)\\*+["']|[][{}\n]|-?\d[\d.eE+-]*""")
 
 _OBJECT_CHARACTERS = 2000
 """How long the object under a secret name may be: beyond, its members are judged by their own names."""
@@ -76,7 +76,7 @@ def redacted_number(text: str) -> str:
 
 def find_members(text: str, is_secret: Callable[[str], bool] = is_secret_name) -> Iterator[Found]:
     """Yield the values in a text of JSON, or of Python's like of it, that have the name of a secret."""
-    place = judged = 0
+    place, judged = 0, frozenset[int]()
     for start in _possible_keys(text):
         member = _MEMBER.match(text, start) if start >= place else None
         if member is None or not is_secret(member[2]):
@@ -84,7 +84,7 @@ def find_members(text: str, is_secret: Callable[[str], bool] = is_secret_name) -
         place = member.end()
         what, escape = f"a value named {member[2]!r}", member[3]
         if text.startswith(("[", "{"), place):
-            if place >= judged:
+            if place not in judged:
                 found, place, judged = _in_container(text, place, what)
                 yield from found
         elif (string := _string_at(text, place, escape)) is not None:
@@ -148,37 +148,39 @@ def _string_end(text: str, place: int, quote: str, escapes: int) -> int:
     return len(text)
 
 
-def _in_container(text: str, start: int, what: str) -> tuple[list[Found], int, int]:
-    """Return the secrets in the list or object under a secret name, where to go on, and where to judge on.
+def _in_container(text: str, start: int, what: str) -> tuple[list[Found], int, frozenset[int]]:
+    """Return the secrets in the list or object under a secret name, where to go on, and what is judged by it.
 
-    Of an object that is a schema, or large, nothing is: its members have names of their own. The objects at
-    the beginning of a large one are not judged again, which would take the square of their number.
+    Of an object that is a schema, or large, nothing is: its members have names of their own. Those that it
+    was found in are judged with it. To judge each again would take the square of their number; those that
+    ended before are read once more, to their end.
     """
     found: list[Found] = []
-    depth, place = 0, start
+    opened: list[int] = []
+    place = start
     is_object = text[start] == "{"
     while (token := _IN_LIST.search(text, place)) is not None:
         place = token.end()
         mark = token[0]
         if is_object and place - start > _OBJECT_CHARACTERS:
-            return [], start + 1, place
+            return [], start + 1, frozenset(opened)
         if mark in "[{":
-            depth += 1
+            opened.append(token.start())
         elif mark in "]}":
-            depth -= 1
-            if depth == 0:
-                return found, place, place
+            opened.pop()
+            if not opened:
+                return found, place, frozenset()
         elif mark[-1] in "\"'":
             end = _string_end(text, place, mark[-1], len(mark) - 1)
             content, place = text[token.end() : end], min(len(text), end + len(mark))
             if text[place : place + 8].lstrip().startswith(":"):
                 if content in _SCHEMA_KEYS:
-                    return [], start + 1, start + 1
+                    return [], start + 1, frozenset(opened)
             elif content not in ("", REDACTED):
                 found.append(Found(token.end(), end, REDACTED, what, content))
         elif mark != "\n" and not _REDACTED_NUMBER.fullmatch(mark):
             found.append(Found(token.start(), place, redacted_number(mark), what, mark))
-    return found, len(text), len(text)
+    return found, len(text), frozenset()
 
 
 # --- by place in a URL -----------------------------------------------------------------------------------
@@ -189,10 +191,12 @@ def find_parameters(text: str) -> Iterator[Found]:
     place = 0
     while (parameter := _PARAMETER.search(text, place)) is not None:
         place = parameter.end()
-        value = (_VALUE if parameter[2] == "=" else _ENCODED_VALUE).match(text, place)
-        if value is None or not value[0] or value[0].startswith(REDACTED) or _ALIAS.fullmatch(value[0]):
+        shortest = shortest_secret(parameter[1])
+        if not shortest or text.startswith(REDACTED, place):
             continue
-        if is_secret_parameter(parameter[1], value[0]):
+        # Only now: a value can hold other parameters. One that is read to its end is not read again.
+        value = (_VALUE if parameter[2] == "=" else _ENCODED_VALUE).match(text, place)
+        if value is not None and len(value[0]) >= shortest and not _ALIAS.fullmatch(value[0]):
             place = value.end()
             yield Found(value.start(), place, REDACTED, f"a parameter {parameter[1]!r} of a URL", value[0])
 

@@ -66,13 +66,17 @@ class TestNames:
         )
         assert shown(text) == text
 
-    def test_the_first_objects_of_a_large_one_are_judged_by_their_members(self) -> None:
+    def test_the_objects_in_a_large_one_are_judged_by_their_own_names(self) -> None:
         inner = {"secret": {"a": "b", "password": "x"}}
         value = {
             "secret": {"first": inner, **{f"a{number}": "b" * 20 for number in range(200)}, "last": inner}
         }
         found = [one.text for one in find_members(json.dumps(value))]
-        assert found == ["x", "b", "x"]
+        assert found == ["b", "x", "b", "x"]
+
+    def test_what_a_schema_was_found_in_is_judged_by_its_members_and_what_ended_before_is_not(self) -> None:
+        value = {"secret": {"passwords": ["x"], "secret": {"a": "b", "pwd": "y", "type": "text"}}}
+        assert [one.text for one in find_members(json.dumps(value))] == ["x", "y"]
 
     def test_a_quote_of_another_kind_ends_no_value(self) -> None:
         assert (
@@ -237,28 +241,64 @@ class TestForms:
         assert shown(text) == text
 
 
+PIECES = (
+    "eyJ", "eyJaaaaaaaa.", '"password":', "a'password':", "'token':", "://", "//", ":", "/", r"\/", r"\u002f", r"\u003a",
+    "&#x2F;", "&", "&amp;", r"\u0026", r"\u003f", "?", ";", "#", "=", r"\u003d", "%", "25", "%26", "%3F", "%3D", "%253F",
+    "%253D", "%3A%2F%2F", "%253A%252F%252F", "%2F", "%40", "%2540", "@", "a", "9", "-", ".", " ", "\\", '"', "'", "<", ">",
+    ",", "(", "b'", "[", "{", "]", "}", "\n", "hf_", "sk-", "sk-a-", "github_pat_", "-----BEGIN PRIVATE KEY-----",
+    "-----BEGIN ", "Bearer ", "Basic aaaaaa", "?token=", "?a=", "&key=", "%26code%3D", "token", "REDACTED", "session-1",
+    "session_hash", '"type":', r"\"secret\":\"",
+)  # fmt: skip
+"""What the patterns begin at, stop at, or pass over."""
+
 UNITS = (
-    "eyJ", "eyJaaaaaaaa.", "aeyJ", '"password":', '"password":"a', '"password":[', '"password":{', '"password":{"a":', "://",
-    "://a", 'a\\"x', "&a", "%26", "\\", '"', "'", "-----BEGIN PRIVATE KEY-----", "-----BEGIN ", "sk-", "sk-a-",
-    "hf_", "Bearer ", "Basic aaaaaa", "?token=", "a ", '"a":', "%3A%2F%2F", "%40", "a@", '\\"password\\":\\"x\\\\\\"',
-    "{", "github_pat_", '"secret":9', '"password"   ', "session-1", "\\u0026", "[", '"password":[[', "9", "-", ".",
+    '"password":"a', '"password":[', '"password":{', '"password":{"a":', "://a", 'a\\"x', '\\"password\\":\\"x\\\\\\"',
+    '"secret":9', '"password"   ', '"password":[[', "a@", "?token=REDACTED", "%3Fa%3D", "&a=?", "?code=1",
+    *PIECES,
 )  # fmt: skip
 
+STARTS = (
+    "", "https://", "https://u:", "https%3A%2F%2Fu", '"//', "?token=", "?a=", '"password":[', '"password":{', '"password":"',
+    "'password':b'", '"password":{"type":',
+)  # fmt: skip
+"""What a unit is read as, if it stands behind that."""
 
-def _seconds(text: str) -> float:
+ENDS = ("", '"type":1', "@h", '"')
+
+
+def _seconds(text: str, tries: int) -> float:
     """Return how long a search takes, of several tries the shortest."""
     times: list[float] = []
-    for _ in range(3):
+    for _ in range(tries):
         began = time.process_time()
         take_out(text)
         times.append(time.process_time() - began)
     return min(times)
 
 
+def _check_growth(start: str, unit: str, end: str, size: int) -> None:
+    small, large = (start + unit * (length // len(unit)) + end for length in (size, 4 * size))
+    if _seconds(large, 1) < 0.015:
+        return  # The square of so many characters takes longer.
+    took = _seconds(large, 3)
+    assert took < max(6 * _seconds(small, 3), 0.02), (start, unit, end)
+    assert took < 1.0, (start, unit, end)
+
+
 @pytest.mark.parametrize("start", ["", "https://"])
 @pytest.mark.parametrize("unit", UNITS)
 def test_the_time_grows_with_the_text_and_no_faster(unit: str, start: str) -> None:
-    size = 16 * 1024
-    small, large = (_seconds(start + unit * (length // len(unit))) for length in (size, 4 * size))
-    assert large < max(6 * small, 0.02)
-    assert large < 1.0
+    _check_growth(start, unit, "", 16 * 1024)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_nor_does_what_stands_before_and_after_make_it_grow_faster(unit: str) -> None:
+    for start in STARTS:
+        for end in ENDS:
+            _check_growth(start, unit, end, 2 * 1024)
+
+
+@pytest.mark.parametrize("first", PIECES)
+def test_nor_does_any_pair_of_what_the_patterns_know(first: str) -> None:
+    for second in PIECES:
+        _check_growth("", first + second, "", 2 * 1024)
