@@ -36,11 +36,44 @@ _PARAMETER = re.compile(
 _VALUE = re.compile(r"""(?:[^&#\s"'<>\\]|\\/)*+""")
 _ENCODED_VALUE = re.compile(r"""(?:(?!%2[236]|%3[CcEe]|%5[Cc])[^&#\s"'<>\\])*+""")
 
-# A quote belongs to it unless it ends a string of JSON; a backslash, unless it begins an escaped line end.
-_USER_INFO = re.compile(
-    r""":(?://|\\/\\/)((?:(?:[^@/?#\s"'\\<>]|\\{0,7}["'](?![\s,:;)\]}\\]|$)|\\(?![/nrtu"'])\S)*+@)++)"""
+_LEVELS = range(4)
+"""How often a text may be percent-encoded once more: ``%3A``, ``%253A``, ..."""
+
+_SLASHES = r"(?:\\*+/|\\++u002[fF]|&#x2[fF];|&#47;|&sol;){2,}+"
+_URL_START = re.compile(
+    rf"""(?:(?::|\\u003[aA]|&#x3[aA];|&#58;)|(?P<without_scheme>^|(?<=["'(=,]))){_SLASHES}"""
 )
-_ENCODED_USER_INFO = re.compile(r"""%3[Aa]%2[Ff]%2[Ff]((?:(?!%2[Ff]|%3[Ff]|%23|%40)[^&\s"'<>\\/?#])*+%40)""")
+"""What a user may stand behind. Each spelling of a slash ends a user, so nothing is read twice."""
+
+# A quote belongs to it unless it ends a string of JSON; a backslash, unless it begins an escaped line end,
+# slash, or what else ends it.
+_ESCAPED = r"""
+    | & (?! \#x2[fF]; | \#47; | sol; )
+    | \\{0,7} " (?! [\s,:;)\]}\\<>] | $ )
+    | \\++ (?! [/nrtu"'] )
+    | (?:\\\\)++ (?= [nrt] )
+    | \\++ u (?! 00 (?: [01] | 2[02379fF] | 3[cCeEfF] ) ) [0-9a-fA-F]{4}
+"""
+_QUOTE = r"""| \\{0,7} ' (?! [\s,:;)\]}\\<>] | $ )"""
+_USER_INFO = re.compile(
+    # A password may have what ends all else: angles, quotes. But `host:80'` and `host:80<` are no password.
+    rf"""
+    (?: (?: [^@:/?\#\s"'\\<>&] {_ESCAPED} {_QUOTE} )*+ : (?! \d*+ \\*+ ["'<>] )
+        (?: [^@/?\#\s"'\\&] {_ESCAPED} | \\{{0,7}} ' (?! \s | $ ) )*+ @ )?+
+    (?: (?: [^@/?\#\s"'\\<>&] {_ESCAPED} {_QUOTE} )*+ @ )*+
+    """,
+    re.VERBOSE,
+)
+_ENCODED_USER_INFO = [
+    (
+        f"%{percent}40",
+        re.compile(
+            rf"%{percent}3[Aa](?:%{percent}2[Ff]){{2,}}+"
+            rf"((?:(?!%(?:25){{0,{level}}}(?:0[AaDd]|2[0-3Ff]|3[Ff]|40))[^&\s\"'<>\\/?#])*+%{percent}40)"
+        ),
+    )
+    for level, percent in ((level, "25" * level) for level in _LEVELS)
+]
 
 _ALIAS = re.compile(r"session-\d+")
 _REDACTED_NUMBER = re.compile(r"-?[9.eE+-]+")
@@ -201,11 +234,22 @@ def find_parameters(text: str) -> Iterator[Found]:
             yield Found(value.start(), place, REDACTED, f"a parameter {parameter[1]!r} of a URL", value[0])
 
 
+_USER_INFO_FOUND = "user and password of a URL"
+
+
 def find_user_info(text: str) -> Iterator[Found]:
     """Yield user and password of URLs."""
-    for pattern in (_USER_INFO, _ENCODED_USER_INFO):
-        for found in pattern.finditer(text):
-            yield Found(found.start(1), found.end(1), "", "user and password of a URL", found[1])
+    for start in _URL_START.finditer(text):
+        found = _USER_INFO.match(text, start.end())
+        # Without a scheme, `//me@you` is a remark or a path.
+        if found is not None and found[0] and (start["without_scheme"] is None or ":" in found[0]):
+            yield Found(found.start(), found.end(), "", _USER_INFO_FOUND, found[0])
+
+
+def find_encoded_user_info(text: str, pattern: re.Pattern[str]) -> Iterator[Found]:
+    """Yield user and password of URLs that are percent-encoded as often as a pattern says."""
+    for found in pattern.finditer(text):
+        yield Found(found.start(1), found.end(1), "", _USER_INFO_FOUND, found[1])
 
 
 # --- by form ---------------------------------------------------------------------------------------------
@@ -234,8 +278,14 @@ def take_out(text: str, is_secret: Callable[[str], bool] = is_secret_name) -> tu
     searches: list[Callable[[str], Iterator[Found]]] = [partial(find_members, is_secret=is_secret)]
     if "=" in text or "%3" in text or "\\u003" in text:
         searches.append(find_parameters)
-    if "@" in text or "%40" in text:
+    if "@" in text:
         searches.append(find_user_info)
+    # One by one: what two of them find can overlap.
+    searches += [
+        partial(find_encoded_user_info, pattern=pattern)
+        for mark, pattern in _ENCODED_USER_INFO
+        if mark in text
+    ]
     # What is not in most texts at all is looked for first, and each form that may be there but once.
     forms = dict.fromkeys(form for mark, form in _MARKED if mark in text)
     searches += [partial(find_form, form=form) for form in forms]

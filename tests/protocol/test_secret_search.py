@@ -152,6 +152,23 @@ class TestURLs:
             (r'"https:\/\/me:pass@host\/x"', r'"https:\/\/host\/x"'),
             ("https%3A%2F%2Fme%3Apass%40host%2Fx", "https%3A%2F%2Fhost%2Fx"),
             ("postgres://me:pass@db:5432/x", "postgres://db:5432/x"),
+            ("https:///me:pass@host/x", "https:///host/x"),
+            ("https://me:p<a>s'),s@host/x", "https://host/x"),
+            ("https://me:p@a@s@host/x", "https://host/x"),
+            ("//me:pass@host/x", "//host/x"),
+            ('{"a":"//me:pass@host/x"}', '{"a":"//host/x"}'),
+            ("src='//me:pass@host/x'", "src='//host/x'"),
+            (r"https:\\/\\/me:pass@host\\/x", r"https:\\/\\/host\\/x"),
+            (r"https:\\\/\\\/me:p\\\"w@host", r"https:\\\/\\\/host"),
+            (r"https:\u002f\u002fme:pass@host\u002fx", r"https:\u002f\u002fhost\u002fx"),
+            (r"https:\\u002F\\u002Fme:pass@host\\u002Fx", r"https:\\u002F\\u002Fhost\\u002Fx"),
+            (r"https\u003a\u002f\u002fme:pass@host", r"https\u003a\u002f\u002fhost"),
+            ("https:&#x2F;&#x2F;me:pass@host&#x2F;x", "https:&#x2F;&#x2F;host&#x2F;x"),
+            ("https:&#47;&#47;me:pa&amp;s@host&#47;x", "https:&#47;&#47;host&#47;x"),
+            (json.dumps("https://me:pässé@host/x"), '"https://host/x"'),
+            (json.dumps("https://me:p\\now@host/x"), '"https://host/x"'),
+            ("https%253A%252F%252Fme%253Apass%2540host%252Fx", "https%253A%252F%252Fhost%252Fx"),
+            ("https%25253a%25252f%25252fme%25253ap%252525%252540host", "https%25253a%25252f%25252fhost"),
             ("/x?a=1&token=abc&b=2", "/x?a=1&token=REDACTED&b=2"),
             ("/x?a=1&amp;token=abc&amp;b=2", "/x?a=1&amp;token=REDACTED&amp;b=2"),
             (r"/x?a=1\u0026token=ab\/c\u0026b=2", r"/x?a=1\u0026token=REDACTED\u0026b=2"),
@@ -168,6 +185,10 @@ class TestURLs:
         assert shown(text) == expected
         assert shown(expected) == expected
 
+    def test_encoded_and_other_urls_are_taken_out_of_one_text(self) -> None:
+        assert shown("%3A%2F%2Fa%40b http://c:d@e") == "%3A%2F%2Fb http://e"
+        assert shown("http://a:%3A%2F%2Fb%40c@d") == "http://d"
+
     @pytest.mark.parametrize(
         "text",
         [
@@ -179,6 +200,14 @@ class TestURLs:
             "see //x and 12:34 @home and //me@you",
             "/x?session_hash=session-1&session_hash=short&code=404&__theme=dark",
             "http://host\\nme@you",
+            '<a href="http://host">me@you</a>, <a href="http://host:80">me@you</a> <http://host:80><me@you>',
+            "<a href=http://host>me@you</a> <a href=http://host:80>me@you</a> http://host<br>me@you",
+            "['http://host:80','me@you'] ['http://host/a','me@you'] {'a':'http://host','b':'me@you'}",
+            '{"//registry.example:4873/@scope": "//registry/@scope", "a": "//me@you", "b": "git@host:me/x.git"}',
+            r'"http:\/\/host\/@me" "http:\u002f\u002fhost\u002f@me" "http://host\u0022,me@you"',
+            "http%3A%2F%2Fhost%2F%40me http%3A%2F%2Fhost%3Fa%3Dme%40you http%253A%252F%252Fhost%252F%2540me",
+            "%22http%3A%2F%2Fhost%22%2C%22me%40you%22 http%3A%2F%2Fhost%20me%40you",
+            "http://[::1]:80/ mailto:me@you //, me@you: //",
         ],
     )
     def test_what_is_honest_is_left_alone(self, text: str) -> None:
