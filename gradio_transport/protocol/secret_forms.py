@@ -43,7 +43,7 @@ QUERY_NAMES = frozenset({"auth", "pass", "token"})
 SHORT_QUERY_NAMES = frozenset({"code", "key", "sig", "sign", "signature"})
 """Names whose values are secrets if they have `SHORTEST_VALUE` characters: ``?code=404`` is none.
 
-A signature of any vendor counts (``X-Amz-Signature``, ``X-Goog-Signature``): see `is_secret_parameter`.
+A signature of any vendor counts (``X-Amz-Signature``, ``X-Goog-Signature``): see `shortest_secret`.
 """
 
 REQUEST_NAMES = frozenset({"token"})
@@ -75,14 +75,18 @@ def is_secret_in_request(name: str) -> bool:
     return is_secret_name(name) or _plain(name) in REQUEST_NAMES
 
 
-def is_secret_parameter(name: str, value: str) -> bool:
-    """Return whether the value of a URL's parameter is a secret, whose name may be percent-encoded."""
+def shortest_secret(name: str) -> int:
+    """Return from how many characters on a URL's parameter of that name is a secret; 0: it is none.
+
+    Args:
+        name: May be percent-encoded.
+    """
     plain = _plain(unquote(name))
     if plain in QUERY_NAMES or is_secret_name(plain):
-        return True
+        return 1
     if plain == "sessionhash":
-        return len(value) >= SHORTEST_HASH
-    return len(value) >= SHORTEST_VALUE and (plain in SHORT_QUERY_NAMES or plain.endswith("signature"))
+        return SHORTEST_HASH
+    return SHORTEST_VALUE if plain in SHORT_QUERY_NAMES or plain.endswith("signature") else 0
 
 
 @attrs.frozen
@@ -166,5 +170,5 @@ FORMS: tuple[Form, ...] = (
 
 __all__ = [
     "FORMS", "QUERY_NAMES", "REQUEST_NAMES", "SECRET_NAMES", "SHORTEST_HASH", "SHORTEST_VALUE",
-    "SHORT_QUERY_NAMES", "STEMS", "Form", "is_secret_in_request", "is_secret_name", "is_secret_parameter",
+    "SHORT_QUERY_NAMES", "STEMS", "Form", "is_secret_in_request", "is_secret_name", "shortest_secret",
 ]  # fmt: skip

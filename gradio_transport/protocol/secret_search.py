@@ -13,7 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from .known_secrets import REDACTED, Span, replace_spans
-from .secret_forms import FORMS, STEMS, Form, is_secret_name, is_secret_parameter
+from .secret_forms import FORMS, STEMS, Form, is_secret_name, shortest_secret
 
 _NAME_CHARACTERS = 64
 
@@ -22,7 +22,7 @@ _MEMBER = re.compile(rf"""(["'])([^"'\\\n]{{1,{_NAME_CHARACTERS}}})(\\{{0,7}})\1
 
 _TOKEN = re.compile(r"""\\+|["'\n]""")
 _NUMBER = re.compile(r"-?\d[\d.eE+-]*")
-_IN_LIST = re.compile(r"""\\*["']|[][{}\n]|-?\d[\d.eE+-]*""")
+_IN_LIST = re.compile(r"""(?<!\\)\\*+["']|[][{}\n]|-?\d[\d.eE+-]*""")
 
 _OBJECT_CHARACTERS = 2000
 """How long the object under a secret name may be: beyond, its members are judged by their own names."""
@@ -36,11 +36,44 @@ _PARAMETER = re.compile(
 _VALUE = re.compile(r"""(?:[^&#\s"'<>\\]|\\/)*+""")
 _ENCODED_VALUE = re.compile(r"""(?:(?!%2[236]|%3[CcEe]|%5[Cc])[^&#\s"'<>\\])*+""")
 
-# A quote belongs to it unless it ends a string of JSON; a backslash, unless it begins an escaped line end.
-_USER_INFO = re.compile(
-    r""":(?://|\\/\\/)((?:(?:[^@/?#\s"'\\<>]|\\{0,7}["'](?![\s,:;)\]}\\]|$)|\\(?![/nrtu"'])\S)*+@)++)"""
+_LEVELS = range(4)
+"""How often a text may be percent-encoded once more: ``%3A``, ``%253A``, ..."""
+
+_SLASHES = r"(?:\\*+/|\\++u002[fF]|&#x2[fF];|&#47;|&sol;){2,}+"
+_URL_START = re.compile(
+    rf"""(?:(?::|\\u003[aA]|&#x3[aA];|&#58;)|(?P<without_scheme>^|(?<=["'(=,]))){_SLASHES}"""
 )
-_ENCODED_USER_INFO = re.compile(r"""%3[Aa]%2[Ff]%2[Ff]((?:(?!%2[Ff]|%3[Ff]|%23|%40)[^&\s"'<>\\/?#])*+%40)""")
+"""What a user may stand behind. Each spelling of a slash ends a user, so nothing is read twice."""
+
+# A quote belongs to it unless it ends a string of JSON; a backslash, unless it begins an escaped line end,
+# slash, or what else ends it.
+_ESCAPED = r"""
+    | & (?! \#x2[fF]; | \#47; | sol; )
+    | \\{0,7} " (?! [\s,:;)\]}\\<>] | $ )
+    | \\++ (?! [/nrtu"'] )
+    | (?:\\\\)++ (?= [nrt] )
+    | \\++ u (?! 00 (?: [01] | 2[02379fF] | 3[cCeEfF] ) ) [0-9a-fA-F]{4}
+"""
+_QUOTE = r"""| \\{0,7} ' (?! [\s,:;)\]}\\<>] | $ )"""
+_USER_INFO = re.compile(
+    # A password may have what ends all else: angles, quotes. But `host:80'` and `host:80<` are no password.
+    rf"""
+    (?: (?: [^@:/?\#\s"'\\<>&] {_ESCAPED} {_QUOTE} )*+ : (?! \d*+ \\*+ ["'<>] )
+        (?: [^@/?\#\s"'\\&] {_ESCAPED} | \\{{0,7}} ' (?! \s | $ ) )*+ @ )?+
+    (?: (?: [^@/?\#\s"'\\<>&] {_ESCAPED} {_QUOTE} )*+ @ )*+
+    """,
+    re.VERBOSE,
+)
+_ENCODED_USER_INFO = [
+    (
+        f"%{percent}40",
+        re.compile(
+            rf"%{percent}3[Aa](?:%{percent}2[Ff]){{2,}}+"
+            rf"((?:(?!%(?:25){{0,{level}}}(?:0[AaDd]|2[0-3Ff]|3[Ff]|40))[^&\s\"'<>\\/?#])*+%{percent}40)"
+        ),
+    )
+    for level, percent in ((level, "25" * level) for level in _LEVELS)
+]
 
 _ALIAS = re.compile(r"session-\d+")
 _REDACTED_NUMBER = re.compile(r"-?[9.eE+-]+")
@@ -76,7 +109,7 @@ def redacted_number(text: str) -> str:
 
 def find_members(text: str, is_secret: Callable[[str], bool] = is_secret_name) -> Iterator[Found]:
     """Yield the values in a text of JSON, or of Python's like of it, that have the name of a secret."""
-    place = judged = 0
+    place, judged = 0, frozenset[int]()
     for start in _possible_keys(text):
         member = _MEMBER.match(text, start) if start >= place else None
         if member is None or not is_secret(member[2]):
@@ -84,7 +117,7 @@ def find_members(text: str, is_secret: Callable[[str], bool] = is_secret_name) -
         place = member.end()
         what, escape = f"a value named {member[2]!r}", member[3]
         if text.startswith(("[", "{"), place):
-            if place >= judged:
+            if place not in judged:
                 found, place, judged = _in_container(text, place, what)
                 yield from found
         elif (string := _string_at(text, place, escape)) is not None:
@@ -148,37 +181,39 @@ def _string_end(text: str, place: int, quote: str, escapes: int) -> int:
     return len(text)
 
 
-def _in_container(text: str, start: int, what: str) -> tuple[list[Found], int, int]:
-    """Return the secrets in the list or object under a secret name, where to go on, and where to judge on.
+def _in_container(text: str, start: int, what: str) -> tuple[list[Found], int, frozenset[int]]:
+    """Return the secrets in the list or object under a secret name, where to go on, and what is judged by it.
 
-    Of an object that is a schema, or large, nothing is: its members have names of their own. The objects at
-    the beginning of a large one are not judged again, which would take the square of their number.
+    Of an object that is a schema, or large, nothing is: its members have names of their own. Those that it
+    was found in are judged with it. To judge each again would take the square of their number; those that
+    ended before are read once more, to their end.
     """
     found: list[Found] = []
-    depth, place = 0, start
+    opened: list[int] = []
+    place = start
     is_object = text[start] == "{"
     while (token := _IN_LIST.search(text, place)) is not None:
         place = token.end()
         mark = token[0]
         if is_object and place - start > _OBJECT_CHARACTERS:
-            return [], start + 1, place
+            return [], start + 1, frozenset(opened)
         if mark in "[{":
-            depth += 1
+            opened.append(token.start())
         elif mark in "]}":
-            depth -= 1
-            if depth == 0:
-                return found, place, place
+            opened.pop()
+            if not opened:
+                return found, place, frozenset()
         elif mark[-1] in "\"'":
             end = _string_end(text, place, mark[-1], len(mark) - 1)
             content, place = text[token.end() : end], min(len(text), end + len(mark))
             if text[place : place + 8].lstrip().startswith(":"):
                 if content in _SCHEMA_KEYS:
-                    return [], start + 1, start + 1
+                    return [], start + 1, frozenset(opened)
             elif content not in ("", REDACTED):
                 found.append(Found(token.end(), end, REDACTED, what, content))
         elif mark != "\n" and not _REDACTED_NUMBER.fullmatch(mark):
             found.append(Found(token.start(), place, redacted_number(mark), what, mark))
-    return found, len(text), len(text)
+    return found, len(text), frozenset()
 
 
 # --- by place in a URL -----------------------------------------------------------------------------------
@@ -189,19 +224,32 @@ def find_parameters(text: str) -> Iterator[Found]:
     place = 0
     while (parameter := _PARAMETER.search(text, place)) is not None:
         place = parameter.end()
-        value = (_VALUE if parameter[2] == "=" else _ENCODED_VALUE).match(text, place)
-        if value is None or not value[0] or value[0].startswith(REDACTED) or _ALIAS.fullmatch(value[0]):
+        shortest = shortest_secret(parameter[1])
+        if not shortest or text.startswith(REDACTED, place):
             continue
-        if is_secret_parameter(parameter[1], value[0]):
+        # Only now: a value can hold other parameters. One that is read to its end is not read again.
+        value = (_VALUE if parameter[2] == "=" else _ENCODED_VALUE).match(text, place)
+        if value is not None and len(value[0]) >= shortest and not _ALIAS.fullmatch(value[0]):
             place = value.end()
             yield Found(value.start(), place, REDACTED, f"a parameter {parameter[1]!r} of a URL", value[0])
 
 
+_USER_INFO_FOUND = "user and password of a URL"
+
+
 def find_user_info(text: str) -> Iterator[Found]:
     """Yield user and password of URLs."""
-    for pattern in (_USER_INFO, _ENCODED_USER_INFO):
-        for found in pattern.finditer(text):
-            yield Found(found.start(1), found.end(1), "", "user and password of a URL", found[1])
+    for start in _URL_START.finditer(text):
+        found = _USER_INFO.match(text, start.end())
+        # Without a scheme, `//me@you` is a remark or a path.
+        if found is not None and found[0] and (start["without_scheme"] is None or ":" in found[0]):
+            yield Found(found.start(), found.end(), "", _USER_INFO_FOUND, found[0])
+
+
+def find_encoded_user_info(text: str, pattern: re.Pattern[str]) -> Iterator[Found]:
+    """Yield user and password of URLs that are percent-encoded as often as a pattern says."""
+    for found in pattern.finditer(text):
+        yield Found(found.start(1), found.end(1), "", _USER_INFO_FOUND, found[1])
 
 
 # --- by form ---------------------------------------------------------------------------------------------
@@ -230,8 +278,14 @@ def take_out(text: str, is_secret: Callable[[str], bool] = is_secret_name) -> tu
     searches: list[Callable[[str], Iterator[Found]]] = [partial(find_members, is_secret=is_secret)]
     if "=" in text or "%3" in text or "\\u003" in text:
         searches.append(find_parameters)
-    if "@" in text or "%40" in text:
+    if "@" in text:
         searches.append(find_user_info)
+    # One by one: what two of them find can overlap.
+    searches += [
+        partial(find_encoded_user_info, pattern=pattern)
+        for mark, pattern in _ENCODED_USER_INFO
+        if mark in text
+    ]
     # What is not in most texts at all is looked for first, and each form that may be there but once.
     forms = dict.fromkeys(form for mark, form in _MARKED if mark in text)
     searches += [partial(find_form, form=form) for form in forms]

@@ -324,7 +324,8 @@ class TestReplay:
 
 UNITS = (
     "eyJ", "eyJaaaaaaaa.", '"password":', '"password":"a', '"password":[', '"password":{', "://", "://a", "a@", "hf_",
-    "-----BEGIN ", "\\", '"', "sk-", "%26", "\n", '"password":\n', "a", "open",
+    "-----BEGIN ", "\\", '"', "sk-", "%26", "\n", '"password":\n', "a", "open", "?a=", ";a=", "&a=?", "%3Fa%3D",
+    "?token=REDACTED", "%3A%2F%2F", '"//', r"\\/", "'token':",
 )  # fmt: skip
 
 
