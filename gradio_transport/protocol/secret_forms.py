@@ -24,7 +24,7 @@ SECRET_NAMES = (
     "secretkey", "signingkey", "sshkey",
     "accesstoken", "apitoken", "authtoken", "bearertoken", "bottoken", "csrftoken", "githubtoken",
     "gitlabtoken", "hftoken", "hubtoken", "huggingfacetoken", "idtoken", "iptoken", "oauthtoken",
-    "openaitoken", "refreshtoken", "securitytoken", "sessiontoken", "slacktoken", "xsrftoken",
+    "openaitoken", "privatetoken", "refreshtoken", "securitytoken", "sessiontoken", "slacktoken", "xsrftoken",
 )  # fmt: skip
 """Ends of names whose values are secrets, in lower case and without what is no letter or digit.
 
@@ -32,12 +32,19 @@ Ends, because names have something before them (``OPENAI_API_KEY``, ``my-passwor
 meaning (``password_strength``, ``api_key_help``).
 """
 
+WHOLE_NAMES = frozenset({"auth", "bearer", "otp", "pin", "totp"})
+"""Names that mean a secret as a whole; as the end of another they may be a part of a word."""
+
+TEXT_NAMES = frozenset({"auth"})
+"""Those of them whose values are secrets only if they are texts or lists of texts: others are settings."""
+
 STEMS = (
-    "pass", "pwd", "secret", "key", "token", "authorization", "credential", "cookie", "jwt", "connection",
+    "pass", "pwd", "secret", "key", "token", "auth", "credential", "cookie", "jwt", "connection", "bearer",
+    "otp", "pin",
 )  # fmt: skip
 """One of these is in each name of a secret: to look for them is faster than to look at every name."""
 
-QUERY_NAMES = frozenset({"auth", "pass", "token"})
+QUERY_NAMES = frozenset({"pass", "token"})
 """Names besides, which mean a secret in the query of a URL; compared as a whole."""
 
 SHORT_QUERY_NAMES = frozenset({"code", "key", "sig", "sign", "signature"})
@@ -59,6 +66,10 @@ _NO_LETTER = re.compile(r"[^a-z0-9]+")
 
 
 def _plain(name: str) -> str:
+    """Return letters and digits of a name, in lower case, without a remark at its end: ``(required)``."""
+    before, _, remark = name.rpartition("(")
+    if before and remark.rstrip(" *:").endswith(")"):
+        name = before
     return _NO_LETTER.sub("", name.lower())
 
 
@@ -66,7 +77,14 @@ def _plain(name: str) -> str:
 def is_secret_name(name: str) -> bool:
     """Return whether a value of that name is a secret: a JSON key, a parameter, a label."""
     plain = _plain(name)
+    if plain in WHOLE_NAMES:
+        return True
     return plain.endswith(SECRET_NAMES) or plain.removesuffix("s").endswith(SECRET_NAMES)
+
+
+def is_text_name(name: str) -> bool:
+    """Return whether a value of that name is a secret only if it is a text or a list of texts."""
+    return _plain(name) in TEXT_NAMES
 
 
 @lru_cache(maxsize=4096)
@@ -170,5 +188,6 @@ FORMS: tuple[Form, ...] = (
 
 __all__ = [
     "FORMS", "QUERY_NAMES", "REQUEST_NAMES", "SECRET_NAMES", "SHORTEST_HASH", "SHORTEST_VALUE",
-    "SHORT_QUERY_NAMES", "STEMS", "Form", "is_secret_in_request", "is_secret_name", "shortest_secret",
+    "SHORT_QUERY_NAMES", "STEMS", "TEXT_NAMES", "WHOLE_NAMES", "Form", "is_secret_in_request",
+    "is_secret_name", "is_text_name", "shortest_secret",
 ]  # fmt: skip

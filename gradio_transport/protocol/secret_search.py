@@ -13,12 +13,15 @@ from functools import partial
 from typing import NamedTuple
 
 from .known_secrets import REDACTED, Span, replace_spans
-from .secret_forms import FORMS, STEMS, Form, is_secret_name, shortest_secret
+from .secret_forms import FORMS, STEMS, Form, is_secret_name, is_text_name, shortest_secret
 
 _NAME_CHARACTERS = 64
 
 _MEMBER = re.compile(rf"""(["'])([^"'\\\n]{{1,{_NAME_CHARACTERS}}})(\\{{0,7}})\1\s{{0,64}}:\s{{0,64}}""")
 """The key of a member, in quotes that are escaped as often as JSON stands inside of JSON."""
+
+_TEXTS = re.compile(r"""[\[\s]{0,64}b?\\{0,7}["']""")
+"""How a text begins, or a list of texts."""
 
 _TOKEN = re.compile(r"""\\+|["'\n]""")
 _NUMBER = re.compile(r"-?\d[\d.eE+-]*")
@@ -30,14 +33,19 @@ _OBJECT_CHARACTERS = 2000
 _SCHEMA_KEYS = frozenset({"type", "$ref", "anyOf", "allOf", "title"})
 """An object with one of these describes a value, such as a JSON schema of a form."""
 
-_PARAMETER = re.compile(
-    r"(?:[?&;#]|%3[Ff]|%26|%3[Bb]|%23|\\u0026|\\u003[fF])([\w.~%+\-\[\]]{1,48}?)(=|%3[Dd]|\\u003[dD])"
-)
-_VALUE = re.compile(r"""(?:[^&#\s"'<>\\]|\\/)*+""")
-_ENCODED_VALUE = re.compile(r"""(?:(?!%2[236]|%3[CcEe]|%5[Cc])[^&#\s"'<>\\])*+""")
-
 _LEVELS = range(4)
 """How often a text may be percent-encoded once more: ``%3A``, ``%253A``, ..."""
+
+_PARAMETER = re.compile(
+    r"(?:[?&;#]|%(?:25){0,3}(?:3[Ff]|26|3[Bb]|23)|\\u0026|\\u003[fF])([\w.~%+\-\[\]]{1,48}?)"
+    # Such as in `?token='abc'`. A quote that ends a string of JSON has no letter behind it.
+    r"""(?:=(?:\\{0,7}["'](?=\w))?|%((?:25){0,3})3[Dd]|\\u003[dD])"""
+)
+_VALUE = re.compile(r"""(?:[^&#\s"'<>\\]|\\++/)*+""")
+_ENCODED_VALUES = [
+    re.compile(rf"""(?:(?!%(?:25){{0,{level}}}(?:2[236]|3[CcEe]|5[Cc]))[^&#\s"'<>\\])*+""")
+    for level in _LEVELS
+]
 
 _SLASHES = r"(?:\\*+/|\\++u002[fF]|&#x2[fF];|&#47;|&sol;){2,}+"
 _URL_START = re.compile(
@@ -69,7 +77,7 @@ _ENCODED_USER_INFO = [
         f"%{percent}40",
         re.compile(
             rf"%{percent}3[Aa](?:%{percent}2[Ff]){{2,}}+"
-            rf"((?:(?!%(?:25){{0,{level}}}(?:0[AaDd]|2[0-3Ff]|3[Ff]|40))[^&\s\"'<>\\/?#])*+%{percent}40)"
+            rf"((?:(?:(?!%(?:25){{0,{level}}}(?:0[AaDd]|2[0-3Ff]|3[Ff]|40))[^&\s\"'<>\\/?#])*+%{percent}40)++)"
         ),
     )
     for level, percent in ((level, "25" * level) for level in _LEVELS)
@@ -115,6 +123,8 @@ def find_members(text: str, is_secret: Callable[[str], bool] = is_secret_name) -
         if member is None or not is_secret(member[2]):
             continue
         place = member.end()
+        if is_text_name(member[2]) and not _TEXTS.match(text, place):
+            continue
         what, escape = f"a value named {member[2]!r}", member[3]
         if text.startswith(("[", "{"), place):
             if place not in judged:
@@ -154,6 +164,8 @@ def _is_token_of_text(name: str, text: str, end: int) -> bool:
 
 def _string_at(text: str, place: int, escape: str) -> tuple[int, int] | None:
     """Return where the content of a string begins and ends, whose quotes are escaped in that way."""
+    if text.startswith("b", place):  # of Python's bytes
+        place += 1
     start = place + len(escape)
     if not text.startswith(escape, place) or text[start : start + 1] not in ('"', "'"):
         return None
@@ -228,7 +240,8 @@ def find_parameters(text: str) -> Iterator[Found]:
         if not shortest or text.startswith(REDACTED, place):
             continue
         # Only now: a value can hold other parameters. One that is read to its end is not read again.
-        value = (_VALUE if parameter[2] == "=" else _ENCODED_VALUE).match(text, place)
+        encoded = parameter[2]
+        value = (_VALUE if encoded is None else _ENCODED_VALUES[len(encoded) // 2]).match(text, place)
         if value is not None and len(value[0]) >= shortest and not _ALIAS.fullmatch(value[0]):
             place = value.end()
             yield Found(value.start(), place, REDACTED, f"a parameter {parameter[1]!r} of a URL", value[0])
@@ -276,7 +289,7 @@ def take_out(text: str, is_secret: Callable[[str], bool] = is_secret_name) -> tu
         is_secret: Which names of members mean a secret.
     """
     searches: list[Callable[[str], Iterator[Found]]] = [partial(find_members, is_secret=is_secret)]
-    if "=" in text or "%3" in text or "\\u003" in text:
+    if "=" in text or "3D" in text or "3d" in text:
         searches.append(find_parameters)
     if "@" in text:
         searches.append(find_user_info)

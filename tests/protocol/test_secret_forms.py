@@ -9,6 +9,8 @@ from gradio_transport.protocol.secret_forms import (
     REQUEST_NAMES,
     SECRET_NAMES,
     STEMS,
+    TEXT_NAMES,
+    WHOLE_NAMES,
     is_secret_in_request,
     is_secret_name,
     shortest_secret,
@@ -24,6 +26,7 @@ from gradio_transport.protocol.secret_forms import (
         "authorization", "Authorization", "X-HF-Authorization", "cookie", "set-cookie", "x-ip-token",
         "secret", "client_secret", "clientSecret", "private_key", "secret_key", "aws_secret_access_key",
         "aws_access_key_id", "credentials", "session token", "csrf_token", "jwt", "connection_string",
+        "API Key (required)", "Password (8 letters or more)*:", "private_token", "auth", "Bearer", "OTP", "totp", "PIN",
     ],
 )  # fmt: skip
 def test_names_of_secrets(name: str) -> None:
@@ -36,6 +39,7 @@ def test_names_of_secrets(name: str) -> None:
         "key", "keys", "token", "tokens", "max_tokens", "eos_token", "pad_token_id", "token_count", "code",
         "password strength", "password_hint", "is_secretary", "monkey", "keyword", "text", "signature", "author",
         "passenger", "compass", "session_hash", "event_id", "auth_required", "auth_message", "class_or_confidence",
+        "pinned", "spin", "hotpink", "stop", "oauth", "forbearer", "pin_count", "pat", "key (api)",
     ],
 )  # fmt: skip
 def test_names_that_only_look_like_it(name: str) -> None:
@@ -43,7 +47,11 @@ def test_names_that_only_look_like_it(name: str) -> None:
 
 
 def test_every_name_has_a_stem_that_it_is_found_by() -> None:
-    assert all(any(stem in name for stem in STEMS) for name in (*SECRET_NAMES, *REQUEST_NAMES))
+    assert all(any(stem in name for stem in STEMS) for name in (*SECRET_NAMES, *WHOLE_NAMES, *REQUEST_NAMES))
+
+
+def test_every_name_of_texts_is_one_of_a_secret() -> None:
+    assert TEXT_NAMES <= WHOLE_NAMES
 
 
 def test_a_token_is_a_secret_in_requests_alone() -> None:

@@ -40,6 +40,21 @@ class TestNames:
             ),
             ({"password": "REDACTED", "pwd": 999}, {"password": "REDACTED", "pwd": 999}),
             ({"password": []}, {"password": []}),
+            (
+                {"auth": "x", "a": [{"auth": ["me", "x"]}, {"auth": [["me", "x"]]}]},
+                {"auth": "REDACTED", "a": [{"auth": ["REDACTED"] * 2}, {"auth": [["REDACTED"] * 2]}]},
+            ),
+            (
+                {
+                    "auth": 1,
+                    "a": [{"auth": {"type": "a"}}, {"auth": [1]}, {"auth": None}, {"auth": {"b": "c"}}],
+                },
+                {
+                    "auth": 1,
+                    "a": [{"auth": {"type": "a"}}, {"auth": [1]}, {"auth": None}, {"auth": {"b": "c"}}],
+                },
+            ),
+            ({"API Key (required)": "x", "otp": 123456}, {"API Key (required)": "REDACTED", "otp": 999999}),
         ],
     )
     def test_the_value_is_taken_out_and_json_stays_json(self, value: Any, expected: Any) -> None:
@@ -52,6 +67,10 @@ class TestNames:
     def test_blanks_and_quotes_of_other_kinds_are_understood(self) -> None:
         assert shown('{"password" :\t"x"}') == '{"password" :\t"REDACTED"}'
         assert shown("{'api_key': 'x', 'b': 'c'}") == "{'api_key': 'REDACTED', 'b': 'c'}"
+        assert (
+            shown("{b'api_key': b'x', b'pwds': [b'y']}")
+            == "{b'api_key': b'REDACTED', b'pwds': [b'REDACTED']}"
+        )
         assert shown('{"a":"b","password":"x"}') == '{"a":"b","password":"REDACTED"}'
 
     def test_letters_that_change_their_length_shift_nothing(self) -> None:
@@ -173,6 +192,11 @@ class TestURLs:
             ("/x?a=1&amp;token=abc&amp;b=2", "/x?a=1&amp;token=REDACTED&amp;b=2"),
             (r"/x?a=1\u0026token=ab\/c\u0026b=2", r"/x?a=1\u0026token=REDACTED\u0026b=2"),
             ("/x#access_token=abc", "/x#access_token=REDACTED"),
+            ("/x?token='abc'", "/x?token='REDACTED'"),
+            (json.dumps('/x?token="abc"'), json.dumps('/x?token="REDACTED"')),
+            ("%253Ftoken%253Da%252526b%2526b%253D2", "%253Ftoken%253DREDACTED%2526b%253D2"),
+            ("/x?private_token=abc", "/x?private_token=REDACTED"),
+            ("/x?otp=123456&pin=4711", "/x?otp=REDACTED&pin=REDACTED"),
             ("/x?next=%2Fy%3Ftoken%3Dabc%26b%3D2", "/x?next=%2Fy%3Ftoken%3DREDACTED%26b%3D2"),
             (
                 "/x?X-Amz-Credential=AKI%2Fx&X-Amz-Signature=abcdef",
@@ -207,6 +231,9 @@ class TestURLs:
             r'"http:\/\/host\/@me" "http:\u002f\u002fhost\u002f@me" "http://host\u0022,me@you"',
             "http%3A%2F%2Fhost%2F%40me http%3A%2F%2Fhost%3Fa%3Dme%40you http%253A%252F%252Fhost%252F%2540me",
             "%22http%3A%2F%2Fhost%22%2C%22me%40you%22 http%3A%2F%2Fhost%20me%40you",
+            '["/x?token=","b"] ["/x?token=", "b"]',
+            json.dumps({"a": '["/x?token=","b"]'}),
+            "['/x?token=','b']",
             "http://[::1]:80/ mailto:me@you //, me@you: //",
         ],
     )
