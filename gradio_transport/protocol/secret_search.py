@@ -77,7 +77,7 @@ _ENCODED_USER_INFO = [
         f"%{percent}40",
         re.compile(
             rf"%{percent}3[Aa](?:%{percent}2[Ff]){{2,}}+"
-            rf"((?:(?:(?!%(?:25){{0,{level}}}(?:0[AaDd]|2[0-3Ff]|3[Ff]|40))[^&\s\"'<>\\/?#])*+%{percent}40)++)"
+            rf"((?:(?:(?!%(?:25){{0,{level}}}(?:0[ADad]|2[0-3Ff]|3[Ff]|40))[^&\s\"'<>\\/?#])*+%{percent}40)++)"
         ),
     )
     for level, percent in ((level, "25" * level) for level in _LEVELS)
