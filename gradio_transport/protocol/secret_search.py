@@ -117,7 +117,7 @@ def redacted_number(text: str) -> str:
 
 def find_members(text: str, is_secret: Callable[[str], bool] = is_secret_name) -> Iterator[Found]:
     """Yield the values in a text of JSON, or of Python's like of it, that have the name of a secret."""
-    place, judged = 0, frozenset[int]()
+    place, read, ended = 0, 0, frozenset[int]()
     for start in _possible_keys(text):
         member = _MEMBER.match(text, start) if start >= place else None
         if member is None or not is_secret(member[2]):
@@ -127,9 +127,13 @@ def find_members(text: str, is_secret: Callable[[str], bool] = is_secret_name) -
             continue
         what, escape = f"a value named {member[2]!r}", member[3]
         if text.startswith(("[", "{"), place):
-            if place not in judged:
-                found, place, judged = _in_container(text, place, what)
+            if place >= read or place in ended:
+                found, end, inner = _in_container(text, place, what)
                 yield from found
+                if inner is None:
+                    place = end
+                else:
+                    read, ended, place = end, inner, place + 1
         elif (string := _string_at(text, place, escape)) is not None:
             begin, end = string
             if _is_token_of_text(member[2], text, end):
@@ -193,39 +197,40 @@ def _string_end(text: str, place: int, quote: str, escapes: int) -> int:
     return len(text)
 
 
-def _in_container(text: str, start: int, what: str) -> tuple[list[Found], int, frozenset[int]]:
-    """Return the secrets in the list or object under a secret name, where to go on, and what is judged by it.
+def _in_container(text: str, start: int, what: str) -> tuple[list[Found], int, frozenset[int] | None]:
+    """Return the secrets in the list or object under a secret name, and to where it was read.
 
-    Of an object that is a schema, or large, nothing is: its members have names of their own. Those that it
-    was found in are judged with it. To judge each again would take the square of their number; those that
-    ended before are read once more, to their end.
+    Of an object that is a schema, or large, nothing is: its members have names of their own. Of what it holds
+    up to there, the third value says what ended, and may be read again: once, to its end. To read again what
+    did not would take the square of its length.
     """
     found: list[Found] = []
     opened: list[int] = []
+    ended: list[int] = []
     place = start
     is_object = text[start] == "{"
     while (token := _IN_LIST.search(text, place)) is not None:
         place = token.end()
         mark = token[0]
         if is_object and place - start > _OBJECT_CHARACTERS:
-            return [], start + 1, frozenset(opened)
+            return [], place, frozenset(ended)
         if mark in "[{":
             opened.append(token.start())
         elif mark in "]}":
-            opened.pop()
+            ended.append(opened.pop())
             if not opened:
-                return found, place, frozenset()
+                return found, place, None
         elif mark[-1] in "\"'":
             end = _string_end(text, place, mark[-1], len(mark) - 1)
             content, place = text[token.end() : end], min(len(text), end + len(mark))
             if text[place : place + 8].lstrip().startswith(":"):
                 if content in _SCHEMA_KEYS:
-                    return [], start + 1, frozenset(opened)
+                    return [], place, frozenset(ended)
             elif content not in ("", REDACTED):
                 found.append(Found(token.end(), end, REDACTED, what, content))
         elif mark != "\n" and not _REDACTED_NUMBER.fullmatch(mark):
             found.append(Found(token.start(), place, redacted_number(mark), what, mark))
-    return found, len(text), frozenset()
+    return found, len(text), None
 
 
 # --- by place in a URL -----------------------------------------------------------------------------------

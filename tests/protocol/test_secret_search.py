@@ -309,7 +309,7 @@ PIECES = (
 
 UNITS = (
     '"password":"a', '"password":[', '"password":{', '"password":{"a":', "://a", 'a\\"x', '\\"password\\":\\"x\\\\\\"',
-    '"secret":9', '"password"   ', '"password":[[', "a@", "?token=REDACTED", "%3Fa%3D", "&a=?", "?code=1",
+    '"secret":9', '"password"   ', '"password":[[', "a@", "?token=REDACTED", "%3Fa%3D", '"password":{"', '"password":{"a":;\'', "&a=?", "?code=1",
     *PIECES,
 )  # fmt: skip
 

@@ -93,6 +93,7 @@ SECRETS = {
     "credentials": ["0p4que", ["0p4que"]],
     "password": 471147,
     "text": "hf_AbCdEfGhIjKlMnOpQrSt and https://ann:0p4que@host/?X-Amz-Signature=0p4que",
+    "inner": r"https:\/\/ann:0p4que@host and https:&#x2F;&#x2F;ann:0p4que@host",
 }
 
 
@@ -105,7 +106,7 @@ class TestSecrets:
             "a value named 'credentials', 2 times",
             "a value named 'password'",
             "a token of Hugging Face",
-            "user and password of a URL",
+            "user and password of a URL, 3 times",
             "a parameter 'X-Amz-Signature' of a URL",
             "a parameter 'session_hash' of a URL",
         }
