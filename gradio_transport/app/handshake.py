@@ -70,7 +70,7 @@ def _get(url: str, max_redirects: int) -> Generator[SendRequest, Response, Respo
         if (urlsplit(current).scheme, urlsplit(following).scheme) == ("https", "http"):
             raise RemoteProtocolError(
                 f"{url} redirects to {shown_url(target)!r}, which is plain http where TLS was asked for. "
-                "Connect to that URL itself if it is to be trusted.",
+                "Connect to that URL itself if you trust it.",
                 phase=Phase.DISCOVER,
                 status=response.status,
             )

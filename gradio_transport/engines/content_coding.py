@@ -44,7 +44,7 @@ class Unpacker:
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield the decompressed content of a piece of the body, without empty pieces.
 
-        A few bytes may unpack to any number of pieces, so whoever takes them looks at the clock before each.
+        A few bytes may unpack to any number of pieces, so what takes them looks at the clock before each.
         """
         if self.failure is not None:
             return

@@ -164,7 +164,7 @@ def file_too_large_error(url: str, most: int) -> EventTooLarge:
     """Return the error for a file beyond the bound."""
     return EventTooLarge(
         f"The file {shown_url(url)} has more than {most} bytes. Raise Limits(max_download_bytes=) if "
-        "the server is to be trusted.",
+        "you trust the server.",
         phase=Phase.DOWNLOAD,
     )
 

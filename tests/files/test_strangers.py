@@ -150,7 +150,7 @@ def photos(net: Internet) -> Iterator[Scripted]:
 
 @pytest.fixture
 def inside(net: Internet) -> Iterator[Scripted]:
-    """A service on loopback, that nobody is to reach."""
+    """A service on loopback that must not be reached."""
     with serving("secret") as host:
         yield host
 
