@@ -7,16 +7,15 @@ this thread alone, and the shortest of several runs: whatever else the machine d
 
 from __future__ import annotations
 
-import gc
 import gzip
 import json
-import time
 import tracemalloc
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
 import pytest
+from growth import check_growth
 
 from gradio_transport.app.config import AppConfig, Endpoint, Parameter
 from gradio_transport.app.config_parsing import config_from_page, parse_config, parse_release, with_rendered
@@ -47,13 +46,6 @@ from gradio_transport.protocol.urls import AppURLs, resolve_reference, shown_url
 
 SIZE = 32_000
 """Bytes of the smaller input; a parser that takes their square takes seconds for the larger one."""
-
-MOST_TIMES_AS_LONG = 6.0
-
-IMMEASURABLE_SECONDS = 0.002
-"""Runs so short differ by more than their input."""
-
-ROUNDS = 10
 
 MAKE = Callable[[int], Any]
 READ = Callable[[Any], object]
@@ -350,27 +342,10 @@ def _error_of(read: READ, given: Any) -> object:
     return caught.value
 
 
-def seconds(read: READ, given: Any) -> float:
-    began = time.thread_time()
-    read(given)
-    return time.thread_time() - began
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_four_times_as_much_takes_four_times_as_long(case: str) -> None:
     make, read = CASES[case]
-    less, more = make(SIZE), make(4 * SIZE)
-    short = long = float("inf")
-    gc.collect()
-    gc.disable()
-    try:
-        for _ in range(ROUNDS):
-            short, long = min(short, seconds(read, less)), min(long, seconds(read, more))
-            if long <= max(MOST_TIMES_AS_LONG * short, IMMEASURABLE_SECONDS):
-                return
-    finally:
-        gc.enable()
-    pytest.fail(f"{SIZE} bytes took {short:.4f} s, and four times as many {long:.4f} s")
+    check_growth(read, make(SIZE), make(4 * SIZE))
 
 
 @pytest.mark.parametrize("read", [excerpt, safe_filename, shown_beginning])

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
+from growth import check_growth
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -322,23 +322,9 @@ STARTS = (
 ENDS = ("", '"type":1', "@h", '"')
 
 
-def _seconds(text: str, tries: int) -> float:
-    """Return how long a search takes, of several tries the shortest."""
-    times: list[float] = []
-    for _ in range(tries):
-        began = time.process_time()
-        take_out(text)
-        times.append(time.process_time() - began)
-    return min(times)
-
-
 def _check_growth(start: str, unit: str, end: str, size: int) -> None:
     small, large = (start + unit * (length // len(unit)) + end for length in (size, 4 * size))
-    if _seconds(large, 1) < 0.015:
-        return  # The square of so many characters takes longer.
-    took = _seconds(large, 3)
-    assert took < max(6 * _seconds(small, 3), 0.02), (start, unit, end)
-    assert took < 1.0, (start, unit, end)
+    check_growth(take_out, small, large, negligible=0.015)  # the square of so many characters takes longer
 
 
 @pytest.mark.parametrize("start", ["", "https://"])

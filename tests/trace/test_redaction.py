@@ -6,9 +6,9 @@ from __future__ import annotations
 import itertools
 import json
 import random
-import time
 
 import pytest
+from growth import MOST_TIMES_AS_LONG, check_growth
 from tracing import BASE, EVENT, HASH, MESSAGES, Program, chunk, message, output, program, sse
 
 from gradio_transport.calls.tap import Taps
@@ -332,22 +332,16 @@ UNITS = (
 @pytest.mark.parametrize("piece", [100, 16_000])
 @pytest.mark.parametrize("unit", UNITS)
 def test_the_time_grows_with_what_comes_and_no_faster_however_it_is_cut(unit, piece):
-    def seconds(size):
+    def redact(size):
         data = (unit * (size // len(unit))).encode()
-        times = []
-        for _ in range(3):
-            stream = StreamRedactor(Redactor(["open sesame", "4711"]))
-            began = time.process_time()
-            for start in range(0, len(data), piece):
-                stream.feed(data[start : start + piece])
-            stream.flush()
-            times.append(time.process_time() - began)
-        return min(times)
+        stream = StreamRedactor(Redactor(["open sesame", "4711"]))
+        for start in range(0, len(data), piece):
+            stream.feed(data[start : start + piece])
+        stream.flush()
 
-    small, large = seconds(LONGEST_LINE // 8), seconds(LONGEST_LINE // 2)
-    assert large < max(6 * small, 0.05)
+    check_growth(redact, LONGEST_LINE // 8, LONGEST_LINE // 2, negligible=0.05)
     # A line beyond the bound comes in parts, each of which is looked at up to five times.
-    assert seconds(2 * LONGEST_LINE) < max(6 * 5 * large, 0.2)
+    check_growth(redact, LONGEST_LINE // 2, 2 * LONGEST_LINE, times=5 * MOST_TIMES_AS_LONG, negligible=0.2)
 
 
 def test_responses_keep_their_status_and_url(path):
