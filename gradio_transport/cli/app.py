@@ -13,9 +13,12 @@ from .about import adapters, explain
 from .call import call, predict
 from .completion import completion
 from .demo import demo
+from .doctor import doctor
 from .failures import EXIT_STATUSES, ExitStatus, exit_status, report
 from .list import list_endpoints
+from .record import record
 from .terminal import Terminal, tolerate_any_text
+from .trace.group import trace
 
 ALIASES: Mapping[str, str] = {"ls": "list", "info": "list", "run": "call"}
 """Other names of commands, known from other Gradio tools."""
@@ -62,7 +65,9 @@ def commands(context: click.Context) -> None:
     context.obj = Terminal()
 
 
-for command in (list_endpoints, call, predict, explain, adapters, demo, completion):
+for command in (
+    list_endpoints, call, predict, explain, doctor, record, trace, adapters, demo, completion,
+):  # fmt: skip
     commands.add_command(command)
 
 
