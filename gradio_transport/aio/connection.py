@@ -17,7 +17,7 @@ from ..calls import steps
 from ..calls.app import App
 from ..calls.failures import hide_secrets
 from ..calls.steps import Step, Steps
-from ..engines.base import AsyncEngine, StreamEnded
+from ..engines.base import AsyncEngine, StreamEnded, engine_name
 from ..engines.interruptions import find_foreign
 from ..errors import GradioTransportError, LocalProtocolError, Phase
 from ..files.disk import read_upload
@@ -46,6 +46,7 @@ class Connection:
     def __init__(self, app: App, engine: AsyncEngine) -> None:
         self.app = app
         self.engine = engine
+        app.engine = engine_name(engine)
         if os.environ.get("GRADIO_TRANSPORT_TRACE"):  # the trace package is loaded only then
             from ..trace.environment import record_as_environment_says
 

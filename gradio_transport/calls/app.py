@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Collection, Generator, Mapping, Sequence
+from functools import cached_property
 from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
@@ -126,6 +127,8 @@ class App:
         self.secrets = given_secrets(options, source)
         """What the caller gave as secrets: of the app, its sessions and its calls."""
         self.taps = Taps(time.monotonic, () if options.tap is None else (options.tap,), self.secrets)
+        self.engine = ""
+        """Name of the engine, for traces."""
         self.base = ""
         self.has_userinfo = False
         self.query = self.taps.hidden_query = query_of(source)
@@ -210,8 +213,9 @@ class App:
         self._set_base(found.url, self.options.token_origin or spaces.endpoint_to_use())
 
     def complete_error(self, error: GradioTransportError) -> None:
-        """Add to the error of connecting its last frames, and hide the secrets in it."""
-        error.add_note(f"Last frames of the discovery:\n{self.taps.note(0)}")
+        """Show the error of connecting to the taps, add its last frames, and hide the secrets in it."""
+        hide_secrets(error, self.secrets)
+        self.taps.discovery_failure(error, self.engine)
         hide_secrets(error, self.secrets)
 
     def give_header(self, name: str, value: str | None) -> None:
@@ -536,7 +540,16 @@ class App:
             limits=self.options.limits,
             strict=self.options.strict,
         )
-        return TappedSession(adapter.session(context), self.taps, adapter.name)
+        return TappedSession(adapter.session(context), self.taps, adapter.name, settings=self._shown_settings)
+
+    @cached_property
+    def _shown_settings(self) -> Mapping[str, Any]:
+        """The settings that explain what happens in a session, for its frame."""
+        return {
+            "engine": self.engine,
+            "timeouts": attrs.asdict(self.options.timeouts),
+            "limits": attrs.asdict(self.options.limits),
+        }
 
     def store_cookies(self, credentials: Credentials, url: str, set_cookie: Sequence[str]) -> None:
         """Store the cookies of a reply; log each rejected one once, without its value."""

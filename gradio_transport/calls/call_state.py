@@ -328,6 +328,9 @@ class CallState:
     def fail(self, error: GradioTransportError) -> None:
         """End a call with an error, as `end` does."""
         error.adapter = error.adapter or self.adapter
+        if self._exchange is None:
+            hide_secrets(error, self._session_state.app.secrets)
+            self._session_state.app.taps.refusal(self.endpoint.display_name, error)
         self.end(Failed(event_id=self.event_id, error=error))
 
     def abandon(self, error: GradioTransportError, *, tell: bool = False) -> None:

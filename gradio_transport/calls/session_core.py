@@ -139,13 +139,14 @@ class SessionCore(Generic[C, D, H]):
             return self._prepare_in_own_session(endpoint, arguments, keywords, options)
         try:
             adapter, invocation = app.prepare(self.state.config, endpoint, arguments, keywords, options)
+            call = self._new_call(adapter.name, invocation, options)
+            with self._lock:
+                self._check_open()
+                self._unopened.add(call)
         except GradioTransportError as error:
             hide_secrets(error, app.secrets)
+            app.taps.refusal(endpoint, error)
             raise
-        call = self._new_call(adapter.name, invocation, options)
-        with self._lock:
-            self._check_open()
-            self._unopened.add(call)
         return self, call
 
     def _prepare_in_own_session(

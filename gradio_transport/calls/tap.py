@@ -10,12 +10,13 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ..adapter.exchange import Exchange, Invocation
 from ..adapter.session import Session, Turn
 from ..engines.interruptions import is_foreign
-from ..errors import GradioTransportError, TransportError, visible
+from ..errors import GradioTransportError, LocalProtocolError, TransportError, visible
 from ..events import Failed
 from ..protocol.commands import (
     Closed,
@@ -114,6 +115,32 @@ class Taps:
                         raise
                     raise callback_error("tap", tap, error) from error
         return now
+
+    def refusal(self, endpoint: object, error: GradioTransportError) -> None:
+        """Show a call that ended with an error before anything of it was sent."""
+        named = endpoint if isinstance(endpoint, str | int) else type(endpoint).__name__
+        self._conclude(Kind.REFUSED, "refused", error, {"endpoint": named})
+        self.name_traces(error)
+
+    def discovery_failure(self, error: GradioTransportError, engine: str) -> None:
+        """Show why an app could not be connected to, and add the frames of that to the error."""
+        self._conclude(Kind.ERROR, "discover", error, {"engine": engine})
+        error.add_note(f"Last frames of the discovery:\n{self.note(0)}")
+        self.name_traces(error)
+
+    def _conclude(
+        self, kind: Kind, channel: str, error: GradioTransportError, payload: Mapping[str, Any]
+    ) -> None:
+        shown = {**payload, "error": type(error).__name__, "message": error.message}
+        with suppress(LocalProtocolError):  # of a tap that raises, which must not take the place of this one
+            self.show(Direction.LOCAL, kind, channel, 0, shown, remember=False)
+
+    def name_traces(self, error: GradioTransportError) -> None:
+        """Add to an error where its traces are, once."""
+        for tap in self._taps:
+            note = f"Trace: {getattr(tap, 'path', '')}"
+            if hasattr(tap, "path") and note not in getattr(error, "__notes__", ()):
+                error.add_note(note)
 
     def command(self, command: Command, session: int, attempt: int = 1) -> None:
         """Show one command on its way out; from the second `attempt` on with its number."""
@@ -261,7 +288,14 @@ class TappedSession:
     # Of the process, not of a transport: one tap may watch several.
     _numbers = itertools.count(1)
 
-    def __init__(self, session: Session, taps: Taps, adapter: str, number: int | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        taps: Taps,
+        adapter: str,
+        number: int | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
         self.session = session
         self.taps = taps
         self.adapter = adapter
@@ -276,6 +310,7 @@ class TappedSession:
                 "adapter": adapter,
                 "session_hash": session.context.session_hash,
                 "source": session.context.urls.base,
+                **(settings or {}),
             },
         )
 
@@ -396,3 +431,4 @@ class TappedSession:
             error.last_event = exchange.last_event
         if isinstance(event, Failed):
             error.add_note(f"Last frames of the session:\n{self.taps.note(self.number)}")
+        self.taps.name_traces(error)

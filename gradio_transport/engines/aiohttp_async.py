@@ -117,6 +117,7 @@ class AiohttpEngine:
 
     def __init__(self, settings: HTTPSettings) -> None:
         self._settings = settings
+        self.name = "aiohttp"
         self._sessions: dict[tuple[bool, AddressRule], aiohttp.ClientSession] = {}
         self._routes = Routes(settings)
         self.connections = OpenConnections(self._routes)

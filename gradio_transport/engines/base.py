@@ -280,6 +280,11 @@ class WebSocket(Protocol):
         ...
 
 
+def engine_name(engine: object) -> str:
+    """Return the name of an engine for traces: its attribute ``name``, or else that of its class."""
+    return str(getattr(engine, "name", type(engine).__name__))
+
+
 class Engine(Protocol):
     """Sync I/O."""
 

@@ -38,6 +38,7 @@ class AsyncClientEngine:
 
     def __init__(self, settings: HTTPSettings, client: Any) -> None:
         self._settings = settings
+        self.name = f"{settings.library}.AsyncClient of the caller"
         self._module = load(settings.library)
         self._client = client
         self._closed = False

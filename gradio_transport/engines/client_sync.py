@@ -44,6 +44,7 @@ class ClientEngine:
 
     def __init__(self, settings: HTTPSettings, client: Any) -> None:
         self._settings = settings
+        self.name = f"{settings.library}.Client of the caller"
         self._module = load(settings.library)
         self._client = client
         self._lock = threading.Lock()

@@ -35,6 +35,7 @@ class AsyncHTTPEngine:
 
     def __init__(self, settings: HTTPSettings) -> None:
         self._settings = settings
+        self.name = settings.library
         self._core = load_core(settings.library)
         self._routes = Routes(settings)
         self.connections = OpenConnections(self._routes)

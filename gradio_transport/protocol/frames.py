@@ -31,8 +31,9 @@ class Direction(enum.StrEnum):
 class Kind(enum.StrEnum):
     """What a frame is."""
 
-    SESSION = "session"  # local: adapter, session_hash, endpoint config
+    SESSION = "session"  # local: adapter, session_hash, source; engine, timeouts, limits
     CALL = "call"  # local: endpoint, data
+    REFUSED = "refused"  # local: endpoint, error, message of a call of which no request was sent
     CANCEL = "cancel"  # local
     FETCH = "fetch"  # local: open the stream of a call that was joined without one
     SEND = "send"  # local: data, the next chunk of a streaming input
@@ -44,7 +45,7 @@ class Kind(enum.StrEnum):
     CHUNK = "chunk"  # in: bytes of a stream
     STREAM_CLOSE = "stream-close"  # out: we dropped it
     END = "end"  # in: how a stream or socket ended
-    ERROR = "error"  # in: a request failed without a reply
+    ERROR = "error"  # in: a request failed without a reply; local: this side ended a call or the discovery
     WS_OPEN = "ws-open"  # out: url, headers
     WS_ACCEPT = "ws-accept"  # in
     WS_TEXT = "ws-text"  # in and out
@@ -80,4 +81,7 @@ class Frame:
 
 
 Tap: TypeAlias = Callable[[Frame], None]
-"""Called with every frame, from whatever thread or task made it; must be quick and must not raise."""
+"""Called with every frame, from whatever thread or task made it; must be quick and must not raise.
+
+A tap that writes a file may have an attribute ``path``: notes of errors then say where the trace is.
+"""

@@ -17,7 +17,7 @@ from ..calls import steps
 from ..calls.app import App
 from ..calls.failures import collected_error, hide_secrets
 from ..calls.steps import Step, Steps
-from ..engines.base import Engine, StreamEnded
+from ..engines.base import Engine, StreamEnded, engine_name
 from ..engines.interruptions import check_may_wait, find_foreign, holding, not_holding
 from ..errors import GradioTransportError, LocalProtocolError
 from ..files.disk import read_upload
@@ -58,6 +58,7 @@ class Connection:
     def __init__(self, app: App, engine: Engine) -> None:
         self.app = app
         self.engine = engine
+        app.engine = engine_name(engine)
         if os.environ.get("GRADIO_TRANSPORT_TRACE"):  # the trace package is loaded only then
             from ..trace.environment import record_as_environment_says
 

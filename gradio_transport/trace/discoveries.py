@@ -12,7 +12,7 @@ import attrs
 from ..app.handshake import Discovery, discover
 from ..errors import GradioTransportError
 from ..protocol.commands import Response, SendRequest
-from ..protocol.frames import Frame, Kind
+from ..protocol.frames import Direction, Frame, Kind
 from ..protocol.known_secrets import REDACTED
 from .mismatch import Mismatch
 from .reader import Trace, TraceError
@@ -105,6 +105,11 @@ def _run_discoveries(frames: tuple[_DiscoveryFrame, ...], logs_in: bool) -> _Res
             if wanted.request.url != url:
                 expected = f"{wanted.request.method} {wanted.request.url}"
                 results.mismatches.append(Mismatch(place, f"{frame.payload['method']} {url}", expected))
+        elif frame.direction is Direction.LOCAL:  # the discovery failed, and this is why
+            error = recorded_error(frame)
+            if not results.refusals or type(results.refusals[-1]) is not type(error):
+                results.refusals.append(error)
+            wanted = sequence = None
         elif frame.kind in (Kind.RESPONSE, Kind.ERROR) and sequence is not None:
             try:
                 if frame.kind is Kind.RESPONSE:

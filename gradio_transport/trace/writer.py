@@ -10,9 +10,11 @@ import hashlib
 import json
 import logging
 import os
+import platform
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
+from importlib.metadata import version
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -47,7 +49,7 @@ class TraceWriter:
             this user's is appended to, but none that is a link.
         redact: Remove secrets. Turn off only for traces that never leave your machine.
         secrets: Texts of your own to remove too.
-        meta: More values for the meta line.
+        meta: More values for the meta line, or others, such as ``recorder`` of a program that records others.
         bodies: Directory for large bodies of replies, each stored once under the hash of its content. For
             collections of traces that share configs. It must be beside the trace when that is read.
 
@@ -82,6 +84,7 @@ class TraceWriter:
             {
                 "format": FORMAT,
                 "version": FORMAT_VERSION,
+                **_program(),
                 "redacted": list(DESCRIPTION) if redact else [],
                 **(meta or {}),
             }
@@ -238,6 +241,8 @@ class TraceWriter:
 
     def _note_meta(self, frame: Frame) -> None:
         """Take the values of the meta lines, and the session hash to replace, from a frame."""
+        if frame.direction is Direction.LOCAL and "engine" in frame.payload:
+            self._write_meta({"engine": frame.payload["engine"]})
         if frame.kind is Kind.SESSION:
             if self._redactor is not None:
                 self._redactor.add_session(str(frame.payload["session_hash"]))
@@ -295,6 +300,16 @@ class TraceWriter:
         # Nothing else closes the writer that GRADIO_TRANSPORT_TRACE makes.
         if self._file is not None:
             self.close()
+
+
+def _program() -> dict[str, str]:
+    """Return which program writes the trace, and where it runs."""
+    return {
+        "recorder": "library",
+        "library": f"gradio-transport {version('gradio-transport')}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
+    }
 
 
 def _compact(line: Mapping[str, Any], *, ascii_only: bool = False) -> str:

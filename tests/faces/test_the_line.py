@@ -138,7 +138,7 @@ def comparable(frames: list[Frame], url: str) -> dict[str, list[Any]]:
     hashed = opened.payload["session_hash"]
     channels: dict[str, list[Any]] = defaultdict(list)
     for frame in frames:
-        payload = {key: value for key, value in frame.payload.items() if key != "headers"}
+        payload = {key: value for key, value in frame.payload.items() if key not in ("headers", "engine")}
         if frame.kind is Kind.CHUNK and channels[frame.channel][-1][0] is Kind.CHUNK:
             channels[frame.channel][-1][2] += payload["data"]
             continue
