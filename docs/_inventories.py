@@ -50,9 +50,12 @@ HTTPX: Pages = {"api/": {"class": ["httpx.AsyncClient", "httpx.Client"]}}
 
 PACKAGING: Pages = {"version.html": {"class": ["packaging.version.Version"]}}
 
+OPENTELEMETRY: Pages = {"api/trace.html": {"class": ["opentelemetry.trace.TracerProvider"]}}
+
 PROJECTS = {
     "python": ("https://docs.python.org/3/", PYTHON),
     "httpx": ("https://www.python-httpx.org/", HTTPX),
+    "opentelemetry": ("https://opentelemetry-python.readthedocs.io/en/latest/", OPENTELEMETRY),
     "packaging": ("https://packaging.pypa.io/en/stable/", PACKAGING),
 }
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol, TypeAlias, cast
 import attrs
 
 from .aio import AsyncTransport
+from .calls.observing import Observer
 from .calls.options import Options
 from .calls.setting_checks import TimeoutsLike, check_instance, check_proxy, check_verify
 from .engines.base import AsyncEngine, Engine
@@ -165,6 +166,7 @@ def _options(
     retry: RetryPolicy | None,
     http: HTTPSettings,
     tap: Tap | None,
+    observer: Observer | None,
     skip_components: bool,
     settings: Mapping[str, Any],
 ) -> Options:
@@ -184,6 +186,7 @@ def _options(
         retry=RetryPolicy.none() if retry is None else retry,
         http=http,
         tap=tap,
+        observer=observer,
         skip_components=skip_components,
         settings=settings,
     )
@@ -209,6 +212,7 @@ def connect(
     trust_env: bool = True,
     engine: Library | HTTPClient | Engine = "httpx",
     tap: Tap | None = None,
+    observer: Observer | None = None,
     skip_components: bool = True,
     **settings: Any,
 ) -> Transport:
@@ -245,6 +249,7 @@ def connect(
             of that name, asyncio only); or an HTTP client of your own, ``httpx.Client`` or ``AsyncClient`` of
             either httpx, which stays open when the transport is closed; or an `Engine`.
         tap: Called with every `Frame` that crosses the wire.
+        observer: Watches the calls, such as `gradio_transport.otel.OpenTelemetry`, which makes spans of them.
         skip_components: False for a program that relays the app: arguments and outputs then have a value for
             each component of the page, State and layout too, which are left out otherwise.
         **settings: What the adapter named by `protocol` takes besides, such as ``model=`` of ``openai_chat``.
@@ -263,7 +268,8 @@ def connect(
     own, http = _engine(engine, _http_settings(verify, proxy, limits, trust_env))
     options = _options(
         protocol, token, token_origin, auth, headers, cookies, download_files, foreign_files,
-        trust_redirects, timeouts, limits, retry, http, tap, skip_components, settings,
+        trust_redirects, timeouts, limits, retry, http, tap, observer, skip_components,
+        settings,
     )  # fmt: skip
     return Transport(source, options, own)
 
@@ -288,6 +294,7 @@ def connect_async(
     trust_env: bool = True,
     engine: AsyncLibrary | HTTPClient | AsyncEngine = "httpx",
     tap: Tap | None = None,
+    observer: Observer | None = None,
     skip_components: bool = True,
     **settings: Any,
 ) -> AsyncTransport:
@@ -295,6 +302,7 @@ def connect_async(
     own, http = _async_engine(engine, _http_settings(verify, proxy, limits, trust_env))
     options = _options(
         protocol, token, token_origin, auth, headers, cookies, download_files, foreign_files,
-        trust_redirects, timeouts, limits, retry, http, tap, skip_components, settings,
+        trust_redirects, timeouts, limits, retry, http, tap, observer, skip_components,
+        settings,
     )  # fmt: skip
     return AsyncTransport(source, options, own)

@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Collection, Generator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
@@ -63,6 +63,7 @@ from .checks import check_declared, check_late, check_options, check_settings, f
 from .failures import hide_secrets
 from .given_secrets import given_secrets, leaf_texts, secret_places
 from .handle import Handle
+from .observing import ObservedCall, guarded
 from .options import CallOptions, Options
 from .page_events import event_payload
 from .setting_checks import check_instance
@@ -217,6 +218,25 @@ class App:
         hide_secrets(error, self.secrets)
         self.taps.discovery_failure(error, self.engine)
         hide_secrets(error, self.secrets)
+
+    def refuse(self, endpoint: object, error: GradioTransportError) -> None:
+        """Show a call that is refused before it begins to the taps and the observer."""
+        self.taps.refusal(endpoint, error)
+        observer = self.options.observer
+        if observer is not None:
+            named = endpoint if isinstance(endpoint, str | int) else type(endpoint).__name__
+            refused = ObservedCall(url=shown_url(self.base), endpoint=excerpt(str(named)))
+            guarded(partial(observer.refuse, refused, error))
+
+    def observed_call(self, endpoint: Endpoint, adapter: str) -> ObservedCall:
+        """Return what an observer is shown of a call that begins."""
+        return ObservedCall(
+            url=shown_url(self.discovery.urls.base),
+            endpoint=endpoint.display_name,
+            fn_index=endpoint.fn_index,
+            protocol=adapter,
+            gradio=self.config.version or None,
+        )
 
     def give_header(self, name: str, value: str | None) -> None:
         """Set a header of the caller's from now on, or remove it; see `Credentials.set_header`."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import partial
 from typing import Any
 
 import attrs
@@ -43,6 +44,7 @@ from .call_driver import CallDriver
 from .failures import callback_error, hide_secrets
 from .forwarding import forwarded_headers
 from .mailbox import Mailbox
+from .observing import CallObserver, Observer, guarded
 from .options import CallOptions
 from .session_state import SessionState
 from .steps import Steps
@@ -106,6 +108,7 @@ class CallState:
         self.download_directory = options.download_files
         self._listener = options.listener
         self._listener_error: GradioTransportError | None = None
+        self._observer: CallObserver | None = None
         self.headers: Mapping[str, str] = {**forwarded_headers(), **(options.headers or {})}
         if self.headers:
             app.secrets.add_passing_headers(self.headers)
@@ -124,6 +127,14 @@ class CallState:
 
     def _wake(self, *, for_end: bool) -> None:
         """Wake the threads or tasks that wait for a change; `for_end` also those that wait for the end."""
+
+    def start_observing(self, observer: Observer) -> None:
+        """Show the call to an observer from now on, and send what that adds to its requests."""
+        observed = self._session_state.app.observed_call(self.endpoint, self.adapter)
+        self._observer = guarded(partial(observer.start, observed))
+        if self._observer is not None:
+            # Last, so that a header of the caller's counts for more; and no secret.
+            self.headers = {**self._observer.headers, **self.headers}
 
     def address_again(self, adapter: str, invocation: Invocation, files: FileReader | None) -> None:
         """Address a call to the app as it is after a restart, before it is opened."""
@@ -298,6 +309,8 @@ class CallState:
             hide_secrets(event.error, self._session_state.app.secrets)
         if self._listener is not None:
             event = self._notify(self._listener, event)
+        if self._observer is not None and self.outcome is None:
+            guarded(partial(self._observer.event, event))
         self.mailbox.put(event, size)
         if not event.terminal or self.outcome is not None:
             return False

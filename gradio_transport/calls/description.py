@@ -16,6 +16,8 @@ from ..errors import (
 from .app import App
 from .options import Options
 
+_DROPPED = frozenset({"observer", "registry", "tap"})
+
 
 @attrs.frozen
 class Description:
@@ -23,7 +25,7 @@ class Description:
 
     Attributes:
         source: As given to `connect`, but for a password in it.
-        options: Fields of `Options`; a tap is dropped.
+        options: Fields of `Options`; a tap and an observer are dropped.
         left_out: What was given besides and is in no pickle; without it nothing is connected.
     """
 
@@ -45,7 +47,7 @@ class Description:
             "the query of its URL": bool(app.query),
         }
         left_out = tuple(name for name, present in found.items() if present)
-        kept = {} if left_out else {name: given[name] for name in given if name not in ("tap", "registry")}
+        kept = {} if left_out else {name: given[name] for name in given if name not in _DROPPED}
         return cls(app.space or app.base, kept, left_out)
 
     def check(self) -> Options:

@@ -17,6 +17,7 @@ from ..policy import Limits, RetryPolicy, Timeouts
 from ..protocol.frames import Tap
 from ..protocol.multipart import UploadProgress
 from . import setting_checks as checks
+from .observing import Observer
 
 
 def _instance(kind: type, example: str) -> Any:
@@ -28,6 +29,14 @@ def _instance(kind: type, example: str) -> Any:
 
 def _is_callable(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     checks.check_callable(attribute.name, value)
+
+
+def _observes(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if value is not None and not callable(getattr(value, "start", None)):
+        raise LocalProtocolError(
+            f"{attribute.name}= takes an observer of calls, such as gradio_transport.otel.OpenTelemetry(); "
+            f"got {type(value).__name__}."
+        )
 
 
 def _is_seconds(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
@@ -51,6 +60,7 @@ class Options:
         trust_redirects: Whether what is given for the app may follow its redirects to other origins.
         skip_components: Whether State and layout are left out of arguments and outputs.
         tap: Called with every `Frame`.
+        observer: Watches the calls; see `Observer`.
         strict: Treat deviations, such as messages out of order, as errors, as the conformance suite does.
         settings: What the adapter that `protocol` names takes besides; see `Adapter.discover`.
     """
@@ -72,6 +82,7 @@ class Options:
     )
     http: HTTPSettings = attrs.field(factory=HTTPSettings)
     tap: Tap | None = attrs.field(default=None, validator=_is_callable)
+    observer: Observer | None = attrs.field(default=None, validator=_observes)
     registry: Registry = default_registry
     strict: bool = False
     settings: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)

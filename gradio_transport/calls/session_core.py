@@ -111,6 +111,8 @@ class SessionCore(Generic[C, D, H]):
         call: C = self._call_type(self.connection, self.state, adapter, invocation, options, files)
         # Now, because the files of a call are sent without its headers, and before its join.
         self.state.credentials.check_given(call.headers, invocation.oauth_token)
+        if self.state.app.options.observer is not None:
+            call.start_observing(self.state.app.options.observer)
         return call
 
     def _new_driver(self, adapter: Adapter) -> D:
@@ -145,7 +147,7 @@ class SessionCore(Generic[C, D, H]):
                 self._unopened.add(call)
         except GradioTransportError as error:
             hide_secrets(error, app.secrets)
-            app.taps.refusal(endpoint, error)
+            app.refuse(endpoint, error)
             raise
         return self, call
 
