@@ -14,7 +14,7 @@ import platform
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -304,11 +304,15 @@ class TraceWriter:
 
 def _program() -> dict[str, str]:
     """Return which program writes the trace, and where it runs."""
+    try:
+        library = f"gradio-transport {version('gradio-transport')}"
+    except PackageNotFoundError:  # it runs from its sources
+        library = "gradio-transport"
     return {
         "recorder": "library",
-        "library": f"gradio-transport {version('gradio-transport')}",
+        "library": library,
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "platform": f"{platform.system()} {platform.machine()}",
     }
 
 
