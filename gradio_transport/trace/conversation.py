@@ -97,7 +97,7 @@ class _Builder:
 
     def _add(self, number: int, frame: Frame) -> None:
         place = frame.session, frame.channel
-        key = _call_key(frame)
+        key = call_key(frame)
         conversation = self._conversation(frame.session, key)
         payload = frame.payload
         match frame.kind:
@@ -129,7 +129,11 @@ class _Builder:
         self._conversation(session, key).entries.append(Entry(number, False, what, value, message=True))
 
 
-def _call_key(frame: Frame) -> str:
+def call_key(frame: Frame) -> str:
+    """Return the key of the call that a frame belongs to; an empty text if it belongs to none.
+
+    Of what belongs to no session it is the channel, but for the discovery.
+    """
     if not frame.session and frame.channel not in DISCOVERY_CHANNELS:
         return frame.channel  # uploads, files, heartbeats: of no call, and no messages of the flow
     # Channels of a call begin with its key, a number; the shared stream has a name without one.
@@ -192,4 +196,4 @@ def _decode(body: bytes | None) -> Any:
         return body.decode("utf-8", "replace")
 
 
-__all__ = ["DISCOVERY", "Conversation", "Entry", "conversations"]
+__all__ = ["DISCOVERY", "Conversation", "Entry", "call_key", "conversations"]

@@ -22,6 +22,21 @@ _BYTES: Mapping[Kind, str] = {Kind.REQUEST: "body", Kind.RESPONSE: "body", Kind.
 """Which field of a payload is bytes."""
 
 
+_FIELDS: Mapping[Kind, Mapping[str, type]] = {
+    Kind.SESSION: {"adapter": str, "session_hash": str},
+    Kind.CALL: {"data": object},
+    Kind.SEND: {"data": object},
+    Kind.REQUEST: {"method": str, "url": str},
+    Kind.RESPONSE: {"status": int},
+    Kind.RESPONSE_HEAD: {"status": int},
+    Kind.END: {"ending": str},
+    Kind.ERROR: {"error": str, "message": str},
+    Kind.WS_OPEN: {"url": str},
+    Kind.WS_TEXT: {"text": str},
+}
+"""What a frame must have, so that what reads traces need not ask."""
+
+
 class TraceError(LocalProtocolError):
     """A file is not a trace, or this version cannot read it. The message names the line."""
 
@@ -145,6 +160,11 @@ class _Reader:
             payload[field] = self._bytes(payload.get(field))
         if field == "data" and payload["data"] is None:
             raise ValueError("a chunk without data")
+        for name, wanted in _FIELDS.get(kind, {}).items():
+            if name not in payload or not isinstance(payload[name], wanted):
+                raise ValueError(f"{name!r} is missing or not of type {wanted.__name__}")
+        if not isinstance(payload.get("headers", {}), dict):
+            raise ValueError("'headers' is no object")
         return payload
 
     def _bytes(self, value: Any) -> bytes | None:
