@@ -19,7 +19,7 @@ from ..protocol.headers import HARMLESS_HEADERS
 from ..protocol.known_secrets import REDACTED
 from ..protocol.secret_forms import is_secret_in_request, is_secret_name
 from ..protocol.secret_search import take_out
-from .conversation import Conversation, Entry, call_key, conversations
+from .conversation import Conversation, Entry, conversations
 from .reader import Trace
 from .redaction import placeholder
 from .replay import replay
@@ -147,7 +147,7 @@ def _replay_findings(trace: Trace, registry: Registry) -> Iterator[Finding]:
             str(mismatch),
             Source.LIBRARY,
             trace.frames[mismatch.frame].session,
-            call_key(trace.frames[mismatch.frame]),
+            _call_key(trace.frames[mismatch.frame]),
             (mismatch.frame,),
             _MISMATCH_HINT,
         )
@@ -212,10 +212,16 @@ def _secret_findings(trace: Trace) -> Iterator[Finding]:
                 f"it holds what looks like a secret: {what}{times}",
                 Source.TRACE,
                 frame.session,
-                call_key(frame),
+                _call_key(frame),
                 (number,),
                 _SECRET_HINT,
             )
+
+
+def _call_key(frame: Frame) -> str:
+    """Return the key of the call that a frame belongs to, or an empty text."""
+    key = frame.channel.partition(".")[0]
+    return key if frame.session and key.isdigit() else ""
 
 
 def _texts(frame: Frame) -> Iterator[str]:
