@@ -277,9 +277,7 @@ def _of_text(layer: Layer, what: str, places: Sequence[str]) -> Difference:
 def _keys_line(subject: str, how: str, keys: Counter[str]) -> str:
     """Return a line about keys; the count of those that are in fewer places than the others is named."""
     most = max(keys.values())
-    named = [
-        key if count == most else f"{key} ({count:,})" for key, count in keys.most_common(_NAMED_KEYS)
-    ]
+    named = [key if count == most else f"{key} ({count:,})" for key, count in keys.most_common(_NAMED_KEYS)]
     more = f" and {len(keys) - _NAMED_KEYS} more" if len(keys) > _NAMED_KEYS else ""
     word = "" if subject == _ENDPOINTS else "key " if len(keys) == 1 else "keys "
     times = f" ({most:,} times)" if most > 1 else ""
@@ -357,7 +355,13 @@ class _Comparison:
             if before != after:
                 self._found.add(Layer.CONFIG, f"{name}: {what} were ({before}), are ({after})")
         if old.parameters and new.parameters and _are_named(old.parameters) != _are_named(new.parameters):
-            self._found.add(Layer.CONFIG, "parameters have names" if _are_named(new.parameters) else "parameters have numbers for names", name)
+            self._found.add(
+                Layer.CONFIG,
+                "parameters have names"
+                if _are_named(new.parameters)
+                else "parameters have numbers for names",
+                name,
+            )
         for what in ("visibility", "queue", "batch", "connection"):
             before, after = getattr(old, what), getattr(new, what)
             if before != after:
@@ -378,7 +382,9 @@ class _Comparison:
                 continue
             if one.status != other.status:
                 self._found.add(
-                    Layer.REQUESTS, f"{one.what} was {one.status or 'none'}, is {other.status or 'none'}", where
+                    Layer.REQUESTS,
+                    f"{one.what} was {one.status or 'none'}, is {other.status or 'none'}",
+                    where,
                 )
             if not one.message:
                 shapes[0].add([one])
@@ -445,8 +451,10 @@ class _Comparison:
             )
         what = "arguments" if old.what == "call" else old.what
         self._add_values(what, left, right, where, with_keys=False)
-        if isinstance(left, dict) and isinstance(right, dict) and not key_order(
-            cast("dict[str, Any]", left), cast("dict[str, Any]", right)
+        if (
+            isinstance(left, dict)
+            and isinstance(right, dict)
+            and not key_order(cast("dict[str, Any]", left), cast("dict[str, Any]", right))
         ):
             layer = Layer.MESSAGES if old.message else Layer.REQUESTS
             self._found.add(layer, f"{what}: the keys come in another order", where)
@@ -485,7 +493,9 @@ class _Comparison:
                     found.append(("outputs", side.normalise(event_fields(event)["data"])))
             return found
         for entry in conversation.messages:
-            output = cast("dict[str, Any]", entry.value).get("output") if isinstance(entry.value, dict) else None
+            output = (
+                cast("dict[str, Any]", entry.value).get("output") if isinstance(entry.value, dict) else None
+            )
             if entry.what == "process_completed" and isinstance(output, dict):
                 found.append(("outputs", side.normalise(cast("dict[str, Any]", output).get("data"))))
         return found
@@ -507,7 +517,9 @@ class _Shapes:
         for path, key, kind in shape(_by_type(value)):
             self.keys[f"{subject}: {path}" if path else subject][key][kind] += 1
         if not isinstance(value, dict | list) and value is not None:
-            self.keys[subject]["the body" if not isinstance(value, str) else "a text"][type(value).__name__] += 1
+            self.keys[subject]["the body" if not isinstance(value, str) else "a text"][
+                type(value).__name__
+            ] += 1
 
 
 def _by_type(value: Any) -> Any:

@@ -708,6 +708,8 @@ class TimelineBuilder:
         step.closed_here = closes
         step.direction = Direction.OUT if closes or ending in ("local", "idle") else Direction.IN
         step.stream, step.message, step.shared = whole, whole.reason, call is None
+        if ending == "idle":
+            step.message = self._idle_setting(session)
         if stream is not None:
             step.url = stream.step.url
             if closes:
@@ -720,6 +722,12 @@ class TimelineBuilder:
                 self._lose(session, None, _stream_end(whole, ending), frame.t)
         else:
             self._lose(session, call, _stream_end(whole, ending), frame.t)
+
+    def _idle_setting(self, session: _Session) -> str:
+        """Return the setting that ended a silence, as far as the trace tells it."""
+        name = "idle" if not self._version or self._version >= (4, 4) else "no_heartbeat"
+        seconds = session.line.timeouts.get(name)
+        return f"Timeouts({name}={seconds})" if seconds is not None else f"nothing came, Timeouts({name}=)"
 
     @staticmethod
     def _closed_early(step: Step) -> Step:
@@ -776,7 +784,8 @@ class TimelineBuilder:
 
 def _stream_end(stream: Stream, ending: str) -> End:
     """Return what the end of a stream means for a call that it leaves without its completion."""
-    why = f" ({stream.reason})" if stream.reason else ""
+    cut = " in the middle of an event" if stream.cut else ""
+    why = f"{cut} ({stream.reason})" if stream.reason else cut
     match ending:
         case "idle":
             return End(
