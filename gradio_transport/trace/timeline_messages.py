@@ -214,6 +214,7 @@ def _read_chat(message: Mapping[str, Any]) -> Message:
             "error", "process_completed", end=End(Outcome.FAILED, "ServerRefused", str(text), "stream")
         )
     texts: list[str] = []
+    finished = False
     choices = message.get("choices")
     for choice in cast("list[Any]", choices) if isinstance(choices, list) else []:
         if isinstance(choice, dict):
@@ -221,9 +222,10 @@ def _read_chat(message: Mapping[str, Any]) -> Message:
             said = one.get("delta", one.get("message"))
             content = cast("dict[str, Any]", said).get("content") if isinstance(said, dict) else None
             texts += [content] if isinstance(content, str) else []
+            finished = finished or bool(one.get("finish_reason"))
     text = "".join(texts)
     event = "process_generating" if text else ""
-    return Message("chunk", event, delta=text or None, phase="stream", text=text)
+    return Message("chunk", event, delta=text or None, phase="stream", text=text, completing=finished)
 
 
 def read_reply(channel: str, step: Step, version: Version) -> Iterator[Message]:

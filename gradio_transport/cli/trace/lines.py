@@ -226,11 +226,10 @@ def _reply_parts(step: Step) -> Sequence[Part]:
 
 def _without_session(value: Any) -> Any:
     """Return a body without what the trace has changed or each call has: the hash of the session."""
-    if isinstance(value, dict):
-        body = cast("dict[str, Any]", value)
-        if "session_hash" in body and len(body) > 1:
-            return {name: item for name, item in body.items() if name != "session_hash"}
-    return value
+    if not isinstance(value, dict):
+        return value
+    body = cast("dict[str, Any]", value)
+    return {name: item for name, item in body.items() if name != "session_hash" or len(body) == 1}
 
 
 # --- events ------------------------------------------------------------------------------------------------

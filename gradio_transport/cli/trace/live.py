@@ -135,6 +135,8 @@ class LivePrinter:
                 if not waiting.shown:
                     self._print_step(waiting.step, waiting.label)
             self._waiting.clear()
+            for update in self._builder.settle():
+                self._show(update)
 
     # --- updates -------------------------------------------------------------------------------------
 

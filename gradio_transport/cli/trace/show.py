@@ -54,8 +54,8 @@ from .show_json import document
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each file.")
 def show(
     *,
-    paths: tuple[str, ...],
-    calls: tuple[int, ...],
+    paths: Sequence[str],
+    calls: Sequence[int],
     frames: bool,
     events: bool,
     only: str | None,

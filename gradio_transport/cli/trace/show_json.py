@@ -32,9 +32,11 @@ def document(name: str, line: Timeline, found: Findings, selection: Selection) -
         "calls": calls,
     }
     if not selection.calls:
-        whole["discovery"] = [
-            step_object(step, values) for step in line.discovery if selection.has_step(step)
-        ]
+        steps = [step_object(step, values) for step in line.discovery if selection.has_step(step)]
+        if not selection.discovery:  # the config is a hundred times as large as the rest
+            for step in steps:
+                step.pop("reply", None)
+        whole["discovery"] = steps
         whole["sessions"] = [_session(session, selection, values) for session in line.sessions]
         whole["others"] = [step_object(step, values) for step in line.others if selection.has_step(step)]
         whole["findings"] = [attrs.asdict(finding) for finding in found.whole]
