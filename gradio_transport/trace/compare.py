@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import attrs
@@ -277,9 +277,7 @@ def _of_text(layer: Layer, what: str, places: Sequence[str]) -> Difference:
 def _keys_line(subject: str, how: str, keys: Counter[str]) -> str:
     """Return a line about keys; the count of those that are in fewer places than the others is named."""
     most = max(keys.values())
-    named = [
-        key if count == most else f"{key} ({count:,})" for key, count in keys.most_common(_NAMED_KEYS)
-    ]
+    named = [key if count == most else f"{key} ({count:,})" for key, count in keys.most_common(_NAMED_KEYS)]
     more = f" and {len(keys) - _NAMED_KEYS} more" if len(keys) > _NAMED_KEYS else ""
     word = "" if subject == _ENDPOINTS else "key " if len(keys) == 1 else "keys "
     times = f" ({most:,} times)" if most > 1 else ""
@@ -357,7 +355,13 @@ class _Comparison:
             if before != after:
                 self._found.add(Layer.CONFIG, f"{name}: {what} were ({before}), are ({after})")
         if old.parameters and new.parameters and _are_named(old.parameters) != _are_named(new.parameters):
-            self._found.add(Layer.CONFIG, "parameters have names" if _are_named(new.parameters) else "parameters have numbers for names", name)
+            self._found.add(
+                Layer.CONFIG,
+                "parameters have names"
+                if _are_named(new.parameters)
+                else ("parameters have numbers for names"),
+                name,
+            )
         for what in ("visibility", "queue", "batch", "connection"):
             before, after = getattr(old, what), getattr(new, what)
             if before != after:
@@ -378,7 +382,9 @@ class _Comparison:
                 continue
             if one.status != other.status:
                 self._found.add(
-                    Layer.REQUESTS, f"{one.what} was {one.status or 'none'}, is {other.status or 'none'}", where
+                    Layer.REQUESTS,
+                    f"{one.what} was {one.status or 'none'}, is {other.status or 'none'}",
+                    where,
                 )
             if not one.message:
                 shapes[0].add([one])
@@ -439,14 +445,14 @@ class _Comparison:
             left, right = _without_output(left), _without_output(right)
         elif isinstance(left, dict) and isinstance(right, dict):
             # The call has the arguments too, and each app its numbers.
-            left, right = (
-                {key: one for key, one in cast("dict[str, Any]", value).items() if key not in _OF_CALL}
-                for value in (left, right)
-            )
+            left = _without(cast("dict[str, Any]", left), _OF_CALL)
+            right = _without(cast("dict[str, Any]", right), _OF_CALL)
         what = "arguments" if old.what == "call" else old.what
         self._add_values(what, left, right, where, with_keys=False)
-        if isinstance(left, dict) and isinstance(right, dict) and not key_order(
-            cast("dict[str, Any]", left), cast("dict[str, Any]", right)
+        if (
+            isinstance(left, dict)
+            and isinstance(right, dict)
+            and not key_order(cast("dict[str, Any]", left), cast("dict[str, Any]", right))
         ):
             layer = Layer.MESSAGES if old.message else Layer.REQUESTS
             self._found.add(layer, f"{what}: the keys come in another order", where)
@@ -485,7 +491,8 @@ class _Comparison:
                     found.append(("outputs", side.normalise(event_fields(event)["data"])))
             return found
         for entry in conversation.messages:
-            output = cast("dict[str, Any]", entry.value).get("output") if isinstance(entry.value, dict) else None
+            value: Any = entry.value
+            output = cast("dict[str, Any]", value).get("output") if isinstance(value, dict) else None
             if entry.what == "process_completed" and isinstance(output, dict):
                 found.append(("outputs", side.normalise(cast("dict[str, Any]", output).get("data"))))
         return found
@@ -507,7 +514,9 @@ class _Shapes:
         for path, key, kind in shape(_by_type(value)):
             self.keys[f"{subject}: {path}" if path else subject][key][kind] += 1
         if not isinstance(value, dict | list) and value is not None:
-            self.keys[subject]["the body" if not isinstance(value, str) else "a text"][type(value).__name__] += 1
+            self.keys[subject]["the body" if not isinstance(value, str) else "a text"][
+                type(value).__name__
+            ] += 1
 
 
 def _by_type(value: Any) -> Any:
@@ -537,14 +546,17 @@ _OF_CALL = frozenset({"data", "fn_index"})
 _OUTPUTS = frozenset({"data", "error", "render_config"})
 
 
+def _without(value: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
+    return {key: one for key, one in value.items() if key not in keys}
+
+
 def _without_output(value: Any) -> Any:
     """Return a message without its outputs, which are compared as the caller gets them."""
     if not isinstance(value, dict):
         return value
-    message = {key: one for key, one in cast("dict[str, Any]", value).items() if key != "data"}
+    message = _without(cast("dict[str, Any]", value), ("data",))
     if isinstance(message.get("output"), dict):
-        output = cast("dict[str, Any]", message["output"])
-        message["output"] = {key: one for key, one in output.items() if key not in _OUTPUTS}
+        message["output"] = _without(cast("dict[str, Any]", message["output"]), _OUTPUTS)
     return message
 
 
@@ -558,8 +570,8 @@ def _pairs(
     for others in waiting.values():
         others.reverse()
     for one in before:
-        others = waiting.get(name(one))
-        yield one, (others.pop() if others else None)
+        same = waiting.get(name(one))
+        yield one, (same.pop() if same else None)
     for others in waiting.values():
         yield from ((None, one) for one in reversed(others))
 
