@@ -296,8 +296,7 @@ def _explain_app_error(call: CallTimeline, wire: Wire) -> Said:
     if call.message == _LOST_BY_CALL:
         return Said(
             "app-error-hidden",
-            f"The app's function raised an error {after}; the /call API of this version does not pass its text "
-            "on.",
+            f"The app's function raised an error {after}; the /call API of this version drops its text.",
             "The traceback is in the server's log. The queue's own API, or Gradio 6.13+, passes the text on.",
             numbers,
         )

@@ -34,14 +34,14 @@ _NAMES = {
 def diff(*, old: str, new: str, as_json: bool, only: tuple[str, ...]) -> None:
     """Compare two traces of the same calls.
 
-    The differences are folded by layer: what the traces say of themselves, the app's config, requests, messages,
-    and values. A change in many places is one line. What differs from run to run (times, ids, ports, heartbeats)
-    does not count. Exits with 1 if there is a difference.
+    The differences are folded by layer: what the traces say of themselves, the app's config, requests,
+    messages, and values. A change in many places is one line. What differs from run to run (times, ids,
+    ports, heartbeats) does not count. Exits with 1 if there is a difference.
 
     \b
     Example:
       gradio-transport trace diff before.jsonl after.jsonl --only values
-    """
+    """  # noqa: D301 - click reads the character
     terminal = current_terminal()
     before, after = read_each([old, new])
     layers = [layer for layer in Layer if not only or layer.value in only]

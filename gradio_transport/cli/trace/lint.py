@@ -27,14 +27,15 @@ _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE
 def lint(*, paths: tuple[str, ...], as_json: bool, strict: bool) -> None:
     """Check traces, and say what probably went wrong in their calls.
 
-    The findings are those of the server (it broke the protocol, or sends something unknown), of this library (it
-    would send something else today), and of the trace itself (it is cut off, or holds what looks like a secret).
-    The diagnosis says why calls failed, with the frames that show it. Exits with 1 if there is an error.
+    The findings are those of the server (it broke the protocol, or sends something unknown), of this
+    library (it would send something else today), and of the trace itself (it is cut off, or holds what
+    looks like a secret). The diagnosis says why calls failed, with the frames that show it. Exits with 1
+    if there is an error.
 
     \b
     Example:
       gradio-transport trace lint stall.jsonl
-    """
+    """  # noqa: D301 - click reads the character
     terminal = current_terminal()
     traces = read_each(paths)
     found: list[Finding] = []

@@ -27,13 +27,13 @@ _SHOWN_WIDTH = 200
 def replay(*, paths: tuple[str, ...], as_json: bool, with_events: bool) -> None:
     """Replay traces through the adapters of this version, without a network.
 
-    Shows what this version makes of the recorded replies: the events and the result of each call. A mismatch is a
-    request that it would send otherwise today. Exits with 1 if there is one.
+    Shows what this version makes of the recorded replies: the events and the result of each call. A
+    mismatch is a request that it would send otherwise today. Exits with 1 if there is one.
 
     \b
     Example:
       gradio-transport trace replay count.jsonl --events
-    """
+    """  # noqa: D301 - click reads the character
     terminal = current_terminal()
     is_exact = True
     for path, trace in zip(paths, read_each(paths), strict=True):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any, cast
 
 from ...trace import Kind, Trace
 from ..terminal import Part, Terminal
@@ -20,8 +21,8 @@ def heading(path: str, trace: Trace, *more: str) -> str:
     """Return the title of a trace: its name, version, adapter and size, and what was found."""
     meta = trace.meta
     version = meta.get("gradio")
-    adapters = meta.get("adapter")
-    names = ", ".join(map(str, adapters)) if isinstance(adapters, list) else ""
+    adapters: Any = meta.get("adapter")
+    names = ", ".join(map(str, cast("list[Any]", adapters))) if isinstance(adapters, list) else ""
     calls = sum(frame.kind is Kind.CALL for frame in trace.frames)
     parts = [
         f"Gradio {version}" if isinstance(version, str) else "",
