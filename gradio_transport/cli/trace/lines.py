@@ -33,8 +33,8 @@ _NAME = 21
 _LARGE_EVENT = 10_000
 """Bytes from which on an event has its size beside it."""
 
-MOST_ERROR_LINES = 20
-"""Lines of the text of an error."""
+MOST_TEXT_LINES = 20
+"""Lines of a text that a server may have made, such as that of an error."""
 
 SHORTEST_PHASE = 0.0005
 """Seconds of a phase that is named."""
@@ -118,18 +118,31 @@ def outcome_text(call: CallTimeline) -> Part:
 
 def error_lines(call: CallTimeline, width: int | None) -> Iterator[Line]:
     """Yield the text of a call's error, whole: wrapped to a width, or with its own lines alone."""
-    if not call.message:
-        return
-    phase = f" (phase {call.error_phase})" if call.error_phase else ""
-    texts = shorten(call.message + phase).splitlines()
-    for number, text in enumerate(texts[:MOST_ERROR_LINES]):
-        room = len(text) + 1 if width is None else max(width - _INSET - 2, 20)
-        wrapped = textwrap.wrap(on_one_line(text), room) or [""]
-        for place, part in enumerate(wrapped):
-            mark = f"{WRONG} " if not number and not place else "  "
-            yield Line([(" " * (_OFFSET + 2), ""), (mark, "red"), (part, "red")])
-    if len(texts) > MOST_ERROR_LINES:
-        yield _detail(f"and {count(len(texts) - MOST_ERROR_LINES, 'line')} more")
+    if call.message:
+        phase = f" (phase {call.error_phase})" if call.error_phase else ""
+        yield from text_lines(f"{WRONG} ", call.message + phase, width, "red", indent=_OFFSET + 2)
+
+
+def text_lines(mark: str, text: str, width: int | None, style: str, *, indent: int = 0) -> Iterator[Line]:
+    """Yield a text whole: after a mark, and wrapped to a width if there is one.
+
+    Args:
+        mark: What stands before the first line.
+        text: The text, which may have several lines.
+        width: Columns; None for a pipe, where its own lines alone are lines.
+        style: Its style.
+        indent: Columns before the mark.
+    """
+    inset = indent + cell_len(mark)
+    lines = shorten(text).splitlines()
+    for number, line in enumerate(lines[:MOST_TEXT_LINES]):
+        room = max(len(line), 1) * 8 if width is None else max(width - inset, 20)
+        for place, part in enumerate(textwrap.wrap(on_one_line(line), room) or [""]):
+            first = not number and not place
+            head: Part = (" " * indent + mark, style or "bold") if first else (" " * inset, "")
+            yield Line([head, (part, style)])
+    if len(lines) > MOST_TEXT_LINES:
+        yield Line([(" " * inset, ""), (f"and {count(len(lines) - MOST_TEXT_LINES, 'line')} more", "dim")])
 
 
 def phases(call: CallTimeline) -> Line | None:
@@ -322,5 +335,5 @@ def _local_line(step: Step, width: int) -> Line | None:
 
 __all__ = [
     "CLUE", "IN", "LOCAL", "OUT", "SILENT", "WRONG", "Line", "error_lines", "header", "note", "offset",
-    "outcome_text", "phases", "render", "silence_line", "step_lines",
+    "outcome_text", "phases", "render", "silence_line", "step_lines", "text_lines",
 ]  # fmt: skip
