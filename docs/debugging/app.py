@@ -26,7 +26,7 @@ def tell(sentences: float, pause: float):
 
 def render(seconds: float) -> str:
     time.sleep(seconds)
-    return f"rendered in {seconds:.0f} s"
+    return f"rendered in {seconds:g} s"
 
 
 def greet(name: str, history: list):

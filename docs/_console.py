@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the output of commands into pages: each ``console`` block that begins with ``$ gradio-transport``.
+
+    python docs/_console.py docs/debugging.md
+
+A block is run in the folder of the page's recordings, in a terminal of 100 columns. A test checks that every
+block is current.
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+COLUMNS = 100
+
+BLOCK = re.compile(r"```console\n\$ (gradio-transport [^\n]*)\n(.*?)```", re.DOTALL)
+_STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+
+
+def output(command: str, folder: Path) -> str:
+    """Return what a command of ours prints to a terminal, without colours, and its exit status if not 0."""
+    main, side = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(COLUMNS), "LINES": "50", "TERM": "xterm", "NO_COLOR": "1"}
+    program = [sys.executable, "-m", "gradio_transport", *shlex.split(command)[1:]]
+    with subprocess.Popen(  # noqa: S603
+        program, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=side, stderr=side
+    ) as process:
+        os.close(side)
+        parts: list[bytes] = []
+        while True:
+            try:
+                part = os.read(main, 65536)
+            except OSError:  # how Linux reports the end
+                break
+            if not part:
+                break
+            parts.append(part)
+        status = process.wait()
+    os.close(main)
+    text = _STYLE.sub("", b"".join(parts).decode()).replace("\r\n", "\n")
+    lines = [line.rstrip() for line in text.rstrip().split("\n")]
+    return "\n".join([*lines, *([f"exit {status}"] if status else [])]) + "\n"
+
+
+def written(page: Path) -> str:
+    """Return the text of a page with the current output in every block."""
+    folder = page.with_suffix("")
+
+    def block(found: re.Match[str]) -> str:
+        return f"```console\n$ {found[1]}\n{output(found[1], folder)}```"
+
+    return BLOCK.sub(block, page.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        Path(name).write_text(written(Path(name)), encoding="utf-8")
