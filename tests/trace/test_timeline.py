@@ -254,18 +254,9 @@ class TestOutcome:
         assert call_of(made).outcome is Outcome.UNFINISHED
 
     def test_a_call_that_was_refused_before_it_was_sent(self) -> None:
-        line = json.loads(
-            '{"endpoint": "/f", "fn_index": 0, "error": "ValidationFailed", "message": "no such"}'
-        )
-        script = Script()
-        frame = Frame(2.0, Direction.LOCAL, Kind.CALL, "", line, 1)
-        builder = TimelineBuilder()
-        for one in script.frames:
-            builder.feed(one)
-        # The kind is newer than this test's frames may know.
-        object.__setattr__(frame, "kind", _Named("refused"))
-        builder.feed(frame)
-        (call,) = builder.finish().calls
+        refused: Any = _Named("refused")
+        payload = {"endpoint": "/f", "fn_index": 0, "error": "ValidationFailed", "message": "no such"}
+        call = Script().add(Direction.LOCAL, refused, "", **payload).only
         assert (call.outcome, call.error, call.message) == (Outcome.REFUSED, "ValidationFailed", "no such")
 
 
@@ -456,8 +447,23 @@ class TestLive:
             steps += [update.step for update in builder.feed(frame) if update.step is not None]
         line = builder.finish()
         assert len(steps) > 10
-        assert not (line.calls or line.discovery or line.others)
-        assert not any(session.steps for session in line.sessions)
+        assert (line.calls, line.discovery, line.others, line.sessions) == ([], [], [], [])
+
+    def test_what_is_not_kept_does_not_grow(self) -> None:
+        builder = TimelineBuilder(keep=False)
+        script = Script("direct")
+        for number in range(500):
+            script.call(key=str(number)).ask(f"{number}.run", phase="complete")
+            script.answer(f"{number}.run", {"data": [number]})
+        for session in range(2, 1500):
+            opened = {"adapter": "x", "session_hash": "", "source": ""}
+            script.add(Direction.LOCAL, Kind.SESSION, "", session=session, **opened)
+        for frame in script.frames[:-1400]:
+            builder.feed(frame)
+        assert 50 < len(builder._sessions[1].calls) <= timeline_builder.MAX_ENDED
+        for frame in script.frames[-1400:]:
+            builder.feed(frame)
+        assert len(builder._sessions) <= timeline_builder.MAX_SESSIONS
 
     def test_calls_that_the_end_of_the_trace_ends_are_told(self) -> None:
         builder = TimelineBuilder(keep=False)
