@@ -50,7 +50,11 @@ class Wire:
     @property
     def events(self) -> list[Step]:
         """The messages of the call, without those that were read from other replies."""
-        return [step for step in self.call.steps if step.kind is StepKind.EVENT and not step.derived]
+        return [
+            step
+            for step in self.call.steps
+            if step.kind is StepKind.EVENT and not step.derived and step.event != "close_stream"
+        ]
 
     @property
     def opened(self) -> float:
