@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import pytest
+from scripted import scripted, told
 from stories import CLOSE, ESTIMATION, HEARTBEAT, HTML, STARTS, Story, completed, generating
 from tracing import EVENT, MESSAGES, message, program
 
+import gradio_transport as gt
 from gradio_transport.protocol.frames import Direction, Kind
-from gradio_transport.trace import Trace, diagnose, read_trace
+from gradio_transport.trace import Trace, TraceWriter, diagnose, read_trace
 from gradio_transport_conformance.traces import traces
 
 
@@ -225,9 +227,7 @@ class TestSessions:
         story = (
             Story().streams().says(1.3, ESTIMATION, STARTS).ends(2.0).opens(2.1).says(2.3, LOST).ends(2.31)
         )
-        found = [one for one in diagnose(story.trace()) if one.code == "session-lost"]
-        assert len(found) <= 1
-        assert all("forgets" in one.text for one in found)
+        says(story, "session-lost", "forgets one as soon as its stream breaks")
 
     def test_servers_of_4_9_just_break_off(self):
         story = Story("4.9.0", "sse_v1").streams().ends(1.25)
@@ -489,6 +489,63 @@ class TestDiscovery:
             1.5, "upload", b"File too large", 413, session=0, headers={"content-type": "text/plain"}
         )
         says(story, "too-large", "max_file_size")
+
+
+class TestRecorded:
+    """Traces of this library, recorded from a server that misbehaves."""
+
+    @staticmethod
+    def record(tmp_path, path, script, **timeouts):
+        with scripted() as server, TraceWriter(tmp_path / "trace.jsonl") as tap:
+            server.scripts[path] = script
+            app = gt.connect(server.url, tap=tap, timeouts=gt.Timeouts(**timeouts))
+            with app, pytest.raises(gt.GradioTransportError):
+                app.call("/count", "x")
+        return read_trace(tmp_path / "trace.jsonl")
+
+    def code(self, *given, **timeouts):
+        return [one.code for one in diagnose(self.record(*given, **timeouts))]
+
+    def test_a_stream_that_falls_silent(self, tmp_path):
+        def silent(reply):
+            reply.stream()
+            reply.send(*(one | {"event_id": "event1"} for one in told("forever", "x")))
+            reply.hold()
+
+        assert self.code(tmp_path, "/gradio_api/queue/data", silent, idle=0.3) == ["timeout-silent"]
+
+    def test_a_stream_without_a_byte(self, tmp_path):
+        def empty(reply):
+            reply.stream()
+            reply.hold()
+
+        assert self.code(tmp_path, "/gradio_api/queue/data", empty, first_message=0.3) == ["stream-empty"]
+
+    def test_a_stream_that_is_cut_in_an_event(self, tmp_path):
+        def cut(reply):
+            reply.stream()
+            reply.send(*(one | {"event_id": "event1"} for one in told("forever", "x")))
+            reply.chunk(b'data: {"msg": "process_gener')
+            reply.cut()
+
+        trace = self.record(tmp_path, "/gradio_api/queue/data", cut)
+        (found,) = diagnose(trace)
+        assert found.code == "stream-cut"
+        assert "in the middle of an event" in found.text
+
+    def test_a_gateway(self, tmp_path):
+        def gateway(reply):
+            reply.text("<html><h1>502 Bad Gateway</h1></html>", 502)
+
+        assert self.code(tmp_path, "/gradio_api/queue/join", gateway) == ["bad-gateway"]
+
+    def test_a_session_that_is_not_known(self, tmp_path):
+        def unknown(reply):
+            reply.stream()
+            reply.send(LOST)
+            reply.cut()
+
+        assert self.code(tmp_path, "/gradio_api/queue/data", unknown) == ["session-lost"]
 
 
 def test_every_trace_of_the_kit_has_diagnoses_for_the_calls_that_failed_alone():
