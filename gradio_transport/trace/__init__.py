@@ -14,14 +14,15 @@ from .mismatch import Mismatch, ReplayMismatch
 from .reader import Trace, TraceError, read_trace
 from .replay import replay
 from .replay_result import Replay, describe, differences
+from .sharing import Redaction, redact_trace
 from .timeline import CallTimeline, Outcome, Step, StepKind, Timeline, TimelineBuilder, timeline
 from .writer import TraceWriter
 
 __all__ = [
     "CallTimeline", "Conversation", "Diagnosis", "Difference", "Entry", "Finding", "Layer", "Mismatch",
-    "Outcome", "Replay", "ReplayMismatch", "Severity", "Source", "Step", "StepKind", "Timeline",
+    "Outcome", "Redaction", "Replay", "ReplayMismatch", "Severity", "Source", "Step", "StepKind", "Timeline",
     "TimelineBuilder", "Trace", "TraceError", "TraceWriter", "compare_traces", "conversations", "describe",
-    "diagnose", "diff_traces", "differences", "environment_tap", "lint_trace", "read_trace", "replay",
-    "timeline",
+    "diagnose", "diff_traces", "differences", "environment_tap", "lint_trace", "read_trace", "redact_trace",
+    "replay", "timeline",
     "Direction", "Frame", "Kind", "KnownSecrets", "Tap",
 ]  # fmt: skip
