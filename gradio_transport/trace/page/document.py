@@ -482,14 +482,16 @@ def _event_text(step: Step) -> str:
         return f"place {message['rank'] + 1} of {message.get('queue_size')}"
     if message.get("msg") == "log":
         return f"{message.get('level')}: {_text(message.get('log'))}"
-    output: object = message.get("output")
+    output = message.get("output")
     if isinstance(output, dict):
-        data = cast("dict[str, Any]", output).get("data")
-        return _brief_list(data) if data is not None else _brief(output)
-    rest = {
-        key: value for key, value in message.items() if key not in ("msg", "event_id") and value is not None
-    }
+        return _output_text(cast("dict[str, Any]", output))
+    rest = {key: value for key, value in message.items() if key not in _ENVELOPE and value is not None}
     return _brief(rest) if rest else ""
+
+
+def _output_text(output: Mapping[str, Any]) -> str:
+    data = output.get("data")
+    return _brief(output) if data is None else _brief_list(data)
 
 
 def _frame_text(frame: Frame) -> str:
