@@ -120,7 +120,10 @@ def _check_port(port: int) -> None:
 def _print(terminal: Terminal, heard: _Heard) -> None:
     status = "cut" if heard.status is None else str(heard.status)
     failed = bool(heard.refusal) or heard.status is None
-    parts = [(f"{status:>4} ", "red" if failed else "green"), (f"{heard.method} {heard.target}".rstrip("?"), "")]
+    parts = [
+        (f"{status:>4} ", "red" if failed else "green"),
+        (f"{heard.method} {heard.target}".rstrip("?"), ""),
+    ]
     terminal.print_line(*parts)
     if heard.refusal:
         terminal.print_line((f"     {heard.refusal}", "red"))
