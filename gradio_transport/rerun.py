@@ -24,10 +24,11 @@ import attrs
 
 from .app.config import AppConfig, Endpoint, Parameter
 from .calls.options import CallOptions
-from .errors import GradioTransportError, TransportError, did_you_mean
+from .errors import GradioTransportError, LocalProtocolError, TransportError, did_you_mean
 from .events import Event, ProcessGenerating, ProcessStarts, ProcessStreaming
 from .files.forms import MAX_DEPTH
 from .files.inputs import InputFile, handle_file
+from .files.outputs import ServerFile
 from .files.paths import takes_files
 from .protocol.frames import Frame, Kind
 from .protocol.known_secrets import REDACTED
@@ -47,6 +48,9 @@ from .trace.reader import Trace
 
 MOST_AT_ONCE = 64
 """Calls that run at once; a trace may have more, and the next then waits for the oldest."""
+
+_CHOSEN = frozenset({"call", "call_v2", "direct"})
+"""Adapters whose routes other programs call, such as curl."""
 
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w.+-]+=[^;,]*)*;base64,")
 
@@ -82,6 +86,7 @@ class RecordedCall:
     start: int
     end: int | None
     source: str = ""
+    adapter: str = ""
     event_data: Any = None
     attached: bool = False
     chunks: Sequence[Sequence[Any]] = ()
@@ -108,12 +113,27 @@ class Inputs:
 
 
 @attrs.frozen
+class EarlierFile:
+    """A file in the outputs of an earlier call, as an argument.
+
+    Attributes:
+        call: Number of that call.
+        place: Its place among the files of those outputs.
+    """
+
+    name: str
+    call: int
+    place: int
+
+
+@attrs.frozen
 class PlannedCall:
     """A recorded call, and how it is made again.
 
     Attributes:
         endpoint: What is called; None if there is no such endpoint.
-        arguments: By the names of the endpoint's parameters.
+        arguments: By the names of the endpoint's parameters; a file of an earlier call as `EarlierFile`.
+        protocol: Adapter to use; None for the best one.
         changes: What callers have to change, such as names of parameters.
         notes: What else is worth knowing.
         skip: Why it is not made; empty if it is.
@@ -125,6 +145,7 @@ class PlannedCall:
     changes: Sequence[str] = ()
     notes: Sequence[str] = ()
     skip: str = ""
+    protocol: str | None = None
 
     @property
     def title(self) -> str:
@@ -166,12 +187,13 @@ def recorded_calls(trace: Trace, recorded: Recorded | None = None) -> list[Recor
         for one in conversations(trace)
     }
     calls: list[RecordedCall] = []
-    sources: dict[int, str] = {}
+    sources: dict[int, tuple[str, str]] = {}
     chunks: dict[tuple[int, str], list[Sequence[Any]]] = {}
     for number, frame in enumerate(trace.frames):
         key = frame.session, frame.channel
         if frame.kind is Kind.SESSION:
-            sources[frame.session] = str(frame.payload.get("source") or "")
+            payload = frame.payload
+            sources[frame.session] = str(payload.get("source") or ""), str(payload.get("adapter") or "")
         elif frame.kind is Kind.SEND and key in chunks:
             chunks[key].append(_list(frame.payload.get("data")))
         elif frame.kind is Kind.CALL:
@@ -179,7 +201,7 @@ def recorded_calls(trace: Trace, recorded: Recorded | None = None) -> list[Recor
             calls.append(
                 _recorded_call(
                     len(calls) + 1, number, frame, known.outcomes.get(key, Outcome(Ending.UNFINISHED)),
-                    ends.get(key), sources.get(frame.session, ""), chunks[key],
+                    ends.get(key), sources.get(frame.session, ("", "")), chunks[key],
                 )
             )  # fmt: skip
     return calls
@@ -191,7 +213,7 @@ def _recorded_call(
     frame: Frame,
     outcome: Outcome,
     end: int | None,
-    source: str,
+    opened: tuple[str, str],
     chunks: Sequence[Sequence[Any]],
 ) -> RecordedCall:
     payload = frame.payload
@@ -206,7 +228,8 @@ def _recorded_call(
         outcome=outcome,
         start=start,
         end=end if outcome.ending is not Ending.UNFINISHED else None,
-        source=source,
+        source=opened[0],
+        adapter=opened[1],
         event_data=payload.get("event_data"),
         attached=payload.get("event_id") is not None,
         chunks=chunks,
@@ -227,6 +250,7 @@ def plan(
     inputs: Inputs | None = None,
     only: Sequence[int] = (),
     source: str | None = None,
+    keep_protocol: bool = True,
 ) -> list[PlannedCall]:
     """Return how the calls of a trace can be made on another app. Pure: nothing is called.
 
@@ -236,6 +260,7 @@ def plan(
         inputs: What the trace does not have.
         only: Numbers of the calls to make; all others are left out. Empty for all.
         source: Address of the recorded app whose calls are made, if the trace has several; else the first.
+        keep_protocol: Call by the recorded route where callers choose it: ``/call`` and direct HTTP.
 
     Raises:
         TraceError: The trace lacks frames that a replay needs.
@@ -243,7 +268,7 @@ def plan(
     recorded = recorded_outcomes(trace)
     calls = recorded_calls(trace, recorded)
     wanted = source if source is not None else next((call.source for call in calls), "")
-    planner = _Planner(trace, recorded, config, inputs or Inputs())
+    planner = _Planner(trace, recorded, calls, config, inputs or Inputs())
     planned: list[PlannedCall] = []
     for call in calls:
         if only and call.number not in only:
@@ -251,7 +276,8 @@ def plan(
         if call.source != wanted:
             planned.append(PlannedCall(call, skip=f"it was a call of another app, {call.source}"))
         else:
-            planned.append(planner.plan(call))
+            one = planner.plan(call)
+            planned.append(one if keep_protocol else attrs.evolve(one, protocol=None))
     return planned
 
 
@@ -260,8 +286,21 @@ class _Skipped(Exception):
 
 
 class _Planner:
-    def __init__(self, trace: Trace, recorded: Recorded, config: AppConfig, inputs: Inputs) -> None:
+    def __init__(
+        self,
+        trace: Trace,
+        recorded: Recorded,
+        calls: Sequence[RecordedCall],
+        config: AppConfig,
+        inputs: Inputs,
+    ) -> None:
         self._recorded = recorded
+        self._earlier: dict[str, EarlierFile] = {}
+        for call in calls:
+            for place, file in enumerate(_files_of(call.outcome.values, MAX_DEPTH)):
+                if file.path:
+                    self._earlier.setdefault(file.path, EarlierFile(file.name, call.number, place))
+        self._notes: list[str] = []
         self._config = config
         self._inputs = inputs
         self._uploaded = _uploaded_files(trace.frames)
@@ -270,6 +309,8 @@ class _Planner:
         if call.attached:
             return PlannedCall(call, skip="it was started by another program, and only fetched in this trace")
         old = self._old_endpoint(call)
+        if old is None and call.session in self._recorded.configs:
+            return PlannedCall(call, skip="gr.render drew the endpoint, after the app had been discovered")
         new = self._new_endpoint(call, old)
         if isinstance(new, str):
             return PlannedCall(call, skip=new)
@@ -279,7 +320,11 @@ class _Planner:
             return PlannedCall(call, new, skip=str(why))
         if new.fn_index != call.fn_index:
             notes = [*notes, f"its fn_index was {call.fn_index}, is {new.fn_index}"]
-        return PlannedCall(call, new, arguments, changes, notes)
+        # These are routes that a caller chooses; the rest is what this library, or a page, chose then.
+        chosen = call.adapter in _CHOSEN and not (call.adapter == "direct" and new.generator)
+        return PlannedCall(
+            call, new, arguments, changes, [*notes, *self._notes], protocol=call.adapter if chosen else None
+        )
 
     def _old_endpoint(self, call: RecordedCall) -> Endpoint | None:
         config = self._recorded.configs.get(call.session)
@@ -293,10 +338,10 @@ class _Planner:
             found = next((one for one in callable_ones if one.name == call.name), None)
             if found is not None:
                 return found
-            private = any(one.name == call.name for one in self._config.endpoints)
+            if any(one.name == call.name for one in self._config.endpoints):
+                return f"the endpoint {call.name} is private in this app"
             hint = did_you_mean(call.name, list(self._config.named))
-            why = "is private in this app" if private else "is not there any more"
-            return f"the endpoint {call.name} {why}.{hint}".removesuffix(".")
+            return f"the endpoint {call.name} is not there any more.{hint}".removesuffix(".")
         wanted = _signature(old)
         found = next((one for one in callable_ones if one.fn_index == call.fn_index), None)
         if found is not None and wanted is not None and _signature(found) == wanted:
@@ -309,6 +354,7 @@ class _Planner:
     def _bind(
         self, call: RecordedCall, old: Endpoint | None, new: Endpoint
     ) -> tuple[dict[str, Any], list[str], list[str]]:
+        self._notes = []
         values = _parameter_values(call, old)
         changes: list[str] = []
         notes: list[str] = []
@@ -374,9 +420,11 @@ class _Planner:
             return self._server_file(name, mapping)
         return {key: self._files_in(item, depth - 1) for key, item in mapping.items()}
 
-    def _server_file(self, path: str, mapping: Mapping[str, Any]) -> InputFile:
+    def _server_file(self, path: str, mapping: Mapping[str, Any]) -> InputFile | EarlierFile:
         if path in self._uploaded:
             return self._upload(path)
+        if path in self._earlier:
+            return self._earlier[path]
         if path.lower().startswith(("http://", "https://")):
             return handle_file(path)
         given = mapping.get("orig_name")
@@ -393,13 +441,14 @@ class _Planner:
         if found is not None:
             return handle_file(found, name=name, allow_empty=True)
         if self._inputs.placeholders:
+            self._notes.append(f"{size} zeros were sent in place of the file {name}")
             return handle_file(bytes(size), name=name, allow_empty=True)
         raise _Skipped(f"it needs the file {name} ({size} bytes); pass --file {name}=PATH, or --placeholders")
 
 
 def _plain(value: Any, depth: int) -> Any:
     """Return a value with its files as short texts."""
-    if isinstance(value, InputFile):
+    if isinstance(value, InputFile | EarlierFile):
         return f"file {value.name}"
     if isinstance(value, list) and depth:
         return [_plain(item, depth - 1) for item in cast("list[Any]", value)]
@@ -424,6 +473,18 @@ def _parameter_values(call: RecordedCall, old: Endpoint | None) -> list[tuple[Pa
         for slot, value in zip(old.inputs, call.data, strict=False)
         if not slot.skipped
     ]
+
+
+def _files_of(value: Any, depth: int) -> Iterator[ServerFile]:
+    """Yield the files in output values, in order."""
+    if isinstance(value, ServerFile):
+        yield value
+    elif isinstance(value, list | tuple) and depth:
+        for item in cast("Sequence[Any]", value):
+            yield from _files_of(item, depth - 1)
+    elif isinstance(value, dict) and depth:
+        for item in cast("dict[str, Any]", value).values():
+            yield from _files_of(item, depth - 1)
 
 
 def _signature(endpoint: Endpoint | None) -> tuple[Any, ...] | None:
@@ -513,6 +574,7 @@ class _Runner:
         self._tolerance = tolerance
         self._sessions: dict[int, Session] = {}
         self._running: dict[int, _Running] = {}
+        self._outcomes: dict[int, Outcome] = {}
 
     def run(self, planned: Sequence[PlannedCall]) -> Iterator[Result]:
         steps: list[tuple[float, int, PlannedCall]] = []
@@ -543,8 +605,30 @@ class _Runner:
         if number not in self._sessions:
             self._sessions[number] = self._app.session()
         running = _Running(planned, self._sessions[number])
-        running.start()
+        try:
+            arguments = {name: self._value(value, MAX_DEPTH) for name, value in planned.arguments.items()}
+        except LookupError as missing:
+            running.error = LocalProtocolError(str(missing.args[0]))
+        else:
+            running.start(arguments)
         return running
+
+    def _value(self, value: Any, depth: int) -> Any:
+        """Return an argument with the files of earlier calls filled in."""
+        if isinstance(value, EarlierFile):
+            outcome = self._outcomes.get(value.call)
+            files = list(_files_of(outcome.values, MAX_DEPTH)) if outcome is not None else []
+            if value.place >= len(files):
+                raise LookupError(
+                    f"Call {value.call} gave no file that this call could take as {value.name}."
+                )
+            return files[value.place]
+        if isinstance(value, list) and depth:
+            return [self._value(item, depth - 1) for item in cast("list[Any]", value)]
+        if isinstance(value, dict) and depth:
+            items = cast("dict[str, Any]", value).items()
+            return {name: self._value(item, depth - 1) for name, item in items}
+        return value
 
     def _finish(self, number: int) -> Iterator[Result]:
         running = self._running.get(number)
@@ -557,6 +641,7 @@ class _Runner:
     def _result(self, running: _Running) -> Result:
         planned = running.planned
         outcome = outcome_of(running.events, running.error)
+        self._outcomes[planned.recorded.number] = outcome
         differences = [
             *planned.changes,
             *compare_outcomes(planned.recorded.outcome, outcome, self._tolerance),
@@ -580,14 +665,14 @@ class _Running:
         self._thread = threading.Thread(target=self._read, name="rerun", daemon=True)
         self._began = time.monotonic()
 
-    def start(self) -> None:
+    def start(self, arguments: Mapping[str, Any]) -> None:
         """Submit the call, so that the calls of a session are submitted in order, and read it."""
         endpoint = self.planned.endpoint
         assert endpoint is not None  # noqa: S101 - such calls are skipped
         which = endpoint.fn_index if endpoint.name is None else endpoint.name
-        options = CallOptions(event_data=self.planned.recorded.event_data)
+        options = CallOptions(event_data=self.planned.recorded.event_data, protocol=self.planned.protocol)
         try:
-            self._call = self._session.submit(which, options=options, **self.planned.arguments)
+            self._call = self._session.submit(which, options=options, **arguments)
         except GradioTransportError as error:
             self.error = error
             self.seconds = time.monotonic() - self._began

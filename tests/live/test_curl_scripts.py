@@ -57,7 +57,9 @@ def real(request: pytest.FixtureRequest) -> Iterator[Server]:
         yield booted
 
 
-def record(server: Server, scenario: str, protocol: str, data: Sequence[Any], path: Path, **options: Any) -> None:
+def record(
+    server: Server, scenario: str, protocol: str, data: Sequence[Any], path: Path, **options: Any
+) -> None:
     """Make a call, and cancel it after a few values if it has no end."""
     place = server.scenario(scenario, options.pop("variant", "canonical"))
     with TraceWriter(path) as tap, gt.connect(place.url, protocol=protocol, tap=tap, **options) as app:

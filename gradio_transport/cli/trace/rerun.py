@@ -142,7 +142,14 @@ def rerun(
     trace = read(path)
     terminal = current_terminal()
     with connection.open(source) as app:
-        planned = plan(trace, app.config, inputs=inputs, only=only, source=recorded)
+        planned = plan(
+            trace,
+            app.config,
+            inputs=inputs,
+            only=only,
+            source=recorded,
+            keep_protocol=connection.protocol == "auto",
+        )
         if not planned:
             raise Misuse(f"{title(path)} has no calls{' of these numbers' if only else ''}.")
         report = _Report(terminal, trace, app, as_json)
