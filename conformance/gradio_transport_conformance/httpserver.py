@@ -18,7 +18,7 @@ from gradio_transport.trace import Trace, read_trace
 
 from .replay.recording import Hear, Say
 from .replay.script import ReplayScript, Reply, WebSocketScript
-from .replay.server import Broken, Player, Served
+from .replay.server import Broken, Heard, Player, Served
 
 try:
     from pytest_httpserver import HTTPServer
@@ -31,6 +31,10 @@ except ImportError as error:
         "`gradio_transport_conformance.replay.server` needs no package, and has no websockets.",
         name=error.name,
     ) from None
+
+
+_REFUSED = 1008
+"""Close code for a client that violates a policy: in strict mode, that of doing as was recorded."""
 
 
 class _DroppedResponse(Response):
@@ -54,7 +58,7 @@ class _Host:
         self._player.connection_opened(connection)
         target = request.full_path
         if "websocket" in request.headers.get("upgrade", "").lower():
-            return self._websocket(request, self._player.websocket(target))
+            return self._websocket(request, self._player.websocket(target), target)
         reply = self._player.request(request.method, target, request.get_data())
         if reply.status is None:
             return _DroppedResponse()
@@ -70,28 +74,32 @@ class _Host:
         except Broken:
             raise ConnectionError from None
 
-    def _websocket(self, request: Request, talk: WebSocketScript | None) -> Response:
+    def _websocket(self, request: Request, talk: WebSocketScript | None, target: str) -> Response:
         connection = request.environ["werkzeug.socket"]
         if talk is None or talk.refusal is not None:
             self._player.connection_closed(connection)
             return Response(status=403 if talk is None else talk.refusal)
         server = WebSocketServer.accept(request.environ)
         with suppress(ConnectionClosed, Broken, OSError):
-            self._converse(server, talk)
-            self._end(server, talk)
+            if self._converse(server, talk, target):
+                self._end(server, talk)
+            else:
+                server.close(_REFUSED, "not as recorded")
         self._player.connection_closed(connection)
         return _DroppedResponse()
 
-    def _converse(self, server: WebSocketServer, talk: WebSocketScript) -> None:
+    def _converse(self, server: WebSocketServer, talk: WebSocketScript, target: str) -> bool:
+        """Play a websocket up to its end; return whether the client did as recorded."""
         while True:
             match talk.next():
                 case Say(delay=delay, text=text):
                     self._player.pause(delay)
                     server.send(text)
                 case Hear():
-                    self._player.text_received(talk, str(server.receive()))
+                    if not self._player.text_received(talk, str(server.receive()), target):
+                        return False
                 case _:
-                    return
+                    return True
 
     @staticmethod
     def _end(server: WebSocketServer, talk: WebSocketScript) -> None:
@@ -104,7 +112,12 @@ class _Host:
 
 @contextmanager
 def play_on(
-    server: HTTPServer, trace: Trace | str | os.PathLike[str], *, speed: float = 0.0, strict: bool = False
+    server: HTTPServer,
+    trace: Trace | str | os.PathLike[str],
+    *,
+    speed: float = 0.0,
+    strict: bool = False,
+    log: Callable[[Heard], None] | None = None,
 ) -> Generator[Served, None, None]:
     """Play a trace on a running pytest-httpserver, which must be threaded, and take it off again."""
     script = ReplayScript(
@@ -112,7 +125,7 @@ def play_on(
         server.url_for("").removesuffix("/"),
         strict=strict,
     )
-    player = Player(script, speed)
+    player = Player(script, speed, log)
     handler: Callable[[Request], Response] = _Host(player)
     server.expect_request(re.compile(".*")).respond_with_handler(handler)
     try:
@@ -124,12 +137,17 @@ def play_on(
 
 @contextmanager
 def serve_with_websockets(
-    trace: Trace | str | os.PathLike[str], *, speed: float = 0.0, strict: bool = False
+    trace: Trace | str | os.PathLike[str],
+    *,
+    speed: float = 0.0,
+    port: int = 0,
+    strict: bool = False,
+    log: Callable[[Heard], None] | None = None,
 ) -> Generator[Served, None, None]:
     """Play a trace as a server on the loopback; see `replay.server.serve`."""
     with (
-        HTTPServer(host="127.0.0.1", port=0, threaded=True) as server,
-        play_on(server, trace, speed=speed, strict=strict) as served,
+        HTTPServer(host="127.0.0.1", port=port, threaded=True) as server,
+        play_on(server, trace, speed=speed, strict=strict, log=log) as served,
     ):
         yield served
 

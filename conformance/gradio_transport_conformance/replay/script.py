@@ -37,6 +37,7 @@ class Reply:
         status: None to break the connection without an answer.
         ending: None to keep it open until the client goes.
         ready: Whether everything that a part waits for has come.
+        refusal: Why a request that was not recorded is refused, if it is one.
     """
 
     status: int | None
@@ -45,6 +46,7 @@ class Reply:
     ending: Ending | None
     stream: bool
     ready: Callable[[Part], bool]
+    refusal: str = ""
 
 
 @attrs.define(eq=False)
@@ -108,7 +110,7 @@ class ReplayScript:
             return None
         if all(id(one) in self._used for one in alike):
             self._used -= {id(one) for one in alike}
-        return WebSocketScript(alike, self._used, self._names)
+        return WebSocketScript(alike, self._used, self._names, strict=self._strict)
 
     def _names(self, alias: str, session_hash: str | None) -> Names:
         names = {self._recorded_base: self.base} if self._recorded_base and self.base else {}
@@ -233,7 +235,7 @@ class _RequestContent:
 def _refusal(status: int, detail: str) -> Reply:
     body = json.dumps({"detail": detail}, separators=(",", ":")).encode()
     kind = {"content-type": "application/json"}
-    return Reply(status, kind, [Part(0.0, body)], Ending.CLEAN, False, lambda _: True)
+    return Reply(status, kind, [Part(0.0, body)], Ending.CLEAN, False, lambda _: True, detail)
 
 
 def _object(body: bytes | str) -> dict[str, Any]:
@@ -248,9 +250,15 @@ class WebSocketScript:
     """One websocket being played. Which recorded one it is shows when the client names its function."""
 
     def __init__(
-        self, alike: Sequence[RecordedSocket], used: set[int], names: Callable[[str, str | None], Names]
+        self,
+        alike: Sequence[RecordedSocket],
+        used: set[int],
+        names: Callable[[str, str | None], Names],
+        *,
+        strict: bool = False,
     ) -> None:
         self._alike = alike
+        self._strict = strict
         self._used = used
         self._naming = names
         self._session_hash: str | None = None
@@ -279,8 +287,8 @@ class WebSocketScript:
         names = self._naming(self._recorded.alias, self._session_hash)
         return Say(step.delay, rename_bytes(step.text.encode("utf-8", "replace"), names).decode())
 
-    def text_received(self, text: str) -> None:
-        """Take the text that a `Hear` waited for."""
+    def text_received(self, text: str) -> str:
+        """Take the text that a `Hear` waited for; return why it is refused, if it is."""
         said = _RequestContent("", text.encode("utf-8", "replace"), _SOCKET_HASHES)
         self._session_hash = said.session_hash or self._session_hash
         here = self._place - 1
@@ -292,14 +300,21 @@ class WebSocketScript:
             self._used.discard(id(self._recorded))
             self._used.add(id(best))
             self._recorded = best
+        if not self._strict or self._fits(best, here, said) >= _SAME_BODY:
+            return ""
+        expected = _RequestContent("", _heard(best, here), _SOCKET_HASHES)
+        return f"{str(said).strip()} was not recorded here. Expected: {str(expected).strip()}."
 
     def _fits(self, recorded: RecordedSocket, here: int, said: _RequestContent) -> int:
         kinds = [type(step) for step in self._recorded.steps[: here + 1]]
         if [type(step) for step in recorded.steps[: here + 1]] != kinds:
             return -1
-        return said.similarity(
-            _RequestContent("", recorded.steps[here].text.encode("utf-8", "replace"), _SOCKET_HASHES)
-        )
+        return said.similarity(_RequestContent("", _heard(recorded, here), _SOCKET_HASHES))
+
+
+def _heard(recorded: RecordedSocket, place: int) -> bytes:
+    """Return the text of a step."""
+    return recorded.steps[place].text.encode("utf-8", "replace")
 
 
 __all__ = ["ReplayScript", "Reply", "WebSocketScript"]

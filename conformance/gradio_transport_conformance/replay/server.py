@@ -31,17 +31,53 @@ class Broken(Exception):
     """The connection is to break now."""
 
 
+@attrs.frozen
+class Served:
+    """A server that plays a trace.
+
+    Attributes:
+        url: Where it is.
+    """
+
+    url: str
+
+
+@attrs.frozen
+class Heard:
+    """A request of a client, or a text of it on a websocket that was refused.
+
+    Attributes:
+        method: ``"WS"`` for a websocket.
+        target: Path and query.
+        status: Of the reply; None where the connection breaks. 101 for a websocket.
+        refusal: Why it was refused, if it was: what came, and what was expected.
+    """
+
+    method: str
+    target: str
+    status: int | None
+    refusal: str = ""
+
+
+def _ignore(_: Heard) -> None:
+    pass
+
+
 class Player:
     """What every host does: waits, paces, and stops when it is told to.
 
     Args:
         script: What to play.
         speed: 1.0 keeps the recorded pace, 2.0 is twice as fast, 0 does not wait at all.
+        log: Called with each request, from the thread of its connection.
     """
 
-    def __init__(self, script: ReplayScript, speed: float) -> None:
+    def __init__(
+        self, script: ReplayScript, speed: float, log: Callable[[Heard], None] | None = None
+    ) -> None:
         self._script = script
         self._speed = speed
+        self._log = log or _ignore
         self._changed = threading.Condition()
         self._stopped = False
         self._connections: set[socket.socket] = set()
@@ -51,17 +87,24 @@ class Player:
         with self._changed:
             reply = self._script.request(method, target, body)
             self._changed.notify_all()
-            return reply
+        self._log(Heard(method, target, reply.status, reply.refusal))
+        return reply
 
     def websocket(self, target: str) -> WebSocketScript | None:
         """Return what to say on a websocket."""
         with self._changed:
-            return self._script.websocket(target)
+            talk = self._script.websocket(target)
+        status = 403 if talk is None else talk.refusal or 101
+        self._log(Heard("WS", target, status, "" if talk else "no websocket was recorded here"))
+        return talk
 
-    def text_received(self, talk: WebSocketScript, text: str) -> None:
-        """Tell a websocket's script what the client said."""
+    def text_received(self, talk: WebSocketScript, text: str, target: str = "") -> bool:
+        """Pass a client's text on a websocket to its script; return whether the script goes on."""
         with self._changed:
-            talk.text_received(text)
+            refusal = talk.text_received(text)
+        if refusal:
+            self._log(Heard("WS", target, None, refusal))
+        return not refusal
 
     def parts(self, reply: Reply, connection: socket.socket) -> Iterator[bytes]:
         """Yield the parts of a reply when their time has come.
@@ -119,17 +162,6 @@ class Player:
         for connection in connections:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-
-
-@attrs.frozen
-class Served:
-    """A server that plays a trace.
-
-    Attributes:
-        url: Where it is.
-    """
-
-    url: str
 
 
 class _Server(ThreadingHTTPServer):
@@ -201,7 +233,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serve(
-    trace: Trace | str | os.PathLike[str], *, speed: float = 0.0, port: int = 0, strict: bool = False
+    trace: Trace | str | os.PathLike[str],
+    *,
+    speed: float = 0.0,
+    port: int = 0,
+    strict: bool = False,
+    log: Callable[[Heard], None] | None = None,
 ) -> Generator[Served, None, None]:
     """Play a trace as a server on the loopback, without any package but the standard library.
 
@@ -210,14 +247,16 @@ def serve(
         speed: 1.0 keeps the recorded pace, 2.0 is twice as fast, 0 (the default) does not wait at all.
         port: Where; 0 takes any free one.
         strict: Answer whatever differs from the recording with status 500, and what was expected.
+        log: Called with each request, from the thread of its connection.
 
     Raises:
         TraceError: The file is no trace.
+        OSError: The port is in use.
     """
     script = ReplayScript(trace if isinstance(trace, Trace) else read_trace(trace), strict=strict)
     with _Server(("127.0.0.1", port), _Handler) as server:
         script.base = f"http://127.0.0.1:{server.server_port}"
-        server.player = Player(script, speed)
+        server.player = Player(script, speed, log)
         # The interval is how long closing takes at most.
         arguments = {"poll_interval": 0.02}
         thread = threading.Thread(target=server.serve_forever, kwargs=arguments, daemon=True)
@@ -230,4 +269,4 @@ def serve(
             server.player.stop()
 
 
-__all__ = ["Broken", "Player", "ReplayScript", "Served", "serve"]
+__all__ = ["Broken", "Heard", "Player", "ReplayScript", "Served", "serve"]

@@ -5,11 +5,38 @@ from __future__ import annotations
 
 import click
 
-from .files import trace_argument
+from ...errors import LocalProtocolError
+from ...trace.curl import curl_script
+from ..failures import Misuse
+from ..terminal import write
+from .files import read, title, trace_argument
+
+_HELP = """Print the requests of the trace FILE as a shell script of curl commands.
+
+The script runs against the recorded server, or any other with the same endpoints: it makes a session hash of its
+own, takes event ids from the replies, and reads streams until the call ends. It needs a POSIX shell and curl.
+Secrets and files, which a trace does not have, are environment variables; the script names them at its top.
+
+\b
+Example:
+  gradio-transport trace curl count.jsonl > count.sh
+  BASE=http://127.0.0.1:7860 sh count.sh
+
+curl cannot speak the websockets of Gradio 3; of such calls the script uses the server's direct route.
+"""
 
 
-@click.command()
+@click.command(help=_HELP)
 @trace_argument
-def curl(*, path: str) -> None:
-    """Write the requests of a trace as a shell script."""
-    raise click.UsageError(f"{path}: not available yet.")
+@click.option(
+    "--call", "number", type=click.IntRange(min=1), metavar="N", help="Only call N, counted from 1."
+)
+@click.option("--on", "base", metavar="URL", help="Address in the script, in place of the recorded one.")
+def curl(*, path: str, number: int | None, base: str | None) -> None:
+    """Run the command; its help is above."""
+    if base is not None and not base.startswith(("http://", "https://")):
+        raise click.BadParameter("write a URL, such as http://127.0.0.1:7860.", param_hint="'--on'")
+    try:
+        write(curl_script(read(path), call=number, base=base))
+    except LocalProtocolError as error:
+        raise Misuse(f"{title(path)}: {error.message}") from error

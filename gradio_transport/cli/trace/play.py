@@ -3,13 +3,127 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import logging
+import socket
+import threading
+from typing import Protocol
+
 import click
 
-from .files import trace_argument
+from ...protocol.frames import Kind
+from ...trace import Trace
+from ..failures import Misuse
+from ..terminal import Terminal, current_terminal, write
+from .files import read, title, trace_argument
+
+_HELP = """Serve the trace FILE to any client: what the server said then, it says again.
+
+stdout has the URL, as soon as the server accepts connections; stderr has a line for each request. Session hashes
+and the address in the replies are those of the client. Ctrl-C ends it.
+
+\b
+Example:
+  gradio-transport trace play count.jsonl --port 7860 --speed 0
+  gradio-transport call http://127.0.0.1:7860 /count 3
+
+A client that does what was recorded gets what was recorded. To one that does something else the most similar
+reply is given, and 404 if there is none; with --strict it gets status 500 (a websocket is closed with 1008), and
+stderr says what came and what was expected.
+"""
+
+_WEBSOCKET_KIT = "gradio_transport_conformance.httpserver"
+_PLAIN_KIT = "gradio_transport_conformance.replay.server"
 
 
-@click.command()
+class _Served(Protocol):
+    @property
+    def url(self) -> str: ...
+
+
+class _Heard(Protocol):
+    """A request of a client, as the conformance kit reports it."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def status(self) -> int | None: ...
+    @property
+    def refusal(self) -> str: ...
+
+
+@click.command(help=_HELP)
 @trace_argument
-def play(*, path: str) -> None:
-    """Serve a trace to any client."""
-    raise click.UsageError(f"{path}: not available yet.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, metavar="N",
+    help="Port on the loopback; without it, or with 0, a free one.",
+)  # fmt: skip
+@click.option(
+    "--speed", type=click.FloatRange(min=0), default=1.0, show_default=True, metavar="X",
+    help="1 keeps the recorded pace, 2 is twice as fast, 0 does not wait.",
+)  # fmt: skip
+@click.option("--strict", is_flag=True, help="Refuse what differs from the recording.")
+def play(*, path: str, port: int, speed: float, strict: bool) -> None:
+    """Run the command; its help is above."""
+    trace = read(path)
+    if not any(frame.kind in (Kind.REQUEST, Kind.WS_OPEN) for frame in trace.frames):
+        raise Misuse(f"{title(path)} has no requests; there is nothing to serve.")
+    terminal = current_terminal()
+    with _serve(trace, port, speed, strict, terminal) as served:
+        write(f"{served.url}\n")
+        recorded = f"Gradio {trace.meta['gradio']}" if trace.meta.get("gradio") else "A server"
+        terminal.print_line((f"{recorded}, recorded in {title(path)}. Ctrl-C ends it.", "dim"))
+        threading.Event().wait()
+
+
+def _serve(
+    trace: Trace, port: int, speed: float, strict: bool, terminal: Terminal
+) -> contextlib.AbstractContextManager[_Served]:
+    """Return a context manager of the server of the conformance kit.
+
+    By name, because the kit is a package of its own, which may be missing and which the core does not import.
+    """
+    sockets = any(frame.kind is Kind.WS_OPEN for frame in trace.frames)
+    try:
+        kit = importlib.import_module(_WEBSOCKET_KIT if sockets else _PLAIN_KIT)
+    except ImportError as error:
+        why = "The trace has websockets, and" if sockets else "To serve a trace,"
+        raise Misuse(
+            f"{why} {error.name} is not installed. Install it with: pip install 'gradio-transport[conformance]'."
+        ) from error
+    # The web server of websockets has a log of its own.
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    _check_port(port)
+    serve = kit.serve_with_websockets if sockets else kit.serve
+    server: contextlib.AbstractContextManager[_Served] = serve(
+        trace, speed=speed, port=port, strict=strict, log=lambda heard: _print(terminal, heard)
+    )
+    return server
+
+
+def _check_port(port: int) -> None:
+    """Raise if a port is taken: of the two servers one would raise, and the other end this program."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+            listener.listen()
+        except OSError as error:
+            raise Misuse(
+                f"Port {port} cannot be used: {error.strerror}. Pass another to --port, or none for a free one."
+            ) from error
+
+
+def _print(terminal: Terminal, heard: _Heard) -> None:
+    status = "cut" if heard.status is None else str(heard.status)
+    failed = bool(heard.refusal) or heard.status is None
+    parts = [
+        (f"{status:>4} ", "red" if failed else "green"),
+        (f"{heard.method} {heard.target}".rstrip("?"), ""),
+    ]
+    terminal.print_line(*parts)
+    if heard.refusal:
+        terminal.print_line((f"     {heard.refusal}", "red"))

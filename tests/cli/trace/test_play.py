@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``gradio-transport trace play``: recordings served to clients, from the command line."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+
+import pytest
+from click.testing import CliRunner
+
+import gradio_transport as gt
+from gradio_transport.cli.app import commands
+from gradio_transport_conformance.traces import shipped_trace
+
+COMMAND = (sys.executable, "-m", "gradio_transport", "trace", "play")
+
+
+@contextlib.contextmanager
+def playing(
+    name: str, *options: str, environment: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run the command, and wait for the URL that it prints."""
+    process = subprocess.Popen(
+        [*COMMAND, str(shipped_trace(name)), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(environment or {})},
+    )
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip(), process
+    finally:
+        process.kill()
+        process.communicate(timeout=20)
+
+
+def end(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Interrupt the command as Ctrl-C does; return its status and what it said."""
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    return process.returncode, said
+
+
+@pytest.mark.parametrize("name", ["2.9.4/hello", "3.50.2/hello", "4.8.0/hello", "6.31.0/hello"])
+def test_a_client_is_served_and_ctrl_c_ends_it(name: str) -> None:
+    with playing(name, "--speed", "0", "--strict") as (url, process):
+        with gt.connect(url) as app:
+            endpoint = app.config.documented[0] if name.startswith("2") else app.config.endpoint("/hello")
+            assert app.call(endpoint.name or 0, "Ada") == ["Hello, Ada!"]
+        status, said = end(process)
+    assert status == 130
+    assert " 200 GET /config\n" in said
+    assert "Ctrl-C ends it." in said
+
+
+def test_the_port_can_be_chosen_and_one_in_use_is_an_error() -> None:
+    for name in ("6.31.0/hello", "3.50.2/hello"):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            result = CliRunner().invoke(
+                commands, ["trace", "play", str(shipped_trace(name)), "--port", str(port)]
+            )
+        assert result.exit_code == 2
+        assert f"Port {port} cannot be used" in result.stderr
+        with playing(name, "--port", str(port)) as (url, _):
+            assert url.removesuffix("/").endswith(f":{port}")
+
+
+def test_strict_says_what_was_expected_and_what_came() -> None:
+    with playing("6.31.0/hello", "--speed", "0", "--strict") as (url, process):
+        with gt.connect(url) as app, pytest.raises(gt.ServerRefused, match="was not recorded here"):
+            app.call("/hello", "Grace")
+        _, said = end(process)
+    assert " 500 POST /gradio_api/queue/join\n" in said
+    assert '"data":["Grace"]' in said
+    assert 'Expected: POST /gradio_api/queue/join {"data":["Ada"]' in said
+
+
+def test_strict_closes_a_websocket() -> None:
+    with playing("3.50.2/hello", "--speed", "0", "--strict") as (url, process):
+        with gt.connect(url) as app, pytest.raises(gt.StreamLost, match="1008"):
+            app.call("/hello", "Grace")
+        _, said = end(process)
+    assert " 101 WS /queue/join\n" in said
+    assert "Grace" in said
+    assert "Expected: " in said
+    assert "Ada" in said
+
+
+def test_without_strict_the_most_similar_reply_is_given() -> None:
+    with playing("6.31.0/hello", "--speed", "0") as (url, _), gt.connect(url) as app:
+        assert app.call("/hello", "Grace") == ["Hello, Ada!"]
+
+
+def test_the_recorded_pace_is_kept_unless_told_otherwise() -> None:
+    took: dict[str, float] = {}
+    for speed in ("1", "0"):
+        with playing("6.31.0/slow", "--speed", speed) as (url, _), gt.connect(url) as app:
+            began = time.monotonic()
+            app.call("/slow", 1.2)
+            took[speed] = time.monotonic() - began
+    assert took["1"] > 1.0
+    assert took["0"] < took["1"]
+
+
+def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in [one for one in sys.modules if one.startswith("gradio_transport_conformance.httpserver")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "simple_websocket", None)
+    result = CliRunner().invoke(commands, ["trace", "play", str(shipped_trace("3.50.2/hello"))])
+    assert result.exit_code == 2
+    assert "The trace has websockets, and simple_websocket is not installed." in result.stderr
+    assert "gradio-transport[conformance]" in result.stderr
+
+
+def test_a_trace_without_requests_is_refused(tmp_path: object) -> None:
+    text = '{"kind":"meta","format":"gradio-transport-trace","version":1}\n'
+    result = CliRunner().invoke(commands, ["trace", "play", "-"], input=text)
+    assert result.exit_code == 2
+    assert "standard input has no requests" in result.stderr
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl_is_served() -> None:
+    with playing("6.31.0/call_hello", "--speed", "0") as (url, _):
+        command = [
+            "curl",
+            "-sS",
+            "-m",
+            "20",
+            "-X",
+            "POST",
+            f"{url}/gradio_api/call/hello",
+            "-d",
+            '{"data":["Ada"]}',
+        ]
+        found = subprocess.run(command, capture_output=True, timeout=30, check=True)
+        event = json.loads(found.stdout)["event_id"]
+        # Not to its end: the recorded client closed the stream, so the server waits for this one to do so.
+        with urllib.request.urlopen(f"{url}/gradio_api/call/hello/{event}", timeout=20) as reply:
+            assert [reply.readline() for _ in range(2)] == [b"event: complete\n", b'data: ["Hello, Ada!"]\n']
