@@ -72,7 +72,7 @@ Exit status:
 @click.argument("arguments", nargs=-1)
 @click.option("--call", "endpoint", metavar="ENDPOINT", help="Make this call, time its flow and diagnose it.")
 @click.option(
-    "--hold", type=click.FloatRange(min=0, max=3600, min_open=True), default=17.0, show_default=True,
+    "--hold", type=click.FloatRange(min=0, max=3600, min_open=True), default=18.0, show_default=True,
     metavar="SECONDS", help="Hold a stream open for so long, to see whether a proxy ends it.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object when all is done.")

@@ -303,6 +303,9 @@ def _login_wanted(patient: Patient, error: AuthenticationRequired) -> Finding:
         sign_on = _sign_on(reply.headers.get("location", ""))
         seen.append(f"A {f'login of {sign_on}' if sign_on else 'proxy or firewall'} before the app refuses.")
         seen += [f"It says: {words(reply)!r}."] if words(reply) else []
+        place = _find_app(patient)
+        if place:
+            return failure(*seen, f"A Gradio app answers at {place}.", advice=f"Use {place}", error=error)
         advice = f"{access_advice(reply)} Here: -H 'Cookie: NAME=VALUE'."
         if reply.headers.get("location") and not same_origin(reply.headers["location"], reply.url):
             advice = "Log in there with a browser, and pass what it sets: -H 'Cookie: NAME=VALUE'."

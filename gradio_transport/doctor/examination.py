@@ -74,7 +74,7 @@ def examine(
     source: str,
     options: Options,
     *,
-    hold: float = 17.0,
+    hold: float = 18.0,
     call: Preparation | None = None,
     saved_token: bool = False,
     on_begin: Callable[[PlannedStep], object] | None = None,

@@ -75,7 +75,7 @@ class Patient:
 
     source: str
     options: Options
-    hold: float = 17.0
+    hold: float = 18.0
     call: Preparation | None = None
     saved_token: bool = False
     space: Space | None = None

@@ -29,7 +29,7 @@ FIRST_BYTE_SECONDS = 5.0
 HEARTBEAT_SECONDS = 15.0
 """Between two heartbeats of a server."""
 
-SLACK_SECONDS = 5.0
+SLACK_SECONDS = 2.0
 """How much later than that a heartbeat may come."""
 
 _SOCKET_SECONDS = 5.0
@@ -223,7 +223,7 @@ def check_hold(patient: Patient) -> Finding:
     hold = patient.hold
     beats = int(hold / HEARTBEAT_SECONDS) + 1
     opened = _read(patient, f"heartbeat/{_session()}", idle=hold + 1, until=hold, enough=1_000)
-    came = len(opened.chunks)
+    came = b"".join(data for _, data in opened.chunks).count(b"ALIVE")
     ended_early = opened.closed is not None and opened.closed.ending is not Ending.IDLE
     if (
         opened.error is not None
@@ -231,12 +231,14 @@ def check_hold(patient: Patient) -> Finding:
         or (ended_early and opened.closed_at < hold - 0.2)
     ):
         return _cut(opened)
-    if came < beats and hold > beats * HEARTBEAT_SECONDS - HEARTBEAT_SECONDS + SLACK_SECONDS:
+    if came < beats and hold >= (beats - 1) * HEARTBEAT_SECONDS + SLACK_SECONDS:
         return warning(
-            f"In {hold:g} s {came} heartbeats came, where the server sends {beats}.",
+            f"In {hold:g} s {_count(came)} came, where the server sends {beats}: the rest is held back.",
+            _WHY_IT_MATTERS,
+            *_whose(opened.head),
             advice=_HOW_NOT_TO_BUFFER,
         )
-    seen = [f"A stream stayed open for {hold:g} s, with {came} heartbeat{'s' if came != 1 else ''}."]
+    seen = [f"A stream stayed open for {hold:g} s, with {_count(came)}."]
     if hold <= HEARTBEAT_SECONDS:
         seen.append(f"Heartbeats come each {HEARTBEAT_SECONDS:g} s; --hold 20 waits for the next.")
     else:
@@ -253,19 +255,27 @@ def _cut(opened: _Opened) -> Finding:
     seen = [f"The stream was ended after {opened.closed_at:.1f} s{why}, {silent:.1f} s after its last byte."]
     if opened.error is not None:
         seen = [opened.error.message]
-    seen.append("The server would have held it open. A call that takes longer is lost there.")
+    error = StreamLost(seen[0])
     if silent < HEARTBEAT_SECONDS - 0.5:
+        seen.append("The server holds it open. A call that is silent for so long is lost.")
         advice = (
             f"A proxy ends connections that are silent for {silent:.0f} s; heartbeats come each "
             f"{HEARTBEAT_SECONDS:g} s. Raise its timeout (nginx: proxy_read_timeout 3600s)."
         )
-    else:
-        advice = (
+        return failure(*seen, *_whose(opened.head), advice=advice, error=error)
+    seen.append("The server holds it open. A call that takes longer is lost.")
+    return warning(
+        *seen,
+        *_whose(opened.head),
+        advice=(
             "A proxy limits the whole time of a request. Raise that limit, or submit long calls with "
             "CallOptions(attach='late'), which fetches the result afterwards."
-        )
-    error = StreamLost(seen[0])
-    return failure(*seen, *_whose(opened.head), advice=advice, error=error)
+        ),
+    )
+
+
+def _count(number: int) -> str:
+    return "1 heartbeat" if number == 1 else f"{number} heartbeats"
 
 
 def check_compression(patient: Patient) -> Finding:

@@ -32,7 +32,8 @@ _WRONG_NAME, _WRONG_ADDRESS = 62, 64
 
 INTERCEPTORS = (
     "zscaler", "netskope", "fortinet", "fortigate", "palo alto", "blue coat", "bluecoat", "mcafee",
-    "umbrella", "sophos", "kaspersky", "avast", "eset", "bitdefender", "mitmproxy", "charles proxy", "fiddler",
+    "umbrella", "sophos", "kaspersky", "avast", "eset", "bitdefender", "mitmproxy", "charles proxy",
+    "fiddler",
     "portswigger", "squid", "forcepoint", "websense", "check point", "barracuda", "watchguard", "sonicwall",
     "untangle", "cloudflare for teams", "cato networks", "iboss", "smoothwall", "adguard",
 )  # fmt: skip
