@@ -193,8 +193,9 @@ def _something_else(patient: Patient, error: GradioTransportError) -> Finding:
         advice = [f"Use {place}"]
     elif not advice:
         advice.append("It is not a Gradio app. Check host, port and path of the URL.")
-    if reply is not None and reply.proxy:
-        advice.append(f"The proxy {reply.proxy} may have replied itself.")
+    forwarder = patient.routes.find(patient.app.base).forwarder
+    if forwarder is not None:
+        advice.append(f"The proxy {forwarder} may have replied itself.")
     return failure(*seen, advice=advice, error=error)
 
 

@@ -26,7 +26,8 @@ class Middle(ThreadingHTTPServer):
         cut_after: Seconds after which it ends a stream.
         gzip: Whether it compresses streams.
         max_body: Bytes of a body; larger ones are 413.
-        prefix: Path below which the app is; the rest is 404.
+        prefix: Path below which the app is; the rest is refused.
+        refusal: The status of that.
         login: ``Basic ...`` that a request must have.
         closes: Whether it closes each connection after its reply.
         headers: Added to each reply.
@@ -41,6 +42,7 @@ class Middle(ThreadingHTTPServer):
         self.buffers = self.first_only = self.gzip = self.closes = False
         self.cut_after: float | None = None
         self.max_body: int | None = None
+        self.refusal = 404
         self.prefix = self.login = ""
         self.headers: dict[str, str] = {}
         self.dropped: set[str] = set()
@@ -76,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.login and self.headers.get("authorization") != self.server.login:
             return self._say(401, "<html>401</html>", **{"www-authenticate": 'Basic realm="staff"'})
         if not self.path.startswith(self.server.prefix):
-            return self._say(404, "<html><title>404 Not Found</title></html>")
+            return self._say(self.server.refusal, "<html><title>No such page</title></html>")
         upstream = urlsplit(next(self.server.upstreams))
         connection = http.client.HTTPConnection(upstream.hostname or "", upstream.port, timeout=20)
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
