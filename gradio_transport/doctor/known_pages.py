@@ -92,7 +92,8 @@ PAGES = (
         "Apache has no rule for this host name or path. Add a ProxyPass, or correct the URL."
     )),
     _page("Traefik without a route", r"\A404 page not found\s*\Z", (
-        "Traefik or another router of Go has no rule for this host name or path."
+        "Traefik or another router of Go has no rule for this host name or path. Add "
+        "one, or correct the URL."
     )),
     _page("a FastAPI app without this path", r'\A\s*\{"detail":\s*"not found"\}\s*\Z', (
         "The server is up, and no Gradio app is at this path. "

@@ -31,6 +31,7 @@ class Middle(ThreadingHTTPServer):
         login: ``Basic ...`` that a request must have.
         closes: Whether it closes each connection after its reply.
         headers: Added to each reply.
+        date: The date of each reply; None is now, an empty text is none.
         dropped: Headers of a reply that are not passed on.
     """
 
@@ -45,6 +46,7 @@ class Middle(ThreadingHTTPServer):
         self.refusal = 404
         self.prefix = self.login = ""
         self.headers: dict[str, str] = {}
+        self.date: str | None = None
         self.dropped: set[str] = set()
         self.ended = threading.Event()
         for name, value in settings.items():
@@ -89,6 +91,13 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             connection.close()
 
+    def send_response(self, code: int, message: str | None = None) -> None:
+        """Send the status, and the date that the proxy has."""
+        self.send_response_only(code, message)
+        date = self.date_time_string() if self.server.date is None else self.server.date
+        if date:
+            self.send_header("date", date)
+
     def _say(self, status: int, text: str, **headers: str) -> None:
         self.send_response(status)
         for name, value in {"content-type": "text/html", "content-length": str(len(text)), **headers}.items():
@@ -105,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.send_response(reply.status)
         for name, value in reply.getheaders():
-            if name.lower() not in _HOP_BY_HOP | self.server.dropped:
+            if name.lower() not in _HOP_BY_HOP | self.server.dropped | {"date"}:
                 self.send_header(name, value)
         for name, value in self.server.headers.items():
             self.send_header(name, value)
