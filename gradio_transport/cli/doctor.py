@@ -16,6 +16,7 @@ from ..doctor.examination import PlannedStep, examine
 from ..doctor.patient import Arguments as CallArguments
 from ..doctor.patient import Preparation
 from ..doctor.report import Report, Result, Step
+from ..errors import AuthenticationRequired
 from ..protocol.urls import shown_url
 from .arguments import Arguments, check, parse_arguments, strip_mark
 from .call import find_endpoint
@@ -224,9 +225,16 @@ def _count(number: int, one: str, many: str) -> str:
 
 def status_of(report: Report) -> ExitStatus:
     """Return the exit status: that of the first failure."""
-    if not report.having(Result.FAILURE):
+    failures = report.having(Result.FAILURE)
+    if not failures:
         return ExitStatus.OK
-    return ExitStatus.TRANSPORT if report.error is None else exit_status(report.error)
+    first = failures[0]
+    if first.error is None:
+        return ExitStatus.TRANSPORT
+    status = exit_status(first.error)
+    # An error of a server or a proxy is a refusal for a call. Here it is the reason why there can be none.
+    is_refusal = first.name == "call" or isinstance(first.error, AuthenticationRequired)
+    return ExitStatus.TRANSPORT if status is ExitStatus.REFUSED and not is_refusal else status
 
 
 def report_object(source: str, report: Report) -> dict[str, Any]:

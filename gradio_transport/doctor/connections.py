@@ -10,7 +10,7 @@ from contextlib import suppress
 from email.utils import parsedate_to_datetime
 
 from ..calls.app_identity import app_id_of
-from ..errors import GradioTransportError, SessionNotFound, StreamLost
+from ..errors import GradioTransportError, StreamLost
 from ..protocol.commands import Request, Response
 from .patient import Patient, milliseconds, since
 from .report import Finding, failure, ok, skipped, warning
@@ -103,7 +103,7 @@ def check_replicas(patient: Patient) -> Finding:
             "Keep each visitor on one replica: by a cookie (sticky sessions), or by the address (nginx: "
             "ip_hash). Or run one process: a Gradio app cannot have several workers."
         ),
-        error=SessionNotFound(seen[0]),
+        error=StreamLost(seen[0]),
     )
 
 

@@ -90,15 +90,15 @@ def examine(
         call: Returns the call to make, by the app's config.
         saved_token: Whether the token that huggingface_hub has saved may be used, for a Space that the Hub
             shows only with one.
-        on_begin: Called with each step before it is done.
+        on_begin: Called with each step that is not skipped, before it is done.
     """
     patient = Patient(source=source, options=options, hold=hold, call=call, saved_token=saved_token)
     failed: dict[str, PlannedStep] = {}
     try:
         for planned in STEPS:
-            if on_begin is not None:
-                on_begin(planned)
             broken = next((failed[need] for need in planned.needs if need in failed), None)
+            if on_begin is not None and broken is None:
+                on_begin(planned)
             began = time.monotonic()
             finding = _skip(broken) if broken is not None else _check(patient, planned)
             step = _step(patient, planned, finding, since(began), broken)

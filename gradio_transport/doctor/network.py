@@ -117,14 +117,19 @@ def check_tcp(patient: Patient) -> Finding:
     connected = [one for one in tries if one.error is None]
     failed = [one for one in tries if one.error is not None]
     seen = [f"{_with_port(one.host, port)} answers in {milliseconds(one.seconds)}." for one in connected]
-    seen += [f"{_with_port(one.host, port)} does not: {_reason(one.error)}." for one in failed]
+    seen += [f"{_with_port(one.host, port)} does not answer: {_reason(one.error)}." for one in failed]
     if not connected:
         error = ConnectError(" ".join(seen))
         return failure(*seen, advice=_advice(patient, failed, port, proxy), error=error)
     patient.times["TCP"] = min(one.seconds for one in connected)
-    if failed:
+    if failed and not _is_harmless(failed):
         return warning(*seen, advice=_advice_some(failed))
     return ok(*seen)
+
+
+def _is_harmless(failed: Sequence[_Try]) -> bool:
+    """Return whether this machine refuses one of its two loopback addresses, which costs no time."""
+    return _is_loopback(failed) and all(isinstance(one.error, ConnectionRefusedError) for one in failed)
 
 
 def _connect(address: Any, port: int, seconds: float) -> _Try:
@@ -146,7 +151,7 @@ def _with_port(host: str, port: int) -> str:
 
 def _reason(error: OSError | None) -> str:
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return "no reply in time"
     return "" if error is None else (error.strerror or str(error) or type(error).__name__).lower()
 
 

@@ -19,6 +19,7 @@ from ..calls.options import Options
 from ..calls.request_sequence import RequestCommand, Requests
 from ..engines.deadline import NEVER, Deadline
 from ..engines.httpcore_sync import HTTPEngine
+from ..engines.libraries import default_headers
 from ..engines.proxies import PORTS, Proxy
 from ..engines.routes import Routes
 from ..errors import GradioTransportError, Phase
@@ -220,6 +221,7 @@ class Patient:
         """Discover the app, once; None if that failed, and then `failure` says why."""
         if not self._has_discovered:
             self._has_discovered = True
+            default_headers(self.options.http.library)  # loads the library, which is not to be timed
             try:
                 self.app.discovery = self.connection.run(Requests.of_app(self.app).discover())
                 self.discovery = self.app.discovery

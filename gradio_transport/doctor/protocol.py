@@ -21,7 +21,10 @@ def check_protocol(patient: Patient) -> Finding:
     """Choose an adapter for each endpoint, as a call does."""
     config = patient.config
     seen = [
-        f"Gradio {config.version or 'of unknown version'}, protocol {config.protocol or 'of before 4.0'}."
+        (
+            f"Gradio {config.version or 'of unknown version'} names "
+            f"{f'the protocol {config.protocol}' if config.protocol else 'no protocol, as all before 4.0'}."
+        )
     ]
     counted: Counter[tuple[str, str]] = Counter()
     without: list[str] = []

@@ -56,7 +56,11 @@ def _direct(patient: Patient, seen: list[str], variables: Mapping[str, str]) -> 
 def _variables() -> dict[str, str]:
     """Return the variables that are set, as they are written in the environment."""
     names = [name for known in VARIABLES for name in (known, known.upper())]
-    return {name: os.environ[name] for name in names if os.environ.get(name)}
+    found = {name: os.environ[name] for name in names if os.environ.get(name)}
+    # In both spellings with one value it is one setting.
+    return {
+        name: value for name, value in found.items() if name.islower() or found.get(name.lower()) != value
+    }
 
 
 def _differing(variables: Mapping[str, str]) -> Sequence[str]:

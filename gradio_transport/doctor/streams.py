@@ -251,8 +251,7 @@ def check_hold(patient: Patient) -> Finding:
 def _cut(opened: _Opened) -> Finding:
     last = opened.chunks[-1][0] if opened.chunks else opened.head_seconds
     silent = max(0.0, opened.closed_at - last)
-    why = f" ({opened.closed.reason})" if opened.closed is not None and opened.closed.reason else ""
-    seen = [f"The stream was ended after {opened.closed_at:.1f} s{why}, {silent:.1f} s after its last byte."]
+    seen = [f"The stream was ended after {opened.closed_at:.1f} s, {silent:.1f} s after its last byte."]
     if opened.error is not None:
         seen = [opened.error.message]
     error = StreamLost(seen[0])

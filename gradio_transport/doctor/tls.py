@@ -111,6 +111,8 @@ def _untrusted(patient: Patient, error: GradioTransportError) -> Finding:
         certificate = _read(_shake_hands(patient, settings)[0])
     seen = [f"The certificate is not trusted: {problem.verify_message}."]
     seen += [] if certificate is None else _describe(certificate)
+    if certificate is not None and certificate.ends < datetime.now(UTC) and problem.verify_code != _EXPIRED:
+        seen.append("So it has also expired.")
     return failure(*seen, advice=_advice(patient, problem.verify_code, certificate), error=error)
 
 

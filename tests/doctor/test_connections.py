@@ -12,7 +12,7 @@ from middle import middle
 from scripted import Reply
 
 from gradio_transport.doctor.report import Result
-from gradio_transport.errors import SessionNotFound
+from gradio_transport.errors import StreamLost
 
 
 def test_a_proxy_that_closes_each_connection() -> None:
@@ -47,7 +47,7 @@ def test_two_replicas_that_take_turns() -> None:
     assert step.result is Result.FAILURE
     assert "8 connections led to 2 processes (4, 4 requests each)." in text(step)
     assert "sticky sessions" in text(step)
-    assert isinstance(report.error, SessionNotFound)
+    assert isinstance(report.error, StreamLost)
 
 
 def test_a_balancer_that_is_sticky() -> None:

@@ -61,9 +61,19 @@ def test_of_two_addresses_one_is_dead() -> None:
     step = report.step("tcp")
     assert step.result is Result.WARNING
     assert "192.0.2.1:80 answers" in text(step)
-    assert "[2001:db8::1]:80 does not: connection refused." in text(step)
+    assert "[2001:db8::1]:80 does not answer: connection refused." in text(step)
     assert "IPv6 does not work on the way" in text(step)
     assert report.step("gradio").result is Result.OK
+
+
+def test_one_loopback_address_of_two_is_enough() -> None:
+    with app() as server, internet() as net:
+        net.names["localhost"] = [["::1", "127.0.0.1"]]
+        report = examined(server.url.replace("127.0.0.1", "localhost"))
+
+    step = report.step("tcp")
+    assert step.result is Result.OK
+    assert "[::1]" in text(step)
 
 
 def test_a_closed_port(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +105,7 @@ def test_a_firewall(monkeypatch: pytest.MonkeyPatch) -> None:
     step = examined("http://127.0.0.1:7860").step("tcp")
 
     assert step.result is Result.FAILURE
-    assert "does not: no answer in time" in text(step)
+    assert "does not answer: no reply in time" in text(step)
     assert "A firewall or security group drops the packets" in text(step)
 
 

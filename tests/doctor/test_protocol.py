@@ -20,7 +20,7 @@ def test_the_adapter_and_why() -> None:
     with app() as server:
         step = examined(server.url).step("protocol")
 
-    assert "Gradio 6.31.0, protocol sse_v3." in text(step)
+    assert "Gradio 6.31.0 names the protocol sse_v3." in text(step)
     assert "4 endpoints by the adapter sse_v3: the server says protocol 'sse_v3'." in text(step)
     assert "1 endpoint by the adapter direct" in text(step)
 
