@@ -130,6 +130,8 @@ def _describe(patient: Patient) -> Finding:
         size = len(one.response.body)
         taken.append(f"{name} {milliseconds(one.seconds)}, {size / 1000:,.0f} kB")
         patient.times[name] = one.seconds
+    if not patient.is_gradio:
+        return ok("It is not Gradio, as you said by --protocol.", f"{'; '.join(taken)}.")
     version, title = patient.config.version or "of unknown version", patient.config.title
     return ok(f"Gradio {version}{f', titled {title!r}' if title else ''}.", f"{'; '.join(taken)}.")
 

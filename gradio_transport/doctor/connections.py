@@ -127,6 +127,8 @@ def check_upload(patient: Patient) -> Finding:
     while a proxy refuses it first if it is too large.
     """
     config = patient.config
+    if not patient.is_gradio:
+        return skipped("It is not Gradio.")
     limit = config.max_file_size
     seen = [f"The app takes files of up to {_size(limit)}." if limit else "The app sets no limit on files."]
     if patient.config.at_least(4, 28) is False:

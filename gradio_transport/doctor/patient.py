@@ -178,6 +178,11 @@ class Patient:
         """What the app says of itself. There is a discovery."""
         return self.app.config
 
+    @property
+    def is_gradio(self) -> bool:
+        """Whether it is Gradio, and not a server that a named adapter discovers by itself."""
+        return self.config.settings is None
+
     def requests(self, deadline: Deadline = NEVER, **timeouts: float) -> Requests:
         """Return what sends requests, with other timeouts than the options have."""
         requests = Requests.of_app(self.app, deadline)

@@ -20,6 +20,8 @@ MOST_ENDPOINTS = 2000
 def check_protocol(patient: Patient) -> Finding:
     """Choose an adapter for each endpoint, as a call does."""
     config = patient.config
+    if not patient.is_gradio:
+        return ok(f"Not Gradio: the adapter {patient.app.protocol} was asked for, and found {config.title}.")
     seen = [
         (
             f"Gradio {config.version or 'of unknown version'} names "

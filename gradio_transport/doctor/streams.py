@@ -119,6 +119,8 @@ def _heartbeat(patient: Patient) -> str:
 def _why_not(patient: Patient) -> str:
     """Return why no stream can be looked at, or an empty text."""
     config = patient.config
+    if not patient.is_gradio:
+        return "It is not Gradio. Add --call to look at a stream."
     if config.protocol is None:
         return "Calls of this version do not go by a stream over HTTP."
     if not config.at_least(4, 9):

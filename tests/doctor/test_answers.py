@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from examined import examined, text
 from heartbeats import app, elsewhere, page
 from internet import internet
 from middle import middle
-from scripted import CONFIG, Reply, Scripted, scripted
+from scripted import CONFIG, INFO, Reply, Scripted, scripted
 
 from gradio_transport.doctor import known_pages
 from gradio_transport.doctor.report import Result
@@ -347,3 +348,15 @@ def test_a_button_and_functions_that_want_a_token() -> None:
         step = examined(server.url).step("login")
 
     assert "a button to sign in with Hugging Face" in text(step)
+
+
+def test_functions_that_want_the_token_of_their_caller() -> None:
+    info = json.loads(json.dumps(INFO))
+    info["named_endpoints"]["/hello"]["oauth_token"] = "required"
+    with app() as server:
+        server.scripts["/gradio_api/info"] = lambda reply: reply.json(info)
+        step = examined(server.url).step("login")
+
+    assert step.result is Result.WARNING
+    assert "ask for the Hugging Face token of their caller: /hello." in text(step)
+    assert "CallOptions(oauth_token=...)" in text(step)

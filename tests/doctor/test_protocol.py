@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from chat_server import TOKEN, chat_server
 from examined import examined, results, text
 from heartbeats import app
 from middle import middle
@@ -122,3 +123,15 @@ def test_a_function_at_the_end_of_a_session_is_not_run() -> None:
     assert "The app runs a function when a session ends" in text(step)
     assert not any("heartbeat" in path or "queue" in path for path in seen)
     assert has_unload.__doc__
+
+
+def test_a_chat_endpoint_that_was_asked_for() -> None:
+    with chat_server() as server:
+        report = examined(
+            f"{server.url}/v1", protocol="openai_chat", token=TOKEN, settings={"model": "parrot"}
+        )
+
+    assert report.result is Result.OK, results(report)
+    assert "the adapter openai_chat was asked for" in text(report.step("protocol"))
+    for name in ("stream", "websocket", "replicas", "upload"):
+        assert report.step(name).result is Result.SKIPPED
