@@ -43,14 +43,21 @@ class _Flow:
             case e.ProcessStarts():
                 self.starts = at
             case e.ProcessGenerating() | e.ProcessStreaming():
+                self._add_duration(event.duration if isinstance(event, e.ProcessGenerating) else None)
                 if len(self.yields) < MOST_EVENTS:
                     self.yields.append(at)
             case e.ProcessCompleted():
-                self.ends, self.duration = at, event.duration
+                self.ends = at
+                self._add_duration(event.duration)
             case _:
                 pass
         if self.first is None and not isinstance(event, e.Joined):
             self.first = at
+
+    def _add_duration(self, seconds: float | None) -> None:
+        """Add the time that the function took for a step, as the server says."""
+        if seconds is not None:
+            self.duration = (self.duration or 0.0) + seconds
 
     @property
     def silence(self) -> float:
@@ -61,9 +68,10 @@ class _Flow:
 
     @property
     def seen_duration(self) -> float | None:
-        """Seconds between the first and the last message, as they came here."""
-        start = self.starts if self.starts is not None else self.first
-        return None if start is None or self.ends is None else self.ends - start
+        """Seconds from the begin of the function to its end, as messages of a stream came here."""
+        if self.starts is None or self.ends is None or not self.chunks:
+            return None
+        return self.ends - self.starts
 
 
 def check_call(patient: Patient) -> Finding:
@@ -98,7 +106,7 @@ def check_call(patient: Patient) -> Finding:
     return _judge(name, flow, since(began))
 
 
-def _facts(flow: _Flow) -> list[str]:
+def _facts(flow: _Flow) -> str:
     facts: list[str] = []
     if flow.joined is not None:
         facts.append(f"accepted after {milliseconds(flow.joined)}")
@@ -112,11 +120,11 @@ def _facts(flow: _Flow) -> list[str]:
         )
     if flow.ends is not None:
         facts.append(f"complete after {milliseconds(flow.ends)}")
-    return [f"{', '.join(facts)}."] if facts else []
+    return ", ".join(facts)
 
 
 def _judge(name: str, flow: _Flow, took: float) -> Finding:
-    seen = [f"{name} returned after {milliseconds(took)}.", *_facts(flow)]
+    seen = [f"{name} returned within {milliseconds(took)}: {_facts(flow)}."]
     if flow.duration is not None:
         seen.append(f"By the server's account the function ran {milliseconds(flow.duration)}.")
     held = _held_back(flow)
@@ -142,13 +150,17 @@ def _held_back(flow: _Flow) -> str:
     if seen is None or duration is None or duration < LONG_SECONDS or seen > duration / 2:
         return ""
     return (
-        f"Its first and its last message came {milliseconds(seen)} apart, which is too close: they were held "
-        "back on the way."
+        f"Its begin and its end came {milliseconds(seen)} apart, which is too close: they were held back on the "
+        "way."
     )
 
 
 def _failed(name: str, flow: _Flow, error: GradioTransportError, took: float) -> Finding:
-    seen = [f"{name} failed after {milliseconds(took)}: {error.message}", *_facts(flow)]
+    facts = _facts(flow)
+    seen = [
+        f"{name} failed after {milliseconds(took)}: {error.message}",
+        f"Before: {facts}." if facts else "",
+    ]
     if isinstance(error, AppError):
         advice = "The call came through, and the app's own function raised. Look at the app's log."
     elif isinstance(error, StreamLost):

@@ -35,7 +35,8 @@ SLACK_SECONDS = 2.0
 _SOCKET_SECONDS = 5.0
 
 _HOW_NOT_TO_BUFFER = (
-    "A proxy holds the stream back. Let it pass bytes on as they come (nginx: proxy_buffering off; no gzip "
+    "A proxy holds the stream back. Let it pass bytes on as they come (nginx: proxy_buffering off, "
+    "proxy_http_version 1.1; no gzip "
     "for text/event-stream; Apache: no mod_deflate; Caddy: flush_interval -1)."
 )
 

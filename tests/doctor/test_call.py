@@ -52,7 +52,7 @@ def test_a_call() -> None:
         step = examined(server.url, call=calling("/hello", "Ada")).step("call")
 
     assert step.result is Result.OK, text(step)
-    assert step.seen[0].startswith("/hello returned after ")
+    assert step.seen[0].startswith("/hello returned within ")
     assert "accepted after" in text(step)
     assert "complete after" in text(step)
 

@@ -12,6 +12,11 @@ from scripted import CONFIG, HOLD_SECONDS, Reply, Scripted, scripted
 
 def beat(reply: Reply) -> None:
     """Send one heartbeat, and hold the stream open."""
+    handler: Any = reply._handler
+    if handler.request_version == "HTTP/1.0":  # as nginx asks by default; then no chunks, as uvicorn does
+        handler.wfile.write(b"HTTP/1.0 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: ALIVE\n\n")
+        reply.hold()
+        return
     reply.stream()
     reply.chunk(b"data: ALIVE\n\n")
     reply.hold()
