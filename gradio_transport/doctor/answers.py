@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What answers: redirects, whether it is Gradio, and which login it wants."""
+"""What answers: redirects, whether it is Gradio, and which login it requires."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def check_redirects(patient: Patient) -> Finding:
     if found is not None and found.urls.base != patient.app.base:
         return warning(
             *seen,
-            advice=f"This library goes along, at the price of a request. Use {shown_url(found.urls.base)} to "
+            advice=f"This library follows, which costs a request. Use {shown_url(found.urls.base)} to "
             "save it. Other clients turn a POST into a GET there.",
         )
     return ok(*seen)
@@ -114,8 +114,8 @@ def check_gradio(patient: Patient) -> Finding:
     if isinstance(error, AuthenticationRequired):
         reply = patient.last_reply
         if reply is not None and _is_gradio_login(reply):
-            return ok("It is a Gradio app that wants a login (see the next step).")
-        return skipped("It is not known before the login (see the next step).")
+            return ok("It is a Gradio app that requires a login (see the next step).")
+        return skipped("Not known until you log in (see the next step).")
     if isinstance(error, TransportError):
         return _no_answer(patient, error)
     return _something_else(patient, error)
@@ -254,16 +254,16 @@ def _is_gradio_login(reply: Response) -> bool:
 
 
 def check_login(patient: Patient) -> Finding:
-    """Say which login is wanted, and how to pass it."""
+    """Say which login is required, and how to pass it."""
     error = patient.failure
     if isinstance(error, AuthenticationRequired):
         return _login_wanted(patient, error)
     if patient.discovery is None:
         return skipped("No Gradio app was found.")
     config = patient.config
-    seen = [f"You are logged in as {config.username}." if config.username else "The app wants no login."]
+    seen = [f"You are logged in as {config.username}." if config.username else "The app requires no login."]
     if patient.options.auth is not None and not config.username:
-        seen = ["The app let you in; it does not say as whom, or wants no login at all."]
+        seen = ["The app let you in; it does not say as whom, or requires no login at all."]
     if any(component.type == "loginbutton" for component in config.components.values()):
         seen.append("It has a button to sign in with Hugging Face; its page may show more to who does.")
     asking = [one.display_name for one in config.endpoints if one.oauth_token == "required"]  # noqa: S105
@@ -290,11 +290,11 @@ def _login_wanted(patient: Patient, error: AuthenticationRequired) -> Finding:
     challenge = reply.headers.get("www-authenticate", "")
     if challenge.lower().startswith("basic") or " basic " in f" {challenge.lower()}":
         seen.append(
-            "A proxy before the app wants HTTP basic authentication. That is not the login of the app."
+            "A proxy before the app requires HTTP basic authentication. That is not the login of the app."
         )
         advice = "Put user and password into the URL: https://user:password@host. If you did, they are wrong."
     elif challenge:
-        seen.append(f"A proxy before the app wants: {challenge[:120]}.")
+        seen.append(f"A proxy before the app requires: {challenge[:120]}.")
         advice = "Pass what it takes: -H 'Authorization: ...'."
     elif is_hugging_face(patient.app.base):
         seen.append("The Space is private, or your token may not see it.")

@@ -132,8 +132,8 @@ def _judge(name: str, flow: _Flow, took: float) -> Finding:
         return warning(
             *seen,
             held,
-            advice="A proxy holds the stream back until it ends. Let it pass bytes on as they come (nginx: "
-            "proxy_buffering off).",
+            advice="A proxy holds the stream back until it ends. Configure it to pass bytes on as they come "
+            "(nginx: proxy_buffering off).",
         )
     if flow.silence > LONG_SILENCE:
         seen.append(f"The longest silence on the stream was {flow.silence:.1f} s.")
@@ -150,8 +150,8 @@ def _held_back(flow: _Flow) -> str:
     if seen is None or duration is None or duration < LONG_SECONDS or seen > duration / 2:
         return ""
     return (
-        f"Its begin and its end came {milliseconds(seen)} apart, which is too close: they were held back on the "
-        "way."
+        f"Its begin and its end came {milliseconds(seen)} apart, which is too close: they were held back on "
+        "the way."
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Version, protocol and adapter, and where the app believes to be."""
+"""Version, protocol and adapter, and the app's own URL."""
 
 from __future__ import annotations
 
@@ -67,28 +67,29 @@ def _count(number: int) -> str:
 
 
 def check_root(patient: Patient) -> Finding:
-    """Compare where the app believes to be with the address that was asked."""
+    """Compare the app's own URL with the one that was asked."""
     config, base = patient.config, patient.base
     root = config.root.rstrip("/")
     if not root:
         return ok("The app names no root; requests go to the address you gave.")
     given, believed = urlsplit(base), urlsplit(root)
-    seen = [f"The app believes to be at {shown_url(root)}; you reached it at {shown_url(base)}."]
+    seen = [f"The app's own URL (root) is {shown_url(root)}; you reached it at {shown_url(base)}."]
     if not believed.scheme:  # a path alone, up to 4.17
         if believed.path.rstrip("/") == given.path.rstrip("/"):
             return ok(*seen)
         return warning(*seen, *_effect(), advice=_path_advice(given.path))
     if root == base or (origin(root) == origin(base) and believed.path.rstrip("/") == given.path.rstrip("/")):
-        return ok(f"The app knows its address: {shown_url(root)}.")
+        return ok("The app's own URL (root) is the one you gave.")
     advice: list[str] = []
     if (given.scheme, believed.scheme) == ("https", "http"):
         advice.append(
-            "The proxy does not say that it was asked by https. Let it send X-Forwarded-Proto: https "
-            "(nginx: proxy_set_header X-Forwarded-Proto $scheme), or set GRADIO_ROOT_PATH to the address."
+            "The proxy does not pass on that it was asked by https. Configure it to send the header "
+            "X-Forwarded-Proto: https (nginx: proxy_set_header X-Forwarded-Proto $scheme), or set "
+            "GRADIO_ROOT_PATH to the address."
         )
     if believed.hostname != given.hostname or ((believed.port or 0) != (given.port or 0) and not advice):
         advice.append(
-            "The proxy does not pass the host on. Let it send Host, or X-Forwarded-Host (nginx: "
+            "The proxy does not pass the host on. Configure it to send Host, or X-Forwarded-Host (nginx: "
             "proxy_set_header Host $http_host)."
         )
     if believed.path.rstrip("/") != given.path.rstrip("/"):
@@ -106,9 +107,7 @@ def _effect() -> tuple[str, ...]:
 def _path_advice(path: str) -> str:
     if not path.strip("/"):
         return "The app has a root_path that the address has not: correct the URL, or GRADIO_ROOT_PATH."
-    return (
-        f"The app does not know its path: start it with root_path={path!r}, or set GRADIO_ROOT_PATH={path}."
-    )
+    return f"The app is not told its path: start it with root_path={path!r}, or set GRADIO_ROOT_PATH={path}."
 
 
 def has_unload(patient: Patient) -> bool:

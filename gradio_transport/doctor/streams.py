@@ -35,7 +35,7 @@ SLACK_SECONDS = 2.0
 _SOCKET_SECONDS = 5.0
 
 _HOW_NOT_TO_BUFFER = (
-    "A proxy holds the stream back. Let it pass bytes on as they come (nginx: proxy_buffering off, "
+    "A proxy holds the stream back. Configure it to pass bytes on as they come (nginx: proxy_buffering off, "
     "proxy_http_version 1.1; no gzip "
     "for text/event-stream; Apache: no mod_deflate; Caddy: flush_interval -1)."
 )
@@ -319,7 +319,7 @@ def check_websocket(patient: Patient) -> Finding:
         opened.close()
     if isinstance(text, str):
         patient.times["websocket"] = since(began)
-        return ok(f"A websocket opens, and the server speaks first, after {milliseconds(since(began))}.")
+        return ok(f"A websocket opens, and the first message came after {milliseconds(since(began))}.")
     if text is None:
         return failure(
             f"A websocket opens, and nothing comes within {_SOCKET_SECONDS:g} s.",
@@ -328,7 +328,7 @@ def check_websocket(patient: Patient) -> Finding:
         )
     return failure(
         f"A websocket opens and ends at once (code {text.code}).",
-        advice="The app wants a login (code 1008), or the proxy ends websockets.",
+        advice="The app requires a login (code 1008), or the proxy ends websockets.",
         error=StreamLost("The websocket ended at once."),
     )
 
@@ -337,7 +337,7 @@ def _refused_upgrade(reply: Response) -> Finding:
     seen = [f"The websocket was refused with HTTP {reply.status}.", *_whose(reply)]
     if reply.status == 403:
         return failure(
-            *seen, advice="The server wants a login for it: pass --auth. A proxy may also refuse the origin."
+            *seen, advice="The server requires a login for it: pass --auth. Or a proxy refuses it."
         )
     return _no_upgrade(" ".join(seen), None)
 
@@ -346,7 +346,7 @@ def _no_upgrade(what: str, error: GradioTransportError | None) -> Finding:
     return failure(
         what,
         "Calls of this version need a websocket.",
-        advice="Let the proxy pass the upgrade on (nginx: proxy_http_version 1.1; proxy_set_header Upgrade "
-        '$http_upgrade; proxy_set_header Connection "upgrade").',
+        advice="Configure the proxy to pass the upgrade on (nginx: proxy_http_version 1.1; proxy_set_header "
+        'Upgrade $http_upgrade; proxy_set_header Connection "upgrade").',
         error=error,
     )

@@ -183,7 +183,7 @@ def _advice(patient: Patient, code: int, certificate: Certificate | None) -> lis
         ]
     if interceptor(issuer):
         return [
-            f"{issuer} opens encrypted connections of this network or machine, and signs them anew.",
+            f"{issuer} decrypts the connections of this network or machine, and signs them itself.",
             "Ask for the file of its authority, and name it in SSL_CERT_FILE (in a program: verify=).",
         ]
     if code == _SELF_SIGNED:

@@ -118,7 +118,7 @@ def test_a_call(server: Scripted) -> None:
     result = run(server.url, "--hold", "0.2", "--call", "/hello", "Ada")
 
     assert result.exit_code == 0
-    assert "ok      call         /hello returned after" in result.stdout
+    assert "ok      call         /hello returned within" in result.stdout
 
 
 def test_a_call_that_raises(server: Scripted) -> None:

@@ -312,7 +312,7 @@ def test_another_scheme() -> None:
         url = elsewhere(server, "", 401, **{"www-authenticate": 'Bearer realm="api"'})
         step = examined(url).step("login")
 
-    assert "A proxy before the app wants: Bearer" in text(step)
+    assert "A proxy before the app requires: Bearer" in text(step)
     assert "-H 'Authorization: ...'" in text(step)
 
 

@@ -58,7 +58,7 @@ def test_an_app_without_functions() -> None:
 def test_an_app_that_knows_its_address() -> None:
     with app() as server:
         server.config["root"] = server.url
-        assert f"The app knows its address: {server.url}." in text(examined(server.url).step("root"))
+        assert "The app's own URL (root) is the one you gave." in text(examined(server.url).step("root"))
 
 
 def test_another_host() -> None:
@@ -67,7 +67,7 @@ def test_another_host() -> None:
 
     step = report.step("root")
     assert step.result is Result.WARNING
-    assert f"believes to be at http://app:7860; you reached it at {server.url}." in text(step)
+    assert f"own URL (root) is http://app:7860; you reached it at {server.url}." in text(step)
     assert "proxy_set_header Host $http_host" in text(step)
     assert results(report) == {"root": "warning"}
 

@@ -83,7 +83,7 @@ def test_a_network_that_opens_tls() -> None:
     with over_tls(context) as server:
         step = examined(https(server)).step("tls")
 
-    assert "Zscaler Inc. opens encrypted connections of this network or machine" in text(step)
+    assert "Zscaler Inc. decrypts the connections of this network or machine" in text(step)
     assert "SSL_CERT_FILE" in text(step)
 
 
