@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from examined import examined, text
+from growth import check_growth
 from heartbeats import app, elsewhere, page
 from internet import internet
 from middle import middle
@@ -24,6 +25,7 @@ from gradio_transport.errors import (
     UntrustedRedirect,
 )
 from gradio_transport.policy import Timeouts
+from gradio_transport.protocol.commands import Response
 
 # --- redirects -------------------------------------------------------------------------------------------
 
@@ -360,3 +362,15 @@ def test_functions_that_want_the_token_of_their_caller() -> None:
     assert step.result is Result.WARNING
     assert "ask for the Hugging Face token of their caller: /hello." in text(step)
     assert "CallOptions(oauth_token=...)" in text(step)
+
+
+@pytest.mark.parametrize(
+    "piece", ["<input ", "<input a", "docker space ", "apache2 ", '{"detail":', "<title>", "<p "]
+)
+def test_pages_are_recognized_in_linear_time(piece: str) -> None:
+    def read(body: bytes) -> None:
+        reply = Response(200, {"content-type": "text/html"}, body)
+        known_pages.known_page(reply)
+        known_pages.words(reply)
+
+    check_growth(read, (piece * 700).encode(), (piece * 2_800).encode())

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from growth import check_growth
 
 from gradio_transport.doctor.certificate import MOST_NAMES, Certificate, UnreadableError, read_certificate
 
@@ -77,3 +79,42 @@ def test_damaged_bytes_are_unreadable_or_read_but_never_anything_else() -> None:
                 damaged[chance.randrange(len(damaged))] = chance.randrange(256)
         with contextlib.suppress(UnreadableError):
             assert isinstance(read_certificate(bytes(damaged)), Certificate)
+
+
+def item(tag: int, content: bytes) -> bytes:
+    """Return an item of DER."""
+    return bytes([tag, 0x84]) + len(content).to_bytes(4, "big") + content
+
+
+def made(issuer: bytes = b"", extensions: bytes = b"") -> bytes:
+    """Return a certificate of parts, signed by nobody."""
+    time = item(0x17, b"200101000000Z")
+    parts = [
+        item(2, b"\1"), item(0x30, b""), item(0x30, issuer), item(0x30, time * 2), item(0x30, b""), item(0x30, b""),
+        item(0xA3, item(0x30, extensions)),
+    ]  # fmt: skip
+    return item(0x30, item(0x30, b"".join(parts)))
+
+
+NAME = item(0x31, item(0x30, item(6, b"\x55\x04\x03") + item(0x0C, b"x")))
+OTHER_EXTENSION = item(0x30, item(6, b"\x55\x1d\x0f") + item(4, b""))
+ALTERNATIVES = item(6, b"\x55\x1d\x11")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: made(issuer=NAME * n),
+        lambda n: made(issuer=item(0x31, b"\x05\x00" * n)),
+        lambda n: made(extensions=OTHER_EXTENSION * n),
+        lambda n: made(extensions=item(0x30, ALTERNATIVES + item(4, item(0x30, b"\x82\x01x" * n)))),
+        lambda n: b"\x30\x80" * n,
+    ],
+    ids=["names", "empty attributes", "extensions", "hosts", "nesting"],
+)
+def test_the_time_grows_with_the_size(make: Callable[[int], bytes]) -> None:
+    def read(data: bytes) -> None:
+        with contextlib.suppress(UnreadableError):
+            read_certificate(data)
+
+    check_growth(read, make(4_000), make(16_000))
