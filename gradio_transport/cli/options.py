@@ -14,6 +14,8 @@ import attrs
 import click
 
 from .._connect import connect
+from ..calls.options import Options
+from ..engines.settings import HTTPSettings
 from ..errors import GradioTransportError
 from ..policy import Timeouts
 from ..protocol.frames import Tap
@@ -73,6 +75,21 @@ class Connection:
             verify=not self.insecure,
             tap=tap,
             **self.settings,
+        )
+
+    def options(self, tap: Tap | None) -> Options:
+        """Return the options of a connection, for what makes one step by step."""
+        return Options(
+            protocol=self.protocol,
+            auth=self.auth,
+            token=self.token,
+            token_origin=self.token_origin,
+            trust_redirects=self.trust_redirects,
+            headers=self.headers,
+            timeouts=self._timeouts(),
+            http=HTTPSettings(verify=not self.insecure),
+            tap=tap,
+            settings=self.settings,
         )
 
     def _timeouts(self) -> Timeouts:

@@ -117,7 +117,8 @@ Script = Callable[[Reply], None]
 
 
 class Scripted(ThreadingHTTPServer):
-    """The server. `scripts` overrides what a path does, `answers` what functions return; `seen` is what was asked."""
+    """The server. `scripts` overrides what a path does, `below` what all paths that begin so do, `answers` what
+    functions return; `seen` is what was asked."""
 
     daemon_threads = True
     request_queue_size = 2048
@@ -125,6 +126,7 @@ class Scripted(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.scripts: dict[str, Script] = {}
+        self.below: dict[str, Script] = {}
         self.seen: list[tuple[str, Any]] = []
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.queries: list[tuple[str, str]] = []
@@ -266,7 +268,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: Any) -> None:
         path = urlsplit(self.path).path
-        script = self.server.scripts.get(path) or self.server.default(path)
+        below = (script for start, script in self.server.below.items() if path.startswith(start))
+        script = self.server.scripts.get(path) or next(below, None) or self.server.default(path)
         with self.server.changed:
             self.server.seen.append((path, body))
             self.server.queries.append((path, urlsplit(self.path).query))

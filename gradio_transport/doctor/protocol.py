@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Version, protocol and adapter, and the app's own URL."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import cast
+from urllib.parse import urlsplit
+
+from ..app.config import Endpoint
+from ..errors import UnsupportedProtocol, list_texts
+from ..protocol.urls import origin, shown_url
+from .patient import Patient
+from .report import Finding, failure, ok, warning
+
+MOST_ENDPOINTS = 2000
+"""Endpoints that an adapter is chosen for."""
+
+
+def check_protocol(patient: Patient) -> Finding:
+    """Choose an adapter for each endpoint, as a call does."""
+    config = patient.config
+    if not patient.is_gradio:
+        return ok(f"Not Gradio: the adapter {patient.app.protocol} was asked for, and found {config.title}.")
+    seen = [
+        (
+            f"Gradio {config.version or 'of unknown version'} names "
+            f"{f'the protocol {config.protocol}' if config.protocol else 'no protocol, as all before 4.0'}."
+        )
+    ]
+    counted: Counter[tuple[str, str]] = Counter()
+    without: list[str] = []
+    error: UnsupportedProtocol | None = None
+    for endpoint in config.callable[:MOST_ENDPOINTS]:
+        try:
+            choice = patient.app.choose(endpoint)
+        except UnsupportedProtocol as unsupported:
+            without.append(endpoint.display_name)
+            error = error or unsupported
+        else:
+            name = choice.adapter.name
+            reason = next(one.match.reason for one in choice.candidates if one.name == name)
+            counted[name, reason] += 1
+    seen += [
+        f"{_count(number)} by the adapter {name}: {reason.rstrip('.')}."
+        for (name, reason), number in counted.most_common(4)
+    ]
+    if error is not None and not counted:
+        return failure(*seen, error.message, advice="See 'gradio-transport adapters'.", error=error)
+    advice: list[str] = []
+    if error is not None:
+        seen.append(f"No adapter for {list_texts(without, most=5)}: {error.message}")
+        advice.append("Those cannot be called. See 'gradio-transport explain'.")
+    if not config.callable:
+        seen.append("It has no function that can be called by name or number.")
+        advice.append("Its functions are private, or run in the browser only (api_name=False, js).")
+    if config.info_failure:
+        seen.append(f"{config.info_failure}.")
+        advice.append(
+            "Calls work; names and types of parameters are taken from the config. See the app's log."
+        )
+    return warning(*seen, advice=advice) if advice else ok(*seen)
+
+
+def _count(number: int) -> str:
+    return "1 endpoint" if number == 1 else f"{number:,} endpoints"
+
+
+def check_root(patient: Patient) -> Finding:
+    """Compare the app's own URL with the one that was asked."""
+    config, base = patient.config, patient.base
+    root = config.root.rstrip("/")
+    if not root:
+        return ok("The app names no root; requests go to the address you gave.")
+    given, believed = urlsplit(base), urlsplit(root)
+    seen = [f"The app's own URL (root) is {shown_url(root)}; you reached it at {shown_url(base)}."]
+    if not believed.scheme:  # a path alone, up to 4.17
+        if believed.path.rstrip("/") == given.path.rstrip("/"):
+            return ok(*seen)
+        return warning(*seen, *_effect(), advice=_path_advice(given.path))
+    if root == base or (origin(root) == origin(base) and believed.path.rstrip("/") == given.path.rstrip("/")):
+        return ok("The app's own URL (root) is the one you gave.")
+    advice: list[str] = []
+    if (given.scheme, believed.scheme) == ("https", "http"):
+        advice.append(
+            "The proxy does not pass on that it was asked by https. Configure it to send the header "
+            "X-Forwarded-Proto: https (nginx: proxy_set_header X-Forwarded-Proto $scheme), or set "
+            "GRADIO_ROOT_PATH to the address."
+        )
+    if believed.hostname != given.hostname or ((believed.port or 0) != (given.port or 0) and not advice):
+        advice.append(
+            "The proxy does not pass the host on. Configure it to send Host, or X-Forwarded-Host (nginx: "
+            "proxy_set_header Host $http_host)."
+        )
+    if believed.path.rstrip("/") != given.path.rstrip("/"):
+        advice.append(_path_advice(given.path))
+    return warning(*seen, *_effect(), advice=advice)
+
+
+def _effect() -> tuple[str, ...]:
+    return (
+        "Calls of this library go to your address all the same.",
+        "The app's page, its files and other clients may go to the wrong one.",
+    )
+
+
+def _path_advice(path: str) -> str:
+    if not path.strip("/"):
+        return "The app has a root_path that the address has not: correct the URL, or GRADIO_ROOT_PATH."
+    return f"The app is not told its path: start it with root_path={path!r}, or set GRADIO_ROOT_PATH={path}."
+
+
+def has_unload(patient: Patient) -> bool:
+    """Return whether the app runs a function when a session ends, as far as its config says."""
+    return any(_is_unload(endpoint) for endpoint in patient.config.endpoints)
+
+
+def _is_unload(endpoint: Endpoint) -> bool:
+    targets = endpoint.raw.get("targets")
+    listed = cast("list[object]", targets) if isinstance(targets, list) else []
+    return any(isinstance(target, list) and "unload" in target for target in listed)

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Spaces, by a Hub on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from examined import examined, text
+from heartbeats import app
+from nginx import free_port
+from scripted import Reply, Scripted, scripted
+
+from gradio_transport.doctor.report import Result
+from gradio_transport.errors import (
+    ConnectError,
+    NotAGradioApp,
+    SpaceNotFound,
+    SpaceNotRunning,
+    TransportError,
+)
+
+TOKEN = "hf_s3cretTokenOfTests"
+
+
+class Hub:
+    """A Hub with one Space, ``ann/app``; what it says of it is `space`."""
+
+    def __init__(self, server: Scripted, host: str) -> None:
+        self.server = server
+        self.host = host
+        self.space: dict[str, Any] = {}
+        self.stage = "RUNNING"
+        self.runtime: dict[str, Any] = {}
+        self.is_private = False
+        server.below["/api/spaces/"] = self.answer
+
+    def answer(self, reply: Reply) -> None:
+        if self.is_private and reply.headers.get("authorization") != f"Bearer {TOKEN}":
+            reply.json({"error": "Invalid username or password."}, 401)
+            return
+        if not reply.path.startswith("/api/spaces/ann/app"):
+            reply.json({"error": "Repository not found"}, 404, **{"x-error-code": "RepoNotFound"})
+            return
+        runtime = {
+            "stage": self.stage,
+            "hardware": {"current": "cpu-basic", "requested": None},
+            **self.runtime,
+        }
+        if reply.path.endswith("/runtime"):
+            reply.json(runtime)
+            return
+        reply.json(
+            {
+                "id": "ann/app",
+                "host": self.host,
+                "private": self.is_private,
+                "sdk": "gradio",
+                "runtime": runtime,
+                **self.space,
+            }
+        )
+
+
+@pytest.fixture
+def server() -> Iterator[Scripted]:
+    with app() as server:
+        yield server
+
+
+@pytest.fixture
+def hub(server: Scripted, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
+    with scripted() as hub_server:
+        monkeypatch.setenv("HF_ENDPOINT", hub_server.url)
+        monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
+        yield Hub(hub_server, server.url)
+
+
+def test_a_space_that_runs(hub: Hub, server: Scripted) -> None:
+    report = examined("ann/app")
+
+    step = report.step("space")
+    assert step.result is Result.OK, text(step)
+    assert "ann/app: stage RUNNING, SDK gradio, public." in text(step)
+    assert f"Its app is at {server.url}." in text(step)
+    assert report.step("gradio").result is Result.OK
+    assert report.result is Result.OK
+
+
+@pytest.mark.parametrize("stage", ["SLEEPING", "BUILDING", "APP_STARTING"])
+def test_a_space_that_sleeps_is_not_woken(hub: Hub, server: Scripted, stage: str) -> None:
+    hub.stage = stage
+    report = examined("ann/app")
+
+    step = report.step("space")
+    assert step.result is Result.WARNING
+    assert f"stage {stage}" in text(step)
+    assert "gradio-transport list ann/app" in text(step)
+    assert {one.blocked_by for one in report.steps[2:]} == {"space"}
+    assert report.result is Result.WARNING
+    assert server.seen == []
+
+
+@pytest.mark.parametrize(
+    ("stage", "says"),
+    [
+        ("PAUSED", "Its owner paused it"),
+        ("RUNTIME_ERROR", "The app ended with an error"),
+        ("BUILD_ERROR", "It could not be built"),
+    ],
+)
+def test_a_space_that_has_failed(hub: Hub, stage: str, says: str) -> None:
+    hub.stage = stage
+    hub.runtime = {"errorMessage": "ModuleNotFoundError: torch"}
+    report = examined("ann/app")
+
+    step = report.step("space")
+    assert step.result is Result.FAILURE
+    assert says in text(step)
+    assert "The Hub reports: ModuleNotFoundError: torch" in text(step)
+    assert f"{hub.server.url}/spaces/ann/app" in text(step)
+    assert isinstance(report.error, SpaceNotRunning)
+
+
+def test_a_static_space(hub: Hub) -> None:
+    hub.space = {"sdk": "static"}
+    report = examined("ann/app")
+
+    assert "Nothing there can be called" in text(report.step("space"))
+    assert report.step("space").result is Result.FAILURE
+
+
+def test_a_docker_space_that_is_no_gradio(hub: Hub, server: Scripted) -> None:
+    hub.space = {"sdk": "docker"}
+    server.below["/"] = lambda reply: reply.text("<title>Streamlit</title>")
+    report = examined("ann/app")
+
+    assert "whose container may run an app of any kind" in text(report.step("space"))
+    assert "That is a Streamlit app." in text(report.step("gradio"))
+    assert isinstance(report.error, NotAGradioApp)
+
+
+def test_a_space_that_is_not_there(hub: Hub) -> None:
+    report = examined("ann/other")
+
+    step = report.step("space")
+    assert step.result is Result.FAILURE
+    assert "Check the spelling. If it is private, pass --token" in text(step)
+    assert isinstance(report.error, SpaceNotFound)
+
+
+def test_a_private_space(hub: Hub) -> None:
+    hub.is_private = True
+    report = examined("ann/app", saved_token=True)
+
+    assert "pass --token, or log in with 'hf auth login'" in text(report.step("space"))
+    assert report.step("space").result is Result.FAILURE
+
+
+def test_a_private_space_with_its_token(hub: Hub) -> None:
+    hub.is_private = True
+    report = examined("ann/app", token=TOKEN, token_origin=hub.host)
+
+    step = report.step("space")
+    assert "The Hub shows it with your token." in text(step)
+    assert "private" in text(step)
+    assert report.step("gradio").result is Result.OK
+    assert TOKEN not in str([text(one) for one in report.steps])
+
+
+def test_the_saved_token_is_used_where_the_hub_hides_a_space(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.is_private = True
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: TOKEN)
+    report = examined("ann/app", saved_token=True, token_origin=hub.host)
+
+    assert "only with the token that huggingface_hub has saved" in text(report.step("space"))
+    assert report.step("gradio").result is Result.OK
+
+
+def test_a_saved_token_is_not_used_where_it_may_not(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.is_private = True
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: TOKEN)
+
+    assert examined("ann/app").step("space").result is Result.FAILURE
+
+
+def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    report = examined("ann/app")
+
+    assert "Check the way to http://127.0.0.1" in text(report.step("space"))
+    assert isinstance(report.error, ConnectError)
+    assert isinstance(report.error, TransportError)
