@@ -18,6 +18,7 @@ from ..app.config import Endpoint
 from ..engines.deadline import NEVER, Deadline
 from ..engines.interruptions import is_foreign, not_holding
 from ..errors import (
+    AppError,
     GradioTransportError,
     LocalProtocolError,
     Phase,
@@ -382,6 +383,8 @@ class CallState:
             error.may_have_run = False
         if error.elapsed is None:
             error.elapsed = time.monotonic() - self._submitted
+        if isinstance(error, AppError):  # its text is the app's alone
+            error.__notes__ = [error.circumstances, *getattr(error, "__notes__", ())]
 
     # --- late attach ---------------------------------------------------------------------------------
 
