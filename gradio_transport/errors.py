@@ -357,8 +357,8 @@ class FileUnavailable(ServerRefused):
 class AppError(GradioTransportError):
     """The app's own function raised.
 
-    Its `str` is the app's message alone, because programs show it to their users; `summary` and the note below
-    the traceback have the phase, adapter and time too.
+    Its `str` is the app's message alone, because programs show it to their users; `summary` and the note
+    below the traceback have the phase, adapter and time too.
 
     Attributes:
         title: Heading the app chose (Gradio 5.2+), or None.

@@ -296,6 +296,8 @@ class CallState:
         if isinstance(event, _WITH_ERROR) and event.error is not None:
             if isinstance(event, Failed):
                 self._complete_error(event.error)
+            if isinstance(event.error, AppError):  # its text is the app's alone
+                event.error.add_note(event.error.circumstances)
             hide_secrets(event.error, self._session_state.app.secrets)
         if self._listener is not None:
             event = self._notify(self._listener, event)
@@ -383,8 +385,6 @@ class CallState:
             error.may_have_run = False
         if error.elapsed is None:
             error.elapsed = time.monotonic() - self._submitted
-        if isinstance(error, AppError):  # its text is the app's alone
-            error.__notes__ = [error.circumstances, *getattr(error, "__notes__", ())]
 
     # --- late attach ---------------------------------------------------------------------------------
 

@@ -102,6 +102,8 @@ def report(error: GradioTransportError) -> None:
     terminal.print_line(*_error_line(f"{type(error).__name__}: {error.summary()} {_advice(error)}".strip()))
     if terminal.verbosity:
         for note in getattr(error, "__notes__", []):
+            if note == error.circumstances:  # the line above has them
+                continue
             terminal.print_line((str(note), "dim"))
 
 

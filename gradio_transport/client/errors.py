@@ -4,8 +4,8 @@
 Each is caught under either name: ``except client.AppError`` and ``except gradio_transport.AppError`` both
 hold, and the standard type that the docs give (`ValueError`, `TypeError`, `TimeoutError`) holds too.
 
-Programs also look for words in the text of an error, to tell a full queue from a sleeping Space. Where the Gradio
-Python client has such words for a situation, they are in the text here too.
+Programs also look for words in the text of an error, to tell a full queue from a Space that failed. Where the
+Gradio Python client has such words for a situation, they are in the text here too; `surface` lists them.
 """
 
 from __future__ import annotations
@@ -181,8 +181,8 @@ def argument_error(message: str, kind: type[ValidationError], name: str, what: s
 
 
 __all__ = [
-    "AppError", "ArgumentError", "AuthenticationError", "ConfigError", "EndpointError", "FileError", "JobTimeout",
-    "NotAGradioAppError", "QueueError", "QuotaExceeded", "SpaceNotFoundError", "SpaceNotRunningError",
-    "TooManyRequestsError", "ValidationError", "translate", "translate_errors", "cancelled_error",
-    "pending_error", "argument_error",
+    "AppError", "ArgumentError", "AuthenticationError", "ConfigError", "EndpointError", "FileError",
+    "JobTimeout", "NotAGradioAppError", "QueueError", "QuotaExceeded", "SpaceNotFoundError",
+    "SpaceNotRunningError", "TooManyRequestsError", "ValidationError", "translate", "translate_errors",
+    "cancelled_error", "pending_error", "argument_error",
 ]  # fmt: skip

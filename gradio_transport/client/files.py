@@ -117,8 +117,8 @@ def _input_file(source: str | Path, given: Mapping[str, Any] | None = None) -> I
     except LocalProtocolError as error:
         missing = f"File {one_line(str(source))} does not exist on local filesystem and is not a valid URL. "
         raise FileError(
-            f"{'' if Path(source).expanduser().exists() else missing}{error.message} handle_file takes a path "
-            "on this machine, or a URL with http:// or https://.",
+            f"{'' if Path(source).expanduser().exists() else missing}{error.message} handle_file takes a "
+            "path on this machine, or a URL with http:// or https://.",
             phase=error.phase,
         ) from None
 

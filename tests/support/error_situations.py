@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from scripted import CONFIG, INFO, Reply, Scripted, completed, generating, scripted
+from scripted import CONFIG, Reply, Scripted, generating, scripted
 
 SECONDS = 0.3
 """A timeout that is meant to expire."""
@@ -330,7 +330,7 @@ def cut_cleanly(module: Any, server: Scripted) -> object:
 @situation("The stream is silent for longer than `timeout` of `httpx_kwargs`")
 def silent(module: Any, server: Scripted) -> object:
     server.scripts[DATA] = say({"msg": "process_starts"}, then=Reply.hold)
-    options = {"timeout": 5.0}  # the first requests of a process take their time
+    options = {"timeout": 1.5}  # also that of connecting, on a machine that may be busy
     client = client_of(module, server, httpx_kwargs=options)
     return client.predict("x", api_name="/hello")
 
