@@ -5,9 +5,9 @@
 
     GradioTransportError
     ├── TransportError              no answer came
-    │   ├── ConnectError            no connection: DNS, refused, TLS
-    │   ├── StreamLost              the stream broke before the call was complete
-    │   ├── TimeoutExpired          a deadline of `Timeouts` expired
+    │   ├── ConnectError            no connection: DNS, refused, TLS; a `ConnectionError` too
+    │   ├── StreamLost              the stream broke before the call was complete; a `ConnectionError` too
+    │   ├── TimeoutExpired          a deadline of `Timeouts` expired; a `TimeoutError` too
     │   └── SlowConsumer            the caller did not read, and the policy is to fail
     ├── ProtocolError               somebody broke the rules
     │   ├── LocalProtocolError      we or our caller did (wrong arguments, closed transport)
