@@ -276,7 +276,7 @@ NAMES: tuple[Name, ...] = (
     _absent(
         "utils.OutputUpdate",
         "1.13.3",
-        "`async for` on a job gives its outputs, and no updates; see [below](#what-differs-and-why).",
+        "`async for` on a job gives its outputs, and no updates; see [what differs](#what-differs-and-why).",
     ),
     _same("utils.ProgressUnit", "0.6.1"),
     _same("utils.ProgressUnit.desc", "0.6.1"),
@@ -338,14 +338,14 @@ NAMES: tuple[Name, ...] = (
     _absent(
         "utils.StatusUpdate.type",
         "1.13.3",
-        "`async for` on a job gives its outputs, and no updates; see [below](#what-differs-and-why).",
+        "`async for` on a job gives its outputs, and no updates; see [what differs](#what-differs-and-why).",
     ),
     _differs("utils.TooManyRequestsError", "0.6.1", _ALSO),
     _absent("utils.UPLOAD_URL", "0.6.1", _ROUTES),
     _absent(
         "utils.Update",
         "1.13.3",
-        "`async for` on a job gives its outputs, and no updates; see [below](#what-differs-and-why).",
+        "`async for` on a job gives its outputs, and no updates; see [what differs](#what-differs-and-why).",
     ),
     _absent("utils.WS_URL", "0.6.1", _ROUTES),
     _same("utils.__version__", "0.6.1"),
