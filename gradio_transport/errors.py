@@ -5,9 +5,9 @@
 
     GradioTransportError
     ├── TransportError              no answer came
-    │   ├── ConnectError            no connection: DNS, refused, TLS
-    │   ├── StreamLost              the stream broke before the call was complete
-    │   ├── TimeoutExpired          a deadline of `Timeouts` expired
+    │   ├── ConnectError            no connection: DNS, refused, TLS; a `ConnectionError` too
+    │   ├── StreamLost              the stream broke before the call was complete; a `ConnectionError` too
+    │   ├── TimeoutExpired          a deadline of `Timeouts` expired; a `TimeoutError` too
     │   └── SlowConsumer            the caller did not read, and the policy is to fail
     ├── ProtocolError               somebody broke the rules
     │   ├── LocalProtocolError      we or our caller did (wrong arguments, closed transport)
@@ -33,6 +33,10 @@
     │   └── FileUnavailable         a file that the server does not hand out
     └── AppError                    the app's own function raised
         └── QuotaExceeded           the visitor's GPU time on ZeroGPU is used up; has `retry_after`
+
+Where a built-in says the same, it is a base too, so that ``except OSError`` catches what it is meant for:
+`ConnectError` and `StreamLost` are a `ConnectionError`, `TimeoutExpired` is a `TimeoutError`. Their ``errno``
+is None: the number that the system gave, if it gave one, has the exception that they were raised from.
 
 `concurrent.futures.CancelledError` is raised only where somebody cancelled.
 """
@@ -137,6 +141,19 @@ class GradioTransportError(Exception):
             self.retryable = False
 
     def __str__(self) -> str:
+        return self.summary()
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()} {self.circumstances}".rstrip()
+
+    def summary(self) -> str:
+        """Return the message, with its `circumstances` if they are known."""
+        circumstances = self.circumstances
+        return f"{self.message} {circumstances}" if circumstances else self.message
+
+    @property
+    def circumstances(self) -> str:
+        """The phase, adapter, HTTP status and time, as far as they are known, on one line in brackets."""
         context: list[str] = []
         if self.phase is not None:
             context.append(f"phase {self.phase.value}")
@@ -146,7 +163,7 @@ class GradioTransportError(Exception):
             context.append(f"HTTP {self.status}")
         if self.elapsed is not None:
             context.append(f"after {self.elapsed:.2f} s")
-        return f"{self.message} [{', '.join(context)}]" if context else self.message
+        return f"[{', '.join(context)}]" if context else ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.message, self.__dict__)
@@ -163,13 +180,13 @@ class TransportError(GradioTransportError):
     """No answer came: the network, the server or time failed, not the request."""
 
 
-class ConnectError(TransportError):
+class ConnectError(TransportError, ConnectionError):
     """No connection could be made (DNS, refused, TLS). Nothing was sent, so it is safe to try again."""
 
     retryable = True
 
 
-class StreamLost(TransportError):
+class StreamLost(TransportError, ConnectionError):
     """The stream broke before the call was complete.
 
     No Gradio server can resume a broken stream (see docs: stream loss), so this is final for the call.
@@ -185,7 +202,7 @@ class StreamLost(TransportError):
         self.stale = stale
 
 
-class TimeoutExpired(TransportError):
+class TimeoutExpired(TransportError, TimeoutError):
     """A deadline expired; the message names the phase and the setting of `Timeouts` to turn.
 
     Attributes:
@@ -340,6 +357,9 @@ class FileUnavailable(ServerRefused):
 class AppError(GradioTransportError):
     """The app's own function raised.
 
+    Its `str` is the app's message alone, because programs show it to their users; `summary` and the note
+    below the traceback have the phase, adapter and time too.
+
     Attributes:
         title: Heading the app chose (Gradio 5.2+), or None.
         duration: Seconds the app wants the message shown (4.37.1+), or None.
@@ -363,6 +383,9 @@ class AppError(GradioTransportError):
         self.duration = duration
         self.visible = visible
         self.hidden = hidden
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class QuotaExceeded(AppError):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import copy
 import pickle
 import sys
 import unicodedata
@@ -8,6 +9,7 @@ import unicodedata
 import pytest
 
 from gradio_transport import errors
+from gradio_transport.calls.failures import copy_error
 from gradio_transport.errors import GradioTransportError, Phase
 
 KINDS = [
@@ -22,10 +24,51 @@ def test_errors_travel_between_processes_whole(kind: type[GradioTransportError])
     error = kind(
         "what happened", phase=Phase.JOIN, status=503, adapter="sse_v3", elapsed=1.5, may_have_run=True
     )
-    copy = pickle.loads(pickle.dumps(error))
-    assert type(copy) is kind
-    assert str(copy) == str(error) == "what happened [phase join, adapter sse_v3, HTTP 503, after 1.50 s]"
-    assert copy.__dict__ == error.__dict__
+    other = pickle.loads(pickle.dumps(error))
+    assert type(other) is kind
+    assert str(other) == str(error)
+    shown = "what happened [phase join, adapter sse_v3, HTTP 503, after 1.50 s]"
+    assert other.summary() == error.summary() == shown
+    assert other.__dict__ == error.__dict__
+    assert other.args == ("what happened",)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_the_text_of_an_error_of_the_app_is_the_apps_alone(kind: type[GradioTransportError]) -> None:
+    error = kind("what happened", phase=Phase.JOIN, elapsed=1.5)
+    context = "[phase join, after 1.50 s]"
+    alone = issubclass(kind, errors.AppError)
+    assert str(error) == ("what happened" if alone else f"what happened {context}")
+    assert repr(error) == f"{kind.__name__}('what happened') {context}"
+
+
+def test_an_error_of_which_nothing_else_is_known_is_its_message() -> None:
+    error = GradioTransportError("what happened ")
+    assert (str(error), error.circumstances) == ("what happened ", "")
+    assert repr(error) == "GradioTransportError('what happened ')"
+
+
+BUILT_IN = {
+    errors.ConnectError: ConnectionError,
+    errors.StreamLost: ConnectionError,
+    errors.TimeoutExpired: TimeoutError,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_what_a_built_in_says_too_is_caught_as_that(kind: type[GradioTransportError]) -> None:
+    wanted = BUILT_IN.get(kind)
+    error = kind("what happened", phase=Phase.JOIN, elapsed=1.5, may_have_run=True)
+    assert isinstance(error, OSError) is (wanted is not None)
+    if wanted is None or not isinstance(error, OSError):
+        return
+    assert isinstance(error, wanted)
+    for same in (error, pickle.loads(pickle.dumps(error)), copy.copy(error), copy_error(error)):
+        assert isinstance(same, wanted)
+        assert same.args == ("what happened",)
+        # Not the number of the system: click, for one, hides an OSError of a broken pipe.
+        assert (same.errno, same.strerror, same.filename) == (None, None, None)
+        assert str(same) == str(error)
 
 
 def test_only_what_was_not_accepted_is_retryable() -> None:

@@ -19,6 +19,7 @@ from ..app.config import Endpoint
 from ..engines.deadline import NEVER, Deadline
 from ..engines.interruptions import is_foreign, not_holding
 from ..errors import (
+    AppError,
     GradioTransportError,
     LocalProtocolError,
     Phase,
@@ -306,6 +307,8 @@ class CallState:
         if isinstance(event, _WITH_ERROR) and event.error is not None:
             if isinstance(event, Failed):
                 self._complete_error(event.error)
+            if isinstance(event.error, AppError):  # its text is the app's alone
+                event.error.add_note(event.error.circumstances)
             hide_secrets(event.error, self._session_state.app.secrets)
         if self._listener is not None:
             event = self._notify(self._listener, event)

@@ -56,7 +56,8 @@ def callback_error(what: str, callback: object, error: Exception) -> GradioTrans
 
 
 def _shown(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    text = error.summary() if isinstance(error, GradioTransportError) else str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _caused_by(cause: BaseException, error: GradioTransportError) -> GradioTransportError:

@@ -99,9 +99,11 @@ class Misuse(click.UsageError):
 def report(error: GradioTransportError) -> None:
     """Print an error, and with ``-v`` also its notes."""
     terminal = current_terminal()
-    terminal.print_line(*_error_line(f"{type(error).__name__}: {error} {_advice(error)}".strip()))
+    terminal.print_line(*_error_line(f"{type(error).__name__}: {error.summary()} {_advice(error)}".strip()))
     if terminal.verbosity:
         for note in getattr(error, "__notes__", []):
+            if note == error.circumstances:  # the line above has them
+                continue
             terminal.print_line((str(note), "dim"))
 
 

@@ -20,11 +20,15 @@ from .errors import (
     AppError,
     ArgumentError,
     AuthenticationError,
+    ConfigError,
     EndpointError,
     FileError,
     JobTimeout,
+    NotAGradioAppError,
     QueueError,
     QuotaExceeded,
+    SpaceNotFoundError,
+    SpaceNotRunningError,
     TooManyRequestsError,
     ValidationError,
 )
@@ -36,7 +40,8 @@ from .utils import __version__
 
 __all__ = [
     "Client", "Job", "AsyncClient", "AsyncJob", "handle_file", "file", "Status", "StatusUpdate",
-    "ProgressUnit", "AppError", "ArgumentError", "AuthenticationError", "EndpointError", "FileError",
-    "JobTimeout", "QueueError", "QuotaExceeded", "TooManyRequestsError", "ValidationError",
-    "FileData", "OutputFile", "install", "Installation", "__version__",
+    "ProgressUnit", "AppError", "ArgumentError", "AuthenticationError", "ConfigError", "EndpointError",
+    "FileError", "JobTimeout", "NotAGradioAppError", "QueueError", "QuotaExceeded", "SpaceNotFoundError",
+    "SpaceNotRunningError", "TooManyRequestsError", "ValidationError", "FileData", "OutputFile", "install",
+    "Installation", "__version__",
 ]  # fmt: skip

@@ -79,7 +79,7 @@ class Endpoint:
         described = told["named_endpoints"].get(self.api_name)
         return None if described is None else described["parameters"]
 
-    def make_end_to_end_fn(self, helper: Communicator) -> Callable[..., Any]:
+    def make_end_to_end_fn(self, helper: Communicator | None = None) -> Callable[..., Any]:
         """Return a function that calls the endpoint with values by position, and returns its output.
 
         The function takes ``event_data=`` besides, for an endpoint that wants to know what happened in the
@@ -91,16 +91,17 @@ class Endpoint:
         user's. `handle_file` may name any path.
 
         Args:
-            helper: Of `Client.new_helper`; it shows the state of the latest call.
+            helper: Of `Client.new_helper`; it shows the state of the latest call. None for nothing that does.
         """
+        shown = Communicator() if helper is None else helper
 
         def call(*arguments: Any, event_data: Any = None) -> Any:
             directory = upload_directory()
             values = [take_uploads(value, directory) for value in arguments]
             job = self._submit(
-                self._described, values, {}, headers=helper.request_headers, event_data=event_data
+                self._described, values, {}, headers=shown.request_headers, event_data=event_data
             )
-            helper.owner = job
+            shown.owner = job
             return job.result()
 
         return call

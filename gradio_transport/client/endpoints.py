@@ -10,7 +10,7 @@ import attrs
 
 from ..app.config import AppConfig, Endpoint, Parameter
 from ..calls.values import is_json, parameter_place, to_json
-from ..errors import Phase, ValidationFailed, did_you_mean, list_texts
+from ..errors import EndpointNotFound, Phase, ValidationFailed, did_you_mean, list_texts, one_line
 from ..files.inputs import InputFile
 from ..files.outputs import ServerFile
 from ..files.paths import check_paths
@@ -25,14 +25,20 @@ def choose_endpoint(config: AppConfig, api_name: str | None, fn_index: int | Non
         EndpointError: There is none of that name or number, or several and none is named.
     """
     if api_name is not None:
-        return config.endpoint(api_name)
+        try:
+            return config.endpoint(api_name)
+        except EndpointNotFound as error:
+            raise EndpointError(
+                f"Cannot find a function with `api_name`: {api_name}. {error.message}", phase=Phase.JOIN
+            ) from None
     if fn_index is None:
         return _only(config)
     numbers = sorted(endpoint.fn_index for endpoint in config.endpoints)
     if fn_index not in numbers:
         near = did_you_mean(str(fn_index), [str(number) for number in numbers])
         raise EndpointError(
-            f"The app has no endpoint with fn_index={fn_index}.{near} {_list_endpoints(config)}",
+            f"Invalid function index: {fn_index}. The app has no endpoint with fn_index={fn_index}.{near} "
+            f"{_list_endpoints(config)}",
             phase=Phase.JOIN,
         )
     return config.endpoint(fn_index)
@@ -47,7 +53,9 @@ def _only(config: AppConfig) -> Endpoint:
         if group:
             break
     raise EndpointError(
-        f"Say which endpoint to call, by api_name= or fn_index=. {_list_endpoints(config)}", phase=Phase.JOIN
+        f"This Gradio app might have multiple endpoints. Please specify an `api_name` or `fn_index`. "
+        f"{_list_endpoints(config)}",
+        phase=Phase.JOIN,
     )
 
 
@@ -95,10 +103,24 @@ def bind_arguments(
     try:
         data = endpoint.bind(arguments, keywords)
     except ValidationFailed as error:
-        raise ArgumentError(error.message, problems=error.problems, phase=Phase.JOIN) from None
+        words = _key_words(endpoint, error.problems)
+        raise ArgumentError(f"{words}{error.message}", problems=error.problems, phase=Phase.JOIN) from None
     named = {endpoint.by_keyword[keyword].name for keyword in keywords}
     placed = {parameter.name for parameter in endpoint.parameters[: len(arguments)]}
     return BoundArguments(endpoint, data, frozenset(named | placed))
+
+
+def _key_words(endpoint: Endpoint, problems: Mapping[str, str]) -> str:
+    """Return the words of the Gradio Python client for the first problem: programs look for them."""
+    for name, problem in problems.items():
+        shown = one_line(name)
+        if problem == "missing":
+            return f"No value provided for required argument: {shown}. "
+        if name in endpoint.by_keyword:
+            return f"Parameter `{shown}` is already set as a positional argument. "
+        if problem.startswith("unknown"):
+            return f"Parameter `{shown}` is not a valid key-word argument. "
+    return ""
 
 
 def check_arguments(config: AppConfig, bound: BoundArguments) -> None:

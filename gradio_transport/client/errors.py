@@ -3,6 +3,9 @@
 
 Each is caught under either name: ``except client.AppError`` and ``except gradio_transport.AppError`` both
 hold, and the standard type that the docs give (`ValueError`, `TypeError`, `TimeoutError`) holds too.
+
+Programs also look for words in the text of an error, to tell a full queue from a Space that failed. Where the
+Gradio Python client has such words for a situation, they are in the text here too; `surface` lists them.
 """
 
 from __future__ import annotations
@@ -51,8 +54,24 @@ class FileError(errors.LocalProtocolError, ValueError):
     """A path where no file is."""
 
 
-class JobTimeout(errors.TimeoutExpired, TimeoutError):
+class JobTimeout(errors.TimeoutExpired):
     """A deadline is over: that of ``result(timeout=)``, or one of `gradio_transport.Timeouts`."""
+
+
+class SpaceNotFoundError(errors.SpaceNotFound, ValueError):
+    """The Hub shows no Space of that name: there is none, or it is private and the token does not see it."""
+
+
+class SpaceNotRunningError(errors.SpaceNotRunning, ValueError):
+    """The Space is not running; `stage` has the Hub's name for its state."""
+
+
+class NotAGradioAppError(errors.NotAGradioApp, ValueError):
+    """What answers at the URL is not a Gradio app."""
+
+
+class ConfigError(errors.ServerRefused, ValueError):
+    """The server refused what describes the app: it may be starting."""
 
 
 _FAMILIAR: Mapping[type[errors.GradioTransportError], type[errors.GradioTransportError]] = MappingProxyType(
@@ -65,24 +84,64 @@ _FAMILIAR: Mapping[type[errors.GradioTransportError], type[errors.GradioTranspor
         errors.ValidationFailed: ValidationError,
         errors.EndpointNotFound: EndpointError,
         errors.TimeoutExpired: JobTimeout,
+        errors.SpaceNotFound: SpaceNotFoundError,
+        errors.SpaceNotRunning: SpaceNotRunningError,
+        errors.NotAGradioApp: NotAGradioAppError,
     }
 )
 
 
+def _key_words(error: errors.GradioTransportError) -> str:
+    """Return the words for an error that programs look for."""
+    match error:
+        case errors.QueueFull():
+            return "Queue is full!"
+        case errors.TimeoutExpired():
+            return "Timed out."
+        case errors.SpaceNotFound():
+            return "Could not find Space."
+        case errors.SpaceNotRunning():
+            return f"The current space is in the invalid state: {errors.one_line(error.stage)}."
+        case errors.NotAGradioApp():
+            return "Could not fetch config for the app."
+        case errors.ServerRefused(phase=errors.Phase.DISCOVER) if error.status not in (401, 429):
+            return "Could not fetch config for the app."
+        case _:
+            return ""
+
+
+_HIDDEN = (
+    "The upstream Gradio app has raised an exception but has not enabled verbose error reporting "
+    "(show_error is off)."
+)
+"""The text of an error that the app hides."""
+
+
 def translate(error: BaseException) -> BaseException:
     """Return an error of the transport as the kind that the docs name; any other as it is."""
+    if not isinstance(error, errors.GradioTransportError):
+        return error
     for kind in type(error).__mro__:
         if kind in _FAMILIAR.values():
             return error
         if kind in _FAMILIAR:
             return _as(error, _FAMILIAR[kind])
+    if type(error) is errors.LocalProtocolError and error.phase is errors.Phase.UPLOAD:
+        return _as(error, FileError)
+    if type(error) is errors.ServerRefused and error.phase is errors.Phase.DISCOVER:
+        return _as(error, ConfigError)
     return error
 
 
-def _as(error: BaseException, kind: type[errors.GradioTransportError]) -> BaseException:
+def _as(error: errors.GradioTransportError, kind: type[errors.GradioTransportError]) -> BaseException:
+    message, words = error.message, _key_words(error)
+    if isinstance(error, errors.AppError) and error.hidden:
+        message = _HIDDEN
+    elif words not in message:
+        message = f"{words} {message}"
     made = kind.__new__(kind)
-    Exception.__init__(made, *error.args)
-    made.__dict__.update(error.__dict__)
+    Exception.__init__(made, message)
+    made.__dict__.update(error.__dict__, message=message)
     made.__cause__ = error.__cause__
     made.__suppress_context__ = True
     return made.with_traceback(error.__traceback__)
@@ -103,7 +162,7 @@ def translate_errors() -> Generator[None, None, None]:
 def pending_error(name: str, seconds: float | None, status: str) -> JobTimeout:
     """Return the error for a job that was not waited for to its end."""
     return JobTimeout(
-        f"No result of {name} within {seconds} s; the job goes on ({status}).",
+        f"Timed out. No result of {name} within {seconds} s; the job goes on ({status}).",
         setting="timeout",
         seconds=seconds,
         phase=errors.Phase.STREAM,
@@ -122,7 +181,8 @@ def argument_error(message: str, kind: type[ValidationError], name: str, what: s
 
 
 __all__ = [
-    "AppError", "ArgumentError", "AuthenticationError", "EndpointError", "FileError", "JobTimeout",
-    "QueueError", "QuotaExceeded", "TooManyRequestsError", "ValidationError", "translate", "translate_errors",
+    "AppError", "ArgumentError", "AuthenticationError", "ConfigError", "EndpointError", "FileError",
+    "JobTimeout", "NotAGradioAppError", "QueueError", "QuotaExceeded", "SpaceNotFoundError",
+    "SpaceNotRunningError", "TooManyRequestsError", "ValidationError", "translate", "translate_errors",
     "cancelled_error", "pending_error", "argument_error",
 ]  # fmt: skip

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias, cast
 from ..aio import AsyncRemoteFile
 from ..app.config import AppConfig
 from ..calls.downloads import find_files, of_a_result
-from ..errors import LocalProtocolError, Phase
+from ..errors import LocalProtocolError, Phase, one_line
 from ..files import inputs
 from ..files.forms import MAX_DEPTH, META
 from ..files.inputs import InputFile
@@ -115,8 +115,10 @@ def _input_file(source: str | Path, given: Mapping[str, Any] | None = None) -> I
             allow_empty=True,
         )
     except LocalProtocolError as error:
+        missing = f"File {one_line(str(source))} does not exist on local filesystem and is not a valid URL. "
         raise FileError(
-            f"{error.message} handle_file takes a path on this machine, or a URL with http:// or https://.",
+            f"{'' if Path(source).expanduser().exists() else missing}{error.message} handle_file takes a "
+            "path on this machine, or a URL with http:// or https://.",
             phase=error.phase,
         ) from None
 

@@ -10,8 +10,11 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.readers import FileReader
+from importlib.resources.abc import ResourceReader
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Self
 
@@ -111,6 +114,12 @@ class _Finder(MetaPathFinder, Loader):
             spec.submodule_search_locations = self._installed
             return spec
         return ModuleSpec(fullname, self) if parent == NAME and name in _SUBMODULES else None
+
+    def get_resource_reader(self, fullname: str) -> ResourceReader | None:
+        """Return what reads the files of the installed package, such as ``types.json``."""
+        if fullname != NAME or not self._installed:
+            return None
+        return FileReader(SourceFileLoader(NAME, str(Path(self._installed[0], "__init__.py"))))
 
     def exec_module(self, module: ModuleType) -> None:
         source = importlib.import_module(_OURS + module.__name__.removeprefix(NAME))

@@ -106,7 +106,9 @@ def construct_args(
     """
     if parameters_info is None:
         if kwargs:
-            raise _error("The endpoint takes no keyword arguments: the app names none.", next(iter(kwargs)))
+            raise _error(
+                "This endpoint does not support key-word arguments: the app names none.", next(iter(kwargs))
+            )
         return list(args)
     names = [info.get("parameter_name", f"argument {place}") for place, info in enumerate(parameters_info)]
     if len(args) > len(names):

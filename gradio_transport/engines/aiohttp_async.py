@@ -209,6 +209,8 @@ class AiohttpEngine:
                     body = await stream.read(body_seconds(request, patience))
                 finally:
                     await stream.aclose()
+        except GradioTransportError:  # one that is late is a TimeoutError too
+            raise
         except TimeoutError:
             raise patience.timeout_error(request.url) from None
         return stream.head.with_body(body)
@@ -318,6 +320,8 @@ class AiohttpEngine:
 
         try:
             yield
+        except GradioTransportError:  # some are an OSError too
+            raise
         except HandshakeRefused as error:
             self._check_handshake(url, error.response, patience)
             raise

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import aiohttp
 
+from ..errors import GradioTransportError
 from ..protocol.commands import Closed, Ending, Request, Response
 from .base import Patience, StreamEnded
 from .content_coding import Unpacker
@@ -210,6 +211,8 @@ class AiohttpStream:
         try:
             async with asyncio.timeout(seconds):
                 return await self._read()
+        except GradioTransportError:  # one that is late is a TimeoutError too
+            raise
         except TimeoutError:
             raise self._patience.timeout_error(self._request.url, seconds, status=self.head.status) from None
 

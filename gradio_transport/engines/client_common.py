@@ -84,6 +84,8 @@ def translate_errors(module: Module, request: Request, patience: Patience) -> Ge
     where = shown_url(request.url)
     try:
         yield
+    except GradioTransportError:  # some are an OSError too
+        raise
     except module.ConnectTimeout as error:
         raise replies.connect_timeout(where, patience) from error
     except module.PoolTimeout as error:
@@ -101,8 +103,6 @@ def translate_errors(module: Module, request: Request, patience: Patience) -> Ge
     except (module.TransportError, module.InvalidURL, module.DecodingError, module.StreamError) as error:
         raise replies.lost_error(where, error, patience) from error
     except (OSError, RuntimeError, ValueError) as error:
-        if isinstance(error, GradioTransportError):
-            raise
         raise ConnectError(f"Cannot reach {where}: {replies.reason(error)}.", phase=patience.phase) from error
 
 
@@ -111,6 +111,8 @@ def translate_body_errors(module: Module, unpacking: Unpacker | None) -> Generat
     """Turn the library's exceptions into `StreamEnded` while a body is read."""
     try:
         yield
+    except GradioTransportError:
+        raise
     except module.TimeoutException as error:
         ended = Closed(Ending.IDLE, reason=replies.reason(error))
         raise StreamEnded(replies.coding_failure(unpacking) or ended) from error

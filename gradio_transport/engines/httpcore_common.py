@@ -159,6 +159,8 @@ def translate_body_errors(
     """Turn what ends a body otherwise than cleanly into `StreamEnded`, which names the proxy on the way."""
     try:
         yield
+    except GradioTransportError:  # some are an OSError too
+        raise
     except LateError as error:
         ended = Closed(Ending.IDLE, reason=add_proxy("timed out", proxy))
         raise StreamEnded(coding_failure(unpacking) or ended) from error

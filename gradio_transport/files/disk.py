@@ -303,8 +303,8 @@ def check_upload(path: str | os.PathLike[str], max_bytes: int | None = None) -> 
         raise _disk_error("upload", file, error, Phase.UPLOAD) from error
     if max_bytes is not None and size > max_bytes:
         raise LocalProtocolError(
-            f"Cannot upload {str(file)!r}: it has {size} bytes, and the app takes at most {max_bytes} "
-            "(its max_file_size).",
+            f"Cannot upload {str(file)!r}: with {size} bytes it exceeds the maximum file size of {max_bytes} "
+            "bytes that the app takes.",
             phase=Phase.UPLOAD,
         )
     return size

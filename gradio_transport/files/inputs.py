@@ -128,8 +128,8 @@ def check_files(data: Any, config: AppConfig) -> None:
         size = check_upload(file.path, None) if file.path is not None else file.size
         if config.max_file_size is not None and size > config.max_file_size:
             raise ValidationFailed(
-                f"{file.name} has {size} bytes; the app takes files of {config.max_file_size} bytes at most. "
-                "Nothing was sent.",
+                f"{file.name} exceeds the maximum file size of {config.max_file_size} bytes that the app "
+                f"takes: it has {size} bytes. Nothing was sent.",
                 problems={file.name: f"larger than {config.max_file_size} bytes"},
                 phase=Phase.UPLOAD,
             )

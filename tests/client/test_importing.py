@@ -3,6 +3,7 @@
 
 import contextlib
 import importlib
+import importlib.resources
 import importlib.util
 import logging
 import subprocess
@@ -79,6 +80,21 @@ def test_every_module_has_our_names_and_means_ours() -> None:
             importlib.import_module(f"{NAME}.documentation")
         assert not hasattr(top, "documentation")
         assert not hasattr(top, "__file__")
+
+
+def test_files_of_the_installed_package_can_be_read(installed: Path) -> None:
+    (installed / "types.json").write_text('{"a": 1}')
+    with install():
+        importlib.import_module(NAME)
+        assert importlib.resources.files(NAME).joinpath("types.json").read_text() == '{"a": 1}'
+
+
+@pytest.mark.usefixtures("absent")
+def test_there_are_no_files_where_no_package_is_installed() -> None:
+    with install():
+        importlib.import_module(NAME)
+        with pytest.raises(FileNotFoundError):
+            importlib.resources.files(NAME).joinpath("types.json").read_text()
 
 
 @pytest.mark.usefixtures("absent")

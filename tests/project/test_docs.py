@@ -34,6 +34,16 @@ def test_the_diagram_of_a_page_is_the_generated_one(page: str) -> None:
     assert f"```mermaid\n{PICTURES[page]()}```" in text
 
 
+def test_the_tables_of_the_migration_page_are_the_generated_ones() -> None:
+    surface = runpy.run_path(str(ROOT / "docs" / "_surface.py"))
+    text = (ROOT / "docs" / "migration.md").read_text(encoding="utf-8")
+    assert surface["with_tables"](text) == text, "run python docs/_surface.py"
+    rows = len(surface["RAISED"])
+    assert surface["raised"]().count("\n") == rows + 2
+    for name in surface["NAMES"]:
+        assert f"`{name.name.rpartition('.')[2]}`" in text or f".{name.name.rpartition('.')[2]}`" in text
+
+
 def test_the_picture_has_every_state_and_event_of_the_table() -> None:
     picture = runpy.run_path(str(ROOT / "docs" / "_flow_svg.py"))["svg"]()
     for state, row in flow.TRANSITIONS.items():
