@@ -14,6 +14,7 @@ import attrs
 
 from ..errors import LocalProtocolError
 from ..protocol.frames import Direction, Frame, Kind
+from .late_arguments import with_late_arguments
 from .writer import FORMAT, FORMAT_VERSION, META
 
 _COMMON = frozenset({"t", "dir", "kind", "channel", "session"})
@@ -84,7 +85,7 @@ class _Reader:
             self._read_line(number, value)
         if not self._meta:
             raise TraceError(f"{self._name} is empty: no trace was written.")
-        return Trace(self._meta, tuple(self._frames), truncated, path)
+        return Trace(self._meta, with_late_arguments(tuple(self._frames)), truncated, path)
 
     def _error(self, number: int, what: str) -> TraceError:
         if number == 1:
