@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
 import click
 
 from ..errors import GradioTransportError
@@ -21,12 +22,15 @@ from ..recording import RecordingOptions, RecordingServer, default_path
 from ..spaces import is_hidden, token_to_use
 from .options import credentials, header
 from .terminal import Terminal, current_terminal
+from .trace.live import LivePrinter
 
 URL_VARIABLE = "GRADIO_URL"
 """The environment variable of the command that has the proxy's URL."""
 
 PLACEHOLDER = "{}"
 """Stands for the proxy's URL in the arguments of the command."""
+
+_TICK_SECONDS = 0.25
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 """Exit statuses of a command that cannot be run, as those of a shell."""
@@ -145,6 +149,8 @@ def record(
     terminal = current_terminal()
     terminal.set_verbosity(verbose)
     calls = _Counter()
+    # To stderr: what a command prints on stdout stays its own.
+    printer = None if quiet else LivePrinter(terminal, to_stderr=True)
     options = RecordingOptions(
         host=host,
         port=port,
@@ -157,11 +163,11 @@ def record(
         verify=not insecure,
         redact=not no_redact,
         secrets=secrets,
-        tap=calls if quiet else _both(calls, live_printer(terminal)),
+        tap=calls if printer is None else _both(calls, printer),
     )  # fmt: skip
     path = default_path(source) if output is None else output
     try:
-        status = asyncio.run(_record(source, path, options, command, terminal))
+        status = asyncio.run(_record(source, path, options, command, terminal, printer))
     except OSError as error:
         raise click.FileError(str(path), error.strerror or str(error)) from error
     found = "no call" if not calls.count else "1 call" if calls.count == 1 else f"{calls.count} calls"
@@ -178,10 +184,15 @@ def _timeouts(seconds: float | None) -> Timeouts:
 
 
 async def _record(
-    source: str, path: Path, options: RecordingOptions, command: Sequence[str], terminal: Terminal
+    source: str,
+    path: Path,
+    options: RecordingOptions,
+    command: Sequence[str],
+    terminal: Terminal,
+    printer: LivePrinter | None,
 ) -> int:
-    async with _server(source, path, options) as server:
-        _introduce(server, options, terminal)
+    async with _ticking(printer), _server(source, path, options) as server:
+        _introduce(server, options, terminal, ends="" if command else " (Ctrl-C ends)")
         if command:
             return await _run(command, server.url, terminal)
         stop = asyncio.Event()
@@ -191,12 +202,28 @@ async def _record(
 
 
 @contextlib.asynccontextmanager
+async def _ticking(printer: LivePrinter | None) -> AsyncGenerator[None, None]:
+    """Let the printer look at the clock now and then, and show what is unfinished at the end."""
+
+    async def tick() -> None:
+        while printer is not None:
+            await asyncio.sleep(_TICK_SECONDS)
+            printer.tick()
+
+    ticking = asyncio.create_task(tick())
+    try:
+        yield
+    finally:
+        ticking.cancel()
+        if printer is not None:
+            printer.close()
+
+
+@contextlib.asynccontextmanager
 async def _server(
     source: str, path: Path, options: RecordingOptions
 ) -> AsyncGenerator[RecordingServer, None]:
     """Start the proxy; if a Space is shown only with a token, retry with the saved one, as `call` does."""
-    import attrs
-
     server = RecordingServer(source, path, options)
     try:
         await server.__aenter__()
@@ -213,9 +240,9 @@ async def _server(
         await server.__aexit__(None, None, None)
 
 
-def _introduce(server: RecordingServer, options: RecordingOptions, terminal: Terminal) -> None:
+def _introduce(server: RecordingServer, options: RecordingOptions, terminal: Terminal, ends: str) -> None:
     terminal.print_line(("Recording ", ""), (server.app_url, "bold"), (f" to {server.path}", ""))
-    terminal.print_line(("Use this URL in its place: ", ""), (server.url, "bold"), (" (Ctrl-C ends)", "dim"))
+    terminal.print_line(("Use this URL in its place: ", ""), (server.url, "bold"), (ends, "dim"))
     if server.login:
         terminal.print_line(
             (
@@ -311,18 +338,6 @@ def _both(first: Tap, second: Tap) -> Tap:
         second(frame)
 
     return take
-
-
-def live_printer(terminal: Terminal) -> Tap:
-    """Return a tap that shows the flow on stderr."""
-
-    def show(frame: Frame) -> None:
-        payload = frame.payload
-        if frame.kind is Kind.CALL:
-            name = payload.get("endpoint") or f"fn_index {payload.get('fn_index')}"
-            terminal.print_line((f"call {frame.channel} of session {frame.session}: {name}", ""))
-
-    return show
 
 
 __all__ = ["record"]
