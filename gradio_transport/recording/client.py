@@ -115,7 +115,11 @@ class Incoming:
             async for piece in self._stream.chunks():
                 yield piece
         except StreamEnded as ended:
-            raise BrokenError(ended.closed.reason, is_reset=_is_reset(ended.__cause__)) from ended
+            # aiohttp names a reset in the text of the body's error only, but its connection keeps the error.
+            protocol = self.reply.protocol
+            error = protocol.exception() if protocol is not None else None
+            is_reset = _is_reset(error) or _is_reset(ended.__cause__)
+            raise BrokenError(ended.closed.reason, is_reset=is_reset) from ended
 
     async def close(self) -> None:
         """Give the connection back, or drop it if the body is not at its end."""

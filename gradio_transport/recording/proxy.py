@@ -32,6 +32,7 @@ from .rewriting import Rewriter, is_rewritable
 from .sockets import relay
 
 logger = logging.getLogger(__name__)
+logger.addHandler(logging.NullHandler())  # aiohttp logs each bad request as an error, with a traceback
 
 _SHUTDOWN_SECONDS = 0.1
 
@@ -78,6 +79,7 @@ class Proxy:
             self._handle,
             handler_cancellation=True,
             access_log=None,
+            logger=logger,
             auto_decompress=False,
             read_bufsize=CHUNK_BYTES,
             max_line_size=HEAD_BYTES,

@@ -198,6 +198,8 @@ class Exchange:
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._most = BODY_BYTES
+        self._is_cut = False
+        self._name = ""
         self._decoding: _Decoding | None = None
         self._over = False
 
@@ -211,24 +213,28 @@ class Exchange:
         """Take a piece of the request's body."""
         if self._request is None:
             return
-        self._body.append(data)
         self._body_bytes += len(data)
-        if self._body_bytes > self._most:
-            self._send_request(body=None, files=self._large_files())
+        if not self._is_cut:
+            self._body.append(data)
+        if self._body_bytes > self._most and not self._is_cut:
+            self._is_cut = True
+            self._name = _first_name(self._body)
+            self._body = []
+            length = self._request[2].get("content-length", "")
+            if length.isascii() and length.isdecimal():
+                self._send_large(int(length))
 
     def sent(self) -> None:
         """Take that the request is complete, or that the reply comes before it is."""
-        if self._request is not None:
-            self._send_request(body=b"".join(self._body) if self._body else None, files=None)
+        if self._is_cut:
+            self._send_large(self._body_bytes)
+        else:
+            self._send_request(b"".join(self._body) if self._body else None, None)
 
-    def _large_files(self) -> list[Mapping[str, Any]] | None:
-        """Return what the beginning of a large upload says of its files: one name, and the size of all."""
-        if self._request is None or self._most != UPLOAD_BYTES:
-            return None
-        length = self._request[2].get("content-length", "")
-        found = _FILENAME.search(b"".join(self._body))
-        name = found[1].decode("utf-8", "replace") if found is not None else ""
-        return [{"name": name, "size": int(length) if length.isdecimal() and length.isascii() else None}]
+    def _send_large(self, size: int) -> None:
+        """Record a request whose body is not kept: of an upload one name, and the size of all."""
+        is_upload = self._most == UPLOAD_BYTES
+        self._send_request(None, [{"name": self._name, "size": size}] if is_upload else None)
 
     def _send_request(self, body: bytes | None, files: list[Mapping[str, Any]] | None) -> None:
         if self._request is None:
@@ -300,6 +306,12 @@ class Exchange:
         self.sent()
         t = time.monotonic()
         self._recorder.put(lambda observer: take(observer, t))
+
+
+def _first_name(pieces: Sequence[bytes]) -> str:
+    """Return the name of the first file of an upload."""
+    found = _FILENAME.search(b"".join(pieces))
+    return found[1].decode("utf-8", "replace") if found is not None else ""
 
 
 class _Decoding:
