@@ -14,6 +14,7 @@ import attrs
 
 from ..errors import LocalProtocolError
 from ..protocol.frames import Direction, Frame, Kind
+from .late_arguments import with_late_arguments
 from .writer import FORMAT, FORMAT_VERSION, META
 
 _COMMON = frozenset({"t", "dir", "kind", "channel", "session"})
@@ -86,7 +87,7 @@ def _read(reader: LineReader, text: str, path: Path | None) -> Trace:
             frames.append(frame)
     if not reader.meta:
         raise TraceError(f"{reader.name} is empty: no trace was written.")
-    return Trace(reader.meta, tuple(frames), reader.cut_off, path)
+    return Trace(reader.meta, with_late_arguments(tuple(frames)), reader.cut_off, path)
 
 
 class LineReader:

@@ -7,19 +7,24 @@ from its hash, a call from its arguments.
 
 A trace has the commands of a session right after the input that caused them, and sessions do not depend on
 each other. So each input of a session is one step, with the commands up to the next input of that session.
+
+A trace of another client, which a proxy or a browser recorded, has its commands where that client sent them.
+There an input waits until the session has asked for it, and commands are compared as
+`gradio_transport.trace.foreign` says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import attrs
 
 from ..adapter.exchange import Exchange, Invocation, SessionContext
 from ..adapter.registry import Registry, default_registry
 from ..adapter.session import Turn
-from ..app.config import AppConfig
+from ..app.config import AppConfig, Endpoint
 from ..app.config_parsing import with_rendered
 from ..calls.tap import TappedSession, Taps
 from ..errors import Phase, TransportError
@@ -30,10 +35,12 @@ from ..protocol.commands import (
     DropWebSocket,
     OpenStream,
     OpenWebSocket,
+    Response,
     SendRequest,
 )
 from ..protocol.frames import Direction, Frame, Kind
 from .discoveries import Discoveries, recorded_response
+from .foreign import ForeignCommands, ForeignDiscoveries, is_foreign_traffic
 from .mismatch import Mismatch, signature, summary
 from .reader import Trace, TraceError
 from .replay_result import Replay
@@ -80,6 +87,8 @@ class _SessionReplay:
         pending: Channels of requests that wait for their reply.
         open: Channels of streams and sockets that neither side has closed.
         commands: The frames of this side since the last comparison.
+        held: In a trace of another client, inputs of channels that the session has not opened yet.
+        foreign: The commands of both sides in such a trace.
     """
 
     wire: TappedSession
@@ -90,6 +99,8 @@ class _SessionReplay:
     )
     open: set[str] = attrs.field(factory=set[str])
     commands: list[Frame] = attrs.field(factory=list[Frame])
+    held: dict[str, deque[Step]] = attrs.field(factory=dict[str, "deque[Step]"])
+    foreign: ForeignCommands = attrs.field(factory=ForeignCommands)
 
 
 class _Replayer:
@@ -100,14 +111,16 @@ class _Replayer:
         self._limits = limits
         self._cancelled = False
         self._sessions: dict[int, _SessionReplay] = {}
-        self._discoveries = Discoveries(trace)
+        self._foreign = is_foreign_traffic(trace)
+        self._discoveries = ForeignDiscoveries(trace) if self._foreign else Discoveries(trace)
         self._now = 0.0
+        self._number = 0
         self._result = Replay()
 
     def run(self, rechunk: Rechunk | None, cancel_at: int | None) -> Replay:
         steps = replay_steps(self._trace.frames, rechunk is not None, cancel_at)
         for step in steps:
-            self._now = step.frame.t
+            self._now, self._number = step.frame.t, step.number
             if step.frame.session == 0:
                 continue
             if step.ordinal == cancel_at:
@@ -135,10 +148,30 @@ class _Replayer:
             raise TraceError(
                 f"The trace has a {frame.kind} frame of session {frame.session}, which it never opened."
             )
-        if self._cancelled and not self._is_awaited(session, frame):
+        if self._foreign:
+            self._feed_when_ready(session, step, rechunk)
+        elif not self._cancelled or self._is_awaited(session, frame):
+            for turn in self._turns(session, step, rechunk):
+                self._apply(session, turn)
+
+    def _feed_when_ready(self, session: _SessionReplay, step: Step, rechunk: Rechunk) -> None:
+        """Feed an input of another client's traffic, and those that have waited for it."""
+        if _must_wait(session, step.frame):
+            session.held.setdefault(step.frame.channel, deque()).append(step)
+            return
+        if self._cancelled and not self._is_awaited(session, step.frame):
             return
         for turn in self._turns(session, step, rechunk):
             self._apply(session, turn)
+        while (channel := next((one for one in session.held if one in session.pending), None)) is not None:
+            waiting = session.held.pop(channel)
+            while waiting:
+                step = waiting.popleft()
+                if _must_wait(session, step.frame):
+                    session.held[channel] = deque([step, *waiting])
+                    break
+                for turn in self._turns(session, step, rechunk):
+                    self._apply(session, turn)
 
     def _open(self, step: Step) -> _SessionReplay:
         frame = step.frame
@@ -202,16 +235,25 @@ class _Replayer:
 
     def _start(self, session: _SessionReplay, frame: Frame) -> Turn:
         payload = frame.payload
-        endpoint = find_endpoint(session.config, payload)
+        try:
+            endpoint = find_endpoint(session.config, payload)
+        except TraceError:
+            if not self._foreign:
+                raise
+            endpoint = _stand_in(payload)  # a client may call what there is not
         invocation = Invocation(
             endpoint=endpoint,
-            data=payload["data"],
+            data=payload["data"] or [],
             event_data=payload.get("event_data"),
             trigger_id=payload.get("trigger_id"),
             oauth_token=payload.get("oauth_token"),
             late=payload.get("late") is True,
             event_id=payload.get("event_id"),
         )
+        if self._foreign and session.wire.session.shared and not session.wire.session.usable:
+            mismatch = Mismatch(self._number, "a call", "no call, because the session has lost its stream")
+            self._result.mismatches.append(mismatch)
+            return Turn()
         exchange = session.wire.open(invocation)
         if exchange.key != frame.channel:
             raise TraceError(
@@ -267,6 +309,10 @@ class _Replayer:
         match command:
             case SendRequest():
                 session.pending[command.channel] = command
+                if self._foreign and command.channel.endswith(".reset") and command.phase is Phase.JOIN:
+                    # Only this library resets an iterator before a call, so nobody has recorded the reply.
+                    session.pending.pop(command.channel)
+                    self._apply(session, session.wire.reply(command, Response(200)))
                 if self._cancelled and command.phase is not Phase.CANCEL:
                     self._result.outstanding.append(f"{_url(command)} was asked for after the cancellation")
             case OpenStream() | OpenWebSocket():
@@ -289,6 +335,11 @@ class _Replayer:
         actual = [frame for frame in session.commands if frame.direction is Direction.OUT]
         session.commands.clear()
         expected = step.commands
+        if self._foreign:
+            mismatch = session.foreign.compare(step.number, expected, actual)
+            if mismatch is not None:
+                self._result.mismatches.append(mismatch)
+            return
         for place in range(len(expected) if cut else max(len(expected), len(actual))):
             wanted = expected[place] if place < len(expected) else None
             got = actual[place] if place < len(actual) else None
@@ -305,6 +356,10 @@ class _Replayer:
 
     def _finish(self) -> None:
         self._result.refusals = self._discoveries.refusals
+        if self._foreign and not self._cancelled:
+            self._result.mismatches += [
+                mismatch for session in self._sessions.values() for mismatch in session.foreign.surplus()
+            ]
         self._result.mismatches = sorted(
             [*self._discoveries.mismatches, *self._result.mismatches], key=lambda mismatch: mismatch.frame
         )
@@ -316,6 +371,21 @@ class _Replayer:
                     self._result.outstanding += [f"{channel} of session {number} is open" for channel in held]
                 elif self._cancelled:
                     self._result.outstanding.append(f"call {key} of session {number} goes on")
+
+
+def _must_wait(session: _SessionReplay, frame: Frame) -> bool:
+    """Return whether an input of another client's traffic has to wait until the session asks for it."""
+    if frame.direction is Direction.LOCAL:
+        return False
+    if frame.kind in (Kind.RESPONSE, Kind.RESPONSE_HEAD, Kind.WS_ACCEPT, Kind.ERROR):
+        return frame.channel not in session.pending
+    return frame.channel in session.held
+
+
+def _stand_in(payload: Mapping[str, Any]) -> Endpoint:
+    """Return an endpoint for a call of one that the app does not have."""
+    number = payload.get("fn_index")
+    return Endpoint(name=payload.get("endpoint"), fn_index=number if isinstance(number, int) else -1)
 
 
 def _keep_whole(data: bytes) -> Sequence[bytes]:

@@ -61,6 +61,7 @@ class LivePrinter:
         selection: What is shown.
         silence: Seconds without a word from which on a silence is marked.
         as_json: Print one JSON object for each step instead.
+        to_stderr: Print to stderr, because stdout belongs to another program.
         clock: Returns seconds, for `tick`.
     """
 
@@ -71,9 +72,10 @@ class LivePrinter:
         selection: Selection | None = None,
         silence: float = DEFAULT_SILENCE,
         as_json: bool = False,
+        to_stderr: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._printer = Printer(terminal)
+        self._printer = Printer(terminal, to_stderr=to_stderr)
         self._selection = selection or Selection()
         self._silence = silence
         self._as_json = as_json
