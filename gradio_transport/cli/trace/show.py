@@ -65,7 +65,7 @@ def show(
     follows: bool,
     as_json: bool,
 ) -> None:
-    r"""Show the calls of a trace, with their requests, events and times.
+    """Show the calls of a trace, with their requests, events and times.
 
     A call has a title with its outcome, and under it what happened, with seconds since the beginning of the
     trace: → sent, ← received, • done by this side, ✗ what went wrong, ┆ a silence, ! a finding of lint.
@@ -75,7 +75,7 @@ def show(
       gradio-transport trace show count.jsonl
       gradio-transport trace show --call 2 --events count.jsonl
       gradio-transport trace show --follow count.jsonl
-    """
+    """  # noqa: D301 - click reads the character
     terminal = current_terminal()
     selection = Selection.of(calls, events, only, discovery)
     if follows:
