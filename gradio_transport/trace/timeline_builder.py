@@ -54,6 +54,9 @@ MAX_ENDED = 100
 MAX_SESSIONS = 1000
 """Sessions that a timeline that keeps no steps knows."""
 
+MAX_NAME = 100
+"""Characters of the name of a message."""
+
 MAX_PARKED = 10_000
 """Messages of a session that wait for the reply to a join, which names their call."""
 
@@ -650,7 +653,7 @@ class TimelineBuilder:
     def _route(self, step: Step, name: str, session: _Session, call: _Call | None) -> None:
         """Find the call of a message, by its channel or its event id."""
         message = read_event(name, cast("str", step.text), self._version, named=call is not None)
-        step.name = message.name
+        step.name = message.name[:MAX_NAME]
         owner, event_id = call, message.event_id
         if call is None and event_id is not None:
             owner = session.owners.get(event_id)
@@ -724,7 +727,7 @@ class TimelineBuilder:
         if message.event == "process_generating" and call.values is not None and not call.ended:
             step.before = call.line.data
             if self._made > MAX_MADE_BYTES:
-                step.kept = False
+                step.kept, step.edited = False, call.line.data is not None
                 return
             first = call.line.data is None
             values = call.values.next(data)
@@ -734,7 +737,7 @@ class TimelineBuilder:
             data = cast("list[Any]", values)
         call.line.data = data
         self._kept += made + (held_bytes(step.text) if isinstance(step.text, str) else 0)
-        if self._kept > MAX_KEPT_BYTES:
+        if self._keep and self._kept > MAX_KEPT_BYTES:
             step.before, step.kept = None, False
         else:
             step.data = data

@@ -120,7 +120,7 @@ class Step:
             not apply, or if keeping them all would take too much memory (see `kept`).
         before: The values before an edit.
         edited: Whether the wire carried edits and not whole values.
-        kept: False if `data` was left out to save memory.
+        kept: False if `data` was left out to save memory or time; `value` has what the wire brought.
         shared: Whether it belongs to the whole session, such as its event stream. It is then a step of the
             session too.
         derived: Whether it was read from a reply, which is a step of its own: the status of a poll, for

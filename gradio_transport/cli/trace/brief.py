@@ -28,11 +28,16 @@ def brief(value: Any, width: int) -> str:
     return fit("".join(parts), width)
 
 
+def columns(text: str) -> int:
+    """Return how many columns a text takes in a terminal."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
 def fit(text: str, width: int) -> str:
     """Return text on one line of at most `width` columns."""
     # Cut first, because a message can be megabytes.
     line = on_one_line(text[: 4 * width + 4])
-    return line if cell_len(line) <= width else set_cell_size(line, max(width - 1, 0)).rstrip() + CUT
+    return line if columns(line) <= width else set_cell_size(line, max(width - 1, 0)).rstrip() + CUT
 
 
 def arguments(values: Any, width: int) -> str:

@@ -9,15 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import attrs
-from rich.cells import cell_len
-from rich.text import Text
 
 from ...errors import one_line as on_one_line
 from ...protocol.messages import decode
 from ...trace.timeline import CallTimeline, Outcome, Step, StepKind, Stream
-from ..terminal import Part, shown
+from ..terminal import Part
 from ..text import describe, shorten
-from .brief import CUT, arguments, brief, count, fit, newest, pick, size, took
+from .brief import arguments, brief, columns, count, fit, newest, pick, size, took
 
 OUT, IN, LOCAL, WRONG, SILENT, CLUE = "→", "←", "•", "✗", "┆", "!"
 
@@ -59,9 +57,9 @@ class Line:
     right: Sequence[Part] = ()
 
 
-def render(line: Line, width: int) -> Text:
-    """Return a line fit for a terminal of so many columns: what is too long is cut, at the left."""
-    margin = sum(cell_len(text) for text, _ in line.right)
+def fit_parts(line: Line, width: int) -> list[Part]:
+    """Return the parts of a line of at most so many columns: what is too long is cut, at the left."""
+    margin = sum(columns(text) for text, _ in line.right)
     room = max(width - margin - (2 if margin else 0), 1)
     parts: list[Part] = []
     for text, style in line.left:
@@ -69,23 +67,21 @@ def render(line: Line, width: int) -> Text:
             break
         part = _fit_exactly(text, room)
         parts.append((part, style))
-        room -= cell_len(part)
+        room -= columns(part)
     if margin:
         parts += [(" " * (max(room, 0) + 2), ""), *line.right]
-    made = shown(*parts)
-    made.rstrip()
-    return made
+    return parts
 
 
 def _fit_exactly(text: str, width: int) -> str:
     """Return `fit` text with the blanks at its ends, which align columns."""
     inner = text.strip(" ")
-    if not inner:
-        return text[:width]
     before = text[: len(text) - len(text.lstrip(" "))]
+    if not inner or len(before) >= width:
+        return text[:width] if not inner else before[:width]
     after = text[len(text.rstrip(" ")) :]
-    cut = before + fit(inner, max(width - len(before), 1))
-    return cut + after[: max(width - cell_len(cut), 0)]
+    cut = before + fit(inner, width - len(before))
+    return cut + after[: max(width - columns(cut), 0)]
 
 
 def offset(t: float) -> Part:
@@ -99,7 +95,7 @@ def header(call: CallTimeline, sessions: int, width: int) -> Line:
     where = f"call {call.number}" if sessions < 2 else f"call {call.number}, session {call.session}"
     room = max(width - len(outcome) - len(where) - 6, 10)
     name = fit(call.display_name, room)
-    given = arguments(call.arguments, max(room - cell_len(name) - 2, 4))
+    given = arguments(call.arguments, max(room - columns(name) - 2, 4))
     return Line(
         [(f"{where}  ", "bold"), (name, "bold cyan"), (f"({given})", "")],
         [(fit(outcome, max(width // 2, 10)), style)],
@@ -133,7 +129,7 @@ def text_lines(mark: str, text: str, width: int | None, style: str, *, indent: i
         style: Its style.
         indent: Columns before the mark.
     """
-    inset = indent + cell_len(mark)
+    inset = indent + columns(mark)
     lines = shorten(text).splitlines()
     for number, line in enumerate(lines[:MOST_TEXT_LINES]):
         room = max(len(line), 1) * 8 if width is None else max(width - inset, 20)
@@ -260,9 +256,10 @@ def _event_lines(step: Step, width: int, nth: int) -> Iterator[Line]:
 def _event_text(step: Step, room: int) -> str:
     if step.data is not None:
         return newest(step.data, room) if step.event == "process_generating" else brief(step.data, room)
-    if not step.kept:
-        return f"{CUT} values left out, they take too much memory"
     value = step.value
+    if not step.kept:  # the whole values were left out, but not what the wire brought
+        change = pick(pick(value, "output").get("output"), "data").get("data", value)
+        return brief(change, room) if not step.edited else f"edit {brief(change, max(room - 5, 1))}"
     if step.event == "process_starts" and not step.derived:
         eta = pick(value, "eta").get("eta")
         return f"usually {took(eta)}" if isinstance(eta, int | float) and 0 < eta < 1e9 else ""
@@ -334,6 +331,6 @@ def _local_line(step: Step, width: int) -> Line | None:
 
 
 __all__ = [
-    "CLUE", "IN", "LOCAL", "OUT", "SILENT", "WRONG", "Line", "error_lines", "header", "note", "offset",
-    "outcome_text", "phases", "render", "silence_line", "step_lines", "text_lines",
+    "CLUE", "IN", "LOCAL", "OUT", "SILENT", "WRONG", "Line", "error_lines", "fit_parts", "header", "note",
+    "offset", "outcome_text", "phases", "silence_line", "step_lines", "text_lines",
 ]  # fmt: skip

@@ -7,9 +7,9 @@ from typing import Any
 
 from rich.text import Text
 
-from ..terminal import Terminal, write
-from ..text import to_json
-from .lines import Line, render
+from ..terminal import Terminal, shown, write
+from ..text import printable, to_json
+from .lines import Line, fit_parts
 
 PIPE_COLUMNS = 120
 """Width for which long values are shortened in a pipe, whatever is at the other end."""
@@ -32,11 +32,13 @@ class Printer:
 
     def print(self, line: Line, *, whole: bool = False) -> None:
         """Print a line, cut to the width unless it is to be `whole`."""
-        text = render(line, _LONGEST_LINE if whole else self.width)
+        parts = fit_parts(line, _LONGEST_LINE if whole else self.width)
         if self._terminal.shows_data:
+            text = shown(*parts)
+            text.rstrip()
             self._terminal.out.print(text, soft_wrap=True)
-        else:
-            write(text.plain + "\n")
+        else:  # rich takes half of the time
+            write("".join(printable(text) for text, _ in parts).rstrip() + "\n")
 
     def blank(self) -> None:
         """Print an empty line."""
