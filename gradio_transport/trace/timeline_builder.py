@@ -524,7 +524,8 @@ class TimelineBuilder:
                 step, None if socket else SSEDecoder(), call
             )
             if call is not None and not call.ended:
-                self._to_phase(call, "join" if socket else call.phase, frame.t)
+                chat = frame.channel.endswith(".chat")
+                self._to_phase(call, "join" if socket else "run" if chat else call.phase, frame.t)
         elif call is None:
             if frame.channel == "stream":
                 self._lose(session, None, refusal_of(step, frame.payload), frame.t)

@@ -176,6 +176,11 @@ class Step:
         """When it was over: the time of the reply, or `t`."""
         return self.t + (self.seconds or 0.0)
 
+    def ends_silence(self, threshold: float) -> bool:
+        """Return whether nothing came for so many seconds before it, although something could have."""
+        waited = self.kind is StepKind.LOCAL and self.name in ("fetch", "wake")
+        return self.gap >= threshold and not waited
+
     @property
     def target(self) -> str:
         """Path and query of its URL, which may be hostile text."""
@@ -301,7 +306,7 @@ class CallTimeline:
     def silences(self, threshold: float = DEFAULT_SILENCE) -> Iterator[Silence]:
         """Yield the times in which nothing came for the call, heartbeats aside."""
         for place, step in enumerate(self.steps):
-            if place and step.gap >= threshold:
+            if place and step.ends_silence(threshold):
                 yield Silence(step.t - step.gap, step.gap, step.heartbeats, place)
         if self.outcome is Outcome.UNFINISHED and self.steps:
             last = self.steps[-1].end

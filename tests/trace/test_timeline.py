@@ -321,6 +321,11 @@ class TestSilence:
         assert [silence.before for silence in silences] == [len(script.timeline.calls[0].steps)]
         assert silences[0].seconds > 60
 
+    def test_the_time_until_the_caller_fetches_is_no_silence(self) -> None:
+        script = Script().call().ask("1.join").answer("1.join", {"event_id": EVENT})
+        script.add(Direction.LOCAL, Kind.FETCH, "1", after=60.0).open("stream")
+        assert [silence.seconds for silence in script.only.silences(5)] == []
+
     def test_a_slow_reply_is_no_silence(self) -> None:
         script = Script("direct").call().ask("1.run", phase="complete")
         script.t += 60
@@ -375,6 +380,7 @@ class TestGenerations:
         script.chunk("1.chat", delta("Hel")).chunk("1.chat", delta("lo") + delta(None, finish_reason="stop"))
         call = script.chunk("1.chat", b"data: [DONE]\n\n").end("1.chat").only
         assert (call.outcome, call.data) == (Outcome.COMPLETED, ["Hello"])
+        assert [span.name for span in call.phases] == ["join", "run", "stream"]
         assert [step.event for step in call.events] == [
             "process_generating", "process_generating", "", "process_completed",
         ]  # fmt: skip

@@ -37,6 +37,9 @@ MOST_TEXT_LINES = 20
 SHORTEST_PHASE = 0.0005
 """Seconds of a phase that is named."""
 
+_ENVELOPE = frozenset({"msg", "event_id", "id", "object", "created", "model", "system_fingerprint"})
+"""Fields that messages, and chunks of chats, have beside what they say."""
+
 _SESSION_HASH = re.compile(r"(?<=[?&])session_hash=[^&]*&?")
 
 _OUTCOMES: Mapping[Outcome, tuple[str, str]] = {
@@ -267,10 +270,11 @@ def _event_text(step: Step, room: int) -> str:
         message = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
         return describe(decode(message), room).removesuffix(" in the queue")
     if step.message:
-        return fit(step.message, room)
+        growth = step.event == "process_generating"  # of a chat, blanks and line ends included
+        return brief(step.message, room) if growth else fit(step.message, room)
     if step.event in ("process_starts", "close_stream", "send_hash", "send_data"):
         return ""
-    more = {key: item for key, item in pick(value, *_names(value)).items() if key not in ("msg", "event_id")}
+    more = {key: item for key, item in pick(value, *_names(value)).items() if key not in _ENVELOPE}
     return brief(more or (value if not isinstance(value, dict) else {}), room) if more or value else ""
 
 

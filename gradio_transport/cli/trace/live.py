@@ -62,6 +62,7 @@ class LivePrinter:
         selection: What is shown.
         silence: Seconds without a word from which on a silence is marked.
         as_json: Print one JSON object for each step instead.
+        to_stderr: Print to stderr, because stdout belongs to another program.
         clock: Returns seconds, for `tick`.
     """
 
@@ -72,9 +73,10 @@ class LivePrinter:
         selection: Selection | None = None,
         silence: float = DEFAULT_SILENCE,
         as_json: bool = False,
+        to_stderr: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._printer = Printer(terminal)
+        self._printer = Printer(terminal, to_stderr=to_stderr)
         self._selection = selection or Selection()
         self._silence = silence
         self._as_json = as_json
@@ -126,8 +128,7 @@ class LivePrinter:
     def say(self, text: str) -> None:
         """Print a remark of this side, such as that the file was replaced."""
         with self._lock:
-            if not self._as_json:
-                self._print(Line([offset(self._now), (f"  {LOCAL} ", ""), (text, "yellow")]), "")
+            self._print(Line([offset(self._now), (f"  {LOCAL} ", ""), (text, "yellow")]), "")
 
     def close(self) -> None:
         """Show what is unfinished."""
@@ -186,7 +187,7 @@ class LivePrinter:
         if step.kind is not StepKind.REQUEST:
             if change is Change.STEP:
                 self._take_sign(step, numbers, 0)
-                if calls and step.gap >= self._silence and not self._selection.narrow and not self._as_json:
+                if calls and step.ends_silence(self._silence) and not self._selection.narrow:
                     self._print(silence_line(step.gap, step.heartbeats), label)
                 self._print_step(step, label)
         elif change is Change.STEP:
@@ -220,7 +221,8 @@ class LivePrinter:
 
     def _print(self, line: Line, label: str) -> None:
         """Print a line with the number of its call before it."""
-        self._printer.print(attrs.evolve(line, left=[(f"{label:>{_LABEL - 1}} ", "bold"), *line.left]))
+        if not self._as_json:
+            self._printer.print(attrs.evolve(line, left=[(f"{label:>{_LABEL - 1}} ", "bold"), *line.left]))
 
 
 @attrs.define(eq=False)

@@ -207,6 +207,28 @@ class TestCalls:
         assert "of no call\n" in shown
         assert shown.index("of no call\n") < shown.index("process_starts")
 
+    def test_a_chat_is_shown_with_what_each_chunk_adds(self, save: Save) -> None:
+        made = Program().discover().session()
+        call = {"endpoint": "/chat", "fn_index": 0, "data": ["hi", []]}
+        asked = {"method": "POST", "url": f"{BASE}/chat/completions", "phase": "stream", "stream": True}
+        said = [{"content": "Hel"}, {"content": "lo "}, {}]
+        chunks = [{"id": "x", "choices": [{"index": 0, "delta": delta}]} for delta in said]
+        number = made.wire.number
+        made.frames += [
+            Frame(200.0, Direction.LOCAL, Kind.CALL, "1", call, number),
+            Frame(200.0, Direction.OUT, Kind.REQUEST, "1.chat", asked, number),
+            Frame(200.0, Direction.IN, Kind.RESPONSE_HEAD, "1.chat", {"status": 200, "headers": {}}, number),
+            Frame(201.0, Direction.IN, Kind.CHUNK, "1.chat", {"data": sse(*chunks)}, number),
+            Frame(201.0, Direction.IN, Kind.CHUNK, "1.chat", {"data": b"data: [DONE]\n\n"}, number),
+        ]
+        texts = [re.sub(r" +", " ", line) for line in lines("--no-lint", "--events", save(made))]
+        assert [text.partition("← ")[2].rpartition(" +")[0] for text in texts[-4:]] == [
+            'chunk 1 "Hel"',
+            'chunk 2 "lo "',
+            'chunk {"choices": [{"index": 0, "delta": {}}]}',
+            '[DONE] "[DONE]"',
+        ]
+
     def test_a_trace_without_calls_is_not_empty(self, save: Save) -> None:
         assert "GET  /config" in show(save(Program().discover()))
 
@@ -523,6 +545,14 @@ class TestLive:
         found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert [one["change"] for one in found if one["change"] != "step"] == ["call", "done"]
         assert [one["name"] for one in found if one.get("kind") == "event"][-1] == "close_stream"
+
+    def test_stdout_may_belong_to_another_program(self, capsys: pytest.CaptureFixture[str]) -> None:
+        printer = LivePrinter(Terminal(), to_stderr=True)
+        for frame in program().frames:
+            printer(frame)
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        assert "call 1 completed" in shown.err
 
 
 class Writer:
