@@ -39,6 +39,9 @@ from .timeline_model import (
 EDITING_ADAPTERS = frozenset({"sse_v2", "sse_v2.1", "sse_v3"})
 """Adapters of servers that send edits of values after the first."""
 
+REFUSED = "refused"
+"""Kind of the frame of a call that was refused before anything of it was sent. It belongs to no session."""
+
 MAX_KEPT_BYTES = 256 * 1024 * 1024
 """Memory that the whole values of a timeline may take. Edits make small messages into large values."""
 
@@ -252,15 +255,15 @@ class TimelineBuilder:
 
     def _open_call(self, frame: Frame, session: _Session, *, refused: bool = False) -> _Call:
         payload = frame.payload
-        number = payload.get("fn_index")
         name = payload.get("endpoint")
+        number = name if isinstance(name, int) else payload.get("fn_index")
         event_id = payload.get("event_id")
         self._calls += 1
         line = CallTimeline(
             number=self._calls,
             session=frame.session,
-            key=frame.channel,
-            endpoint=str(name) if name else None,
+            key="" if refused else frame.channel,
+            endpoint=name if isinstance(name, str) and name else None,
             fn_index=number if isinstance(number, int) else None,
             arguments=payload.get("data"),
             adapter=session.line.adapter,
@@ -413,9 +416,6 @@ class TimelineBuilder:
 
     def _take_local(self, frame: Frame, session: _Session, call: _Call | None) -> None:
         step = self._local_step(frame)
-        refused = step.name == "refused"
-        if refused:
-            call = self._open_call(frame, session, refused=True)
         self._add(step, session, call)
         if call is None:
             return
@@ -426,7 +426,7 @@ class TimelineBuilder:
             self._end(
                 call, End(Outcome.GIVEN_UP, step.error, step.message, call.phase), frame.t, self._number
             )
-        elif refused:
+        elif step.name == REFUSED:
             self._end(call, End(Outcome.REFUSED, step.error, step.message, "call"), frame.t, self._number)
 
     def _send_request(self, frame: Frame, session: _Session, call: _Call | None) -> None:
@@ -805,6 +805,8 @@ class TimelineBuilder:
                 request = self._request_step(frame)
                 self._pending.setdefault(place, deque()).append(request)
                 self._add_beside(request, steps)
+            case Kind.ERROR if frame.direction is Direction.LOCAL:
+                self._add_beside(self._local_step(frame), steps)
             case Kind.RESPONSE | Kind.RESPONSE_HEAD | Kind.ERROR | Kind.WS_ACCEPT:
                 answered = self._fill_reply(frame)
                 if answered.name == UNKNOWN_REQUEST:
@@ -825,6 +827,9 @@ class TimelineBuilder:
                     whole.ending = str(frame.payload.get("ending") or "")
                     whole.reason = str(frame.payload.get("reason") or "")
                     self._updates.append(Update(Change.REPLY, stream.step))
+            case _ if frame.kind.value == REFUSED:
+                nowhere = _Session(SessionTimeline(0))
+                self._take_local(frame, nowhere, self._open_call(frame, nowhere, refused=True))
             case _:
                 self._add_beside(self._local_step(frame), steps)
 

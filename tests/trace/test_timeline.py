@@ -255,8 +255,9 @@ class TestOutcome:
 
     def test_a_call_that_was_refused_before_it_was_sent(self) -> None:
         refused: Any = _Named("refused")
-        payload = {"endpoint": "/f", "fn_index": 0, "error": "ValidationFailed", "message": "no such"}
-        call = Script().add(Direction.LOCAL, refused, "", **payload).only
+        payload = {"endpoint": "/f", "error": "ValidationFailed", "message": "no such"}
+        call = Script().add(Direction.LOCAL, refused, "refused", session=0, **payload).only
+        assert (call.session, call.key, call.endpoint, call.error_phase) == (0, "", "/f", "call")
         assert (call.outcome, call.error, call.message) == (Outcome.REFUSED, "ValidationFailed", "no such")
 
 
@@ -420,6 +421,12 @@ class TestBeside:
         )
         (step,) = timeline(Trace({}, (frame,))).discovery
         assert (step.error, step.message) == ("ConnectError", "refused")
+
+    def test_why_a_discovery_failed_is_part_of_it(self) -> None:
+        payload = {"error": "NotAGradioApp", "message": "a web page"}
+        frame = Frame(1.0, Direction.LOCAL, Kind.ERROR, "discover", payload)
+        (step,) = timeline(Trace({}, (frame,))).discovery
+        assert (step.kind, step.error, step.message) == (StepKind.LOCAL, "NotAGradioApp", "a web page")
 
     def test_timeouts_of_the_session_name_the_setting_that_ended_a_silence(self) -> None:
         script = Script()

@@ -33,7 +33,7 @@ class Findings:
 def find(trace: Trace, line: Timeline) -> Findings:
     """Return what lint and the diagnosis say of a trace, by place."""
     found = Findings()
-    numbers = {(call.session, call.key): call.number for call in line.calls}
+    numbers = {(call.session, call.key): call.number for call in line.calls if call.key}
     steps = {number for call in line.calls for step in call.steps for number in step.frames}
     for finding in lint_trace(trace):
         if finding.source is Source.OUTCOME:  # the title of the call says it

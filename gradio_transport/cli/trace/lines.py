@@ -95,7 +95,9 @@ def offset(t: float) -> Part:
 def header(call: CallTimeline, sessions: int, width: int) -> Line:
     """Return the title of a call, with its outcome at the right margin."""
     outcome, style = outcome_text(call)
-    where = f"call {call.number}" if sessions < 2 else f"call {call.number}, session {call.session}"
+    where = f"call {call.number}"
+    if sessions > 1 and call.session:
+        where = f"{where}, session {call.session}"
     room = max(width - len(outcome) - len(where) - 6, 10)
     name = fit(call.display_name, room)
     given = arguments(call.arguments, max(room - columns(name) - 2, 4))
@@ -326,6 +328,8 @@ def _local_line(step: Step, width: int) -> Line | None:
             return _line(step, LOCAL, [("end of the input", "")], _gap(step))
         case "refused":
             return _line(step, WRONG, [(f"not sent: {step.error}: {step.message}", "red")])
+        case "error" if step.channel == "discover":
+            return _line(step, WRONG, [(f"{step.error}: {step.message}", "red")])
         case "error":
             return _line(step, WRONG, [(f"given up here: {step.error}: {step.message}", "red")], _gap(step))
         case "session" | "call" | "wake":

@@ -101,6 +101,9 @@ def show(
             shown.print_all()
 
 
+_RECORDERS = {"proxy": "recorded by a proxy", "har": "from a HAR file"}
+
+
 @attrs.frozen
 class _Show:
     """One trace while it is printed."""
@@ -122,6 +125,9 @@ class _Show:
             count(len(line.calls), "call"),
             took(line.seconds),
         ]
+        recorder = _RECORDERS.get(str(line.meta.get("recorder")))
+        if recorder is not None:
+            parts.append(recorder)
         cut = ", cut off within a line" if line.truncated else ""
         text = ", ".join(parts) + cut
         room = max(self.printer.width - len(text) - 2, 12)
@@ -157,17 +163,30 @@ class _Show:
         steps = self.line.discovery
         if not steps or self.selection.events:
             return
-        wanted = [step for step in steps if self.selection.has_step(step)]
+        told = {step.message for step in steps if step.kind is StepKind.REQUEST and step.error}
+        wanted = [
+            step
+            for step in steps
+            if self.selection.has_step(step) and not (step.kind is StepKind.LOCAL and step.message in told)
+        ]
         broken = [
             step for step in steps if step.error or (step.status or 0) >= 500 or step.reply_frame is None
         ]
         if self.selection.discovery or broken or len(self.line.calls) == 0:
             if wanted:
                 self.printer.blank()
+                self._print_recorder()
                 self.printer.print(Line([("discovery", "bold")], [(self._discovery_text(), "dim")]))
                 self._print_steps(wanted)
         elif not self.selection.only:
             self.printer.print(Line([("discovery: ", "dim"), (self._discovery_text(), "dim")]))
+
+    def _print_recorder(self) -> None:
+        meta = self.line.meta
+        names = ("library", "python", "platform", "engine", "source")
+        values = [f"{name} {meta[name]}" for name in names if isinstance(meta.get(name), str)]
+        if self.selection.discovery and values:
+            self.printer.print(Line([(", ".join(values), "dim")]))
 
     def _discovery_text(self) -> str:
         steps = [step for step in self.line.discovery if step.kind is StepKind.REQUEST]

@@ -180,6 +180,20 @@ class TestCalls:
         )
         assert "TimeoutExpired: nothing within 5 s" in show("--no-lint", save(made))
 
+    def test_why_a_discovery_failed_is_told(self, save: Save) -> None:
+        made = Program()
+        payload = {"error": "NotAGradioApp", "message": "it is a web page"}
+        made.taps.show(Direction.LOCAL, Kind.ERROR, "discover", 0, payload)
+        assert "✗ NotAGradioApp: it is a web page" in show("--no-lint", save(made))
+
+    def test_what_recorded_it_is_told(self, tmp_path: Path) -> None:
+        meta = {"library": "gradio-transport 9.9", "python": "3.11", "recorder": "proxy"}
+        with TraceWriter(tmp_path / "proxied.jsonl", meta=meta) as tap:
+            program(tap)
+        shown = show("--discovery", tmp_path / "proxied.jsonl")
+        assert ", recorded by a proxy" in shown.splitlines()[0]
+        assert "library gradio-transport 9.9, python 3.11" in shown
+
     def test_every_try_of_a_request_is_shown(self, save: Save) -> None:
         made = Program().discover().session()
         made.frames += [
