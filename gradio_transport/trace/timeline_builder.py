@@ -427,7 +427,7 @@ class TimelineBuilder:
                 call, End(Outcome.GIVEN_UP, step.error, step.message, call.phase), frame.t, self._number
             )
         elif step.name == REFUSED:
-            self._end(call, End(Outcome.REFUSED, step.error, step.message, "call"), frame.t, self._number)
+            self._end(call, End(Outcome.REFUSED, step.error, step.message), frame.t, self._number)
 
     def _send_request(self, frame: Frame, session: _Session, call: _Call | None) -> None:
         step = self._request_step(frame)

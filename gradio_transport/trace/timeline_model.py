@@ -291,6 +291,8 @@ class CallTimeline:
     @property
     def title(self) -> str:
         """A title to print."""
+        if not self.session:
+            return f"refused call, {self.display_name}"
         return f"call {self.key} of session {self.session}, {self.display_name}"
 
     @property

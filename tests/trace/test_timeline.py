@@ -257,7 +257,7 @@ class TestOutcome:
         refused: Any = _Named("refused")
         payload = {"endpoint": "/f", "error": "ValidationFailed", "message": "no such"}
         call = Script().add(Direction.LOCAL, refused, "refused", session=0, **payload).only
-        assert (call.session, call.key, call.endpoint, call.error_phase) == (0, "", "/f", "call")
+        assert (call.session, call.key, call.title) == (0, "", "refused call, /f")
         assert (call.outcome, call.error, call.message) == (Outcome.REFUSED, "ValidationFailed", "no such")
 
 

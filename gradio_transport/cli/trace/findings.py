@@ -47,8 +47,11 @@ def find(trace: Trace, line: Timeline) -> Findings:
             found.calls.setdefault(number, []).append(finding)
         else:
             found.whole.append(finding)
+    refused = {call.frame: call.number for call in line.calls if not call.session}
     for diagnosis in diagnose(trace, line=line):
-        number = numbers.get((diagnosis.session, diagnosis.key), 0)
+        number = numbers.get((diagnosis.session, diagnosis.key))
+        if number is None:
+            number = next((refused[frame] for frame in diagnosis.frames if frame in refused), 0)
         found.diagnoses.setdefault(number, []).append(diagnosis)
     return found
 

@@ -54,10 +54,17 @@ _OUTCOMES: Mapping[Outcome, tuple[str, str]] = {
 
 @attrs.frozen
 class Line:
-    """A line: what stands at the left, and what stands at the right margin."""
+    """A line.
+
+    Attributes:
+        left: What stands at the left.
+        right: What stands at the right margin.
+        whole: Whether it is not to be cut.
+    """
 
     left: Sequence[Part]
     right: Sequence[Part] = ()
+    whole: bool = False
 
 
 def fit_parts(line: Line, width: int) -> list[Part]:
@@ -100,9 +107,11 @@ def header(call: CallTimeline, sessions: int, width: int) -> Line:
         where = f"{where}, session {call.session}"
     room = max(width - len(outcome) - len(where) - 6, 10)
     name = fit(call.display_name, room)
-    given = arguments(call.arguments, max(room - columns(name) - 2, 4))
+    given = f"({arguments(call.arguments, max(room - columns(name) - 2, 4))})"
+    if call.arguments is None:  # a refused call's are not in the trace
+        given = ""
     return Line(
-        [(f"{where}  ", "bold"), (name, "bold cyan"), (f"({given})", "")],
+        [(f"{where}  ", "bold"), (name, "bold cyan"), (given, "")],
         [(fit(outcome, max(width // 2, 10)), style)],
     )
 
@@ -141,7 +150,7 @@ def text_lines(mark: str, text: str, width: int | None, style: str, *, indent: i
         for place, part in enumerate(textwrap.wrap(on_one_line(line), room) or [""]):
             first = not number and not place
             head: Part = (" " * indent + mark, style or "bold") if first else (" " * inset, "")
-            yield Line([head, (part, style)])
+            yield Line([head, (part, style)], whole=True)
     if len(lines) > MOST_TEXT_LINES:
         yield Line([(" " * inset, ""), (f"and {count(len(lines) - MOST_TEXT_LINES, 'line')} more", "dim")])
 
@@ -152,17 +161,18 @@ def phases(call: CallTimeline) -> Line | None:
     return Line([(" " * _INSET, ""), (", ".join(parts), "dim")]) if parts else None
 
 
-def step_lines(step: Step, width: int, nth: int = 0) -> Iterator[Line]:
+def step_lines(step: Step, width: int, nth: int = 0, *, wrap: int | None = None) -> Iterator[Line]:
     """Yield the lines of a step.
 
     Args:
         step: The step.
         width: Columns of a line.
         nth: Which of the values of its call an event has, from 1; 0 if that does not matter.
+        wrap: Columns to which texts of errors are wrapped; None for a pipe.
     """
     match step.kind:
         case StepKind.REQUEST:
-            yield from _request_lines(step, width)
+            yield from _request_lines(step, width, wrap)
         case StepKind.EVENT:
             yield from _event_lines(step, width, nth)
         case StepKind.SENT:
@@ -201,7 +211,7 @@ def _detail(text: str, style: str = "dim") -> Line:
 # --- requests ----------------------------------------------------------------------------------------------
 
 
-def _request_lines(step: Step, width: int) -> Iterator[Line]:
+def _request_lines(step: Step, width: int, wrap: int | None) -> Iterator[Line]:
     target = _SESSION_HASH.sub("", step.target).rstrip("?&") or "/"
     parts: list[Part] = [(f"{step.name:<4} ", "bold"), (target, "")]
     if step.attempt > 1:
@@ -214,7 +224,7 @@ def _request_lines(step: Step, width: int) -> Iterator[Line]:
         name, length = pick(file, "name").get("name"), pick(file, "size").get("size")
         yield _detail(f"file {brief(name, 60)}" + (f", {size(length)}" if isinstance(length, int) else ""))
     if step.error:
-        yield _detail(f"{step.error}: {step.message}", "red")
+        yield from text_lines("", f"{step.error}: {step.message}", wrap, "red", indent=_INSET + 5)
     elif step.failed and step.reply_body:
         yield _detail(brief(step.reply, width), "red")
     if step.retried:
@@ -327,7 +337,7 @@ def _local_line(step: Step, width: int) -> Line | None:
         case "finish":
             return _line(step, LOCAL, [("end of the input", "")], _gap(step))
         case "refused":
-            return _line(step, WRONG, [(f"not sent: {step.error}: {step.message}", "red")])
+            return _line(step, WRONG, [("refused here, nothing was sent", "red")])
         case "error" if step.channel == "discover":
             return _line(step, WRONG, [(f"{step.error}: {step.message}", "red")])
         case "error":

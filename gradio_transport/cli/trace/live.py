@@ -216,7 +216,8 @@ class LivePrinter:
             made = step_object(step)
             self._printer.print_object({"change": "step", "call": int(label) if label else None, **made})
             return
-        for line in step_lines(step, self._printer.width - _LABEL):
+        wrap = self._printer.wrap_width and self._printer.wrap_width - _LABEL
+        for line in step_lines(step, self._printer.width - _LABEL, wrap=wrap):
             self._print(line, label)
 
     def _print(self, line: Line, label: str) -> None:

@@ -36,7 +36,7 @@ class Printer:
 
     def print(self, line: Line, *, whole: bool = False) -> None:
         """Print a line, cut to the width unless it is to be `whole`."""
-        parts = fit_parts(line, _LONGEST_LINE if whole else self.width)
+        parts = fit_parts(line, _LONGEST_LINE if whole or line.whole else self.width)
         if self._is_terminal or self._to_stderr:
             text = shown(*parts)
             text.rstrip()

@@ -238,7 +238,7 @@ class _Show:
         self.printer.print(header(call, len(self.line.sessions), self.printer.width))
         if call.outcome is not Outcome.CANCELLED:
             for line in error_lines(call, self.printer.wrap_width):
-                self.printer.print(line, whole=True)
+                self.printer.print(line)
         times = phases(call)
         if times is not None and not self.selection.narrow:
             self.printer.print(times)
@@ -271,7 +271,7 @@ class _Show:
             self._print_step(step)
 
     def _print_step(self, step: Step, nth: int = 0) -> None:
-        for line in step_lines(step, self.printer.width, nth):
+        for line in step_lines(step, self.printer.width, nth, wrap=self.printer.wrap_width):
             self.printer.print(line)
         for finding in self.found.of_step(step):
             self.printer.print(note(CLUE, _finding_text(finding), _style(finding)))
@@ -288,7 +288,7 @@ class _Show:
 
     def _print_text(self, mark: str, text: str, style: str) -> None:
         for line in text_lines(mark, text, self.printer.wrap_width, style):
-            self.printer.print(line, whole=True)
+            self.printer.print(line)
 
 
 def _finding_text(finding: Finding) -> str:
