@@ -39,6 +39,9 @@ from .timeline_model import (
 EDITING_ADAPTERS = frozenset({"sse_v2", "sse_v2.1", "sse_v3"})
 """Adapters of servers that send edits of values after the first."""
 
+REFUSED = "refused"
+"""Kind of the frame of a call that was refused before anything of it was sent. It belongs to no session."""
+
 MAX_KEPT_BYTES = 256 * 1024 * 1024
 """Memory that the whole values of a timeline may take. Edits make small messages into large values."""
 
@@ -53,6 +56,9 @@ MAX_ENDED = 100
 
 MAX_SESSIONS = 1000
 """Sessions that a timeline that keeps no steps knows."""
+
+MAX_NAME = 100
+"""Characters of the name of a message."""
 
 MAX_PARKED = 10_000
 """Messages of a session that wait for the reply to a join, which names their call."""
@@ -249,15 +255,15 @@ class TimelineBuilder:
 
     def _open_call(self, frame: Frame, session: _Session, *, refused: bool = False) -> _Call:
         payload = frame.payload
-        number = payload.get("fn_index")
         name = payload.get("endpoint")
+        number = name if isinstance(name, int) else payload.get("fn_index")
         event_id = payload.get("event_id")
         self._calls += 1
         line = CallTimeline(
             number=self._calls,
             session=frame.session,
-            key=frame.channel,
-            endpoint=str(name) if name else None,
+            key="" if refused else frame.channel,
+            endpoint=name if isinstance(name, str) and name else None,
             fn_index=number if isinstance(number, int) else None,
             arguments=payload.get("data"),
             adapter=session.line.adapter,
@@ -410,9 +416,6 @@ class TimelineBuilder:
 
     def _take_local(self, frame: Frame, session: _Session, call: _Call | None) -> None:
         step = self._local_step(frame)
-        refused = step.name == "refused"
-        if refused:
-            call = self._open_call(frame, session, refused=True)
         self._add(step, session, call)
         if call is None:
             return
@@ -423,8 +426,8 @@ class TimelineBuilder:
             self._end(
                 call, End(Outcome.GIVEN_UP, step.error, step.message, call.phase), frame.t, self._number
             )
-        elif refused:
-            self._end(call, End(Outcome.REFUSED, step.error, step.message, "call"), frame.t, self._number)
+        elif step.name == REFUSED:
+            self._end(call, End(Outcome.REFUSED, step.error, step.message), frame.t, self._number)
 
     def _send_request(self, frame: Frame, session: _Session, call: _Call | None) -> None:
         step = self._request_step(frame)
@@ -521,7 +524,8 @@ class TimelineBuilder:
                 step, None if socket else SSEDecoder(), call
             )
             if call is not None and not call.ended:
-                self._to_phase(call, "join" if socket else call.phase, frame.t)
+                chat = frame.channel.endswith(".chat")
+                self._to_phase(call, "join" if socket else "run" if chat else call.phase, frame.t)
         elif call is None:
             if frame.channel == "stream":
                 self._lose(session, None, refusal_of(step, frame.payload), frame.t)
@@ -650,7 +654,7 @@ class TimelineBuilder:
     def _route(self, step: Step, name: str, session: _Session, call: _Call | None) -> None:
         """Find the call of a message, by its channel or its event id."""
         message = read_event(name, cast("str", step.text), self._version, named=call is not None)
-        step.name = message.name
+        step.name = message.name[:MAX_NAME]
         owner, event_id = call, message.event_id
         if call is None and event_id is not None:
             owner = session.owners.get(event_id)
@@ -724,7 +728,7 @@ class TimelineBuilder:
         if message.event == "process_generating" and call.values is not None and not call.ended:
             step.before = call.line.data
             if self._made > MAX_MADE_BYTES:
-                step.kept = False
+                step.kept, step.edited = False, call.line.data is not None
                 return
             first = call.line.data is None
             values = call.values.next(data)
@@ -734,7 +738,7 @@ class TimelineBuilder:
             data = cast("list[Any]", values)
         call.line.data = data
         self._kept += made + (held_bytes(step.text) if isinstance(step.text, str) else 0)
-        if self._kept > MAX_KEPT_BYTES:
+        if self._keep and self._kept > MAX_KEPT_BYTES:
             step.before, step.kept = None, False
         else:
             step.data = data
@@ -801,6 +805,8 @@ class TimelineBuilder:
                 request = self._request_step(frame)
                 self._pending.setdefault(place, deque()).append(request)
                 self._add_beside(request, steps)
+            case Kind.ERROR if frame.direction is Direction.LOCAL:
+                self._add_beside(self._local_step(frame), steps)
             case Kind.RESPONSE | Kind.RESPONSE_HEAD | Kind.ERROR | Kind.WS_ACCEPT:
                 answered = self._fill_reply(frame)
                 if answered.name == UNKNOWN_REQUEST:
@@ -821,6 +827,9 @@ class TimelineBuilder:
                     whole.ending = str(frame.payload.get("ending") or "")
                     whole.reason = str(frame.payload.get("reason") or "")
                     self._updates.append(Update(Change.REPLY, stream.step))
+            case _ if frame.kind.value == REFUSED:
+                nowhere = _Session(SessionTimeline(0))
+                self._take_local(frame, nowhere, self._open_call(frame, nowhere, refused=True))
             case _:
                 self._add_beside(self._local_step(frame), steps)
 

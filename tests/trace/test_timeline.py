@@ -255,8 +255,9 @@ class TestOutcome:
 
     def test_a_call_that_was_refused_before_it_was_sent(self) -> None:
         refused: Any = _Named("refused")
-        payload = {"endpoint": "/f", "fn_index": 0, "error": "ValidationFailed", "message": "no such"}
-        call = Script().add(Direction.LOCAL, refused, "", **payload).only
+        payload = {"endpoint": "/f", "error": "ValidationFailed", "message": "no such"}
+        call = Script().add(Direction.LOCAL, refused, "refused", session=0, **payload).only
+        assert (call.session, call.key, call.title) == (0, "", "refused call, /f")
         assert (call.outcome, call.error, call.message) == (Outcome.REFUSED, "ValidationFailed", "no such")
 
 
@@ -321,6 +322,11 @@ class TestSilence:
         assert [silence.before for silence in silences] == [len(script.timeline.calls[0].steps)]
         assert silences[0].seconds > 60
 
+    def test_the_time_until_the_caller_fetches_is_no_silence(self) -> None:
+        script = Script().call().ask("1.join").answer("1.join", {"event_id": EVENT})
+        script.add(Direction.LOCAL, Kind.FETCH, "1", after=60.0).open("stream")
+        assert [silence.seconds for silence in script.only.silences(5)] == []
+
     def test_a_slow_reply_is_no_silence(self) -> None:
         script = Script("direct").call().ask("1.run", phase="complete")
         script.t += 60
@@ -375,6 +381,7 @@ class TestGenerations:
         script.chunk("1.chat", delta("Hel")).chunk("1.chat", delta("lo") + delta(None, finish_reason="stop"))
         call = script.chunk("1.chat", b"data: [DONE]\n\n").end("1.chat").only
         assert (call.outcome, call.data) == (Outcome.COMPLETED, ["Hello"])
+        assert [span.name for span in call.phases] == ["join", "run", "stream"]
         assert [step.event for step in call.events] == [
             "process_generating", "process_generating", "", "process_completed",
         ]  # fmt: skip
@@ -414,6 +421,12 @@ class TestBeside:
         )
         (step,) = timeline(Trace({}, (frame,))).discovery
         assert (step.error, step.message) == ("ConnectError", "refused")
+
+    def test_why_a_discovery_failed_is_part_of_it(self) -> None:
+        payload = {"error": "NotAGradioApp", "message": "a web page"}
+        frame = Frame(1.0, Direction.LOCAL, Kind.ERROR, "discover", payload)
+        (step,) = timeline(Trace({}, (frame,))).discovery
+        assert (step.kind, step.error, step.message) == (StepKind.LOCAL, "NotAGradioApp", "a web page")
 
     def test_timeouts_of_the_session_name_the_setting_that_ended_a_silence(self) -> None:
         script = Script()
