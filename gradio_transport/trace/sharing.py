@@ -11,7 +11,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -125,6 +125,9 @@ def _write(
     trace: Trace, frames: Sequence[Frame], target: Path, secrets: Sequence[str], *, values: bool
 ) -> None:
     kept = {key: value for key, value in trace.meta.items() if key not in _OWN_META}
+    adapters: Any = kept.pop("adapter", None)
+    if isinstance(adapters, list):  # the writer looks for each of them
+        kept["adapter"] = [str(name) for name in cast("list[Any]", adapters)]
     removed = [*DESCRIPTION, *(["arguments and outputs"] if values else [])]
     start = frames[0].t if frames else 0.0
     with TraceWriter(target, secrets=secrets, meta={"redacted": removed, **kept}) as tap:
