@@ -76,7 +76,7 @@ class TestLint:
     def test_a_diagnosis_is_no_error(self):
         result = run("lint", CRASH)
         assert result.exit_code == 0
-        assert "Diagnosis\n  call 1 of session 1, /crash: The app's function raised an error" in result.output
+        assert "Diagnosis\n- call 1 of session 1, /crash: The app's function raised an error" in result.output
         assert "(frame 14)" in result.output
 
     def test_strict_takes_warnings_for_errors(self, unknown):
@@ -97,7 +97,7 @@ class TestLint:
         names = [message(f"kind{number}") for number in range(80)]
         path = write(tmp_path / "many.jsonl", program(messages=[*names, *MESSAGES]).frames)
         result = run("lint", path)
-        assert "  and 30 more (--json has all)\n" in result.output
+        assert "- and 30 more (--json has all)\n" in result.output
 
     def test_hostile_texts_steer_nothing(self, tmp_path):
         bad = message("\x1b[2J\nerror: forged")
@@ -139,8 +139,8 @@ class TestReplay:
 
     def test_every_event(self):
         result = run("replay", "--events", COUNT)
-        assert "\n  process_generating 0 1\n" in result.output
-        assert "\n  estimation place 1 of 1 in the queue\n" in result.output
+        assert "\n- process_generating 0 1\n" in result.output
+        assert "\n- estimation place 1 of 1 in the queue\n" in result.output
 
     def test_mismatches(self, other):
         result = run("replay", other)
@@ -163,7 +163,7 @@ class TestReplay:
         result = run("replay", write(tmp_path / "open.jsonl", story.frames))
         assert "3 events, not over" in result.output
         result = run("replay", shipped_trace("6.31.0/no_login"))
-        assert "Discovery\n  AuthenticationRequired: " in result.output
+        assert "Discovery\n- AuthenticationRequired: " in result.output
 
     def test_what_cannot_be_replayed(self, tmp_path):
         frames = [frame for frame in program().frames if frame.session]
@@ -184,22 +184,22 @@ class TestDiff:
         result = run("diff", OLD_COUNT, COUNT)
         assert result.exit_code == 1
         lines = result.output.splitlines()
-        assert [line for line in lines if not line.startswith(" ")][1:] == [
+        assert [line for line in lines if not line.startswith("- ")][1:] == [
             "Trace",
             "Config",
             "Requests",
             "Messages",
         ]
-        assert "  the prefix of routes was empty, is /gradio_api (5 requests)" in lines
+        assert "- the prefix of routes was empty, is /gradio_api (5 requests)" in lines
         assert len(lines) < 30
 
     def test_one_layer(self):
         result = run("diff", OLD_COUNT, COUNT, "--only", "requests", "--only", "meta")
         assert result.output.splitlines()[1:] == [
             "Trace",
-            "  gradio 4.44.1 became 6.31.0",
+            "- gradio 4.44.1 became 6.31.0",
             "Requests",
-            "  the prefix of routes was empty, is /gradio_api (5 requests)",
+            "- the prefix of routes was empty, is /gradio_api (5 requests)",
         ]
         assert run("diff", OLD_COUNT, COUNT, "--only", "values").exit_code == 0
 
