@@ -198,11 +198,11 @@ def _texts_of(value: Any) -> Iterator[str]:
 def _replay_problem(old: Trace, new: Trace) -> str:
     """Return why a trace does not replay as another, or an empty text."""
     try:
-        before = replay(old)
+        before = replay(old, light=True)
     except GradioTransportError:
         return ""  # nothing to lose
     try:
-        after = replay(new)
+        after = replay(new, light=True)
     except GradioTransportError as error:
         return error.message
     if len(after.mismatches) > len(before.mismatches):

@@ -37,7 +37,7 @@ def replay(*, paths: tuple[str, ...], as_json: bool, with_events: bool) -> None:
     terminal = current_terminal()
     is_exact = True
     for path, trace in zip(paths, read_each(paths), strict=True):
-        result, failure = _replayed(trace)
+        result, failure = _replayed(trace, light=not with_events)
         is_exact = is_exact and failure is None and not (result.mismatches or result.outstanding)
         if as_json:
             write(to_json(_document(path, result, failure, with_events)) + "\n")
@@ -47,9 +47,9 @@ def replay(*, paths: tuple[str, ...], as_json: bool, with_events: bool) -> None:
         raise click.exceptions.Exit(FINDINGS)
 
 
-def _replayed(trace: Trace) -> tuple[Replay, GradioTransportError | None]:
+def _replayed(trace: Trace, *, light: bool) -> tuple[Replay, GradioTransportError | None]:
     try:
-        return replay_trace(trace), None
+        return replay_trace(trace, light=light), None
     except GradioTransportError as error:
         return Replay(), error
 
