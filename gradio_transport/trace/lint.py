@@ -134,7 +134,7 @@ def _merged(findings: Iterable[Finding]) -> list[Finding]:
 
 def _replay_findings(trace: Trace, registry: Registry) -> Iterator[Finding]:
     try:
-        result = replay(trace, registry=registry)
+        result = replay(trace, registry=registry, light=True)
     except GradioTransportError as error:
         what = f"it cannot be replayed: {error.message}"
         hint = "Only what needs no replay was checked."

@@ -17,6 +17,7 @@ from typing import Any, cast
 import attrs
 
 from ..protocol.frames import Direction, Frame, Kind
+from ..protocol.known_secrets import REDACTED
 from .discoveries import DISCOVERY_CHANNELS
 
 _CHARACTER = "x"
@@ -35,7 +36,7 @@ _OPERATIONS = frozenset({"replace", "append", "add", "delete"})
 _VALUES = frozenset({"data", "event_data"})
 """Keys of requests, messages and replies that hold values of the app and its callers."""
 
-_DEPTH = 500
+_DEPTH = 200
 
 _SHORTEST_ECHO = 3
 """Characters from which on a chosen argument is looked for in outputs."""
@@ -169,6 +170,10 @@ class Placeholders:
                 payload["url"] = _FILE.sub(
                     lambda found: _CHARACTER * len(found[0]), str(payload.get("url", ""))
                 )
+                payload["headers"] = {
+                    name: REDACTED if name.lower() == "content-disposition" else value
+                    for name, value in payload.get("headers", {}).items()
+                }
             case Kind.CHUNK if frame.session:
                 events = self._streams.setdefault(
                     (frame.session, frame.channel), _Events(self._values_of, self._output)
@@ -325,19 +330,18 @@ class _Events:
         self._held: list[bytes] = []
         self._data: list[bytes] = []
         self._others: list[bytes] = []
+        self._after_return = False
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes, and return the events that are complete."""
+        if self._after_return and data:
+            data, self._after_return = data.removeprefix(b"\n"), False
         self._held.append(data)
-        # A carriage return at the end may be the half of a line end.
-        if b"\n" not in data and b"\r" not in data[:-1]:
+        if b"\n" not in data and b"\r" not in data:
             return b""
-        whole = b"".join(self._held)
-        lines = _LINE.split(whole)
-        rest = lines.pop()
-        if whole.endswith(b"\r"):
-            rest = lines.pop() + b"\r"
-        self._held = [rest]
+        self._after_return = data.endswith(b"\r")  # what follows may be the other half of a line end
+        lines = _LINE.split(b"".join(self._held))
+        self._held = [lines.pop()]
         return b"".join(self._line(line) for line in lines)
 
     def _line(self, line: bytes) -> bytes:

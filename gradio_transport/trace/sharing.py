@@ -11,7 +11,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -125,6 +125,9 @@ def _write(
     trace: Trace, frames: Sequence[Frame], target: Path, secrets: Sequence[str], *, values: bool
 ) -> None:
     kept = {key: value for key, value in trace.meta.items() if key not in _OWN_META}
+    adapters: Any = kept.pop("adapter", None)
+    if isinstance(adapters, list):  # the writer looks for each of them
+        kept["adapter"] = [str(name) for name in cast("list[Any]", adapters)]
     removed = [*DESCRIPTION, *(["arguments and outputs"] if values else [])]
     start = frames[0].t if frames else 0.0
     with TraceWriter(target, secrets=secrets, meta={"redacted": removed, **kept}) as tap:
@@ -195,21 +198,20 @@ def _texts_of(value: Any) -> Iterator[str]:
 def _replay_problem(old: Trace, new: Trace) -> str:
     """Return why a trace does not replay as another, or an empty text."""
     try:
-        before = replay(old)
+        before = replay(old, light=True)
     except GradioTransportError:
         return ""  # nothing to lose
     try:
-        after = replay(new)
+        after = replay(new, light=True)
     except GradioTransportError as error:
         return error.message
     if len(after.mismatches) > len(before.mismatches):
         return str(after.mismatches[0])
-    for key, events in before.events.items():
-        kinds = [type(event).__name__ for event in events]
-        others = [type(event).__name__ for event in after.events.get(key, [])]
-        if kinds != others:
+    # In their order, because the writer numbers the sessions anew.
+    for (key, events), others in zip(before.events.items(), after.events.values(), strict=False):
+        if [type(event) for event in events] != [type(event) for event in others]:
             return f"call {key[1]} of session {key[0]} has other events"
-    return ""
+    return "" if len(before.events) == len(after.events) else "a call is missing"
 
 
 __all__ = ["Redaction", "redact_trace"]
