@@ -3,13 +3,121 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+import webbrowser
+from collections.abc import Iterable
+from pathlib import Path
+
 import click
 
-from .files import trace_argument
+from ...trace import Trace
+from ...trace.page import is_page, page_parts
+from ..terminal import current_terminal, write
+from .files import STANDARD_INPUT, read_each, title, trace_arguments
+
+_UNCHECKED_BYTES = 16_000_000
+"""Traces with more received bytes are checked only if asked: the check keeps the values of all messages."""
+
+_HEAD_CHARACTERS = 2000
+"""Where a page of ours says that it is one."""
 
 
 @click.command()
-@trace_argument
-def page(*, path: str) -> None:
-    """Write a trace as an HTML page."""
-    raise click.UsageError(f"{path}: not available yet.")
+@trace_arguments
+@click.option(
+    "-o", "--output", metavar="OUT", help="The page; a directory for several traces; - is standard output."
+)
+@click.option(
+    "--check/--no-check",
+    default=None,
+    help="Show the findings of lint. On by default up to 16 MB of traffic.",
+)
+@click.option("--open", "opens", is_flag=True, help="Open the page in a browser.")
+def page(*, paths: tuple[str, ...], output: str | None, check: bool | None, opens: bool) -> None:
+    """Write a trace as an HTML page: calls in time, each request, event and frame.
+
+    The page is one file. It loads nothing, and a browser opens it from disk. Its name is that of the trace
+    with .html, unless you give another. It holds all that the trace holds: look before you share it.
+
+    A page that has the name already is replaced, but no other file.
+
+    \b
+    Example:
+      gradio-transport trace page stall.jsonl -o timeline.html
+    """  # noqa: D301 - click reads the character
+    targets = _targets(paths, output)
+    for path, trace, target in zip(paths, read_each(paths), targets, strict=True):
+        parts = page_parts(trace, Path(title(path)).name, check=_is_small(trace) if check is None else check)
+        if target is None:
+            for part in parts:
+                write(part)
+            continue
+        _save(target, parts)
+        current_terminal().print_line((f"{target}: {target.stat().st_size / 1e6:.1f} MB", ""))
+        if opens:
+            webbrowser.open(target.absolute().as_uri())
+
+
+def _targets(paths: tuple[str, ...], output: str | None) -> list[Path | None]:
+    """Return where each page goes; None is standard output."""
+    if output == STANDARD_INPUT:
+        if len(paths) > 1:
+            raise click.UsageError("Standard output takes one page. Give a directory with -o for several.")
+        return [None]
+    if output is None and STANDARD_INPUT in paths:
+        raise click.UsageError("A trace from standard input has no name: give that of the page with -o.")
+    folder = Path(output) if output is not None and Path(output).is_dir() else None
+    if output is not None and folder is None:
+        if len(paths) > 1:
+            raise click.UsageError(f"{output} is no directory, and several traces make several pages.")
+        targets = [Path(output)]
+    else:
+        names = [Path("trace" if path == STANDARD_INPUT else path).with_suffix(".html") for path in paths]
+        targets = [folder / name.name if folder is not None else name for name in names]
+    if len(set(targets)) < len(targets):
+        raise click.UsageError("Two traces have the same name: their pages would have it too.")
+    for target in targets:
+        _check_target(target)
+    return list(targets)
+
+
+def _check_target(target: Path) -> None:
+    """Refuse to replace a file that is no page of a trace.
+
+    Raises:
+        click.UsageError: It is none.
+    """
+    if not target.exists():
+        return
+    try:
+        with target.open(encoding="utf-8", errors="replace") as file:
+            ours = target.is_file() and is_page(file.read(_HEAD_CHARACTERS))
+    except OSError as error:
+        raise click.FileError(str(target), error.strerror or str(error)) from error
+    if not ours:
+        raise click.UsageError(f"{target} exists and is no page of a trace. Give another name with -o.")
+
+
+def _save(target: Path, parts: Iterable[str]) -> None:
+    """Write a file whole or not at all. It has the rights of a new trace: this user's alone."""
+    try:
+        number, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(number, "w", encoding="utf-8", newline="\n") as file:
+                file.writelines(parts)
+            os.replace(name, target)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as error:
+        raise click.FileError(str(target), error.strerror or str(error)) from error
+
+
+def _is_small(trace: Trace) -> bool:
+    size = 0
+    for frame in trace.frames:
+        for name in ("body", "data", "text"):
+            value = frame.payload.get(name)
+            size += len(value) if isinstance(value, str | bytes) else 0
+    return size <= _UNCHECKED_BYTES
