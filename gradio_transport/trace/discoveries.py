@@ -46,6 +46,11 @@ class Discoveries:
             for mismatch in self._results.mismatches
         ]
 
+    @property
+    def found(self) -> list[Discovery]:
+        """The results of the discoveries that succeeded, in order."""
+        return [discovery for _, discovery in self._results.discoveries]
+
     def find(self, source: str, before: int) -> Discovery:
         """Return the result of the newest discovery of an app before a frame."""
         for place, discovery in reversed(self._results.discoveries):

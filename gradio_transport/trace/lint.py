@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks a trace for unknown messages and fields, for secrets, and for differences of its replay."""
+"""Checks a trace, and says of each finding whether it is about the server, this library, or the trace."""
 
 from __future__ import annotations
 
 import enum
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from ..protocol.headers import HARMLESS_HEADERS
 from ..protocol.known_secrets import REDACTED
 from ..protocol.secret_forms import is_secret_in_request, is_secret_name
 from ..protocol.secret_search import take_out
-from .conversation import Conversation, conversations
+from .conversation import Conversation, Entry, conversations
 from .reader import Trace
 from .redaction import placeholder
 from .replay import replay
@@ -36,6 +36,19 @@ class Severity(enum.StrEnum):
     """New fields, failed calls, incomplete traces."""
 
 
+class Source(enum.StrEnum):
+    """What a finding is about."""
+
+    SERVER = "server"
+    """The server, or what is before it: it broke the protocol, or says something unknown."""
+    LIBRARY = "library"
+    """This library: it would send something else today, or leaves something open."""
+    TRACE = "trace"
+    """The file: it is cut off, incomplete, or holds what looks like a secret."""
+    OUTCOME = "outcome"
+    """How a call or the discovery failed, which is nobody's fault by itself; `diagnose` says more."""
+
+
 @attrs.frozen
 class Finding:
     """A result of the check.
@@ -43,11 +56,21 @@ class Finding:
     Attributes:
         where: The call, or the part of the trace.
         what: The text of the finding.
+        source: What it is about.
+        session: Number of the session, if it is about one.
+        key: Key of the call in the session; an empty text if it is about no call.
+        frames: Numbers of the frames that have it, counted from 0, in order.
+        hint: What to do about it; may be empty.
     """
 
     severity: Severity
     where: str
     what: str
+    source: Source = Source.SERVER
+    session: int = 0
+    key: str = ""
+    frames: tuple[int, ...] = ()
+    hint: str = ""
 
     def __str__(self) -> str:
         return f"{self.severity.value}: {self.where}: {self.what}"
@@ -93,41 +116,77 @@ _NAMED_EVENTS = frozenset({"generating", "complete", "error", "heartbeat"})
 def lint_trace(trace: Trace, *, registry: Registry = default_registry) -> list[Finding]:
     """Return the findings of a trace, the most severe first.
 
-    Raises:
-        TraceError: It cannot be replayed at all.
+    The same finding in several frames is one, with the numbers of all of them.
     """
     findings = [*_replay_findings(trace, registry), *_file_findings(trace), *_secret_findings(trace)]
     for conversation in conversations(trace):
         findings += _message_findings(conversation)
     order = list(Severity)
-    return sorted(dict.fromkeys(findings), key=lambda finding: order.index(finding.severity))
+    return sorted(_merged(findings), key=lambda finding: order.index(finding.severity))
+
+
+def _merged(findings: Iterable[Finding]) -> list[Finding]:
+    frames: dict[Finding, dict[int, None]] = {}
+    for finding in findings:
+        frames.setdefault(attrs.evolve(finding, frames=()), {}).update(dict.fromkeys(finding.frames))
+    return [attrs.evolve(finding, frames=tuple(numbers)) for finding, numbers in frames.items()]
 
 
 def _replay_findings(trace: Trace, registry: Registry) -> Iterator[Finding]:
-    result = replay(trace, registry=registry)
+    try:
+        result = replay(trace, registry=registry)
+    except GradioTransportError as error:
+        what = f"it cannot be replayed: {error.message}"
+        hint = "Only what needs no replay was checked."
+        yield Finding(Severity.WARNING, "the file", what, Source.TRACE, hint=hint)
+        return
     for mismatch in result.mismatches:
-        yield Finding(Severity.ERROR, f"frame {mismatch.frame}", str(mismatch))
+        yield Finding(
+            Severity.ERROR,
+            f"frame {mismatch.frame}",
+            str(mismatch),
+            Source.LIBRARY,
+            trace.frames[mismatch.frame].session,
+            _call_key(trace.frames[mismatch.frame]),
+            (mismatch.frame,),
+            _MISMATCH_HINT,
+        )
     for text in result.outstanding:
-        yield Finding(Severity.ERROR, "at the end", f"left undone: {text}")
-    for error in result.refusals:
-        yield Finding(Severity.NOTE, "discovery", f"{type(error).__name__}: {error.message}")
-    for key, deviations in result.deviations.items():
-        where = f"call {key[1]} of session {key[0]}, {result.endpoints[key]}"
-        yield from (Finding(Severity.WARNING, where, deviation) for deviation in deviations)
-    for key, events in result.events.items():
-        where = f"call {key[1]} of session {key[0]}, {result.endpoints[key]}"
+        what = f"left undone: {text}"
+        yield Finding(Severity.ERROR, "at the end", what, Source.LIBRARY, hint="Report it with this trace.")
+    for refusal in result.refusals:
+        what = f"{type(refusal).__name__}: {refusal.message}"
+        yield Finding(Severity.NOTE, "discovery", what, Source.OUTCOME)
+    for (session, key), deviations in result.deviations.items():
+        where = f"call {key} of session {session}, {result.endpoints[session, key]}"
+        for deviation in deviations:
+            yield Finding(Severity.WARNING, where, deviation, Source.SERVER, session, key, (), _ORDER_HINT)
+    for (session, key), events in result.events.items():
+        where = f"call {key} of session {session}, {result.endpoints[session, key]}"
         if not events or not events[-1].terminal:
-            yield Finding(Severity.NOTE, where, "the trace ends before it does")
+            what = "the trace ends before it does"
+            yield Finding(Severity.NOTE, where, what, Source.TRACE, session, key)
         failure: GradioTransportError | None = getattr(events[-1], "error", None) if events else None
         if failure is not None:
-            yield Finding(Severity.NOTE, where, f"{type(failure).__name__}: {failure.message}")
+            what = f"{type(failure).__name__}: {failure.message}"
+            yield Finding(Severity.NOTE, where, what, Source.OUTCOME, session, key)
+
+
+_MISMATCH_HINT = (
+    "The trace is of another version or client, or was edited. If not, it is a change of this library: "
+    "report it with the trace."
+)
+_ORDER_HINT = "A proxy may reorder or repeat messages; else it is a server that this version does not know."
+_SHARING_HINT = "Take it out before you share the trace: gradio-transport trace redact FILE -o OUT."
+_NEW_HINT = "A newer Gradio may send it. Update gradio-transport, or report it with this trace."
 
 
 def _file_findings(trace: Trace) -> Iterator[Finding]:
     if trace.truncated:
-        yield Finding(Severity.NOTE, "the file", "it was cut off in the middle of a line")
+        what = "it was cut off in the middle of a line"
+        yield Finding(Severity.NOTE, "the file", what, Source.TRACE, hint="All lines before it were read.")
     if not any(frame.kind is Kind.CALL for frame in trace.frames):
-        yield Finding(Severity.NOTE, "the file", "it holds no call")
+        yield Finding(Severity.NOTE, "the file", "it holds no call", Source.TRACE)
 
 
 def _secret_findings(trace: Trace) -> Iterator[Finding]:
@@ -148,8 +207,21 @@ def _secret_findings(trace: Trace) -> Iterator[Finding]:
         for what, count in found.items():
             times = "" if count == 1 else f", {count} times"
             yield Finding(
-                Severity.WARNING, f"frame {number}", f"it holds what looks like a secret: {what}{times}"
+                Severity.WARNING,
+                f"frame {number}",
+                f"it holds what looks like a secret: {what}{times}",
+                Source.TRACE,
+                frame.session,
+                _call_key(frame),
+                (number,),
+                _SHARING_HINT,
             )
+
+
+def _call_key(frame: Frame) -> str:
+    """Return the key of the call that a frame belongs to, or an empty text."""
+    key = frame.channel.partition(".")[0]
+    return key if frame.session and key.isdigit() else ""
 
 
 def _texts(frame: Frame) -> Iterator[str]:
@@ -167,27 +239,42 @@ def _message_findings(conversation: Conversation) -> Iterator[Finding]:
     for entry in conversation.messages:
         value: object = entry.value
         if isinstance(value, dict):
-            yield from _field_findings(conversation, entry.what, cast("dict[str, Any]", value))
+            yield from _field_findings(conversation, entry, cast("dict[str, Any]", value))
         elif entry.what not in _NAMED_EVENTS:
             what = f"frame {entry.frame} is no message: {value!r:.80}"
-            yield Finding(Severity.WARNING, conversation.title, what)
+            yield _of_message(Severity.WARNING, conversation, entry, what, _NO_MESSAGE_HINT)
 
 
-def _field_findings(conversation: Conversation, name: str, message: Mapping[str, Any]) -> Iterator[Finding]:
+_NO_MESSAGE_HINT = "Something between may have written into the stream; Gradio sends JSON objects alone."
+
+
+def _of_message(
+    severity: Severity, conversation: Conversation, entry: Entry, what: str, hint: str = _NEW_HINT
+) -> Finding:
+    place = conversation.session, conversation.key
+    return Finding(severity, conversation.title, what, Source.SERVER, *place, (entry.frame,), hint)
+
+
+def _field_findings(
+    conversation: Conversation, entry: Entry, message: Mapping[str, Any]
+) -> Iterator[Finding]:
+    name = entry.what
     if name in _NAMED_EVENTS and "msg" not in message:
         return
     known = FIELDS.get(name)
     if known is None:
-        yield Finding(Severity.WARNING, conversation.title, f"the message {name!r} is unknown")
+        yield _of_message(Severity.WARNING, conversation, entry, f"the message {name!r:.80} is unknown")
         return
     for field in message:
         if field not in known:
-            yield Finding(Severity.NOTE, conversation.title, f"{name} has the new field {field!r}")
+            what = f"{name} has the new field {field!r:.80}"
+            yield _of_message(Severity.NOTE, conversation, entry, what)
     output = message.get("output")
     if isinstance(output, dict):
         for field in cast("dict[str, Any]", output):
             if field not in OUTPUT_FIELDS:
-                yield Finding(Severity.NOTE, conversation.title, f"{name}.output has the new field {field!r}")
+                what = f"{name}.output has the new field {field!r:.80}"
+                yield _of_message(Severity.NOTE, conversation, entry, what)
 
 
-__all__ = ["FIELDS", "OUTPUT_FIELDS", "Finding", "Severity", "lint_trace"]
+__all__ = ["FIELDS", "OUTPUT_FIELDS", "Finding", "Severity", "Source", "lint_trace"]

@@ -22,6 +22,21 @@ _BYTES: Mapping[Kind, str] = {Kind.REQUEST: "body", Kind.RESPONSE: "body", Kind.
 """Which field of a payload is bytes."""
 
 
+_FIELDS: Mapping[Kind, Mapping[str, type]] = {
+    Kind.SESSION: {"adapter": str, "session_hash": str},
+    Kind.CALL: {"data": object},
+    Kind.SEND: {"data": object},
+    Kind.REQUEST: {"method": str, "url": str},
+    Kind.RESPONSE: {"status": int},
+    Kind.RESPONSE_HEAD: {"status": int},
+    Kind.END: {"ending": str},
+    Kind.ERROR: {"error": str, "message": str},
+    Kind.WS_OPEN: {"url": str},
+    Kind.WS_TEXT: {"text": str},
+}
+"""What a frame must have, so that what reads traces need not ask."""
+
+
 class TraceError(LocalProtocolError):
     """A file is not a trace, or this version cannot read it. The message names the line."""
 
@@ -55,55 +70,98 @@ def read_trace(source: str | os.PathLike[str] | IO[str]) -> Trace:
     """
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        return _Reader(path.name, path.parent).read(path.read_text("utf-8", errors="replace"), path)
-    return _Reader(str(getattr(source, "name", "the trace")), None).read(source.read(), None)
+        return _read(LineReader(path.name, path.parent), path.read_text("utf-8", errors="replace"), path)
+    return _read(LineReader(str(getattr(source, "name", "the trace")), None), source.read(), None)
 
 
-class _Reader:
+def _read(reader: LineReader, text: str, path: Path | None) -> Trace:
+    frames: list[Frame] = []
+    for line in text.split("\n"):
+        frame = reader.read(line)
+        if frame is not None:
+            frames.append(frame)
+    if not reader.meta:
+        raise TraceError(f"{reader.name} is empty: no trace was written.")
+    return Trace(reader.meta, tuple(frames), reader.cut_off, path)
+
+
+class LineReader:
+    """Reads the lines of a trace one by one.
+
+    Args:
+        name: Name of the file, for errors.
+        folder: The directory that has the bodies beside the trace, if there is one.
+
+    Attributes:
+        name: Name of the file, for errors.
+        meta: The values of the meta lines so far.
+        meta_lines: How many there were.
+    """
+
     def __init__(self, name: str, folder: Path | None) -> None:
-        self._name = name
+        self.name = name
+        self.meta: dict[str, Any] = {}
+        self.meta_lines = 0
         self._folder = folder
-        self._meta: dict[str, Any] = {}
-        self._frames: list[Frame] = []
+        self._number = 0
+        self._broken: TraceError | None = None
+        self._was_cut_off = False
         self._sessions = 0
         self._session_offset = 0
 
-    def read(self, text: str, path: Path | None) -> Trace:
-        lines = text.split("\n")
-        truncated = False
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                value = json.loads(line)
-            except ValueError as error:
-                if not self._meta or not _is_cut_off(lines, number):
-                    raise self._error(number, f"is not JSON ({error})") from None
-                truncated = True
-                continue
-            self._read_line(number, value)
-        if not self._meta:
-            raise TraceError(f"{self._name} is empty: no trace was written.")
-        return Trace(self._meta, tuple(self._frames), truncated, path)
+    @property
+    def cut_off(self) -> bool:
+        """Whether a crash has cut a line off: the last one so far, or one that another trace follows."""
+        return self._was_cut_off or self._broken is not None
+
+    def read(self, line: str) -> Frame | None:
+        """Take the next line, without its end, and return its frame; None for a line that has none.
+
+        Raises:
+            TraceError: It is no line of a trace, or the line before it was not.
+        """
+        self._number += 1
+        if not line.strip():
+            return None
+        if self._broken is not None:
+            # A crash cuts a line off, and the next trace is appended behind it.
+            if not _begins_trace(line):
+                raise self._broken
+            self._broken, self._was_cut_off = None, True
+        try:
+            value = json.loads(line)
+        except RecursionError:
+            raise self._error(self._number, "is nested too deeply") from None
+        except ValueError as error:
+            self._broken = self._error(self._number, f"is not JSON ({error})")
+            if not self.meta:
+                raise self._broken from None
+            return None
+        return self._read_line(self._number, value)
 
     def _error(self, number: int, what: str) -> TraceError:
         if number == 1:
             return TraceError(
-                f"{self._name} is not a trace of gradio-transport: its line 1 {what}. Pass a file written by "
+                f"{self.name} is not a trace of gradio-transport: its line 1 {what}. Pass a file written by "
                 "TraceWriter or GRADIO_TRANSPORT_TRACE."
             )
-        return TraceError(f"Line {number} of {self._name} {what}. Record it again, or delete that line.")
+        return TraceError(f"Line {number} of {self.name} {what}. Record it again, or delete that line.")
 
-    def _read_line(self, number: int, value: Any) -> None:
+    def _read_line(self, number: int, value: Any) -> Frame | None:
         if not isinstance(value, dict):
             raise self._error(number, "is no JSON object")
         line = cast("dict[str, Any]", value)
-        if not self._meta or "format" in line:
+        if not self.meta or "format" in line:
             self._read_header(number, line)
-        elif line.get("kind") == META:
-            self._meta |= _meta_values(line)
-        else:
-            self._frames.append(self._frame(number, line))
+            return None
+        if line.get("kind") == META:
+            self._add_meta(line)
+            return None
+        return self._frame(number, line)
+
+    def _add_meta(self, line: Mapping[str, Any]) -> None:
+        self.meta |= {key: value for key, value in line.items() if key != "kind"}
+        self.meta_lines += 1
 
     def _read_header(self, number: int, line: Mapping[str, Any]) -> None:
         """Read the first line of the trace, or of another trace appended to it.
@@ -115,10 +173,10 @@ class _Reader:
         version = line.get("version")
         if not isinstance(version, int) or version > FORMAT_VERSION:
             raise TraceError(
-                f"{self._name} has format version {version!r} (line {number}); this library reads up to "
+                f"{self.name} has format version {version!r} (line {number}); this library reads up to "
                 f"{FORMAT_VERSION}. Update gradio-transport."
             )
-        self._meta |= _meta_values(line)
+        self._add_meta(line)
         self._session_offset = self._sessions
 
     def _frame(self, number: int, line: Mapping[str, Any]) -> Frame:
@@ -145,6 +203,11 @@ class _Reader:
             payload[field] = self._bytes(payload.get(field))
         if field == "data" and payload["data"] is None:
             raise ValueError("a chunk without data")
+        for name, wanted in _FIELDS.get(kind, {}).items():
+            if name not in payload or not isinstance(payload[name], wanted):
+                raise ValueError(f"{name!r} is missing or not of type {wanted.__name__}")
+        if not isinstance(payload.get("headers", {}), dict):
+            raise ValueError("'headers' is no object")
         return payload
 
     def _bytes(self, value: Any) -> bytes | None:
@@ -171,11 +234,5 @@ class _Reader:
             raise ValueError(f"the body file {name!r} cannot be read: {error}") from None
 
 
-def _meta_values(line: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in line.items() if key != "kind"}
-
-
-def _is_cut_off(lines: Sequence[str], number: int) -> bool:
-    """Return whether a broken line is one that a crash cut off: nothing follows it, or a new trace."""
-    following = next((line for line in lines[number:] if line.strip()), None)
-    return following is None or f'"format":"{FORMAT}"' in following
+def _begins_trace(line: str) -> bool:
+    return f'"format":"{FORMAT}"' in line

@@ -129,6 +129,7 @@ class _Session:
     line: SessionTimeline
     calls: dict[str, _Call] = attrs.field(factory=dict[str, "_Call"])
     active: dict[str, _Call] = attrs.field(factory=dict[str, "_Call"])
+    joined: dict[str, _Call] = attrs.field(factory=dict[str, "_Call"])
     owners: dict[str, _Call] = attrs.field(factory=dict[str, "_Call"])
     joining: int = 0
     parked: dict[str, list[Step]] = attrs.field(factory=dict[str, "list[Step]"])
@@ -194,12 +195,19 @@ class TimelineBuilder:
                     self._add(step, session, None)
             session.parked = {}
             session.line.steps.sort(key=_frame)
-            for call in list(session.active.values()):
-                self._settle(call)
+        self.settle()
         for line in self.timeline.calls:
             if not _is_sorted(line.steps):
                 line.steps.sort(key=_frame)
         return self.timeline
+
+    def settle(self) -> list[Update]:
+        """Return which calls end with the trace, after `finish` or in its place where no steps are kept."""
+        self._updates = []
+        for session in self._sessions.values():
+            for call in list(session.active.values()):
+                self._settle(call)
+        return self._updates
 
     # --- sessions and calls --------------------------------------------------------------------------
 
@@ -261,7 +269,7 @@ class TimelineBuilder:
         if not refused:
             session.calls[frame.channel] = session.active[frame.channel] = session.latest = call
         if line.event_id is not None:
-            session.owners[line.event_id] = call
+            session.owners[line.event_id] = session.joined[line.key] = call
             call.phase = "queue"
         return call
 
@@ -289,6 +297,7 @@ class TimelineBuilder:
             line.data = ["".join(call.texts)]
         self._to_phase(call, "", t)
         call.session.active.pop(line.key, None)
+        call.session.joined.pop(line.key, None)
         call.values = None
         self._updates.append(Update(Change.DONE, None, (line,), call.session.line))
 
@@ -496,13 +505,16 @@ class TimelineBuilder:
                 end = refusal_of(step, frame.payload, version=self._version)
                 if step.phase == "complete" and end.error == "AppError":
                     self._take_message(self._reply_event(frame, step, "error"), failure(end), session, call)
-                self._lose(session, call, end, frame.t)
+                # A chat may be asked again without what the server refuses.
+                self._lose(session, call, end, frame.t, final=channel != "chat")
             return
         if channel == "join":
             event_id = event_id_of(decode_body(step.reply_body))
             if event_id is not None:
                 call.line.event_id = call.line.event_id or event_id
                 session.owners.setdefault(event_id, call)
+                if not call.ended:
+                    session.joined[call.line.key] = call
                 self._take_parked(event_id, session, call)
         if step.phase == "join":
             call.loss = None
@@ -528,17 +540,29 @@ class TimelineBuilder:
             return
         end = End(Outcome.FAILED, step.error, step.message, step.phase)
         if call is not None or frame.channel == "stream":
-            self._lose(session, call, end, frame.t)
+            # A poll may get lost.
+            self._lose(session, call, end, frame.t, final=not frame.channel.endswith(".status"))
         self._forget_parked(session)
 
-    def _lose(self, session: _Session, call: _Call | None, end: End, t: float) -> None:
-        """Note why a call, or all of a session, are over unless something else comes for them."""
+    def _lose(self, session: _Session, call: _Call | None, end: End, t: float, *, final: bool = True) -> None:
+        """Note why a call, or all calls of a session, are over.
+
+        Args:
+            session: The session.
+            call: The call; None for all that were accepted.
+            end: How they ended.
+            t: When.
+            final: Whether nothing that comes later can change that.
+        """
         loss = _Loss(t, self._number, end)
-        if call is None:
-            if session.active:
-                session.loss = loss
-        elif not call.ended:
-            call.loss = loss
+        if call is not None:
+            call.loss = None if call.ended else loss
+            if final:
+                self._end(call, end, t, self._number)
+        elif session.active:
+            session.loss = loss
+            for one in list(session.joined.values()) if final else ():
+                self._end(one, end, t, self._number)
 
     # --- streams and sockets -------------------------------------------------------------------------
 
@@ -708,6 +732,8 @@ class TimelineBuilder:
         step.closed_here = closes
         step.direction = Direction.OUT if closes or ending in ("local", "idle") else Direction.IN
         step.stream, step.message, step.shared = whole, whole.reason, call is None
+        if ending == "idle":
+            step.message = self._idle_setting(session)
         if stream is not None:
             step.url = stream.step.url
             if closes:
@@ -715,11 +741,18 @@ class TimelineBuilder:
         elif closes:
             self._streams[place] = _OpenStream(self._closed_early(step), None, call, closing=step)
         self._add(step, session, call)
-        if call is None:
-            if any(one.line.event_id is not None for one in session.active.values()):
-                self._lose(session, None, _stream_end(whole, ending), frame.t)
-        else:
-            self._lose(session, call, _stream_end(whole, ending), frame.t)
+        if call is not None and call.completing and ending != "local":
+            self._end(call, End(Outcome.COMPLETED), frame.t, self._number)
+        elif call is not None or session.joined:
+            # A shared stream that ends properly is opened again for calls that have not been heard of.
+            final = ending != "local" and (call is not None or ending != "clean")
+            self._lose(session, call, _stream_end(whole, ending), frame.t, final=final)
+
+    def _idle_setting(self, session: _Session) -> str:
+        """Return the setting that ended a silence, as far as the trace tells it."""
+        name = "idle" if not self._version or self._version >= (4, 4) else "no_heartbeat"
+        seconds = session.line.timeouts.get(name)
+        return f"Timeouts({name}={seconds})" if seconds is not None else f"nothing came, Timeouts({name}=)"
 
     @staticmethod
     def _closed_early(step: Step) -> Step:
@@ -776,7 +809,8 @@ class TimelineBuilder:
 
 def _stream_end(stream: Stream, ending: str) -> End:
     """Return what the end of a stream means for a call that it leaves without its completion."""
-    why = f" ({stream.reason})" if stream.reason else ""
+    cut = " in the middle of an event" if stream.cut else ""
+    why = f"{cut} ({stream.reason})" if stream.reason else cut
     match ending:
         case "idle":
             return End(

@@ -214,6 +214,7 @@ def _read_chat(message: Mapping[str, Any]) -> Message:
             "error", "process_completed", end=End(Outcome.FAILED, "ServerRefused", str(text), "stream")
         )
     texts: list[str] = []
+    finished = False
     choices = message.get("choices")
     for choice in cast("list[Any]", choices) if isinstance(choices, list) else []:
         if isinstance(choice, dict):
@@ -221,9 +222,10 @@ def _read_chat(message: Mapping[str, Any]) -> Message:
             said = one.get("delta", one.get("message"))
             content = cast("dict[str, Any]", said).get("content") if isinstance(said, dict) else None
             texts += [content] if isinstance(content, str) else []
+            finished = finished or bool(one.get("finish_reason"))
     text = "".join(texts)
     event = "process_generating" if text else ""
-    return Message("chunk", event, delta=text or None, phase="stream", text=text)
+    return Message("chunk", event, delta=text or None, phase="stream", text=text, completing=finished)
 
 
 def read_reply(channel: str, step: Step, version: Version) -> Iterator[Message]:
@@ -238,7 +240,7 @@ def read_reply(channel: str, step: Step, version: Version) -> Iterator[Message]:
     reply = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
     if channel == "push":
         if isinstance(reply.get("queue_position"), int):
-            yield Message("queue_position", "estimation", text=f"place {reply['queue_position']}")
+            yield Message("queue_position", "estimation", text=_place(reply["queue_position"]))
     elif channel == "status":
         yield from _read_status(reply, version)
     elif step.phase == "complete" or channel == "chat":
@@ -247,6 +249,11 @@ def read_reply(channel: str, step: Step, version: Version) -> Iterator[Message]:
             yield attrs.evolve(chunk, name="reply", event="process_completed", end=End(Outcome.COMPLETED))
         else:
             yield _read_direct(value, reply)
+
+
+def _place(rank: Any) -> str:
+    """Return a place in the queue for people; 2.3 counts from -1 on an idle queue."""
+    return f"place {max(rank, 0) + 1}" if isinstance(rank, int) else ""
 
 
 def _read_direct(value: Any, reply: Mapping[str, Any]) -> Message:
@@ -267,9 +274,7 @@ def _read_status(reply: Mapping[str, Any], version: Version) -> Iterator[Message
     status, data = reply.get("status"), reply.get("data")
     name = str(status)[:_SHOWN_NAME]
     if status == "QUEUED":
-        yield Message(
-            name, "estimation", phase="queue", text=f"place {data}" if isinstance(data, int) else ""
-        )
+        yield Message(name, "estimation", phase="queue", text=_place(data))
     elif status == "PENDING":
         yield Message(name, "process_starts", phase="run")
     elif status == "COMPLETE" and isinstance(data, dict):

@@ -3,13 +3,279 @@
 
 from __future__ import annotations
 
+import bisect
+from collections.abc import Iterable, Sequence
+
+import attrs
 import click
 
-from .files import trace_argument
+from ...trace import Finding, Severity, Timeline, Trace
+from ...trace.timeline import (
+    DEFAULT_SILENCE,
+    CallTimeline,
+    Outcome,
+    SessionTimeline,
+    Silence,
+    Step,
+    StepKind,
+    timeline,
+)
+from ..terminal import current_terminal
+from .brief import CUT, count, size, took
+from .files import read_each, title, trace_arguments
+from .findings import Findings, find
+from .follow import follow
+from .frames import frame_lines
+from .lines import CLUE, Line, error_lines, header, note, phases, silence_line, step_lines, text_lines
+from .live import LivePrinter
+from .printing import Printer
+from .selection import Selection
+from .show_json import document
 
 
 @click.command()
-@trace_argument
-def show(*, path: str) -> None:
-    """Show the calls of a trace, with their events, requests and times."""
-    raise click.UsageError(f"{path}: not available yet.")
+@trace_arguments
+@click.option(
+    "--call", "calls", type=click.IntRange(1), multiple=True, metavar="N", help="Show call N alone."
+)
+@click.option("--frames", is_flag=True, help="Show every frame, with headers and whole bodies.")
+@click.option("--events", is_flag=True, help="Show the messages of the server alone.")
+@click.option(
+    "--only", metavar="NAMES",
+    help="Show these channels or phases alone, with commas between them: stream,join,upload.",
+)  # fmt: skip
+@click.option("--discovery", is_flag=True, help="Show the requests of the discovery, and heartbeats.")
+@click.option(
+    "--silence", type=click.FloatRange(0.001), default=DEFAULT_SILENCE, show_default=True, metavar="SECONDS",
+    help="Mark silences from this length on.",
+)  # fmt: skip
+@click.option("--lint/--no-lint", default=True, help="Show what lint finds, where it is.", show_default=True)
+@click.option("-f", "--follow", "follows", is_flag=True, help="Show what is added to the file, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each file.")
+def show(
+    *,
+    paths: Sequence[str],
+    calls: Sequence[int],
+    frames: bool,
+    events: bool,
+    only: str | None,
+    discovery: bool,
+    silence: float,
+    lint: bool,
+    follows: bool,
+    as_json: bool,
+) -> None:
+    r"""Show the calls of a trace, with their requests, events and times.
+
+    A call has a title with its outcome, and under it what happened, with seconds since the beginning of the
+    trace: → sent, ← received, • done by this side, ✗ what went wrong, ┆ a silence, ! a finding of lint.
+
+    \b
+    Example:
+      gradio-transport trace show count.jsonl
+      gradio-transport trace show --call 2 --events count.jsonl
+      gradio-transport trace show --follow count.jsonl
+    """
+    terminal = current_terminal()
+    selection = Selection.of(calls, events, only, discovery)
+    if follows:
+        if len(paths) > 1 or frames:
+            raise click.UsageError("--follow takes one file, and no --frames.")
+        follow(paths[0], LivePrinter(terminal, selection=selection, silence=silence, as_json=as_json))
+        return
+    traces = read_each(paths)
+    for place, (path, trace) in enumerate(zip(paths, traces, strict=True)):
+        line = timeline(trace)
+        selection.check(line, title(path))
+        found = find(trace, line) if lint else Findings()
+        if as_json:
+            Printer(terminal).print_object(document(title(path), line, found, selection))
+            continue
+        shown = _Show(Printer(terminal), selection, silence, line, found)
+        if place:
+            shown.printer.blank()
+        shown.print_title(title(path))
+        if frames:
+            shown.print_frames(trace)
+        else:
+            shown.print_all()
+
+
+@attrs.frozen
+class _Show:
+    """One trace while it is printed."""
+
+    printer: Printer
+    selection: Selection
+    silence: float
+    line: Timeline
+    found: Findings
+
+    def print_title(self, name: str) -> None:
+        """Print the line about the whole trace."""
+        line = self.line
+        version = f"Gradio {line.meta['gradio']}" if line.meta.get("gradio") else "Gradio"
+        adapters = f" by {', '.join(line.adapters)}" if line.adapters else ""
+        parts = [
+            version + adapters,
+            count(len(line.sessions), "session"),
+            count(len(line.calls), "call"),
+            took(line.seconds),
+        ]
+        cut = ", cut off within a line" if line.truncated else ""
+        text = ", ".join(parts) + cut
+        room = max(self.printer.width - len(text) - 2, 12)
+        name = name if len(name) <= room else CUT + name[1 - room :]
+        self.printer.print(Line([(f"{name}: ", "bold"), (text, "")]))
+        self._print_findings(self.found.whole)
+        self._print_diagnoses(0)
+
+    def print_all(self) -> None:
+        """Print the discovery, the calls in the order of their start, and what was beside them."""
+        if not self.selection.calls:
+            self._print_discovery()
+        inside, between = self._place_others()
+        for call in self.line.calls:
+            self._print_between(between.get(call.number - 1, ()))
+            if self.selection.has_call(call):
+                self._print_call(call, inside.get(call.number, ()))
+        self._print_between(between.get(len(self.line.calls), ()))
+        if not self.selection.calls:
+            for session in self.line.sessions:
+                self._print_session(session)
+
+    def print_frames(self, trace: Trace) -> None:
+        """Print every frame."""
+        for lines in frame_lines(trace, self.line, self.selection):
+            self.printer.blank()
+            for line in lines:
+                self.printer.print(line, whole=True)
+
+    # --- the discovery, and what is beside the calls -------------------------------------------------
+
+    def _print_discovery(self) -> None:
+        steps = self.line.discovery
+        if not steps or self.selection.events:
+            return
+        wanted = [step for step in steps if self.selection.has_step(step)]
+        broken = [
+            step for step in steps if step.error or (step.status or 0) >= 500 or step.reply_frame is None
+        ]
+        if self.selection.discovery or broken or len(self.line.calls) == 0:
+            if wanted:
+                self.printer.blank()
+                self.printer.print(Line([("discovery", "bold")], [(self._discovery_text(), "dim")]))
+                self._print_steps(wanted)
+        elif not self.selection.only:
+            self.printer.print(Line([("discovery: ", "dim"), (self._discovery_text(), "dim")]))
+
+    def _discovery_text(self) -> str:
+        steps = [step for step in self.line.discovery if step.kind is StepKind.REQUEST]
+        received = sum(step.reply_size or 0 for step in steps)
+        login = ", with a login" if any(step.channel == "login" for step in steps) else ""
+        seconds = max((step.end for step in steps), default=0.0) - min(
+            (step.t for step in steps), default=0.0
+        )
+        return f"{count(len(steps), 'request')}, {size(received)}, {took(seconds)}{login}"
+
+    def _place_others(self) -> tuple[dict[int, list[Step]], dict[int, list[Step]]]:
+        """Return the steps beside the calls: by the call in whose time they are, or that they follow."""
+        calls = self.line.calls
+        starts = [call.start for call in calls]
+        inside: dict[int, list[Step]] = {}
+        between: dict[int, list[Step]] = {}
+        for step in self.line.others:
+            if not self.selection.has_other(step):
+                continue
+            place = bisect.bisect_right(starts, step.t)
+            if place and step.t <= calls[place - 1].end and self.selection.has_call(calls[place - 1]):
+                inside.setdefault(place, []).append(step)
+            elif not self.selection.calls:
+                between.setdefault(place, []).append(step)
+        return inside, between
+
+    def _print_between(self, steps: Sequence[Step]) -> None:
+        if steps:
+            self.printer.blank()
+            self._print_steps(steps)
+
+    def _print_session(self, session: SessionTimeline) -> None:
+        """Print what belongs to no call, such as messages with an id that no join has named."""
+        steps = [
+            step
+            for step in session.steps
+            if not step.shared and step.event != "heartbeat" and step.name != "session"
+            and self.selection.has_step(step)
+        ]  # fmt: skip
+        if steps:
+            self.printer.blank()
+            self.printer.print(Line([(f"session {session.number}, of no call", "bold")]))
+            self._print_steps(steps)
+
+    # --- calls ---------------------------------------------------------------------------------------
+
+    def _print_call(self, call: CallTimeline, others: Sequence[Step]) -> None:
+        self.printer.blank()
+        self.printer.print(header(call, len(self.line.sessions), self.printer.width))
+        if call.outcome is not Outcome.CANCELLED:
+            for line in error_lines(call, self.printer.wrap_width):
+                self.printer.print(line, whole=True)
+        times = phases(call)
+        if times is not None and not self.selection.narrow:
+            self.printer.print(times)
+        silences = {silence.before: silence for silence in call.silences(self.silence)}
+        self._print_steps(call.steps, silences, others)
+        silence = silences.get(len(call.steps))
+        if silence is not None and not self.selection.narrow:
+            self.printer.print(silence_line(silence.seconds, silence.heartbeats))
+        self._print_diagnoses(call.number)
+        self._print_findings(self.found.calls.get(call.number, ()))
+
+    def _print_steps(
+        self,
+        steps: Sequence[Step],
+        silences: dict[int, Silence] | None = None,
+        others: Sequence[Step] = (),
+    ) -> None:
+        values = 0
+        waiting = list(reversed(others))
+        for place, step in enumerate(steps):
+            while waiting and waiting[-1].t <= step.t:
+                self._print_step(waiting.pop())
+            values += step.event == "process_generating"
+            silence = (silences or {}).get(place)
+            if silence is not None and not self.selection.narrow:
+                self.printer.print(silence_line(silence.seconds, silence.heartbeats))
+            if self.selection.has_step(step):
+                self._print_step(step, values if step.event == "process_generating" else 0)
+        for step in reversed(waiting):
+            self._print_step(step)
+
+    def _print_step(self, step: Step, nth: int = 0) -> None:
+        for line in step_lines(step, self.printer.width, nth):
+            self.printer.print(line)
+        for finding in self.found.of_step(step):
+            self.printer.print(note(CLUE, _finding_text(finding), _style(finding)))
+
+    def _print_findings(self, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            text = f"{finding.where}: {_finding_text(finding)}"
+            self._print_text(f"{CLUE} ", text, _style(finding))
+
+    def _print_diagnoses(self, number: int) -> None:
+        for one in self.found.diagnoses.get(number, ()):
+            where = "" if number else f"{one.where}: "
+            self._print_text("diagnosis: ", f"{where}{one.text} {one.advice}".rstrip(), "")
+
+    def _print_text(self, mark: str, text: str, style: str) -> None:
+        for line in text_lines(mark, text, self.printer.wrap_width, style):
+            self.printer.print(line, whole=True)
+
+
+def _finding_text(finding: Finding) -> str:
+    more = f" ({len(finding.frames)} times)" if len(finding.frames) > 1 else ""
+    return f"{finding.severity.value}: {finding.what}{more}"
+
+
+def _style(finding: Finding) -> str:
+    return {Severity.ERROR: "red", Severity.WARNING: "yellow"}.get(finding.severity, "dim")

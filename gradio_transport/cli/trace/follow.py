@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Follows a trace file while it is written, as ``tail -F`` does."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from ...trace.follow import TraceFollower
+from .files import STANDARD_INPUT
+from .live import LivePrinter
+
+POLL_SECONDS = 0.2
+"""How often a file is looked at that has nothing new."""
+
+_PIECE = 256 * 1024
+
+
+def follow(path: str, printer: LivePrinter) -> None:
+    """Show a trace from its beginning, and then what is added to it, until Ctrl-C or the end of a pipe.
+
+    Raises:
+        TraceError: It is not a trace.
+        click.FileError: It cannot be read.
+    """
+    is_pipe = path == STANDARD_INPUT
+    name = "standard input" if is_pipe else Path(path).name
+    follower = TraceFollower(name, None if is_pipe else Path(path).parent)
+    try:
+        for piece in _read_pipe() if is_pipe else _read_file(path, follower, printer):
+            if piece:
+                _feed(piece, follower, printer)
+            else:
+                printer.tick()
+        if follower.within_line:
+            printer.say("the trace ends within a line")
+    except OSError as error:
+        raise click.FileError(path, error.strerror or str(error)) from error
+    finally:
+        printer.close()
+
+
+def _feed(piece: bytes, follower: TraceFollower, printer: LivePrinter) -> None:
+    known = follower.meta_lines
+    for frame in follower.feed(piece):
+        if follower.meta_lines != known:
+            known = follower.meta_lines
+            printer.add_meta(follower.meta)
+        printer(frame)
+
+
+def _read_pipe() -> Iterator[bytes]:
+    while piece := os.read(sys.stdin.fileno(), _PIECE):
+        yield piece
+
+
+def _read_file(path: str, follower: TraceFollower, printer: LivePrinter) -> Iterator[bytes]:
+    """Yield what a file has and what is added to it; an empty piece for each look that finds nothing."""
+    file = open(path, "rb")  # noqa: SIM115 - another one may take its place
+    try:
+        missing = False
+        while True:
+            piece = file.read(_PIECE)
+            if piece:
+                yield piece
+                continue
+            change = _change(path, file)
+            if change == "removed" and not missing:
+                printer.say("the file was removed; waiting for another one")
+            missing = change == "removed"
+            if change in ("replaced", "truncated"):
+                printer.say(f"the file was {change}; what follows is from its beginning")
+                file.close()
+                file = open(path, "rb")  # noqa: SIM115
+                follower.restart()
+                printer.restart()
+                continue
+            yield b""
+            time.sleep(POLL_SECONDS)
+    finally:
+        file.close()
+
+
+def _change(path: str, file: BinaryIO) -> str:
+    """Return what has become of a file: an empty text if it is still the one that is read."""
+    here = os.fstat(file.fileno())
+    try:
+        there = os.stat(path)
+    except FileNotFoundError:
+        return "removed"
+    if (here.st_ino, here.st_dev) != (there.st_ino, there.st_dev):
+        return "replaced"
+    return "truncated" if there.st_size < file.tell() else ""
+
+
+__all__ = ["follow"]

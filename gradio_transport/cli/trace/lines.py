@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Steps of a timeline as lines for people, for a terminal of any width and for a pipe."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import attrs
+from rich.cells import cell_len
+from rich.text import Text
+
+from ...errors import one_line as on_one_line
+from ...protocol.messages import decode
+from ...trace.timeline import CallTimeline, Outcome, Step, StepKind, Stream
+from ..terminal import Part, shown
+from ..text import describe, shorten
+from .brief import CUT, arguments, brief, count, fit, newest, pick, size, took
+
+OUT, IN, LOCAL, WRONG, SILENT, CLUE = "→", "←", "•", "✗", "┆", "!"
+
+_OFFSET = 8
+"""Columns of a time."""
+
+_INSET = _OFFSET + 4
+"""Columns before the text of a step: the time and the arrow."""
+
+_NAME = 21
+"""Columns of the name of an event, which has its values after it."""
+
+_LARGE_EVENT = 10_000
+"""Bytes from which on an event has its size beside it."""
+
+MOST_TEXT_LINES = 20
+"""Lines of a text that a server may have made, such as that of an error."""
+
+SHORTEST_PHASE = 0.0005
+"""Seconds of a phase that is named."""
+
+_SESSION_HASH = re.compile(r"(?<=[?&])session_hash=[^&]*&?")
+
+_OUTCOMES: Mapping[Outcome, tuple[str, str]] = {
+    Outcome.COMPLETED: ("completed in {}", "green"),
+    Outcome.FAILED: ("{} after {}", "red"),
+    Outcome.CANCELLED: ("cancelled after {}", "yellow"),
+    Outcome.GIVEN_UP: ("{} after {}", "red"),
+    Outcome.REFUSED: ("refused here: {}", "red"),
+    Outcome.UNFINISHED: ("unfinished after {}", "yellow"),
+}
+
+
+@attrs.frozen
+class Line:
+    """A line: what stands at the left, and what stands at the right margin."""
+
+    left: Sequence[Part]
+    right: Sequence[Part] = ()
+
+
+def render(line: Line, width: int) -> Text:
+    """Return a line fit for a terminal of so many columns: what is too long is cut, at the left."""
+    margin = sum(cell_len(text) for text, _ in line.right)
+    room = max(width - margin - (2 if margin else 0), 1)
+    parts: list[Part] = []
+    for text, style in line.left:
+        if room <= 0:
+            break
+        part = _fit_exactly(text, room)
+        parts.append((part, style))
+        room -= cell_len(part)
+    if margin:
+        parts += [(" " * (max(room, 0) + 2), ""), *line.right]
+    made = shown(*parts)
+    made.rstrip()
+    return made
+
+
+def _fit_exactly(text: str, width: int) -> str:
+    """Return `fit` text with the blanks at its ends, which align columns."""
+    inner = text.strip(" ")
+    if not inner:
+        return text[:width]
+    before = text[: len(text) - len(text.lstrip(" "))]
+    after = text[len(text.rstrip(" ")) :]
+    cut = before + fit(inner, max(width - len(before), 1))
+    return cut + after[: max(width - cell_len(cut), 0)]
+
+
+def offset(t: float) -> Part:
+    """Return a time as the beginning of a line."""
+    return f"{t:{_OFFSET}.3f}", "dim"
+
+
+def header(call: CallTimeline, sessions: int, width: int) -> Line:
+    """Return the title of a call, with its outcome at the right margin."""
+    outcome, style = outcome_text(call)
+    where = f"call {call.number}" if sessions < 2 else f"call {call.number}, session {call.session}"
+    room = max(width - len(outcome) - len(where) - 6, 10)
+    name = fit(call.display_name, room)
+    given = arguments(call.arguments, max(room - cell_len(name) - 2, 4))
+    return Line(
+        [(f"{where}  ", "bold"), (name, "bold cyan"), (f"({given})", "")],
+        [(fit(outcome, max(width // 2, 10)), style)],
+    )
+
+
+def outcome_text(call: CallTimeline) -> Part:
+    """Return how a call ended."""
+    pattern, style = _OUTCOMES[call.outcome]
+    error = call.error or ("given up" if call.outcome is Outcome.GIVEN_UP else "failed")
+    values = [error, took(call.seconds)]
+    if call.outcome is Outcome.REFUSED:
+        return pattern.format(error), style
+    return pattern.format(*values[2 - pattern.count("{}") :]), style
+
+
+def error_lines(call: CallTimeline, width: int | None) -> Iterator[Line]:
+    """Yield the text of a call's error, whole: wrapped to a width, or with its own lines alone."""
+    if call.message:
+        phase = f" (phase {call.error_phase})" if call.error_phase else ""
+        yield from text_lines(f"{WRONG} ", call.message + phase, width, "red", indent=_OFFSET + 2)
+
+
+def text_lines(mark: str, text: str, width: int | None, style: str, *, indent: int = 0) -> Iterator[Line]:
+    """Yield a text whole: after a mark, and wrapped to a width if there is one.
+
+    Args:
+        mark: What stands before the first line.
+        text: The text, which may have several lines.
+        width: Columns; None for a pipe, where its own lines alone are lines.
+        style: Its style.
+        indent: Columns before the mark.
+    """
+    inset = indent + cell_len(mark)
+    lines = shorten(text).splitlines()
+    for number, line in enumerate(lines[:MOST_TEXT_LINES]):
+        room = max(len(line), 1) * 8 if width is None else max(width - inset, 20)
+        for place, part in enumerate(textwrap.wrap(on_one_line(line), room) or [""]):
+            first = not number and not place
+            head: Part = (" " * indent + mark, style or "bold") if first else (" " * inset, "")
+            yield Line([head, (part, style)])
+    if len(lines) > MOST_TEXT_LINES:
+        yield Line([(" " * inset, ""), (f"and {count(len(lines) - MOST_TEXT_LINES, 'line')} more", "dim")])
+
+
+def phases(call: CallTimeline) -> Line | None:
+    """Return how long each phase of a call took, without those that took no time."""
+    parts = [f"{span.name} {took(span.seconds)}" for span in call.phases if span.seconds >= SHORTEST_PHASE]
+    return Line([(" " * _INSET, ""), (", ".join(parts), "dim")]) if parts else None
+
+
+def step_lines(step: Step, width: int, nth: int = 0) -> Iterator[Line]:
+    """Yield the lines of a step.
+
+    Args:
+        step: The step.
+        width: Columns of a line.
+        nth: Which of the values of its call an event has, from 1; 0 if that does not matter.
+    """
+    match step.kind:
+        case StepKind.REQUEST:
+            yield from _request_lines(step, width)
+        case StepKind.EVENT:
+            yield from _event_lines(step, width, nth)
+        case StepKind.SENT:
+            body = brief(_without_session(step.value), width)
+            yield _line(step, OUT, [("send".ljust(_NAME), ""), (f"  {body}", "dim")], _gap(step))
+        case StepKind.END:
+            yield _end_line(step)
+        case StepKind.LOCAL:
+            line = _local_line(step, width)
+            if line is not None:
+                yield line
+
+
+def silence_line(seconds: float, heartbeats: int) -> Line:
+    """Return the mark of a silence."""
+    what = f"nothing for {took(seconds)}, not even a heartbeat"
+    if heartbeats:
+        what = f"nothing but {count(heartbeats, 'heartbeat')} for {took(seconds)}"
+    return note(SILENT, what, "yellow")
+
+
+def note(mark: str, text: str, style: str) -> Line:
+    """Return a line about the step above it."""
+    return Line([(" " * (_OFFSET + 2), ""), (f"{mark} {text}", style)])
+
+
+def _line(step: Step, arrow: str, parts: Sequence[Part], right: Sequence[Part] = ()) -> Line:
+    style = {OUT: "cyan", IN: "green", WRONG: "red"}.get(arrow, "")
+    return Line([offset(step.t), ("  ", ""), (f"{arrow} ", style), *parts], right)
+
+
+def _detail(text: str, style: str = "dim") -> Line:
+    return Line([(" " * (_INSET + 5), ""), (text, style)])
+
+
+# --- requests ----------------------------------------------------------------------------------------------
+
+
+def _request_lines(step: Step, width: int) -> Iterator[Line]:
+    target = _SESSION_HASH.sub("", step.target).rstrip("?&") or "/"
+    parts: list[Part] = [(f"{step.name:<4} ", "bold"), (target, "")]
+    if step.attempt > 1:
+        parts.append((f" (try {step.attempt})", "yellow"))
+    yield _line(step, OUT, parts, _reply_parts(step))
+    body = _without_session(step.value)
+    if body is not None:
+        yield _detail(brief(body, width))
+    for file in step.files[:10]:
+        name, length = pick(file, "name").get("name"), pick(file, "size").get("size")
+        yield _detail(f"file {brief(name, 60)}" + (f", {size(length)}" if isinstance(length, int) else ""))
+    if step.error:
+        yield _detail(f"{step.error}: {step.message}", "red")
+    elif step.failed and step.reply_body:
+        yield _detail(brief(step.reply, width), "red")
+    if step.retried:
+        yield _detail("sent again by the library", "yellow")
+
+
+def _reply_parts(step: Step) -> Sequence[Part]:
+    if step.reply_frame is None:
+        return [("no reply", "yellow")]
+    if step.error:
+        return [("no reply", "red"), (f"  {took(step.seconds or 0.0):>8}", "dim")]
+    status = step.status or 0
+    style = "green" if status < 300 else "yellow" if status < 400 else "red"
+    stream, seconds = step.stream, step.seconds or 0.0
+    length = size(step.reply_size)
+    if stream is not None and step.channel == "file":
+        length = size(stream.size)
+        seconds += (stream.end or step.end) - step.end
+    elif stream is not None:
+        length = "socket" if stream.is_socket else "stream"
+    return [(str(status), style), (f"  {length:>7}  {took(seconds):>8}", "dim")]
+
+
+def _without_session(value: Any) -> Any:
+    """Return a body without what the trace has changed or each call has: the hash of the session."""
+    if not isinstance(value, dict):
+        return value
+    body = cast("dict[str, Any]", value)
+    return {name: item for name, item in body.items() if name != "session_hash" or len(body) == 1}
+
+
+# --- events ------------------------------------------------------------------------------------------------
+
+
+def _event_lines(step: Step, width: int, nth: int) -> Iterator[Line]:
+    name = f"{step.name} {nth}" if nth else step.name
+    room = max(width - _INSET - max(_NAME, len(name)) - 14, 12)
+    wrong = bool(step.error)
+    text = f"{step.error}: {step.message}" if wrong else _event_text(step, room)
+    parts: list[Part] = [(name.ljust(_NAME), ""), (f"  {text}" if text else "", "red" if wrong else "")]
+    yield _line(step, IN, parts, _gap(step))
+
+
+def _event_text(step: Step, room: int) -> str:
+    if step.data is not None:
+        return newest(step.data, room) if step.event == "process_generating" else brief(step.data, room)
+    if not step.kept:
+        return f"{CUT} values left out, they take too much memory"
+    value = step.value
+    if step.event == "process_starts" and not step.derived:
+        eta = pick(value, "eta").get("eta")
+        return f"usually {took(eta)}" if isinstance(eta, int | float) and 0 < eta < 1e9 else ""
+    if step.event in ("estimation", "progress", "log") and not step.derived:
+        message = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+        return describe(decode(message), room).removesuffix(" in the queue")
+    if step.message:
+        return fit(step.message, room)
+    if step.event in ("process_starts", "close_stream", "send_hash", "send_data"):
+        return ""
+    more = {key: item for key, item in pick(value, *_names(value)).items() if key not in ("msg", "event_id")}
+    return brief(more or (value if not isinstance(value, dict) else {}), room) if more or value else ""
+
+
+def _names(value: Any) -> Sequence[str]:
+    return list(cast("dict[str, Any]", value))[:50] if isinstance(value, dict) else ()
+
+
+def _gap(step: Step) -> Sequence[Part]:
+    large = f"{size(step.size)}  " if step.size is not None and step.size >= _LARGE_EVENT else ""
+    return [(f"{large}+{took(step.gap)}", "dim")]
+
+
+# --- the rest ----------------------------------------------------------------------------------------------
+
+
+def _end_line(step: Step) -> Line:
+    stream = step.stream or Stream()
+    what = "socket" if stream.is_socket else "stream"
+    cut = f" in the middle of an event ({size(stream.cut)} of it came)" if stream.cut else ""
+    why = f": {step.message}" if step.message else ""
+    if stream.code is not None:
+        why = f" with code {stream.code}{why}"
+    match step.name:
+        case "clean":
+            text = f"the {what} ended{cut}{why}"
+        case "local":
+            text = f"{what} closed here{why}"
+        case "idle":
+            text = f"{what} closed here{why or ': nothing came any more'}"
+        case "too large":
+            text = f"{what} closed here, because a message is larger than the limit{why}"
+        case _:
+            text = f"the connection broke{cut}{why}"
+    wrong = step.name not in ("clean", "local") or (bool(cut) and step.name == "clean")
+    amount = f"{count(stream.events, 'event')}  {size(stream.size):>7}  " if stream.size else ""
+    right: list[Part] = [(f"{amount}+{took(step.gap)}", "dim")]
+    return _line(step, WRONG if wrong else LOCAL, [(text, "red" if wrong else "dim")], right)
+
+
+def _local_line(step: Step, width: int) -> Line | None:
+    match step.name:
+        case "cancel":
+            return _line(step, LOCAL, [("the caller cancels", "yellow")], _gap(step))
+        case "fetch":
+            return _line(step, LOCAL, [("the caller fetches the outputs", "")], _gap(step))
+        case "send":
+            return _line(step, LOCAL, [("input  ", ""), (brief(step.given, width), "dim")], _gap(step))
+        case "finish":
+            return _line(step, LOCAL, [("end of the input", "")], _gap(step))
+        case "refused":
+            return _line(step, WRONG, [(f"not sent: {step.error}: {step.message}", "red")])
+        case "error":
+            return _line(step, WRONG, [(f"given up here: {step.error}: {step.message}", "red")], _gap(step))
+        case "session" | "call" | "wake":
+            return None
+        case _:
+            return _line(step, LOCAL, [(step.name, ""), (f"  {step.error} {step.message}".rstrip(), "")])
+
+
+__all__ = [
+    "CLUE", "IN", "LOCAL", "OUT", "SILENT", "WRONG", "Line", "error_lines", "header", "note", "offset",
+    "outcome_text", "phases", "render", "silence_line", "step_lines", "text_lines",
+]  # fmt: skip
