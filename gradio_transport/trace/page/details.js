@@ -86,6 +86,18 @@ function findingList(findings) {
   return made;
 }
 
+const UNCHECKED = "The trace was not checked for findings: gradio-transport trace lint does that.";
+
+/** Return the parts for diagnoses and for findings, if there are any. */
+function findingSections(findings) {
+  const diagnoses = findings.filter((one) => one[0] === "diagnosis");
+  const others = findings.filter((one) => one[0] !== "diagnosis");
+  return [
+    diagnoses.length > 0 && section("Diagnosis", findingList(diagnoses)),
+    others.length > 0 && section("Findings", findingList(others), { note: String(others.length) }),
+  ];
+}
+
 const headersOf = (frame) => Object.entries(frame.headers ?? {});
 
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
@@ -183,11 +195,20 @@ function summaryParts() {
         ["Complete", trace.truncated ? "no: the file ends in the middle of a line" : "yes"],
       ]),
     ),
-    section("Findings", doc.findings.length ? findingList(doc.findings) : el("p", "quiet", doc.checked ? "None." : "The trace was not checked: see gradio-transport trace lint."), {
-      note: doc.findings.length ? String(doc.findings.length) : "",
-    }),
+    ...findingSections(doc.findings),
+    doc.findings.length === 0 && section("Findings", el("p", "quiet", doc.checked ? "None." : UNCHECKED)),
+    doc.findings.length > 0 && !doc.checked && el("p", "aside", UNCHECKED),
     section("Meta data of the file", () => bodyElement(trace.meta), { open: false, copy: trace.meta }),
   ];
+}
+
+/** Return the last output values of a call as JSON, or null. */
+async function lastValues(group) {
+  if (group.values !== null) return textOf(group.values);
+  for (let row = group.first + group.count - 1; row >= group.first && group.kind === "call"; row--) {
+    if (doc.rows.values[row]) return JSON.stringify((await beforeAndAfter(row))[1]);
+  }
+  return null;
 }
 
 async function groupParts(number) {
@@ -211,7 +232,7 @@ async function groupParts(number) {
         ["Took", seconds(group.end - group.start)],
       ]),
     ),
-    findings.length > 0 && section("Findings", findingList(findings)),
+    ...findingSections(findings),
   ];
   if (group.phases.length || group.silences.length) {
     const table = el("table", "phases");
@@ -244,12 +265,8 @@ async function groupParts(number) {
     }
     if (group.kind === "session") parts.push(section("Fields", pairs(fieldPairs(frame))));
   }
-  for (let row = group.first + group.count - 1; row >= group.first && group.kind === "call"; row--) {
-    if (!doc.rows.values[row]) continue;
-    const values = JSON.stringify((await beforeAndAfter(row))[1]);
-    parts.push(section("Last output values", () => bodyElement(values), { copy: values }));
-    break;
-  }
+  const values = await lastValues(group);
+  if (values !== null) parts.push(section("Last output values", () => bodyElement(values), { copy: values }));
   return parts;
 }
 
@@ -267,7 +284,7 @@ async function frameParts(number) {
       `Frame ${number}: ${frame.kind}`,
       `${ARROWS[frameOf.direction(number)][1]} at ${columns.t[number].toFixed(6)} s`,
     ),
-    findings.length > 0 && section("Findings", findingList(findings)),
+    ...findingSections(findings),
     section(
       "Fields",
       pairs([
@@ -300,7 +317,7 @@ async function rowParts(row) {
   const findings = [...new Set(rows.frames(row).flatMap((one) => state.findingOf.get(one) ?? []))];
   const first = columns.frame[row] === null ? {} : await frames.get(columns.frame[row]);
   const parts = [detailHead(rows.name(row), `${group.title}, at ${columns.t[row].toFixed(3)} s`)];
-  if (findings.length) parts.push(section("Findings", findingList(findings)));
+  parts.push(...findingSections(findings));
   const list = rows.frames(row).map((one) =>
     button(
       String(one),

@@ -18,6 +18,7 @@ from typing import Any, Final, cast
 
 import attrs
 
+from ...events import UNKNOWN_OUTPUT
 from ...protocol.frames import Direction, Frame, Kind
 from ..reader import Trace
 from ..timeline import CallTimeline, Silence, Step, StepKind, Timeline
@@ -121,10 +122,10 @@ class Document:
 
 @attrs.frozen
 class Remark:
-    """A finding of the check, and where it belongs.
+    """A diagnosis or a finding of the check, and where it belongs.
 
     Attributes:
-        severity: ``"error"``, ``"warning"`` or ``"note"``.
+        severity: ``"diagnosis"``, ``"error"``, ``"warning"`` or ``"note"``.
         where: The place, as a text.
         what: The text.
         hint: What to do about it.
@@ -151,7 +152,7 @@ def make_document(
         trace: The trace.
         line: Its calls in time.
         name: Its name, to show.
-        remarks: The findings of its check.
+        remarks: Its diagnoses, and the findings of its check.
         checked: Whether it was checked.
     """
     return _Maker(trace, line).make(name, remarks, checked)
@@ -258,11 +259,17 @@ class _Maker:
             frame=call.frame,
             start=_time(call.start),
             end=_time(call.end),
+            values=self._last_values(call),
             phases=[[span.name, _time(span.start), _time(span.end)] for span in call.phases],
             silences=[[_time(one.start), _time(one.seconds), one.heartbeats] for one in silences],
             quiet={one.before: one for one in silences},
         )  # fmt: skip
         self._group_of_call[call.session, call.key] = number
+
+    def _last_values(self, call: CallTimeline) -> str | int | None:
+        """Return the last output values of a call whose messages do not have them as a list, as JSON."""
+        listed = any(step.data is not None or not step.kept for step in call.steps)
+        return None if listed or call.data is None else self._stored(_json(call.data))
 
     def _add_group(
         self,
@@ -288,8 +295,8 @@ class _Maker:
         group: dict[str, Any] = {
             "kind": kind, "title": title, "text": _cut(text), "first": first, "count": count, "number": None,
             "session": 0, "adapter": "", "outcome": "", "error": "", "message": "", "event_id": "",
-            "frame": None, "start": min(times[0], default=0.0), "end": max(times[1], default=0.0),
-            "phases": [], "silences": [],
+            "values": None, "frame": None, "phases": [], "silences": [],
+            "start": min(times[0], default=0.0), "end": max(times[1], default=0.0),
         }  # fmt: skip
         self._groups.append(group | fields)
         return number
@@ -317,7 +324,7 @@ class _Maker:
             end = max(end, self._line.end if stream.end is None else stream.end)
         flags = {
             "failed": step.failed or bool(step.message and step.kind is StepKind.EVENT),
-            "edited": step.edited,
+            "edited": _is_edited(step),
             "shared": step.shared,
             "retried": step.retried,
         }
@@ -439,6 +446,12 @@ class _Maker:
 
 
 # --- texts of rows -------------------------------------------------------------------------------------
+
+
+def _is_edited(step: Step) -> bool:
+    """Return whether a message carries edits, also if its values were not kept."""
+    unknown = any(value is UNKNOWN_OUTPUT for value in step.data or ())
+    return step.edited or unknown or (not step.kept and step.before is not None)
 
 
 def _row_name(step: Step) -> str:
@@ -576,7 +589,15 @@ def _is_one_event(data: bytes, text: str) -> bool:
         return False
     lines = (line for line in data.split(b"\n") if line.startswith(b"data:"))
     own = b"\n".join(line[5:].removeprefix(b" ") for line in lines)
-    return own == text.encode("utf-8", "surrogatepass")
+    return own == text.encode("utf-8", "surrogatepass") and _is_text(data)
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _decode(body: bytes) -> str:

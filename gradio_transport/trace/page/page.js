@@ -11,20 +11,15 @@ function drawHead() {
     seconds(trace.end - trace.start),
   ];
   byId("facts").replaceChildren(...show(facts.filter(Boolean).join(" · ")));
-  const counts = ["error", "warning", "note"].map(
-    (severity) => doc.findings.filter((one) => one[0] === severity).length,
-  );
-  const text = counts[0]
-    ? counted(counts[0], "error")
-    : counts[1]
-      ? counted(counts[1], "warning")
-      : doc.findings.length
-        ? counted(doc.findings.length, "note")
-        : doc.checked
-          ? "No findings"
-          : "Not checked";
-  byId("findings").textContent = text;
-  byId("findings").className = counts[0] ? "error" : counts[1] ? "warning" : "";
+  const severity = SEVERITIES.find((name) => doc.findings.some((one) => one[0] === name));
+  const count = doc.findings.filter((one) => one[0] === severity).length;
+  const none = doc.checked ? "No findings" : "Not checked";
+  const noun =
+    severity === "diagnosis"
+      ? ["diagnosis", "diagnoses"][Number(count !== 1)]
+      : severity + (count === 1 ? "" : "s");
+  byId("findings").textContent = severity ? `${count.toLocaleString("en")} ${noun}` : none;
+  byId("findings").className = severity ?? "";
   const legend = PHASES.filter((name) =>
     doc.groups.some((group) => group.phases.some((phase) => phase[0] === name)),
   );
