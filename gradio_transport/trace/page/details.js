@@ -43,16 +43,18 @@ function section(title, content, { open = true, copy = null, note = "" } = {}) {
 
 function pairs(list) {
   const made = el("dl", "pairs");
-  for (const [name, value] of list) {
+  for (const [name, value] of list.slice(0, MOST_ITEMS)) {
     if (value === null || value === undefined || value === "") continue;
-    made.append(el("dt", "", name), el("dd", "", value));
+    made.append(el("dt", "", longText(name, "")), el("dd", "", longText(value, "")));
   }
+  if (list.length > MOST_ITEMS)
+    made.append(el("dt", "", ""), el("dd", "", `${list.length - MOST_ITEMS} more`));
   return made;
 }
 
 function findingList(findings) {
   const made = el("ul", "findings");
-  for (const [severity, where, what, hint, group, places] of findings) {
+  for (const [severity, where, what, hint, group, places] of findings.slice(0, MOST_ITEMS)) {
     const place =
       group !== null
         ? button(where, () => goToGroup(group), "link")
@@ -75,7 +77,7 @@ function findingList(findings) {
         "li",
         severity,
         severityMark([[severity]]),
-        el("span", "severity", severity),
+        el("span", "severity", severity === "diagnosis" ? "" : severity),
         place,
         el("span", "what", what),
         hint && el("span", "hint", hint),
@@ -83,6 +85,7 @@ function findingList(findings) {
       ),
     );
   }
+  if (findings.length > MOST_ITEMS) made.append(el("li", "", `${findings.length - MOST_ITEMS} more`));
   return made;
 }
 
@@ -251,7 +254,7 @@ async function groupParts(number) {
     };
     for (const [name, start, end] of group.phases)
       table.append(line(`phase ${PHASES.includes(name) ? name : "other"}`, name, start, end));
-    for (const [start, length, beats] of group.silences)
+    for (const [start, length, beats] of group.silences.slice(0, MOST_ITEMS))
       table.append(
         line("silence", beats ? `silence, ${counted(beats, "heartbeat")}` : "silence", start, start + length),
       );

@@ -35,6 +35,10 @@ _BODY_CHARACTERS: Final = 2048
 _PREVIEW: Final = 120
 """Characters of a row's text."""
 
+_LONGEST_NAME: Final = 400
+_LONGEST_MESSAGE: Final = 10_000
+"""Characters of what the index has of a hostile server. The frames have all of it."""
+
 _DECODED: Final = 100_000
 """Characters of a message that is decoded for its row; of a larger one the row shows the beginning."""
 
@@ -192,8 +196,8 @@ class _Maker:
             "version": VERSION,
             "trace": {
                 "file": name,
-                "gradio": _text(trace.meta.get("gradio")),
-                "adapters": line.adapters,
+                "gradio": _text(trace.meta.get("gradio"))[:_LONGEST_NAME],
+                "adapters": [name[:_LONGEST_NAME] for name in line.adapters],
                 "source": next((session.source for session in line.sessions if session.source), ""),
                 "recorder": " ".join(_text(trace.meta.get(key)) for key in ("recorder", "library")).strip(),
                 "calls": len(line.calls),
@@ -251,11 +255,11 @@ class _Maker:
             "call", f"Call {call.number} {call.display_name}", call.steps, f"({_brief_list(call.arguments)})",
             number=call.number,
             session=call.session,
-            adapter=call.adapter,
+            adapter=call.adapter[:_LONGEST_NAME],
             outcome=call.outcome.value,
-            error=call.error,
-            message=call.message,
-            event_id=call.event_id or "",
+            error=call.error[:_LONGEST_NAME],
+            message=call.message[:_LONGEST_MESSAGE],
+            event_id=(call.event_id or "")[:_LONGEST_NAME],
             frame=call.frame,
             start=_time(call.start),
             end=_time(call.end),
@@ -293,9 +297,9 @@ class _Maker:
             return number
         times = self._rows.values["t"][first:], self._rows.values["end"][first:]
         group: dict[str, Any] = {
-            "kind": kind, "title": title, "text": _cut(text), "first": first, "count": count, "number": None,
-            "session": 0, "adapter": "", "outcome": "", "error": "", "message": "", "event_id": "",
-            "values": None, "frame": None, "phases": [], "silences": [],
+            "kind": kind, "title": title[:_LONGEST_NAME], "text": _cut(text), "first": first, "count": count,
+            "number": None, "session": 0, "adapter": "", "outcome": "", "error": "", "message": "",
+            "event_id": "", "values": None, "frame": None, "phases": [], "silences": [],
             "start": min(times[0], default=0.0), "end": max(times[1], default=0.0),
         }  # fmt: skip
         self._groups.append(group | fields)
@@ -439,10 +443,11 @@ class _Maker:
 
     def _finding(self, remark: Remark) -> list[Any]:
         group = self._group_of_call.get((remark.session, remark.key)) if remark.key else None
-        return [remark.severity, remark.where, remark.what, remark.hint, group, list(remark.frames)]
+        where, what = remark.where[:_LONGEST_NAME], remark.what[:_LONGEST_MESSAGE]
+        return [remark.severity, where, what, remark.hint[:_LONGEST_MESSAGE], group, list(remark.frames)]
 
     def _string(self, text: str) -> int:
-        return self._strings.setdefault(text, len(self._strings))
+        return self._strings.setdefault(text[:_LONGEST_NAME], len(self._strings))
 
 
 # --- texts of rows -------------------------------------------------------------------------------------

@@ -339,18 +339,20 @@ function frameElement(frame) {
 
 // selection
 
+/** Scroll the list until an entry is in sight. */
+function scrollToEntry(entry) {
+  const place = entry === null ? -1 : placeOf(entry);
+  if (place < 0) return;
+  const box = byId("rows");
+  const top = place * ROW;
+  if (top < box.scrollTop) box.scrollTop = top;
+  else if (top + ROW > box.scrollTop + box.clientHeight) box.scrollTop = top + ROW - box.clientHeight;
+}
+
 function select(entry, focus = false) {
   state.selected = entry;
-  if (entry !== null) {
-    const place = placeOf(entry);
-    const box = byId("rows");
-    if (place >= 0) {
-      const top = place * ROW;
-      if (top < box.scrollTop) box.scrollTop = top;
-      else if (top + ROW > box.scrollTop + box.clientHeight) box.scrollTop = top + ROW - box.clientHeight;
-    }
-    if (focus) box.focus({ preventScroll: true });
-  }
+  scrollToEntry(entry);
+  if (focus) byId("rows").focus({ preventScroll: true });
   drawRows();
   showDetail();
 }

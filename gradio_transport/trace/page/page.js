@@ -80,6 +80,7 @@ const KEYS = {
   End: () => move(state.entries.length),
   ArrowRight: () => fold(true),
   ArrowLeft: () => fold(false),
+  Enter: enter,
   e: nextProblem,
   z: zoomToSelected,
   0: unzoom,
@@ -89,12 +90,31 @@ const KEYS = {
   Escape: () => (state.selected !== null ? select(null, true) : clearFilter()),
 };
 
+/** Open or close the selected call, or go to the details of a row, where keys scroll. */
+function enter() {
+  const entry = state.selected;
+  if (entry !== null && isGroup(entry)) toggle(-1 - entry, state.closed.has(-1 - entry));
+  else byId("detail").focus();
+}
+
 function fold(open) {
   const entry = state.selected;
   if (entry === null || isFrameView()) return;
   if (isGroup(entry)) toggle(-1 - entry, open);
   else if (!open) select(-1 - doc.rows.group[entry]);
 }
+
+const SCROLLING = new Set([
+  "ArrowUp",
+  "ArrowDown",
+  "ArrowLeft",
+  "ArrowRight",
+  "PageUp",
+  "PageDown",
+  "Home",
+  "End",
+  "Enter",
+]);
 
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open) return;
@@ -112,16 +132,9 @@ function onKey(event) {
     return;
   }
   if (target === byId("divider") && event.key.startsWith("Arrow")) return;
-  // Keys that scroll or press stay with the details and with controls.
-  const own = byId("detail").contains(target) || target.closest("button, input, summary");
-  if (
-    own &&
-    ["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight", "PageUp", "PageDown", "Home", "End"].includes(
-      event.key,
-    ) &&
-    !target.closest(".tools, .filters")
-  )
-    return;
+  // Keys that press stay with controls, and those that scroll with the details.
+  if (event.key === "Enter" && target.closest("button, input, summary")) return;
+  if (SCROLLING.has(event.key) && byId("detail").contains(target)) return;
   const action = Object.hasOwn(KEYS, event.key) ? KEYS[event.key] : null;
   if (!action) return;
   event.preventDefault();
@@ -215,6 +228,7 @@ function watch() {
   canvas.addEventListener("dblclick", unzoom);
   darkQuery.addEventListener("change", drawTheme);
   new ResizeObserver(() => {
+    scrollToEntry(state.selected);
     drawRows();
     drawOverview();
   }).observe(byId("rows"));

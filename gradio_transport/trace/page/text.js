@@ -8,6 +8,8 @@ const KEPT_BLOCKS = 12; // decoded blocks that are kept
 const LINES = 2000; // lines of JSON that are shown at a time
 const LONGEST = 3000; // characters of a string that are shown at first
 const DEEPEST = 60; // levels of JSON that can be folded; deeper ones are shown flat
+const MOST_PARTS = 200; // tokens of a line of JSON; what is no JSON may have no line ends
+const MOST_ITEMS = 500; // headers, findings, phases that are shown
 const CONTEXT = 3; // unchanged lines around a change
 
 const KINDS = ["local", "request", "event", "sent", "end", "silence"];

@@ -25,7 +25,8 @@ function bars(group) {
     if (bar) bar.title = `${plain(name)}: ${seconds(end - start)}`;
     made.push(bar);
   }
-  for (const [start, length] of group.silences) made.push(mark("bar silence", start, start + length));
+  for (const [start, length] of group.silences.slice(0, MOST_ITEMS))
+    made.push(mark("bar silence", start, start + length));
   return made;
 }
 
