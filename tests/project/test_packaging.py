@@ -56,6 +56,8 @@ def test_a_wheel_made_from_the_sdist_holds_our_packages_and_nothing_else(tmp_pat
     assert {name for name in names if name.endswith("py.typed")} == {f"{name}/py.typed" for name in PACKAGES}
     assert any(name.endswith("traces/6.31.0/demo.jsonl") for name in names)
     assert any(name.endswith("cases/plain.yaml") for name in names)
+    page = ROOT / "gradio_transport" / "trace" / "page"
+    assert {f"gradio_transport/trace/page/{path.name}" for path in page.glob("*.*")} <= set(names)
 
 
 def test_every_adapter_is_named_by_an_entry_point_and_loads() -> None:

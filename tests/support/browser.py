@@ -232,7 +232,7 @@ class Browser:
         import websocket
 
         self._process = process
-        self._socket = websocket.create_connection(address, suppress_origin=True, timeout=WAIT_SECONDS)
+        self._socket = websocket.create_connection(address, suppress_origin=True, timeout=2 * WAIT_SECONDS)
         self._last = 0
         self._tabs: dict[str, Tab] = {}
 

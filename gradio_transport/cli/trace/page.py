@@ -7,6 +7,7 @@ import os
 import tempfile
 import webbrowser
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -90,11 +91,10 @@ def _check_target(target: Path) -> None:
     """
     if not target.exists():
         return
-    try:
-        with target.open(encoding="utf-8", errors="replace") as file:
-            ours = target.is_file() and is_page(file.read(_HEAD_CHARACTERS))
-    except OSError as error:
-        raise click.FileError(str(target), error.strerror or str(error)) from error
+    ours = False
+    if target.is_file():
+        with suppress(OSError), target.open(encoding="utf-8", errors="replace") as file:
+            ours = is_page(file.read(_HEAD_CHARACTERS))
     if not ours:
         raise click.UsageError(f"{target} exists and is no page of a trace. Give another name with -o.")
 
@@ -111,7 +111,7 @@ def _save(target: Path, parts: Iterable[str]) -> None:
             os.unlink(name)
             raise
     except OSError as error:
-        raise click.FileError(str(target), error.strerror or str(error)) from error
+        raise click.UsageError(f"{target} cannot be written: {error.strerror or error}.") from error
 
 
 def _is_small(trace: Trace) -> bool:

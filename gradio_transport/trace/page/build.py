@@ -12,14 +12,14 @@ import base64
 import hashlib
 import html
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib import resources
-from typing import Any, cast
 
-from ...errors import GradioTransportError, one_line
-from ..lint import Finding, lint_trace
+from ...errors import one_line
+from ..diagnosis import diagnose
+from ..lint import Source, lint_trace
 from ..reader import Trace
-from ..timeline import timeline
+from ..timeline import Timeline, timeline
 from .document import Remark, make_document, texts
 
 GENERATOR = "gradio-transport trace page"
@@ -40,7 +40,8 @@ def page_parts(trace: Trace, name: str, *, check: bool = True) -> Iterator[str]:
             grow message by message: about the size of all values together.
     """
     line = timeline(trace)
-    document = make_document(trace, line, name, list(_remarks(trace)) if check else [], checked=check)
+    remarks = [*_diagnoses(trace, line), *(_findings(trace) if check else ())]
+    document = make_document(trace, line, name, remarks, checked=check)
     gradio = str(trace.meta.get("gradio") or "of unknown version")
     adapters = ", ".join(line.adapters) or "no adapter"
     calls = f"{len(line.calls)} call{'' if len(line.calls) == 1 else 's'}"
@@ -69,26 +70,15 @@ def build_page(trace: Trace, name: str, *, check: bool = True) -> str:
     return "".join(page_parts(trace, name, check=check))
 
 
-def _remarks(trace: Trace) -> Iterator[Remark]:
-    try:
-        findings = lint_trace(trace)
-    except GradioTransportError as error:
-        yield Remark("warning", "the file", f"it cannot be checked: {error.message}")
-        return
-    for finding in findings:
-        session, key, frames = _place(finding)
-        hint = str(getattr(finding, "hint", ""))
-        yield Remark(finding.severity.value, finding.where, finding.what, hint, session, key, frames)
+def _diagnoses(trace: Trace, line: Timeline) -> Iterator[Remark]:
+    for one in diagnose(trace, line=line):
+        yield Remark("diagnosis", one.where, one.text, one.advice, one.session, one.key, one.frames)
 
 
-def _place(finding: Finding) -> tuple[int, str, Sequence[int]]:
-    """Return session, call and frames that a finding is about."""
-    if hasattr(finding, "frames"):
-        found = cast("Any", finding)
-        return found.session, found.key, found.frames
-    frame = re.fullmatch(r"frame (\d+)", finding.where)
-    call = re.match(r"call (\S+) of session (\d+)", finding.where)
-    return int(call[2]) if call else 0, call[1] if call else "", [int(frame[1])] if frame else []
+def _findings(trace: Trace) -> Iterator[Remark]:
+    for one in lint_trace(trace):
+        if one.source is not Source.OUTCOME:  # the diagnosis says more
+            yield Remark(one.severity.value, one.where, one.what, one.hint, one.session, one.key, one.frames)
 
 
 def is_page(beginning: str) -> bool:

@@ -116,5 +116,5 @@ function isProblem(row) {
 /** Return the worst severity of findings; "note" for none. */
 function worst(findings) {
   const found = new Set((findings ?? []).map((one) => one[0]));
-  return found.has("error") ? "error" : found.has("warning") ? "warning" : "note";
+  return SEVERITIES.find((severity) => found.has(severity)) ?? "note";
 }

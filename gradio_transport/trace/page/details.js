@@ -43,16 +43,18 @@ function section(title, content, { open = true, copy = null, note = "" } = {}) {
 
 function pairs(list) {
   const made = el("dl", "pairs");
-  for (const [name, value] of list) {
+  for (const [name, value] of list.slice(0, MOST_ITEMS)) {
     if (value === null || value === undefined || value === "") continue;
-    made.append(el("dt", "", name), el("dd", "", value));
+    made.append(el("dt", "", longText(name, "")), el("dd", "", longText(value, "")));
   }
+  if (list.length > MOST_ITEMS)
+    made.append(el("dt", "", ""), el("dd", "", `${list.length - MOST_ITEMS} more`));
   return made;
 }
 
 function findingList(findings) {
   const made = el("ul", "findings");
-  for (const [severity, where, what, hint, group, places] of findings) {
+  for (const [severity, where, what, hint, group, places] of findings.slice(0, MOST_ITEMS)) {
     const place =
       group !== null
         ? button(where, () => goToGroup(group), "link")
@@ -75,7 +77,7 @@ function findingList(findings) {
         "li",
         severity,
         severityMark([[severity]]),
-        el("span", "severity", severity),
+        el("span", "severity", severity === "diagnosis" ? "" : severity),
         place,
         el("span", "what", what),
         hint && el("span", "hint", hint),
@@ -83,7 +85,20 @@ function findingList(findings) {
       ),
     );
   }
+  if (findings.length > MOST_ITEMS) made.append(el("li", "", `${findings.length - MOST_ITEMS} more`));
   return made;
+}
+
+const UNCHECKED = "The trace was not checked for findings: gradio-transport trace lint does that.";
+
+/** Return the parts for diagnoses and for findings, if there are any. */
+function findingSections(findings) {
+  const diagnoses = findings.filter((one) => one[0] === "diagnosis");
+  const others = findings.filter((one) => one[0] !== "diagnosis");
+  return [
+    diagnoses.length > 0 && section("Diagnosis", findingList(diagnoses)),
+    others.length > 0 && section("Findings", findingList(others), { note: String(others.length) }),
+  ];
 }
 
 const headersOf = (frame) => Object.entries(frame.headers ?? {});
@@ -183,11 +198,20 @@ function summaryParts() {
         ["Complete", trace.truncated ? "no: the file ends in the middle of a line" : "yes"],
       ]),
     ),
-    section("Findings", doc.findings.length ? findingList(doc.findings) : el("p", "quiet", doc.checked ? "None." : "The trace was not checked: see gradio-transport trace lint."), {
-      note: doc.findings.length ? String(doc.findings.length) : "",
-    }),
+    ...findingSections(doc.findings),
+    doc.findings.length === 0 && section("Findings", el("p", "quiet", doc.checked ? "None." : UNCHECKED)),
+    doc.findings.length > 0 && !doc.checked && el("p", "aside", UNCHECKED),
     section("Meta data of the file", () => bodyElement(trace.meta), { open: false, copy: trace.meta }),
   ];
+}
+
+/** Return the last output values of a call as JSON, or null. */
+async function lastValues(group) {
+  if (group.values !== null) return textOf(group.values);
+  for (let row = group.first + group.count - 1; row >= group.first && group.kind === "call"; row--) {
+    if (doc.rows.values[row]) return JSON.stringify((await beforeAndAfter(row))[1]);
+  }
+  return null;
 }
 
 async function groupParts(number) {
@@ -211,7 +235,7 @@ async function groupParts(number) {
         ["Took", seconds(group.end - group.start)],
       ]),
     ),
-    findings.length > 0 && section("Findings", findingList(findings)),
+    ...findingSections(findings),
   ];
   if (group.phases.length || group.silences.length) {
     const table = el("table", "phases");
@@ -230,7 +254,7 @@ async function groupParts(number) {
     };
     for (const [name, start, end] of group.phases)
       table.append(line(`phase ${PHASES.includes(name) ? name : "other"}`, name, start, end));
-    for (const [start, length, beats] of group.silences)
+    for (const [start, length, beats] of group.silences.slice(0, MOST_ITEMS))
       table.append(
         line("silence", beats ? `silence, ${counted(beats, "heartbeat")}` : "silence", start, start + length),
       );
@@ -244,12 +268,8 @@ async function groupParts(number) {
     }
     if (group.kind === "session") parts.push(section("Fields", pairs(fieldPairs(frame))));
   }
-  for (let row = group.first + group.count - 1; row >= group.first && group.kind === "call"; row--) {
-    if (!doc.rows.values[row]) continue;
-    const values = JSON.stringify((await beforeAndAfter(row))[1]);
-    parts.push(section("Last output values", () => bodyElement(values), { copy: values }));
-    break;
-  }
+  const values = await lastValues(group);
+  if (values !== null) parts.push(section("Last output values", () => bodyElement(values), { copy: values }));
   return parts;
 }
 
@@ -267,7 +287,7 @@ async function frameParts(number) {
       `Frame ${number}: ${frame.kind}`,
       `${ARROWS[frameOf.direction(number)][1]} at ${columns.t[number].toFixed(6)} s`,
     ),
-    findings.length > 0 && section("Findings", findingList(findings)),
+    ...findingSections(findings),
     section(
       "Fields",
       pairs([
@@ -300,7 +320,7 @@ async function rowParts(row) {
   const findings = [...new Set(rows.frames(row).flatMap((one) => state.findingOf.get(one) ?? []))];
   const first = columns.frame[row] === null ? {} : await frames.get(columns.frame[row]);
   const parts = [detailHead(rows.name(row), `${group.title}, at ${columns.t[row].toFixed(3)} s`)];
-  if (findings.length) parts.push(section("Findings", findingList(findings)));
+  parts.push(...findingSections(findings));
   const list = rows.frames(row).map((one) =>
     button(
       String(one),

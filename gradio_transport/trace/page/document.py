@@ -18,6 +18,7 @@ from typing import Any, Final, cast
 
 import attrs
 
+from ...events import UNKNOWN_OUTPUT
 from ...protocol.frames import Direction, Frame, Kind
 from ..reader import Trace
 from ..timeline import CallTimeline, Silence, Step, StepKind, Timeline
@@ -33,6 +34,10 @@ _BODY_CHARACTERS: Final = 2048
 
 _PREVIEW: Final = 120
 """Characters of a row's text."""
+
+_LONGEST_NAME: Final = 400
+_LONGEST_MESSAGE: Final = 10_000
+"""Characters of what the index has of a hostile server. The frames have all of it."""
 
 _DECODED: Final = 100_000
 """Characters of a message that is decoded for its row; of a larger one the row shows the beginning."""
@@ -121,10 +126,10 @@ class Document:
 
 @attrs.frozen
 class Remark:
-    """A finding of the check, and where it belongs.
+    """A diagnosis or a finding of the check, and where it belongs.
 
     Attributes:
-        severity: ``"error"``, ``"warning"`` or ``"note"``.
+        severity: ``"diagnosis"``, ``"error"``, ``"warning"`` or ``"note"``.
         where: The place, as a text.
         what: The text.
         hint: What to do about it.
@@ -151,7 +156,7 @@ def make_document(
         trace: The trace.
         line: Its calls in time.
         name: Its name, to show.
-        remarks: The findings of its check.
+        remarks: Its diagnoses, and the findings of its check.
         checked: Whether it was checked.
     """
     return _Maker(trace, line).make(name, remarks, checked)
@@ -191,8 +196,8 @@ class _Maker:
             "version": VERSION,
             "trace": {
                 "file": name,
-                "gradio": _text(trace.meta.get("gradio")),
-                "adapters": line.adapters,
+                "gradio": _text(trace.meta.get("gradio"))[:_LONGEST_NAME],
+                "adapters": [name[:_LONGEST_NAME] for name in line.adapters],
                 "source": next((session.source for session in line.sessions if session.source), ""),
                 "recorder": " ".join(_text(trace.meta.get(key)) for key in ("recorder", "library")).strip(),
                 "calls": len(line.calls),
@@ -250,19 +255,25 @@ class _Maker:
             "call", f"Call {call.number} {call.display_name}", call.steps, f"({_brief_list(call.arguments)})",
             number=call.number,
             session=call.session,
-            adapter=call.adapter,
+            adapter=call.adapter[:_LONGEST_NAME],
             outcome=call.outcome.value,
-            error=call.error,
-            message=call.message,
-            event_id=call.event_id or "",
+            error=call.error[:_LONGEST_NAME],
+            message=call.message[:_LONGEST_MESSAGE],
+            event_id=(call.event_id or "")[:_LONGEST_NAME],
             frame=call.frame,
             start=_time(call.start),
             end=_time(call.end),
+            values=self._last_values(call),
             phases=[[span.name, _time(span.start), _time(span.end)] for span in call.phases],
             silences=[[_time(one.start), _time(one.seconds), one.heartbeats] for one in silences],
             quiet={one.before: one for one in silences},
         )  # fmt: skip
         self._group_of_call[call.session, call.key] = number
+
+    def _last_values(self, call: CallTimeline) -> str | int | None:
+        """Return the last output values of a call whose messages do not have them as a list, as JSON."""
+        listed = any(step.data is not None or not step.kept for step in call.steps)
+        return None if listed or call.data is None else self._stored(_json(call.data))
 
     def _add_group(
         self,
@@ -286,10 +297,10 @@ class _Maker:
             return number
         times = self._rows.values["t"][first:], self._rows.values["end"][first:]
         group: dict[str, Any] = {
-            "kind": kind, "title": title, "text": _cut(text), "first": first, "count": count, "number": None,
-            "session": 0, "adapter": "", "outcome": "", "error": "", "message": "", "event_id": "",
-            "frame": None, "start": min(times[0], default=0.0), "end": max(times[1], default=0.0),
-            "phases": [], "silences": [],
+            "kind": kind, "title": title[:_LONGEST_NAME], "text": _cut(text), "first": first, "count": count,
+            "number": None, "session": 0, "adapter": "", "outcome": "", "error": "", "message": "",
+            "event_id": "", "values": None, "frame": None, "phases": [], "silences": [],
+            "start": min(times[0], default=0.0), "end": max(times[1], default=0.0),
         }  # fmt: skip
         self._groups.append(group | fields)
         return number
@@ -317,7 +328,7 @@ class _Maker:
             end = max(end, self._line.end if stream.end is None else stream.end)
         flags = {
             "failed": step.failed or bool(step.message and step.kind is StepKind.EVENT),
-            "edited": step.edited,
+            "edited": _is_edited(step),
             "shared": step.shared,
             "retried": step.retried,
         }
@@ -432,13 +443,20 @@ class _Maker:
 
     def _finding(self, remark: Remark) -> list[Any]:
         group = self._group_of_call.get((remark.session, remark.key)) if remark.key else None
-        return [remark.severity, remark.where, remark.what, remark.hint, group, list(remark.frames)]
+        where, what = remark.where[:_LONGEST_NAME], remark.what[:_LONGEST_MESSAGE]
+        return [remark.severity, where, what, remark.hint[:_LONGEST_MESSAGE], group, list(remark.frames)]
 
     def _string(self, text: str) -> int:
-        return self._strings.setdefault(text, len(self._strings))
+        return self._strings.setdefault(text[:_LONGEST_NAME], len(self._strings))
 
 
 # --- texts of rows -------------------------------------------------------------------------------------
+
+
+def _is_edited(step: Step) -> bool:
+    """Return whether a message carries edits, also if its values were not kept."""
+    unknown = any(value is UNKNOWN_OUTPUT for value in step.data or ())
+    return step.edited or unknown or (not step.kept and step.before is not None)
 
 
 def _row_name(step: Step) -> str:
@@ -576,7 +594,15 @@ def _is_one_event(data: bytes, text: str) -> bool:
         return False
     lines = (line for line in data.split(b"\n") if line.startswith(b"data:"))
     own = b"\n".join(line[5:].removeprefix(b" ") for line in lines)
-    return own == text.encode("utf-8", "surrogatepass")
+    return own == text.encode("utf-8", "surrogatepass") and _is_text(data)
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _decode(body: bytes) -> str:

@@ -16,40 +16,84 @@ class EditError extends Error {}
 /** The value of an output to which an edit did not apply. */
 const UNKNOWN = { toJSON: () => "(unknown: an edit does not fit the value before)" };
 
-/** Return the value after edits `[operation, path, value]`, as protocol/diff.py applies them; copies what it changes. */
+const OPERATIONS = new Set(["replace", "append", "add", "delete"]);
+
+/** Return the number that a step names, or fail. */
+function integer(step) {
+  const index = typeof step === "string" && /^-?\d{1,9}$/.test(step) ? Number(step) : step;
+  if (!Number.isInteger(index)) throw new EditError();
+  return index;
+}
+
+/** Return a list index below `size`, or fail. */
+function listIndex(step, size) {
+  const index = integer(step);
+  if (index < 0 || index >= size) throw new EditError();
+  return index;
+}
+
+/** Return the index or key of an element that a container has, or fail. */
+function existing(holder, step) {
+  if (Array.isArray(holder)) return listIndex(step, holder.length);
+  if (typeof step !== "string" || !Object.hasOwn(holder, step)) throw new EditError();
+  return step;
+}
+
+/** Return a copy of a container. Objects have no prototype, so that `__proto__` is a key like others. */
+function copied(value) {
+  if (value === null || typeof value !== "object" || value === UNKNOWN) throw new EditError();
+  return Array.isArray(value) ? value.slice() : Object.assign(Object.create(null), value);
+}
+
+function changed(value, operation, operand) {
+  if (operation === "replace") return operand;
+  const fits = typeof value === typeof operand && ["string", "number"].includes(typeof value);
+  if (operation !== "append" || !fits) throw new EditError();
+  return value + operand;
+}
+
+/** Return the value after edits `[operation, path, operand]`, as protocol/diff.py applies them; copies what it changes. */
 function applyEdits(base, edits) {
-  const root = { value: base };
-  for (const [operation, path, operand] of edits) {
-    let holder = root;
-    let key = "value";
-    for (const step of path) {
-      const inner = holder[key];
-      if (inner === null || typeof inner !== "object" || inner === UNKNOWN) throw new EditError();
-      holder = holder[key] = Array.isArray(inner) ? inner.slice() : Object.assign(Object.create(null), inner);
-      key = Array.isArray(holder) ? Number(step) : String(step);
+  let root = base;
+  if (!Array.isArray(edits)) throw new EditError();
+  for (const edit of edits) {
+    const [operation, path, operand] = Array.isArray(edit) && edit.length === 3 ? edit : [];
+    if (!OPERATIONS.has(operation) || !Array.isArray(path)) throw new EditError();
+    if (!path.length) {
+      root = changed(root, operation, operand);
+      continue;
     }
-    if (operation === "add" && Array.isArray(holder)) holder.splice(key, 0, operand);
-    else if (operation === "add") holder[key] = operand;
-    else if (operation === "delete" && Array.isArray(holder))
-      holder.pop(); // whatever the index says: protocol/diff.py
-    else if (!(key in holder)) throw new EditError();
-    else if (operation === "delete") delete holder[key];
-    else if (operation === "replace") holder[key] = operand;
-    else if (
-      operation === "append" &&
-      typeof holder[key] === typeof operand &&
-      /^(string|number)$/.test(typeof operand)
-    )
-      holder[key] += operand;
-    else throw new EditError();
+    let holder = (root = copied(root));
+    for (const step of path.slice(0, -1)) {
+      const key = existing(holder, step);
+      holder = holder[key] = copied(holder[key]);
+    }
+    applyTo(holder, operation, path.at(-1), operand);
   }
-  return root.value;
+  return root;
+}
+
+function applyTo(holder, operation, step, operand) {
+  if (operation === "add" && Array.isArray(holder)) {
+    holder.splice(listIndex(step, holder.length + 1), 0, operand);
+  } else if (operation === "add") {
+    if (typeof step !== "string") throw new EditError();
+    holder[step] = operand;
+  } else if (operation === "delete" && Array.isArray(holder)) {
+    // Servers send wrong indices, and only ever delete at the end: protocol/diff.py.
+    integer(step);
+    if (!holder.length) throw new EditError();
+    holder.pop();
+  } else {
+    const key = existing(holder, step);
+    if (operation === "delete") delete holder[key];
+    else holder[key] = changed(holder[key], operation, operand);
+  }
 }
 
 /** Return the output values that a message carries, or null. */
 function outputs(message) {
-  const data = message?.output?.data ?? message?.data ?? message;
-  return Array.isArray(data) ? data : null;
+  return [message?.output?.data, message?.data?.data, message?.data, message].find(Array.isArray) ?? null;
 }
 
 /** Return the values before and after an edited row: those of the last whole message, with all edits since. */

@@ -60,6 +60,10 @@ function* jsonLines(text) {
   };
   for (let token = next(); token; token = next()) {
     const [type, value] = token;
+    if (line.parts.length > MOST_PARTS) {
+      yield line;
+      line = { depth, parts: [] };
+    }
     if (type === "{" || type === "[") {
       const closer = type === "{" ? "}" : "]";
       const whole = short(closer);
@@ -123,12 +127,11 @@ function readable(text) {
   );
 }
 
-/** Return an element for one token. Long strings are cut, with a button for the rest. */
+/** Return an element for one token. Long ones are cut, with a button for the rest. */
 function tokenElement([type, text]) {
   if (type === "space") return document.createTextNode(" ");
-  if (type !== "string")
-    return el("span", type === "scalar" ? (/^[-\d]/.test(text) ? "number" : "word") : type, text);
-  return longText(readable(text), "string");
+  if (type === "string") return longText(readable(text), "string");
+  return longText(text, type === "scalar" ? (/^[-\d]/.test(text) ? "number" : "word") : type);
 }
 
 /** Return a text of which the beginning is shown, with a button for more. */
@@ -163,15 +166,15 @@ function jsonElement(text) {
   const more = button("", add, "more");
   function add() {
     more.remove();
-    let count = 0;
-    for (const line of lines) {
+    let left = LINES;
+    let line;
+    while (left > 0 && (line = lines.next().value)) {
       addLine(line);
-      if (++count === LINES) {
-        more.textContent = `Show ${LINES.toLocaleString("en")} more lines`;
-        box.append(more);
-        return;
-      }
+      left -= Math.max(1, line.parts.length / 5);
     }
+    if (left > 0) return;
+    more.textContent = "Show more lines";
+    box.append(more);
   }
   function addLine(line) {
     if (line.close && stack.length > 1 && line.depth < DEEPEST) stack.pop();

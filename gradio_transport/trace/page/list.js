@@ -168,10 +168,13 @@ function listRows(parts) {
     matches += found.length;
     if (!found.length && (narrowed || !inTime(group.start, group.end))) return;
     state.entries.push(-1 - number);
-    if (!state.closed.has(number)) for (const row of found) state.entries.push(row);
+    if (isOpen(number)) for (const row of found) state.entries.push(row);
   });
   return matches;
 }
+
+/** Return whether the rows of a group are shown. With a filter they all are: the matches are what is looked for. */
+const isOpen = (number) => lastParts.length > 0 || !state.closed.has(number);
 
 let places = null; // place of each entry in the list
 
@@ -223,7 +226,7 @@ const cell = (name, ...children) => el("span", `cell ${name}`, ...children);
 function severityMark(findings) {
   if (!findings?.length) return null;
   const severity = worst(findings);
-  const mark = el("span", `mark ${severity}`, { error: "E", warning: "!", note: "i" }[severity]);
+  const mark = el("span", `mark ${severity}`, SIGNS[severity]);
   if (findings[0][2]) {
     mark.title = plain(findings.map((one) => `${one[0]}: ${one[2]}`).join("\n"));
     mark.setAttribute("aria-label", counted(findings.length, "finding"));
@@ -234,7 +237,7 @@ function severityMark(findings) {
 function groupElement(entry) {
   const number = -1 - entry;
   const group = doc.groups[number];
-  const open = !state.closed.has(number);
+  const open = isOpen(number);
   const made = el(
     "div",
     `row group ${group.kind} ${BAD.has(group.outcome) ? "bad" : ""}`,
@@ -336,18 +339,20 @@ function frameElement(frame) {
 
 // selection
 
+/** Scroll the list until an entry is in sight. */
+function scrollToEntry(entry) {
+  const place = entry === null ? -1 : placeOf(entry);
+  if (place < 0) return;
+  const box = byId("rows");
+  const top = place * ROW;
+  if (top < box.scrollTop) box.scrollTop = top;
+  else if (top + ROW > box.scrollTop + box.clientHeight) box.scrollTop = top + ROW - box.clientHeight;
+}
+
 function select(entry, focus = false) {
   state.selected = entry;
-  if (entry !== null) {
-    const place = placeOf(entry);
-    const box = byId("rows");
-    if (place >= 0) {
-      const top = place * ROW;
-      if (top < box.scrollTop) box.scrollTop = top;
-      else if (top + ROW > box.scrollTop + box.clientHeight) box.scrollTop = top + ROW - box.clientHeight;
-    }
-    if (focus) box.focus({ preventScroll: true });
-  }
+  scrollToEntry(entry);
+  if (focus) byId("rows").focus({ preventScroll: true });
   drawRows();
   showDetail();
 }

@@ -11,20 +11,15 @@ function drawHead() {
     seconds(trace.end - trace.start),
   ];
   byId("facts").replaceChildren(...show(facts.filter(Boolean).join(" · ")));
-  const counts = ["error", "warning", "note"].map(
-    (severity) => doc.findings.filter((one) => one[0] === severity).length,
-  );
-  const text = counts[0]
-    ? counted(counts[0], "error")
-    : counts[1]
-      ? counted(counts[1], "warning")
-      : doc.findings.length
-        ? counted(doc.findings.length, "note")
-        : doc.checked
-          ? "No findings"
-          : "Not checked";
-  byId("findings").textContent = text;
-  byId("findings").className = counts[0] ? "error" : counts[1] ? "warning" : "";
+  const severity = SEVERITIES.find((name) => doc.findings.some((one) => one[0] === name));
+  const count = doc.findings.filter((one) => one[0] === severity).length;
+  const none = doc.checked ? "No findings" : "Not checked";
+  const noun =
+    severity === "diagnosis"
+      ? ["diagnosis", "diagnoses"][Number(count !== 1)]
+      : severity + (count === 1 ? "" : "s");
+  byId("findings").textContent = severity ? `${count.toLocaleString("en")} ${noun}` : none;
+  byId("findings").className = severity ?? "";
   const legend = PHASES.filter((name) =>
     doc.groups.some((group) => group.phases.some((phase) => phase[0] === name)),
   );
@@ -85,6 +80,7 @@ const KEYS = {
   End: () => move(state.entries.length),
   ArrowRight: () => fold(true),
   ArrowLeft: () => fold(false),
+  Enter: enter,
   e: nextProblem,
   z: zoomToSelected,
   0: unzoom,
@@ -94,12 +90,31 @@ const KEYS = {
   Escape: () => (state.selected !== null ? select(null, true) : clearFilter()),
 };
 
+/** Open or close the selected call, or go to the details of a row, where keys scroll. */
+function enter() {
+  const entry = state.selected;
+  if (entry !== null && isGroup(entry)) toggle(-1 - entry, state.closed.has(-1 - entry));
+  else byId("detail").focus();
+}
+
 function fold(open) {
   const entry = state.selected;
   if (entry === null || isFrameView()) return;
   if (isGroup(entry)) toggle(-1 - entry, open);
   else if (!open) select(-1 - doc.rows.group[entry]);
 }
+
+const SCROLLING = new Set([
+  "ArrowUp",
+  "ArrowDown",
+  "ArrowLeft",
+  "ArrowRight",
+  "PageUp",
+  "PageDown",
+  "Home",
+  "End",
+  "Enter",
+]);
 
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open) return;
@@ -117,16 +132,9 @@ function onKey(event) {
     return;
   }
   if (target === byId("divider") && event.key.startsWith("Arrow")) return;
-  // Keys that scroll or press stay with the details and with controls.
-  const own = byId("detail").contains(target) || target.closest("button, input, summary");
-  if (
-    own &&
-    ["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight", "PageUp", "PageDown", "Home", "End"].includes(
-      event.key,
-    ) &&
-    !target.closest(".tools, .filters")
-  )
-    return;
+  // Keys that press stay with controls, and those that scroll with the details.
+  if (event.key === "Enter" && target.closest("button, input, summary")) return;
+  if (SCROLLING.has(event.key) && byId("detail").contains(target)) return;
   const action = Object.hasOwn(KEYS, event.key) ? KEYS[event.key] : null;
   if (!action) return;
   event.preventDefault();
@@ -220,6 +228,7 @@ function watch() {
   canvas.addEventListener("dblclick", unzoom);
   darkQuery.addEventListener("change", drawTheme);
   new ResizeObserver(() => {
+    scrollToEntry(state.selected);
     drawRows();
     drawOverview();
   }).observe(byId("rows"));

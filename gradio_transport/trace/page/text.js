@@ -8,6 +8,8 @@ const KEPT_BLOCKS = 12; // decoded blocks that are kept
 const LINES = 2000; // lines of JSON that are shown at a time
 const LONGEST = 3000; // characters of a string that are shown at first
 const DEEPEST = 60; // levels of JSON that can be folded; deeper ones are shown flat
+const MOST_PARTS = 200; // tokens of a line of JSON; what is no JSON may have no line ends
+const MOST_ITEMS = 500; // headers, findings, phases that are shown
 const CONTEXT = 3; // unchanged lines around a change
 
 const KINDS = ["local", "request", "event", "sent", "end", "silence"];
@@ -16,6 +18,8 @@ const ARROWS = { out: ["→", "sent"], in: ["←", "received"], local: ["•", "
 const PHASES = ["connect", "join", "queue", "run", "stream"];
 const FLAG = { failed: 1, edited: 2, shared: 4, retried: 8 };
 const MARKS = { completed: "✓", failed: "✗", cancelled: "⊘", "given up": "✗", refused: "✗", unfinished: "…" };
+const SEVERITIES = ["error", "diagnosis", "warning", "note"]; // the worst first
+const SIGNS = { error: "E", diagnosis: "?", warning: "!", note: "i" };
 const BAD = new Set(["failed", "given up", "refused"]);
 
 // Elements and texts.

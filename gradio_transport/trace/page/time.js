@@ -25,7 +25,8 @@ function bars(group) {
     if (bar) bar.title = `${plain(name)}: ${seconds(end - start)}`;
     made.push(bar);
   }
-  for (const [start, length] of group.silences) made.push(mark("bar silence", start, start + length));
+  for (const [start, length] of group.silences.slice(0, MOST_ITEMS))
+    made.push(mark("bar silence", start, start + length));
   return made;
 }
 
@@ -120,9 +121,10 @@ function drawOverview() {
     pen.fillRect(x(start), 3 + lane * LANE + inset, Math.max(1.5, x(end) - x(start)), LANE - 2 * inset);
   };
   const colours = Object.fromEntries(
-    [...PHASES, "other", "life", "silence", "request", "stream", "bad", "dim", "accent", "line"].map(
-      (name) => [name, colour(`--${name}`)],
-    ),
+    [...PHASES, "other", "life", "silence", "request", "open", "bad", "dim", "accent", "line"].map((name) => [
+      name,
+      colour(`--${name}`),
+    ]),
   );
   pen.font = "10px system-ui, sans-serif";
   pen.textBaseline = "middle";
@@ -146,7 +148,7 @@ function drawOverview() {
     label(place, name || "session");
     for (const row of list) {
       const reply = doc.rows.t[row] + (doc.rows.took[row] ?? 0);
-      if (doc.rows.end[row] > reply) bar(place, reply, doc.rows.end[row], colours.stream, 3);
+      if (doc.rows.end[row] > reply) bar(place, reply, doc.rows.end[row], colours.open, 3);
       bar(place, doc.rows.t[row], reply, rows.failed(row) ? colours.bad : colours.request, 2);
     }
   });
