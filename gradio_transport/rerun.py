@@ -49,6 +49,9 @@ from .trace.reader import Trace
 MOST_AT_ONCE = 64
 """Calls that run at once; a trace may have more, and the next then waits for the oldest."""
 
+MOST_PLACEHOLDER_BYTES = 100_000_000
+"""A trace says how large a file was, and may be anybody's."""
+
 _CHOSEN = frozenset({"call", "call_v2", "direct"})
 """Adapters whose routes other programs call, such as curl."""
 
@@ -440,6 +443,8 @@ class _Planner:
         found = self._inputs.files.get(name)
         if found is not None:
             return handle_file(found, name=name, allow_empty=True)
+        if self._inputs.placeholders and not 0 <= size <= MOST_PLACEHOLDER_BYTES:
+            raise _Skipped(f"it needs the file {name}, too large for a placeholder ({size} bytes)")
         if self._inputs.placeholders:
             self._notes.append(f"{size} zeros were sent in place of the file {name}")
             return handle_file(bytes(size), name=name, allow_empty=True)
@@ -453,7 +458,7 @@ def _plain(value: Any, depth: int) -> Any:
     if isinstance(value, list) and depth:
         return [_plain(item, depth - 1) for item in cast("list[Any]", value)]
     if not isinstance(value, dict) or not depth:
-        return value
+        return cast("Any", value)
     mapping = cast("dict[str, Any]", value)
     if isinstance(mapping.get("path"), str) or mapping.get("is_file") is True:
         name = mapping.get("orig_name") or mapping.get("path") or mapping.get("name")
@@ -628,7 +633,7 @@ class _Runner:
         if isinstance(value, dict) and depth:
             items = cast("dict[str, Any]", value).items()
             return {name: self._value(item, depth - 1) for name, item in items}
-        return value
+        return cast("Any", value)
 
     def _finish(self, number: int) -> Iterator[Result]:
         running = self._running.get(number)

@@ -166,6 +166,18 @@ def test_placeholders_have_the_recorded_size() -> None:
     assert "5 zeros were sent in place of the file one.txt" in result.planned.notes
 
 
+def test_a_placeholder_is_bounded() -> None:
+    trace = shipped("4.44.1/image")
+    huge = [
+        attrs.evolve(frame, payload={**frame.payload, "files": [{"name": "x.png", "size": 10**15}]})
+        if frame.channel == "upload" and frame.kind is Kind.REQUEST
+        else frame
+        for frame in trace.frames
+    ]
+    (planned,) = plan(Trace(trace.meta, tuple(huge)), config_of(trace), inputs=Inputs(placeholders=True))
+    assert "too large for a placeholder" in planned.skip
+
+
 def test_a_file_within_the_payload_is_sent_again() -> None:
     (planned,) = plan(shipped("2.9.4/file_in"), config_of(shipped("2.9.4/file_in")))
     (value,) = planned.arguments.values()

@@ -84,7 +84,7 @@ class _Host:
             if self._converse(server, talk, target):
                 self._end(server, talk)
             else:
-                server.close(_REFUSED, "not as recorded")
+                server.close(cast("Any", _REFUSED), "not as recorded")
         self._player.connection_closed(connection)
         return _DroppedResponse()
 

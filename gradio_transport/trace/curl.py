@@ -2,7 +2,8 @@
 """The requests of a trace as a shell script of curl commands, which runs against the server.
 
 What belongs to the recorded run is made anew: the session hash, the event id (taken from the reply to the
-join), the paths of uploaded files. What a trace does not hold is a variable: files, passwords, redacted headers.
+join), the paths of uploaded files. Files, passwords and redacted headers, which a trace does not hold, are
+variables of the environment.
 """
 
 from __future__ import annotations
@@ -332,7 +333,7 @@ class _Builder:
         )
         by = f" by {comment(', '.join(adapters))}" if adapters else ""
         yield f"# Requests of {_count(len(calls), 'call')}, recorded with {_server(version)}{by}."
-        yield "# Made by `gradio-transport trace curl`. stdout has the replies and messages, stderr the steps."
+        yield "# Made by `gradio-transport trace curl`. stdout has replies and messages, stderr the steps."
         if len(calls) > 1:
             yield "# The calls are made one after another, also where they were made at once."
         yield "#"
@@ -654,8 +655,8 @@ def _redacted_headers(requests: Sequence[Frame]) -> set[str]:
     return found
 
 
-def _header_of(token: str) -> str:
-    value = f'"Bearer ${token}"' if token == "HF_TOKEN" else f'"${token}"'
+def _header_of(variable: str) -> str:
+    value = f'"Bearer ${variable}"' if variable == "HF_TOKEN" else f'"${variable}"'
     return f"header authorization {value}"
 
 

@@ -132,7 +132,9 @@ def _split(part: Part, marker: str, value: str, variable: Variable) -> Sequence[
     found: list[Part] = []
     pieces = part.split(marker + value)
     for number, piece in enumerate(pieces):
-        found += ([marker, variable] if number else []) + [piece]
+        if number:
+            found += [marker, variable]
+        found.append(piece)
     return found
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The outcomes of calls, recorded or live, and whether two of them are the same to a caller.
 
-What differs from run to run is no difference: times, ids, addresses, temporary paths, names of files, how often a
-queue was estimated, and in how many steps a generator yielded.
+What differs from run to run is no difference: times, ids, addresses, temporary paths, names of files, how
+often a queue was estimated, and in how many steps a generator yielded.
 """
 
 from __future__ import annotations
@@ -253,9 +253,8 @@ class _Comparison:
             yield f"the error was {_shortened(str(old))}, is {_shortened(str(new))}"
         elif old.hidden != new.hidden:
             yield f"the app {'no longer hides' if old.hidden else 'now hides'} the text of its errors"
-        elif self._tolerance.error_texts:
-            if self._text(old.message) != self._text(new.message):
-                yield f"the error's text was {excerpt(old.message)}, is {excerpt(new.message)}"
+        elif self._tolerance.error_texts and self._text(old.message) != self._text(new.message):
+            yield f"the error's text was {excerpt(old.message)}, is {excerpt(new.message)}"
 
     def _values(self, old: Sequence[Any], new: Sequence[Any]) -> Iterator[str]:
         if len(old) != len(new):
@@ -265,7 +264,8 @@ class _Comparison:
 
     def _steps(self, old: Sequence[Sequence[Any]], new: Sequence[Sequence[Any]]) -> Iterator[str]:
         if bool(old) != bool(new):
-            yield f"it {'yielded values' if old else 'did not yield'}, and now {'yields' if new else 'does not'}"
+            before, now = "yielded values" if old else "did not yield", "yields" if new else "does not"
+            yield f"it {before}, and now {now}"
         if not self._tolerance.all_steps:
             return
         if len(old) != len(new):
@@ -309,7 +309,7 @@ class _Comparison:
                 return True
             return abs(old - new) <= self._tolerance.numbers * max(abs(old), abs(new))
         if isinstance(old, str) and isinstance(new, str):
-            return key in _IDS or self._text(old) == self._text(new)
+            return old == new or key in _IDS or self._text(old) == self._text(new)
         return bool(type(old) is type(new) and old == new)
 
     def _files(self, old: ServerFile, new: ServerFile, where: str) -> Iterator[str]:

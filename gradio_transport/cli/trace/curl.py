@@ -13,9 +13,10 @@ from .files import read, title, trace_argument
 
 _HELP = """Print the requests of the trace FILE as a shell script of curl commands.
 
-The script runs against the recorded server, or any other with the same endpoints: it makes a session hash of its
-own, takes event ids from the replies, and reads streams until the call ends. It needs a POSIX shell and curl.
-Secrets and files, which a trace does not have, are environment variables; the script names them at its top.
+The script runs against the recorded server, or another one with the same endpoints. It makes a session hash
+of its own, takes event ids from the replies, and reads streams until the call ends. It needs a POSIX shell
+and curl. Secrets and files, which a trace does not have, are environment variables; the script names them at
+its top.
 
 \b
 Example:

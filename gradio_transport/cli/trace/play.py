@@ -8,6 +8,7 @@ import importlib
 import logging
 import socket
 import threading
+from functools import partial
 from typing import Protocol
 
 import click
@@ -20,18 +21,21 @@ from .files import read, title, trace_argument
 
 _HELP = """Serve the trace FILE to any client: what the server said then, it says again.
 
-stdout has the URL, as soon as the server accepts connections; stderr has a line for each request. Session hashes
-and the address in the replies are those of the client. Ctrl-C ends it.
+stdout has the URL, as soon as the server accepts connections; stderr has a line for each request. The session
+hash and the address in the replies are those of the client. Ctrl-C ends it.
 
 \b
 Example:
   gradio-transport trace play count.jsonl --port 7860 --speed 0
   gradio-transport call http://127.0.0.1:7860 /count 3
 
-A client that does what was recorded gets what was recorded. To one that does something else the most similar
-reply is given, and 404 if there is none; with --strict it gets status 500 (a websocket is closed with 1008), and
-stderr says what came and what was expected.
+A request that was not recorded gets the reply to the most similar one of the same path, or 404. With --strict
+it gets status 500, a websocket is closed with code 1008, and stderr says what came and what was expected. A
+stream that the recorded client closed stays open until the client closes it.
 """
+
+_NOT_FOUND = 404
+"""Says all by itself."""
 
 _WEBSOCKET_KIT = "gradio_transport_conformance.httpserver"
 _PLAIN_KIT = "gradio_transport_conformance.replay.server"
@@ -90,16 +94,16 @@ def _serve(
     try:
         kit = importlib.import_module(_WEBSOCKET_KIT if sockets else _PLAIN_KIT)
     except ImportError as error:
-        why = "The trace has websockets, and" if sockets else "To serve a trace,"
-        raise Misuse(
-            f"{why} {error.name} is not installed. Install it with: pip install 'gradio-transport[conformance]'."
-        ) from error
+        why = "The trace has websockets, for which" if sockets else "To serve a trace,"
+        advice = "pip install 'gradio-transport[conformance]'"
+        raise Misuse(f"{why} {error.name} is missing. Install it with: {advice}") from error
     # The web server of websockets has a log of its own.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     _check_port(port)
     serve = kit.serve_with_websockets if sockets else kit.serve
+    log = partial(_print, terminal)
     server: contextlib.AbstractContextManager[_Served] = serve(
-        trace, speed=speed, port=port, strict=strict, log=lambda heard: _print(terminal, heard)
+        trace, speed=speed, port=port, strict=strict, log=log
     )
     return server
 
@@ -112,9 +116,8 @@ def _check_port(port: int) -> None:
             listener.bind(("127.0.0.1", port))
             listener.listen()
         except OSError as error:
-            raise Misuse(
-                f"Port {port} cannot be used: {error.strerror}. Pass another to --port, or none for a free one."
-            ) from error
+            advice = "Pass another to --port, or none for a free one."
+            raise Misuse(f"Port {port} cannot be used: {error.strerror}. {advice}") from error
 
 
 def _print(terminal: Terminal, heard: _Heard) -> None:
@@ -125,5 +128,6 @@ def _print(terminal: Terminal, heard: _Heard) -> None:
         (f"{heard.method} {heard.target}".rstrip("?"), ""),
     ]
     terminal.print_line(*parts)
-    if heard.refusal:
+    # Whether a heartbeat was recorded depends on how long the calls took.
+    if heard.refusal and heard.status != _NOT_FOUND and "/heartbeat/" not in heard.target:
         terminal.print_line((f"     {heard.refusal}", "red"))

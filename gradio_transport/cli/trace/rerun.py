@@ -34,10 +34,10 @@ Example: do the callers of my Space work after its upgrade?
   gradio-transport call https://old.example /predict 3 --trace calls.jsonl
   gradio-transport trace rerun calls.jsonl --on http://127.0.0.1:7860
 
-Each call is `same`, `differs`, `error` (connection lost or deadline expired) or `skipped`, with the reasons below
-it. Outputs, errors, and messages of the app are compared; times, ids, addresses, temporary paths, the number of
-steps of a generator and the contents of files are not. Calls of one recorded session share a session, run in
-the recorded order, and are cancelled where they were.
+Each call is `same`, `differs`, `error` (connection lost, or deadline expired) or `skipped`, with the reasons
+below it. Outputs, errors and messages of the app are compared. Times, ids, addresses, temporary paths, the
+number of steps of a generator and the contents of files are not. Calls of one recorded session share a
+session, run in the recorded order, and are cancelled where they were.
 
 A trace has no uploaded files and no secrets: pass them with --file and --value.
 
@@ -279,7 +279,7 @@ class _Report:
 
     def _details(self, lines: Sequence[str], style: str = "") -> None:
         for line in lines:
-            self.terminal.print_line((f"    {line}", style), to=self.terminal.out)
+            self.terminal.print_line((f"  {line}", style), to=self.terminal.out)
 
 
 def _planned_object(planned: PlannedCall) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "simple_websocket", None)
     result = CliRunner().invoke(commands, ["trace", "play", str(shipped_trace("3.50.2/hello"))])
     assert result.exit_code == 2
-    assert "The trace has websockets, and simple_websocket is not installed." in result.stderr
+    assert "The trace has websockets, for which simple_websocket is missing." in result.stderr
     assert "gradio-transport[conformance]" in result.stderr
 
 

@@ -38,7 +38,7 @@ def test_differences_are_below_and_status_1() -> None:
     lines = result.stdout.splitlines()
     assert result.exit_code == 1
     assert lines[0].startswith("differs call 1  /chat(")
-    assert lines[1] == "    output 1 had 2 items, has 4"
+    assert lines[1] == "  output 1 had 2 items, has 4"
     assert lines[-1] == "1 call: 1 differs"
 
 
