@@ -87,7 +87,6 @@ class Patient:
     saved_token: bool = False
     space: Space | None = None
     lookup: Sequence[Any] = ()
-    lookup_host: str = ""
     discovery: Discovery | None = None
     failure: GradioTransportError | None = None
     first_byte: float | None = None
