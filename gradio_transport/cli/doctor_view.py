@@ -9,10 +9,10 @@ from typing import Any, Self
 from rich.status import Status
 from rich.text import Text
 
+from ..doctor.address import shown_source
 from ..doctor.examination import PlannedStep
 from ..doctor.report import Report, Result, Step
 from ..errors import AuthenticationRequired
-from ..protocol.urls import shown_url
 from .failures import ExitStatus, exit_status
 from .terminal import Terminal, shown, write
 
@@ -150,7 +150,7 @@ def status_of(report: Report) -> ExitStatus:
 def report_object(source: str, report: Report) -> dict[str, Any]:
     """Return a report for JSON."""
     return {
-        "source": shown_url(source),
+        "source": shown_source(source),
         "result": report.result.value,
         "summary": summary(report),
         "status": int(status_of(report)),

@@ -29,12 +29,9 @@ def check_address(patient: Patient) -> Finding:
     source = patient.source
     repaired = _repair(source)
     if repaired:
-        error = LocalProtocolError(
-            f"{shown_url(source)!r} is not a URL. Did you mean {shown_url(repaired)!r}?"
-        )
-        return failure(
-            f"{shown_url(source)!r} is not a URL.", advice=f"Did you mean {shown_url(repaired)}?", error=error
-        )
+        what = f"{shown_source(source)!r} is not a URL."
+        advice = f"Did you mean {shown_url(repaired)}?"
+        return failure(what, advice=advice, error=LocalProtocolError(f"{what} {advice}"))
     try:
         app = patient.open()
     except LocalProtocolError as error:
@@ -42,6 +39,12 @@ def check_address(patient: Patient) -> Finding:
     if app.space is not None:
         return ok(f"{app.space} is the name of a Hugging Face Space.")
     return _check_url(patient)
+
+
+def shown_source(source: str) -> str:
+    """Return what a user typed for people: without user and password, even if it is not a URL."""
+    before, at, after = source.rpartition("@")
+    return shown_url(after if at and "//" not in before else source)
 
 
 def _repair(source: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any, cast
 from urllib.parse import urlsplit
 
+from ..app.config_parsing import is_config, requires_login
 from ..errors import (
     AuthenticationRequired,
     ConnectError,
@@ -98,7 +100,11 @@ def _untrusted(error: UntrustedRedirect, seen: list[str]) -> Finding:
 
 
 def _sign_on(url: str) -> str:
-    host = urlsplit(url).hostname or ""
+    """Return whose single sign-on a URL leads to, or an empty text. A server may have made it up."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
     return next(
         (name for known, name in SINGLE_SIGN_ON.items() if host == known or host.endswith("." + known)), ""
     )
@@ -125,10 +131,8 @@ def _describe(patient: Patient) -> Finding:
     replies = [one for one in patient.exchanges if one.channel == "discover" and one.response is not None]
     taken: list[str] = []
     for one in replies[-2:]:
-        assert one.response is not None  # noqa: S101 - for the type checker
         name = urlsplit(one.url).path.rsplit("/", 1)[-1] or "the page"
-        size = len(one.response.body)
-        taken.append(f"{name} {milliseconds(one.seconds)}, {size / 1000:,.0f} kB")
+        taken.append(f"{name} {milliseconds(one.seconds)}, {one.size / 1000:,.0f} kB")
         patient.times[name] = one.seconds
     if not patient.is_gradio:
         return ok("It is not Gradio, as you said by --protocol.", f"{'; '.join(taken)}.")
@@ -181,7 +185,7 @@ def _something_else(patient: Patient, error: GradioTransportError) -> Finding:
             advice.append(page.advice)
         elif reply.status in (502, 503, 504):
             advice.append(_BEHIND_PROXY)
-        elif "plain http request was sent to https port" in reply.text.lower():
+        elif patient.scheme == "http" and "plain http request was sent to https port" in text.lower():
             advice.append(f"The port expects TLS: use https{patient.app.base[4:]}.")
         elif reply.status == 400 and "host" in text.lower():
             advice.append(
@@ -238,7 +242,7 @@ def _find_app(patient: Patient) -> str:
             return ""
         except (GradioTransportError, ValueError):
             continue
-        if isinstance(value, dict) and ("dependencies" in value or "auth_required" in value):
+        if is_config(value) or (isinstance(value, dict) and requires_login(cast("dict[str, Any]", value))):
             return shown_url(base)
         if wants_app_login(reply) and reply.status == 401:
             return shown_url(base)
@@ -310,6 +314,7 @@ def _login_wanted(patient: Patient, error: AuthenticationRequired) -> Finding:
         if place:
             return failure(*seen, f"A Gradio app answers at {place}.", advice=f"Use {place}", error=error)
         advice = f"{access_advice(reply)} Here: -H 'Cookie: NAME=VALUE'."
-        if reply.headers.get("location") and not same_origin(reply.headers["location"], reply.url):
+        target = resolve_reference(reply.url, reply.headers.get("location", ""))
+        if target is not None and not same_origin(target, reply.url):
             advice = "Log in there with a browser, and pass what it sets: -H 'Cookie: NAME=VALUE'."
     return failure(*seen, advice=advice, error=error)

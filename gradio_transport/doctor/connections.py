@@ -72,7 +72,7 @@ def check_replicas(patient: Patient) -> Finding:
     if not patient.config.at_least(3, 0, 5):
         return skipped("Processes of this version have no id.")
     request = Request.get(patient.app.discovery.urls.api("app_id"))
-    ids: Counter[object] = Counter()
+    ids: Counter[str] = Counter()
     replies: list[Response] = []
     for _ in range(REPLICA_REQUESTS):
         try:
@@ -83,8 +83,9 @@ def check_replicas(patient: Patient) -> Finding:
                 advice="One of several replicas may be down. Look at the load balancer.",
             )
         replies.append(reply)
-        ids[app_id_of(reply)] += 1
-    known = {number: count for number, count in ids.items() if number is not None}
+        app_id = app_id_of(reply)
+        ids["" if app_id is None else repr(app_id)[:100]] += 1
+    known = {name: count for name, count in ids.items() if name}
     seen = _names_of_replicas(replies)
     if not known:
         return skipped("The server does not tell the id of its process.", *seen)
@@ -168,7 +169,7 @@ def check_clock(patient: Patient) -> Finding:
     reply = patient.last_reply
     text = "" if reply is None else reply.headers.get("date", "")
     there: float | None = None
-    with suppress(TypeError, ValueError, OverflowError):
+    with suppress(TypeError, ValueError, OverflowError, OSError):
         there = parsedate_to_datetime(text).timestamp()
     if there is None:
         return skipped("The server does not send its time.")

@@ -37,7 +37,6 @@ def check_name(patient: Patient) -> Finding:
     """Look up the host that is connected to: the app's, or the proxy's."""
     proxy = patient.proxy
     host = patient.host if proxy is None else proxy.host
-    patient.lookup_host = host
     began = time.monotonic()
     try:
         addresses = bounded(lambda: look_up(ascii_host(host)), LOOKUP_SECONDS, "look-up")

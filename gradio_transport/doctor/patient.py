@@ -36,6 +36,9 @@ Preparation: TypeAlias = Callable[[AppConfig], Arguments]
 
 MOST_EXCHANGES = 200
 
+KEPT_BYTES = 100_000
+"""How much of the body of a reply is kept: the beginning says what it is."""
+
 
 @attrs.define
 class Exchange:
@@ -46,6 +49,9 @@ class Exchange:
     began: float
     seconds: float = 0.0
     response: Response | None = None
+    """The reply, with the beginning of its body."""
+    size: int = 0
+    """Bytes of the whole body."""
     error: str = ""
 
     @property
@@ -81,7 +87,6 @@ class Patient:
     saved_token: bool = False
     space: Space | None = None
     lookup: Sequence[Any] = ()
-    lookup_host: str = ""
     discovery: Discovery | None = None
     failure: GradioTransportError | None = None
     first_byte: float | None = None
@@ -248,12 +253,10 @@ class Patient:
         exchange.seconds = frame.t - exchange.began
         if frame.kind is Kind.RESPONSE:
             payload = frame.payload
-            body = payload.get("body") or b""
+            body: bytes = payload.get("body") or b""
+            exchange.size = len(body)
             exchange.response = Response(
-                payload["status"],
-                payload["headers"],
-                body if isinstance(body, bytes) else str(body).encode(),
-                url=exchange.url,
+                payload["status"], payload["headers"], body[:KEPT_BYTES], url=exchange.url
             )
         elif frame.kind is Kind.ERROR:
             exchange.error = str(frame.payload.get("message", ""))

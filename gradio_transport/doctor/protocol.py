@@ -13,6 +13,8 @@ from ..protocol.urls import origin, shown_url
 from .patient import Patient
 from .report import Finding, failure, ok, warning
 
+_NO_ROOT = "Look at root_path of the app, GRADIO_ROOT_PATH, and the X-Forwarded headers of the proxy."
+
 MOST_ENDPOINTS = 2000
 """Endpoints that an adapter is chosen for."""
 
@@ -72,7 +74,12 @@ def check_root(patient: Patient) -> Finding:
     root = config.root.rstrip("/")
     if not root:
         return ok("The app names no root; requests go to the address you gave.")
-    given, believed = urlsplit(base), urlsplit(root)
+    given = urlsplit(base)
+    try:
+        believed = urlsplit(root)
+        _ = believed.port, origin(root)
+    except ValueError:
+        return warning(f"The app's own URL (root) is not a URL: {root[:100]!r}.", *_effect(), advice=_NO_ROOT)
     seen = [f"The app's own URL (root) is {shown_url(root)}; you reached it at {shown_url(base)}."]
     if not believed.scheme:  # a path alone, up to 4.17
         if believed.path.rstrip("/") == given.path.rstrip("/"):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from contextlib import suppress
@@ -15,7 +16,7 @@ from ..engines.libraries import load_core
 from ..engines.settings import HTTPSettings
 from ..engines.sockets import SocketBackend
 from ..engines.tunnels import open_connection
-from ..errors import ConnectError, GradioTransportError, Phase, list_texts
+from ..errors import ConnectError, GradioTransportError, Phase, TimeoutExpired, list_texts
 from ..policy import Timeouts
 from ..protocol.commands import Request, SendRequest
 from .certificate import Certificate, UnreadableError, read_certificate
@@ -37,7 +38,9 @@ INTERCEPTORS = (
     "portswigger", "squid", "forcepoint", "websense", "check point", "barracuda", "watchguard", "sonicwall",
     "untangle", "cloudflare for teams", "cato networks", "iboss", "smoothwall", "adguard",
 )  # fmt: skip
-"""Parts of the issuer's name where a program opens the TLS of a network, or of this machine."""
+"""Words in the issuer's name where a program decrypts the connections of a network, or of this machine."""
+
+_INTERCEPTOR = re.compile(rf"\b(?:{'|'.join(INTERCEPTORS)})\b", re.IGNORECASE)
 
 
 def check_tls(patient: Patient) -> Finding:
@@ -126,6 +129,11 @@ def _no_tls(patient: Patient, error: GradioTransportError) -> Finding:
             advice = (
                 "Server and client have no version or cipher of TLS in common; the server must be updated."
             )
+    elif isinstance(error, TimeoutExpired):
+        advice = (
+            "The port is open, and TLS is not answered there. Something else than https may listen on it, "
+            "or a firewall lets the connection through and nothing more."
+        )
     elif isinstance(error, ConnectError) and patient.proxy is not None:
         advice = "The proxy does not open a tunnel to that host and port. Ask those who run it."
     return failure(error.message, advice=advice, error=error)
@@ -158,8 +166,7 @@ def _describe(certificate: Certificate) -> list[str]:
 
 def interceptor(issuer: str) -> str:
     """Return the issuer's name if it is one of a program that opens TLS; else an empty text."""
-    text = issuer.lower()
-    return issuer if any(known in text for known in INTERCEPTORS) else ""
+    return issuer if _INTERCEPTOR.search(issuer) else ""
 
 
 def _advice(patient: Patient, code: int, certificate: Certificate | None) -> list[str]:

@@ -7,6 +7,7 @@ import pytest
 from examined import examined, results, text
 from heartbeats import app
 
+from gradio_transport.doctor.address import shown_source
 from gradio_transport.doctor.report import Result
 from gradio_transport.errors import LocalProtocolError
 
@@ -87,3 +88,17 @@ def test_a_healthy_app_has_nothing() -> None:
 
     assert results(report) == {}
     assert report.result is Result.OK
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["http:ann:s3cret@h.example", "htp://ann:s3cret@h.example", "https//ann:s3cret@h.example", "ftp://ann:s3cret@h",
+     "http://ann:s3cret@h.example:99999", "http://ann:s3/cret@h.example:1x"],
+)  # fmt: skip
+def test_a_password_in_what_is_no_url_is_not_shown(source: str) -> None:
+    report = examined(source)
+
+    assert report.step("address").result is Result.FAILURE
+    assert "cret" not in str([step.as_json() for step in report.steps]) + str(report.error) + shown_source(
+        source
+    )

@@ -35,7 +35,7 @@ def test_a_misspelt_name(monkeypatch: pytest.MonkeyPatch) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(network, "look_up", look_up)
-    step = examined("http://locahost:7860").step("name")
+    step = examined("http://localhst:7860").step("name")
 
     assert "Did you mean 'localhost'?" in text(step)
 

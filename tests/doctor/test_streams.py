@@ -118,10 +118,21 @@ def test_streams_of_another_type() -> None:
 
     with app() as server:
         server.below["/gradio_api/heartbeat/"] = plain
+        server.scripts["/gradio_api/queue/data"] = unknown
         step = examined(server.url).step("stream")
 
-    assert step.result in (Result.WARNING, Result.FAILURE)
-    assert step.advice
+    assert step.result is Result.WARNING
+    assert "was answered with text/plain, and not with an event stream." in text(step)
+
+
+def test_a_stream_of_more_than_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "MOST_CHUNKS", 20)
+    with app() as server:
+        server.below["/gradio_api/heartbeat/"] = beat_each(0.001)
+        step = examined(server.url, hold=3.0).step("hold")
+
+    assert step.result is Result.WARNING
+    assert "sends what no Gradio sends" in text(step)
 
 
 def unknown(reply: Reply) -> None:
@@ -138,7 +149,7 @@ def test_a_heartbeat_that_is_refused() -> None:
         step = examined(server.url).step("stream")
 
     assert step.result is Result.WARNING
-    assert "The heartbeat of a session was refused with HTTP 404, other streams are not." in text(step)
+    assert "The heartbeat of a session was answered with HTTP 404. Other streams come through." in text(step)
 
 
 def test_streams_that_are_refused() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,8 @@ from scripted import Scripted
 from gradio_transport.doctor import tls
 from gradio_transport.doctor.report import Result
 from gradio_transport.engines.settings import HTTPSettings
-from gradio_transport.errors import ConnectError
+from gradio_transport.errors import ConnectError, TimeoutExpired
+from gradio_transport.policy import Timeouts
 from gradio_transport_conformance.faults.certificates import authority_pem, server_context
 
 
@@ -130,7 +132,24 @@ def test_tls_where_plain_http_was_asked_for(trusting: HTTPSettings) -> None:
 
 @pytest.mark.parametrize(
     ("issuer", "expected"),
-    [("Zscaler Intermediate Root CA", True), ("mitmproxy", True), ("Let's Encrypt (R3)", False)],
+    [
+        ("Zscaler Intermediate Root CA", True),
+        ("mitmproxy", True),
+        ("Let's Encrypt (R3)", False),
+        ("Reset Authority", False),
+        ("ESET SSL Filter CA", True),
+    ],
 )
 def test_issuers_that_open_tls(issuer: str, expected: bool) -> None:
     assert bool(tls.interceptor(issuer)) is expected
+
+
+def test_a_port_that_does_not_answer_to_tls() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        report = examined(url, timeouts=Timeouts(connect=0.4))
+
+    step = report.step("tls")
+    assert step.result is Result.FAILURE
+    assert "TLS is not answered there" in text(step)
+    assert isinstance(report.error, TimeoutExpired)
