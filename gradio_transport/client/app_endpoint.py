@@ -91,7 +91,7 @@ class Endpoint:
         user's. `handle_file` may name any path.
 
         Args:
-            helper: Of `Client.new_helper`; it shows the state of the latest call. None for nothing that does.
+            helper: Of `Client.new_helper`; it shows the state of the latest call. It may be left out.
         """
         shown = Communicator() if helper is None else helper
 
