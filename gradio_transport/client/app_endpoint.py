@@ -83,7 +83,8 @@ class Endpoint:
         """Return a function that calls the endpoint with values by position, and returns its output.
 
         The function takes ``event_data=`` besides, for an endpoint that wants to know what happened in the
-        page. Other keywords, such as ``api_name=``, have no effect. Of an `AsyncClient` it returns an awaitable.
+        page. Other keywords, such as ``api_name=``, have no effect. Of an `AsyncClient` it returns an
+        awaitable.
 
         ``gr.load`` makes it a function of a gradio server in this process, so its values come from browsers.
         The path of a dict that is marked as a file is read only within the directory where that server stores
