@@ -220,6 +220,7 @@ class AsyncClient(APIDescription):
         ssl_verify: bool = True,
         analytics_enabled: bool = True,
         hf_token: Token = None,
+        output_dir: str | Path | None = None,
         protocol: str = "auto",
         token_origin: str | None = None,
         foreign_files: bool | Iterable[str] = False,
@@ -232,8 +233,8 @@ class AsyncClient(APIDescription):
         """Check the arguments, which are those of `Client`; `max_workers` has no effect on tasks."""
         self._settings = make_settings(
             src, token=token, hf_token=hf_token, max_workers=max_workers, auth=auth, headers=headers,
-            httpx_kwargs=httpx_kwargs, download_files=download_files, ssl_verify=ssl_verify,
-            protocol=protocol, token_origin=token_origin, foreign_files=foreign_files,
+            httpx_kwargs=httpx_kwargs, download_files=download_files, output_dir=output_dir,
+            ssl_verify=ssl_verify, protocol=protocol, token_origin=token_origin, foreign_files=foreign_files,
             trust_redirects=trust_redirects, timeouts=timeouts, tap=tap,
             oauth_token=oauth_token, skip_components=_skip_components,
         )  # fmt: skip

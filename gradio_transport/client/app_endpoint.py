@@ -83,7 +83,8 @@ class Endpoint:
         """Return a function that calls the endpoint with values by position, and returns its output.
 
         The function takes ``event_data=`` besides, for an endpoint that wants to know what happened in the
-        page. Of an `AsyncClient` it returns an awaitable.
+        page. Other keywords, such as ``api_name=``, have no effect. Of an `AsyncClient` it returns an
+        awaitable.
 
         ``gr.load`` makes it a function of a gradio server in this process, so its values come from browsers.
         The path of a dict that is marked as a file is read only within the directory where that server stores
@@ -91,11 +92,11 @@ class Endpoint:
         user's. `handle_file` may name any path.
 
         Args:
-            helper: Of `Client.new_helper`; it shows the state of the latest call. None for nothing that does.
+            helper: Of `Client.new_helper`; it shows the state of the latest call. It may be left out.
         """
         shown = Communicator() if helper is None else helper
 
-        def call(*arguments: Any, event_data: Any = None) -> Any:
+        def call(*arguments: Any, event_data: Any = None, **_: Any) -> Any:
             directory = upload_directory()
             values = [take_uploads(value, directory) for value in arguments]
             job = self._submit(

@@ -105,6 +105,7 @@ class Client(APIDescription):
         ssl_verify: bool = True,
         analytics_enabled: bool = True,
         hf_token: Token = None,
+        output_dir: str | Path | None = None,
         protocol: str = "auto",
         token_origin: str | None = None,
         foreign_files: bool | Iterable[str] = False,
@@ -135,6 +136,7 @@ class Client(APIDescription):
             ssl_verify: Whether certificates are checked.
             analytics_enabled: Without effect: there is no telemetry here.
             hf_token: The older name of `token`.
+            output_dir: The older name of `download_files` for a directory.
             protocol: As for `gradio_transport.connect`, and so the following.
             token_origin: Another origin that may see the token.
             foreign_files: Other origins that files may be fetched from, or True for any public one.
@@ -151,8 +153,8 @@ class Client(APIDescription):
         """
         self._settings = make_settings(
             src, token=token, hf_token=hf_token, max_workers=max_workers, auth=auth, headers=headers,
-            httpx_kwargs=httpx_kwargs, download_files=download_files, ssl_verify=ssl_verify,
-            protocol=protocol, token_origin=token_origin, foreign_files=foreign_files,
+            httpx_kwargs=httpx_kwargs, download_files=download_files, output_dir=output_dir,
+            ssl_verify=ssl_verify, protocol=protocol, token_origin=token_origin, foreign_files=foreign_files,
             trust_redirects=trust_redirects, timeouts=timeouts, tap=tap,
             oauth_token=oauth_token, skip_components=_skip_components,
         )  # fmt: skip

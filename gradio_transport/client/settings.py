@@ -99,6 +99,7 @@ def make_settings(
     httpx_kwargs: Mapping[str, Any] | None,
     headers: Mapping[str, str] | None,
     download_files: str | Path | bool | None,
+    output_dir: str | Path | None,
     ssl_verify: bool,
     protocol: str,
     token_origin: str | None,
@@ -117,6 +118,8 @@ def make_settings(
     """
     if token is not None and hf_token is not None and token != hf_token:
         raise SettingError("token= and hf_token= are two names of one thing; give one of them.")
+    if output_dir is not None and download_files not in (None, False, True):
+        raise SettingError("download_files= and output_dir= are two names of one thing; give one of them.")
     if max_workers < 1:
         raise SettingError(f"max_workers must be 1 or more; got {max_workers}.")
     wanted = token if token is not None else hf_token
@@ -131,7 +134,7 @@ def make_settings(
         source=src,
         token=token_to_use(wanted),
         saved_token=token_to_use(None, saved=True) if wanted is None and is_space_name(src) else None,
-        directory=_directory(download_files),
+        directory=_directory(output_dir if output_dir and download_files in (None, True) else download_files),
         workers=max_workers,
         oauth_token=oauth_token,
         connect={

@@ -95,7 +95,7 @@ NAMES: tuple[Name, ...] = (
             "verbose": "by position it is the fourth, as from 1.0 on",
             "auth": "by position it is the fifth, as from 1.0 on",
             "download_files": "None by default, for [a directory of your own](#what-differs-and-why)",
-            "output_dir": "give `download_files`",
+            "output_dir": "by keyword only; the older name of `download_files` for a directory",
             "serialize": "there are no serializers: values go as they are",
             "upload_files": "a text is never taken for a file: pass `handle_file(path)`",
         },

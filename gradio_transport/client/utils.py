@@ -115,9 +115,9 @@ def construct_args(
         raise _error(f"{len(args)} arguments were given, and the endpoint takes {len(names)}.", "args")
     given = dict(zip(names, args, strict=False))
     if unknown := [name for name in kwargs if name not in names]:
-        raise _error(f"Parameter {unknown[0]!r} is not a valid key-word argument.", unknown[0])
+        raise _error(f"Parameter `{unknown[0]}` is not a valid key-word argument.", unknown[0])
     if doubled := [name for name in kwargs if name in given]:
-        raise _error(f"Parameter {doubled[0]!r} is already set as a positional argument.", doubled[0])
+        raise _error(f"Parameter `{doubled[0]}` is already set as a positional argument.", doubled[0])
     defaults = {
         name: info.get("parameter_default")
         for name, info in zip(names, parameters_info, strict=True)

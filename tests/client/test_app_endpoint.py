@@ -175,5 +175,5 @@ def test_a_relay_gets_and_gives_a_value_for_every_component(stateful: Scripted) 
 def test_a_relay_can_tell_what_happened_in_the_page(stateful: Scripted) -> None:
     with Client(stateful.url, _skip_components=False) as client:
         run = client.endpoints[1].make_end_to_end_fn(client.new_helper(1))
-        run("x", event_data={"index": 1})
+        run("x", event_data={"index": 1}, api_name="/count")
         assert body_of(stateful)["event_data"] == {"index": 1}

@@ -121,6 +121,17 @@ def test_output_dir_is_where_files_go(
         assert client.output_dir == str(tmp_path)
     with Client(server.url, download_files=False) as client:
         assert client.output_dir == str(usual_directory())
+    with Client(server.url, output_dir=tmp_path) as client:  # its name before 1.0
+        assert client.output_dir == str(tmp_path)
+        assert client._files.saves
+    with Client(server.url, output_dir=str(tmp_path), download_files=True) as client:
+        assert client.output_dir == str(tmp_path)
+    with Client(server.url, output_dir=tmp_path, download_files=False) as client:
+        assert not client._files.saves
+    with pytest.raises(SettingError, match="two names of one thing"):
+        Client(server.url, output_dir=tmp_path, download_files=tmp_path)
+    with pytest.raises(SettingError, match="two names of one thing"):
+        AsyncClient(server.url, output_dir=tmp_path, download_files=str(tmp_path))
 
 
 # --- headers and cookies ----------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ def settings_of(**given: Any) -> Any:
         "token": None, "hf_token": None, "max_workers": 40, "auth": None, "httpx_kwargs": None,
         "headers": None, "download_files": False, "ssl_verify": True, "protocol": "auto",
         "token_origin": None, "foreign_files": False, "timeouts": None, "tap": None, "oauth_token": None,
-        "skip_components": True, "trust_redirects": False,
+        "skip_components": True, "trust_redirects": False, "output_dir": None,
     }  # fmt: skip
     return make_settings("http://app", **{**defaults, **given})
 
