@@ -21,6 +21,7 @@ import gradio_transport as gt
 from gradio_transport.errors import LocalProtocolError, UntrustedRedirect
 from gradio_transport.protocol.frames import Frame, Kind
 from gradio_transport.recording import RecordingOptions, RecordingServer, default_path, record
+from gradio_transport.recording.recorder import FILE_BYTES
 from gradio_transport.trace import Severity, lint_trace, read_trace, replay
 
 
@@ -219,6 +220,18 @@ def test_a_recording_ends_with_streams_that_are_open(server: Scripted, tmp_path:
     trace = read_trace(tmp_path / "x.jsonl")
     assert not trace.truncated
     assert [frame.payload["endpoint"] for frame in trace.frames if frame.kind is Kind.CALL] == ["/forever"]
+
+
+def test_a_large_file_is_forwarded_whole_and_recorded_in_part(server: Scripted, tmp_path: Path) -> None:
+    content = "0123456789" * (FILE_BYTES // 5)
+    server.scripts["/gradio_api/file=/tmp/x"] = lambda reply: reply.text(
+        content, kind="application/octet-stream"
+    )
+    with record(server.url, tmp_path / "x.jsonl") as recording:
+        assert fetch(f"{recording.url}/gradio_api/file=/tmp/x") == (200, content.encode())
+    trace = read_trace(tmp_path / "x.jsonl")
+    assert sum(len(frame.payload["data"]) for frame in trace.frames if frame.kind is Kind.CHUNK) == FILE_BYTES
+    assert lint_trace(trace) == []
 
 
 def test_the_error_of_the_block_passes(server: Scripted, tmp_path: Path) -> None:
