@@ -231,7 +231,7 @@ def test_a_large_file_is_forwarded_whole_and_recorded_in_part(server: Scripted, 
         assert fetch(f"{recording.url}/gradio_api/file=/tmp/x") == (200, content.encode())
     trace = read_trace(tmp_path / "x.jsonl")
     assert sum(len(frame.payload["data"]) for frame in trace.frames if frame.kind is Kind.CHUNK) == FILE_BYTES
-    assert lint_trace(trace) == []
+    assert [one for one in lint_trace(trace) if one.severity is not Severity.NOTE] == []
 
 
 def test_the_error_of_the_block_passes(server: Scripted, tmp_path: Path) -> None:
