@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from ..protocol.frames import Direction, Frame, Kind, Tap
 from ..protocol.known_secrets import KnownSecrets
-from .compare import diff_traces
+from .compare import Difference, Layer, compare_traces, diff_traces
 from .conversation import Conversation, Entry, conversations
+from .diagnosis import Diagnosis, diagnose
 from .environment import environment_tap
-from .lint import Finding, Severity, lint_trace
+from .lint import Finding, Severity, Source, lint_trace
 from .mismatch import Mismatch, ReplayMismatch
 from .reader import Trace, TraceError, read_trace
 from .replay import replay
@@ -17,9 +18,10 @@ from .timeline import CallTimeline, Outcome, Step, StepKind, Timeline, TimelineB
 from .writer import TraceWriter
 
 __all__ = [
-    "CallTimeline", "Conversation", "Entry", "Finding", "Mismatch", "Outcome", "Replay", "ReplayMismatch",
-    "Severity", "Step", "StepKind", "Timeline", "TimelineBuilder", "Trace", "TraceError", "TraceWriter",
-    "conversations", "describe", "diff_traces", "differences", "environment_tap", "lint_trace", "read_trace",
-    "replay", "timeline",
+    "CallTimeline", "Conversation", "Diagnosis", "Difference", "Entry", "Finding", "Layer", "Mismatch",
+    "Outcome", "Replay", "ReplayMismatch", "Severity", "Source", "Step", "StepKind", "Timeline",
+    "TimelineBuilder", "Trace", "TraceError", "TraceWriter", "compare_traces", "conversations", "describe",
+    "diagnose", "diff_traces", "differences", "environment_tap", "lint_trace", "read_trace", "replay",
+    "timeline",
     "Direction", "Frame", "Kind", "KnownSecrets", "Tap",
 ]  # fmt: skip

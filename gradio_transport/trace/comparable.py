@@ -29,7 +29,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} [\d:]{8} GMT"), "DATE"),
 )
 
-_TEMPORARY = re.compile(r"/tmp/[\w/.-]{1,200}")
+_TEMPORARY = re.compile(r"/tmp/[\w/.-]{1,200}")  # noqa: S108 - recognised, not used
 _RANDOM = re.compile(r"(?<=[-_/])(?=[a-z_]{0,7}\d)[a-z0-9_]{8}(?=/)|(?<=-)[a-z0-9_]{8}(?=/)")
 """What ``mkdtemp`` makes up."""
 
@@ -154,11 +154,14 @@ def value_changes(old: Any, new: Any) -> Iterator[Change]:
                 yield Change(path, f"had {_items(len(one))}, has {len(other)}")
             waiting += [(f"{path}[]", *pair) for pair in reversed(list(zip(one, other, strict=False)))]
         elif json_type(left) != json_type(right):
-            was, now = (f"{excerpt(value)} ({json_type(value)})" for value in (left, right))
-            yield Change(path, f"was {was}, is {now}")
+            yield Change(path, f"was {_with_type(left)}, is {_with_type(right)}")
         # NaN, which Gradio 3.x sends, differs from itself.
         elif left != right and not (left != left and right != right):
             yield Change(path, _text_change(left, right))
+
+
+def _with_type(value: Any) -> str:
+    return f"{excerpt(value)} ({json_type(value)})"
 
 
 def _items(count: int) -> str:
@@ -192,5 +195,6 @@ def key_order(value: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 __all__ = [
-    "OPAQUE", "VOLATILE", "Change", "excerpt", "json_type", "key_order", "normalise", "normalise_text", "shape", "value_changes",
+    "OPAQUE", "VOLATILE", "Change", "excerpt", "json_type", "key_order", "normalise", "normalise_text",
+    "shape", "value_changes",
 ]  # fmt: skip

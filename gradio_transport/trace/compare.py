@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import attrs
@@ -359,7 +359,7 @@ class _Comparison:
                 Layer.CONFIG,
                 "parameters have names"
                 if _are_named(new.parameters)
-                else "parameters have numbers for names",
+                else ("parameters have numbers for names"),
                 name,
             )
         for what in ("visibility", "queue", "batch", "connection"):
@@ -445,10 +445,8 @@ class _Comparison:
             left, right = _without_output(left), _without_output(right)
         elif isinstance(left, dict) and isinstance(right, dict):
             # The call has the arguments too, and each app its numbers.
-            left, right = (
-                {key: one for key, one in cast("dict[str, Any]", value).items() if key not in _OF_CALL}
-                for value in (left, right)
-            )
+            left = _without(cast("dict[str, Any]", left), _OF_CALL)
+            right = _without(cast("dict[str, Any]", right), _OF_CALL)
         what = "arguments" if old.what == "call" else old.what
         self._add_values(what, left, right, where, with_keys=False)
         if (
@@ -493,9 +491,8 @@ class _Comparison:
                     found.append(("outputs", side.normalise(event_fields(event)["data"])))
             return found
         for entry in conversation.messages:
-            output = (
-                cast("dict[str, Any]", entry.value).get("output") if isinstance(entry.value, dict) else None
-            )
+            value: Any = entry.value
+            output = cast("dict[str, Any]", value).get("output") if isinstance(value, dict) else None
             if entry.what == "process_completed" and isinstance(output, dict):
                 found.append(("outputs", side.normalise(cast("dict[str, Any]", output).get("data"))))
         return found
@@ -549,14 +546,17 @@ _OF_CALL = frozenset({"data", "fn_index"})
 _OUTPUTS = frozenset({"data", "error", "render_config"})
 
 
+def _without(value: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
+    return {key: one for key, one in value.items() if key not in keys}
+
+
 def _without_output(value: Any) -> Any:
     """Return a message without its outputs, which are compared as the caller gets them."""
     if not isinstance(value, dict):
         return value
-    message = {key: one for key, one in cast("dict[str, Any]", value).items() if key != "data"}
+    message = _without(cast("dict[str, Any]", value), ("data",))
     if isinstance(message.get("output"), dict):
-        output = cast("dict[str, Any]", message["output"])
-        message["output"] = {key: one for key, one in output.items() if key not in _OUTPUTS}
+        message["output"] = _without(cast("dict[str, Any]", message["output"]), _OUTPUTS)
     return message
 
 
@@ -570,8 +570,8 @@ def _pairs(
     for others in waiting.values():
         others.reverse()
     for one in before:
-        others = waiting.get(name(one))
-        yield one, (others.pop() if others else None)
+        same = waiting.get(name(one))
+        yield one, (same.pop() if same else None)
     for others in waiting.values():
         yield from ((None, one) for one in reversed(others))
 

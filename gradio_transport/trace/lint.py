@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks a trace, and says of each finding what it is about: the server, this library, or the trace itself."""
+"""Checks a trace, and says of each finding whether it is about the server, this library, or the trace."""
 
 from __future__ import annotations
 
@@ -154,8 +154,8 @@ def _replay_findings(trace: Trace, registry: Registry) -> Iterator[Finding]:
     for text in result.outstanding:
         what = f"left undone: {text}"
         yield Finding(Severity.ERROR, "at the end", what, Source.LIBRARY, hint="Report it with this trace.")
-    for error in result.refusals:
-        what = f"{type(error).__name__}: {error.message}"
+    for refusal in result.refusals:
+        what = f"{type(refusal).__name__}: {refusal.message}"
         yield Finding(Severity.NOTE, "discovery", what, Source.OUTCOME)
     for (session, key), deviations in result.deviations.items():
         where = f"call {key} of session {session}, {result.endpoints[session, key]}"
@@ -173,11 +173,11 @@ def _replay_findings(trace: Trace, registry: Registry) -> Iterator[Finding]:
 
 
 _MISMATCH_HINT = (
-    "The trace is of another version or client, or was edited. If not, it is a change of this library: report "
-    "it with the trace."
+    "The trace is of another version or client, or was edited. If not, it is a change of this library: "
+    "report it with the trace."
 )
 _ORDER_HINT = "A proxy may reorder or repeat messages; else it is a server that this version does not know."
-_SECRET_HINT = "Take it out before you share the trace: gradio-transport trace redact FILE -o OUT."
+_SHARING_HINT = "Take it out before you share the trace: gradio-transport trace redact FILE -o OUT."
 _NEW_HINT = "A newer Gradio may send it. Update gradio-transport, or report it with this trace."
 
 
@@ -214,7 +214,7 @@ def _secret_findings(trace: Trace) -> Iterator[Finding]:
                 frame.session,
                 _call_key(frame),
                 (number,),
-                _SECRET_HINT,
+                _SHARING_HINT,
             )
 
 

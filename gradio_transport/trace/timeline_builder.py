@@ -48,6 +48,15 @@ MAX_MADE_BYTES = 4 * 1024 * 1024 * 1024
 MAX_SHARERS = 16
 """Most calls that share a step of their session's stream. With more at once it is the session's alone."""
 
+MAX_ENDED = 100
+"""Calls of a session that have ended, of which a timeline that keeps no steps still knows."""
+
+MAX_SESSIONS = 1000
+"""Sessions that a timeline that keeps no steps knows."""
+
+MAX_NAME = 100
+"""Characters of the name of a message."""
+
 MAX_PARKED = 10_000
 """Messages of a session that wait for the reply to a join, which names their call."""
 
@@ -137,7 +146,7 @@ class _Session:
     latest: _Call | None = None
     loss: _Loss | None = None
     heartbeats: int = 0
-    last: float = 0.0
+    ended: deque[_Call] = attrs.field(factory=deque["_Call"])
 
 
 class TimelineBuilder:
@@ -223,8 +232,11 @@ class TimelineBuilder:
             timeouts=_mapping(payload.get("timeouts")),
             limits=_mapping(payload.get("limits")),
         )
-        self.timeline.sessions.append(line)
         session = self._sessions[frame.session] = _Session(line)
+        if self._keep:
+            self.timeline.sessions.append(line)
+        else:
+            self._forget_old_sessions()
         self._in_discovery = False
         step = self._step(frame, StepKind.LOCAL, "session")
         step.message = line.adapter
@@ -299,7 +311,27 @@ class TimelineBuilder:
         call.session.active.pop(line.key, None)
         call.session.joined.pop(line.key, None)
         call.values = None
+        if not self._keep:
+            self._forget_old_calls(call)
         self._updates.append(Update(Change.DONE, None, (line,), call.session.line))
+
+    @staticmethod
+    def _forget_old_calls(call: _Call) -> None:
+        """Forget the calls that ended long ago: a live view has no end, and little still comes for them."""
+        session = call.session
+        session.ended.append(call)
+        while len(session.ended) > MAX_ENDED:
+            old = session.ended.popleft()
+            session.calls.pop(old.line.key, None)
+            if old.line.event_id is not None and session.owners.get(old.line.event_id) is old:
+                del session.owners[old.line.event_id]
+
+    def _forget_old_sessions(self) -> None:
+        while len(self._sessions) > MAX_SESSIONS:
+            number = next(iter(self._sessions))
+            if self._sessions[number].active:
+                break
+            del self._sessions[number]
 
     @staticmethod
     def _to_phase(call: _Call, phase: str, t: float) -> None:
@@ -472,6 +504,8 @@ class TimelineBuilder:
             step.reply_size = 0
         if frame.kind is Kind.RESPONSE:
             step.stream = None
+        elif step.stream is None:
+            step.stream = Stream(is_socket=frame.kind is Kind.WS_ACCEPT)
         return step
 
     def _take_reply(self, frame: Frame, session: _Session, call: _Call | None) -> None:
@@ -490,7 +524,8 @@ class TimelineBuilder:
                 step, None if socket else SSEDecoder(), call
             )
             if call is not None and not call.ended:
-                self._to_phase(call, "join" if socket else call.phase, frame.t)
+                chat = frame.channel.endswith(".chat")
+                self._to_phase(call, "join" if socket else "run" if chat else call.phase, frame.t)
         elif call is None:
             if frame.channel == "stream":
                 self._lose(session, None, refusal_of(step, frame.payload), frame.t)
@@ -619,7 +654,7 @@ class TimelineBuilder:
     def _route(self, step: Step, name: str, session: _Session, call: _Call | None) -> None:
         """Find the call of a message, by its channel or its event id."""
         message = read_event(name, cast("str", step.text), self._version, named=call is not None)
-        step.name = message.name
+        step.name = message.name[:MAX_NAME]
         owner, event_id = call, message.event_id
         if call is None and event_id is not None:
             owner = session.owners.get(event_id)
@@ -693,7 +728,7 @@ class TimelineBuilder:
         if message.event == "process_generating" and call.values is not None and not call.ended:
             step.before = call.line.data
             if self._made > MAX_MADE_BYTES:
-                step.kept = False
+                step.kept, step.edited = False, call.line.data is not None
                 return
             first = call.line.data is None
             values = call.values.next(data)
@@ -703,7 +738,7 @@ class TimelineBuilder:
             data = cast("list[Any]", values)
         call.line.data = data
         self._kept += made + (held_bytes(step.text) if isinstance(step.text, str) else 0)
-        if self._kept > MAX_KEPT_BYTES:
+        if self._keep and self._kept > MAX_KEPT_BYTES:
             step.before, step.kept = None, False
         else:
             step.data = data

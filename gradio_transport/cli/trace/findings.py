@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Findings of lint and of the diagnosis, each at the call or the step that it is about."""
+"""Findings of lint and diagnoses, each at the call or the step that it is about."""
 
 from __future__ import annotations
 
 import attrs
 
-from ...trace import Finding, Severity, Timeline, Trace, TraceError, lint_trace
-from ...trace.lint import Source
+from ...trace import Diagnosis, Finding, Severity, Source, Timeline, Trace, diagnose, lint_trace
+from ...trace.timeline import Step
 
 
 @attrs.define
@@ -14,40 +14,42 @@ class Findings:
     """Findings by place.
 
     Attributes:
-        whole: Those of no call.
+        whole: Those of no call and no step.
         calls: Those of calls, by number of the call.
-        diagnoses: Texts of the diagnosis, by number of the call; 0 for the whole trace.
-        frames: Those of a frame, by its number: only those of frames that a call has as a step.
+        frames: Those of steps, by number of a frame of the step.
+        diagnoses: Those of calls, by number of the call; by 0 those of no call.
     """
 
     whole: list[Finding] = attrs.field(factory=list[Finding])
     calls: dict[int, list[Finding]] = attrs.field(factory=dict[int, list[Finding]])
-    diagnoses: dict[int, list[str]] = attrs.field(factory=dict[int, list[str]])
     frames: dict[int, list[Finding]] = attrs.field(factory=dict[int, list[Finding]])
+    diagnoses: dict[int, list[Diagnosis]] = attrs.field(factory=dict[int, list[Diagnosis]])
+
+    def of_step(self, step: Step) -> list[Finding]:
+        """Return the findings of a step."""
+        return [finding for number in step.frames for finding in self.frames.get(number, ())]
 
 
 def find(trace: Trace, line: Timeline) -> Findings:
-    """Return what lint and the diagnosis say of a trace, sorted by place."""
+    """Return what lint and the diagnosis say of a trace, by place."""
     found = Findings()
     numbers = {(call.session, call.key): call.number for call in line.calls}
     steps = {number for call in line.calls for step in call.steps for number in step.frames}
-    try:
-        findings = lint_trace(trace)
-    except TraceError as error:
-        findings = [
-            Finding(Severity.NOTE, "the file", f"it cannot be replayed: {error.message}", Source.TRACE)
-        ]
-    for finding in findings:
-        if finding.source is Source.OUTCOME:  # the header of the call says it
+    for finding in lint_trace(trace):
+        if finding.source is Source.OUTCOME:  # the title of the call says it
             continue
         frame = next((number for number in finding.frames if number in steps), None)
-        number = numbers.get((finding.session, finding.key)) if finding.key else None
-        if frame is not None:
+        number = numbers.get((finding.session, finding.key))
+        # A finding of many steps, such as a new field, is one of the call.
+        if frame is not None and (number is None or finding.severity is Severity.ERROR):
             found.frames.setdefault(frame, []).append(finding)
         elif number is not None:
             found.calls.setdefault(number, []).append(finding)
         else:
             found.whole.append(finding)
+    for diagnosis in diagnose(trace, line=line):
+        number = numbers.get((diagnosis.session, diagnosis.key), 0)
+        found.diagnoses.setdefault(number, []).append(diagnosis)
     return found
 
 

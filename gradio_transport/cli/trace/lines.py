@@ -9,15 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import attrs
-from rich.cells import cell_len
-from rich.text import Text
 
 from ...errors import one_line as on_one_line
 from ...protocol.messages import decode
 from ...trace.timeline import CallTimeline, Outcome, Step, StepKind, Stream
-from ..terminal import Part, shown
+from ..terminal import Part
 from ..text import describe, shorten
-from .brief import CUT, arguments, brief, count, fit, newest, pick, size, took
+from .brief import arguments, brief, columns, count, fit, newest, pick, size, took
 
 OUT, IN, LOCAL, WRONG, SILENT, CLUE = "→", "←", "•", "✗", "┆", "!"
 
@@ -33,11 +31,14 @@ _NAME = 21
 _LARGE_EVENT = 10_000
 """Bytes from which on an event has its size beside it."""
 
-MOST_ERROR_LINES = 20
-"""Lines of the text of an error."""
+MOST_TEXT_LINES = 20
+"""Lines of a text that a server may have made, such as that of an error."""
 
 SHORTEST_PHASE = 0.0005
 """Seconds of a phase that is named."""
+
+_ENVELOPE = frozenset({"msg", "event_id", "id", "object", "created", "model", "system_fingerprint"})
+"""Fields that messages, and chunks of chats, have beside what they say."""
 
 _SESSION_HASH = re.compile(r"(?<=[?&])session_hash=[^&]*&?")
 
@@ -59,9 +60,9 @@ class Line:
     right: Sequence[Part] = ()
 
 
-def render(line: Line, width: int) -> Text:
-    """Return a line fit for a terminal of so many columns: what is too long is cut, at the left."""
-    margin = sum(cell_len(text) for text, _ in line.right)
+def fit_parts(line: Line, width: int) -> list[Part]:
+    """Return the parts of a line of at most so many columns: what is too long is cut, at the left."""
+    margin = sum(columns(text) for text, _ in line.right)
     room = max(width - margin - (2 if margin else 0), 1)
     parts: list[Part] = []
     for text, style in line.left:
@@ -69,23 +70,21 @@ def render(line: Line, width: int) -> Text:
             break
         part = _fit_exactly(text, room)
         parts.append((part, style))
-        room -= cell_len(part)
+        room -= columns(part)
     if margin:
         parts += [(" " * (max(room, 0) + 2), ""), *line.right]
-    made = shown(*parts)
-    made.rstrip()
-    return made
+    return parts
 
 
 def _fit_exactly(text: str, width: int) -> str:
     """Return `fit` text with the blanks at its ends, which align columns."""
     inner = text.strip(" ")
-    if not inner:
-        return text[:width]
     before = text[: len(text) - len(text.lstrip(" "))]
+    if not inner or len(before) >= width:
+        return text[:width] if not inner else before[:width]
     after = text[len(text.rstrip(" ")) :]
-    cut = before + fit(inner, max(width - len(before), 1))
-    return cut + after[: max(width - cell_len(cut), 0)]
+    cut = before + fit(inner, width - len(before))
+    return cut + after[: max(width - columns(cut), 0)]
 
 
 def offset(t: float) -> Part:
@@ -99,7 +98,7 @@ def header(call: CallTimeline, sessions: int, width: int) -> Line:
     where = f"call {call.number}" if sessions < 2 else f"call {call.number}, session {call.session}"
     room = max(width - len(outcome) - len(where) - 6, 10)
     name = fit(call.display_name, room)
-    given = arguments(call.arguments, max(room - cell_len(name) - 2, 4))
+    given = arguments(call.arguments, max(room - columns(name) - 2, 4))
     return Line(
         [(f"{where}  ", "bold"), (name, "bold cyan"), (f"({given})", "")],
         [(fit(outcome, max(width // 2, 10)), style)],
@@ -118,18 +117,31 @@ def outcome_text(call: CallTimeline) -> Part:
 
 def error_lines(call: CallTimeline, width: int | None) -> Iterator[Line]:
     """Yield the text of a call's error, whole: wrapped to a width, or with its own lines alone."""
-    if not call.message:
-        return
-    phase = f" (phase {call.error_phase})" if call.error_phase else ""
-    texts = shorten(call.message + phase).splitlines()
-    for number, text in enumerate(texts[:MOST_ERROR_LINES]):
-        room = len(text) + 1 if width is None else max(width - _INSET - 2, 20)
-        wrapped = textwrap.wrap(on_one_line(text), room) or [""]
-        for place, part in enumerate(wrapped):
-            mark = f"{WRONG} " if not number and not place else "  "
-            yield Line([(" " * (_OFFSET + 2), ""), (mark, "red"), (part, "red")])
-    if len(texts) > MOST_ERROR_LINES:
-        yield _detail(f"and {count(len(texts) - MOST_ERROR_LINES, 'line')} more")
+    if call.message:
+        phase = f" (phase {call.error_phase})" if call.error_phase else ""
+        yield from text_lines(f"{WRONG} ", call.message + phase, width, "red", indent=_OFFSET + 2)
+
+
+def text_lines(mark: str, text: str, width: int | None, style: str, *, indent: int = 0) -> Iterator[Line]:
+    """Yield a text whole: after a mark, and wrapped to a width if there is one.
+
+    Args:
+        mark: What stands before the first line.
+        text: The text, which may have several lines.
+        width: Columns; None for a pipe, where its own lines alone are lines.
+        style: Its style.
+        indent: Columns before the mark.
+    """
+    inset = indent + columns(mark)
+    lines = shorten(text).splitlines()
+    for number, line in enumerate(lines[:MOST_TEXT_LINES]):
+        room = max(len(line), 1) * 8 if width is None else max(width - inset, 20)
+        for place, part in enumerate(textwrap.wrap(on_one_line(line), room) or [""]):
+            first = not number and not place
+            head: Part = (" " * indent + mark, style or "bold") if first else (" " * inset, "")
+            yield Line([head, (part, style)])
+    if len(lines) > MOST_TEXT_LINES:
+        yield Line([(" " * inset, ""), (f"and {count(len(lines) - MOST_TEXT_LINES, 'line')} more", "dim")])
 
 
 def phases(call: CallTimeline) -> Line | None:
@@ -247,9 +259,10 @@ def _event_lines(step: Step, width: int, nth: int) -> Iterator[Line]:
 def _event_text(step: Step, room: int) -> str:
     if step.data is not None:
         return newest(step.data, room) if step.event == "process_generating" else brief(step.data, room)
-    if not step.kept:
-        return f"{CUT} values left out, they take too much memory"
     value = step.value
+    if not step.kept:  # the whole values were left out, but not what the wire brought
+        change = pick(pick(value, "output").get("output"), "data").get("data", value)
+        return brief(change, room) if not step.edited else f"edit {brief(change, max(room - 5, 1))}"
     if step.event == "process_starts" and not step.derived:
         eta = pick(value, "eta").get("eta")
         return f"usually {took(eta)}" if isinstance(eta, int | float) and 0 < eta < 1e9 else ""
@@ -257,10 +270,11 @@ def _event_text(step: Step, room: int) -> str:
         message = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
         return describe(decode(message), room).removesuffix(" in the queue")
     if step.message:
-        return fit(step.message, room)
+        growth = step.event == "process_generating"  # of a chat, blanks and line ends included
+        return brief(step.message, room) if growth else fit(step.message, room)
     if step.event in ("process_starts", "close_stream", "send_hash", "send_data"):
         return ""
-    more = {key: item for key, item in pick(value, *_names(value)).items() if key not in ("msg", "event_id")}
+    more = {key: item for key, item in pick(value, *_names(value)).items() if key not in _ENVELOPE}
     return brief(more or (value if not isinstance(value, dict) else {}), room) if more or value else ""
 
 
@@ -321,6 +335,6 @@ def _local_line(step: Step, width: int) -> Line | None:
 
 
 __all__ = [
-    "CLUE", "IN", "LOCAL", "OUT", "SILENT", "WRONG", "Line", "error_lines", "header", "note", "offset",
-    "outcome_text", "phases", "render", "silence_line", "step_lines",
+    "CLUE", "IN", "LOCAL", "OUT", "SILENT", "WRONG", "Line", "error_lines", "fit_parts", "header", "note",
+    "offset", "outcome_text", "phases", "silence_line", "step_lines", "text_lines",
 ]  # fmt: skip

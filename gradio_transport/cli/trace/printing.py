@@ -5,11 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.text import Text
-
-from ..terminal import Terminal, write
-from ..text import to_json
-from .lines import Line, render
+from ..terminal import Terminal, shown, write
+from ..text import printable, to_json
+from .lines import Line, fit_parts
 
 PIPE_COLUMNS = 120
 """Width for which long values are shortened in a pipe, whatever is at the other end."""
@@ -38,18 +36,17 @@ class Printer:
 
     def print(self, line: Line, *, whole: bool = False) -> None:
         """Print a line, cut to the width unless it is to be `whole`."""
-        text = render(line, _LONGEST_LINE if whole else self.width)
+        parts = fit_parts(line, _LONGEST_LINE if whole else self.width)
         if self._is_terminal or self._to_stderr:
+            text = shown(*parts)
+            text.rstrip()
             self._console.print(text, soft_wrap=True)
-        else:
-            write(text.plain + "\n")
+        else:  # rich takes half of the time
+            write("".join(printable(text) for text, _ in parts).rstrip() + "\n")
 
     def blank(self) -> None:
         """Print an empty line."""
-        if self._is_terminal or self._to_stderr:
-            self._console.print(Text(""))
-        else:
-            write("\n")
+        self.print(Line([]))
 
     def print_object(self, value: Any) -> None:
         """Print a value as JSON on one line."""

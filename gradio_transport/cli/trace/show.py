@@ -26,7 +26,7 @@ from .files import read_each, title, trace_arguments
 from .findings import Findings, find
 from .follow import follow
 from .frames import frame_lines
-from .lines import CLUE, Line, error_lines, header, note, phases, silence_line, step_lines
+from .lines import CLUE, Line, error_lines, header, note, phases, silence_line, step_lines, text_lines
 from .live import LivePrinter
 from .printing import Printer
 from .selection import Selection
@@ -65,7 +65,7 @@ def show(
     follows: bool,
     as_json: bool,
 ) -> None:
-    r"""Show the calls of a trace, with their requests, events and times.
+    """Show the calls of a trace, with their requests, events and times.
 
     A call has a title with its outcome, and under it what happened, with seconds since the beginning of the
     trace: → sent, ← received, • done by this side, ✗ what went wrong, ┆ a silence, ! a finding of lint.
@@ -75,7 +75,7 @@ def show(
       gradio-transport trace show count.jsonl
       gradio-transport trace show --call 2 --events count.jsonl
       gradio-transport trace show --follow count.jsonl
-    """
+    """  # noqa: D301 - click reads the character
     terminal = current_terminal()
     selection = Selection.of(calls, events, only, discovery)
     if follows:
@@ -128,8 +128,7 @@ class _Show:
         name = name if len(name) <= room else CUT + name[1 - room :]
         self.printer.print(Line([(f"{name}: ", "bold"), (text, "")]))
         self._print_findings(self.found.whole)
-        for text in self.found.diagnoses.get(0, ()):
-            self.printer.print(Line([("diagnosis: ", "bold"), (text, "")]))
+        self._print_diagnoses(0)
 
     def print_all(self) -> None:
         """Print the discovery, the calls in the order of their start, and what was beside them."""
@@ -229,8 +228,7 @@ class _Show:
         silence = silences.get(len(call.steps))
         if silence is not None and not self.selection.narrow:
             self.printer.print(silence_line(silence.seconds, silence.heartbeats))
-        for text in self.found.diagnoses.get(call.number, ()):
-            self.printer.print(Line([("diagnosis: ", "bold"), (text, "")]))
+        self._print_diagnoses(call.number)
         self._print_findings(self.found.calls.get(call.number, ()))
 
     def _print_steps(
@@ -256,13 +254,22 @@ class _Show:
     def _print_step(self, step: Step, nth: int = 0) -> None:
         for line in step_lines(step, self.printer.width, nth):
             self.printer.print(line)
-        for number in step.frames:
-            for finding in self.found.frames.get(number, ()):
-                self.printer.print(note(CLUE, _finding_text(finding), _style(finding)))
+        for finding in self.found.of_step(step):
+            self.printer.print(note(CLUE, _finding_text(finding), _style(finding)))
 
     def _print_findings(self, findings: Iterable[Finding]) -> None:
         for finding in findings:
-            self.printer.print(Line([(f"{CLUE} {finding.where}: {_finding_text(finding)}", _style(finding))]))
+            text = f"{finding.where}: {_finding_text(finding)}"
+            self._print_text(f"{CLUE} ", text, _style(finding))
+
+    def _print_diagnoses(self, number: int) -> None:
+        for one in self.found.diagnoses.get(number, ()):
+            where = "" if number else f"{one.where}: "
+            self._print_text("diagnosis: ", f"{where}{one.text} {one.advice}".rstrip(), "")
+
+    def _print_text(self, mark: str, text: str, style: str) -> None:
+        for line in text_lines(mark, text, self.printer.wrap_width, style):
+            self.printer.print(line, whole=True)
 
 
 def _finding_text(finding: Finding) -> str:

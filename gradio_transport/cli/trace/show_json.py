@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import attrs
@@ -40,7 +39,7 @@ def document(name: str, line: Timeline, found: Findings, selection: Selection) -
         whole["sessions"] = [_session(session, selection, values) for session in line.sessions]
         whole["others"] = [step_object(step, values) for step in line.others if selection.has_step(step)]
         whole["findings"] = [attrs.asdict(finding) for finding in found.whole]
-        whole["diagnosis"] = list(found.diagnoses.get(0, ()))
+        whole["diagnoses"] = [attrs.asdict(one) for one in found.diagnoses.get(0, ())]
     return whole
 
 
@@ -105,15 +104,14 @@ def _stream(stream: Stream) -> dict[str, Any]:
 
 
 def _call(call: CallTimeline, found: Findings, selection: Selection, values: _Values) -> dict[str, Any]:
-    numbers: Iterable[int] = (number for step in call.steps for number in step.frames)
     findings = [*found.calls.get(call.number, ())]
-    for number in numbers:
-        findings += found.frames.get(number, ())
+    for step in call.steps:
+        findings += found.of_step(step)
     return {
         **call_object(call),
         "steps": [step_object(step, values) for step in call.steps if selection.has_step(step)],
         "findings": [attrs.asdict(finding) for finding in findings],
-        "diagnosis": list(found.diagnoses.get(call.number, ())),
+        "diagnoses": [attrs.asdict(one) for one in found.diagnoses.get(call.number, ())],
     }
 
 
