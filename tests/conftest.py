@@ -4,6 +4,7 @@
 import signal
 
 import pytest
+from browser import browser, pytest_exception_interact, tab  # noqa: F401  (two fixtures and a hook)
 from security_page import named_tests
 
 

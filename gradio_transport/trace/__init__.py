@@ -13,11 +13,13 @@ from .mismatch import Mismatch, ReplayMismatch
 from .reader import Trace, TraceError, read_trace
 from .replay import replay
 from .replay_result import Replay, describe, differences
+from .timeline import CallTimeline, Outcome, Step, StepKind, Timeline, TimelineBuilder, timeline
 from .writer import TraceWriter
 
 __all__ = [
-    "Conversation", "Entry", "Finding", "Mismatch", "Replay", "ReplayMismatch", "Severity", "Trace",
-    "TraceError", "TraceWriter", "conversations", "describe", "diff_traces", "differences", "environment_tap",
-    "lint_trace", "read_trace", "replay",
+    "CallTimeline", "Conversation", "Entry", "Finding", "Mismatch", "Outcome", "Replay", "ReplayMismatch",
+    "Severity", "Step", "StepKind", "Timeline", "TimelineBuilder", "Trace", "TraceError", "TraceWriter",
+    "conversations", "describe", "diff_traces", "differences", "environment_tap", "lint_trace", "read_trace",
+    "replay", "timeline",
     "Direction", "Frame", "Kind", "KnownSecrets", "Tap",
 ]  # fmt: skip

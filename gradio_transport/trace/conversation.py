@@ -1,22 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The entries of a trace, decoded and sorted by call: the level at which people read and compare traces.
+"""The entries of a trace, decoded and sorted by call: the level at which traces are compared.
 
-No adapter takes part in this, so it also shows messages that no adapter understands.
+A view of the `timeline`: a request and its reply, which are one step there, are two entries here, and times
+do not count.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
-from urllib.parse import urlsplit
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import attrs
 
-from ..protocol.frames import Direction, Frame, Kind
-from ..protocol.sse import SSEDecoder
-from .discoveries import DISCOVERY_CHANNELS
 from .reader import Trace
+from .timeline import Step, StepKind, timeline
+from .timeline_model import UNKNOWN_REQUEST
 
 DISCOVERY = (0, "")
 """Session and key of the entries before any call."""
@@ -72,124 +70,86 @@ class Conversation:
 
 
 def conversations(trace: Trace) -> list[Conversation]:
-    """Return the conversations of a trace: the discovery first, then the calls in the order of their start.
+    """Return the conversations of a trace: the discovery first, then the others in the order of their start.
 
-    Messages of a shared stream go to the call that their event_id names, wherever in the trace the reply to
-    its join is. Messages without an event_id belong to the session.
+    Messages of a shared stream go to the call that their event_id names. Messages without an event_id belong
+    to the session.
     """
-    return _Builder(trace.frames).build()
+    line = timeline(trace)
+    found = [Conversation(*DISCOVERY)]
+    _add(found[0], line.discovery)
+    beside: dict[str, Conversation] = {}
+    for step in line.others:
+        if step.channel not in beside:
+            beside[step.channel] = Conversation(0, step.channel)
+        _add(beside[step.channel], [step])
+    for session in line.sessions:
+        found.append(Conversation(session.number, ""))
+        _add(found[-1], session.steps)
+    for call in line.calls:
+        found.append(Conversation(call.session, call.key, call.display_name))
+        _add(found[-1], (step for step in call.steps if not step.shared))
+    found += beside.values()
+    for conversation in found:
+        conversation.entries.sort(key=lambda entry: entry.frame)
+    kept = [conversation for conversation in found if conversation.entries]
+    return sorted(kept, key=lambda conversation: conversation.entries[0].frame)
 
 
-class _Builder:
-    def __init__(self, frames: Sequence[Frame]) -> None:
-        self._frames = frames
-        self._conversations: dict[tuple[int, str], Conversation] = {DISCOVERY: Conversation(*DISCOVERY)}
-        self._owners = _owners(frames)
-        self._decoders: dict[tuple[int, str], SSEDecoder] = {}
-
-    def build(self) -> list[Conversation]:
-        for number, frame in enumerate(self._frames):
-            self._add(number, frame)
-        return [conversation for conversation in self._conversations.values() if conversation.entries]
-
-    def _conversation(self, session: int, key: str) -> Conversation:
-        return self._conversations.setdefault((session, key), Conversation(session, key))
-
-    def _add(self, number: int, frame: Frame) -> None:
-        place = frame.session, frame.channel
-        key = _call_key(frame)
-        conversation = self._conversation(frame.session, key)
-        payload = frame.payload
-        match frame.kind:
-            case Kind.CHUNK if frame.session:
-                for event in self._decoders.setdefault(place, SSEDecoder()).feed(payload["data"]):
-                    self._add_message(number, frame.session, key, event.data, event.event)
-                return
-            case Kind.WS_TEXT if frame.direction is Direction.IN:
-                self._add_message(number, frame.session, key, str(payload["text"]), "message")
-                return
-            case Kind.CALL:
-                conversation.endpoint = str(payload.get("endpoint") or f"fn_index {payload.get('fn_index')}")
-            case Kind.RESPONSE_HEAD:
-                self._decoders[place] = SSEDecoder()
-            case _:
-                pass
-        what, value = _describe(frame.kind, payload)
-        if frame.retried:
-            what = f"{what} (attempt {payload['attempt']})"
-        conversation.entries.append(Entry(number, frame.direction is not Direction.IN, what, value))
-
-    def _add_message(self, number: int, session: int, key: str, text: str, event: str) -> None:
-        value = _decode(text.encode("utf-8", "replace"))
-        what = event
-        if isinstance(value, dict):
-            message = cast("dict[str, Any]", value)
-            what = str(message["msg"]) if event == "message" and "msg" in message else event
-            key = self._owners.get((session, str(message.get("event_id"))), key)
-        self._conversation(session, key).entries.append(Entry(number, False, what, value, message=True))
+def _add(conversation: Conversation, steps: Iterable[Step]) -> None:
+    for step in steps:
+        conversation.entries += _entries(step)
 
 
-def _call_key(frame: Frame) -> str:
-    if not frame.session and frame.channel not in DISCOVERY_CHANNELS:
-        return frame.channel  # uploads, files, heartbeats: of no call, and no messages of the flow
-    # Channels of a call begin with its key, a number; the shared stream has a name without one.
-    return frame.channel.partition(".")[0] if frame.channel[:1].isdigit() else ""
-
-
-def _describe(kind: Kind, payload: Mapping[str, Any]) -> tuple[str, Any]:
-    """Return the name and the value of an entry that is not a message of the flow."""
-    match kind:
-        case Kind.SESSION:
-            return f"adapter {payload.get('adapter')}", None
-        case Kind.CALL:
-            return "call", payload.get("data")
-        case Kind.REQUEST:
-            return f"{payload['method']} {_target(str(payload['url']))}", _decode(payload.get("body"))
-        case Kind.RESPONSE:
-            return f"reply {payload['status']}", _decode(payload.get("body"))
-        case Kind.RESPONSE_HEAD:
-            return f"stream {payload['status']}", None
-        case Kind.WS_OPEN:
-            return f"open {_target(str(payload['url']))}", None
-        case Kind.WS_TEXT:
-            return "send", _decode(str(payload["text"]).encode("utf-8", "replace"))
-        case Kind.END:
-            code = payload.get("code")
-            return f"end {payload['ending']}" + (f" {code}" if code is not None else ""), None
-        case Kind.ERROR:
-            return f"error {payload['error']}", payload["message"]
+def _entries(step: Step) -> Iterator[Entry]:
+    """Yield the entries of a step."""
+    match step.kind:
+        case StepKind.LOCAL:
+            what = f"adapter {step.message}" if step.name == "session" else step.name
+            what = f"error {step.error}" if step.error else what
+            value = step.message if step.error else step.given if step.name == "call" else None
+            yield Entry(step.frame, True, what, value)
+        case StepKind.REQUEST:
+            yield from _request(step)
+        case StepKind.EVENT if not step.derived:
+            yield Entry(step.frame, False, step.name, step.value, message=True)
+        case StepKind.SENT:
+            yield Entry(step.frame, True, "send", step.value)
+        case StepKind.END:
+            if step.closed_here:
+                socket = step.stream is not None and step.stream.is_socket
+                yield Entry(step.frame, True, "ws-close" if socket else "stream-close")
+            yield from _end(step)
         case _:
-            return kind.value, None
+            pass
 
 
-def _owners(frames: Sequence[Frame]) -> Mapping[tuple[int, str], str]:
-    """Return the key of the call that each event_id of a session belongs to, by the replies to the joins.
-
-    In a pass of its own, because a message may precede the reply to its join.
-    """
-    owners: dict[tuple[int, str], str] = {}
-    for frame in frames:
-        if frame.kind is Kind.RESPONSE and frame.session and frame.channel.endswith(".join"):
-            value = _decode(frame.payload.get("body"))
-            if isinstance(value, dict) and "event_id" in value:
-                owners[frame.session, str(cast("dict[str, Any]", value)["event_id"])] = (
-                    frame.channel.partition(".")[0]
-                )
-    return owners
+def _request(step: Step) -> Iterator[Entry]:
+    if step.name != UNKNOWN_REQUEST:
+        suffix = f" (attempt {step.attempt})" if step.attempt > 1 else ""
+        name = "open" if step.name == "WS" else step.name
+        yield Entry(step.frame, True, f"{name} {step.target}{suffix}", step.value)
+    if step.reply_frame is not None:
+        suffix = f" (attempt {step.attempt})" if step.retried else ""
+        what, value = _reply(step)
+        yield Entry(step.reply_frame, False, what + suffix, value)
+    if not step.channel[:1].isdigit() and step.channel != "stream":
+        yield from _end(step)  # elsewhere it is a step of its own
 
 
-def _target(url: str) -> str:
-    parts = urlsplit(url)
-    return parts.path + (f"?{parts.query}" if parts.query else "")
+def _reply(step: Step) -> tuple[str, Any]:
+    if step.error:
+        return f"error {step.error}", step.message
+    if step.name == "WS" and step.status == 101:
+        return "ws-accept", None
+    return (f"reply {step.status}", step.reply) if step.stream is None else (f"stream {step.status}", None)
 
 
-def _decode(body: bytes | None) -> Any:
-    if not body:
-        return None
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return body.decode("utf-8", "replace")
+def _end(step: Step) -> Iterator[Entry]:
+    stream = step.stream
+    if stream is not None and stream.end_frame is not None:
+        code = "" if stream.code is None else f" {stream.code}"
+        yield Entry(stream.end_frame, False, f"end {stream.ending}{code}")
 
 
 __all__ = ["DISCOVERY", "Conversation", "Entry", "conversations"]

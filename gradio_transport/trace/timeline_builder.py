@@ -1,0 +1,811 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes a timeline of frames, in one pass and in time linear in what they hold.
+
+No adapter takes part: requests and replies are paired by channel, messages belong to the call that their
+channel or event id names, and `timeline_messages` says what a message means.
+"""
+
+from __future__ import annotations
+
+import enum
+import itertools
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import attrs
+
+from ..errors import EventTooLarge
+from ..protocol.diff import DiffDecoder
+from ..protocol.frames import Direction, Frame, Kind
+from ..protocol.json import held_bytes
+from ..protocol.messages import event_id_of
+from ..protocol.sse import SSEDecoder
+from .discoveries import DISCOVERY_CHANNELS
+from .timeline_messages import End, Message, failure, read_event, read_reply, refusal_of, version_of
+from .timeline_model import (
+    UNKNOWN_REQUEST,
+    CallTimeline,
+    Outcome,
+    SessionTimeline,
+    Span,
+    Step,
+    StepKind,
+    Stream,
+    Timeline,
+    decode_body,
+)
+
+EDITING_ADAPTERS = frozenset({"sse_v2", "sse_v2.1", "sse_v3"})
+"""Adapters of servers that send edits of values after the first."""
+
+MAX_KEPT_BYTES = 256 * 1024 * 1024
+"""Memory that the whole values of a timeline may take. Edits make small messages into large values."""
+
+MAX_MADE_BYTES = 4 * 1024 * 1024 * 1024
+"""What the edits of a trace may copy altogether, until no more of them are applied: they take time."""
+
+MAX_SHARERS = 16
+"""Most calls that share a step of their session's stream. With more at once it is the session's alone."""
+
+MAX_PARKED = 10_000
+"""Messages of a session that wait for the reply to a join, which names their call."""
+
+
+class Change(enum.StrEnum):
+    """What a frame has changed."""
+
+    CALL = "call"
+    """A call began."""
+    STEP = "step"
+    """A step began; for most kinds it is complete too."""
+    REPLY = "reply"
+    """A request got its reply, or failed."""
+    DONE = "done"
+    """A call ended."""
+
+
+@attrs.frozen
+class Update:
+    """What a frame has changed, for those who show a trace while it is being written.
+
+    Attributes:
+        change: What.
+        step: The step; None for the beginning and the end of a call.
+        calls: The calls that it belongs to; more than one for a shared stream.
+        session: The session, None for what belongs to none.
+    """
+
+    change: Change
+    step: Step | None = None
+    calls: Sequence[CallTimeline] = ()
+    session: SessionTimeline | None = None
+
+
+@attrs.define(eq=False)
+class _Loss:
+    """Why calls are over unless something else comes for them."""
+
+    t: float
+    frame: int
+    end: End
+
+
+@attrs.define(eq=False)
+class _OpenStream:
+    """A stream or socket that is open, and the event that is not complete yet."""
+
+    step: Step
+    decoder: SSEDecoder | None
+    call: _Call | None
+    begun: float | None = None
+    tail: bytes = b""
+    closing: Step | None = None
+
+
+@attrs.define(eq=False)
+class _Call:
+    """A call while it is built."""
+
+    line: CallTimeline
+    session: _Session
+    values: DiffDecoder | None
+    last: float
+    phase: str
+    phase_start: float
+    heartbeats: int = 0
+    seen_heartbeats: int = 0
+    ended: bool = False
+    loss: _Loss | None = None
+    completing: bool = False
+    cancelled: bool = False
+    texts: list[str] = attrs.field(factory=list[str])
+
+
+@attrs.define(eq=False)
+class _Session:
+    """A session while it is built."""
+
+    line: SessionTimeline
+    calls: dict[str, _Call] = attrs.field(factory=dict[str, "_Call"])
+    active: dict[str, _Call] = attrs.field(factory=dict[str, "_Call"])
+    owners: dict[str, _Call] = attrs.field(factory=dict[str, "_Call"])
+    joining: int = 0
+    parked: dict[str, list[Step]] = attrs.field(factory=dict[str, "list[Step]"])
+    parked_count: int = 0
+    latest: _Call | None = None
+    loss: _Loss | None = None
+    heartbeats: int = 0
+    last: float = 0.0
+
+
+class TimelineBuilder:
+    """Takes frames one by one and makes a timeline of them.
+
+    Args:
+        meta: The values of the meta line, as far as they are known; see `add_meta`.
+        keep: Whether steps are kept in the timeline. Turn off for a trace without end, whose steps are taken
+            from the updates as they come.
+
+    Attributes:
+        timeline: The timeline so far. `finish` completes it.
+    """
+
+    def __init__(self, meta: Mapping[str, Any] | None = None, *, keep: bool = True) -> None:
+        self.timeline = Timeline(meta=dict(meta or {}))
+        self._keep = keep
+        self._version = version_of(self.timeline.meta)
+        self._sessions: dict[int, _Session] = {}
+        self._pending: dict[tuple[int, str], deque[Step]] = {}
+        self._streams: dict[tuple[int, str], _OpenStream] = {}
+        self._number = -1
+        self._in_discovery = True
+        self._kept = self._made = 0
+        self._updates: list[Update] = []
+        self._calls = 0
+
+    def add_meta(self, values: Mapping[str, Any]) -> None:
+        """Take the values of a meta line."""
+        self.timeline.meta = {**self.timeline.meta, **values}
+        self._version = version_of(self.timeline.meta)
+
+    def feed(self, frame: Frame) -> list[Update]:
+        """Take the next frame, and return what it has changed."""
+        self._number += 1
+        self._updates = []
+        self.timeline.frames = self._number + 1
+        if not self._number:
+            self.timeline.start = frame.t
+        self.timeline.end = max(self.timeline.end, frame.t)
+        if frame.kind is Kind.SESSION:
+            self._open_session(frame)
+        elif frame.session:
+            self._feed_session(frame)
+        else:
+            self._feed_beside(frame)
+        return self._updates
+
+    def finish(self) -> Timeline:
+        """Return the timeline; calls that have not ended are as they stand at the last frame."""
+        self._updates = []
+        for session in self._sessions.values():
+            for steps in session.parked.values():
+                for step in steps:
+                    self._add(step, session, None)
+            session.parked = {}
+            session.line.steps.sort(key=_frame)
+            for call in list(session.active.values()):
+                self._settle(call)
+        for line in self.timeline.calls:
+            if not _is_sorted(line.steps):
+                line.steps.sort(key=_frame)
+        return self.timeline
+
+    # --- sessions and calls --------------------------------------------------------------------------
+
+    def _open_session(self, frame: Frame) -> None:
+        payload = frame.payload
+        line = SessionTimeline(
+            number=frame.session,
+            adapter=str(payload.get("adapter") or ""),
+            source=str(payload.get("source") or ""),
+            session_hash=str(payload.get("session_hash") or ""),
+            start=frame.t,
+            frame=self._number,
+            timeouts=_mapping(payload.get("timeouts")),
+            limits=_mapping(payload.get("limits")),
+        )
+        self.timeline.sessions.append(line)
+        session = self._sessions[frame.session] = _Session(line)
+        self._in_discovery = False
+        step = self._step(frame, StepKind.LOCAL, "session")
+        step.message = line.adapter
+        self._add(step, session, None)
+
+    def _session(self, frame: Frame) -> _Session:
+        session = self._sessions.get(frame.session)
+        if session is None:  # a trace that begins in the middle
+            line = SessionTimeline(frame.session, start=frame.t)
+            self.timeline.sessions.append(line)
+            session = self._sessions[frame.session] = _Session(line)
+        return session
+
+    def _open_call(self, frame: Frame, session: _Session, *, refused: bool = False) -> _Call:
+        payload = frame.payload
+        number = payload.get("fn_index")
+        name = payload.get("endpoint")
+        event_id = payload.get("event_id")
+        self._calls += 1
+        line = CallTimeline(
+            number=self._calls,
+            session=frame.session,
+            key=frame.channel,
+            endpoint=str(name) if name else None,
+            fn_index=number if isinstance(number, int) else None,
+            arguments=payload.get("data"),
+            adapter=session.line.adapter,
+            start=frame.t,
+            frame=self._number,
+            end=frame.t,
+            event_id=str(event_id) if event_id else None,
+            late=payload.get("late") is True,
+        )
+        if self._keep:
+            self.timeline.calls.append(line)
+        edits = session.line.adapter in EDITING_ADAPTERS or (
+            session.line.adapter == "direct" and self._version >= (4, 17)
+        )
+        values = DiffDecoder() if edits else None
+        call = _Call(line, session, values, frame.t, "join", frame.t, seen_heartbeats=session.heartbeats)
+        self._updates.append(Update(Change.CALL, None, (line,), session.line))
+        if not refused:
+            session.calls[frame.channel] = session.active[frame.channel] = session.latest = call
+        if line.event_id is not None:
+            session.owners[line.event_id] = call
+            call.phase = "queue"
+        return call
+
+    def _settle(self, call: _Call) -> None:
+        """Give a call that nothing ended the outcome that stands at the end of the trace."""
+        loss = call.loss or call.session.loss
+        if call.completing:
+            self._end(call, End(Outcome.COMPLETED), call.last, None)
+        elif loss is not None:
+            self._end(call, loss.end, loss.t, loss.frame)
+        else:
+            call.line.end = self.timeline.end
+            call.line.quiet_heartbeats = self._take_heartbeats(call)
+            self._to_phase(call, "", self.timeline.end)
+
+    def _end(self, call: _Call, end: End, t: float, frame: int | None) -> None:
+        line = call.line
+        if call.ended:
+            return
+        call.ended = True
+        line.outcome, line.error, line.message = end.outcome, end.error, end.message
+        line.error_phase = end.phase
+        line.end, line.end_frame = t, frame
+        if call.texts:
+            line.data = ["".join(call.texts)]
+        self._to_phase(call, "", t)
+        call.session.active.pop(line.key, None)
+        call.values = None
+        self._updates.append(Update(Change.DONE, None, (line,), call.session.line))
+
+    @staticmethod
+    def _to_phase(call: _Call, phase: str, t: float) -> None:
+        if phase == call.phase or not call.phase:
+            return
+        if t > call.phase_start:
+            call.line.phases.append(Span(call.phase, call.phase_start, t))
+        call.phase, call.phase_start = phase, t
+
+    # --- steps ---------------------------------------------------------------------------------------
+
+    def _step(self, frame: Frame, kind: StepKind, name: str) -> Step:
+        return Step(frame.t, kind, name, self._number, frame.channel, frame.direction)
+
+    def _add(self, step: Step, session: _Session, call: _Call | None) -> None:
+        """Add a step to its call, or to its session and the calls that need it."""
+        if call is not None:
+            self._add_to_call(step, call)
+            self._updates.append(Update(Change.STEP, step, (call.line,), session.line))
+            return
+        calls: Sequence[_Call] = ()
+        if step.shared:
+            calls = list(session.active.values()) if len(session.active) <= MAX_SHARERS else ()
+            if not session.active and session.latest is not None:
+                calls = (session.latest,)
+            for one in calls:
+                self._add_to_call(step, one, shared=True)
+        if self._keep:
+            session.line.steps.append(step)
+        lines = [one.line for one in calls]
+        self._updates.append(Update(Change.STEP, step, lines, session.line))
+
+    def _add_to_call(self, step: Step, call: _Call, *, shared: bool = False) -> None:
+        gap, heartbeats = max(step.t - call.last, 0.0), self._take_heartbeats(call)
+        # A shared step has one gap, and the calls may have waited for different times.
+        step.gap = min(step.gap, gap) if shared and step.gap else gap
+        step.heartbeats = max(step.heartbeats, heartbeats)
+        call.last = max(call.last, step.end)
+        if self._keep:
+            call.line.steps.append(step)
+
+    @staticmethod
+    def _take_heartbeats(call: _Call) -> int:
+        heartbeats = call.heartbeats + call.session.heartbeats - call.seen_heartbeats
+        call.heartbeats, call.seen_heartbeats = 0, call.session.heartbeats
+        return heartbeats
+
+    # --- frames of sessions --------------------------------------------------------------------------
+
+    def _feed_session(self, frame: Frame) -> None:
+        session = self._session(frame)
+        if frame.kind is Kind.CALL:
+            self._add(self._local_step(frame), session, self._open_call(frame, session))
+            return
+        key = frame.channel.partition(".")[0] if frame.channel[:1].isdigit() else ""
+        call = session.calls.get(key)
+        match frame.kind:
+            case Kind.REQUEST | Kind.WS_OPEN:
+                self._send_request(frame, session, call)
+            case Kind.RESPONSE | Kind.RESPONSE_HEAD | Kind.WS_ACCEPT:
+                self._take_reply(frame, session, call)
+            case Kind.ERROR if frame.direction is not Direction.LOCAL:
+                self._take_failure(frame, session, call)
+            case Kind.CHUNK:
+                self._take_chunk(frame, session, call)
+            case Kind.WS_TEXT:
+                self._take_text(frame, session, call)
+            case Kind.END | Kind.STREAM_CLOSE | Kind.WS_CLOSE:
+                self._take_end(frame, session, call)
+            case _:
+                self._take_local(frame, session, call)
+
+    def _local_step(self, frame: Frame) -> Step:
+        payload = frame.payload
+        step = self._step(frame, StepKind.LOCAL, frame.kind.value)
+        step.given = payload.get("data")
+        step.error, step.message = str(payload.get("error") or ""), str(payload.get("message") or "")
+        return step
+
+    def _take_local(self, frame: Frame, session: _Session, call: _Call | None) -> None:
+        step = self._local_step(frame)
+        refused = step.name == "refused"
+        if refused:
+            call = self._open_call(frame, session, refused=True)
+        self._add(step, session, call)
+        if call is None:
+            return
+        if frame.kind is Kind.CANCEL:
+            call.cancelled = True
+            self._end(call, End(Outcome.CANCELLED), frame.t, self._number)
+        elif frame.kind is Kind.ERROR:
+            self._end(
+                call, End(Outcome.GIVEN_UP, step.error, step.message, call.phase), frame.t, self._number
+            )
+        elif refused:
+            self._end(call, End(Outcome.REFUSED, step.error, step.message, "call"), frame.t, self._number)
+
+    def _send_request(self, frame: Frame, session: _Session, call: _Call | None) -> None:
+        step = self._request_step(frame)
+        step.shared = call is None
+        self._pending.setdefault((frame.session, frame.channel), deque()).append(step)
+        if call is not None:
+            call.completing = False
+            if call.phase == "join" and step.phase == "complete":
+                call.phase = "run"
+            elif call.phase == "join" and frame.kind is Kind.WS_OPEN:
+                call.phase = "connect"
+        if frame.channel.endswith(".join") and not frame.retried:
+            session.joining += 1
+        if step.stream is not None and call is None:
+            session.loss = None
+        self._add(step, session, call)
+
+    def _request_step(self, frame: Frame) -> Step:
+        payload = frame.payload
+        opens = frame.kind is Kind.WS_OPEN
+        step = self._step(frame, StepKind.REQUEST, "WS" if opens else str(payload.get("method") or "?"))
+        body = payload.get("body")
+        step.url = str(payload.get("url") or "")
+        step.phase = str(payload.get("phase") or ("join" if opens else ""))
+        step.text = body if isinstance(body, bytes) else None
+        step.size = len(body) if isinstance(body, bytes) else None
+        step.attempt = _whole_number(payload.get("attempt")) or 1
+        files = payload.get("files")
+        if isinstance(files, list):
+            step.files = [
+                cast("dict[str, Any]", one) for one in cast("list[Any]", files) if isinstance(one, dict)
+            ]
+        if opens or payload.get("stream") is True:
+            step.stream = Stream(is_socket=opens)
+        return step
+
+    def _answered(self, frame: Frame) -> Step | None:
+        """Return the oldest request of a channel without a reply; one with the reply's URL comes first."""
+        waiting = self._pending.get((frame.session, frame.channel))
+        if not waiting:
+            return None
+        step = waiting[0]
+        if len(waiting) > 1:
+            url = frame.payload.get("url")
+            for place in range(min(len(waiting), 64)):
+                if waiting[place].url == url:
+                    step = waiting[place]
+                    break
+        waiting.remove(step)
+        if not waiting:
+            del self._pending[frame.session, frame.channel]
+        return step
+
+    def _fill_reply(self, frame: Frame, session: _Session | None = None, call: _Call | None = None) -> Step:
+        """Give a request its reply."""
+        step = self._answered(frame)
+        if step is None:  # the trace begins in the middle
+            step = self._step(frame, StepKind.REQUEST, UNKNOWN_REQUEST)
+            if session is not None:
+                step.shared = call is None
+                self._add(step, session, call)
+        payload = frame.payload
+        step.reply_frame = self._number
+        step.seconds = frame.t - step.t
+        step.retried = frame.retried
+        if frame.kind is Kind.ERROR:
+            step.error, step.message = str(payload.get("error") or ""), str(payload.get("message") or "")
+            return step
+        step.status = 101 if frame.kind is Kind.WS_ACCEPT else _whole_number(payload.get("status"))
+        body = payload.get("body")
+        if isinstance(body, bytes):
+            step.reply_body, step.reply_size = body, len(body)
+        elif frame.kind is Kind.RESPONSE:
+            step.reply_size = 0
+        if frame.kind is Kind.RESPONSE:
+            step.stream = None
+        return step
+
+    def _take_reply(self, frame: Frame, session: _Session, call: _Call | None) -> None:
+        step = self._fill_reply(frame, session, call)
+        calls = () if call is None else (call.line,)
+        self._updates.append(Update(Change.REPLY, step, calls, session.line))
+        if call is not None:
+            call.last = max(call.last, frame.t)
+        if frame.channel.endswith(".join") and not step.retried:
+            session.joining = max(session.joining - 1, 0)
+        if step.retried:
+            return
+        if frame.kind in (Kind.RESPONSE_HEAD, Kind.WS_ACCEPT):
+            socket = frame.kind is Kind.WS_ACCEPT
+            self._streams[frame.session, frame.channel] = _OpenStream(
+                step, None if socket else SSEDecoder(), call
+            )
+            if call is not None and not call.ended:
+                self._to_phase(call, "join" if socket else call.phase, frame.t)
+        elif call is None:
+            if frame.channel == "stream":
+                self._lose(session, None, refusal_of(step, frame.payload), frame.t)
+        else:
+            self._take_whole_reply(frame, session, call, step)
+        self._forget_parked(session)
+
+    def _take_whole_reply(self, frame: Frame, session: _Session, call: _Call, step: Step) -> None:
+        channel = frame.channel.partition(".")[2]
+        if step.status is None or step.status >= 300:
+            if step.phase != "cancel" and not channel.startswith("send-"):
+                end = refusal_of(step, frame.payload, version=self._version)
+                if step.phase == "complete" and end.error == "AppError":
+                    self._take_message(self._reply_event(frame, step, "error"), failure(end), session, call)
+                self._lose(session, call, end, frame.t)
+            return
+        if channel == "join":
+            event_id = event_id_of(decode_body(step.reply_body))
+            if event_id is not None:
+                call.line.event_id = call.line.event_id or event_id
+                session.owners.setdefault(event_id, call)
+                self._take_parked(event_id, session, call)
+        if step.phase == "join":
+            call.loss = None
+            self._to_phase(call, "queue", frame.t) if call.phase in ("join", "connect") else None
+        for message in read_reply(channel, step, self._version):
+            self._take_message(self._reply_event(frame, step, message.name), message, session, call)
+
+    def _reply_event(self, frame: Frame, request: Step, name: str) -> Step:
+        event = self._step(frame, StepKind.EVENT, name)
+        event.derived = True
+        event.text, event.size = request.reply_body, request.reply_size
+        return event
+
+    def _take_failure(self, frame: Frame, session: _Session, call: _Call | None) -> None:
+        step = self._fill_reply(frame, session, call)
+        calls = () if call is None else (call.line,)
+        self._updates.append(Update(Change.REPLY, step, calls, session.line))
+        if call is not None:
+            call.last = max(call.last, frame.t)
+        if frame.channel.endswith(".join") and not step.retried:
+            session.joining = max(session.joining - 1, 0)
+        if step.retried or step.phase == "cancel" or ".send-" in frame.channel:
+            return
+        end = End(Outcome.FAILED, step.error, step.message, step.phase)
+        if call is not None or frame.channel == "stream":
+            self._lose(session, call, end, frame.t)
+        self._forget_parked(session)
+
+    def _lose(self, session: _Session, call: _Call | None, end: End, t: float) -> None:
+        """Note why a call, or all of a session, are over unless something else comes for them."""
+        loss = _Loss(t, self._number, end)
+        if call is None:
+            if session.active:
+                session.loss = loss
+        elif not call.ended:
+            call.loss = loss
+
+    # --- streams and sockets -------------------------------------------------------------------------
+
+    def _take_chunk(self, frame: Frame, session: _Session, call: _Call | None) -> None:
+        place = frame.session, frame.channel
+        stream = self._streams.get(place)
+        if stream is None or stream.decoder is None:
+            # The head is missing, as in a trace that begins in the middle.
+            stream = self._streams[place] = _OpenStream(self._orphan(frame), SSEDecoder(), call)
+        data = frame.payload["data"]
+        whole, decoder = stream.step.stream, stream.decoder
+        assert whole is not None and decoder is not None  # noqa: S101, PT018
+        whole.size += len(data)
+        whole.last = frame.t
+        begun = frame.t if stream.begun is None else stream.begun
+        try:
+            events = decoder.feed(data)
+        except EventTooLarge as error:
+            self._lose(session, call, End(Outcome.FAILED, "EventTooLarge", error.message, "stream"), frame.t)
+            return
+        stream.tail = (stream.tail + data[-4:])[-4:]
+        complete = stream.tail.endswith((b"\n\n", b"\r\r", b"\r\n\r\n"))
+        stream.begun = None if complete else (frame.t if events else begun)
+        whole.events += len(events)
+        for event in events:
+            step = self._step(frame, StepKind.EVENT, event.event)
+            step.text, step.size = event.data, len(event.data.encode("utf-8", "replace"))
+            step.t, step.seconds = begun, frame.t - begun
+            begun = frame.t
+            self._route(step, event.event, session, call)
+
+    def _orphan(self, frame: Frame) -> Step:
+        step = self._step(frame, StepKind.REQUEST, UNKNOWN_REQUEST)
+        step.stream = Stream()
+        return step
+
+    def _take_text(self, frame: Frame, session: _Session, call: _Call | None) -> None:
+        text = str(frame.payload.get("text") or "")
+        size = len(text.encode("utf-8", "replace"))
+        if frame.direction is Direction.OUT:
+            step = self._step(frame, StepKind.SENT, "send")
+            step.text, step.size = text, size
+            self._add(step, session, call)
+            return
+        stream = self._streams.get((frame.session, frame.channel))
+        if stream is not None and stream.step.stream is not None:
+            stream.step.stream.size += size
+            stream.step.stream.events += 1
+            stream.step.stream.last = frame.t
+        step = self._step(frame, StepKind.EVENT, "message")
+        step.text, step.size = text, size
+        self._route(step, "message", session, call)
+
+    def _route(self, step: Step, name: str, session: _Session, call: _Call | None) -> None:
+        """Find the call of a message, by its channel or its event id."""
+        message = read_event(name, cast("str", step.text), self._version, named=call is not None)
+        step.name = message.name
+        owner, event_id = call, message.event_id
+        if call is None and event_id is not None:
+            owner = session.owners.get(event_id)
+            if owner is None and session.joining and session.parked_count < MAX_PARKED:
+                session.parked.setdefault(event_id, []).append(step)
+                session.parked_count += 1
+                return
+        elif call is None and message.has_output and len(session.active) == 1:
+            owner = next(iter(session.active.values()))
+        self._take_message(step, message, session, owner)
+
+    def _take_parked(self, event_id: str, session: _Session, call: _Call) -> None:
+        for step in session.parked.pop(event_id, ()):
+            session.parked_count -= 1
+            message = read_event(step.name, cast("str", step.text), self._version, named=False)
+            self._take_message(step, message, session, call)
+
+    def _forget_parked(self, session: _Session) -> None:
+        """Give what waits for the reply to a join to the session, if no join is unanswered."""
+        if session.joining or not session.parked:
+            return
+        for steps in session.parked.values():
+            for step in steps:
+                self._add(step, session, None)
+        session.parked, session.parked_count = {}, 0
+
+    def _take_message(self, step: Step, message: Message, session: _Session, call: _Call | None) -> None:
+        step.event = message.event
+        step.message = message.end.message if message.end is not None else message.text
+        step.error = message.end.error if message.end is not None else ""
+        if message.event == "heartbeat":
+            if call is None:
+                session.heartbeats += 1
+            else:
+                call.heartbeats += 1
+            if self._keep:
+                step.shared = call is None
+                session.line.steps.append(step)
+            return
+        if call is None:
+            step.shared = message.event in ("close_stream", "unexpected_error", "server_stopped")
+            self._add(step, session, None)
+            if message.end is not None and message.event != "close_stream":
+                self._lose(session, None, message.end, step.end)
+            return
+        self._take_values(step, message, call)
+        self._add(step, session, call)
+        if call.ended:
+            return
+        call.loss = None
+        call.completing = message.completing
+        if message.phase:
+            self._advance(call, message.phase, step.t)
+        if message.end is not None:
+            self._end(call, message.end, step.end, step.frame)
+
+    @staticmethod
+    def _advance(call: _Call, phase: str, t: float) -> None:
+        order = ("connect", "join", "queue", "run", "stream")
+        if call.phase in order and order.index(phase) > order.index(call.phase):
+            TimelineBuilder._to_phase(call, phase, t)
+
+    def _take_values(self, step: Step, message: Message, call: _Call) -> None:
+        """Give a step the whole output values of its message, with edits applied."""
+        if message.delta is not None:
+            call.texts.append(message.delta)
+        data = message.data
+        if data is None:
+            return
+        made = 0
+        if message.event == "process_generating" and call.values is not None and not call.ended:
+            step.before = call.line.data
+            if self._made > MAX_MADE_BYTES:
+                step.kept = False
+                return
+            first = call.line.data is None
+            values = call.values.next(data)
+            made = call.values.made_bytes
+            self._made += made
+            step.edited = not first and values is not data
+            data = cast("list[Any]", values)
+        call.line.data = data
+        self._kept += made + (held_bytes(step.text) if isinstance(step.text, str) else 0)
+        if self._kept > MAX_KEPT_BYTES:
+            step.before, step.kept = None, False
+        else:
+            step.data = data
+
+    def _take_end(self, frame: Frame, session: _Session, call: _Call | None) -> None:
+        """Take the end of a stream; that this side closes it, and that it is closed, are one step."""
+        place = frame.session, frame.channel
+        stream = self._streams.get(place)
+        closes = frame.kind is not Kind.END
+        ending = "local" if closes else str(frame.payload.get("ending") or "")
+        whole = Stream() if stream is None or stream.step.stream is None else stream.step.stream
+        if not closes:
+            self._streams.pop(place, None)
+            code = frame.payload.get("code")
+            whole.end, whole.ending, whole.end_frame = frame.t, ending, self._number
+            whole.code = code if isinstance(code, int) else None
+            whole.reason = str(frame.payload.get("reason") or "")
+        if stream is not None and stream.decoder is not None and not whole.cut:
+            whole.cut = len(stream.decoder.close())
+        if stream is not None and stream.closing is not None and not closes:
+            stream.closing.reply_frame = self._number
+            stream.closing.name = ending
+            stream.closing.message = whole.reason
+            return
+        step = self._step(frame, StepKind.END, ending)
+        step.closed_here = closes
+        step.direction = Direction.OUT if closes or ending in ("local", "idle") else Direction.IN
+        step.stream, step.message, step.shared = whole, whole.reason, call is None
+        if stream is not None:
+            step.url = stream.step.url
+            if closes:
+                stream.closing = step
+        elif closes:
+            self._streams[place] = _OpenStream(self._closed_early(step), None, call, closing=step)
+        self._add(step, session, call)
+        if call is None:
+            if any(one.line.event_id is not None for one in session.active.values()):
+                self._lose(session, None, _stream_end(whole, ending), frame.t)
+        else:
+            self._lose(session, call, _stream_end(whole, ending), frame.t)
+
+    @staticmethod
+    def _closed_early(step: Step) -> Step:
+        """Return a request for a stream that was closed before its head came."""
+        return attrs.evolve(step, kind=StepKind.REQUEST)
+
+    # --- frames beside the sessions ------------------------------------------------------------------
+
+    def _feed_beside(self, frame: Frame) -> None:
+        """Take a frame of the discovery, of a file, of a heartbeat ..."""
+        steps = self._beside_steps(frame)
+        place = 0, frame.channel
+        match frame.kind:
+            case Kind.REQUEST | Kind.WS_OPEN:
+                request = self._request_step(frame)
+                self._pending.setdefault(place, deque()).append(request)
+                self._add_beside(request, steps)
+            case Kind.RESPONSE | Kind.RESPONSE_HEAD | Kind.ERROR | Kind.WS_ACCEPT:
+                answered = self._fill_reply(frame)
+                if answered.name == UNKNOWN_REQUEST:
+                    self._add_beside(answered, steps)
+                self._updates.append(Update(Change.REPLY, answered))
+                if frame.kind is Kind.RESPONSE_HEAD:
+                    self._streams[place] = _OpenStream(answered, None, None)
+            case Kind.CHUNK:
+                stream = self._streams.get(place)
+                if stream is not None and stream.step.stream is not None:
+                    stream.step.stream.size += len(frame.payload["data"])
+                    stream.step.stream.last = frame.t
+            case Kind.END:
+                stream = self._streams.pop(place, None)
+                if stream is not None and stream.step.stream is not None:
+                    whole = stream.step.stream
+                    whole.end, whole.end_frame = frame.t, self._number
+                    whole.ending = str(frame.payload.get("ending") or "")
+                    whole.reason = str(frame.payload.get("reason") or "")
+                    self._updates.append(Update(Change.REPLY, stream.step))
+            case _:
+                self._add_beside(self._local_step(frame), steps)
+
+    def _beside_steps(self, frame: Frame) -> list[Step]:
+        if frame.channel == "discover" and frame.kind is Kind.REQUEST:
+            self._in_discovery = True
+        is_discovery = frame.channel in DISCOVERY_CHANNELS and (
+            frame.channel == "discover" or self._in_discovery
+        )
+        return self.timeline.discovery if is_discovery else self.timeline.others
+
+    def _add_beside(self, step: Step, steps: list[Step]) -> None:
+        if self._keep:
+            steps.append(step)
+        self._updates.append(Update(Change.STEP, step))
+
+
+def _stream_end(stream: Stream, ending: str) -> End:
+    """Return what the end of a stream means for a call that it leaves without its completion."""
+    why = f" ({stream.reason})" if stream.reason else ""
+    match ending:
+        case "idle":
+            return End(
+                Outcome.GIVEN_UP, "TimeoutExpired", f"Nothing came on the stream any more{why}.", "stream"
+            )
+        case "too large":
+            return End(Outcome.FAILED, "EventTooLarge", f"A message is larger than the limit{why}.", "stream")
+        case "local":
+            return End(Outcome.GIVEN_UP, "", f"This side closed the stream{why}.", "stream")
+        case "clean":
+            return End(Outcome.FAILED, "StreamLost", f"The stream ended before the call did{why}.", "stream")
+        case _:
+            return End(Outcome.FAILED, "StreamLost", f"The connection broke{why}.", "stream")
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _whole_number(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _frame(step: Step) -> int:
+    return step.frame
+
+
+def _is_sorted(steps: Sequence[Step]) -> bool:
+    return all(left.frame <= right.frame for left, right in itertools.pairwise(steps))
+
+
+__all__ = ["EDITING_ADAPTERS", "MAX_KEPT_BYTES", "Change", "TimelineBuilder", "Update"]
