@@ -125,11 +125,11 @@ def connection_options(command: Callable[..., None]) -> Callable[..., None]:
         names = [name.strip() for name in protocol.split(",") if name.strip()]
         connection = Connection(
             protocol=names[0] if len(names) == 1 else names,
-            auth=_credentials(auth),
+            auth=credentials(auth),
             token=token,
             token_origin=token_origin,
             trust_redirects=trust_redirects,
-            headers=dict(_header(text) for text in headers),
+            headers=dict(header(text) for text in headers),
             timeout=timeout,
             insecure=insecure,
             trace=trace,
@@ -143,7 +143,8 @@ def connection_options(command: Callable[..., None]) -> Callable[..., None]:
     return decorated
 
 
-def _credentials(text: str | None) -> tuple[str, str] | None:
+def credentials(text: str | None) -> tuple[str, str] | None:
+    """Return user and password of the option ``--auth``; asks for a missing password."""
     if text is None:
         return None
     user, colon, password = text.partition(":")
@@ -154,7 +155,8 @@ def _credentials(text: str | None) -> tuple[str, str] | None:
     return user, password
 
 
-def _header(text: str) -> tuple[str, str]:
+def header(text: str) -> tuple[str, str]:
+    """Return name and value of an option ``--header``."""
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
         raise click.BadParameter(f"{text!r} is not a header; write 'Name: value'.", param_hint="'--header'")

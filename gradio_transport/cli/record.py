@@ -1,13 +1,328 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``gradio-transport record``."""
+"""``gradio-transport record``: record any client's traffic with an app."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncGenerator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
 import click
+
+from ..errors import GradioTransportError
+from ..policy import Timeouts
+from ..protocol.frames import Frame, Kind, Tap
+from ..protocol.urls import is_space_name
+from ..recording import RecordingOptions, RecordingServer, default_path
+from ..spaces import is_hidden, token_to_use
+from .options import credentials, header
+from .terminal import Terminal, current_terminal
+
+URL_VARIABLE = "GRADIO_URL"
+"""The environment variable of the command that has the proxy's URL."""
+
+PLACEHOLDER = "{}"
+"""Stands for the proxy's URL in the arguments of the command."""
+
+_NOT_FOUND, _NOT_EXECUTABLE = 127, 126
+"""Exit statuses of a command that cannot be run, as those of a shell."""
+
+_KILLED = 128
+"""Added to the number of the signal that ended the command, as a shell does."""
 
 
 @click.command()
 @click.argument("source")
-def record(*, source: str) -> None:
-    """Record the traffic of any client with the app at SOURCE."""
-    raise click.UsageError(f"{source}: not available yet.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The trace. By default a new file here, named by the app and the time.",
+)
+@click.option(
+    "-p",
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    metavar="N",
+    help="Port to listen at; by default any free one.",
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Address to listen at. With another than a loopback address, other machines can use the "
+    "proxy, and with it your token and headers.",
+)
+@click.option(
+    "-t",
+    "--token",
+    envvar="GRADIO_TRANSPORT_TOKEN",
+    metavar="TOKEN",
+    help="Hugging Face token, added to requests for a Space on its own host that have no "
+    "authorization. Also GRADIO_TRANSPORT_TOKEN.",
+)
+@click.option("--token-origin", metavar="URL", help="Another origin that may get the token.")
+@click.option(
+    "-H",
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="'NAME: VALUE'",
+    help="Header added to every request. Repeatable.",
+)
+@click.option(
+    "--auth",
+    envvar="GRADIO_TRANSPORT_AUTH",
+    metavar="USER[:PASSWORD]",
+    help="The app's own login, for the config that is recorded at the start. Clients log in themselves.",
+)
+@click.option("--trust-redirects", is_flag=True, help="Follow the app's config to another origin.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Limit of each step of connecting at the start. Clients have their own limits.",
+)
+@click.option("--insecure", is_flag=True, help="Do not check the server's TLS certificate.")
+@click.option(
+    "--secret", "secrets", multiple=True, metavar="TEXT", help="Take TEXT out of the trace too. Repeatable."
+)
+@click.option(
+    "--no-redact",
+    is_flag=True,
+    help="Leave secrets in the trace. Only for traces that never leave your machine.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Do not show the traffic.")
+@click.option("-v", "--verbose", count=True, help="Log to stderr; -vv logs every detail.")  # fmt: skip
+def record(
+    *,
+    source: str,
+    command: tuple[str, ...],
+    output: Path | None,
+    port: int,
+    host: str,
+    token: str | None,
+    token_origin: str | None,
+    headers: tuple[str, ...],
+    auth: str | None,
+    trust_redirects: bool,
+    timeout: float | None,
+    insecure: bool,
+    secrets: tuple[str, ...],
+    no_redact: bool,
+    quiet: bool,
+    verbose: int,
+) -> None:
+    r"""Record the traffic of any client with the app at SOURCE.
+
+    A proxy in front of the app writes a trace of what passes: of browsers, gradio_client, @gradio/client,
+    curl. Give clients its URL in place of the app's. It shows the calls as they happen, and ends with Ctrl-C.
+
+    With a COMMAND it runs that, with its URL in the environment variable GRADIO_URL and in place of {} in the
+    arguments, and ends with its exit status.
+
+    \b
+    Example:
+      gradio-transport record http://127.0.0.1:7860 -o page.jsonl
+      gradio-transport record owner/name -- python client.py {}
+      gradio-transport trace show page.jsonl
+
+    \b
+    Exit status: that of COMMAND, or
+      0    ended with Ctrl-C
+      2    bad usage, or the port is in use
+      3    the app refused
+      4    no connection, or not a Gradio app
+    """
+    terminal = current_terminal()
+    terminal.set_verbosity(verbose)
+    calls = _Counter()
+    options = RecordingOptions(
+        host=host,
+        port=port,
+        token=token,
+        token_origin=token_origin,
+        headers=dict(header(text) for text in headers),
+        auth=credentials(auth),
+        trust_redirects=trust_redirects,
+        timeouts=_timeouts(timeout),
+        verify=not insecure,
+        redact=not no_redact,
+        secrets=secrets,
+        tap=calls if quiet else _both(calls, live_printer(terminal)),
+    )  # fmt: skip
+    path = default_path(source) if output is None else output
+    try:
+        status = asyncio.run(_record(source, path, options, command, terminal))
+    except OSError as error:
+        raise click.FileError(str(path), error.strerror or str(error)) from error
+    found = "no call" if not calls.count else "1 call" if calls.count == 1 else f"{calls.count} calls"
+    terminal.print_line((f"Recorded {found}. See them: gradio-transport trace show {path}", "dim"))
+    raise click.exceptions.Exit(status)
+
+
+def _timeouts(seconds: float | None) -> Timeouts:
+    defaults = Timeouts()
+    if seconds is None:
+        return defaults
+    steps = ("connect", "space", "discover", "login")
+    return defaults.replace(**{name: min(getattr(defaults, name), seconds) for name in steps})
+
+
+async def _record(
+    source: str, path: Path, options: RecordingOptions, command: Sequence[str], terminal: Terminal
+) -> int:
+    async with _server(source, path, options) as server:
+        _introduce(server, options, terminal)
+        if command:
+            return await _run(command, server.url, terminal)
+        stop = asyncio.Event()
+        with _signals({signal.SIGINT: stop.set, signal.SIGTERM: stop.set}):
+            await stop.wait()
+        return 0
+
+
+@contextlib.asynccontextmanager
+async def _server(
+    source: str, path: Path, options: RecordingOptions
+) -> AsyncGenerator[RecordingServer, None]:
+    """Start the proxy; if a Space is shown only with a token, retry with the saved one, as `call` does."""
+    import attrs
+
+    server = RecordingServer(source, path, options)
+    try:
+        await server.__aenter__()
+    except GradioTransportError as error:
+        hidden = options.token is None and is_space_name(source) and is_hidden(error)
+        saved = token_to_use(None, saved=True) if hidden else None
+        if saved is None:
+            raise
+        server = RecordingServer(source, path, attrs.evolve(options, token=saved))
+        await server.__aenter__()
+    try:
+        yield server
+    finally:
+        await server.__aexit__(None, None, None)
+
+
+def _introduce(server: RecordingServer, options: RecordingOptions, terminal: Terminal) -> None:
+    terminal.print_line(("Recording ", ""), (server.app_url, "bold"), (f" to {server.path}", ""))
+    terminal.print_line(("Use this URL in its place: ", ""), (server.url, "bold"), (" (Ctrl-C ends)", "dim"))
+    if server.login:
+        terminal.print_line(
+            (
+                "The app wants a login. Its config is recorded when a client has logged in, or with --auth.",
+                "",
+            ),
+        )
+    if server.note:
+        terminal.print_line((server.note, "dim"))
+    if not server.is_loopback:
+        terminal.print_line(
+            ("warning: ", "bold yellow"),
+            (f"other machines can reach the app by {options.host}, with what this proxy adds.", "yellow"),
+        )
+
+
+# --- the command ---------------------------------------------------------------------------------------
+
+
+async def _run(command: Sequence[str], url: str, terminal: Terminal) -> int:
+    """Run a command with the proxy's URL, and return its exit status."""
+    arguments = [argument.replace(PLACEHOLDER, url) for argument in command]
+    try:
+        process = await asyncio.create_subprocess_exec(*arguments, env={**os.environ, URL_VARIABLE: url})
+    except OSError as error:
+        reason = error.strerror or str(error)
+        terminal.print_line(("error: ", "bold red"), (f"Cannot run {arguments[0]}: {reason}.", "red"))
+        return _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE
+
+    def forward(number: signal.Signals) -> Callable[[], None]:
+        def send() -> None:
+            # Ctrl-C reaches every program of the terminal's foreground by itself.
+            if number is not signal.SIGINT or not _is_in_foreground():
+                with contextlib.suppress(ProcessLookupError):
+                    process.send_signal(number)
+
+        return send
+
+    forwarded = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP"):
+        forwarded.append(signal.SIGHUP)
+    with _signals({number: forward(number) for number in forwarded}):
+        status = await process.wait()
+    return _KILLED - status if status < 0 else status
+
+
+def _is_in_foreground() -> bool:
+    """Return whether this program is in the foreground of its terminal, if it has one."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)
+
+
+@contextlib.contextmanager
+def _signals(handlers: dict[signal.Signals, Callable[[], None]]) -> Any:
+    """Handle signals while the block runs."""
+    loop = asyncio.get_running_loop()
+    added: list[signal.Signals] = []
+    for number, handler in handlers.items():
+        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt
+            loop.add_signal_handler(number, handler)
+            added.append(number)
+    try:
+        yield
+    finally:
+        for number in added:
+            loop.remove_signal_handler(number)
+
+
+# --- what is shown -------------------------------------------------------------------------------------
+
+
+class _Counter:
+    """A tap that counts the calls."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, frame: Frame) -> None:
+        self.count += frame.kind is Kind.CALL
+
+
+def _both(first: Tap, second: Tap) -> Tap:
+    def take(frame: Frame) -> None:
+        first(frame)
+        second(frame)
+
+    return take
+
+
+def live_printer(terminal: Terminal) -> Tap:
+    """Return a tap that shows the flow on stderr."""
+
+    def show(frame: Frame) -> None:
+        payload = frame.payload
+        if frame.kind is Kind.CALL:
+            name = payload.get("endpoint") or f"fn_index {payload.get('fn_index')}"
+            terminal.print_line((f"call {frame.channel} of session {frame.session}: {name}", ""))
+
+    return show
+
+
+__all__ = ["record"]

@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The proxy's own requests to the app, over aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ssl
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from typing import Any, cast
+
+import aiohttp
+import attrs
+from aiohttp import WSMessage
+from multidict import CIMultiDict
+from yarl import URL
+
+from ..engines.aiohttp_stream import AiohttpStream, Reply
+from ..engines.base import Patience, StreamEnded
+from ..engines.proxies import Proxy
+from ..engines.routes import KEPT_ALIVE_SECONDS, Routes
+from ..engines.settings import HTTPSettings
+from ..engines.tls import ssl_context
+from ..errors import Phase, UnsupportedProtocol
+from ..protocol.commands import Request, Response
+from .headers import Headers
+
+CONNECT_SECONDS = 30.0
+
+HEAD_BYTES = 64 * 1024
+"""Bound of a line of a head, of requests and replies."""
+
+HEAD_FIELDS = 500
+"""Bound of the number of headers."""
+
+CHUNK_BYTES = 64 * 1024
+
+WEBSOCKET_BYTES = 1024 * 1024 * 1024
+"""Bound of a message. Servers of 3.11 to 3.50 take as much (docs/wire.md §3.3)."""
+
+_REFUSAL_BYTES = 64 * 1024
+
+_CLOSE_TIMEOUT = aiohttp.ClientWSTimeout(ws_close=1.0)  # type: ignore[call-arg,unused-ignore]  # pyright: ignore[reportCallIssue]
+
+
+class UnreachableError(Exception):
+    """There is no connection to the app; nothing was sent."""
+
+
+class BrokenError(Exception):
+    """The connection broke before a reply came.
+
+    Attributes:
+        is_reset: Whether it was reset, and not just closed.
+    """
+
+    def __init__(self, message: str, *, is_reset: bool) -> None:
+        super().__init__(message)
+        self.is_reset = is_reset
+
+
+class HandshakeRefusedError(Exception):
+    """The app answered the handshake of a websocket with something else than status 101."""
+
+    def __init__(self, status: int, reason: str, headers: Headers, body: bytes) -> None:
+        super().__init__(status)
+        self.status, self.reason, self.headers, self.body = status, reason, headers, body
+
+
+async def _send_once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Send a request once.
+
+    aiohttp repeats a GET whose connection broke, and in 4.0 to 4.8 a GET is a call (docs/wire.md §4).
+    Every reply to a handshake but 101 is raised; aiohttp would follow a redirect.
+    """
+    try:
+        response = await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientConnectionError(str(error)) from error
+    if "upgrade" in request.headers and response.status != 101:
+        try:
+            body = await response.content.read(_REFUSAL_BYTES)
+        except (aiohttp.ClientError, OSError):
+            body = b""
+        finally:
+            response.close()
+        headers = [*response.headers.items()]
+        raise HandshakeRefusedError(response.status, response.reason or "", headers, body)
+    return response
+
+
+@attrs.define
+class Incoming:
+    """A reply of the app whose body is still arriving."""
+
+    reply: Reply
+    _stream: AiohttpStream
+
+    @property
+    def headers(self) -> Headers:
+        """Its headers, in order."""
+        return [*self.reply.headers.items()]
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes, with its content coding.
+
+        Raises:
+            BrokenError: The connection broke before the end.
+        """
+        try:
+            async for piece in self._stream.chunks():
+                yield piece
+        except StreamEnded as ended:
+            raise BrokenError(ended.closed.reason, is_reset=_is_reset(ended.__cause__)) from ended
+
+    async def close(self) -> None:
+        """Give the connection back, or drop it if the body is not at its end."""
+        await self._stream.aclose()
+
+
+class AppClient:
+    """Sends requests to the app, each once, and follows nothing.
+
+    Requests that may start a call have a connection of their own: one that was kept may just be closed by the
+    server, and then nobody knows whether the request was read.
+    """
+
+    def __init__(self, settings: HTTPSettings, base: str) -> None:
+        self._settings = settings
+        self._base = base
+        route = Routes(settings).find(base)
+        if route.proxy is not None and route.proxy.is_socks:
+            raise UnsupportedProtocol(
+                f"The recording proxy cannot use the proxy {route.proxy}: aiohttp has no SOCKS. Set NO_PROXY "
+                "for this host, or use an HTTP proxy."
+            )
+        self._route = route
+        self._kept = self._open(keepalive_timeout=KEPT_ALIVE_SECONDS)
+        self._fresh = self._open(force_close=True)
+
+    def _open(self, **keeping: Any) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, **keeping),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            middlewares=(_send_once,),
+            auto_decompress=False,
+            response_class=Reply,
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+            read_bufsize=CHUNK_BYTES,
+            max_line_size=HEAD_BYTES,
+            max_field_size=HEAD_BYTES,
+            max_headers=HEAD_FIELDS,
+        )
+
+    def _options(self) -> dict[str, Any]:
+        options: dict[str, Any] = {}
+        proxy: Proxy | None = self._route.proxy
+        if proxy is not None:
+            options["proxy"] = proxy.name
+            if proxy.authorization is not None:
+                options["proxy_headers"] = {"authorization": proxy.authorization}
+        if self._route.scheme == "https":
+            context: ssl.SSLContext = ssl_context(self._settings, "https")
+            options["ssl"] = context
+        return options
+
+    async def send(
+        self, method: str, url: str, headers: Headers, body: AsyncIterable[bytes] | None
+    ) -> Incoming:
+        """Send a request, and return the reply as soon as its head has come.
+
+        Raises:
+            UnreachableError: There is no connection.
+            BrokenError: The connection broke before the head was complete.
+        """
+        may_call = method not in ("GET", "HEAD", "OPTIONS") or "/queue/join" in url
+        session = self._fresh if may_call else self._kept
+        payload = None if body is None else aiohttp.AsyncIterablePayload(body)
+        try:
+            reply = await self._request(session, method, url, headers, payload)
+        except BrokenError as error:
+            # A kept connection that the server has just closed: the request, which starts nothing, is sent
+            # again.
+            if may_call or payload is not None or error.is_reset:
+                raise
+            reply = await self._request(self._fresh, method, url, headers, None)
+        patience = Patience(None, None, "idle", Phase.STREAM, 0)
+        stream = AiohttpStream(
+            Request(method, url, {}, None), patience, reply, asyncio.Semaphore(), self._route
+        )
+        # The body is passed on as it is: without this the stream would decode it.
+        coded = ("content-encoding",)
+        kept = {name: value for name, value in stream.head.headers.items() if name not in coded}
+        stream.head = Response(reply.status, kept)
+        return Incoming(reply, stream)
+
+    async def _request(
+        self, session: aiohttp.ClientSession, method: str, url: str, headers: Headers, payload: Any
+    ) -> Reply:
+        with _translated():
+            reply = await session.request(
+                method,
+                verbatim_url(url),
+                headers=CIMultiDict(headers),
+                data=payload,
+                allow_redirects=False,
+                **self._options(),
+            )
+        return cast("Reply", reply)
+
+    async def websocket(
+        self, url: str, headers: Headers, protocols: tuple[str, ...]
+    ) -> aiohttp.ClientWebSocketResponse[Any]:
+        """Open a websocket.
+
+        Raises:
+            HandshakeRefusedError: The app answered with another status than 101.
+            UnreachableError: There is no connection.
+            BrokenError: The connection broke.
+        """
+        with _translated():
+            opened: aiohttp.ClientWebSocketResponse[Any] = await self._fresh.ws_connect(
+                verbatim_url(url),
+                headers=CIMultiDict(headers),
+                protocols=protocols,
+                autoclose=False,
+                autoping=False,
+                timeout=_CLOSE_TIMEOUT,
+                max_msg_size=WEBSOCKET_BYTES,
+                decode_text=False,
+                **self._options(),
+            )
+        return opened
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._kept.close()
+        await self._fresh.close()
+
+
+class _translated:  # noqa: N801 - reads as a statement
+    """Turns aiohttp's exceptions into ours."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(
+            error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+        ):
+            raise UnreachableError(_reason(error)) from error
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            raise UnreachableError(f"the proxy refused: HTTP {error.status}") from error
+        if isinstance(error, (aiohttp.ClientError, OSError)):
+            raise BrokenError(_reason(error), is_reset=_is_reset(error)) from error
+
+
+def verbatim_url(url: str) -> URL:
+    """Return a URL that aiohttp sends unchanged. Only a URL that is not valid as it is gets quoted."""
+    return URL(url, encoded=url.isascii() and url.isprintable() and " " not in url and "#" not in url)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return str(error.certificate_error)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.os_error.strerror or str(error.os_error)
+    if isinstance(error, aiohttp.ClientResponseError):
+        return " ".join(error.message.split()) or type(error).__name__
+    return str(error) or type(error).__name__
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen = 0
+    while error is not None and seen < 10:
+        yield error
+        error, seen = error.__cause__ or error.__context__, seen + 1
+
+
+def _is_reset(error: BaseException | None) -> bool:
+    return any(
+        isinstance(one, ConnectionResetError) or getattr(one, "errno", None) == errno.ECONNRESET
+        for one in _chain(error)
+    )
+
+
+__all__ = [
+    "CHUNK_BYTES", "HEAD_BYTES", "HEAD_FIELDS", "WEBSOCKET_BYTES", "AppClient", "BrokenError",
+    "HandshakeRefusedError", "Incoming", "UnreachableError", "WSMessage", "verbatim_url",
+]  # fmt: skip

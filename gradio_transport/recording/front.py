@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where clients reach the proxy, and which requests it serves.
+
+A page of any website can send requests to a server on loopback, and a website can give its own name a
+loopback address (DNS rebinding). The proxy may add a token to what it forwards, so it serves a request only
+if the ``Host`` is one of its own names, and if a browser sent it, only for a page of such a name.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Mapping
+from urllib.parse import urlsplit
+
+import attrs
+
+LOOPBACK = "127.0.0.1"
+
+_UNSPECIFIED = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+
+
+@attrs.frozen
+class Front:
+    """The address that the proxy listens at.
+
+    Attributes:
+        host: As it was given to bind to: an address or a name.
+        port: The port.
+        names: More names of this machine, for a proxy that others can reach.
+    """
+
+    host: str
+    port: int
+    names: Collection[str] = ()
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only programs of this machine reach it."""
+        return _is_loopback(self.host)
+
+    @property
+    def authority(self) -> str:
+        """Host and port as they stand in the URL for a client on this machine."""
+        host = LOOPBACK if self.host in _UNSPECIFIED else self.host
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+    def owns(self, authority: str) -> bool:
+        """Return whether the value of a ``Host`` header names this proxy.
+
+        Any port counts: a port may be mapped or tunnelled, and a website cannot choose it.
+        """
+        host = _host_of(authority)
+        if host is None:
+            return False
+        if _is_loopback(host) or host == self.host.lower():
+            return True
+        if self.is_loopback:
+            return False
+        return _is_address(host) or host in {name.lower() for name in self.names}
+
+    def refusal(self, headers: Mapping[str, str]) -> str | None:
+        """Return why a request is not served, or None if it is.
+
+        Args:
+            headers: Those of the request; names are looked up in lower case.
+        """
+        host = headers.get("host", "")
+        if not self.owns(host):
+            return (
+                f"The Host of this request is {host[:100]!r}, which is no name of this proxy. Use "
+                f"http://{self.authority}."
+            )
+        origin = headers.get("origin")
+        if origin is None:
+            site, mode = headers.get("sec-fetch-site", ""), headers.get("sec-fetch-mode", "")
+            if site != "cross-site" or mode == "navigate":
+                return None
+            origin = headers.get("referer", "")
+        if self.owns(urlsplit_netloc(origin)):
+            return None
+        return (
+            f"A page of {origin[:100]!r} sent this request. This proxy serves pages of its own names only, "
+            "because what it forwards may carry your token."
+        )
+
+
+def urlsplit_netloc(url: str) -> str:
+    """Return host and port of an http(s) URL, or an empty text if it is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return parts.netloc if parts.scheme in ("http", "https") and "@" not in parts.netloc else ""
+
+
+def is_loopback_url(url: str) -> bool:
+    """Return whether a URL is of this machine."""
+    return _is_loopback(urlsplit(url).hostname or "")
+
+
+def _host_of(authority: str) -> str | None:
+    """Return the host of an authority in lower case, or None if it is none."""
+    if not authority or any(mark in authority for mark in "@/?#\\ \t"):
+        return None
+    try:
+        parts = urlsplit(f"//{authority}")
+        _ = parts.port  # raises on rubbish
+    except ValueError:
+        return None
+    return (parts.hostname or "").removesuffix(".") or None
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    host = host.lower()
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    return _is_address(host) and ipaddress.ip_address(host).is_loopback
+
+
+__all__ = ["LOOPBACK", "Front", "is_loopback_url", "urlsplit_netloc"]

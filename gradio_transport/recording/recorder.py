@@ -1,0 +1,338 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Passes what crosses the proxy to the trace, in a thread of its own.
+
+The event loop forwards first, and only puts a note of it into a queue, with the time. Decoding, finding the
+calls, redacting and writing happen in the thread, so that the record delays no byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import queue
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from ..engines.content_coding import Unpacker
+from ..protocol.commands import Ending, Response
+from ..protocol.frames import Direction
+
+logger = logging.getLogger(__name__)
+
+BODY_BYTES = 16 * 1024 * 1024
+"""Bound of a recorded body, of a request or a reply that is no stream. The rest is forwarded only."""
+
+UPLOAD_BYTES = 1024 * 1024
+"""Bound of an upload that is recorded when it is complete, with the size of each file. A larger one is
+recorded when it begins: how long it took counts more."""
+
+PENDING_BYTES = 64 * 1024 * 1024
+"""How much may wait to be recorded. Beyond that the proxy waits: its memory is bounded."""
+
+_NOTE_BYTES = 512
+"""What a note in the queue counts for besides its data."""
+
+_IDLE_SECONDS = 0.5
+"""How often the observer is told the time while nothing happens."""
+
+_STREAMS = ("text/event-stream",)
+
+_ASSETS = (
+    "text/javascript", "application/javascript", "text/css", "font/", "application/font", "application/wasm",
+)  # fmt: skip
+"""Content types that are never part of a call, whose content is not looked at."""
+
+_FILENAME = re.compile(rb'filename="([^"\r\n]{0,1000})"', re.IGNORECASE)
+
+
+class Observer(Protocol):
+    """What finds the calls in plain HTTP traffic: `gradio_transport.trace.inference.Inference`."""
+
+    def request(
+        self,
+        exchange: int,
+        t: float,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        files: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Take a request, of an upload whose body is not kept with the name and size of its files."""
+        ...
+
+    def response(self, exchange: int, t: float, status: int, headers: Mapping[str, str]) -> None:
+        """Take the head of a reply."""
+        ...
+
+    def data(self, exchange: int, t: float, data: bytes) -> None:
+        """Take a piece of a body, without content coding."""
+        ...
+
+    def end(self, exchange: int, t: float, ending: Ending, reason: str = "") -> None:
+        """Take the end of a reply."""
+        ...
+
+    def failed(self, exchange: int, t: float, error: str, message: str) -> None:
+        """Take that no reply came."""
+        ...
+
+    def websocket_opened(self, exchange: int, t: float, url: str, headers: Mapping[str, str]) -> None:
+        """Take the handshake of a websocket."""
+        ...
+
+    def websocket_accepted(self, exchange: int, t: float) -> None:
+        """Take that the handshake was accepted."""
+        ...
+
+    def websocket_text(self, exchange: int, t: float, direction: Direction, text: str) -> None:
+        """Take a text of a websocket."""
+        ...
+
+    def websocket_closed(
+        self, exchange: int, t: float, code: int | None, reason: str, direction: Direction
+    ) -> None:
+        """Take the end of a websocket; without a code if the connection broke."""
+        ...
+
+    def advance(self, t: float) -> None:
+        """Take the time."""
+        ...
+
+    def close(self) -> None:
+        """Take that nothing more comes."""
+        ...
+
+
+Take = Callable[[Observer], None]
+
+
+class Recorder:
+    """Hands events to an observer, in their order, in a thread.
+
+    Args:
+        observer: What takes them. If it raises, recording ends with one warning, and the proxy goes on.
+    """
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._queue: queue.SimpleQueue[tuple[int, Take] | None] = queue.SimpleQueue()
+        self._pending = 0
+        self._lock = threading.Lock()
+        self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+        self._numbers = itertools.count(1)
+        self._failed = False
+        self._thread = threading.Thread(target=self._run, name="gradio-transport-recorder", daemon=True)
+        self._thread.start()
+
+    def exchange(self) -> Exchange:
+        """Return the record of one more request."""
+        return Exchange(self, next(self._numbers))
+
+    def put(self, take: Take, size: int = 0) -> None:
+        """Have the observer take something that holds some bytes."""
+        size += _NOTE_BYTES
+        with self._lock:
+            self._pending += size
+        self._queue.put((size, take))
+
+    async def room(self) -> None:
+        """Wait while too much waits to be recorded."""
+        if self._pending <= PENDING_BYTES:
+            return
+        loop, event = asyncio.get_running_loop(), asyncio.Event()
+        with self._lock:
+            if self._pending <= PENDING_BYTES:
+                return
+            self._waiters.append((loop, event))
+        await event.wait()
+
+    def close(self) -> None:
+        """Wait until everything is recorded. Idempotent."""
+        if self._thread.is_alive():
+            self.put(lambda observer: observer.close())
+            self._queue.put(None)
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                item = self._queue.get(timeout=_IDLE_SECONDS)
+            except queue.Empty:
+                self._take(lambda observer: observer.advance(time.monotonic()))
+                continue
+            if item is None:
+                return
+            size, take = item
+            self._take(take)
+            with self._lock:
+                self._pending -= size
+                waiters = self._waiters if self._pending <= PENDING_BYTES // 2 else []
+                if waiters:
+                    self._waiters = []
+            for loop, event in waiters:
+                loop.call_soon_threadsafe(event.set)
+
+    def _take(self, take: Take) -> None:
+        if self._failed:
+            return
+        try:
+            take(self._observer)
+        except Exception:
+            # No failure of the record may end what is recorded.
+            self._failed = True
+            logger.warning("the recording ends here, the proxy goes on", exc_info=True)
+
+
+class Exchange:
+    """The record of one request and its reply, or of one websocket."""
+
+    def __init__(self, recorder: Recorder, number: int) -> None:
+        self._recorder = recorder
+        self._number = number
+        self._request: tuple[str, str, Mapping[str, str]] | None = None
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._most = BODY_BYTES
+        self._decoding: _Decoding | None = None
+        self._over = False
+
+    def begin(self, method: str, url: str, headers: Mapping[str, str]) -> None:
+        """Take the head of a request; `sent` follows when its body is complete."""
+        self._request = method, url, headers
+        if headers.get("content-type", "").lower().startswith("multipart/"):
+            self._most = UPLOAD_BYTES
+
+    def body(self, data: bytes) -> None:
+        """Take a piece of the request's body."""
+        if self._request is None:
+            return
+        self._body.append(data)
+        self._body_bytes += len(data)
+        if self._body_bytes > self._most:
+            self._send_request(body=None, files=self._large_files())
+
+    def sent(self) -> None:
+        """Take that the request is complete, or that the reply comes before it is."""
+        if self._request is not None:
+            self._send_request(body=b"".join(self._body) if self._body else None, files=None)
+
+    def _large_files(self) -> list[Mapping[str, Any]] | None:
+        """Return what the beginning of a large upload says of its files: one name, and the size of all."""
+        if self._request is None or self._most != UPLOAD_BYTES:
+            return None
+        length = self._request[2].get("content-length", "")
+        found = _FILENAME.search(b"".join(self._body))
+        name = found[1].decode("utf-8", "replace") if found is not None else ""
+        return [{"name": name, "size": int(length) if length.isdecimal() and length.isascii() else None}]
+
+    def _send_request(self, body: bytes | None, files: list[Mapping[str, Any]] | None) -> None:
+        if self._request is None:
+            return
+        (method, url, headers), self._request = self._request, None
+        self._body = []
+        number, t = self._number, time.monotonic()
+        self._recorder.put(
+            lambda observer: observer.request(number, t, method, url, headers, body, files),
+            len(body or b""),
+        )
+
+    def response(self, status: int, headers: Mapping[str, str]) -> None:
+        """Take the head of a reply."""
+        self.sent()
+        number, t = self._number, time.monotonic()
+        self._recorder.put(lambda observer: observer.response(number, t, status, headers))
+        self._decoding = _Decoding(headers)
+
+    def data(self, data: bytes) -> None:
+        """Take a piece of the reply's body as it was received."""
+        decoding = self._decoding
+        if decoding is None or not decoding.is_wanted:
+            return
+        decoding.count(data)
+        number, t = self._number, time.monotonic()
+
+        def take(observer: Observer) -> None:
+            for piece in decoding.pieces(data):
+                observer.data(number, t, piece)
+
+        self._recorder.put(take, len(data))
+
+    def end(self, ending: Ending, reason: str = "") -> None:
+        """Take the end of the reply: complete, broken (`Ending.RESET`), or left by the client (`LOCAL`)."""
+        self._finish(lambda observer, t: observer.end(self._number, t, ending, reason))
+
+    def failed(self, error: str, message: str) -> None:
+        """Take that no reply came."""
+        self._finish(lambda observer, t: observer.failed(self._number, t, error, message))
+
+    def websocket_opened(self, url: str, headers: Mapping[str, str]) -> None:
+        """Take the handshake of a websocket."""
+        number, t = self._number, time.monotonic()
+        self._recorder.put(lambda observer: observer.websocket_opened(number, t, url, headers))
+
+    def websocket_accepted(self) -> None:
+        """Take that the handshake was accepted."""
+        number, t = self._number, time.monotonic()
+        self._recorder.put(lambda observer: observer.websocket_accepted(number, t))
+
+    def websocket_text(self, direction: Direction, data: bytes) -> None:
+        """Take a text of a websocket."""
+        number, t = self._number, time.monotonic()
+
+        def take(observer: Observer) -> None:
+            observer.websocket_text(number, t, direction, data.decode("utf-8", "replace"))
+
+        self._recorder.put(take, len(data))
+
+    def websocket_closed(self, direction: Direction, code: int | None, reason: str) -> None:
+        """Take the end of a websocket, by whoever ended it first."""
+        self._finish(lambda observer, t: observer.websocket_closed(self._number, t, code, reason, direction))
+
+    def _finish(self, take: Callable[[Observer, float], None]) -> None:
+        if self._over:
+            return
+        self._over = True
+        self.sent()
+        t = time.monotonic()
+        self._recorder.put(lambda observer: take(observer, t))
+
+
+class _Decoding:
+    """Decodes the body of a reply for the record, up to a bound.
+
+    Attributes:
+        is_wanted: Whether more of the body is recorded.
+    """
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        self._most = None if kind in _STREAMS else BODY_BYTES
+        self.is_wanted = not kind.startswith(_ASSETS)
+        self._received = self._decoded = 0
+        head = Response(200, {**headers})
+        # A coding that was not asked for is recorded as it is.
+        self._unpacker = Unpacker(head) if head.codings and head.unsupported_coding is None else None
+
+    def count(self, data: bytes) -> None:
+        """Count what was received, in the event loop."""
+        self._received += len(data)
+        if self._most is not None and self._received > self._most:
+            self.is_wanted = False
+
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        """Yield the decoded content, in the thread."""
+        for piece in (data,) if self._unpacker is None else self._unpacker.feed(data):
+            left = len(piece) if self._most is None else self._most - self._decoded
+            self._decoded += len(piece)
+            if left <= 0:
+                self.is_wanted = False
+                return
+            yield piece[:left]
+
+
+__all__ = ["BODY_BYTES", "PENDING_BYTES", "UPLOAD_BYTES", "Exchange", "Observer", "Recorder"]
