@@ -39,7 +39,22 @@ _KILLED = 128
 """Added to the number of the signal that ended the command, as a shell does."""
 
 
-@click.command()
+EPILOG = """\b
+Examples:
+  gradio-transport record http://127.0.0.1:7860 -o page.jsonl
+  gradio-transport record owner/name -- python client.py {}
+  gradio-transport trace show page.jsonl
+
+\b
+Exit status: that of COMMAND, or
+  0    ended with Ctrl-C
+  2    bad usage, or the port is in use
+  3    the app refused
+  4    no connection, or not a Gradio app
+"""
+
+
+@click.command(epilog=EPILOG)
 @click.argument("source")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 @click.option(
@@ -125,26 +140,13 @@ def record(
     quiet: bool,
     verbose: int,
 ) -> None:
-    r"""Record the traffic of any client with the app at SOURCE.
+    """Record the traffic of any client with the app at SOURCE.
 
     A proxy in front of the app writes a trace of what passes: of browsers, gradio_client, @gradio/client,
     curl. Give clients its URL in place of the app's. It shows the calls as they happen, and ends with Ctrl-C.
 
     With a COMMAND it runs that, with its URL in the environment variable GRADIO_URL and in place of {} in the
     arguments, and ends with its exit status.
-
-    \b
-    Example:
-      gradio-transport record http://127.0.0.1:7860 -o page.jsonl
-      gradio-transport record owner/name -- python client.py {}
-      gradio-transport trace show page.jsonl
-
-    \b
-    Exit status: that of COMMAND, or
-      0    ended with Ctrl-C
-      2    bad usage, or the port is in use
-      3    the app refused
-      4    no connection, or not a Gradio app
     """
     terminal = current_terminal()
     terminal.set_verbosity(verbose)
@@ -192,11 +194,12 @@ async def _record(
     printer: LivePrinter | None,
 ) -> int:
     async with _ticking(printer), _server(source, path, options) as server:
-        _introduce(server, options, terminal, ends="" if command else " (Ctrl-C ends)")
         if command:
+            _introduce(server, options, terminal, ends="")
             return await _run(command, server.url, terminal)
         stop = asyncio.Event()
         with _signals({signal.SIGINT: stop.set, signal.SIGTERM: stop.set}):
+            _introduce(server, options, terminal, ends=" (Ctrl-C ends)")
             await stop.wait()
         return 0
 

@@ -24,7 +24,10 @@ from ..protocol.frames import Direction
 logger = logging.getLogger(__name__)
 
 BODY_BYTES = 16 * 1024 * 1024
-"""Bound of a recorded body, of a request or a reply that is no stream. The rest is forwarded only."""
+"""Bound of a recorded body, of a request or of a reply of text. The rest is forwarded only."""
+
+FILE_BYTES = 1024 * 1024
+"""Bound of the recorded content of a file that is downloaded."""
 
 UPLOAD_BYTES = 1024 * 1024
 """Bound of an upload that is recorded when it is complete, with the size of each file. A larger one is
@@ -40,6 +43,8 @@ _IDLE_SECONDS = 0.5
 """How often the observer is told the time while nothing happens."""
 
 _STREAMS = ("text/event-stream",)
+
+_TEXTS = ("application/json", "text/html", "text/plain")
 
 _ASSETS = (
     "text/javascript", "application/javascript", "text/css", "font/", "application/font", "application/wasm",
@@ -323,7 +328,7 @@ class _Decoding:
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        self._most = None if kind in _STREAMS else BODY_BYTES
+        self._most = None if kind in _STREAMS else BODY_BYTES if kind in _TEXTS else FILE_BYTES
         self.is_wanted = not kind.startswith(_ASSETS)
         self._received = self._decoded = 0
         head = Response(200, {**headers})
@@ -347,4 +352,4 @@ class _Decoding:
             yield piece[:left]
 
 
-__all__ = ["BODY_BYTES", "PENDING_BYTES", "UPLOAD_BYTES", "Exchange", "Observer", "Recorder"]
+__all__ = ["BODY_BYTES", "FILE_BYTES", "PENDING_BYTES", "UPLOAD_BYTES", "Exchange", "Observer", "Recorder"]

@@ -110,7 +110,7 @@ class RecordingServer:
         async with contextlib.AsyncExitStack() as stack:
             listening = stack.enter_context(_listen(options.host, options.port))
             port = listening.getsockname()[1]
-            front = Front(options.host, port, _own_names())
+            front = Front(options.host, port, (socket.gethostname(),))
             self.is_loopback = front.is_loopback
             writer = stack.enter_context(
                 TraceWriter(
@@ -240,10 +240,6 @@ def _listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise LocalProtocolError(f"Cannot listen at {host}, port {port}: {reason}.") from error
-
-
-def _own_names() -> tuple[str, ...]:
-    return socket.gethostname(), socket.getfqdn()
 
 
 def default_path(source: str) -> Path:

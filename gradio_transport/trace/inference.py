@@ -44,7 +44,7 @@ from ..protocol.messages import event_id_of
 from ..protocol.secret_forms import is_secret_name
 from ..protocol.sse import ServerSentEvent, SSEDecoder
 from ..protocol.urls import resolve_reference
-from .traffic_output import Draft, FoundCall, FoundSession, OrderedOutput, Place
+from .traffic_output import Draft, FoundCall, FoundSession, OrderedOutput, Slot
 from .traffic_routes import Route, Target, find_target, path_below
 from .uploads import uploaded_files
 
@@ -89,7 +89,7 @@ class _Flow:
         on_end: Called when a stream has ended.
         attempt: Of this request: redirects lead to further ones.
         detached: Nothing more of it is shown.
-        drafts: Frames that wait; None once they need not any more.
+        slots: Frames that wait until it is known what they belong to; None once they need not any more.
     """
 
     target: Target
@@ -110,8 +110,7 @@ class _Flow:
     is_cut: bool = False
     decoder: SSEDecoder | None = None
     is_closing: bool = False
-    place: Place | None = None
-    drafts: list[Draft] | None = None
+    slots: list[Slot] | None = None
     greeting: str = ""
 
     @property
@@ -424,8 +423,7 @@ class Inference:
             return None
         flow.channel = "other"
         if is_page:  # of an app with several pages: each holds the config
-            flow.place, flow.drafts = self._output.keep_place(t), []
-            flow.on_reply = self._take_config
+            flow.slots, flow.on_reply = [], self._take_config
         return flow
 
     # --- calls ---------------------------------------------------------------------------------------
@@ -879,7 +877,7 @@ class Inference:
             raw = config_from_page(body.decode("utf-8", "replace")) or {}
         if not is_config(raw) or requires_login(raw):
             return
-        if flow.drafts is not None:  # a page besides the first
+        if flow.slots is not None:  # a page besides the first
             flow.channel = "discover"
         if body == self._config_body:
             return
@@ -910,7 +908,7 @@ class Inference:
         self._learn_credentials(headers)
         shown = "ws" + url.removeprefix("http")
         flow = _Flow(attrs.evolve(target, route=Route.SOCKET), "GET", shown, "socket")
-        flow.place, flow.drafts = self._output.keep_place(t), []
+        flow.slots = []
         _remember(self._flows, exchange, flow)
         self._add(flow, t, Direction.OUT, Kind.WS_OPEN, {"url": shown, "headers": dict(headers)})
 
@@ -946,14 +944,16 @@ class Inference:
         self._begin_socket_call(flow, t, FoundCall(session, *self._endpoint(fields, "")), fields)
 
     def _begin_socket_call(self, flow: _Flow, t: float, call: FoundCall, fields: Mapping[str, Any]) -> None:
-        session = call.session
-        flow.session, flow.call = session, call
-        held = flow.drafts or []
+        session, slots = call.session, flow.slots or []
+        flow.session, flow.call, flow.slots = session, call, None
+        held = [draft for slot in slots for draft in slot.drafts]
         opened = held[0].t if held else t
         payload = self._call_payload(call, fields)
         begin = Draft(opened, Direction.LOCAL, Kind.CALL, "", payload, session, call)
-        flow.drafts = [begin, *(attrs.evolve(draft, session=session, call=call) for draft in held)]
-        self._let_go(flow)
+        complete = [[attrs.evolve(draft, session=session, call=call)] for draft in held]
+        if complete:
+            complete[0].insert(0, begin)
+        self._output.resolve(slots, complete)
         said = (draft for draft in held if (draft.direction, draft.kind) == (Direction.IN, Kind.WS_TEXT))
         if any(_peek(str(draft.payload["text"]))[0] in _ENDS for draft in said):
             self._end_call(call)
@@ -980,7 +980,7 @@ class Inference:
 
     def _identify_without_words(self, flow: _Flow, t: float) -> None:
         """Make a call of a websocket that ends before its client has named one: the queue is full, ..."""
-        if flow.call is not None or flow.drafts is None:
+        if flow.call is not None or flow.slots is None:
             return
         session = self._session({"session_hash": flow.greeting}, "websocket", alone=True)
         self._begin_socket_call(flow, t, FoundCall(session, None, None), {"data": []})
@@ -1001,26 +1001,28 @@ class Inference:
             return
         name = flow.channel if channel is None else channel
         draft = Draft(t, direction, kind, name, payload, flow.session, flow.call)
-        if flow.drafts is None:
+        if flow.slots is None:
             self._output.add(draft)
             return
-        flow.drafts.append(draft)
-        self._output.advance(t)
-        if len(flow.drafts) > _MOST_HELD:
+        flow.slots.append(self._output.hold(draft))
+        if len(flow.slots) > _MOST_HELD:
             self._skip("a websocket that does not name its session")
-            flow.detached, flow.drafts = True, []
+            flow.detached = True
             self._let_go(flow)
 
     def _let_go(self, flow: _Flow) -> None:
-        """Show the frames that have waited for what they belong to."""
-        place, drafts, flow.place, flow.drafts = flow.place, flow.drafts, None, None
-        if place is None:
+        """Show the frames that have waited, or leave them out, where they belong to no call."""
+        slots, flow.slots = flow.slots, None
+        if slots is None:
             return
-        if flow.target.route is Route.OTHER and flow.channel != "discover" and not self._keep_other:
-            drafts = []
-        elif flow.target.route is Route.OTHER:
-            drafts = [attrs.evolve(draft, channel=flow.channel) for draft in drafts or ()]
-        self._output.fill(place, drafts or [])
+        shows = not flow.detached and (flow.channel == "discover" or self._keep_other)
+        self._output.resolve(
+            slots,
+            [
+                [attrs.evolve(draft, channel=flow.channel) for draft in slot.drafts] if shows else []
+                for slot in slots
+            ],
+        )
 
     def _free_channel(self, name: str) -> str:
         """Return a name of a channel that is not in use: several files may come at a time."""
@@ -1037,6 +1039,8 @@ class Inference:
 
     def _close(self) -> None:
         for flow in self._flows.values():
+            if flow.target.route is Route.SOCKET:
+                self._identify_without_words(flow, 0.0)
             self._let_go(flow)
         self._output.close()
 

@@ -9,7 +9,7 @@ them, so that a trace is in order. Numbers are given when a frame leaves, so the
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -84,12 +84,19 @@ class Draft:
 
 
 @attrs.define(eq=False)
-class Place:
-    """A place in the order of frames, kept free for some that come later."""
+class Slot:
+    """A frame's place in the order.
+
+    Attributes:
+        drafts: The frame, and those that were put before it.
+        ready: Whether it is known what the frame belongs to.
+        passed: Whether later frames were shown, because it took too long.
+    """
 
     t: float
-    drafts: list[Draft] = attrs.field(factory=list[Draft])
-    free: bool = True
+    drafts: list[Draft]
+    ready: bool = True
+    passed: bool = False
 
 
 class OrderedOutput:
@@ -105,62 +112,55 @@ class OrderedOutput:
         self._tap = tap
         self._source = source
         self._secrets = secrets
-        self._places: deque[Place] = deque()
-        self._waiting = 0
+        self._slots: deque[Slot] = deque()
         self._sessions = 0
 
     def add(self, draft: Draft) -> None:
         """Show a frame, after those that came before it."""
-        if not self._places:
+        if not self._slots:
             self._show(draft)
             return
-        last = self._places[-1]
-        if last.free:
-            last = Place(draft.t, free=False)
-            self._places.append(last)
-        last.drafts.append(draft)
-        self._waiting += 1
+        self._slots.append(Slot(draft.t, [draft]))
         self.advance(draft.t)
 
-    def keep_place(self, t: float) -> Place:
-        """Keep a place for frames that come later."""
-        place = Place(t)
-        self._places.append(place)
-        return place
+    def hold(self, draft: Draft) -> Slot:
+        """Keep the place of a frame until it is known what it belongs to."""
+        slot = Slot(draft.t, [draft], ready=False)
+        self._slots.append(slot)
+        self.advance(draft.t)
+        return slot
 
-    def fill(self, place: Place, drafts: list[Draft]) -> None:
-        """Show the frames that a place was kept for; at once if the place has been passed by."""
-        if not place.free:
-            for draft in drafts:
-                self.add(draft)
-            return
-        place.drafts, place.free = drafts, False
-        self._waiting += len(drafts)
+    def resolve(self, slots: Sequence[Slot], drafts: Sequence[Sequence[Draft]]) -> None:
+        """Show frames that were held, now that they are complete; none for those that are left out."""
+        late = any(slot.passed for slot in slots)  # then all of them come now, to keep their own order
+        for slot, complete in zip(slots, drafts, strict=True):
+            slot.drafts, slot.ready = ([] if late else list(complete)), True
+        for draft in (draft for complete in drafts for draft in complete) if late else ():
+            self.add(draft)
         self._release()
 
     def advance(self, t: float) -> None:
         """Let go what has waited too long, or is too much."""
-        while self._places and (
-            not self._places[0].free
-            or t - self._places[0].t > LONGEST_WAIT_SECONDS
-            or self._waiting > MOST_WAITING_FRAMES
+        self._release()
+        while self._slots and (
+            t - self._slots[0].t > LONGEST_WAIT_SECONDS or len(self._slots) > MOST_WAITING_FRAMES
         ):
             self._pop()
+            self._release()
 
     def close(self) -> None:
         """Let go everything."""
-        while self._places:
+        while self._slots:
             self._pop()
 
     def _release(self) -> None:
-        while self._places and not self._places[0].free:
+        while self._slots and self._slots[0].ready:
             self._pop()
 
     def _pop(self) -> None:
-        place = self._places.popleft()
-        place.free = False
-        self._waiting -= len(place.drafts)
-        for draft in place.drafts:
+        slot = self._slots.popleft()
+        slot.passed = True
+        for draft in slot.drafts if slot.ready else ():
             self._show(draft)
 
     def _show(self, draft: Draft) -> None:
@@ -185,4 +185,4 @@ class OrderedOutput:
         self._tap(Frame(draft.t, draft.direction, draft.kind, channel, draft.payload, number, self._secrets))
 
 
-__all__ = ["Draft", "FoundCall", "FoundSession", "OrderedOutput", "Place"]
+__all__ = ["Draft", "FoundCall", "FoundSession", "OrderedOutput", "Slot"]

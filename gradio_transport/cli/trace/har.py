@@ -3,13 +3,39 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from .files import trace_argument
+from ..terminal import current_terminal, write
+from .files import STANDARD_INPUT, read, trace_argument
 
 
 @click.command()
 @trace_argument
-def har(*, path: str) -> None:
-    """Write a trace as a HAR file."""
-    raise click.UsageError(f"{path}: not available yet.")
+@click.option(
+    "-o", "--output", metavar="HAR", default=STANDARD_INPUT, help="File to write. Default: standard output."
+)
+def har(*, path: str, output: str) -> None:
+    """Write a trace as a HAR file, for the network panel of a browser and other tools.
+
+    Each request, stream and websocket of the trace is an entry, with its times, headers and bodies. Messages
+    of streams are there as Chrome writes them, and as the text of the stream. What was redacted in the trace
+    stays redacted. Drag the file into the network panel of Chrome or Firefox to look at it.
+
+    \b
+    Example:
+      gradio-transport trace har stall.jsonl -o stall.har
+    """  # noqa: D301 - click reads the character
+    from ...trace.har_export import write_har
+
+    text = write_har(read(path)) + "\n"
+    if output == STANDARD_INPUT:
+        write(text)
+        return
+    try:
+        # ASCII, because it is all escaped.
+        Path(output).write_text(text, "ascii")
+    except OSError as error:
+        raise click.FileError(output, error.strerror or str(error)) from error
+    current_terminal().print_line((f"Wrote {output} ({len(text):,} bytes).", ""))
