@@ -75,7 +75,7 @@ def _print(terminal: Terminal, path: str, output: str, har: Har, report: ImportR
     line = f"{output}: {calls} of {report.app.url}, from {title(path)} ({har.creator or 'unnamed creator'})."
     terminal.print_line((line, ""))
     if not report.app.has_config:
-        what = "the file lacks the app's config, so the trace does not replay. Record from the page's load on."
+        what = "the file lacks the app's config, so the trace cannot be replayed. Reload the page first."
         terminal.print_line(("warning: ", "yellow"), (what, ""))
     for text in report.missing[:_SHOWN_LINES]:
         terminal.print_line(("warning: ", "yellow"), (f"{text}.", ""))
