@@ -316,7 +316,7 @@ def _content_type(payload: Mapping[str, Any]) -> str:
 
 
 def _gradio_version(body: bytes) -> str | None:
-    """Return the version in a config or a page with one; None for other bodies, and configs too old for it."""
+    """Return the version in a config, or in a page with one; None for other bodies, and if it names none."""
     if b'"version"' not in body:
         return None
     if body.lstrip()[:1] == b"{":
