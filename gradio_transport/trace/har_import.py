@@ -208,6 +208,10 @@ class _Telling:
     def _pieces(self, entry: HarEntry, begin: float, end: float) -> Iterator[tuple[float, bytes]]:
         """Yield the bytes of a reply with their times, as far as the file has them."""
         events = [one for one in entry.events or () if one.data is not None]
+        if events and all((one.time or 0.0) <= begin for one in events):
+            # Chrome writes the start of the request as the time of each message of a `fetch`, so that says
+            # nothing.
+            events = [attrs.evolve(one, time=None) for one in events]
         if entry.events and len(events) < len(entry.events):
             self._lacks(entry, "messages of the stream (exported without sensitive data)")
         if entry.body:

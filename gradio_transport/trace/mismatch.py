@@ -84,7 +84,7 @@ def canonical_json(body: bytes) -> str:
     """Return a body as text that is equal for equal JSON."""
     try:
         return json.dumps(json.loads(body), sort_keys=True)
-    except ValueError:
+    except (ValueError, RecursionError):
         return repr(body)
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from ..app.config_parsing import config_from_page
 from ..calls.forking import register_after_fork
 from ..engines.interruptions import is_foreign
 from ..files.private import open_private, write_private
@@ -334,13 +335,17 @@ def _content_type(payload: Mapping[str, Any]) -> str:
 
 
 def _gradio_version(body: bytes) -> str | None:
-    """Return the version in a config, or None if the body is not a config, or too old to have one."""
-    if body.lstrip()[:1] != b"{" or b'"version"' not in body:
+    """Return the version in a config, or in a page with one; None for other bodies, and if it names none."""
+    if b'"version"' not in body:
         return None
-    try:
-        version = json.loads(body).get("version")
-    except ValueError:
-        return None
+    if body.lstrip()[:1] == b"{":
+        try:
+            config = json.loads(body)
+        except (ValueError, RecursionError):
+            return None
+    else:
+        config = config_from_page(body.decode("utf-8", "replace")) or {}
+    version = config.get("version")
     return version.strip() if isinstance(version, str) else None
 
 

@@ -225,13 +225,18 @@ class Tab:
 
 
 class Browser:
-    """A running Chromium; `open_browser` makes one."""
+    """A running Chromium; `open_browser` makes one.
+
+    Attributes:
+        port: Where it listens for the DevTools protocol.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes], address: str) -> None:
         # Imported here, because most tests that load this file by the fixtures need no browser.
         import websocket
 
         self._process = process
+        self.port = int(address.split(":")[2].partition("/")[0])
         self._socket = websocket.create_connection(address, suppress_origin=True, timeout=2 * WAIT_SECONDS)
         self._last = 0
         self._tabs: dict[str, Tab] = {}
@@ -292,15 +297,15 @@ class Browser:
 
 
 @contextlib.contextmanager
-def open_browser(path: str | None = None) -> Iterator[Browser]:
-    """Run a Chromium with an empty profile, and end it with all its processes."""
+def open_browser(path: str | None = None, *flags: str) -> Iterator[Browser]:
+    """Run a Chromium with an empty profile and further flags, and end it with all its processes."""
     found = path or find_chromium()
     if found is None:
         raise BrowserError(f"There is none of {', '.join(NAMES)}. Debian: apt-get install chromium")
     profile = Path(tempfile.mkdtemp(prefix="chromium-"))
     # A session of its own: its helpers end with it, also after a crash.
     process = subprocess.Popen(
-        [found, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+        [found, *FLAGS, *flags, f"--user-data-dir={profile}", "about:blank"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
