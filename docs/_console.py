@@ -3,8 +3,8 @@
 
     python docs/_console.py docs/debugging.md
 
-A block is run in the folder of the page's recordings, in a terminal of 100 columns. A test checks that every
-block is current.
+A block is run in the folder of the page's recordings, in a terminal of 100 columns. ``http://127.0.0.1:7860``
+stands for a server that replays one of the recordings. A test checks that every block is current.
 """
 
 from __future__ import annotations
@@ -17,14 +17,27 @@ import subprocess
 import sys
 from pathlib import Path
 
+from gradio_transport_conformance.replay.server import serve
+
 COLUMNS = 100
 
 BLOCK = re.compile(r"```console\n\$ (gradio-transport [^\n]*)\n(.*?)```", re.DOTALL)
 _STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
+SERVER = "http://127.0.0.1:7860"
+SERVED = "changed-6.31.jsonl"
+
+
 def output(command: str, folder: Path) -> str:
     """Return what a command of ours prints to a terminal, without colours, and its exit status if not 0."""
+    if SERVER not in command:
+        return _run(command, folder)
+    with serve(folder / SERVED, speed=1.0) as served:
+        return _run(command.replace(SERVER, served.url), folder).replace(served.url, SERVER)
+
+
+def _run(command: str, folder: Path) -> str:
     main, side = pty.openpty()
     environment = {**os.environ, "COLUMNS": str(COLUMNS), "LINES": "50", "TERM": "xterm", "NO_COLOR": "1"}
     program = [sys.executable, "-m", "gradio_transport", *shlex.split(command)[1:]]

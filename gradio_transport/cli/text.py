@@ -152,7 +152,10 @@ def queue_position(event: e.Estimation) -> str:
     if event.rank is not None:
         of = f" of {event.queue_size}" if event.queue_size else ""
         where = f"place {event.rank + 1}{of} in the queue"
-    return where + (f", result in about {duration(event.rank_eta)}" if event.rank_eta else "")
+    if not event.rank_eta:
+        return where
+    about = "" if event.rank_eta < 0.01 else "about "
+    return f"{where}, result in {about}{duration(event.rank_eta)}"
 
 
 def progress_text(unit: e.ProgressUnit) -> str:

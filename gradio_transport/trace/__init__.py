@@ -15,14 +15,28 @@ from .reader import Trace, TraceError, read_trace
 from .replay import replay
 from .replay_result import Replay, describe, differences
 from .sharing import Redaction, redact_trace
-from .timeline import CallTimeline, Outcome, Step, StepKind, Timeline, TimelineBuilder, timeline
+from .timeline import (
+    CallTimeline,
+    Change,
+    Outcome,
+    SessionTimeline,
+    Silence,
+    Span,
+    Step,
+    StepKind,
+    Stream,
+    Timeline,
+    TimelineBuilder,
+    Update,
+    timeline,
+)
 from .writer import TraceWriter
 
 __all__ = [
-    "CallTimeline", "Conversation", "Diagnosis", "Difference", "Entry", "Finding", "Layer", "Mismatch",
-    "Outcome", "Redaction", "Replay", "ReplayMismatch", "Severity", "Source", "Step", "StepKind", "Timeline",
-    "TimelineBuilder", "Trace", "TraceError", "TraceWriter", "compare_traces", "conversations", "describe",
-    "diagnose", "diff_traces", "differences", "environment_tap", "lint_trace", "read_trace", "redact_trace",
-    "replay", "timeline",
-    "Direction", "Frame", "Kind", "KnownSecrets", "Tap",
+    "CallTimeline", "Change", "Conversation", "Diagnosis", "Difference", "Direction", "Entry", "Finding",
+    "Frame", "Kind", "KnownSecrets", "Layer", "Mismatch", "Outcome", "Redaction", "Replay", "ReplayMismatch",
+    "SessionTimeline", "Severity", "Silence", "Source", "Span", "Step", "StepKind", "Stream", "Tap",
+    "Timeline", "TimelineBuilder", "Trace", "TraceError", "TraceWriter", "Update", "compare_traces",
+    "conversations", "describe", "diagnose", "diff_traces", "differences", "environment_tap", "lint_trace",
+    "read_trace", "redact_trace", "replay", "timeline",
 ]  # fmt: skip

@@ -31,6 +31,7 @@ from gradio_transport.trace import (
     timeline_builder,
 )
 from gradio_transport.trace.timeline import CallTimeline, Change, Step
+from gradio_transport.trace.timeline_messages import read_event, version_of
 
 KIT = Path(gradio_transport_conformance.__file__).parent / "traces"
 
@@ -588,3 +589,40 @@ def check_call(call: CallTimeline, events: list[gt.Event], path: Path) -> None:
         assert call.outcome in (Outcome.FAILED, Outcome.GIVEN_UP), path
         known = {type(error).__name__, "Timeout", "ServerRefused"}  # older names, and a fact of 4.9.0 alone
         assert call.error in known, path
+
+
+class TestMessages:
+    """What is not in the traces of the kit."""
+
+    @pytest.mark.parametrize(
+        ("name", "text", "event", "outcome", "error"),
+        [
+            ("message", '{"msg": "queue_full"}', "queue_full", Outcome.FAILED, "QueueFull"),
+            ("message", '{"msg": "server_stopped"}', "server_stopped", Outcome.FAILED, "StreamLost"),
+            ("message", '{"message": "Server stopped unexpectedly."}', "unexpected_error", Outcome.FAILED,
+             "StreamLost"),
+            ("message", '{"msg": "unexpected_error", "message": "404: Session not found."}', "unexpected_error",
+             Outcome.FAILED, "SessionNotFound"),
+            ("message", '{"msg": "process_completed", "output": {}}', "process_completed", Outcome.CANCELLED, ""),
+            ("message", '{"msg": "process_completed", "output": null}', "process_completed", Outcome.FAILED,
+             "MalformedMessage"),
+            ("complete", "null", "process_completed", Outcome.CANCELLED, ""),
+            ("error", '"404: gone"', "process_completed", Outcome.FAILED, "SessionNotFound"),
+            ("error", '{"error": "why"}', "process_completed", Outcome.FAILED, "AppError"),
+            ("message", '{"error": {"message": "overloaded"}}', "process_completed", Outcome.FAILED,
+             "ServerRefused"),
+            ("message", "{oh no", "", Outcome.FAILED, "MalformedMessage"),
+        ],
+    )  # fmt: skip
+    def test_how_a_call_ends(self, name: str, text: str, event: str, outcome: Outcome, error: str) -> None:
+        said = read_event(name, text, version_of({"gradio": "6.31.0"}), named=True)
+        assert said.end is not None
+        assert (said.event, said.end.outcome, said.end.error) == (event, outcome, error)
+
+    @pytest.mark.parametrize("text", ["", " ", "ALIVE"])
+    def test_what_is_no_message_may_be_a_sign_of_life(self, text: str) -> None:
+        assert read_event("heartbeat", text, (), named=True).event == "heartbeat"
+
+    @pytest.mark.parametrize("meta", [{}, {"gradio": None}, {"gradio": "dev"}])
+    def test_a_version_may_be_unknown(self, meta: dict[str, Any]) -> None:
+        assert version_of(meta) == ()
