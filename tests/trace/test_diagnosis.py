@@ -432,7 +432,7 @@ class TestDiscovery:
         story = self.config({"detail": "Not authenticated"}, 401)
         story.asks(0.2, "POST", "/login", "login", 0, body=b"REDACTED")
         story.replies(0.3, "login", {"detail": "Incorrect credentials."}, 400, session=0)
-        says(story, "refused", "Incorrect credentials")
+        says(story, "login-wrong", "Incorrect credentials", "Check user")
 
     def test_a_proxy_answers(self):
         says(self.config(PAGE, 502, **HTML), "bad-gateway")

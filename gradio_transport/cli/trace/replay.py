@@ -66,7 +66,7 @@ def _print(
     if failure is not None:
         said = "cannot be replayed"
     else:
-        said = count(wrong, "mismatch").replace("mismatchs", "mismatches") if wrong else "replays exactly"
+        said = ("1 mismatch" if wrong == 1 else f"{wrong:,} mismatches") if wrong else "replays exactly"
     terminal.print_line((heading(path, trace, said), "bold"), to=terminal.out)
     if failure is not None:
         terminal.print_line(("- ", "dim"), ("error: ", "bold red"), (failure.message, ""), to=terminal.out)
