@@ -87,6 +87,10 @@ def conversations(trace: Trace) -> list[Conversation]:
         found.append(Conversation(session.number, ""))
         _add(found[-1], session.steps)
     for call in line.calls:
+        if not call.session:  # refused before it was sent
+            beside.setdefault("refused", Conversation(0, "refused"))
+            _add(beside["refused"], call.steps)
+            continue
         found.append(Conversation(call.session, call.key, call.display_name))
         _add(found[-1], (step for step in call.steps if not step.shared))
     found += beside.values()

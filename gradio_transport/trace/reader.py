@@ -37,6 +37,10 @@ _FIELDS: Mapping[Kind, Mapping[str, type]] = {
 """What a frame must have, so that what reads traces need not ask."""
 
 
+MAX_SECONDS = 1e9
+"""Bound of the times of a trace."""
+
+
 class TraceError(LocalProtocolError):
     """A file is not a trace, or this version cannot read it. The message names the line."""
 
@@ -184,14 +188,14 @@ class LineReader:
             kind = Kind(line["kind"])
             session = int(line.get("session", 0))
             frame = Frame(
-                float(line["t"]),
+                _time(line["t"]),
                 Direction(line["dir"]),
                 kind,
                 str(line.get("channel", "")),
                 self._payload(kind, line),
                 session + self._session_offset if session else 0,
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise self._error(number, f"is no frame ({error!r})") from None
         self._sessions = max(self._sessions, frame.session)
         return frame
@@ -232,6 +236,14 @@ class LineReader:
             return (self._folder / path).read_bytes()
         except OSError as error:
             raise ValueError(f"the body file {name!r} cannot be read: {error}") from None
+
+
+def _time(value: Any) -> float:
+    """Return a time of a trace; one of 30 years, or none at all, would only break what shows it."""
+    seconds = float(value)
+    if not -MAX_SECONDS < seconds < MAX_SECONDS:
+        raise ValueError("'t' is no time")
+    return seconds
 
 
 def _begins_trace(line: str) -> bool:

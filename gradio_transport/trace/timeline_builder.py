@@ -39,6 +39,9 @@ from .timeline_model import (
 EDITING_ADAPTERS = frozenset({"sse_v2", "sse_v2.1", "sse_v3"})
 """Adapters of servers that send edits of values after the first."""
 
+REFUSED = "refused"
+"""Kind of the frame of a call that was refused before anything of it was sent. It belongs to no session."""
+
 MAX_KEPT_BYTES = 256 * 1024 * 1024
 """Memory that the whole values of a timeline may take. Edits make small messages into large values."""
 
@@ -47,6 +50,15 @@ MAX_MADE_BYTES = 4 * 1024 * 1024 * 1024
 
 MAX_SHARERS = 16
 """Most calls that share a step of their session's stream. With more at once it is the session's alone."""
+
+MAX_ENDED = 100
+"""Calls of a session that have ended, of which a timeline that keeps no steps still knows."""
+
+MAX_SESSIONS = 1000
+"""Sessions that a timeline that keeps no steps knows."""
+
+MAX_NAME = 100
+"""Characters of the name of a message."""
 
 MAX_PARKED = 10_000
 """Messages of a session that wait for the reply to a join, which names their call."""
@@ -137,7 +149,7 @@ class _Session:
     latest: _Call | None = None
     loss: _Loss | None = None
     heartbeats: int = 0
-    last: float = 0.0
+    ended: deque[_Call] = attrs.field(factory=deque["_Call"])
 
 
 class TimelineBuilder:
@@ -223,8 +235,11 @@ class TimelineBuilder:
             timeouts=_mapping(payload.get("timeouts")),
             limits=_mapping(payload.get("limits")),
         )
-        self.timeline.sessions.append(line)
         session = self._sessions[frame.session] = _Session(line)
+        if self._keep:
+            self.timeline.sessions.append(line)
+        else:
+            self._forget_old_sessions()
         self._in_discovery = False
         step = self._step(frame, StepKind.LOCAL, "session")
         step.message = line.adapter
@@ -240,15 +255,15 @@ class TimelineBuilder:
 
     def _open_call(self, frame: Frame, session: _Session, *, refused: bool = False) -> _Call:
         payload = frame.payload
-        number = payload.get("fn_index")
         name = payload.get("endpoint")
+        number = name if isinstance(name, int) else payload.get("fn_index")
         event_id = payload.get("event_id")
         self._calls += 1
         line = CallTimeline(
             number=self._calls,
             session=frame.session,
-            key=frame.channel,
-            endpoint=str(name) if name else None,
+            key="" if refused else frame.channel,
+            endpoint=name if isinstance(name, str) and name else None,
             fn_index=number if isinstance(number, int) else None,
             arguments=payload.get("data"),
             adapter=session.line.adapter,
@@ -299,7 +314,27 @@ class TimelineBuilder:
         call.session.active.pop(line.key, None)
         call.session.joined.pop(line.key, None)
         call.values = None
+        if not self._keep:
+            self._forget_old_calls(call)
         self._updates.append(Update(Change.DONE, None, (line,), call.session.line))
+
+    @staticmethod
+    def _forget_old_calls(call: _Call) -> None:
+        """Forget the calls that ended long ago: a live view has no end, and little still comes for them."""
+        session = call.session
+        session.ended.append(call)
+        while len(session.ended) > MAX_ENDED:
+            old = session.ended.popleft()
+            session.calls.pop(old.line.key, None)
+            if old.line.event_id is not None and session.owners.get(old.line.event_id) is old:
+                del session.owners[old.line.event_id]
+
+    def _forget_old_sessions(self) -> None:
+        while len(self._sessions) > MAX_SESSIONS:
+            number = next(iter(self._sessions))
+            if self._sessions[number].active:
+                break
+            del self._sessions[number]
 
     @staticmethod
     def _to_phase(call: _Call, phase: str, t: float) -> None:
@@ -381,9 +416,6 @@ class TimelineBuilder:
 
     def _take_local(self, frame: Frame, session: _Session, call: _Call | None) -> None:
         step = self._local_step(frame)
-        refused = step.name == "refused"
-        if refused:
-            call = self._open_call(frame, session, refused=True)
         self._add(step, session, call)
         if call is None:
             return
@@ -394,8 +426,8 @@ class TimelineBuilder:
             self._end(
                 call, End(Outcome.GIVEN_UP, step.error, step.message, call.phase), frame.t, self._number
             )
-        elif refused:
-            self._end(call, End(Outcome.REFUSED, step.error, step.message, "call"), frame.t, self._number)
+        elif step.name == REFUSED:
+            self._end(call, End(Outcome.REFUSED, step.error, step.message), frame.t, self._number)
 
     def _send_request(self, frame: Frame, session: _Session, call: _Call | None) -> None:
         step = self._request_step(frame)
@@ -472,6 +504,8 @@ class TimelineBuilder:
             step.reply_size = 0
         if frame.kind is Kind.RESPONSE:
             step.stream = None
+        elif step.stream is None:
+            step.stream = Stream(is_socket=frame.kind is Kind.WS_ACCEPT)
         return step
 
     def _take_reply(self, frame: Frame, session: _Session, call: _Call | None) -> None:
@@ -490,7 +524,8 @@ class TimelineBuilder:
                 step, None if socket else SSEDecoder(), call
             )
             if call is not None and not call.ended:
-                self._to_phase(call, "join" if socket else call.phase, frame.t)
+                chat = frame.channel.endswith(".chat")
+                self._to_phase(call, "join" if socket else "run" if chat else call.phase, frame.t)
         elif call is None:
             if frame.channel == "stream":
                 self._lose(session, None, refusal_of(step, frame.payload), frame.t)
@@ -619,7 +654,7 @@ class TimelineBuilder:
     def _route(self, step: Step, name: str, session: _Session, call: _Call | None) -> None:
         """Find the call of a message, by its channel or its event id."""
         message = read_event(name, cast("str", step.text), self._version, named=call is not None)
-        step.name = message.name
+        step.name = message.name[:MAX_NAME]
         owner, event_id = call, message.event_id
         if call is None and event_id is not None:
             owner = session.owners.get(event_id)
@@ -693,7 +728,7 @@ class TimelineBuilder:
         if message.event == "process_generating" and call.values is not None and not call.ended:
             step.before = call.line.data
             if self._made > MAX_MADE_BYTES:
-                step.kept = False
+                step.kept, step.edited = False, call.line.data is not None
                 return
             first = call.line.data is None
             values = call.values.next(data)
@@ -703,7 +738,7 @@ class TimelineBuilder:
             data = cast("list[Any]", values)
         call.line.data = data
         self._kept += made + (held_bytes(step.text) if isinstance(step.text, str) else 0)
-        if self._kept > MAX_KEPT_BYTES:
+        if self._keep and self._kept > MAX_KEPT_BYTES:
             step.before, step.kept = None, False
         else:
             step.data = data
@@ -770,6 +805,8 @@ class TimelineBuilder:
                 request = self._request_step(frame)
                 self._pending.setdefault(place, deque()).append(request)
                 self._add_beside(request, steps)
+            case Kind.ERROR if frame.direction is Direction.LOCAL:
+                self._add_beside(self._local_step(frame), steps)
             case Kind.RESPONSE | Kind.RESPONSE_HEAD | Kind.ERROR | Kind.WS_ACCEPT:
                 answered = self._fill_reply(frame)
                 if answered.name == UNKNOWN_REQUEST:
@@ -790,6 +827,9 @@ class TimelineBuilder:
                     whole.ending = str(frame.payload.get("ending") or "")
                     whole.reason = str(frame.payload.get("reason") or "")
                     self._updates.append(Update(Change.REPLY, stream.step))
+            case _ if frame.kind.value == REFUSED:
+                nowhere = _Session(SessionTimeline(0))
+                self._take_local(frame, nowhere, self._open_call(frame, nowhere, refused=True))
             case _:
                 self._add_beside(self._local_step(frame), steps)
 

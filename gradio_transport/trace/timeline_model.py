@@ -120,7 +120,7 @@ class Step:
             not apply, or if keeping them all would take too much memory (see `kept`).
         before: The values before an edit.
         edited: Whether the wire carried edits and not whole values.
-        kept: False if `data` was left out to save memory.
+        kept: False if `data` was left out to save memory or time; `value` has what the wire brought.
         shared: Whether it belongs to the whole session, such as its event stream. It is then a step of the
             session too.
         derived: Whether it was read from a reply, which is a step of its own: the status of a poll, for
@@ -175,6 +175,11 @@ class Step:
     def end(self) -> float:
         """When it was over: the time of the reply, or `t`."""
         return self.t + (self.seconds or 0.0)
+
+    def ends_silence(self, threshold: float) -> bool:
+        """Return whether nothing came for so many seconds before it, although something could have."""
+        waited = self.kind is StepKind.LOCAL and self.name in ("fetch", "wake")
+        return self.gap >= threshold and not waited
 
     @property
     def target(self) -> str:
@@ -286,6 +291,8 @@ class CallTimeline:
     @property
     def title(self) -> str:
         """A title to print."""
+        if not self.session:
+            return f"refused call, {self.display_name}"
         return f"call {self.key} of session {self.session}, {self.display_name}"
 
     @property
@@ -301,7 +308,7 @@ class CallTimeline:
     def silences(self, threshold: float = DEFAULT_SILENCE) -> Iterator[Silence]:
         """Yield the times in which nothing came for the call, heartbeats aside."""
         for place, step in enumerate(self.steps):
-            if place and step.gap >= threshold:
+            if place and step.ends_silence(threshold):
                 yield Silence(step.t - step.gap, step.gap, step.heartbeats, place)
         if self.outcome is Outcome.UNFINISHED and self.steps:
             last = self.steps[-1].end

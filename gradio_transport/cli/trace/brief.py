@@ -28,11 +28,16 @@ def brief(value: Any, width: int) -> str:
     return fit("".join(parts), width)
 
 
+def columns(text: str) -> int:
+    """Return how many columns a text takes in a terminal."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
 def fit(text: str, width: int) -> str:
     """Return text on one line of at most `width` columns."""
     # Cut first, because a message can be megabytes.
     line = on_one_line(text[: 4 * width + 4])
-    return line if cell_len(line) <= width else set_cell_size(line, max(width - 1, 0)).rstrip() + CUT
+    return line if columns(line) <= width else set_cell_size(line, max(width - 1, 0)).rstrip() + CUT
 
 
 def arguments(values: Any, width: int) -> str:
@@ -45,13 +50,13 @@ def arguments(values: Any, width: int) -> str:
 def newest(values: Sequence[Any], width: int) -> str:
     """Return output values with their ends rather than their beginnings: text and chats grow there."""
     texts: list[str] = []
-    room = max((width - 2 * len(values)) // max(len(values), 1), 8)
+    room = max((width - 2 - 2 * (len(values) - 1)) // max(len(values), 1), 8)
     for value in values[: max(width // 8, 1)]:
         text = _last_text(value)
-        if text is None or len(text) <= room:
+        if text is None or len(text) <= room - 2:
             texts.append(brief(value if text is None or isinstance(value, str) else text, room))
         else:
-            texts.append(CUT + on_one_line(json.dumps(text[-room:], ensure_ascii=False)[1:]))
+            texts.append(CUT + on_one_line(json.dumps(text[2 - room :], ensure_ascii=False)[1:]))
     return fit("[" + ", ".join(texts) + "]", width)
 
 

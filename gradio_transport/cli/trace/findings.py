@@ -33,7 +33,7 @@ class Findings:
 def find(trace: Trace, line: Timeline) -> Findings:
     """Return what lint and the diagnosis say of a trace, by place."""
     found = Findings()
-    numbers = {(call.session, call.key): call.number for call in line.calls}
+    numbers = {(call.session, call.key): call.number for call in line.calls if call.key}
     steps = {number for call in line.calls for step in call.steps for number in step.frames}
     for finding in lint_trace(trace):
         if finding.source is Source.OUTCOME:  # the title of the call says it
@@ -47,8 +47,11 @@ def find(trace: Trace, line: Timeline) -> Findings:
             found.calls.setdefault(number, []).append(finding)
         else:
             found.whole.append(finding)
+    refused = {call.frame: call.number for call in line.calls if not call.session}
     for diagnosis in diagnose(trace, line=line):
-        number = numbers.get((diagnosis.session, diagnosis.key), 0)
+        number = numbers.get((diagnosis.session, diagnosis.key))
+        if number is None:
+            number = next((refused[frame] for frame in diagnosis.frames if frame in refused), 0)
         found.diagnoses.setdefault(number, []).append(diagnosis)
     return found
 

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import click
 
@@ -56,7 +57,8 @@ def _feed(piece: bytes, follower: TraceFollower, printer: LivePrinter) -> None:
 
 
 def _read_pipe() -> Iterator[bytes]:
-    while piece := os.read(sys.stdin.fileno(), _PIECE):
+    stream = cast("io.BufferedReader", sys.stdin.buffer)
+    while piece := stream.read1(_PIECE):
         yield piece
 
 

@@ -9,15 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import attrs
-from rich.cells import cell_len
-from rich.text import Text
 
 from ...errors import one_line as on_one_line
 from ...protocol.messages import decode
 from ...trace.timeline import CallTimeline, Outcome, Step, StepKind, Stream
-from ..terminal import Part, shown
+from ..terminal import Part
 from ..text import describe, shorten
-from .brief import CUT, arguments, brief, count, fit, newest, pick, size, took
+from .brief import arguments, brief, columns, count, fit, newest, pick, size, took
 
 OUT, IN, LOCAL, WRONG, SILENT, CLUE = "→", "←", "•", "✗", "┆", "!"
 
@@ -39,6 +37,9 @@ MOST_TEXT_LINES = 20
 SHORTEST_PHASE = 0.0005
 """Seconds of a phase that is named."""
 
+_ENVELOPE = frozenset({"msg", "event_id", "id", "object", "created", "model", "system_fingerprint"})
+"""Fields that messages, and chunks of chats, have beside what they say."""
+
 _SESSION_HASH = re.compile(r"(?<=[?&])session_hash=[^&]*&?")
 
 _OUTCOMES: Mapping[Outcome, tuple[str, str]] = {
@@ -53,15 +54,22 @@ _OUTCOMES: Mapping[Outcome, tuple[str, str]] = {
 
 @attrs.frozen
 class Line:
-    """A line: what stands at the left, and what stands at the right margin."""
+    """A line.
+
+    Attributes:
+        left: What stands at the left.
+        right: What stands at the right margin.
+        whole: Whether it is not to be cut.
+    """
 
     left: Sequence[Part]
     right: Sequence[Part] = ()
+    whole: bool = False
 
 
-def render(line: Line, width: int) -> Text:
-    """Return a line fit for a terminal of so many columns: what is too long is cut, at the left."""
-    margin = sum(cell_len(text) for text, _ in line.right)
+def fit_parts(line: Line, width: int) -> list[Part]:
+    """Return the parts of a line of at most so many columns: what is too long is cut, at the left."""
+    margin = sum(columns(text) for text, _ in line.right)
     room = max(width - margin - (2 if margin else 0), 1)
     parts: list[Part] = []
     for text, style in line.left:
@@ -69,23 +77,21 @@ def render(line: Line, width: int) -> Text:
             break
         part = _fit_exactly(text, room)
         parts.append((part, style))
-        room -= cell_len(part)
+        room -= columns(part)
     if margin:
         parts += [(" " * (max(room, 0) + 2), ""), *line.right]
-    made = shown(*parts)
-    made.rstrip()
-    return made
+    return parts
 
 
 def _fit_exactly(text: str, width: int) -> str:
     """Return `fit` text with the blanks at its ends, which align columns."""
     inner = text.strip(" ")
-    if not inner:
-        return text[:width]
     before = text[: len(text) - len(text.lstrip(" "))]
+    if not inner or len(before) >= width:
+        return text[:width] if not inner else before[:width]
     after = text[len(text.rstrip(" ")) :]
-    cut = before + fit(inner, max(width - len(before), 1))
-    return cut + after[: max(width - cell_len(cut), 0)]
+    cut = before + fit(inner, width - len(before))
+    return cut + after[: max(width - columns(cut), 0)]
 
 
 def offset(t: float) -> Part:
@@ -96,12 +102,16 @@ def offset(t: float) -> Part:
 def header(call: CallTimeline, sessions: int, width: int) -> Line:
     """Return the title of a call, with its outcome at the right margin."""
     outcome, style = outcome_text(call)
-    where = f"call {call.number}" if sessions < 2 else f"call {call.number}, session {call.session}"
+    where = f"call {call.number}"
+    if sessions > 1 and call.session:
+        where = f"{where}, session {call.session}"
     room = max(width - len(outcome) - len(where) - 6, 10)
     name = fit(call.display_name, room)
-    given = arguments(call.arguments, max(room - cell_len(name) - 2, 4))
+    given = f"({arguments(call.arguments, max(room - columns(name) - 2, 4))})"
+    if call.arguments is None:  # a refused call's are not in the trace
+        given = ""
     return Line(
-        [(f"{where}  ", "bold"), (name, "bold cyan"), (f"({given})", "")],
+        [(f"{where}  ", "bold"), (name, "bold cyan"), (given, "")],
         [(fit(outcome, max(width // 2, 10)), style)],
     )
 
@@ -133,14 +143,14 @@ def text_lines(mark: str, text: str, width: int | None, style: str, *, indent: i
         style: Its style.
         indent: Columns before the mark.
     """
-    inset = indent + cell_len(mark)
+    inset = indent + columns(mark)
     lines = shorten(text).splitlines()
     for number, line in enumerate(lines[:MOST_TEXT_LINES]):
         room = max(len(line), 1) * 8 if width is None else max(width - inset, 20)
         for place, part in enumerate(textwrap.wrap(on_one_line(line), room) or [""]):
             first = not number and not place
             head: Part = (" " * indent + mark, style or "bold") if first else (" " * inset, "")
-            yield Line([head, (part, style)])
+            yield Line([head, (part, style)], whole=True)
     if len(lines) > MOST_TEXT_LINES:
         yield Line([(" " * inset, ""), (f"and {count(len(lines) - MOST_TEXT_LINES, 'line')} more", "dim")])
 
@@ -151,17 +161,18 @@ def phases(call: CallTimeline) -> Line | None:
     return Line([(" " * _INSET, ""), (", ".join(parts), "dim")]) if parts else None
 
 
-def step_lines(step: Step, width: int, nth: int = 0) -> Iterator[Line]:
+def step_lines(step: Step, width: int, nth: int = 0, *, wrap: int | None = None) -> Iterator[Line]:
     """Yield the lines of a step.
 
     Args:
         step: The step.
         width: Columns of a line.
         nth: Which of the values of its call an event has, from 1; 0 if that does not matter.
+        wrap: Columns to which texts of errors are wrapped; None for a pipe.
     """
     match step.kind:
         case StepKind.REQUEST:
-            yield from _request_lines(step, width)
+            yield from _request_lines(step, width, wrap)
         case StepKind.EVENT:
             yield from _event_lines(step, width, nth)
         case StepKind.SENT:
@@ -200,7 +211,7 @@ def _detail(text: str, style: str = "dim") -> Line:
 # --- requests ----------------------------------------------------------------------------------------------
 
 
-def _request_lines(step: Step, width: int) -> Iterator[Line]:
+def _request_lines(step: Step, width: int, wrap: int | None) -> Iterator[Line]:
     target = _SESSION_HASH.sub("", step.target).rstrip("?&") or "/"
     parts: list[Part] = [(f"{step.name:<4} ", "bold"), (target, "")]
     if step.attempt > 1:
@@ -213,7 +224,7 @@ def _request_lines(step: Step, width: int) -> Iterator[Line]:
         name, length = pick(file, "name").get("name"), pick(file, "size").get("size")
         yield _detail(f"file {brief(name, 60)}" + (f", {size(length)}" if isinstance(length, int) else ""))
     if step.error:
-        yield _detail(f"{step.error}: {step.message}", "red")
+        yield from text_lines("", f"{step.error}: {step.message}", wrap, "red", indent=_INSET + 5)
     elif step.failed and step.reply_body:
         yield _detail(brief(step.reply, width), "red")
     if step.retried:
@@ -260,9 +271,10 @@ def _event_lines(step: Step, width: int, nth: int) -> Iterator[Line]:
 def _event_text(step: Step, room: int) -> str:
     if step.data is not None:
         return newest(step.data, room) if step.event == "process_generating" else brief(step.data, room)
-    if not step.kept:
-        return f"{CUT} values left out, they take too much memory"
     value = step.value
+    if not step.kept:  # the whole values were left out, but not what the wire brought
+        change = pick(pick(value, "output").get("output"), "data").get("data", value)
+        return brief(change, room) if not step.edited else f"edit {brief(change, max(room - 5, 1))}"
     if step.event == "process_starts" and not step.derived:
         eta = pick(value, "eta").get("eta")
         return f"usually {took(eta)}" if isinstance(eta, int | float) and 0 < eta < 1e9 else ""
@@ -270,10 +282,11 @@ def _event_text(step: Step, room: int) -> str:
         message = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
         return describe(decode(message), room).removesuffix(" in the queue")
     if step.message:
-        return fit(step.message, room)
+        growth = step.event == "process_generating"  # of a chat, blanks and line ends included
+        return brief(step.message, room) if growth else fit(step.message, room)
     if step.event in ("process_starts", "close_stream", "send_hash", "send_data"):
         return ""
-    more = {key: item for key, item in pick(value, *_names(value)).items() if key not in ("msg", "event_id")}
+    more = {key: item for key, item in pick(value, *_names(value)).items() if key not in _ENVELOPE}
     return brief(more or (value if not isinstance(value, dict) else {}), room) if more or value else ""
 
 
@@ -324,7 +337,9 @@ def _local_line(step: Step, width: int) -> Line | None:
         case "finish":
             return _line(step, LOCAL, [("end of the input", "")], _gap(step))
         case "refused":
-            return _line(step, WRONG, [(f"not sent: {step.error}: {step.message}", "red")])
+            return _line(step, WRONG, [("refused here, nothing was sent", "red")])
+        case "error" if step.channel == "discover":
+            return _line(step, WRONG, [(f"{step.error}: {step.message}", "red")])
         case "error":
             return _line(step, WRONG, [(f"given up here: {step.error}: {step.message}", "red")], _gap(step))
         case "session" | "call" | "wake":
@@ -334,6 +349,6 @@ def _local_line(step: Step, width: int) -> Line | None:
 
 
 __all__ = [
-    "CLUE", "IN", "LOCAL", "OUT", "SILENT", "WRONG", "Line", "error_lines", "header", "note", "offset",
-    "outcome_text", "phases", "render", "silence_line", "step_lines", "text_lines",
+    "CLUE", "IN", "LOCAL", "OUT", "SILENT", "WRONG", "Line", "error_lines", "fit_parts", "header", "note",
+    "offset", "outcome_text", "phases", "silence_line", "step_lines", "text_lines",
 ]  # fmt: skip

@@ -50,6 +50,7 @@ class _Waiting:
 
     step: Step
     label: str
+    calls: Sequence[int]
     shown: bool = False
 
 
@@ -61,6 +62,7 @@ class LivePrinter:
         selection: What is shown.
         silence: Seconds without a word from which on a silence is marked.
         as_json: Print one JSON object for each step instead.
+        to_stderr: Print to stderr, because stdout belongs to another program.
         clock: Returns seconds, for `tick`.
     """
 
@@ -71,9 +73,10 @@ class LivePrinter:
         selection: Selection | None = None,
         silence: float = DEFAULT_SILENCE,
         as_json: bool = False,
+        to_stderr: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._printer = Printer(terminal)
+        self._printer = Printer(terminal, to_stderr=to_stderr)
         self._selection = selection or Selection()
         self._silence = silence
         self._as_json = as_json
@@ -125,8 +128,7 @@ class LivePrinter:
     def say(self, text: str) -> None:
         """Print a remark of this side, such as that the file was replaced."""
         with self._lock:
-            if not self._as_json:
-                self._print(Line([offset(self._now), (f"  {LOCAL} ", ""), (text, "yellow")]), "")
+            self._print(Line([offset(self._now), (f"  {LOCAL} ", ""), (text, "yellow")]), "")
 
     def close(self) -> None:
         """Show what is unfinished."""
@@ -181,22 +183,31 @@ class LivePrinter:
 
     def _show_step(self, step: Step, change: Change, calls: Sequence[CallTimeline]) -> None:
         label = str(calls[0].number) if len(calls) == 1 else ""
-        for call in calls:
-            active = self._active.get(call.number)
-            if active is not None:
-                active.take(step, change)
-        if step.kind is StepKind.REQUEST:
+        numbers = [call.number for call in calls]
+        if step.kind is not StepKind.REQUEST:
             if change is Change.STEP:
-                self._waiting[id(step)] = _Waiting(step, label)
-                return
-            if step.channel == "file" and step.stream is not None and step.stream.end is None:
-                return  # a download is shown when it is complete
-            waiting = self._waiting.pop(id(step), None)
-            self._print_step(step, label if waiting is None else waiting.label)
+                self._take_sign(step, numbers, 0)
+                if calls and step.ends_silence(self._silence) and not self._selection.narrow:
+                    self._print(silence_line(step.gap, step.heartbeats), label)
+                self._print_step(step, label)
         elif change is Change.STEP:
-            if calls and step.gap >= self._silence and not self._selection.narrow and not self._as_json:
-                self._print(silence_line(step.gap, step.heartbeats), label)
-            self._print_step(step, label)
+            self._take_sign(step, numbers, 1)
+            self._waiting[id(step)] = _Waiting(step, label, numbers)
+        elif step.channel != "file" or step.stream is None or step.stream.end is not None:
+            # A download is shown when it is complete.
+            waiting = self._waiting.pop(id(step), None)
+            if waiting is not None:
+                self._take_sign(step, waiting.calls, -1)
+            self._print_step(step, label if waiting is None else waiting.label)
+
+    def _take_sign(self, step: Step, numbers: Sequence[int], requests: int) -> None:
+        """Take a sign of life of calls, with a request more or less that waits for its reply."""
+        for number in numbers:
+            active = self._active.get(number)
+            if active is not None:
+                active.last = max(active.last, step.end, step.t)
+                active.marked = False
+                active.requests += requests
 
     def _print_step(self, step: Step, label: str) -> None:
         if not (self._selection.has_step(step) if label else self._selection.has_other(step)):
@@ -205,12 +216,14 @@ class LivePrinter:
             made = step_object(step)
             self._printer.print_object({"change": "step", "call": int(label) if label else None, **made})
             return
-        for line in step_lines(step, self._printer.width - _LABEL):
+        wrap = self._printer.wrap_width and self._printer.wrap_width - _LABEL
+        for line in step_lines(step, self._printer.width - _LABEL, wrap=wrap):
             self._print(line, label)
 
     def _print(self, line: Line, label: str) -> None:
         """Print a line with the number of its call before it."""
-        self._printer.print(attrs.evolve(line, left=[(f"{label:>{_LABEL - 1}} ", "bold"), *line.left]))
+        if not self._as_json:
+            self._printer.print(attrs.evolve(line, left=[(f"{label:>{_LABEL - 1}} ", "bold"), *line.left]))
 
 
 @attrs.define(eq=False)
@@ -228,13 +241,6 @@ class _Active:
     last: float
     marked: bool = False
     requests: int = 0
-
-    def take(self, step: Step, change: Change) -> None:
-        """Take a sign of life."""
-        self.last = max(self.last, step.end, step.t)
-        self.marked = False
-        if step.kind is StepKind.REQUEST:
-            self.requests = max(self.requests + (1 if change is Change.STEP else -1), 0)
 
 
 __all__ = ["LivePrinter"]

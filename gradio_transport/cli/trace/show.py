@@ -65,7 +65,7 @@ def show(
     follows: bool,
     as_json: bool,
 ) -> None:
-    r"""Show the calls of a trace, with their requests, events and times.
+    """Show the calls of a trace, with their requests, events and times.
 
     A call has a title with its outcome, and under it what happened, with seconds since the beginning of the
     trace: → sent, ← received, • done by this side, ✗ what went wrong, ┆ a silence, ! a finding of lint.
@@ -75,7 +75,7 @@ def show(
       gradio-transport trace show count.jsonl
       gradio-transport trace show --call 2 --events count.jsonl
       gradio-transport trace show --follow count.jsonl
-    """
+    """  # noqa: D301 - click reads the character
     terminal = current_terminal()
     selection = Selection.of(calls, events, only, discovery)
     if follows:
@@ -101,6 +101,9 @@ def show(
             shown.print_all()
 
 
+_RECORDERS = {"proxy": "recorded by a proxy", "har": "from a HAR file"}
+
+
 @attrs.frozen
 class _Show:
     """One trace while it is printed."""
@@ -122,6 +125,9 @@ class _Show:
             count(len(line.calls), "call"),
             took(line.seconds),
         ]
+        recorder = _RECORDERS.get(str(line.meta.get("recorder")))
+        if recorder is not None:
+            parts.append(recorder)
         cut = ", cut off within a line" if line.truncated else ""
         text = ", ".join(parts) + cut
         room = max(self.printer.width - len(text) - 2, 12)
@@ -157,17 +163,30 @@ class _Show:
         steps = self.line.discovery
         if not steps or self.selection.events:
             return
-        wanted = [step for step in steps if self.selection.has_step(step)]
+        told = {step.message for step in steps if step.kind is StepKind.REQUEST and step.error}
+        wanted = [
+            step
+            for step in steps
+            if self.selection.has_step(step) and not (step.kind is StepKind.LOCAL and step.message in told)
+        ]
         broken = [
             step for step in steps if step.error or (step.status or 0) >= 500 or step.reply_frame is None
         ]
         if self.selection.discovery or broken or len(self.line.calls) == 0:
             if wanted:
                 self.printer.blank()
+                self._print_recorder()
                 self.printer.print(Line([("discovery", "bold")], [(self._discovery_text(), "dim")]))
                 self._print_steps(wanted)
         elif not self.selection.only:
             self.printer.print(Line([("discovery: ", "dim"), (self._discovery_text(), "dim")]))
+
+    def _print_recorder(self) -> None:
+        meta = self.line.meta
+        names = ("library", "python", "platform", "engine", "source")
+        values = [f"{name} {meta[name]}" for name in names if isinstance(meta.get(name), str)]
+        if self.selection.discovery and values:
+            self.printer.print(Line([(", ".join(values), "dim")]))
 
     def _discovery_text(self) -> str:
         steps = [step for step in self.line.discovery if step.kind is StepKind.REQUEST]
@@ -219,7 +238,7 @@ class _Show:
         self.printer.print(header(call, len(self.line.sessions), self.printer.width))
         if call.outcome is not Outcome.CANCELLED:
             for line in error_lines(call, self.printer.wrap_width):
-                self.printer.print(line, whole=True)
+                self.printer.print(line)
         times = phases(call)
         if times is not None and not self.selection.narrow:
             self.printer.print(times)
@@ -252,7 +271,7 @@ class _Show:
             self._print_step(step)
 
     def _print_step(self, step: Step, nth: int = 0) -> None:
-        for line in step_lines(step, self.printer.width, nth):
+        for line in step_lines(step, self.printer.width, nth, wrap=self.printer.wrap_width):
             self.printer.print(line)
         for finding in self.found.of_step(step):
             self.printer.print(note(CLUE, _finding_text(finding), _style(finding)))
@@ -269,7 +288,7 @@ class _Show:
 
     def _print_text(self, mark: str, text: str, style: str) -> None:
         for line in text_lines(mark, text, self.printer.wrap_width, style):
-            self.printer.print(line, whole=True)
+            self.printer.print(line)
 
 
 def _finding_text(finding: Finding) -> str:
