@@ -36,8 +36,8 @@ def server() -> Iterator[Scripted]:
         yield running
 
 
-def fetch(url: str, **headers: str) -> tuple[int, bytes]:
-    request = urllib.request.Request(url, headers=headers)
+def fetch(url: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+    request = urllib.request.Request(url, body, headers)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=10) as reply:
@@ -165,6 +165,19 @@ def test_what_the_user_gave_is_sent_and_not_written(server: Scripted, tmp_path: 
     ) as made:
         assert fetch(f"{made.url}/config")[0] == 200
     assert "key-of-mine" in (tmp_path / "y.jsonl").read_text()
+
+
+def test_the_session_of_a_heartbeat_is_an_alias_too(server: Scripted, tmp_path: Path) -> None:
+    with record(server.url, tmp_path / "x.jsonl") as recording:
+        api = f"{recording.url}/gradio_api"
+        fetch(f"{api}/heartbeat/q8d0xk2m7p1")  # a browser opens it before its first call
+        body = json.dumps({"data": ["you"], "fn_index": 0, "session_hash": "q8d0xk2m7p1"}).encode()
+        assert fetch(f"{api}/queue/join", body, **{"Content-Type": "application/json"})[0] == 200
+        assert fetch(f"{api}/queue/data?session_hash=q8d0xk2m7p1")[0] == 200
+    text = (tmp_path / "x.jsonl").read_text()
+    assert "q8d0xk2m7p1" not in text
+    assert "/heartbeat/session-1" in text
+    assert replay(read_trace(tmp_path / "x.jsonl")).mismatches == []
 
 
 def test_a_token_is_for_hugging_face_or_an_origin_that_was_named(server: Scripted, tmp_path: Path) -> None:
