@@ -19,6 +19,7 @@ from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from ..app.config_parsing import config_from_page
 from ..calls.forking import register_after_fork
@@ -253,6 +254,10 @@ class TraceWriter:
                     "source": self._meta.get("source", frame.payload.get("source")),
                 }
             )
+        elif frame.kind is Kind.REQUEST and frame.channel.startswith("heartbeat"):
+            # A browser opens the heartbeat of its session before its first call, which names the session.
+            if self._redactor is not None:
+                self._redactor.add_session(urlsplit(str(frame.payload["url"])).path.rpartition("/")[2])
         elif frame.kind is Kind.RESPONSE and frame.channel == "discover" and "gradio" not in self._meta:
             version = _gradio_version(frame.payload.get("body") or b"")
             if version is not None:

@@ -13,12 +13,11 @@ import struct
 import aiohttp
 import pytest
 from aiohttp import web
+from proxied import SECONDS, exchange, proxied, proxied_to, raw_server
 from yarl import URL
 
 from gradio_transport.protocol.commands import Ending
 from gradio_transport.recording.recorder import UPLOAD_BYTES
-
-from .origin import SECONDS, exchange, proxied, proxied_to, raw_server
 
 pytestmark = pytest.mark.anyio
 

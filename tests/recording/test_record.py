@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -13,9 +14,13 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import aiohttp
 import anyio
 import pytest
-from scripted import CONFIG, Scripted, scripted
+import trustme
+from aiohttp import web
+from proxied import serving
+from scripted import CONFIG, INFO, Scripted, scripted
 
 import gradio_transport as gt
 from gradio_transport.errors import LocalProtocolError, UntrustedRedirect
@@ -31,8 +36,8 @@ def server() -> Iterator[Scripted]:
         yield running
 
 
-def fetch(url: str, **headers: str) -> tuple[int, bytes]:
-    request = urllib.request.Request(url, headers=headers)
+def fetch(url: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+    request = urllib.request.Request(url, body, headers)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=10) as reply:
@@ -162,6 +167,19 @@ def test_what_the_user_gave_is_sent_and_not_written(server: Scripted, tmp_path: 
     assert "key-of-mine" in (tmp_path / "y.jsonl").read_text()
 
 
+def test_the_session_of_a_heartbeat_is_an_alias_too(server: Scripted, tmp_path: Path) -> None:
+    with record(server.url, tmp_path / "x.jsonl") as recording:
+        api = f"{recording.url}/gradio_api"
+        fetch(f"{api}/heartbeat/q8d0xk2m7p1")  # a browser opens it before its first call
+        body = json.dumps({"data": ["you"], "fn_index": 0, "session_hash": "q8d0xk2m7p1"}).encode()
+        assert fetch(f"{api}/queue/join", body, **{"Content-Type": "application/json"})[0] == 200
+        assert fetch(f"{api}/queue/data?session_hash=q8d0xk2m7p1")[0] == 200
+    text = (tmp_path / "x.jsonl").read_text()
+    assert "q8d0xk2m7p1" not in text
+    assert "/heartbeat/session-1" in text
+    assert replay(read_trace(tmp_path / "x.jsonl")).mismatches == []
+
+
 def test_a_token_is_for_hugging_face_or_an_origin_that_was_named(server: Scripted, tmp_path: Path) -> None:
     with (
         pytest.raises(LocalProtocolError, match="token_origin"),
@@ -272,3 +290,48 @@ def test_the_default_name(source: str, beginning: str) -> None:
     assert name.startswith(beginning)
     assert name.endswith(".jsonl")
     assert "/" not in name
+
+
+class TestTLS:
+    """An app that is reached by TLS, behind a proxy that speaks plain http."""
+
+    @pytest.fixture
+    def authority(self, tmp_path: Path) -> trustme.CA:
+        made = trustme.CA()
+        made.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        return made
+
+    def use(self, authority: trustme.CA, path: Path, verify: bool | str) -> tuple[str, list[str]]:
+        """Return the address of the app, and the cookies that a client of the proxy gets."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("127.0.0.1").configure_cert(context)
+
+        async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            if request.path == "/x":
+                return web.Response(headers={"Set-Cookie": "a=1; Secure; SameSite=None"})
+            known = {"/config": CONFIG, "/gradio_api/info": INFO}
+            return web.json_response(known.get(request.path, {}))
+
+        async def main() -> tuple[str, list[str]]:
+            async with (
+                serving(handle, context) as origin,
+                RecordingServer(origin, path, RecordingOptions(verify=verify)) as running,
+                aiohttp.ClientSession() as session,
+                session.get(f"{running.url}/x") as reply,
+            ):
+                return running.app_url, reply.headers.getall("set-cookie")
+
+        return anyio.run(main)
+
+    def test_a_certificate_is_checked(self, authority: trustme.CA, tmp_path: Path) -> None:
+        with pytest.raises(gt.ConnectError, match=r"(?i)certificate"):
+            self.use(authority, tmp_path / "x.jsonl", True)
+
+    @pytest.mark.parametrize("named", [True, False])
+    def test_by_a_bundle_that_is_named_or_not_at_all(
+        self, authority: trustme.CA, tmp_path: Path, named: bool
+    ) -> None:
+        verify = str(tmp_path / "ca.pem") if named else False
+        app_url, cookies = self.use(authority, tmp_path / "x.jsonl", verify)
+        assert app_url.startswith("https://127.0.0.1:")
+        assert cookies == ["a=1"]

@@ -9,12 +9,11 @@ import logging
 import threading
 
 import pytest
+from proxied import SECONDS, Notes
 
 from gradio_transport.protocol.commands import Ending
 from gradio_transport.recording import recorder as module
 from gradio_transport.recording.recorder import BODY_BYTES, FILE_BYTES, Recorder
-
-from .origin import SECONDS, Notes
 
 JSON = {"content-type": "application/json"}
 

@@ -9,10 +9,9 @@ import struct
 import aiohttp
 import pytest
 from aiohttp import WSMsgType, web
+from proxied import SECONDS, proxied, proxied_to
 
 from gradio_transport.protocol.frames import Direction
-
-from .origin import SECONDS, proxied, proxied_to
 
 LARGE = 10_000_000
 

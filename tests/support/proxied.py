@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
@@ -65,16 +66,16 @@ class Proxied:
 
 
 @contextlib.asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[str]:
+async def serving(handler: Handler, context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """Serve a handler, and yield the URL."""
     runner = web.ServerRunner(
         web.Server(handler, handler_cancellation=True, access_log=None), shutdown_timeout=0.1
     )
     await runner.setup()
     listening = socket.create_server(("127.0.0.1", 0))
-    await web.SockSite(runner, listening).start()
+    await web.SockSite(runner, listening, ssl_context=context).start()
     try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        yield f"http{'s' if context else ''}://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         await runner.cleanup()
 
