@@ -12,7 +12,6 @@ from functools import partial
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.readers import FileReader
-from importlib.resources.abc import ResourceReader
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -115,7 +114,7 @@ class _Finder(MetaPathFinder, Loader):
             return spec
         return ModuleSpec(fullname, self) if parent == NAME and name in _SUBMODULES else None
 
-    def get_resource_reader(self, fullname: str) -> ResourceReader | None:
+    def get_resource_reader(self, fullname: str) -> FileReader | None:
         """Return what reads the files of the installed package, such as ``types.json``."""
         if fullname != NAME or not self._installed:
             return None
