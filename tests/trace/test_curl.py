@@ -19,7 +19,7 @@ from scripted import scripted
 import gradio_transport as gt
 from gradio_transport.errors import LocalProtocolError
 from gradio_transport.protocol.frames import Direction, Frame, Kind
-from gradio_transport.trace import Trace, TraceWriter, read_trace
+from gradio_transport.trace import Trace, TraceWriter, curl_functions, read_trace
 from gradio_transport.trace.curl import curl_script
 from gradio_transport.trace.curl_text import comment, quoted, word
 from gradio_transport_conformance.replay.server import serve
@@ -458,3 +458,8 @@ def test_a_large_body_takes_time_in_proportion() -> None:
         for f in trace.frames
     ]
     assert len(curl_script(Trace({}, tuple(frames)), call=2)) > 1_000_000
+
+
+@pytest.mark.parametrize("name", [name for name in vars(curl_functions) if name.isupper()])
+def test_each_part_of_the_shell_code_is_valid(name: str, tmp_path: Path) -> None:
+    check_syntax(getattr(curl_functions, name), tmp_path)
