@@ -21,7 +21,6 @@ through_nginx = pytest.mark.skipif(not installed(), reason="nginx is not install
 
 SICK = {
     "healthy": "",
-    "buffering": "proxy_buffering on;",
     "cutting": "proxy_read_timeout 2s;",
     "small": "client_max_body_size 1m;",
     "another host": "proxy_set_header Host app.internal;",
@@ -114,14 +113,6 @@ def test_a_real_proxy_as_it_is_by_default(server: Server, proxies: dict[str, str
         assert "proxy_buffering off" in text(report.step("stream"))
     if (3, 6) <= release(server) < (4,):
         assert "proxy_set_header Upgrade" in text(report.step("websocket"))
-
-
-def test_a_real_proxy_that_buffers(server: Server, proxies: dict[str, str]) -> None:
-    if not has_heartbeats(server):
-        pytest.skip("streams of this version show nothing without a call")
-    report = examined(proxies["buffering"], hold=18)
-
-    assert results(report) in ({}, {"hold": "warning"}, {"stream": "warning"})
 
 
 def test_a_real_proxy_that_cuts_streams(server: Server, proxies: dict[str, str]) -> None:
