@@ -14,6 +14,7 @@ from .mismatch import Mismatch, ReplayMismatch
 from .reader import Trace, TraceError, read_trace
 from .replay import replay
 from .replay_result import Replay, describe, differences
+from .sharing import Redaction, redact_trace
 from .timeline import (
     CallTimeline,
     Change,
@@ -33,9 +34,9 @@ from .writer import TraceWriter
 
 __all__ = [
     "CallTimeline", "Change", "Conversation", "Diagnosis", "Difference", "Direction", "Entry", "Finding",
-    "Frame", "Kind", "KnownSecrets", "Layer", "Mismatch", "Outcome", "Replay", "ReplayMismatch",
-    "SessionTimeline", "Severity", "Silence", "Source", "Span", "Step", "StepKind", "Stream", "Tap",
+    "Frame", "Kind", "KnownSecrets", "Layer", "Mismatch", "Outcome", "Redaction", "Replay",
+    "ReplayMismatch", "SessionTimeline", "Severity", "Silence", "Source", "Span", "Step", "StepKind", "Stream", "Tap",
     "Timeline", "TimelineBuilder", "Trace", "TraceError", "TraceWriter", "Update", "compare_traces",
     "conversations", "describe", "diagnose", "diff_traces", "differences", "environment_tap", "lint_trace",
-    "read_trace", "replay", "timeline",
+    "read_trace", "redact_trace", "replay", "timeline",
 ]  # fmt: skip

@@ -18,14 +18,12 @@ import attrs
 
 from ..app.config import AppConfig, Endpoint, Parameter
 from ..errors import GradioTransportError, list_texts, one_line
-from ..events import WITH_OUTPUTS, Event
 from ..protocol.frames import Kind
 from .comparable import OPAQUE, VOLATILE, excerpt, key_order, normalise, normalise_text, shape, value_changes
 from .conversation import Conversation, Entry, conversations
 from .discoveries import Discoveries
 from .reader import Trace
-from .replay import replay
-from .replay_result import event_fields
+from .timeline import CallTimeline, Outcome, Step, timeline
 
 REPEATED = frozenset({"estimation", "progress"})
 """Messages that servers merge or repeat as time allows; a row of them counts as one."""
@@ -40,6 +38,9 @@ _NAMED_KEYS = 12
 """How many keys a line names. `Difference.keys` has all."""
 
 _NAMED_PLACES = 3
+
+_COMPARED_OUTPUTS = 100
+"""Outputs of a call that are compared, besides the last."""
 
 _ENDPOINTS = "endpoints"
 """What the lines about endpoints that came and went begin with."""
@@ -137,16 +138,25 @@ class _Side:
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
         self.config: AppConfig | None = None
-        self.events: Mapping[tuple[int, str], Sequence[Event]] | None = None
         try:
             found = Discoveries(trace).found
             self.config = found[0].config if found else None
-            self.events = replay(trace).events
-        except GradioTransportError:  # of another client, or damaged: its messages are compared as they are
+        except GradioTransportError:  # of another client, or damaged
             pass
+        self._calls = {(call.session, call.key): call for call in timeline(trace).calls}
         self.base = self._base()
         self.prefix = self._prefix()
         self.conversations = [one for one in conversations(trace) if one.key not in IGNORED]
+
+    def call(self, conversation: Conversation) -> CallTimeline | None:
+        """Return the call of a conversation."""
+        return self._calls.get((conversation.session, conversation.key))
+
+    def failure(self, call: CallTimeline) -> str | None:
+        """Return how a call failed, or None if it did not."""
+        if not call.error and call.outcome in (Outcome.COMPLETED, Outcome.UNFINISHED):
+            return None
+        return cast("str", self.normalise(f"{call.error or call.outcome.value}: {call.message}".rstrip(": ")))
 
     def _base(self) -> str:
         for frame in self.trace.frames:
@@ -396,7 +406,7 @@ class _Comparison:
         layer = Layer.REQUESTS if new.session or new.key else Layer.CONFIG
         self._compare_shapes(layer, *shapes)
         if with_values and new.key:
-            self._compare_events(old, new, where)
+            self._compare_outcome(old, new, where)
 
     def _compare_flow(self, old: Sequence[_Item], new: Sequence[_Item], where: str) -> None:
         """Compare which requests and messages there are, and their order."""
@@ -467,35 +477,22 @@ class _Comparison:
             else:
                 self._found.add_value(f"{subject} {change.text}", subject, where)
 
-    def _compare_events(self, old: Conversation, new: Conversation, where: str) -> None:
+    def _compare_outcome(self, old: Conversation, new: Conversation, where: str) -> None:
         """Compare what the caller gets: outputs and errors, in whatever way they were encoded."""
-        before, after = self._outputs(self._old, old), self._outputs(self._new, new)
-        for left, right in _pairs(before, after, lambda output: output[0]):
-            if left is None or right is None:
-                continue
-            self._add_values(left[0], left[1], right[1], where)
-        failures = [next((one for name, one in found if name == "error"), None) for found in (before, after)]
-        if (failures[0] is None) != (failures[1] is None):
-            was, now = ("no error" if one is None else excerpt(one) for one in failures)
+        left, right = self._old.call(old), self._new.call(new)
+        if left is None or right is None:
+            return
+        pairs = list(zip(_outputs(left), _outputs(right), strict=False))
+        # A difference is told once, so there is no need to look at all of a long stream.
+        for one, other in pairs[:_COMPARED_OUTPUTS] + pairs[max(_COMPARED_OUTPUTS, len(pairs) - 1) :]:
+            if one.data != other.data:
+                self._add_values(
+                    "outputs", self._old.normalise(one.data), self._new.normalise(other.data), where
+                )
+        before, after = self._old.failure(left), self._new.failure(right)
+        if before != after:
+            was, now = ("no error" if one is None else excerpt(one) for one in (before, after))
             self._found.add(Layer.VALUES, f"it ended with {was}, ends with {now}", where)
-
-    def _outputs(self, side: _Side, conversation: Conversation) -> list[tuple[str, Any]]:
-        found: list[tuple[str, Any]] = []
-        if side.events is not None:
-            for event in side.events.get((conversation.session, conversation.key), ()):
-                failure: BaseException | None = getattr(event, "error", None)
-                if failure is not None:
-                    text = f"{type(failure).__name__}: {getattr(failure, 'message', failure)}"
-                    found.append(("error", side.normalise(text)))
-                elif isinstance(event, WITH_OUTPUTS):
-                    found.append(("outputs", side.normalise(event_fields(event)["data"])))
-            return found
-        for entry in conversation.messages:
-            value: Any = entry.value
-            output = cast("dict[str, Any]", value).get("output") if isinstance(value, dict) else None
-            if entry.what == "process_completed" and isinstance(output, dict):
-                found.append(("outputs", side.normalise(cast("dict[str, Any]", output).get("data"))))
-        return found
 
 
 class _Shapes:
@@ -532,6 +529,12 @@ def _by_type(value: Any) -> Any:
         kind = cast("dict[str, Any]", one).get("type") if isinstance(one, dict) else None
         groups[_NO_NAME.sub("_", str(kind))].append(one)
     return config | {"components": groups}
+
+
+def _outputs(call: CallTimeline) -> list[Step]:
+    """Return the events with outputs that are known whole."""
+    names = ("process_generating", "process_streaming", "process_completed")
+    return [step for step in call.events if step.event in names and step.data is not None]
 
 
 def _discovery_shapes(shapes: _Shapes) -> _Shapes:

@@ -171,6 +171,9 @@ class _Diagnoser:
         frame = call.end_frame if call.end_frame is not None else call.frame
         if call.error in ("TimeoutExpired", "Timeout"):
             return explain_silence(wire, self._timeout(call), frame)
+        told = self._explain_told(call, wire) if not call.error else None
+        if told is not None:  # this side closed the stream because of what was said
+            return told
         if call.error == "SlowConsumer":
             return Said(
                 "slow-consumer",
@@ -215,18 +218,9 @@ class _Diagnoser:
     def _explain_failure(self, call: CallTimeline, wire: Wire) -> Said:
         if call.error in ("AppError", "QuotaExceeded"):
             return _explain_app_error(call, wire)
-        lost = explain_unknown_session(wire, self._broken_before(call, wire))
-        if lost is not None:
-            return lost
-        stopped = _explain_stop(wire)
-        if stopped is not None:
-            return stopped
-        if call.error == "QueueFull" and wire.events and wire.events[-1].event == "queue_full":
-            text = "The app's queue was full: it said so instead of taking the call."
-            return Said("queue-full", text, QUEUE_ADVICE, (wire.events[-1].frame,))
-        failed = self._failed_request(call)
-        if failed is not None:
-            return failed
+        told = self._explain_told(call, wire)
+        if told is not None:
+            return told
         ended = explain_end(wire)
         if ended is not None:
             return ended
@@ -238,6 +232,19 @@ class _Diagnoser:
             "",
             numbers,
         )
+
+    def _explain_told(self, call: CallTimeline, wire: Wire) -> Said | None:
+        """Return what a message of the server or a refused request says of the end of a call."""
+        lost = explain_unknown_session(wire, self._broken_before(call, wire))
+        if lost is not None:
+            return lost
+        stopped = _explain_stop(wire)
+        if stopped is not None:
+            return stopped
+        if wire.events and wire.events[-1].event == "queue_full":
+            text = "The app's queue was full: it said so instead of taking the call."
+            return Said("queue-full", text, QUEUE_ADVICE, (wire.events[-1].frame,))
+        return self._failed_request(call)
 
     def _failed_request(self, call: CallTimeline) -> Said | None:
         for step in reversed(call.requests):

@@ -150,6 +150,9 @@ def _explain_reply(step: Step, response: Response, logged_in: bool) -> Said:
     if stage is not None:
         what, advice = stage
         return Said("space-asleep", f"The Space {what}: {title} was answered {status}: {told!r}.", advice)
+    if step.channel == "login" and status in (400, 401):
+        text = f"The login was refused: {title} was answered {status}: {told!r}."
+        return Said("login-wrong", text, "Check user and password.")
     if status == 401 or wants_login(response):
         return _explain_login(step, response, logged_in, told)
     if status == 403:
@@ -254,8 +257,6 @@ def _explain_login(step: Step, response: Response, logged_in: bool, told: str) -
         if target is not None
         else (f"answered {response.status}: {told!r}")
     )
-    if step.channel == "login":
-        return Said("login-wrong", f"The login was refused: {title} was {how}.", "Check user and password.")
     if logged_in:
         return Said(
             "login-expired",

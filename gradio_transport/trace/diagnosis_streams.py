@@ -50,7 +50,11 @@ class Wire:
     @property
     def events(self) -> list[Step]:
         """The messages of the call, without those that were read from other replies."""
-        return [step for step in self.call.steps if step.kind is StepKind.EVENT and not step.derived]
+        return [
+            step
+            for step in self.call.steps
+            if step.kind is StepKind.EVENT and not step.derived and step.event != "close_stream"
+        ]
 
     @property
     def opened(self) -> float:
@@ -133,7 +137,8 @@ def explain_silence(wire: Wire, what: str, frame: int) -> Said:
             "doctor URL.",
             tuple(numbers),
         )
-    if silence >= 1 and (last is None or silence > 0.5 * call.seconds):
+    of_silence = any(name in what for name in ("idle", "heartbeat", "first_message"))
+    if of_silence or (silence >= 1 and silence > 0.5 * call.seconds):
         reason = (
             f"That is shorter than the {HEARTBEAT:.0f} s between two heartbeats of this version, so it does "
             "not prove that something is wrong."

@@ -118,7 +118,7 @@ def lint_trace(trace: Trace, *, registry: Registry = default_registry) -> list[F
 
     The same finding in several frames is one, with the numbers of all of them.
     """
-    findings = [*_replay_findings(trace, registry), *_file_findings(trace), *_secret_findings(trace)]
+    findings = [*_replay_findings(trace, registry), *_file_findings(trace), *secret_findings(trace)]
     for conversation in conversations(trace):
         findings += _message_findings(conversation)
     order = list(Severity)
@@ -134,7 +134,7 @@ def _merged(findings: Iterable[Finding]) -> list[Finding]:
 
 def _replay_findings(trace: Trace, registry: Registry) -> Iterator[Finding]:
     try:
-        result = replay(trace, registry=registry)
+        result = replay(trace, registry=registry, light=True)
     except GradioTransportError as error:
         what = f"it cannot be replayed: {error.message}"
         hint = "Only what needs no replay was checked."
@@ -189,7 +189,7 @@ def _file_findings(trace: Trace) -> Iterator[Finding]:
         yield Finding(Severity.NOTE, "the file", "it holds no call", Source.TRACE)
 
 
-def _secret_findings(trace: Trace) -> Iterator[Finding]:
+def secret_findings(trace: Trace) -> Iterator[Finding]:
     """Yield what looks like a secret, in which frame and how often; never the value."""
     known: dict[str, Counter[str]] = {}
     for number, frame in enumerate(trace.frames):
@@ -277,4 +277,4 @@ def _field_findings(
                 yield _of_message(Severity.NOTE, conversation, entry, what)
 
 
-__all__ = ["FIELDS", "OUTPUT_FIELDS", "Finding", "Severity", "Source", "lint_trace"]
+__all__ = ["FIELDS", "OUTPUT_FIELDS", "Finding", "Severity", "Source", "lint_trace", "secret_findings"]

@@ -9,10 +9,12 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
+from urllib.parse import urlsplit
 
 import attrs
 
 from ..errors import LocalProtocolError
+from ..protocol.commands import Ending
 from ..protocol.frames import Direction, Frame, Kind
 from .writer import FORMAT, FORMAT_VERSION, META
 
@@ -210,8 +212,15 @@ class LineReader:
         for name, wanted in _FIELDS.get(kind, {}).items():
             if name not in payload or not isinstance(payload[name], wanted):
                 raise ValueError(f"{name!r} is missing or not of type {wanted.__name__}")
-        if not isinstance(payload.get("headers", {}), dict):
-            raise ValueError("'headers' is no object")
+        headers: Any = payload.get("headers", {})
+        if not isinstance(headers, dict) or not all(
+            isinstance(value, str) for value in cast("dict[str, Any]", headers).values()
+        ):
+            raise ValueError("'headers' is no object of texts")
+        if "url" in payload:
+            urlsplit(str(payload["url"]))  # raises for what is no URL
+        if kind is Kind.END:
+            Ending(payload["ending"])
         return payload
 
     def _bytes(self, value: Any) -> bytes | None:

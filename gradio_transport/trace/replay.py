@@ -23,6 +23,7 @@ from ..app.config import AppConfig
 from ..app.config_parsing import with_rendered
 from ..calls.tap import TappedSession, Taps
 from ..errors import Phase, TransportError
+from ..events import WITH_OUTPUTS
 from ..policy import Limits
 from ..protocol.commands import (
     Command,
@@ -51,6 +52,7 @@ def replay(
     strict: bool = False,
     cancel_at: int | None = None,
     limits: Limits | None = None,
+    light: bool = False,
 ) -> Replay:
     """Replay a trace.
 
@@ -63,12 +65,14 @@ def replay(
         cancel_at: Cancel every call before this input frame; `Replay.inputs` is after the last. From there on
             commands are not compared, no call is started, and closed streams get no input.
         limits: Bounds of the sessions. Traces do not contain them.
+        light: Keep the outputs of the last event of each call alone. Those of a long stream, each of them
+            whole, take many times the memory of its trace.
 
     Raises:
         TraceError: The trace lacks frames that a replay needs.
         FlowViolation: Only if `strict`.
     """
-    return _Replayer(trace, registry, strict, limits or Limits()).run(rechunk, cancel_at)
+    return _Replayer(trace, registry, strict, limits or Limits(), light).run(rechunk, cancel_at)
 
 
 @attrs.define
@@ -93,7 +97,10 @@ class _SessionReplay:
 
 
 class _Replayer:
-    def __init__(self, trace: Trace, registry: Registry, strict: bool, limits: Limits) -> None:
+    def __init__(
+        self, trace: Trace, registry: Registry, strict: bool, limits: Limits, light: bool = False
+    ) -> None:
+        self._light = light
         self._trace = trace
         self._registry = registry
         self._strict = strict
@@ -258,7 +265,10 @@ class _Replayer:
         for command in turn.commands:
             self._track(session, command)
         for delivery in turn.deliveries:
-            self._result.events[session.wire.number, delivery.exchange.key].append(delivery.event)
+            events = self._result.events[session.wire.number, delivery.exchange.key]
+            if self._light and events and isinstance(events[-1], WITH_OUTPUTS):
+                events[-1] = attrs.evolve(events[-1], data=[])
+            events.append(delivery.event)
             drawn = getattr(delivery.event, "render_config", None)
             if drawn:
                 session.config = with_rendered(session.config, drawn)

@@ -73,16 +73,11 @@ def describe(event: Event) -> str:
     Why not ``==``: the equality of events leaves errors out, and NaN is not equal to itself. Files are
     described by their JSON on the wire.
     """
-    fields = event_fields(event)
+    own = {field.name: getattr(event, field.name) for field in attrs.fields(type(event))}
+    fields = {key: _wire_value(value) for key, value in own.items() if key != "error"}
     error: BaseException | None = getattr(event, "error", None)
     suffix = f" {type(error).__name__}: {getattr(error, 'message', error)}" if error is not None else ""
     return f"{type(event).__name__} {json.dumps(fields, sort_keys=True, default=repr)}{suffix}"
-
-
-def event_fields(event: Event) -> dict[str, Any]:
-    """Return the fields of an event but for its error, with files as their JSON on the wire."""
-    own = {field.name: getattr(event, field.name) for field in attrs.fields(type(event))}
-    return {key: _wire_value(value) for key, value in own.items() if key != "error"}
 
 
 def _wire_value(value: Any) -> Any:
@@ -97,4 +92,4 @@ def _wire_value(value: Any) -> Any:
     return value
 
 
-__all__ = ["CallKey", "Replay", "describe", "differences", "event_fields"]
+__all__ = ["CallKey", "Replay", "describe", "differences"]

@@ -8,7 +8,7 @@ from tracing import MESSAGES, Program, message, output, program, reply
 
 from gradio_transport.errors import StreamLost
 from gradio_transport.protocol.frames import Direction, Kind
-from gradio_transport.trace import Severity, Trace, TraceWriter, lint_trace, read_trace
+from gradio_transport.trace import Severity, Source, Trace, TraceWriter, lint_trace, read_trace
 
 
 def trace_of(made, **meta):
@@ -132,3 +132,47 @@ class TestSecrets:
         with TraceWriter(tmp_path / "trace.jsonl", redact=False) as tap:
             program(tap, data=[SECRETS])
         assert any("api_key" in one.what for one in lint_trace(read_trace(tmp_path / "trace.jsonl")))
+
+
+class TestSources:
+    """Whose fault a finding is, and where it is."""
+
+    def test_of_the_server(self):
+        trace = with_messages(message("of_tomorrow"), message("of_tomorrow"), *MESSAGES)
+        (found,) = findings(trace)
+        assert found.source is Source.SERVER
+        assert (found.session, found.key) == (trace.frames[-1].session, "1")
+        assert len(found.frames) == 2  # the same finding in two frames is one
+        assert "Update gradio-transport" in found.hint
+
+    def test_of_this_library(self):
+        frames = [
+            attrs.evolve(frame, payload={**frame.payload, "method": "PUT"})
+            if frame.kind is Kind.REQUEST and frame.session
+            else frame
+            for frame in OLD.frames
+        ]
+        found = [one for one in findings(Trace({}, frames)) if one.severity is Severity.ERROR]
+        assert {one.source for one in found} == {Source.LIBRARY}
+        assert found[0].key == "1"
+        assert OLD.frames[found[0].frames[0]].kind is Kind.CALL
+        assert found[0].hint
+
+    def test_of_the_trace(self):
+        found = lint_trace(trace_of(program(data=[SECRETS])))
+        assert {one.source for one in found} == {Source.TRACE}
+        assert all(one.where == f"frame {one.frames[0]}" for one in found)
+        cut = findings(Trace({}, OLD.frames, truncated=True))
+        assert [(one.source, one.severity) for one in cut] == [(Source.TRACE, Severity.NOTE)]
+
+    def test_of_the_call_itself(self):
+        made = Program().discover().session().call("x")
+        made.took(made.wire.abandon(made.exchange, StreamLost("gone")))
+        (found,) = findings(trace_of(made))
+        assert (found.source, found.key, found.what) == (Source.OUTCOME, "1", "StreamLost: gone")
+
+    def test_what_cannot_be_replayed_is_checked_all_the_same(self):
+        frames = [frame for frame in with_messages(message("of_tomorrow"), *MESSAGES).frames if frame.session]
+        found = findings(Trace({}, frames))
+        assert "it cannot be replayed: " in found[0].what or "it cannot be replayed: " in found[1].what
+        assert {one.source for one in found} == {Source.TRACE, Source.SERVER}

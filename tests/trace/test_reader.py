@@ -140,6 +140,24 @@ class TestErrors:
             assert part in str(caught.value)
         assert isinstance(caught.value, LocalProtocolError)
 
+    @pytest.mark.parametrize(
+        "frame",
+        [
+            '"kind":"request","method":1,"url":"http://x"',
+            '"kind":"request","method":"GET","url":"http://["',
+            '"kind":"response","body":"x"',
+            '"kind":"response","status":200,"headers":[]',
+            '"kind":"response","status":200,"headers":{"x":1}',
+            '"kind":"end","ending":"never"',
+            '"kind":"error","error":"X"',
+            '"kind":"ws-text"',
+            '"kind":"call"',
+            '"kind":"session","adapter":"x"',
+        ],
+    )
+    def test_a_frame_that_lacks_what_its_kind_needs(self, path, frame):
+        self.refuse(path, META + f'{{"t":0,"dir":"in",{frame}}}\n', "Line 2 of trace.jsonl is no frame")
+
     def test_an_empty_file(self, path):
         self.refuse(path, "", "trace.jsonl is empty")
 

@@ -3,13 +3,139 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
 import click
 
-from .files import trace_argument
+from ...trace import Redaction, redact_trace
+from ..terminal import Terminal, current_terminal, write
+from .files import FINDINGS, STANDARD_INPUT, read, title, trace_argument
+from .report import count
+
+ENVIRONMENT_VARIABLE = "GRADIO_TRANSPORT_SECRETS"
+"""Its lines are texts to take out."""
+
+_SHOWN_LEFT = 10
 
 
 @click.command()
 @trace_argument
-def redact(*, path: str) -> None:
-    """Take more out of a trace before sharing it."""
-    raise click.UsageError(f"{path}: not available yet.")
+@click.option(
+    "-o", "--output", "output", metavar="OUT",
+    help="The new trace, which must not exist; - is standard output. By default FILE.redacted.jsonl.",
+)  # fmt: skip
+@click.option(
+    "--secret", "given", multiple=True, metavar="TEXT",
+    help="Take out this text, in every spelling. Other users of this machine see it while the command runs.",
+)  # fmt: skip
+@click.option(
+    "--secret-file", "files", multiple=True, metavar="PATH", help=(
+                                                                  "Take out each line of this file; - is "
+                                                                  "standard input."
+                                                                  ),
+)  # fmt: skip
+@click.option(
+    "--argument", "arguments", multiple=True, metavar="NAME",
+    help="Take out the arguments of the parameter with this name or label, and where they are echoed.",
+)  # fmt: skip
+@click.option(
+    "--values", is_flag=True,
+    help=(
+         "Put placeholders in the place of all arguments, outputs and files. Errors, logs and the config "
+         "stay."
+         ),
+)  # fmt: skip
+def redact(
+    *,
+    path: str,
+    output: str | None,
+    given: tuple[str, ...],
+    files: tuple[str, ...],
+    arguments: tuple[str, ...],
+    values: bool,
+) -> None:
+    """Write a trace anew with more taken out, before you share it.
+
+    What a trace never holds is taken out too, of a trace that was written without redaction. The texts of
+    the environment variable GRADIO_TRANSPORT_SECRETS, one a line, are taken out like those of --secret-
+    file. The new trace replays as the old one. Exits with 1 if it still holds what looks like a secret,
+    or no longer replays.
+
+    \b
+    Example:
+      gradio-transport trace redact call.jsonl -o shared.jsonl --argument prompt
+    """  # noqa: D301 - click reads the character
+    if [path, *files].count(STANDARD_INPUT) > 1:
+        raise click.UsageError("Standard input (-) can be read only once.")
+    if output is None and path == STANDARD_INPUT:
+        raise click.UsageError("For standard input, name the new trace with -o OUT.")
+    terminal = current_terminal()
+    secrets = [*dict.fromkeys(text for text in _secrets(given, files) if text.strip())]
+    trace = read(path)
+    if output == STANDARD_INPUT:
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / "trace.jsonl"
+            found = redact_trace(trace, target, secrets=secrets, arguments=arguments, values=values)
+            write(target.read_text("utf-8", errors="surrogateescape"))
+    else:
+        target = Path(output or _default_name(path))
+        try:
+            found = redact_trace(trace, target, secrets=secrets, arguments=arguments, values=values)
+        except FileExistsError:
+            raise click.UsageError(f"{target} exists already, and nothing is written over.") from None
+        except OSError as error:
+            raise click.FileError(str(target), error.strerror or str(error)) from error
+    _report(
+        terminal, path, found, secrets, values=values, name="" if output == STANDARD_INPUT else str(target)
+    )
+    if found.left or found.problem:
+        raise click.exceptions.Exit(FINDINGS)
+
+
+def _default_name(path: str) -> str:
+    return f"{path.removesuffix('.jsonl')}.redacted.jsonl"
+
+
+def _secrets(given: Sequence[str], files: Sequence[str]) -> Iterator[str]:
+    yield from given
+    yield from os.environ.get(ENVIRONMENT_VARIABLE, "").splitlines()
+    for name in files:
+        try:
+            data = sys.stdin.buffer.read() if name == STANDARD_INPUT else Path(name).read_bytes()
+        except OSError as error:
+            raise click.FileError(name, error.strerror or str(error)) from error
+        yield from data.decode("utf-8", "replace").splitlines()
+
+
+def _report(
+    terminal: Terminal, path: str, found: Redaction, secrets: Sequence[str], *, values: bool, name: str
+) -> None:
+    """Say on stderr what was taken out, and what is left; never the texts themselves."""
+    written = f" → {name}" if name else ""
+    terminal.print_line((f"{title(path)}{written}", "bold"))
+    for number, times in enumerate(found.secrets, 1):
+        if times:
+            terminal.print_line(
+                (f"  secret {number} of {len(secrets)}: taken out, {count(times, 'time')}", "")
+            )
+        else:
+            terminal.print_line((f"  secret {number} of {len(secrets)}: not in the trace", "yellow"))
+    if found.values.values or found.values.files or values:
+        files = f", {count(found.values.files, 'piece')} of files" if found.values.files else ""
+        terminal.print_line((f"  placeholders: {count(found.values.values, 'value')}{files}", ""))
+    for argument in found.arguments:
+        terminal.print_line((f"  no endpoint of the trace has a parameter {argument!r}", "yellow"))
+    for finding in found.left[:_SHOWN_LEFT]:
+        terminal.print_line((f"  left: {finding.where}: {finding.what}", "yellow"))
+    if len(found.left) > _SHOWN_LEFT:
+        terminal.print_line((f"  left: {len(found.left) - _SHOWN_LEFT:,} more", "yellow"))
+    if found.problem:
+        terminal.print_line((f"  it no longer replays: {found.problem}", "yellow"))
+    if not found.left:
+        terminal.print_line(
+            ("  nothing is left that looks like a secret; look yourself before you share it", "")
+        )

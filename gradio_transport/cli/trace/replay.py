@@ -13,7 +13,7 @@ from ...events import Event
 from ...trace import Replay, Trace
 from ...trace import replay as replay_trace
 from ..terminal import Part, Terminal, current_terminal, write
-from ..text import describe, error_object, event_object, to_json, wire_name
+from ..text import describe, error_object, event_object, one_line, to_json, wire_name
 from .files import FINDINGS, read_each, trace_arguments
 from .report import count, heading, print_group
 
@@ -37,7 +37,7 @@ def replay(*, paths: tuple[str, ...], as_json: bool, with_events: bool) -> None:
     terminal = current_terminal()
     is_exact = True
     for path, trace in zip(paths, read_each(paths), strict=True):
-        result, failure = _replayed(trace)
+        result, failure = _replayed(trace, light=not with_events)
         is_exact = is_exact and failure is None and not (result.mismatches or result.outstanding)
         if as_json:
             write(to_json(_document(path, result, failure, with_events)) + "\n")
@@ -47,9 +47,9 @@ def replay(*, paths: tuple[str, ...], as_json: bool, with_events: bool) -> None:
         raise click.exceptions.Exit(FINDINGS)
 
 
-def _replayed(trace: Trace) -> tuple[Replay, GradioTransportError | None]:
+def _replayed(trace: Trace, *, light: bool) -> tuple[Replay, GradioTransportError | None]:
     try:
-        return replay_trace(trace), None
+        return replay_trace(trace, light=light), None
     except GradioTransportError as error:
         return Replay(), error
 
@@ -66,10 +66,10 @@ def _print(
     if failure is not None:
         said = "cannot be replayed"
     else:
-        said = count(wrong, "mismatch").replace("mismatchs", "mismatches") if wrong else "replays exactly"
+        said = ("1 mismatch" if wrong == 1 else f"{wrong:,} mismatches") if wrong else "replays exactly"
     terminal.print_line((heading(path, trace, said), "bold"), to=terminal.out)
     if failure is not None:
-        terminal.print_line(("  error: ", "bold red"), (failure.message, ""), to=terminal.out)
+        terminal.print_line(("- ", "dim"), ("error: ", "bold red"), (failure.message, ""), to=terminal.out)
     print_group(terminal, "Discovery", [((_error_line(error), "yellow"),) for error in result.refusals])
     for (session, key), events in result.events.items():
         name = f"Call {key} of session {session}, {result.endpoints[session, key]}: {_outcome(events)}"
@@ -84,6 +84,9 @@ def _outcome(events: Sequence[Event]) -> str:
     number = count(len(events), "event")
     if not events or not events[-1].terminal:
         return f"{number}, not over"
+    error: object = getattr(events[-1], "error", None)
+    if isinstance(error, GradioTransportError):
+        return f"{number}, {wire_name(events[-1])}: {one_line(_error_line(error), _SHOWN_WIDTH)}"
     return f"{number}, {wire_name(events[-1])}: {describe(events[-1], _SHOWN_WIDTH)}".rstrip(": ")
 
 

@@ -58,9 +58,9 @@ def print_group(
         return
     terminal.print_line((name, "bold"), to=terminal.out)
     for parts in found[:most]:
-        terminal.print_line(("  ", ""), *parts, to=terminal.out)
+        terminal.print_line(("- ", "dim"), *parts, to=terminal.out)
     if most is not None and len(found) > most:
-        terminal.print_line((f"  and {len(found) - most:,} more (--json has all)", "dim"), to=terminal.out)
+        terminal.print_line((f"- and {len(found) - most:,} more (--json has all)", "dim"), to=terminal.out)
 
 
 __all__ = ["SHOWN", "count", "frames_text", "heading", "print_group"]
