@@ -34,9 +34,10 @@ from .writer import TraceWriter
 
 __all__ = [
     "CallTimeline", "Change", "Conversation", "Diagnosis", "Difference", "Direction", "Entry", "Finding",
-    "Frame", "Kind", "KnownSecrets", "Layer", "Mismatch", "Outcome", "Redaction", "Replay", "ReplayMismatch",
-    "SessionTimeline", "Severity", "Silence", "Source", "Span", "Step", "StepKind", "Stream", "Tap",
-    "Timeline", "TimelineBuilder", "Trace", "TraceError", "TraceWriter", "Update", "compare_traces",
+    "Frame", "Kind", "KnownSecrets", "Layer", "Mismatch", "Outcome", "Redaction", "Replay",
+    "ReplayMismatch", "SessionTimeline", "Severity", "Silence", "Source", "Span", "Step", "StepKind",
+    "Stream", "Tap", "Timeline", "TimelineBuilder", "Trace", "TraceError", "TraceWriter", "Update",
+    "compare_traces",
     "conversations", "describe", "diagnose", "diff_traces", "differences", "environment_tap", "lint_trace",
     "read_trace", "redact_trace", "replay", "timeline",
 ]  # fmt: skip

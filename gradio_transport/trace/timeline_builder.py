@@ -827,7 +827,7 @@ class TimelineBuilder:
                     whole.ending = str(frame.payload.get("ending") or "")
                     whole.reason = str(frame.payload.get("reason") or "")
                     self._updates.append(Update(Change.REPLY, stream.step))
-            case _ if frame.kind.value == REFUSED:
+            case _ if str(frame.kind) == REFUSED:
                 nowhere = _Session(SessionTimeline(0))
                 self._take_local(frame, nowhere, self._open_call(frame, nowhere, refused=True))
             case _:
