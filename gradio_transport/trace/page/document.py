@@ -454,9 +454,8 @@ class _Maker:
 
 
 def _is_edited(step: Step) -> bool:
-    """Return whether a message carries edits, also if its values were not kept."""
-    unknown = any(value is UNKNOWN_OUTPUT for value in step.data or ())
-    return step.edited or unknown or (not step.kept and step.before is not None)
+    """Return whether a message carries edits, also of values that the trace does not have."""
+    return step.edited or any(value is UNKNOWN_OUTPUT for value in step.data or ())
 
 
 def _row_name(step: Step) -> str:
