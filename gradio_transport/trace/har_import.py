@@ -197,7 +197,8 @@ class _Telling:
         begin = entry.start + entry.wait
         yield begin, told.response, (entry.status, entry.response_headers)
         pieces = list(self._pieces(entry, begin, end))
-        if not pieces and route in _NEEDED and entry.body is None and entry.status == 200:
+        is_empty = not pieces and entry.body is None and not entry.events
+        if is_empty and route in _NEEDED and entry.status == 200:
             self._lacks(entry, "the reply")
         yield from ((time, told.data, (data,)) for time, data in pieces)
         ending = _ending(entry.error)
