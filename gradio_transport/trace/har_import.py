@@ -197,7 +197,8 @@ class _Telling:
         begin = entry.start + entry.wait
         yield begin, told.response, (entry.status, entry.response_headers)
         pieces = list(self._pieces(entry, begin, end))
-        if not pieces and route in _NEEDED and entry.body is None and entry.status == 200:
+        is_empty = not pieces and entry.body is None and not entry.events
+        if is_empty and route in _NEEDED and entry.status == 200:
             self._lacks(entry, "the reply")
         yield from ((time, told.data, (data,)) for time, data in pieces)
         ending = _ending(entry.error)
@@ -212,7 +213,8 @@ class _Telling:
             # Chrome writes the start of the request as the time of each message of a `fetch`, so that says
             # nothing.
             events = [attrs.evolve(one, time=None) for one in events]
-        if entry.events and len(events) < len(entry.events):
+        is_needed = _route(entry, self._app.url) in _NEEDED
+        if is_needed and entry.events and len(events) < len(entry.events):
             self._lacks(entry, "messages of the stream (exported without sensitive data)")
         if entry.body:
             yield from _timed(entry.body, events, begin, end)

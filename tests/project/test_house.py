@@ -56,6 +56,8 @@ REACHED = {
     "gradio_transport.client.pool": "tests/client/test_client.py",
     "gradio_transport.engines.aiohttp_*": "tests/engines/test_aiohttp.py",
     "gradio_transport.sync.*": "tests/faces",
+    "gradio_transport.trace.foreign": "tests/trace/test_inference.py",
+    "gradio_transport.trace.traffic_*": "tests/trace/test_inference.py",
     "gradio_transport_http._reply": "tests/adapters/test_direct.py",
     "gradio_transport_openai._*": "tests/adapters/test_openai.py",
     "gradio_transport_sse._stream": "tests/adapters/test_sse.py",
