@@ -24,8 +24,8 @@ from gradio_transport.rerun import (
     rerun,
 )
 from gradio_transport.trace import Trace, read_trace
-from gradio_transport.trace.discoveries import Discoveries
 from gradio_transport.trace.outcomes import Ending
+from gradio_transport.trace.replay.discoveries import Discoveries
 from gradio_transport_conformance.httpserver import serve_with_websockets
 from gradio_transport_conformance.traces import shipped_trace, traces
 

@@ -55,7 +55,7 @@ _FILENAME = re.compile(rb'filename="([^"\r\n]{0,1000})"', re.IGNORECASE)
 
 
 class Observer(Protocol):
-    """What finds the calls in plain HTTP traffic: `gradio_transport.trace.inference.Inference`."""
+    """What finds the calls in plain HTTP traffic: `gradio_transport.trace.traffic.inference.Inference`."""
 
     def request(
         self,

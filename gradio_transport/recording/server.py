@@ -189,7 +189,7 @@ class RecordingServer:
 
 
 def _inference(base: str, tap: Tap) -> Observer:
-    from ..trace.inference import Inference
+    from ..trace.traffic.inference import Inference
 
     observer: Observer = Inference(base, tap)
     return observer

@@ -7,15 +7,15 @@ from ..protocol.frames import Direction, Frame, Kind, Tap
 from ..protocol.known_secrets import KnownSecrets
 from .compare import Difference, Layer, compare_traces, diff_traces
 from .conversation import Conversation, Entry, conversations
-from .diagnosis import Diagnosis, diagnose
+from .diagnosis.diagnose import Diagnosis, diagnose
 from .environment import environment_tap
 from .lint import Finding, Severity, Source, lint_trace
-from .mismatch import Mismatch, ReplayMismatch
 from .reader import Trace, TraceError, read_trace
-from .replay import replay
-from .replay_result import Replay, describe, differences
+from .replay.mismatch import Mismatch, ReplayMismatch
+from .replay.replayer import replay
+from .replay.result import Replay, describe, differences
 from .sharing import Redaction, redact_trace
-from .timeline import (
+from .timeline.reading import (
     CallTimeline,
     Change,
     Outcome,

@@ -21,9 +21,9 @@ from ..errors import GradioTransportError, list_texts, one_line
 from ..protocol.frames import Kind
 from .comparable import OPAQUE, VOLATILE, excerpt, key_order, normalise, normalise_text, shape, value_changes
 from .conversation import Conversation, Entry, conversations
-from .discoveries import Discoveries
 from .reader import Trace
-from .timeline import CallTimeline, Outcome, Step, timeline
+from .replay.discoveries import Discoveries
+from .timeline.reading import CallTimeline, Outcome, Step, timeline
 
 REPEATED = frozenset({"estimation", "progress"})
 """Messages that servers merge or repeat as time allows; a row of them counts as one."""

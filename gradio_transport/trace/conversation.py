@@ -13,8 +13,8 @@ from typing import Any
 import attrs
 
 from .reader import Trace
-from .timeline import Step, StepKind, timeline
-from .timeline_model import UNKNOWN_REQUEST
+from .timeline.model import UNKNOWN_REQUEST
+from .timeline.reading import Step, StepKind, timeline
 
 DISCOVERY = (0, "")
 """Session and key of the entries before any call."""

@@ -22,7 +22,7 @@ from ..protocol.secret_search import take_out
 from .conversation import Conversation, Entry, conversations
 from .reader import Trace
 from .redaction import placeholder
-from .replay import replay
+from .replay.replayer import replay
 
 
 class Severity(enum.StrEnum):

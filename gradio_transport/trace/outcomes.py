@@ -22,10 +22,10 @@ from ..errors import AppError, GradioTransportError
 from ..files.outputs import FileReader, ServerFile
 from ..protocol.frames import Kind
 from ..protocol.urls import AppURLs
-from .discoveries import Discoveries
 from .reader import Trace
-from .replay import replay
-from .replay_result import CallKey, Replay
+from .replay.discoveries import Discoveries
+from .replay.replayer import replay
+from .replay.result import CallKey, Replay
 
 MOST_DIFFERENCES = 20
 """Bound of the differences that are described for one call."""

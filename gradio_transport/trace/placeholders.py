@@ -18,7 +18,7 @@ import attrs
 
 from ..protocol.frames import Direction, Frame, Kind
 from ..protocol.known_secrets import REDACTED
-from .discoveries import DISCOVERY_CHANNELS
+from .replay.discoveries import DISCOVERY_CHANNELS
 
 _CHARACTER = "x"
 

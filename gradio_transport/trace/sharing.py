@@ -19,12 +19,12 @@ from ..errors import GradioTransportError, LocalProtocolError
 from ..files.private import NEW, SAFE_FLAGS
 from ..protocol.frames import Direction, Frame, Kind
 from ..protocol.known_secrets import SHORTEST_SECRET, KnownSecrets
-from .discoveries import Discoveries
 from .lint import Finding, secret_findings
 from .placeholders import Counts, Placeholders
 from .reader import Trace, read_trace
 from .redaction import DESCRIPTION
-from .replay import replay
+from .replay.discoveries import Discoveries
+from .replay.replayer import replay
 from .writer import TraceWriter
 
 _OWN_META = frozenset({"format", "version", "redacted"})

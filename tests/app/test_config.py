@@ -25,8 +25,8 @@ from gradio_transport.app.schema import python_type, schema_of
 from gradio_transport.errors import EndpointNotFound, NotAGradioApp, ValidationFailed
 from gradio_transport.protocol.frames import Kind
 from gradio_transport.trace import read_trace
-from gradio_transport.trace.discoveries import Discoveries
-from gradio_transport.trace.replay_steps import find_endpoint
+from gradio_transport.trace.replay.discoveries import Discoveries
+from gradio_transport.trace.replay.steps import find_endpoint
 from gradio_transport_conformance.traces import shipped_trace, versions
 
 

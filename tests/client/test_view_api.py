@@ -16,7 +16,7 @@ from gradio_transport.client import Client
 from gradio_transport.client.view_api import as_dict
 from gradio_transport.protocol.frames import Kind
 from gradio_transport.trace import read_trace
-from gradio_transport.trace.discoveries import Discoveries
+from gradio_transport.trace.replay.discoveries import Discoveries
 from gradio_transport_conformance.traces import shipped_trace, versions
 
 COMPONENTS = [

@@ -13,7 +13,7 @@ import pytest
 import gradio_transport as gt
 from conformance.servers import Server, running
 from gradio_transport.trace import TraceWriter, read_trace
-from gradio_transport.trace.curl import curl_script
+from gradio_transport.trace.curl.script import curl_script
 from gradio_transport_conformance.play import CREDENTIALS
 
 pytestmark = [

@@ -11,8 +11,8 @@ from devtools import tab_with_devtools
 
 from gradio_transport.events import ProcessCompleted
 from gradio_transport.trace import Severity, TraceWriter, lint_trace, read_trace, replay
-from gradio_transport.trace.har_import import choose_app, import_har
-from gradio_transport.trace.har_reader import read_har
+from gradio_transport.trace.har.importing import choose_app, import_har
+from gradio_transport.trace.har.reader import read_har
 
 from .test_record import serving, use_page
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from gradio_transport.protocol.commands import Ending
 from gradio_transport.protocol.frames import Direction, Frame, Kind, Tap
 from gradio_transport.trace import Trace
-from gradio_transport.trace.inference import Inference
+from gradio_transport.trace.traffic.inference import Inference
 
 
 def source_of(trace: Trace) -> str:

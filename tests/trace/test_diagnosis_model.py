@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from gradio_transport.trace.diagnosis_model import Said, limit_near, quote, seconds, sentence
+from gradio_transport.trace.diagnosis.model import Said, limit_near, quote, seconds, sentence
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from stories import Story
 
 from gradio_transport.protocol.commands import Response
 from gradio_transport.trace import timeline
-from gradio_transport.trace.diagnosis_requests import detail, explain_request, space_stage
+from gradio_transport.trace.diagnosis.requests import detail, explain_request, space_stage
 
 
 def test_a_request_that_did_not_fail_says_nothing():

@@ -6,7 +6,7 @@ from __future__ import annotations
 from stories import ESTIMATION, STARTS, Story
 
 from gradio_transport.trace import timeline
-from gradio_transport.trace.diagnosis_streams import Wire, explain_burst, explain_end
+from gradio_transport.trace.diagnosis.streams import Wire, explain_burst, explain_end
 
 
 def wire(story):

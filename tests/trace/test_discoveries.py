@@ -10,7 +10,7 @@ from tracing import BASE, CONFIG, Program, reply
 from gradio_transport.errors import AuthenticationRequired
 from gradio_transport.protocol.frames import Direction, Kind
 from gradio_transport.trace import Trace, TraceError
-from gradio_transport.trace.discoveries import Discoveries, recorded_response
+from gradio_transport.trace.replay.discoveries import Discoveries, recorded_response
 
 
 def discoveries(frames):

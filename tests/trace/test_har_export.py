@@ -11,8 +11,8 @@ import pytest
 
 from gradio_transport.protocol.frames import Direction, Frame, Kind
 from gradio_transport.trace import Trace, read_trace
-from gradio_transport.trace.har_export import har_of, write_har
-from gradio_transport.trace.har_reader import read_har
+from gradio_transport.trace.har.exporting import har_of, write_har
+from gradio_transport.trace.har.reader import read_har
 from gradio_transport_conformance.traces import shipped_trace, traces
 
 

@@ -17,9 +17,9 @@ from retelling import source_of
 from gradio_transport.events import ProcessCompleted
 from gradio_transport.protocol.frames import Frame, Kind
 from gradio_transport.trace import Trace, TraceError, TraceWriter, describe, lint_trace, read_trace, replay
-from gradio_transport.trace.har_export import har_of, write_har
-from gradio_transport.trace.har_import import ImportReport, choose_app, har_apps, import_har
-from gradio_transport.trace.har_reader import HarError, read_har
+from gradio_transport.trace.har.exporting import har_of, write_har
+from gradio_transport.trace.har.importing import ImportReport, choose_app, har_apps, import_har
+from gradio_transport.trace.har.reader import HarError, read_har
 from gradio_transport.trace.late_arguments import with_late_arguments
 from gradio_transport_conformance.traces import shipped_trace, traces
 

@@ -23,8 +23,8 @@ from gradio_transport.trace import (
     read_trace,
     replay,
 )
-from gradio_transport.trace.inference import Inference
 from gradio_transport.trace.late_arguments import with_late_arguments
+from gradio_transport.trace.traffic.inference import Inference
 from gradio_transport_conformance.traces import shipped_trace, traces
 
 BASE = "http://app.test/sub"

@@ -6,7 +6,13 @@ from __future__ import annotations
 import pytest
 
 from gradio_transport.protocol.frames import Direction, Frame, Kind
-from gradio_transport.trace.mismatch import Mismatch, ReplayMismatch, canonical_json, signature, summary
+from gradio_transport.trace.replay.mismatch import (
+    Mismatch,
+    ReplayMismatch,
+    canonical_json,
+    signature,
+    summary,
+)
 
 
 def request(**changes):

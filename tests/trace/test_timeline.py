@@ -30,8 +30,8 @@ from gradio_transport.trace import (
     timeline,
     timeline_builder,
 )
-from gradio_transport.trace.timeline import CallTimeline, Change, Step
-from gradio_transport.trace.timeline_messages import read_event, version_of
+from gradio_transport.trace.timeline.messages import read_event, version_of
+from gradio_transport.trace.timeline.reading import CallTimeline, Change, Step
 
 KIT = Path(gradio_transport_conformance.__file__).parent / "traces"
 

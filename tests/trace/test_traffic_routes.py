@@ -3,7 +3,7 @@
 
 import pytest
 
-from gradio_transport.trace.traffic_routes import Route, find_target, path_below
+from gradio_transport.trace.traffic.routes import Route, find_target, path_below
 
 
 @pytest.mark.parametrize(

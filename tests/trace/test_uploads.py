@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from gradio_transport.trace.uploads import uploaded_files
+from gradio_transport.trace.traffic.uploads import uploaded_files
 
 PART = (
     b'--b\r\nContent-Disposition: form-data; name="files"; filename="%s"\r\nContent-Type: x/y\r\n\r\n%s\r\n'

@@ -21,7 +21,7 @@ from gradio_transport.events import Cancelled, Failed, ProcessCompleted
 from gradio_transport.protocol.frames import Kind
 from gradio_transport.protocol.sse import ServerSentEvent, SSEDecoder
 from gradio_transport.trace import Replay, Trace, differences, replay
-from gradio_transport.trace.replay import Rechunk
+from gradio_transport.trace.replay.replayer import Rechunk
 
 from ..cases import Case, Step, find_case
 from ..grading import Grade, Observed, grade

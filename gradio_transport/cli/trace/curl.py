@@ -6,7 +6,7 @@ from __future__ import annotations
 import click
 
 from ...errors import LocalProtocolError
-from ...trace.curl import curl_script
+from ...trace.curl.script import curl_script
 from ..failures import Misuse
 from ..terminal import write
 from .files import read, title, trace_argument

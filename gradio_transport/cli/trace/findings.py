@@ -6,7 +6,7 @@ from __future__ import annotations
 import attrs
 
 from ...trace import Diagnosis, Finding, Severity, Source, Timeline, Trace, diagnose, lint_trace
-from ...trace.timeline import Step
+from ...trace.timeline.reading import Step
 
 
 @attrs.define

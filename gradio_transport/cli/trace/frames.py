@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from ...protocol.frames import Direction, Frame, Kind
 from ...trace import Timeline, Trace
-from ...trace.timeline_model import decode_body
+from ...trace.timeline.model import decode_body
 from .brief import pretty
 from .lines import IN, LOCAL, OUT, Line, offset
 from .selection import Selection, channel_name

@@ -27,7 +27,7 @@ def har(*, path: str, output: str) -> None:
     Example:
       gradio-transport trace har stall.jsonl -o stall.har
     """  # noqa: D301 - click reads the character
-    from ...trace.har_export import write_har
+    from ...trace.har.exporting import write_har
 
     text = write_har(read(path)) + "\n"
     if output == STANDARD_INPUT:

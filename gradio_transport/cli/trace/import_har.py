@@ -13,8 +13,8 @@ from ..terminal import Terminal, current_terminal
 from .files import STANDARD_INPUT, title
 
 if TYPE_CHECKING:
-    from ...trace.har_import import ImportReport
-    from ...trace.har_reader import Har
+    from ...trace.har.importing import ImportReport
+    from ...trace.har.reader import Har
 
 _SHOWN_LINES = 10
 
@@ -44,8 +44,8 @@ def import_har(
       gradio-transport trace show page.jsonl
     """  # noqa: D301 - click reads the character
     from ...trace import TraceWriter
-    from ...trace.har_import import choose_app
-    from ...trace.har_import import import_har as import_traffic
+    from ...trace.har.importing import choose_app
+    from ...trace.har.importing import import_har as import_traffic
 
     terminal = current_terminal()
     if Path(output).exists():
@@ -62,7 +62,7 @@ def import_har(
 
 
 def _read(path: str) -> Har:
-    from ...trace.har_reader import read_har
+    from ...trace.har.reader import read_har
 
     try:
         return read_har(sys.stdin.buffer if path == STANDARD_INPUT else path)

@@ -12,7 +12,7 @@ import attrs
 
 from ...errors import one_line as on_one_line
 from ...protocol.messages import decode
-from ...trace.timeline import CallTimeline, Outcome, Step, StepKind, Stream
+from ...trace.timeline.reading import CallTimeline, Outcome, Step, StepKind, Stream
 from ..terminal import Part
 from ..text import describe, shorten
 from .brief import arguments, brief, columns, count, fit, newest, pick, size, took

@@ -20,7 +20,7 @@ from typing import Any
 import attrs
 
 from ...protocol.frames import Frame
-from ...trace.timeline import (
+from ...trace.timeline.reading import (
     DEFAULT_SILENCE,
     CallTimeline,
     Change,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import attrs
 import click
 
-from ...trace.timeline import CallTimeline, Step, StepKind, Timeline
+from ...trace.timeline.reading import CallTimeline, Step, StepKind, Timeline
 
 KNOWN = frozenset(
     {

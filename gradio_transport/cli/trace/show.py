@@ -10,7 +10,7 @@ import attrs
 import click
 
 from ...trace import Finding, Severity, Timeline, Trace
-from ...trace.timeline import (
+from ...trace.timeline.reading import (
     DEFAULT_SILENCE,
     CallTimeline,
     Outcome,

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from ...trace.timeline import CallTimeline, SessionTimeline, Step, Stream, Timeline
+from ...trace.timeline.reading import CallTimeline, SessionTimeline, Step, Stream, Timeline
 from .findings import Findings
 from .selection import Selection
 

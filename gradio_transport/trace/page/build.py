@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from importlib import resources
 
 from ...errors import one_line
-from ..diagnosis import diagnose
+from ..diagnosis.diagnose import diagnose
 from ..lint import Source, lint_trace
 from ..reader import Trace
-from ..timeline import Timeline, timeline
+from ..timeline.reading import Timeline, timeline
 from .document import Remark, make_document, texts
 
 GENERATOR = "gradio-transport trace page"

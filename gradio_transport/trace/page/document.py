@@ -21,8 +21,8 @@ import attrs
 from ...events import UNKNOWN_OUTPUT
 from ...protocol.frames import Direction, Frame, Kind
 from ..reader import Trace
-from ..timeline import CallTimeline, Silence, Step, StepKind, Timeline
-from ..timeline_model import url_target
+from ..timeline.model import url_target
+from ..timeline.reading import CallTimeline, Silence, Step, StepKind, Timeline
 
 VERSION: Final = 1
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import attrs
 
-from ..protocol.frames import Direction, Frame, Kind, Tap
-from ..protocol.known_secrets import KnownSecrets
+from ...protocol.frames import Direction, Frame, Kind, Tap
+from ...protocol.known_secrets import KnownSecrets
 
 LONGEST_WAIT_SECONDS = 2.0
 """How long frames wait for those before them."""

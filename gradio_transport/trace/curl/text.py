@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 import attrs
 
-from ..errors import STEERING, one_line
-from ..protocol.known_secrets import REDACTED
+from ...errors import STEERING, one_line
+from ...protocol.known_secrets import REDACTED
 
 LONGEST_COMMENT = 160
 """Characters of a text of the trace in a comment."""

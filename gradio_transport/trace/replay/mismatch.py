@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from ..errors import LocalProtocolError
-from ..protocol.frames import Frame, Kind
+from ...errors import LocalProtocolError
+from ...protocol.frames import Frame, Kind
 
 _SHOWN_CHARACTERS = 300
 

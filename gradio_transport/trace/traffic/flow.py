@@ -10,13 +10,13 @@ from typing import Any, TypeVar, cast
 
 import attrs
 
-from ..app.config import Endpoint
-from ..protocol.commands import Ending
-from ..protocol.json import decode_json
-from ..protocol.messages import event_id_of
-from ..protocol.sse import ServerSentEvent, SSEDecoder
-from .traffic_output import FoundCall, FoundSession, Slot
-from .traffic_routes import Route, Target
+from ...app.config import Endpoint
+from ...protocol.commands import Ending
+from ...protocol.json import decode_json
+from ...protocol.messages import event_id_of
+from ...protocol.sse import ServerSentEvent, SSEDecoder
+from .output import FoundCall, FoundSession, Slot
+from .routes import Route, Target
 
 MOST_EXCHANGES = 10_000
 """Requests under way at a time, and sessions, calls and hashes that are remembered, the newest."""

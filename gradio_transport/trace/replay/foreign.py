@@ -15,21 +15,21 @@ from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
-from ..app.config import JSONObject
-from ..app.config_parsing import (
+from ...app.config import JSONObject
+from ...app.config_parsing import (
     config_from_page,
     is_config,
     parse_outline,
     requires_login,
     with_endpoints,
 )
-from ..app.handshake import Discovery
-from ..errors import GradioTransportError
-from ..protocol.frames import Frame, Kind
-from ..protocol.json import decode_json
-from ..protocol.urls import AppURLs
+from ...app.handshake import Discovery
+from ...errors import GradioTransportError
+from ...protocol.frames import Frame, Kind
+from ...protocol.json import decode_json
+from ...protocol.urls import AppURLs
+from ..reader import Trace, TraceError
 from .mismatch import Mismatch, summary
-from .reader import Trace, TraceError
 
 FOREIGN_RECORDERS = frozenset({"proxy", "har"})
 """Values of ``recorder`` in the meta line of traces that hold the traffic of other clients."""

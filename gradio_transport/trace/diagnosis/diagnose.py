@@ -11,15 +11,15 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..app.config_parsing import parse_release
-from ..app.handshake import Discovery
-from ..errors import AuthenticationRequired, GradioTransportError
-from .diagnosis_model import Diagnosis, Said, page_text, quote, request_title, response_of, seconds, sentence
-from .diagnosis_requests import QUEUE_ADVICE, explain_request
-from .diagnosis_streams import Wire, explain_burst, explain_end, explain_silence, explain_unknown_session
-from .discoveries import Discoveries
-from .reader import Trace
-from .timeline import CallTimeline, Outcome, Step, StepKind, Timeline, timeline
+from ...app.config_parsing import parse_release
+from ...app.handshake import Discovery
+from ...errors import AuthenticationRequired, GradioTransportError
+from ..reader import Trace
+from ..replay.discoveries import Discoveries
+from ..timeline.reading import CallTimeline, Outcome, Step, StepKind, Timeline, timeline
+from .model import Diagnosis, Said, page_text, quote, request_title, response_of, seconds, sentence
+from .requests import QUEUE_ADVICE, explain_request
+from .streams import Wire, explain_burst, explain_end, explain_silence, explain_unknown_session
 
 _SETTING = re.compile(r"Timeouts\((\w+)=\)")
 _SECONDS = re.compile(r"\b(?:within|for) (\d+(?:\.\d+)?) s\b")

@@ -19,7 +19,7 @@ from typing import IO, Any, cast
 
 import attrs
 
-from .reader import TraceError
+from ..reader import TraceError
 
 MOST_ENTRIES = 1_000_000
 

@@ -6,10 +6,12 @@ from __future__ import annotations
 import re
 from typing import Any, cast
 
-from ..errors import list_texts
-from ..protocol.access import redirect_target, wants_login
-from ..protocol.commands import Response
-from .diagnosis_model import (
+from ...errors import list_texts
+from ...protocol.access import redirect_target, wants_login
+from ...protocol.commands import Response
+from ..reader import Trace
+from ..timeline.reading import Step
+from .model import (
     Said,
     is_page,
     limit_near,
@@ -21,8 +23,6 @@ from .diagnosis_model import (
     seconds,
     sentence,
 )
-from .reader import Trace
-from .timeline import Step
 
 _GATEWAY = frozenset({502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 530})
 

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from ..protocol.frames import Direction
-from ..protocol.json import decode_json
+from ...protocol.frames import Direction
+from ...protocol.json import decode_json
 
 DEFAULT_SILENCE = 2.0
 """Seconds without a sign of life after which a silence is worth a mark."""

@@ -10,9 +10,9 @@ from typing import Any, cast
 
 import attrs
 
-from ..adapter.registry import Registry
-from ..app.config import AppConfig, Endpoint
-from ..app.config_parsing import (
+from ...adapter.registry import Registry
+from ...app.config import AppConfig, Endpoint
+from ...app.config_parsing import (
     config_from_page,
     is_config,
     parse_outline,
@@ -20,14 +20,14 @@ from ..app.config_parsing import (
     requires_login,
     with_endpoints,
 )
-from ..calls.given_secrets import leaf_texts, secret_places
-from ..errors import GradioTransportError
-from ..protocol.commands import Ending
-from ..protocol.frames import Direction, Kind, Tap
-from ..protocol.known_secrets import KnownSecrets
-from ..protocol.messages import event_id_of
-from ..protocol.sse import ServerSentEvent
-from .traffic_flow import (
+from ...calls.given_secrets import leaf_texts, secret_places
+from ...errors import GradioTransportError
+from ...protocol.commands import Ending
+from ...protocol.frames import Direction, Kind, Tap
+from ...protocol.known_secrets import KnownSecrets
+from ...protocol.messages import event_id_of
+from ...protocol.sse import ServerSentEvent
+from .flow import (
     ENDS,
     LONGEST_HASH,
     MOST_EXCHANGES,
@@ -39,8 +39,8 @@ from .traffic_flow import (
     peek,
     remember,
 )
-from .traffic_output import Draft, FoundCall, FoundSession, OrderedOutput
-from .traffic_routes import Route, Target, find_target, path_below
+from .output import Draft, FoundCall, FoundSession, OrderedOutput
+from .routes import Route, Target, find_target, path_below
 
 
 class TrafficCalls:

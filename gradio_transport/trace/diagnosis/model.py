@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import attrs
 
-from ..errors import one_line
-from ..protocol.commands import Response
-from ..protocol.web_page import is_web_page, readable_text
-from .discoveries import recorded_response
-from .reader import Trace
-from .timeline import Step
+from ...errors import one_line
+from ...protocol.commands import Response
+from ...protocol.web_page import is_web_page, readable_text
+from ..reader import Trace
+from ..replay.discoveries import recorded_response
+from ..timeline.reading import Step
 
 HEARTBEAT = 15.0
 """Seconds between two heartbeats of a server on a stream (docs/wire.md §4, §9)."""

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import attrs
 
-from ..protocol.urls import origin
+from ...protocol.urls import origin
 
 _LONGEST_QUERY = 8192
 """Characters of a query that is read. Those of Gradio have some hundred."""

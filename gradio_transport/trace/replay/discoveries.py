@@ -9,14 +9,14 @@ from functools import lru_cache
 
 import attrs
 
-from ..app.handshake import Discovery, discover
-from ..errors import GradioTransportError
-from ..protocol.commands import Response, SendRequest
-from ..protocol.frames import Direction, Frame, Kind
-from ..protocol.known_secrets import REDACTED
+from ...app.handshake import Discovery, discover
+from ...errors import GradioTransportError
+from ...protocol.commands import Response, SendRequest
+from ...protocol.frames import Direction, Frame, Kind
+from ...protocol.known_secrets import REDACTED
+from ..reader import Trace, TraceError
 from .mismatch import Mismatch
-from .reader import Trace, TraceError
-from .replay_steps import recorded_error
+from .steps import recorded_error
 
 DISCOVERY_CHANNELS = frozenset({"discover", "login"})
 """Channels of the discovery. Other frames without a session are uploads, files and heartbeats."""

@@ -15,15 +15,15 @@ from typing import Any, cast
 
 import attrs
 
-from ..errors import EventTooLarge
-from ..protocol.diff import DiffDecoder
-from ..protocol.frames import Direction, Frame, Kind
-from ..protocol.json import held_bytes
-from ..protocol.messages import event_id_of
-from ..protocol.sse import SSEDecoder
-from .discoveries import DISCOVERY_CHANNELS
-from .timeline_messages import End, Message, failure, read_event, read_reply, refusal_of, version_of
-from .timeline_model import (
+from ...errors import EventTooLarge
+from ...protocol.diff import DiffDecoder
+from ...protocol.frames import Direction, Frame, Kind
+from ...protocol.json import held_bytes
+from ...protocol.messages import event_id_of
+from ...protocol.sse import SSEDecoder
+from ..replay.discoveries import DISCOVERY_CHANNELS
+from .messages import End, Message, failure, read_event, read_reply, refusal_of, version_of
+from .model import (
     UNKNOWN_REQUEST,
     CallTimeline,
     Outcome,

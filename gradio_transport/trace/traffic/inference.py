@@ -21,17 +21,17 @@ from urllib.parse import parse_qsl
 
 import attrs
 
-from ..adapter.registry import Registry, default_registry
-from ..engines.interruptions import is_foreign
-from ..errors import EventTooLarge
-from ..policy import Limits
-from ..protocol.commands import REDIRECTS, Ending
-from ..protocol.frames import Direction, Kind, Tap
-from ..protocol.secret_forms import is_secret_name
-from ..protocol.sse import SSEDecoder
-from ..protocol.urls import resolve_reference
-from .traffic_calls import TrafficCalls
-from .traffic_flow import (
+from ...adapter.registry import Registry, default_registry
+from ...engines.interruptions import is_foreign
+from ...errors import EventTooLarge
+from ...policy import Limits
+from ...protocol.commands import REDIRECTS, Ending
+from ...protocol.frames import Direction, Kind, Tap
+from ...protocol.secret_forms import is_secret_name
+from ...protocol.sse import SSEDecoder
+from ...protocol.urls import resolve_reference
+from .calls import TrafficCalls
+from .flow import (
     MOST_EXCHANGES,
     PHASES,
     WITH_JSON,
@@ -42,8 +42,8 @@ from .traffic_flow import (
     kind_of_path,
     remember,
 )
-from .traffic_output import Draft
-from .traffic_routes import Route, Target
+from .output import Draft
+from .routes import Route, Target
 from .uploads import uploaded_files
 
 logger = logging.getLogger(__name__)

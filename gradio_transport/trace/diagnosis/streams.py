@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import attrs
 
-from .diagnosis_model import HEARTBEAT, Said, limit_near, quote, seconds
-from .diagnosis_requests import STICKY
-from .timeline import CallTimeline, Outcome, Step, StepKind, Stream
+from ..timeline.reading import CallTimeline, Outcome, Step, StepKind, Stream
+from .model import HEARTBEAT, Said, limit_near, quote, seconds
+from .requests import STICKY
 
 _SILENT = 1.5 * HEARTBEAT
 """Silence after which a heartbeat is missing, and not just due."""

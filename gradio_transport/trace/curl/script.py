@@ -16,12 +16,13 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from ..errors import LocalProtocolError
-from ..protocol.frames import Frame, Kind
-from ..protocol.known_secrets import REDACTED
-from . import curl_functions as functions
-from .conversation import conversations
-from .curl_text import (
+from ...errors import LocalProtocolError
+from ...protocol.frames import Frame, Kind
+from ...protocol.known_secrets import REDACTED
+from ..conversation import conversations
+from ..reader import Trace
+from . import functions
+from .text import (
     SESSION,
     Replacements,
     Variable,
@@ -32,7 +33,6 @@ from .curl_text import (
     url_parts,
     word,
 )
-from .reader import Trace
 
 _WORDS = re.compile(r"[^A-Z0-9]+")
 

@@ -11,9 +11,9 @@ No adapter takes part, so a timeline also shows messages that no adapter underst
 
 from __future__ import annotations
 
-from .reader import Trace
-from .timeline_builder import Change, TimelineBuilder, Update
-from .timeline_model import (
+from ..reader import Trace
+from .builder import Change, TimelineBuilder, Update
+from .model import (
     DEFAULT_SILENCE,
     CallTimeline,
     Outcome,

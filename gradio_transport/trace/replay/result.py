@@ -9,9 +9,9 @@ from typing import Any, TypeAlias, cast
 
 import attrs
 
-from ..errors import GradioTransportError
-from ..events import Event
-from ..files.outputs import ServerFile
+from ...errors import GradioTransportError
+from ...events import Event
+from ...files.outputs import ServerFile
 from .mismatch import Mismatch, ReplayMismatch
 
 CallKey: TypeAlias = tuple[int, str]

@@ -10,7 +10,7 @@ each other. So each input of a session is one step, with the commands up to the 
 
 A trace of another client, which a proxy or a browser recorded, has its commands where that client sent them.
 There an input waits until the session has asked for it, and commands are compared as
-`gradio_transport.trace.foreign` says.
+`gradio_transport.trace.replay.foreign` says.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from ..adapter.exchange import Exchange, Invocation, SessionContext
-from ..adapter.registry import Registry, default_registry
-from ..adapter.session import Turn
-from ..app.config import AppConfig, Endpoint
-from ..app.config_parsing import with_rendered
-from ..calls.tap import TappedSession, Taps
-from ..errors import Phase, TransportError
-from ..events import WITH_OUTPUTS
-from ..policy import Limits
-from ..protocol.commands import (
+from ...adapter.exchange import Exchange, Invocation, SessionContext
+from ...adapter.registry import Registry, default_registry
+from ...adapter.session import Turn
+from ...app.config import AppConfig, Endpoint
+from ...app.config_parsing import with_rendered
+from ...calls.tap import TappedSession, Taps
+from ...errors import Phase, TransportError
+from ...events import WITH_OUTPUTS
+from ...policy import Limits
+from ...protocol.commands import (
     Command,
     DropStream,
     DropWebSocket,
@@ -39,13 +39,13 @@ from ..protocol.commands import (
     Response,
     SendRequest,
 )
-from ..protocol.frames import Direction, Frame, Kind
+from ...protocol.frames import Direction, Frame, Kind
+from ..reader import Trace, TraceError
 from .discoveries import Discoveries, recorded_response
 from .foreign import ForeignCommands, ForeignDiscoveries, is_foreign_traffic
 from .mismatch import Mismatch, signature, summary
-from .reader import Trace, TraceError
-from .replay_result import Replay
-from .replay_steps import Step, find_endpoint, recorded_end, recorded_error, replay_steps
+from .result import Replay
+from .steps import Step, find_endpoint, recorded_end, recorded_error, replay_steps
 
 Rechunk: TypeAlias = Callable[[bytes], Sequence[bytes]]
 """Splits bytes of a stream in another way. Its result joined must equal its argument."""

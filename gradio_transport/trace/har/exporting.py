@@ -22,11 +22,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 
-from ..errors import EventTooLarge
-from ..protocol.commands import Ending
-from ..protocol.frames import Direction, Frame, Kind
-from ..protocol.sse import SSEDecoder
-from .reader import Trace
+from ...errors import EventTooLarge
+from ...protocol.commands import Ending
+from ...protocol.frames import Direction, Frame, Kind
+from ...protocol.sse import SSEDecoder
+from ..reader import Trace
 
 ENDINGS: Mapping[Ending, str] = {
     Ending.LOCAL: "net::ERR_ABORTED",

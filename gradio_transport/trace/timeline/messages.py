@@ -9,13 +9,13 @@ from typing import Any, TypeAlias, cast
 
 import attrs
 
-from ..errors import GradioTransportError, Phase
-from ..events import Cancelled, ProcessCompleted
-from ..protocol.commands import Response
-from ..protocol.json import decode_json
-from ..protocol.messages import decode_completed, decode_output, event_id_of
-from ..protocol.refusals import app_error, refusal
-from .timeline_model import Outcome, Step, decode_body
+from ...errors import GradioTransportError, Phase
+from ...events import Cancelled, ProcessCompleted
+from ...protocol.commands import Response
+from ...protocol.json import decode_json
+from ...protocol.messages import decode_completed, decode_output, event_id_of
+from ...protocol.refusals import app_error, refusal
+from .model import Outcome, Step, decode_body
 
 Version: TypeAlias = tuple[int, ...]
 """The Gradio version of a trace; empty if it is not known."""

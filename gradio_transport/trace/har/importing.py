@@ -17,17 +17,17 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from ..adapter.registry import Registry, default_registry
-from ..app.config_parsing import config_from_page, is_config
-from ..errors import EventTooLarge, LocalProtocolError
-from ..protocol.commands import Ending
-from ..protocol.frames import Direction, Tap
-from ..protocol.sse import SSEDecoder
-from ..protocol.urls import base_url, origin, shown_url
-from .har_export import ENDINGS
-from .har_reader import Har, HarEntry, HarError, HarMessage
-from .inference import Inference
-from .traffic_routes import Route, find_target, path_below
+from ...adapter.registry import Registry, default_registry
+from ...app.config_parsing import config_from_page, is_config
+from ...errors import EventTooLarge, LocalProtocolError
+from ...protocol.commands import Ending
+from ...protocol.frames import Direction, Tap
+from ...protocol.sse import SSEDecoder
+from ...protocol.urls import base_url, origin, shown_url
+from ..traffic.inference import Inference
+from ..traffic.routes import Route, find_target, path_below
+from .exporting import ENDINGS
+from .reader import Har, HarEntry, HarError, HarMessage
 
 _Event: TypeAlias = tuple[float, int, int, Callable[..., None], tuple[Any, ...]]
 """Time, number of the entry, place in it, and what the `Inference` is told."""

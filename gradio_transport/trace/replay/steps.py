@@ -8,12 +8,12 @@ from typing import Any
 
 import attrs
 
-from .. import errors
-from ..app.config import AppConfig, Endpoint
-from ..errors import GradioTransportError
-from ..protocol.commands import Closed, Ending
-from ..protocol.frames import Direction, Frame, Kind
-from .reader import TraceError
+from ... import errors
+from ...app.config import AppConfig, Endpoint
+from ...errors import GradioTransportError
+from ...protocol.commands import Closed, Ending
+from ...protocol.frames import Direction, Frame, Kind
+from ..reader import TraceError
 
 
 @attrs.define
