@@ -170,6 +170,8 @@ def record(
     path = default_path(source) if output is None else output
     try:
         status = asyncio.run(_record(source, path, options, command, terminal, printer))
+    except GradioTransportError:  # some are an OSError too
+        raise
     except OSError as error:
         raise click.FileError(str(path), error.strerror or str(error)) from error
     found = "no call" if not calls.count else "1 call" if calls.count == 1 else f"{calls.count} calls"

@@ -10,6 +10,7 @@ from .conversation import Conversation, Entry, conversations
 from .diagnosis.diagnose import Diagnosis, diagnose
 from .environment import environment_tap
 from .lint import Finding, Severity, Source, lint_trace
+from .placeholders import Counts
 from .reader import Trace, TraceError, read_trace
 from .replay.mismatch import Mismatch, ReplayMismatch
 from .replay.replayer import replay
@@ -33,8 +34,8 @@ from .timeline.reading import (
 from .writer import TraceWriter
 
 __all__ = [
-    "CallTimeline", "Change", "Conversation", "Diagnosis", "Difference", "Direction", "Entry", "Finding",
-    "Frame", "Kind", "KnownSecrets", "Layer", "Mismatch", "Outcome", "Redaction", "Replay",
+    "CallTimeline", "Change", "Conversation", "Counts", "Diagnosis", "Difference", "Direction", "Entry",
+    "Finding", "Frame", "Kind", "KnownSecrets", "Layer", "Mismatch", "Outcome", "Redaction", "Replay",
     "ReplayMismatch", "SessionTimeline", "Severity", "Silence", "Source", "Span", "Step", "StepKind",
     "Stream", "Tap", "Timeline", "TimelineBuilder", "Trace", "TraceError", "TraceWriter", "Update",
     "compare_traces",

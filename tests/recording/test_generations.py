@@ -26,6 +26,9 @@ VERSIONS = sorted(
 )
 FAMILIES = ("3.1.7", "3.50.2", "4.8.0", "4.44.1", "6.31.0")
 
+_OF_THE_RECORDER = frozenset({"headers", "engine", "timeouts", "limits"})
+"""What a proxy cannot know, or sees otherwise."""
+
 _LAST = re.compile(rb'data: ?\{"msg": ?"close_stream"[^\n]*\n\n')
 """The last event of a stream, which a client that has its result may read or not."""
 
@@ -58,7 +61,7 @@ def told(path: Path, authority: str) -> list[Any]:
     """
     found: list[Any] = []
     for frame in read_trace(path).frames:
-        payload = {key: value for key, value in frame.payload.items() if key != "headers"}
+        payload = {key: value for key, value in frame.payload.items() if key not in _OF_THE_RECORDER}
         text = repr(sorted(payload.items())).replace(authority, "HOST")
         if not frame.session or frame.kind in (Kind.WAKE, Kind.STREAM_CLOSE, Kind.WS_CLOSE, Kind.END):
             continue

@@ -19,7 +19,8 @@ from scripted import scripted
 import gradio_transport as gt
 from gradio_transport.errors import LocalProtocolError
 from gradio_transport.protocol.frames import Direction, Frame, Kind
-from gradio_transport.trace import Trace, TraceWriter, curl_functions, read_trace
+from gradio_transport.trace import Trace, TraceWriter, read_trace
+from gradio_transport.trace.curl import functions as curl_functions
 from gradio_transport.trace.curl.script import curl_script
 from gradio_transport.trace.curl.text import comment, quoted, word
 from gradio_transport_conformance.replay.server import serve
