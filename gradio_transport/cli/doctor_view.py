@@ -86,9 +86,10 @@ def _print_below(terminal: Terminal, left: Text, mark: str, text: str, style: st
     lines = shown((text, style)).wrap(terminal.out, width)
     for number, line in enumerate(lines):
         line.rstrip()
-        before = left if number == 0 else Text(" " * _LEFT)
-        lead = mark if number == 0 else " " * len(mark)
-        terminal.out.print(Text.assemble(before, (lead, style), line), soft_wrap=True)
+        row = left.copy() if number == 0 else shown((" " * _LEFT, ""))
+        row.append(mark if number == 0 else " " * len(mark), style)
+        row.append_text(line)
+        terminal.out.print(row, soft_wrap=True)
 
 
 def _write_plain(step: Step) -> None:

@@ -352,6 +352,7 @@ def test_json_is_coloured_unless_it_is_large(length: int) -> None:
 
 def test_texts_reach_a_terminal_through_one_module() -> None:
     writing = re.compile(r"(?<![\w.])(?:Text|print|echo)\(|Text\.|sys\.std\w+\.write")
-    for path in Path(terminal.__file__).parent.glob("*.py"):
+    for path in Path(terminal.__file__).parent.rglob("*.py"):
         if path.name not in ("terminal.py", "__main__.py"):  # the latter says what to install
-            assert not writing.findall(path.read_text(encoding="utf-8")), path
+            text = path.read_text(encoding="utf-8").replace("def print(", "")  # of the printer of traces
+            assert not writing.findall(text), path

@@ -52,7 +52,6 @@ REACHED = {
     "gradio_transport.calls.views": "tests/faces/test_surface.py",
     "gradio_transport.cli.*": "tests/cli/test_cli.py",
     "gradio_transport.doctor.*": "tests/doctor",
-    "gradio_transport.recording.*": "tests/recording",
     "gradio_transport.client.pool": "tests/client/test_client.py",
     "gradio_transport.engines.aiohttp_*": "tests/engines/test_aiohttp.py",
     "gradio_transport.sync.*": "tests/faces",

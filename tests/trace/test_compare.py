@@ -238,14 +238,14 @@ class TestKit:
             assert len({one.text for one in found}) == len(found)
 
     @pytest.mark.slow
-    def test_every_pair_of_neighbours(self):
-        for old, new in itertools.pairwise(versions()):
-            for path in traces(new):
-                before = path.parent.parent / old / path.name
-                if before.exists():
-                    found = compare_traces(read_trace(before), read_trace(path))
-                    assert found
-                    assert len(found) < 90
+    @pytest.mark.parametrize(("old", "new"), list(itertools.pairwise(versions())))
+    def test_pairs_of_neighbours(self, old, new):
+        for path in traces(new)[::12]:
+            before = path.parent.parent / old / path.name
+            if before.exists():
+                found = compare_traces(read_trace(before), read_trace(path))
+                assert found
+                assert len(found) < 90
 
 
 class TestNormalise:

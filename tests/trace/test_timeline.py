@@ -28,8 +28,8 @@ from gradio_transport.trace import (
     read_trace,
     replay,
     timeline,
-    timeline_builder,
 )
+from gradio_transport.trace.timeline import builder as timeline_builder
 from gradio_transport.trace.timeline.messages import read_event, version_of
 from gradio_transport.trace.timeline.reading import CallTimeline, Change, Step
 
