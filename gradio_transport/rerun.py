@@ -428,8 +428,7 @@ class _Planner:
             return self._upload(path)
         if path in self._earlier:
             return self._earlier[path]
-        if path.lower().startswith(("http://", "https://")):
-            return handle_file(path)
+        # A URL too: a trace may come from a stranger, and must not choose what is fetched from this machine.
         given = mapping.get("orig_name")
         name = given if isinstance(given, str) and given else re.split(r"[/\\]", path)[-1]
         size = mapping.get("size")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,10 @@ ALIASES: Mapping[str, str] = {"ls": "list", "info": "list", "run": "call"}
 """Other names of commands, known from other Gradio tools."""
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Errors of an output that takes no more."""
+
+
 class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command by its name or another name of it."""
@@ -41,6 +46,10 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except GradioTransportError as error:
             raise _exit(error) from error
+        except OSError as error:
+            if error.errno not in _FULL:  # of a closed pipe click ends quietly
+                raise
+            raise click.ClickException(f"The output cannot be written: {error.strerror}.") from error
         except RecursionError as error:
             raise _exit(MalformedMessage("The reply of the server is nested too deeply to print.")) from error
         except (KeyboardInterrupt, click.Abort):

@@ -83,6 +83,12 @@ def _advice(error: GradioTransportError) -> str:
             return ""
 
 
+class FileProblem(click.FileError):
+    """A file that cannot be read or written: bad usage. Click's own has status 1, which is findings here."""
+
+    exit_code = 2
+
+
 class Misuse(click.UsageError):
     """Arguments that do not fit the endpoint. Unlike click's own errors it wraps at words."""
 

@@ -23,6 +23,7 @@ from ..protocol.urls import is_space_name
 from ..spaces import is_hidden, token_to_use
 from ..sync import Transport
 from .coerce import strict_json
+from .failures import FileProblem
 from .terminal import current_terminal
 
 
@@ -115,7 +116,7 @@ def recorder(path: str | None) -> Generator[Tap | None, None, None]:
     try:
         writer = TraceWriter(path)
     except OSError as error:
-        raise click.FileError(path, error.strerror or str(error)) from error
+        raise FileProblem(path, error.strerror or str(error)) from error
     with writer:
         yield writer
 

@@ -20,6 +20,7 @@ from ..protocol.frames import Frame, Kind, Tap
 from ..protocol.urls import is_space_name
 from ..recording import RecordingOptions, RecordingServer, default_path
 from ..spaces import is_hidden, token_to_use
+from .failures import FileProblem
 from .options import credentials, header
 from .terminal import Terminal, current_terminal
 from .trace.live import LivePrinter
@@ -173,7 +174,7 @@ def record(
     except GradioTransportError:  # some are an OSError too
         raise
     except OSError as error:
-        raise click.FileError(str(path), error.strerror or str(error)) from error
+        raise FileProblem(str(path), error.strerror or str(error)) from error
     found = "no call" if not calls.count else "1 call" if calls.count == 1 else f"{calls.count} calls"
     terminal.print_line((f"Recorded {found}. See them: gradio-transport trace show {path}", "dim"))
     raise click.exceptions.Exit(status)

@@ -18,6 +18,14 @@ LOOPBACK = "127.0.0.1"
 
 _UNSPECIFIED = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
+_ROUTES = frozenset(
+    {
+        "api", "call", "cancel", "component_server", "gradio_api", "heartbeat", "login", "logout", "predict",
+        "queue", "reset", "run", "stream", "upload",
+    }
+)  # fmt: skip
+"""Names in paths of routes that are no pages."""
+
 
 @attrs.frozen
 class Front:
@@ -58,11 +66,12 @@ class Front:
             return False
         return _is_address(host) or host in {name.lower() for name in self.names}
 
-    def refusal(self, headers: Mapping[str, str]) -> str | None:
+    def refusal(self, headers: Mapping[str, str], *, is_page: bool = True) -> str | None:
         """Return why a request is not served, or None if it is.
 
         Args:
             headers: Those of the request; names are looked up in lower case.
+            is_page: Whether it is for a page of the app, and for no route of its API.
         """
         host = headers.get("host", "")
         if not self.owns(host):
@@ -72,8 +81,10 @@ class Front:
             )
         origin = headers.get("origin")
         if origin is None:
-            site, mode = headers.get("sec-fetch-site", ""), headers.get("sec-fetch-mode", "")
-            if site != "cross-site" or mode == "navigate":
+            if headers.get("sec-fetch-site", "") != "cross-site":
+                return None
+            # A link that opens the page is served, in no frame of another site and no route of the app's.
+            if headers.get("sec-fetch-dest") == "document" and is_page:
                 return None
             origin = headers.get("referer", "")
         if self.owns(urlsplit_netloc(origin)):
@@ -82,6 +93,11 @@ class Front:
             f"A page of {origin[:100]!r} sent this request. This proxy serves pages of its own names only, "
             "because what it forwards may carry your token."
         )
+
+
+def is_page(path: str) -> bool:
+    """Return whether a path is a page's, and not a route's: in 4.0 to 4.8 a GET may call a function."""
+    return _ROUTES.isdisjoint(path.lower().split("/"))
 
 
 def urlsplit_netloc(url: str) -> str:
@@ -125,4 +141,4 @@ def _is_loopback(host: str) -> bool:
     return _is_address(host) and ipaddress.ip_address(host).is_loopback
 
 
-__all__ = ["LOOPBACK", "Front", "is_loopback_url", "urlsplit_netloc"]
+__all__ = ["LOOPBACK", "Front", "is_page", "is_loopback_url", "urlsplit_netloc"]

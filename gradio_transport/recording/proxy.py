@@ -25,7 +25,7 @@ from .client import (
     Incoming,
     UnreachableError,
 )
-from .front import Front, is_loopback_url
+from .front import Front, is_loopback_url, is_page
 from .headers import Headers, Upstream, cookie_name, forward_reply, forward_request, joined, values
 from .recorder import Exchange, Recorder
 from .rewriting import Rewriter, is_rewritable
@@ -98,7 +98,7 @@ class Proxy:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         headers = [*request.headers.items()]
-        refusal = self.front.refusal(joined(headers))
+        refusal = self.front.refusal(joined(headers), is_page=is_page(request.path))
         if refusal is not None:
             return _refuse(403, refusal)
         if request.method not in _METHODS:

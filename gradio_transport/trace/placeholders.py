@@ -285,9 +285,11 @@ class Placeholders:
         """Return the JSON of a body with placeholders; a body that is no JSON as it is."""
         if not body:
             return body
-        return self._json_text(body.decode("utf-8", "surrogateescape"), change).encode(
-            "utf-8", "surrogateescape"
-        )
+        text = self._json_text(body.decode("utf-8", "surrogateescape"), change)
+        try:
+            return text.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:  # half of a surrogate pair, which JSON can escape
+            return text.encode("utf-8", "surrogatepass")
 
     @staticmethod
     def _json_text(text: str, change: Callable[[Any], Any]) -> str:

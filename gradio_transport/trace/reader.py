@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
@@ -18,6 +19,8 @@ from ..protocol.commands import Ending
 from ..protocol.frames import Direction, Frame, Kind
 from .late_arguments import with_late_arguments
 from .writer import FORMAT, FORMAT_VERSION, META
+
+_SHARED_BODY = re.compile(r"[A-Za-z0-9_-][\w-]*/[0-9a-f]{16}\.body")
 
 _COMMON = frozenset({"t", "dir", "kind", "channel", "session"})
 
@@ -110,6 +113,7 @@ class LineReader:
         self.meta: dict[str, Any] = {}
         self.meta_lines = 0
         self._folder = folder
+        self._shared: dict[str, bytes] = {}
         self._number = 0
         self._broken: TraceError | None = None
         self._was_cut_off = False
@@ -239,13 +243,23 @@ class LineReader:
                 raise ValueError(f"{type(value).__name__} where bytes should be")
 
     def _shared_body(self, name: str) -> bytes:
-        path = Path(name)
-        if ".." in path.parts or path.is_absolute() or self._folder is None:
-            raise ValueError(f"the body file {name!r} is outside of the trace's directory")
-        try:
-            return (self._folder / path).read_bytes()
-        except OSError as error:
-            raise ValueError(f"the body file {name!r} cannot be read: {error}") from None
+        """Return a body of a file of its own, which is read once.
+
+        Only what `TraceWriter` names so: a trace may come from a stranger, and must not name other files.
+        """
+        if self._folder is None or not _SHARED_BODY.fullmatch(name):
+            raise ValueError(
+                f"{name[:100]!r} is no name of a body file, such as 'bodies/0123456789abcdef.body'"
+            )
+        if name not in self._shared:
+            path = self._folder / name
+            try:
+                if path.is_symlink() or not path.is_file():
+                    raise ValueError(f"the body file {name!r} is not there, or no regular file")
+                self._shared[name] = path.read_bytes()
+            except OSError as error:
+                raise ValueError(f"the body file {name!r} cannot be read: {error}") from None
+        return self._shared[name]
 
 
 def _time(value: Any) -> float:

@@ -3,7 +3,7 @@
 
 import pytest
 
-from gradio_transport.recording.front import Front, is_loopback_url, urlsplit_netloc
+from gradio_transport.recording.front import Front, is_loopback_url, is_page, urlsplit_netloc
 
 FRONT = Front("127.0.0.1", 8000)
 OPEN = Front("0.0.0.0", 8000, ("build-7",))
@@ -59,7 +59,9 @@ def test_a_proxy_for_other_machines_is_reached_by_its_addresses_and_names():
         ({"origin": "file://localhost"}, False),
         ({"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors"}, True),
         ({"sec-fetch-site": "none", "sec-fetch-mode": "navigate"}, True),
-        ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}, True),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}, True),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"}, False),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}, False),
         ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}, False),
         (
             {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors", "referer": "https://evil.example/"},
@@ -76,6 +78,17 @@ def test_pages_of_other_sites_are_refused(headers, served):
     assert (refusal is None) is served
     if refusal is not None:
         assert "pages of its own names only" in refusal
+
+
+@pytest.mark.parametrize(
+    "path", ["/queue/join", "/app/queue/join", "/gradio_api/call/x/1", "/api/x", "/run/x"]
+)
+def test_a_link_of_another_site_opens_no_route_of_the_api(path):
+    headers = {"host": "127.0.0.1:8000", "sec-fetch-site": "cross-site", "sec-fetch-dest": "document"}
+    front = Front("127.0.0.1", 8000)
+    assert front.refusal(headers, is_page=is_page(path)) is not None
+    assert front.refusal(headers, is_page=is_page("/")) is None
+    assert front.refusal(headers, is_page=is_page("/app/second-page")) is None
 
 
 def test_urls():

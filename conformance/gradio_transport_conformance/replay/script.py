@@ -57,6 +57,22 @@ class _Run:
     session_hash: str | None = None
     heard: set[int] = attrs.field(factory=set[int])
 
+    def follows_heard(self, recorded: RecordedRequest) -> bool:
+        """Return whether the request before one has come, as before the stream of a call its join."""
+        return recorded.number == 0 or recorded.number - 1 in self.heard
+
+    def is_ready(self, part: Part) -> bool:
+        """Return whether the requests have come that a part waits for, or were passed over."""
+        return all(self._is_passed_over(number) for number in part.after - self.heard)
+
+    def _is_passed_over(self, number: int) -> bool:
+        missing = self.session.requests[number]
+        return any(
+            one.number > number and (one.method, one.path) == (missing.method, missing.path)
+            for one in self.session.requests
+            if one.number in self.heard
+        )
+
 
 class ReplayScript:
     """Answers requests with what was recorded. Pure and not thread-safe: a host has a lock.
@@ -99,7 +115,7 @@ class ReplayScript:
             rename_parts(recorded.parts, names),
             recorded.ending,
             recorded.stream,
-            lambda part: part.after <= run.heard,
+            run.is_ready,
         )
 
     def websocket(self, target: str) -> WebSocketScript | None:
@@ -169,7 +185,7 @@ class ReplayScript:
         alike = [
             one for one in run.session.requests if asked.has_same_path(one) and one.number not in run.heard
         ]
-        return max(alike, key=asked.similarity, default=None)
+        return max(alike, key=lambda one: (asked.similarity(one), run.follows_heard(one)), default=None)
 
 
 def _count(sessions: Sequence[RecordedSession], session: RecordedSession) -> int:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from ...trace import Trace, read_trace
+from ..failures import FileProblem
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -35,12 +37,12 @@ def read(path: str) -> Trace:
 
     Raises:
         TraceError: It is not a trace; the command line exits with 2.
-        click.FileError: It cannot be read.
+        FileProblem: It cannot be read.
     """
     try:
         return read_trace(_standard_input() if path == STANDARD_INPUT else path)
     except OSError as error:
-        raise click.FileError(path, error.strerror or str(error)) from error
+        raise FileProblem(path, error.strerror or str(error)) from error
 
 
 def read_each(paths: Sequence[str]) -> list[Trace]:
@@ -60,4 +62,6 @@ def title(path: str) -> str:
 
 
 def _standard_input() -> io.StringIO:
+    if sys.stdin is None:  # closed by the caller
+        raise OSError(errno.EBADF, "Standard input is closed")
     return io.StringIO(sys.stdin.buffer.read().decode("utf-8", "replace"))

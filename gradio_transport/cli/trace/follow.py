@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
-import click
-
 from ...trace.follow import TraceFollower
+from ..failures import FileProblem
 from .files import STANDARD_INPUT
 from .live import LivePrinter
 
@@ -28,7 +27,7 @@ def follow(path: str, printer: LivePrinter) -> None:
 
     Raises:
         TraceError: It is not a trace.
-        click.FileError: It cannot be read.
+        FileProblem: It cannot be read.
     """
     is_pipe = path == STANDARD_INPUT
     name = "standard input" if is_pipe else Path(path).name
@@ -42,7 +41,7 @@ def follow(path: str, printer: LivePrinter) -> None:
         if follower.within_line:
             printer.say("the trace ends within a line")
     except OSError as error:
-        raise click.FileError(path, error.strerror or str(error)) from error
+        raise FileProblem(path, error.strerror or str(error)) from error
     finally:
         printer.close()
 

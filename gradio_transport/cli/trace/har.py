@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ..failures import FileProblem
 from ..terminal import current_terminal, write
 from .files import STANDARD_INPUT, read, trace_argument
 
@@ -14,7 +15,11 @@ from .files import STANDARD_INPUT, read, trace_argument
 @click.command()
 @trace_argument
 @click.option(
-    "-o", "--output", metavar="HAR", default=STANDARD_INPUT, help="File to write. Default: standard output."
+    "-o",
+    "--output",
+    metavar="HAR",
+    default=STANDARD_INPUT,
+    help="File to write, which must not exist. Default: standard output.",
 )
 def har(*, path: str, output: str) -> None:
     """Write a trace as a HAR file, for the network panel of a browser and other tools.
@@ -35,7 +40,10 @@ def har(*, path: str, output: str) -> None:
         return
     try:
         # ASCII, because it is all escaped.
-        Path(output).write_text(text, "ascii")
+        with Path(output).open("x", encoding="ascii") as file:
+            file.write(text)
+    except FileExistsError:
+        raise click.UsageError(f"{output} exists already, and nothing is written over.") from None
     except OSError as error:
-        raise click.FileError(output, error.strerror or str(error)) from error
+        raise FileProblem(output, error.strerror or str(error)) from error
     current_terminal().print_line((f"Wrote {output} ({len(text):,} bytes).", ""))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..failures import FileProblem
 from ..terminal import Terminal, current_terminal
 from .files import STANDARD_INPUT, title
 
@@ -57,7 +58,7 @@ def import_har(
         with TraceWriter(output, redact=redact, secrets=secrets, meta=meta) as writer:
             report = import_traffic(har, writer, chosen, keep_other=keep_other)
     except OSError as error:
-        raise click.FileError(output, error.strerror or str(error)) from error
+        raise FileProblem(output, error.strerror or str(error)) from error
     _print(terminal, path, output, har, report)
 
 
@@ -67,7 +68,7 @@ def _read(path: str) -> Har:
     try:
         return read_har(sys.stdin.buffer if path == STANDARD_INPUT else path)
     except OSError as error:
-        raise click.FileError(path, error.strerror or str(error)) from error
+        raise FileProblem(path, error.strerror or str(error)) from error
 
 
 def _print(terminal: Terminal, path: str, output: str, har: Har, report: ImportReport) -> None:

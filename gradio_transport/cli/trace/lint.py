@@ -61,7 +61,10 @@ def _print(
     told = [finding for finding in findings if finding.source in _GROUPS]
     counts = Counter(finding.severity for finding in told)
     numbers = [count(counts[severity], severity.value) for severity in Severity if counts[severity]]
-    terminal.print_line((heading(path, trace, *(numbers or ["no findings"])), "bold"), to=terminal.out)
+    if not numbers:
+        calls = count(len(diagnoses), "failure") if diagnoses else ""
+        numbers = [f"no findings, {calls} diagnosed" if calls else "no findings"]
+    terminal.print_line((heading(path, trace, *numbers), "bold"), to=terminal.out)
     for source, name in _GROUPS.items():
         print_group(terminal, name, _finding_lines(one for one in told if one.source is source))
     print_group(terminal, "Diagnosis", _diagnosis_lines(diagnoses))

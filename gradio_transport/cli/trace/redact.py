@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from ...trace import Redaction, redact_trace
+from ..failures import FileProblem
 from ..terminal import Terminal, current_terminal, write
 from .files import FINDINGS, STANDARD_INPUT, read, title, trace_argument
 from .report import count
@@ -63,7 +64,7 @@ def redact(
     What a trace never holds is taken out too, of a trace that was written without redaction. The texts of
     the environment variable GRADIO_TRANSPORT_SECRETS, one a line, are taken out like those of --secret-
     file. The new trace replays as the old one. Exits with 1 if it still holds what looks like a secret,
-    or no longer replays.
+    no longer replays, or has no parameter of a name that you gave.
 
     \b
     Example:
@@ -88,11 +89,11 @@ def redact(
         except FileExistsError:
             raise click.UsageError(f"{target} exists already, and nothing is written over.") from None
         except OSError as error:
-            raise click.FileError(str(target), error.strerror or str(error)) from error
+            raise FileProblem(str(target), error.strerror or str(error)) from error
     _report(
         terminal, path, found, secrets, values=values, name="" if output == STANDARD_INPUT else str(target)
     )
-    if found.left or found.problem:
+    if found.left or found.problem or found.arguments:
         raise click.exceptions.Exit(FINDINGS)
 
 
@@ -107,7 +108,7 @@ def _secrets(given: Sequence[str], files: Sequence[str]) -> Iterator[str]:
         try:
             data = sys.stdin.buffer.read() if name == STANDARD_INPUT else Path(name).read_bytes()
         except OSError as error:
-            raise click.FileError(name, error.strerror or str(error)) from error
+            raise FileProblem(name, error.strerror or str(error)) from error
         yield from data.decode("utf-8", "replace").splitlines()
 
 
@@ -135,7 +136,7 @@ def _report(
         terminal.print_line((f"  left: {len(found.left) - _SHOWN_LEFT:,} more", "yellow"))
     if found.problem:
         terminal.print_line((f"  it no longer replays: {found.problem}", "yellow"))
-    if not found.left:
+    if not found.left and not found.arguments:
         terminal.print_line(
             ("  nothing is left that looks like a secret; look yourself before you share it", "")
         )

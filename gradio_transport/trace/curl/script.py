@@ -225,12 +225,11 @@ class _Builder:
     def _upload(self, calls: Sequence[_Call]) -> None:
         """Upload the files whose paths the calls name."""
         wanted = [one for call in calls for frames in call.requests.values() for one in frames]
-        texts = [one.payload.get("body") or b"" for one in wanted]
+        # One text, because each of many uploads is looked for in all of them.
+        text = b"\0".join(one.payload.get("body") or b"" for one in wanted)
         files = 0
         for request, reply in _uploads(self._trace.frames):
-            paths = [
-                one for one in _paths(reply.payload.get("body")) if any(_holds(text, one) for text in texts)
-            ]
+            paths = [one for one in _paths(reply.payload.get("body")) if _holds(text, one)]
             url = url_parts(str(request.payload["url"]), self._replacements(None))
             if not paths or url is None:
                 continue

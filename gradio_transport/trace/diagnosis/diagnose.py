@@ -7,8 +7,10 @@ has none.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from ...app.config_parsing import parse_release
@@ -122,13 +124,24 @@ class _Diagnoser:
             tuple(last.frames),
         )
 
+    @cached_property
+    def _first_login(self) -> float:
+        """Number of the frame of the first login that succeeded; infinite if there is none."""
+        steps = (*self._line.discovery, *self._line.others)
+        return min(
+            (
+                step.frame
+                for step in steps
+                if step.channel == "login" and step.status is not None and step.status < 400
+            ),
+            default=math.inf,
+        )
+
     def _was_let_in(self, before: int) -> bool:
         """Return whether an earlier request was let in by a login."""
-        logged_in = any(
-            step.channel == "login" and step.status is not None and step.status < 400 and step.frame < before
-            for step in (*self._line.discovery, *self._line.others)
+        return self._first_login < before or (
+            self._discovery is not None and bool(self._discovery.config.username)
         )
-        return logged_in or (self._discovery is not None and bool(self._discovery.config.username))
 
     # --- calls ---------------------------------------------------------------------------------------
 

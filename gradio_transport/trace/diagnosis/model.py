@@ -20,7 +20,7 @@ _QUOTED = 200
 _LIMITS = {
     30: "the default of Google Cloud's load balancers",
     55: "the limit of Heroku",
-    60: "the default of nginx and of AWS load balancers",
+    60: "a common limit of proxies and platforms",
     90: "",
     100: "the limit of Cloudflare",
     120: "",

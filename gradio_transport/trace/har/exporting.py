@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from importlib import metadata
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import attrs
@@ -265,11 +265,16 @@ def _request(exchange: _Exchange) -> dict[str, Any]:
         "headersSize": -1,
         "bodySize": len(body) if body is not None else 0,
     }
-    if payload.get("files"):
+    files: object = payload.get("files")
+    if isinstance(files, list) and files:
         request["bodySize"] = -1
         request["postData"] = {
             "mimeType": "multipart/form-data",
-            "params": [{"name": "files", "fileName": str(file.get("name"))} for file in payload["files"]],
+            "params": [
+                {"name": "files", "fileName": str(file.get("name"))}
+                for file in cast("list[Any]", files)
+                if isinstance(file, dict)
+            ],
             "comment": _NOT_RECORDED,
         }
     elif body:

@@ -241,9 +241,10 @@ class _Reader:
 
     def _seconds(self, value: Any) -> float:
         """Return milliseconds as seconds; -1, null and what is absurd as 0."""
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        number = _number(value)
+        if number is None:
             return 0.0
-        seconds = value / 1000
+        seconds = number / 1000
         if seconds > _MOST_SECONDS:
             raise self._wrong(f"took {seconds:.0f} s, which is years")
         return max(seconds, 0.0)
@@ -344,14 +345,21 @@ def _size(content: Mapping[str, Any]) -> int:
 
 def _moment(value: Any) -> float | None:
     """Return a time in seconds since the epoch; None for anything else."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-        or value <= 0
-    ):
+    number = _number(value)
+    if number is None or number <= 0:
         return None
-    return value / 1000 if value > 1e11 else float(value)  # milliseconds, as some tools write
+    return number / 1000 if number > 1e11 else number  # milliseconds, as some tools write
+
+
+def _number(value: Any) -> float | None:
+    """Return a number of JSON, or None for what is none: an integer may be larger than any float."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _files(post: Mapping[str, Any]) -> list[dict[str, Any]]:

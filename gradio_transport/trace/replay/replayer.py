@@ -126,6 +126,7 @@ class _Replayer:
 
     def run(self, rechunk: Rechunk | None, cancel_at: int | None) -> Replay:
         steps = replay_steps(self._trace.frames, rechunk is not None, cancel_at)
+        last = {step.frame.session: step for step in steps}
         for step in steps:
             self._now, self._number = step.frame.t, step.number
             if step.frame.session == 0:
@@ -133,7 +134,7 @@ class _Replayer:
             if step.ordinal == cancel_at:
                 self._cancel_all()
             self._feed(step, rechunk or _keep_whole)
-            self._compare(step, cut=self._trace.truncated and step is steps[-1])
+            self._compare(step, cut=step is last[step.frame.session] and self._is_cut(step))
         self._result.inputs = sum(
             frame.session != 0 and frame.direction is not Direction.OUT and not frame.retried
             for frame in self._trace.frames
@@ -337,6 +338,12 @@ class _Replayer:
                 pass
 
     # --- results -------------------------------------------------------------------------------------
+
+    def _is_cut(self, step: Step) -> bool:
+        """Return whether the trace may lack commands of its last step, as that of a program that crashed."""
+        session = self._sessions.get(step.frame.session)
+        unfinished = session is not None and any(not one.state.final for one in session.exchanges.values())
+        return self._trace.truncated or unfinished
 
     def _compare(self, step: Step, *, cut: bool) -> None:
         session = self._sessions.get(step.frame.session)
