@@ -271,7 +271,7 @@ def _request(exchange: _Exchange) -> dict[str, Any]:
         request["postData"] = {
             "mimeType": "multipart/form-data",
             "params": [
-                {"name": "files", "fileName": str(file.get("name"))}
+                {"name": "files", "fileName": str(cast("dict[str, Any]", file).get("name"))}
                 for file in cast("list[Any]", files)
                 if isinstance(file, dict)
             ],
