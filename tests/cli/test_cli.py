@@ -476,7 +476,7 @@ def test_what_sets_nothing_of_an_adapter_is_bad_usage(text: str) -> None:
 def test_a_trace_that_cannot_be_written_is_an_error_in_a_line(server: FakeGradio, tmp_path: Path) -> None:
     result = run("call", server.url, "/hello", "x", "--trace", str(tmp_path / "none" / "call.jsonl"))
 
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "Could not open file" in result.stderr
 
 

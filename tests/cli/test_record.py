@@ -164,7 +164,7 @@ def test_what_cannot_be_recorded(server: Scripted, tmp_path: Path) -> None:
     status, shown = invoke(server.url, "-o", path, "-p", str(server.server_port))
     assert (status, "Address already in use" in shown) == (2, True)
     status, shown = invoke(server.url, "-o", str(tmp_path / "missing" / "x.jsonl"))
-    assert (status, "missing/x.jsonl" in shown) == (1, True)
+    assert (status, "missing/x.jsonl" in shown) == (2, True)
     server.scripts["/config"] = server.scripts["/"] = lambda reply: reply.text("<p>hello</p>")
     status, shown = invoke(server.url, "-o", path)
     assert (status, "NotAGradioApp" in shown) == (4, True)

@@ -92,5 +92,5 @@ def test_what_is_left_is_listed_and_exits_with_1(path, tmp_path, monkeypatch):
 @pytest.mark.parametrize("words", [("--secret-file", "/no/such/file"), ("-o", "/no/such/folder/x.jsonl")])
 def test_files_that_cannot_be_read_or_written(path, words):
     result = run(path, *words)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "No such file or directory" in result.stderr
