@@ -58,7 +58,7 @@ class Observer(Protocol):
         ...
 
     def refuse(self, call: ObservedCall, error: GradioTransportError) -> None:
-        """Take note of a call that was refused before it began, such as one with wrong arguments."""
+        """Record a call that was refused before it began, such as one with wrong arguments."""
         ...
 
 

@@ -36,7 +36,7 @@ class _Flow:
     chunks: list[float] = attrs.field(factory=list[float])
 
     def take(self, event: e.Event, at: float) -> None:
-        """Take note of an event."""
+        """Record an event."""
         match event:
             case e.Joined():
                 self.joined = at

@@ -30,7 +30,7 @@ STEP_SECONDS = 90.0
 
 @attrs.frozen
 class PlannedStep:
-    """A step that is to be done.
+    """A planned step.
 
     Attributes:
         name: For programs.

@@ -240,7 +240,7 @@ class Patient:
         return self.discovery
 
     def _watch(self, frame: Frame) -> None:
-        """Take note of the requests of the discovery; a tap."""
+        """Record the requests of the discovery; a tap."""
         if frame.channel not in ("discover", "login") or frame.session:
             return
         if frame.direction is Direction.OUT and frame.kind is Kind.REQUEST:

@@ -4,17 +4,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import logging
-import os
-import pty
 import re
 import signal
-import struct
 import subprocess
 import sys
-import termios
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +20,7 @@ from chat_server import chat_server
 from click.testing import CliRunner, Result
 from fake_gradio import FakeGradio, fake_gradio
 from scripted import CONFIG, Scripted, scripted
+from terminals import in_a_terminal, without_escapes
 
 import gradio_transport as gt
 from gradio_transport.cli.app import commands
@@ -41,31 +37,6 @@ def server() -> Iterator[FakeGradio]:
 
 def run(*words: str, **options: object) -> Result:
     return CliRunner(catch_exceptions=False).invoke(commands, words, **options)  # type: ignore[arg-type]
-
-
-def in_a_terminal(*words: str, columns: int = 80) -> tuple[int, str]:
-    """Run the command with stdout and stderr in one terminal; return its status and all that was drawn."""
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR")}
-    process = subprocess.Popen(
-        [*COMMAND, *words],
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        env={**environment, "TERM": "xterm-256color"},
-    )
-    os.close(slave)
-    drawn = bytearray()
-    with contextlib.suppress(OSError):  # Linux ends a terminal whose other side is closed with an error
-        while chunk := os.read(master, 65536):
-            drawn += chunk
-    os.close(master)
-    return process.wait(), drawn.decode()
-
-
-def without_escapes(drawn: str) -> str:
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn)
 
 
 # --- call: what goes to stdout -----------------------------------------------------------------------

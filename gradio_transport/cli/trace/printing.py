@@ -35,7 +35,7 @@ class Printer:
         self.wrap_width = self.width if self._is_terminal else None
 
     def print(self, line: Line, *, whole: bool = False) -> None:
-        """Print a line, cut to the width unless it is to be `whole`."""
+        """Print a line, cut to the width unless `whole`."""
         parts = fit_parts(line, _LONGEST_LINE if whole or line.whole else self.width)
         if self._is_terminal or self._to_stderr:
             text = shown(*parts)

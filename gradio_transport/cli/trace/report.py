@@ -39,7 +39,7 @@ def count(number: int, what: str) -> str:
 
 
 def frames_text(frames: Sequence[int]) -> str:
-    """Return where something is, such as ``" (frames 12, 15 and 40 more)"``; empty if nobody says."""
+    """Return where something is, such as ``" (frames 12, 15 and 40 more)"``; empty without frames."""
     if not frames:
         return ""
     if len(frames) == 1:
