@@ -117,8 +117,8 @@ class _Server(HTTPServer):
 
     def thread_target(self) -> None:
         """Serve until the server is stopped."""
-        assert self.server is not None
-        self.server.serve_forever(poll_interval=_POLL_SECONDS)
+        if self.server is not None:
+            self.server.serve_forever(poll_interval=_POLL_SECONDS)
 
 
 @contextmanager
