@@ -269,9 +269,9 @@ class AiohttpEngine:
         except GradioTransportError:  # some are an OSError too
             raise
         except HandshakeAnswered as error:
-            refusal = response_head(error.response).with_body(error.body)
-            self._check_handshake(url, refusal, patience)
-            raise HandshakeRefused(refusal) from None
+            reply = response_head(error.response).with_body(error.body)
+            self._check_handshake(url, reply, patience)
+            raise HandshakeRefused(reply) from None
         except aiohttp.ConnectionTimeoutError as error:
             raise connect_timeout(way(error), patience) from error
         except TimeoutError as error:
