@@ -117,4 +117,4 @@ def route_options(route: Route, context: ssl.SSLContext | None) -> dict[str, Any
 
 def verbatim_url(url: str) -> URL:
     """Return a URL that aiohttp sends unchanged. Only a URL that is not valid as it is gets quoted."""
-    return URL(url, encoded=url.isascii() and url.isprintable() and " " not in url and "#" not in url)
+    return URL(url, encoded=url.isascii() and url.isprintable() and " " not in url)
