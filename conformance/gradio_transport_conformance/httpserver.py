@@ -33,6 +33,8 @@ except ImportError as error:
     ) from None
 
 
+_POLL_SECONDS = 0.02
+
 _REFUSED = 1008
 """Close code for a client that violates a policy: in strict mode, that of doing as was recorded."""
 
@@ -110,6 +112,15 @@ class _Host:
             server.receive()  # until the client goes
 
 
+class _Server(HTTPServer):
+    """A server that stops soon: by default werkzeug looks twice a second whether it should."""
+
+    def thread_target(self) -> None:
+        """Serve until the server is stopped."""
+        if self.server is not None:
+            self.server.serve_forever(poll_interval=_POLL_SECONDS)
+
+
 @contextmanager
 def play_on(
     server: HTTPServer,
@@ -146,7 +157,7 @@ def serve_with_websockets(
 ) -> Generator[Served, None, None]:
     """Play a trace as a server on the loopback; see `replay.server.serve`."""
     with (
-        HTTPServer(host="127.0.0.1", port=port, threaded=True) as server,
+        _Server(host="127.0.0.1", port=port, threaded=True) as server,
         play_on(server, trace, speed=speed, strict=strict, log=log) as served,
     ):
         yield served

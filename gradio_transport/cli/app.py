@@ -10,16 +10,23 @@ from typing import Any
 import click
 
 from ..errors import GradioTransportError, MalformedMessage
-from .about import adapters, explain
-from .call import call, predict
-from .completion import completion
-from .demo import demo
-from .doctor import doctor
 from .failures import EXIT_STATUSES, ExitStatus, exit_status, report
-from .list import list_endpoints
-from .record import record
+from .lazy import LazyGroup
 from .terminal import Terminal, tolerate_any_text
-from .trace.group import trace
+
+COMMANDS: Mapping[str, str] = {
+    "adapters": f"{__package__}.about:adapters",
+    "call": f"{__package__}.call:call",
+    "completion": f"{__package__}.completion:completion",
+    "demo": f"{__package__}.demo:demo",
+    "doctor": f"{__package__}.doctor:doctor",
+    "explain": f"{__package__}.about:explain",
+    "list": f"{__package__}.list:list_endpoints",
+    "predict": f"{__package__}.call:predict",
+    "record": f"{__package__}.record:record",
+    "trace": f"{__package__}.trace.group:trace",
+}
+"""Where each command is; see `LazyGroup`."""
 
 ALIASES: Mapping[str, str] = {"ls": "list", "info": "list", "run": "call"}
 """Other names of commands, known from other Gradio tools."""
@@ -29,7 +36,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of an output that takes no more."""
 
 
-class _Commands(click.Group):
+class _Commands(LazyGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command by its name or another name of it."""
         return super().get_command(ctx, ALIASES.get(cmd_name, cmd_name))
@@ -61,7 +68,12 @@ def _exit(error: GradioTransportError) -> click.exceptions.Exit:
     return click.exceptions.Exit(int(exit_status(error)))
 
 
-@click.group(cls=_Commands, epilog=EXIT_STATUSES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    lazy=COMMANDS,
+    epilog=EXIT_STATUSES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="gradio-transport", prog_name="gradio-transport")
 @click.pass_context
 def commands(context: click.Context) -> None:
@@ -72,12 +84,6 @@ def commands(context: click.Context) -> None:
     """
     tolerate_any_text()
     context.obj = Terminal()
-
-
-for command in (
-    list_endpoints, call, predict, explain, doctor, record, trace, adapters, demo, completion,
-):  # fmt: skip
-    commands.add_command(command)
 
 
 def run() -> None:

@@ -3,9 +3,8 @@
 
 Four defaults of the library are replaced:
 
-- It sends a GET again after the connection broke. Where a GET joins the queue (docs/wire.md §4), that is a
-  second call: see `_send_once`.
-- It follows the redirect of a websocket handshake: see `_send_once`.
+- It sends a GET again after the connection broke: see `aiohttp_requests`.
+- It follows the redirect of a websocket handshake: see `aiohttp_requests`.
 - It uses a connection again that must not be used again: see `Reply`.
 - It loses what was received before a connection was reset: see `aiohttp_stream`.
 """
@@ -23,7 +22,6 @@ from typing import Any, cast
 
 import aiohttp
 import attrs
-from yarl import URL
 
 from ..errors import (
     ConnectError,
@@ -35,6 +33,7 @@ from ..protocol.addresses import AddressRule
 from ..protocol.commands import Request, Response
 from ..protocol.headers import check_headers
 from ..protocol.multipart import Multipart
+from .aiohttp_requests import CLOSE_TIMEOUT, HandshakeAnswered, open_session, route_options, verbatim_url
 from .aiohttp_stream import AiohttpStream, Reply, StaleConnectionError, response_head
 from .aiohttp_websocket import AiohttpWebSocket
 from .base import HandshakeRefused, Patience
@@ -64,38 +63,6 @@ _HEAD_BYTES = 100 * 1024
 _HEADERS = 1000
 """Bound of the number of a reply's headers."""
 
-_REFUSAL_BYTES = 64 * 1024
-"""How much of the body of a refused handshake is read, for the reason."""
-
-_CLOSE_TIMEOUT = aiohttp.ClientWSTimeout(ws_close=1.0)  # type: ignore[call-arg,unused-ignore]  # pyright: ignore[reportCallIssue]
-"""How long aiohttp waits for the server when we drop a websocket."""
-
-
-async def _send_once(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """Send a request once, and refuse every reply to a websocket handshake but 101.
-
-    A middleware is the only public hook below aiohttp's own retries and redirects: it sends a GET again after
-    the two kinds of errors that are changed here, and it has no option against that.
-    """
-    try:
-        response = await handler(request)
-    except aiohttp.ClientConnectorError:
-        raise
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise aiohttp.ClientConnectionError(str(error)) from error
-    if "upgrade" in request.headers and response.status != 101:
-        try:
-            body = await response.content.read(_REFUSAL_BYTES)
-        except (aiohttp.ClientError, OSError):
-            body = b""
-        finally:
-            response.close()
-        raise HandshakeRefused(response_head(response).with_body(body))
-    return response
-
-
 _GRACE_SECONDS = 0.05
 """How much later the bound of a whole request is looked at than that of its connection.
 
@@ -105,11 +72,6 @@ Both may end with the call. The error should then say that there was no connecti
 
 def _with_grace(seconds: float | None) -> float | None:
     return None if seconds is None else seconds + _GRACE_SECONDS
-
-
-def _verbatim_url(url: str) -> URL:
-    """Return a URL that aiohttp sends unchanged. Only a URL that is not valid as it is gets quoted."""
-    return URL(url, encoded=url.isascii() and url.isprintable() and " " not in url)
 
 
 class AiohttpEngine:
@@ -145,17 +107,11 @@ class AiohttpEngine:
                 {"keepalive_timeout": KEPT_ALIVE_SECONDS} if keeps else {"force_close": True}
             )
             new_socket = partial(self._new_socket, addresses)
-            self._sessions[key] = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, socket_factory=new_socket, **keeping),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                middlewares=(_send_once,),
-                auto_decompress=False,
-                response_class=Reply,
+            self._sessions[key] = open_session(
+                aiohttp.TCPConnector(limit=0, socket_factory=new_socket, **keeping),
                 timeout=aiohttp.ClientTimeout(),
-                read_bufsize=CHUNK_BYTES,
-                max_line_size=_HEAD_BYTES,
-                max_field_size=_HEAD_BYTES,
-                max_headers=_HEADERS,
+                head_bytes=_HEAD_BYTES,
+                head_fields=_HEADERS,
             )
         return self._sessions[key]
 
@@ -174,8 +130,6 @@ class AiohttpEngine:
     def _route_options(self, url: str) -> dict[str, Any]:
         """Return proxy and TLS of a URL as keyword arguments.
 
-        Not aiohttp's ``trust_env``: that reads passwords from netrc as well.
-
         Raises:
             UnsupportedProtocol: The proxy is one of SOCKS.
             ConnectError: The URL of the proxy is not valid.
@@ -187,17 +141,9 @@ class AiohttpEngine:
                 f"The engine 'aiohttp' cannot use the proxy {proxy}. Use engine='httpx' with the extra: pip "
                 "install 'gradio-transport[socks]'. Nothing was sent."
             )
-        options: dict[str, Any] = {}
-        if proxy is not None:
-            options["proxy"] = proxy.name  # without the login, as aiohttp's errors quote the URL
-        if proxy is not None and proxy.authorization is not None:
-            # aiohttp turns it into the header for proxies, of the tunnel or of the request.
-            options["proxy_headers"] = {"authorization": proxy.authorization}
-        if route.scheme == "https":
-            if route not in self._contexts:
-                self._contexts[route] = ssl_context(self._settings, route.scheme)
-            options["ssl"] = self._contexts[route]
-        return options
+        if route.scheme == "https" and route not in self._contexts:
+            self._contexts[route] = ssl_context(self._settings, route.scheme)
+        return route_options(route, self._contexts.get(route))
 
     async def request(self, request: Request, patience: Patience) -> Response:
         """Send a request and return the whole reply."""
@@ -240,7 +186,7 @@ class AiohttpEngine:
     async def _connection_rule(self, url: str, patience: Patience) -> AddressRule:
         if patience.addresses is AddressRule.ANY:
             return AddressRule.ANY
-        host = _verbatim_url(url).raw_host or ""
+        host = verbatim_url(url).raw_host or ""
         return await connection_rule_async(url, host, self._routes.find(url), patience)
 
     async def _acquire_slot(self, url: str, patience: Patience) -> None:
@@ -263,7 +209,7 @@ class AiohttpEngine:
                 connect=patience.connect_seconds, sock_read=patience.silence_seconds
             ),
         }
-        url, body = _verbatim_url(request.url), request.body
+        url, body = verbatim_url(request.url), request.body
         if body is None or (isinstance(body, bytes) and len(body) <= CHUNK_BYTES):
             async with asyncio.timeout(patience.head_seconds):
                 return cast("Reply", await session.request(request.method, url, data=body, **options))
@@ -290,12 +236,12 @@ class AiohttpEngine:
             route = self._route_options(url)
             async with self._bound_handshake(url, patience):
                 opened = await self._open_session(url).ws_connect(
-                    _verbatim_url(url),
+                    verbatim_url(url),
                     headers=headers,
                     **route,
                     autoclose=False,  # it would wait 10 s for a server whose close frame has no code
                     autoping=False,
-                    timeout=_CLOSE_TIMEOUT,
+                    timeout=CLOSE_TIMEOUT,
                     max_msg_size=max_message_bytes + 1,
                     decode_text=False,
                 )
@@ -322,9 +268,10 @@ class AiohttpEngine:
             yield
         except GradioTransportError:  # some are an OSError too
             raise
-        except HandshakeRefused as error:
-            self._check_handshake(url, error.response, patience)
-            raise
+        except HandshakeAnswered as error:
+            reply = response_head(error.response).with_body(error.body)
+            self._check_handshake(url, reply, patience)
+            raise HandshakeRefused(reply) from None
         except aiohttp.ConnectionTimeoutError as error:
             raise connect_timeout(way(error), patience) from error
         except TimeoutError as error:

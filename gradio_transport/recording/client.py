@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from typing import Any, cast
 
@@ -13,11 +12,16 @@ import aiohttp
 import attrs
 from aiohttp import WSMessage
 from multidict import CIMultiDict
-from yarl import URL
 
+from ..engines.aiohttp_requests import (
+    CLOSE_TIMEOUT,
+    HandshakeAnswered,
+    open_session,
+    route_options,
+    verbatim_url,
+)
 from ..engines.aiohttp_stream import AiohttpStream, Reply
 from ..engines.base import Patience, StreamEnded
-from ..engines.proxies import Proxy
 from ..engines.routes import KEPT_ALIVE_SECONDS, Routes
 from ..engines.settings import HTTPSettings
 from ..engines.tls import ssl_context
@@ -38,10 +42,6 @@ CHUNK_BYTES = 64 * 1024
 WEBSOCKET_BYTES = 1024 * 1024 * 1024
 """Bound of a message. Servers of 3.11 to 3.50 take as much (docs/wire.md §3.3)."""
 
-_REFUSAL_BYTES = 64 * 1024
-
-_CLOSE_TIMEOUT = aiohttp.ClientWSTimeout(ws_close=1.0)  # type: ignore[call-arg,unused-ignore]  # pyright: ignore[reportCallIssue]
-
 
 class UnreachableError(Exception):
     """There is no connection to the app; nothing was sent."""
@@ -59,38 +59,16 @@ class BrokenError(Exception):
         self.is_reset = is_reset
 
 
+class InvalidReplyError(Exception):
+    """What the app sent is not a reply of HTTP, or not one that can be passed on."""
+
+
 class HandshakeRefusedError(Exception):
     """The app answered the handshake of a websocket with something else than status 101."""
 
     def __init__(self, status: int, reason: str, headers: Headers, body: bytes) -> None:
         super().__init__(status)
         self.status, self.reason, self.headers, self.body = status, reason, headers, body
-
-
-async def _send_once(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """Send a request once.
-
-    aiohttp repeats a GET whose connection broke, and in 4.0 to 4.8 a GET is a call (docs/wire.md §4).
-    Every reply to a handshake but 101 is raised; aiohttp would follow a redirect.
-    """
-    try:
-        response = await handler(request)
-    except aiohttp.ClientConnectorError:
-        raise
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise aiohttp.ClientConnectionError(str(error)) from error
-    if "upgrade" in request.headers and response.status != 101:
-        try:
-            body = await response.content.read(_REFUSAL_BYTES)
-        except (aiohttp.ClientError, OSError):
-            body = b""
-        finally:
-            response.close()
-        headers = [*response.headers.items()]
-        raise HandshakeRefusedError(response.status, response.reason or "", headers, body)
-    return response
 
 
 @attrs.define
@@ -147,31 +125,17 @@ class AppClient:
         self._fresh = self._open(force_close=True)
 
     def _open(self, **keeping: Any) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, **keeping),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            middlewares=(_send_once,),
-            auto_decompress=False,
-            response_class=Reply,
-            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+        return open_session(
+            aiohttp.TCPConnector(limit=0, **keeping),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
-            read_bufsize=CHUNK_BYTES,
-            max_line_size=HEAD_BYTES,
-            max_field_size=HEAD_BYTES,
-            max_headers=HEAD_FIELDS,
+            head_bytes=HEAD_BYTES,
+            head_fields=HEAD_FIELDS,
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
         )
 
     def _options(self) -> dict[str, Any]:
-        options: dict[str, Any] = {}
-        proxy: Proxy | None = self._route.proxy
-        if proxy is not None:
-            options["proxy"] = proxy.name
-            if proxy.authorization is not None:
-                options["proxy_headers"] = {"authorization": proxy.authorization}
-        if self._route.scheme == "https":
-            context: ssl.SSLContext = ssl_context(self._settings, "https")
-            options["ssl"] = context
-        return options
+        route = self._route
+        return route_options(route, ssl_context(self._settings, "https") if route.scheme == "https" else None)
 
     async def send(
         self, method: str, url: str, headers: Headers, body: AsyncIterable[bytes] | None
@@ -181,6 +145,7 @@ class AppClient:
         Raises:
             UnreachableError: There is no connection.
             BrokenError: The connection broke before the head was complete.
+            InvalidReplyError: The head is not valid.
         """
         may_call = method not in ("GET", "HEAD", "OPTIONS") or "/queue/join" in url
         session = self._fresh if may_call else self._kept
@@ -226,6 +191,7 @@ class AppClient:
             HandshakeRefusedError: The app answered with another status than 101.
             UnreachableError: There is no connection.
             BrokenError: The connection broke.
+            InvalidReplyError: The head of the reply, or its key, is not valid.
         """
         with _translated():
             opened: aiohttp.ClientWebSocketResponse[Any] = await self._fresh.ws_connect(
@@ -234,7 +200,7 @@ class AppClient:
                 protocols=protocols,
                 autoclose=False,
                 autoping=False,
-                timeout=_CLOSE_TIMEOUT,
+                timeout=CLOSE_TIMEOUT,
                 max_msg_size=WEBSOCKET_BYTES,
                 decode_text=False,
                 **self._options(),
@@ -260,13 +226,15 @@ class _translated:  # noqa: N801 - reads as a statement
             raise UnreachableError(_reason(error)) from error
         if isinstance(error, aiohttp.ClientHttpProxyError):
             raise UnreachableError(f"the proxy refused: HTTP {error.status}") from error
+        if isinstance(error, HandshakeAnswered):
+            reply = error.response
+            raise HandshakeRefusedError(
+                reply.status, reply.reason or "", [*reply.headers.items()], error.body
+            ) from None
+        if isinstance(error, aiohttp.ClientResponseError):  # of the head, or of the handshake's key
+            raise InvalidReplyError(_reason(error)) from error
         if isinstance(error, (aiohttp.ClientError, OSError)):
             raise BrokenError(_reason(error), is_reset=_is_reset(error)) from error
-
-
-def verbatim_url(url: str) -> URL:
-    """Return a URL that aiohttp sends unchanged. Only a URL that is not valid as it is gets quoted."""
-    return URL(url, encoded=url.isascii() and url.isprintable() and " " not in url and "#" not in url)
 
 
 def _reason(error: BaseException) -> str:
@@ -295,5 +263,5 @@ def _is_reset(error: BaseException | None) -> bool:
 
 __all__ = [
     "CHUNK_BYTES", "HEAD_BYTES", "HEAD_FIELDS", "WEBSOCKET_BYTES", "AppClient", "BrokenError",
-    "HandshakeRefusedError", "Incoming", "UnreachableError", "WSMessage", "verbatim_url",
+    "HandshakeRefusedError", "Incoming", "InvalidReplyError", "UnreachableError", "WSMessage",
 ]  # fmt: skip

@@ -3,7 +3,11 @@
 
 A page of any website can send requests to a server on loopback, and a website can give its own name a
 loopback address (DNS rebinding). The proxy may add a token to what it forwards, so it serves a request only
-if the ``Host`` is one of its own names, and if a browser sent it, only for a page of such a name.
+if the ``Host`` is one of its own names, and if a browser sent it, only for a page of its own origin.
+
+A page of another port of this machine is of another program. Gradio itself lets such pages call an app that
+is on this machine too, so the proxy lets them through to such an app, which then decides itself, if it adds
+nothing to their requests.
 """
 
 from __future__ import annotations
@@ -35,11 +39,13 @@ class Front:
         host: As it was given to bind to: an address or a name.
         port: The port.
         names: More names of this machine, for a proxy that others can reach.
+        serves_local_pages: Whether pages of other ports of this machine are served.
     """
 
     host: str
     port: int
     names: Collection[str] = ()
+    serves_local_pages: bool = False
 
     @property
     def is_loopback(self) -> bool:
@@ -81,18 +87,30 @@ class Front:
             )
         origin = headers.get("origin")
         if origin is None:
-            if headers.get("sec-fetch-site", "") != "cross-site":
+            # To another port of the same host a browser says "same-site".
+            if headers.get("sec-fetch-site", "") not in ("cross-site", "same-site"):
                 return None
             # A link that opens the page is served, in no frame of another site and no route of the app's.
             if headers.get("sec-fetch-dest") == "document" and is_page:
                 return None
             origin = headers.get("referer", "")
-        if self.owns(urlsplit_netloc(origin)):
+        if self._serves(urlsplit_netloc(origin), host):
             return None
         return (
-            f"A page of {origin[:100]!r} sent this request. This proxy serves pages of its own names only, "
-            "because what it forwards may carry your token."
+            f"A page of {origin[:100]!r} sent this request. This proxy serves pages of its own origin only, "
+            "because what it forwards may carry your token or login."
         )
+
+    def _serves(self, page: str, host: str) -> bool:
+        """Return whether a page is served, by its authority and the ``Host`` of its request."""
+        if page.lower() == host.lower():
+            return True
+        if not self.owns(page):
+            return False
+        where = urlsplit(f"//{page}")
+        if where.port == self.port:  # the proxy by another of its names
+            return True
+        return self.serves_local_pages and _is_loopback(where.hostname or "")
 
 
 def is_page(path: str) -> bool:

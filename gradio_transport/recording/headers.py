@@ -236,6 +236,26 @@ def joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     return found
 
 
+def has_other_coding(headers: Headers) -> bool:
+    """Return whether a body has another transfer coding than ``chunked``, such as ``gzip, chunked``.
+
+    aiohttp decodes ``chunked`` alone, and the name of another coding is not passed on: the body would be
+    garbage for the other side.
+    """
+    codings = ",".join(values(headers, "transfer-encoding"))
+    return any(coding.strip().lower() not in ("chunked", "") for coding in codings.split(","))
+
+
+def is_utf8(text: str) -> bool:
+    """Return whether the bytes of a part of a head are UTF-8; others are surrogates in aiohttp's text."""
+    return text.isascii() or not any("\udc80" <= character <= "\udcff" for character in text)
+
+
+def readable(text: str) -> str:
+    """Return a part of a head for people: bytes that are not UTF-8 are Latin-1, as browsers read them."""
+    return text if is_utf8(text) else text.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
 def _named_by_connection(headers: Headers) -> set[str]:
     return {name.strip().lower() for value in values(headers, "connection") for name in value.split(",")} - {
         "close",
@@ -260,6 +280,6 @@ def _known(value: str, names: Collection[str]) -> str:
 
 
 __all__ = [
-    "Headers", "Upstream", "cookie_name", "forward_reply", "forward_request", "joined", "local_cookie",
-    "to_proxy", "values",
+    "Headers", "Upstream", "cookie_name", "forward_reply", "forward_request", "has_other_coding", "is_utf8",
+    "joined", "local_cookie", "readable", "to_proxy", "values",
 ]  # fmt: skip

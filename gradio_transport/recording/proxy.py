@@ -23,10 +23,23 @@ from .client import (
     BrokenError,
     HandshakeRefusedError,
     Incoming,
+    InvalidReplyError,
     UnreachableError,
 )
 from .front import Front, is_loopback_url, is_page
-from .headers import Headers, Upstream, cookie_name, forward_reply, forward_request, joined, values
+from .headers import (
+    Headers,
+    Upstream,
+    cookie_name,
+    forward_reply,
+    forward_request,
+    has_other_coding,
+    is_utf8,
+    joined,
+    readable,
+    values,
+)
+from .heads import make_request
 from .recorder import Exchange, Recorder
 from .rewriting import Rewriter, is_rewritable
 from .sockets import relay
@@ -77,6 +90,7 @@ class Proxy:
         """Serve the connections of a listening socket."""
         server = web.Server(
             self._handle,
+            request_factory=make_request,
             handler_cancellation=True,
             access_log=None,
             logger=logger,
@@ -103,6 +117,8 @@ class Proxy:
             return _refuse(403, refusal)
         if request.method not in _METHODS:
             return _refuse(405, f"The recording proxy forwards no {request.method[:20]}.")
+        if has_other_coding(headers):
+            return _refuse(501, "The recording proxy forwards no Transfer-Encoding but chunked.")
         try:
             url = self._upstream.url(request._message.path)  # the target as it was sent
         except ValueError as error:
@@ -116,6 +132,12 @@ class Proxy:
             plain=bool(self._moves) and not is_websocket,
         )
         record = self._recorder.exchange()
+        unclear = next((name for name, value in sent if not is_utf8(name + value)), None)
+        if unclear is not None:
+            why = f"The header {readable(unclear)} is not UTF-8, and cannot be forwarded unchanged."
+            record.begin(request.method, url, joined(sent))
+            record.failed("LocalProtocolError", why)
+            return _refuse(400, why)
         if is_websocket:
             return await self._relay(request, url, sent, record)
         return await self._forward(request, url, sent, record)
@@ -138,6 +160,8 @@ class Proxy:
         except UnreachableError as error:
             record.failed("ConnectError", f"Cannot reach {self._upstream.root}: {error}.")
             return _refuse(502, f"The recording proxy cannot reach {self._upstream.root}: {error}.")
+        except InvalidReplyError as error:
+            return self._refuse_reply(record, str(error))
         except BrokenError as error:
             record.failed("StreamLost", f"The connection broke before a reply came: {error}.")
             return _break_off(request, is_reset=error.is_reset)
@@ -145,10 +169,19 @@ class Proxy:
             record.end(Ending.LOCAL)
             raise
         try:
+            if incoming.reply.status < 200:
+                return self._refuse_reply(record, f"its status is {incoming.reply.status}")
+            if has_other_coding(incoming.headers):
+                return self._refuse_reply(record, "its Transfer-Encoding is not chunked")
             return await self._answer(request, incoming, record)
         finally:
             record.end(Ending.LOCAL)  # unless it ended before: the client left
             await incoming.close()
+
+    def _refuse_reply(self, record: Exchange, why: str) -> web.Response:
+        what = f"{self._upstream.root} sent a reply that is not valid HTTP, or cannot be passed on: {why}."
+        record.failed("StreamLost", what)
+        return _refuse(502, what)
 
     async def _upload(self, request: web.BaseRequest, record: Exchange) -> AsyncIterator[bytes]:
         if request.headers.get("expect", "").lower() == "100-continue":
@@ -234,6 +267,8 @@ class Proxy:
         except UnreachableError as error:
             record.failed("ConnectError", f"Cannot reach {self._upstream.root}: {error}.")
             return _refuse(502, f"The recording proxy cannot reach {self._upstream.root}: {error}.")
+        except InvalidReplyError as error:
+            return self._refuse_reply(record, str(error))
         except BrokenError as error:
             record.failed("StreamLost", f"The connection broke before a reply came: {error}.")
             return _break_off(request, is_reset=error.is_reset)
@@ -283,7 +318,7 @@ def _recorded(headers: Headers) -> dict[str, str]:
     found = joined(headers)
     if "set-cookie" in found:
         found["set-cookie"] = "\n".join(values(headers, "set-cookie"))
-    return found
+    return {name: readable(value) for name, value in found.items()}
 
 
 def _is_of_browser(request: web.BaseRequest) -> bool:

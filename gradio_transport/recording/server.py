@@ -23,7 +23,7 @@ from ..protocol.frames import Frame, Tap
 from ..protocol.urls import base_url, is_space_name, split_userinfo
 from ..spaces import endpoint_to_use, token_to_use
 from ..trace import TraceWriter
-from .front import LOOPBACK, Front
+from .front import LOOPBACK, Front, is_loopback_url
 from .headers import Upstream
 from .recorder import Observer, Recorder
 
@@ -122,6 +122,8 @@ class RecordingServer:
             self.url = f"http://{front.authority}{urlsplit(self.app_url).path.rstrip('/')}"
             settings = HTTPSettings(verify=options.verify)
             upstream = self._upstream(root)
+            lets_pages_in = is_loopback_url(upstream.base) and not upstream.headers
+            front = attrs.evolve(front, serves_local_pages=lets_pages_in)
             moves = _moves(root, self.url, upstream)
             if moves and root is not None:
                 self.note = f"The app names itself {root}; the proxy rewrites that in pages, JSON and events."

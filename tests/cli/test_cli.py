@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from chat_server import TOKEN as CHAT_TOKEN
 from chat_server import chat_server
@@ -23,7 +24,7 @@ from scripted import CONFIG, Scripted, scripted
 from terminals import in_a_terminal, without_escapes
 
 import gradio_transport as gt
-from gradio_transport.cli.app import commands
+from gradio_transport.cli.app import COMMANDS, commands
 from gradio_transport_conformance.replay import server as replay_server
 
 COMMAND = (sys.executable, "-m", "gradio_transport")
@@ -599,6 +600,29 @@ def test_help_documents_the_exit_statuses() -> None:
 
     assert "Exit status" in text
     assert "130" in text
+
+
+def test_every_command_is_found_and_described() -> None:
+    context = click.Context(commands)
+    names = commands.list_commands(context)
+    assert names == sorted(names) == sorted(COMMANDS)
+    for name in names:
+        command = commands.get_command(context, name)
+        assert command is not None
+        assert (command.name, bool(command.get_short_help_str())) == (name, True)
+    assert commands.get_command(context, "nothing") is None
+
+
+def test_a_command_is_imported_when_it_is_used() -> None:
+    program = (
+        "import sys, gradio_transport.cli.app as app\n"
+        "print([m for m in sys.modules if m.startswith(('gradio_transport.trace', 'gradio_transport.sync'))])"
+    )  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
+    )
+
+    assert done.stdout == "[]\n"
 
 
 def test_the_library_does_not_import_what_only_the_command_line_needs() -> None:

@@ -11,16 +11,15 @@ import os
 import pty
 import re
 import struct
-import subprocess
-import sys
 import termios
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from fake_gradio import completed, generating
+from forking import start
 from rich.console import Console
 from scripted import Reply, Scripted, scripted
 
@@ -48,6 +47,9 @@ def hostile(text: str) -> str:
 
 
 VALUE = hostile("value")
+
+MANY = 60
+"""Choices of a component: more than are shown. Each command of the tests fetches them."""
 
 
 def messages() -> list[dict[str, Any]]:
@@ -82,7 +84,7 @@ NAMES = ("text", "both", "file", "fail", "refuse", hostile("name"))
 
 
 def config() -> dict[str, Any]:
-    choices = [[hostile("choice"), hostile("choice")]] * 1000
+    choices = [[hostile("choice"), hostile("choice")]] * MANY
     components = [
         {"id": 1, "type": "textbox", "props": {"label": hostile("label"), "info": hostile("info")}},
         {"id": 2, "type": "dropdown", "props": {"label": hostile("label"), "choices": choices}},
@@ -113,7 +115,7 @@ def config() -> dict[str, Any]:
 def info() -> dict[str, Any]:
     def value(name: str, **more: Any) -> dict[str, Any]:
         python_type = {"type": f"Literal[{hostile('type')!r}]", "description": hostile("description")}
-        schema = {"type": "string", "enum": [hostile("choice")] * 1000, "description": hostile("schema")}
+        schema = {"type": "string", "enum": [hostile("choice")] * MANY, "description": hostile("schema")}
         return {
             "parameter_name": name,
             "label": hostile("label"),
@@ -178,6 +180,19 @@ for words in json.loads(sys.argv[1]):
 END = "<END OF A COMMAND>"
 
 
+PIPED = {"both": (), "stderr": ("stdout",), "none": ("stdout", "stderr")}
+"""Where a terminal is -> the outputs that are pipes."""
+
+
+def read_all(descriptor: int) -> bytes:
+    data = bytearray()
+    with contextlib.suppress(OSError):  # Linux ends a terminal whose other side is closed with an error
+        while chunk := os.read(descriptor, 65536):
+            data += chunk
+    os.close(descriptor)
+    return bytes(data)
+
+
 def run(
     url: str, *commands: list[str], where: Literal["both", "stderr", "none"] = "none", before: str = ""
 ) -> tuple[list[str], list[str]]:
@@ -189,28 +204,25 @@ def run(
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
     environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR")}
-    process = subprocess.Popen(
-        [sys.executable, "-c", before + DRIVER, json.dumps(words)],
-        stdin=subprocess.DEVNULL,
-        stdout=slave if where == "both" else subprocess.PIPE,
-        stderr=slave if where != "none" else subprocess.PIPE,
-        env={**environment, "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8"},
-    )
+    readers = {name: os.pipe() for name in PIPED[where]}
+    ends = {name: readers[name][1] if name in readers else slave for name in ("stdout", "stderr")}
+    with open(os.devnull) as nothing:
+        process = start(
+            before + DRIVER,
+            json.dumps(words),
+            environment={**environment, "TERM": "xterm-256color"},
+            stdin=nothing.fileno(),
+            **ends,
+        )
+    for _, end in readers.values():
+        os.close(end)
     os.close(slave)
-    drawn = bytearray()
-
-    def read_terminal() -> None:
-        with contextlib.suppress(OSError):  # Linux ends a terminal whose other side is closed with an error
-            while chunk := os.read(master, 65536):
-                drawn.extend(chunk)
-
-    reader = threading.Thread(target=read_terminal)
-    reader.start()
-    out, err = process.communicate(timeout=60)
-    reader.join(10)
-    os.close(master)
-    screen = (err if where == "none" else drawn).decode()
-    assert process.returncode == 0, screen
+    sources = {"terminal": master, **{name: end for name, (end, _) in readers.items()}}
+    with ThreadPoolExecutor(len(sources)) as pool:
+        read = dict(zip(sources, pool.map(read_all, sources.values()), strict=True))
+    screen = read["stderr" if where == "none" else "terminal"].decode()
+    assert process.wait() == 0, screen
+    out = read.get("stdout", b"")
     if where == "both":
         parts = screen.split(END)[:-1]
         return [first + second for first, second in zip(parts[::2], parts[1::2], strict=True)], []

@@ -15,6 +15,6 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setattr(streams, "FIRST_BYTE_SECONDS", 0.6)
     monkeypatch.setattr(streams, "_SOCKET_SECONDS", 0.6)
-    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.02)
     monkeypatch.setattr(network, "CONNECT_SECONDS", 0.5)
     monkeypatch.setattr(network, "NEAR_PORTS", range(0))

@@ -44,12 +44,14 @@ def test_what_is_no_url(source: str) -> None:
 
 
 def test_a_page_of_the_hub_is_no_space() -> None:
-    assert "not that of a Space" in text(examined("https://huggingface.co/models/gpt2/x").step("address"))
+    assert "not that of a Space" in text(
+        examined("https://huggingface.co/models/gpt2/x", until="address").step("address")
+    )
 
 
 def test_a_host_with_a_port_needs_no_scheme() -> None:
     with app() as server:
-        step = examined(server.url.removeprefix("http://")).step("address")
+        step = examined(server.url.removeprefix("http://"), until="address").step("address")
 
     assert step.result is Result.OK
     assert "No scheme was given" in text(step)
@@ -57,14 +59,14 @@ def test_a_host_with_a_port_needs_no_scheme() -> None:
 
 def test_an_address_to_listen_on() -> None:
     with app() as server:
-        step = examined(server.url.replace("127.0.0.1", "0.0.0.0")).step("address")
+        step = examined(server.url.replace("127.0.0.1", "0.0.0.0"), until="address").step("address")
 
     assert step.result is Result.WARNING
     assert f"use http://127.0.0.1:{server.server_port}" in text(step)
 
 
 def test_a_missing_port() -> None:
-    step = examined("http://127.0.0.1").step("address")
+    step = examined("http://127.0.0.1", until="address").step("address")
 
     assert step.result is Result.WARNING
     assert "No port was given, so it is 80." in text(step)
@@ -76,7 +78,7 @@ def test_a_missing_port() -> None:
 )
 def test_the_address_of_a_route(route: str) -> None:
     with app() as server:
-        report = examined(server.url + route)
+        report = examined(server.url + route, until="gradio")
 
     assert f"Pass the address of the app's page: {server.url}." in text(report.step("address"))
     assert report.step("gradio").advice == (f"Use {server.url}",)

@@ -37,7 +37,7 @@ def moved(server: Scripted, target: str, status: int = 301) -> None:
 def test_a_redirect_to_another_origin() -> None:
     with app() as other, scripted() as server:
         moved(server, f"{other.url}/config")
-        step = examined(server.url).step("redirects")
+        step = examined(server.url, until="redirects").step("redirects")
 
     assert step.result is Result.WARNING
     assert f"{server.url}/config redirects to {other.url}/config (HTTP 301)." in text(step)
@@ -70,7 +70,7 @@ def test_an_upgrade_to_https() -> None:
         moved(server, "https://app.example/config")
         from gradio_transport.engines.settings import HTTPSettings
 
-        report = examined("http://app.example", http=HTTPSettings(verify=False))
+        report = examined("http://app.example", http=HTTPSettings(verify=False), until="gradio")
 
     step = report.step("redirects")
     assert step.result is Result.WARNING
@@ -82,7 +82,7 @@ def test_an_upgrade_to_https() -> None:
 def test_redirects_without_end() -> None:
     with scripted() as server:
         moved(server, "/config")
-        report = examined(server.url)
+        report = examined(server.url, until="redirects")
 
     assert report.step("redirects").result is Result.FAILURE
     assert "redirects without end" in text(report.step("redirects"))
@@ -135,7 +135,7 @@ def test_a_single_sign_on() -> None:
 )
 def test_another_program(body: str, status: int, what: str) -> None:
     with scripted() as server:
-        report = examined(elsewhere(server, body, status))
+        report = examined(elsewhere(server, body, status), until="gradio")
 
     step = report.step("gradio")
     assert step.result is Result.FAILURE
@@ -156,7 +156,9 @@ def test_any_other_page() -> None:
 
 def test_a_hostile_page_does_not_steer_a_terminal() -> None:
     with scripted() as server:
-        report = examined(elsewhere(server, "<h1>\x1b[2Jok \u202egnp</h1>\nok      all is well"))
+        report = examined(
+            elsewhere(server, "<h1>\x1b[2Jok \u202egnp</h1>\nok      all is well"), until="gradio"
+        )
 
     shown = text(report.step("gradio"))
     assert "\\x1b[2J" in shown
@@ -167,7 +169,7 @@ def test_a_hostile_page_does_not_steer_a_terminal() -> None:
 
 def test_a_large_page_is_bounded() -> None:
     with scripted() as server:
-        report = examined(elsewhere(server, "<p " * 400_000))
+        report = examined(elsewhere(server, "<p " * 400_000), until="gradio")
 
     assert len(text(report.step("gradio"))) < 3000
 
@@ -175,21 +177,23 @@ def test_a_large_page_is_bounded() -> None:
 @pytest.mark.parametrize("status", [502, 503, 504])
 def test_a_proxy_without_its_app(status: int) -> None:
     with scripted() as server:
-        step = examined(elsewhere(server, "<title>Bad</title>", status)).step("gradio")
+        step = examined(elsewhere(server, "<title>Bad</title>", status), until="gradio").step("gradio")
 
     assert "A proxy answers, and the app behind it does not" in text(step)
 
 
 def test_an_app_that_fails() -> None:
     with scripted() as server:
-        step = examined(elsewhere(server, "Internal Server Error", 500, "text/plain")).step("gradio")
+        step = examined(elsewhere(server, "Internal Server Error", 500, "text/plain"), until="gradio").step(
+            "gradio"
+        )
 
     assert "Look at its log." in text(step)
 
 
 def test_a_path_too_many() -> None:
     with app() as server:
-        report = examined(f"{server.url}/wrong/path")
+        report = examined(f"{server.url}/wrong/path", until="gradio")
 
     step = report.step("gradio")
     assert f"A Gradio app answers at {server.url}." in text(step)
@@ -198,7 +202,7 @@ def test_a_path_too_many() -> None:
 
 def test_a_path_too_few() -> None:
     with app() as server, middle(server.url, prefix="/gradio") as proxy:
-        step = examined(proxy.url).step("gradio")
+        step = examined(proxy.url, until="gradio").step("gradio")
 
     assert step.advice == (f"Use {proxy.url}/gradio",)
 
@@ -217,14 +221,16 @@ def test_a_server_that_is_silent() -> None:
 def test_a_server_that_closes() -> None:
     with scripted() as server:
         server.below["/"] = lambda reply: reply.reset()
-        step = examined(server.url).step("gradio")
+        step = examined(server.url, until="gradio").step("gradio")
 
     assert "closes the connection without a reply" in text(step)
 
 
 def test_a_wrong_host_name() -> None:
     with scripted() as server:
-        step = examined(elsewhere(server, "Invalid host header", 400, "text/plain")).step("gradio")
+        step = examined(elsewhere(server, "Invalid host header", 400, "text/plain"), until="gradio").step(
+            "gradio"
+        )
 
     assert "does not know the host name of the URL" in text(step)
 
@@ -232,7 +238,7 @@ def test_a_wrong_host_name() -> None:
 def test_http_on_the_port_of_https() -> None:
     with scripted() as server:
         body = "<h1>400 Bad Request</h1>The plain HTTP request was sent to HTTPS port"
-        step = examined(elsewhere(server, body, 400)).step("gradio")
+        step = examined(elsewhere(server, body, 400), until="gradio").step("gradio")
 
     assert f"The port expects TLS: use {server.url.replace('http', 'https')}." in text(step)
 
@@ -287,7 +293,7 @@ def test_a_login_that_is_right() -> None:
 def test_a_login_that_is_wrong() -> None:
     with app() as server:
         with_login(server, wrong=True)
-        report = examined(server.url, auth=("ann", "s3cret-password"))
+        report = examined(server.url, auth=("ann", "s3cret-password"), until="login")
 
     step = report.step("login")
     assert step.result is Result.FAILURE
@@ -312,7 +318,7 @@ def test_basic_authentication_of_a_proxy() -> None:
 def test_another_scheme() -> None:
     with scripted() as server:
         url = elsewhere(server, "", 401, **{"www-authenticate": 'Bearer realm="api"'})
-        step = examined(url).step("login")
+        step = examined(url, until="login").step("login")
 
     assert "A proxy before the app requires: Bearer" in text(step)
     assert "-H 'Authorization: ...'" in text(step)
@@ -320,7 +326,7 @@ def test_another_scheme() -> None:
 
 def test_a_page_that_refuses() -> None:
     with scripted() as server:
-        step = examined(elsewhere(server, "<h1>403 Forbidden</h1>", 403)).step("login")
+        step = examined(elsewhere(server, "<h1>403 Forbidden</h1>", 403), until="login").step("login")
 
     assert "A proxy or firewall before the app refuses. It says: '403 Forbidden'." in text(step)
 
@@ -328,7 +334,7 @@ def test_a_page_that_refuses() -> None:
 def test_a_refusal_for_all_but_one_path() -> None:
     with app() as server, middle(server.url, prefix="/app") as proxy:
         proxy.refusal = 403
-        step = examined(proxy.url).step("login")
+        step = examined(proxy.url, until="login").step("login")
 
     assert step.advice == (f"Use {proxy.url}/app",)
 
@@ -339,7 +345,7 @@ def test_a_private_space_by_its_url() -> None:
         net.hosts["192.0.2.1", 0] = server.server_port
         url = elsewhere(server, "<h1>401</h1>", 401)
         assert url
-        step = examined("http://ann-app.hf.space").step("login")
+        step = examined("http://ann-app.hf.space", until="login").step("login")
 
     assert step.result is Result.FAILURE
 
@@ -347,7 +353,7 @@ def test_a_private_space_by_its_url() -> None:
 def test_a_button_and_functions_that_want_a_token() -> None:
     components = [*CONFIG["components"], {"id": 3, "type": "loginbutton", "props": {}}]
     with app(components=components) as server:
-        step = examined(server.url).step("login")
+        step = examined(server.url, until="login").step("login")
 
     assert "a button to sign in with Hugging Face" in text(step)
 
@@ -357,7 +363,7 @@ def test_functions_that_want_the_token_of_their_caller() -> None:
     info["named_endpoints"]["/hello"]["oauth_token"] = "required"
     with app() as server:
         server.scripts["/gradio_api/info"] = lambda reply: reply.json(info)
-        step = examined(server.url).step("login")
+        step = examined(server.url, until="login").step("login")
 
     assert step.result is Result.WARNING
     assert "ask for the Hugging Face token of their caller: /hello." in text(step)

@@ -49,7 +49,7 @@ def timed(server: Scripted, *, seconds: float, at_once: bool = False, duration: 
 
 def test_a_call() -> None:
     with app() as server:
-        step = examined(server.url, call=calling("/hello", "Ada")).step("call")
+        step = examined(server.url, call=calling("/hello", "Ada"), until="call").step("call")
 
     assert step.result is Result.OK, text(step)
     assert step.seen[0].startswith("/hello returned within ")
@@ -59,7 +59,7 @@ def test_a_call() -> None:
 
 def test_without_one_nothing_is_called() -> None:
     with app() as server:
-        step = examined(server.url).step("call")
+        step = examined(server.url, until="call").step("call")
         assert not any("join" in path for path, _ in server.seen)
 
     assert step.result is Result.SKIPPED
@@ -68,7 +68,7 @@ def test_without_one_nothing_is_called() -> None:
 
 def test_the_steps_of_a_generator() -> None:
     with app() as server:
-        step = examined(server.url, call=calling("/count", "x")).step("call")
+        step = examined(server.url, call=calling("/count", "x"), until="call").step("call")
 
     assert "2 steps from" in text(step)
 
@@ -77,7 +77,7 @@ def test_a_long_call_whose_events_come_in_time(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(call_step, "LONG_SECONDS", 0.2)
     with app() as server:
         timed(server, seconds=0.4)
-        step = examined(server.url, call=calling("/hello", "Ada")).step("call")
+        step = examined(server.url, call=calling("/hello", "Ada"), until="call").step("call")
 
     assert step.result is Result.OK
     assert "By the server's account the function ran 400 ms." in text(step)
@@ -87,7 +87,7 @@ def test_a_long_call_whose_events_are_held_back(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(call_step, "LONG_SECONDS", 0.2)
     with app() as server:
         timed(server, seconds=0.4, at_once=True)
-        step = examined(server.url, call=calling("/hello", "Ada")).step("call")
+        step = examined(server.url, call=calling("/hello", "Ada"), until="call").step("call")
 
     assert step.result is Result.WARNING
     assert "they were held back on the way" in text(step)
@@ -98,7 +98,7 @@ def test_a_silence_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(call_step, "LONG_SILENCE", 0.2)
     with app() as server:
         timed(server, seconds=0.4)
-        step = examined(server.url, call=calling("/hello", "Ada")).step("call")
+        step = examined(server.url, call=calling("/hello", "Ada"), until="call").step("call")
 
     assert "The longest silence on the stream was 0.4 s." in text(step)
 

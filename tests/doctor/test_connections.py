@@ -11,6 +11,7 @@ from heartbeats import app
 from middle import middle
 from scripted import Reply
 
+from gradio_transport.doctor import connections
 from gradio_transport.doctor.report import Result
 from gradio_transport.errors import StreamLost
 
@@ -25,7 +26,8 @@ def test_a_proxy_that_closes_each_connection() -> None:
     assert results(report) == {"keep-alive": "warning"}
 
 
-def test_a_server_that_closes_after_the_reply() -> None:
+def test_a_server_that_closes_after_the_reply(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.5)
     with app() as server:
         app_id = server.default("/gradio_api/app_id")
 
@@ -34,9 +36,9 @@ def test_a_server_that_closes_after_the_reply() -> None:
             reply.cut()
 
         server.scripts["/gradio_api/app_id"] = close
-        step = examined(server.url).step("keep-alive")
+        step = examined(server.url, until="keep-alive").step("keep-alive")
 
-    assert "was closed within 0.2 s" in text(step)
+    assert "was closed within 0.5 s" in text(step)
 
 
 def test_two_replicas_that_take_turns() -> None:
@@ -53,7 +55,7 @@ def test_two_replicas_that_take_turns() -> None:
 def test_a_balancer_that_is_sticky() -> None:
     with app() as server, middle(server.url) as balancer:
         balancer.headers = {"set-cookie": "AWSALB=abc123; path=/", "x-served-by": "cache-1"}
-        step = examined(balancer.url).step("replicas")
+        step = examined(balancer.url, until="replicas").step("replicas")
 
     assert step.result is Result.OK
     assert "The cookie AWSALB keeps a visitor there" in text(step)
@@ -63,7 +65,7 @@ def test_a_balancer_that_is_sticky() -> None:
 def test_a_server_without_ids() -> None:
     with app() as server:
         server.scripts["/gradio_api/app_id"] = lambda reply: reply.json({"detail": "Not Found"}, 404)
-        assert examined(server.url).step("replicas").result is Result.SKIPPED
+        assert examined(server.url, until="replicas").step("replicas").result is Result.SKIPPED
 
 
 def test_one_replica_that_is_down() -> None:
@@ -78,7 +80,7 @@ def test_one_replica_that_is_down() -> None:
                 app_id(reply)
 
         server.scripts["/gradio_api/app_id"] = sometimes
-        step = examined(server.url).step("replicas")
+        step = examined(server.url, until="replicas").step("replicas")
 
     assert step.result is Result.WARNING
     assert "One of several replicas may be down" in text(step)
@@ -86,7 +88,7 @@ def test_one_replica_that_is_down() -> None:
 
 def test_a_proxy_that_takes_no_large_body() -> None:
     with app() as server, middle(server.url, max_body=1_000_000) as proxy:
-        report = examined(proxy.url)
+        report = examined(proxy.url, until="upload")
 
     step = report.step("upload")
     assert step.result is Result.WARNING
@@ -104,7 +106,7 @@ def test_a_proxy_that_takes_no_large_body() -> None:
 )
 def test_the_limit_of_the_app(config: dict[str, int], says: str) -> None:
     with app(**config) as server:
-        assert says in text(examined(server.url).step("upload"))
+        assert says in text(examined(server.url, until="upload").step("upload"))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ def test_the_limit_of_the_app(config: dict[str, int], says: str) -> None:
 )
 def test_clocks_that_differ(date: str, side: str) -> None:
     with app() as server, middle(server.url, date=date) as proxy:
-        step = examined(proxy.url).step("clock")
+        step = examined(proxy.url, until="clock").step("clock")
 
     assert step.result is Result.WARNING
     assert f"s {side} that of the server" in text(step)
@@ -121,12 +123,12 @@ def test_clocks_that_differ(date: str, side: str) -> None:
 
 def test_a_server_that_does_not_send_its_time() -> None:
     with app() as server, middle(server.url, date="") as proxy:
-        assert examined(proxy.url).step("clock").result is Result.SKIPPED
+        assert examined(proxy.url, until="clock").step("clock").result is Result.SKIPPED
 
 
 def test_the_times() -> None:
     with app() as server:
-        step = examined(server.url).step("times")
+        step = examined(server.url, until="times").step("times")
 
     for name in ("TCP", "config", "info", "stream"):
         assert f"{name} " in text(step)

@@ -31,21 +31,21 @@ def check(report: Report) -> None:
 @pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
 def test_a_root(odd: str) -> None:
     with app(root=odd) as server:
-        check(examined(server.url))
+        check(examined(server.url, hold=0.02))
 
 
 @pytest.mark.parametrize("key", ["root", "title", "version", "protocol", "api_prefix", "username", "app_id"])
 @pytest.mark.parametrize("value", [[[1]], {"a": []}, 10**30, True, "\x1b[2J" * 50])
 def test_keys_of_the_config(key: str, value: Any) -> None:
     with app(**{key: value}) as server:
-        check(examined(server.url, hold=0.1))
+        check(examined(server.url, hold=0.02))
 
 
 @pytest.mark.parametrize("app_id", [[], {}, [1], {"a": 1}, "x" * 10**5, None, True])
 def test_ids_of_processes(app_id: Any) -> None:
     with app() as server:
         server.scripts["/gradio_api/app_id"] = lambda reply: reply.json({"app_id": app_id})
-        check(examined(server.url, hold=0.1))
+        check(examined(server.url, hold=0.02))
 
 
 @pytest.mark.parametrize("odd", [one for one in ODD if one.isascii() and one.isprintable()])
@@ -69,14 +69,14 @@ def test_headers(value: str) -> None:
     with app() as server:
         server.scripts["/config"] = config
         server.scripts["/gradio_api/app_id"] = lambda reply: reply.json({"app_id": 1}, **odd)
-        check(examined(server.url, hold=0.1))
+        check(examined(server.url, hold=0.02))
         server.below["/"] = lambda reply: reply.text("no", 401, **odd)
         server.scripts.clear()
-        check(examined(server.url))
+        check(examined(server.url, hold=0.02))
 
 
 @pytest.mark.parametrize("targets", [None, 1, "unload", {}, [None], [[]], [["unload"]], [{"unload": 1}]])
 def test_targets_of_functions(targets: Any) -> None:
     first, *others = CONFIG["dependencies"]
     with app(dependencies=[{**first, "targets": targets}, *others]) as server:
-        check(examined(server.url, hold=0.1))
+        check(examined(server.url, hold=0.02))

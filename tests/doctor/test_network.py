@@ -35,7 +35,7 @@ def test_a_misspelt_name(monkeypatch: pytest.MonkeyPatch) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(network, "look_up", look_up)
-    step = examined("http://localhst:7860").step("name")
+    step = examined("http://localhst:7860", until="name").step("name")
 
     assert "Did you mean 'localhost'?" in text(step)
 
@@ -44,7 +44,7 @@ def test_name_servers_that_do_not_answer(monkeypatch: pytest.MonkeyPatch) -> Non
     over = threading.Event()
     monkeypatch.setattr(network, "LOOKUP_SECONDS", 0.1)
     monkeypatch.setattr(network, "look_up", lambda host: over.wait(10))
-    step = examined("http://app.example").step("name")
+    step = examined("http://app.example", until="name").step("name")
     over.set()
 
     assert step.result is Result.FAILURE
@@ -55,7 +55,7 @@ def test_of_two_addresses_one_is_dead() -> None:
     with app() as server, internet() as net:
         net.names["app.example"] = [["2001:db8::1", "192.0.2.1"]]
         net.hosts["192.0.2.1", 0] = server.server_port
-        report = examined("http://app.example")
+        report = examined("http://app.example", until="gradio")
 
     assert "app.example is 2001:db8::1, 192.0.2.1" in text(report.step("name"))
     step = report.step("tcp")
@@ -69,7 +69,7 @@ def test_of_two_addresses_one_is_dead() -> None:
 def test_one_loopback_address_of_two_is_enough() -> None:
     with app() as server, internet() as net:
         net.names["localhost"] = [["::1", "127.0.0.1"]]
-        report = examined(server.url.replace("127.0.0.1", "localhost"))
+        report = examined(server.url.replace("127.0.0.1", "localhost"), until="tcp")
 
     step = report.step("tcp")
     assert step.result is Result.OK
@@ -92,7 +92,7 @@ def test_a_closed_port(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_closed_port_of_another_machine() -> None:
     with internet() as net:
         net.names["app.example"] = [["192.0.2.1"]]
-        step = examined("http://app.example:7860").step("tcp")
+        step = examined("http://app.example:7860", until="tcp").step("tcp")
 
     assert "launch(server_name='0.0.0.0')" in text(step)
 
@@ -102,7 +102,7 @@ def test_a_firewall(monkeypatch: pytest.MonkeyPatch) -> None:
         return network._Try(address[4][0], address[0], seconds, TimeoutError())
 
     monkeypatch.setattr(network, "_connect", connect)
-    step = examined("http://127.0.0.1:7860").step("tcp")
+    step = examined("http://127.0.0.1:7860", until="tcp").step("tcp")
 
     assert step.result is Result.FAILURE
     assert "does not answer: no reply in time" in text(step)

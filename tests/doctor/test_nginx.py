@@ -74,15 +74,15 @@ def test_a_proxy_with_a_small_limit(proxies: dict[str, str]) -> None:
 
 
 def test_a_proxy_that_compresses_streams(proxies: dict[str, str]) -> None:
-    report = examined(proxies["gzip"])
+    report = examined(proxies["gzip"], until="compression")
 
     assert "warning" in (report.step("stream").result, report.step("compression").result)
     assert "gzip" in text(report.step("stream")) + text(report.step("compression"))
 
 
 def test_a_proxy_without_its_app(proxies: dict[str, str]) -> None:
-    assert "(nginx/" in text(examined(proxies["dead"]).step("gradio"))
-    assert "the app behind it does not" in text(examined(proxies["dead"]).step("gradio"))
+    assert "(nginx/" in text(examined(proxies["dead"], until="gradio").step("gradio"))
+    assert "the app behind it does not" in text(examined(proxies["dead"], until="gradio").step("gradio"))
 
 
 def test_a_wrong_path(proxies: dict[str, str]) -> None:
@@ -96,14 +96,14 @@ def test_a_proxy_that_closes_connections(proxies: dict[str, str]) -> None:
 
 
 def test_a_login_of_the_proxy(proxies: dict[str, str]) -> None:
-    step = examined(proxies["basic"]).step("login")
+    step = examined(proxies["basic"], until="login").step("login")
 
     assert step.result is Result.FAILURE
     assert "HTTP basic authentication" in text(step)
 
 
 def test_a_redirect_to_a_dead_port(proxies: dict[str, str]) -> None:
-    report = examined(proxies["https"])
+    report = examined(proxies["https"], until="gradio")
 
     assert "redirects to https://127.0.0.1:9/config (HTTP 301)" in text(report.step("redirects"))
     assert report.step("gradio").result is Result.FAILURE

@@ -19,7 +19,7 @@ from gradio_transport_conformance.faults.certificates import server_context
 
 def test_the_adapter_and_why() -> None:
     with app() as server:
-        step = examined(server.url).step("protocol")
+        step = examined(server.url, until="protocol").step("protocol")
 
     assert "Gradio 6.31.0 names the protocol sse_v3." in text(step)
     assert "4 endpoints by the adapter sse_v3: the server says protocol 'sse_v3'." in text(step)
@@ -40,7 +40,7 @@ def test_a_protocol_of_the_future() -> None:
 def test_a_description_that_cannot_be_read() -> None:
     with app() as server:
         server.scripts["/gradio_api/info"] = lambda reply: reply.text("no", 500)
-        report = examined(server.url)
+        report = examined(server.url, until="protocol")
 
     step = report.step("protocol")
     assert step.result is Result.WARNING
@@ -49,7 +49,7 @@ def test_a_description_that_cannot_be_read() -> None:
 
 def test_an_app_without_functions() -> None:
     with app(dependencies=[]) as server:
-        step = examined(server.url).step("protocol")
+        step = examined(server.url, until="protocol").step("protocol")
 
     assert step.result is Result.WARNING
     assert "no function that can be called" in text(step)
@@ -58,7 +58,9 @@ def test_an_app_without_functions() -> None:
 def test_an_app_that_knows_its_address() -> None:
     with app() as server:
         server.config["root"] = server.url
-        assert "The app's own URL (root) is the one you gave." in text(examined(server.url).step("root"))
+        assert "The app's own URL (root) is the one you gave." in text(
+            examined(server.url, until="root").step("root")
+        )
 
 
 def test_another_host() -> None:
@@ -78,7 +80,9 @@ def test_plain_http_behind_https() -> None:
         server.socket = server_context("proper").wrap_socket(
             server.socket, server_side=True, do_handshake_on_connect=False
         )
-        step = examined(server.url.replace("http", "https"), http=HTTPSettings(verify=False)).step("root")
+        step = examined(
+            server.url.replace("http", "https"), http=HTTPSettings(verify=False), until="root"
+        ).step("root")
 
     assert step.result is Result.WARNING
     assert "X-Forwarded-Proto: https" in text(step)
@@ -88,7 +92,7 @@ def test_plain_http_behind_https() -> None:
 def test_a_path_that_the_app_does_not_know() -> None:
     with app() as server, middle(server.url, prefix="/app") as proxy:
         server.config["root"] = proxy.url
-        step = examined(f"{proxy.url}/app").step("root")
+        step = examined(f"{proxy.url}/app", until="root").step("root")
 
     assert step.result is Result.WARNING
     assert "start it with root_path='/app', or set GRADIO_ROOT_PATH=/app" in text(step)
@@ -97,7 +101,7 @@ def test_a_path_that_the_app_does_not_know() -> None:
 def test_a_path_that_the_address_does_not_have() -> None:
     with app() as server:
         server.config["root"] = f"{server.url}/app"
-        step = examined(server.url).step("root")
+        step = examined(server.url, until="root").step("root")
 
     assert "The app has a root_path that the address has not" in text(step)
 
@@ -107,7 +111,7 @@ def test_a_path_that_the_address_does_not_have() -> None:
 )
 def test_a_root_that_is_a_path(root: str, result: Result) -> None:
     with app(root=root) as server, middle(server.url, prefix="/app") as proxy:
-        assert examined(f"{proxy.url}/app").step("root").result is result
+        assert examined(f"{proxy.url}/app", until="root").step("root").result is result
 
 
 def test_a_function_at_the_end_of_a_session_is_not_run() -> None:
@@ -116,7 +120,7 @@ def test_a_function_at_the_end_of_a_session_is_not_run() -> None:
         {"id": 9, "inputs": [], "outputs": [], "targets": [[1, "unload"]]},
     ]
     with app(dependencies=dependencies) as server:
-        step = examined(server.url).step("stream")
+        step = examined(server.url, until="stream").step("stream")
         seen = [path for path, _ in server.seen]
 
     assert step.result is Result.SKIPPED

@@ -17,7 +17,7 @@ from gradio_transport.errors import AuthenticationRequired, ConnectError
 
 def test_none_is_set() -> None:
     with app() as server:
-        assert text(examined(server.url).step("proxy")).startswith("No proxy variable is set")
+        assert text(examined(server.url, until="proxy").step("proxy")).startswith("No proxy variable is set")
 
 
 def test_a_dead_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,14 +45,14 @@ def test_an_excepted_host(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_proxy_for_other_schemes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     with app() as server:
-        step = examined(server.url).step("proxy")
+        step = examined(server.url, until="proxy").step("proxy")
 
     assert "None of them is for http://127.0.0.1: requests go to it directly." in text(step)
 
 
 def test_a_proxy_before_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    step = examined("http://localhost:7860").step("proxy")
+    step = examined("http://localhost:7860", until="proxy").step("proxy")
 
     assert step.result is Result.WARNING
     assert "Set NO_PROXY=localhost" in text(step)
@@ -60,7 +60,7 @@ def test_a_proxy_before_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_proxy_that_is_no_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "gopher://user:s3cret@proxy.example")
-    report = examined("http://app.example")
+    report = examined("http://app.example", until="proxy")
 
     step = report.step("proxy")
     assert step.result is Result.FAILURE
@@ -71,7 +71,7 @@ def test_a_proxy_that_is_no_url(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_two_spellings_that_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:10")
-    step = examined("http://app.example").step("proxy")
+    step = examined("http://app.example", until="proxy").step("proxy")
 
     assert step.result is Result.WARNING
     assert "http_proxy and HTTP_PROXY differ" in text(step)
@@ -80,7 +80,7 @@ def test_two_spellings_that_differ(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_environment_that_is_not_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     with app() as server:
-        report = examined(server.url, http=HTTPSettings(trust_env=False))
+        report = examined(server.url, http=HTTPSettings(trust_env=False), until="gradio")
 
     assert report.step("gradio").result is Result.OK
 
@@ -88,7 +88,7 @@ def test_an_environment_that_is_not_obeyed(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_proxy_that_wants_a_login(monkeypatch: pytest.MonkeyPatch) -> None:
     with connect_proxy(login="ann:right") as proxy:
         monkeypatch.setenv("https_proxy", f"http://ann:wr0ng@127.0.0.1:{proxy.port}")
-        report = examined("https://app.example")
+        report = examined("https://app.example", until="tls")
 
     step = report.step("tls")
     assert step.result is Result.FAILURE
@@ -112,7 +112,7 @@ def test_a_proxy_that_answers_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     with app() as server:
         server.below["/"] = lambda reply: reply.text("<h1>Blocked by policy</h1>", 200)
         monkeypatch.setenv("http_proxy", server.url)
-        step = examined("http://app.example").step("gradio")
+        step = examined("http://app.example", until="gradio").step("gradio")
 
     assert "Blocked by policy" in text(step)
     assert f"The proxy {server.url} (of http_proxy) may have replied itself." in text(step)
@@ -122,7 +122,7 @@ def test_keep_alive_and_the_name_are_those_of_the_proxy(monkeypatch: pytest.Monk
     with app() as server, middle(server.url) as proxy, internet():
         proxy.prefix = "http://app.example"
         monkeypatch.setenv("http_proxy", proxy.url)
-        report = examined("http://app.example")
+        report = examined("http://app.example", until="keep-alive")
 
     assert report.step("gradio").result is Result.OK
     assert report.step("keep-alive").result is Result.SKIPPED

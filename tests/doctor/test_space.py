@@ -127,7 +127,7 @@ def test_a_space_that_has_failed(hub: Hub, stage: str, says: str) -> None:
 
 def test_a_static_space(hub: Hub) -> None:
     hub.space = {"sdk": "static"}
-    report = examined("ann/app")
+    report = examined("ann/app", until="space")
 
     assert "Nothing there can be called" in text(report.step("space"))
     assert report.step("space").result is Result.FAILURE
@@ -154,7 +154,7 @@ def test_a_space_that_is_not_there(hub: Hub) -> None:
 
 def test_a_private_space(hub: Hub) -> None:
     hub.is_private = True
-    report = examined("ann/app", saved_token=True)
+    report = examined("ann/app", saved_token=True, until="space")
 
     assert "pass --token, or log in with 'hf auth login'" in text(report.step("space"))
     assert report.step("space").result is Result.FAILURE
@@ -176,7 +176,7 @@ def test_the_saved_token_is_used_where_the_hub_hides_a_space(
 ) -> None:
     hub.is_private = True
     monkeypatch.setattr("huggingface_hub.get_token", lambda: TOKEN)
-    report = examined("ann/app", saved_token=True, token_origin=hub.host)
+    report = examined("ann/app", saved_token=True, token_origin=hub.host, until="gradio")
 
     assert "only with the token that huggingface_hub has saved" in text(report.step("space"))
     assert report.step("gradio").result is Result.OK
@@ -186,7 +186,7 @@ def test_a_saved_token_is_not_used_where_it_may_not(hub: Hub, monkeypatch: pytes
     hub.is_private = True
     monkeypatch.setattr("huggingface_hub.get_token", lambda: TOKEN)
 
-    assert examined("ann/app").step("space").result is Result.FAILURE
+    assert examined("ann/app", until="space").step("space").result is Result.FAILURE
 
 
 def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:

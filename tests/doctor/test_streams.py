@@ -22,7 +22,7 @@ OLD = {"version": "3.50.2", "protocol": None, "api_prefix": "", "enable_queue": 
 
 def test_a_stream_that_is_passed_on() -> None:
     with app() as server:
-        report = examined(server.url)
+        report = examined(server.url, until="compression")
 
     assert "it is passed on at once" in text(report.step("stream"))
     assert "A stream stayed open for 0.3 s, with 1 heartbeat." in text(report.step("hold"))
@@ -41,7 +41,7 @@ def test_nothing_joins_the_queue_and_nothing_is_called() -> None:
 
 def test_a_proxy_that_buffers() -> None:
     with app() as server, middle(server.url, buffers=True) as proxy:
-        report = examined(proxy.url)
+        report = examined(proxy.url, until="hold")
 
     step = report.step("stream")
     assert step.result is Result.WARNING
@@ -57,7 +57,7 @@ def test_a_head_without_a_body() -> None:
 
     with app() as server:
         server.below["/gradio_api/heartbeat/"] = head
-        step = examined(server.url).step("stream")
+        step = examined(server.url, until="stream").step("stream")
 
     assert step.result is Result.WARNING
     assert "No byte of the stream came within 0.6 s" in text(step)
@@ -95,7 +95,7 @@ def test_a_proxy_that_limits_the_whole_time(monkeypatch: pytest.MonkeyPatch) -> 
     with app() as server, middle(server.url, cut_after=0.7) as proxy:
         server.below["/gradio_api/heartbeat/"] = beat_each(0.01)
         monkeypatch.setattr(streams, "HEARTBEAT_SECONDS", 0.01)
-        step = examined(proxy.url, hold=2.0).step("hold")
+        step = examined(proxy.url, hold=2.0, until="hold").step("hold")
 
     assert step.result is Result.WARNING
     assert "A proxy limits the whole time of a request" in text(step)
@@ -104,7 +104,7 @@ def test_a_proxy_that_limits_the_whole_time(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_proxy_that_compresses() -> None:
     with app() as server, middle(server.url, gzip=True) as proxy:
-        step = examined(proxy.url).step("compression")
+        step = examined(proxy.url, until="compression").step("compression")
 
     assert step.result is Result.WARNING
     assert "The stream is compressed (gzip), although Gradio compresses none." in text(step)
@@ -119,7 +119,7 @@ def test_streams_of_another_type() -> None:
     with app() as server:
         server.below["/gradio_api/heartbeat/"] = plain
         server.scripts["/gradio_api/queue/data"] = unknown
-        step = examined(server.url).step("stream")
+        step = examined(server.url, until="stream").step("stream")
 
     assert step.result is Result.WARNING
     assert "was answered with text/plain, and not with an event stream." in text(step)
@@ -129,7 +129,7 @@ def test_a_stream_of_more_than_heartbeats(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(streams, "MOST_CHUNKS", 20)
     with app() as server:
         server.below["/gradio_api/heartbeat/"] = beat_each(0.001)
-        step = examined(server.url, hold=3.0).step("hold")
+        step = examined(server.url, hold=3.0, until="hold").step("hold")
 
     assert step.result is Result.WARNING
     assert "sends what no Gradio sends" in text(step)
@@ -146,7 +146,7 @@ def test_a_heartbeat_that_is_refused() -> None:
     with app() as server:
         server.below["/gradio_api/heartbeat/"] = lambda reply: reply.text("no", 404)
         server.scripts["/gradio_api/queue/data"] = unknown
-        step = examined(server.url).step("stream")
+        step = examined(server.url, until="stream").step("stream")
 
     assert step.result is Result.WARNING
     assert "The heartbeat of a session was answered with HTTP 404. Other streams come through." in text(step)
@@ -156,7 +156,7 @@ def test_streams_that_are_refused() -> None:
     with app() as server:
         for path in ("/gradio_api/heartbeat/", "/gradio_api/queue/"):
             server.below[path] = lambda reply: reply.text("no", 404)
-        report = examined(server.url)
+        report = examined(server.url, until="stream")
 
     step = report.step("stream")
     assert step.result is Result.FAILURE
@@ -166,7 +166,7 @@ def test_streams_that_are_refused() -> None:
 def test_the_stream_of_a_version_without_heartbeats() -> None:
     with app(version="4.20.0", api_prefix="") as server:
         server.scripts["/queue/data"] = unknown
-        report = examined(server.url)
+        report = examined(server.url, until="hold")
 
     step = report.step("stream")
     assert step.result is Result.OK
@@ -176,7 +176,7 @@ def test_the_stream_of_a_version_without_heartbeats() -> None:
 
 def test_a_version_whose_streams_are_calls() -> None:
     with app(version="4.5.0", protocol="sse", api_prefix="") as server:
-        step = examined(server.url).step("stream")
+        step = examined(server.url, until="stream").step("stream")
         assert not any("queue" in path for path, _ in server.seen)
 
     assert step.result is Result.SKIPPED
@@ -214,7 +214,7 @@ def accepts_alone(reply: Reply) -> None:
 def test_a_websocket_that_opens() -> None:
     with app(**OLD) as server:
         server.scripts["/queue/join"] = speaks_first
-        report = examined(server.url)
+        report = examined(server.url, until="websocket")
 
     step = report.step("websocket")
     assert step.result is Result.OK, text(step)
@@ -226,7 +226,7 @@ def test_a_websocket_that_opens() -> None:
 def test_a_proxy_that_refuses_the_upgrade(status: int) -> None:
     with app(**OLD) as server:
         server.scripts["/queue/join"] = lambda reply: reply.text("<h1>no</h1>", status)
-        report = examined(server.url)
+        report = examined(server.url, until="websocket")
 
     step = report.step("websocket")
     assert step.result is Result.FAILURE
@@ -236,7 +236,7 @@ def test_a_proxy_that_refuses_the_upgrade(status: int) -> None:
 def test_a_websocket_that_wants_a_login() -> None:
     with app(**OLD) as server:
         server.scripts["/queue/join"] = lambda reply: reply.text("", 403)
-        step = examined(server.url).step("websocket")
+        step = examined(server.url, until="websocket").step("websocket")
 
     assert "pass --auth" in text(step)
 
@@ -244,7 +244,7 @@ def test_a_websocket_that_wants_a_login() -> None:
 def test_a_websocket_on_which_nothing_comes() -> None:
     with app(**OLD) as server:
         server.scripts["/queue/join"] = accepts_alone
-        step = examined(server.url).step("websocket")
+        step = examined(server.url, until="websocket").step("websocket")
 
     assert step.result is Result.FAILURE
     assert "nothing comes within 0.6 s" in text(step)
@@ -252,7 +252,7 @@ def test_a_websocket_on_which_nothing_comes() -> None:
 
 def test_a_version_whose_websockets_join_the_queue() -> None:
     with app(**{**OLD, "version": "3.4.1"}) as server:
-        step = examined(server.url).step("websocket")
+        step = examined(server.url, until="websocket").step("websocket")
         assert not any("queue" in path for path, _ in server.seen)
 
     assert step.result is Result.SKIPPED
@@ -262,4 +262,4 @@ def test_a_version_whose_websockets_join_the_queue() -> None:
 def test_an_app_whose_queue_is_off() -> None:
     dependencies = [{**one, "queue": False} for one in CONFIG["dependencies"]]
     with app(**{**OLD, "dependencies": dependencies}) as server:
-        assert "is off" in text(examined(server.url).step("websocket"))
+        assert "is off" in text(examined(server.url, until="websocket").step("websocket"))

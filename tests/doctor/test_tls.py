@@ -46,7 +46,7 @@ def trusting(tmp_path: Path) -> HTTPSettings:
 
 def test_a_proper_certificate(trusting: HTTPSettings) -> None:
     with over_tls(server_context("proper")) as server:
-        report = examined(https(server), http=trusting)
+        report = examined(https(server), http=trusting, until="gradio")
 
     step = report.step("tls")
     assert step.result is Result.OK, text(step)
@@ -83,7 +83,7 @@ def test_a_network_that_opens_tls() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     with over_tls(context) as server:
-        step = examined(https(server)).step("tls")
+        step = examined(https(server), until="tls").step("tls")
 
     assert "Zscaler Inc. decrypts the connections of this network or machine" in text(step)
     assert "SSL_CERT_FILE" in text(step)
@@ -97,7 +97,7 @@ def test_a_certificate_that_ends_soon(tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     file.write_bytes(authority.cert_pem.bytes())
     with over_tls(context) as server:
-        step = examined(https(server), http=HTTPSettings(verify=str(file))).step("tls")
+        step = examined(https(server), http=HTTPSettings(verify=str(file)), until="tls").step("tls")
 
     assert step.result is Result.WARNING
     assert "It ends in 3 days" in text(step)
@@ -105,7 +105,7 @@ def test_a_certificate_that_ends_soon(tmp_path: Path) -> None:
 
 def test_what_is_not_checked_is_looked_at_all_the_same() -> None:
     with over_tls(server_context("expired")) as server:
-        report = examined(https(server), http=HTTPSettings(verify=False))
+        report = examined(https(server), http=HTTPSettings(verify=False), until="gradio")
 
     step = report.step("tls")
     assert step.result is Result.WARNING
@@ -115,7 +115,7 @@ def test_what_is_not_checked_is_looked_at_all_the_same() -> None:
 
 def test_a_server_without_tls() -> None:
     with app() as server:
-        report = examined(https(server))
+        report = examined(https(server), until="tls")
 
     step = report.step("tls")
     assert step.result is Result.FAILURE
@@ -124,7 +124,7 @@ def test_a_server_without_tls() -> None:
 
 def test_tls_where_plain_http_was_asked_for(trusting: HTTPSettings) -> None:
     with over_tls(server_context("proper")) as server:
-        step = examined(server.url, http=trusting).step("gradio")
+        step = examined(server.url, http=trusting, until="gradio").step("gradio")
 
     assert step.result is Result.FAILURE
     assert "https://" in text(step)

@@ -8,9 +8,10 @@ from aiohttp import web
 from proxied import serving
 from proxies import connect_proxy
 
+from gradio_transport.engines.aiohttp_requests import verbatim_url
 from gradio_transport.engines.settings import HTTPSettings
 from gradio_transport.errors import UnsupportedProtocol
-from gradio_transport.recording.client import AppClient, UnreachableError, verbatim_url
+from gradio_transport.recording.client import AppClient, UnreachableError
 
 pytestmark = pytest.mark.anyio
 

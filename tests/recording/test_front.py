@@ -52,12 +52,16 @@ def test_a_proxy_for_other_machines_is_reached_by_its_addresses_and_names():
     [
         ({}, True),
         ({"origin": "http://127.0.0.1:8000"}, True),
-        ({"origin": "http://localhost:5173"}, True),
+        ({"origin": "http://localhost:8000"}, True),  # the proxy by another name
+        ({"origin": "http://localhost:5173"}, False),  # another program of this machine
+        ({"origin": "http://127.0.0.1"}, False),
         ({"origin": "https://evil.example"}, False),
         ({"origin": "null"}, False),
         ({"origin": "http://localhost@evil.example"}, False),
         ({"origin": "file://localhost"}, False),
         ({"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors"}, True),
+        ({"sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors"}, False),
+        ({"sec-fetch-site": "same-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}, True),
         ({"sec-fetch-site": "none", "sec-fetch-mode": "navigate"}, True),
         ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}, True),
         ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"}, False),
@@ -69,6 +73,10 @@ def test_a_proxy_for_other_machines_is_reached_by_its_addresses_and_names():
         ),
         (
             {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors", "referer": "http://localhost:1/a"},
+            False,
+        ),
+        (
+            {"sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors", "referer": "http://localhost:8000/"},
             True,
         ),
     ],
@@ -77,7 +85,26 @@ def test_pages_of_other_sites_are_refused(headers, served):
     refusal = FRONT.refusal({"host": "127.0.0.1:8000", **headers})
     assert (refusal is None) is served
     if refusal is not None:
-        assert "pages of its own names only" in refusal
+        assert "pages of its own origin only" in refusal
+
+
+def test_pages_of_this_machine_are_served_where_the_app_would_serve_them():
+    local = Front("127.0.0.1", 8000, serves_local_pages=True)
+
+    def served(origin):
+        return local.refusal({"host": "127.0.0.1:8000", "origin": origin}) is None
+
+    assert served("http://localhost:5173")
+    assert served("http://127.0.0.1:8000")
+    assert not served("null")
+    assert not served("https://evil.example")
+    assert not Front("0.0.0.0", 8000, serves_local_pages=True).refusal({"host": "localhost:8000"})
+
+
+def test_a_port_that_is_mapped_to_the_proxy_is_its_own_origin():
+    mapped = {"host": "localhost:9000", "origin": "https://localhost:9000"}
+    assert FRONT.refusal(mapped) is None
+    assert FRONT.refusal({**mapped, "origin": "https://localhost:9001"}) is not None
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,12 @@ from gradio_transport_conformance.httpserver import serve_with_websockets
 
 TRACES = Path(str(resources.files(gradio_transport_conformance))) / "traces"
 
-VERSIONS = sorted(
-    (path.name for path in TRACES.iterdir() if (path / "hello.jsonl").exists()),
-    key=lambda name: [int(part) for part in name.split(".")],
-)
+VERSIONS = (
+    "2.9.4", "3.1.7", "3.4.1", "3.50.2", "4.8.0", "4.16.0", "4.20.1", "4.21.0", "4.44.1", "5.50.0", "6.31.0",
+)  # fmt: skip
+"""One of each protocol, as `.ci/run` boots them. The proxy passes bytes on, so more of a protocol show nothing more;
+that the calls of other versions are found in their traffic is tested in `tests/trace/test_inference.py`."""
+
 FAMILIES = ("3.1.7", "3.50.2", "4.8.0", "4.44.1", "6.31.0")
 
 _OF_THE_RECORDER = frozenset({"headers", "engine", "timeouts", "limits"})

@@ -179,8 +179,8 @@ async def test_other_methods_and_ranges():
     async with proxied(handle) as made, client() as session:
         async with session.head(made.url) as reply:
             assert (reply.status, reply.headers["content-length"], await reply.read()) == (200, "1234", b"")
-        async with session.options(made.url, headers={"origin": "http://localhost:1"}) as reply:
-            assert (reply.status, reply.headers["access-control-allow-origin"]) == (204, "http://localhost:1")
+        async with session.options(made.url, headers={"origin": made.url}) as reply:
+            assert (reply.status, reply.headers["access-control-allow-origin"]) == (204, made.origin)
         async with session.get(made.url, headers={"range": "bytes=2-3"}) as reply:
             assert (reply.status, await reply.read()) == (206, b"cd")
             assert reply.headers["content-range"] == "bytes 2-3/26"
@@ -388,6 +388,78 @@ async def test_an_app_that_is_gone():
         assert made.recorded().named("failed")[0][0] == "ConnectError"
 
 
+REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "why"),
+    [
+        (b"no HTTP\r\n\r\n", "Bad status line"),
+        (b"HTTP/1.1 abc OK\r\n\r\n", "Bad status line"),
+        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", "its status is 101"),
+        (REPLY + b"Content-Length: 3\r\n\r\nok", "Content-Length"),
+        (REPLY + b"X: " + b"y" * 70_000 + b"\r\n\r\nok", "Got more than"),
+        (REPLY + b"X: y\r\n" * 600 + b"\r\nok", "Too many headers"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "Transfer-Encoding is not chunked"),
+    ],
+)  # fmt: skip
+async def test_a_reply_that_is_not_valid_is_a_502_that_says_why(head, why):
+    async def talk(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head)
+        await writer.drain()
+        await reader.read()
+        writer.close()
+
+    async with raw_server(talk) as origin, proxied_to(origin) as made:
+        async with client() as session, session.get(f"{made.url}/queue/join") as reply:
+            assert reply.status == 502
+            detail = (await reply.json())["detail"]
+        ((error, message),) = made.recorded().named("failed")
+    assert f"{origin} sent a reply that is not valid HTTP, or cannot be passed on: " in detail
+    assert why in detail
+    assert (error, message in detail) == ("StreamLost", True)
+
+
+async def test_a_websocket_whose_handshake_is_not_valid_is_a_502():
+    async def talk(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n")
+        writer.write(b"Sec-WebSocket-Accept: wrong\r\n\r\n")
+        await reader.read()
+        writer.close()
+
+    async with raw_server(talk) as origin, proxied_to(origin) as made, client() as session:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+            await session.ws_connect(f"{made.url}/queue/join")
+        assert caught.value.status == 502
+        assert "Invalid challenge response" in made.recorded().named("failed")[0][1]
+
+
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 2\r\n\r\nok", b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"]
+)
+async def test_bytes_of_a_head_that_are_not_utf8_pass_unchanged(framing):
+    name = b'Content-Disposition: attachment; filename="d\xe9j\xe0 vu.txt"'
+
+    async def talk(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 d\xe9j\xe0\r\nX-Other: d\xc3\xa9j\xc3\xa0\r\n" + name + b"\r\n" + framing)
+        await writer.drain()
+        writer.close()
+
+    async with raw_server(talk) as origin, proxied_to(origin) as made:
+        request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        reply = await exchange(made.authority, request)
+        ((_, recorded),) = made.recorded().named("response")
+    assert reply.startswith(b"HTTP/1.1 200 d\xe9j\xe0\r\n")
+    assert b"\r\n" + name + b"\r\n" in reply
+    assert b"\r\nX-Other: d\xc3\xa9j\xc3\xa0\r\n" in reply
+    assert reply.endswith(framing.partition(b"\r\n\r\n")[2])
+    assert recorded["content-disposition"] == 'attachment; filename="déjà vu.txt"'
+    assert recorded["x-other"] == "déjà"
+
+
 # --- redirects and addresses ----------------------------------------------------------------------------
 
 
@@ -438,10 +510,11 @@ async def test_addresses_that_lead_past_the_proxy_are_moved_and_recorded_as_they
     [
         (b"GET / HTTP/1.1", b"Host: evil.example", 403, b"no name of this proxy"),
         (b"GET / HTTP/1.0", b"X: y", 403, b"no name of this proxy"),
-        (b"GET / HTTP/1.1", b"Host: localhost\r\nOrigin: https://evil.example", 403, b"own names only"),
+        (b"GET / HTTP/1.1", b"Host: localhost\r\nOrigin: https://evil.example", 403, b"own origin only"),
         (b"GET http://evil.example/x HTTP/1.1", b"Host: localhost", 200, b"/x"),
         (b"CONNECT evil.example:443 HTTP/1.1", b"Host: localhost", 405, b"forwards no CONNECT"),
         (b"TRACE / HTTP/1.1", b"Host: localhost", 405, b"forwards no TRACE"),
+        (b"GET / HTTP/1.1", b"Host: localhost\r\nX-Name: d\xe9j\xe0", 400, b"X-Name is not UTF-8"),
         (b"OPTIONS * HTTP/1.1", b"Host: localhost", 400, b"no path"),
         (b"GET / HTTP/1.1", b"Host: localhost\r\nX: " + b"y" * 70_000, 400, b""),
         (b"POST / HTTP/1.1", b"Host: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked", 400, b""),
@@ -463,6 +536,23 @@ async def test_requests_that_are_refused(request_line, headers, status, said):
     assert reply.split(b" ", 2)[1] == b"%d" % status, reply
     assert said in reply
     assert asked == (["/x"] if status == 200 else [])
+
+
+async def test_a_transfer_coding_that_would_be_lost_is_refused():
+    asked = []
+
+    async def handle(request):
+        asked.append(request.path)
+        return web.Response()
+
+    head = (
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\nConnection: close\r\n\r\n"
+    )
+    async with proxied(handle) as made:
+        reply = await exchange(made.authority, head + b"2\r\nxx\r\n0\r\n\r\n")
+    assert reply.startswith(b"HTTP/1.1 501 ")
+    assert b"no Transfer-Encoding but chunked" in reply
+    assert asked == []
 
 
 async def test_what_the_user_gave_goes_to_the_app():

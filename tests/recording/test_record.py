@@ -191,9 +191,21 @@ def test_a_token_is_for_hugging_face_or_an_origin_that_was_named(server: Scripte
         fetch(f"{recording.url}/x")
         fetch(f"{recording.url}/x", Authorization="Bearer of-the-client")
         status, said = fetch(f"{recording.url}/x", Origin="https://evil.example")
-        assert (status, b"own names only" in said) == (403, True)
+        assert (status, b"own origin only" in said) == (403, True)
     seen = [headers.get("authorization") for path, headers in server.asked if path == "/x"]
     assert seen == ["Bearer hf_abcdefghijklmnop", "Bearer of-the-client"]
+
+
+def test_a_page_of_another_port_reaches_an_app_of_this_machine_but_brings_no_token(
+    server: Scripted, tmp_path: Path
+) -> None:
+    page = {"Origin": "http://localhost:5173"}
+    server.scripts["/x"] = lambda reply: reply.text("x")
+    with record(server.url, tmp_path / "x.jsonl") as recording:
+        assert fetch(f"{recording.url}/x", **page)[0] == 200
+    with record(server.url, tmp_path / "y.jsonl", RecordingOptions(headers={"x-key": "mine"})) as recording:
+        assert fetch(f"{recording.url}/x", **page)[0] == 403
+    assert [headers["origin"] for path, headers in server.asked if path == "/x"] == [page["Origin"]]
 
 
 def test_user_and_password_of_the_url_are_sent(server: Scripted, tmp_path: Path) -> None:

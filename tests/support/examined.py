@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from gradio_transport.calls.options import Options
@@ -10,11 +11,23 @@ from gradio_transport.doctor import Report, Step, examine
 
 
 def examined(
-    source: str, *, hold: float = 0.3, call: Any = None, saved_token: bool = False, **options: Any
+    source: str,
+    *,
+    until: str = "",
+    hold: float = 0.3,
+    call: Any = None,
+    saved_token: bool = False,
+    **options: Any,
 ) -> Report:
-    """Return the whole report of an app."""
+    """Return the report of an app: the whole one, or that of the steps up to one, which are done sooner."""
     steps = examine(source, Options(**options), hold=hold, call=call, saved_token=saved_token)
-    return Report(tuple(steps))
+    done: list[Step] = []
+    with contextlib.closing(steps):
+        for step in steps:
+            done.append(step)
+            if step.name == until:
+                break
+    return Report(tuple(done))
 
 
 def text(step: Step) -> str:

@@ -251,7 +251,7 @@ class _Handler(BaseHTTPRequestHandler):
 def fake_gradio() -> Iterator[FakeGradio]:
     """Serve until the end of the block."""
     server = FakeGradio()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
         yield server

@@ -158,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
 def middle(*upstreams: str, **settings: Any) -> Iterator[Middle]:
     """Serve until the end of the block."""
     server = Middle(upstreams, **settings)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
         yield server

@@ -9,11 +9,9 @@ import os
 import pty
 import re
 import struct
-import subprocess
-import sys
 import termios
 
-COMMAND = (sys.executable, "-m", "gradio_transport")
+from forking import MAIN, start
 
 
 def in_a_terminal(*words: str, columns: int = 80) -> tuple[int, str]:
@@ -21,13 +19,8 @@ def in_a_terminal(*words: str, columns: int = 80) -> tuple[int, str]:
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR")}
-    process = subprocess.Popen(
-        [*COMMAND, *words],
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        env={**environment, "TERM": "xterm-256color"},
-    )
+    environment["TERM"] = "xterm-256color"
+    process = start(MAIN, *words, environment=environment, stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
     drawn = bytearray()
     with contextlib.suppress(OSError):  # Linux ends a terminal whose other side is closed with an error

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every use of aiohttp here has in common: sessions that send a request once, routes, and URLs.
+
+Two defaults of the library are replaced. It sends a GET again after the connection broke, and where a GET
+joins the queue (docs/wire.md §4) that is a second call. And it follows the redirect of a websocket handshake.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from .aiohttp_stream import Reply
+from .replies import CHUNK_BYTES
+from .routes import Route
+
+_REFUSAL_BYTES = 64 * 1024
+"""How much of the body of a refused handshake is read, for the reason."""
+
+CLOSE_TIMEOUT = aiohttp.ClientWSTimeout(ws_close=1.0)  # type: ignore[call-arg,unused-ignore]  # pyright: ignore[reportCallIssue]
+"""How long aiohttp waits for the server when we drop a websocket."""
+
+
+class HandshakeAnswered(Exception):
+    """The reply to the handshake of a websocket was not 101.
+
+    Attributes:
+        response: The reply, which is closed.
+        body: The beginning of its body.
+    """
+
+    def __init__(self, response: aiohttp.ClientResponse, body: bytes) -> None:
+        super().__init__(response.status)
+        self.response, self.body = response, body
+
+
+async def _send_once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Send a request once, and raise every reply to a websocket handshake but 101.
+
+    A middleware is the only public hook below aiohttp's own retries and redirects: it sends a GET again after
+    the two kinds of errors that are changed here, and it has no option against that.
+    """
+    try:
+        response = await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientConnectionError(str(error)) from error
+    if "upgrade" in request.headers and response.status != 101:
+        try:
+            body = await response.content.read(_REFUSAL_BYTES)
+        except (aiohttp.ClientError, OSError):
+            body = b""
+        finally:
+            response.close()
+        raise HandshakeAnswered(response, body)
+    return response
+
+
+def open_session(
+    connector: aiohttp.BaseConnector,
+    *,
+    timeout: aiohttp.ClientTimeout,
+    head_bytes: int,
+    head_fields: int,
+    **options: Any,
+) -> aiohttp.ClientSession:
+    """Return a session that stores no cookies, decodes no body, and sends each request once.
+
+    Args:
+        connector: What opens the connections.
+        timeout: Of each request that has none of its own.
+        head_bytes: Bound of a reply's status line, and of each of its headers.
+        head_fields: Bound of the number of a reply's headers.
+        options: More of `aiohttp.ClientSession`.
+    """
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        middlewares=(_send_once,),
+        auto_decompress=False,
+        response_class=Reply,
+        timeout=timeout,
+        read_bufsize=CHUNK_BYTES,
+        max_line_size=head_bytes,
+        max_field_size=head_bytes,
+        max_headers=head_fields,
+        **options,
+    )
+
+
+def route_options(route: Route, context: ssl.SSLContext | None) -> dict[str, Any]:
+    """Return proxy and TLS as keyword arguments of a request.
+
+    Not aiohttp's ``trust_env``: that reads passwords from netrc as well.
+
+    Args:
+        route: How the origin is reached, by no proxy of SOCKS.
+        context: For TLS; None without it.
+    """
+    options: dict[str, Any] = {}
+    proxy = route.proxy
+    if proxy is not None:
+        options["proxy"] = proxy.name  # without the login, as aiohttp's errors quote the URL
+        if proxy.authorization is not None:
+            # aiohttp turns it into the header for proxies, of the tunnel or of the request.
+            options["proxy_headers"] = {"authorization": proxy.authorization}
+    if context is not None:
+        options["ssl"] = context
+    return options
+
+
+def verbatim_url(url: str) -> URL:
+    """Return a URL that aiohttp sends unchanged. Only a URL that is not valid as it is gets quoted."""
+    return URL(url, encoded=url.isascii() and url.isprintable() and " " not in url)
