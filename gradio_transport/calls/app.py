@@ -216,7 +216,10 @@ class App:
     def complete_error(self, error: GradioTransportError) -> None:
         """Show the error of connecting to the taps, add its last frames, and hide the secrets in it."""
         hide_secrets(error, self.secrets)
-        self.taps.discovery_failure(error, self.engine)
+        shown: dict[str, Any] = {"engine": self.engine}
+        if self._discoverer is not None:
+            shown |= {"adapter": self._discoverer.name, "source": self.base, **self._adapter_settings}
+        self.taps.discovery_failure(error, shown)
         hide_secrets(error, self.secrets)
 
     def refuse(self, endpoint: object, error: GradioTransportError) -> None:
@@ -569,7 +572,13 @@ class App:
             "engine": self.engine,
             "timeouts": attrs.asdict(self.options.timeouts),
             "limits": attrs.asdict(self.options.limits),
+            **self._adapter_settings,
         }
+
+    @property
+    def _adapter_settings(self) -> Mapping[str, Any]:
+        """What the caller gave of the adapter's own settings, which a replay of its discovery needs."""
+        return {"settings": self.options.settings} if self.options.settings else {}
 
     def store_cookies(self, credentials: Credentials, url: str, set_cookie: Sequence[str]) -> None:
         """Store the cookies of a reply; log each rejected one once, without its value."""

@@ -36,11 +36,13 @@ class Wire:
         call: The call.
         request: The request that opened the last stream, if there is one.
         beats: Whether this server sends heartbeats on it.
+        is_gradio: Whether the server is a Gradio app.
     """
 
     call: CallTimeline
     request: Step | None
     beats: bool
+    is_gradio: bool = True
 
     @property
     def stream(self) -> Stream | None:
@@ -85,10 +87,19 @@ class Wire:
     @property
     def state(self) -> str:
         """Where the call was."""
+        if not self.is_gradio:
+            return "the answer was being written" if self.has_started else "no part of the answer had come"
         if self.has_started:
             return "its function ran"
         place = _place_in_queue(self.events)
         return f"it waited in the queue{place}" if self.events else "nothing was heard of it"
+
+    @property
+    def no_resume(self) -> str:
+        """What becomes of a call whose stream broke."""
+        if not self.is_gradio:
+            return "An answer cannot be resumed; make the call again."
+        return "Gradio cannot resume a stream; its function may have run."
 
     @property
     def without_stream(self) -> str:
@@ -255,7 +266,7 @@ def explain_end(wire: Wire) -> Said | None:
             + (" A server that ends a stream ends it between two events." if stream.cut else "")
             + (f" ({quote(stream.reason)})" if stream.reason else ""),
             "The server was killed or restarted, or something between dropped the connection: see the log "
-            "of both at that time. Gradio cannot resume a stream; its function may have run.",
+            f"of both at that time. {wire.no_resume}",
             numbers,
         )
     return Said(
