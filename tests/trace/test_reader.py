@@ -159,7 +159,7 @@ class TestErrors:
         self.refuse(path, META + f'{{"t":0,"dir":"in",{frame}}}\n', "Line 2 of trace.jsonl is no frame")
 
     def test_an_empty_file(self, path):
-        self.refuse(path, "", "trace.jsonl is empty")
+        self.refuse(path, "", "trace.jsonl is not a trace of gradio-transport: it is empty")
 
     @pytest.mark.parametrize(
         "text",
@@ -194,7 +194,9 @@ class TestErrors:
         self.refuse(path, META + FRAME + line + "\n" + FRAME, "Line 3 of trace.jsonl", "Record it again")
 
     def test_a_body_file_needs_to_know_where_it_is(self, path):
-        path.write_text(META + '{"t":0,"dir":"in","kind":"response","body":{"file":"bodies/0123456789abcdef.body"}}\n')
+        path.write_text(
+            META + '{"t":0,"dir":"in","kind":"response","body":{"file":"bodies/0123456789abcdef.body"}}\n'
+        )
         with path.open(encoding="utf-8") as file, pytest.raises(TraceError, match="outside"):
             read_trace(file)
 
