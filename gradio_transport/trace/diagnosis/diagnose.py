@@ -182,13 +182,19 @@ class _Diagnoser:
                 yield self._explain_unfinished(call, wire)
             case Outcome.FAILED:
                 yield self._explain_failure(call, wire)
-        burst = explain_burst(wire)
+        burst = explain_burst(wire, self._encoding(wire))
         if burst is not None:
             yield burst
 
     def _wire(self, call: CallTimeline) -> Wire:
         request = next((step for step in reversed(call.requests) if step.stream is not None), None)
         return Wire(call, request, self._beats(call), is_gradio_adapter(call.adapter))
+
+    def _encoding(self, wire: Wire) -> str:
+        """Return how the stream of a call is compressed, if it is."""
+        number = wire.request.reply_frame if wire.request is not None else None
+        headers = self._trace.frames[number].payload.get("headers") if number is not None else None
+        return str((headers or {}).get("content-encoding", ""))
 
     def _beats(self, call: CallTimeline) -> bool:
         """Return whether the server sends a heartbeat every 15 s on the stream (docs/wire.md §4, §6)."""
@@ -369,7 +375,8 @@ def _explain_stop(wire: Wire) -> Said | None:
 def _bases_of_others(trace: Trace) -> Iterator[str]:
     """Yield the URLs of servers that are not Gradio apps: a chat endpoint, for example."""
     for frame in trace.frames:
-        if frame.direction is Direction.LOCAL and not is_gradio_adapter(str(frame.payload.get("adapter"))):
+        name = frame.payload.get("adapter") if frame.direction is Direction.LOCAL else None
+        if isinstance(name, str) and not is_gradio_adapter(name):
             yield str(frame.payload.get("source"))
 
 

@@ -25,7 +25,7 @@ LATE_ADVICE = (
     "Raise the proxy's read timeout and switch its buffering off for streams (nginx: proxy_read_timeout, "
     "proxy_buffering off)."
 )
-_WITHOUT_STREAM = " Or hold no stream open meanwhile: CallOptions(attach='late')."
+_WITHOUT_STREAM = " Or hold no stream open meanwhile: CallOptions(attach='late', fetch_after=SECONDS)."
 
 
 @attrs.frozen
@@ -362,8 +362,13 @@ def explain_unknown_session(wire: Wire, broken_before: Step | None) -> Said | No
     return None
 
 
-def explain_burst(wire: Wire) -> Said | None:
-    """Return whether the events of a call came all at once although its function took its time."""
+def explain_burst(wire: Wire, encoding: str = "") -> Said | None:
+    """Return whether the events of a call came all at once although its function took its time.
+
+    Args:
+        wire: The stream of the call.
+        encoding: The ``content-encoding`` of its reply.
+    """
     call, events = wire.call, wire.events
     if call.late or wire.request is None or len(events) < 2 or call.outcome is Outcome.UNFINISHED:
         return None
@@ -374,13 +379,17 @@ def explain_burst(wire: Wire) -> Said | None:
     waited = events[0].t - wire.opened
     if work < _SHORTEST_WORK or span > max(_AT_ONCE, 0.1 * work) or waited < max(_SHORTEST_WORK, 0.7 * work):
         return None
+    compressed = encoding.strip().lower() not in ("", "identity")
+    coding = f" or holds it back to compress it ({quote(encoding)[:40]})" if compressed else ""
+    off = " and compression" if compressed else ""
+    nginx = "proxy_buffering off; gzip off" if compressed else "proxy_buffering off"
     return Said(
         "buffered",
         f"All {len(events):,} messages came within {seconds(span)}, {seconds(waited)} after they could "
         f"come; the server says that its function took {seconds(work)}. Messages that are sent one by one "
-        "were held back: a proxy buffers the stream, or the server's event loop was blocked.",
-        "Switch buffering off for /queue/data (nginx: proxy_buffering off). If there is no proxy, look for "
-        "blocking code in an async function of the app.",
+        f"were held back: a proxy buffers the stream{coding}, or the server's event loop was blocked.",
+        f"Switch buffering{off} off for /queue/data (nginx: {nginx}). If "
+        "there is no proxy, look for blocking code in an async function of the app.",
         (wire.request.frame, events[0].frame, events[-1].frame),
     )
 
