@@ -25,6 +25,7 @@ from .conversation import Conversation, Entry, conversations
 from .reader import Trace
 from .redaction import placeholder
 from .replay.replayer import replay
+from .timeline.reading import Timeline
 
 
 class Severity(enum.StrEnum):
@@ -115,20 +116,27 @@ _NAMED_EVENTS = frozenset({"generating", "complete", "error", "heartbeat"})
 """Events of ``/call``, whose data is not a message."""
 
 
-def lint_trace(trace: Trace, *, registry: Registry = default_registry) -> list[Finding]:
+def lint_trace(
+    trace: Trace, *, registry: Registry = default_registry, line: Timeline | None = None
+) -> list[Finding]:
     """Return the findings of a trace, the most severe first.
 
     The same finding in several frames is one, with the numbers of all of them.
+
+    Args:
+        trace: The trace.
+        registry: The registry of adapters.
+        line: Its timeline, if you have it already.
     """
     findings = [*_replay_findings(trace, registry), *_file_findings(trace), *secret_findings(trace)]
-    adapters = {
-        frame.session: str(frame.payload.get("adapter", ""))
+    # What other servers say, only the replay by their adapter can judge.
+    others = {
+        frame.session
         for frame in trace.frames
-        if frame.kind is Kind.SESSION
+        if frame.kind is Kind.SESSION and not is_gradio_adapter(str(frame.payload["adapter"]), registry)
     }
-    for conversation in conversations(trace):
-        # What other servers say, only the replay by their adapter can judge.
-        if is_gradio_adapter(adapters.get(conversation.session, ""), registry):
+    for conversation in conversations(trace, line=line):
+        if conversation.session not in others:
             findings += _message_findings(conversation)
     order = list(Severity)
     return sorted(_merged(findings), key=lambda finding: order.index(finding.severity))

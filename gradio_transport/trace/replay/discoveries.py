@@ -151,8 +151,8 @@ def _run_discoveries(
                 if begun is not None:
                     try:
                         sequence, wanted = begun, next(begun)
-                    except GradioTransportError as error:  # the settings are not those of today
-                        results.refusals.append(error)
+                    except GradioTransportError as refusal:  # the settings are not those of today
+                        results.refusals.append(refusal)
             if wanted is None:  # a login that was renewed for a call
                 continue
             if wanted.request.url != url:
