@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the output of commands into pages: each ``console`` block that begins with ``$ gradio-transport``.
 
-    python docs/_console.py docs/debugging.md
+    python docs/_console.py docs/debugging.md docs/debugging/trace.md
 
-A block is run in the folder of the page's recordings, in a terminal of 100 columns. ``http://127.0.0.1:7860``
+A block is run in a copy of the folder of the page's recordings, in a terminal of 100 columns. ``http://127.0.0.1:7860``
 stands for a server that replays one of the recordings. A test checks that every block is current.
 """
 
@@ -13,8 +13,10 @@ import os
 import pty
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from gradio_transport_conformance.replay.server import serve
@@ -31,10 +33,18 @@ SERVED = "changed-6.31.jsonl"
 
 def output(command: str, folder: Path) -> str:
     """Return what a command of ours prints to a terminal, without colours, and its exit status if not 0."""
-    if SERVER not in command:
-        return _run(command, folder)
-    with serve(folder / SERVED, speed=1.0) as served:
-        return _run(command.replace(SERVER, served.url), folder).replace(served.url, SERVER)
+    with tempfile.TemporaryDirectory() as copied:  # a command may write files
+        copy = Path(shutil.copytree(folder, copied, dirs_exist_ok=True))
+        if SERVER not in command:
+            return _run(command, copy)
+        with serve(copy / SERVED, speed=1.0) as served:
+            return _run(command.replace(SERVER, served.url), copy).replace(served.url, SERVER)
+
+
+def recordings(page: Path) -> Path:
+    """Return the folder with the recordings of a page: that of its name, or the one it is in."""
+    own = page.with_suffix("")
+    return own if own.is_dir() else page.parent
 
 
 def _run(command: str, folder: Path) -> str:
@@ -63,7 +73,7 @@ def _run(command: str, folder: Path) -> str:
 
 def written(page: Path) -> str:
     """Return the text of a page with the current output in every block."""
-    folder = page.with_suffix("")
+    folder = recordings(page)
 
     def block(found: re.Match[str]) -> str:
         return f"```console\n$ {found[1]}\n{output(found[1], folder)}```"

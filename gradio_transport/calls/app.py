@@ -288,6 +288,7 @@ class App(DiscoveredApp):
             "engine": self.engine,
             "timeouts": attrs.asdict(self.options.timeouts),
             "limits": attrs.asdict(self.options.limits),
+            **self._adapter_settings,
         }
 
     def store_cookies(self, credentials: Credentials, url: str, set_cookie: Sequence[str]) -> None:

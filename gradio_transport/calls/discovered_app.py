@@ -6,8 +6,9 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import attrs
 
@@ -172,8 +173,16 @@ class DiscoveredApp:
     def complete_error(self, error: GradioTransportError) -> None:
         """Show the error of connecting to the taps, add its last frames, and hide the secrets in it."""
         hide_secrets(error, self.secrets)
-        self.taps.discovery_failure(error, self.engine)
+        shown: dict[str, Any] = {"engine": self.engine}
+        if self._discoverer is not None:
+            shown |= {"adapter": self._discoverer.name, "source": self.base, **self._adapter_settings}
+        self.taps.discovery_failure(error, shown)
         hide_secrets(error, self.secrets)
+
+    @property
+    def _adapter_settings(self) -> Mapping[str, Any]:
+        """What the caller gave of the adapter's own settings, which a replay of its discovery needs."""
+        return {"settings": self.options.settings} if self.options.settings else {}
 
     def refuse(self, endpoint: object, error: GradioTransportError) -> None:
         """Show a call that is refused before it begins to the taps and the observer."""

@@ -122,9 +122,14 @@ class Taps:
         self._conclude(Kind.REFUSED, "refused", error, {"endpoint": named})
         self.name_traces(error)
 
-    def discovery_failure(self, error: GradioTransportError, engine: str) -> None:
-        """Show why an app could not be connected to, and add the frames of that to the error."""
-        self._conclude(Kind.ERROR, "discover", error, {"engine": engine})
+    def discovery_failure(self, error: GradioTransportError, how: Mapping[str, Any]) -> None:
+        """Show why an app could not be connected to, and add the frames of that to the error.
+
+        Args:
+            error: The error.
+            how: How it was tried, such as by which engine.
+        """
+        self._conclude(Kind.ERROR, "discover", error, how)
         error.add_note(f"Last frames of the discovery:\n{self.note(0)}")
         self.name_traces(error)
 

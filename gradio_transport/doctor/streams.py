@@ -18,6 +18,7 @@ from ..engines.base import StreamEnded
 from ..engines.deadline import Deadline
 from ..errors import GradioTransportError, Phase, StreamLost, TimeoutExpired
 from ..protocol.commands import Closed, Ending, OpenStream, OpenWebSocket, Request, Response
+from ..protocol.web_page import is_web_page
 from .known_pages import server_name
 from .patient import Patient, milliseconds, since
 from .protocol import has_unload
@@ -161,11 +162,16 @@ def _without_heartbeat(patient: Patient, refusal: Response) -> Finding:
     opened = _read(patient, path, idle=FIRST_BYTE_SECONDS, until=FIRST_BYTE_SECONDS, enough=1)
     if opened.head is None:
         return _refused(opened)
+    # A plain 404 is as well that of a server which plays a recording, or of an app with routes of its own.
+    of_proxy = refusal.status != 404 or is_web_page(refusal)
     return warning(
         f"The heartbeat of a session was answered with {_no_stream(refusal)}. Other streams come through.",
         *_whose(refusal),
         "Sessions with gr.State may be forgotten early.",
-        advice="A proxy lets only some paths through. It must pass on all below the address of the app.",
+        advice="A proxy lets only some paths through. It must pass on all below the address of the app."
+        if of_proxy
+        else "The server has no such route. If it does not play a trace, and a proxy is before it, the proxy "
+        "must pass on all below the address of the app.",
     )
 
 

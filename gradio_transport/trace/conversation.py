@@ -14,7 +14,7 @@ import attrs
 
 from .reader import Trace
 from .timeline.model import UNKNOWN_REQUEST
-from .timeline.reading import Step, StepKind, timeline
+from .timeline.reading import Step, StepKind, Timeline, timeline
 
 DISCOVERY = (0, "")
 """Session and key of the entries before any call."""
@@ -69,13 +69,17 @@ class Conversation:
         return [entry for entry in self.entries if entry.message]
 
 
-def conversations(trace: Trace) -> list[Conversation]:
+def conversations(trace: Trace, *, line: Timeline | None = None) -> list[Conversation]:
     """Return the conversations of a trace: the discovery first, then the others in the order of their start.
 
     Messages of a shared stream go to the call that their event_id names. Messages without an event_id belong
     to the session.
+
+    Args:
+        trace: The trace.
+        line: Its timeline, if you have it already.
     """
-    line = timeline(trace)
+    line = line or timeline(trace)
     found = [Conversation(*DISCOVERY)]
     _add(found[0], line.discovery)
     beside: dict[str, Conversation] = {}

@@ -14,15 +14,18 @@ import attrs
 
 from ..adapter.registry import Registry, default_registry
 from ..errors import GradioTransportError
+from ..events import UnknownMessage
 from ..protocol.frames import Direction, Frame, Kind
 from ..protocol.headers import HARMLESS_HEADERS
 from ..protocol.known_secrets import REDACTED
 from ..protocol.secret_forms import is_secret_in_request, is_secret_name
 from ..protocol.secret_search import take_out
+from .adapters import is_gradio_adapter
 from .conversation import Conversation, Entry, conversations
 from .reader import Trace
 from .redaction import placeholder
 from .replay.replayer import replay
+from .timeline.reading import Timeline
 
 
 class Severity(enum.StrEnum):
@@ -113,14 +116,28 @@ _NAMED_EVENTS = frozenset({"generating", "complete", "error", "heartbeat"})
 """Events of ``/call``, whose data is not a message."""
 
 
-def lint_trace(trace: Trace, *, registry: Registry = default_registry) -> list[Finding]:
+def lint_trace(
+    trace: Trace, *, registry: Registry = default_registry, line: Timeline | None = None
+) -> list[Finding]:
     """Return the findings of a trace, the most severe first.
 
     The same finding in several frames is one, with the numbers of all of them.
+
+    Args:
+        trace: The trace.
+        registry: The registry of adapters.
+        line: Its timeline, if you have it already.
     """
     findings = [*_replay_findings(trace, registry), *_file_findings(trace), *secret_findings(trace)]
-    for conversation in conversations(trace):
-        findings += _message_findings(conversation)
+    # What other servers say, only the replay by their adapter can judge.
+    others = {
+        frame.session
+        for frame in trace.frames
+        if frame.kind is Kind.SESSION and not is_gradio_adapter(str(frame.payload["adapter"]), registry)
+    }
+    for conversation in conversations(trace, line=line):
+        if conversation.session not in others:
+            findings += _message_findings(conversation)
     order = list(Severity)
     return sorted(_merged(findings), key=lambda finding: order.index(finding.severity))
 
@@ -136,7 +153,7 @@ def _replay_findings(trace: Trace, registry: Registry) -> Iterator[Finding]:
     try:
         result = replay(trace, registry=registry, light=True)
     except GradioTransportError as error:
-        what = f"it cannot be replayed: {error.message}"
+        what = f"it cannot be replayed: {error.message.removesuffix('.')}"
         hint = "Only what needs no replay was checked."
         yield Finding(Severity.WARNING, "the file", what, Source.TRACE, hint=hint)
         return
@@ -163,6 +180,9 @@ def _replay_findings(trace: Trace, registry: Registry) -> Iterator[Finding]:
             yield Finding(Severity.WARNING, where, deviation, Source.SERVER, session, key, (), _ORDER_HINT)
     for (session, key), events in result.events.items():
         where = f"call {key} of session {session}, {result.endpoints[session, key]}"
+        for name in dict.fromkeys(event.msg for event in events if isinstance(event, UnknownMessage)):
+            what = f"the message {name!r:.80} is unknown"
+            yield Finding(Severity.WARNING, where, what, Source.SERVER, session, key, (), _NEW_HINT)
         if not events or not events[-1].terminal:
             what = "the trace ends before it does"
             yield Finding(Severity.NOTE, where, what, Source.TRACE, session, key)

@@ -51,6 +51,14 @@ class TraceError(LocalProtocolError):
     """A file is not a trace, or this version cannot read it. The message names the line."""
 
 
+def not_a_trace(name: str, why: str) -> TraceError:
+    """Return the error for a file that is something else."""
+    return TraceError(
+        f"{name} is not a trace of gradio-transport: {why}. Pass a file written by TraceWriter or "
+        "GRADIO_TRANSPORT_TRACE; for a HAR file see gradio-transport trace import."
+    )
+
+
 @attrs.frozen
 class Trace:
     """A trace in memory.
@@ -91,7 +99,7 @@ def _read(reader: LineReader, text: str, path: Path | None) -> Trace:
         if frame is not None:
             frames.append(frame)
     if not reader.meta:
-        raise TraceError(f"{reader.name} is empty: no trace was written.")
+        raise not_a_trace(reader.name, "it is empty")
     return Trace(reader.meta, with_late_arguments(tuple(frames)), reader.cut_off, path)
 
 
@@ -152,10 +160,7 @@ class LineReader:
 
     def _error(self, number: int, what: str) -> TraceError:
         if number == 1:
-            return TraceError(
-                f"{self.name} is not a trace of gradio-transport: its line 1 {what}. Pass a file written by "
-                "TraceWriter or GRADIO_TRANSPORT_TRACE."
-            )
+            return not_a_trace(self.name, f"its line 1 {what}")
         return TraceError(f"Line {number} of {self.name} {what}. Record it again, or delete that line.")
 
     def _read_line(self, number: int, value: Any) -> Frame | None:
@@ -171,7 +176,7 @@ class LineReader:
         return self._frame(number, line)
 
     def _add_meta(self, line: Mapping[str, Any]) -> None:
-        self.meta |= {key: value for key, value in line.items() if key != "kind"}
+        self.meta.update({key: value for key, value in line.items() if key != "kind"})
         self.meta_lines += 1
 
     def _read_header(self, number: int, line: Mapping[str, Any]) -> None:
@@ -203,7 +208,7 @@ class LineReader:
                 session + self._session_offset if session else 0,
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise self._error(number, f"is no frame ({error!r})") from None
+            raise self._error(number, f"is no frame of a trace ({error!r})") from None
         self._sessions = max(self._sessions, frame.session)
         return frame
 
@@ -247,7 +252,9 @@ class LineReader:
 
         Only what `TraceWriter` names so: a trace may come from a stranger, and must not name other files.
         """
-        if self._folder is None or not _SHARED_BODY.fullmatch(name):
+        if self._folder is None:
+            raise ValueError("a body in a file outside of it, which is found only by the path of the trace")
+        if not _SHARED_BODY.fullmatch(name):
             raise ValueError(
                 f"{name[:100]!r} is no name of a body file, such as 'bodies/0123456789abcdef.body'"
             )

@@ -37,6 +37,8 @@ _SHORTEST_SENT = 6
 _APPS = 16
 """How many apps one writer knows the secrets of, the newest."""
 
+_CONTENTS = ("<bytes>", "<bytearray>", "<InputFile>")
+
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
@@ -225,3 +227,17 @@ def _unescape(text: str) -> str:
 def placeholder(value: object) -> str:
     """Return what is written for a value that JSON cannot represent."""
     return f"<{type(value).__name__}>"
+
+
+def lacks_content(value: object) -> bool:
+    """Return whether a recorded argument has a `placeholder` where the content of a file was."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += cast("list[object]", value)
+        elif isinstance(value, dict):
+            waiting += cast("dict[str, object]", value).values()
+        elif value in _CONTENTS:
+            return True
+    return False

@@ -144,12 +144,22 @@ def unknown(reply: Reply) -> None:
 
 def test_a_heartbeat_that_is_refused() -> None:
     with app() as server:
-        server.below["/gradio_api/heartbeat/"] = lambda reply: reply.text("no", 404)
+        server.below["/gradio_api/heartbeat/"] = lambda reply: reply.json({"detail": "Not Found"}, 404)
         server.scripts["/gradio_api/queue/data"] = unknown
         step = examined(server.url, until="stream").step("stream")
 
     assert step.result is Result.WARNING
     assert "The heartbeat of a session was answered with HTTP 404. Other streams come through." in text(step)
+    assert "The server has no such route." in text(step)
+
+
+def test_a_heartbeat_that_a_proxy_refuses() -> None:
+    with app() as server:
+        server.below["/gradio_api/heartbeat/"] = lambda reply: reply.text("<!doctype html><p>no", 404)
+        server.scripts["/gradio_api/queue/data"] = unknown
+        step = examined(server.url).step("stream")
+
+    assert "A proxy lets only some paths through." in text(step)
 
 
 def test_streams_that_are_refused() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 from scripted import scripted, told
 from stories import CLOSE, ESTIMATION, HEARTBEAT, HTML, STARTS, Story, completed, generating
@@ -74,7 +75,7 @@ class TestSilence:
             "not one byte",
             "place in the queue at once",
             "proxy_buffering off",
-            "attach='late'",
+            "attach='late', fetch_after=SECONDS",
         )
 
     def test_a_stream_that_was_never_answered_is_held_back(self):
@@ -123,7 +124,7 @@ class TestCuts:
             f"{seconds}.0 s after it was opened",
             whose,
             "its function ran",
-            "attach='late'",
+            "attach='late', fetch_after=SECONDS",
         )
 
     def test_after_a_silence_that_no_heartbeat_broke(self):
@@ -192,6 +193,18 @@ class TestBuffering:
     def test_all_events_at_once_though_the_function_took_its_time(self):
         found = says(self.burst(5.3), "buffered", "All 7 messages", "took 4.0 s", "event loop was blocked")
         assert "4.2 s after they could come" in found.text
+
+    def test_compression_holds_messages_back_too(self):
+        made = self.burst(5.3).trace()
+        frames = [
+            attrs.evolve(frame, payload={**frame.payload, "headers": {"content-encoding": "gzip"}})
+            if frame.kind is Kind.RESPONSE_HEAD
+            else frame
+            for frame in made.frames
+        ]
+        (found,) = diagnose(attrs.evolve(made, frames=frames))
+        assert "holds it back to compress it (gzip)" in found.text
+        assert "gzip off" in found.advice
 
     def test_not_if_they_came_at_once_because_nobody_looked_before(self):
         assert diagnose(self.burst(1.3, late=True).trace()) == []

@@ -159,7 +159,7 @@ class TestErrors:
         self.refuse(path, META + f'{{"t":0,"dir":"in",{frame}}}\n', "Line 2 of trace.jsonl is no frame")
 
     def test_an_empty_file(self, path):
-        self.refuse(path, "", "trace.jsonl is empty")
+        self.refuse(path, "", "trace.jsonl is not a trace of gradio-transport: it is empty")
 
     @pytest.mark.parametrize(
         "text",

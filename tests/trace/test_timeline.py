@@ -394,6 +394,46 @@ class TestGenerations:
         assert (call.outcome, call.data) == (Outcome.COMPLETED, ["Hi"])
 
 
+class TestWhatBelongsToAnotherCall:
+    """What comes on the stream of a session for a call that is over, or that the trace does not know."""
+
+    def joined(self, script: Script, key: str) -> Script:
+        script.call(key, key=key).ask(f"{key}.join")
+        return script.answer(f"{key}.join", {"event_id": f"event-{key}"})
+
+    def said(self, script: Script, event_id: str, *names: str) -> Script:
+        messages = [{"msg": name, "event_id": event_id} for name in names]
+        for one in messages:
+            if one["msg"] == "process_completed":
+                one |= {"output": {"data": [1]}, "success": True}  # type: ignore[dict-item]
+        return script.chunk("stream", b"".join(sse(one) for one in messages))
+
+    def test_the_completion_of_an_unknown_call_completes_no_other(self) -> None:
+        script = self.joined(Script(), "1").open("stream")
+        call = self.said(script, "event-9", "process_starts", "process_completed").only
+        assert (call.outcome, call.data) == (Outcome.UNFINISHED, None)
+
+    def test_the_end_of_a_stream_is_not_that_of_a_call_which_was_not_accepted_yet(self) -> None:
+        script = self.joined(Script(), "1").open("stream")
+        self.said(script, "event-1", "process_completed")
+        script.call("2", key="2").ask("2.join").chunk("stream", sse({"msg": "close_stream"})).end("stream")
+        script.answer("2.join", {"event_id": "event-2"}).open("stream")
+        first, second = self.said(script, "event-2", "process_completed").timeline.calls
+        assert [step.event or step.name for step in first.steps][-3:] == [
+            "process_completed", "close_stream", "clean",
+        ]  # fmt: skip
+        assert "close_stream" not in [step.event for step in second.steps]
+        assert StepKind.END not in [step.kind for step in second.steps]
+        assert (first.outcome, second.outcome) == (Outcome.COMPLETED, Outcome.COMPLETED)
+
+    def test_the_stream_that_breaks_is_that_of_the_calls_that_wait_on_it(self) -> None:
+        script = self.joined(Script(), "1").open("stream")
+        self.said(script, "event-1", "process_completed")
+        first, second = self.joined(script, "2").end("stream", "reset").timeline.calls
+        assert StepKind.END not in [step.kind for step in first.steps]
+        assert (second.outcome, second.error) == (Outcome.FAILED, "StreamLost")
+
+
 class TestBeside:
     def test_discovery_uploads_and_heartbeats_belong_to_no_call(self) -> None:
         line = timeline(read_trace(KIT / "6.31.0" / "files.jsonl"))

@@ -6,13 +6,16 @@ from __future__ import annotations
 import errno
 import io
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, TypeVar
 
 import click
 
-from ...trace import Trace, read_trace
-from ..failures import FileProblem
+from ...protocol.frames import Frame
+from ...trace import Trace, TraceError, read_trace
+from ...trace.reader import LineReader, not_a_trace
+from ..failures import ExitStatus, FileProblem, report
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -51,9 +54,80 @@ def read_each(paths: Sequence[str]) -> list[Trace]:
     Raises:
         click.UsageError: Standard input is named more than once.
     """
+    _check_standard_input(paths)
+    return [read(path) for path in paths]
+
+
+class TraceLines:
+    """The frames of a trace file, or of standard input for ``-``, read one by one.
+
+    Args:
+        path: The file.
+        text: What standard input had, from another object that has read it.
+
+    Attributes:
+        text: What standard input had; None for a file.
+        meta: The values of the meta lines so far.
+    """
+
+    def __init__(self, path: str, text: str | None = None) -> None:
+        self._path = path
+        is_input = path == STANDARD_INPUT
+        self.text = _standard_input().getvalue() if is_input and text is None else text
+        self._reader = (
+            LineReader("standard input", None) if is_input else LineReader(Path(path).name, Path(path).parent)
+        )
+        self.meta = self._reader.meta
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames.
+
+        Raises:
+            TraceError: It is not a trace.
+            FileProblem: It cannot be read.
+        """
+        try:
+            with io.StringIO(self.text) if self.text is not None else self._open() as file:
+                for line in file:
+                    frame = self._reader.read(line.removesuffix("\n"))
+                    if frame is not None:
+                        yield frame
+        except OSError as error:
+            raise FileProblem(self._path, error.strerror or str(error)) from error
+        if not self.meta:
+            raise not_a_trace(self._reader.name, "it is empty")
+
+    def _open(self) -> IO[str]:
+        return open(self._path, encoding="utf-8", errors="replace")
+
+
+def _check_standard_input(paths: Sequence[str]) -> None:
     if list(paths).count(STANDARD_INPUT) > 1:
         raise click.UsageError("Standard input (-) can be read only once.")
-    return [read(path) for path in paths]
+
+
+def read_readable(paths: Sequence[str]) -> Iterator[tuple[str, Trace]]:
+    """Yield each trace file that can be read, and report the others.
+
+    Raises:
+        click.UsageError: Standard input is named more than once.
+        click.exceptions.Exit: After the last file, with 2, if one could not be read.
+    """
+    _check_standard_input(paths)
+    problem = False
+    for path in paths:
+        try:
+            trace = read(path)
+        except TraceError as error:
+            problem = True
+            report(error)
+        except FileProblem as error:
+            problem = True
+            error.show()
+        else:
+            yield path, trace
+    if problem:
+        raise click.exceptions.Exit(int(ExitStatus.USAGE))
 
 
 def title(path: str) -> str:

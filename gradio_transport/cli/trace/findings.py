@@ -35,7 +35,7 @@ def find(trace: Trace, line: Timeline) -> Findings:
     found = Findings()
     numbers = {(call.session, call.key): call.number for call in line.calls if call.key}
     steps = {number for call in line.calls for step in call.steps for number in step.frames}
-    for finding in lint_trace(trace):
+    for finding in lint_trace(trace, line=line):
         if finding.source is Source.OUTCOME:  # the title of the call says it
             continue
         frame = next((number for number in finding.frames if number in steps), None)

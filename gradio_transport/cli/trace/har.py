@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
 from ..failures import FileProblem
 from ..terminal import current_terminal, write
-from .files import STANDARD_INPUT, read, trace_argument
+from .files import STANDARD_INPUT, TraceLines, trace_argument
 
 
 @click.command()
@@ -32,18 +34,35 @@ def har(*, path: str, output: str) -> None:
     Example:
       gradio-transport trace har stall.jsonl -o stall.har
     """  # noqa: D301 - click reads the character
-    from ...trace.har.exporting import write_har
+    from ...trace.har.exporting import find_start, har_parts
 
-    text = write_har(read(path)) + "\n"
+    # It is read twice rather than kept: first for the date of its first reply.
+    first = TraceLines(path)
+    started = find_start(first)
+    lines = TraceLines(path, first.text)
+    parts = itertools.chain(har_parts(lines, lines.meta, started), "\n")
     if output == STANDARD_INPUT:
-        write(text)
+        for part in parts:
+            write(part)
         return
     try:
-        # ASCII, because it is all escaped.
-        with Path(output).open("x", encoding="ascii") as file:
-            file.write(text)
+        size = _save(Path(output), parts)
     except FileExistsError:
         raise click.UsageError(f"{output} exists already, and nothing is written over.") from None
     except OSError as error:
         raise FileProblem(output, error.strerror or str(error)) from error
-    current_terminal().print_line((f"Wrote {output} ({len(text):,} bytes).", ""))
+    current_terminal().print_line((f"Wrote {output} ({size:,} bytes).", ""))
+
+
+def _save(path: Path, parts: Iterable[str]) -> int:
+    """Write a new file whole or not at all, and return its size."""
+    size = 0
+    # ASCII, because it is all escaped.
+    with path.open("x", encoding="ascii") as file:
+        try:
+            for part in parts:
+                size += file.write(part)
+        except BaseException:
+            path.unlink()
+            raise
+    return size

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from ...trace import Diagnosis, Finding, Severity, Source, Trace, diagnose, lint_trace
+from ...trace import Diagnosis, Finding, Severity, Source, Trace, diagnose, lint_trace, timeline
 from ..terminal import Part, Terminal, current_terminal, write
 from ..text import to_json
-from .files import FINDINGS, read_each, trace_arguments
+from .files import FINDINGS, read_readable, trace_arguments
 from .report import count, frames_text, heading, print_group
 
 _GROUPS = {Source.SERVER: "Server", Source.LIBRARY: "This library", Source.TRACE: "The trace"}
@@ -30,17 +30,17 @@ def lint(*, paths: tuple[str, ...], as_json: bool, strict: bool) -> None:
     The findings are those of the server (it broke the protocol, or sends something unknown), of this
     library (it would send something else today), and of the trace itself (it is cut off, or holds what
     looks like a secret). The diagnosis says why calls failed, with the frames that show it. Exits with 1
-    if there is an error.
+    if there is an error, and with 2 if a file cannot be read, after the others were checked.
 
     \b
     Example:
       gradio-transport trace lint stall.jsonl
     """  # noqa: D301 - click reads the character
     terminal = current_terminal()
-    traces = read_each(paths)
     found: list[Finding] = []
-    for path, trace in zip(paths, traces, strict=True):
-        findings, diagnoses = lint_trace(trace), diagnose(trace)
+    for path, trace in read_readable(paths):
+        line = timeline(trace)
+        findings, diagnoses = lint_trace(trace, line=line), diagnose(trace, line=line)
         found += findings
         if as_json:
             write(to_json(_document(path, findings, diagnoses)) + "\n")

@@ -55,7 +55,8 @@ def page(*, paths: tuple[str, ...], output: str | None, check: bool | None, open
                 write(part)
             continue
         _save(target, parts)
-        current_terminal().print_line((f"{target}: {target.stat().st_size / 1e6:.1f} MB", ""))
+        cut = ", of a trace that is cut off within a line" if trace.truncated else ""
+        current_terminal().print_line((f"{target}: {target.stat().st_size / 1e6:.1f} MB{cut}", ""))
         if opens:
             webbrowser.open(target.absolute().as_uri())
 

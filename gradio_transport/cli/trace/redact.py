@@ -90,6 +90,9 @@ def redact(
             raise click.UsageError(f"{target} exists already, and nothing is written over.") from None
         except OSError as error:
             raise FileProblem(str(target), error.strerror or str(error)) from error
+    if trace.truncated:
+        what = f"{title(path)} is cut off within a line; all lines before it were read."
+        terminal.print_line(("warning: ", "yellow"), (what, ""))
     _report(
         terminal, path, found, secrets, values=values, name="" if output == STANDARD_INPUT else str(target)
     )

@@ -28,6 +28,8 @@ def heading(path: str, trace: Trace, *more: str) -> str:
         f"Gradio {version}" if isinstance(version, str) else "",
         f"by {names}" if names else "",
     ]
+    if trace.truncated:
+        more = (*more, "cut off within a line")
     length = trace.frames[-1].t - trace.frames[0].t if trace.frames else 0.0
     about = [" ".join(part for part in parts if part), count(calls, "call"), duration(length), *more]
     return f"{title(path)}: {', '.join(part for part in about if part)}"

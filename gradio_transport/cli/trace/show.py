@@ -10,6 +10,7 @@ import attrs
 import click
 
 from ...trace import Finding, Severity, Timeline, Trace
+from ...trace.adapters import is_gradio_adapter
 from ...trace.timeline.reading import (
     DEFAULT_SILENCE,
     CallTimeline,
@@ -117,10 +118,12 @@ class _Show:
     def print_title(self, name: str) -> None:
         """Print the line about the whole trace."""
         line = self.line
-        version = f"Gradio {line.meta['gradio']}" if line.meta.get("gradio") else "Gradio"
-        adapters = f" by {', '.join(line.adapters)}" if line.adapters else ""
+        version = line.meta.get("gradio")
+        is_gradio = all(is_gradio_adapter(name) for name in line.adapters)
+        app = f"Gradio {version}" if version else "Gradio" if is_gradio else ""
+        adapters = f"by {', '.join(line.adapters)}" if line.adapters else ""
         parts = [
-            version + adapters,
+            f"{app} {adapters}".strip(),
             count(len(line.sessions), "session"),
             count(len(line.calls), "call"),
             took(line.seconds),

@@ -16,6 +16,8 @@ from typing import Any
 from ...app.config_parsing import parse_release
 from ...app.handshake import Discovery
 from ...errors import AuthenticationRequired, GradioTransportError
+from ...protocol.frames import Direction
+from ..adapters import is_gradio_adapter
 from ..reader import Trace
 from ..replay.discoveries import Discoveries
 from ..timeline.reading import CallTimeline, Outcome, Step, StepKind, Timeline, timeline
@@ -46,6 +48,7 @@ class _Diagnoser:
         self._trace = trace
         self._line = line
         self._sessions = {session.number: session for session in line.sessions}
+        self._other_servers = tuple(f"{base}/" for base in _bases_of_others(trace))
         self._discovery: Discovery | None = None
         self._refusals: list[GradioTransportError] = []
         try:
@@ -79,7 +82,7 @@ class _Diagnoser:
         for step in self._line.others:
             if step.channel == "heartbeat" or step.retried:
                 continue
-            failure = explain_request(self._trace, step, logged_in=self._was_let_in(step.frame))
+            failure = self._explain_request(step)
             if failure is not None:
                 found.append(failure.of(0, "", quote(step.channel)))
         for call in self._line.calls:
@@ -88,22 +91,35 @@ class _Diagnoser:
             ]
         return found
 
+    def _explain_request(self, step: Step) -> Said | None:
+        return explain_request(
+            self._trace,
+            step,
+            logged_in=self._was_let_in(step.frame),
+            is_gradio=not step.url.startswith(self._other_servers),
+        )
+
     # --- discovery -----------------------------------------------------------------------------------
 
     def _diagnose_discovery(self) -> Iterator[Said]:
         if self._discovery is not None:
             yield from _explain_root(self._discovery, self._line.discovery)
             return
-        steps = [step for step in self._line.discovery if not step.retried]
-        if not steps:
+        steps = [step for step in self._line.discovery if step.kind is StepKind.REQUEST and not step.retried]
+        if self._refusals and (not steps or self._other_servers):
+            refusal = self._refusals[-1]
+            text = f"Connecting failed: {type(refusal).__name__}: {sentence(quote(refusal.message))}"
+            yield Said("not-connected", text, "", tuple(step.frame for step in self._line.discovery[-1:]))
             return
-        failures = [(step, explain_request(self._trace, step)) for step in steps]
+        failures = [(step, self._explain_request(step)) for step in steps]
         # A refusal of the config tells more than that of the page, which is looked at next.
         told = next((said for step, said in reversed(failures) if said and step.channel == "login"), None)
         passing = ("no-route", "redirect")
         told = told or next((said for _, said in failures if said and said.code not in passing), None)
         if told is not None:
             yield told
+            return
+        if not steps:
             return
         last = steps[-1]
         response = response_of(self._trace, last)
@@ -166,13 +182,19 @@ class _Diagnoser:
                 yield self._explain_unfinished(call, wire)
             case Outcome.FAILED:
                 yield self._explain_failure(call, wire)
-        burst = explain_burst(wire)
+        burst = explain_burst(wire, self._encoding(wire))
         if burst is not None:
             yield burst
 
     def _wire(self, call: CallTimeline) -> Wire:
         request = next((step for step in reversed(call.requests) if step.stream is not None), None)
-        return Wire(call, request, self._beats(call))
+        return Wire(call, request, self._beats(call), is_gradio_adapter(call.adapter))
+
+    def _encoding(self, wire: Wire) -> str:
+        """Return how the stream of a call is compressed, if it is."""
+        number = wire.request.reply_frame if wire.request is not None else None
+        headers = self._trace.frames[number].payload.get("headers") if number is not None else None
+        return str((headers or {}).get("content-encoding", ""))
 
     def _beats(self, call: CallTimeline) -> bool:
         """Return whether the server sends a heartbeat every 15 s on the stream (docs/wire.md §4, §6)."""
@@ -263,7 +285,7 @@ class _Diagnoser:
         for step in reversed(call.requests):
             if step.retried or step.phase == "cancel" or ".send-" in step.channel:
                 continue
-            said = explain_request(self._trace, step, logged_in=self._was_let_in(step.frame))
+            said = self._explain_request(step)
             if said is not None:
                 return said
         return None
@@ -348,6 +370,14 @@ def _explain_stop(wire: Wire) -> Said | None:
                 (step.frame,),
             )
     return None
+
+
+def _bases_of_others(trace: Trace) -> Iterator[str]:
+    """Yield the URLs of servers that are not Gradio apps: a chat endpoint, for example."""
+    for frame in trace.frames:
+        name = frame.payload.get("adapter") if frame.direction is Direction.LOCAL else None
+        if isinstance(name, str) and not is_gradio_adapter(name):
+            yield str(frame.payload.get("source"))
 
 
 def _explain_root(discovery: Discovery, steps: list[Step]) -> Iterator[Said]:

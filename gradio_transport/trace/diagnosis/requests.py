@@ -10,7 +10,7 @@ from ...errors import list_texts
 from ...protocol.access import redirect_target, wants_login
 from ...protocol.commands import Response
 from ..reader import Trace
-from ..timeline.reading import Step
+from ..timeline.reading import Step, StepKind
 from .model import (
     Said,
     is_page,
@@ -75,20 +75,25 @@ _CAUSES: tuple[tuple[str, re.Pattern[str], str, str], ...] = (
 )
 
 
-def explain_request(trace: Trace, step: Step, *, logged_in: bool = False) -> Said | None:
+def explain_request(
+    trace: Trace, step: Step, *, logged_in: bool = False, is_gradio: bool = True
+) -> Said | None:
     """Return what a request that failed says, or None if it did not fail.
 
     Args:
         trace: Its trace.
         step: The request.
         logged_in: Whether an earlier request of the trace was let in.
+        is_gradio: Whether the server is a Gradio app.
     """
+    if step.kind is not StepKind.REQUEST:
+        return None
     if step.error:
         return _explain_failure(step)
     response = response_of(trace, step)
     if response is None or response.status < 300:
         return None
-    found = _explain_reply(step, response, logged_in)
+    found = _explain_reply(step, response, logged_in) if is_gradio else _explain_other_reply(step, response)
     numbers = (step.frame, step.reply_frame if step.reply_frame is not None else step.frame)
     return Said(found.code, found.text, found.advice, numbers)
 
@@ -171,14 +176,7 @@ def _explain_reply(step: Step, response: Response, logged_in: bool) -> Said:
     if status == 422:
         return _explain_unprocessable(response, title, told)
     if status == 429:
-        wait = response.headers.get("retry-after", "")
-        after = f" It asks to wait {quote(wait)[:40]} s." if wait.isdecimal() else ""
-        who = _who(response)
-        return Said(
-            "rate-limited",
-            f"{who} answered {title} with 429: too many requests.{after}",
-            "Make fewer calls at a time, or allow retries: RetryPolicy(attempts=3) waits as long as it asks.",
-        )
+        return _explain_limit(response, f"{_who(response)} answered {title}")
     if status == 503 and "queue is full" in told.lower():
         return Said(
             "queue-full", f"The app's queue was full when the call was joined: {told!r}.", QUEUE_ADVICE
@@ -203,6 +201,29 @@ def _explain_reply(step: Step, response: Response, logged_in: bool) -> Said:
     return Said("refused", f"{_who(response)} answered {title} with {status}: {told!r}.")
 
 
+def _explain_limit(response: Response, answered: str) -> Said:
+    wait = response.headers.get("retry-after", "")
+    after = f" It asks to wait {quote(wait)[:40]} s." if wait.isdecimal() else ""
+    return Said(
+        "rate-limited",
+        f"{answered} with 429: too many requests.{after}",
+        "Make fewer calls at a time, or allow retries: RetryPolicy(attempts=3) waits as long as it asks.",
+    )
+
+
+def _explain_other_reply(step: Step, response: Response) -> Said:
+    """Return what the refusal of a server that is not a Gradio app says; it may be of any kind."""
+    answered = f"The server answered {request_title(step)}"
+    told = f"{answered} with {response.status}: {detail(response)!r}."
+    if response.status in (401, 403):
+        return Said("key-refused", told, "Pass the key that the server wants: connect(token=).")
+    if response.status == 429:
+        return _explain_limit(response, answered)
+    if response.status >= 500:
+        return Said("server-error", told, "The server, or a proxy before it, failed. See its log.")
+    return Said("refused", told)
+
+
 QUEUE_ADVICE = "Try again later. The app's owner can raise queue(max_size=), or let more calls run at a time."
 STICKY = "Make the load balancer sticky, by cookie or by address, or run one process of the app."
 
@@ -217,7 +238,8 @@ def detail(response: Response) -> str:
         members = cast("dict[str, Any]", value)
         found = members.get("detail", members.get("error"))
         if isinstance(found, dict):
-            found = cast("dict[str, Any]", found).get("error")
+            inner = cast("dict[str, Any]", found)
+            found = inner.get("error", inner.get("message"))
         if isinstance(found, str):
             return quote(found)
     return page_text(response)

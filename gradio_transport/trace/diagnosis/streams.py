@@ -25,7 +25,7 @@ LATE_ADVICE = (
     "Raise the proxy's read timeout and switch its buffering off for streams (nginx: proxy_read_timeout, "
     "proxy_buffering off)."
 )
-_WITHOUT_STREAM = " Or hold no stream open meanwhile: CallOptions(attach='late')."
+_WITHOUT_STREAM = " Or hold no stream open meanwhile: CallOptions(attach='late', fetch_after=SECONDS)."
 
 
 @attrs.frozen
@@ -36,11 +36,13 @@ class Wire:
         call: The call.
         request: The request that opened the last stream, if there is one.
         beats: Whether this server sends heartbeats on it.
+        is_gradio: Whether the server is a Gradio app.
     """
 
     call: CallTimeline
     request: Step | None
     beats: bool
+    is_gradio: bool = True
 
     @property
     def stream(self) -> Stream | None:
@@ -85,10 +87,19 @@ class Wire:
     @property
     def state(self) -> str:
         """Where the call was."""
+        if not self.is_gradio:
+            return "the answer was being written" if self.has_started else "no part of the answer had come"
         if self.has_started:
             return "its function ran"
         place = _place_in_queue(self.events)
         return f"it waited in the queue{place}" if self.events else "nothing was heard of it"
+
+    @property
+    def no_resume(self) -> str:
+        """What becomes of a call whose stream broke."""
+        if not self.is_gradio:
+            return "An answer cannot be resumed; make the call again."
+        return "Gradio cannot resume a stream; its function may have run."
 
     @property
     def without_stream(self) -> str:
@@ -255,7 +266,7 @@ def explain_end(wire: Wire) -> Said | None:
             + (" A server that ends a stream ends it between two events." if stream.cut else "")
             + (f" ({quote(stream.reason)})" if stream.reason else ""),
             "The server was killed or restarted, or something between dropped the connection: see the log "
-            "of both at that time. Gradio cannot resume a stream; its function may have run.",
+            f"of both at that time. {wire.no_resume}",
             numbers,
         )
     return Said(
@@ -351,8 +362,13 @@ def explain_unknown_session(wire: Wire, broken_before: Step | None) -> Said | No
     return None
 
 
-def explain_burst(wire: Wire) -> Said | None:
-    """Return whether the events of a call came all at once although its function took its time."""
+def explain_burst(wire: Wire, encoding: str = "") -> Said | None:
+    """Return whether the events of a call came all at once although its function took its time.
+
+    Args:
+        wire: The stream of the call.
+        encoding: The ``content-encoding`` of its reply.
+    """
     call, events = wire.call, wire.events
     if call.late or wire.request is None or len(events) < 2 or call.outcome is Outcome.UNFINISHED:
         return None
@@ -363,13 +379,17 @@ def explain_burst(wire: Wire) -> Said | None:
     waited = events[0].t - wire.opened
     if work < _SHORTEST_WORK or span > max(_AT_ONCE, 0.1 * work) or waited < max(_SHORTEST_WORK, 0.7 * work):
         return None
+    compressed = encoding.strip().lower() not in ("", "identity")
+    coding = f" or holds it back to compress it ({quote(encoding)[:40]})" if compressed else ""
+    off = " and compression" if compressed else ""
+    nginx = "proxy_buffering off; gzip off" if compressed else "proxy_buffering off"
     return Said(
         "buffered",
         f"All {len(events):,} messages came within {seconds(span)}, {seconds(waited)} after they could "
         f"come; the server says that its function took {seconds(work)}. Messages that are sent one by one "
-        "were held back: a proxy buffers the stream, or the server's event loop was blocked.",
-        "Switch buffering off for /queue/data (nginx: proxy_buffering off). If there is no proxy, look for "
-        "blocking code in an async function of the app.",
+        f"were held back: a proxy buffers the stream{coding}, or the server's event loop was blocked.",
+        f"Switch buffering{off} off for /queue/data (nginx: {nginx}). If "
+        "there is no proxy, look for blocking code in an async function of the app.",
         (wire.request.frame, events[0].frame, events[-1].frame),
     )
 

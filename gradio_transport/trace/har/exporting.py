@@ -9,9 +9,10 @@ is in comments. What was redacted in the trace stays so.
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -75,34 +76,46 @@ class _Exchange:
 
 def har_of(trace: Trace) -> dict[str, Any]:
     """Return a trace as the JSON of a HAR file."""
-    exchanges = _Pairing(trace).exchanges
-    started = _start(trace)
-    entries = [_entry(exchange, started) for exchange in exchanges]
-    own = {
-        key: trace.meta[key]
-        for key in ("recorder", "library", "gradio", "adapter", "source", "redacted")
-        if key in trace.meta
-    }
-    return {
-        "log": {
-            "version": "1.2",
-            "creator": {"name": "gradio-transport", "version": metadata.version("gradio-transport")},
-            "pages": [],
-            "entries": sorted(entries, key=lambda entry: entry["startedDateTime"]),
-            OWN: own,
-        }
-    }
+    made: dict[str, Any] = json.loads(write_har(trace))
+    return made
 
 
 def write_har(trace: Trace) -> str:
     """Return a trace as the text of a HAR file."""
-    # ASCII, because a text of the wire may hold half of a surrogate pair, which no encoding takes.
-    return json.dumps(har_of(trace), indent=1)
+    return "".join(har_parts(trace.frames, trace.meta, find_start(trace.frames)))
 
 
-def _start(trace: Trace) -> datetime:
+def har_parts(frames: Iterable[Frame], meta: Mapping[str, Any], started: datetime) -> Iterator[str]:
+    """Yield a trace as the text of a HAR file, which is ASCII, with one entry a line.
+
+    An entry is yielded when it and those before it have ended, so that a long trace need not be in memory.
+
+    Args:
+        frames: The frames, taken one by one.
+        meta: The values of the meta lines. It is read last, so that reading the frames may fill it.
+        started: The time of the first frame; see `find_start`.
+    """
+    creator = {"name": "gradio-transport", "version": metadata.version("gradio-transport")}
+    yield f'{{"log": {{\n"version": "1.2",\n"creator": {json.dumps(creator)},\n"pages": [],\n"entries": ['
+    separator = "\n"
+    pairing = _Pairing()
+    for exchange in itertools.chain.from_iterable(map(pairing.take, frames)):
+        yield separator + json.dumps(_entry(exchange, started))
+        separator = ",\n"
+    for exchange in pairing.rest():
+        yield separator + json.dumps(_entry(exchange, started))
+        separator = ",\n"
+    own = {
+        key: meta[key]
+        for key in ("recorder", "library", "gradio", "adapter", "source", "redacted")
+        if key in meta
+    }
+    yield f"\n],\n{json.dumps(OWN)}: {json.dumps(own)}\n}}}}"
+
+
+def find_start(frames: Iterable[Frame]) -> datetime:
     """Return the time of the first frame, as the first reply with a date says it; else the epoch."""
-    for frame in trace.frames:
+    for frame in frames:
         date = _header(frame.payload.get("headers"), "date") if frame.direction is Direction.IN else ""
         if date:
             try:
@@ -115,14 +128,22 @@ def _start(trace: Trace) -> datetime:
 class _Pairing:
     """Finds which reply belongs to which request."""
 
-    def __init__(self, trace: Trace) -> None:
-        self.exchanges: list[_Exchange] = []
+    def __init__(self) -> None:
+        self._exchanges: deque[_Exchange] = deque()
         self._open: dict[tuple[int, str], deque[_Exchange]] = {}
         self._endpoints: dict[tuple[int, str], str] = {}
-        for frame in trace.frames:
-            self._take(frame)
 
-    def _take(self, frame: Frame) -> None:
+    def take(self, frame: Frame) -> Iterator[_Exchange]:
+        """Take the next frame, and yield the exchanges that are complete, in the order of their start."""
+        self._add_frame(frame)
+        while self._exchanges and self._exchanges[0].end is not None:
+            yield self._exchanges.popleft()
+
+    def rest(self) -> Iterator[_Exchange]:
+        """Yield those that are left when the trace ends."""
+        yield from self._exchanges
+
+    def _add_frame(self, frame: Frame) -> None:
         place = frame.session, frame.channel
         match frame.kind:
             case Kind.CALL:
@@ -131,7 +152,7 @@ class _Pairing:
             case Kind.REQUEST | Kind.WS_OPEN:
                 key = frame.channel.partition(".")[0]
                 exchange = _Exchange(frame, self._endpoints.get((frame.session, key), ""))
-                self.exchanges.append(exchange)
+                self._exchanges.append(exchange)
                 self._open.setdefault(place, deque()).append(exchange)
             case _ if frame.direction is not Direction.LOCAL:
                 waiting = self._open.get(place)
@@ -359,4 +380,4 @@ def _milliseconds(seconds: float) -> float:
     return round(max(seconds, 0.0) * 1000, 3)
 
 
-__all__ = ["ENDINGS", "OWN", "har_of", "write_har"]
+__all__ = ["ENDINGS", "OWN", "find_start", "har_of", "har_parts", "write_har"]

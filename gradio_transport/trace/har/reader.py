@@ -20,6 +20,7 @@ from typing import IO, Any, cast
 import attrs
 
 from ..reader import TraceError
+from ..writer import FORMAT
 
 MOST_ENTRIES = 1_000_000
 
@@ -152,6 +153,11 @@ class _Reader:
         self._number = 0
 
     def read(self, data: bytes) -> Har:
+        if f'"format":"{FORMAT}"'.encode() in data.partition(b"\n")[0]:
+            raise HarError(
+                f"{self._name} is not a HAR file: it is a trace already. Look at it with gradio-transport "
+                "trace show; gradio-transport trace har makes a HAR file of it."
+            )
         try:
             root = json.loads(data.decode("utf-8-sig", "replace"))
         except RecursionError:

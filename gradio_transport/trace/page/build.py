@@ -40,7 +40,7 @@ def page_parts(trace: Trace, name: str, *, check: bool = True) -> Iterator[str]:
             grow message by message: about the size of all values together.
     """
     line = timeline(trace)
-    remarks = [*_diagnoses(trace, line), *(_findings(trace) if check else ())]
+    remarks = [*_diagnoses(trace, line), *(_findings(trace, line) if check else ())]
     document = make_document(trace, line, name, remarks, checked=check)
     gradio = str(trace.meta.get("gradio") or "of unknown version")
     adapters = ", ".join(line.adapters) or "no adapter"
@@ -75,8 +75,8 @@ def _diagnoses(trace: Trace, line: Timeline) -> Iterator[Remark]:
         yield Remark("diagnosis", one.where, one.text, one.advice, one.session, one.key, one.frames)
 
 
-def _findings(trace: Trace) -> Iterator[Remark]:
-    for one in lint_trace(trace):
+def _findings(trace: Trace, line: Timeline) -> Iterator[Remark]:
+    for one in lint_trace(trace, line=line):
         if one.source is not Source.OUTCOME:  # the diagnosis says more
             yield Remark(one.severity.value, one.where, one.what, one.hint, one.session, one.key, one.frames)
 

@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from typing import Any, cast
 
 import attrs
 
-from ...app.handshake import Discovery, discover
+from ...adapter.contract import Adapter, DiscoveryContext
+from ...adapter.registry import Registry, default_registry
+from ...app.handshake import Discovery, Handshake, discover
 from ...errors import GradioTransportError
 from ...protocol.commands import Response, SendRequest
 from ...protocol.frames import Direction, Frame, Kind
 from ...protocol.known_secrets import REDACTED
+from ..adapters import is_gradio_adapter
 from ..reader import Trace, TraceError
 from .mismatch import Mismatch
 from .steps import recorded_error
@@ -31,14 +35,18 @@ _IGNORED_HEADERS = frozenset({"date", "content-length"})
 class Discoveries:
     """The results of a trace's discoveries, by position: a program may discover an app more than once."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, registry: Registry = default_registry) -> None:
         numbered = [
             (number, frame)
             for number, frame in enumerate(trace.frames)
             if frame.session == 0 and frame.channel in DISCOVERY_CHANNELS and not frame.retried
         ]
         logs_in = any(frame.channel == "login" for _, frame in numbered)
-        self._results = _run_discoveries(tuple(_DiscoveryFrame(frame) for _, frame in numbered), logs_in)
+        self._results = _run_discoveries(
+            tuple(_DiscoveryFrame(frame) for _, frame in numbered),
+            logs_in,
+            tuple(dict.fromkeys(_own_discoveries(trace, registry))),
+        )
         self._numbers = [number for number, _ in numbered]
         self.refusals = list(self._results.refusals)
         self.mismatches = [
@@ -92,21 +100,61 @@ class _Results:
     mismatches: list[Mismatch]
 
 
+@attrs.frozen
+class _OwnDiscovery:
+    """The discovery of an adapter whose servers are not Gradio apps; hashable, as a part of a cache's key."""
+
+    adapter: Adapter = attrs.field(eq=id)
+    base: str
+    settings: str
+
+    def begin(self) -> Handshake:
+        settings = cast("Mapping[str, Any]", json.loads(self.settings))
+        return self.adapter.discover(DiscoveryContext(base=self.base, settings=settings))
+
+
+def _own_discoveries(trace: Trace, registry: Registry) -> Iterator[_OwnDiscovery]:
+    """Yield those that the frames of sessions, and of discoveries that failed, name."""
+    for frame in trace.frames:
+        name = frame.payload.get("adapter") if frame.direction is Direction.LOCAL else None
+        if not isinstance(name, str) or is_gradio_adapter(name, registry):
+            continue
+        given = frame.payload.get("settings")
+        settings = json.dumps(given if isinstance(given, dict) else {}, sort_keys=True)
+        yield _OwnDiscovery(registry.get(name), str(frame.payload.get("source", "")), settings)
+
+
+def _begin_discovery(
+    url: str, auth: tuple[str, str] | None, own: tuple[_OwnDiscovery, ...], *, under_way: bool
+) -> Handshake | None:
+    """Return the discovery that begins with a request for a URL; None if none does."""
+    other = next((one for one in own if url.startswith(f"{one.base}/")), None)
+    if other is not None:
+        return None if under_way else other.begin()
+    return discover(url.removesuffix("/config"), auth) if url.endswith("/config") else None
+
+
 @lru_cache(maxsize=_KEPT_DISCOVERIES)
-def _run_discoveries(frames: tuple[_DiscoveryFrame, ...], logs_in: bool) -> _Results:
+def _run_discoveries(
+    frames: tuple[_DiscoveryFrame, ...], logs_in: bool, own: tuple[_OwnDiscovery, ...]
+) -> _Results:
     """Run discoveries against their recorded replies."""
     auth = (REDACTED, REDACTED) if logs_in else None
     results = _Results([], [], [])
-    sequence: Generator[SendRequest, Response, Discovery] | None = None
+    sequence: Handshake | None = None
     wanted: SendRequest | None = None
     for place, frame in enumerate(numbered.frame for numbered in frames):
         if frame.kind is Kind.REQUEST:
             url = str(frame.payload["url"])
-            if wanted is None and not url.endswith("/config"):  # a login that was renewed for a call
+            if wanted is None or wanted.request.url != url:
+                begun = _begin_discovery(url, auth, own, under_way=wanted is not None)
+                if begun is not None:
+                    try:
+                        sequence, wanted = begun, next(begun)
+                    except GradioTransportError as refusal:  # the settings are not those of today
+                        results.refusals.append(refusal)
+            if wanted is None:  # a login that was renewed for a call
                 continue
-            if wanted is None or (wanted.request.url != url and url.endswith("/config")):
-                sequence = discover(url.removesuffix("/config"), auth)
-                wanted = next(sequence)
             if wanted.request.url != url:
                 expected = f"{wanted.request.method} {wanted.request.url}"
                 results.mismatches.append(Mismatch(place, f"{frame.payload['method']} {url}", expected))

@@ -40,7 +40,9 @@ from ...protocol.commands import (
     SendRequest,
 )
 from ...protocol.frames import Direction, Frame, Kind
+from ..adapters import is_gradio_adapter
 from ..reader import Trace, TraceError
+from ..redaction import lacks_content
 from .discoveries import Discoveries, recorded_response
 from .foreign import ForeignCommands, ForeignDiscoveries, is_foreign_traffic
 from .mismatch import Mismatch, signature, summary
@@ -119,7 +121,7 @@ class _Replayer:
         self._cancelled = False
         self._sessions: dict[int, _SessionReplay] = {}
         self._foreign = is_foreign_traffic(trace)
-        self._discoveries = ForeignDiscoveries(trace) if self._foreign else Discoveries(trace)
+        self._discoveries = ForeignDiscoveries(trace) if self._foreign else Discoveries(trace, registry)
         self._now = 0.0
         self._number = 0
         self._result = Replay()
@@ -249,9 +251,15 @@ class _Replayer:
             if not self._foreign:
                 raise
             endpoint = _stand_in(payload)  # a client may call what there is not
+        data = payload["data"] or []
+        if not is_gradio_adapter(session.wire.adapter, self._registry) and lacks_content(data):
+            raise TraceError(
+                f"Call {frame.channel} of session {frame.session} sent files whose content is not in the "
+                "trace, so the trace cannot be replayed."
+            )
         invocation = Invocation(
             endpoint=endpoint,
-            data=payload["data"] or [],
+            data=data,
             event_data=payload.get("event_data"),
             trigger_id=payload.get("trigger_id"),
             oauth_token=payload.get("oauth_token"),

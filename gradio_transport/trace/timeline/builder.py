@@ -147,6 +147,7 @@ class _Session:
     parked: dict[str, list[Step]] = attrs.field(factory=dict[str, "list[Step]"])
     parked_count: int = 0
     latest: _Call | None = None
+    last_ended: _Call | None = None
     loss: _Loss | None = None
     heartbeats: int = 0
     ended: deque[_Call] = attrs.field(factory=deque["_Call"])
@@ -311,6 +312,7 @@ class TimelineBuilder:
         if call.texts:
             line.data = ["".join(call.texts)]
         self._to_phase(call, "", t)
+        call.session.last_ended = call
         call.session.active.pop(line.key, None)
         call.session.joined.pop(line.key, None)
         call.values = None
@@ -357,15 +359,24 @@ class TimelineBuilder:
             return
         calls: Sequence[_Call] = ()
         if step.shared:
-            calls = list(session.active.values()) if len(session.active) <= MAX_SHARERS else ()
-            if not session.active and session.latest is not None:
-                calls = (session.latest,)
+            calls = self._sharers(step, session)
             for one in calls:
                 self._add_to_call(step, one, shared=True)
         if self._keep:
             session.line.steps.append(step)
         lines = [one.line for one in calls]
         self._updates.append(Update(Change.STEP, step, lines, session.line))
+
+    @staticmethod
+    def _sharers(step: Step, session: _Session) -> Sequence[_Call]:
+        """Return the calls that a step of the session's stream belongs to."""
+        ends = step.kind is StepKind.END or step.event == "close_stream"
+        # A call that was not accepted yet does not wait on a stream that ends now.
+        active = session.joined if ends and session.last_ended is not None else session.active
+        if active:
+            return list(active.values()) if len(active) <= MAX_SHARERS else ()
+        latest = session.last_ended if ends and session.last_ended is not None else session.latest
+        return () if latest is None else (latest,)
 
     def _add_to_call(self, step: Step, call: _Call, *, shared: bool = False) -> None:
         gap, heartbeats = max(step.t - call.last, 0.0), self._take_heartbeats(call)
@@ -697,7 +708,11 @@ class TimelineBuilder:
         if call is None:
             step.shared = message.event in ("close_stream", "unexpected_error", "server_stopped")
             self._add(step, session, None)
-            if message.end is not None and message.event != "close_stream":
+            # The completion of a call that the trace does not know says nothing of those that it knows.
+            of_another = message.event == "process_completed" and (
+                message.event_id is not None or message.end == End(Outcome.COMPLETED)
+            )
+            if message.end is not None and message.event != "close_stream" and not of_another:
                 self._lose(session, None, message.end, step.end)
             return
         self._take_values(step, message, call)

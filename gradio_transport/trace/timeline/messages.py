@@ -121,7 +121,7 @@ def _not_json(name: str, text: str, error: ValueError) -> Message:
         return Message(name, "heartbeat")
     if text.strip() == "[DONE]":
         return Message("[DONE]", "process_completed", end=End(Outcome.COMPLETED))
-    what = f"A message is not JSON as Gradio writes it ({error})."
+    what = f"A message is not JSON ({error})."
     return Message(name, end=End(Outcome.FAILED, "MalformedMessage", what, "stream"), text=what)
 
 

@@ -402,8 +402,9 @@ class Inference(TrafficCalls):
         if ending is Ending.LOCAL and flow.call is not None and not flow.call.over:
             self._cancel_by_closing(flow, t, Kind.STREAM_CLOSE)
         elif flow.is_open_stream:
-            if ending is Ending.LOCAL and not reason:
-                reason = "the client closed it"
+            if ending is Ending.LOCAL:
+                self._add(flow, t, Direction.OUT, Kind.STREAM_CLOSE, {})
+                reason = reason or "the client closed it"
             payload = {"ending": ending.value, "code": None, "reason": reason}
             self._add(flow, t, Direction.IN, Kind.END, payload)
         else:

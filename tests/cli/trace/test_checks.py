@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import attrs
 import pytest
@@ -119,6 +120,22 @@ class TestLint:
         assert result.exit_code == 2
         assert "is not a trace" in result.output
         assert run("lint", tmp_path / "missing.jsonl").exit_code != 0
+
+    def test_the_files_that_can_be_read_are_checked_before_the_status_tells_of_the_others(self, tmp_path):
+        (tmp_path / "x.jsonl").write_text("hello")
+        result = run("lint", tmp_path / "missing.jsonl", COUNT, tmp_path / "x.jsonl", COUNT)
+        assert result.exit_code == 2
+        assert result.stdout.count("Gradio 6.31.0") == 2
+        assert "missing.jsonl" in result.stderr
+        assert "x.jsonl is not a trace" in " ".join(result.stderr.split())
+
+    def test_every_command_says_that_a_trace_is_cut_off(self, tmp_path):
+        path = tmp_path / "cut.jsonl"
+        text = Path(COUNT).read_text(encoding="utf-8")
+        path.write_text("".join(line for line in text[:-40].splitlines(True) if '"file":' not in line))
+        for words in (["lint"], ["replay"], ["show"], ["redact"], ["page"]):
+            result = run(*words, path)
+            assert "cut off" in " ".join(result.output.split()), words
 
     def test_a_damaged_frame_is_named(self, tmp_path):
         head = '{"format":"gradio-transport-trace","version":1}\n'

@@ -2,6 +2,7 @@
 """``trace har`` and ``trace import``."""
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,39 @@ def test_there_and_back(tmp_path: Path) -> None:
     assert "1 call of http://127.0.0.1" in " ".join(made.stderr.split())
     assert replay(read_trace(trace)).mismatches == []
     assert read_trace(trace).meta["imported"].startswith("gradio-transport ")
+
+
+def test_a_trace_in_place_of_a_har_is_told_with_the_command_for_it(tmp_path: Path) -> None:
+    made = run("import", COUNT, "-o", str(tmp_path / "x.jsonl"))
+    assert made.exit_code == 2
+    assert "is a trace already. Look at it with gradio-transport trace show" in " ".join(made.stderr.split())
+    assert not (tmp_path / "x.jsonl").exists()
+
+
+def test_a_trace_that_is_damaged_later_leaves_no_half_file(tmp_path: Path) -> None:
+    path, har = tmp_path / "x.jsonl", tmp_path / "x.har"
+    path.write_text(Path(COUNT).read_text(encoding="utf-8").replace('"file":', '"none":') + "{}\n[]\n")
+    assert run("har", str(path), "-o", str(har)).exit_code == 2
+    assert not har.exists()
+
+
+def test_a_long_trace_is_not_kept_in_memory(tmp_path: Path) -> None:
+    url, count = "http://127.0.0.1:7860/file", 1_500
+    lines = ['{"kind":"meta","format":"gradio-transport-trace","version":1}']
+    for number in range(count):
+        head = f'{{"t":{number},"channel":"file","url":"{url}"'
+        lines.append(f'{head},"dir":"out","kind":"request","method":"GET"}}')
+        lines.append(f'{head},"dir":"in","kind":"response","status":200,"body":"{"x" * 4_000}"}}')
+    path = tmp_path / "long.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    tracemalloc.start()
+    try:
+        assert run("har", str(path), "-o", str(tmp_path / "long.har")).exit_code == 0
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4_000_000
+    assert len(json.loads((tmp_path / "long.har").read_text())["log"]["entries"]) == count
 
 
 def test_pipes(tmp_path: Path) -> None:
