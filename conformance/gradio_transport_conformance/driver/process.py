@@ -28,6 +28,9 @@ _READ_BYTES = 65_536
 _END_SECONDS = 1.0
 """How long to wait for the exit status of a driver whose output has ended."""
 
+_DRAIN_SECONDS = 5.0
+"""How long the reading of what an ended driver left in its pipes may take."""
+
 
 class DriverFailure(Exception):
     """A driver did not answer. The text says what it did instead.
@@ -211,7 +214,7 @@ class DriverProcess:
             self._popen.wait()
         self._ended.set()
         for reader in self._readers:
-            reader.join(_END_SECONDS)
+            reader.join(_DRAIN_SECONDS)
         pipes = (self._popen.stdin, self._popen.stdout, self._popen.stderr)
         # A child that left the session holds the pipes open: closing one that is being read would block.
         if not any(reader.is_alive() for reader in self._readers):
