@@ -14,6 +14,7 @@ import attrs
 import click
 
 from ..driver.process import DriverFailure
+from ..drivers import DriverUnavailable
 from ..run.adapters import AdapterNotFound, AdapterPlayer, load_adapter
 from ..run.clients import ClientPlayer
 from ..run.faces import FACES, FacePlayer
@@ -69,7 +70,11 @@ class _Graded:
 
 
 @click.command(epilog=EPILOG)
-@click.option("--client", metavar="COMMAND", help="Grade a black box: the command of its driver.")
+@click.option(
+    "--client",
+    metavar="COMMAND",
+    help="Grade a black box: the command of its driver, or a shipped one such as gradio_client==2.7.2.",
+)
 @click.option("--adapter", metavar="MODULE:CLASS", help="Grade an adapter, in this process.")
 @click.option("--face", type=click.Choice(list(FACES)), help="Grade an interface of this library.")
 @click.option(
@@ -226,7 +231,7 @@ def _run(
     except DriverFailure as error:
         said = f"\nIt wrote:\n{error.output}" if error.output else ""
         raise click.UsageError(f"The driver {error}.{said}") from error
-    except ValueError as error:
+    except (ValueError, DriverUnavailable) as error:
         raise click.UsageError(str(error)) from error
     identity = first.identity
     progress = Progress(len(plan), quiet=quiet)

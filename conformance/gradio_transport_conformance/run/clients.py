@@ -13,6 +13,7 @@ from ..cases import Step
 from ..driver.host import Driver
 from ..driver.messages import CannotTask, StepAnswer, Task, TaskAnswer
 from ..driver.process import DriverFailure
+from ..drivers import command_for, is_name
 from ..grading import Grade, grade_outcomes
 from ..outcomes import outcome_of_answer
 from .faults import fault_task, grade_fault_answer, serve_cell, why_not_a_task
@@ -27,16 +28,19 @@ class ClientPlayer:
     """Plays cells to a driver.
 
     Args:
-        command: The driver's program and its arguments.
+        command: The driver's program and its arguments, or the name of one that is shipped, such as
+            ``gradio_client==2.7.2``.
         mode: How recordings are served.
         record: Whether the traffic is recorded.
 
     Raises:
         DriverFailure: The driver does not start.
+        DriverUnavailable: The client of a shipped driver cannot be installed.
     """
 
     def __init__(self, command: str | Sequence[str], mode: ServeMode, *, record: bool = False) -> None:
-        self._driver = Driver(command)
+        named = isinstance(command, str) and is_name(command)
+        self._driver = Driver(command_for(command) if named and isinstance(command, str) else command)
         self._mode = mode
         self._record = record
         hello = self._driver.start()
