@@ -123,14 +123,19 @@ class RecordedApp:
     def _take_calls(self, name: str, trace: Trace) -> None:
         histories: dict[tuple[int, int], list[str]] = {}
         for outcome in outcomes(trace, name):
+            for rendered in _rendered(outcome, self.generation):
+                self.endpoints.setdefault(rendered.fn_index, rendered)
             endpoint = self.find(outcome.fn_index, outcome.api_name)
             if endpoint is None:
                 continue
             key = self.key(endpoint, self.arguments(endpoint, outcome.body, outcome.adapter), outcome.body)
-            history = histories.setdefault((outcome.session, endpoint.fn_index), [])
+            # The polling queue of 2.x loses the session: all of its callers share one.
+            alone = self.generation.blocks or outcome.way is not Way.POLLING
+            history = histories.setdefault((outcome.session if alone else 0, endpoint.fn_index), [])
             self._outcomes.setdefault(key, []).append((outcome, tuple(history)))
             history.append(key.data)
-            self._turns.setdefault(endpoint.fn_index, []).append(outcome)
+            for number in (endpoint.fn_index, -1):
+                self._turns.setdefault(number, []).append(outcome)
 
     def find(self, fn_index: int | None, api_name: str | None = None) -> Endpoint | None:
         """Return the endpoint of a number, or else of a name, or None."""
@@ -171,12 +176,6 @@ class RecordedApp:
         """Return whether the recorded server named a file."""
         return any(path in json.dumps(one.messages) for found in self._outcomes.values() for one, _ in found)
 
-    def with_full_queue(self) -> Iterator[Endpoint]:
-        """Yield the functions whose queue was full once."""
-        for fn_index, turns in self._turns.items():
-            if any(map(_is_full, turns)):
-                yield self.endpoints[fn_index]
-
     def key(self, endpoint: Endpoint, data: Sequence[Any], body: Mapping[str, Any]) -> CallKey:
         """Return which call it is."""
         states = endpoint.states if endpoint.inputs in (None, len(data)) else ()
@@ -204,18 +203,20 @@ class RecordedApp:
         self._used[key, way] += 1
         return best[number % len(best)]
 
-    def full_queue(self, endpoint: Endpoint, way: Way) -> Outcome | None:
-        """Return the outcome of a call that the queue has no place for, if it is the turn of one.
+    def opening(self, endpoint: Endpoint | None, way: Way) -> Sequence[Mapping[str, Any]]:
+        """Return what the server says to a call whose data it does not know yet; its last may end the call.
 
-        Those joins are known by nothing but their function, so they go in the recorded order.
+        Those calls are known by nothing but their function, if by that: each gets what one got that was
+        recorded, in that order.
         """
-        turns = self._turns.get(endpoint.fn_index, [])
-        if not any(map(_is_full, turns)):
-            return None
-        number = self._taken[endpoint.fn_index]
-        self._taken[endpoint.fn_index] += 1
-        found = turns[number % len(turns)]
-        return found if _is_full(found) and found.way is way else None
+        number = -1 if endpoint is None else endpoint.fn_index
+        turns = [one for one in self._turns.get(number, self._turns.get(-1, [])) if one.way is way]
+        if not turns:
+            template = self.template(way)
+            return () if template is None else template.messages[: template.before_data]
+        found = turns[self._taken[number] % len(turns)]
+        self._taken[number] += 1
+        return found.messages if _is_full(found) else found.messages[: found.before_data]
 
     def _as(self, endpoint: Endpoint, outcome: Outcome, way: Way) -> Choice | None:
         if outcome.way is way:
@@ -232,6 +233,15 @@ class RecordedApp:
 
 def _is_full(outcome: Outcome) -> bool:
     return bool(outcome.messages) and outcome.messages[-1].get("msg") == "queue_full"
+
+
+def _rendered(outcome: Outcome, generation: Generation) -> Iterator[Endpoint]:
+    """Yield the functions that a call made, by ``gr.render``."""
+    for message in outcome.messages:
+        output = message.get("output")
+        drawn = cast("dict[str, Any]", output).get("render_config") if isinstance(output, dict) else None
+        if isinstance(drawn, dict):
+            yield from _endpoints(cast("dict[str, Any]", drawn), generation)
 
 
 def _endpoints(config: Mapping[str, Any], generation: Generation) -> Iterator[Endpoint]:

@@ -74,26 +74,25 @@ async def push(stage: Stage, request: web.Request, _: Found) -> web.StreamRespon
     last = outcome.messages[-1]
     output = cast("dict[str, Any]", last["output"])
     text = json.dumps(output, ensure_ascii=False, separators=(",", ":"))
-    job = Job({"status": "COMPLETE", "data": output} if last["success"] else {"status": "FAILED", "data": text})
+    reply = {"status": "COMPLETE", "data": output} if last["success"] else {"status": "FAILED", "data": text}
+    waits = outcome.states or ({"status": "QUEUED", "data": 0},)
     name = new_id()
-    stage.jobs[name] = job
-    return stage.json({"hash": name, "queue_position": stage.generation.first_queue_position})
+    stage.jobs[name] = Job([*waits, reply])
+    first = stage.generation.first_queue_position
+    return stage.json({"hash": name, "queue_position": first if outcome.position is None else outcome.position})
 
 
 async def status(stage: Stage, request: web.Request, _: Found) -> web.StreamResponse:
-    """Answer ``POST /api/queue/status/``: first that it waits, then the reply, once."""
+    """Answer ``POST /api/queue/status/``: what was recorded, and the reply once."""
     body = check(stage.generation, await request.read(), kind_of(request), STATUS)
     job = stage.jobs.get(str(body["hash"]))
     if job is None:
         stage.find("asks for the state of a job that the server does not know")
         return stage.crash()
-    job.asked += 1
-    if job.asked == 1:
-        return stage.json({"status": "QUEUED", "data": 0})
-    if job.asked == 2:
-        return stage.json({"status": "PENDING", "data": None})
-    stage.jobs.pop(str(body["hash"]))
-    return stage.json(dict(job.reply))
+    reply = job.replies.pop(0)
+    if not job.replies:
+        stage.jobs.pop(str(body["hash"]))
+    return stage.json(dict(reply))
 
 
 __all__ = ["answer", "push", "run", "status"]

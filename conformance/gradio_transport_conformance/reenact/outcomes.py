@@ -43,6 +43,7 @@ class Outcome:
     Attributes:
         name: Name of the trace.
         session: Number of its session there.
+        alias: The ``session_hash`` of it, which messages may hold.
         body: What the client sent: ``data``, ``fn_index``, ``event_data``; or the named arguments of /call/v2.
         api_name: The name in the path, if it was called by one.
         messages: Those of the flow, without ``event_id``; of direct HTTP the reply's object, as a completion.
@@ -52,10 +53,13 @@ class Outcome:
         cancelled: Whether the client cancelled it after the messages.
         ending: How its own stream or socket ended; None where the client dropped it, or shared it.
         status: Of the reply of direct HTTP.
+        states: What the polling queue said of it before the last reply.
+        position: Its first place in the polling queue.
     """
 
     name: str
     session: int
+    alias: str
     way: Way
     adapter: str
     body: Mapping[str, Any]
@@ -67,6 +71,8 @@ class Outcome:
     cancelled: bool = False
     ending: Ending | None = None
     status: int | None = None
+    states: tuple[Mapping[str, Any], ...] = ()
+    position: int | None = None
 
     @property
     def fn_index(self) -> int | None:
@@ -105,6 +111,8 @@ class _Call:
     cancelled_at: int | None = None
     ending: Ending | None = None
     status: int | None = None
+    states: list[Mapping[str, Any]] = attrs.field(factory=list[Mapping[str, Any]])
+    position: int | None = None
     asked: bool = False
 
     def take(self, message: Mapping[str, Any]) -> None:
@@ -115,7 +123,7 @@ class _Call:
             return
         self.messages.append({key: value for key, value in message.items() if key != "event_id"})
 
-    def outcome(self, name: str, session: int) -> Outcome | None:
+    def outcome(self, name: str, session: int, alias: str) -> Outcome | None:
         if not self.asked:
             return None
         messages = self.messages if self.cancelled_at is None else self.messages[: self.cancelled_at]
@@ -123,6 +131,7 @@ class _Call:
         return Outcome(
             name=name,
             session=session,
+            alias=alias,
             way=self.way,
             adapter=self.adapter,
             body=self.body,
@@ -134,6 +143,8 @@ class _Call:
             cancelled=self.cancelled_at is not None and not ends,
             ending=self.ending,
             status=self.status,
+            states=tuple(self.states),
+            position=self.position,
         )
 
 
@@ -142,6 +153,7 @@ class _Reader:
     """Reads the frames of one session."""
 
     adapter: str = ""
+    alias: str = ""
     calls: dict[str, _Call] = attrs.field(factory=dict[str, _Call])
     decoders: dict[str, SSEDecoder] = attrs.field(factory=dict[str, SSEDecoder])
     unnamed: list[Mapping[str, Any]] = attrs.field(factory=list[Mapping[str, Any]])
@@ -152,6 +164,7 @@ class _Reader:
         match frame.kind, frame.direction:
             case Kind.SESSION, _:
                 self.adapter = str(frame.payload["adapter"])
+                self.alias = str(frame.payload["session_hash"])
             case Kind.CALL, _:
                 self.calls[key] = _Call(self.adapter)
             case Kind.CANCEL, _ if call is not None:
@@ -225,6 +238,10 @@ class _Reader:
             call.messages.append(
                 completion(cast("dict[str, Any]", found), success=value["status"] == "COMPLETE")
             )
+        elif part == "status" and status == 200:
+            call.states.append(value)
+        elif part == "push" and status == 200:
+            call.position = value.get("queue_position")
         elif part in ("join", "push", "stream", "socket", "data") and status != 200:
             call.refusal = _refusal(frame)
         elif part == "join":
@@ -284,9 +301,9 @@ def outcomes(trace: Trace, name: str) -> Sequence[Outcome]:
         if frame.session:
             readers.setdefault(frame.session, _Reader()).take(frame)
     found = [
-        (number, call.outcome(name, number)) for number, one in readers.items() for call in one.calls.values()
+        call.outcome(name, number, one.alias) for number, one in readers.items() for call in one.calls.values()
     ]
-    return [one for _, one in found if one is not None]
+    return [one for one in found if one is not None]
 
 
 __all__ = ["Outcome", "Refusal", "Way", "completion", "is_last", "outcomes"]

@@ -13,7 +13,7 @@ from gradio_transport.protocol.commands import Ending
 
 from .app import Endpoint
 from .generation import Cancelling
-from .outcomes import Outcome, Way
+from .outcomes import Outcome, Way, is_last
 from .playing import Event, OffTape, Session
 from .stage import Stage
 from .streams import HEARTBEAT_SECONDS, Dropped, break_off, kind_of, open_stream, say
@@ -275,10 +275,10 @@ async def _converse_v0(
     async def tell(message: Mapping[str, Any]) -> None:
         await say(response, f"data: {stage.write(message)}\n\n")
 
-    full = stage.app.full_queue(endpoint, Way.STREAM)
-    for message in full.messages if full is not None else stage.first_messages(Way.STREAM):
+    opening = stage.app.opening(endpoint, Way.STREAM)
+    for message in opening:
         await tell(message)
-    if full is not None:
+    if opening and is_last(opening[-1]):
         await response.write_eof()
         return
     waiting = stage.wait_for_data()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 CONFIG_REQUESTS = 2
 """How often a client may ask for the config without a remark."""
+
+
+SETTLE_SECONDS = 0.5
+"""How long a client may take to close what is open when the server ends."""
 
 
 @attrs.define(eq=False)
@@ -72,7 +77,12 @@ class Reenactment:
         return Trace({"gradio": self.version, "source": self.url}, tuple(frames))
 
     def look_around(self) -> None:
-        """Write down what the client has left open."""
+        """Write down what the client has left open, when it has had the time to close it."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < deadline and any(
+            sum(one.stage.heartbeats.values()) + one.stage.open_sockets for one in self._hosts.values()
+        ):
+            time.sleep(0.01)
         for host in self._hosts.values():
             stage = host.stage
             if any(count > 0 for count in stage.heartbeats.values()):

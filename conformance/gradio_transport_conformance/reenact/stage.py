@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -58,11 +58,10 @@ class Job:
     """A call of the polling queue.
 
     Attributes:
-        asked: How often its state was asked for.
+        replies: What it says each time that it is asked.
     """
 
-    reply: Mapping[str, Any]
-    asked: int = 0
+    replies: list[Mapping[str, Any]]
 
 
 @attrs.define(eq=False)
@@ -190,11 +189,6 @@ class Stage:
             raise OffTape(f"asks for full values of {outcome.name!r}, whose edits cannot be applied")
         self.notes.add(self.notes.reencoded, f"{outcome.name} with full values: recorded as edits")
         return attrs.evolve(outcome, messages=tuple(messages))
-
-    def first_messages(self, way: Way) -> Sequence[Mapping[str, Any]]:
-        """Return what a server says before it knows the data of a call."""
-        template = self.app.template(way)
-        return () if template is None else template.messages[: template.before_data]
 
     def wait_for_data(self) -> Waiting:
         """Return a call of 4.0 to 4.8 whose data is to come."""

@@ -12,9 +12,8 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from gradio_transport.protocol.commands import Ending
 
-from .app import Endpoint
 from .generation import Queue
-from .outcomes import Outcome, Way
+from .outcomes import Outcome, Way, is_last
 from .playing import Event, OffTape
 from .stage import Stage
 from .streams import Dropped
@@ -58,12 +57,11 @@ class _Conversation:
 
     async def hold(self) -> None:
         await self._greet()
-        endpoint = self._endpoint()
-        full = None if endpoint is None else self._stage.app.full_queue(endpoint, Way.WEBSOCKET)
-        before = full.messages if full is not None else self._stage.first_messages(Way.WEBSOCKET)
-        for message in before:
+        known = None if self._fn_index is None else self._stage.endpoint(self._fn_index)
+        opening = self._stage.app.opening(known, Way.WEBSOCKET)
+        for message in opening:
             await self._say(message)
-        if full is None:
+        if not opening or not is_last(opening[-1]):
             await self._say({"msg": "send_data"})
             await self._call(await self._hear())
         await self._part()
@@ -80,13 +78,6 @@ class _Conversation:
             self._fn_index = given if isinstance(given, int) else None
             if not self._session_hash or self._fn_index is None:
                 self._stage.find("answers send_hash without session_hash and fn_index")
-
-    def _endpoint(self) -> Endpoint | None:
-        """Return the function whose queue it is, as far as it is known before the data."""
-        if self._fn_index is not None:
-            return self._stage.endpoint(self._fn_index)
-        # In the dialects before it every function has the same queue.
-        return next(iter(self._stage.app.with_full_queue()), None)
 
     async def _call(self, body: Mapping[str, Any]) -> None:
         given = body.get("fn_index", self._fn_index)
