@@ -114,9 +114,9 @@ def serve_case(
         if heard.refusal and not _is_beside_the_call(heard):
             off_tape.append(f"{heard.method} {heard.target}: {heard.refusal}")
 
-    with serve_with_websockets(shipped_trace(f"{version}/{case}"), port=port, log=log) as served:
+    with serve_with_websockets(shipped_trace(f"{version}/{case}"), port=port, log=log) as replayed:
         first = places(version, case).sources[:1]
-        yield CaseServer(served.url, dict.fromkeys(first, served.url), list, lambda: off_tape)
+        yield CaseServer(replayed.url, dict.fromkeys(first, replayed.url), list, lambda: off_tape)
 
 
 @contextmanager
