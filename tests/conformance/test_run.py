@@ -44,7 +44,7 @@ class TestBrokenDrivers:
         [
             ("swallows errors", "raise_error", "no AppError was raised"),
             ("returns only the last yield", "count", "other yields"),
-            ("shares one session", "state", "other outputs"),
+            ("shares one session", "state", "sessions are shared"),
             ("returns a wrong value", "hello", "other outputs"),
             ("says that everything is cancelled", "hello", "an error instead of a result: cancelled"),
             ("never cancels", "cancel_plain", "no CancelledError was raised"),

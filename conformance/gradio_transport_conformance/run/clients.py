@@ -139,6 +139,9 @@ def _grade_case(
     cannot = _why_cannot(answer)
     if cannot is not None:
         return Grade.CANNOT, cannot
+    shared = _shared_sessions(cell, server)
+    if shared is not None:
+        return Grade.FAIL, shared
     if server.off_tape:
         return Grade.OFF_TAPE, server.off_tape[0]
     assert isinstance(answer, TaskAnswer)  # noqa: S101 - it can
@@ -146,6 +149,18 @@ def _grade_case(
     outcomes = [(step, outcome_of_answer(one)) for step, one in zip(steps, answer.steps, strict=True)]
     graded = grade_outcomes(cell.case, cell.version, "client", outcomes)
     return graded.grade, graded.reason
+
+
+def _shared_sessions(cell: CaseCell, server: CaseServer) -> str | None:
+    """Return what is wrong if steps of several sessions named fewer session hashes than there are sessions.
+
+    Seen on the wire, because the outcome of such a call was never recorded: it would be off tape.
+    """
+    wanted = {step.session for group in cell.case.steps_for(cell.version) for step in group}
+    named = server.session_hashes()
+    if not 0 < len(named) < len(wanted):
+        return None
+    return f"steps of {len(wanted)} sessions share {len(named)}"
 
 
 __all__ = ["ClientPlayer"]
