@@ -14,6 +14,7 @@ PROTOCOL = 1
 """The version of the driver protocol. It changes when an old driver would misunderstand a new host."""
 
 FEATURES: Mapping[str, str] = {
+    "apps": "call several apps in one task, as before Gradio 3.0, where each function is an app of its own",
     "auth": "log in with a user and a password",
     "authority": "trust the certificate authority that a task names",
     "cancel": "cancel a running call",
@@ -74,6 +75,7 @@ class TaskStep:
         keep: Whether the files of the outputs are kept for later steps.
         component_id: Call a function of this component instead.
         component_function: Name of that function; `data` holds its only argument.
+        url: Address of the app, if it is another than the task's.
     """
 
     endpoint: str | None
@@ -86,6 +88,7 @@ class TaskStep:
     keep: bool = False
     component_id: int | None = None
     component_function: str | None = None
+    url: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -122,6 +125,7 @@ class Task:
         """Return the features that a client must have for the task."""
         steps = self.steps
         needed = {
+            "apps": len({step.url or self.url for step in steps} | {self.url}) > 1,
             "auth": self.credentials is not None,
             "authority": self.authority is not None,
             "cancel": any(step.cancel_after is not None for step in steps),
@@ -132,7 +136,9 @@ class Task:
             "limits": bool(self.limits),
             "parallel": any(len(group) > 1 for group in self.groups),
             f"protocol:{self.protocol}": self.protocol != "auto",
-            "session_endpoints": any(step.fn_index is None for step in steps),
+            "session_endpoints": any(
+                step.fn_index is None and step.component_function is None for step in steps
+            ),
             "sessions": len({step.session for step in steps}) > 1,
             "streaming": any(step.send is not None for step in steps),
         }
@@ -146,6 +152,9 @@ class Task:
         for optional in ("limits", "timeouts", "authority"):
             if not message[optional]:
                 del message[optional]
+        for step in (step for group in message["groups"] for step in group):
+            if step["url"] is None:
+                del step["url"]
         return {"type": "task", **message}
 
 
