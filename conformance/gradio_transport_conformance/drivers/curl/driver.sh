@@ -9,6 +9,7 @@ set -u
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
+carriage_return=$(printf '\r')
 
 # Prints a step's error: kind, text.
 error() { jq -cn --arg kind "$1" --arg message "$2" '{error: {kind: $kind, message: $message}}'; }
@@ -21,16 +22,19 @@ curl_error() {
     esac
 }
 
-# Prints why the API has no means for the step of a folder, if it has none.
-reason_against() {
-    jq -rn --slurpfile tasks "$work/task" --slurpfile steps "$1/step" '$tasks[0] as $task | $steps[0] as $step |
-        if $task.protocol | IN("auto", "call") | not then "the driver speaks the /call API only"
-        elif $step.event_data != null then "/call has no event data"
-        elif $step.send != null then "/call cannot send more inputs to a running call"
-        elif $step.cancel_after == 0 then "/call does not say that the function runs"
-        elif $step.component_function != null then empty
-        elif $step.endpoint == null then "/call needs an endpoint with a name"
-        else empty end'
+# Prints what the step of a folder asks for, as variables of the shell: `reason` says why the API has no means
+# for it, if it has none.
+variables_of() {
+    jq -r --slurpfile tasks "$work/task" '
+        (if $tasks[0].protocol | IN("auto", "call", null) | not then "the driver speaks the /call API only"
+        elif .event_data != null then "/call has no event data"
+        elif .send != null then "/call cannot send more inputs to a running call"
+        elif .cancel_after == 0 then "/call does not say that the function runs"
+        elif .component_function == null and .endpoint == null then "/call needs an endpoint with a name"
+        else "" end) as $reason
+        | @sh "reason=\($reason) component=\(.component_function != null) keep=\(.keep == true)",
+          @sh "name=\(.endpoint // "" | ltrimstr("/") | @uri) cancel_after=\(.cancel_after)",
+          @sh "with_files=\([.data | .. | objects | has("$file")] | any)"' "$1/step"
 }
 
 # Prints the seconds that are left of the time of the group, at least 1.
@@ -54,6 +58,7 @@ replace() {
 
 # Uploads the files in the body of a folder, and puts what the server answers in their places.
 upload_files() {
+    [ "$with_files" = true ] || return 0
     while jq -ce 'first(.. | objects | select(has("$file")))' "$1/body" >"$1/file"; do
         jq -r '."$file".base64' "$1/file" | base64 -d >"$1/content"
         escaped=$(jq -r '."$file".name' "$1/file" | sed 's/["\\]/\\&/g')
@@ -70,8 +75,9 @@ upload_files() {
 # Prints the outputs of a JSON file with the server's files by content: file, folder.
 read_files() {
     cp "$1" "$2/value"
-    while jq -ce 'first(.. | objects | select(.meta?._type? == "gradio.FileData" or (has("path") and has("orig_name"))))' \
-        "$2/value" >"$2/file" 2>/dev/null; do
+    while grep -q '"orig_name"\|gradio.FileData' "$2/value" &&
+        jq -ce 'first(.. | objects | select(.meta?._type? == "gradio.FileData" or (has("path") and has("orig_name"))))' \
+            "$2/value" >"$2/file" 2>/dev/null; do
         address=$(jq -r --arg api "$api" '.url // ($api + "/file=" + (.path | split("/") | map(@uri) | join("/")))' "$2/file")
         status=$(fetch -L -o "$2/content" -w '%{http_code}' "$address")
         curl_status=$?
@@ -90,7 +96,7 @@ read_events() {
     : >"$1/yields"
     event=""
     while IFS= read -r line; do
-        line=${line%"$(printf '\r')"}
+        line=${line%"$carriage_return"}
         case $line in
         "event: "*) event=${line#event: } ;;
         "data: "*)
@@ -113,22 +119,33 @@ read_events() {
     done
 }
 
-# Answers the step of a folder, which has the files `step` and then `answer`.
-play() {
-    reason=$(reason_against "$1")
+# Makes a folder's body of a request from its step, or its answer if nothing is to be sent: folder, number of the
+# step in its group, size of the group.
+prepare() {
+    reason="" with_files="" name=""
+    eval "$(variables_of "$1")"
     if [ -n "$reason" ]; then
         jq -cn --arg reason "$reason" '{cannot: $reason}' >"$1/answer"
         return
     fi
-    jq -c --arg prefix "$prefix" --slurpfile kept "$work/kept" '{
+    # Calls of one session at once would read each other's events.
+    suffix=""
+    if [ "$3" -gt 1 ]; then suffix=-$2; fi
+    jq -c --arg prefix "$prefix" --arg suffix "$suffix" --slurpfile kept "$work/kept" '{
         data: .data | walk(if type == "object" and has("$kept") then $kept[."$kept"] else . end),
-        session_hash: ($prefix + (.session // "main" | @uri))}' "$1/step" >"$1/body"
+        session_hash: ($prefix + (.session // "main" | @uri) + $suffix)}' "$1/step" >"$1/body"
     upload_files "$1" || return
-    if jq -e '.component_function != null' "$1/step" >/dev/null; then
-        call_component "$1"
-    else
-        call "$1"
-    fi
+    # The outputs that are a gr.State have no value for a caller.
+    jq -c --arg name "$name" '[.components[] | select(.type == "state") | .id] as $states
+        | first((.dependencies[] | select(.api_name == $name) | .outputs), [])
+        | [range(length) as $place | select(.[$place] | IN($states[])) | [$place]]' "$work/config" >"$1/states"
+}
+
+# Answers the step of a folder that was prepared.
+play() {
+    component="" keep="" name="" cancel_after=""
+    eval "$(variables_of "$1")"
+    if [ "$component" = true ]; then call_component "$1"; else call "$1"; fi
 }
 
 # Calls a function of a component: folder.
@@ -148,31 +165,35 @@ call_component() {
 
 # Calls an endpoint: folder.
 call() {
-    path=$api/call/$(jq -r '.endpoint | ltrimstr("/") | @uri' "$1/step")
-    status=$(post "$1/body" "$1/joined" "$path")
+    status=$(post "$1/body" "$1/joined" "$api/call/$name")
     curl_status=$?
     [ $curl_status -eq 0 ] || { curl_error $curl_status "joining the queue" >"$1/answer"; return; }
     [ "$status" = 200 ] || { error refused "status $status: $(head -c 500 "$1/joined")" >"$1/answer"; return; }
     event_id=$(jq -er '.event_id' "$1/joined" 2>/dev/null) ||
         { error lost "the reply to the call has no event_id" >"$1/answer"; return; }
-    cancel_after=$(jq -r '.cancel_after' "$1/step")
     mkfifo "$1/stream"
     # Not buffered, so that yields come when they come. Ending it closes the stream, which cancels the call.
-    curl -sS -g -f --no-buffer --max-time "$(left)" -b "$jar" "$path/$event_id" >"$1/stream" 2>"$1/complaint" &
+    curl -sS -g -f --no-buffer --max-time "$(left)" -b "$jar" "$api/call/$name/$event_id" \
+        >"$1/stream" 2>"$1/complaint" &
     reader=$!
     read_events "$1" <"$1/stream"
-    if [ -e "$1/event" ] || [ -e "$1/cancelled" ]; then kill "$reader"; fi
-    wait "$reader"
+    # It may have ended by itself.
+    if [ -e "$1/event" ] || [ -e "$1/cancelled" ]; then kill "$reader" 2>/dev/null; fi
+    wait "$reader" 2>/dev/null
     outcome $? "$1" >"$1/outcome"
-    : >"$1/yielded"
-    while IFS= read -r data; do
-        printf '%s\n' "$data" >"$1/yield"
-        read_files "$1/yield" "$1" >>"$1/yielded"
-    done <"$1/yields"
-    jq -c --slurpfile yields "$1/yielded" '. + {yields: $yields}' "$1/outcome" >"$1/answer"
+    if grep -q '"orig_name"\|gradio.FileData' "$1/yields"; then
+        while IFS= read -r data; do
+            printf '%s\n' "$data" >"$1/yield"
+            read_files "$1/yield" "$1"
+        done <"$1/yields" >"$1/yields.read"
+        mv "$1/yields.read" "$1/yields"
+    fi
+    jq -c --slurpfile yields "$1/yields" --slurpfile states "$1/states" '
+        def visible: delpaths($states[0]);
+        (if type == "array" then {value: visible} else . end) + {yields: ($yields | map(visible))}' "$1/outcome" >"$1/answer" 2>/dev/null || error lost "an event is no JSON" >"$1/answer"
 }
 
-# Prints what came of a call without its yields: curl's exit status, folder.
+# Prints what came of a call, its outputs or an error: curl's exit status, folder.
 outcome() {
     if [ -e "$2/cancelled" ]; then
         error cancelled ""
@@ -182,22 +203,19 @@ outcome() {
         22) error refused "$(cat "$2/complaint")" ;;
         *) curl_error "$1" "reading the events" ;;
         esac
-    elif ! jq -e 'true' "$2/data" >/dev/null 2>&1; then
-        error lost "the event is no JSON: $(head -c 200 "$2/data")"
     elif [ "$(cat "$2/event")" = error ]; then
         error app "$(jq -r 'if type == "object" then .error // .message // tostring elif . == null then "" else tostring end' "$2/data")"
     else
-        if jq -e '.keep' "$2/step" >/dev/null; then
+        if [ "$keep" = true ]; then
             jq -c '.. | objects | select(.meta?._type? == "gradio.FileData")' "$2/data" >>"$work/kept"
         fi
-        read_files "$2/data" "$2" >"$2/read"
-        jq -c 'if type == "array" then {value: .} else . end' "$2/read"
+        read_files "$2/data" "$2"
     fi
 }
 
 # Finds where the app has its API, and logs in. Prints an error if that fails.
 connect() {
-    if jq -e '.credentials != null' "$work/task" >/dev/null; then
+    if [ "$credentials" = true ]; then
         status=$(fetch -c "$jar" -o "$work/login" -w '%{http_code}' \
             --data-urlencode "username=$(jq -r .credentials.username "$work/task")" \
             --data-urlencode "password=$(jq -r .credentials.password "$work/task")" "$url/login")
@@ -214,8 +232,9 @@ connect() {
 
 # Answers the task in $work/task.
 answer() {
-    url=$(jq -r '.url | rtrimstr("/")' "$work/task")
-    seconds=$(jq -r '.deadline // 20 | ceil' "$work/task")
+    url="" seconds="" credentials="" sizes=""
+    eval "$(jq -r '@sh "url=\(.url | rtrimstr("/")) seconds=\(.deadline // 20 | ceil)",
+        @sh "credentials=\(.credentials != null) sizes=\([.groups[] | length | tostring] | join(" "))"' "$work/task")"
     ends=$(($(date +%s) + seconds))
     prefix=curl$$$(od -An -N6 -tx1 /dev/urandom | tr -d ' \n')
     jar=$work/cookies
@@ -229,14 +248,20 @@ answer() {
     fi
     api=$url$(jq -r '.api_prefix // ""' "$work/config")
     number=0
-    for size in $(jq '.groups[] | length' "$work/task"); do
+    for size in $sizes; do
         last=$((number + size))
+        first=$number
         ends=$(($(date +%s) + seconds))
         while [ "$number" -lt "$last" ]; do
             here=$work/step$number
             mkdir "$here"
             jq -c --argjson number "$number" '[.groups[][]][$number]' "$work/task" >"$here/step"
-            play "$here" &
+            prepare "$here" $((number - first)) "$size"
+            number=$((number + 1))
+        done
+        number=$first
+        while [ "$number" -lt "$last" ]; do
+            [ -e "$work/step$number/answer" ] || play "$work/step$number" &
             number=$((number + 1))
         done
         wait

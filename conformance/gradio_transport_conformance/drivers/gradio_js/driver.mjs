@@ -158,12 +158,20 @@ class Task {
         const value = await app.component_server(step.component_id, step.component_function, data[0]);
         return { value: [await this.portable(app, value, [])] };
       }
-      const event_data = this.argument(step.event_data ?? null);
+      const event_data = await this.eventData(app, step.event_data ?? null);
       const call = app.submit(this.endpoint(app, step), data, event_data);
       return await this.follow(app, step, call, found);
     } catch (error) {
       return { ...exceptionError(error, step.component_function ? "result" : "submit"), ...found };
     }
+  }
+
+  // Files in data are uploaded by the client, those in event data by its caller.
+  async eventData(app, value) {
+    const given = this.argument(value);
+    if (!(given instanceof Blob) || hasListeners) return given;
+    const [uploaded] = await app.upload(await library.prepare_files([given]), app.config.root);
+    return uploaded;
   }
 
   // Names come from the config of the app as it was; what gr.render adds has a number only.
