@@ -28,8 +28,8 @@ class Way(enum.StrEnum):
 
 
 @attrs.frozen
-class Refusal:
-    """A reply that refused a call before it got an event."""
+class Reply:
+    """A recorded reply, as it is."""
 
     status: int
     content_type: str
@@ -67,7 +67,7 @@ class Outcome:
     messages: tuple[Mapping[str, Any], ...] = ()
     before_data: int = 0
     gates: tuple[tuple[int, Any], ...] = ()
-    refusal: Refusal | None = None
+    refusal: Reply | None = None
     cancelled: bool = False
     ending: Ending | None = None
     status: int | None = None
@@ -107,7 +107,7 @@ class _Call:
     messages: list[Mapping[str, Any]] = attrs.field(factory=list[Mapping[str, Any]])
     before_data: int | None = None
     gates: list[tuple[int, Any]] = attrs.field(factory=list[tuple[int, Any]])
-    refusal: Refusal | None = None
+    refusal: Reply | None = None
     cancelled_at: int | None = None
     ending: Ending | None = None
     status: int | None = None
@@ -280,10 +280,10 @@ def completion(output: Mapping[str, Any], *, success: bool) -> dict[str, Any]:
     return {"msg": "process_completed", "output": dict(output), "success": success}
 
 
-def _refusal(frame: Frame) -> Refusal:
+def _refusal(frame: Frame) -> Reply:
     headers = {str(key).lower(): str(value) for key, value in frame.payload.get("headers", {}).items()}
     kind = headers.get("content-type", "application/json")
-    return Refusal(int(frame.payload["status"]), kind, frame.payload.get("body") or b"")
+    return Reply(int(frame.payload["status"]), kind, frame.payload.get("body") or b"")
 
 
 def _object(text: bytes | str) -> dict[str, Any]:
@@ -301,9 +301,11 @@ def outcomes(trace: Trace, name: str) -> Sequence[Outcome]:
         if frame.session:
             readers.setdefault(frame.session, _Reader()).take(frame)
     found = [
-        call.outcome(name, number, one.alias) for number, one in readers.items() for call in one.calls.values()
+        call.outcome(name, number, one.alias)
+        for number, one in readers.items()
+        for call in one.calls.values()
     ]
     return [one for one in found if one is not None]
 
 
-__all__ = ["Outcome", "Refusal", "Way", "completion", "is_last", "outcomes"]
+__all__ = ["Outcome", "Reply", "Way", "completion", "is_last", "outcomes"]
