@@ -196,8 +196,7 @@ class RecordedApp:
     def choose(self, endpoint: Endpoint, key: CallKey, way: Way, history: Sequence[str]) -> Choice | None:
         """Return what answers a call in some way, or None where the recording does not say.
 
-        Args:
-            history: The data of the earlier calls of the function in the session, which count if it has State.
+        The history is the data of the earlier calls of the function in the session: it counts if it has State.
         """
         found = [
             (outcome, before)

@@ -175,6 +175,6 @@ async def logout(stage: Stage, _: web.Request, __: Found) -> web.StreamResponse:
 
 
 __all__ = [
-    "app_id", "config", "config_of_flask", "favicon", "info", "logged_in", "login", "login_check", "logout", "manifest", "page",
-    "queue_status", "robots", "startup_events", "theme", "token", "user",
+    "app_id", "config", "config_of_flask", "favicon", "info", "logged_in", "login", "login_check", "logout",
+    "manifest", "page", "queue_status", "robots", "startup_events", "theme", "token", "user",
 ]  # fmt: skip

@@ -44,7 +44,7 @@ class Outcome:
         name: Name of the trace.
         session: Number of its session there.
         alias: The ``session_hash`` of it, which messages may hold.
-        body: What the client sent: ``data``, ``fn_index``, ``event_data``; or the named arguments of /call/v2.
+        body: What the client sent: ``data``, ``fn_index``, ``event_data``; of /call/v2 the named arguments.
         api_name: The name in the path, if it was called by one.
         messages: Those of the flow, without ``event_id``; of direct HTTP the reply's object, as a completion.
         before_data: How many of them came before the server asked for the data.
@@ -234,10 +234,9 @@ class _Reader:
                 call.refusal = _refusal(frame)
         elif part == "status" and value.get("status") in ("COMPLETE", "FAILED"):
             data = value.get("data")
-            found = data if isinstance(data, dict) else _object(data if isinstance(data, str) else "")
-            call.messages.append(
-                completion(cast("dict[str, Any]", found), success=value["status"] == "COMPLETE")
-            )
+            text = data if isinstance(data, str) else ""
+            found = cast("dict[str, Any]", data) if isinstance(data, dict) else _object(text)
+            call.messages.append(completion(found, success=value["status"] == "COMPLETE"))
         elif part == "status" and status == 200:
             call.states.append(value)
         elif part == "push" and status == 200:
@@ -272,7 +271,8 @@ def _take_named(call: _Call, event: str, data: str) -> None:
     elif event == "complete":
         call.messages.append(completion({} if value is None else {"data": value}, success=True))
     elif event == "error":
-        call.messages.append(completion(value if isinstance(value, dict) else {}, success=False))
+        error = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+        call.messages.append(completion(error, success=False))
 
 
 def completion(output: Mapping[str, Any], *, success: bool) -> dict[str, Any]:

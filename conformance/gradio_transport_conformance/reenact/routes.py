@@ -183,9 +183,9 @@ class Router:
 
     def _not_found(self, request: web.Request) -> web.Response:
         other = request.path.rstrip("/") if request.path.endswith("/") else f"{request.path}/"
-        if any(one.path.fullmatch(other) and request.method in one.handlers for one in self._routes):
-            if request.path != "/" and not self._stage.generation.flask:
-                return web.Response(status=307, headers={"location": f"{self._stage.base}{other}"})
+        known = any(one.path.fullmatch(other) and request.method in one.handlers for one in self._routes)
+        if known and request.path != "/" and not self._stage.generation.flask:
+            return web.Response(status=307, headers={"location": f"{self._stage.base}{other}"})
         if not request.path.startswith(("/static/", "/assets/")):
             self._stage.find(
                 f"asks for {request.method} {request.path[:100]}, which this version does not have"

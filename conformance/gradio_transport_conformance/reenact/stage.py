@@ -146,11 +146,7 @@ class Stage:
     def choose(
         self, endpoint: Endpoint, body: Mapping[str, Any], way: Way, session: Session | None, how: str = ""
     ) -> Outcome:
-        """Return what answers a call.
-
-        Args:
-            session: Whose history counts, if the function has State.
-            how: What the client did, for people.
+        """Return what answers a call of a session, whose history counts if the function has State.
 
         Raises:
             OffTape: The recording does not say.
