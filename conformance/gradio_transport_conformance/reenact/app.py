@@ -196,7 +196,7 @@ class RecordedApp:
     def choose(self, endpoint: Endpoint, key: CallKey, way: Way, history: Sequence[str]) -> Choice | None:
         """Return what answers a call in some way, or None where the recording does not say.
 
-        The history is the data of the earlier calls of the function in the session: it counts if it has State.
+        The history is the data of the session's earlier calls of the function, which counts if it has State.
         """
         found = [
             (outcome, before)

@@ -52,6 +52,15 @@ class Reenactment:
         """The addresses, by that of the recorded app."""
         return {recorded: self._hosts[name].stage.base for recorded, name in self._recorded.items()}
 
+    def url_of(self, case: str) -> str:
+        """Return the address of the app that has a case: of its variant, or else the first one.
+
+        Raises:
+            KeyError: There is no such case.
+        """
+        variant = find_case(case).variant
+        return next((one.stage.base for name, one in self._hosts.items() if name == variant), self.url)
+
     @property
     def findings(self) -> list[str]:
         """What the client did that no client should, each once."""
