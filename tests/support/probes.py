@@ -70,7 +70,7 @@ def probes(version: str, fn_index: int) -> Iterator[Probe]:
     """
     api = "/gradio_api" if numbers(version) >= (5, 0, 0) else ""
     join = f"{api}/queue/join"
-    hello = {"data": ["x"], "fn_index": fn_index, "session_hash": "probe"}
+    hello = {"data": ["Ada"], "fn_index": fn_index, "session_hash": "probe"}
     for method in ("HEAD", "GET"):
         for path in ("/", "/nope", "/nope/nope", "/config", f"{api}/info"):
             yield Probe(method, path)
@@ -146,7 +146,7 @@ def probes(version: str, fn_index: int) -> Iterator[Probe]:
     yield post(f"{api}/run/hello", {"data": ["x"]})
     yield post(f"{api}/api/hello", {"data": ["x"]})
     yield post(f"{api}/api/predict", {"data": ["x"], "fn_index": fn_index})
-    yield post(f"{api}/api/predict/", {"data": ["x"], "fn_index": fn_index, "session_hash": "probe"})
+    yield post(f"{api}/api/predict/", {"data": ["Ada"], "fn_index": fn_index, "session_hash": "probe"})
     # Last, because some servers do not recover from it.
     yield post(f"{api}/api/predict", {"data": ["x"], "fn_index": 999})
     yield post(f"{api}/run/hello", {"data": ["x"], "fn_index": 999})
