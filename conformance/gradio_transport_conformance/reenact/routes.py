@@ -159,7 +159,8 @@ class Router:
             response: web.StreamResponse = self._preflight(request)
         else:
             response = await self._answer(request)
-        if not response.prepared:
+        crashed = response.status == 500 and response.content_type == "text/plain"
+        if not response.prepared and not crashed:  # else what adds them was passed over
             for name, value in request["cors"].items():
                 response.headers[name] = value
         return response
