@@ -212,19 +212,18 @@ class TestKnownFailures:
         assert problem in said.output
 
 
-class TestReports:
-    @pytest.fixture(scope="class")
-    def folder(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        folder = tmp_path_factory.mktemp("reports")
-        paths = [
-            part for kind in ("json", "junit", "html") for part in (f"--{kind}", str(folder / f"r.{kind}"))
-        ]
-        said = run(
-            "--client", broken("swallows errors"), "--cases", "raise_error,hello,login", "--record", *paths
-        )
-        assert said.exit_code == 1, said.output
-        return folder
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("reports")
+    paths = [part for kind in ("json", "junit", "html") for part in (f"--{kind}", str(folder / f"r.{kind}"))]
+    said = run(
+        "--client", broken("swallows errors"), "--cases", "raise_error,hello,login", "--record", *paths
+    )
+    assert said.exit_code == 1, said.output
+    return folder
 
+
+class TestReports:
     def results(self, folder: Path) -> RunResults:
         return read_json(folder / "r.json")
 
