@@ -17,7 +17,8 @@ outputs for later steps); what must come of it: ``outputs`` | ``any_of`` | ``con
 ``matches`` (a pattern of the only output as a text), ``files`` (those found in the outputs, in order, each
 with ``name``, ``text``, ``size`` or ``starts``), ``yields`` | ``yield_count``,
 ``consistent`` (the last yield equals the result), ``events`` (kinds, as an ordered
-subsequence), ``error`` (type) and ``message`` (part of its text), ``cancel_after`` (kind and count),
+subsequence), ``error`` (type) and ``message`` (part of its text), ``hint`` (part of our own text; other
+clients have words of their own), ``cancel_after`` (kind and count),
 ``quiet`` (nothing is expected of it).
 
 In ``data`` and ``event_data`` a mapping with one of these keys stands for a file: ``$file`` (``name`` and
@@ -87,6 +88,7 @@ class Step:
     events: Sequence[str] = ()
     error: str | None = None
     message: str = ""
+    hint: str = ""
     cancel_after: tuple[str, int] | None = None
     quiet: bool = False
     some_error: str | None = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What came of a case, and what it is worth: PASS, UNSUPPORTED, KNOWN-FAIL or FAIL. Pure; no I/O."""
+"""What came of a case, and what it is worth. Pure; no I/O."""
 
 from __future__ import annotations
 
@@ -7,49 +7,36 @@ import enum
 import math
 import re
 from collections.abc import Mapping, Sequence
-from concurrent.futures import CancelledError
 from typing import Any, cast
 
 import attrs
 
-from gradio_transport.events import UNKNOWN_OUTPUT, Event, ProcessCompleted, ProcessGenerating
+from gradio_transport.events import UNKNOWN_OUTPUT
 
 from .cases import Case, Step
+from .outcomes import FoundFile, Observed, OutcomeError, StepOutcome, kind_of, outcome_of
 
 
 class Grade(enum.StrEnum):
-    """The worth of one case on one server."""
+    """The worth of one case on one server.
+
+    `PASS` and `FAIL` are *right* and *wrong* in the summary of a run.
+
+    Attributes:
+        PASS: What came is what must come.
+        UNSUPPORTED: The version does not have it.
+        KNOWN_FAIL: A known bug of the server, or of the client that is graded.
+        FAIL: What came differs, or nothing came: the driver died or hung.
+        OFF_TAPE: The client asked what the recording does not answer.
+        CANNOT: The client does not have it. It is never a pass.
+    """
 
     PASS = "PASS"  # noqa: S105 - not a password
     UNSUPPORTED = "UNSUPPORTED"
     KNOWN_FAIL = "KNOWN-FAIL"
     FAIL = "FAIL"
-
-
-@attrs.frozen
-class FoundFile:
-    """A file of the outputs, fetched."""
-
-    name: str
-    content: bytes = attrs.field(repr=False)
-
-
-@attrs.frozen(kw_only=True)
-class Observed:
-    """What came of one step.
-
-    Attributes:
-        files: The files of the outputs; None where nobody could fetch them (in a replay without I/O).
-        answer: What a component's own function gave.
-    """
-
-    step: Step
-    events: Sequence[Event] = ()
-    error: BaseException | None = None
-    adapter: str = ""
-    deviations: Sequence[str] = ()
-    files: Sequence[FoundFile] | None = None
-    answer: Any = None
+    OFF_TAPE = "OFF-TAPE"
+    CANNOT = "CANNOT"
 
 
 @attrs.frozen
@@ -68,11 +55,6 @@ class Result:
     adapter: str = ""
 
 
-def kind_of(event: Event) -> str:
-    """Return an event's name on the wire: ``ProcessGenerating`` -> ``process_generating``."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
-
-
 def equal(one: Any, other: Any) -> bool:
     """Return whether two JSON values are equal, NaN being equal to itself."""
     if isinstance(one, float) and isinstance(other, float) and math.isnan(one):
@@ -84,34 +66,37 @@ def equal(one: Any, other: Any) -> bool:
 
 
 def problems(observed: Observed) -> list[str]:
-    """Return how what came differs from what must come."""
-    step = observed.step
+    """Return how what this library showed of a step differs from what must come."""
+    return step_problems(observed.step, outcome_of(observed))
+
+
+def step_problems(step: Step, outcome: StepOutcome) -> list[str]:
+    """Return how what came of a step differs from what must come."""
     if step.quiet:
         return []
-    found = [f"deviation: {deviation}" for deviation in observed.deviations]
-    if step.adapter is not None and observed.adapter != step.adapter:
-        found.append(f"went by {observed.adapter}, not {step.adapter}")
-    if step.error is not None or observed.error is not None:
-        found += _error_problems(step, observed.error)
-    elif step.component is not None:
-        found += _output_problems(step, [observed.answer])
-    elif not observed.events or not isinstance(observed.events[-1], ProcessCompleted):
+    found = [f"deviation: {deviation}" for deviation in outcome.deviations]
+    if None not in (step.adapter, outcome.adapter) and outcome.adapter != step.adapter:
+        found.append(f"went by {outcome.adapter}, not {step.adapter}")
+    if step.error is not None or outcome.error is not None:
+        found += _error_problems(step, outcome.error, is_ours=outcome.adapter is not None)
+    elif outcome.value is None:
         found.append("did not complete")
     else:
-        found += _output_problems(step, observed.events[-1].data)
-        found += _file_problems(step, observed.files)
-    return found + _event_problems(step, observed.events)
+        found += _output_problems(step, list(outcome.value))
+        found += _file_problems(step, outcome.files)
+    return found + _yield_problems(step, outcome) + _event_problems(step, outcome.events)
 
 
-def _error_problems(step: Step, error: BaseException | None) -> list[str]:
+def _error_problems(step: Step, error: OutcomeError | None, *, is_ours: bool) -> list[str]:
     if error is None:
         return [f"no {step.error}"]
-    kinds = [kind.__name__ for kind in type(error).__mro__]
-    if step.error is None or step.error not in kinds:
-        return [f"{type(error).__name__} instead of {step.error or 'a result'}: {error}"]
-    if not isinstance(error, CancelledError) and step.message not in str(error):
-        return [f"the error does not say {step.message!r}: {error}"]
-    return []
+    if step.error is None or step.error not in error.stands_for:
+        return [f"{error.name} instead of {step.error or 'a result'}: {error.message}"]
+    # Of a cancellation the caller knows why.
+    wanted = [] if step.error == "CancelledError" else [step.message, step.hint if is_ours else ""]
+    return [
+        f"the error does not say {text!r}: {error.message}" for text in wanted if text not in error.message
+    ]
 
 
 def _output_problems(step: Step, data: list[Any]) -> list[str]:
@@ -164,58 +149,70 @@ def _missing(contains: Sequence[Mapping[str, Any]], data: list[Any]) -> list[str
     return found
 
 
-def _event_problems(step: Step, events: Sequence[Event]) -> list[str]:
+def _yield_problems(step: Step, outcome: StepOutcome) -> list[str]:
+    if outcome.yields is None:
+        return []
     found: list[str] = []
-    yields = [event.data for event in events if isinstance(event, ProcessGenerating)]
+    yields = [list(one) for one in outcome.yields]
     if step.yields is not None and not equal(yields, step.yields):
         found.append(f"yields {yields!r} instead of {step.yields!r}")
     if step.yield_count is not None and len(yields) != step.yield_count:
         found.append(f"{len(yields)} yields instead of {step.yield_count}")
     if step.consistent:
-        found += _inconsistencies(yields, events)
-    remaining = iter([kind_of(event) for event in events])
-    missing = [kind for kind in step.events if kind not in remaining]
-    if missing:
-        found.append(f"no {missing[0]} where it should be: {[kind_of(event) for event in events]}")
+        found += _inconsistencies(yields, outcome.value)
     return found
 
 
-def _inconsistencies(yields: Sequence[list[Any]], events: Sequence[Event]) -> list[str]:
+def _inconsistencies(yields: Sequence[list[Any]], final: Sequence[Any] | None) -> list[str]:
     if any(value is UNKNOWN_OUTPUT for data in yields for value in data):
         return ["a yield could not be reconstructed"]
-    final = events[-1].data if events and isinstance(events[-1], ProcessCompleted) else None
-    if final is not None and yields and not equal(yields[-1], final):
+    if final is not None and yields and not equal(yields[-1], list(final)):
         return [f"the last yield {yields[-1]!r} is not the result {final!r}"]
     return []
 
 
+def _event_problems(step: Step, events: Sequence[str] | None) -> list[str]:
+    if events is None:
+        return []
+    remaining = iter(events)
+    missing = [kind for kind in step.events if kind not in remaining]
+    return [f"no {missing[0]} where it should be: {list(events)}"] if missing else []
+
+
 def grade(case: Case, version: str, face: str, observed: Sequence[Observed]) -> Result:
-    """Return the result of a case that was played."""
-    found = [problem for one in observed for problem in problems(one)]
-    for one in observed:
-        if one.step.some_error is not None:
-            found += _some_error(one.step.some_error, observed)
-    adapter = next((one.adapter for one in observed if one.adapter), "")
+    """Return the result of a case that this library played."""
+    return grade_outcomes(case, version, face, [(one.step, outcome_of(one)) for one in observed])
+
+
+def grade_outcomes(
+    case: Case, version: str, client: str, outcomes: Sequence[tuple[Step, StepOutcome]]
+) -> Result:
+    """Return the result of a case, of which every step was played by some client."""
+    found = [problem for step, outcome in outcomes for problem in step_problems(step, outcome)]
+    for step, _ in outcomes:
+        if step.some_error is not None:
+            found += _some_error(step.some_error, [outcome for _, outcome in outcomes])
+    adapter = next((outcome.adapter for _, outcome in outcomes if outcome.adapter), "")
     known = case.known_failure(version)
     if not found:
         if known is not None and not known.sometimes:
-            return Result(
-                version,
-                case.name,
-                face,
-                Grade.FAIL,
-                f"passes, but is a known failure: {known.because}",
-                adapter,
-            )
-        return Result(version, case.name, face, Grade.PASS, adapter=adapter)
+            reason = f"passes, but is a known failure: {known.because}"
+            return Result(version, case.name, client, Grade.FAIL, reason, adapter)
+        return Result(version, case.name, client, Grade.PASS, adapter=adapter)
     if known is not None:
-        return Result(version, case.name, face, Grade.KNOWN_FAIL, known.because, adapter)
-    return Result(version, case.name, face, Grade.FAIL, "; ".join(found), adapter)
+        return Result(version, case.name, client, Grade.KNOWN_FAIL, known.because, adapter)
+    return Result(version, case.name, client, Grade.FAIL, "; ".join(found), adapter)
 
 
-def _some_error(kind: str, observed: Sequence[Observed]) -> list[str]:
-    errors = [one.error for one in observed if one.error is not None]
-    others = [error for error in errors if kind not in [base.__name__ for base in type(error).__mro__]]
+def _some_error(kind: str, outcomes: Sequence[StepOutcome]) -> list[str]:
+    errors = [one.error for one in outcomes if one.error is not None]
+    others = [error for error in errors if kind not in error.stands_for]
     if others:
-        return [f"{type(others[0]).__name__} instead of {kind}: {others[0]}"]
-    return [] if errors else [f"no {kind} among {len(observed)} calls"]
+        return [f"{others[0].name} instead of {kind}: {others[0].message}"]
+    return [] if errors else [f"no {kind} among {len(outcomes)} calls"]
+
+
+__all__ = [
+    "FoundFile", "Grade", "Observed", "Result", "equal", "grade", "grade_outcomes", "kind_of", "problems",
+    "step_problems",
+]  # fmt: skip

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The group of commands."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+from .run import run
+from .serve import faults, serve
+from .show import list_, show
+
+EPILOG = """\b
+Examples:
+  gradio-transport-conformance run --client 'python driver.py' --versions 6.31.0
+  gradio-transport-conformance run --adapter my_package:MyAdapter
+  gradio-transport-conformance serve 6.31.0 count
+"""
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="gradio-transport", prog_name="gradio-transport-conformance")
+def commands() -> None:
+    """Grade a client or an adapter by recordings of real Gradio servers, and by faults."""
+    # What the host of recordings writes to standard error unless it is told otherwise: every request.
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+
+
+for command in (run, serve, faults, list_, show):
+    commands.add_command(command)
+
+__all__ = ["commands"]

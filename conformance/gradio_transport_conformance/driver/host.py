@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gives tasks to a driver, and starts it again when it has died or hung."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from .messages import CannotTask, DriverHello, Task, TaskAnswer, hello_message
+from .process import DriverFailure, DriverProcess
+from .reading import Message
+
+START_SECONDS = 60.0
+"""How long a driver may take to say hello: on a busy machine, packages load slowly."""
+
+GRACE_SECONDS = 5.0
+"""How much longer than its deadlines a task may take, before the driver counts as hung."""
+
+_END_SECONDS = 2.0
+"""How long a driver may take to end when its input has ended."""
+
+
+class Driver:
+    """A driver that is given one task at a time. Not thread-safe: have one for each thread.
+
+    Args:
+        command: The program and its arguments; a text is split as a shell does.
+        start_seconds: How long it may take to say hello.
+        grace_seconds: How much longer than its deadlines a task may take.
+    """
+
+    def __init__(
+        self,
+        command: str | Sequence[str],
+        *,
+        start_seconds: float = START_SECONDS,
+        grace_seconds: float = GRACE_SECONDS,
+    ) -> None:
+        split = shlex.split(command, posix=os.name != "nt") if isinstance(command, str) else command
+        if not split:
+            raise ValueError("The command of the driver is empty. Give a program, such as 'node driver.mjs'.")
+        self._command = split
+        self._start_seconds = start_seconds
+        self._grace_seconds = grace_seconds
+        self._process: DriverProcess | None = None
+        self._hello: DriverHello | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start(self) -> DriverHello:
+        """Start the driver unless it runs, and return what it says about itself.
+
+        Raises:
+            DriverFailure: It cannot be started, or does not say hello.
+        """
+        if self._process is None or self._hello is None:
+            self._process = DriverProcess(self._command)
+            try:
+                self._process.send(hello_message(), self._start_seconds)
+                hello = self._process.receive(
+                    lambda message: isinstance(message, DriverHello), self._start_seconds
+                )
+            except DriverFailure:
+                self._end_process()
+                raise
+            assert isinstance(hello, DriverHello)  # noqa: S101 - nothing else was wanted
+            self._hello = hello
+        return self._hello
+
+    def run(self, task: Task) -> TaskAnswer | CannotTask:
+        """Have a task done. One that needs a feature that the client lacks is not sent.
+
+        Raises:
+            DriverFailure: It died, hung or answered what the protocol does not have. It is started again for
+                the next task.
+        """
+        missing = sorted(task.needed_features() - self.start().features)
+        if missing:
+            return CannotTask(id=task.id, reason=f"the client has no {' and no '.join(missing)}")
+        try:
+            return self._answer(task)
+        except DriverFailure:
+            self._end_process()
+            raise
+
+    def _answer(self, task: Task) -> TaskAnswer | CannotTask:
+        process = self._process
+        assert process is not None  # noqa: S101 - `start` made it
+        seconds = task.deadline * max(1, len(task.groups)) + self._grace_seconds
+        process.send(task.as_json(), seconds)
+
+        def is_answer(message: Message) -> bool:
+            return isinstance(message, TaskAnswer | CannotTask) and message.id == task.id
+
+        answer = process.receive(is_answer, seconds)
+        assert isinstance(answer, TaskAnswer | CannotTask)  # noqa: S101 - nothing else was wanted
+        if isinstance(answer, TaskAnswer) and len(answer.steps) != len(task.steps):
+            raise DriverFailure(
+                "invalid", f"answered {len(answer.steps)} steps of {len(task.steps)}", process.output
+            )
+        return answer
+
+    @property
+    def output(self) -> str:
+        """The end of what the driver wrote beside the protocol since it was started."""
+        return self._process.output if self._process is not None else ""
+
+    def close(self) -> None:
+        """End the driver and its children."""
+        self._end_process(_END_SECONDS)
+
+    def _end_process(self, seconds: float = 0.0) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.end(seconds)
+
+
+__all__ = ["GRACE_SECONDS", "START_SECONDS", "Driver", "DriverFailure"]

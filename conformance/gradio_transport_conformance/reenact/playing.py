@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls that are being played, and the sessions that they belong to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, cast
+
+import attrs
+
+from gradio_transport.protocol.commands import Ending
+
+from .likeness import CallKey, Uploads, likeness
+from .outcomes import Outcome, is_last
+
+TICK_SECONDS = 0.002
+"""Pause before each message, so that a client can do something between two."""
+
+PATIENCE_SECONDS = 10.0
+"""How long the end of a recording that was cancelled waits for the client to cancel too."""
+
+
+class OffTape(Exception):
+    """The client did something that the recording does not answer."""
+
+
+def new_id() -> str:
+    """Return an id as servers make them."""
+    return uuid.uuid4().hex
+
+
+@attrs.define(eq=False)
+class Event:
+    """A call that is being played.
+
+    Attributes:
+        messages: What it says, without ids.
+        stopped: Set when the client cancels it, or goes.
+        ended: Whether its last message was said.
+        chunks: What the client sent to it since: data, or None for the end.
+    """
+
+    id: str
+    fn_index: int
+    session_hash: str
+    outcome: Outcome
+    uploads: Uploads
+    stopped: asyncio.Event = attrs.field(factory=asyncio.Event)
+    chunks: asyncio.Queue[Any] = attrs.field(factory=asyncio.Queue[Any])
+    started: bool = False
+    ended: bool = False
+    restarts: int = 0
+    task: asyncio.Task[None] | None = None
+
+    async def play(self, first: int = 0) -> AsyncIterator[Mapping[str, Any]]:
+        """Yield the messages in their time from the first on, until the last or until it is stopped.
+
+        Raises:
+            OffTape: The client goes on where the recorded one cancelled, or sent another chunk.
+        """
+        place, restarts = first, self.restarts
+        gates = deque(self.outcome.gates)
+        while place < len(self.outcome.messages):
+            while gates and gates[0][0] <= place:
+                await self._pass_gate(gates.popleft()[1])
+            if await self.wait_for_stop(TICK_SECONDS):
+                return
+            if restarts != self.restarts:
+                place, restarts = self._first_yield(), self.restarts
+            message = self.outcome.messages[place]
+            place += 1
+            self.started = self.started or message.get("msg") != "estimation"
+            self.ended = is_last(message)
+            yield self._named(message)
+        if not self.ended:
+            await self._hold()
+
+    def _named(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a message with the client's session hash in the place of the recorded one."""
+        alias = self.outcome.alias
+        if not alias or not self.session_hash:
+            return message
+        text = json.dumps(message)
+        if f'"{alias}"' not in text:
+            return message
+        named = json.loads(text.replace(f'"{alias}"', json.dumps(self.session_hash)))
+        return cast("Mapping[str, Any]", named)
+
+    async def _pass_gate(self, expected: Any) -> None:
+        waiting = asyncio.ensure_future(self.chunks.get())
+        stopping = asyncio.ensure_future(self.stopped.wait())
+        await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not waiting.done():
+            waiting.cancel()
+            return
+        given = waiting.result()
+        if likeness(given, self.uploads) != likeness(expected, self.uploads):
+            raise OffTape(f"sends the chunk {given!r:.80} where {expected!r:.80} was recorded")
+
+    async def _hold(self) -> None:
+        """Wait where the recording ends before the call does."""
+        if self.outcome.ending is Ending.CLEAN:
+            return
+        if not self.outcome.cancelled:
+            await self.stopped.wait()  # the server said no more, as long as somebody listened
+        elif not await self.wait_for_stop(PATIENCE_SECONDS):
+            count = len(self.outcome.messages)
+            raise OffTape(f"does not cancel the call of {self.outcome.name!r} after {count} messages")
+
+    def _first_yield(self) -> int:
+        return next(
+            (place for place, one in enumerate(self.outcome.messages) if one["msg"] == "process_generating"),
+            0,
+        )
+
+    async def wait_for_stop(self, seconds: float) -> bool:
+        """Wait so long at most; return whether it was stopped."""
+        try:
+            await asyncio.wait_for(self.stopped.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+
+@attrs.define(eq=False)
+class Waiting:
+    """A call of 4.0 to 4.8 whose data the server has asked for."""
+
+    id: str
+    data: asyncio.Future[Mapping[str, Any]]
+
+
+@attrs.define(eq=False)
+class Session:
+    """One ``session_hash``.
+
+    Attributes:
+        events: Its calls by id.
+        pending: Ids of calls whose last message the client has not got.
+        box: What the next stream says first: event (None for the session) and message.
+        done: For each function, the data of its calls so far.
+        streams: How many streams are open.
+    """
+
+    session_hash: str
+    events: dict[str, Event] = attrs.field(factory=dict[str, Event])
+    pending: set[str] = attrs.field(factory=set[str])
+    box: asyncio.Queue[tuple[str | None, Mapping[str, Any] | None]] = attrs.field(
+        factory=asyncio.Queue[tuple[str | None, "Mapping[str, Any] | None"]]
+    )
+    known: bool = False
+    done: dict[int, list[str]] = attrs.field(factory=dict[int, list[str]])
+    streams: int = 0
+
+    def history(self, key: CallKey) -> list[str]:
+        """Return the data of the earlier calls of a function, and add this one."""
+        past = self.done.setdefault(key.fn_index, [])
+        before = list(past)
+        past.append(key.data)
+        return before
+
+    def give_up(self) -> None:
+        """Stop every call: the stream was dropped. Their ids stay pending, as on real servers."""
+        for event in self.events.values():
+            event.stopped.set()
+        self.known = False
+        self.box = asyncio.Queue()
+
+
+@attrs.define(eq=False)
+class Sessions:
+    """All sessions of a server."""
+
+    _sessions: dict[str, Session] = attrs.field(factory=dict[str, Session])
+
+    def get(self, session_hash: str) -> Session:
+        """Return a session, made now if it is new."""
+        return self._sessions.setdefault(session_hash, Session(session_hash))
+
+    def find(self, session_hash: str) -> Session | None:
+        """Return a session that has had a call and was not given up, or None."""
+        found = self._sessions.get(session_hash)
+        return found if found is not None and found.known else None
+
+    def event(self, event_id: str) -> Event | None:
+        """Return a call by its id, or None."""
+        return next((one.events[event_id] for one in self._sessions.values() if event_id in one.events), None)
+
+    def every(self) -> list[Session]:
+        """Return all of them."""
+        return list(self._sessions.values())
+
+
+Report = Callable[[str], None]
+"""Takes a finding, or what is off tape."""
+
+__all__ = [
+    "PATIENCE_SECONDS",
+    "TICK_SECONDS",
+    "Event",
+    "OffTape",
+    "Report",
+    "Session",
+    "Sessions",
+    "Waiting",
+    "new_id",
+]

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all routes of a re-enacting server share: the app, the sessions, and what is written down."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+from aiohttp import web
+
+from .app import Choice, Endpoint, RecordedApp
+from .encoding import with_full_values
+from .generation import Generation
+from .likeness import CallKey
+from .outcomes import Outcome, Reply, Way
+from .playing import Event, OffTape, Session, Sessions, Waiting, new_id
+
+OFF_TAPE_STATUS = 501
+"""Status of a reply that is none: the recording does not say what the server would have answered."""
+
+MOST_NOTES = 1000
+"""Bound of the findings, and of what is off tape."""
+
+CREDENTIALS = ("admin", "secret")
+"""What the canonical app with a login accepts."""
+
+_MOST_UPLOADED_BYTES = 64 * 1024 * 1024
+
+
+@attrs.define
+class Notes:
+    """What was written down of a client.
+
+    Attributes:
+        findings: What it does that no client should.
+        off_tape: Requests that the recording does not answer.
+        reencoded: Calls that were recorded in another way than the client asked for.
+    """
+
+    findings: list[str] = attrs.field(factory=list[str])
+    off_tape: list[str] = attrs.field(factory=list[str])
+    reencoded: list[str] = attrs.field(factory=list[str])
+
+    def add(self, notes: list[str], text: str) -> None:
+        """Write something down once."""
+        if text not in notes and len(notes) < MOST_NOTES:
+            notes.append(text)
+
+
+@attrs.define
+class Job:
+    """A call of the polling queue.
+
+    Attributes:
+        replies: What it says each time that it is asked.
+    """
+
+    replies: list[Mapping[str, Any]]
+
+
+@attrs.define(eq=False)
+class Stage:
+    """A server that re-enacts an app.
+
+    Attributes:
+        base: Its address.
+        cookies: Name and value of what a login gives.
+        uploaded: What clients uploaded, by path.
+        config_requests: How often each client address of a connection asked for the config.
+    """
+
+    generation: Generation
+    app: RecordedApp
+    base: str = ""
+    sessions: Sessions = attrs.field(factory=Sessions)
+    notes: Notes = attrs.field(factory=Notes)
+    token: str = attrs.field(factory=new_id)
+    uploaded: dict[str, bytes] = attrs.field(factory=dict[str, bytes])
+    asked: Counter[str] = attrs.field(factory=Counter[str])
+    heartbeats: Counter[str] = attrs.field(factory=Counter[str])
+    open_sockets: int = 0
+    waiting: dict[str, Waiting] = attrs.field(factory=dict[str, Waiting])
+    jobs: dict[str, Job] = attrs.field(factory=dict[str, "Job"])
+
+    # --- what is written down --------------------------------------------------------------------------
+
+    def find(self, text: str) -> None:
+        """Write down what the client does that no client should."""
+        self.notes.add(self.notes.findings, text)
+
+    def miss(self, text: str) -> None:
+        """Write down what the recording does not answer."""
+        self.notes.add(self.notes.off_tape, text)
+
+    def off_tape(self, text: str) -> web.Response:
+        """Write down what the recording does not answer, and return the reply that says so."""
+        self.miss(text)
+        return self.json({"detail": f"Off tape: {text}"}, OFF_TAPE_STATUS)
+
+    # --- replies ---------------------------------------------------------------------------------------
+
+    def json(self, value: Any, status: int = 200) -> web.Response:
+        """Return a JSON reply as the web server writes it."""
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return web.Response(body=self.rename(text.encode()), status=status, content_type="application/json")
+
+    def as_recorded(self, reply: Reply) -> web.Response:
+        """Return a recorded reply, with this server's address in it."""
+        headers = {"content-type": reply.content_type} if reply.content_type else {}
+        return web.Response(body=self.rename(reply.body), status=reply.status, headers=headers)
+
+    def text(self, text: str, status: int) -> web.Response:
+        """Return a plain text reply."""
+        return web.Response(text=text, status=status, content_type="text/plain", charset="utf-8")
+
+    def crash(self) -> web.Response:
+        """Return the reply to a request that makes the server raise."""
+        if self.generation.shows_tracebacks:
+            return self.text("Traceback (most recent call last):\n", 500)
+        return self.text("Internal Server Error", 500)
+
+    def rename(self, data: bytes) -> bytes:
+        """Return data with this server's address in the place of the recorded ones."""
+        for recorded in self.app.bases:
+            data = data.replace(recorded.encode(), self.base.encode())
+        return data
+
+    def recorded(self, text: str) -> str:
+        """Return what a client sent with the recorded address in the place of this server's."""
+        return text.replace(self.base, self.app.bases[0]) if self.app.bases else text
+
+    def write(self, message: Mapping[str, Any]) -> str:
+        """Return the text of a message."""
+        return self.rename(self.generation.write(message).encode()).decode()
+
+    # --- calls -----------------------------------------------------------------------------------------
+
+    def endpoint(self, fn_index: int | None, api_name: str | None = None) -> Endpoint | None:
+        """Return the endpoint that a call names, or None."""
+        return self.app.find(fn_index, api_name)
+
+    def choose(
+        self, endpoint: Endpoint, body: Mapping[str, Any], way: Way, session: Session | None, how: str = ""
+    ) -> Outcome:
+        """Return what answers a call of a session, whose history counts if the function has State.
+
+        Raises:
+            OffTape: The recording does not say.
+        """
+        data = self.app.arguments(endpoint, body, "call_v2" if how.startswith("POST /call/v2") else "")
+        key = self.app.key(endpoint, data, body)
+        history = session.history(key) if session is not None else []
+        found = self.app.choose(endpoint, key, way, history)
+        if found is None:
+            raise OffTape(self._missing(endpoint, key, way, history))
+        self._note(found, endpoint, way)
+        return found.outcome
+
+    def _note(self, found: Choice, endpoint: Endpoint, way: Way) -> None:
+        if found.reencoded:
+            name = endpoint.api_name or endpoint.fn_index
+            self.notes.add(self.notes.reencoded, f"{name} by {way}: {found.reencoded}")
+
+    @staticmethod
+    def _missing(endpoint: Endpoint, key: CallKey, way: Way, history: list[str]) -> str:
+        name = f"/{endpoint.api_name}" if endpoint.api_name else f"function {endpoint.fn_index}"
+        after = f" after {len(history)} calls" if endpoint.states and history else ""
+        return f"calls {name} by {way} with {key.data:.200}{after}"
+
+    def begin(self, outcome: Outcome, fn_index: int, session: Session, event_id: str = "") -> Event:
+        """Return a call that is played from now on."""
+        event = Event(event_id or new_id(), fn_index, session.session_hash, outcome, self.app.uploads)
+        session.events[event.id] = event
+        session.pending.add(event.id)
+        session.known = True
+        return event
+
+    def without_diffs(self, outcome: Outcome) -> Outcome:
+        """Return an outcome with full values, for a client that asked for the simple format.
+
+        Raises:
+            OffTape: A recorded edit cannot be applied.
+        """
+        messages = with_full_values(outcome.messages)
+        if messages is None:
+            raise OffTape(f"asks for full values of {outcome.name!r}, whose edits cannot be applied")
+        self.notes.add(self.notes.reencoded, f"{outcome.name} with full values: recorded as edits")
+        return attrs.evolve(outcome, messages=tuple(messages))
+
+    def wait_for_data(self) -> Waiting:
+        """Return a call of 4.0 to 4.8 whose data is to come."""
+        waiting = Waiting(new_id(), asyncio.get_running_loop().create_future())
+        self.waiting[waiting.id] = waiting
+        return waiting
+
+    # --- files -----------------------------------------------------------------------------------------
+
+    def keep(self, name: str, content: bytes) -> str:
+        """Keep an uploaded file, and return the path that it gets."""
+        folder = hashlib.sha256(content).hexdigest()
+        path = f"/tmp/gradio/{folder}/{self.clean(name)}"  # noqa: S108 - a path of the client's view alone
+        if sum(map(len, self.uploaded.values())) + len(content) <= _MOST_UPLOADED_BYTES:
+            self.uploaded[path] = content
+        return path
+
+    def clean(self, name: str) -> str:
+        """Return a file name as this version keeps it. source: the gradio_client of the server."""
+        name = name.replace("\\", "/").rpartition("/")[2]
+        if self.generation.keeps_file_names:
+            return re.sub(r'[<>:"/\\|?*\x00-\x1f]', "", name)
+        return "".join(one for one in name if one.isalnum() or one in "._- ")
+
+
+__all__ = ["CREDENTIALS", "Job", "OFF_TAPE_STATUS", "Notes", "Stage"]

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Grades a black box: a driver, which is a program in any language."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from ..cases import Step
+from ..driver.host import GRACE_SECONDS, Driver
+from ..driver.messages import CannotTask, StepAnswer, Task, TaskAnswer
+from ..driver.process import DriverFailure
+from ..drivers import command_for, is_name
+from ..grading import Grade, grade_outcomes
+from ..outcomes import outcome_of_answer
+from ..play import STEP_SECONDS
+from .faults import fault_task, grade_fault_answer, serve_cell, why_not_a_task
+from .players import SEVERAL_APPS, Identity, can_serve, case_result, fault_result
+from .results import CellResult
+from .selection import CaseCell, FaultCell
+from .serving import CaseServer, ServeMode, serve_case
+from .tasks import make_task
+
+
+class ClientPlayer:
+    """Plays cells to a driver.
+
+    Args:
+        command: The driver's program and its arguments, or the name of one that is shipped, such as
+            ``gradio_client==2.7.2``.
+        mode: How recordings are served.
+        record: Whether the traffic is recorded.
+        deadline: Seconds that a step of a case may take.
+        grace: Seconds that a task may take longer than that, before the driver counts as hung.
+
+    Raises:
+        DriverFailure: The driver does not start.
+        DriverUnavailable: The client of a shipped driver cannot be installed.
+    """
+
+    def __init__(
+        self,
+        command: str | Sequence[str],
+        mode: ServeMode,
+        *,
+        record: bool = False,
+        deadline: float = STEP_SECONDS,
+        grace: float = GRACE_SECONDS,
+    ) -> None:
+        named = isinstance(command, str) and is_name(command)
+        split = command_for(command) if named and isinstance(command, str) else command
+        self._driver = Driver(split, grace_seconds=grace)
+        self._deadline = deadline
+        self._mode = mode
+        self._record = record
+        hello = self._driver.start()
+        name = f"{hello.name} {hello.version}".strip()
+        self._identity = Identity(name=name, language=hello.language)
+
+    @property
+    def identity(self) -> Identity:
+        """What the driver says about itself."""
+        return self._identity
+
+    def close(self) -> None:
+        """End the driver."""
+        self._driver.close()
+
+    def play_case(self, cell: CaseCell) -> CellResult:
+        """Play a case to the driver."""
+        if not can_serve(cell, self._mode):
+            return case_result(cell, Grade.OFF_TAPE, reason=SEVERAL_APPS)
+        with serve_case(cell.version, cell.case.name, self._mode) as server:
+            began = time.monotonic()
+            task = make_task(cell.case, cell.version, server.url, server.urls, deadline=self._deadline)
+            answer, failure = self._ask(task)
+            seconds = time.monotonic() - began
+        fields: dict[str, Any] = {
+            "task": task.as_json(),
+            "answer": _shown(answer),
+            "findings": server.findings,
+            "off_tape": server.off_tape,
+            "output": failure.output if failure else self._driver.output,
+            "seconds": seconds,
+            "trace": server.trace_text() if self._record else None,
+        }
+        if failure is not None:
+            return case_result(cell, Grade.FAIL, cause=failure.cause, reason=str(failure), **fields)
+        grade, reason = _grade_case(cell, answer, server)
+        return case_result(cell, grade, reason=reason, **fields)
+
+    def play_fault(self, cell: FaultCell) -> CellResult:
+        """Play a fault to the driver."""
+        why_not = why_not_a_task(cell.cell)
+        if why_not is not None:
+            return fault_result(cell, [], grade=Grade.CANNOT, reason=why_not)
+        began = time.monotonic()
+        with serve_cell(cell.cell) as server:
+            task = fault_task(cell.cell, server.url, server.authority)
+            answer, failure = self._ask(task)
+        fields: dict[str, Any] = {
+            "task": task.as_json(),
+            "answer": _shown(answer),
+            "output": failure.output if failure else self._driver.output,
+            "seconds": time.monotonic() - began,
+        }
+        if failure is not None:
+            return fault_result(cell, [str(failure)], cause=failure.cause, **fields)
+        cannot = _why_cannot(answer)
+        if cannot is not None:
+            return fault_result(cell, [], grade=Grade.CANNOT, reason=cannot, **fields)
+        assert isinstance(answer, TaskAnswer)  # noqa: S101 - it can
+        return fault_result(cell, grade_fault_answer(cell.cell, answer.steps), **fields)
+
+    def _ask(self, task: Task) -> tuple[TaskAnswer | CannotTask | None, DriverFailure | None]:
+        try:
+            return self._driver.run(task), None
+        except DriverFailure as error:
+            return None, error
+
+
+def _shown(answer: TaskAnswer | CannotTask | None) -> Any:
+    return attrs.asdict(answer, filter=lambda _, value: value is not None) if answer is not None else None
+
+
+def _why_cannot(answer: TaskAnswer | CannotTask | None) -> str | None:
+    if isinstance(answer, CannotTask):
+        return answer.reason or "the driver does not say why"
+    steps: Sequence[StepAnswer] = answer.steps if answer is not None else ()
+    return next((step.cannot for step in steps if step.cannot is not None), None)
+
+
+def _grade_case(
+    cell: CaseCell, answer: TaskAnswer | CannotTask | None, server: CaseServer
+) -> tuple[Grade, str]:
+    cannot = _why_cannot(answer)
+    if cannot is not None:
+        return Grade.CANNOT, cannot
+    assert isinstance(answer, TaskAnswer)  # noqa: S101 - it can
+    own_fault = _shared_sessions(cell, server) or _not_cancelled(cell, answer)
+    if own_fault is not None:
+        return Grade.FAIL, own_fault
+    if server.off_tape:
+        return Grade.OFF_TAPE, server.off_tape[0]
+    steps: list[Step] = [step for group in cell.case.steps_for(cell.version) for step in group]
+    outcomes = [(step, outcome_of_answer(one)) for step, one in zip(steps, answer.steps, strict=True)]
+    graded = grade_outcomes(cell.case, cell.version, "client", outcomes)
+    return graded.grade, graded.reason
+
+
+def _shared_sessions(cell: CaseCell, server: CaseServer) -> str | None:
+    """Return what is wrong if steps of several sessions named fewer session hashes than there are sessions.
+
+    Seen on the wire: what comes of such a call was never recorded, so it would only be off tape.
+    """
+    wanted = {step.session for group in cell.case.steps_for(cell.version) for step in group}
+    named = server.session_hashes()
+    if not 0 < len(named) < len(wanted):
+        return None
+    return f"steps of {len(wanted)} sessions share {len(named)}"
+
+
+def _not_cancelled(cell: CaseCell, answer: TaskAnswer) -> str | None:
+    """Return what is wrong if a call was not cancelled that the task said to cancel.
+
+    No answer of a server decides that, so it is wrong although what comes without it was never recorded.
+    """
+    steps = [step for group in cell.case.steps_for(cell.version) for step in group]
+    for step, one in zip(steps, answer.steps, strict=True):
+        if step.error == "CancelledError" and (one.error is None or one.error.kind != "cancelled"):
+            return "no CancelledError"
+    return None
+
+
+__all__ = ["ClientPlayer"]

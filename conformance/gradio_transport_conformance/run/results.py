@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The results of a run, as data that reports are made of, and their JSON."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import attrs
+
+from ..grading import Grade
+
+FORMAT = "gradio-transport-conformance-results"
+VERSION = 1
+
+WORDS: Mapping[Grade, str] = {
+    Grade.PASS: "right",
+    Grade.FAIL: "wrong",
+    Grade.KNOWN_FAIL: "known",
+    Grade.OFF_TAPE: "off tape",
+    Grade.CANNOT: "cannot",
+    Grade.UNSUPPORTED: "unsupported",
+}
+"""What a summary calls the grades, in its order."""
+
+
+@attrs.frozen(kw_only=True)
+class CellResult:
+    """What came of one cell: a case on a version, or a fault in a phase of a protocol.
+
+    Attributes:
+        name: Name of the cell: ``6.31.0/count``, or ``sse_v3 | join | 503 with json``.
+        kind: ``case`` or ``fault``.
+        row: The version, or the protocol of a fault.
+        column: The case, or the fault and its phase.
+        cause: Why it is not right, in few words that other cells may share.
+        reason: The same in full.
+        expected: What must come, one line for each step.
+        source: Where that is written, and why it is so.
+        task: What was asked; None: nothing was.
+        answer: What came, as the client showed it.
+        findings: What the server noticed about the client. They are not graded.
+        off_tape: Requests that the recording does not answer.
+        output: What a driver wrote beside the protocol.
+        seconds: How long it took.
+        trace: The traffic, as a trace of the project's format, if it was recorded.
+    """
+
+    name: str
+    kind: str
+    row: str
+    column: str
+    grade: Grade
+    cause: str = ""
+    reason: str = ""
+    expected: Sequence[str] = ()
+    source: str = ""
+    task: Mapping[str, Any] | None = None
+    answer: Any = None
+    findings: Sequence[str] = ()
+    off_tape: Sequence[str] = ()
+    output: str = ""
+    seconds: float = 0.0
+    trace: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class RunResults:
+    """A run.
+
+    Attributes:
+        client: Name and version of what was graded.
+        language: Its language, with the version.
+        way: How: ``client``, ``face`` or ``adapter``.
+        serve: ``bytes`` or ``messages``; empty where nothing was served.
+        kit: Version of the suite.
+        started: When, in UTC, as ISO 8601.
+        seconds: How long it took.
+        complete: Whether all that was planned was played.
+        problems: What is wrong with the run itself, such as entries of the known failures that fit nothing.
+    """
+
+    client: str
+    cells: Sequence[CellResult]
+    language: str = ""
+    way: str = "client"
+    serve: str = ""
+    kit: str = ""
+    started: str = ""
+    seconds: float = 0.0
+    seed: int = 0
+    complete: bool = True
+    problems: Sequence[str] = ()
+
+    def counts(self) -> dict[Grade, int]:
+        """Return how many cells have each grade."""
+        counted = Counter(cell.grade for cell in self.cells)
+        return {grade: counted[grade] for grade in WORDS}
+
+    @property
+    def is_right(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems and not any(cell.grade is Grade.FAIL for cell in self.cells)
+
+
+def to_json(results: RunResults) -> dict[str, Any]:
+    """Return the results as a JSON object."""
+    body = attrs.asdict(results, value_serializer=lambda _, __, value: _plain(value))
+    return {"format": FORMAT, "version": VERSION, **body}
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, Grade) else value
+
+
+def write_json(results: RunResults, path: Path) -> None:
+    """Write the results to a file."""
+    text = json.dumps(to_json(results), ensure_ascii=False, indent=1, default=repr)
+    path.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+
+
+def read_json(path: Path) -> RunResults:
+    """Return the results in a file.
+
+    Raises:
+        ValueError: It holds no results, or those of a later version.
+    """
+    try:
+        value: Any = json.loads(path.read_text("utf-8"))
+        if value["format"] != FORMAT or value["version"] != VERSION:
+            raise ValueError("its format is another")
+        fields = cast("dict[str, Any]", value)
+        cells = [CellResult(**{**one, "grade": Grade(one["grade"])}) for one in fields["cells"]]
+        known = {field.name for field in attrs.fields(RunResults)}
+        rest: dict[str, Any] = {name: one for name, one in fields.items() if name in known}
+        rest["cells"] = cells
+        return RunResults(**rest)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} holds no results of a run: {error}") from None
+
+
+__all__ = ["WORDS", "CellResult", "RunResults", "read_json", "to_json", "write_json"]
