@@ -23,11 +23,8 @@ class Task {
 
   async answer() {
     const steps = [];
-    try {
-      this.app = await connect(this.task.url, this.task.credentials);
-    } catch (error) {
-      return this.task.groups.flat().map(() => describe(error));
-    }
+    this.connected = connect(this.task.url, this.task.credentials);
+    this.connected.catch(() => {}); // each step reports it
     for (const group of this.task.groups) steps.push(...(await Promise.all(group.map((one) => this.inTime(one)))));
     return steps;
   }
@@ -47,9 +44,10 @@ class Task {
   async play(step) {
     if (!step.endpoint) return { cannot: "The /call API needs a name." };
     if (step.cancel_after === 0) return { cannot: "The /call API does not say when the function starts." };
-    const session = this.session(step.session);
     const yields = [];
     try {
+      this.app = await this.connected;
+      const session = this.session(step.session);
       const data = await this.replace(step.data, (file) => session.upload(file.name, Buffer.from(file.base64, "base64")));
       for await (const { outputs, final } of session.call(step.endpoint, data)) {
         const visible = this.withoutStates(step, outputs);

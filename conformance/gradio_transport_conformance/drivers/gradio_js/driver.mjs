@@ -29,17 +29,16 @@ if (!hasListeners) features.push("auth", "session_endpoints", "streaming");
 
 class Refusal extends Error {} // the client says that the server wants something else
 
-async function connect(task) {
+async function connect(url, credentials) {
   if (hasListeners) {
     // Without a callback, its promise stays pending when the app cannot be reached.
     return await new Promise((resolve, reject) => {
       const status_callback = (status) => reject(new Error(status.message));
-      library.client(task.url, { status_callback }).then(resolve, reject);
+      library.client(url, { status_callback }).then(resolve, reject);
     });
   }
-  const { credentials } = task;
   const auth = credentials ? [credentials.username, credentials.password] : null;
-  return await library.Client.connect(task.url, { auth, events: ["data", "status", "log", "render"] });
+  return await library.Client.connect(url, { auth, events: ["data", "status", "log", "render"] });
 }
 
 // Yields the client's events of a call: {type: "data" | "status" | "log" | "render", ...}
@@ -130,24 +129,31 @@ class Task {
 
   async playGroup(running) {
     // First, for connecting takes longer than some calls.
-    await Promise.all([...new Set(running.map(({ step }) => step.session ?? "main"))].map((one) => this.connect(one)));
+    await Promise.all(running.map(({ step }) => this.connect(step)));
     await Promise.all(running.map((one) => this.start(one)));
   }
 
-  async connect(session) {
-    if (this.apps.has(session)) return;
+  // A client has one address and one session.
+  place(step) {
+    return JSON.stringify([step.url ?? this.task.url, step.session ?? "main"]);
+  }
+
+  async connect(step) {
+    const place = this.place(step);
+    if (this.apps.has(place)) return;
+    this.apps.set(place, null); // for the others of the group
     try {
-      const app = await connect(this.task);
+      const app = await connect(step.url ?? this.task.url, this.task.credentials);
       if (app.config?.auth_required) throw new Refusal("The app wants a login: config.auth_required");
-      this.apps.set(session, app);
+      this.apps.set(place, app);
     } catch (error) {
-      this.apps.set(session, { failure: exceptionError(error, "connect") });
+      this.apps.set(place, { failure: exceptionError(error, "connect") });
     }
   }
 
   async start(running) {
     const { step } = running;
-    const app = this.apps.get(step.session ?? "main");
+    const app = this.apps.get(this.place(step));
     running.answer = app.failure ?? (await this.play(app, step, running.found));
   }
 
@@ -259,7 +265,7 @@ class Task {
   }
 
   close() {
-    for (const app of this.apps.values()) app.close?.();
+    for (const app of this.apps.values()) app?.close?.();
   }
 }
 
