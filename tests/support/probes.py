@@ -134,9 +134,13 @@ def probes(version: str, fn_index: int) -> Iterator[Probe]:
     for path in ("/nope", "nope", "/etc/hostname", "../nope", "https://example.com/x"):
         yield Probe("GET", f"{api}/file={path}")
     yield Probe("GET", f"{api}/file/nope")
-    yield post(f"{api}/component_server", {"session_hash": "x", "component_id": 99999, "fn_name": "x", "data": 1})
+    yield post(
+        f"{api}/component_server", {"session_hash": "x", "component_id": 99999, "fn_name": "x", "data": 1}
+    )
     yield post(f"{api}/api/queue/status/", {"hash": UNKNOWN})
-    yield Probe("POST", "/login", "username=a&password=b", {"content-type": "application/x-www-form-urlencoded"})
+    yield Probe(
+        "POST", "/login", "username=a&password=b", {"content-type": "application/x-www-form-urlencoded"}
+    )
     yield Probe("POST", "/login", "{}", _JSON)
     # What works, on each path.
     yield post(f"{api}/run/hello", {"data": ["x"]})

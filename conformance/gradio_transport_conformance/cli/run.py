@@ -9,12 +9,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version as distribution_version
 from pathlib import Path
+from typing import Any
 
 import attrs
 import click
 
+from gradio_transport.errors import visible
+
 from ..driver.process import DriverFailure
 from ..drivers import DriverUnavailable
+from ..play import STEP_SECONDS
 from ..run.adapters import AdapterNotFound, AdapterPlayer, load_adapter
 from ..run.clients import ClientPlayer
 from ..run.faces import FACES, FacePlayer
@@ -58,6 +62,29 @@ Exit status:
   2    bad usage, or the driver does not start
   130  interrupted
 """
+
+
+@attrs.frozen(kw_only=True)
+class _Options:
+    """What the caller gave; the options of `run` describe it."""
+
+    client: str | None
+    adapter: str | None
+    face: str | None
+    versions: str
+    cases: str
+    faults: Sequence[str]
+    traces: Path | None
+    known_failing: Path | None
+    mode: str | None
+    jobs: int
+    deadline: float
+    seed: int
+    record: bool
+    junit: Path | None
+    json_path: Path | None
+    html: Path | None
+    quiet: bool
 
 
 @attrs.frozen
@@ -123,6 +150,14 @@ class _Graded:
     show_default=True,
     help="How many cells to play at once.",
 )
+@click.option(
+    "--deadline",
+    type=click.FloatRange(0, min_open=True),
+    default=STEP_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a driver may take for a step of a case.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random chunks of replays.")
 @click.option("--record", is_flag=True, help="Keep the traffic of each case in the results.")
 @click.option(
@@ -142,34 +177,19 @@ class _Graded:
     help="Write the results as a page. Keeps the traffic.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Do not show the count while it runs.")
-def run(
-    *,
-    client: str | None,
-    adapter: str | None,
-    face: str | None,
-    versions: str,
-    cases: str,
-    faults: Sequence[str],
-    traces: Path | None,
-    known_failing: Path | None,
-    mode: str | None,
-    jobs: int,
-    seed: int,
-    record: bool,
-    junit: Path | None,
-    json_path: Path | None,
-    html: Path | None,
-    quiet: bool,
-) -> None:
+def run(**given: Any) -> None:
     """Play cases and faults to a client or an adapter, and print what is right and wrong."""
-    if traces is not None and adapter is None:
+    options = _Options(**given)
+    if options.traces is not None and options.adapter is None:
         raise click.UsageError("--traces needs --adapter: only an adapter is graded by traces of your own.")
-    plan = _plan(versions, cases, faults, traces)
-    known = _read_known(known_failing)
-    graded = _graded(client, adapter, face, mode, seed=seed, record=record or html is not None)
-    results = _run(graded, plan, known, jobs=jobs, seed=seed, quiet=quiet)
+    plan, known, graded = _plan(options), _read_known(options.known_failing), _graded(options)
+    results = _run(graded, plan, known, options)
     click.echo(summary(results))
-    for path, write in ((junit, write_junit), (json_path, write_json), (html, write_html)):
+    for path, write in (
+        (options.junit, write_junit),
+        (options.json_path, write_json),
+        (options.html, write_html),
+    ):
         if path is not None:
             try:
                 write(results, path)
@@ -181,14 +201,14 @@ def run(
         raise click.exceptions.Exit(WRONG)
 
 
-def _plan(versions: str, cases: str, faults: Sequence[str], traces: Path | None) -> list[PlannedCell]:
+def _plan(options: _Options) -> list[PlannedCell]:
     plan: list[PlannedCell] = []
     try:
-        if traces is not None:
-            plan += find_traces(traces)
-        elif cases != "none":
-            plan += plan_cases(select_versions(versions), select_cases(cases))
-        plan += [FaultCell(cell) for cell in select_faults(faults)]
+        if options.traces is not None:
+            plan += find_traces(options.traces)
+        elif options.cases != "none":
+            plan += plan_cases(select_versions(options.versions), select_cases(options.cases))
+        plan += [FaultCell(cell) for cell in select_faults(options.faults)]
     except SelectionError as error:
         raise click.UsageError(str(error)) from error
     if not plan:
@@ -205,38 +225,40 @@ def _read_known(path: Path | None) -> KnownFailures:
         raise click.UsageError(f"{path} is no text in UTF-8: {error}.") from error
 
 
-def _graded(
-    client: str | None, adapter: str | None, face: str | None, mode: str | None, *, seed: int, record: bool
-) -> _Graded:
-    if sum(one is not None for one in (client, adapter, face)) != 1:
+def _graded(options: _Options) -> _Graded:
+    if sum(one is not None for one in (options.client, options.adapter, options.face)) != 1:
         raise click.UsageError("Give one of --client, --adapter and --face: what is to be graded.")
-    serve = default_mode() if mode is None else ServeMode(mode)
+    mode = default_mode() if options.mode is None else ServeMode(options.mode)
+    record = options.record or options.html is not None
+    client, face = options.client, options.face
     if client is not None:
-        return _Graded(lambda: ClientPlayer(client, serve, record=record), "client", serve.value)
+        return _Graded(
+            lambda: ClientPlayer(client, mode, record=record, deadline=options.deadline),
+            "client",
+            mode.value,
+        )
     if face is not None:
-        return _Graded(lambda: FacePlayer(face, serve, record=record), "face", serve.value)
+        return _Graded(lambda: FacePlayer(face, mode, record=record), "face", mode.value)
     try:
-        loaded = load_adapter(adapter or "")
+        adapter = load_adapter(options.adapter or "")
     except AdapterNotFound as error:
         raise click.UsageError(str(error)) from error
-    return _Graded(lambda: AdapterPlayer(loaded, seed=seed), "adapter", "")
+    return _Graded(lambda: AdapterPlayer(adapter, seed=options.seed), "adapter", "")
 
 
-def _run(
-    graded: _Graded, plan: Sequence[PlannedCell], known: KnownFailures, *, jobs: int, seed: int, quiet: bool
-) -> RunResults:
+def _run(graded: _Graded, plan: Sequence[PlannedCell], known: KnownFailures, options: _Options) -> RunResults:
     began, started = time.monotonic(), datetime.now(UTC)
     try:
         first = graded.make()
     except DriverFailure as error:
-        said = f"\nIt wrote:\n{error.output}" if error.output else ""
+        said = f"\nIt wrote:\n{visible(error.output)}" if error.output else ""
         raise click.UsageError(f"The driver {error}.{said}") from error
     except (ValueError, DriverUnavailable) as error:
         raise click.UsageError(str(error)) from error
     identity = first.identity
-    progress = Progress(len(plan), quiet=quiet)
+    progress = Progress(len(plan), quiet=options.quiet)
     try:
-        cells, complete = run_plan(plan, first, graded.make, jobs=jobs, on_result=progress)
+        cells, complete = run_plan(plan, first, graded.make, jobs=options.jobs, on_result=progress)
     finally:
         progress.close()
     return RunResults(
@@ -247,7 +269,7 @@ def _run(
         kit=distribution_version("gradio-transport"),
         started=started.isoformat(timespec="seconds"),
         seconds=time.monotonic() - began,
-        seed=seed,
+        seed=options.seed,
         cells=known.apply(cells),
         complete=complete,
         problems=known.find_unused(cell.name for cell in plan),

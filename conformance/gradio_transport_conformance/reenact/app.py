@@ -18,7 +18,7 @@ from ..replay.recording import RecordedRequest, Recording
 from .encoding import encode
 from .generation import Generation
 from .likeness import CallKey, FileIdentity, Uploads, call_key
-from .outcomes import Outcome, Way, outcomes
+from .outcomes import Outcome, Reply, Way, outcomes
 
 
 @attrs.frozen
@@ -57,6 +57,7 @@ class RecordedApp:
     Attributes:
         bases: The addresses that it had.
         config: Its config, as recorded; None where no trace has it.
+        login_body: What it says instead, up to 2.6, to who is not logged in.
         protected: Whether it wants a login.
     """
 
@@ -64,7 +65,8 @@ class RecordedApp:
     bases: list[str] = attrs.field(factory=list[str])
     config: Mapping[str, Any] | None = None
     config_body: bytes = b""
-    info: dict[str, bytes] = attrs.field(factory=dict[str, bytes])
+    login_body: bytes = b""
+    info: dict[str, Reply] = attrs.field(factory=dict[str, Reply])
     files: dict[str, RecordedRequest] = attrs.field(factory=dict[str, RecordedRequest])
     component_calls: list[tuple[Mapping[str, Any], RecordedRequest]] = attrs.field(
         factory=list[tuple[Mapping[str, Any], RecordedRequest]]
@@ -106,13 +108,20 @@ class RecordedApp:
     def _take_request(self, request: RecordedRequest) -> None:
         body = b"".join(part.data for part in request.parts)
         path = request.path.removeprefix(self.generation.prefix)
-        if request.method == "POST" and path == "/login" or request.status == 401:
+        if (request.method == "POST" and path == "/login") or request.status == 401:
             self.protected = True
         if request.path.rstrip("/") == "/config" and request.status == 200 and self.config is None:
-            self.config_body, self.config = body, _object(body)
+            found = _object(body)
+            if found.get("auth_required"):
+                self.protected, self.login_body = True, body
+                return
+            self.config_body, self.config = body, found
             self.endpoints = {one.fn_index: one for one in _endpoints(self.config, self.generation)}
-        elif path == "/info" and request.status == 200:
-            self.info.setdefault(request.query, body)
+        elif path == "/info" and request.status not in (None, 401):
+            kind = {str(key).lower(): str(value) for key, value in request.headers.items()}.get(
+                "content-type"
+            )
+            self.info.setdefault(request.query, Reply(request.status or 200, kind or "", body))
         elif path.startswith("/file") and request.method == "GET":
             self.files.setdefault(path, request)
         elif path.rstrip("/") == "/component_server":
@@ -126,6 +135,7 @@ class RecordedApp:
             for rendered in _rendered(outcome, self.generation):
                 self.endpoints.setdefault(rendered.fn_index, rendered)
             endpoint = self.find(outcome.fn_index, outcome.api_name)
+            self._turns.setdefault(-1, []).append(outcome)
             if endpoint is None:
                 continue
             key = self.key(endpoint, self.arguments(endpoint, outcome.body, outcome.adapter), outcome.body)
@@ -134,8 +144,7 @@ class RecordedApp:
             history = histories.setdefault((outcome.session if alone else 0, endpoint.fn_index), [])
             self._outcomes.setdefault(key, []).append((outcome, tuple(history)))
             history.append(key.data)
-            for number in (endpoint.fn_index, -1):
-                self._turns.setdefault(number, []).append(outcome)
+            self._turns.setdefault(endpoint.fn_index, []).append(outcome)
 
     def find(self, fn_index: int | None, api_name: str | None = None) -> Endpoint | None:
         """Return the endpoint of a number, or else of a name, or None."""
@@ -155,22 +164,24 @@ class RecordedApp:
 
     def parameters(self, endpoint: Endpoint) -> list[tuple[str, Any]]:
         """Return the names of an endpoint's parameters and their defaults, as /info has them."""
-        described = _object(next(iter(self.info.values()), b""))
-        named = described.get("named_endpoints", {}).get(f"/{endpoint.api_name}", {})
         return [
             (str(one.get("parameter_name")), one.get("parameter_default"))
-            for one in named.get("parameters", [])
+            for one in self._described(endpoint)
         ]
 
     def required_parameters(self, endpoint: Endpoint) -> set[str]:
         """Return the names of the parameters that have no default."""
-        described = _object(next(iter(self.info.values()), b""))
-        named = described.get("named_endpoints", {}).get(f"/{endpoint.api_name}", {})
         return {
             str(one.get("parameter_name"))
-            for one in named.get("parameters", [])
+            for one in self._described(endpoint)
             if not one.get("parameter_has_default")
         }
+
+    def _described(self, endpoint: Endpoint) -> list[dict[str, Any]]:
+        """Return the parameters of an endpoint, as /info has them."""
+        body = next((one.body for one in self.info.values() if one.status == 200), b"")
+        named = _object(body).get("named_endpoints", {}).get(f"/{endpoint.api_name}", {})
+        return list(named.get("parameters", []))
 
     def mentions(self, path: str) -> bool:
         """Return whether the recorded server named a file."""
@@ -185,8 +196,7 @@ class RecordedApp:
     def choose(self, endpoint: Endpoint, key: CallKey, way: Way, history: Sequence[str]) -> Choice | None:
         """Return what answers a call in some way, or None where the recording does not say.
 
-        Args:
-            history: The data of the earlier calls of the function in the session, which count if it has State.
+        The history is the data of the session's earlier calls of the function, which counts if it has State.
         """
         found = [
             (outcome, before)

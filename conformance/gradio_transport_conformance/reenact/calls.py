@@ -13,7 +13,6 @@ from aiohttp import web
 from .app import Endpoint
 from .outcomes import Way
 from .playing import OffTape, Session, new_id
-from .queue import refuse
 from .stage import Stage
 from .streams import HEARTBEAT_SECONDS, break_off, kind_of, open_stream, say
 from .validation import PREDICT, check
@@ -66,7 +65,7 @@ async def _begin(
     session = stage.sessions.get(session_hash or event_id)
     outcome = stage.choose(endpoint, body, Way.CALL, session if session_hash else Session(event_id), how)
     if outcome.refusal is not None:
-        return refuse(stage, outcome)
+        return stage.as_recorded(outcome.refusal)
     event = stage.begin(outcome, endpoint.fn_index, session, event_id)
     event.task = asyncio.create_task(_play(stage, event.id, session))
     if session_hash and not stage.generation.call_finds_sessions:

@@ -12,7 +12,6 @@ from aiohttp import web
 from .app import Endpoint
 from .outcomes import Outcome, Way
 from .playing import Session, new_id
-from .queue import refuse
 from .stage import Job, Stage
 from .streams import kind_of
 from .validation import OLD_PUSH, PREDICT, PUSH, STATUS, check
@@ -53,7 +52,7 @@ def _session(stage: Stage, body: Mapping[str, Any]) -> Session | None:
 def answer(stage: Stage, outcome: Outcome) -> web.Response:
     """Return the reply of direct HTTP."""
     if outcome.refusal is not None:
-        return refuse(stage, outcome)
+        return stage.as_recorded(outcome.refusal)
     return stage.json(dict(outcome.messages[-1]["output"]), outcome.status or 200)
 
 
@@ -70,7 +69,7 @@ async def push(stage: Stage, request: web.Request, _: Found) -> web.StreamRespon
         return stage.crash()
     outcome = stage.choose(endpoint, body, Way.POLLING, _session(stage, body))
     if outcome.refusal is not None:
-        return refuse(stage, outcome)
+        return stage.as_recorded(outcome.refusal)
     last = outcome.messages[-1]
     output = cast("dict[str, Any]", last["output"])
     text = json.dumps(output, ensure_ascii=False, separators=(",", ":"))
@@ -79,7 +78,9 @@ async def push(stage: Stage, request: web.Request, _: Found) -> web.StreamRespon
     name = new_id()
     stage.jobs[name] = Job([*waits, reply])
     first = stage.generation.first_queue_position
-    return stage.json({"hash": name, "queue_position": first if outcome.position is None else outcome.position})
+    return stage.json(
+        {"hash": name, "queue_position": first if outcome.position is None else outcome.position}
+    )
 
 
 async def status(stage: Stage, request: web.Request, _: Found) -> web.StreamResponse:

@@ -38,9 +38,16 @@ def logged_in(stage: Stage, request: web.Request) -> bool:
 async def config(stage: Stage, request: web.Request, _: Found) -> web.StreamResponse:
     """Answer ``/config`` as recorded."""
     stage.asked["config"] += 1
+    if stage.generation.flask and not logged_in(stage, request):
+        return web.Response(body=stage.app.login_body, content_type="application/json")
     if stage.app.config is None:
         return stage.off_tape("asks for a config that was not recorded")
     return web.Response(body=stage.rename(stage.app.config_body), content_type="application/json")
+
+
+async def config_of_flask(stage: Stage, _: web.Request, __: Found) -> web.StreamResponse:
+    """Answer ``/config`` of Flask: it is at ``/config/``."""
+    return web.Response(status=308, headers={"location": f"{stage.base}/config/"}, content_type="text/html")
 
 
 async def info(stage: Stage, request: web.Request, _: Found) -> web.StreamResponse:
@@ -48,11 +55,11 @@ async def info(stage: Stage, request: web.Request, _: Found) -> web.StreamRespon
     found = stage.app.info.get(request.query_string)
     if found is None:
         plain = parse_qs(request.query_string).keys() <= {"serialize"}
-        found = next((body for query, body in stage.app.info.items() if plain and _is_plain(query)), None)
+        found = next((one for query, one in stage.app.info.items() if plain and _is_plain(query)), None)
     if found is None:
         asked = f"?{request.query_string}" if request.query_string else ""
         return stage.off_tape(f"asks for /info{asked}, which was not recorded")
-    return web.Response(body=stage.rename(found), content_type="application/json")
+    return stage.as_recorded(found)
 
 
 def _is_plain(query: str) -> bool:
@@ -122,7 +129,9 @@ async def user(stage: Stage, request: web.Request, _: Found) -> web.StreamRespon
 async def token(stage: Stage, request: web.Request, _: Found) -> web.StreamResponse:
     """Answer ``/token``."""
     known = stage.app.protected and logged_in(stage, request)
-    return stage.json({"token": stage.token, "user": CREDENTIALS[0]} if known else {"token": None, "user": None})
+    return stage.json(
+        {"token": stage.token, "user": CREDENTIALS[0]} if known else {"token": None, "user": None}
+    )
 
 
 async def login_check(stage: Stage, _: web.Request, __: Found) -> web.StreamResponse:
@@ -166,6 +175,6 @@ async def logout(stage: Stage, _: web.Request, __: Found) -> web.StreamResponse:
 
 
 __all__ = [
-    "app_id", "config", "favicon", "info", "logged_in", "login", "login_check", "logout", "manifest", "page",
-    "queue_status", "robots", "startup_events", "theme", "token", "user",
+    "app_id", "config", "config_of_flask", "favicon", "info", "logged_in", "login", "login_check", "logout",
+    "manifest", "page", "queue_status", "robots", "startup_events", "theme", "token", "user",
 ]  # fmt: skip

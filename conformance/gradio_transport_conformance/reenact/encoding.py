@@ -25,9 +25,7 @@ def encode(
 ) -> Outcome | None:
     """Return an outcome as it would be in another way; None where that cannot be known.
 
-    Args:
-        generator: Whether the function yields.
-        template: A call that was recorded in that way, for the messages before the first value.
+    The template is a call that was recorded in that way, for the messages before the first value.
     """
     if outcome.refusal is not None or not (outcome.complete or outcome.cancelled):
         return None
@@ -56,7 +54,7 @@ def _for_queue(
     generator: bool,
     template: Outcome | None,
 ) -> Outcome | None:
-    last = messages[-1] if messages else {}
+    last: Mapping[str, Any] = messages[-1] if messages else {}
     output = cast("dict[str, Any]", last.get("output") or {})
     success = bool(last.get("success"))
     if generator or template is None or outcome.cancelled:

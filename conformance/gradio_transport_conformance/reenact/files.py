@@ -106,9 +106,7 @@ async def component_server(stage: Stage, request: web.Request, _: Found) -> web.
         return stage.off_tape(f"calls {asked['fn_name']!r} of a component with {asked['data']!r:.100}")
     reply = alike[0][1]
     text = b"".join(part.data for part in reply.parts)
-    return web.Response(
-        body=stage.rename(text), status=reply.status or 200, content_type="application/json"
-    )
+    return web.Response(body=stage.rename(text), status=reply.status or 200, content_type="application/json")
 
 
 def _is_same(stage: Stage, recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:

@@ -55,7 +55,7 @@ class Generation:
     version: str
 
     def _at_least(self, *numbers_: int) -> bool:
-        return numbers(self.version) >= (*numbers_, *(0,) * (3 - len(numbers_)))  # type: ignore[return-value]
+        return numbers(self.version) >= (*numbers_, *(0,) * (3 - len(numbers_)))
 
     @property
     def prefix(self) -> str:
@@ -214,7 +214,7 @@ class Generation:
 
     @property
     def redirects_remote_files(self) -> bool:
-        """Whether ``/file=http://...`` is a redirect. source: 3.3.1 to 6.19; seen: not 3.50, nor 4.0 to 4.9."""
+        """Whether ``/file=http://...`` is a redirect. source: to 6.19; seen: not 3.50, nor 4.0 to 4.9."""
         return self._at_least(4, 10) and not self._at_least(6, 20)
 
     @property
@@ -291,7 +291,7 @@ class Generation:
 
     @property
     def compact(self) -> bool:
-        """Whether messages have no blanks after separators. source: orjson from 4.24; seen: websockets 3.39."""
+        """Whether messages have no blanks after separators. source: from 4.24; seen: websockets of 3.39."""
         return self._at_least(4, 24) or (self._at_least(3, 36) and not self._at_least(4))
 
     @property
@@ -417,7 +417,7 @@ class Generation:
 
     @property
     def pydantic_errors(self) -> str | None:
-        """What the ``url`` of a validation error begins with; empty without one, None for pydantic 1. seen."""
+        """What the ``url`` of a validation error begins with; empty if it has none, None for pydantic 1."""
         if not self._at_least(3, 36):
             return None
         steps = ((4, 24), ""), ((4, 12), "2.6"), ((4, 5), "2.5"), ((3, 42), "2.4"), ((3, 36), "2.1")

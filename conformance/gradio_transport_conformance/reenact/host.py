@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from aiohttp import web
@@ -63,12 +63,12 @@ class Host:
         response = await self._router.handle(request)
         said = response.body if isinstance(response, web.Response) else b""
         text = said if isinstance(said, bytes) else b""
-        payload = {"status": response.status, "headers": dict(response.headers), "body": text, "url": url}
-        self._keep(Direction.IN, Kind.RESPONSE, channel, payload, len(text))
+        reply = {"status": response.status, "headers": dict(response.headers), "body": text, "url": url}
+        self._keep(Direction.IN, Kind.RESPONSE, channel, reply, len(text))
         return response
 
     def _keep(
-        self, direction: Direction, kind: Kind, channel: str, payload: dict[str, object], size: int
+        self, direction: Direction, kind: Kind, channel: str, payload: Mapping[str, object], size: int
     ) -> None:
         if self._kept + size <= MOST_KEPT_BYTES:
             self._kept += size + 200

@@ -127,11 +127,7 @@ class CallKey:
 def call_key(
     fn_index: int, data: Sequence[Any], event_data: Any, states: Sequence[int], uploads: Uploads
 ) -> CallKey:
-    """Return the key of a call.
-
-    Args:
-        states: Positions of State inputs: what clients send there is ignored.
-    """
+    """Return the key of a call. What clients send at the positions of State inputs is ignored."""
     visible = [one for place, one in enumerate(data) if place not in states]
     return CallKey(fn_index, likeness(visible, uploads), likeness(event_data, uploads))
 

@@ -28,8 +28,8 @@ class Way(enum.StrEnum):
 
 
 @attrs.frozen
-class Refusal:
-    """A reply that refused a call before it got an event."""
+class Reply:
+    """A recorded reply, as it is."""
 
     status: int
     content_type: str
@@ -44,7 +44,7 @@ class Outcome:
         name: Name of the trace.
         session: Number of its session there.
         alias: The ``session_hash`` of it, which messages may hold.
-        body: What the client sent: ``data``, ``fn_index``, ``event_data``; or the named arguments of /call/v2.
+        body: What the client sent: ``data``, ``fn_index``, ``event_data``; of /call/v2 the named arguments.
         api_name: The name in the path, if it was called by one.
         messages: Those of the flow, without ``event_id``; of direct HTTP the reply's object, as a completion.
         before_data: How many of them came before the server asked for the data.
@@ -67,7 +67,7 @@ class Outcome:
     messages: tuple[Mapping[str, Any], ...] = ()
     before_data: int = 0
     gates: tuple[tuple[int, Any], ...] = ()
-    refusal: Refusal | None = None
+    refusal: Reply | None = None
     cancelled: bool = False
     ending: Ending | None = None
     status: int | None = None
@@ -107,7 +107,7 @@ class _Call:
     messages: list[Mapping[str, Any]] = attrs.field(factory=list[Mapping[str, Any]])
     before_data: int | None = None
     gates: list[tuple[int, Any]] = attrs.field(factory=list[tuple[int, Any]])
-    refusal: Refusal | None = None
+    refusal: Reply | None = None
     cancelled_at: int | None = None
     ending: Ending | None = None
     status: int | None = None
@@ -234,10 +234,9 @@ class _Reader:
                 call.refusal = _refusal(frame)
         elif part == "status" and value.get("status") in ("COMPLETE", "FAILED"):
             data = value.get("data")
-            found = data if isinstance(data, dict) else _object(data if isinstance(data, str) else "")
-            call.messages.append(
-                completion(cast("dict[str, Any]", found), success=value["status"] == "COMPLETE")
-            )
+            text = data if isinstance(data, str) else ""
+            found = cast("dict[str, Any]", data) if isinstance(data, dict) else _object(text)
+            call.messages.append(completion(found, success=value["status"] == "COMPLETE"))
         elif part == "status" and status == 200:
             call.states.append(value)
         elif part == "push" and status == 200:
@@ -272,7 +271,8 @@ def _take_named(call: _Call, event: str, data: str) -> None:
     elif event == "complete":
         call.messages.append(completion({} if value is None else {"data": value}, success=True))
     elif event == "error":
-        call.messages.append(completion(value if isinstance(value, dict) else {}, success=False))
+        error = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+        call.messages.append(completion(error, success=False))
 
 
 def completion(output: Mapping[str, Any], *, success: bool) -> dict[str, Any]:
@@ -280,10 +280,10 @@ def completion(output: Mapping[str, Any], *, success: bool) -> dict[str, Any]:
     return {"msg": "process_completed", "output": dict(output), "success": success}
 
 
-def _refusal(frame: Frame) -> Refusal:
+def _refusal(frame: Frame) -> Reply:
     headers = {str(key).lower(): str(value) for key, value in frame.payload.get("headers", {}).items()}
     kind = headers.get("content-type", "application/json")
-    return Refusal(int(frame.payload["status"]), kind, frame.payload.get("body") or b"")
+    return Reply(int(frame.payload["status"]), kind, frame.payload.get("body") or b"")
 
 
 def _object(text: bytes | str) -> dict[str, Any]:
@@ -301,9 +301,11 @@ def outcomes(trace: Trace, name: str) -> Sequence[Outcome]:
         if frame.session:
             readers.setdefault(frame.session, _Reader()).take(frame)
     found = [
-        call.outcome(name, number, one.alias) for number, one in readers.items() for call in one.calls.values()
+        call.outcome(name, number, one.alias)
+        for number, one in readers.items()
+        for call in one.calls.values()
     ]
     return [one for one in found if one is not None]
 
 
-__all__ = ["Outcome", "Refusal", "Way", "completion", "is_last", "outcomes"]
+__all__ = ["Outcome", "Reply", "Way", "completion", "is_last", "outcomes"]

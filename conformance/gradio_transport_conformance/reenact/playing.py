@@ -199,4 +199,14 @@ class Sessions:
 Report = Callable[[str], None]
 """Takes a finding, or what is off tape."""
 
-__all__ = ["PATIENCE_SECONDS", "TICK_SECONDS", "Event", "OffTape", "Report", "Session", "Sessions", "Waiting", "new_id"]
+__all__ = [
+    "PATIENCE_SECONDS",
+    "TICK_SECONDS",
+    "Event",
+    "OffTape",
+    "Report",
+    "Session",
+    "Sessions",
+    "Waiting",
+    "new_id",
+]

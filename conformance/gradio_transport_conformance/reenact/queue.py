@@ -13,7 +13,7 @@ from gradio_transport.protocol.commands import Ending
 
 from .app import Endpoint
 from .generation import Cancelling
-from .outcomes import Outcome, Way, is_last
+from .outcomes import Way, is_last
 from .playing import Event, OffTape, Session
 from .stage import Stage
 from .streams import HEARTBEAT_SECONDS, Dropped, break_off, kind_of, open_stream, say
@@ -49,21 +49,12 @@ async def join(stage: Stage, request: web.Request, _: Found) -> web.StreamRespon
     session = stage.sessions.get(str(session_hash))
     outcome = stage.choose(endpoint, body, Way.STREAM, session)
     if outcome.refusal is not None:
-        return refuse(stage, outcome)
+        return stage.as_recorded(outcome.refusal)
     if body.get("simple_format") and stage.generation.has_simple_format:
         outcome = stage.without_diffs(outcome)
     event = stage.begin(outcome, endpoint.fn_index, session)
     event.task = asyncio.create_task(_play(stage, session, event))
     return stage.json({"event_id": event.id})
-
-
-def refuse(stage: Stage, outcome: Outcome) -> web.Response:
-    """Return the recorded refusal of a call."""
-    refusal = outcome.refusal
-    if refusal is None:
-        return stage.crash()
-    headers = {"content-type": refusal.content_type}
-    return web.Response(body=stage.rename(refusal.body), status=refusal.status, headers=headers)
 
 
 async def _play(stage: Stage, session: Session, event: Event) -> None:
@@ -315,5 +306,5 @@ async def data_v0(stage: Stage, request: web.Request, _: Found) -> web.StreamRes
 
 __all__ = [
     "DATA_SECONDS", "Invalid", "cancel", "chunk", "close_chunks", "data", "data_v0", "heartbeat", "join",
-    "join_v0", "refuse", "reset",
+    "join_v0", "reset",
 ]  # fmt: skip

@@ -53,7 +53,11 @@ def routes(generation: Generation) -> list[Route]:
 
 def _pages(generation: Generation) -> Iterator[Route]:
     yield _route("/", {"GET": discovery.page, "HEAD": discovery.page})
-    yield _route("/config/?", {"GET": discovery.config}, protected=True)
+    if generation.flask:
+        yield _route("/config/", {"GET": discovery.config})
+        yield _route("/config", {"GET": discovery.config_of_flask})
+    else:
+        yield _route("/config/?", {"GET": discovery.config}, protected=True)
     yield _route("/login/?", {"POST": discovery.login})
     if generation.has_theme:
         yield _route(r"/theme\.css", {"GET": discovery.theme})
@@ -116,7 +120,9 @@ def _queue(generation: Generation) -> Iterator[Route]:
         yield _route(f"{api}/call/v2/(?P<api_name>[^/]+)/?", {"POST": calls.join_v2, "GET": calls.stream_v2},
                      protected=True)  # fmt: skip
     if generation.has_call:
-        yield _route(f"{api}/call/(?P<api_name>[^/]+)/(?P<event_id>[^/]+)", {"GET": calls.stream}, protected=True)
+        yield _route(
+            f"{api}/call/(?P<api_name>[^/]+)/(?P<event_id>[^/]+)", {"GET": calls.stream}, protected=True
+        )
         yield _route(f"{api}/call/(?P<api_name>[^/]+)/?", {"POST": calls.join}, protected=True)
     if generation.has_heartbeat:
         yield _route(f"{api}/heartbeat/(?P<session_hash>[^/]+)", {"GET": queue.heartbeat})
@@ -177,13 +183,17 @@ class Router:
 
     def _not_found(self, request: web.Request) -> web.Response:
         other = request.path.rstrip("/") if request.path.endswith("/") else f"{request.path}/"
-        if any(one.path.fullmatch(other) and request.method in one.handlers for one in self._routes):
-            if request.path != "/" and not self._stage.generation.flask:
-                return web.Response(status=307, headers={"location": f"{self._stage.base}{other}"})
+        known = any(one.path.fullmatch(other) and request.method in one.handlers for one in self._routes)
+        if known and request.path != "/" and not self._stage.generation.flask:
+            return web.Response(status=307, headers={"location": f"{self._stage.base}{other}"})
         if not request.path.startswith(("/static/", "/assets/")):
-            self._stage.find(f"asks for {request.method} {request.path[:100]}, which this version does not have")
+            self._stage.find(
+                f"asks for {request.method} {request.path[:100]}, which this version does not have"
+            )
         if self._stage.generation.flask:
-            return web.Response(status=404, text="<!doctype html><title>404 Not Found</title>", content_type="text/html")
+            return web.Response(
+                status=404, text="<!doctype html><title>404 Not Found</title>", content_type="text/html"
+            )
         return self._stage.json({"detail": "Not Found"}, 404)
 
     def _not_allowed(self, request: web.Request, route: Route) -> web.Response:
@@ -206,7 +216,9 @@ class Router:
                 {"access-control-allow-credentials": "true"} if generation.cors_has_credentials else {}
             )
         found = {"access-control-allow-credentials": "true"}
-        allowed = urlsplit(origin).hostname in _LOOPBACK or (origin == "null" and generation.allows_null_origin)
+        allowed = urlsplit(origin).hostname in _LOOPBACK or (
+            origin == "null" and generation.allows_null_origin
+        )
         return found | ({"access-control-allow-origin": origin} if allowed else {})
 
     def _preflight(self, request: web.Request) -> web.Response:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .host import Host
 
 CONFIG_REQUESTS = 2
-"""How often a client may ask for the config without a remark."""
+"""How often a client may ask for the config without a remark, beside once for each session."""
 
 
 SETTLE_SECONDS = 0.5
@@ -52,12 +52,24 @@ class Reenactment:
         """The addresses, by that of the recorded app."""
         return {recorded: self._hosts[name].stage.base for recorded, name in self._recorded.items()}
 
+    def url_of(self, case: str) -> str:
+        """Return the address of the app that has a case: of its variant, or else the first one.
+
+        Raises:
+            KeyError: There is no such case.
+        """
+        variant = find_case(case).variant
+        return next((one.stage.base for name, one in self._hosts.items() if name == variant), self.url)
+
     @property
     def findings(self) -> list[str]:
         """What the client did that no client should, each once."""
         found = [one for host in self._hosts.values() for one in host.stage.notes.findings]
-        asked = max((host.stage.asked["config"] for host in self._hosts.values()), default=0)
-        polled = [f"asks for the config {asked} times"] if asked > CONFIG_REQUESTS else []
+        polled = [
+            f"asks for the config {asked} times"
+            for host in self._hosts.values()
+            if (asked := host.stage.asked["config"]) > CONFIG_REQUESTS + len(host.stage.sessions.every())
+        ]
         return [*dict.fromkeys([*found, *polled, *self._ended])]
 
     @property
@@ -102,6 +114,7 @@ def serve(
 
     Args:
         version: One of those that were recorded.
+        host: Address of the loopback to listen on.
         cases: Names of cases; None for all. Cases of several variants of the app are served at several
             addresses; see `Reenactment.urls`.
         port: Of the first address; 0 takes any free one. The others are free ones.

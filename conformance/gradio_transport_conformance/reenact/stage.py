@@ -18,7 +18,7 @@ from .app import Choice, Endpoint, RecordedApp
 from .encoding import with_full_values
 from .generation import Generation
 from .likeness import CallKey
-from .outcomes import Outcome, Way
+from .outcomes import Outcome, Reply, Way
 from .playing import Event, OffTape, Session, Sessions, Waiting, new_id
 
 OFF_TAPE_STATUS = 501
@@ -110,6 +110,11 @@ class Stage:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         return web.Response(body=self.rename(text.encode()), status=status, content_type="application/json")
 
+    def as_recorded(self, reply: Reply) -> web.Response:
+        """Return a recorded reply, with this server's address in it."""
+        headers = {"content-type": reply.content_type} if reply.content_type else {}
+        return web.Response(body=self.rename(reply.body), status=reply.status, headers=headers)
+
     def text(self, text: str, status: int) -> web.Response:
         """Return a plain text reply."""
         return web.Response(text=text, status=status, content_type="text/plain", charset="utf-8")
@@ -141,11 +146,7 @@ class Stage:
     def choose(
         self, endpoint: Endpoint, body: Mapping[str, Any], way: Way, session: Session | None, how: str = ""
     ) -> Outcome:
-        """Return what answers a call.
-
-        Args:
-            session: Whose history counts, if the function has State.
-            how: What the client did, for people.
+        """Return what answers a call of a session, whose history counts if the function has State.
 
         Raises:
             OffTape: The recording does not say.

@@ -82,10 +82,7 @@ class Invalid(Exception):
 def check(
     generation: Generation, body: bytes, content_type: str, fields: Sequence[Field], *, model: bool = True
 ) -> dict[str, Any]:
-    """Return the object in a body.
-
-    Args:
-        model: Whether the server reads it into a model, and not into a plain dict.
+    """Return the object in a body, which the server reads into a model, or else into a plain dict.
 
     Raises:
         Invalid: It lacks a field, or has one of another type.
@@ -98,11 +95,11 @@ def check(
     details: list[Mapping[str, Any]] = []
     problems: list[str] = []
     for field in fields:
-        kind = _problem(field, mapping)
-        if kind is not None:
-            given = mapping if kind == "missing" else mapping[field.name]
-            details.append(_detail(generation, kind, ["body", field.name], given))
-            lacks = kind == "missing"
+        problem = _problem(field, mapping)
+        if problem is not None:
+            lacks = problem == "missing"
+            given = mapping if lacks else mapping[field.name]
+            details.append(_detail(generation, problem, ["body", field.name], given))
             problems.append(f"sends no {field.name}" if lacks else f"sends a {field.name} of another type")
     if details:
         raise Invalid(details, " and ".join(problems))

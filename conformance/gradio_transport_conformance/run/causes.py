@@ -30,6 +30,7 @@ _PATTERNS: Sequence[tuple[re.Pattern[str], str]] = [
         (r"expected ([^,]+), got the value.*", r"a value instead of \1"),
         (r"expected ([^,]+), got (\w+).*", r"\2 instead of \1"),
         (r"(\w+) is \S+, expected ([^:]+):.*", r"\1 of the error is not \2"),
+        (r"steps of \d+ sessions share \d+", "sessions are shared"),
         (r"took .* s to close", "takes long to close"),
         (r"took .* s", "takes long"),
         (r"left behind.*", "leaves files behind"),

@@ -10,12 +10,13 @@ from typing import Any
 import attrs
 
 from ..cases import Step
-from ..driver.host import Driver
+from ..driver.host import GRACE_SECONDS, Driver
 from ..driver.messages import CannotTask, StepAnswer, Task, TaskAnswer
 from ..driver.process import DriverFailure
 from ..drivers import command_for, is_name
 from ..grading import Grade, grade_outcomes
 from ..outcomes import outcome_of_answer
+from ..play import STEP_SECONDS
 from .faults import fault_task, grade_fault_answer, serve_cell, why_not_a_task
 from .players import SEVERAL_APPS, Identity, can_serve, case_result, fault_result
 from .results import CellResult
@@ -32,15 +33,27 @@ class ClientPlayer:
             ``gradio_client==2.7.2``.
         mode: How recordings are served.
         record: Whether the traffic is recorded.
+        deadline: Seconds that a step of a case may take.
+        grace: Seconds that a task may take longer than that, before the driver counts as hung.
 
     Raises:
         DriverFailure: The driver does not start.
         DriverUnavailable: The client of a shipped driver cannot be installed.
     """
 
-    def __init__(self, command: str | Sequence[str], mode: ServeMode, *, record: bool = False) -> None:
+    def __init__(
+        self,
+        command: str | Sequence[str],
+        mode: ServeMode,
+        *,
+        record: bool = False,
+        deadline: float = STEP_SECONDS,
+        grace: float = GRACE_SECONDS,
+    ) -> None:
         named = isinstance(command, str) and is_name(command)
-        self._driver = Driver(command_for(command) if named and isinstance(command, str) else command)
+        split = command_for(command) if named and isinstance(command, str) else command
+        self._driver = Driver(split, grace_seconds=grace)
+        self._deadline = deadline
         self._mode = mode
         self._record = record
         hello = self._driver.start()
@@ -62,7 +75,7 @@ class ClientPlayer:
             return case_result(cell, Grade.OFF_TAPE, reason=SEVERAL_APPS)
         with serve_case(cell.version, cell.case.name, self._mode) as server:
             began = time.monotonic()
-            task = make_task(cell.case, cell.version, server.url, server.urls)
+            task = make_task(cell.case, cell.version, server.url, server.urls, deadline=self._deadline)
             answer, failure = self._ask(task)
             seconds = time.monotonic() - began
         fields: dict[str, Any] = {
@@ -126,6 +139,9 @@ def _grade_case(
     cannot = _why_cannot(answer)
     if cannot is not None:
         return Grade.CANNOT, cannot
+    shared = _shared_sessions(cell, server)
+    if shared is not None:
+        return Grade.FAIL, shared
     if server.off_tape:
         return Grade.OFF_TAPE, server.off_tape[0]
     assert isinstance(answer, TaskAnswer)  # noqa: S101 - it can
@@ -133,6 +149,18 @@ def _grade_case(
     outcomes = [(step, outcome_of_answer(one)) for step, one in zip(steps, answer.steps, strict=True)]
     graded = grade_outcomes(cell.case, cell.version, "client", outcomes)
     return graded.grade, graded.reason
+
+
+def _shared_sessions(cell: CaseCell, server: CaseServer) -> str | None:
+    """Return what is wrong if steps of several sessions named fewer session hashes than there are sessions.
+
+    Seen on the wire, because the outcome of such a call was never recorded: it would be off tape.
+    """
+    wanted = {step.session for group in cell.case.steps_for(cell.version) for step in group}
+    named = server.session_hashes()
+    if not 0 < len(named) < len(wanted):
+        return None
+    return f"steps of {len(wanted)} sessions share {len(named)}"
 
 
 __all__ = ["ClientPlayer"]

@@ -10,9 +10,11 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import attrs
 
+from gradio_transport.protocol.frames import Direction
 from gradio_transport.trace import Trace, TraceWriter
 
 from ..replay.server import Heard
@@ -57,6 +59,16 @@ class CaseServer:
         """Requests that the recording does not answer. Complete when the server has stopped."""
         return list(dict.fromkeys(self._off_tape()))
 
+    def session_hashes(self) -> set[str]:
+        """Return the session hashes that the client named; none where the traffic is not kept."""
+        trace = self._trace()
+        found: set[str] = set()
+        for frame in trace.frames if trace is not None else ():
+            if frame.direction is Direction.OUT:
+                said = f"{frame.payload.get('url', '')} {_text(frame.payload.get('body'))}"
+                found.update(_SESSION_HASH.findall(f"{said} {frame.payload.get('text', '')}"))
+        return found
+
     def trace_text(self) -> str | None:
         """Return the traffic as a trace file, if the server kept it."""
         trace = self._trace()
@@ -75,6 +87,13 @@ _BESIDE_THE_CALL = re.compile(
     r"|heartbeat/.*|reset|cancel|static/.*|assets/.*|custom_component/.*)?/?(\?.*)?"
 )
 """Requests that a call does not depend on. Clients make them or do not."""
+
+
+_SESSION_HASH = re.compile(r'session_hash"?\s*[=:]\s*"?([\w-]+)')
+
+
+def _text(body: Any) -> str:
+    return body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body or "")
 
 
 def default_mode() -> ServeMode:
@@ -114,9 +133,9 @@ def serve_case(
         if heard.refusal and not _is_beside_the_call(heard):
             off_tape.append(f"{heard.method} {heard.target}: {heard.refusal}")
 
-    with serve_with_websockets(shipped_trace(f"{version}/{case}"), port=port, log=log) as served:
+    with serve_with_websockets(shipped_trace(f"{version}/{case}"), port=port, log=log) as replayed:
         first = places(version, case).sources[:1]
-        yield CaseServer(served.url, dict.fromkeys(first, served.url), list, lambda: off_tape)
+        yield CaseServer(replayed.url, dict.fromkeys(first, replayed.url), list, lambda: off_tape)
 
 
 @contextmanager

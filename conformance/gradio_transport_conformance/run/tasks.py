@@ -99,7 +99,9 @@ def _object(body: bytes) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def make_task(case: Case, version: str, url: str, urls: Mapping[str, str]) -> Task:
+def make_task(
+    case: Case, version: str, url: str, urls: Mapping[str, str], *, deadline: float = STEP_SECONDS
+) -> Task:
     """Return a case as a task for a driver.
 
     Args:
@@ -107,6 +109,7 @@ def make_task(case: Case, version: str, url: str, urls: Mapping[str, str]) -> Ta
         version: The version whose recording is served.
         url: Where it is served.
         urls: The addresses of all its apps, by the recorded ones.
+        deadline: Seconds that each step may take.
 
     Raises:
         LookupError: The case was not recorded on that version.
@@ -117,7 +120,7 @@ def make_task(case: Case, version: str, url: str, urls: Mapping[str, str]) -> Ta
         url=url,
         credentials=CREDENTIALS if case.auth else None,
         protocol=case.protocol,
-        deadline=STEP_SECONDS,
+        deadline=deadline,
         groups=[
             [_task_step(step, where.find(step.call, url, urls), url) for step in group]
             for group in case.steps_for(version)
