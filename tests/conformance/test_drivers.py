@@ -222,10 +222,8 @@ class TestBugsOfDrivers:
 
 
 def assert_found(cells: list[CellResult]) -> None:
-    crash, late_error, state = (cell.grade for cell in cells)
-    assert (crash, late_error) == (Grade.FAIL, Grade.FAIL)
-    # What a server would say to a call in the wrong session is in no recording.
-    assert state in {Grade.FAIL, Grade.OFF_TAPE}
+    assert [(cell.column, cell.grade) for cell in cells if cell.grade is not Grade.FAIL] == []
+    assert len(cells) == 3
 
 
 def mutate(driver: Path, bugs: dict[str, str], folder: Path) -> str:
