@@ -8,18 +8,18 @@ cancelled included.  The server is strict: a request that differs from the recor
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import anyio
 import pytest
+from observations import hashes, seen
 from pytest_httpserver import HTTPServer
 
 from gradio_transport.protocol.frames import Frame, Kind
-from gradio_transport.trace import Trace, describe, read_trace, replay
-from gradio_transport_conformance.grading import Observed, kind_of
+from gradio_transport.trace import Trace, read_trace, replay
 from gradio_transport_conformance.httpserver import play_on
 from gradio_transport_conformance.play import play, play_async
 from gradio_transport_conformance.replay.machine import (
@@ -107,26 +107,6 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         polling.PollingExchange, "_schedule_poll", lambda self, now, delay=0.0: wake(self, now, 0.01)
     )
-
-
-def seen(observed: Observed, names: Mapping[str, str]) -> list[str]:
-    """Return what a caller saw, in the names of the recording."""
-    texts = [describe(event) for event in observed.events]
-    if observed.error is not None:
-        said = getattr(observed.error, "message", observed.error)
-        texts.append(f"{type(observed.error).__name__} {said}")
-    if observed.step.cancel_after is not None:
-        # What came before a cancellation is a matter of moments; what made it come, and its end, are not.
-        kind, count = observed.step.cancel_after
-        locate_endpoints = [place for place, event in enumerate(observed.events) if kind_of(event) == kind]
-        texts = [*texts[: locate_endpoints[count - 1] + 1], *texts[-1:]]
-    for name, then in names.items():
-        texts = [text.replace(name, then) for text in texts]
-    return texts
-
-
-def hashes(frames: Iterable[Frame]) -> dict[str, str]:
-    return {str(one.payload["session_hash"]): "session" for one in frames if one.kind is Kind.SESSION}
 
 
 def recorded_base(trace: Trace) -> str:

@@ -70,7 +70,7 @@ def probes(version: str, fn_index: int) -> Iterator[Probe]:
     """
     api = "/gradio_api" if numbers(version) >= (5, 0, 0) else ""
     join = f"{api}/queue/join"
-    hello = {"data": ["x"], "fn_index": fn_index, "session_hash": "probe"}
+    hello = {"data": ["Ada"], "fn_index": fn_index, "session_hash": "probe"}
     for method in ("HEAD", "GET"):
         for path in ("/", "/nope", "/nope/nope", "/config", f"{api}/info"):
             yield Probe(method, path)
@@ -113,9 +113,9 @@ def probes(version: str, fn_index: int) -> Iterator[Probe]:
     yield post(f"{api}/reset", {"session_hash": UNKNOWN, "fn_index": 0})
     yield post(f"{api}/cancel", {"session_hash": UNKNOWN, "fn_index": 0, "event_id": UNKNOWN})
     for path in ("run/nope", "api/nope", "call/nope"):
-        yield post(f"{api}/{path}", {"data": ["x"]})
+        yield post(f"{api}/{path}", {"data": ["Ada"]})
     yield post(f"{api}/run/hello", {"data": "x"})
-    yield post(f"{api}/run/hello/", {"data": ["x"]})
+    yield post(f"{api}/run/hello/", {"data": ["Ada"]})
     yield Probe("GET", f"{api}/run/hello")
     yield Probe("GET", f"{api}/call/hello/{UNKNOWN}")
     yield Probe("GET", f"{api}/call/nope/{UNKNOWN}")
@@ -143,10 +143,10 @@ def probes(version: str, fn_index: int) -> Iterator[Probe]:
     )
     yield Probe("POST", "/login", "{}", _JSON)
     # What works, on each path.
-    yield post(f"{api}/run/hello", {"data": ["x"]})
-    yield post(f"{api}/api/hello", {"data": ["x"]})
-    yield post(f"{api}/api/predict", {"data": ["x"], "fn_index": fn_index})
-    yield post(f"{api}/api/predict/", {"data": ["x"], "fn_index": fn_index, "session_hash": "probe"})
+    yield post(f"{api}/run/hello", {"data": ["Ada"]})
+    yield post(f"{api}/api/hello", {"data": ["Ada"]})
+    yield post(f"{api}/api/predict", {"data": ["Ada"], "fn_index": fn_index})
+    yield post(f"{api}/api/predict/", {"data": ["Ada"], "fn_index": fn_index, "session_hash": "probe"})
     # Last, because some servers do not recover from it.
     yield post(f"{api}/api/predict", {"data": ["x"], "fn_index": 999})
     yield post(f"{api}/run/hello", {"data": ["x"], "fn_index": 999})

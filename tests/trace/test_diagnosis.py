@@ -109,7 +109,9 @@ class TestSilence:
 
 
 class TestCuts:
-    @pytest.mark.parametrize(("seconds", "whose"), [(30, "Google"), (60, "proxies and platforms"), (100, "Cloudflare")])
+    @pytest.mark.parametrize(
+        ("seconds", "whose"), [(30, "Google"), (60, "proxies and platforms"), (100, "Cloudflare")]
+    )
     def test_after_a_round_time_though_the_server_lived(self, seconds, whose):
         story = Story().streams().says(1.3, ESTIMATION, STARTS)
         for beat in range(15, seconds - 2, 15):

@@ -194,7 +194,9 @@ class TestErrors:
         self.refuse(path, META + FRAME + line + "\n" + FRAME, "Line 3 of trace.jsonl", "Record it again")
 
     def test_a_body_file_needs_to_know_where_it_is(self, path):
-        path.write_text(META + '{"t":0,"dir":"in","kind":"response","body":{"file":"bodies/0123456789abcdef.body"}}\n')
+        path.write_text(
+            META + '{"t":0,"dir":"in","kind":"response","body":{"file":"bodies/0123456789abcdef.body"}}\n'
+        )
         with path.open(encoding="utf-8") as file, pytest.raises(TraceError, match="outside"):
             read_trace(file)
 

@@ -14,14 +14,15 @@ from .outcomes import Outcome, Way
 from .playing import Session, new_id
 from .stage import Job, Stage
 from .streams import kind_of
-from .validation import OLD_PUSH, PREDICT, PUSH, STATUS, check
+from .validation import OLD_PREDICT, OLD_PUSH, PREDICT, PUSH, STATUS, check
 
 Found = Mapping[str, str]
 
 
 async def run(stage: Stage, request: web.Request, found: Found) -> web.StreamResponse:
     """Answer ``POST /run/{api_name}`` and ``POST /api/{api_name}``."""
-    body = check(stage.generation, await request.read(), kind_of(request), PREDICT)
+    fields = PREDICT if stage.generation.needs_data else OLD_PREDICT
+    body = check(stage.generation, await request.read(), kind_of(request), fields)
     name = found.get("api_name", "predict")
     fn_index = body.get("fn_index")
     if fn_index is None and stage.generation.default_function_is_the_first:
@@ -30,12 +31,19 @@ async def run(stage: Stage, request: web.Request, found: Found) -> web.StreamRes
     if endpoint is None:
         what = f"function {fn_index}" if fn_index is not None else f"the name {name!r}"
         stage.find(f"calls {what} by direct HTTP, which the app does not have")
-        return _no_endpoint(stage, name)
+        return _no_endpoint(stage, name, fn_index)
+    if "data" not in body:
+        stage.find("sends no data by direct HTTP")
+        return stage.json({"error": "'NoneType' object is not subscriptable"}, 500)
     outcome = stage.choose(endpoint, body, Way.DIRECT, _session(stage, body))
     return answer(stage, outcome)
 
 
-def _no_endpoint(stage: Stage, name: str) -> web.Response:
+def _no_endpoint(stage: Stage, name: str, fn_index: int | None) -> web.Response:
+    if fn_index is not None and stage.generation.names_missing_functions:
+        return stage.json({"error": "list index out of range"}, 500)
+    if fn_index is not None:
+        return stage.crash()
     if stage.generation.names_missing_endpoints:
         return stage.json({"error": f"This app has no endpoint /api/{name}/."}, 500)
     return stage.crash()

@@ -79,11 +79,10 @@ def _forbidden(stage: Stage, path: str) -> web.Response:
     stage.find("downloads a file that no reply names")
     if path.startswith(("http:", "https:")) and generation.redirects_remote_files:
         return web.Response(status=302, headers={"location": path})
-    inside = not path.startswith(("/", "..")) and generation.says_files_are_missing
-    if inside:
-        return stage.json({"detail": f"File not found: {path}."}, 404)
     if generation.crashes_on_forbidden_files:
         return stage.crash()
+    if not path.startswith(("/", "..")) and generation.says_files_are_missing:
+        return stage.json({"detail": f"File not found: {path}."}, 404)
     return stage.json({"detail": f"File not allowed: {path}."}, 403)
 
 

@@ -149,8 +149,13 @@ class Generation:
 
     @property
     def has_startup_events(self) -> bool:
-        """Whether there is ``/startup-events``. source: 3.21."""
-        return self._at_least(3, 21)
+        """Whether there is ``/startup-events``. seen: 3.1.7, not 3.1.4."""
+        return self._at_least(3, 1, 5)
+
+    @property
+    def startup_events_run_late(self) -> bool:
+        """Whether the first request runs them, and wants a login. seen: 3.4, not 3.16."""
+        return not self._at_least(3, 16)
 
     @property
     def has_theme(self) -> bool:
@@ -164,8 +169,28 @@ class Generation:
 
     @property
     def has_manifest(self) -> bool:
-        """Whether there is ``/manifest.json``. seen: 6.31, not 4.44."""
-        return self._at_least(5)
+        """Whether there is ``/manifest.json``. seen: 5.50, not 5.0."""
+        return self._at_least(5, 10)
+
+    @property
+    def hides_manifest(self) -> bool:
+        """Whether ``/manifest.json`` is there for installable apps only. seen: 5.50, not 6.31."""
+        return not self._at_least(6)
+
+    @property
+    def has_robots(self) -> bool:
+        """Whether there is ``/robots.txt``. seen: 3.16, not 3.4."""
+        return self._at_least(3, 16)
+
+    @property
+    def has_favicon(self) -> bool:
+        """Whether there is ``/favicon.ico``. seen: 3.1, not 2.9."""
+        return self._at_least(3)
+
+    @property
+    def has_plain_files(self) -> bool:
+        """Whether there is ``/file/``. seen: 2.9."""
+        return self._at_least(2, 7)
 
     @property
     def has_simple_format(self) -> bool:
@@ -179,8 +204,38 @@ class Generation:
 
     @property
     def absolute_root(self) -> bool:
-        """Whether redirects name the whole address. seen: 6.31, not 4.44."""
-        return self._at_least(5)
+        """Whether redirects name the whole address. seen: 5.50, not 5.0."""
+        return self._at_least(5, 10)
+
+    @property
+    def logs_into_open_apps(self) -> bool:
+        """Whether a login to an app without one is a redirect, and no 500. seen: 3.16, not 3.4."""
+        return self._at_least(3, 16)
+
+    @property
+    def names_allowed_methods(self) -> bool:
+        """Whether a 405 has ``allow``. seen: 3.1, not 2.9."""
+        return self._at_least(3)
+
+    @property
+    def shows_tracebacks(self) -> bool:
+        """Whether a 500 is a traceback. seen: 5.0.2, 5.23, 5.50, 6.0.2, neither 4.44 nor 6.13."""
+        return self._at_least(5) and not self._at_least(6, 10)
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether a call without data is a 422. source: 3.7."""
+        return self._at_least(3, 7)
+
+    @property
+    def status_is_a_message(self) -> bool:
+        """Whether ``/queue/status`` has ``msg``. seen: not from 4.0 to 4.16."""
+        return not self._at_least(4) or self._at_least(4, 20)
+
+    @property
+    def status_names_event(self) -> bool:
+        """Whether ``/queue/status`` has ``event_id``. seen: 4.20."""
+        return self._at_least(4, 20)
 
     @property
     def estimates_at_length(self) -> bool:
@@ -196,6 +251,11 @@ class Generation:
     def names_missing_endpoints(self) -> bool:
         """Whether an unknown name gets a message. source: from 3.3 to 3.43."""
         return not self._at_least(3, 43)
+
+    @property
+    def names_missing_functions(self) -> bool:
+        """Whether an unknown function does. seen: 3.4, not 3.16."""
+        return not self._at_least(3, 16)
 
     @property
     def default_function_is_the_first(self) -> bool:
@@ -258,9 +318,14 @@ class Generation:
         return self._at_least(2, 7)
 
     @property
-    def cors_has_credentials(self) -> bool:
-        """Whether they may send cookies, before 4.19.2. seen."""
-        return False
+    def cors_is_plain(self) -> bool:
+        """Whether every reply has the same headers for them. seen: 4.20.1, 4.22.0; neither 4.16 nor 4.31."""
+        return self._at_least(4, 19, 2) and not self._at_least(4, 24)
+
+    @property
+    def preflights_have_credentials(self) -> bool:
+        """Whether the reply to a preflight allows cookies. seen: 4.44, not 4.31."""
+        return self._at_least(4, 32)
 
     @property
     def names_config_of_gradio(self) -> bool:
@@ -328,7 +393,7 @@ class Generation:
         fields: dict[str, Any] = {"event_id": None} if self.names_event_in_session_messages else {}
         if self._at_least(5, 38):
             fields |= {"message": "404: Not Found", "session_not_found": True, "success": False}
-        elif self.names_event_in_session_messages:
+        elif self._at_least(4, 20):
             fields |= {"message": text, "success": False}
         else:
             fields |= {"success": False, "message": text}

@@ -23,6 +23,12 @@ Handler: TypeAlias = Callable[[Stage, web.Request, Mapping[str, str]], Awaitable
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "0.0.0.0"})  # noqa: S104 - names, not where we listen
 
 
+_PLAIN_CORS = {
+    "access-control-allow-methods": "GET, POST, PUT, DELETE, OPTIONS",
+    "access-control-allow-headers": "Origin, Content-Type, Accept",
+}
+
+
 @attrs.frozen
 class Route:
     """One path.
@@ -61,8 +67,10 @@ def _pages(generation: Generation) -> Iterator[Route]:
     yield _route("/login/?", {"POST": discovery.login})
     if generation.has_theme:
         yield _route(r"/theme\.css", {"GET": discovery.theme})
-    yield _route(r"/favicon\.ico", {"GET": discovery.favicon})
-    yield _route(r"/robots\.txt", {"GET": discovery.robots})
+    if generation.has_favicon:
+        yield _route(r"/favicon\.ico", {"GET": discovery.favicon})
+    if generation.has_robots:
+        yield _route(r"/robots\.txt", {"GET": discovery.robots})
     if generation.has_manifest:
         yield _route(r"/manifest\.json", {"GET": discovery.manifest})
     if generation.has_logout:
@@ -74,7 +82,8 @@ def _api(generation: Generation) -> Iterator[Route]:
     if generation.has_info:
         yield _route(f"{api}/info/?", {"GET": discovery.info}, protected=True)
     if generation.has_startup_events:
-        yield _route(f"{api}/startup-events", {"GET": discovery.startup_events})
+        late = generation.startup_events_run_late
+        yield _route(f"{api}/startup-events", {"GET": discovery.startup_events}, protected=late)
     if generation.has_app_id:
         yield _route(f"{api}/app_id/?", {"GET": discovery.app_id})
     if generation.has_users:
@@ -94,6 +103,7 @@ def _api(generation: Generation) -> Iterator[Route]:
         if generation.has_file_heads:
             methods = {"HEAD": files.file, **methods}
         yield _route(f"{api}/file=(?P<path>.*)", methods, protected=True)
+    if generation.has_plain_files:
         yield _route(f"{api}/file/(?P<path>.*)", {"GET": files.file}, protected=True)
     if generation.has_component_server:
         yield _route(f"{api}/component_server/?", {"POST": files.component_server}, protected=True)
@@ -149,7 +159,8 @@ class Router:
             response: web.StreamResponse = self._preflight(request)
         else:
             response = await self._answer(request)
-        if not response.prepared:
+        crashed = response.status == 500 and response.content_type == "text/plain"
+        if not response.prepared and not crashed:  # else what adds them was passed over
             for name, value in request["cors"].items():
                 response.headers[name] = value
         return response
@@ -183,7 +194,7 @@ class Router:
 
     def _not_found(self, request: web.Request) -> web.Response:
         other = request.path.rstrip("/") if request.path.endswith("/") else f"{request.path}/"
-        known = any(one.path.fullmatch(other) and request.method in one.handlers for one in self._routes)
+        known = any(one.path.fullmatch(other) and not one.websocket for one in self._routes)
         if known and request.path != "/" and not self._stage.generation.flask:
             return web.Response(status=307, headers={"location": f"{self._stage.base}{other}"})
         if not request.path.startswith(("/static/", "/assets/")):
@@ -199,7 +210,8 @@ class Router:
     def _not_allowed(self, request: web.Request, route: Route) -> web.Response:
         self._stage.find(f"asks for {request.method} {request.path[:100]}, which is there for other methods")
         response = self._stage.json({"detail": "Method Not Allowed"}, 405)
-        response.headers["allow"] = next(iter(route.handlers))
+        if self._stage.generation.names_allowed_methods:
+            response.headers["allow"] = next(iter(route.handlers))
         return response
 
     # --- pages of other origins --------------------------------------------------------------------------
@@ -207,21 +219,25 @@ class Router:
     def _cors(self, request: web.Request) -> dict[str, str]:
         origin = request.headers.get("origin")
         generation = self._stage.generation
+        if generation.cors_is_plain:
+            named = origin is not None and self._is_allowed(origin)
+            return _PLAIN_CORS | ({"access-control-allow-origin": origin or ""} if named else {})
         if origin is None or not generation.has_cors:
             return {}
         if not generation.restricts_origins:
-            if "cookie" in request.headers and generation.cors_has_credentials:
-                return {"access-control-allow-origin": origin, "access-control-allow-credentials": "true"}
-            return {"access-control-allow-origin": "*"} | (
-                {"access-control-allow-credentials": "true"} if generation.cors_has_credentials else {}
-            )
+            return {"access-control-allow-origin": "*"}
         found = {"access-control-allow-credentials": "true"}
-        allowed = urlsplit(origin).hostname in _LOOPBACK or (
-            origin == "null" and generation.allows_null_origin
-        )
-        return found | ({"access-control-allow-origin": origin} if allowed else {})
+        if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
+            found = found if generation.preflights_have_credentials else {}
+        return found | ({"access-control-allow-origin": origin} if self._is_allowed(origin) else {})
+
+    def _is_allowed(self, origin: str) -> bool:
+        null = origin == "null" and self._stage.generation.allows_null_origin
+        return null or urlsplit(origin).hostname in _LOOPBACK
 
     def _preflight(self, request: web.Request) -> web.Response:
+        if self._stage.generation.cors_is_plain:
+            return web.Response()
         response = self._stage.text("OK", 200)
         response.headers["access-control-allow-methods"] = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
         response.headers["access-control-max-age"] = "600"

@@ -40,6 +40,7 @@ class Reenactment:
     version: str
     _hosts: Mapping[str, Host]
     _recorded: Mapping[str, str]
+    _places: Mapping[str, str]
     _ended: list[str] = attrs.field(factory=list[str])
 
     @property
@@ -53,13 +54,14 @@ class Reenactment:
         return {recorded: self._hosts[name].stage.base for recorded, name in self._recorded.items()}
 
     def url_of(self, case: str) -> str:
-        """Return the address of the app that has a case: of its variant, or else the first one.
+        """Return the address of the app that a case was recorded from, or of the first of several.
 
         Raises:
-            KeyError: There is no such case.
+            KeyError: The case is not served.
         """
-        variant = find_case(case).variant
-        return next((one.stage.base for name, one in self._hosts.items() if name == variant), self.url)
+        if case not in self._places:
+            raise KeyError(f"the case {case!r} is not served; there are {', '.join(self._places)}")
+        return self._hosts[self._places[case]].stage.base
 
     @property
     def findings(self) -> list[str]:
@@ -150,14 +152,16 @@ def serve_traces(
     generation = Generation(version)
     hosts: dict[str, Host] = {}
     recorded: dict[str, str] = {}
+    places: dict[str, str] = {}
     for name, grouped in _apps(version, named).items():
+        places = {one: name for one, _ in grouped} | places
         app = RecordedApp.of(generation, grouped)
         recorded |= dict.fromkeys(app.bases, name)
         hosts[name] = Host(Stage(generation, app))
     with ExitStack() as stack:
         for number, one in enumerate(hosts.values()):
             stack.enter_context(one.serving(host, 0 if number else port))
-        served = Reenactment(version, hosts, recorded)
+        served = Reenactment(version, hosts, recorded, places)
         try:
             yield served
         finally:

@@ -121,6 +121,8 @@ class Stage:
 
     def crash(self) -> web.Response:
         """Return the reply to a request that makes the server raise."""
+        if self.generation.shows_tracebacks:
+            return self.text("Traceback (most recent call last):\n", 500)
         return self.text("Internal Server Error", 500)
 
     def rename(self, data: bytes) -> bytes:

@@ -60,8 +60,11 @@ COMPONENT_SERVER = (
     Field("fn_name", "str", required=True), Field("data", "any", required=True),
 )  # fmt: skip
 PUSH = (Field("fn_index", "int", required=True), Field("action", "str", required=True),
-        Field("session_hash", "str", required=True), Field("data", "any", required=True))  # fmt: skip
-OLD_PUSH = (Field("action", "str", required=True), Field("data", "any", required=True))
+        Field("session_hash", "str", required=True))  # fmt: skip
+OLD_PUSH = (Field("action", "str", required=True),)
+OLD_PREDICT = (Field("session_hash", "str"), Field("fn_index", "int"))
+"""A call by direct HTTP up to 3.6."""
+
 STATUS = (Field("hash", "str", required=True),)
 
 
@@ -88,6 +91,8 @@ def check(
         Invalid: It lacks a field, or has one of another type.
     """
     value = _read(generation, body, content_type)
+    if value == [] and generation.pydantic_errors is None:
+        value = {}  # which pydantic 1 makes of it
     if not isinstance(value, dict):
         kind = "model_attributes_type" if model else "dict_type"
         raise Invalid([_detail(generation, kind, ["body"], value)], "sends a body that is no JSON object")
@@ -168,6 +173,6 @@ def missing(generation: Generation, where: str, *names: str) -> dict[str, Any]:
 
 
 __all__ = [
-    "CANCEL", "COMPONENT_SERVER", "OLD_PUSH", "OLD_RESET", "PREDICT", "PUSH", "RESET", "STATUS", "Field",
-    "Invalid", "check", "missing",
+    "CANCEL", "COMPONENT_SERVER", "OLD_PREDICT", "OLD_PUSH", "OLD_RESET", "PREDICT", "PUSH", "RESET", "STATUS",
+    "Field", "Invalid", "check", "missing",
 ]  # fmt: skip
