@@ -7,6 +7,7 @@
 // It uses what the client documents, and reports what the client gives. What the client has no means for is
 // answered with "cannot"; what it gets wrong is reported as it came.
 
+import { File } from "node:buffer"; // in Node 18 it is not global
 import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -243,7 +244,7 @@ class Task {
       return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, this.argument(one)]));
     }
     const content = Buffer.from(value.$file.base64, "base64");
-    return hasListeners ? new Blob([content]) : new File([content], value.$file.name);
+    return new File([content], value.$file.name);
   }
 
   // Returns a value of the client with its files by content; `kept` gets the files as the client gave them.
