@@ -36,6 +36,8 @@ SKIP_COMPONENTS: Any = importlib.import_module("gradio_client.utils").SKIP_COMPO
 
 PROTOCOL = 1
 POLL_SECONDS = 0.002
+LONGEST_TEXT = 5000
+"""Characters of an error's text: what servers send as an error may be anything."""
 CLOSE_SECONDS = 3.0
 """How long the end waits for clients to be closed."""
 
@@ -102,7 +104,7 @@ def describe_error(error: BaseException, phase: str) -> dict[str, Any]:
     """
     names = [kind.__name__ for kind in type(error).__mro__]
     kind = next((KINDS[name] for name in names if name in KINDS), None)
-    text = str(error)
+    text = str(error)[:LONGEST_TEXT]
     if kind is None and type(error) is KeyError and "Could not find 'data' key" in text:
         # What the client says of any answer without outputs; a refusal has its text.
         kind = "refused" if "'detail'" in text else "lost"

@@ -14,6 +14,7 @@ import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
 const PROTOCOL = 1;
+const LONGEST_TEXT = 5000; // characters: what servers send as an error may be anything
 const PACKAGE = process.argv[2] ?? "node_modules/@gradio/client";
 const QUEUE_FULL = ["This application is too busy. Keep trying!", "This application is currently busy. Please try again. "];
 const BROKEN_CONNECTION = "Connection errored out.";
@@ -79,7 +80,8 @@ function eventName(event) {
 }
 
 function textOf(message) {
-  return typeof message === "string" ? message : message === undefined ? "" : JSON.stringify(message);
+  const text = typeof message === "string" ? message : message === undefined ? "" : JSON.stringify(message);
+  return text.slice(0, LONGEST_TEXT);
 }
 
 // Returns a status of stage "error" as an error of the protocol. Only what the server sent about the run of the
@@ -97,7 +99,7 @@ function statusError(status) {
 
 function exceptionError(error, phase) {
   const type = error?.name ?? typeof error;
-  const message = error instanceof Error ? error.message : textOf(error?.message ?? error);
+  const message = textOf(error?.message ?? error);
   let kind = phase === "submit" ? "usage" : "lost";
   if (error instanceof Refusal || (phase === "connect" && /authori[sz]ed|credentials|log ?in/i.test(message))) {
     kind = "refused";
