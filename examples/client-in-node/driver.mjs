@@ -23,11 +23,8 @@ class Task {
 
   async answer() {
     const steps = [];
-    try {
-      this.app = await connect(this.task.url, this.task.credentials);
-    } catch (error) {
-      return this.task.groups.flat().map(() => describe(error));
-    }
+    this.connected = connect(this.task.url, this.task.credentials);
+    this.connected.catch(() => {}); // each step reports it
     for (const group of this.task.groups) steps.push(...(await Promise.all(group.map((one) => this.inTime(one)))));
     return steps;
   }
@@ -47,9 +44,13 @@ class Task {
   async play(step) {
     if (!step.endpoint) return { cannot: "The /call API needs a name." };
     if (step.cancel_after === 0) return { cannot: "The /call API does not say when the function starts." };
-    const session = this.session(step.session);
     const yields = [];
     try {
+      this.app = await this.connected;
+      if (!this.app.keepsSessions && (step.fn_index === null || this.states(step, "inputs").length)) {
+        return { cannot: "The /call API keeps no session before Gradio 6.18." };
+      }
+      const session = this.session(step.session);
       const data = await this.replace(step.data, (file) => session.upload(file.name, Buffer.from(file.base64, "base64")));
       for await (const { outputs, final } of session.call(step.endpoint, data)) {
         const visible = this.withoutStates(step, outputs);
@@ -71,12 +72,18 @@ class Task {
     return this.sessions.get(label);
   }
 
-  // A gr.State has no value for a caller.
-  withoutStates(step, outputs) {
+  // Returns the places of the inputs or outputs that are a gr.State.
+  states(step, side) {
     const { components, dependencies } = this.app.config;
     const states = new Set(components.filter((one) => one.type === "state").map((one) => one.id));
-    const ids = dependencies.find((one) => `/${one.api_name}` === step.endpoint)?.outputs ?? [];
-    return outputs.filter((_, place) => !states.has(ids[place]));
+    const ids = dependencies.find((one) => `/${one.api_name}` === step.endpoint)?.[side] ?? [];
+    return [...ids.keys()].filter((place) => states.has(ids[place]));
+  }
+
+  // A gr.State has no value for a caller.
+  withoutStates(step, outputs) {
+    const states = this.states(step, "outputs");
+    return outputs.filter((_, place) => !states.includes(place));
   }
 
   // Returns a value with its files replaced by what `make` returns for them, and those that were kept.

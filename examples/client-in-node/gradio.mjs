@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client of Gradio 5 and 6 on one page, for Node 18 and newer, without packages.
+// A client of Gradio 5 and 6 on one page, for Node 20 and newer, without packages.
 //
 //     const app = await connect("http://127.0.0.1:7860");
 //     for await (const outputs of app.call("/count", [3])) console.log(outputs);
@@ -27,6 +27,12 @@ class App {
     this.address = address;
     this.cookie = cookie;
     this.session = Math.random().toString(36).slice(2);
+  }
+
+  // Whether calls can share a session; before 6.18 each one is a session of its own.
+  get keepsSessions() {
+    const [major, minor] = this.config.version.split(".").map(Number);
+    return major > 6 || (major === 6 && minor >= 18);
   }
 
   // Another session of the same app: its gr.State is its own.
@@ -61,8 +67,11 @@ class App {
 
   // Yields the outputs of a call, by the /call API; the last are its result. To cancel it, leave the loop.
   async *call(name, data) {
+    const found = this.config.dependencies.find((one) => `/${one.api_name}` === name);
+    if (found?.api_visibility === "private") throw new Refused(`The app keeps ${name} to itself.`);
     const path = `/call/${encodeURIComponent(name.replace(/^\//, ""))}`;
-    const { event_id } = await this.json(path, { data, session_hash: this.session });
+    const session = this.keepsSessions ? { session_hash: this.session } : {};
+    const { event_id } = await this.json(path, { data, ...session });
     const abort = new AbortController();
     try {
       const reply = await this.request(`${this.api}${path}/${event_id}`, { signal: abort.signal });

@@ -36,6 +36,8 @@ SKIP_COMPONENTS: Any = importlib.import_module("gradio_client.utils").SKIP_COMPO
 
 PROTOCOL = 1
 POLL_SECONDS = 0.002
+LONGEST_TEXT = 5000
+"""Characters of an error's text: what servers send as an error may be anything."""
 CLOSE_SECONDS = 3.0
 """How long the end waits for clients to be closed."""
 
@@ -102,7 +104,7 @@ def describe_error(error: BaseException, phase: str) -> dict[str, Any]:
     """
     names = [kind.__name__ for kind in type(error).__mro__]
     kind = next((KINDS[name] for name in names if name in KINDS), None)
-    text = str(error)
+    text = str(error)[:LONGEST_TEXT]
     if kind is None and type(error) is KeyError and "Could not find 'data' key" in text:
         # What the client says of any answer without outputs; a refusal has its text.
         kind = "refused" if "'detail'" in text else "lost"
@@ -190,7 +192,7 @@ class TaskRun:
     def __init__(self, task: dict[str, Any]) -> None:
         self._task = task
         self._folder = Path(os.path.realpath(tempfile.mkdtemp(prefix="gradio-client-driver-")))
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, str], Any] = {}
         self.deadline = Deadline(0.0)
         self.answers: dict[int, dict[str, Any]] = {}
 
@@ -244,7 +246,7 @@ class TaskRun:
         reason = self._reason_why_not(step)
         if reason:
             return {"cannot": reason}
-        client = self._clients[_session(step)]
+        client = self._clients[self._place(step)]
         if isinstance(client, Exception):
             return describe_error(client, "connect")
         try:
@@ -265,14 +267,20 @@ class TaskRun:
             return "gradio_client cannot send more inputs to a running call"
         if step.get("keep") or "$kept" in json.dumps(step["data"]):
             return "gradio_client gives local copies of files, not the server's files"
+        if "gradio.FileData" in json.dumps(step["data"]):
+            return "gradio_client takes the data of a server's file for a local file, and uploads that"
         if self._task.get("credentials") and not accepts("auth"):
             return f"gradio_client {installed_version()} has no login"
         return ""
 
+    def _place(self, step: dict[str, Any]) -> tuple[str, str]:
+        """Return the address and the session of a step: a client has one of each."""
+        return str(step.get("url") or self._task["url"]), str(step.get("session") or "main")
+
     def _connect(self, step: dict[str, Any]) -> None:
         """Make the client of a step's session, or keep what it raised."""
-        session = _session(step)
-        if session in self._clients or self._reason_why_not(step):
+        place = self._place(step)
+        if place in self._clients or self._reason_why_not(step):
             return
         options: dict[str, Any] = {"verbose": False}
         if self._task.get("credentials"):
@@ -282,9 +290,9 @@ class TaskRun:
             options["analytics_enabled"] = False
         options["download_files" if accepts("download_files") else "output_dir"] = str(self._folder)
         try:
-            self._clients[session] = gradio_client.Client(self._task["url"], **options)
+            self._clients[place] = gradio_client.Client(place[0], **options)
         except Exception as error:  # noqa: BLE001 - whatever the client raises is its answer
-            self._clients[session] = error
+            self._clients[place] = error
 
     def _argument(self, value: Any) -> Any:
         """Return an argument with its files on the disk, in the form that this version takes."""
@@ -374,10 +382,6 @@ class TaskRun:
         """Return the images of a gallery, which the client gives as a folder with their captions (0.x)."""
         captions = json.loads((Path(folder) / "captions.json").read_text("utf-8"))
         return [self._portable(path) for path in captions]
-
-
-def _session(step: dict[str, Any]) -> str:
-    return str(step.get("session") or "main")
 
 
 def _file(path: str) -> dict[str, Any]:

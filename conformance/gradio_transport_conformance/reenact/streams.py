@@ -9,6 +9,10 @@ HEARTBEAT_SECONDS = 15.0
 """How often servers say that they are alive. source; seen."""
 
 
+CORS = web.RequestKey("cors", dict[str, str])
+"""Where a request has the headers that its reply gets for the browser."""
+
+
 class Dropped(Exception):
     """The client closed the connection."""
 
@@ -25,7 +29,7 @@ async def open_stream(request: web.Request) -> web.StreamResponse:
 
 def cors_of(request: web.Request) -> dict[str, str]:
     """Return the headers that let the page of another origin read a reply, as the router chose them."""
-    found: dict[str, str] = request.get("cors", {})
+    found: dict[str, str] = request.get(CORS, {})
     return found
 
 

@@ -25,15 +25,23 @@ curl_error() {
 # Prints what the step of a folder asks for, as variables of the shell: `reason` says why the API has no means
 # for it, if it has none.
 variables_of() {
-    jq -r --slurpfile tasks "$work/task" '
-        (if $tasks[0].protocol | IN("auto", "call", null) | not then "the driver speaks the /call API only"
+    jq -r --slurpfile tasks "$work/task" --slurpfile configs "$work/config" '
+        ($configs[0] | (.version // "" | split(".") | map(tonumber? // 0)) >= [6, 18]) as $with_sessions
+        | ($configs[0].components | map(select(.type == "state") | .id)) as $states
+        | (.endpoint // "" | ltrimstr("/")) as $name
+        | (first(($configs[0].dependencies[] | select(.api_name == $name) | .inputs), []) | any(IN($states[])))
+            as $has_state
+        | (if $tasks[0].protocol | IN("auto", "call", null) | not then "the driver speaks the /call API only"
         elif .event_data != null then "/call has no event data"
         elif .send != null then "/call cannot send more inputs to a running call"
         elif .cancel_after == 0 then "/call does not say that the function runs"
         elif .component_function == null and .endpoint == null then "/call needs an endpoint with a name"
+        elif $with_sessions then ""
+        elif $has_state then "/call keeps no session before Gradio 6.18"
+        elif .fn_index == null and .endpoint != null then "/call finds no session before Gradio 6.18"
         else "" end) as $reason
         | @sh "reason=\($reason) component=\(.component_function != null) keep=\(.keep == true)",
-          @sh "name=\(.endpoint // "" | ltrimstr("/") | @uri) cancel_after=\(.cancel_after)",
+          @sh "name=\($name | @uri) cancel_after=\(.cancel_after) with_sessions=\($with_sessions)",
           @sh "with_files=\([.data | .. | objects | has("$file")] | any)"' "$1/step"
 }
 
@@ -78,7 +86,9 @@ read_files() {
     while grep -q '"orig_name"\|gradio.FileData' "$2/value" &&
         jq -ce 'first(.. | objects | select(.meta?._type? == "gradio.FileData" or (has("path") and has("orig_name"))))' \
             "$2/value" >"$2/file" 2>/dev/null; do
-        address=$(jq -r --arg api "$api" '.url // ($api + "/file=" + (.path | split("/") | map(@uri) | join("/")))' "$2/file")
+        # Not its `url`, in which old servers leave blanks.
+        address=$(jq -r --arg api "$api" '.path | if test("^https?://") then . else
+            $api + "/file=" + (split("/") | map(@uri) | join("/")) end' "$2/file")
         status=$(fetch -L -o "$2/content" -w '%{http_code}' "$address")
         curl_status=$?
         [ $curl_status -eq 0 ] || { curl_error $curl_status "reading a file"; return 1; }
@@ -119,21 +129,20 @@ read_events() {
     done
 }
 
-# Makes a folder's body of a request from its step, or its answer if nothing is to be sent: folder, number of the
-# step in its group, size of the group.
+# Makes a folder's body of a request from its step, or its answer if nothing is to be sent: folder, size of the group.
 prepare() {
-    reason="" with_files="" name=""
+    reason="" with_files="" with_sessions="" name=""
     eval "$(variables_of "$1")"
     if [ -n "$reason" ]; then
         jq -cn --arg reason "$reason" '{cannot: $reason}' >"$1/answer"
         return
     fi
-    # Calls of one session at once would read each other's events.
-    suffix=""
-    if [ "$3" -gt 1 ]; then suffix=-$2; fi
-    jq -c --arg prefix "$prefix" --arg suffix "$suffix" --slurpfile kept "$work/kept" '{
-        data: .data | walk(if type == "object" and has("$kept") then $kept[."$kept"] else . end),
-        session_hash: ($prefix + (.session // "main" | @uri) + $suffix)}' "$1/step" >"$1/body"
+    # Calls of one session at once would read each other's events. A call without a session is one of its own.
+    if [ "$2" -gt 1 ]; then with_sessions=false; fi
+    jq -c --arg prefix "$prefix" --argjson with_sessions "$with_sessions" --slurpfile kept "$work/kept" '
+        {data: .data | walk(if type == "object" and has("$kept") then $kept[."$kept"] else . end)}
+        + if $with_sessions or .component_function != null
+          then {session_hash: ($prefix + (.session // "main" | @uri))} else {} end' "$1/step" >"$1/body"
     upload_files "$1" || return
     # The outputs that are a gr.State have no value for a caller.
     jq -c --arg name "$name" '[.components[] | select(.type == "state") | .id] as $states
@@ -256,7 +265,7 @@ answer() {
             here=$work/step$number
             mkdir "$here"
             jq -c --argjson number "$number" '[.groups[][]][$number]' "$work/task" >"$here/step"
-            prepare "$here" $((number - first)) "$size"
+            prepare "$here" "$size"
             number=$((number + 1))
         done
         number=$first

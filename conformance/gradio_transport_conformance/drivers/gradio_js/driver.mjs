@@ -7,12 +7,14 @@
 // It uses what the client documents, and reports what the client gives. What the client has no means for is
 // answered with "cannot"; what it gets wrong is reported as it came.
 
+import { File } from "node:buffer"; // in Node 18 it is not global
 import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
 const PROTOCOL = 1;
+const LONGEST_TEXT = 5000; // characters: what servers send as an error may be anything
 const PACKAGE = process.argv[2] ?? "node_modules/@gradio/client";
 const QUEUE_FULL = ["This application is too busy. Keep trying!", "This application is currently busy. Please try again. "];
 const BROKEN_CONNECTION = "Connection errored out.";
@@ -29,17 +31,16 @@ if (!hasListeners) features.push("auth", "session_endpoints", "streaming");
 
 class Refusal extends Error {} // the client says that the server wants something else
 
-async function connect(task) {
+async function connect(url, credentials) {
   if (hasListeners) {
     // Without a callback, its promise stays pending when the app cannot be reached.
     return await new Promise((resolve, reject) => {
       const status_callback = (status) => reject(new Error(status.message));
-      library.client(task.url, { status_callback }).then(resolve, reject);
+      library.client(url, { status_callback }).then(resolve, reject);
     });
   }
-  const { credentials } = task;
   const auth = credentials ? [credentials.username, credentials.password] : null;
-  return await library.Client.connect(task.url, { auth, events: ["data", "status", "log", "render"] });
+  return await library.Client.connect(url, { auth, events: ["data", "status", "log", "render"] });
 }
 
 // Yields the client's events of a call: {type: "data" | "status" | "log" | "render", ...}
@@ -79,7 +80,8 @@ function eventName(event) {
 }
 
 function textOf(message) {
-  return typeof message === "string" ? message : message === undefined ? "" : JSON.stringify(message);
+  const text = typeof message === "string" ? message : message === undefined ? "" : JSON.stringify(message);
+  return text.slice(0, LONGEST_TEXT);
 }
 
 // Returns a status of stage "error" as an error of the protocol. Only what the server sent about the run of the
@@ -97,7 +99,7 @@ function statusError(status) {
 
 function exceptionError(error, phase) {
   const type = error?.name ?? typeof error;
-  const message = error instanceof Error ? error.message : textOf(error?.message ?? error);
+  const message = textOf(error?.message ?? error);
   let kind = phase === "submit" ? "usage" : "lost";
   if (error instanceof Refusal || (phase === "connect" && /authori[sz]ed|credentials|log ?in/i.test(message))) {
     kind = "refused";
@@ -130,24 +132,31 @@ class Task {
 
   async playGroup(running) {
     // First, for connecting takes longer than some calls.
-    await Promise.all([...new Set(running.map(({ step }) => step.session ?? "main"))].map((one) => this.connect(one)));
+    await Promise.all(running.map(({ step }) => this.connect(step)));
     await Promise.all(running.map((one) => this.start(one)));
   }
 
-  async connect(session) {
-    if (this.apps.has(session)) return;
+  // A client has one address and one session.
+  place(step) {
+    return JSON.stringify([step.url ?? this.task.url, step.session ?? "main"]);
+  }
+
+  async connect(step) {
+    const place = this.place(step);
+    if (this.apps.has(place)) return;
+    this.apps.set(place, null); // for the others of the group
     try {
-      const app = await connect(this.task);
+      const app = await connect(step.url ?? this.task.url, this.task.credentials);
       if (app.config?.auth_required) throw new Refusal("The app wants a login: config.auth_required");
-      this.apps.set(session, app);
+      this.apps.set(place, app);
     } catch (error) {
-      this.apps.set(session, { failure: exceptionError(error, "connect") });
+      this.apps.set(place, { failure: exceptionError(error, "connect") });
     }
   }
 
   async start(running) {
     const { step } = running;
-    const app = this.apps.get(step.session ?? "main");
+    const app = this.apps.get(this.place(step));
     running.answer = app.failure ?? (await this.play(app, step, running.found));
   }
 
@@ -237,7 +246,7 @@ class Task {
       return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, this.argument(one)]));
     }
     const content = Buffer.from(value.$file.base64, "base64");
-    return hasListeners ? new Blob([content]) : new File([content], value.$file.name);
+    return new File([content], value.$file.name);
   }
 
   // Returns a value of the client with its files by content; `kept` gets the files as the client gave them.
@@ -259,7 +268,7 @@ class Task {
   }
 
   close() {
-    for (const app of this.apps.values()) app.close?.();
+    for (const app of this.apps.values()) app?.close?.();
   }
 }
 
