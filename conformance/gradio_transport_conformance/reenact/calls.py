@@ -90,6 +90,8 @@ async def stream(stage: Stage, request: web.Request, found: Found) -> web.Stream
         event = stage.sessions.event(event_id)
         session = None if event is None else stage.sessions.find(event.session_hash)
     response = await open_stream(request)
+    if session is not None:
+        session.opened = True
     if session is None:
         stage.find("opens the stream of a /call that the server does not know")
         message = stage.generation.unknown_session or {"message": ""}
