@@ -15,7 +15,7 @@ from . import calls, direct, discovery, files, queue, websockets
 from .generation import Generation, Queue
 from .playing import OffTape
 from .stage import Stage
-from .streams import Dropped
+from .streams import CORS, Dropped
 from .validation import Invalid
 
 Handler: TypeAlias = Callable[[Stage, web.Request, Mapping[str, str]], Awaitable[web.StreamResponse]]
@@ -154,14 +154,14 @@ class Router:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a request."""
-        request["cors"] = self._cors(request)
+        request[CORS] = self._cors(request)
         if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
             response: web.StreamResponse = self._preflight(request)
         else:
             response = await self._answer(request)
         crashed = response.status == 500 and response.content_type == "text/plain"
         if not response.prepared and not crashed:  # else what adds them was passed over
-            for name, value in request["cors"].items():
+            for name, value in request[CORS].items():
                 response.headers[name] = value
         return response
 

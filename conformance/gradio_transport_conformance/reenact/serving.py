@@ -145,7 +145,7 @@ def serve_traces(
     except ImportError as error:
         raise ImportError(
             f"{error.name} is not installed; to re-enact a server needs it: "
-            "pip install 'gradio-transport[conformance]'.",
+            "pip install 'gradio-transport[aiohttp,conformance]'.",
             name=error.name,
         ) from None
     generation = Generation(version)

@@ -9,6 +9,10 @@ HEARTBEAT_SECONDS = 15.0
 """How often servers say that they are alive. source; seen."""
 
 
+CORS = web.RequestKey("cors", dict[str, str])
+"""Where a request keeps the headers for pages of other origins."""
+
+
 class Dropped(Exception):
     """The client closed the connection."""
 
@@ -25,8 +29,7 @@ async def open_stream(request: web.Request) -> web.StreamResponse:
 
 def cors_of(request: web.Request) -> dict[str, str]:
     """Return the headers that let the page of another origin read a reply, as the router chose them."""
-    found: dict[str, str] = request.get("cors", {})
-    return found
+    return request.get(CORS, {})
 
 
 def kind_of(request: web.Request) -> str:
@@ -52,4 +55,4 @@ def break_off(request: web.Request) -> None:
         request.transport.close()
 
 
-__all__ = ["HEARTBEAT_SECONDS", "Dropped", "break_off", "cors_of", "kind_of", "open_stream", "say"]
+__all__ = ["CORS", "HEARTBEAT_SECONDS", "Dropped", "break_off", "cors_of", "kind_of", "open_stream", "say"]
