@@ -29,7 +29,8 @@ async def open_stream(request: web.Request) -> web.StreamResponse:
 
 def cors_of(request: web.Request) -> dict[str, str]:
     """Return the headers that let the page of another origin read a reply, as the router chose them."""
-    return request.get(CORS, {})
+    found: dict[str, str] = request.get(CORS, {})
+    return found
 
 
 def kind_of(request: web.Request) -> str:
