@@ -28,7 +28,7 @@ async def join(stage: Stage, request: web.Request, found: Found) -> web.StreamRe
         stage.find(f"calls /call/{found['api_name']}, which the app does not have")
         return stage.crash()
     data = cast("list[Any]", body["data"])
-    if stage.generation.call_fills_states and endpoint.inputs == len(data) + len(endpoint.states):
+    if stage.generation.call_finds_sessions and endpoint.inputs == len(data) + len(endpoint.states):
         body = {**body, "data": _with_states(data, endpoint.states)}
     return await _begin(stage, endpoint, body, str(body.get("session_hash") or ""), "POST /call")
 
