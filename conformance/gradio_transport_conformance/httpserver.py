@@ -18,7 +18,7 @@ from gradio_transport.trace import Trace, read_trace
 
 from .replay.recording import Hear, Say
 from .replay.script import ReplayScript, Reply, WebSocketScript
-from .replay.server import Broken, Heard, Player, Served
+from .replay.server import ALLOWED, Broken, Heard, Player, Served, allow_origin
 
 try:
     from pytest_httpserver import HTTPServer
@@ -37,6 +37,10 @@ _POLL_SECONDS = 0.02
 
 _REFUSED = 1008
 """Close code for a client that violates a policy: in strict mode, that of doing as was recorded."""
+
+
+_CLOSE_SECONDS = 2.0
+"""How long the client may take to answer a close frame."""
 
 
 class _DroppedResponse(Response):
@@ -61,10 +65,18 @@ class _Host:
         target = request.full_path
         if "websocket" in request.headers.get("upgrade", "").lower():
             return self._websocket(request, self._player.websocket(target), target)
-        reply = self._player.request(request.method, target, request.get_data())
+        origin = allow_origin(request.headers.get("origin"))
+        if request.method == "OPTIONS":
+            asked = request.headers.get("access-control-request-headers", "*")
+            return Response(headers={**origin, **ALLOWED, "access-control-allow-headers": asked})
+        method = "GET" if request.method == "HEAD" else request.method
+        cookie = request.headers.get("cookie", "")
+        reply = self._player.request(method, target, request.get_data(), cookie)
         if reply.status is None:
             return _DroppedResponse()
-        response = Response(self._parts(reply, connection), status=reply.status, headers=dict(reply.headers))
+        response = Response(
+            self._parts(reply, connection), status=reply.status, headers={**reply.headers, **origin}
+        )
         response.call_on_close(lambda: self._player.connection_closed(connection))
         return response
 
@@ -108,6 +120,8 @@ class _Host:
         closes, code = talk.closing
         if closes:
             server.close(cast("Any", code))
+            # Its thread ends with the client's answer; until then the socket must not be shut down.
+            server.thread.join(_CLOSE_SECONDS)
         else:
             server.receive()  # until the client goes
 

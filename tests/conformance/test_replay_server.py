@@ -85,6 +85,8 @@ class TestScript:
         made.taps.show(Direction.OUT, Kind.REQUEST, "discover", 0, {"method": "GET", "url": f"{BASE}/config"})
         made.taps.response("discover", 0, moved)
         reply = ReplayScript(trace_of(made), "http://here:1").request("GET", "/config")
+        cookie = reply.headers.pop("set-cookie")
+        assert cookie.startswith("access-token-unsecure=recorded;")
         assert reply.headers == {"location": "http://here:1/config"}
 
     @pytest.mark.parametrize(
@@ -225,6 +227,37 @@ class TestScript:
         made.frames = [f for f in made.frames if f.channel != "1.join" or f.direction is Direction.OUT]
         assert join(ReplayScript(trace_of(made))).status is None
 
+    def test_a_stream_that_the_recorder_dropped_after_the_last_message_ends(self):
+        made = Program().discover().session().call("x").chunks(sse(*MESSAGES)).end(Ending.LOCAL)
+        script = ReplayScript(trace_of(made))
+        join(script)
+        assert script.request("GET", DATA + MINE).ending is Ending.CLEAN
+
+    def test_a_heartbeat_is_found_by_any_session_hash(self):
+        made = program()
+        payload = {"method": "GET", "url": f"{BASE}/gradio_api/heartbeat/{HASH}", "stream": True}
+        made.taps.show(Direction.OUT, Kind.REQUEST, "heartbeat", 0, payload)
+        made.taps.response("heartbeat", 0, Response(200, {}, b"data: ALIVE\n\n"))
+        script = ReplayScript(trace_of(made))
+        assert script.request("GET", f"/gradio_api/heartbeat/{MINE}").status == 200
+        assert script.request("GET", f"/gradio_api/other/{MINE}").status == 404
+
+    def test_a_login_is_known_by_its_cookie_and_not_by_the_order(self):
+        script = ReplayScript(read_trace(shipped_trace("6.31.0/login")))
+        for _ in range(2):
+            assert script.request("GET", "/config").status == 401
+        reply = script.request("POST", "/login", b"username=admin&password=secret")
+        (cookie,) = [value for name, value in reply.headers.items() if name.lower() == "set-cookie"]
+        for _ in range(2):
+            assert script.request("GET", "/config", cookie=cookie.partition(";")[0]).status == 200
+        assert script.request("GET", "/config").status == 401
+
+    def test_the_function_and_its_data_decide_and_not_the_rest_of_the_body(self):
+        made = Program().discover().session().call("x").call("y", event_id="second")
+        script = ReplayScript(trace_of(made))
+        body = {"data": ["y"], "fn_index": 0, "session_hash": MINE, "trigger_id": 7, "simple_format": True}
+        assert b"second" in said(script.request("POST", JOIN, json.dumps(body).encode()))
+
     def test_the_pace_is_that_of_the_parts(self):
         made = Program().discover().session().call("x").chunks(*(sse(one) for one in MESSAGES)).end()
         script = ReplayScript(trace_of(made))
@@ -236,7 +269,9 @@ class TestScript:
 SEND_HASH, SEND_DATA = '{"msg":"send_hash"}', '{"msg":"send_data"}'
 
 
-def socket_frames(channel, session, session_hash, fn_index, *, refused=None, end=None, result="done"):
+def socket_frames(
+    channel, session, session_hash, fn_index, *, refused=None, end=None, result="done", data="x"
+):
     """Return the frames of a call over the websocket of 3.x."""
 
     def frame(direction, kind, **payload):
@@ -253,7 +288,7 @@ def socket_frames(channel, session, session_hash, fn_index, *, refused=None, end
         frame(Direction.IN, Kind.WS_TEXT, text=SEND_HASH),
         frame(Direction.OUT, Kind.WS_TEXT, text=who),
         frame(Direction.IN, Kind.WS_TEXT, text=SEND_DATA),
-        frame(Direction.OUT, Kind.WS_TEXT, text=json.dumps({"fn_index": fn_index, "data": ["x"]})),
+        frame(Direction.OUT, Kind.WS_TEXT, text=json.dumps({"fn_index": fn_index, "data": [data]})),
         frame(Direction.IN, Kind.WS_TEXT, text=completed),
     ]
     if end is not None:
@@ -416,6 +451,32 @@ class TestHosts:
         with serve(trace_of(made), speed=50) as server, gt.connect(server.url) as app:
             assert app.call("/count", "x") == ["é 1, ü 2"]
 
+    @HOSTS
+    def test_heads_and_preflights_and_origins_are_answered(self, host):
+        with host(trace_of(program())) as server:
+            status, _, body = ask(server.url, "HEAD", "/config")
+            assert (status, body) == (200, b"")
+            with closing(http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=10)) as connection:
+                page = {"origin": "http://page", "access-control-request-method": "POST"}
+                connection.request("OPTIONS", JOIN, headers=page)
+                response = connection.getresponse()
+                response.read()
+                assert response.status == 200
+                assert "POST" in response.headers["access-control-allow-methods"]
+                connection.request("GET", "/config", headers={"origin": "http://page"})
+                response = connection.getresponse()
+                response.read()
+                assert response.headers["access-control-allow-origin"] == "http://page"
+
+    def test_a_body_may_come_in_chunks(self):
+        made = Program().discover().session().call("x").call("y", event_id="second")
+        body = json.dumps({"data": ["y"], "fn_index": 0, "session_hash": MINE}).encode()
+        with serve(trace_of(made)) as server:
+            address = urlsplit(server.url).netloc
+            with closing(http.client.HTTPConnection(address, timeout=10)) as connection:
+                connection.request("POST", JOIN, iter([body[:9], body[9:]]), encode_chunked=True)
+                assert b"second" in connection.getresponse().read()
+
     def test_a_connection_is_kept_for_the_next_request(self):
         with serve(trace_of(program())) as server:
             connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=10)
@@ -453,6 +514,32 @@ class TestWebSockets:
             finally:
                 client.shutdown()  # close() leaves the socket open after a close frame has come
         return texts
+
+    def test_sockets_of_one_function_each_get_their_own_result(self):
+        frames = [
+            *socket_frames(
+                "1.ws", 1, "session-1", 0, data="x", result="of x", end=Closed(Ending.CLEAN, 1000)
+            ),
+            *socket_frames(
+                "1.ws", 2, "session-2", 0, data="y", result="of y", end=Closed(Ending.CLEAN, 1000)
+            ),
+        ]
+        with serve_with_websockets(socket_trace(*frames)) as server:
+            url = f"ws{server.url.removeprefix('http')}/queue/join"
+            clients = [websocket.create_connection(url, timeout=10) for _ in range(2)]
+            results = []
+            for client in clients:
+                client.recv()
+                client.send(json.dumps({"session_hash": MINE, "fn_index": 0}))
+                client.recv()
+            for client, value in zip(clients, ("y", "x"), strict=True):
+                client.send(json.dumps({"fn_index": 0, "data": [value]}))
+                results.append(json.loads(client.recv())["output"]["data"])
+                # The server waits for the answer to its close frame.
+                _, frame = client.recv_data_frame(control_frame=True)
+                assert int.from_bytes(frame.data[:2], "big") == 1000
+                client.shutdown()
+        assert [result[0] for result in results] == ["of y", "of x"]
 
     @pytest.mark.parametrize("end", [None, Closed(Ending.CLEAN, 1000), Closed(Ending.CLEAN, 1012)])
     def test_a_conversation_ends_as_it_did(self, end):

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import attrs
-from tracing import MESSAGES, Program, message, output, program, reply
+import pytest
+from tracing import MESSAGES, Program, message, output, program, reply, sse
 
 from gradio_transport.errors import StreamLost
+from gradio_transport.protocol.commands import Ending
 from gradio_transport.protocol.frames import Direction, Kind
 from gradio_transport.trace import Severity, Source, Trace, TraceWriter, lint_trace, read_trace
 
@@ -33,6 +35,22 @@ class TestLint:
 
     def test_a_trace_as_it_should_be(self):
         assert findings(OLD) == []
+
+    @pytest.mark.parametrize(
+        ("timeouts", "seconds"),
+        [({"idle": 3.0}, "3.0"), (None, "60.0"), ({"idle": "x"}, "60.0"), ({"new": 1}, "60.0"), ([], "60.0")],
+    )
+    def test_an_expired_deadline_is_the_one_that_was_in_force(self, timeouts, seconds):
+        made = Program().discover().session().call("x").chunks(sse(MESSAGES[0])).end(Ending.IDLE)
+        trace = trace_of(made)
+        frames = [
+            attrs.evolve(one, payload={**one.payload, "timeouts": timeouts})
+            if one.kind is Kind.SESSION
+            else one
+            for one in trace.frames
+        ]
+        (found,) = [one for one in findings(Trace({}, tuple(frames))) if one.source is Source.OUTCOME]
+        assert f"nothing came on the stream for {seconds} s" in found.what.lower()
 
     def test_a_message_that_nobody_knows(self):
         found = self.lint(*MESSAGES[:2], message("of_tomorrow"), *MESSAGES[4:])

@@ -65,6 +65,9 @@ protocol; cells are generated.  Fields of a fault:
 ``expect``
     ``value`` (true: what the function returned), or ``error`` (its class), with ``status``, ``retryable``,
     ``may_have_run``, ``setting`` (of `Timeouts`), ``retry_after`` where they matter; or ``cancelled: true``.
+``policy``
+    Why the expectation is a choice of this library and not of the protocol, where another client may
+    do otherwise and be right.
 ``but``
     Other expectations: a mapping of selectors to ``expect``; the last one that fits holds.
 
@@ -139,6 +142,7 @@ class Fault:
     after: int = 0
     memory: int = MEMORY
     cpu: float | None = None
+    policy: str = attrs.field(default="", validator=_is_text)
     but: Mapping[str, Expectation] = attrs.field(factory=dict[str, Expectation])
 
     def cells(self) -> Iterator[Cell]:

@@ -28,7 +28,7 @@ async def join(stage: Stage, request: web.Request, found: Found) -> web.StreamRe
         stage.find(f"calls /call/{found['api_name']}, which the app does not have")
         return stage.crash()
     data = cast("list[Any]", body["data"])
-    if stage.generation.call_fills_states and endpoint.inputs == len(data) + len(endpoint.states):
+    if stage.generation.call_finds_sessions and endpoint.inputs == len(data) + len(endpoint.states):
         body = {**body, "data": _with_states(data, endpoint.states)}
     return await _begin(stage, endpoint, body, str(body.get("session_hash") or ""), "POST /call")
 
@@ -90,6 +90,8 @@ async def stream(stage: Stage, request: web.Request, found: Found) -> web.Stream
         event = stage.sessions.event(event_id)
         session = None if event is None else stage.sessions.find(event.session_hash)
     response = await open_stream(request)
+    if session is not None:
+        session.opened = True
     if session is None:
         stage.find("opens the stream of a /call that the server does not know")
         message = stage.generation.unknown_session or {"message": ""}

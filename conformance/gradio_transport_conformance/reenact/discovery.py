@@ -165,7 +165,7 @@ async def login(stage: Stage, request: web.Request, _: Found) -> web.StreamRespo
         response = web.Response(status=302, headers={"location": "/"})
     for name in generation.cookie_names:
         numbered = f"{name}-{stage.token[:16]}" if generation.cookies_are_numbered else name
-        secure = generation.login_status == 200 and not name.endswith("unsecure")
+        secure = generation.login_status == 200 and name == "access-token"
         traits = "HttpOnly; Path=/; SameSite=none; Secure" if secure else "HttpOnly; Path=/; SameSite=lax"
         response.headers.add("set-cookie", f"{numbered}={stage.token}; {traits}")
     return response

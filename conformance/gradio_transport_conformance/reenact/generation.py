@@ -371,12 +371,7 @@ class Generation:
 
     @property
     def call_finds_sessions(self) -> bool:
-        """Whether /call may have a ``session_hash``. source: 6.18."""
-        return self._at_least(6, 18)
-
-    @property
-    def call_fills_states(self) -> bool:
-        """Whether /call fills the places of State. source: 6.18."""
+        """Whether /call may have a ``session_hash``, and fills the places of State. source: 6.18."""
         return self._at_least(6, 18)
 
     @property

@@ -144,6 +144,7 @@ class Session:
         pending: Ids of calls whose last message the client has not got.
         box: What the next stream says first: event (None for the session) and message.
         done: For each function, the data of its calls so far.
+        opened: Whether anybody has listened to it.
         streams: How many streams are open.
     """
 
@@ -154,6 +155,7 @@ class Session:
         factory=asyncio.Queue[tuple[str | None, "Mapping[str, Any] | None"]]
     )
     known: bool = False
+    opened: bool = False
     done: dict[int, list[str]] = attrs.field(factory=dict[int, list[str]])
     streams: int = 0
 

@@ -89,6 +89,7 @@ async def data(stage: Stage, request: web.Request, _: Found) -> web.StreamRespon
     if session.streams:
         stage.find("opens two streams of one session, which take messages from each other")
     session.streams += 1
+    session.opened = True
     try:
         await _say_all(stage, request, response, session)
     except (Dropped, asyncio.CancelledError):
@@ -281,6 +282,7 @@ async def _converse_v0(
         await response.write_eof()
         return
     outcome = stage.choose(endpoint, body, Way.STREAM, session)
+    session.opened = True
     event = stage.begin(outcome, endpoint.fn_index, session, waiting.id)
     try:
         async for message in event.play(outcome.before_data):

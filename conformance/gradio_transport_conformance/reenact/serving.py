@@ -103,8 +103,7 @@ class Reenactment:
                 self._ended.append("never closes the heartbeat")
             if stage.open_sockets > 0:
                 self._ended.append("never closes the queue's websocket")
-            unheard = [one for one in stage.sessions.every() if not one.box.empty()]
-            if any(one.known and not one.streams for one in unheard):
+            if any(one.pending and not one.opened for one in stage.sessions.every()):
                 self._ended.append("never opens the stream of a call that it joined")
 
 
@@ -146,7 +145,7 @@ def serve_traces(
     except ImportError as error:
         raise ImportError(
             f"{error.name} is not installed; to re-enact a server needs it: "
-            "pip install 'gradio-transport[conformance]'.",
+            "pip install 'gradio-transport[aiohttp,conformance]'.",
             name=error.name,
         ) from None
     generation = Generation(version)

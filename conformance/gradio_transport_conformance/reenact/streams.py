@@ -10,7 +10,7 @@ HEARTBEAT_SECONDS = 15.0
 
 
 CORS = web.RequestKey("cors", dict[str, str])
-"""Where a request has the headers that its reply gets for the browser."""
+"""Where a request keeps the headers for pages of other origins."""
 
 
 class Dropped(Exception):
@@ -56,4 +56,4 @@ def break_off(request: web.Request) -> None:
         request.transport.close()
 
 
-__all__ = ["HEARTBEAT_SECONDS", "Dropped", "break_off", "cors_of", "kind_of", "open_stream", "say"]
+__all__ = ["CORS", "HEARTBEAT_SECONDS", "Dropped", "break_off", "cors_of", "kind_of", "open_stream", "say"]

@@ -173,6 +173,6 @@ def missing(generation: Generation, where: str, *names: str) -> dict[str, Any]:
 
 
 __all__ = [
-    "CANCEL", "COMPONENT_SERVER", "OLD_PREDICT", "OLD_PUSH", "OLD_RESET", "PREDICT", "PUSH", "RESET", "STATUS",
-    "Field", "Invalid", "check", "missing",
+    "CANCEL", "COMPONENT_SERVER", "OLD_PREDICT", "OLD_PUSH", "OLD_RESET", "PREDICT", "PUSH", "RESET",
+    "STATUS", "Field", "Invalid", "check", "missing",
 ]  # fmt: skip

@@ -92,6 +92,7 @@ class _Conversation:
             return
         session = self._stage.sessions.get(str(body.get("session_hash") or self._session_hash))
         outcome = self._stage.choose(endpoint, body, Way.WEBSOCKET, session)
+        session.opened = True
         event = self._stage.begin(outcome, endpoint.fn_index, session)
         await self._play(event, outcome)
 

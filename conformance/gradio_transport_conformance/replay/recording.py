@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from urllib.parse import unquote, urlsplit
 
 import attrs
@@ -159,6 +160,8 @@ class Recording:
             request.parts.append(Part(delay, b"", after))
             # A reply that the client ended would have continued.
             ending = Ending(payload["ending"])
+            if ending is Ending.LOCAL and _is_over(request.parts):
+                ending = Ending.CLEAN  # the server was about to end it too
             request.ending = ending if ending in (Ending.CLEAN, Ending.RESET) else None
 
     def _take_websocket_frame(self, recorded: RecordedSocket, frame: Frame) -> None:
@@ -175,6 +178,17 @@ class Recording:
                 recorded.code = frame.payload.get("code")
             case _:
                 pass
+
+
+_LAST_EVENT = re.compile(
+    rb'(?:"msg": ?"(?:process_completed|close_stream|queue_full)"|^event: (?:complete|error)$)', re.MULTILINE
+)
+
+
+def _is_over(parts: Sequence[Part]) -> bool:
+    """Return whether the last event of a stream is one after which servers end it."""
+    said = b"".join(part.data for part in parts[-8:]).rstrip()
+    return _LAST_EVENT.search(said.rpartition(b"\n\n")[2]) is not None
 
 
 def _app_address(trace: Trace) -> str:

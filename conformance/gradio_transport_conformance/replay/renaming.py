@@ -19,12 +19,23 @@ Names: TypeAlias = Mapping[str, str]
 """Recorded session hashes and address -> those of the client that is served."""
 
 
+REDACTED = "REDACTED"
+
+COOKIE = "access-token-unsecure=recorded"
+"""What a login gives: the recorded cookies were redacted."""
+
+
 def rename_headers(headers: Mapping[str, str], names: Names) -> dict[str, str]:
-    """Return the headers to send, without those that the host makes and those that were redacted."""
-    return {
+    """Return the headers to send: without those that the host makes, with a cookie for those redacted."""
+    minted = {
+        name: f"{COOKIE}; HttpOnly; Path=/; SameSite=lax"
+        for name, value in headers.items()
+        if name.lower() == "set-cookie" and value == REDACTED
+    }
+    return minted | {
         name: rename_bytes(value.encode(), names).decode()
         for name, value in headers.items()
-        if name.lower() not in _OWN_HEADERS and value != "REDACTED"
+        if name.lower() not in _OWN_HEADERS and value != REDACTED
     }
 
 
@@ -53,4 +64,4 @@ def _overlap(name: bytes, data: bytes) -> int:
     return next((length for length in lengths if data.endswith(name[:length])), 0)
 
 
-__all__ = ["Names", "rename_bytes", "rename_headers", "rename_parts"]
+__all__ = ["COOKIE", "Names", "rename_bytes", "rename_headers", "rename_parts"]

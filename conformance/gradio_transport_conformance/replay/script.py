@@ -20,10 +20,13 @@ from gradio_transport.protocol.commands import Ending
 from gradio_transport.trace import Trace
 
 from .recording import Hear, Part, RecordedRequest, RecordedSession, RecordedSocket, Recording, Say
-from .renaming import Names, rename_bytes, rename_headers, rename_parts
+from .renaming import COOKIE, Names, rename_bytes, rename_headers, rename_parts
 
-_SAME_BODY = 2
+_SAME_BODY = 3
 """How alike a request is to one with the same body."""
+
+_SAME_CALL = 2
+"""How alike it is to one that calls the same function with the same data."""
 
 _SOCKET_HASHES = ("session_hash", "hash")
 """What websockets call the session hash. To a polling client ``hash`` is the name of a job."""
@@ -94,13 +97,19 @@ class ReplayScript:
         self._recorded_base = recording.base
         self._discovery = _Run(recording.sessions.pop(0))
         self._sessions = list(recording.sessions.values())
+        self._aliases = [one.alias for one in self._sessions if one.alias]
         self._runs: list[_Run] = []
         self._sockets = [one for session in self._sessions for one in session.sockets]
-        self._used: set[int] = set()
+        self._used: dict[int, WebSocketScript] = {}
+        self._logged_in = False
 
-    def request(self, method: str, target: str, body: bytes = b"") -> Reply:
-        """Return the reply to a request; 404 where nothing like it was recorded."""
+    def request(self, method: str, target: str, body: bytes = b"", cookie: str = "") -> Reply:
+        """Return the reply to a request; 404 where nothing like it was recorded.
+
+        The cookie decides where the recorded server refused a request first, and answered it after a login.
+        """
         parts = urlsplit(target)
+        self._logged_in = COOKIE in cookie
         asked = _ClientRequest(method, unquote(parts.path), parts.query, self._with_recorded_address(body))
         run, recorded = self._find_discovery(asked) or self._find_in_session(asked) or (None, None)
         if self._strict and (recorded is None or run is None or asked.similarity(recorded) < _SAME_BODY):
@@ -125,7 +134,8 @@ class ReplayScript:
         if not alike:
             return None
         if all(id(one) in self._used for one in alike):
-            self._used -= {id(one) for one in alike}
+            for one in alike:
+                del self._used[id(one)]
         return WebSocketScript(alike, self._used, self._names, strict=self._strict)
 
     def _names(self, alias: str, session_hash: str | None) -> Names:
@@ -133,7 +143,12 @@ class ReplayScript:
         return names | ({alias: session_hash} if alias and session_hash else {})
 
     def _find_discovery(self, asked: _ClientRequest) -> tuple[_Run, RecordedRequest] | None:
-        alike = [one for one in self._discovery.session.requests if asked.has_same_path(one)]
+        every = self._discovery.session.requests
+        alike = [one for one in every if asked.has_same_path(one, self._aliases)]
+        statuses = {one.status for one in alike}
+        if 401 in statuses and statuses != {401}:
+            # Which one it is does not depend on the order, but on whether the client has logged in.
+            alike = [one for one in alike if (one.status != 401) is self._logged_in]
         if alike and all(one.number in self._discovery.heard for one in alike):
             self._discovery.heard -= {one.number for one in alike}
         found = next((one for one in alike if one.number not in self._discovery.heard), None)
@@ -204,8 +219,14 @@ class _ClientRequest:
     def __str__(self) -> str:
         return f"{self._method} {self._path}{self._said}"
 
-    def has_same_path(self, recorded: RecordedRequest) -> bool:
-        return (self._method, self._path) == (recorded.method, recorded.path)
+    def has_same_path(self, recorded: RecordedRequest, aliases: Sequence[str] = ()) -> bool:
+        """Return whether it has the recorded path, but for a session hash at its end, as of heartbeats."""
+        if self._method != recorded.method:
+            return False
+        start, _, last = recorded.path.rpartition("/")
+        if last in aliases:
+            return self._path.rpartition("/")[0] == start
+        return self._path == recorded.path
 
     def may_belong_to(self, session_hash: str | None) -> bool:
         """Return whether it may be of a session; some protocols number their calls in the hash."""
@@ -213,7 +234,7 @@ class _ClientRequest:
         return mine is None or mine == session_hash or mine.startswith(f"{session_hash}-")
 
     def similarity(self, recorded: RecordedRequest) -> int:
-        """Return 2 for the same request, 1 for a call of the same function, else 0."""
+        """Return 3 for the same request, 2 for the same call, 1 for one of the same function, else 0."""
         return self._said.similarity(_RequestContent(recorded.query, recorded.body or b""))
 
     def session_hash_like(self, recorded: RecordedRequest, alias: str) -> str | None:
@@ -237,6 +258,11 @@ class _RequestContent:
         query = f"?{self._query}" if self._query else ""
         return f"{query} {self._body.decode('utf-8', 'replace')}".rstrip()
 
+    @property
+    def has_data(self) -> bool:
+        """Whether it says with what a function is called."""
+        return "data" in self._value
+
     def similarity(self, recorded: _RequestContent) -> int:
         here, then = self.session_hash, recorded.session_hash
         mine = self
@@ -245,7 +271,12 @@ class _RequestContent:
             mine = _RequestContent(self._query.replace(here, then), body, ())
         if mine._value == recorded._value:
             return _SAME_BODY
-        return int("fn_index" in mine._value and mine._value["fn_index"] == recorded._value.get("fn_index"))
+        if "fn_index" not in mine._value or mine._value["fn_index"] != recorded._value.get("fn_index"):
+            return 0
+        same = "data" in mine._value and all(
+            mine._value.get(name) == recorded._value.get(name) for name in ("data", "event_data")
+        )
+        return _SAME_CALL if same else 1
 
 
 def _refusal(status: int, detail: str) -> Reply:
@@ -268,7 +299,7 @@ class WebSocketScript:
     def __init__(
         self,
         alike: Sequence[RecordedSocket],
-        used: set[int],
+        used: dict[int, WebSocketScript],
         names: Callable[[str, str | None], Names],
         *,
         strict: bool = False,
@@ -280,7 +311,8 @@ class WebSocketScript:
         self._session_hash: str | None = None
         self._place = 0
         self._recorded = next(one for one in alike if id(one) not in used)
-        used.add(id(self._recorded))
+        used[id(self._recorded)] = self
+        self._decided = False
 
     @property
     def refusal(self) -> int | None:
@@ -309,17 +341,34 @@ class WebSocketScript:
         self._session_hash = said.session_hash or self._session_hash
         here = self._place - 1
         best = max(
-            (one for one in self._alike if one is self._recorded or id(one) not in self._used),
-            key=lambda one: (self._fits(one, here, said), one is self._recorded),
+            (one for one in self._alike if one is self._recorded or self._may_take(one)),
+            key=lambda one: (self._fits(one, here, said), one is self._recorded, id(one) not in self._used),
         )
         if best is not self._recorded:
-            self._used.discard(id(self._recorded))
-            self._used.add(id(best))
-            self._recorded = best
+            self._take(best)
+        self._decided = self._decided or said.has_data
         if not self._strict or self._fits(best, here, said) >= _SAME_BODY:
             return ""
         expected = _RequestContent("", _heard(best, here), _SOCKET_HASHES)
         return f"{str(said).strip()} was not recorded here. Expected: {str(expected).strip()}."
+
+    def _may_take(self, recorded: RecordedSocket) -> bool:
+        """Return whether a recorded socket is free, or held by one that can as well have this one's."""
+        holder = self._used.get(id(recorded))
+        if holder is None:
+            return True
+        kinds = [type(step) for step in recorded.steps[: holder._place]]
+        mine = [type(step) for step in self._recorded.steps[: holder._place]]
+        return not holder._decided and kinds == mine
+
+    def _take(self, recorded: RecordedSocket) -> None:
+        holder = self._used.pop(id(recorded), None)
+        del self._used[id(self._recorded)]
+        if holder is not None:
+            holder._recorded = self._recorded
+            self._used[id(self._recorded)] = holder
+        self._used[id(recorded)] = self
+        self._recorded = recorded
 
     def _fits(self, recorded: RecordedSocket, here: int, said: _RequestContent) -> int:
         kinds = [type(step) for step in self._recorded.steps[: here + 1]]

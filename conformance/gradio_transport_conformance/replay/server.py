@@ -59,6 +59,16 @@ class Heard:
     refusal: str = ""
 
 
+ALLOWED = {"access-control-allow-methods": "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"}
+
+
+def allow_origin(origin: str | None) -> dict[str, str]:
+    """Return the headers that let the page of another origin read a reply; none for who is no page."""
+    if origin is None:
+        return {}
+    return {"access-control-allow-origin": origin, "access-control-allow-credentials": "true"}
+
+
 def _ignore(_: Heard) -> None:
     pass
 
@@ -82,10 +92,10 @@ class Player:
         self._stopped = False
         self._connections: set[socket.socket] = set()
 
-    def request(self, method: str, target: str, body: bytes) -> Reply:
+    def request(self, method: str, target: str, body: bytes, cookie: str = "") -> Reply:
         """Return the reply to a request, and let whatever waited for it go on."""
         with self._changed:
-            reply = self._script.request(method, target, body)
+            reply = self._script.request(method, target, body, cookie)
             self._changed.notify_all()
         self._log(Heard(method, target, reply.status, reply.refusal))
         return reply
@@ -193,10 +203,13 @@ class _Handler(BaseHTTPRequestHandler):
         if "websocket" in self.headers.get("upgrade", "").lower():
             self._refuse_websocket()
             return
-        length = self.headers.get("content-length", "0")
-        body = self.rfile.read(int(length) if length.isdigit() else 0)
+        body = self._read_body()
+        if self.command == "OPTIONS":
+            self._allow()
+            return
         player = self.server.player
-        reply = player.request(self.command, self.path, body)
+        method = "GET" if self.command == "HEAD" else self.command
+        reply = player.request(method, self.path, body, self.headers.get("cookie", ""))
         try:
             if reply.status is None:
                 raise Broken
@@ -204,7 +217,32 @@ class _Handler(BaseHTTPRequestHandler):
         except (Broken, OSError):
             self.close_connection = True
 
-    do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - the base class looks for these
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_OPTIONS = _answer  # noqa: N815 - the base class looks for these
+
+    def _read_body(self) -> bytes:
+        if self.headers.get("transfer-encoding", "").lower() != "chunked":
+            length = self.headers.get("content-length", "0")
+            return self.rfile.read(int(length) if length.isdigit() else 0)
+        parts: list[bytes] = []
+        size = 1
+        while size:
+            size = int(self.rfile.readline(100).partition(b";")[0] or b"0", 16)
+            parts.append(self.rfile.read(size))
+            self.rfile.readline(100)
+        return b"".join(parts)
+
+    def _allow(self) -> None:
+        """Let the page of any origin ask."""
+        self.send_response(200)
+        asked = self.headers.get("access-control-request-headers", "*")
+        for name, value in {
+            **allow_origin(self.headers.get("origin")),
+            **ALLOWED,
+            "content-length": "0",
+        }.items():
+            self.send_header(name, value)
+        self.send_header("access-control-allow-headers", asked)
+        self.end_headers()
 
     def _refuse_websocket(self) -> None:
         body = b'{"detail":"This server plays no websockets; use gradio_transport_conformance.httpserver."}'
@@ -217,13 +255,16 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, reply: Reply, parts: Iterator[bytes]) -> None:
         whole = b"" if reply.stream else b"".join(parts)
         self.send_response(reply.status or 200)
-        for name, value in reply.headers.items():
+        origin = allow_origin(self.headers.get("origin"))
+        for name, value in {**reply.headers, **origin}.items():
             self.send_header(name, value)
         if reply.stream:
             self.send_header("transfer-encoding", "chunked")
         else:
             self.send_header("content-length", str(len(whole)))
         self.end_headers()
+        if self.command == "HEAD":
+            return
         self.wfile.write(whole)
         if reply.stream:
             for part in parts:
@@ -269,4 +310,4 @@ def serve(
             server.player.stop()
 
 
-__all__ = ["Broken", "Heard", "Player", "ReplayScript", "Served", "serve"]
+__all__ = ["ALLOWED", "Broken", "Heard", "Player", "ReplayScript", "Served", "allow_origin", "serve"]

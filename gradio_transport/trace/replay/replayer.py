@@ -47,7 +47,7 @@ from .discoveries import Discoveries, recorded_response
 from .foreign import ForeignCommands, ForeignDiscoveries, is_foreign_traffic
 from .mismatch import Mismatch, signature, summary
 from .result import Replay
-from .steps import Step, find_endpoint, recorded_end, recorded_error, replay_steps
+from .steps import Step, find_endpoint, recorded_end, recorded_error, recorded_timeouts, replay_steps
 
 Rechunk: TypeAlias = Callable[[bytes], Sequence[bytes]]
 """Splits bytes of a stream in another way. Its result joined must equal its argument."""
@@ -191,6 +191,7 @@ class _Replayer:
             config=discovery.config,
             urls=discovery.urls,
             session_hash=str(frame.payload["session_hash"]),
+            timeouts=recorded_timeouts(frame),
             limits=self._limits,
             strict=self._strict,
         )

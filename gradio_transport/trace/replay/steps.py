@@ -11,6 +11,7 @@ import attrs
 from ... import errors
 from ...app.config import AppConfig, Endpoint
 from ...errors import GradioTransportError
+from ...policy import Timeouts
 from ...protocol.commands import Closed, Ending
 from ...protocol.frames import Direction, Frame, Kind
 from ..reader import TraceError
@@ -81,6 +82,16 @@ def recorded_end(frame: Frame) -> Closed:
     return Closed(Ending(payload["ending"]), payload.get("code"), str(payload.get("reason") or ""))
 
 
+def recorded_timeouts(frame: Frame) -> Timeouts:
+    """Return the deadlines that a session had, so that an error names them; those of today without."""
+    found: Any = frame.payload.get("timeouts")
+    names = {one.name for one in attrs.fields(Timeouts)}
+    try:
+        return Timeouts(**{name: found[name] for name in names & found.keys()})
+    except (AttributeError, TypeError, ValueError, GradioTransportError):
+        return Timeouts()  # an older recording, or an edited one
+
+
 _RENAMED = {"Timeout": "TimeoutExpired"}
 """Errors that were renamed. Old recordings have the old names, and recordings are never edited."""
 
@@ -94,4 +105,4 @@ def recorded_error(frame: Frame) -> GradioTransportError:
     return kind(str(frame.payload["message"]))
 
 
-__all__ = ["Step", "find_endpoint", "recorded_end", "recorded_error", "replay_steps"]
+__all__ = ["Step", "find_endpoint", "recorded_end", "recorded_error", "recorded_timeouts", "replay_steps"]
