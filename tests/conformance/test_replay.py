@@ -27,7 +27,7 @@ from gradio_transport_conformance.replay.machine import (
     replay_as_recorded,
     shipped_traces,
 )
-from gradio_transport_conformance.traces import shipped_trace, traces, versions
+from gradio_transport_conformance.traces import folder, shipped_trace, traces, versions
 from gradio_transport_sse.v3 import SSEv3
 
 TRACES = shipped_traces()
@@ -89,6 +89,11 @@ class TestShipped:
     def test_one_that_is_not_there(self, name: str, known: str) -> None:
         with pytest.raises(LookupError, match=f"no trace.*{known}"):
             shipped_trace(name)
+
+    @pytest.mark.parametrize("version", ["0.1", "..", ""])
+    def test_a_version_that_is_not_there(self, version: str) -> None:
+        with pytest.raises(LookupError, match=r"no traces.*6\.31\.0"):
+            folder(version)
 
 
 class Forgetful(SSEv3):
