@@ -19,6 +19,7 @@ from pytest_httpserver import HTTPServer
 
 from gradio_transport.protocol.frames import Frame, Kind
 from gradio_transport.trace import Trace, describe, read_trace, replay
+from gradio_transport_conformance.cases import all_cases
 from gradio_transport_conformance.grading import Observed, kind_of
 from gradio_transport_conformance.httpserver import play_on
 from gradio_transport_conformance.play import play, play_async
@@ -49,6 +50,9 @@ VERSIONS = {
 
 CASES = ("hello", "count", "late_error", "call_count", "login")
 """Those of the other versions."""
+
+SERVED = frozenset(case.name for case in all_cases() if case.group == "spaces")
+"""What differs in these is the app, or how it is served, and little on the wire."""
 
 WAYS = {
     "sync-httpx": (play, None, "httpx"),
@@ -84,12 +88,13 @@ def playable(path: Path) -> bool:
 
 
 def parameters() -> Iterator[object]:
-    ways = itertools.cycle(list(WAYS)[1:])
+    ways, second = itertools.cycle(WAYS), itertools.cycle(list(WAYS)[1:])
     for path in traces():
         name = f"{path.parent.name}/{path.stem}"
         if (path.parent.name in VERSIONS or path.stem in CASES) and playable(path):
-            # Two ways for each trace, five for each protocol: all for each would take minutes.
-            for way in ("sync-httpx", next(ways)):
+            # Two ways for each case of these versions, five for each protocol: all for each would take minutes.
+            both = path.parent.name in VERSIONS and path.stem not in SERVED
+            for way in ("sync-httpx", next(second)) if both else (next(ways),):
                 yield pytest.param(path, way, id=f"{name}-{way}")
 
 
