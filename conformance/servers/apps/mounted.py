@@ -9,6 +9,7 @@ and a client has to go by the address that it was given.
 
 from __future__ import annotations
 
+import inspect
 import re
 import socket
 import threading
@@ -34,7 +35,11 @@ def serve_mounted(demo: Any, port: int | None = None) -> str:
     proxy, behind = port or free_port(), free_port()
     # `launch` does this where it is called.
     demo.show_error = True
-    app = gr.mount_gradio_app(fastapi.FastAPI(), demo, path=MOUNT)
+    options: dict[str, Any] = {}
+    if "gradio_api_url" in inspect.signature(gr.mount_gradio_app).parameters:
+        # The queue of 3.x calls its own app by HTTP, and would take the address of the proxy for that.
+        options["gradio_api_url"] = f"http://{HOST}:{behind}{MOUNT}/"
+    app = gr.mount_gradio_app(fastapi.FastAPI(), demo, path=MOUNT, **options)
     server = uvicorn.Server(uvicorn.Config(app, host=HOST, port=behind, log_level="warning"))
     threading.Thread(target=server.run, daemon=True).start()
     deadline = time.monotonic() + START_SECONDS
