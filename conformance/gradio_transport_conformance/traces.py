@@ -1,28 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The traces that the kit ships: recorded from real servers, one for each version and case."""
+"""The traces that the kit ships: recorded from real servers, one for each version and case.
+
+In the repository they are plain files. A wheel has an archive for each version. It is unpacked when a trace
+of that version is first asked for, into a temporary directory that is removed when the process ends.
+"""
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
+import tarfile
+import tempfile
+import threading
 from importlib import resources
 from pathlib import Path
 
 from .cases import numbers
 
+_ARCHIVE = ".tar.xz"
+_lock = threading.Lock()
+_unpacked: dict[str, Path] = {}
 
-def folder() -> Path:
-    """Return where the traces are."""
-    return Path(str(resources.files(__name__.rpartition(".")[0]))) / "traces"
+
+def folder(version: str) -> Path:
+    """Return the directory with the traces of a version.
+
+    Raises:
+        LookupError: The version was not recorded; the message names those that were.
+    """
+    if version not in versions():
+        raise LookupError(f"no traces of Gradio {version!r} are shipped; there are {', '.join(versions())}")
+    plain = _shipped() / version
+    if plain.is_dir():
+        return plain
+    with _lock:
+        if version not in _unpacked:
+            _unpacked[version] = _unpack(version)
+        return _unpacked[version]
 
 
 def versions() -> list[str]:
     """Return the Gradio versions that were recorded, oldest first."""
-    return sorted((one.name for one in folder().iterdir() if one.is_dir()), key=numbers)
+    names = [one.name for one in _shipped().iterdir() if one.is_dir() or one.name.endswith(_ARCHIVE)]
+    return sorted((name.removesuffix(_ARCHIVE) for name in names), key=numbers)
 
 
 def traces(version: str | None = None) -> list[Path]:
     """Return the paths of all traces, or those of a version, oldest version first, then by name."""
     chosen = versions() if version is None else [version]
-    return [path for one in chosen for path in sorted((folder() / one).glob("*.jsonl"))]
+    return [path for one in chosen for path in sorted(folder(one).glob("*.jsonl"))]
 
 
 def shipped_trace(name: str) -> Path:
@@ -32,11 +59,33 @@ def shipped_trace(name: str) -> Path:
         LookupError: There is none; the message names those of the version, or the versions.
     """
     version, _, case = name.removesuffix(".jsonl").partition("/")
-    path = folder() / version / f"{case}.jsonl"
-    if version in versions() and path in traces(version):
-        return path
-    known = [one.stem for one in traces(version)] if version in versions() else versions()
-    raise LookupError(f"no trace {name!r} is shipped; there are {', '.join(known)}")
+    known = {path.stem: path for path in traces(version)} if version in versions() else {}
+    if case in known:
+        return known[case]
+    raise LookupError(f"no trace {name!r} is shipped; there are {', '.join(known or versions())}")
+
+
+def _shipped() -> Path:
+    """Return where the traces are, or their archives."""
+    return Path(str(resources.files(__name__.rpartition(".")[0]))) / "traces"
+
+
+def _unpack(version: str) -> Path:
+    place = Path(tempfile.mkdtemp(prefix="gradio-transport-traces-"))
+    atexit.register(_remove, place, os.getpid())
+    # A directory that has the name of the version: it is what a trace is known by.
+    target = place / version
+    with tarfile.open(_shipped() / f"{version}{_ARCHIVE}") as archive:
+        # Python 3.11.3 and older have no filters.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(target)  # noqa: S202 - it is our own
+    return target
+
+
+def _remove(place: Path, owner: int) -> None:
+    # A forked process ends with the same list of what is to be done at its end.
+    if os.getpid() == owner:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 __all__ = ["folder", "shipped_trace", "traces", "versions"]

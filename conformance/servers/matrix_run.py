@@ -162,7 +162,7 @@ def run(versions: Sequence[str], cases: Sequence[str] = ()) -> int:
             results = record(version, cases=cases)
             failed += _report(version, results, time.monotonic() - began)
             if earlier.exists():
-                _show_changes(earlier, TRACES / version)
+                _show_changes(earlier, TRACES / version, cases)
         save(version, results if not cases else _merged(version, results))
     return 1 if failed else 0
 
@@ -175,12 +175,12 @@ def _merged(version: str, results: Sequence[Result]) -> list[Result]:
     return [one for one in load().get(version, []) if one.case not in anew] + list(results)
 
 
-def _show_changes(earlier: Path, now: Path) -> None:
-    """Print what changed on the wire since the last recording."""
+def _show_changes(earlier: Path, now: Path, cases: Sequence[str]) -> None:
+    """Print what changed on the wire since the last recording, of the cases that were played."""
     from gradio_transport.trace.compare import diff_traces
 
     for path in sorted(now.glob("*.jsonl")):
-        if (earlier / path.name).exists():
+        if (earlier / path.name).exists() and (not cases or path.stem in cases):
             for line in diff_traces(read_trace(earlier / path.name), read_trace(path)):
                 print(f"  {path.stem}: {line}")
 

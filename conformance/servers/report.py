@@ -34,6 +34,7 @@ TITLES: Mapping[str, str] = {
     "errors": "Errors, refusals, logins",
     "sessions": "State, cancellation, events, queues",
     "protocols": "Protocols asked for by name",
+    "spaces": "What Spaces are made of, and how they are served",
 }
 
 

@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.resources
+import importlib
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import click
@@ -20,7 +19,7 @@ from .options import recorder, trace_option
 from .terminal import Part, Terminal, current_terminal, shown
 from .text import describe, plain_text
 
-TRACE = "traces/6.31.0/demo.jsonl"
+TRACE = "6.31.0/demo"
 """In the conformance kit; recorded from a real Gradio 6.31.0."""
 
 CALLS: Sequence[tuple[str, Any]] = (("/count", 12), ("/progress", 8))
@@ -66,8 +65,8 @@ def _replay_server() -> contextlib.AbstractContextManager[_Server]:
     By name, because the kit is a package of its own, which may be missing and which the core does not import.
     """
     kit = importlib.import_module("gradio_transport_conformance.replay.server")
-    trace = importlib.resources.files("gradio_transport_conformance").joinpath(TRACE)
-    server: contextlib.AbstractContextManager[_Server] = kit.serve(read_trace(Path(str(trace))), speed=1.0)
+    path = importlib.import_module("gradio_transport_conformance.traces").shipped_trace(TRACE)
+    server: contextlib.AbstractContextManager[_Server] = kit.serve(read_trace(path), speed=1.0)
     return server
 
 

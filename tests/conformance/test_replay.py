@@ -12,7 +12,7 @@ import pytest
 
 from gradio_transport.adapter.registry import Registry
 from gradio_transport.errors import StreamLost
-from gradio_transport.events import Failed, Joined
+from gradio_transport.events import Estimation, Failed, Joined
 from gradio_transport.protocol.frames import Kind
 from gradio_transport.trace import Severity, Trace, lint_trace, read_trace, replay
 from gradio_transport_conformance.cases import all_cases
@@ -20,6 +20,7 @@ from gradio_transport_conformance.replay import machine as replaying
 from gradio_transport_conformance.replay.machine import (
     check,
     check_case,
+    check_chunkings,
     check_decoder,
     check_every_split,
     compare_with_sseclient,
@@ -27,15 +28,24 @@ from gradio_transport_conformance.replay.machine import (
     replay_as_recorded,
     shipped_traces,
 )
-from gradio_transport_conformance.traces import shipped_trace, traces, versions
+from gradio_transport_conformance.traces import folder, shipped_trace, traces, versions
 from gradio_transport_sse.v3 import SSEv3
 
 TRACES = shipped_traces()
 
 
+def names(version: str) -> set[str]:
+    return {path.stem for path in traces(version)}
+
+
+CUT_IN_EVERY_WAY = frozenset({"chat", "count", "late_error", "log", "render", "siblings", "stream_input"})
+"""Cases with streams of different kinds. The others, on each version, are cut in one way."""
+
+
 @pytest.mark.parametrize("path", TRACES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_trace_replays_however_it_is_cut_or_cancelled(path: Path) -> None:
-    assert check(read_trace(path)) == []
+    chunkings = None if path.stem in CUT_IN_EVERY_WAY else 1
+    assert check(read_trace(path), chunkings=chunkings) == []
 
 
 @pytest.mark.parametrize("version", versions())
@@ -65,6 +75,14 @@ def test_every_version_has_a_trace_of_every_case_that_it_allows() -> None:
         assert {"hello", "add", "slow", "state"} <= cases
 
 
+@pytest.mark.parametrize("version", [one for one in versions() if "queue_rank" in names(one)])
+def test_the_place_of_a_waiting_call_falls_to_0(version: str) -> None:
+    calls = replay(read_trace(shipped_trace(f"{version}/queue_rank"))).events.values()
+    ranks = [[event.rank for event in call if isinstance(event, Estimation)] for call in calls]
+    assert [call == sorted(call, reverse=True) and call[-1] == 0 for call in ranks] == [True] * 3
+    assert sorted(call[0] for call in ranks)[-1] > 0  # one at least had to wait
+
+
 class TestShipped:
     def test_oldest_first(self) -> None:
         assert versions().index("2.9.4") < versions().index("3.16.2") < versions().index("4.9.0")
@@ -89,6 +107,11 @@ class TestShipped:
     def test_one_that_is_not_there(self, name: str, known: str) -> None:
         with pytest.raises(LookupError, match=f"no trace.*{known}"):
             shipped_trace(name)
+
+    @pytest.mark.parametrize("version", ["0.1", "..", ""])
+    def test_a_version_that_is_not_there(self, version: str) -> None:
+        with pytest.raises(LookupError, match=r"no traces.*6\.31\.0"):
+            folder(version)
 
 
 class Forgetful(SSEv3):
@@ -157,6 +180,15 @@ class TestChecks:
     def test_a_faulty_one(self, trace, adapter, problem) -> None:
         found = check(trace, registry=Registry([adapter]))
         assert any(problem in one for one in found), found[:5]
+
+    def test_a_few_chunkings_are_those_of_the_trace(self, trace, monkeypatch) -> None:
+        tried: list[str] = []
+        monkeypatch.setattr(replaying, "_compare", lambda _trace, _expected, how, *_: tried.append(how) or [])
+        expected = replay(trace)
+        for case in ("count", "count", "chat"):
+            check_chunkings(attrs.evolve(trace, meta={**trace.meta, "case": case}), expected, count=2)
+        assert tried[:2] == tried[2:4] != tried[4:]
+        assert len(tried) == 6
 
     def test_an_adapter_that_nobody_has(self, trace) -> None:
         (problem,) = check(trace, registry=Registry([]))

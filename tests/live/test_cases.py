@@ -23,9 +23,15 @@ pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 CASES = pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
 
 
+OF_SPACES = ("3.50.2", "6.31.0")
+"""Versions that play the group "spaces" here. Its wire is that of the other cases, so that two are enough."""
+
+
 def supported(case: Case, server: Server) -> None:
     if not case.applies(server.version):
         pytest.skip("not meant for this version")
+    if case.group == "spaces" and server.version not in OF_SPACES:
+        pytest.skip(f"played on {', '.join(OF_SPACES)}; recordings are made of more")
     reason = why_unsupported(case, server)
     if reason is not None:
         pytest.skip(f"UNSUPPORTED: {reason}")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -14,8 +15,11 @@ import pytest
 from gradio_transport.adapter.contract import Adapter
 from gradio_transport.adapter.registry import GROUP, Registry, default_registry
 from gradio_transport.errors import LocalProtocolError
+from gradio_transport_conformance.traces import versions
 
 ROOT = Path(__file__).parents[2]
+
+WHEEL_BYTES = 8_000_000
 
 PACKAGES = {
     "gradio_transport",
@@ -45,6 +49,7 @@ def install(wheel: Path, target: Path) -> None:
         archive.extractall(target)
 
 
+@pytest.mark.timeout(150)  # two builds
 def test_a_wheel_made_from_the_sdist_holds_our_packages_and_nothing_else(tmp_path: Path) -> None:
     sdist = build(ROOT, tmp_path / "sdist", "--sdist")
     subprocess.run(["tar", "-xf", str(sdist), "-C", str(tmp_path)], check=True, timeout=30)
@@ -54,10 +59,41 @@ def test_a_wheel_made_from_the_sdist_holds_our_packages_and_nothing_else(tmp_pat
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == PACKAGES
     assert {name for name in names if name.endswith("py.typed")} == {f"{name}/py.typed" for name in PACKAGES}
-    assert any(name.endswith("traces/6.31.0/demo.jsonl") for name in names)
+    assert wheel.stat().st_size < WHEEL_BYTES
+    assert_traces_are_read(wheel, tmp_path / "site")
     assert any(name.endswith("cases/plain.yaml") for name in names)
     page = ROOT / "gradio_transport" / "trace" / "page"
     assert {f"gradio_transport/trace/page/{path.name}" for path in page.glob("*.*")} <= set(names)
+
+
+def assert_traces_are_read(wheel: Path, site: Path) -> None:
+    """Read a trace of the wheel, which has archives, and look at what is left behind."""
+    install(wheel, site)
+    assert not list(site.rglob("*.jsonl"))
+    program = """
+        import pathlib, sys
+        from gradio_transport.trace import read_trace
+        from gradio_transport_conformance.traces import folder, shipped_trace, versions
+        assert pathlib.Path(sys.modules["gradio_transport"].__file__).is_relative_to(sys.argv[1])
+        path = shipped_trace("6.31.0/count")
+        assert path.parent == folder("6.31.0") and path.parent.name == "6.31.0"
+        assert len(read_trace(path).frames) > 10
+        print(path, *versions())
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(site)]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+        cwd=site,
+        env={**os.environ, "PYTHONPATH": str(site)},
+    )
+    assert done.returncode == 0, done.stderr
+    path, *found = done.stdout.split()
+    assert found == versions()
+    assert not Path(path).parent.parent.exists()
 
 
 def test_every_adapter_is_named_by_an_entry_point_and_loads() -> None:

@@ -46,15 +46,21 @@ def shipped_traces() -> list[Path]:
     return traces()
 
 
-def check(trace: Trace, *, registry: Registry = default_registry) -> list[str]:
-    """Return what is wrong by any of the checks, but for `check_every_split`, which takes long."""
+def check(trace: Trace, *, registry: Registry = default_registry, chunkings: int | None = None) -> list[str]:
+    """Return what is wrong by any of the checks, but for `check_every_split`, which takes long.
+
+    Args:
+        trace: What to replay.
+        registry: The adapters.
+        chunkings: How many ways of cutting the streams are tried, each trace others; all of them by default.
+    """
     try:
         result, found = replay_as_recorded(trace, registry=registry)
     except GradioTransportError as error:
         return [f"cannot be replayed: {type(error).__name__}: {error}"]
     return [
         *found,
-        *check_chunkings(trace, result, registry=registry),
+        *check_chunkings(trace, result, registry=registry, count=chunkings),
         *check_cancellations(trace, result, registry=registry),
         *check_decoder(trace),
         *compare_with_sseclient(trace),
@@ -77,9 +83,17 @@ def replay_as_recorded(trace: Trace, *, registry: Registry = default_registry) -
 
 
 def check_chunkings(
-    trace: Trace, expected: Replay, *, seed: int = 0, registry: Registry = default_registry
+    trace: Trace,
+    expected: Replay,
+    *,
+    seed: int = 0,
+    registry: Registry = default_registry,
+    count: int | None = None,
 ) -> list[str]:
-    """Replay a trace in one piece, one byte at a time, in random chunks, and if small cut at every point."""
+    """Replay a trace in one piece, one byte at a time, in random chunks, and if small cut at every point.
+
+    With a `count`, only so many of these are tried, chosen by the trace's version and case.
+    """
     size = stream_size(trace)
     ways: dict[str, Rechunk] = (
         {"in one piece": _keep_whole, "byte by byte": _split_into_bytes} if size else {}
@@ -89,6 +103,9 @@ def check_chunkings(
         ways[f"seed {number}"] = partial(_split_randomly, dice)
     for offset in range(1, STRIDE + 1 if 0 < size < SMALL_TRACE_BYTES else 1):
         ways[f"cut after {offset} and then each {STRIDE} bytes"] = partial(_split_every, offset)
+    if count is not None and count < len(ways):
+        dice = random.Random(f"{version_of(trace)}/{trace.meta.get('case')}")  # noqa: S311 - repeatable
+        ways = {how: ways[how] for how in dice.sample(list(ways), count)}
     return [problem for how, way in ways.items() for problem in _compare(trace, expected, how, way, registry)]
 
 

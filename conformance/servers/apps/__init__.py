@@ -10,4 +10,4 @@ difference between two wire protocols and never between two apps. What a generat
 the ready line says what is there.
 """
 
-VARIANTS = ("canonical", "hidden", "full", "auth", "noqueue", "concurrency")
+VARIANTS = ("canonical", "hidden", "full", "auth", "noqueue", "concurrency", "spaces", "mounted")

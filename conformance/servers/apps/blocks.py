@@ -12,8 +12,9 @@ from typing import Any, Callable
 
 import gradio as gr
 
-from . import basics, files, generators, interaction
+from . import basics, chats, files, generators, interaction, spaces
 from .endpoints import Endpoints, has_default_limit
+from .mounted import serve_mounted
 from .serving import App
 from .versions import since
 
@@ -30,6 +31,7 @@ class Variant:
     queue: bool = True
     workers: int = PARALLEL_CALLS
     waiting: int | None = None
+    mounted: bool = False
 
 
 def _canonical(endpoints: Endpoints) -> None:
@@ -89,6 +91,20 @@ def _concurrency(endpoints: Endpoints) -> None:
     basics.add_slow(endpoints, "slow_shared_second", **shared)
 
 
+def _spaces(endpoints: Endpoints) -> None:
+    chats.add_chat_interfaces(endpoints)
+    spaces.add_listeners(endpoints)
+    spaces.add_image_tools(endpoints)
+    spaces.add_download_button(endpoints)
+    spaces.add_examples(endpoints)
+
+
+def _mounted(endpoints: Endpoints) -> None:
+    basics.add_core(endpoints)
+    generators.add_count(endpoints)
+    files.add_files(endpoints)
+
+
 PLANS: dict[str, Variant] = {
     "canonical": Variant(_canonical),
     "hidden": Variant(_hidden, launch={"show_error": False}),
@@ -97,6 +113,8 @@ PLANS: dict[str, Variant] = {
     "auth": Variant(_auth, launch={"auth": CREDENTIALS}, queue=since("3.9.1")),
     "noqueue": Variant(_noqueue, queue=False),
     "concurrency": Variant(_concurrency, workers=2),
+    "spaces": Variant(_spaces),
+    "mounted": Variant(_mounted, mounted=True),
 }
 
 
@@ -108,6 +126,8 @@ def unavailable(variant: str) -> str | None:
         return "the queue has no maximum size before Gradio 3.1.6"
     if variant == "concurrency" and not since("3.1.5"):
         return "the queue has exactly one worker before Gradio 3.1.5"
+    if variant == "mounted" and not hasattr(gr, "mount_gradio_app"):
+        return "an app cannot be mounted before Gradio 3.0.18"
     return None
 
 
@@ -120,6 +140,8 @@ def apps(variant: str) -> list[App]:
     options = {"show_error": True, **plan.launch}
     _queue(demo, plan, options)
     endpoints.check(demo.get_config_file())
+    if plan.mounted:
+        return [App(variant, lambda server_port, **_: serve_mounted(demo, server_port), endpoints.scenarios)]
     return [
         App(name=variant, launch=lambda **more: demo.launch(**options, **more), scenarios=endpoints.scenarios)
     ]

@@ -27,7 +27,7 @@ class Endpoints:
     def __init__(self, demo: Any, *, queued: bool = True, workers: int = 1) -> None:
         self.queued = queued
         self.scenarios: dict[str, dict[str, Any]] = {}
-        self._demo = demo
+        self.demo = demo
         # Gradio 4.0 has workers for each listener only, and no default for them all.
         self._defaults = {"concurrency_limit": workers} if since("4.0") and not has_default_limit() else {}
 
@@ -62,12 +62,19 @@ class Endpoints:
         Its position is asked of the app: a listener with `cancels` makes two dependencies, and the last one
         cancels.
         """
-        self.scenarios[name] = {"fn_index": len(self._demo.fns) - 1, **facts}
+        self.scenarios[name] = {"fn_index": len(self.demo.fns) - 1, **facts}
+
+    def adopt(self, name: str, api_name: str) -> None:
+        """Record that the endpoint that Gradio itself made as `api_name` is the scenario `name`."""
+        self.scenarios[name] = {"adopted": api_name}
 
     def check(self, config: dict[str, Any]) -> None:
         """Compare the positions with the app's config, and take over what only the config knows."""
         dependencies = config["dependencies"]
         for name, scenario in self.scenarios.items():
+            adopted = scenario.pop("adopted", None)
+            if adopted is not None:
+                scenario["fn_index"] = _position(dependencies, adopted)
             position = scenario["fn_index"]
             dependency = dependencies[position]
             if dependency.get("id", position) != position:
@@ -78,6 +85,14 @@ class Endpoints:
             scenario["api_name"] = api_name
             queued = dependency.get("queue")
             scenario["queue"] = self.queued if queued is None else bool(queued)
+
+
+def _position(dependencies: list[dict[str, Any]], api_name: str) -> int:
+    for position, dependency in enumerate(dependencies):
+        if dependency.get("api_name") == api_name:
+            return dependency.get("id", position)
+    named = ", ".join(str(dependency.get("api_name")) for dependency in dependencies)
+    raise RuntimeError(f"no endpoint is called {api_name}; there are {named}")
 
 
 def _visibility(visibility: str) -> dict[str, Any]:

@@ -90,6 +90,8 @@ def unavailable(variant: str) -> str | None:
         return "the queue of Gradio 2.x has one worker and no maximum size"
     if variant == "hidden" and not since("2.7"):
         return "show_error cannot be turned off before Gradio 2.7"
+    if variant in {"spaces", "mounted"}:
+        return "an app of Gradio 2.x is one Interface, and is served by itself alone"
     return None
 
 

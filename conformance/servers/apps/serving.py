@@ -25,7 +25,10 @@ PORT_ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class App:
-    """An app that is built and can be launched: its name, how to launch it, and what it serves."""
+    """An app that is built and can be launched: its name, how to launch it, and what it serves.
+
+    `launch` takes the options of `gr.Blocks.launch`, and may return the URL of the app.
+    """
 
     name: str
     launch: Callable[..., Any]
@@ -50,13 +53,14 @@ def launch_here(app: App, port: int | None) -> str:
     for attempt in range(PORT_ATTEMPTS):
         chosen = port or free_port()
         try:
-            app.launch(server_port=chosen, **options)
+            launched = app.launch(server_port=chosen, **options)
         except OSError:
             # Somebody took the port between the probe and the launch.
             if port or attempt == PORT_ATTEMPTS - 1:
                 raise
         else:
-            return f"http://{HOST}:{chosen}"
+            # An app that is mounted says its URL itself; `gr.Blocks.launch` returns a tuple.
+            return launched if isinstance(launched, str) else f"http://{HOST}:{chosen}"
     raise AssertionError("the loop above returns or raises")
 
 
