@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,9 +12,14 @@ import pytest
 if TYPE_CHECKING:
     from gradio_transport.adapter import Adapter
     from gradio_transport.adapter.registry import Registry
-    from gradio_transport.trace import Trace
+    from gradio_transport.trace import Replay, Trace
 
 _MOST_PROBLEMS = 10
+
+_NO_TRACE = (
+    "There is no trace (*.jsonl) in {}. Record one from a real server: "
+    "gt.connect(url, tap=TraceWriter(path))."
+)
 
 
 class AdapterConformance:
@@ -44,53 +50,72 @@ class AdapterConformance:
 
     def test_it_replays_as_it_was_recorded(self, gradio_trace: Path) -> None:
         """The adapter sends what it sent, and gives legal events; nothing is left open."""
-        from ..replay.machine import replay_as_recorded
-
-        trace, registry = self._prepare(gradio_trace)
-        _judge(replay_as_recorded(trace, registry=registry)[1])
+        self._replay(gradio_trace)
 
     def test_chunks_make_no_difference(self, gradio_trace: Path) -> None:
         """However the bytes of the streams are cut, the events are the same: byte by byte, or at random."""
-        from ..replay.machine import check_chunkings, replay_as_recorded
+        from ..replay.machine import check_chunkings
 
-        trace, registry = self._prepare(gradio_trace)
-        _judge(check_chunkings(trace, replay_as_recorded(trace, registry=registry)[0], registry=registry))
+        _judge(check_chunkings(*self._replay(gradio_trace), registry=self._registry()))
 
     def test_calls_can_be_cancelled_at_any_point(self, gradio_trace: Path) -> None:
         """A call that is cancelled before any input ends exactly once; nothing is left open."""
-        from ..replay.machine import check_cancellations, replay_as_recorded
+        from ..replay.machine import check_cancellations
 
-        trace, registry = self._prepare(gradio_trace)
-        _judge(check_cancellations(trace, replay_as_recorded(trace, registry=registry)[0], registry=registry))
+        _judge(check_cancellations(*self._replay(gradio_trace), registry=self._registry()))
 
-    def _prepare(self, path: Path) -> tuple[Trace, Registry]:
-        from gradio_transport.adapter.registry import Registry, default_registry
-        from gradio_transport.protocol.frames import Kind
+    def _replay(self, path: Path) -> tuple[Trace, Replay]:
+        """Replay a trace as it was recorded, and fail if that is not what comes."""
+        from gradio_transport.errors import GradioTransportError
         from gradio_transport.trace import read_trace
 
+        from ..replay.machine import replay_as_recorded
+
         if path.suffix != ".jsonl":
-            pytest.fail(
-                f"There is no trace (*.jsonl) in {path}. Record one from a real server: "
-                "gt.connect(url, protocol=..., tap=TraceWriter(path)).",
-                pytrace=False,
-            )
-        adapter = default_registry.get(self.adapter) if isinstance(self.adapter, str) else self.adapter()
-        trace = read_trace(path)
-        used = {str(one.payload["adapter"]) for one in trace.frames if one.kind is Kind.SESSION}
-        if used != {adapter.name}:
-            others = ", ".join(sorted(used)) or "no adapter"
-            pytest.fail(f"The trace {path.name} is of {others}, not of {adapter.name}.", pytrace=False)
-        return trace, Registry([adapter])
+            pytest.fail(_NO_TRACE.format(path), pytrace=False)
+        trace, registry = read_trace(path), self._registry()
+        _check_adapter(trace, registry.names()[0])
+        try:
+            result, problems = replay_as_recorded(trace, registry=registry)
+        except GradioTransportError as error:
+            problems = [f"cannot be replayed: {type(error).__name__}: {error}"]
+            pytest.fail(_listed(problems), pytrace=False)
+        _judge(problems)
+        return trace, result
+
+    def _registry(self) -> Registry:
+        from gradio_transport.adapter.registry import Registry, default_registry
+
+        given = self.adapter
+        return Registry([default_registry.get(given) if isinstance(given, str) else given()])
+
+
+def _check_adapter(trace: Trace, name: str) -> None:
+    """Fail unless all sessions of a trace are of an adapter."""
+    from gradio_transport.protocol.frames import Kind
+
+    used = {str(one.payload["adapter"]) for one in trace.frames if one.kind is Kind.SESSION}
+    if used != {name}:
+        others = ", ".join(sorted(used)) or "no adapter"
+        where = trace.path.name if trace.path is not None else "The trace"
+        pytest.fail(f"{where} was recorded by {others}, not by {name}.", pytrace=False)
 
 
 def _judge(problems: list[str]) -> None:
     """Fail if there are problems."""
     if problems:
-        shown = "".join(f"\n  {problem}" for problem in problems[:_MOST_PROBLEMS])
-        left = len(problems) - _MOST_PROBLEMS
-        more = f"\n  and {left} more" if left > 0 else ""
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        pytest.fail(f"{count}:{shown}{more}", pytrace=False)
+        pytest.fail(_listed(problems), pytrace=False)
+
+
+def _listed(problems: list[str]) -> str:
+    from .report import WIDTH
+
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    lines = [f"{count}:"]
+    for problem in problems[:_MOST_PROBLEMS]:
+        lines += textwrap.wrap(problem, WIDTH, initial_indent="- ", subsequent_indent="  ")
+    left = len(problems) - _MOST_PROBLEMS
+    return "\n".join([*lines, f"and {left} more"] if left > 0 else lines)
 
 
 __all__ = ["AdapterConformance"]
