@@ -71,6 +71,7 @@ class ServeFault:
             phase: Where to strike: ``config``, ``info``, ``join``, ``stream``, ``upload``, ... By default the
                 first that the fault can strike.
         """
+        __tracebackhide__ = True
         cell = find_cell(name, protocol, phase)
         authority = self._stack.enter_context(authority_file(cell))
         try:
@@ -88,6 +89,7 @@ def find_cell(name: str, protocol: str | None = None, phase: str | None = None) 
     Raises:
         pytest.UsageError: There is none; the message has the names that are most similar.
     """
+    __tracebackhide__ = True
     faults = {_words(fault.name): fault for fault in load_faults()}
     fault = faults.get(_words(name))
     if fault is None:

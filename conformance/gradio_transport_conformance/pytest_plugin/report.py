@@ -41,7 +41,8 @@ def _finding_lines(finding: Unrecorded, names: Mapping[int, str]) -> Iterator[st
     if nearest is None:
         yield from _indented("No request with this method and path was recorded.")
         yield from (
-            _cut(f"  + {path}: {_shown(value)}") for path, value in list(leaves(sent.value))[:_MOST_VALUES]
+            _cut(f"  + sent      {path}: {_shown(value)}")
+            for path, value in list(leaves(sent.value))[:_MOST_VALUES]
         )
         if finding.waiting:
             yield from _indented(f"The next recorded request: {finding.waiting}")
@@ -65,9 +66,9 @@ def _difference(recorded: Content, sent: Content) -> Iterator[str]:
     for path, old, new in changed[:_MOST_VALUES]:
         start = _first_difference(old, new)
         if old is not _MISSING:
-            yield _cut(f"  - {path}: {_shown(old, start)}")
+            yield _cut(f"  - recorded  {path}: {_shown(old, start)}")
         if new is not _MISSING:
-            yield _cut(f"  + {path}: {_shown(new, start)}")
+            yield _cut(f"  + sent      {path}: {_shown(new, start)}")
     left = len(changed) - _MOST_VALUES
     if left > 0:
         yield f"  and {left} more {'value' if left == 1 else 'values'}"

@@ -71,7 +71,7 @@ class GradioServer:
             self._seen += len(found)
             if not found:
                 return ""
-            title = wrap(f"{self._name} has no such request (- recorded, + sent):")
+            title = wrap(f"{self._name} has no such request:")
             return "\n".join([title, describe(found, self._functions), self._advice]).rstrip()
         new = self._heard[self._seen :]
         self._seen += len(new)
@@ -109,6 +109,7 @@ class ServeRecording:
                 it gets the most similar reply, and only a request to which there is no reply fails the test.
             speed: 1.0 keeps the recorded pace, 2.0 is twice as fast, 0 (the default) does not wait at all.
         """
+        __tracebackhide__ = True
         name, trace = self._find(recording, case)
         return self.serve(name, trace, strict=strict, speed=speed)
 
@@ -125,6 +126,7 @@ class ServeRecording:
         return server
 
     def _find(self, recording: str | Path, case: str | None) -> tuple[str, Trace]:
+        __tracebackhide__ = True
         if case is None and not str(recording).endswith(".jsonl"):
             raise pytest.UsageError(
                 f"gradio_server({str(recording)!r}) names no recording. Name a version and a case, as in "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A server of the protocol `shout`, of the standard library alone: ``python -m gradio_transport_shout.server``."""
+"""A server of the protocol `shout`, of the standard library: ``python -m gradio_transport_shout.server``."""
 
 from __future__ import annotations
 
