@@ -12,19 +12,19 @@ import re
 import socket
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, cast
+from typing import Any
 
 from gradio_transport.trace import Trace, read_trace
 
-from .replay.recording import Hear, Say
-from .replay.script import ReplayScript, Reply, WebSocketScript
-from .replay.server import ALLOWED, Broken, Heard, Player, Served, allow_origin
+from .replay.player import ALLOWED, Broken, Heard, Player, Talk, allow_origin
+from .replay.script import ReplayScript, Reply
+from .replay.server import Served
 
 try:
     from pytest_httpserver import HTTPServer
-    from simple_websocket import ConnectionClosed  # type: ignore[import-untyped,unused-ignore]
-    from simple_websocket import Server as WebSocketServer
     from werkzeug import Request, Response
+
+    from .replay.websockets import play_websocket
 except ImportError as error:
     raise ImportError(
         f"{error.name} is not installed; websockets need it: pip install 'gradio-transport[conformance]'. "
@@ -34,13 +34,6 @@ except ImportError as error:
 
 
 _POLL_SECONDS = 0.02
-
-_REFUSED = 1008
-"""Close code for a client that violates a policy: in strict mode, that of doing as was recorded."""
-
-
-_CLOSE_SECONDS = 2.0
-"""How long the client may take to answer a close frame."""
 
 
 class _DroppedResponse(Response):
@@ -88,42 +81,14 @@ class _Host:
         except Broken:
             raise ConnectionError from None
 
-    def _websocket(self, request: Request, talk: WebSocketScript | None, target: str) -> Response:
+    def _websocket(self, request: Request, talk: Talk | None, target: str) -> Response:
         connection = request.environ["werkzeug.socket"]
         if talk is None or talk.refusal is not None:
             self._player.connection_closed(connection)
             return Response(status=403 if talk is None else talk.refusal)
-        server = WebSocketServer.accept(request.environ)
-        with suppress(ConnectionClosed, Broken, OSError):
-            if self._converse(server, talk, target):
-                self._end(server, talk)
-            else:
-                server.close(cast("Any", _REFUSED), "not as recorded")
+        play_websocket(self._player, talk, request.environ, target)
         self._player.connection_closed(connection)
         return _DroppedResponse()
-
-    def _converse(self, server: WebSocketServer, talk: WebSocketScript, target: str) -> bool:
-        """Play a websocket up to its end; return whether the client did as recorded."""
-        while True:
-            match talk.next():
-                case Say(delay=delay, text=text):
-                    self._player.pause(delay)
-                    server.send(text)
-                case Hear():
-                    if not self._player.text_received(talk, str(server.receive()), target):
-                        return False
-                case _:
-                    return True
-
-    @staticmethod
-    def _end(server: WebSocketServer, talk: WebSocketScript) -> None:
-        closes, code = talk.closing
-        if closes:
-            server.close(cast("Any", code))
-            # Its thread ends with the client's answer; until then the socket must not be shut down.
-            server.thread.join(_CLOSE_SECONDS)
-        else:
-            server.receive()  # until the client goes
 
 
 class _Server(HTTPServer):

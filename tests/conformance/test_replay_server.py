@@ -18,7 +18,7 @@ import anyio
 import attrs
 import pytest
 import websocket
-from tracing import BASE, HASH, MESSAGES, Program, message, output, program, sse
+from tracing import BASE, CONFIG, HASH, MESSAGES, Program, message, output, program, sse
 
 import gradio_transport as gt
 import gradio_transport_conformance
@@ -27,7 +27,7 @@ from gradio_transport.protocol.commands import Closed, Ending, Response
 from gradio_transport.protocol.frames import Direction, Frame, Kind
 from gradio_transport.trace import Trace, TraceError, describe, read_trace, replay
 from gradio_transport_conformance.httpserver import serve_with_websockets
-from gradio_transport_conformance.replay import server as replay_server
+from gradio_transport_conformance.replay import player
 from gradio_transport_conformance.replay.recording import Hear, Say
 from gradio_transport_conformance.replay.script import ReplayScript
 from gradio_transport_conformance.replay.server import serve
@@ -78,6 +78,15 @@ class TestScript:
     def test_an_app_below_a_path_is_played_at_the_root(self):
         made = Program(base="https://host/some/app").discover()
         assert ReplayScript(trace_of(made)).request("GET", "/config").status == 200
+
+    def test_the_address_of_the_proxy_that_recorded_becomes_that_of_the_player(self):
+        proxy = "http://127.0.0.1:9999"
+        made = Program().discover({**CONFIG, "root": proxy}).session().call("x")
+        made.chunks(sse(message("log", log=f"see {proxy}/x"), *MESSAGES)).end()
+        script = ReplayScript(trace_of(made), "http://here:1")
+        assert json.loads(said(script.request("GET", "/config")))["root"] == "http://here:1"
+        join(script)
+        assert b"see http://here:1/x" in said(script.request("GET", DATA + MINE))
 
     def test_a_redirect_leads_to_the_player(self):
         made = Program()
@@ -438,7 +447,7 @@ class TestHosts:
         assert (status, json.loads(body)) == (404, {"detail": "Not Found"})
 
     def test_a_client_that_never_comes_does_not_hold_a_stream_for_ever(self, monkeypatch):
-        monkeypatch.setattr(replay_server, "PATIENCE_SECONDS", 0.01)
+        monkeypatch.setattr(player, "PATIENCE_SECONDS", 0.01)
         made = Program().discover().session().call("x").chunks(sse(MESSAGES[0]))
         made.call("y", event_id="second").chunks(sse(message("estimation", "second"))).end()
         with serve(trace_of(made)) as server:
@@ -488,7 +497,9 @@ class TestHosts:
                 assert connection.sock is first
                 assert isinstance(first, socket.socket)
 
-    def test_without_packages_there_are_no_websockets(self):
+    def test_without_packages_there_are_no_websockets(self, monkeypatch):
+        monkeypatch.delitem(sys.modules, "gradio_transport_conformance.replay.websockets", raising=False)
+        monkeypatch.setitem(sys.modules, "simple_websocket", None)
         with (
             serve(trace_of(program())) as server,
             pytest.raises(websocket.WebSocketBadStatusException) as caught,
@@ -497,9 +508,10 @@ class TestHosts:
         assert caught.value.status_code == 501
 
 
+@HOSTS
 class TestWebSockets:
-    def talk(self, trace, fn_index=0):
-        with serve_with_websockets(trace) as server:
+    def talk(self, host, trace, fn_index=0):
+        with host(trace) as server:
             url = f"ws{server.url.removeprefix('http')}/queue/join"
             client = websocket.create_connection(url, timeout=10)
             try:
@@ -542,9 +554,9 @@ class TestWebSockets:
         assert [result[0] for result in results] == ["of y", "of x"]
 
     @pytest.mark.parametrize("end", [None, Closed(Ending.CLEAN, 1000), Closed(Ending.CLEAN, 1012)])
-    def test_a_conversation_ends_as_it_did(self, end):
+    def test_a_conversation_ends_as_it_did(self, host, end):
         self.closes = end is not None
-        texts = self.talk(socket_trace(*socket_frames("1.ws", 1, "session-1", 0, end=end)))
+        texts = self.talk(host, socket_trace(*socket_frames("1.ws", 1, "session-1", 0, end=end)))
         assert texts[:2] == [SEND_HASH, SEND_DATA]
         assert MINE in texts[2]
         if end is not None:
@@ -553,8 +565,8 @@ class TestWebSockets:
     @pytest.mark.parametrize(
         ("frames", "status"), [([], 403), (socket_frames("1.ws", 1, "session-1", 0, refused=500), 500)]
     )
-    def test_a_handshake_can_be_refused(self, frames, status):
-        with serve_with_websockets(socket_trace(*frames)) as server:
+    def test_a_handshake_can_be_refused(self, host, frames, status):
+        with host(socket_trace(*frames)) as server:
             url = f"ws{server.url.removeprefix('http')}/queue/join"
             with pytest.raises(websocket.WebSocketBadStatusException) as caught:
                 websocket.create_connection(url, timeout=10)
@@ -570,7 +582,7 @@ def test_recordings_of_real_servers_play(version):
     if not path.exists():
         pytest.skip("not recorded")
     recorded = next(frame for frame in read_trace(path).frames if frame.kind is Kind.CALL).payload
-    with serve_with_websockets(path) as server, gt.connect(server.url) as app:
+    with serve(path) as server, gt.connect(server.url) as app:
         call = app.submit(recorded["fn_index"], *recorded["data"])
         (events,) = replay(read_trace(path)).events.values()
         assert call.result(10) == events[-1].data

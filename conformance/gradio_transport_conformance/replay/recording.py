@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 import attrs
@@ -35,6 +38,7 @@ class RecordedRequest:
     Attributes:
         number: Its place among the requests of its session.
         status: None where no reply came: the connection broke.
+        files: Names and sizes of the files of an upload, whose content no trace has.
         ending: How the reply ended; None where the trace does not say, because the client dropped it.
         stream: Whether the reply came in parts.
     """
@@ -45,6 +49,7 @@ class RecordedRequest:
     query: str
     body: bytes | None
     t: float
+    files: Sequence[Mapping[str, Any]] = ()
     status: int | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     parts: list[Part] = attrs.field(factory=list[Part])
@@ -99,6 +104,7 @@ class Recording:
 
     Attributes:
         base: The address of the app when it was recorded.
+        shown: The address that the app gave as its own: that of the proxy which recorded it, or empty.
         sessions: The sessions by number; 0 is the discovery.
     """
 
@@ -110,6 +116,7 @@ class Recording:
         self._last: dict[int, float] = {}
         for frame in trace.frames:
             self._take(frame)
+        self.shown = _shown_address(self.sessions[0])
 
     def _take(self, frame: Frame) -> None:
         session = self.sessions.setdefault(frame.session, RecordedSession())
@@ -139,7 +146,8 @@ class Recording:
         payload = frame.payload
         parts = urlsplit(str(payload["url"]))
         path, body = self._path(parts.path), payload.get("body")
-        return RecordedRequest(number, str(payload["method"]), path, parts.query, body, frame.t)
+        files = payload.get("files") or ()
+        return RecordedRequest(number, str(payload["method"]), path, parts.query, body, frame.t, files)
 
     def _take_reply_frame(self, session: RecordedSession, request: RecordedRequest, frame: Frame) -> None:
         payload = frame.payload
@@ -198,6 +206,17 @@ def _app_address(trace: Trace) -> str:
             return str(frame.payload["source"])
     urls = (str(frame.payload["url"]) for frame in trace.frames if frame.kind is Kind.REQUEST)
     return next(urls, "").partition("?")[0].removesuffix("/").removesuffix("/config")
+
+
+def _shown_address(discovery: RecordedSession) -> str:
+    """Return the address that an app's config names, or an empty text."""
+    for request in discovery.requests:
+        if request.path.endswith("/config") and request.status == 200:
+            with suppress(ValueError):
+                config = json.loads(b"".join(part.data for part in request.parts))
+                root = cast("dict[str, Any]", config).get("root") if isinstance(config, dict) else None
+                return root.rstrip("/") if isinstance(root, str) and "://" in root else ""
+    return ""
 
 
 __all__ = ["Hear", "Part", "RecordedRequest", "RecordedSession", "RecordedSocket", "Recording", "Say"]

@@ -95,6 +95,7 @@ class ReplayScript:
         self.base = base
         self._strict = strict
         self._recorded_base = recording.base
+        self._shown_base = recording.shown or recording.base
         self._discovery = _Run(recording.sessions.pop(0))
         self._sessions = list(recording.sessions.values())
         self._aliases = [one.alias for one in self._sessions if one.alias]
@@ -139,7 +140,8 @@ class ReplayScript:
         return WebSocketScript(alike, self._used, self._names, strict=self._strict)
 
     def _names(self, alias: str, session_hash: str | None) -> Names:
-        names = {self._recorded_base: self.base} if self._recorded_base and self.base else {}
+        bases = sorted({self._shown_base, self._recorded_base} - {""}, key=len, reverse=True)
+        names = dict.fromkeys(bases if self.base else (), self.base)
         return names | ({alias: session_hash} if alias and session_hash else {})
 
     def _find_discovery(self, asked: _ClientRequest) -> tuple[_Run, RecordedRequest] | None:
@@ -182,7 +184,7 @@ class ReplayScript:
         return run, recorded
 
     def _with_recorded_address(self, body: bytes) -> bytes:
-        return body.replace(self.base.encode(), self._recorded_base.encode()) if self.base else body
+        return body.replace(self.base.encode(), self._shown_base.encode()) if self.base else body
 
     def _describe_expected(self, run: _Run | None) -> str:
         """Return the next request that was recorded, of a session that has begun if there is one."""

@@ -157,7 +157,7 @@ def plan_cases(chosen: Sequence[str], cases: Sequence[Case]) -> list[CaseCell]:
         for version in chosen
         for case in cases
         if case.applies(version)
-        and (case.unsupported(version) is not None or (folder() / version / f"{case.name}.jsonl").is_file())
+        and (case.unsupported(version) is not None or (folder(version) / f"{case.name}.jsonl").is_file())
     ]
 
 
