@@ -15,7 +15,7 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import AsyncExitStack
 from importlib.metadata import version as distribution_version
@@ -198,7 +198,7 @@ class SyncTask:
         if isinstance(call, dict):
             return call
         events: list[gt.Event] = []
-        chunks = iter(step["send"] or ())
+        chunks: Iterator[list[Any]] = iter(step["send"] or [])
         try:
             for event in call:
                 events.append(event)
@@ -269,7 +269,7 @@ class AsyncTask:
         if isinstance(call, dict):
             return call
         events: list[gt.Event] = []
-        chunks = iter(step["send"] or ())
+        chunks: Iterator[list[Any]] = iter(step["send"] or [])
         try:
             async for event in call:
                 events.append(event)

@@ -61,7 +61,7 @@ def _end(server: WebSocketServer, talk: Talk) -> None:
     if closes:
         server.close(cast("Any", code))
         # Its thread ends with the client's answer; until then the socket must not be shut down.
-        server.thread.join(_CLOSE_SECONDS)
+        cast("Any", server.thread).join(_CLOSE_SECONDS)
     else:
         server.receive()  # until the client goes
 

@@ -122,6 +122,10 @@ def write_json(results: RunResults, path: Path) -> None:
     path.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
+def _with_grade(cell: Mapping[str, Any]) -> dict[str, Any]:
+    return {**cell, "grade": Grade(cell["grade"])}
+
+
 def read_json(path: Path) -> RunResults:
     """Return the results in a file.
 
@@ -133,10 +137,10 @@ def read_json(path: Path) -> RunResults:
         if value["format"] != FORMAT or value["version"] != VERSION:
             raise ValueError("its format is another")
         fields = cast("dict[str, Any]", value)
-        cells = [CellResult(**{**one, "grade": Grade(one["grade"])}) for one in fields["cells"]]
+        cells: list[dict[str, Any]] = fields["cells"]
         known = {field.name for field in attrs.fields(RunResults)}
         rest: dict[str, Any] = {name: one for name, one in fields.items() if name in known}
-        rest["cells"] = cells
+        rest["cells"] = [CellResult(**_with_grade(one)) for one in cells]
         return RunResults(**rest)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} holds no results of a run: {error}") from None

@@ -193,8 +193,10 @@ class _Diagnoser:
     def _encoding(self, wire: Wire) -> str:
         """Return how the stream of a call is compressed, if it is."""
         number = wire.request.reply_frame if wire.request is not None else None
-        headers = self._trace.frames[number].payload.get("headers") if number is not None else None
-        return str((headers or {}).get("content-encoding", ""))
+        if number is None:
+            return ""
+        headers: Mapping[str, Any] = self._trace.frames[number].payload.get("headers") or {}
+        return str(headers.get("content-encoding", ""))
 
     def _beats(self, call: CallTimeline) -> bool:
         """Return whether the server sends a heartbeat every 15 s on the stream (docs/wire.md §4, §6)."""

@@ -252,7 +252,7 @@ class _Replayer:
             if not self._foreign:
                 raise
             endpoint = _stand_in(payload)  # a client may call what there is not
-        data = payload["data"] or []
+        data: list[Any] = payload["data"] or []
         if not is_gradio_adapter(session.wire.adapter, self._registry) and lacks_content(data):
             raise TraceError(
                 f"Call {frame.channel} of session {frame.session} sent files whose content is not in the "
