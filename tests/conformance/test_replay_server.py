@@ -527,7 +527,7 @@ class TestWebSockets:
                 client.shutdown()  # close() leaves the socket open after a close frame has come
         return texts
 
-    def test_sockets_of_one_function_each_get_their_own_result(self):
+    def test_sockets_of_one_function_each_get_their_own_result(self, host):
         frames = [
             *socket_frames(
                 "1.ws", 1, "session-1", 0, data="x", result="of x", end=Closed(Ending.CLEAN, 1000)
@@ -536,7 +536,7 @@ class TestWebSockets:
                 "1.ws", 2, "session-2", 0, data="y", result="of y", end=Closed(Ending.CLEAN, 1000)
             ),
         ]
-        with serve_with_websockets(socket_trace(*frames)) as server:
+        with host(socket_trace(*frames)) as server:
             url = f"ws{server.url.removeprefix('http')}/queue/join"
             clients = [websocket.create_connection(url, timeout=10) for _ in range(2)]
             results = []

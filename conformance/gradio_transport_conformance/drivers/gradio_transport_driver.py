@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import AsyncExitStack
 from importlib.metadata import version as distribution_version
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -346,8 +347,8 @@ class ClientTask:
         if isinstance(job, dict):
             return job
         try:
-            if step["cancel_after"] is not None:
-                self._cancel(job, step["cancel_after"])
+            if step["cancel_after"] is not None and not self._cancel(job, step["cancel_after"]):
+                return {"cannot": "a job whose plain function runs already cannot be cancelled"}
             result = job.result()
         except (Exception, CancelledError) as error:  # noqa: BLE001 - every error is an answer
             return answer_error(error)
@@ -355,15 +356,14 @@ class ClientTask:
         return {"value": [self._encode(one, keep=step["keep"]) for one in value]}
 
     @staticmethod
-    def _cancel(job: Job, count: int) -> None:
+    def _cancel(job: Job, count: int) -> bool:
         if count == 0:
             ends = time.monotonic() + 5
             while job.status().code.name != "PROCESSING" and time.monotonic() < ends:
                 time.sleep(0.02)
-        for number, _ in enumerate(job, 1):
-            if number == count:
-                break
-        job.cancel()
+        else:
+            next(islice(job, count - 1, None), None)
+        return job.cancel()
 
     def _encode(self, value: Any, *, keep: bool) -> Any:
         """Return an output with the files that the client has downloaded by their content."""

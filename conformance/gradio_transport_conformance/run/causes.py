@@ -16,7 +16,7 @@ _PATTERNS: Sequence[tuple[re.Pattern[str], str]] = [
         (r"(went by .+)", r"\1"),
         (r"no (\w+) where it should be.*", r"the message \1 is missing"),
         (r"no (\w+) among .*", r"no call raised \1"),
-        (r"no (\w+)", r"no \1 was raised"),
+        (r"no (\w+)(?:, but .*)?", r"no \1 was raised"),
         (r"(.+) instead of a result: .*", r"an error instead of a result: \1"),
         (r"outputs .* instead of .*", "other outputs"),
         (r"(outputs|an output|output \d+) .*", "other outputs"),

@@ -140,7 +140,7 @@ def _grade_case(
     if cannot is not None:
         return Grade.CANNOT, cannot
     assert isinstance(answer, TaskAnswer)  # noqa: S101 - it can
-    own_fault = _shared_sessions(cell, server) or _not_cancelled(cell, answer)
+    own_fault = _shared_sessions(cell, answer, server) or _not_cancelled(cell, answer)
     if own_fault is not None:
         return Grade.FAIL, own_fault
     if server.off_tape:
@@ -151,12 +151,15 @@ def _grade_case(
     return graded.grade, graded.reason
 
 
-def _shared_sessions(cell: CaseCell, server: CaseServer) -> str | None:
+def _shared_sessions(cell: CaseCell, answer: TaskAnswer, server: CaseServer) -> str | None:
     """Return what is wrong if steps of several sessions named fewer session hashes than there are sessions.
 
-    Seen on the wire: what comes of such a call was never recorded, so it would only be off tape.
+    Seen on the wire: what comes of such a call was never recorded, so it would only be off tape. A step whose
+    error the client may have made itself counts for none, since perhaps it was never sent.
     """
-    wanted = {step.session for group in cell.case.steps_for(cell.version) for step in group}
+    steps = [step for group in cell.case.steps_for(cell.version) for step in group]
+    answered = [one.error is None or one.error.kind == "app" for one in answer.steps]
+    wanted = {step.session for step, is_answered in zip(steps, answered, strict=True) if is_answered}
     named = server.session_hashes()
     if not 0 < len(named) < len(wanted):
         return None
@@ -171,7 +174,12 @@ def _not_cancelled(cell: CaseCell, answer: TaskAnswer) -> str | None:
     steps = [step for group in cell.case.steps_for(cell.version) for step in group]
     for step, one in zip(steps, answer.steps, strict=True):
         if step.error == "CancelledError" and (one.error is None or one.error.kind != "cancelled"):
-            return "no CancelledError"
+            came = (
+                "a result"
+                if one.error is None
+                else f"{one.error.type or one.error.kind}: {one.error.message}"
+            )
+            return f"no CancelledError, but {came}"
     return None
 
 
