@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import logging
 import socket
 import threading
 from functools import partial
@@ -37,8 +36,9 @@ stream that the recorded client closed stays open until the client closes it.
 _NOT_FOUND = 404
 """Says all by itself."""
 
-_WEBSOCKET_KIT = "gradio_transport_conformance.httpserver"
-_PLAIN_KIT = "gradio_transport_conformance.replay.server"
+_KIT = "gradio_transport_conformance.replay.server"
+_WEBSOCKETS = "gradio_transport_conformance.replay.websockets"
+"""What the server imports when the first websocket is opened: too late to say that a package is missing."""
 
 
 class _Served(Protocol):
@@ -92,24 +92,23 @@ def _serve(
     """
     sockets = any(frame.kind is Kind.WS_OPEN for frame in trace.frames)
     try:
-        kit = importlib.import_module(_WEBSOCKET_KIT if sockets else _PLAIN_KIT)
+        kit = importlib.import_module(_KIT)
+        if sockets:
+            importlib.import_module(_WEBSOCKETS)
     except ImportError as error:
         why = "The trace has websockets, for which" if sockets else "To serve a trace,"
         advice = "pip install 'gradio-transport[conformance]'"
         raise Misuse(f"{why} {error.name} is missing. Install it with: {advice}") from error
-    # The web server of websockets has a log of its own.
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     _check_port(port)
-    serve = kit.serve_with_websockets if sockets else kit.serve
     log = partial(_print, terminal)
-    server: contextlib.AbstractContextManager[_Served] = serve(
+    server: contextlib.AbstractContextManager[_Served] = kit.serve(
         trace, speed=speed, port=port, strict=strict, log=log
     )
     return server
 
 
 def _check_port(port: int) -> None:
-    """Raise if a port is taken: of the two servers one would raise, and the other end this program."""
+    """Raise if a port is taken, with advice."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
