@@ -3,7 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
 from aiohttp import web
+
+from gradio_transport.protocol.frames import Direction, Kind
+
+Keep: TypeAlias = Callable[[Direction, Kind, Mapping[str, object], int], None]
+"""Keeps what was said: which way, what it is, its payload, bytes of that."""
 
 HEARTBEAT_SECONDS = 15.0
 """How often servers say that they are alive. source; seen."""
@@ -20,7 +28,19 @@ async def open_stream(request: web.Request) -> web.StreamResponse:
         response.headers[name] = value
     response.enable_chunked_encoding()
     await response.prepare(request)
+    keep = response["keep"] = keep_of(request)
+    keep(Direction.IN, Kind.RESPONSE_HEAD, {"status": 200, "headers": dict(response.headers)}, 0)
     return response
+
+
+def keep_of(request: web.Request) -> Keep:
+    """Return what keeps the frames of a request, as the host chose it."""
+    found: Keep = request.get("keep", _keep_nothing)
+    return found
+
+
+def _keep_nothing(_: Direction, __: Kind, ___: Mapping[str, object], ____: int) -> None:
+    """Keep nothing: there is no host."""
 
 
 def cors_of(request: web.Request) -> dict[str, str]:
@@ -40,10 +60,13 @@ async def say(response: web.StreamResponse, text: str) -> None:
     Raises:
         Dropped: The client is gone.
     """
+    data = text.encode("utf-8", "surrogatepass")
     try:
-        await response.write(text.encode("utf-8", "surrogatepass"))
+        await response.write(data)
     except (ConnectionError, RuntimeError):
         raise Dropped from None
+    keep: Keep = response["keep"]
+    keep(Direction.IN, Kind.CHUNK, {"data": data}, len(data))
 
 
 def break_off(request: web.Request) -> None:
@@ -52,4 +75,7 @@ def break_off(request: web.Request) -> None:
         request.transport.close()
 
 
-__all__ = ["HEARTBEAT_SECONDS", "Dropped", "break_off", "cors_of", "kind_of", "open_stream", "say"]
+__all__ = [
+    "HEARTBEAT_SECONDS", "Dropped", "Keep", "break_off", "cors_of", "keep_of", "kind_of", "open_stream",
+    "say",
+]  # fmt: skip

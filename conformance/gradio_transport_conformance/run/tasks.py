@@ -58,7 +58,7 @@ def places(version: str, case: str) -> Places:
     trace = read_trace(shipped_trace(f"{version}/{case}"))
     known = {name: Place("", number, name) for name, number in _configured(trace).items()}
     for name, found in locate_endpoints(trace).items():
-        known[name] = Place(found.url, found.fn_index, found.api_name)
+        known[name] = Place(found.url, found.fn_index, (found.api_name or "").lstrip("/") or None)
     component = _component_id(trace)
     known = {name: attrs.evolve(one, component_id=component) for name, one in known.items()}
     sources = [str(one.payload["source"]) for one in trace.frames if one.kind is Kind.SESSION]
