@@ -59,7 +59,7 @@ def page(*, results: Sequence[Path], output: Path) -> None:
 def _read(paths: Sequence[Path]) -> list[RunResults]:
     try:
         return [read_json(path) for path in paths]
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise click.UsageError(str(error)) from error
     except OSError as error:
         raise click.UsageError(f"{error.filename} cannot be read: {error.strerror}.") from error

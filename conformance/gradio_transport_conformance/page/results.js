@@ -233,10 +233,11 @@ async function start() {
   }
   showRuns();
   watch();
-  document.documentElement.dataset.ready = "yes";
+  document.body.dataset.ready = "yes";
 }
 
 start().catch((error) => {
   byId("detail").replaceChildren(el("p", "error", `This page cannot be shown: ${error.message}`));
+  document.body.dataset.ready = "failed";
   throw error;
 });

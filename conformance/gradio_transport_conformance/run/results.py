@@ -137,7 +137,7 @@ def read_json(path: Path) -> RunResults:
         known = {field.name for field in attrs.fields(RunResults)}
         rest = {name: one for name, one in fields.items() if name in known and name != "cells"}
         return RunResults(**{**rest, "cells": cells})
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} holds no results of a run: {error}") from None
 
 
