@@ -82,7 +82,6 @@ class TestBrokenDrivers:
         finally:
             player.close()
         assert [(cell.grade, cell.cause) for cell in results] == [(Grade.FAIL, "hung")] * 2
-        assert all(cell.output.startswith("child ") for cell in results)
 
     def test_the_output_of_a_driver_that_dies_is_shown(self) -> None:
         said = run("--client", broken("dies"), "--cases", "hello,add", "--jobs", "1")
@@ -167,17 +166,14 @@ class TestAdapters:
         assert "it is not installed" in said.output
 
     def test_traces_of_their_own(self, tmp_path: Path) -> None:
-        mine = tmp_path / "mine"
-        mine.mkdir()
         adapter = ["--adapter", "gradio_transport_websocket.websocket:WebSocketQueue"]
-        (mine / "spoken.jsonl").write_bytes(shipped_trace("3.4.1/hello").read_bytes())
-        assert "1 right, 0 wrong" in run(*adapter, "--traces", str(mine)).output
-        (mine / "foreign.jsonl").write_bytes(shipped_trace("3.1.4/hello").read_bytes())
-        (mine / "no_trace.jsonl").write_text("nothing\n")
-        said = run(*adapter, "--traces", str(mine))
+        said = run(*adapter, "--traces", str(shipped_trace("3.4.1/hello")))
+        assert "1 right, 0 wrong" in said.output
+        said = run(*adapter, "--traces", str(shipped_trace("3.1.4/hello")))
         assert said.exit_code == 1
         assert "no call of it went by websocket" in said.output
-        assert "1 right, 2 wrong" in said.output
+        (tmp_path / "no_trace.jsonl").write_text("nothing\n")
+        assert "0 right, 1 wrong" in run(*adapter, "--traces", str(tmp_path)).output
 
     @pytest.mark.parametrize(
         ("name", "why"),

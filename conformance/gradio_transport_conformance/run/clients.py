@@ -139,12 +139,12 @@ def _grade_case(
     cannot = _why_cannot(answer)
     if cannot is not None:
         return Grade.CANNOT, cannot
-    shared = _shared_sessions(cell, server)
-    if shared is not None:
-        return Grade.FAIL, shared
+    assert isinstance(answer, TaskAnswer)  # noqa: S101 - it can
+    own_fault = _shared_sessions(cell, server) or _not_cancelled(cell, answer)
+    if own_fault is not None:
+        return Grade.FAIL, own_fault
     if server.off_tape:
         return Grade.OFF_TAPE, server.off_tape[0]
-    assert isinstance(answer, TaskAnswer)  # noqa: S101 - it can
     steps: list[Step] = [step for group in cell.case.steps_for(cell.version) for step in group]
     outcomes = [(step, outcome_of_answer(one)) for step, one in zip(steps, answer.steps, strict=True)]
     graded = grade_outcomes(cell.case, cell.version, "client", outcomes)
@@ -154,13 +154,25 @@ def _grade_case(
 def _shared_sessions(cell: CaseCell, server: CaseServer) -> str | None:
     """Return what is wrong if steps of several sessions named fewer session hashes than there are sessions.
 
-    Seen on the wire, because the outcome of such a call was never recorded: it would be off tape.
+    Seen on the wire: what comes of such a call was never recorded, so it would only be off tape.
     """
     wanted = {step.session for group in cell.case.steps_for(cell.version) for step in group}
     named = server.session_hashes()
     if not 0 < len(named) < len(wanted):
         return None
     return f"steps of {len(wanted)} sessions share {len(named)}"
+
+
+def _not_cancelled(cell: CaseCell, answer: TaskAnswer) -> str | None:
+    """Return what is wrong if a call was not cancelled that the task said to cancel.
+
+    No answer of a server decides that, so it is wrong although what comes without it was never recorded.
+    """
+    steps = [step for group in cell.case.steps_for(cell.version) for step in group]
+    for step, one in zip(steps, answer.steps, strict=True):
+        if step.error == "CancelledError" and (one.error is None or one.error.kind != "cancelled"):
+            return "no CancelledError"
+    return None
 
 
 __all__ = ["ClientPlayer"]

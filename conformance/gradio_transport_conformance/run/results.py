@@ -135,8 +135,9 @@ def read_json(path: Path) -> RunResults:
         fields = cast("dict[str, Any]", value)
         cells = [CellResult(**{**one, "grade": Grade(one["grade"])}) for one in fields["cells"]]
         known = {field.name for field in attrs.fields(RunResults)}
-        rest = {name: one for name, one in fields.items() if name in known and name != "cells"}
-        return RunResults(**{**rest, "cells": cells})
+        rest: dict[str, Any] = {name: one for name, one in fields.items() if name in known}
+        rest["cells"] = cells
+        return RunResults(**rest)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} holds no results of a run: {error}") from None
 

@@ -129,7 +129,7 @@ def make_task(
 
 
 def _task_step(step: Step, place: Place, url: str) -> TaskStep:
-    named = step.endpoint or (f"/{place.api_name}" if place.api_name else None)
+    named = step.endpoint or (f"/{place.api_name.removeprefix('/')}" if place.api_name else None)
     return TaskStep(
         endpoint=None if step.component else named,
         # A name that differs from the canonical one is one that only the session has.
