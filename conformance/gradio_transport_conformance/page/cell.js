@@ -169,7 +169,7 @@ function drawRun(run, number) {
   const [grades, causes] = countRun(number);
   const counts = Object.keys(doc.words).filter((grade) => grades.get(grade));
   made.append(el("p", "counts", ...counts.flatMap((grade) => [badge(grade), ` ${grades.get(grade)} `])));
-  const sorted = [...causes.values()].sort((a, b) => b.count - a.count).slice(0, 40);
+  const sorted = [...causes.values()].sort((a, b) => (b.grade === "F") - (a.grade === "F") || b.count - a.count).slice(0, 40);
   if (sorted.length) made.append(el("table", "causes", ...sorted.map(drawCause)));
   return made;
 }

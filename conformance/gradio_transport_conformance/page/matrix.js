@@ -163,7 +163,7 @@ function nextProblem() {
       if (["F", "worse", "lost"].includes(stateOf(row, column)) && !cellElement([row, place]).classList.contains("dim"))
         found.push([row, place]);
   const [row, place] = state.focus;
-  const isNew = state.selected === null;
-  const next = found.find((one) => one[0] > row || (one[0] === row && (isNew ? one[1] >= place : one[1] > place)));
+  const isHere = document.activeElement === cellElement(state.focus);
+  const next = found.find((one) => one[0] > row || (one[0] === row && one[1] >= place + Number(isHere)));
   if (next ?? found[0]) focusCell(next ?? found[0]);
 }
