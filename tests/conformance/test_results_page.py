@@ -21,6 +21,7 @@ from gradio_transport_conformance.cli.app import commands
 from gradio_transport_conformance.grading import Grade
 from gradio_transport_conformance.page import build_page, write_page
 from gradio_transport_conformance.page.comparison import Change, compare_runs, comparison_text
+from gradio_transport_conformance.page.joining import join_runs
 from gradio_transport_conformance.page.limits import json_text
 from gradio_transport_conformance.page.wire import ROWS, wire_log
 from gradio_transport_conformance.run.results import CellResult, RunResults, write_json
@@ -276,6 +277,15 @@ def test_results_become_a_page_by_a_command(tmp_path: Path) -> None:
     done = CliRunner().invoke(commands, ["page", str(tmp_path / "old.json"), "-o", str(page)])
     assert done.exit_code == 0, done.output
     assert data_of(page.read_text("utf-8"))[0]["compare"] is None
+
+
+def test_runs_of_one_client_on_other_versions_are_joined(tmp_path: Path) -> None:
+    parts = [run_of(cell(version, "add"), seconds=1.0) for version in ("6.31.0", "3.50.2", "6.31.0")]
+    other = run_of(cell("4.44.1", "add"), client="other 1")
+    first, again, last = join_runs([*parts, other])
+    assert [one.row for one in first.cells] == ["6.31.0", "3.50.2"]
+    assert first.seconds == 2.0
+    assert (again, last) == (parts[2], other)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"format": "x", "version": 1}', "[" * 100_000], ids=len)

@@ -10,6 +10,7 @@ import click
 
 from ..page import write_page
 from ..page.comparison import compare_runs, comparison_text
+from ..page.joining import join_runs
 from ..run.results import RunResults, read_json
 
 WORSE = 1
@@ -51,9 +52,9 @@ def page(*, results: Sequence[Path], output: Path) -> None:
     """Write the results of one or several runs as one HTML page, which loads nothing.
 
     RESULTS.json is what the option --json of the command run wrote; with --record it has the traffic, which
-    the page shows.
+    the page shows. Runs of one client on other versions are shown as one.
     """
-    _write(_read(results), output)
+    _write(join_runs(_read(results)), output)
 
 
 def _read(paths: Sequence[Path]) -> list[RunResults]:

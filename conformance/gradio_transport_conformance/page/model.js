@@ -86,6 +86,7 @@ function chosenColumns() {
     const [before, after] = [of(state.old), of(state.new)];
     return [...new Set([...after.keys(), ...before.keys()])]
       .filter(isVersion)
+      .sort(byVersion)
       .map((version) => ({ version, at: after.get(version) ?? null, was: before.get(version) ?? null }));
   }
   const chosen = all.filter(

@@ -133,13 +133,18 @@ def read_json(path: Path) -> RunResults:
         if value["format"] != FORMAT or value["version"] != VERSION:
             raise ValueError("its format is another")
         fields = cast("dict[str, Any]", value)
-        cells = [CellResult(**{**one, "grade": Grade(one["grade"])}) for one in fields["cells"]]
+        cells = [_read_cell(one) for one in fields["cells"]]
         known = {field.name for field in attrs.fields(RunResults)}
         rest: dict[str, Any] = {name: one for name, one in fields.items() if name in known}
         rest["cells"] = cells
         return RunResults(**rest)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} holds no results of a run: {error}") from None
+
+
+def _read_cell(value: dict[str, Any]) -> CellResult:
+    fields: dict[str, Any] = {**value, "grade": Grade(value["grade"])}
+    return CellResult(**fields)
 
 
 __all__ = ["WORDS", "CellResult", "RunResults", "read_json", "to_json", "write_json"]
