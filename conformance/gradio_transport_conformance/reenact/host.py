@@ -17,6 +17,7 @@ from gradio_transport.protocol.frames import Direction, Frame, Kind
 
 from .routes import Router
 from .stage import Stage
+from .streams import kept_by
 
 MOST_BODY_BYTES = 256 * 1024 * 1024
 MOST_KEPT_BYTES = 16 * 1024 * 1024
@@ -62,7 +63,8 @@ class Host:
         url = f"{self.stage.base}{request.path_qs}"
         payload = {"method": request.method, "url": url, "headers": dict(request.headers), "body": body}
         is_socket = request.headers.get("upgrade", "").lower() == "websocket"
-        keep = request["keep"] = partial(self._keep, channel)
+        keep = partial(self._keep, channel)
+        kept_by.set(keep)
         keep(Direction.OUT, Kind.WS_OPEN if is_socket else Kind.REQUEST, payload, len(body))
         try:
             response = await self._router.handle(request)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import TypeAlias
 
 from aiohttp import web
@@ -12,6 +13,14 @@ from gradio_transport.protocol.frames import Direction, Kind
 
 Keep: TypeAlias = Callable[[Direction, Kind, Mapping[str, object], int], None]
 """Keeps what was said: which way, what it is, its payload, bytes of that."""
+
+
+def _keep_nothing(_: Direction, __: Kind, ___: Mapping[str, object], ____: int) -> None:
+    """Keep nothing: there is no host."""
+
+
+kept_by: ContextVar[Keep] = ContextVar("kept_by", default=_keep_nothing)
+"""What keeps the frames of the request that is being answered; the host sets it."""
 
 HEARTBEAT_SECONDS = 15.0
 """How often servers say that they are alive. source; seen."""
@@ -28,19 +37,8 @@ async def open_stream(request: web.Request) -> web.StreamResponse:
         response.headers[name] = value
     response.enable_chunked_encoding()
     await response.prepare(request)
-    keep = response["keep"] = keep_of(request)
-    keep(Direction.IN, Kind.RESPONSE_HEAD, {"status": 200, "headers": dict(response.headers)}, 0)
+    kept_by.get()(Direction.IN, Kind.RESPONSE_HEAD, {"status": 200, "headers": dict(response.headers)}, 0)
     return response
-
-
-def keep_of(request: web.Request) -> Keep:
-    """Return what keeps the frames of a request, as the host chose it."""
-    found: Keep = request.get("keep", _keep_nothing)
-    return found
-
-
-def _keep_nothing(_: Direction, __: Kind, ___: Mapping[str, object], ____: int) -> None:
-    """Keep nothing: there is no host."""
 
 
 def cors_of(request: web.Request) -> dict[str, str]:
@@ -65,8 +63,7 @@ async def say(response: web.StreamResponse, text: str) -> None:
         await response.write(data)
     except (ConnectionError, RuntimeError):
         raise Dropped from None
-    keep: Keep = response["keep"]
-    keep(Direction.IN, Kind.CHUNK, {"data": data}, len(data))
+    kept_by.get()(Direction.IN, Kind.CHUNK, {"data": data}, len(data))
 
 
 def break_off(request: web.Request) -> None:
@@ -76,6 +73,6 @@ def break_off(request: web.Request) -> None:
 
 
 __all__ = [
-    "HEARTBEAT_SECONDS", "Dropped", "Keep", "break_off", "cors_of", "keep_of", "kind_of", "open_stream",
+    "HEARTBEAT_SECONDS", "Dropped", "Keep", "break_off", "cors_of", "kept_by", "kind_of", "open_stream",
     "say",
 ]  # fmt: skip

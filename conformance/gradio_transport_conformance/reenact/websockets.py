@@ -17,7 +17,7 @@ from .generation import Queue
 from .outcomes import Outcome, Way, is_last
 from .playing import Event, OffTape
 from .stage import Stage
-from .streams import Dropped, keep_of
+from .streams import Dropped, kept_by
 
 Found = Mapping[str, str]
 
@@ -52,7 +52,7 @@ class _Conversation:
         self._stage = stage
         self._request = request
         self._socket = socket
-        self._keep = keep_of(request)
+        self._keep = kept_by.get()
         self._keep(Direction.IN, Kind.WS_ACCEPT, {}, 0)
         self._dialect = stage.generation.queue
         self._session_hash = ""
