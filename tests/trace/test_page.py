@@ -16,6 +16,7 @@ from tracing import program
 from gradio_transport.protocol.frames import Direction, Frame, Kind
 from gradio_transport.trace import Trace, read_trace
 from gradio_transport.trace.page import build_page, is_page
+from gradio_transport.trace.page.assembly import PageSource, assemble
 from gradio_transport.trace.page.document import VERSION, Blocks
 
 TRACES = Path(__file__).parents[2] / "conformance" / "gradio_transport_conformance" / "traces"
@@ -212,3 +213,18 @@ def test_the_page_names_no_address_and_its_policy_allows_its_own_script_only() -
     assert policy is not None
     assert policy[1].startswith("default-src &#x27;none&#x27;; script-src &#x27;sha256-")
     assert "unsafe" not in policy[1]
+
+
+def test_what_is_put_into_a_page_is_not_read_again_as_a_template() -> None:
+    source = PageSource(
+        template="<title>{{title}}</title>{{blocks}}{{script}}",
+        style="",
+        script="{{title}}",
+        title="<{{script}}>",
+        generator="",
+    )
+    text = "".join(assemble(source, [("index", "AAAA")]))
+    assert (
+        text
+        == '<title>&lt;{{script}}&gt;</title><script type="text/plain" id="index">AAAA</script>\n{{title}}'
+    )

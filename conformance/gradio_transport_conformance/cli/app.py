@@ -7,6 +7,7 @@ import logging
 
 import click
 
+from .compare import compare, page
 from .run import run
 from .serve import faults, serve
 from .show import list_, show
@@ -15,6 +16,7 @@ EPILOG = """\b
 Examples:
   gradio-transport-conformance run --client 'python driver.py' --versions 6.31.0
   gradio-transport-conformance run --adapter my_package:MyAdapter
+  gradio-transport-conformance compare yesterday.json today.json
   gradio-transport-conformance serve 6.31.0 count
 """
 
@@ -27,7 +29,7 @@ def commands() -> None:
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
 
 
-for command in (run, serve, faults, list_, show):
+for command in (run, compare, page, serve, faults, list_, show):
     commands.add_command(command)
 
 __all__ = ["commands"]

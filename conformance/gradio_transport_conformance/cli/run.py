@@ -18,11 +18,11 @@ from gradio_transport.errors import visible
 
 from ..driver.process import DriverFailure
 from ..drivers import DriverUnavailable
+from ..page import write_page
 from ..play import STEP_SECONDS
 from ..run.adapters import AdapterNotFound, AdapterPlayer, load_adapter
 from ..run.clients import ClientPlayer
 from ..run.faces import FACES, FacePlayer
-from ..run.html import write_html
 from ..run.junit import write_junit
 from ..run.known import KnownFailures, read_known_failures
 from ..run.players import MakePlayer
@@ -188,7 +188,7 @@ def run(**given: Any) -> None:
     for path, write in (
         (options.junit, write_junit),
         (options.json_path, write_json),
-        (options.html, write_html),
+        (options.html, write_page),
     ):
         if path is not None:
             try:

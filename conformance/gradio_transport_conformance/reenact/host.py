@@ -8,13 +8,16 @@ import threading
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 from aiohttp import web
 
+from gradio_transport.protocol.commands import Ending
 from gradio_transport.protocol.frames import Direction, Frame, Kind
 
 from .routes import Router
 from .stage import Stage
+from .streams import kept_by
 
 MOST_BODY_BYTES = 256 * 1024 * 1024
 MOST_KEPT_BYTES = 16 * 1024 * 1024
@@ -59,16 +62,28 @@ class Host:
         body = await request.read() if request.method in ("POST", "PUT") and not _is_form(request) else b""
         url = f"{self.stage.base}{request.path_qs}"
         payload = {"method": request.method, "url": url, "headers": dict(request.headers), "body": body}
-        self._keep(Direction.OUT, Kind.REQUEST, channel, payload, len(body))
-        response = await self._router.handle(request)
-        said = response.body if isinstance(response, web.Response) else b""
-        text = said if isinstance(said, bytes) else b""
-        reply = {"status": response.status, "headers": dict(response.headers), "body": text, "url": url}
-        self._keep(Direction.IN, Kind.RESPONSE, channel, reply, len(text))
+        is_socket = request.headers.get("upgrade", "").lower() == "websocket"
+        keep = partial(self._keep, channel)
+        kept_by.set(keep)
+        keep(Direction.OUT, Kind.WS_OPEN if is_socket else Kind.REQUEST, payload, len(body))
+        try:
+            response = await self._router.handle(request)
+        except BaseException as error:
+            is_gone = isinstance(error, asyncio.CancelledError)  # the client
+            ending = Ending.LOCAL if is_gone else Ending.RESET
+            keep(Direction.IN, Kind.END, {"ending": ending.value}, 0)
+            raise
+        if isinstance(response, web.Response):
+            text = response.body if isinstance(response.body, bytes) else b""
+            reply = {"status": response.status, "headers": dict(response.headers), "body": text, "url": url}
+            keep(Direction.IN, Kind.RESPONSE, reply, len(text))
+        else:
+            end = Kind.WS_CLOSE if is_socket else Kind.END
+            keep(Direction.IN, end, {"ending": Ending.CLEAN.value}, 0)
         return response
 
     def _keep(
-        self, direction: Direction, kind: Kind, channel: str, payload: Mapping[str, object], size: int
+        self, channel: str, direction: Direction, kind: Kind, payload: Mapping[str, object], size: int
     ) -> None:
         if self._kept + size <= MOST_KEPT_BYTES:
             self._kept += size + 200

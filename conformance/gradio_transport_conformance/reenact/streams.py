@@ -3,7 +3,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import TypeAlias
+
 from aiohttp import web
+
+from gradio_transport.protocol.frames import Direction, Kind
+
+Keep: TypeAlias = Callable[[Direction, Kind, Mapping[str, object], int], None]
+"""Keeps what was said: which way, what it is, its payload, bytes of that."""
+
+
+def _keep_nothing(_: Direction, __: Kind, ___: Mapping[str, object], ____: int) -> None:
+    """Keep nothing: there is no host."""
+
+
+kept_by: ContextVar[Keep] = ContextVar("kept_by", default=_keep_nothing)
+"""What keeps the frames of the request that is being answered; the host sets it."""
 
 HEARTBEAT_SECONDS = 15.0
 """How often servers say that they are alive. source; seen."""
@@ -24,6 +41,7 @@ async def open_stream(request: web.Request) -> web.StreamResponse:
         response.headers[name] = value
     response.enable_chunked_encoding()
     await response.prepare(request)
+    kept_by.get()(Direction.IN, Kind.RESPONSE_HEAD, {"status": 200, "headers": dict(response.headers)}, 0)
     return response
 
 
@@ -44,10 +62,12 @@ async def say(response: web.StreamResponse, text: str) -> None:
     Raises:
         Dropped: The client is gone.
     """
+    data = text.encode("utf-8", "surrogatepass")
     try:
-        await response.write(text.encode("utf-8", "surrogatepass"))
+        await response.write(data)
     except (ConnectionError, RuntimeError):
         raise Dropped from None
+    kept_by.get()(Direction.IN, Kind.CHUNK, {"data": data}, len(data))
 
 
 def break_off(request: web.Request) -> None:
@@ -56,4 +76,7 @@ def break_off(request: web.Request) -> None:
         request.transport.close()
 
 
-__all__ = ["CORS", "HEARTBEAT_SECONDS", "Dropped", "break_off", "cors_of", "kind_of", "open_stream", "say"]
+__all__ = [
+    "CORS", "HEARTBEAT_SECONDS", "Dropped", "Keep", "break_off", "cors_of", "kept_by", "kind_of", "open_stream",
+    "say",
+]  # fmt: skip

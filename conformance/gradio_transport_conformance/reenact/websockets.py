@@ -11,12 +11,13 @@ from typing import Any, cast
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from gradio_transport.protocol.commands import Ending
+from gradio_transport.protocol.frames import Direction, Kind
 
 from .generation import Queue
 from .outcomes import Outcome, Way, is_last
 from .playing import Event, OffTape
 from .stage import Stage
-from .streams import Dropped
+from .streams import Dropped, kept_by
 
 Found = Mapping[str, str]
 
@@ -51,6 +52,8 @@ class _Conversation:
         self._stage = stage
         self._request = request
         self._socket = socket
+        self._keep = kept_by.get()
+        self._keep(Direction.IN, Kind.WS_ACCEPT, {}, 0)
         self._dialect = stage.generation.queue
         self._session_hash = ""
         self._fn_index: int | None = None
@@ -133,15 +136,18 @@ class _Conversation:
         raise Dropped
 
     async def _say(self, message: Mapping[str, Any]) -> None:
+        text = self._stage.write(message)
         try:
-            await self._socket.send_str(self._stage.write(message))
+            await self._socket.send_str(text)
         except (ConnectionError, RuntimeError):
             raise Dropped from None
+        self._keep(Direction.IN, Kind.WS_TEXT, {"text": text}, len(text))
 
     async def _hear(self) -> Mapping[str, Any]:
         found = await self._socket.receive()
         if found.type is not WSMsgType.TEXT:
             raise Dropped
+        self._keep(Direction.OUT, Kind.WS_TEXT, {"text": found.data}, len(found.data))
         try:
             value = json.loads(found.data)
         except ValueError:

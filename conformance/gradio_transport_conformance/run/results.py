@@ -122,10 +122,6 @@ def write_json(results: RunResults, path: Path) -> None:
     path.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
-def _with_grade(cell: Mapping[str, Any]) -> dict[str, Any]:
-    return {**cell, "grade": Grade(cell["grade"])}
-
-
 def read_json(path: Path) -> RunResults:
     """Return the results in a file.
 
@@ -137,13 +133,18 @@ def read_json(path: Path) -> RunResults:
         if value["format"] != FORMAT or value["version"] != VERSION:
             raise ValueError("its format is another")
         fields = cast("dict[str, Any]", value)
-        cells: list[dict[str, Any]] = fields["cells"]
+        cells = [_read_cell(one) for one in fields["cells"]]
         known = {field.name for field in attrs.fields(RunResults)}
         rest: dict[str, Any] = {name: one for name, one in fields.items() if name in known}
-        rest["cells"] = [CellResult(**_with_grade(one)) for one in cells]
+        rest["cells"] = cells
         return RunResults(**rest)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} holds no results of a run: {error}") from None
+
+
+def _read_cell(value: dict[str, Any]) -> CellResult:
+    fields: dict[str, Any] = {**value, "grade": Grade(value["grade"])}
+    return CellResult(**fields)
 
 
 __all__ = ["WORDS", "CellResult", "RunResults", "read_json", "to_json", "write_json"]

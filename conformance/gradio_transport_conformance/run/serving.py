@@ -20,6 +20,7 @@ from gradio_transport.trace import Trace, TraceWriter
 from ..replay.server import Heard
 from ..traces import shipped_trace
 from .tasks import places
+from .traffic import with_calls
 
 
 class ServeMode(enum.StrEnum):
@@ -71,9 +72,10 @@ class CaseServer:
 
     def trace_text(self) -> str | None:
         """Return the traffic as a trace file, if the server kept it."""
-        trace = self._trace()
-        if trace is None:
+        kept = self._trace()
+        if kept is None:
             return None
+        trace = with_calls(kept)
         with TemporaryDirectory(prefix="conformance-") as folder:
             path = Path(folder, "trace.jsonl")
             with TraceWriter(path, meta=dict(trace.meta)) as write:

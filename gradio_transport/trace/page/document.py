@@ -75,12 +75,13 @@ class Blocks:
     Attributes:
         starts: Number of the first record of each block.
         encoded: The blocks: base64 of zlib data, whose alphabet needs no escapes in HTML.
+        count: How many records were added.
     """
 
     def __init__(self) -> None:
         self.starts: list[int] = []
         self.encoded: list[str] = []
-        self._count = 0
+        self.count = 0
         self._waiting: list[str] = []
         self._size = 0
 
@@ -88,13 +89,13 @@ class Blocks:
         """Add a record, and return its number."""
         text = _compact(record)
         if not self._waiting:
-            self.starts.append(self._count)
+            self.starts.append(self.count)
         self._waiting.append(text)
         self._size += len(text)
-        self._count += 1
+        self.count += 1
         if self._size >= _BLOCK_CHARACTERS:
             self.flush()
-        return self._count - 1
+        return self.count - 1
 
     def flush(self) -> None:
         """End the block."""
