@@ -77,6 +77,6 @@ def break_off(request: web.Request) -> None:
 
 
 __all__ = [
-    "CORS", "HEARTBEAT_SECONDS", "Dropped", "Keep", "break_off", "cors_of", "kept_by", "kind_of", "open_stream",
-    "say",
+    "CORS", "HEARTBEAT_SECONDS", "Dropped", "Keep", "break_off", "cors_of", "kept_by", "kind_of",
+    "open_stream", "say",
 ]  # fmt: skip
