@@ -6,7 +6,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import runpy
 import zlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -299,36 +298,3 @@ def test_a_file_that_holds_no_results_is_bad_usage(text: str, tmp_path: Path) ->
         done = CliRunner().invoke(commands, arguments)
         assert done.exit_code == 2, done.output
         assert "holds no results" in done.output
-
-
-# The page of clients in the docs.
-
-CLIENTS = runpy.run_path(str(ROOT / "docs" / "_clients.py"))
-
-
-def test_the_page_of_clients_is_the_generated_one() -> None:
-    text = (ROOT / "docs" / "clients.md").read_text("utf-8")
-    assert CLIENTS["with_tables"](text) == text, "run python docs/_clients.py"
-
-
-def test_kept_results_have_the_grade_and_cause_of_each_case(tmp_path: Path) -> None:
-    path = CLIENTS["keep"](NEW, tmp_path)
-    (client,) = CLIENTS["read_clients"](tmp_path)
-    assert path.name == "peer-1.0.json"
-    assert client.grades("6.31.0") == {
-        "hello": "wrong",
-        "count": "wrong",
-        "add": "right",
-        "new": "right",
-        "large": "right",
-        "pair": "off tape",
-        "chat": "off tape",
-    }
-    assert client.causes("wrong") == {"it hangs": {"hello": ["6.31.0"]}, "b": {"count": ["6.31.0"]}}
-    # A later run of the same version replaces it, and that of another one is added.
-    CLIENTS["keep"](
-        run_of(cell("6.31.0", "add"), cell("3.50.2", "add", Grade.FAIL, cause="<b>*x*")), tmp_path
-    )
-    (client,) = CLIENTS["read_clients"](tmp_path)
-    assert client.grades("6.31.0") == {"add": "right"}
-    assert r"\<b\>\*x\*" in CLIENTS["tables"]([client])
