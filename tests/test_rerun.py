@@ -358,5 +358,5 @@ def _count(seen: dict[str, int], path: Path) -> int:
 
 
 @pytest.mark.slow
-def test_every_recording_can_be_planned() -> None:
-    check_plans(traces())
+def test_every_third_recording_can_be_planned() -> None:
+    check_plans(traces()[::3])

@@ -83,7 +83,7 @@ def test_the_page_of_each_trace_of_the_kit_holds_all_of_it(version: str) -> None
         assert rows["t"], path
         assert sum(group["count"] for group in page.index["groups"]) == len(rows["t"])
         calls = [group for group in page.index["groups"] if group["kind"] == "call"]
-        assert len(calls) == sum(frame.kind is Kind.CALL for frame in trace.frames)
+        assert len(calls) == sum(frame.kind in (Kind.CALL, Kind.REFUSED) for frame in trace.frames)
         assert page.text.count("<script") == len(page.blocks) + 1
 
 

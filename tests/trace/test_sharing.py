@@ -297,6 +297,6 @@ def test_a_trace_of_every_family_replays_as_before(version, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_every_trace_of_the_kit_replays_as_before(tmp_path):
-    for number, path in enumerate(traces()):
+def test_every_fifth_trace_of_the_kit_replays_as_before(tmp_path):
+    for number, path in enumerate(traces()[2::5]):
         check(path, tmp_path, [OPTIONS[number % 3]])
