@@ -267,7 +267,7 @@ class TestValues:
 
 
 SAMPLE = ("2.9.4", "3.1.4", "3.50.2", "4.8.0", "4.44.1", "6.31.0")
-"""One of each family. The slow test takes all traces, each with one of the options."""
+"""One of each family. The slow test takes a fifth of all traces, each with one of the options."""
 
 
 OPTIONS = ({}, {"values": True, "secrets": ["canonical"]}, {"arguments": ["text", "n"]})
