@@ -286,7 +286,7 @@ class TestSelection:
         [
             (["--face", "sync", "--versions", "7"], "No version 7 was recorded"),
             (["--face", "sync", "--versions", "new"], "'new' is no version"),
-            (["--face", "sync", "--cases", "conut"], "There is no case 'conut'"),
+            (["--face", "sync", "--cases", "conut"], "There is no case 'conut'. Did you mean 'count'"),
             (["--face", "sync", "--faults", "bad luck"], "There is no fault 'bad luck'"),
             (["--face", "sync", "--client", "x"], "Give one of --client, --adapter and --face"),
             ([], "Give one of --client, --adapter and --face"),

@@ -11,6 +11,8 @@ from typing import TypeAlias
 
 import attrs
 
+from gradio_transport.errors import did_you_mean
+
 from ..cases import Case, all_cases, numbers
 from ..faults.cases import Cell, load_cells
 from ..traces import folder, versions
@@ -113,8 +115,9 @@ def select_cases(text: str) -> list[Case]:
         found = {case.name for case in cases if fnmatchcase(case.name, pattern)}
         found = found or {case.name for case in cases if case.group == pattern}
         if not found:
-            known = ", ".join(sorted(case.name for case in cases))
-            raise SelectionError(f"There is no case {pattern!r}; there are {known}.")
+            near = did_you_mean(pattern, [case.name for case in cases])
+            advice = "`gradio-transport-conformance list` prints all."
+            raise SelectionError(f"There is no case {pattern!r}.{near} {advice}")
         chosen |= found
     return [case for case in cases if case.name in chosen]
 
@@ -134,9 +137,9 @@ def select_faults(patterns: Sequence[str]) -> list[Cell]:
     for pattern in patterns:
         found = [cell for cell in cells if pattern == "all" or _fits(cell, pattern)]
         if not found:
-            raise SelectionError(
-                f"There is no fault {pattern!r}. `gradio-transport-conformance list --faults` prints all."
-            )
+            near = did_you_mean(pattern, [cell.name for cell in cells])
+            advice = "`gradio-transport-conformance list --faults` prints all."
+            raise SelectionError(f"There is no fault {pattern!r}.{near} {advice}")
         chosen.update({cell.name: cell for cell in found})
     return list(chosen.values())
 
