@@ -42,6 +42,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
     """Runs pytest on a module of tests, in a terminal of 80 columns; the program under test is `program.call`."""
     pytester.makepyfile(program=CALL)
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("CI", raising=False)  # with it, pytest cuts no line
     monkeypatch.syspath_prepend(pytester.path)
 
     def run(source: str = "", *options: str) -> pytest.RunResult:

@@ -73,7 +73,7 @@ def count(tab: Tab, tmp_path: Path) -> Tab:
 
 def row(tab: Tab, text: str) -> str:
     """Return a selector for the first row in sight that has a text."""
-    place = tab.evaluate(
+    place = tab.wait_until(  # rows are drawn in the next animation frame
         f"[...document.querySelectorAll('.row')].find((one) => one.innerText.includes({json.dumps(text)}))?.id"
     )
     assert place, f"no row with {text}: {tab.text('#rows')}"

@@ -158,7 +158,7 @@ def _shared_sessions(cell: CaseCell, answer: TaskAnswer, server: CaseServer) -> 
     error the client may have made itself counts for none, since perhaps it was never sent.
     """
     steps = [step for group in cell.case.steps_for(cell.version) for step in group]
-    answered = [one.error is None or one.error.kind == "app" for one in answer.steps]
+    answered = [one.error is None or one.error.kind not in ("usage", "cancelled") for one in answer.steps]
     wanted = {step.session for step, is_answered in zip(steps, answered, strict=True) if is_answered}
     named = server.session_hashes()
     if not 0 < len(named) < len(wanted):
