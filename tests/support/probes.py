@@ -79,7 +79,7 @@ def probes(version: str, fn_index: int) -> Iterator[Probe]:
         yield Probe("OPTIONS", path)
     for path in (
         "/config/", "/info", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.json", "/login",
-        "/login_check", "/logout", f"{api}/startup-events", f"{api}/app_id",
+        "/login_check", "/logout", f"{api}/startup-events", f"{api}/app_id", f"{api}/queue/status",
         f"{api}/user", f"{api}/token", f"{api}/login_check", f"{api}/", f"{api}/nope", f"{api}/config",
     ):  # fmt: skip
         yield Probe("GET", path)
@@ -186,6 +186,12 @@ def comparable(text: str, url: str) -> str:
     text = re.sub(r"[0-9a-f]{32,64}", "<id>", text)
     text = re.sub(r"/tmp/[^\"/]+(/[^\"/]+)*/", "<folder>/", text)
     text = re.sub(r'"app_id":\d+', '"app_id":0', text)
+    # How long calls took, and what a server expects of the next ones by that; None before the first.
+    text = re.sub(
+        r'("(?:avg_event_(?:concurrent_)?process_time|rank_eta|queue_eta)":\s*)(?:null|[-\d.e]+)',
+        r"\g<1>0",
+        text,
+    )
     return re.sub(r'("(?:average_duration|duration)s?":\s*)(\[?)[-\d.e]+', r"\g<1>\g<2>0", text)
 
 
