@@ -16,6 +16,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="VERSION[,VERSION...]",
         help="Gradio versions for -m live, or 'all'; they are installed and booted as needed",
     )
+    parser.addoption(
+        "--whole-kit",
+        action="store_true",
+        help="play every trace of the kit where each takes long; without it a third or a fifth of them",
+    )
 
 
 def pytest_configure() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 import pytest
+from kit import slow_traces
 
 import gradio_transport as gt
 from gradio_transport.app.config import AppConfig, Endpoint, Parameter
@@ -358,5 +359,5 @@ def _count(seen: dict[str, int], path: Path) -> int:
 
 
 @pytest.mark.slow
-def test_every_third_recording_can_be_planned() -> None:
-    check_plans(traces()[::3])
+def test_recordings_of_the_kit_can_be_planned(pytestconfig: pytest.Config) -> None:
+    check_plans(slow_traces(pytestconfig, 3))

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from chat_server import MODELS, TOKEN, chat_server
+from kit import slow_traces
 from scripted import scripted
 
 import gradio_transport as gt
@@ -105,8 +106,8 @@ def test_scripts_of_every_version_are_valid(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_scripts_of_every_third_recording_are_valid(tmp_path: Path) -> None:
-    check_scripts(traces()[::3], tmp_path)
+def test_scripts_of_the_kit_are_valid(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    check_scripts(slow_traces(pytestconfig, 3), tmp_path)
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")

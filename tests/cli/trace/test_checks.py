@@ -9,6 +9,7 @@ from pathlib import Path
 import attrs
 import pytest
 from click.testing import CliRunner
+from kit import slow_traces
 from stories import ESTIMATION, STARTS, Story
 from tracing import MESSAGES, message, program
 
@@ -248,8 +249,8 @@ def test_every_twentieth_trace_of_the_kit(command):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("command", ["lint", "replay"])
-def test_every_fifth_trace_of_the_kit(command):
-    check(command, list(traces())[1::5])
+def test_traces_of_the_kit(command, pytestconfig):
+    check(command, slow_traces(pytestconfig, 5, 1))
 
 
 def check(command, paths):
