@@ -9,7 +9,7 @@ import socket
 import pytest
 from canaries import carrying_secrets, watched_logs
 
-from gradio_transport_conformance.faults.cases import MEMORY, load_cells, load_faults
+from gradio_transport_conformance.faults.cases import load_cells, load_faults
 from gradio_transport_conformance.faults.clients import CLIENTS
 from gradio_transport_conformance.faults.memory import find_excessive_cells, find_slow_cells
 from gradio_transport_conformance.faults.play import check_leftovers, play_cells
@@ -36,9 +36,9 @@ def has_ipv6() -> bool:
 
 ALL = load_cells()
 CELLS = ALL if has_ipv6() else tuple(one for one in ALL if "IPv6" not in one.fault.name)
-LARGE = [cell for cell in CELLS if cell.fault.memory > MEMORY]
+HEAVY = [cell for cell in CELLS if cell.fault.heavy]
 FAULTS = [list(cells) for _, cells in itertools.groupby(CELLS, lambda cell: cell.fault.name)]
-SMALL = [cell for cell in CELLS if cell not in LARGE]
+LIGHT = [cell for cell in CELLS if not cell.fault.heavy]
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +78,7 @@ def test_the_bench_is_as_large_as_it_says():
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_fault_has_its_one_outcome(part, face):
     with check_leftovers() as left, watched_logs() as logged:
-        assert play_cells(SMALL[part::PARTS], carrying_secrets(CLIENTS[face])) == {}
+        assert play_cells(LIGHT[part::PARTS], carrying_secrets(CLIENTS[face])) == {}
     assert left == []
     assert logged == []
 
@@ -88,15 +88,15 @@ def test_every_fault_has_its_one_outcome(part, face):
 def test_the_outcome_does_not_depend_on_the_library(face):
     """One cell of each fault, since all that differs lies below the protocols."""
     with check_leftovers() as left:
-        assert play_cells([cells[0] for cells in FAULTS if cells[0] in SMALL], CLIENTS[face]) == {}
+        assert play_cells([cells[0] for cells in FAULTS if cells[0] in LIGHT], CLIENTS[face]) == {}
     assert left == []
 
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("face", FACES)
-def test_what_is_large_has_its_one_outcome(face):
+def test_what_is_heavy_has_its_one_outcome(face):
     with check_leftovers() as left:
-        assert play_cells(LARGE, CLIENTS[face], 2) == {}
+        assert play_cells(HEAVY, CLIENTS[face], 2) == {}
     assert left == []
 
 

@@ -145,6 +145,11 @@ class Fault:
     policy: str = attrs.field(default="", validator=_is_text)
     but: Mapping[str, Expectation] = attrs.field(factory=dict[str, Expectation])
 
+    @property
+    def heavy(self) -> bool:
+        """Whether it takes seconds of CPU time or much memory, and is played with few others at once."""
+        return self.memory > MEMORY or self.cpu is not None
+
     def cells(self) -> Iterator[Cell]:
         """Yield the fault in every phase of every protocol that it can strike."""
         for protocol in PROTOCOLS.values():

@@ -11,15 +11,15 @@ from typing import Any
 import gradio_transport as gt
 from gradio_transport.errors import GradioTransportError, Phase
 
-from .cases import MEMORY, Cell, Expectation
+from .cases import Cell, Expectation
 from .clients import Outcome
 from .protocols import FILE_PHASES
 
 BOUND_SECONDS = 10.0
 """The longest duration of a cell."""
 
-BOUND_OF_LARGE_SECONDS = 60.0
-"""The same for cells that may take more memory."""
+BOUND_OF_HEAVY_SECONDS = 60.0
+"""The same for cells that take seconds of CPU time, of which a busy machine gives little."""
 
 CLOSING_SECONDS = 3.0
 """The longest duration of closing, which waits for no peer; the margin is for a busy machine."""
@@ -28,7 +28,8 @@ CLOSING_SECONDS = 3.0
 def grade(cell: Cell, outcome: Outcome) -> list[str]:
     """Return what is wrong with an outcome."""
     wrong = list(_differences(cell, cell.expect, outcome))
-    if outcome.seconds > (BOUND_SECONDS if cell.fault.memory <= MEMORY else BOUND_OF_LARGE_SECONDS):
+    long = cell.fault.heavy and not cell.fault.silent
+    if outcome.seconds > (BOUND_OF_HEAVY_SECONDS if long else BOUND_SECONDS):
         wrong.append(f"took {outcome.seconds:.1f} s")
     if outcome.closing is not None and outcome.closing > CLOSING_SECONDS:
         wrong.append(f"took {outcome.closing:.1f} s to close")

@@ -23,7 +23,7 @@ import attrs
 
 import gradio_transport as gt
 
-from .cases import MEMORY, Cell
+from .cases import Cell
 from .clients import Challenge, Client, Outcome
 from .grading import BOUND_SECONDS, grade
 from .listener import authority_file
@@ -40,7 +40,7 @@ _LATER_SECONDS = 6 * QUIET_SECONDS
 """The same where the deadline covers proper requests before the silence too."""
 
 _LONG = gt.Timeouts(total=60)
-"""Deadlines for large payloads, which take long on a busy machine."""
+"""Deadlines for what takes seconds of CPU time, and so long on a busy machine."""
 
 _TOTAL_SECONDS = 5 * QUIET_SECONDS
 
@@ -85,10 +85,8 @@ def make_challenge(
 
 def _timeouts(cell: Cell) -> gt.Timeouts:
     """Return deadlines that are short only where the server is silent, because the machine may be busy."""
-    if cell.fault.memory > MEMORY:
-        return _LONG
     if not cell.fault.silent:
-        return _NEVER_REACHED
+        return _LONG if cell.fault.heavy else _NEVER_REACHED
     if cell.phase in _SILENT_BESIDE:
         # Where the right outcome is no timeout, a short deadline could only make a busy machine fail.
         return _SILENT_BESIDE[cell.phase] if cell.expect.error == "TimeoutExpired" else _NEVER_REACHED

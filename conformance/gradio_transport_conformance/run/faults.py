@@ -17,7 +17,7 @@ import attrs
 
 from ..driver.messages import StepAnswer, Task, TaskStep
 from ..driver.reading import AnswerFile, find_files
-from ..faults.cases import MEMORY, Cell
+from ..faults.cases import Cell
 from ..faults.listener import authority_file
 from ..faults.play import make_challenge
 from ..faults.protocols import GIVEN_NAME, PASSWORD, USER
@@ -31,7 +31,7 @@ SILENT_SECONDS = 4.0
 PATIENT_SECONDS = 10.0
 """The deadline where the server is not: an answer that comes by it comes too late."""
 
-LARGE_SECONDS = 60.0
+HEAVY_SECONDS = 60.0
 """The same for what is large."""
 
 _NO_ANSWER = ("refused", "lost", "usage")
@@ -86,8 +86,8 @@ def fault_task(cell: Cell, url: str, authority: str | None) -> Task:
 
 
 def _deadline(cell: Cell) -> float:
-    if cell.fault.memory > MEMORY:
-        return LARGE_SECONDS
+    if cell.fault.heavy:
+        return HEAVY_SECONDS
     return SILENT_SECONDS if cell.expect.error == "TimeoutExpired" else PATIENT_SECONDS
 
 
