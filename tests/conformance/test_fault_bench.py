@@ -96,7 +96,7 @@ def test_the_outcome_does_not_depend_on_the_library(face):
 @pytest.mark.parametrize("face", FACES)
 def test_what_is_heavy_has_its_one_outcome(face):
     with check_leftovers() as left:
-        assert play_cells(HEAVY, CLIENTS[face], 2) == {}
+        assert play_cells(HEAVY, CLIENTS[face], 1) == {}
     assert left == []
 
 
