@@ -19,7 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--whole-kit",
         action="store_true",
-        help="play every trace of the kit where each takes long; without it a third or a fifth of them",
+        help="play every trace of the kit where each takes long; without it every ninth or twentieth of them",
     )
 
 

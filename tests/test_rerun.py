@@ -360,4 +360,4 @@ def _count(seen: dict[str, int], path: Path) -> int:
 
 @pytest.mark.slow
 def test_recordings_of_the_kit_can_be_planned(pytestconfig: pytest.Config) -> None:
-    check_plans(slow_traces(pytestconfig, 3))
+    check_plans(slow_traces(pytestconfig, 9))

@@ -107,7 +107,7 @@ def test_scripts_of_every_version_are_valid(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_scripts_of_the_kit_are_valid(tmp_path: Path, pytestconfig: pytest.Config) -> None:
-    check_scripts(slow_traces(pytestconfig, 3), tmp_path)
+    check_scripts(slow_traces(pytestconfig, 9), tmp_path)
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")

@@ -140,6 +140,6 @@ def test_traces_of_every_generation_become_har(version: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", traces()[::3], ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.parametrize("path", traces()[::9], ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_traces_of_the_kit_become_har(path: Path) -> None:
     check(path)

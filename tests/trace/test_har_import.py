@@ -67,7 +67,7 @@ def test_a_trace_comes_back_with_the_same_events(version: str, case: str) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", traces()[::3], ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.parametrize("path", traces()[::9], ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_traces_of_the_kit_come_back_with_the_same_events(path: Path) -> None:
     check(path)
 

@@ -145,7 +145,7 @@ def test_calls_of_every_generation_are_found(version: str, case: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", traces()[::3], ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.parametrize("path", traces()[::9], ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_calls_of_traces_of_the_kit_are_found(path: Path) -> None:
     check(path)
 

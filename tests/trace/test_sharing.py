@@ -299,5 +299,5 @@ def test_a_trace_of_every_family_replays_as_before(version, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_traces_of_the_kit_replay_as_before(tmp_path, pytestconfig):
-    for number, path in enumerate(slow_traces(pytestconfig, 5, 2)):
+    for number, path in enumerate(slow_traces(pytestconfig, 20, 2)):
         check(path, tmp_path, [OPTIONS[number % 3]])

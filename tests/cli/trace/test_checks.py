@@ -250,7 +250,7 @@ def test_every_twentieth_trace_of_the_kit(command):
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("command", ["lint", "replay"])
 def test_traces_of_the_kit(command, pytestconfig):
-    check(command, slow_traces(pytestconfig, 5, 1))
+    check(command, slow_traces(pytestconfig, 19, 1))
 
 
 def check(command, paths):
