@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Long texts that traces repeat, such as the config of an app: each is kept once in the results of a run.
 
-A trace is folded into parts: text as it is, and references to bodies.  A body is a string of JSON as it stands
-in the trace, so that joining the parts restores the trace to the character.  Replies name the address of the
-server, which is another in each cell: a body holds `ADDRESS` there, and a reference has the address.
+A trace is folded into parts: text as it is, and references to bodies.  A body is a string of JSON as it
+stands in the trace, so that joining the parts restores the trace to the character.  Replies name the address
+of the server, which is another in each cell: a body holds `ADDRESS` there, and a reference has the address.
 """
 
 from __future__ import annotations

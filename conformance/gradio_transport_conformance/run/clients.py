@@ -14,10 +14,11 @@ from ..driver.host import GRACE_SECONDS, Driver
 from ..driver.messages import CannotTask, StepAnswer, Task, TaskAnswer
 from ..driver.process import DriverFailure
 from ..drivers import command_for, is_name
+from ..faults.tape import Tape
 from ..grading import Grade, grade_outcomes
 from ..outcomes import outcome_of_answer
 from ..play import STEP_SECONDS
-from .faults import fault_task, grade_fault_answer, serve_cell, why_not_a_task
+from .faults import fault_task, fault_trace, grade_fault_answer, serve_cell, why_not_a_task
 from .players import SEVERAL_APPS, Identity, can_serve, case_result, fault_result
 from .results import CellResult
 from .selection import CaseCell, FaultCell
@@ -98,7 +99,8 @@ class ClientPlayer:
         if why_not is not None:
             return fault_result(cell, [], grade=Grade.CANNOT, reason=why_not)
         began = time.monotonic()
-        with serve_cell(cell.cell) as server:
+        tape = Tape() if self._record else None
+        with serve_cell(cell.cell, tape) as server:
             task = fault_task(cell.cell, server.url, server.authority)
             answer, failure = self._ask(task)
         fields: dict[str, Any] = {
@@ -106,6 +108,7 @@ class ClientPlayer:
             "answer": _shown(answer),
             "output": failure.output if failure else self._driver.output,
             "seconds": time.monotonic() - began,
+            "trace": fault_trace(cell.cell, tape),
         }
         if failure is not None:
             return fault_result(cell, [str(failure)], cause=failure.cause, **fields)
