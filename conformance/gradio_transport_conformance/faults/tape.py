@@ -27,6 +27,8 @@ NO_STATUS = 0
 
 _MOST_HEAD = 64 * 1024
 _STATUS = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})")
+_SIZE = re.compile(rb"[0-9a-fA-F]{1,16}")
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _SWITCHING = 101
 
 
@@ -129,7 +131,7 @@ class ConnectionTape:
             return
         if headers.get("transfer-encoding", "").lower() == "chunked":
             self._chunks = _Chunks()
-        elif headers.get("content-length", "").isdecimal():
+        elif _LENGTH.fullmatch(headers.get("content-length", "")):
             self._left = int(headers["content-length"])
         self._keep(Direction.IN, Kind.RESPONSE_HEAD, {"status": status, "headers": dict(headers)})
         self._take_body(body)
@@ -194,31 +196,34 @@ class _Chunks:
     _broken: bool = False
 
     def feed(self, data: bytes) -> bytes:
+        """Return what some bytes have of the body."""
         found = bytearray()
-        while data:
-            if self._broken:
-                return bytes(found + data)
+        place = 0  # and no slice of what is left: pieces may hold a hundred thousand chunks
+        while place < len(data) and not self._broken:
             if self._left:
-                part, data = data[: self._left], data[self._left :]
+                part = data[place : place + self._left]
                 self._left -= len(part)
+                place += len(part)
                 found += part
                 continue
-            line, end, rest = (self._line + data).partition(b"\n")
-            self._line = b""
-            if not end and len(line) <= _MOST_HEAD:
-                self._line = line
-                break
-            data = rest
-            size = line.strip().partition(b";")[0]
-            if not size:
-                continue  # the end of the chunk before
-            try:
-                self._left = int(size, 16)
-            except ValueError:
-                self._broken, data = True, line + end + rest
-                continue
+            end = data.find(b"\n", place)
+            line = self._line + (data[place : end + 1] if end >= 0 else data[place:])
+            place = end + 1 if end >= 0 else len(data)
+            self._line = line if end < 0 and len(line) <= _MOST_HEAD else b""
+            if not self._line:
+                self._take_line(line, found)
+        return bytes(found + data[place:])
+
+    def _take_line(self, line: bytes, found: bytearray) -> None:
+        size = line.strip().partition(b";")[0]
+        if not size:
+            return  # the end of the chunk before
+        if _SIZE.fullmatch(size):  # `int` takes a sign too
+            self._left = int(size, 16)
             self.ended = self.ended or not self._left
-        return bytes(found)
+        else:
+            self._broken = True
+            found += line
 
 
 __all__ = ["MOST_BYTES", "NO_STATUS", "ConnectionTape", "Tape"]
