@@ -168,7 +168,7 @@ class _Graded:
     help="How long a driver may take for a step of a case.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random chunks of replays.")
-@click.option("--record", is_flag=True, help="Keep the traffic of each case in the results.")
+@click.option("--record", is_flag=True, help="Keep the traffic of each cell in the results.")
 @click.option(
     "--junit", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write JUnit XML."
 )

@@ -152,7 +152,7 @@ class PollingDriver:
 
     @property
     def url(self) -> str:
-        """Where the driver asks for tasks. It has a token: what does not know it is refused."""
+        """Where the driver asks for tasks. Its token keeps other programs and pages out."""
         return self._server.url
 
     @property

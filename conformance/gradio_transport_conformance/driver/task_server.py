@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The driver protocol by HTTP: ``GET /-/task`` returns a message of the host, ``POST /-/answer`` takes one.
 
-It listens on the loopback, where every program and every page of the user's browser can reach it.  So each
+It listens on the loopback, which every program and every page in the user's browser can reach.  So each
 request needs the token that the run prints.  With it, a page of any origin may be the driver; without it, a
 reply has no headers that let a page read it.
 """
