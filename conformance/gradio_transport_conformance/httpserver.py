@@ -100,6 +100,14 @@ class _Server(HTTPServer):
             self.server.serve_forever(poll_interval=_POLL_SECONDS)
 
 
+def _check_port(port: int) -> None:
+    """Raise `OSError` if a port is in use: werkzeug would print so, and end the program."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+
+
 @contextmanager
 def play_on(
     server: HTTPServer,
@@ -134,7 +142,12 @@ def serve_with_websockets(
     strict: bool = False,
     log: Callable[[Heard], None] | None = None,
 ) -> Generator[Served, None, None]:
-    """Play a trace as a server on the loopback; see `replay.server.serve`."""
+    """Play a trace as a server on the loopback; see `replay.server.serve`.
+
+    Raises:
+        OSError: The port is in use.
+    """
+    _check_port(port)
     with (
         _Server(host="127.0.0.1", port=port, threaded=True) as server,
         play_on(server, trace, speed=speed, strict=strict, log=log) as served,

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""This library's driver with bugs: ``python broken_driver.py DRIVER BUG`` has one in every task."""
+"""This library's driver with bugs: ``python broken_driver.py DRIVER BUG [FACE]`` has one in every task."""
 
 import importlib.util
 import subprocess
 import sys
 import time
 
-path, bug = sys.argv[1:]
+path, bug, *faces = sys.argv[1:]
+face = faces[0] if faces else "sync"
 spec = importlib.util.spec_from_file_location("driver", path)
 driver = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(driver)
@@ -15,6 +16,8 @@ spec.loader.exec_module(driver)
 def change_answer(step):
     if bug == "swallows errors" and "error" in step:
         return {"value": []}
+    if bug == "is careless" and "error" in step:
+        return {"value": (step.get("yields") or [[""]])[-1]}
     if bug == "returns only the last yield" and step.get("yields"):
         return {**step, "yields": step["yields"][-1:]}
     if bug == "returns a wrong value" and "value" in step:
@@ -29,7 +32,7 @@ def change_answer(step):
 
 
 def change_task(message):
-    if bug == "shares one session":
+    if bug in ("shares one session", "is careless"):
         for step in (step for group in message["groups"] for step in group):
             step["session"] = "main"
     if bug == "never cancels":
@@ -51,7 +54,7 @@ class Broken:
             sys.stdout.buffer.write(b"\xff\xfe\x00 not text\n")
             sys.stdout.flush()
         change_task(self.message)
-        answers = [change_answer(step) for step in driver.SyncTask(self.message).run()]
+        answers = [change_answer(step) for step in task(self.message).run()]
         if bug == "leaves steps out":
             answers.pop()
         if bug == "answers another task":
@@ -59,6 +62,7 @@ class Broken:
         return answers
 
 
-driver.FACES = {"sync": (Broken, driver.WITH_EVENTS)}
+task, features = driver.FACES[face]
+driver.FACES = {"sync": (Broken, features)}
 sys.argv = ["broken_driver"]
 driver.main()

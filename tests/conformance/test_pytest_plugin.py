@@ -165,6 +165,10 @@ def test_wrong(gradio_server):
         ('"6.30", "count"', "no trace '6.30/count' is shipped; there are 2.3.6, 2.9.4"),
         ('"missing.jsonl"', "missing.jsonl: No such file or directory"),
         ('"test_it.py"', "Name a version and a case"),
+        ('"6.30"', "no traces of Gradio '6.30' are shipped; there are 2.3.6, 2.9.4"),
+        ('"6.31.0", strict=True', "strict and speed need a case"),
+        ('"6.31.0", speed=1', "strict and speed need a case"),
+        ('"mine.jsonl", "count"', "a trace has no cases. Leave the case out"),
     ],
 )
 def test_a_recording_that_is_not_there_is_told(run, arguments, message):
@@ -174,6 +178,40 @@ def test_a_recording_that_is_not_there_is_told(run, arguments, message):
 
 
 # --- gradio_fault ------------------------------------------------------------------------------------
+
+
+def test_all_cases_of_a_version_are_served(run):
+    result = run(
+        """
+def test_it(gradio_server):
+    server = gradio_server("3.2")
+    with gt.connect(server.url) as app:
+        assert app.call("/pair", "abc") == ["ABC", 3]
+        assert app.call("/hello", "Ada") == ["Hello, Ada!"]
+        assert app.call("/pair", "abc") == ["ABC", 3]
+    assert server.url == str(server) == server.url_of("hello") != server.url_of("login")
+    assert server.requests[0] == ("GET", "/config", 200)
+    assert ("WS", "/queue/join", 101) in server.requests
+    with pytest.raises(KeyError, match="'conut' is not served; there are .*hello"):
+        server.url_of("conut")
+"""
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_what_no_case_of_a_version_answers_fails_the_test_although_the_program_does_not_mind(run):
+    result = run(
+        """
+def test_it(gradio_server):
+    with pytest.raises(gt.GradioTransportError):
+        call(gradio_server("3.2"), "/hello", "Grace")
+"""
+    )
+    result.assert_outcomes(failed=1)
+    assert lines_of(result, "do not answer", 2) == [
+        "The recordings of Gradio 3.2 do not answer a client that:",
+        'calls /hello by the queue\'s websocket with ["Grace"]',
+    ]
 
 
 def test_a_fault_is_served(run):

@@ -288,8 +288,11 @@ class TestSelection:
             (["--face", "sync", "--versions", "new"], "'new' is no version"),
             (["--face", "sync", "--cases", "conut"], "There is no case 'conut'. Did you mean 'count'"),
             (["--face", "sync", "--faults", "bad luck"], "There is no fault 'bad luck'"),
-            (["--face", "sync", "--client", "x"], "Give one of --client, --adapter and --face"),
-            ([], "Give one of --client, --adapter and --face"),
+            (
+                ["--face", "sync", "--client", "x"],
+                "Give one of --client, --driver-port, --adapter and --face",
+            ),
+            ([], "Give one of --client, --driver-port, --adapter and --face"),
             (["--client", "no-such-program"], "cannot be started"),
             (["--client", f"{sys.executable} -c 'import sys; sys.exit(\"no hello\")'"], "no hello"),
             (["--face", "sync", "--traces", "."], "--traces needs --adapter"),

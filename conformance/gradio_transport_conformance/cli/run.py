@@ -16,6 +16,7 @@ import click
 
 from gradio_transport.errors import visible
 
+from ..driver.polling import PollingDriver
 from ..driver.process import DriverFailure
 from ..drivers import DriverUnavailable
 from ..page import write_page
@@ -69,6 +70,7 @@ class _Options:
     """What the caller gave; the options of `run` describe it."""
 
     client: str | None
+    driver_port: int | None
     adapter: str | None
     face: str | None
     versions: str
@@ -101,6 +103,13 @@ class _Graded:
     "--client",
     metavar="COMMAND",
     help="Grade a black box: the command of its driver, or a shipped one such as gradio_client==2.7.2.",
+)
+@click.option(
+    "--driver-port",
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    help="Grade a driver that asks for its tasks by HTTP, such as a page in a browser, one task at a time. "
+    "0 takes a free port; the URL is printed.",
 )
 @click.option("--adapter", metavar="MODULE:CLASS", help="Grade an adapter, in this process.")
 @click.option("--face", type=click.Choice(list(FACES)), help="Grade an interface of this library.")
@@ -159,7 +168,7 @@ class _Graded:
     help="How long a driver may take for a step of a case.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random chunks of replays.")
-@click.option("--record", is_flag=True, help="Keep the traffic of each case in the results.")
+@click.option("--record", is_flag=True, help="Keep the traffic of each cell in the results.")
 @click.option(
     "--junit", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write JUnit XML."
 )
@@ -226,14 +235,23 @@ def _read_known(path: Path | None) -> KnownFailures:
 
 
 def _graded(options: _Options) -> _Graded:
-    if sum(one is not None for one in (options.client, options.adapter, options.face)) != 1:
-        raise click.UsageError("Give one of --client, --adapter and --face: what is to be graded.")
+    graded = (options.client, options.driver_port, options.adapter, options.face)
+    if sum(one is not None for one in graded) != 1:
+        raise click.UsageError(
+            "Give one of --client, --driver-port, --adapter and --face: what is to be graded."
+        )
     mode = default_mode() if options.mode is None else ServeMode(options.mode)
     record = options.record or options.html is not None
-    client, face = options.client, options.face
+    client, port, face = options.client, options.driver_port, options.face
     if client is not None:
         return _Graded(
             lambda: ClientPlayer(client, mode, record=record, deadline=options.deadline),
+            "client",
+            mode.value,
+        )
+    if port is not None:
+        return _Graded(
+            lambda: ClientPlayer(_listen(port), mode, record=record, deadline=options.deadline),
             "client",
             mode.value,
         )
@@ -244,6 +262,15 @@ def _graded(options: _Options) -> _Graded:
     except AdapterNotFound as error:
         raise click.UsageError(str(error)) from error
     return _Graded(lambda: AdapterPlayer(adapter, seed=options.seed), "adapter", "")
+
+
+def _listen(port: int) -> PollingDriver:
+    try:
+        driver = PollingDriver(port)
+    except OSError as error:
+        raise click.ClickException(f"Port {port} cannot be used: {error.strerror}.") from error
+    click.echo(f"Waiting for a driver that asks for tasks: {driver.url}", err=True)
+    return driver
 
 
 def _run(graded: _Graded, plan: Sequence[PlannedCell], known: KnownFailures, options: _Options) -> RunResults:
@@ -257,8 +284,9 @@ def _run(graded: _Graded, plan: Sequence[PlannedCell], known: KnownFailures, opt
         raise click.UsageError(str(error)) from error
     identity = first.identity
     progress = Progress(len(plan), quiet=options.quiet)
+    jobs = options.jobs if options.driver_port is None else 1  # one driver asks
     try:
-        cells, complete = run_plan(plan, first, graded.make, jobs=options.jobs, on_result=progress)
+        cells, complete = run_plan(plan, first, graded.make, jobs=jobs, on_result=progress)
     finally:
         progress.close()
     return RunResults(

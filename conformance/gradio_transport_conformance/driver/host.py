@@ -7,7 +7,7 @@ import os
 import shlex
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from .messages import CannotTask, DriverHello, Task, TaskAnswer, hello_message
 from .process import DriverFailure, DriverProcess
@@ -21,6 +21,57 @@ GRACE_SECONDS = 5.0
 
 _END_SECONDS = 2.0
 """How long a driver may take to end when its input has ended."""
+
+
+class TaskDriver(Protocol):
+    """What a run gives tasks to, one at a time."""
+
+    def start(self) -> DriverHello:
+        """Return what the driver says about itself.
+
+        Raises:
+            DriverFailure: It cannot be started, or does not say hello.
+        """
+        ...
+
+    def run(self, task: Task) -> TaskAnswer | CannotTask:
+        """Have a task done.
+
+        Raises:
+            DriverFailure: It did not answer.
+        """
+        ...
+
+    @property
+    def output(self) -> str:
+        """The end of what it wrote beside the protocol."""
+        ...
+
+    def close(self) -> None:
+        """End it."""
+        ...
+
+
+def why_not_sent(task: Task, hello: DriverHello) -> CannotTask | None:
+    """Return what stands for the answer to a task that needs a feature which the client lacks."""
+    missing = sorted(task.needed_features() - hello.features)
+    return CannotTask(id=task.id, reason=f"the client has no {' and no '.join(missing)}") if missing else None
+
+
+def seconds_for(task: Task, grace: float) -> float:
+    """Return how long a task may take: its groups, one after the other, and a grace."""
+    return task.deadline * max(1, len(task.groups)) + grace
+
+
+def checked(task: Task, answer: TaskAnswer | CannotTask, output: str = "") -> TaskAnswer | CannotTask:
+    """Return an answer that fits the task.
+
+    Raises:
+        DriverFailure: It has more or fewer steps.
+    """
+    if isinstance(answer, TaskAnswer) and len(answer.steps) != len(task.steps):
+        raise DriverFailure("invalid", f"answered {len(answer.steps)} steps of {len(task.steps)}", output)
+    return answer
 
 
 class Driver:
@@ -83,9 +134,9 @@ class Driver:
             DriverFailure: It died, hung or answered what the protocol does not have. It is started again for
                 the next task.
         """
-        missing = sorted(task.needed_features() - self.start().features)
-        if missing:
-            return CannotTask(id=task.id, reason=f"the client has no {' and no '.join(missing)}")
+        refusal = why_not_sent(task, self.start())
+        if refusal is not None:
+            return refusal
         try:
             return self._answer(task)
         except DriverFailure:
@@ -95,7 +146,7 @@ class Driver:
     def _answer(self, task: Task) -> TaskAnswer | CannotTask:
         process = self._process
         assert process is not None  # noqa: S101 - `start` made it
-        seconds = task.deadline * max(1, len(task.groups)) + self._grace_seconds
+        seconds = seconds_for(task, self._grace_seconds)
         process.send(task.as_json(), seconds)
 
         def is_answer(message: Message) -> bool:
@@ -103,11 +154,7 @@ class Driver:
 
         answer = process.receive(is_answer, seconds)
         assert isinstance(answer, TaskAnswer | CannotTask)  # noqa: S101 - nothing else was wanted
-        if isinstance(answer, TaskAnswer) and len(answer.steps) != len(task.steps):
-            raise DriverFailure(
-                "invalid", f"answered {len(answer.steps)} steps of {len(task.steps)}", process.output
-            )
-        return answer
+        return checked(task, answer, process.output)
 
     @property
     def output(self) -> str:
@@ -124,4 +171,7 @@ class Driver:
             process.end(seconds)
 
 
-__all__ = ["GRACE_SECONDS", "START_SECONDS", "Driver", "DriverFailure"]
+__all__ = [
+    "GRACE_SECONDS", "START_SECONDS", "Driver", "DriverFailure", "TaskDriver", "checked", "seconds_for",
+    "why_not_sent",
+]  # fmt: skip

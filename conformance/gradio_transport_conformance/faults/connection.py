@@ -15,10 +15,13 @@ from urllib.parse import quote, unquote_plus
 
 import attrs
 
+from gradio_transport.protocol.commands import Ending
+
 from .cases import Cell
 from .listener import ConnectionDone, Listener, reset_on_close
 from .payloads import expand_repeats
 from .protocols import EVENT_ID, FILE_PHASES
+from .tape import ConnectionTape
 
 HOLD_SECONDS = 30.0
 """The longest silence of a connection that a fault holds open."""
@@ -139,10 +142,14 @@ class Connection:
         socket: The socket.
         file: Its buffered reading side.
         path: The path of the request that was read last.
+        tape: Keeps what is heard and said; None: it is not kept.
     """
 
-    def __init__(self, connection: socket.socket, stopped: threading.Event) -> None:
+    def __init__(
+        self, connection: socket.socket, stopped: threading.Event, tape: ConnectionTape | None = None
+    ) -> None:
         self.socket = connection
+        self.tape = tape
         self.file: BinaryIO = connection.makefile("rb")
         self.path = ""
         self._stopped = stopped
@@ -153,6 +160,8 @@ class Connection:
         Raises:
             ConnectionDone: The server stopped.
         """
+        if self.tape is not None:
+            self.tape.said(data)
         if drip is None:
             self.socket.sendall(data)
             return
@@ -167,6 +176,8 @@ class Connection:
         Raises:
             ConnectionDone: Always.
         """
+        if self.tape is not None:
+            self.tape.ended(Ending.RESET)
         reset_on_close(self.socket)
         raise ConnectionDone
 

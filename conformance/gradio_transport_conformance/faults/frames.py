@@ -7,15 +7,22 @@ import socket
 import struct
 from typing import BinaryIO
 
+from gradio_transport.protocol.frames import Direction
+
 from .listener import ConnectionDone
+from .tape import ConnectionTape
+
+_CONTROL = 8
+"""The first opcode of control frames."""
 
 
 class Frames:
     """The frames of one websocket connection, written and read by the server."""
 
-    def __init__(self, connection: socket.socket, file: BinaryIO) -> None:
+    def __init__(self, connection: socket.socket, file: BinaryIO, tape: ConnectionTape | None = None) -> None:
         self._socket = connection
         self._file = file
+        self._tape = tape
 
     def send(
         self,
@@ -28,6 +35,8 @@ class Frames:
         reserved: int = 0,
     ) -> None:
         """Send a frame; `length` replaces the true payload length in its header."""
+        if self._tape is not None and opcode < _CONTROL:
+            self._tape.text(Direction.IN, payload)
         size = len(payload) if length is None else length
         head = self._head((0x80 if fin else 0) | (reserved << 4) | opcode, size, 0x80 if masked else 0)
         if masked:
@@ -65,6 +74,8 @@ class Frames:
         payload = bytes(byte ^ key[place % 4] for place, byte in enumerate(self._read_exactly(size)))
         if first & 0x0F == 8:
             raise ConnectionDone
+        if self._tape is not None and first & 0x0F < _CONTROL:
+            self._tape.text(Direction.OUT, payload)
         return payload
 
     def wait_for_close(self) -> None:

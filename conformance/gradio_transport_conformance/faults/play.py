@@ -29,6 +29,7 @@ from .grading import BOUND_SECONDS, grade
 from .listener import authority_file
 from .protocols import PASSWORD, USER
 from .server import SERVER_THREADS, serve_fault
+from .tape import Tape
 
 QUIET_SECONDS = 0.4
 """The deadlines of a client whose server is silent."""
@@ -104,12 +105,18 @@ def _timeouts(cell: Cell) -> gt.Timeouts:
     return _NEVER_REACHED.replace(**silence, **({} if cell.phase == "stream" else {"join": quiet}))
 
 
-def play_cell(cell: Cell, client: Client) -> list[str]:
-    """Play a cell against a client, and return the problems of the outcome; none if it is right."""
+def play_cell(cell: Cell, client: Client, tape: Tape | None = None) -> list[str]:
+    """Play a cell against a client, and return the problems of the outcome; none if it is right.
+
+    Args:
+        cell: The cell.
+        client: The client.
+        tape: Keeps the traffic.
+    """
     with (
         TemporaryDirectory(prefix="fault-") as around,
         authority_file(cell) as authority,
-        serve_fault(cell) as server,
+        serve_fault(cell, tape=tape) as server,
     ):
         directory = Path(around, "files")
         outcome = run_client(client, make_challenge(cell, server.url, authority, directory))

@@ -59,10 +59,17 @@ class RequestHandler:
         self._connection.path = request.path
         length = int(headers.get("content-length", "0"))
         if (self._cell.fault.reply or {}).get("eager") and self._phase(request) == self._cell.phase:
+            self._hear(request, target)
             self._answer(request)
             self._file.read(length)
             return self._read_request()
-        return attrs.evolve(request, body=self._file.read(length))
+        request = attrs.evolve(request, body=self._file.read(length))
+        self._hear(request, target)
+        return request
+
+    def _hear(self, request: Request, target: str) -> None:
+        if self._connection.tape is not None:
+            self._connection.tape.asked(request.method, target, request.headers, request.body)
 
     def _phase(self, request: Request) -> str | None:
         phase = self._protocol.phase(request.method, request.path)

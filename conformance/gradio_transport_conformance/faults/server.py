@@ -12,10 +12,13 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
+from gradio_transport.protocol.commands import Ending
+
 from .cases import Cell
 from .connection import HOLD_SECONDS, Connection, ServerState
 from .listener import ConnectionDone, Listener
 from .replies import RequestHandler
+from .tape import ConnectionTape, Tape
 
 SERVER_THREADS = ("fault-server", "fault-connection")
 """Names of the server's threads, to tell them from a client's."""
@@ -24,7 +27,15 @@ SERVER_THREADS = ("fault-server", "fault-connection")
 class FaultServer:
     """Plays one cell."""
 
-    def __init__(self, cell: Cell, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        *,
+        host: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
+        tape: Tape | None = None,
+    ) -> None:
+        self._tape = tape
         self.state = ServerState(cell, Listener(cell, host, tls))
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
@@ -50,15 +61,21 @@ class FaultServer:
 
     def _serve(self, connection: socket.socket) -> None:
         plain, state = connection, self.state
+        tape = ConnectionTape(state.url, self._tape) if self._tape is not None else None
+        ending = Ending.CLEAN
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = state.listener.wrap(connection, lambda: state.stopped.wait(HOLD_SECONDS))
             with self._lock:
                 self._connections.add(connection)
-            RequestHandler(state, Connection(connection, state.stopped)).serve()
-        except (ConnectionDone, OSError, ValueError):
-            pass
+            RequestHandler(state, Connection(connection, state.stopped, tape)).serve()
+        except (ConnectionDone, OSError, ValueError) as error:
+            # A stopped server lets go of what it held open: the client was done with it.
+            is_left = state.stopped.is_set() or not isinstance(error, ConnectionDone)
+            ending = Ending.LOCAL if is_left else Ending.CLEAN
         finally:
+            if tape is not None:
+                tape.ended(ending)
             with self._lock:
                 self._connections -= {plain, connection}
             connection.close()
@@ -81,10 +98,10 @@ class FaultServer:
 
 @contextmanager
 def serve_fault(
-    cell: Cell, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    cell: Cell, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None, tape: Tape | None = None
 ) -> Generator[FaultServer, None, None]:
-    """Play a cell as a server, and stop it."""
-    server = FaultServer(cell, host=host, tls=tls)
+    """Play a cell as a server, and stop it; a `tape` keeps the traffic, and is whole then."""
+    server = FaultServer(cell, host=host, tls=tls, tape=tape)
     try:
         yield server
     finally:

@@ -195,7 +195,7 @@ class StreamWriter:
             b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n"
             b"sec-websocket-accept: " + base64.b64encode(accept.digest()) + b"\r\n\r\n"
         )
-        self._frames = Frames(self._connection.socket, self._connection.file)
+        self._frames = Frames(self._connection.socket, self._connection.file, self._connection.tape)
         self._receive_data(self._frames)
         self._play(self._script)
         self._close(1000, "")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,6 +24,7 @@ from ..traces import shipped_trace
 from .cassette_script import CassetteScript
 from .contents import HEARTBEAT
 from .report import describe, wrap
+from .versions import GradioVersion, serve_version
 
 _BESIDES = ("", "/theme.css", "/favicon.ico", "/manifest.json", "/startup-events")
 """Paths that clients ask for besides their calls, and do without."""
@@ -57,6 +59,10 @@ class GradioServer:
     _seen: int = 0
 
     def __str__(self) -> str:
+        return self.url
+
+    def url_of(self, case: str) -> str:
+        """Return the address: a recording has one app. See `GradioVersion.url_of`."""
         return self.url
 
     @property
@@ -99,19 +105,39 @@ class ServeRecording:
 
     def __call__(
         self, recording: str | Path, case: str | None = None, *, strict: bool = False, speed: float = 0.0
-    ) -> GradioServer:
+    ) -> GradioServer | GradioVersion:
         """Serve a recording on the loopback.
 
         Args:
             recording: A Gradio version of the kit, or the path of a trace: relative to the test file.
-            case: What was called, as a name of the kit; only with a version.
+            case: What was called, as a name of the kit; only with a version. Without a case, all cases of
+                the version are served at once, message by message: calls are answered in any order, as often
+                as they come.
             strict: Refuse a request whose arguments are not the recorded ones, and fail the test. Otherwise
                 it gets the most similar reply, and only a request to which there is no reply fails the test.
             speed: 1.0 keeps the recorded pace, 2.0 is twice as fast, 0 (the default) does not wait at all.
         """
         __tracebackhide__ = True
+        if case is None and is_version(str(recording)):
+            if strict or speed:
+                raise pytest.UsageError(
+                    f"gradio_server({str(recording)!r}) serves all cases, which have no order and no pace: "
+                    "strict and speed need a case."
+                )
+            return self._serve_version(str(recording))
         name, trace = self._find(recording, case)
         return self.serve(name, trace, strict=strict, speed=speed)
+
+    def _serve_version(self, version: str) -> GradioVersion:
+        __tracebackhide__ = True
+        try:
+            server = self._stack.enter_context(serve_version(version))
+        except LookupError as error:
+            raise pytest.UsageError(f"gradio_server: {error.args[0]}") from None
+        except ImportError as error:
+            raise pytest.UsageError(f"gradio_server: {error}") from None
+        self._keep.append(server)
+        return server
 
     def serve(
         self, name: str, trace: Trace, *, strict: bool, speed: float = 0.0, advice: str = ""
@@ -130,7 +156,12 @@ class ServeRecording:
         if case is None and not str(recording).endswith(".jsonl"):
             raise pytest.UsageError(
                 f"gradio_server({str(recording)!r}) names no recording. Name a version and a case, as in "
-                'gradio_server("6.31.0", "count"), or the path of a trace that ends in .jsonl.'
+                'gradio_server("6.31.0", "count"), a version alone for all of its cases, or the path of a '
+                "trace that ends in .jsonl."
+            )
+        if case is not None and str(recording).endswith(".jsonl"):
+            raise pytest.UsageError(
+                f"gradio_server({str(recording)!r}, {case!r}): a trace has no cases. Leave the case out."
             )
         try:
             path = self._folder / recording if case is None else shipped_trace(f"{recording}/{case}")
@@ -140,6 +171,11 @@ class ServeRecording:
         except (OSError, TraceError) as error:
             why = error.strerror if isinstance(error, OSError) else str(error)
             raise pytest.UsageError(f"gradio_server cannot serve {self._folder / recording}: {why}") from None
+
+
+def is_version(text: str) -> bool:
+    """Return whether a text is a Gradio version, and no path of a trace."""
+    return re.fullmatch(r"\d+(\.\w+)*", text) is not None and not text.endswith(".jsonl")
 
 
 def function_names(trace: Trace) -> dict[int, str]:

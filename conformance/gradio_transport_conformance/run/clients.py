@@ -10,14 +10,15 @@ from typing import Any
 import attrs
 
 from ..cases import Step
-from ..driver.host import GRACE_SECONDS, Driver
+from ..driver.host import GRACE_SECONDS, Driver, TaskDriver
 from ..driver.messages import CannotTask, StepAnswer, Task, TaskAnswer
 from ..driver.process import DriverFailure
 from ..drivers import command_for, is_name
+from ..faults.tape import Tape
 from ..grading import Grade, grade_outcomes
 from ..outcomes import outcome_of_answer
 from ..play import STEP_SECONDS
-from .faults import fault_task, grade_fault_answer, serve_cell, why_not_a_task
+from .faults import fault_task, fault_trace, grade_fault_answer, serve_cell, why_not_a_task
 from .players import SEVERAL_APPS, Identity, can_serve, case_result, fault_result
 from .results import CellResult
 from .selection import CaseCell, FaultCell
@@ -29,8 +30,8 @@ class ClientPlayer:
     """Plays cells to a driver.
 
     Args:
-        command: The driver's program and its arguments, or the name of one that is shipped, such as
-            ``gradio_client==2.7.2``.
+        driver: The driver's program and its arguments, or the name of one that is shipped, such as
+            ``gradio_client==2.7.2``; or one that is there, which is closed with the player.
         mode: How recordings are served.
         record: Whether the traffic is recorded.
         deadline: Seconds that a step of a case may take.
@@ -43,16 +44,14 @@ class ClientPlayer:
 
     def __init__(
         self,
-        command: str | Sequence[str],
+        driver: str | Sequence[str] | TaskDriver,
         mode: ServeMode,
         *,
         record: bool = False,
         deadline: float = STEP_SECONDS,
         grace: float = GRACE_SECONDS,
     ) -> None:
-        named = isinstance(command, str) and is_name(command)
-        split = command_for(command) if named and isinstance(command, str) else command
-        self._driver = Driver(split, grace_seconds=grace)
+        self._driver = _made(driver, grace)
         self._deadline = deadline
         self._mode = mode
         self._record = record
@@ -98,7 +97,8 @@ class ClientPlayer:
         if why_not is not None:
             return fault_result(cell, [], grade=Grade.CANNOT, reason=why_not)
         began = time.monotonic()
-        with serve_cell(cell.cell) as server:
+        tape = Tape() if self._record else None
+        with serve_cell(cell.cell, tape) as server:
             task = fault_task(cell.cell, server.url, server.authority)
             answer, failure = self._ask(task)
         fields: dict[str, Any] = {
@@ -106,6 +106,7 @@ class ClientPlayer:
             "answer": _shown(answer),
             "output": failure.output if failure else self._driver.output,
             "seconds": time.monotonic() - began,
+            "trace": fault_trace(cell.cell, tape),
         }
         if failure is not None:
             return fault_result(cell, [str(failure)], cause=failure.cause, **fields)
@@ -120,6 +121,12 @@ class ClientPlayer:
             return self._driver.run(task), None
         except DriverFailure as error:
             return None, error
+
+
+def _made(driver: str | Sequence[str] | TaskDriver, grace: float) -> TaskDriver:
+    if isinstance(driver, str):
+        return Driver(command_for(driver) if is_name(driver) else driver, grace_seconds=grace)
+    return Driver(driver, grace_seconds=grace) if isinstance(driver, Sequence) else driver
 
 
 def _shown(answer: TaskAnswer | CannotTask | None) -> Any:

@@ -18,9 +18,11 @@ from gradio_transport.trace import TraceWriter
 
 from ..faults.clients import CLIENTS
 from ..faults.play import play_cell
+from ..faults.tape import Tape
 from ..grading import Grade, Observed, grade
 from ..outcomes import outcome_of
 from ..play import play, play_async
+from .faults import fault_trace
 from .players import SEVERAL_APPS, Identity, can_serve, case_result, fault_result
 from .results import CellResult
 from .selection import CaseCell, FaultCell
@@ -125,8 +127,10 @@ class FacePlayer:
     def play_fault(self, cell: FaultCell) -> CellResult:
         """Play a fault, graded in full: the class of the error, its status, whether to try again."""
         began = time.monotonic()
-        problems = play_cell(cell.cell, CLIENTS[self._face.fault_client])
-        return fault_result(cell, problems, seconds=time.monotonic() - began)
+        tape = Tape() if self._record else None
+        problems = play_cell(cell.cell, CLIENTS[self._face.fault_client], tape)
+        trace = fault_trace(cell.cell, tape)
+        return fault_result(cell, problems, seconds=time.monotonic() - began, trace=trace)
 
 
 def _shown(observed: Observed) -> dict[str, Any]:

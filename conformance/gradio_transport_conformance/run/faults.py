@@ -15,6 +15,8 @@ from typing import Any, cast
 
 import attrs
 
+from gradio_transport.trace import Trace
+
 from ..driver.messages import StepAnswer, Task, TaskStep
 from ..driver.reading import AnswerFile, find_files
 from ..faults.cases import Cell
@@ -22,8 +24,10 @@ from ..faults.listener import authority_file
 from ..faults.play import make_challenge
 from ..faults.protocols import GIVEN_NAME, PASSWORD, USER
 from ..faults.server import serve_fault
+from ..faults.tape import Tape
 from ..grading import equal
 from ..outcomes import STANDS_FOR
+from .traffic import trace_text, with_calls
 
 SILENT_SECONDS = 4.0
 """The deadline of a client whose server is silent."""
@@ -47,9 +51,9 @@ class FaultServerAddress:
 
 
 @contextmanager
-def serve_cell(cell: Cell) -> Generator[FaultServerAddress, None, None]:
-    """Serve a cell on the loopback."""
-    with authority_file(cell) as authority, serve_fault(cell) as server:
+def serve_cell(cell: Cell, tape: Tape | None = None) -> Generator[FaultServerAddress, None, None]:
+    """Serve a cell on the loopback; a `tape` keeps the traffic."""
+    with authority_file(cell) as authority, serve_fault(cell, tape=tape) as server:
         yield FaultServerAddress(make_challenge(cell, server.url).url, authority)
 
 
@@ -113,6 +117,13 @@ def grade_fault_answer(cell: Cell, answers: Sequence[StepAnswer]) -> list[str]:
     return [f"expected {wanted}, got {_describe(answer)}"]
 
 
+def fault_trace(cell: Cell, tape: Tape | None) -> str | None:
+    """Return the traffic of a cell as a trace file; None where none was kept, or no request came."""
+    if tape is None or not tape.frames:
+        return None
+    return trace_text(with_calls(Trace({"fault": cell.name}, tuple(tape.frames))))
+
+
 def _as_text(value: Any) -> Any:
     """Return a value with the content of a file, as text, in the place of the file."""
     if isinstance(value, list):
@@ -129,4 +140,6 @@ def _describe(answer: StepAnswer) -> str:
     return f"the value {str(answer.value)[:200]}"
 
 
-__all__ = ["FaultServerAddress", "fault_task", "grade_fault_answer", "serve_cell", "why_not_a_task"]
+__all__ = [
+    "FaultServerAddress", "fault_task", "fault_trace", "grade_fault_answer", "serve_cell", "why_not_a_task",
+]  # fmt: skip

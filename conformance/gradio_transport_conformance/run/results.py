@@ -12,9 +12,11 @@ from typing import Any, cast
 import attrs
 
 from ..grading import Grade
+from .bodies import BodyTable, Unfolding
 
 FORMAT = "gradio-transport-conformance-results"
-VERSION = 1
+VERSION = 2
+"""Of the format. Version 1, which is read too, has each trace as one text, and no bodies."""
 
 WORDS: Mapping[Grade, str] = {
     Grade.PASS: "right",
@@ -107,9 +109,13 @@ class RunResults:
 
 
 def to_json(results: RunResults) -> dict[str, Any]:
-    """Return the results as a JSON object."""
-    body = attrs.asdict(results, value_serializer=lambda _, __, value: _plain(value))
-    return {"format": FORMAT, "version": VERSION, **body}
+    """Return the results as a JSON object. What several traces say is in its ``bodies``, once."""
+    body: dict[str, Any] = attrs.asdict(results, value_serializer=lambda _, __, value: _plain(value))
+    table = BodyTable()
+    for cell in body["cells"]:
+        if cell["trace"] is not None:
+            cell["trace"] = table.fold(cell["trace"])
+    return {"format": FORMAT, "version": VERSION, **body, "bodies": table.bodies}
 
 
 def _plain(value: Any) -> Any:
@@ -130,10 +136,14 @@ def read_json(path: Path) -> RunResults:
     """
     try:
         value: Any = json.loads(path.read_text("utf-8"))
-        if value["format"] != FORMAT or value["version"] != VERSION:
+        if value["format"] != FORMAT:
             raise ValueError("its format is another")
+        version = value["version"]
+        if version not in (1, VERSION):
+            raise ValueError(f"its format has version {version!r:.40}, and this suite reads 1 to {VERSION}")
         fields = cast("dict[str, Any]", value)
-        cells = [_read_cell(one) for one in fields["cells"]]
+        traces = Unfolding(fields["bodies"]) if version == VERSION else None
+        cells = [_read_cell(one, traces) for one in fields["cells"]]
         known = {field.name for field in attrs.fields(RunResults)}
         rest: dict[str, Any] = {name: one for name, one in fields.items() if name in known}
         rest["cells"] = cells
@@ -142,8 +152,10 @@ def read_json(path: Path) -> RunResults:
         raise ValueError(f"{path} holds no results of a run: {error}") from None
 
 
-def _read_cell(value: dict[str, Any]) -> CellResult:
+def _read_cell(value: dict[str, Any], traces: Unfolding | None) -> CellResult:
     fields: dict[str, Any] = {**value, "grade": Grade(value["grade"])}
+    if traces is not None and fields["trace"] is not None:
+        fields["trace"] = traces.unfold(fields["trace"])
     return CellResult(**fields)
 
 

@@ -8,19 +8,17 @@ import importlib.util
 import re
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import attrs
 
 from gradio_transport.protocol.frames import Direction
-from gradio_transport.trace import Trace, TraceWriter
+from gradio_transport.trace import Trace
 
 from ..replay.server import Heard
 from ..traces import shipped_trace
 from .tasks import places
-from .traffic import with_calls
+from .traffic import trace_text, with_calls
 
 
 class ServeMode(enum.StrEnum):
@@ -73,15 +71,7 @@ class CaseServer:
     def trace_text(self) -> str | None:
         """Return the traffic as a trace file, if the server kept it."""
         kept = self._trace()
-        if kept is None:
-            return None
-        trace = with_calls(kept)
-        with TemporaryDirectory(prefix="conformance-") as folder:
-            path = Path(folder, "trace.jsonl")
-            with TraceWriter(path, meta=dict(trace.meta)) as write:
-                for frame in trace.frames:
-                    write(frame)
-            return path.read_text("utf-8")
+        return None if kept is None else trace_text(with_calls(kept))
 
 
 _BESIDE_THE_CALL = re.compile(

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import attrs
 
 from gradio_transport.protocol.commands import Ending
 from gradio_transport.protocol.frames import Frame, Kind
-from gradio_transport.trace import Trace
+from gradio_transport.trace import Trace, TraceWriter
 from gradio_transport.trace.traffic.inference import Inference
 
 
@@ -75,4 +77,14 @@ def _tell(inference: Inference, number: int, frame: Frame) -> None:
             pass
 
 
-__all__ = ["with_calls"]
+def trace_text(trace: Trace) -> str:
+    """Return a trace as a trace file, redacted."""
+    with TemporaryDirectory(prefix="conformance-") as folder:
+        path = Path(folder, "trace.jsonl")
+        with TraceWriter(path, meta=dict(trace.meta)) as write:
+            for frame in trace.frames:
+                write(frame)
+        return path.read_text("utf-8")
+
+
+__all__ = ["trace_text", "with_calls"]

@@ -31,12 +31,24 @@ Example:
 A request that was not recorded gets the reply to the most similar one of the same path, or 404. With --strict
 it gets status 500, a websocket is closed with code 1008, and stderr says what came and what was expected. A
 stream that the recorded client closed stays open until the client closes it.
+
+With --serve messages the server follows what the client asks: recorded calls are answered in any order, as
+often as they come, also by another route of that Gradio version. What the trace does not answer gets status
+501, and stderr says what it was. It keeps no pace, and needs a trace that begins before the client connects,
+of an app without a login.
 """
 
 _NOT_FOUND = 404
 """Says all by itself."""
 
+_OFF_TAPE = 501
+"""Says that the recording does not say."""
+
+_LOOK_SECONDS = 0.2
+"""How often the server of messages is asked what it could not answer."""
+
 _KIT = "gradio_transport_conformance.replay.server"
+_MESSAGES = "gradio_transport_conformance.own_traces"
 _WEBSOCKETS = "gradio_transport_conformance.replay.websockets"
 """What the server imports when the first websocket is opened: too late to say that a package is missing."""
 
@@ -44,6 +56,13 @@ _WEBSOCKETS = "gradio_transport_conformance.replay.websockets"
 class _Served(Protocol):
     @property
     def url(self) -> str: ...
+
+
+class _ServedMessages(_Served, Protocol):
+    @property
+    def off_tape(self) -> list[str]: ...
+    @property
+    def findings(self) -> list[str]: ...
 
 
 class _Heard(Protocol):
@@ -70,17 +89,73 @@ class _Heard(Protocol):
     help="1 keeps the recorded pace, 2 is twice as fast, 0 does not wait.",
 )  # fmt: skip
 @click.option("--strict", is_flag=True, help="Refuse what differs from the recording.")
-def play(*, path: str, port: int, speed: float, strict: bool) -> None:
+@click.option(
+    "--serve", "mode", type=click.Choice(["bytes", "messages"]), default="bytes", show_default=True,
+    help="As recorded, byte for byte, or the messages in the order the client asks.",
+)  # fmt: skip
+def play(*, path: str, port: int, speed: float, strict: bool, mode: str) -> None:
     """Run the command; its help is above."""
     trace = read(path)
     if not any(frame.kind in (Kind.REQUEST, Kind.WS_OPEN) for frame in trace.frames):
         raise Misuse(f"{title(path)} has no requests; there is nothing to serve.")
     terminal = current_terminal()
+    if mode == "messages":
+        _play_messages(trace, path, port, terminal)
+        return
     with _serve(trace, port, speed, strict, terminal) as served:
-        write(f"{served.url}\n")
-        recorded = f"Gradio {trace.meta['gradio']}" if trace.meta.get("gradio") else "A server"
-        terminal.print_line((f"{recorded}, recorded in {title(path)}. Ctrl-C ends it.", "dim"))
+        _announce(served, trace, path, terminal)
         threading.Event().wait()
+
+
+def _announce(served: _Served, trace: Trace, path: str, terminal: Terminal) -> None:
+    write(f"{served.url}\n")
+    recorded = f"Gradio {trace.meta['gradio']}" if trace.meta.get("gradio") else "A server"
+    terminal.print_line((f"{recorded}, recorded in {title(path)}. Ctrl-C ends it.", "dim"))
+
+
+def _play_messages(trace: Trace, path: str, port: int, terminal: Terminal) -> None:
+    """Serve the messages of a trace, and print what it does not answer as it is asked."""
+    context = click.get_current_context()
+    given = click.core.ParameterSource.COMMANDLINE
+    for name in ("strict", "speed"):
+        if context.get_parameter_source(name) is given:
+            raise Misuse(f"--{name} is for --serve bytes: messages have no recorded order and no pace.")
+    try:
+        kit = importlib.import_module(_MESSAGES)
+    except ImportError as error:
+        advice = "pip install 'gradio-transport[conformance]'"
+        raise Misuse(f"To serve messages, {error.name} is missing. Install it with: {advice}") from error
+    _check_port(port)
+    served: _ServedMessages | None = None
+    try:
+        with kit.serve_own_trace(trace, port=port) as served:
+            assert served is not None  # noqa: S101 - only the type says that it may be
+            _announce(served, trace, path, terminal)
+            _print_off_tape(served, terminal)
+    except kit.CannotServeMessages as error:
+        advice = "Use --serve bytes, which needs none of that."
+        raise Misuse(f"{title(path)} {error} {advice}") from error
+    except ImportError as error:
+        raise Misuse(str(error)) from error
+    finally:
+        for finding in served.findings if served is not None else ():
+            terminal.print_line((f"the client {finding}", ""))
+
+
+def _print_off_tape(served: _ServedMessages, terminal: Terminal) -> None:
+    """Print what the trace does not answer, until Ctrl-C."""
+    printed = 0
+    stopped = False
+    while not stopped:
+        try:
+            threading.Event().wait(_LOOK_SECONDS)
+        except KeyboardInterrupt:
+            stopped = True
+        missing = served.off_tape[printed:]
+        printed += len(missing)
+        for one in missing:
+            terminal.print_line((f" {_OFF_TAPE} ", "red"), (f"not recorded: the client {one}", ""))
+    raise KeyboardInterrupt
 
 
 def _serve(

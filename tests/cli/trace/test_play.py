@@ -12,14 +12,20 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
+import attrs
 import pytest
 from click.testing import CliRunner
 
 import gradio_transport as gt
 from gradio_transport.cli.app import commands
+from gradio_transport.protocol.frames import Kind
+from gradio_transport.trace import Trace, read_trace
+from gradio_transport_conformance.own_traces import serve_own_trace
 from gradio_transport_conformance.traces import shipped_trace
 
 COMMAND = (sys.executable, "-m", "gradio_transport", "trace", "play")
@@ -151,3 +157,83 @@ def test_curl_is_served() -> None:
         # Not to its end: the recorded client closed the stream, so the server waits for this one to do so.
         with urllib.request.urlopen(f"{url}/gradio_api/call/hello/{event}", timeout=20) as reply:
             assert [reply.readline() for _ in range(2)] == [b"event: complete\n", b'data: ["Hello, Ada!"]\n']
+
+
+def test_messages_are_served_in_any_order_and_as_often_as_they_are_asked_for() -> None:
+    with playing("6.31.0/count", "--serve", "messages") as (url, process):
+        with gt.connect(url) as app:
+            first, second = app.submit("/count", 3), app.submit("/count", 3)
+            assert first.result() == second.result() == ["0 1 2"]
+        with gt.connect(url, protocol="call") as app:
+            assert app.call("/count", 3) == ["0 1 2"]
+            with pytest.raises(gt.ServerRefused, match="Off tape"):
+                app.call("/count", 4)
+        _, said = end(process)
+    assert "Gradio 6.31.0, recorded in " in said
+    assert "501 not recorded: the client calls /count by /call with [4]" in said
+
+
+def test_what_the_client_does_wrong_is_said_at_the_end() -> None:
+    with playing("6.31.0/hello", "--serve", "messages") as (url, process):
+        for path in ("/config", "/not/there"):
+            with contextlib.suppress(urllib.error.HTTPError):
+                urllib.request.urlopen(f"{url}{path}").close()
+        _, said = end(process)
+    assert "the client asks for GET /not/there, which this version does not have" in said
+
+
+def without(text: str, part: str) -> str:
+    """Return a trace without the lines that contain a text."""
+    return "".join(line for line in text.splitlines(keepends=True) if part not in line)
+
+
+@pytest.mark.parametrize(
+    ("make", "missing"),
+    [
+        (lambda text: without(text, '"gradio"').replace("6.31.0", "?"), "does not say which Gradio version it is of"),
+        (lambda text: without(text, "/config"), "has no reply to /config"),
+        (lambda text: text.replace("dependencies", "dependants").replace('"components\\":[', '"components\\":[1,'),
+         "has a config or messages in a form that no Gradio has"),
+    ],
+)  # fmt: skip
+def test_a_trace_whose_messages_cannot_be_served_says_what_is_missing(make, missing: str) -> None:
+    text = make((Path(__file__).parents[3] / "docs" / "debugging" / "raises.jsonl").read_text("utf-8"))
+    result = CliRunner().invoke(commands, ["trace", "play", "-", "--serve", "messages"], input=text)
+    assert result.exit_code == 2
+    assert missing in result.stderr
+    assert "Use --serve bytes" in result.stderr
+
+
+def test_the_messages_of_an_app_with_a_login_are_not_served() -> None:
+    path = str(shipped_trace("6.31.0/login"))
+    result = CliRunner().invoke(commands, ["trace", "play", path, "--serve", "messages"])
+    assert result.exit_code == 2
+    assert "is of an app that wants a login" in result.stderr
+
+
+@pytest.mark.parametrize("option", [["--strict"], ["--speed", "2"]])
+def test_options_of_bytes_are_refused_with_messages(option: list[str]) -> None:
+    path = str(shipped_trace("6.31.0/hello"))
+    result = CliRunner().invoke(commands, ["trace", "play", path, "--serve", "messages", *option])
+    assert result.exit_code == 2
+    assert f"{option[0]} is for --serve bytes" in result.stderr
+
+
+def test_the_address_of_a_proxy_that_recorded_is_replaced_in_messages() -> None:
+    trace = read_trace(shipped_trace("6.31.0/file_out"))
+    base = next(str(frame.payload["source"]) for frame in trace.frames if frame.kind is Kind.SESSION)
+    shown = "http://proxy.invalid:9"
+
+    def moved(value: object) -> object:
+        if isinstance(value, bytes):
+            return value.replace(base.encode(), shown.encode())
+        return value
+
+    frames = [
+        attrs.evolve(frame, payload={name: moved(value) for name, value in frame.payload.items()})
+        for frame in trace.frames
+    ]
+    with serve_own_trace(Trace(trace.meta, tuple(frames))) as served, gt.connect(served.url) as app:
+        (file,) = app.call("/file_out", "some text")
+        assert file.url.startswith(served.url)
+        assert file.read() == b"some text"
