@@ -208,6 +208,24 @@ def test_a_path_of_another_generation_is_not_found_and_written_down(newest):
     assert newest.findings == ["asks for POST /queue/join, which this version does not have"]
 
 
+@pytest.mark.parametrize(
+    ("version", "path", "status", "text"),
+    [
+        ("3.33.1", "/nope", 404, "File not found: /nope."),
+        ("3.33.1", "../nope", 404, "File not found: ../nope."),
+        ("3.33.1", "/etc/hostname", 403, "File not allowed: /etc/hostname."),
+        ("3.50.2", "/nope", 403, "File not allowed: /nope."),
+    ],
+)
+def test_a_file_that_no_reply_names_is_refused_as_by_its_version(version, path, status, text):
+    with serve(version, ["hello"]) as served:
+        assert ask(served.url, "GET", f"/file={path}") == (
+            status,
+            json.dumps({"detail": text}, separators=(",", ":")),
+        )
+        assert served.findings == ["downloads a file that no reply names"]
+
+
 def test_what_was_not_recorded_is_off_tape(newest):
     body = {"data": ["nobody"], "fn_index": fn_index(newest, "hello"), "session_hash": "mine"}
     status, text = ask(newest.url, "POST", JOIN, body)

@@ -101,6 +101,11 @@ class Refusals:
         return self._at_least(4, 10) and not self._at_least(6, 20)
 
     @property
+    def looks_for_files_first(self) -> bool:
+        """Whether a file that is missing is a 404 wherever it would be. source: from 3.33 to 3.43."""
+        return self._at_least(3, 33) and not self._at_least(3, 44)
+
+    @property
     def says_files_are_missing(self) -> bool:
         """Whether a relative path is a 404. seen: 3.50, not 4.44."""
         return not self._at_least(4)
