@@ -26,6 +26,7 @@ from gradio_transport.trace import read_trace, replay
 from gradio_transport_conformance.grading import Grade, grade
 from gradio_transport_conformance.play import play, play_async
 from gradio_transport_conformance.reenact import Reenactment, serve
+from gradio_transport_conformance.reenact.outcomes import outcomes
 from gradio_transport_conformance.replay.machine import (
     EndpointLocation,
     case_of,
@@ -122,6 +123,13 @@ def test_a_case_gives_what_its_recording_gives(path: Path, way: str) -> None:
         assert not then or sorted(now) == sorted(then)
     polls = [one for one in served.findings if one.startswith("asks for the config")]
     assert [one for one in served.findings if one not in polls] == []
+
+
+@pytest.mark.parametrize("version", ["5.29.1", "6.25.0"])
+def test_messages_that_were_recorded_before_the_reply_to_their_join_are_played(version: str) -> None:
+    recorded = outcomes(read_trace(shipped_trace(f"{version}/twenty_at_once")), "twenty_at_once")
+    steps = ["estimation", "process_starts", "process_completed"]
+    assert [[message["msg"] for message in one.messages] for one in recorded] == [steps] * 20
 
 
 # --- clients that ask otherwise ------------------------------------------------------------------------
