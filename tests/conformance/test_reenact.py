@@ -234,6 +234,18 @@ def test_a_file_that_no_reply_names_is_refused_as_by_its_version(version, path, 
         assert served.findings == ["downloads a file that no reply names"]
 
 
+@pytest.mark.parametrize(
+    ("version", "runs", "body"), [("3.4.1", True, "list index"), ("3.9.1", False, "Internal")]
+)
+def test_what_changed_at_3_6_and_3_9_1_is_as_by_its_version(version, runs, body):
+    with serve(version, ["hello"]) as served:
+        for _ in range(2):
+            assert ask(served.url, "GET", "/startup-events") == (200, json.dumps(runs))
+        status, text = ask(served.url, "POST", "/api/predict", {"data": ["x"], "fn_index": 999})
+        assert status == 500
+        assert body in text
+
+
 def test_what_was_not_recorded_is_off_tape(newest):
     body = {"data": ["nobody"], "fn_index": fn_index(newest, "hello"), "session_hash": "mine"}
     status, text = ask(newest.url, "POST", JOIN, body)

@@ -144,9 +144,9 @@ class Generation(Refusals):
         return self._at_least(3, 1, 5)
 
     @property
-    def startup_events_run_late(self) -> bool:
-        """Whether the first request runs them, and wants a login. seen: 3.4, not 3.16."""
-        return not self._at_least(3, 16)
+    def startup_events_run_each_time(self) -> bool:
+        """Whether each request runs them, and wants a login. source: until 3.9."""
+        return not self._at_least(3, 9, 1)
 
     @property
     def has_theme(self) -> bool:

@@ -50,8 +50,8 @@ class Refusals:
 
     @property
     def names_missing_functions(self) -> bool:
-        """Whether an unknown function does. seen: 3.4, not 3.16."""
-        return not self._at_least(3, 16)
+        """Whether an unknown function does. source: until 3.5."""
+        return not self._at_least(3, 6)
 
     @property
     def component_server_reads_forms(self) -> bool:
