@@ -85,7 +85,10 @@ def add_image_tools(endpoints: Endpoints) -> None:
     if hasattr(gr, "ImageEditor"):
 
         def edit(edited: Any) -> tuple[Any, list[int]]:
-            return edited["composite"], [len(edited["layers"]), *edited["background"].shape]
+            image = edited["composite"]
+            # The first editors do not take a plain image.
+            result = image if since("4.16") else {"background": image, "layers": [], "composite": image}
+            return result, [len(edited["layers"]), *edited["background"].shape]
 
         outputs = [gr.ImageEditor(label="same"), gr.JSON(label="facts")]
         endpoints.bind("edit_image", edit, [gr.ImageEditor(label="editor")], outputs)
