@@ -26,6 +26,7 @@ from gradio_transport.trace import read_trace, replay
 from gradio_transport_conformance.grading import Grade, grade
 from gradio_transport_conformance.play import play, play_async
 from gradio_transport_conformance.reenact import Reenactment, serve
+from gradio_transport_conformance.reenact.outcomes import outcomes
 from gradio_transport_conformance.replay.machine import (
     EndpointLocation,
     case_of,
@@ -124,6 +125,13 @@ def test_a_case_gives_what_its_recording_gives(path: Path, way: str) -> None:
     assert [one for one in served.findings if one not in polls] == []
 
 
+@pytest.mark.parametrize("version", ["5.29.1", "6.25.0"])
+def test_messages_that_were_recorded_before_the_reply_to_their_join_are_played(version: str) -> None:
+    recorded = outcomes(read_trace(shipped_trace(f"{version}/twenty_at_once")), "twenty_at_once")
+    steps = ["estimation", "process_starts", "process_completed"]
+    assert [[message["msg"] for message in one.messages] for one in recorded] == [steps] * 20
+
+
 # --- clients that ask otherwise ------------------------------------------------------------------------
 
 
@@ -206,6 +214,36 @@ def test_a_join_without_session_hash_is_refused_and_written_down(newest):
 def test_a_path_of_another_generation_is_not_found_and_written_down(newest):
     assert ask(newest.url, "POST", "/queue/join", {})[0] == 404
     assert newest.findings == ["asks for POST /queue/join, which this version does not have"]
+
+
+@pytest.mark.parametrize(
+    ("version", "path", "status", "text"),
+    [
+        ("3.33.1", "/nope", 404, "File not found: /nope."),
+        ("3.33.1", "../nope", 404, "File not found: ../nope."),
+        ("3.33.1", "/etc/hostname", 403, "File not allowed: /etc/hostname."),
+        ("3.50.2", "/nope", 403, "File not allowed: /nope."),
+    ],
+)
+def test_a_file_that_no_reply_names_is_refused_as_by_its_version(version, path, status, text):
+    with serve(version, ["hello"]) as served:
+        assert ask(served.url, "GET", f"/file={path}") == (
+            status,
+            json.dumps({"detail": text}, separators=(",", ":")),
+        )
+        assert served.findings == ["downloads a file that no reply names"]
+
+
+@pytest.mark.parametrize(
+    ("version", "runs", "body"), [("3.4.1", True, "list index"), ("3.9.1", False, "Internal")]
+)
+def test_what_changed_at_3_6_and_3_9_1_is_as_by_its_version(version, runs, body):
+    with serve(version, ["hello"]) as served:
+        for _ in range(2):
+            assert ask(served.url, "GET", "/startup-events") == (200, json.dumps(runs))
+        status, text = ask(served.url, "POST", "/api/predict", {"data": ["x"], "fn_index": 999})
+        assert status == 500
+        assert body in text
 
 
 def test_what_was_not_recorded_is_off_tape(newest):

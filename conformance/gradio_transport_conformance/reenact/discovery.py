@@ -92,8 +92,7 @@ async def manifest(stage: Stage, _: web.Request, __: Found) -> web.StreamRespons
 
 async def startup_events(stage: Stage, _: web.Request, __: Found) -> web.StreamResponse:
     """Answer ``/startup-events``: whether this request made them run."""
-    stage.asked["startup events"] += 1
-    return stage.json(stage.generation.startup_events_run_late and stage.asked["startup events"] == 1)
+    return stage.json(stage.generation.startup_events_run_each_time)
 
 
 async def app_id(stage: Stage, _: web.Request, __: Found) -> web.StreamResponse:

@@ -74,6 +74,10 @@ async def file(stage: Stage, request: web.Request, found: Found) -> web.StreamRe
 _KEPT_HEADERS = ("content-type", "content-disposition", "etag", "last-modified", "accept-ranges", "location")
 
 
+_ON_EVERY_MACHINE = ("/etc/hostname", "/etc/hosts", "/etc/passwd")
+"""Files that a server has and does not serve. Of others, a recording does not say whether they exist."""
+
+
 def _forbidden(stage: Stage, path: str) -> web.Response:
     generation = stage.generation
     stage.find("downloads a file that no reply names")
@@ -81,6 +85,8 @@ def _forbidden(stage: Stage, path: str) -> web.Response:
         return web.Response(status=302, headers={"location": path})
     if generation.crashes_on_forbidden_files:
         return stage.crash()
+    if path not in _ON_EVERY_MACHINE and generation.looks_for_files_first:
+        return stage.json({"detail": f"File not found: {path}."}, 404)
     if not path.startswith(("/", "..")) and generation.says_files_are_missing:
         return stage.json({"detail": f"File not found: {path}."}, 404)
     return stage.json({"detail": f"File not allowed: {path}."}, 403)

@@ -150,13 +150,17 @@ class _Call:
 
 @attrs.define
 class _Reader:
-    """Reads the frames of one session."""
+    """Reads the frames of one session.
+
+    Attributes:
+        early: Messages that came before the reply to the join that names their call, by event id.
+    """
 
     adapter: str = ""
     alias: str = ""
     calls: dict[str, _Call] = attrs.field(factory=dict[str, _Call])
     decoders: dict[str, SSEDecoder] = attrs.field(factory=dict[str, SSEDecoder])
-    unnamed: list[Mapping[str, Any]] = attrs.field(factory=list[Mapping[str, Any]])
+    early: dict[str, list[Mapping[str, Any]]] = attrs.field(factory=dict[str, list[Mapping[str, Any]]])
 
     def take(self, frame: Frame) -> None:
         key, _, part = frame.channel.partition(".")
@@ -192,9 +196,12 @@ class _Reader:
                 _take_named(call, event.event, event.data)
                 continue
             message = _object(event.data)
-            found = call or self._named(message.get("event_id"))
+            event_id = message.get("event_id")
+            found = call or self._named(event_id)
             if found is not None:
                 found.take(message)
+            elif event_id:
+                self.early.setdefault(event_id, []).append(message)
 
     def _named(self, event_id: Any) -> _Call | None:
         return next((one for one in self.calls.values() if one.event_id == event_id and event_id), None)
@@ -245,6 +252,8 @@ class _Reader:
             call.refusal = _refusal(frame)
         elif part == "join":
             call.event_id = str(value.get("event_id"))
+            for message in self.early.pop(call.event_id, ()):
+                call.take(message)
 
     def _take_text(self, call: _Call, frame: Frame) -> None:
         message = _object(str(frame.payload["text"]))

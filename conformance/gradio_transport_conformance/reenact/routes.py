@@ -82,8 +82,8 @@ def _api(generation: Generation) -> Iterator[Route]:
     if generation.has_info:
         yield _route(f"{api}/info/?", {"GET": discovery.info}, protected=True)
     if generation.has_startup_events:
-        late = generation.startup_events_run_late
-        yield _route(f"{api}/startup-events", {"GET": discovery.startup_events}, protected=late)
+        again = generation.startup_events_run_each_time
+        yield _route(f"{api}/startup-events", {"GET": discovery.startup_events}, protected=again)
     if generation.has_app_id:
         yield _route(f"{api}/app_id/?", {"GET": discovery.app_id})
     if generation.has_users:

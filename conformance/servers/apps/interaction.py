@@ -72,8 +72,10 @@ def add_event_data(endpoints: Endpoints) -> None:
     conversation = _conversation()
     if hasattr(gr, "RetryData"):
         _add_second_thoughts(endpoints, conversation)
+    if hasattr(gr, "CopyData"):
+        _add_copy(endpoints, conversation)
     if hasattr(gr, "EditData"):
-        _add_copy_and_edit(endpoints, conversation)
+        _add_edit(endpoints, conversation)
 
 
 def _hear(endpoints: Endpoints, name: str, listener: Callable, function: Callable) -> None:
@@ -134,14 +136,17 @@ def _add_second_thoughts(endpoints: Endpoints, conversation: Any) -> None:
     _hear(endpoints, "on_undo", conversation.undo, on_undo)
 
 
-def _add_copy_and_edit(endpoints: Endpoints, conversation: Any) -> None:
+def _add_copy(endpoints: Endpoints, conversation: Any) -> None:
     def on_copy(event: gr.CopyData) -> dict[str, Any]:
         return _fields(event, "value")
 
+    _hear(endpoints, "on_copy", conversation.copy, on_copy)
+
+
+def _add_edit(endpoints: Endpoints, conversation: Any) -> None:
     def on_edit(event: gr.EditData) -> dict[str, Any]:
         return _fields(event, "index", "previous_value", "value")
 
-    _hear(endpoints, "on_copy", conversation.copy, on_copy)
     _hear(endpoints, "on_edit", conversation.edit, on_edit)
 
 

@@ -22,6 +22,9 @@ from .versions import since
 HOST = "127.0.0.1"
 PORT_ATTEMPTS = 5
 
+BUSY = "localhost is not accessible"
+"""Part of what Gradio raises if its own page takes more than 3 s, as if all start on a busy machine."""
+
 
 @dataclass(frozen=True)
 class App:
@@ -108,7 +111,16 @@ def _report(reader: int) -> dict[str, Any]:
 
 def launch_all(makers: list[Callable[[], App]], first_port: int | None) -> list[dict[str, Any]]:
     """Launch every app at the same time; each report has the app's `name`, `url` and `scenarios`."""
-    readers = []
-    for position, make in enumerate(makers):
-        readers.append(_fork(make, first_port + position if first_port else None))
-    return [_report(reader) for reader in readers]
+    ports = [first_port + position if first_port else None for position in range(len(makers))]
+    readers = [_fork(make, port) for make, port in zip(makers, ports)]
+    return [_patient_report(*launched) for launched in zip(readers, makers, ports)]
+
+
+def _patient_report(reader: int, make: Callable[[], App], port: int | None) -> dict[str, Any]:
+    """The report of an app, launched again if the machine was too busy for it at first."""
+    try:
+        return _report(reader)
+    except LaunchFailed as failed:
+        if BUSY not in str(failed):
+            raise
+    return _report(_fork(make, port))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What real Spaces are made of: image tools, examples, downloads, timers, listeners other than a click."""
 
+import inspect
 import os
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +16,10 @@ from .versions import since
 
 def add_listeners(endpoints: Endpoints) -> None:
     """Listeners other than a click: of the page, of a timer, of several components, and of nothing at all."""
-    endpoints.listen("on_load", endpoints.demo.load, functions.constant, [], [gr.Textbox(label="loaded")])
+    load, outputs = endpoints.demo.load, [gr.Textbox(label="loaded")]
+    # Early versions of this listener take no name.
+    named = "api_name" in inspect.signature(load).parameters
+    endpoints.listen("on_load", load, functions.constant, [], outputs, named=named)
     if hasattr(gr, "Timer"):
         _add_timer(endpoints)
     if hasattr(gr, "on"):
@@ -81,7 +85,10 @@ def add_image_tools(endpoints: Endpoints) -> None:
     if hasattr(gr, "ImageEditor"):
 
         def edit(edited: Any) -> tuple[Any, list[int]]:
-            return edited["composite"], [len(edited["layers"]), *edited["background"].shape]
+            image = edited["composite"]
+            # The first editors do not take a plain image.
+            result = image if since("4.16") else {"background": image, "layers": [], "composite": image}
+            return result, [len(edited["layers"]), *edited["background"].shape]
 
         outputs = [gr.ImageEditor(label="same"), gr.JSON(label="facts")]
         endpoints.bind("edit_image", edit, [gr.ImageEditor(label="editor")], outputs)
