@@ -27,7 +27,8 @@ async def run(stage: Stage, request: web.Request, found: Found) -> web.StreamRes
     fn_index = body.get("fn_index")
     if fn_index is None and stage.generation.default_function_is_the_first:
         fn_index = 0
-    endpoint = stage.endpoint(fn_index, name)
+    session = _session(stage, body)
+    endpoint = stage.endpoint(fn_index, name, session)
     if endpoint is None:
         what = f"function {fn_index}" if fn_index is not None else f"the name {name!r}"
         stage.find(f"calls {what} by direct HTTP, which the app does not have")
@@ -35,7 +36,7 @@ async def run(stage: Stage, request: web.Request, found: Found) -> web.StreamRes
     if "data" not in body:
         stage.find("sends no data by direct HTTP")
         return stage.json({"error": "'NoneType' object is not subscriptable"}, 500)
-    outcome = stage.choose(endpoint, body, Way.DIRECT, _session(stage, body))
+    outcome = stage.choose(endpoint, body, Way.DIRECT, session)
     return answer(stage, outcome)
 
 

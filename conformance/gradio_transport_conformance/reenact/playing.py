@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -62,7 +63,7 @@ class Event:
         Raises:
             OffTape: The client goes on where the recorded one cancelled, or sent another chunk.
         """
-        place, restarts = first, self.restarts
+        place, restarts, began = first, self.restarts, time.monotonic()
         gates = deque(self.outcome.gates)
         while place < len(self.outcome.messages):
             while gates and gates[0][0] <= place:
@@ -72,6 +73,9 @@ class Event:
             if restarts != self.restarts:
                 place, restarts = self._first_yield(), self.restarts
             message = self.outcome.messages[place]
+            rest = self.outcome.seconds - (time.monotonic() - began)
+            if is_last(message) and rest > 0 and await self.wait_for_stop(rest):
+                return
             place += 1
             self.started = self.started or message.get("msg") != "estimation"
             self.ended = is_last(message)
@@ -146,6 +150,7 @@ class Session:
         done: For each function, the data of its calls so far.
         opened: Whether anybody has listened to it.
         streams: How many streams are open.
+        rendered: Numbers of the functions that ``gr.render`` made for it.
     """
 
     session_hash: str
@@ -158,6 +163,7 @@ class Session:
     opened: bool = False
     done: dict[int, list[str]] = attrs.field(factory=dict[int, list[str]])
     streams: int = 0
+    rendered: set[int] = attrs.field(factory=set[int])
 
     def history(self, key: CallKey) -> list[str]:
         """Return the data of the earlier calls of a function, and add this one."""
@@ -188,6 +194,11 @@ class Sessions:
         """Return a session that has had a call and was not given up, or None."""
         found = self._sessions.get(session_hash)
         return found if found is not None and found.known else None
+
+    def under_way(self) -> int:
+        """Return how many calls run or wait."""
+        every = (event for one in self._sessions.values() for event in one.events.values())
+        return sum(not (one.ended or one.stopped.is_set()) for one in every)
 
     def event(self, event_id: str) -> Event | None:
         """Return a call by its id, or None."""
