@@ -168,7 +168,7 @@ class Endpoint:
 
     @property
     def is_generator(self) -> bool:
-        """Whether it yields: ``outputs()`` of a job also holds the one output of a function that does not."""
+        """Whether it yields, as the config says, which some servers of 3.x say wrongly of a chat."""
         return bool(self._dependency.get("types", {}).get("generator", True))
 
     def values(self, result: Any) -> list[Any]:
@@ -336,9 +336,10 @@ class TaskRun:
         return job.status().code.name in ("PROCESSING", "ITERATING", "PROGRESS")
 
     def _yields(self, job: Any, endpoint: Endpoint) -> list[Any]:
-        if not endpoint.is_generator:
-            return []
-        return [self._values(one, endpoint) for one in list(job.outputs())]
+        outputs = list(job.outputs())
+        if not endpoint.is_generator and len(outputs) < 2:
+            return []  # `outputs()` also holds the one output of a function that does not yield
+        return [self._values(one, endpoint) for one in outputs]
 
     @staticmethod
     async def _events(job: Any) -> list[str]:
