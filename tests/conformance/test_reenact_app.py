@@ -11,8 +11,11 @@ from urllib.parse import urlsplit
 import pytest
 
 import gradio_transport as gt
+from gradio_transport.trace import read_trace
 from gradio_transport_conformance.reenact import Reenactment, serve
 from gradio_transport_conformance.reenact.likeness import Uploads, likeness
+from gradio_transport_conformance.reenact.outcomes import outcomes
+from gradio_transport_conformance.traces import shipped_trace
 
 JOIN = "/gradio_api/queue/join"
 DATA = "/gradio_api/queue/data?session_hash=mine"
@@ -194,3 +197,10 @@ def test_an_image_is_the_same_with_and_without_its_kind():
     bare = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAI"
     alike = [likeness([one], Uploads()) for one in (bare, f"data:image/png;base64,{bare}")]
     assert alike[0] == alike[1] != likeness(["iVBORw0KGgo="], Uploads())
+
+
+def test_what_came_before_the_reply_to_its_join_is_of_the_call_too():
+    trace = read_trace(shipped_trace("6.25.0/twenty_at_once"))
+    found = outcomes(trace, "twenty_at_once")
+    assert len(found) == 20
+    assert all(one.complete and one.messages[0]["msg"] == "estimation" for one in found)

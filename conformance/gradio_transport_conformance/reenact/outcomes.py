@@ -165,7 +165,7 @@ class _Reader:
     alias: str = ""
     calls: dict[str, _Call] = attrs.field(factory=dict[str, _Call])
     decoders: dict[str, SSEDecoder] = attrs.field(factory=dict[str, SSEDecoder])
-    unnamed: list[Mapping[str, Any]] = attrs.field(factory=list[Mapping[str, Any]])
+    early: dict[str, list[Mapping[str, Any]]] = attrs.field(factory=dict[str, list[Mapping[str, Any]]])
 
     def take(self, frame: Frame) -> None:
         key, _, part = frame.channel.partition(".")
@@ -204,6 +204,9 @@ class _Reader:
             found = call or self._named(message.get("event_id"))
             if found is not None:
                 found.take(message)
+            elif message.get("event_id"):
+                # The stream was faster than the reply to the join.
+                self.early.setdefault(str(message["event_id"]), []).append(message)
 
     def _named(self, event_id: Any) -> _Call | None:
         return next((one for one in self.calls.values() if one.event_id == event_id and event_id), None)
@@ -254,6 +257,8 @@ class _Reader:
             call.refusal = _refusal(frame)
         elif part == "join":
             call.event_id = str(value.get("event_id"))
+            for message in self.early.pop(call.event_id, []):
+                call.take(message)
 
     def _take_text(self, call: _Call, frame: Frame) -> None:
         message = _object(str(frame.payload["text"]))
