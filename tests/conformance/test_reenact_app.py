@@ -12,9 +12,15 @@ import pytest
 
 import gradio_transport as gt
 from gradio_transport.trace import read_trace
+from gradio_transport_conformance.driver.messages import StepAnswer, StepError, TaskAnswer
+from gradio_transport_conformance.grading import Grade
 from gradio_transport_conformance.reenact import Reenactment, serve
 from gradio_transport_conformance.reenact.likeness import Uploads, likeness
 from gradio_transport_conformance.reenact.outcomes import outcomes
+from gradio_transport_conformance.reenact.playing import END_IS_MISSING
+from gradio_transport_conformance.run.clients import _grade_case
+from gradio_transport_conformance.run.selection import plan_cases, select_cases
+from gradio_transport_conformance.run.serving import CaseServer
 from gradio_transport_conformance.traces import shipped_trace
 
 JOIN = "/gradio_api/queue/join"
@@ -204,3 +210,47 @@ def test_what_came_before_the_reply_to_its_join_is_of_the_call_too():
     found = outcomes(trace, "twenty_at_once")
     assert len(found) == 20
     assert all(one.complete and one.messages[0]["msg"] == "estimation" for one in found)
+
+
+def begin(served: Reenactment, name: str, *data: object) -> str:
+    body = {"data": data, "fn_index": number_of(served, name), "session_hash": "mine"}
+    return str(json.loads(ask(served.url, "POST", "/queue/join", body)[1])["event_id"])
+
+
+def wait_until_it_runs(served: Reenactment) -> None:
+    with closing(http.client.HTTPConnection(urlsplit(served.url).netloc, timeout=10)) as connection:
+        connection.request("GET", "/queue/data?session_hash=mine")
+        response = connection.getresponse()
+        while b"process_starts" not in response.readline():
+            pass
+
+
+def test_a_function_that_cancels_silences_the_calls_of_its_session():
+    # 4.22 keeps sessions whose stream was dropped.
+    with serve("4.22.0", ["cancel_generator"]) as served:
+        event_id = begin(served, "forever")
+        wait_until_it_runs(served)
+        config = json.loads(ask(served.url, "GET", "/config")[1])
+        (number,) = [place for place, one in enumerate(config["dependencies"]) if one.get("cancels")]
+        body = {"data": [], "fn_index": number, "session_hash": "mine"}
+        status, text = ask(served.url, "POST", "/run/predict", body)
+        assert (status, json.loads(text)["data"]) == (200, [])
+        assert ask(served.url, "POST", "/reset", {"event_id": event_id})[1] == '{"success":false}'
+    assert served.off_tape == []
+
+
+def test_a_plain_function_goes_on_after_a_reset_and_its_end_is_off_tape(monkeypatch):
+    monkeypatch.setattr("gradio_transport_conformance.reenact.playing.PATIENCE_SECONDS", 0.3)
+    with serve("4.22.0", ["cancel_plain"]) as served:
+        event_id = begin(served, "slow", 3)
+        wait_until_it_runs(served)
+        assert ask(served.url, "POST", "/reset", {"event_id": event_id})[1] == '{"success":false}'
+        with pytest.raises(http.client.IncompleteRead):
+            ask(served.url, "GET", "/queue/data?session_hash=mine")
+    (missed,) = served.off_tape
+    assert missed.startswith(END_IS_MISSING)
+    (cell,) = plan_cases(["4.22.0"], select_cases("cancel_plain"))
+    late = TaskAnswer(id="", steps=[StepAnswer(error=StepError(kind="timeout", message="20 s"))])
+    for off_tape, grade in (([missed], Grade.OFF_TAPE), ([], Grade.FAIL)):
+        server = CaseServer(served.url, {}, list, lambda found=off_tape: found)
+        assert _grade_case(cell, late, server)[0] is grade

@@ -32,6 +32,7 @@ class Endpoint:
     Attributes:
         states: Positions of its State inputs.
         inputs: How many inputs it has; None where the config does not say.
+        cancels: Numbers of the functions whose calls it cancels.
     """
 
     fn_index: int
@@ -40,6 +41,7 @@ class Endpoint:
     inputs: int | None
     generator: bool
     queued: bool
+    cancels: tuple[int, ...] = ()
 
 
 @attrs.frozen
@@ -325,7 +327,7 @@ def _endpoints(config: Mapping[str, Any], generation: Generation) -> Iterator[En
         name = one.get("api_name")
         yield Endpoint(
             int(one.get("id", place)), name if isinstance(name, str) else None, states, len(inputs_),
-            generator, queued,
+            generator, queued, tuple(cast("list[int]", one.get("cancels") or ())),
         )  # fmt: skip
 
 

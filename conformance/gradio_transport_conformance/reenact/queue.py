@@ -219,7 +219,9 @@ async def reset(stage: Stage, request: web.Request, _: Found) -> web.StreamRespo
         return stage.json({"success": _restart(stage, str(body["session_hash"]), body["fn_index"])})
     event = stage.sessions.event(str(body["event_id"]))
     # Only generators can be reset. Between two of their steps they notice it.
-    running = event is not None and event.started and not event.ended and stage.is_generator(event)
+    running = event is not None and event.started and not (event.ended or event.silenced)
+    if event is not None and running and not stage.is_generator(event):
+        event.goes_on, running = True, False
     if event is not None and running:
         asyncio.get_running_loop().call_later(RESET_SECONDS, event.stopped.set)
     return stage.json({"success": running})

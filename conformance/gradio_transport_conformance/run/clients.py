@@ -17,6 +17,7 @@ from ..drivers import command_for, is_name
 from ..grading import Grade, grade_outcomes
 from ..outcomes import outcome_of_answer
 from ..play import STEP_SECONDS
+from ..reenact.playing import END_IS_MISSING
 from .faults import fault_task, grade_fault_answer, serve_cell, why_not_a_task
 from .players import SEVERAL_APPS, Identity, can_serve, case_result, fault_result
 from .results import CellResult
@@ -140,7 +141,8 @@ def _grade_case(
     if cannot is not None:
         return Grade.CANNOT, cannot
     assert isinstance(answer, TaskAnswer)  # noqa: S101 - it can
-    own_fault = _shared_sessions(cell, answer, server) or _not_cancelled(cell, answer)
+    in_vain = any(one.startswith(END_IS_MISSING) for one in server.off_tape)
+    own_fault = _shared_sessions(cell, answer, server) or (None if in_vain else _not_cancelled(cell, answer))
     if own_fault is not None:
         return Grade.FAIL, own_fault
     if server.off_tape:
