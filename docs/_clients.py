@@ -109,7 +109,7 @@ def _by_word(cells: Sequence[CellResult]) -> dict[str, Any]:
         if grade in (Grade.PASS, Grade.UNSUPPORTED):
             kept[word] = " ".join(cell.column for cell in mine)
         elif mine:
-            causes = dict.fromkeys(_cause(cell) for cell in mine)
+            causes = sorted({_cause(cell) for cell in mine})
             kept[word] = {
                 cause: " ".join(cell.column for cell in mine if _cause(cell) == cause) for cause in causes
             }
@@ -138,23 +138,40 @@ def tables(clients: Sequence[Client]) -> str:
     return "\n".join([*_counts(clients), *_matrices(clients), *_all_causes(clients)])
 
 
+def _ran(clients: Iterable[Client]) -> list[str]:
+    """Return the versions that some client was run on, in order."""
+    return sorted({version for client in clients for version in client.versions}, key=numbers)
+
+
 def _counts(clients: Sequence[Client]) -> Iterator[str]:
     yield from ("## Counts", "")
-    yield "| client | Gradio | " + " | ".join(SIGNS) + " | run on |"
-    yield "|---|---|" + "---:|" * len(SIGNS) + "---|"
-    for client in clients:
-        for version in sorted(client.versions, key=numbers):
-            words = list(client.grades(version).values())
-            counts = " | ".join(str(words.count(word) or "-") for word in SIGNS)
-            yield f"| {client.name} | {version} | {counts} | {client.versions[version]['date']} |"
+    yield "How many cases have which grade. An empty place was not run."
+    yield ""
+    yield "| Gradio | " + " | ".join(client.name for client in clients) + " |"
+    yield "|---|" + "---|" * len(clients)
+    for version in reversed(_ran(clients)):
+        yield f"| {version} | " + " | ".join(_count(client, version) for client in clients) + " |"
     yield ""
     for client in clients:
-        yield f"- {client.name}: {_escaped(client.language)}."
+        dates = sorted({str(run["date"]) for run in client.versions.values()})
+        suites = ", ".join(sorted({str(run["suite"]) for run in client.versions.values()}))
+        when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+        many = f"{len(client.versions)} versions" if len(client.versions) > 1 else "1 version"
+        yield f"- {client.name}: {_escaped(client.language)}; {many} of Gradio, run {when} by suite {suites}."
     yield ""
+
+
+def _count(client: Client, version: str) -> str:
+    if version not in client.versions:
+        return ""
+    words = list(client.grades(version).values())
+    shown = [(words.count(word), sign) for word, sign in SIGNS.items() if word != "unsupported"]
+    return " ".join(f"{count}\N{NO-BREAK SPACE}{sign}" for count, sign in shown if count)
 
 
 def _matrices(clients: Sequence[Client]) -> Iterator[str]:
-    for version in sorted({one for client in clients for one in client.versions}, key=numbers, reverse=True):
+    newest = {numbers(version)[0]: version for version in _ran(clients)}
+    for version in reversed(newest.values()):
         mine = [client for client in clients if version in client.versions]
         grades = [client.grades(version) for client in mine]
         yield from (f"## Gradio {version}", "")
@@ -175,16 +192,35 @@ def _matrices(clients: Sequence[Client]) -> Iterator[str]:
 
 
 def _all_causes(clients: Sequence[Client]) -> Iterator[str]:
-    yield from ("## Causes", "")
+    yield from ("## Causes", "", "A range of versions is one of those that the client was run on.", "")
     for client in clients:
         found = [(word, client.causes(word)) for word in ("wrong", "known", "off tape", "cannot")]
         if any(causes for _, causes in found):
             yield from (f"### {client.name}", "")
             for word, causes in found:
                 for cause, cases in causes.items():
-                    named = "; ".join(f"`{case}` on {', '.join(where)}" for case, where in cases.items())
-                    yield f"- {SIGNS[word]} {word}, {_escaped(cause)}: {named}."
+                    yield f"- {SIGNS[word]} {word}, {_escaped(cause)}: {_places(cases, _ran([client]))}."
             yield ""
+
+
+def _places(cases: Mapping[str, Sequence[str]], ran: Sequence[str]) -> str:
+    """Return the names of cases and their versions; cases of the same versions are named together."""
+    together: dict[tuple[str, ...], list[str]] = {}
+    for case, where in cases.items():
+        together.setdefault(tuple(where), []).append(case)
+    return "; ".join(f"{_names(names)} on {_ranges(where, ran)}" for where, names in together.items())
+
+
+def _ranges(where: Sequence[str], ran: Sequence[str]) -> str:
+    """Return versions as ranges of those that a client was run on."""
+    runs: list[list[str]] = []
+    for version in where:
+        if runs and ran.index(version) == ran.index(runs[-1][-1]) + 1:
+            runs[-1].append(version)
+        else:
+            runs.append([version])
+    shown = [f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs]
+    return ", ".join(shown)
 
 
 def _names(cases: Iterable[str]) -> str:

@@ -107,6 +107,7 @@ class TestAnswers:
         ("name", "case", "version"),
         [
             pytest.param("gradio_client==0.6.1", "chat_interface_streaming", "3.50.2", id="yields"),
+            pytest.param("gradio_client==0.6.1", "chat", "3.16.2", id="json"),
             pytest.param("gradio_client==0.7.0", "cancel_generator", "4.0.2", id="reset"),
             pytest.param("@gradio/client@0.5.2", "image", "3.50.2", id="image", marks=needs_node),
             pytest.param("@gradio/client", "stream_input", "6.31.0", id="chunks", marks=needs_node),

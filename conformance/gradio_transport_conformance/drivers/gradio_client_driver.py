@@ -34,6 +34,11 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 gradio_client: Any = importlib.import_module("gradio_client")
 SKIP_COMPONENTS: Any = importlib.import_module("gradio_client.utils").SKIP_COMPONENTS
 
+try:
+    _SERIALIZERS: Any = importlib.import_module("gradio_client.serializing").COMPONENT_MAPPING
+except (ImportError, AttributeError):  # from 0.7 on the client needs none
+    _SERIALIZERS = {}
+
 PROTOCOL = 1
 POLL_SECONDS = 0.002
 LONGEST_TEXT = 5000
@@ -179,7 +184,13 @@ class Endpoint:
 
     def is_json_file(self, place: int) -> bool:
         """Return whether the client gives an output as a file with its JSON, as 0.x does on 3.x servers."""
-        return place < len(self.outputs) and self.outputs[place].get("serializer") == "JSONSerializable"
+        if place >= len(self.outputs):
+            return False
+        output = self.outputs[place]
+        if "serializer" in output:
+            return output["serializer"] == "JSONSerializable"
+        # Older servers leave it to the client.
+        return getattr(_SERIALIZERS.get(output.get("type")), "__name__", "") == "JSONSerializable"
 
 
 class TaskRun:
