@@ -66,6 +66,11 @@ class Client:
     language: str
     versions: Mapping[str, Mapping[str, Any]]
 
+    @property
+    def program(self) -> str:
+        """Its name without the version."""
+        return self.name.partition(" ")[0]
+
     def grades(self, version: str) -> dict[str, str]:
         """Return the word of the grade of each case."""
         kept = self.versions.get(version, {})
@@ -129,8 +134,8 @@ def read_clients(folder: Path = FOLDER) -> list[Client]:
 
 
 def _order(client: Client) -> tuple[bool, str, tuple[int, int, int]]:
-    program, _, version = client.name.partition(" ")
-    return program != "gradio-transport", program, numbers(version)
+    version = client.name.removeprefix(client.program).strip()
+    return client.program != "gradio-transport", client.program, numbers(version)
 
 
 def tables(clients: Sequence[Client]) -> str:
@@ -144,13 +149,15 @@ def _ran(clients: Iterable[Client]) -> list[str]:
 
 
 def _counts(clients: Sequence[Client]) -> Iterator[str]:
+    programs = list(dict.fromkeys(client.program for client in clients))
     yield from ("## Counts", "")
-    yield "How many cases have which grade. An empty place was not run."
+    yield "How many cases have which grade, by the version of the client. An empty place was not run."
     yield ""
-    yield "| Gradio | " + " | ".join(client.name for client in clients) + " |"
-    yield "|---|" + "---|" * len(clients)
+    yield "| Gradio | " + " | ".join(programs) + " |"
+    yield "|---|" + "---|" * len(programs)
     for version in reversed(_ran(clients)):
-        yield f"| {version} | " + " | ".join(_count(client, version) for client in clients) + " |"
+        cells = [[_count(one, version) for one in clients if one.program == program] for program in programs]
+        yield f"| {version} | " + " | ".join("<br>".join(filter(None, cell)) for cell in cells) + " |"
     yield ""
     for client in clients:
         dates = sorted({str(run["date"]) for run in client.versions.values()})
@@ -166,7 +173,8 @@ def _count(client: Client, version: str) -> str:
         return ""
     words = list(client.grades(version).values())
     shown = [(words.count(word), sign) for word, sign in SIGNS.items() if word != "unsupported"]
-    return " ".join(f"{count}\N{NO-BREAK SPACE}{sign}" for count, sign in shown if count)
+    counts = " ".join(f"{count}\N{NO-BREAK SPACE}{sign}" for count, sign in shown if count)
+    return f"{client.name.removeprefix(client.program).split()[0]}: {counts}"
 
 
 def _matrices(clients: Sequence[Client]) -> Iterator[str]:
