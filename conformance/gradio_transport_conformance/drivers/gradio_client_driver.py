@@ -34,11 +34,6 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 gradio_client: Any = importlib.import_module("gradio_client")
 SKIP_COMPONENTS: Any = importlib.import_module("gradio_client.utils").SKIP_COMPONENTS
 
-try:
-    _SERIALIZERS: Any = importlib.import_module("gradio_client.serializing").COMPONENT_MAPPING
-except (ImportError, AttributeError):  # from 0.7 on the client needs none
-    _SERIALIZERS = {}
-
 PROTOCOL = 1
 POLL_SECONDS = 0.002
 LONGEST_TEXT = 5000
@@ -74,6 +69,15 @@ EVENTS = {
     "FINISHED": "process_completed",
 }
 """Status of a job -> name of the event in the driver protocol."""
+
+
+def json_components() -> set[str]:
+    """Return the types of components whose outputs the client gives as files of JSON, as 0.6 does."""
+    try:
+        found: Any = importlib.import_module("gradio_client.serializing").COMPONENT_MAPPING
+    except (ImportError, AttributeError):
+        return set()
+    return {str(name) for name, kind in found.items() if kind.__name__ == "JSONSerializable"}
 
 
 def installed_version() -> str:
@@ -190,7 +194,7 @@ class Endpoint:
         if "serializer" in output:
             return output["serializer"] == "JSONSerializable"
         # Older servers leave it to the client.
-        return getattr(_SERIALIZERS.get(output.get("type")), "__name__", "") == "JSONSerializable"
+        return output.get("type") in json_components()
 
 
 class TaskRun:
