@@ -194,7 +194,7 @@ class Endpoint:
         if "serializer" in output:
             return output["serializer"] == "JSONSerializable"
         # Older servers leave it to the client.
-        return output.get("type") in json_components()
+        return str(output.get("type")) in json_components()
 
 
 class TaskRun:

@@ -153,19 +153,16 @@ def _grade_case(
     return graded.grade, graded.reason
 
 
-_MAY_BE_UNNAMED = ("usage", "cancelled", "refused")
-"""Kinds of errors of calls that perhaps named no session."""
-
-
 def _shared_sessions(cell: CaseCell, answer: TaskAnswer, server: CaseServer) -> str | None:
     """Return what is wrong if steps of several sessions named fewer session hashes than there are sessions.
 
     Seen on the wire: what comes of such a call was never recorded, so it would only be off tape. A step whose
     error the client may have made itself counts for none, since perhaps it was never sent. Nor does one that
-    was refused: a full queue of 3.x refuses before it asks for the session.
+    was refused, unless for being off tape: a full queue of 3.x refuses before it asks for the session.
     """
     steps = [step for group in cell.case.steps_for(cell.version) for step in group]
-    answered = [one.error is None or one.error.kind not in _MAY_BE_UNNAMED for one in answer.steps]
+    unnamed = ("usage", "cancelled") if server.off_tape else ("usage", "cancelled", "refused")
+    answered = [one.error is None or one.error.kind not in unnamed for one in answer.steps]
     wanted = {step.session for step, is_answered in zip(steps, answered, strict=True) if is_answered}
     named = server.session_hashes()
     if not 0 < len(named) < len(wanted):
