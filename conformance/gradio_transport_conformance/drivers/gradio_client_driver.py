@@ -192,7 +192,7 @@ class Endpoint:
             return False
         output = self.outputs[place]
         if "serializer" in output:
-            return output["serializer"] == "JSONSerializable"
+            return bool(output["serializer"] == "JSONSerializable")
         # Older servers leave it to the client.
         return str(output.get("type")) in json_components()
 
