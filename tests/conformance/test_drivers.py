@@ -112,6 +112,20 @@ class TestAnswers:
     def test_other_versions_are_installed_and_report_too(self, name, version):
         assert_right(play(name, CASES, version), 4)
 
+    @installs
+    @pytest.mark.parametrize(
+        ("name", "case", "version"),
+        [
+            pytest.param("gradio_client==0.6.1", "chat_interface_streaming", "3.50.2", id="yields"),
+            pytest.param("gradio_client==0.6.1", "chat", "3.16.2", id="json"),
+            pytest.param("gradio_client==0.7.0", "cancel_generator", "4.0.2", id="reset"),
+            pytest.param("@gradio/client@0.5.2", "image", "3.50.2", id="image", marks=needs_node),
+            pytest.param("@gradio/client", "stream_input", "6.31.0", id="chunks", marks=needs_node),
+        ],
+    )
+    def test_what_a_version_does_in_a_way_of_its_own_is_right(self, name, case, version):
+        assert_right(play(name, case, version), 1)
+
 
 class TestCannot:
     @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import runpy
 import zlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -298,3 +299,60 @@ def test_a_file_that_holds_no_results_is_bad_usage(text: str, tmp_path: Path) ->
         done = CliRunner().invoke(commands, arguments)
         assert done.exit_code == 2, done.output
         assert "holds no results" in done.output
+
+
+# The page of clients in the docs.
+
+CLIENTS = runpy.run_path(str(ROOT / "docs" / "_clients.py"))
+
+
+def test_the_page_of_clients_is_the_generated_one() -> None:
+    text = (ROOT / "docs" / "clients.md").read_text("utf-8")
+    assert CLIENTS["with_tables"](text) == text, "run python docs/_clients.py"
+
+
+def test_kept_results_have_the_grade_and_cause_of_each_case(tmp_path: Path) -> None:
+    path = CLIENTS["keep"](NEW, tmp_path)
+    (client,) = CLIENTS["read_clients"](tmp_path)
+    assert path.name == "peer-1.0.json"
+    assert client.grades("6.31.0") == {
+        "hello": "wrong",
+        "count": "wrong",
+        "add": "right",
+        "new": "right",
+        "large": "right",
+        "pair": "off tape",
+        "chat": "off tape",
+    }
+    assert client.causes("wrong") == {"it hangs": {"hello": ["6.31.0"]}, "b": {"count": ["6.31.0"]}}
+    # A later run of the same version replaces it, and that of another one is added.
+    CLIENTS["keep"](
+        run_of(cell("6.31.0", "add"), cell("3.50.2", "add", Grade.FAIL, cause="<b>*x*")), tmp_path
+    )
+    (client,) = CLIENTS["read_clients"](tmp_path)
+    assert client.grades("6.31.0") == {"add": "right"}
+    assert r"\<b\>\*x\*" in CLIENTS["tables"]([client])
+
+
+def test_causes_name_ranges_of_the_versions_that_were_run() -> None:
+    ran = ["4.0.2", "4.8.0", "4.9.0", "5.0.2", "6.31.0"]
+    assert CLIENTS["_ranges"](ran[:3], ran) == "4.0.2 to 4.9.0"
+    assert CLIENTS["_ranges"]([*ran[:2], "6.31.0"], ran) == "4.0.2, 4.8.0, 6.31.0"
+    cases = {"a": ran[:1], "b": ran[:1], "c": ran[4:]}
+    assert CLIENTS["_places"](cases, ran) == "`a`, `b` on 4.0.2; `c` on 6.31.0"
+
+
+def test_each_client_is_run_on_the_versions_that_the_page_says() -> None:
+    clients = {
+        version: [name for _, name in CLIENTS["planned"](version)]
+        for version in ("2.9.4", "3.50.2", "4.8.0", "6.31.0")
+    }
+    assert clients == {
+        "2.9.4": ["sync"],
+        "3.50.2": ["sync", "gradio_client==0.6.1", "@gradio/client@0.5.2"],
+        "4.8.0": [
+            "sync", "gradio_client==0.7.0", "gradio_client==1.3.0", "gradio_client==2.7.2",
+            "@gradio/client@2.7.0",
+        ],
+        "6.31.0": ["sync", "gradio_client==2.7.2", "@gradio/client@2.7.0", "curl"],
+    }  # fmt: skip

@@ -44,7 +44,8 @@ _SHIPPED = (
     ShippedDriver("gradio_client==0.7.0", "3.0.6", "4.9"),
     ShippedDriver("gradio_client==1.3.0", "4"),
     ShippedDriver("gradio_client==2.7.2", "4"),
-    ShippedDriver("@gradio/client@0.5.2", "3.0.6", "4"),
+    # It asks a Space on the Internet about older servers.
+    ShippedDriver("@gradio/client@0.5.2", "3.30", "4"),
     ShippedDriver("@gradio/client@2.7.0", "4"),
     ShippedDriver("curl", "4.20"),
 )

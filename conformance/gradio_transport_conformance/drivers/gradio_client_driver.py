@@ -71,6 +71,15 @@ EVENTS = {
 """Status of a job -> name of the event in the driver protocol."""
 
 
+def json_components() -> set[str]:
+    """Return the types of components whose outputs the client gives as files of JSON, as 0.6 does."""
+    try:
+        found: Any = importlib.import_module("gradio_client.serializing").COMPONENT_MAPPING
+    except (ImportError, AttributeError):
+        return set()
+    return {str(name) for name, kind in found.items() if kind.__name__ == "JSONSerializable"}
+
+
 def installed_version() -> str:
     """Return the version of the client."""
     return str(gradio_client.__version__)
@@ -168,7 +177,7 @@ class Endpoint:
 
     @property
     def is_generator(self) -> bool:
-        """Whether it yields: ``outputs()`` of a job also holds the one output of a function that does not."""
+        """Whether it yields, as the config says, which some servers of 3.x say wrongly of a chat."""
         return bool(self._dependency.get("types", {}).get("generator", True))
 
     def values(self, result: Any) -> list[Any]:
@@ -179,7 +188,13 @@ class Endpoint:
 
     def is_json_file(self, place: int) -> bool:
         """Return whether the client gives an output as a file with its JSON, as 0.x does on 3.x servers."""
-        return place < len(self.outputs) and self.outputs[place].get("serializer") == "JSONSerializable"
+        if place >= len(self.outputs):
+            return False
+        output = self.outputs[place]
+        if "serializer" in output:
+            return bool(output["serializer"] == "JSONSerializable")
+        # Older servers leave it to the client.
+        return str(output.get("type")) in json_components()
 
 
 class TaskRun:
@@ -336,9 +351,10 @@ class TaskRun:
         return job.status().code.name in ("PROCESSING", "ITERATING", "PROGRESS")
 
     def _yields(self, job: Any, endpoint: Endpoint) -> list[Any]:
-        if not endpoint.is_generator:
-            return []
-        return [self._values(one, endpoint) for one in list(job.outputs())]
+        outputs = list(job.outputs())
+        if not endpoint.is_generator and len(outputs) < 2:
+            return []  # `outputs()` also holds the one output of a function that does not yield
+        return [self._values(one, endpoint) for one in outputs]
 
     @staticmethod
     async def _events(job: Any) -> list[str]:

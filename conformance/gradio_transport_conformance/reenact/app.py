@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -15,10 +16,13 @@ from gradio_transport.protocol.frames import Frame, Kind
 from gradio_transport.trace import Trace
 
 from ..replay.recording import RecordedRequest, Recording
-from .encoding import encode
+from .encoding import encode, with_nan
 from .generation import Generation
 from .likeness import CallKey, FileIdentity, Uploads, call_key
 from .outcomes import Outcome, Reply, Way, outcomes
+
+NOT_A_NUMBER = "not_a_number"
+"""The function of the canonical app that returns NaN."""
 
 
 @attrs.frozen
@@ -28,6 +32,7 @@ class Endpoint:
     Attributes:
         states: Positions of its State inputs.
         inputs: How many inputs it has; None where the config does not say.
+        cancels: Numbers of the functions whose calls it cancels.
     """
 
     fn_index: int
@@ -36,6 +41,7 @@ class Endpoint:
     inputs: int | None
     generator: bool
     queued: bool
+    cancels: tuple[int, ...] = ()
 
 
 @attrs.frozen
@@ -50,6 +56,19 @@ class Choice:
     reencoded: str = ""
 
 
+@attrs.frozen
+class Limit:
+    """A queue with a maximum size, from 4.9 on. Before, a message says that it is full; see `opening`.
+
+    Attributes:
+        calls: How many it takes at once, running and waiting.
+        refusal: What a further one is told.
+    """
+
+    calls: int
+    refusal: Reply
+
+
 @attrs.define
 class RecordedApp:
     """One app, from all of its traces.
@@ -59,9 +78,12 @@ class RecordedApp:
         config: Its config, as recorded; None where no trace has it.
         login_body: What it says instead, up to 2.6, to who is not logged in.
         protected: Whether it wants a login.
+        samples: Calls of other traces, whose first messages others can have; see `template`.
+        rendered: Numbers of the functions that ``gr.render`` makes, which one session alone has.
     """
 
     generation: Generation
+    samples: Sequence[Outcome] = ()
     bases: list[str] = attrs.field(factory=list[str])
     config: Mapping[str, Any] | None = None
     config_body: bytes = b""
@@ -74,6 +96,7 @@ class RecordedApp:
     uploads: Uploads = attrs.field(factory=Uploads)
     protected: bool = False
     endpoints: dict[int, Endpoint] = attrs.field(factory=dict[int, Endpoint])
+    rendered: set[int] = attrs.field(factory=set[int])
     _outcomes: dict[CallKey, list[tuple[Outcome, tuple[str, ...]]]] = attrs.field(
         factory=dict[CallKey, list[tuple[Outcome, tuple[str, ...]]]]
     )
@@ -82,9 +105,11 @@ class RecordedApp:
     _used: Counter[tuple[CallKey, str]] = attrs.field(factory=Counter[tuple[CallKey, str]])
 
     @classmethod
-    def of(cls, generation: Generation, traces: Iterable[tuple[str, Trace]]) -> RecordedApp:
+    def of(
+        cls, generation: Generation, traces: Iterable[tuple[str, Trace]], samples: Sequence[Outcome] = ()
+    ) -> RecordedApp:
         """Return the app of named traces."""
-        app = cls(generation)
+        app = cls(generation, samples)
         kept = list(traces)
         for _, trace in kept:
             app._take_app(trace)
@@ -127,13 +152,20 @@ class RecordedApp:
         elif path.rstrip("/") == "/component_server":
             self.component_calls.append((_object(request.body or b""), request))
 
+    @property
+    def path(self) -> str:
+        """The path that the app was under, without a slash at its end."""
+        return urlsplit(self.bases[0]).path.rstrip("/") if self.bases else ""
+
     # --- the calls -------------------------------------------------------------------------------------
 
     def _take_calls(self, name: str, trace: Trace) -> None:
         histories: dict[tuple[int, int], list[str]] = {}
         for outcome in outcomes(trace, name):
-            for rendered in _rendered(outcome, self.generation):
-                self.endpoints.setdefault(rendered.fn_index, rendered)
+            for one in rendered(outcome, self.generation):
+                if one.fn_index not in self.endpoints:
+                    self.endpoints[one.fn_index] = one
+                    self.rendered.add(one.fn_index)
             endpoint = self.find(outcome.fn_index, outcome.api_name)
             self._turns.setdefault(-1, []).append(outcome)
             if endpoint is None:
@@ -203,6 +235,8 @@ class RecordedApp:
             for outcome, before in self._outcomes.get(key, [])
             if (not endpoint.states or before == tuple(history)) and not _is_full(outcome)
         ]
+        if self.limit(key) is not None:
+            found = [(outcome, before) for outcome, before in found if not self._is_turned_away(outcome)]
         choices = [choice for outcome, _ in found if (choice := self._as(endpoint, outcome, way)) is not None]
         # What was recorded in this way counts first, and of that what has an end.
         best = [one for one in choices if not one.reencoded] or choices
@@ -212,6 +246,18 @@ class RecordedApp:
         number = self._used[key, way]
         self._used[key, way] += 1
         return best[number % len(best)]
+
+    def limit(self, key: CallKey) -> Limit | None:
+        """Return how many calls the queue took at once before it was full, or None if it never was."""
+        found = [outcome for outcome, _ in self._outcomes.get(key, [])]
+        refusals = [one.refusal for one in found if one.refusal is not None and self._is_turned_away(one)]
+        taken = sum(one.refusal is None for one in found)
+        return Limit(taken, refusals[0]) if taken and refusals else None
+
+    def _is_turned_away(self, outcome: Outcome) -> bool:
+        """Return whether the join of a call was refused because the queue was full."""
+        full = 500 if self.generation.refuses_joins_plainly else 503
+        return outcome.way is Way.STREAM and outcome.refusal is not None and outcome.refusal.status == full
 
     def opening(self, endpoint: Endpoint | None, way: Way) -> Sequence[Mapping[str, Any]]:
         """Return what the server says to a call whose data it does not know yet; its last may end the call.
@@ -233,11 +279,22 @@ class RecordedApp:
             return Choice(outcome)
         template = self.template(way)
         encoded = encode(outcome, way, self.generation, generator=endpoint.generator, template=template)
+        if encoded is not None and self._says_nan(endpoint, outcome, way):
+            encoded = with_nan(encoded)
         return None if encoded is None else Choice(encoded, f"{outcome.name}, recorded by {outcome.way}")
+
+    def _says_nan(self, endpoint: Endpoint, outcome: Outcome, way: Way) -> bool:
+        """Return whether a call says NaN where the recording has null. seen: 4.44.1, 6.31.0, not 4.22.0.
+
+        From 4.24 on orjson writes the stream, which makes it null, and Python's json the events of /call.
+        """
+        differs = outcome.way is Way.STREAM and way is Way.CALL and self.generation.compact
+        return differs and endpoint.api_name == NOT_A_NUMBER
 
     def template(self, way: Way) -> Outcome | None:
         """Return a complete call that was recorded in some way, whose first messages others can have."""
-        every = (one for found in self._outcomes.values() for one, _ in found)
+        own = (one for found in self._outcomes.values() for one, _ in found)
+        every = chain(own, self.samples)
         return next((one for one in every if one.way is way and one.complete and len(one.messages) > 2), None)
 
 
@@ -245,7 +302,7 @@ def _is_full(outcome: Outcome) -> bool:
     return bool(outcome.messages) and outcome.messages[-1].get("msg") == "queue_full"
 
 
-def _rendered(outcome: Outcome, generation: Generation) -> Iterator[Endpoint]:
+def rendered(outcome: Outcome, generation: Generation) -> Iterator[Endpoint]:
     """Yield the functions that a call made, by ``gr.render``."""
     for message in outcome.messages:
         output = message.get("output")
@@ -270,7 +327,7 @@ def _endpoints(config: Mapping[str, Any], generation: Generation) -> Iterator[En
         name = one.get("api_name")
         yield Endpoint(
             int(one.get("id", place)), name if isinstance(name, str) else None, states, len(inputs_),
-            generator, queued,
+            generator, queued, tuple(cast("list[int]", one.get("cancels") or ())),
         )  # fmt: skip
 
 
@@ -298,4 +355,10 @@ def _object(text: bytes | str) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-__all__ = ["Choice", "Endpoint", "RecordedApp"]
+def origin_of(url: str) -> str:
+    """Return scheme, host and port of a URL."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+__all__ = ["Choice", "Endpoint", "Limit", "RecordedApp", "origin_of", "rendered"]

@@ -14,7 +14,7 @@ from .app import Endpoint
 from .outcomes import Way
 from .playing import OffTape, Session, new_id
 from .stage import Stage
-from .streams import HEARTBEAT_SECONDS, break_off, kind_of, open_stream, say
+from .streams import HEARTBEAT_SECONDS, break_off, finish, kind_of, open_stream, say
 from .validation import PREDICT, check
 
 Found = Mapping[str, str]
@@ -23,14 +23,16 @@ Found = Mapping[str, str]
 async def join(stage: Stage, request: web.Request, found: Found) -> web.StreamResponse:
     """Answer ``POST /call/{api_name}``."""
     body = check(stage.generation, await request.read(), kind_of(request), PREDICT)
-    endpoint = stage.endpoint(None, found["api_name"])
+    session_hash = str(body.get("session_hash") or "")
+    session = stage.sessions.get(session_hash) if session_hash else None
+    endpoint = stage.endpoint(None, found["api_name"], session)
     if endpoint is None:
         stage.find(f"calls /call/{found['api_name']}, which the app does not have")
         return stage.crash()
     data = cast("list[Any]", body["data"])
     if stage.generation.call_finds_sessions and endpoint.inputs == len(data) + len(endpoint.states):
         body = {**body, "data": _with_states(data, endpoint.states)}
-    return await _begin(stage, endpoint, body, str(body.get("session_hash") or ""), "POST /call")
+    return await _begin(stage, endpoint, body, session_hash, "POST /call")
 
 
 def _with_states(data: Sequence[Any], states: Sequence[int]) -> list[Any]:
@@ -131,7 +133,7 @@ async def _say_all(
             await say(response, text)
         if message.get("msg") == "process_completed":
             session.pending.discard(event_id)
-            await response.write_eof()
+            await finish(response)
             return
 
 

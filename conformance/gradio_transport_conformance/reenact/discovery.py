@@ -17,12 +17,12 @@ Found = Mapping[str, str]
 
 async def page(stage: Stage, request: web.Request, _: Found) -> web.StreamResponse:
     """Answer ``/``: HTML with the config, or without if there is no login."""
-    if stage.app.config is None:
-        return stage.off_tape("asks for the page of an app whose config was not recorded")
-    if logged_in(stage, request):
-        config = stage.rename(stage.app.config_body).decode()
-    else:
+    if not logged_in(stage, request):
         config = json.dumps({"auth_required": True, "auth_message": None, "root": stage.base})
+    elif stage.app.config is None:
+        return stage.off_tape("asks for the page of an app whose config was not recorded")
+    else:
+        config = stage.rename(stage.app.config_body).decode()
     name = "window.gradio_config" if stage.generation.names_config_of_gradio else "window.config"
     closed = config.replace("</", "<\\/")
     script = f"<script>{name} = {closed};</script>"

@@ -7,6 +7,7 @@ out, the steps of a generator of which only the first value is known.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -27,7 +28,10 @@ def encode(
 
     The template is a call that was recorded in that way, for the messages before the first value.
     """
-    if outcome.refusal is not None or not (outcome.complete or outcome.cancelled):
+    if outcome.refusal is not None:
+        # Both ways join one queue.
+        return attrs.evolve(outcome, way=way) if {outcome.way, way} == {Way.STREAM, Way.CALL} else None
+    if not (outcome.complete or outcome.cancelled):
         return None
     edited = outcome.way in _QUEUES and generation.sends_diffs
     messages = with_full_values(outcome.messages) if edited else list(outcome.messages)
@@ -40,6 +44,20 @@ def encode(
     if way in (Way.DIRECT, Way.POLLING):
         return _for_one_reply(outcome, messages, way, generation, generator)
     return None
+
+
+def with_nan(outcome: Outcome) -> Outcome:
+    """Return an outcome whose outputs are NaN where they are null."""
+
+    def changed(message: Mapping[str, Any]) -> Mapping[str, Any]:
+        output = cast("dict[str, Any]", message.get("output") or {})
+        data = output.get("data")
+        if not isinstance(data, list):
+            return message
+        values = [math.nan if one is None else one for one in cast("list[Any]", data)]
+        return {**message, "output": {**output, "data": values}}
+
+    return attrs.evolve(outcome, messages=tuple(map(changed, outcome.messages)))
 
 
 def _changed(outcome: Outcome, way: Way, messages: Sequence[Mapping[str, Any]]) -> Outcome:
@@ -140,4 +158,4 @@ def _is_diff(value: Any) -> bool:
 _OPERATIONS = ("replace", "append", "add", "delete")
 
 
-__all__ = ["encode", "with_full_values"]
+__all__ = ["encode", "with_full_values", "with_nan"]

@@ -46,7 +46,7 @@ class Host:
         site = web.TCPSite(self._runner, host, port)
         await site.start()
         place = self._runner.addresses[0]
-        self.stage.base = f"http://{place[0]}:{place[1]}"
+        self.stage.origin = f"http://{place[0]}:{place[1]}"
 
     async def _stop(self) -> None:
         if self._runner is not None:
@@ -60,7 +60,7 @@ class Host:
         channel = f"request-{self._number}"
         self._number += 1
         body = await request.read() if request.method in ("POST", "PUT") and not _is_form(request) else b""
-        url = f"{self.stage.base}{request.path_qs}"
+        url = f"{self.stage.origin}{request.path_qs}"
         payload = {"method": request.method, "url": url, "headers": dict(request.headers), "body": body}
         is_socket = request.headers.get("upgrade", "").lower() == "websocket"
         keep = partial(self._keep, channel)

@@ -15,6 +15,8 @@ import attrs
 
 _FILE_URL = re.compile(r"^https?://[^/]+(?:/gradio_api)?/file=")
 _DATA_URL = re.compile(r"^data:[^,]*;base64,", re.IGNORECASE)
+_PNG = "iVBORw0KGgo"
+"""How the base64 of an image begins: servers of 3.x take it without its "data:image/png;base64," too."""
 _MOST_DEPTH = 50
 
 
@@ -96,10 +98,10 @@ def _canonical_file(value: Mapping[str, Any], uploads: Uploads) -> Any:
 
 def _decoded(value: Any) -> bytes | None:
     """Return what is in a data URL, or None if it is none."""
-    if not isinstance(value, str) or not _DATA_URL.match(value):
+    if not isinstance(value, str) or not (_DATA_URL.match(value) or value.startswith(_PNG)):
         return None
     try:
-        return base64.b64decode(value.partition(",")[2], validate=False)
+        return base64.b64decode(value.rpartition(",")[2], validate=False)
     except (ValueError, binascii.Error):
         return None
 

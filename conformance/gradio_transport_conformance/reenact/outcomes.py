@@ -55,6 +55,7 @@ class Outcome:
         status: Of the reply of direct HTTP.
         states: What the polling queue said of it before the last reply.
         position: Its first place in the polling queue.
+        seconds: How long it takes before its last message, at least.
     """
 
     name: str
@@ -73,12 +74,20 @@ class Outcome:
     status: int | None = None
     states: tuple[Mapping[str, Any], ...] = ()
     position: int | None = None
+    seconds: float = 0.0
 
     @property
     def fn_index(self) -> int | None:
         """Number of the function, if the call says it."""
         found = self.body.get("fn_index")
         return found if isinstance(found, int) else None
+
+    @property
+    def duration(self) -> float:
+        """How many seconds the function ran, by the last message; 0 if that does not say it."""
+        output = self.messages[-1].get("output") if self.messages else None
+        found = cast("dict[str, Any]", output).get("duration") if isinstance(output, dict) else None
+        return float(found) if isinstance(found, int | float) else 0.0
 
     @property
     def complete(self) -> bool:
@@ -201,7 +210,8 @@ class _Reader:
             if found is not None:
                 found.take(message)
             elif event_id:
-                self.early.setdefault(event_id, []).append(message)
+                # The stream was faster than the reply to the join.
+                self.early.setdefault(str(event_id), []).append(message)
 
     def _named(self, event_id: Any) -> _Call | None:
         return next((one for one in self.calls.values() if one.event_id == event_id and event_id), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -24,6 +25,10 @@ PATIENCE_SECONDS = 10.0
 """How long the end of a recording that was cancelled waits for the client to cancel too."""
 
 
+END_IS_MISSING = "the recording has no end"
+"""How the text of what is off tape begins where a client asked in vain that a call end."""
+
+
 class OffTape(Exception):
     """The client did something that the recording does not answer."""
 
@@ -41,6 +46,8 @@ class Event:
         messages: What it says, without ids.
         stopped: Set when the client cancels it, or goes.
         ended: Whether its last message was said.
+        goes_on: Whether a reset did not end it, since its function does not yield.
+        silenced: Whether another function has cancelled it: then nothing more comes.
         chunks: What the client sent to it since: data, or None for the end.
     """
 
@@ -53,6 +60,8 @@ class Event:
     chunks: asyncio.Queue[Any] = attrs.field(factory=asyncio.Queue[Any])
     started: bool = False
     ended: bool = False
+    silenced: bool = False
+    goes_on: bool = False
     restarts: int = 0
     task: asyncio.Task[None] | None = None
 
@@ -62,16 +71,22 @@ class Event:
         Raises:
             OffTape: The client goes on where the recorded one cancelled, or sent another chunk.
         """
-        place, restarts = first, self.restarts
+        place, restarts, began = first, self.restarts, time.monotonic()
         gates = deque(self.outcome.gates)
         while place < len(self.outcome.messages):
             while gates and gates[0][0] <= place:
                 await self._pass_gate(gates.popleft()[1])
             if await self.wait_for_stop(TICK_SECONDS):
                 return
+            if self.silenced:
+                await self.stopped.wait()
+                return
             if restarts != self.restarts:
                 place, restarts = self._first_yield(), self.restarts
             message = self.outcome.messages[place]
+            rest = self.outcome.seconds - (time.monotonic() - began)
+            if is_last(message) and rest > 0 and await self.wait_for_stop(rest):
+                return
             place += 1
             self.started = self.started or message.get("msg") != "estimation"
             self.ended = is_last(message)
@@ -106,11 +121,15 @@ class Event:
         """Wait where the recording ends before the call does."""
         if self.outcome.ending is Ending.CLEAN:
             return
-        if not self.outcome.cancelled:
-            await self.stopped.wait()  # the server said no more, as long as somebody listened
-        elif not await self.wait_for_stop(PATIENCE_SECONDS):
+        # Otherwise the server said no more, as long as the client listened.
+        if self.outcome.cancelled and not await self.wait_for_stop(PATIENCE_SECONDS) and not self.silenced:
+            if self.goes_on:
+                raise OffTape(
+                    f"{END_IS_MISSING} of {self.outcome.name!r}, which a reset does not bring about"
+                )
             count = len(self.outcome.messages)
             raise OffTape(f"does not cancel the call of {self.outcome.name!r} after {count} messages")
+        await self.stopped.wait()
 
     def _first_yield(self) -> int:
         return next(
@@ -146,6 +165,7 @@ class Session:
         done: For each function, the data of its calls so far.
         opened: Whether anybody has listened to it.
         streams: How many streams are open.
+        rendered: Numbers of the functions that ``gr.render`` made for it.
     """
 
     session_hash: str
@@ -158,6 +178,7 @@ class Session:
     opened: bool = False
     done: dict[int, list[str]] = attrs.field(factory=dict[int, list[str]])
     streams: int = 0
+    rendered: set[int] = attrs.field(factory=set[int])
 
     def history(self, key: CallKey) -> list[str]:
         """Return the data of the earlier calls of a function, and add this one."""
@@ -189,6 +210,11 @@ class Sessions:
         found = self._sessions.get(session_hash)
         return found if found is not None and found.known else None
 
+    def under_way(self) -> int:
+        """Return how many calls run or wait."""
+        every = (event for one in self._sessions.values() for event in one.events.values())
+        return sum(not (one.ended or one.silenced or one.stopped.is_set()) for one in every)
+
     def event(self, event_id: str) -> Event | None:
         """Return a call by its id, or None."""
         return next((one.events[event_id] for one in self._sessions.values() if event_id in one.events), None)
@@ -202,6 +228,7 @@ Report = Callable[[str], None]
 """Takes a finding, or what is off tape."""
 
 __all__ = [
+    "END_IS_MISSING",
     "PATIENCE_SECONDS",
     "TICK_SECONDS",
     "Event",

@@ -16,7 +16,7 @@ from .generation import Cancelling
 from .outcomes import Way, is_last
 from .playing import Event, OffTape, Session
 from .stage import Stage
-from .streams import HEARTBEAT_SECONDS, Dropped, break_off, kind_of, open_stream, say
+from .streams import HEARTBEAT_SECONDS, Dropped, break_off, finish, kind_of, open_stream, say
 from .validation import CANCEL, OLD_RESET, PREDICT, RESET, Invalid, check, missing
 
 Found = Mapping[str, str]
@@ -42,11 +42,11 @@ async def join(stage: Stage, request: web.Request, _: Found) -> web.StreamRespon
             if stage.generation.refuses_joins_plainly:
                 return stage.crash()
             return stage.json({"detail": detail}, 400)
-    endpoint = stage.endpoint(int(str(fn_index)))
+    session = stage.sessions.get(str(session_hash))
+    endpoint = stage.endpoint(int(str(fn_index)), session=session)
     if endpoint is None:
         stage.find(f"joins the queue of function {fn_index}, which the app does not have")
         return stage.crash()
-    session = stage.sessions.get(str(session_hash))
     outcome = stage.choose(endpoint, body, Way.STREAM, session)
     if outcome.refusal is not None:
         return stage.as_recorded(outcome.refusal)
@@ -122,7 +122,7 @@ async def _say_all(
                 break
     if stage.generation.sends_close_stream:
         await say(response, f"data: {stage.write({'msg': 'close_stream', **null})}\n\n")
-    await response.write_eof()
+    await finish(response)
 
 
 async def _next(
@@ -184,6 +184,9 @@ def _unknown_chunk(stage: Stage) -> web.Response:
     return stage.crash()
 
 
+RESET_SECONDS = 0.05
+"""How long after the reply to ``/reset`` the stream of a generator ends. seen: 4.0.2."""
+
 # --- cancel and reset ------------------------------------------------------------------------------------
 
 
@@ -215,9 +218,12 @@ async def reset(stage: Stage, request: web.Request, _: Found) -> web.StreamRespo
     if old:
         return stage.json({"success": _restart(stage, str(body["session_hash"]), body["fn_index"])})
     event = stage.sessions.event(str(body["event_id"]))
-    running = event is not None and event.started and not event.ended
+    # Only generators can be reset. Between two of their steps they notice it.
+    running = event is not None and event.started and not (event.ended or event.silenced)
+    if event is not None and running and not stage.is_generator(event):
+        event.goes_on, running = True, False
     if event is not None and running:
-        event.stopped.set()
+        asyncio.get_running_loop().call_later(RESET_SECONDS, event.stopped.set)
     return stage.json({"success": running})
 
 
@@ -271,7 +277,7 @@ async def _converse_v0(
     for message in opening:
         await tell(message)
     if opening and is_last(opening[-1]):
-        await response.write_eof()
+        await finish(response)
         return
     waiting = stage.wait_for_data()
     await tell({"msg": "send_data", "event_id": waiting.id})
@@ -279,7 +285,7 @@ async def _converse_v0(
         body = await asyncio.wait_for(waiting.data, DATA_SECONDS)
     except TimeoutError:
         stage.find("does not send the data of a call within 5 s")
-        await response.write_eof()
+        await finish(response)
         return
     outcome = stage.choose(endpoint, body, Way.STREAM, session)
     session.opened = True
@@ -292,7 +298,7 @@ async def _converse_v0(
     if outcome.ending is Ending.RESET and not event.ended:
         break_off(request)
     else:
-        await response.write_eof()
+        await finish(response)
 
 
 async def data_v0(stage: Stage, request: web.Request, _: Found) -> web.StreamResponse:

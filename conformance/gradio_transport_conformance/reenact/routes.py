@@ -23,6 +23,9 @@ Handler: TypeAlias = Callable[[Stage, web.Request, Mapping[str, str]], Awaitable
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "0.0.0.0"})  # noqa: S104 - names, not where we listen
 
 
+PROXY_PATH = "/behind"
+"""What the proxy of the mounted canonical app takes from the beginning of a path, if it is there."""
+
 _PLAIN_CORS = {
     "access-control-allow-methods": "GET, POST, PUT, DELETE, OPTIONS",
     "access-control-allow-headers": "Origin, Content-Type, Accept",
@@ -154,27 +157,48 @@ class Router:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a request."""
+        path = self._inner_path(request.path)
+        if path is None:
+            return self._outside(request)
         request[CORS] = self._cors(request)
         if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
             response: web.StreamResponse = self._preflight(request)
         else:
-            response = await self._answer(request)
+            response = await self._answer(request, path)
         crashed = response.status == 500 and response.content_type == "text/plain"
         if not response.prepared and not crashed:  # else what adds them was passed over
             for name, value in request[CORS].items():
                 response.headers[name] = value
         return response
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
-        path = request.path
+    def _inner_path(self, path: str) -> str | None:
+        """Return a path as the app sees it, or None if it is not the app's."""
+        mount = self._stage.app.path
+        for prefix in (mount, mount.removeprefix(PROXY_PATH)):
+            if path.startswith(f"{prefix}/"):
+                return path.removeprefix(prefix)
+        return None
+
+    def _outside(self, request: web.Request) -> web.Response:
+        """Answer as the program that the app is mounted in."""
+        mount = self._stage.app.path
+        inner = mount.removeprefix(PROXY_PATH)
+        if request.path in (mount, inner):
+            return web.Response(status=307, headers={"location": f"{self._stage.origin}{inner}/"})
+        self._stage.find(
+            f"asks for {request.method} {request.path[:100]}, which is outside of the app's path"
+        )
+        return self._stage.json({"detail": "Not Found"}, 404)
+
+    async def _answer(self, request: web.Request, path: str) -> web.StreamResponse:
         websocket = "websocket" in request.headers.get("upgrade", "").lower()
         found = [(one, match) for one in self._routes if (match := one.path.fullmatch(path))]
         found = [pair for pair in found if pair[0].websocket == websocket]
         if not found:
-            return self._not_found(request)
+            return self._not_found(request, path)
         allowed = [pair for pair in found if request.method in pair[0].handlers]
         if not allowed:
-            return self._not_allowed(request, found[0][0])
+            return self._not_allowed(request, path, found[0][0])
         route, match = allowed[0]
         if route.protected and not discovery.logged_in(self._stage, request):
             return self._stage.json(self._stage.generation.unauthenticated, 401) if not websocket else (
@@ -192,23 +216,21 @@ class Router:
     def _shown(self, path: str) -> str:
         return path.removeprefix(self._stage.generation.prefix)[:100]
 
-    def _not_found(self, request: web.Request) -> web.Response:
-        other = request.path.rstrip("/") if request.path.endswith("/") else f"{request.path}/"
+    def _not_found(self, request: web.Request, path: str) -> web.Response:
+        other = path.rstrip("/") if path.endswith("/") else f"{path}/"
         known = any(one.path.fullmatch(other) and not one.websocket for one in self._routes)
-        if known and request.path != "/" and not self._stage.generation.flask:
+        if known and path != "/" and not self._stage.generation.flask:
             return web.Response(status=307, headers={"location": f"{self._stage.base}{other}"})
-        if not request.path.startswith(("/static/", "/assets/")):
-            self._stage.find(
-                f"asks for {request.method} {request.path[:100]}, which this version does not have"
-            )
+        if not path.startswith(("/static/", "/assets/")):
+            self._stage.find(f"asks for {request.method} {path[:100]}, which this version does not have")
         if self._stage.generation.flask:
             return web.Response(
                 status=404, text="<!doctype html><title>404 Not Found</title>", content_type="text/html"
             )
         return self._stage.json({"detail": "Not Found"}, 404)
 
-    def _not_allowed(self, request: web.Request, route: Route) -> web.Response:
-        self._stage.find(f"asks for {request.method} {request.path[:100]}, which is there for other methods")
+    def _not_allowed(self, request: web.Request, path: str, route: Route) -> web.Response:
+        self._stage.find(f"asks for {request.method} {path[:100]}, which is there for other methods")
         response = self._stage.json({"detail": "Method Not Allowed"}, 405)
         if self._stage.generation.names_allowed_methods:
             response.headers["allow"] = next(iter(route.handlers))

@@ -16,9 +16,13 @@ from ..cases import Case, find_case, numbers
 from ..traces import traces
 from .app import RecordedApp
 from .generation import Generation
+from .outcomes import outcomes
 
 if TYPE_CHECKING:
     from .host import Host
+
+SAMPLE = "hello"
+"""The case whose call shows how one begins."""
 
 CONFIG_REQUESTS = 2
 """How often a client may ask for the config without a remark, beside once for each session."""
@@ -130,15 +134,25 @@ def serve(
         what = f"of {', '.join(cases)} " if cases else ""
         raise LookupError(f"no recording {what}of Gradio {version} is shipped")
     named = [(path.stem, read_trace(path)) for path in chosen]
-    with serve_traces(version, named, host=host, port=port) as served:
+    samples = [one for one in traces(version) if one.stem == SAMPLE]
+    with serve_traces(version, named, [read_trace(one) for one in samples], host=host, port=port) as served:
         yield served
 
 
 @contextmanager
 def serve_traces(
-    version: str, named: Iterable[tuple[str, Trace]], *, host: str = "127.0.0.1", port: int = 0
+    version: str,
+    named: Iterable[tuple[str, Trace]],
+    samples: Iterable[Trace] = (),
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
 ) -> Generator[Reenactment, None, None]:
-    """Serve traces of a version, each with its name; see `serve`."""
+    """Serve traces of a version, each with its name; see `serve`.
+
+    The calls of the samples are not served, but say how one begins on this version: so what was recorded by
+    direct HTTP alone can be joined by the queue.
+    """
     try:
         from .host import Host
         from .stage import Stage
@@ -150,11 +164,12 @@ def serve_traces(
         ) from None
     generation = Generation(version)
     hosts: dict[str, Host] = {}
+    said = [one for trace in samples for one in outcomes(trace, SAMPLE)]
     recorded: dict[str, str] = {}
     places: dict[str, str] = {}
     for name, grouped in _apps(version, named).items():
         places = {one: name for one, _ in grouped} | places
-        app = RecordedApp.of(generation, grouped)
+        app = RecordedApp.of(generation, grouped, said)
         recorded |= dict.fromkeys(app.bases, name)
         hosts[name] = Host(Stage(generation, app))
     with ExitStack() as stack:

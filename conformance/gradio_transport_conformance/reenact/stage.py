@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 from aiohttp import web
 
-from .app import Choice, Endpoint, RecordedApp
+from .app import Choice, Endpoint, RecordedApp, origin_of, rendered
 from .encoding import with_full_values
 from .generation import Generation
 from .likeness import CallKey
@@ -69,7 +69,7 @@ class Stage:
     """A server that re-enacts an app.
 
     Attributes:
-        base: Its address.
+        origin: Scheme, host and port of its address.
         cookies: Name and value of what a login gives.
         uploaded: What clients uploaded, by path.
         config_requests: How often each client address of a connection asked for the config.
@@ -77,7 +77,7 @@ class Stage:
 
     generation: Generation
     app: RecordedApp
-    base: str = ""
+    origin: str = ""
     sessions: Sessions = attrs.field(factory=Sessions)
     notes: Notes = attrs.field(factory=Notes)
     token: str = attrs.field(factory=new_id)
@@ -87,6 +87,11 @@ class Stage:
     open_sockets: int = 0
     waiting: dict[str, Waiting] = attrs.field(factory=dict[str, Waiting])
     jobs: dict[str, Job] = attrs.field(factory=dict[str, "Job"])
+
+    @property
+    def base(self) -> str:
+        """The address of the app: under the path that the recorded one had."""
+        return self.origin + self.app.path
 
     # --- what is written down --------------------------------------------------------------------------
 
@@ -129,6 +134,8 @@ class Stage:
         """Return data with this server's address in the place of the recorded ones."""
         for recorded in self.app.bases:
             data = data.replace(recorded.encode(), self.base.encode())
+            # The server may believe to be at another path than its clients know.
+            data = data.replace(origin_of(recorded).encode(), self.origin.encode())
         return data
 
     def recorded(self, text: str) -> str:
@@ -141,9 +148,14 @@ class Stage:
 
     # --- calls -----------------------------------------------------------------------------------------
 
-    def endpoint(self, fn_index: int | None, api_name: str | None = None) -> Endpoint | None:
-        """Return the endpoint that a call names, or None."""
-        return self.app.find(fn_index, api_name)
+    def endpoint(
+        self, fn_index: int | None, api_name: str | None = None, session: Session | None = None
+    ) -> Endpoint | None:
+        """Return the endpoint that a call names, or None. Those of ``gr.render`` are of one session."""
+        found = self.app.find(fn_index, api_name)
+        if found is None or found.fn_index not in self.app.rendered:
+            return found
+        return found if session is not None and found.fn_index in session.rendered else None
 
     def choose(
         self, endpoint: Endpoint, body: Mapping[str, Any], way: Way, session: Session | None, how: str = ""
@@ -159,8 +171,12 @@ class Stage:
         found = self.app.choose(endpoint, key, way, history)
         if found is None:
             raise OffTape(self._missing(endpoint, key, way, history))
+        limit = self.app.limit(key)
+        if limit is not None and self.sessions.under_way() >= limit.calls:
+            return attrs.evolve(found.outcome, refusal=limit.refusal)
         self._note(found, endpoint, way)
-        return found.outcome
+        # Where a queue has a maximum size, calls take their time, so that it can be full.
+        return attrs.evolve(found.outcome, seconds=found.outcome.duration) if limit else found.outcome
 
     def _note(self, found: Choice, endpoint: Endpoint, way: Way) -> None:
         if found.reencoded:
@@ -179,7 +195,13 @@ class Stage:
         session.events[event.id] = event
         session.pending.add(event.id)
         session.known = True
+        session.rendered |= {one.fn_index for one in rendered(outcome, self.generation)}
         return event
+
+    def is_generator(self, event: Event) -> bool:
+        """Return whether the function of a call yields, by the config."""
+        endpoint = self.app.endpoints.get(event.fn_index)
+        return endpoint is not None and endpoint.generator
 
     def without_diffs(self, outcome: Outcome) -> Outcome:
         """Return an outcome with full values, for a client that asked for the simple format.

@@ -70,6 +70,18 @@ async def say(response: web.StreamResponse, text: str) -> None:
     kept_by.get()(Direction.IN, Kind.CHUNK, {"data": data}, len(data))
 
 
+async def finish(response: web.StreamResponse) -> None:
+    """End a stream properly.
+
+    Raises:
+        Dropped: The client is gone.
+    """
+    try:
+        await response.write_eof()
+    except (ConnectionError, RuntimeError):
+        raise Dropped from None
+
+
 def break_off(request: web.Request) -> None:
     """End a stream without its end, as servers do whose handler raised."""
     if request.transport is not None:
@@ -77,6 +89,6 @@ def break_off(request: web.Request) -> None:
 
 
 __all__ = [
-    "CORS", "HEARTBEAT_SECONDS", "Dropped", "Keep", "break_off", "cors_of", "kept_by", "kind_of",
+    "CORS", "HEARTBEAT_SECONDS", "Dropped", "Keep", "break_off", "cors_of", "finish", "kept_by", "kind_of",
     "open_stream", "say",
 ]  # fmt: skip

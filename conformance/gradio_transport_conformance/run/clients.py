@@ -18,6 +18,7 @@ from ..faults.tape import Tape
 from ..grading import Grade, grade_outcomes
 from ..outcomes import outcome_of_answer
 from ..play import STEP_SECONDS
+from ..reenact.playing import END_IS_MISSING
 from .faults import fault_task, fault_trace, grade_fault_answer, serve_cell, why_not_a_task
 from .players import SEVERAL_APPS, Identity, can_serve, case_result, fault_result
 from .results import CellResult
@@ -147,7 +148,8 @@ def _grade_case(
     if cannot is not None:
         return Grade.CANNOT, cannot
     assert isinstance(answer, TaskAnswer)  # noqa: S101 - it can
-    own_fault = _shared_sessions(cell, answer, server) or _not_cancelled(cell, answer)
+    in_vain = any(one.startswith(END_IS_MISSING) for one in server.off_tape)
+    own_fault = _shared_sessions(cell, answer, server) or (None if in_vain else _not_cancelled(cell, answer))
     if own_fault is not None:
         return Grade.FAIL, own_fault
     if server.off_tape:
@@ -162,10 +164,12 @@ def _shared_sessions(cell: CaseCell, answer: TaskAnswer, server: CaseServer) -> 
     """Return what is wrong if steps of several sessions named fewer session hashes than there are sessions.
 
     Seen on the wire: what comes of such a call was never recorded, so it would only be off tape. A step whose
-    error the client may have made itself counts for none, since perhaps it was never sent.
+    error the client may have made itself counts for none, since perhaps it was never sent. Nor does one that
+    was refused, unless for being off tape: a full queue of 3.x refuses before it asks for the session.
     """
     steps = [step for group in cell.case.steps_for(cell.version) for step in group]
-    answered = [one.error is None or one.error.kind not in ("usage", "cancelled") for one in answer.steps]
+    unnamed = ("usage", "cancelled") if server.off_tape else ("usage", "cancelled", "refused")
+    answered = [one.error is None or one.error.kind not in unnamed for one in answer.steps]
     wanted = {step.session for step, is_answered in zip(steps, answered, strict=True) if is_answered}
     named = server.session_hashes()
     if not 0 < len(named) < len(wanted):

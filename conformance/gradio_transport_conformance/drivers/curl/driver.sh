@@ -216,7 +216,9 @@ outcome() {
         error app "$(jq -r 'if type == "object" then .error // .message // tostring elif . == null then "" else tostring end' "$2/data")"
     else
         if [ "$keep" = true ]; then
-            jq -c '.. | objects | select(.meta?._type? == "gradio.FileData")' "$2/data" >>"$work/kept"
+            # Older servers send files without `meta`.
+            jq -c '.. | objects | select(.meta?._type? == "gradio.FileData" or (has("path") and has("orig_name")))' \
+                "$2/data" >>"$work/kept"
         fi
         read_files "$2/data" "$2"
     fi

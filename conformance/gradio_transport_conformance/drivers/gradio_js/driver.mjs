@@ -198,6 +198,7 @@ class Task {
     let failure = null;
     let generating = false;
     let cancelled = false;
+    let closed = false;
     const cancel = () => {
       cancelled = true;
       // Not awaited: the events go on while the request is under way.
@@ -213,7 +214,11 @@ class Task {
           if (generating) yields.push(copy);
           last = copy;
           generating = false;
-          if (step.send) chunks.length ? call.send_chunk({ data: chunks.shift() }) : call.close_stream();
+          if (step.send && chunks.length) call.send_chunk({ data: chunks.shift() });
+          else if (step.send) {
+            call.close_stream(); // ends the iterator too
+            closed = true;
+          }
         } else if (event.type === "status") {
           if (event.stage === "error") failure = statusError(event);
           generating = event.stage === "generating" || event.stage === "streaming";
@@ -225,6 +230,7 @@ class Task {
     } catch (error) {
       failure = exceptionError(error, "result");
     }
+    if (closed) delete found.events; // what the server says at the end is not shown
     for (const one of yields) found.yields.push(await this.portable(app, withoutStates(app, step, one), []));
     if (failure) return { ...failure, ...found };
     if (cancelled) return { error: { kind: "cancelled", message: "", type: "status" }, ...found };
