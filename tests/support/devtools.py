@@ -25,6 +25,11 @@ _EXPORT = """
 })()
 """
 
+_UNDER_WAY = """
+import('./models/logs/logs.js').then(({ NetworkLog }) => NetworkLog.NetworkLog.instance().requests()
+    .filter((one) => !one.finished && !one.url().includes('/heartbeat/')).map((one) => one.url()))
+"""
+
 
 class DevTools:
     """The developer tools of a tab."""
@@ -38,6 +43,10 @@ class DevTools:
             "import('./models/logs/logs.js').then((logs) => !!logs.NetworkLog.NetworkLog.instance())"
         )
         self._tab.wait_until("document.title.includes('about:blank')")
+
+    def wait_for_replies(self) -> None:
+        """Wait until no reply is under way but heartbeats, which have no end: the exporter fails at others."""
+        self._tab.wait_until(f"{_UNDER_WAY.strip()}.then((urls) => urls.length === 0)")
 
     def export(self, *, sanitize: bool = False) -> str:
         """Return the HAR, as "Save all as HAR with content" writes it.
