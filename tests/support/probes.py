@@ -192,7 +192,7 @@ def comparable(text: str, url: str) -> str:
         r"\g<1>0",
         text,
     )
-    return re.sub(r'("(?:average_duration|duration)s?":\s*)(\[?)[-\d.e]+', r"\g<1>\g<2>0", text)
+    return re.sub(r'("(?:average_duration|avg_duration|duration)s?":\s*)(\[?)[-\d.e]+', r"\g<1>\g<2>0", text)
 
 
 def free_port() -> int:
