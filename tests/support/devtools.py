@@ -16,7 +16,8 @@ _EXPORT = """
 (async () => {
     const { Writer } = await import('./models/har/har.js');
     const { NetworkLog } = await import('./models/logs/logs.js');
-    const requests = NetworkLog.NetworkLog.instance().requests();
+    // A copy: the exporter fails if a request joins the list while it writes.
+    const requests = [...NetworkLog.NetworkLog.instance().requests()];
     let text = '';
     const stream = { write: async (more) => { text += more; }, close: async () => {} };
     const progress = new Proxy({}, { get: (_, name) => name === 'canceled' ? false : () => progress });
@@ -25,9 +26,15 @@ _EXPORT = """
 })()
 """
 
-_UNDER_WAY = """
-import('./models/logs/logs.js').then(({ NetworkLog }) => NetworkLog.NetworkLog.instance().requests()
-    .filter((one) => !one.finished && !one.url().includes('/heartbeat/')).map((one) => one.url()))
+_LAST = "data:,last"
+"""Fetched by the page in the end: the log has all that came before it once it has this."""
+
+_IS_COMPLETE = f"""
+import('./models/logs/logs.js').then(({{ NetworkLog }}) => {{
+    const requests = NetworkLog.NetworkLog.instance().requests();
+    return requests.some((one) => one.url() === '{_LAST}')
+        && requests.every((one) => one.finished || one.url().includes('/heartbeat/'));
+}})
 """
 
 
@@ -37,6 +44,7 @@ class DevTools:
     def __init__(self, browser: Browser, tab: Tab) -> None:
         target = tab.call("Target.getTargetInfo")["targetInfo"]["targetId"]
         host = f"127.0.0.1:{browser.port}"
+        self._inspected = tab
         self._tab = browser.open(f"http://{host}/devtools/inspector.html?ws={host}/devtools/page/{target}")
         # Only what comes from here on is in the log of requests.
         self._tab.wait_until(
@@ -45,8 +53,9 @@ class DevTools:
         self._tab.wait_until("document.title.includes('about:blank')")
 
     def wait_for_replies(self) -> None:
-        """Wait until no reply is under way but heartbeats, which have no end: the exporter fails at others."""
-        self._tab.wait_until(f"{_UNDER_WAY.strip()}.then((urls) => urls.length === 0)")
+        """Wait until the log has all that the page did, and every reply is over but heartbeats, which have no end."""
+        self._inspected.evaluate(f"fetch('{_LAST}').then(() => 0)")
+        self._tab.wait_until(_IS_COMPLETE.strip())
 
     def export(self, *, sanitize: bool = False) -> str:
         """Return the HAR, as "Save all as HAR with content" writes it.
