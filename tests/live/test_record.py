@@ -171,10 +171,10 @@ def use_page(tab: Tab, url: str, text: Path, downloads: Path) -> None:
     tab.wait_until("document.querySelector('#shouted a[download]') !== null")
     tab.click("#shouted a[download]")
     deadline = time.monotonic() + 15
-    while not (found := [*downloads.glob("*.txt")]):
-        assert time.monotonic() < deadline, "nothing was downloaded"
+    # The name is there before the content is.
+    while (found := [one.read_text() for one in downloads.glob("*.txt")]) != ["SOME TEXT"]:
+        assert time.monotonic() < deadline, f"downloaded: {found}"
         tab.settle()
-    assert found[0].read_text() == "SOME TEXT"
 
 
 def run(*command: str | Path, cwd: Path | None = None, **environment: str) -> str:
