@@ -19,7 +19,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--whole-kit",
         action="store_true",
-        help="play every trace of the kit where each takes long; without it every ninth or twentieth of them",
+        help="play every trace of the kit where each takes long, and every fault on every face; without it every "
+        "ninth or twentieth trace, and every fault on two faces",
     )
 
 

@@ -34,7 +34,7 @@ from ..protocol.commands import Request, Response
 from ..protocol.headers import check_headers
 from ..protocol.multipart import Multipart
 from .aiohttp_requests import CLOSE_TIMEOUT, HandshakeAnswered, open_session, route_options, verbatim_url
-from .aiohttp_stream import AiohttpStream, Reply, StaleConnectionError, response_head
+from .aiohttp_stream import AiohttpStream, Reply, StaleConnectionError, bound_head, response_head
 from .aiohttp_websocket import AiohttpWebSocket
 from .base import HandshakeRefused, Patience
 from .connecting import AddressRefusedError, check_address
@@ -211,8 +211,9 @@ class AiohttpEngine:
         }
         url, body = verbatim_url(request.url), request.body
         if body is None or (isinstance(body, bytes) and len(body) <= CHUNK_BYTES):
-            async with asyncio.timeout(patience.head_seconds):
-                return cast("Reply", await session.request(request.method, url, data=body, **options))
+            async with asyncio.timeout(patience.head_seconds) as deadline:
+                with bound_head(deadline, patience):
+                    return cast("Reply", await session.request(request.method, url, data=body, **options))
         # aiohttp has no timeout for writing, so each block of a long body extends a deadline of our own.
         async with asyncio.timeout(None) as deadline:
             blocks = form_blocks_async(body) if isinstance(body, Multipart) else _body_blocks(body)

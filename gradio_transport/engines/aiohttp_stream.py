@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Self
 
 import aiohttp
@@ -55,6 +56,24 @@ def _is_unanswered(error: BaseException) -> bool:
     return isinstance(error, aiohttp.ClientOSError)
 
 
+_head_deadline: ContextVar[tuple[asyncio.Timeout, Patience] | None] = ContextVar(
+    "head_deadline", default=None
+)
+
+
+@contextmanager
+def bound_head(deadline: asyncio.Timeout, patience: Patience) -> Generator[None, None, None]:
+    """Have a reply of this task move a deadline to when its head is due, once there is a connection.
+
+    Why not aiohttp's ``sock_read``: each byte of the head extends that.
+    """
+    token = _head_deadline.set((deadline, patience))
+    try:
+        yield
+    finally:
+        _head_deadline.reset(token)
+
+
 class Reply(aiohttp.ClientResponse):
     """A reply that keeps its connection in view, and drops one that must not be used again.
 
@@ -75,6 +94,10 @@ class Reply(aiohttp.ClientResponse):
         """
         self.protocol, self.transport = connection.protocol, connection.transport
         is_reused = self.protocol in _used
+        if (bound := _head_deadline.get()) is not None:
+            deadline, patience = bound
+            seconds = patience.silence_seconds
+            deadline.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
         try:
             await super().start(connection)
         except BaseException as error:

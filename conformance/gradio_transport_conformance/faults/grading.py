@@ -15,11 +15,11 @@ from .cases import Cell, Expectation
 from .clients import Outcome
 from .protocols import FILE_PHASES
 
-BOUND_SECONDS = 10.0
-"""The longest duration of a cell."""
+BOUND_SECONDS = 40.0
+"""The longest duration of a cell that takes CPU time alone, of which a busy machine gives little."""
 
-BOUND_OF_HEAVY_SECONDS = 60.0
-"""The same for cells that take seconds of CPU time, of which a busy machine gives little."""
+BOUND_OF_SILENT_SECONDS = 10.0
+"""The longest duration of any other, whose server is silent: that of its short deadlines, and a margin."""
 
 CLOSING_SECONDS = 3.0
 """The longest duration of closing, which waits for no peer; the margin is for a busy machine."""
@@ -28,8 +28,8 @@ CLOSING_SECONDS = 3.0
 def grade(cell: Cell, outcome: Outcome) -> list[str]:
     """Return what is wrong with an outcome."""
     wrong = list(_differences(cell, cell.expect, outcome))
-    long = cell.fault.heavy and not cell.fault.silent
-    if outcome.seconds > (BOUND_OF_HEAVY_SECONDS if long else BOUND_SECONDS):
+    waits = cell.fault.silent and not cell.fault.heavy
+    if outcome.seconds > (BOUND_OF_SILENT_SECONDS if waits else BOUND_SECONDS):
         wrong.append(f"took {outcome.seconds:.1f} s")
     if outcome.closing is not None and outcome.closing > CLOSING_SECONDS:
         wrong.append(f"took {outcome.closing:.1f} s to close")
@@ -108,4 +108,4 @@ def _error_problems(cell: Cell, error: GradioTransportError) -> Iterable[str]:
         yield f"the message shows internals: {error}"
 
 
-__all__ = ["BOUND_SECONDS", "grade"]
+__all__ = ["BOUND_OF_SILENT_SECONDS", "BOUND_SECONDS", "grade"]

@@ -25,7 +25,7 @@ import gradio_transport as gt
 
 from .cases import Cell
 from .clients import Challenge, Client, Outcome
-from .grading import BOUND_SECONDS, grade
+from .grading import BOUND_OF_SILENT_SECONDS, grade
 from .listener import authority_file
 from .protocols import PASSWORD, USER
 from .server import SERVER_THREADS, serve_fault
@@ -35,17 +35,29 @@ QUIET_SECONDS = 0.4
 """The deadlines of a client whose server is silent."""
 
 _NEVER_REACHED = gt.Timeouts(
-    connect=5, discover=5, login=5, upload=5, join=5, first_message=5, idle=5, total=8, download_stall=5
-)  # fmt: skip
+    **dict.fromkeys(
+        [
+            "connect",
+            "discover",
+            "login",
+            "upload",
+            "join",
+            "first_message",
+            "idle",
+            "total",
+            "download_stall",
+        ],
+        60,
+    )
+)
+"""Longer than a cell may take, so that no busy machine reaches them."""
+
 _LATER_SECONDS = 6 * QUIET_SECONDS
 """The same where the deadline covers proper requests before the silence too."""
 
-_LONG = gt.Timeouts(total=60)
-"""Deadlines for what takes seconds of CPU time, and so long on a busy machine."""
-
 _TOTAL_SECONDS = 5 * QUIET_SECONDS
 
-_WAITING_WORKERS = 32
+_WAITING_WORKERS = 16
 """How many cells that mostly wait are played at once."""
 
 _SILENT_BESIDE: Mapping[str, gt.Timeouts] = {
@@ -87,7 +99,7 @@ def make_challenge(
 def _timeouts(cell: Cell) -> gt.Timeouts:
     """Return deadlines that are short only where the server is silent, because the machine may be busy."""
     if not cell.fault.silent:
-        return _LONG if cell.fault.heavy else _NEVER_REACHED
+        return _NEVER_REACHED
     if cell.phase in _SILENT_BESIDE:
         # Where the right outcome is no timeout, a short deadline could only make a busy machine fail.
         return _SILENT_BESIDE[cell.phase] if cell.expect.error == "TimeoutExpired" else _NEVER_REACHED
@@ -145,26 +157,26 @@ def run_client(client: Client, challenge: Challenge) -> Outcome:
     return outcome
 
 
-def play_cells(cells: Iterable[Cell], client: Client, workers: int = 8) -> dict[str, list[str]]:
+def play_cells(cells: Iterable[Cell], client: Client, workers: int = 4) -> dict[str, list[str]]:
     """Play cells at once, and return the problems of those that have any, by the cell's name.
 
     Args:
         cells: The cells.
         client: The client.
-        workers: How many cells to play at once; those that mostly wait are played beside them.
+        workers: How many cells to play at once; of those that mostly wait, more are.
     """
 
     def play(cell: Cell) -> tuple[str, list[str]]:
         return cell.name, play_cell(cell, client)
 
-    # A cell that waits for a deadline takes seconds and no CPU; any other takes milliseconds of CPU. In one
-    # pool, either the waiting ones hold up the others, or so many compete for the interpreter that short
-    # deadlines expire where the server is not silent.
+    # A cell that waits for a deadline takes seconds and no CPU; any other takes milliseconds of CPU. Not both at
+    # once: so many would compete for the interpreter that short deadlines expire before the server is silent.
     patient, brisk = _partition(cells)
-    with ThreadPoolExecutor(_WAITING_WORKERS) as waiting, ThreadPoolExecutor(workers) as working:
-        results = [waiting.submit(play, cell) for cell in patient]
-        results += [working.submit(play, cell) for cell in brisk]
-        return {name: problems for name, problems in (result.result() for result in results) if problems}
+    found: list[tuple[str, list[str]]] = []
+    for most, group in ((workers, brisk), (_WAITING_WORKERS, patient)):
+        with ThreadPoolExecutor(most) as pool:
+            found += pool.map(play, group)
+    return {name: problems for name, problems in found if problems}
 
 
 def _partition(cells: Iterable[Cell]) -> tuple[list[Cell], list[Cell]]:
@@ -177,14 +189,16 @@ def _partition(cells: Iterable[Cell]) -> tuple[list[Cell], list[Cell]]:
 
 def _mostly_waits(cell: Cell) -> bool:
     reply = cell.fault.reply or {}
-    return cell.fault.silent or "drip" in reply or reply.get("then") == "hold"
+    return not cell.fault.heavy and (cell.fault.silent or "drip" in reply or reply.get("then") == "hold")
 
 
 def _longest_silence(cell: Cell) -> float:
     """Return the longest of the short deadlines of a cell, which is about how long it takes."""
     timeouts = attrs.asdict(make_challenge(cell, "").timeouts)
     short = [value for name, value in timeouts.items() if value != getattr(_NEVER_REACHED, name)]
-    return max((seconds for seconds in short if isinstance(seconds, float | int)), default=BOUND_SECONDS)
+    return max(
+        (seconds for seconds in short if isinstance(seconds, float | int)), default=BOUND_OF_SILENT_SECONDS
+    )
 
 
 @contextlib.contextmanager
