@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Self
 
 import aiohttp
+import anyio.lowlevel
 
 from ..errors import GradioTransportError
 from ..protocol.commands import Closed, Ending, Request, Response
@@ -186,6 +187,7 @@ class AiohttpStream:
         """Return the next bytes as received, or none once the body is complete."""
         if self._end is not None:
             raise self._end
+        await anyio.lowlevel.checkpoint_if_cancelled()  # see `AsyncioStream`
         error: Exception | None = None
         try:
             chunk = await self._response.content.readany()

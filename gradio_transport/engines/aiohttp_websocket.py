@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import aiohttp
+import anyio.lowlevel
 
 from ..protocol.commands import Closed, Ending
 from .proxies import Proxy, add_proxy
@@ -28,6 +29,7 @@ class AiohttpWebSocket:
 
     async def receive(self, timeout: float | None = None) -> str | Closed | None:
         """Return the next text, or how the socket ended, or None when `timeout` seconds are over."""
+        await anyio.lowlevel.checkpoint_if_cancelled()  # see `AsyncioStream`
         seconds = self._silence if timeout is None else max(timeout, 0.001)
         try:
             while (message := await self._socket.receive(seconds)).type in _PINGS:

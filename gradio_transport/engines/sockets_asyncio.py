@@ -11,6 +11,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+import anyio.lowlevel
+
 from .bounds import Bounds, LateError
 from .connecting import NEXT_ADDRESS_SECONDS, Address, choose_addresses
 from .layers import is_ready
@@ -180,6 +182,8 @@ class AsyncioStream(AsyncStream, asyncio.Protocol):
 
     async def _wait(self, bounds: Bounds) -> None:
         """Wait until something happens. One task has the connection, so one waits."""
+        # anyio cancels no task whose wait is just over, and so never one for which data is always there.
+        await anyio.lowlevel.checkpoint_if_cancelled()
         seconds = bounds.seconds_left()
         self._waiter = waiter = self._loop.create_future()
         timer = None if seconds == math.inf else self._loop.call_later(seconds, _expire, waiter)

@@ -35,21 +35,9 @@ QUIET_SECONDS = 0.4
 """The deadlines of a client whose server is silent."""
 
 _NEVER_REACHED = gt.Timeouts(
-    **dict.fromkeys(
-        [
-            "connect",
-            "discover",
-            "login",
-            "upload",
-            "join",
-            "first_message",
-            "idle",
-            "total",
-            "download_stall",
-        ],
-        60,
-    )
-)
+    connect=60, discover=60, login=60, upload=60, join=60,
+    first_message=60, idle=60, total=60, download_stall=60,
+)  # fmt: skip
 """Longer than a cell may take, so that no busy machine reaches them."""
 
 _LATER_SECONDS = 6 * QUIET_SECONDS
@@ -169,8 +157,8 @@ def play_cells(cells: Iterable[Cell], client: Client, workers: int = 4) -> dict[
     def play(cell: Cell) -> tuple[str, list[str]]:
         return cell.name, play_cell(cell, client)
 
-    # A cell that waits for a deadline takes seconds and no CPU; any other takes milliseconds of CPU. Not both at
-    # once: so many would compete for the interpreter that short deadlines expire before the server is silent.
+    # A cell that waits for a deadline takes seconds and no CPU; any other takes milliseconds of CPU. Not both
+    # at once: so many would compete for the interpreter that a deadline expires before its server is silent.
     patient, brisk = _partition(cells)
     found: list[tuple[str, list[str]]] = []
     for most, group in ((workers, brisk), (_WAITING_WORKERS, patient)):
