@@ -323,8 +323,13 @@ ENDS = ("", '"type":1', "@h", '"')
 
 
 def _check_growth(start: str, unit: str, end: str, size: int) -> None:
-    small, large = (start + unit * (length // len(unit)) + end for length in (size, 4 * size))
-    check_growth(take_out, small, large, negligible=0.015)  # the square of so many characters takes longer
+    small, large, larger = (start + unit * (size * times // len(unit)) + end for times in (1, 4, 16))
+    try:
+        check_growth(
+            take_out, small, large, negligible=0.015
+        )  # the square of so many characters takes longer
+    except AssertionError:  # by the caches of a busy machine too, but not once more: the square would
+        check_growth(take_out, large, larger)
 
 
 @pytest.mark.parametrize("start", ["", "https://"])
