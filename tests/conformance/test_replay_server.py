@@ -46,9 +46,12 @@ def trace_of(made):
     return Trace({}, tuple(made.frames))
 
 
+def call_of(*data, session_hash=MINE, fn_index=0):
+    return json.dumps({"data": data, "fn_index": fn_index, "session_hash": session_hash}).encode()
+
+
 def join(script, session_hash=MINE, data=("x",), fn_index=0):
-    body = {"data": list(data), "fn_index": fn_index, "session_hash": session_hash}
-    return script.request("POST", JOIN, json.dumps(body).encode())
+    return script.request("POST", JOIN, call_of(*data, session_hash=session_hash, fn_index=fn_index))
 
 
 def said(reply):
@@ -136,6 +139,20 @@ class TestScript:
         join(script, data=["y"])
         assert stream.ready(second)
         assert stream.ready(end)
+
+    def test_a_part_waits_for_a_request_that_another_overtook_until_that_is_given_up(self):
+        made = Program().discover().session().call("x").chunks(sse(MESSAGES[0]))
+        made.call("y", event_id="second").end()
+        script = ReplayScript(trace_of(made))
+        stream = script.request("GET", DATA + MINE)
+        part = stream.parts[0]
+        assert not stream.ready(part)
+        assert not stream.overtaken(part)
+        join(script, data=["y"])
+        assert not stream.ready(part)
+        assert stream.overtaken(part)
+        stream.give_up(part)
+        assert stream.ready(part)
 
     def test_a_request_with_the_recorded_body_goes_first(self):
         made = Program().discover().session().call("x").call("y", event_id="second")
@@ -454,6 +471,27 @@ class TestHosts:
             status, _, body = ask(server.url, "GET", DATA + MINE)
         assert status == 200
         assert b"second" in body
+
+    @pytest.mark.parametrize("seconds", [0.01, 60])
+    def test_calls_may_come_in_another_order_or_not_at_all(self, monkeypatch, seconds):
+        monkeypatch.setattr(player, "OVERTAKEN_SECONDS", seconds)
+        made = Program().discover().session().call("x").chunks(sse(MESSAGES[0]))
+        made.call("y", event_id="second").end()
+        opened = [frame for frame in made.frames if frame.kind is Kind.REQUEST and "stream" in frame.channel]
+        made.frames.remove(opened[1])  # one stream has both
+        with serve(trace_of(made)) as server:
+
+            def read() -> None:
+                read_one.append(ask(server.url, "GET", DATA + MINE)[2])
+
+            read_one: list[bytes] = []
+            ask(server.url, "POST", JOIN, call_of("y"))
+            reading = threading.Thread(target=read)
+            reading.start()
+            if seconds > 1:
+                ask(server.url, "POST", JOIN, call_of("x"))
+            reading.join(20)
+        assert read_one == [sse(MESSAGES[0])]
 
     def test_the_recorded_pace_can_be_kept(self):
         made = program(messages=[MESSAGES[0], *MESSAGES[4:]])

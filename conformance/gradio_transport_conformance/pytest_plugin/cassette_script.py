@@ -231,7 +231,7 @@ def _path(frame: Frame) -> str:
 def _refusal(status: int, detail: str) -> Reply:
     body = json.dumps({"detail": detail}).encode()
     headers = {"content-type": "application/json"}
-    return Reply(status, headers, [Part(0.0, body)], Ending.CLEAN, False, lambda _: True, detail)
+    return Reply(status, headers, [Part(0.0, body)], Ending.CLEAN, False, refusal=detail)
 
 
 __all__ = ["WEBSOCKET", "CassetteScript", "CassetteSocket", "Unrecorded", "without_own_discovery"]

@@ -19,6 +19,9 @@ from .script import Reply
 PATIENCE_SECONDS = 10.0
 """How long a stream waits for requests that were recorded before its next part; then it waits no more."""
 
+OVERTAKEN_SECONDS = 2.0
+"""The same where later requests of their path have come: they are under way, or this client makes none."""
+
 
 class Talk(Protocol):
     """What to say on a websocket: a `WebSocketScript`, or what does the same."""
@@ -163,7 +166,12 @@ class Player:
             raise Broken
 
     def _wait_for(self, reply: Reply, part: Part) -> bool:
-        return self._wait(lambda: reply.ready(part), PATIENCE_SECONDS)
+        if not self._wait(lambda: reply.ready(part) or reply.overtaken(part), PATIENCE_SECONDS):
+            return False
+        if not self._wait(lambda: reply.ready(part), OVERTAKEN_SECONDS):
+            with self._changed:
+                reply.give_up(part)
+        return True
 
     def _wait(self, ready: Callable[[], bool], seconds: float) -> bool:
         with self._changed:

@@ -39,7 +39,9 @@ class Reply:
     Attributes:
         status: None to break the connection without an answer.
         ending: None to keep it open until the client goes.
-        ready: Whether everything that a part waits for has come.
+        ready: Whether everything that a part waits for has come, or was given up.
+        overtaken: Whether everything else has come at least that was recorded later, on the same path.
+        give_up: Wait no more for what was overtaken.
         refusal: Why a request that was not recorded is refused, if it is one.
     """
 
@@ -48,7 +50,9 @@ class Reply:
     parts: Sequence[Part]
     ending: Ending | None
     stream: bool
-    ready: Callable[[Part], bool]
+    ready: Callable[[Part], bool] = lambda _: True
+    overtaken: Callable[[Part], bool] = lambda _: True
+    give_up: Callable[[Part], None] = lambda _: None
     refusal: str = ""
 
 
@@ -59,16 +63,28 @@ class _Run:
     session: RecordedSession
     session_hash: str | None = None
     heard: set[int] = attrs.field(factory=set[int])
+    given_up: set[int] = attrs.field(factory=set[int])
 
     def follows_heard(self, recorded: RecordedRequest) -> bool:
         """Return whether the request before one has come, as before the stream of a call its join."""
         return recorded.number == 0 or recorded.number - 1 in self.heard
 
     def is_ready(self, part: Part) -> bool:
-        """Return whether the requests have come that a part waits for, or were passed over."""
-        return all(self._is_passed_over(number) for number in part.after - self.heard)
+        """Return whether the requests have come that a part waits for, or were given up."""
+        return not self._missing(part)
 
-    def _is_passed_over(self, number: int) -> bool:
+    def is_overtaken(self, part: Part) -> bool:
+        """Return whether those that have not come were overtaken by others of their path."""
+        return all(self._is_overtaken(number) for number in self._missing(part))
+
+    def give_up(self, part: Part) -> None:
+        """Wait no more for those that have not come."""
+        self.given_up |= self._missing(part)
+
+    def _missing(self, part: Part) -> set[int]:
+        return set(part.after) - self.heard - self.given_up
+
+    def _is_overtaken(self, number: int) -> bool:
         missing = self.session.requests[number]
         return any(
             one.number > number and (one.method, one.path) == (missing.method, missing.path)
@@ -126,6 +142,8 @@ class ReplayScript:
             recorded.ending,
             recorded.stream,
             run.is_ready,
+            run.is_overtaken,
+            run.give_up,
         )
 
     def websocket(self, target: str) -> WebSocketScript | None:
@@ -284,7 +302,7 @@ class _RequestContent:
 def _refusal(status: int, detail: str) -> Reply:
     body = json.dumps({"detail": detail}, separators=(",", ":")).encode()
     kind = {"content-type": "application/json"}
-    return Reply(status, kind, [Part(0.0, body)], Ending.CLEAN, False, lambda _: True, detail)
+    return Reply(status, kind, [Part(0.0, body)], Ending.CLEAN, False, refusal=detail)
 
 
 def _object(body: bytes | str) -> dict[str, Any]:
