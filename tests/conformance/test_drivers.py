@@ -103,9 +103,9 @@ class TestAnswers:
         assert_right(play(command, "cancel_generator,cancel_then_call"), 2)
 
     def test_what_gradio_client_makes_of_a_cancellation_is_reported_as_it_is(self):
-        (cell,) = play(GRADIO_CLIENT, "cancel_generator")
-        assert cell.grade is Grade.FAIL
-        assert "KeyError" in cell.reason
+        # Two of its own threads race, and once in many times the other one wins.
+        cells = (play(GRADIO_CLIENT, "cancel_generator")[0] for _ in range(5))
+        assert any(cell.grade is Grade.FAIL and "KeyError" in cell.reason for cell in cells)
 
     @installs
     @pytest.mark.parametrize(("name", "version"), ON_REQUEST)
