@@ -37,10 +37,10 @@ class PendingCall(CallState):
         An expired deadline of the call ends the call.
         """
         is_ready = self.done if for_end else self.is_readable
-        # anyio cancels no task whose wait is just over, and so never one for which events are always there.
-        await anyio.lowlevel.checkpoint_if_cancelled()
         end = None if timeout is None else time.monotonic() + timeout
         while not is_ready():
+            # anyio cancels no task whose wait is just over, and so never one for which events always come.
+            await anyio.lowlevel.checkpoint_if_cancelled()
             until = min((when for when in (end, self.deadline) if when is not None), default=None)
             changed = self._next_change(for_end)
             if until is None:

@@ -17,7 +17,9 @@ from contextlib import aclosing
 
 import anyio
 import pytest
+from scripted import scripted
 
+import gradio_transport as gt
 from gradio_transport.engines.aiohttp_async import AiohttpEngine
 from gradio_transport.engines.base import AsyncEngine, Patience
 from gradio_transport.engines.httpcore_async import AsyncHTTPEngine
@@ -31,7 +33,7 @@ SECONDS = 10.0
 QUIET_SECONDS = 0.2
 """How long it is read before that is cancelled."""
 
-BLOCK = b"\x81\x05hello" * 1000
+BLOCK = b"\x81\x05hello"
 """Texts of a websocket, or any body."""
 
 
@@ -120,5 +122,40 @@ def test_the_reading_of_a_flood_is_cancelled(engine, read):
         return scope.cancelled_caught, seconds
 
     cancelled, seconds = anyio.run(use)
+    assert cancelled
+    assert seconds < SECONDS / 2
+
+
+def test_a_wait_for_events_that_always_come_is_cancelled():
+    async def use() -> tuple[bool, float]:
+        loop = asyncio.get_running_loop()
+        async with gt.connect_async(server.url) as app:
+            call = app.submit("/forever", "x")
+            scope = anyio.CancelScope()
+            began = time.monotonic()
+
+            def tick() -> None:  # between what came and who waits for it, as `send` above
+                if time.monotonic() > began + QUIET_SECONDS:
+                    scope.cancel()
+                else:
+                    loop.call_soon(tick)
+
+            def deliver() -> None:  # in each turn, because `readable` is never read
+                if time.monotonic() > began + SECONDS:
+                    loop.remove_reader(readable)
+                call._pending.deliver(gt.Log(message="x"), 1)
+
+            loop.add_reader(readable, deliver)
+            tick()
+            with scope:
+                async for _ in call:
+                    pass
+            loop.remove_reader(readable)
+            return scope.cancelled_caught, time.monotonic() - began
+
+    readable, writable = socket.socketpair()
+    with readable, writable, scripted() as server:
+        writable.send(b"x")
+        cancelled, seconds = anyio.run(use)
     assert cancelled
     assert seconds < SECONDS / 2

@@ -35,10 +35,9 @@ def check_growth(
         negligible: Seconds that are too short to compare.
         times: How many times as long it may take.
     """
+    # Not the time of coverage's tracer. The marker of pytest-cov has no effect in the processes of xdist.
     tracer = sys.gettrace()
-    sys.settrace(
-        None
-    )  # coverage's, whose time is not of interest (pytest-cov's marker does nothing in a crowd)
+    sys.settrace(None)
     gc.disable()
     try:
         if _seconds(work, more) <= negligible:

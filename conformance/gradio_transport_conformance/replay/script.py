@@ -40,7 +40,7 @@ class Reply:
         status: None to break the connection without an answer.
         ending: None to keep it open until the client goes.
         ready: Whether everything that a part waits for has come, or was given up.
-        overtaken: Whether everything else has come at least that was recorded later, on the same path.
+        overtaken: Whether, for each request that a part waits for, a later one of its path has come.
         give_up: Wait no more for what was overtaken.
         refusal: Why a request that was not recorded is refused, if it is one.
     """
