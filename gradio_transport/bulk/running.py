@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`Run`: reads rows, has them called, keeps the journal, and hands outcomes on. Both faces are built on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import anyio.abc
+import anyio.from_thread
+import attrs
+
+from ..calls.handle import Handle
+from ..errors import Phase, StreamLost
+from .calling import Accepted, Place, Runner
+from .journal import Entry, Journal
+from .outcome import Outcome, state_of
+from .rows import END, RowSource, digest, row_source
+from .settings import Settings
+
+WINDOW = 256
+"""How many rows are begun and not yet taken by the caller, at most: so much is held in memory."""
+
+
+class Run:
+    """One run over rows.
+
+    Args:
+        rows: Where they come from.
+        runner: What makes the calls.
+        settings: As the caller has set them.
+        journal: Path of the journal, or None.
+        in_order: Whether outcomes are handed on in the order of the rows.
+        redo_failed: Whether rows that failed in an earlier run are called again.
+        deliver: Takes each outcome, and does not wait.
+    """
+
+    def __init__(
+        self,
+        rows: Any,
+        runner: Runner,
+        settings: Settings,
+        *,
+        journal: Any,
+        in_order: bool,
+        redo_failed: bool,
+        deliver: Callable[[Outcome], None],
+    ) -> None:
+        self._rows = rows
+        self._runner = runner
+        self._settings = settings
+        self._journal_path = journal
+        self._journal: Journal | None = None
+        self._redo_failed = redo_failed
+        self._deliver = _InOrder(deliver) if in_order else deliver
+        self._untaken = 0
+        self._window = max(WINDOW, 2 * (settings.at_once or 0))
+        self._taken = anyio.Event()
+        self._reading = anyio.CancelScope()
+        self._running = anyio.CancelScope()
+        self._keeping = anyio.CancelScope()
+
+    async def run(self) -> None:
+        """Do all rows, and return when the last outcome is handed on."""
+        with self._running:
+            if self._journal_path is not None:
+                self._journal = Journal(self._journal_path, self._settings.endpoint)
+            try:
+                async with (
+                    anyio.from_thread.BlockingPortal() as portal,
+                    _unwrapped(),
+                    anyio.create_task_group() as holding,
+                ):
+                    if self._journal is not None:
+                        holding.start_soon(self._keep, self._journal)
+                    await self._runner.open(holding)
+                    source = row_source(self._rows, portal)
+                    try:
+                        async with anyio.create_task_group() as calling:
+                            with self._reading:
+                                await self._read(source, calling)
+                    finally:
+                        source.close()
+                        self._runner.close()
+                    self._keeping.cancel()
+            finally:
+                if self._journal is not None:
+                    self._journal.close()
+
+    def stop(self) -> None:
+        """Begin no further row; what is under way goes on to its end."""
+        self._reading.cancel()
+
+    def cancel(self) -> None:
+        """End at once. Calls under way are cancelled, or left to a later run that has their handles."""
+        self._running.cancel()
+
+    def take(self, count: int = 1) -> None:
+        """Count that the caller has taken outcomes."""
+        self._untaken -= count
+        self._taken.set()
+
+    async def _keep(self, journal: Journal) -> None:
+        with self._keeping:
+            await journal.keep()
+
+    async def _read(self, source: RowSource, calling: anyio.abc.TaskGroup) -> None:
+        index = 0
+        while True:
+            while self._untaken >= self._window:
+                self._taken = anyio.Event()
+                await self._taken.wait()
+            row = await source.next()
+            if row is END:
+                return
+            key = "" if self._journal is None else digest(row)
+            entry = None if self._journal is None else self._journal.entry(index, row, key)
+            recorded = self._recorded(entry)
+            if recorded is not None:
+                self._untaken += 1
+                self._deliver(recorded)
+            elif entry is not None and entry.outcome is None:
+                self._untaken += 1
+                calling.start_soon(self._resolve, index, row, key, entry)
+            else:
+                place = await self._runner.place()
+                self._untaken += 1
+                calling.start_soon(self._do, index, row, key, place)
+            index += 1
+
+    def _recorded(self, entry: Entry | None) -> Outcome | None:
+        """Return the outcome of an earlier run, if it stays."""
+        outcome = None if entry is None else entry.outcome
+        if outcome is None or outcome.error is None:
+            return outcome
+        if outcome.error.retryable:
+            return None
+        again = self._redo_failed if state_of(outcome.error) == "failed" else self._settings.repeatable
+        return None if again and (self._settings.repeatable or not outcome.may_have_run) else outcome
+
+    async def _do(self, index: int, row: Any, key: str, place: Place) -> None:
+        """Call a row, and again if it was lost and may be repeated."""
+        attempts = 0
+        while True:
+            if self._journal is not None:
+                try:
+                    await self._journal.started(index, key)
+                except BaseException:
+                    place.release()
+                    raise
+            handle: list[Handle] = []
+            outcome = await place.run(index, row, self._accept(index, handle))
+            attempts += outcome.attempts
+            if outcome.error is None or not isinstance(outcome.error, WorkerLost):
+                break
+            found = await self._runner.attach(handle[-1], index, row) if handle else None
+            if found is not None:
+                outcome = found
+                break
+            if not self._settings.repeatable or attempts >= self._settings.attempts:
+                break
+            place = await self._runner.place()
+        await self._end(attrs.evolve(outcome, attempts=attempts), key)
+
+    def _accept(self, index: int, handle: list[Handle]) -> Accepted | None:
+        if self._settings.late is False:
+            return None
+
+        def accepted(given: Handle) -> None:
+            handle.append(given)
+            if self._journal is not None:
+                self._journal.accepted(index, given)
+
+        return accepted
+
+    async def _resolve(self, index: int, row: Any, key: str, entry: Entry) -> None:
+        """End a row that an earlier run has begun: fetch it, or call it again if it may be repeated."""
+        outcome = None if entry.handle is None else await self._runner.attach(entry.handle, index, row)
+        if outcome is None and self._settings.repeatable:
+            await self._do(index, row, key, await self._runner.place())
+            return
+        if outcome is None:
+            error = StreamLost(
+                "An earlier run ended while this call was under way, and its result cannot be fetched any more. "
+                "The function may have run; to call it again all the same, declare it repeatable.",
+                phase=Phase.STREAM,
+                may_have_run=True,
+            )
+            outcome = Outcome(index=index, row=row, error=error, may_have_run=True)
+        await self._end(outcome, key)
+
+    async def _end(self, outcome: Outcome, key: str) -> None:
+        if self._journal is not None:
+            await self._journal.ended(outcome, key)
+        self._deliver(outcome)
+
+
+class WorkerLost(StreamLost):
+    """A worker of the engine ended while it had the row: the function may have run."""
+
+
+class _InOrder:
+    """Hands outcomes on in the order of their rows."""
+
+    def __init__(self, deliver: Callable[[Outcome], None]) -> None:
+        self._deliver = deliver
+        self._waiting: dict[int, Outcome] = {}
+        self._next = 0
+
+    def __call__(self, outcome: Outcome) -> None:
+        self._waiting[outcome.index] = outcome
+        while (following := self._waiting.pop(self._next, None)) is not None:
+            self._next += 1
+            self._deliver(following)
+
+
+class _unwrapped:  # noqa: N801 - used as a statement
+    """Raises the error of a task group by itself: the first one, which ended the others."""
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if isinstance(error, BaseExceptionGroup):
+            raise first_of(error) from None
+
+
+def first_of(group: BaseException) -> BaseException:
+    """Return the first error of a group that is none."""
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group
