@@ -38,11 +38,13 @@ Accepted: TypeAlias = Callable[[Handle], None]
 """Called once a server has accepted a late call, before its stream is opened; does not wait."""
 
 ATTACH_SECONDS = 10.0
-"""Seconds for the first message of a call that an earlier run has made: the server had it ready, or has not."""
+"""Seconds for the first message of a call of an earlier run: the server has it ready, or has lost it."""
 
 
 class Place(Protocol):
     """The right to have one row under way."""
+
+    may_have_run: bool
 
     async def run(self, index: int, row: Any, accepted: Accepted | None) -> Outcome:
         """Make the calls of the row, and give the place back."""
@@ -149,7 +151,7 @@ class LocalRunner:
         return _outcome(index, row, server, 1, started, values=plain_values(values))
 
     def directory(self, index: int) -> Path | None:
-        """Return where the files of a row are downloaded to: a directory of its own, or the same names clash."""
+        """Return the directory of a row's files: one of its own, because outputs have the same names."""
         return None if self.settings.files_to is None else self.settings.files_to / str(index)
 
     async def call(self, server: Server, index: int, row: Any, accepted: Accepted | None) -> list[Any]:
@@ -187,7 +189,7 @@ class LocalRunner:
     async def _call_late(
         self, server: Server, index: int, given: Sequence[Any], named: Mapping[str, Any], heard: _Heard
     ) -> list[Any]:
-        """Make a call whose stream is opened when its result should be there: until then it needs no process."""
+        """Make a call whose stream is opened when its result should be there, and not before."""
         fetch_after = server.fetch_time.seconds if server.fetch_time.is_long else None
         options = self._options(index, heard, attach="late", own_session=True, fetch_after=fetch_after)
         heard.call = server.app.submit(self.settings.endpoint, *given, options=options, **named)
@@ -232,6 +234,7 @@ class _LocalPlace:
 
     runner: LocalRunner
     server: Server
+    may_have_run: bool = False
 
     def release(self) -> None:
         """Give it back."""
@@ -243,11 +246,13 @@ class _LocalPlace:
         attempts, may_have_run = 0, False
         while True:
             attempts += 1
+            self.may_have_run = True
             try:
                 values = await runner.call(server, index, row, accepted)
                 return _outcome(index, row, server, attempts, started, values=values)
             except GradioTransportError as error:
                 may_have_run = error.may_have_run = may_have_run or error.may_have_run
+                self.may_have_run = may_have_run
                 failure = error
             finally:
                 runner.servers.release(server)

@@ -19,6 +19,8 @@ WAITING = 1
 class Controller:
     """Grows the number of calls at once until the queue grows: additive increase, multiplicative decrease.
 
+    At first it doubles with each round of calls, as TCP does, until the queue has grown for the first time.
+
     Servers do not say how many calls they run at once, but most say a call's rank in the queue when it
     joins. A rank above `WAITING` means that the server has more than it can run, by this run or by others.
     """
@@ -26,6 +28,7 @@ class Controller:
     limit: float = FIRST
     most: int = MOST
     fixed: bool = False
+    _has_fallen: bool = False
     _until_next: int = 0
     """Calls that end before the limit falls again: those under way joined under the old one."""
 
@@ -45,9 +48,9 @@ class Controller:
         if rank is None or self.fixed:
             return
         if rank > WAITING:
-            self._fall(0.8)
+            self._fall(0.9)
         elif self._until_next <= 0:
-            self.limit = min(self.limit + 1 / self.limit, self.most)
+            self.limit = min(self.limit + (1 / self.limit if self._has_fallen else 1), self.most)
 
     def refused(self) -> None:
         """Take that the server had no room for a call."""
@@ -56,6 +59,7 @@ class Controller:
             self._fall(0.5)
 
     def _fall(self, factor: float) -> None:
+        self._has_fallen = True
         if self._until_next <= 0:
             self.limit = max(1.0, self.limit * factor)
             self._until_next = self.allowed

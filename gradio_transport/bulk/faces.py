@@ -119,10 +119,10 @@ def map(  # noqa: A001 - what concurrent.futures and multiprocessing call it too
             the same rows does only what is missing. Its contents are as confidential as the outputs.
         redo_failed: Call rows again that failed in an earlier run of the journal, if the function has not
             run, or is `repeatable`.
-        late: Whether a call's stream is opened only when its result should be there, at the price of a session
-            and a stream for each call. Until then the call outlives this process, and a later run of the
-            journal fetches its result (4.9+). None: with a journal, where the function is not `repeatable`
-            and runs for a second or longer.
+        late: Whether a call's stream is opened only when its result should be there, at the price of a
+            session and a stream for each call. Until then the call outlives this process, and a later run of
+            the journal fetches its result (4.9+). None: with a journal, where the function is not
+            `repeatable` and runs for a second or longer.
         executor: Where the calls are made: a ``concurrent.futures.Executor``, a ``dask.distributed.Client``,
             or the module ``ray``. The journal and the outcomes stay here.
         workers: How many workers there are. By default one for each worker of Dask, node of Ray, or CPU here.
@@ -136,8 +136,8 @@ def map(  # noqa: A001 - what concurrent.futures and multiprocessing call it too
     for one in as_sources(source):
         if isinstance(one, AsyncTransport) and is_connected(one):
             raise LocalProtocolError(
-                "map runs on a thread of its own and cannot use a transport that is entered: use amap, or pass "
-                "connect_async(...) as it is."
+                "map runs on a thread of its own and cannot use a transport that is entered: use amap, or "
+                "pass connect_async(...) as it is."
             )
     return Outcomes(
         _plan(
@@ -167,9 +167,10 @@ def amap(
     executor: Any = None,
     workers: int | None = None,
 ) -> AsyncOutcomes:
-    """Do as `map`, by tasks of the event loop that runs: ``async with amap(...) as outcomes``.
+    """Call an endpoint once for each row, as `map` does, in the running event loop.
 
-    A transport may be entered already, and then stays open. `rows` may be an async iterable too.
+    Enter what it returns, ``async with amap(...) as outcomes``, and iterate. A transport may be entered
+    already, and then stays open. `rows` may be an async iterable too.
     """
     settings = _settings(
         endpoint, at_once, rate, timeout, repeatable, attempts, patience, files, files_to, journal, late
@@ -233,8 +234,8 @@ class AsyncOutcomes:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        assert self._run is not None
-        assert self._tasks is not None
+        assert self._run is not None  # noqa: S101 - it is entered
+        assert self._tasks is not None  # noqa: S101
         self._run.cancel()
         # The block's own exception is not shown to the group, which would wrap it in an ExceptionGroup.
         await self._tasks.__aexit__(None, None, None)

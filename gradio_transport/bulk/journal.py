@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS rows (
 """
 _STARTED = "INSERT OR REPLACE INTO rows VALUES (?, 'started', ?, NULL, NULL)"
 _ACCEPTED = "UPDATE rows SET handle = ? WHERE number = ?"
+_FORGOTTEN = "DELETE FROM rows WHERE number = ?"
 _ENDED = "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, NULL, ?)"
 
 
@@ -135,6 +136,11 @@ class Journal:
         """Write how it ended."""
         await self._write(_ENDED, (outcome.index, outcome.state, digest, outcomes.to_json(outcome)))
 
+    def forget(self, index: int) -> None:
+        """Write that a row was not sent after all, without waiting for the commit."""
+        self._pending.append((_FORGOTTEN, (index,)))
+        self._wanted.set()
+
     async def _write(self, statement: str, values: Sequence[Any]) -> None:
         self._pending.append((statement, values))
         self._wanted.set()
@@ -161,8 +167,8 @@ class Journal:
             self._database.execute("COMMIT")
         except sqlite3.Error as error:
             self._failure = LocalProtocolError(
-                f"The journal {str(self.path)!r} cannot be written: {_reason(error)} The run stops, because it "
-                "could not go on from there."
+                f"The journal {str(self.path)!r} cannot be written: {_reason(error)} The run stops, because "
+                "it could not go on from there."
             )
 
     def close(self) -> None:

@@ -86,7 +86,8 @@ def plain_values(values: list[Any]) -> list[Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, ServerFile):
-        return {"url": value.url} | value.raw if isinstance(value.raw, dict) else value.raw
+        raw: Any = value.raw
+        return {"url": value.url, **cast("dict[str, Any]", raw)} if isinstance(raw, dict) else raw
     if isinstance(value, list):
         return [_plain(item) for item in cast("list[Any]", value)]
     if isinstance(value, dict):

@@ -62,13 +62,20 @@ def arguments(row: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
         return cast("Sequence[Any]", row), {}
     raise ValidationFailed(
         "A row is a mapping of values by the names of parameters, or a sequence of values by position; got "
-        f"{type(row).__name__}. For a single parameter write [value]."
+        f"{_kind(row)}. For a single parameter write [value]."
     )
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__
 
 
 def digest(row: Any) -> str:
     """Return what a row is known by in a later run, whose rows may be others."""
-    text = json.dumps(row, sort_keys=True, default=_describe, skipkeys=True)
+    try:
+        text = json.dumps(row, sort_keys=True, default=_describe)
+    except (TypeError, ValueError):  # names that are no texts, or a row inside itself: it will be refused
+        text = type(row).__name__
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
@@ -203,6 +210,6 @@ def row_source(rows: Any, portal: anyio.from_thread.BlockingPortal) -> RowSource
         return ListedRows(iter(cast("Sequence[Any]", rows)))
     if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
         raise LocalProtocolError(
-            f"rows= takes an iterable of rows, such as a list, a generator or a table; got {type(rows).__name__}."
+            f"rows= takes an iterable of rows, such as a list, a generator or a table; got {_kind(rows)}."
         )
     return ThreadedRows(cast("Iterable[Any]", rows), portal)

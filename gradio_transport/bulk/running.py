@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Run`: reads rows, has them called, keeps the journal, and hands outcomes on. Both faces are built on it."""
+"""`Run`: reads rows, has them called, keeps the journal, and hands outcomes on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from types import TracebackType
+from typing import Any, cast
 
 import anyio
 import anyio.abc
@@ -77,9 +78,7 @@ class Run:
                     await self._runner.open(holding)
                     source = row_source(self._rows, portal)
                     try:
-                        async with anyio.create_task_group() as calling:
-                            with self._reading:
-                                await self._read(source, calling)
+                        await self._call_all(source)
                     finally:
                         source.close()
                         self._runner.close()
@@ -104,6 +103,18 @@ class Run:
     async def _keep(self, journal: Journal) -> None:
         with self._keeping:
             await journal.keep()
+
+    async def _call_all(self, source: RowSource) -> None:
+        failure: Exception | None = None
+        async with anyio.create_task_group() as calling:
+            with self._reading:
+                try:
+                    await self._read(source, calling)
+                except Exception as error:  # noqa: BLE001 - raised below
+                    # Only then: cancelled now, the rows under way would be in doubt.
+                    failure = error
+        if failure is not None:
+            raise failure
 
     async def _read(self, source: RowSource, calling: anyio.abc.TaskGroup) -> None:
         index = 0
@@ -150,7 +161,12 @@ class Run:
                     place.release()
                     raise
             handle: list[Handle] = []
-            outcome = await place.run(index, row, self._accept(index, handle))
+            try:
+                outcome = await place.run(index, row, self._accept(index, handle))
+            except BaseException:
+                if self._journal is not None and not place.may_have_run and not attempts:
+                    self._journal.forget(index)
+                raise
             attempts += outcome.attempts
             if outcome.error is None or not isinstance(outcome.error, WorkerLost):
                 break
@@ -182,8 +198,8 @@ class Run:
             return
         if outcome is None:
             error = StreamLost(
-                "An earlier run ended while this call was under way, and its result cannot be fetched any more. "
-                "The function may have run; to call it again all the same, declare it repeatable.",
+                "An earlier run ended while this call was under way, and its result cannot be fetched any "
+                "more. The function may have run; to call it again all the same, declare it repeatable.",
                 phase=Phase.STREAM,
                 may_have_run=True,
             )
@@ -221,13 +237,15 @@ class _unwrapped:  # noqa: N801 - used as a statement
     async def __aenter__(self) -> None:
         pass
 
-    async def __aexit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         if isinstance(error, BaseExceptionGroup):
-            raise first_of(error) from None
+            raise first_of(cast("BaseException", error)) from None
 
 
-def first_of(group: BaseException) -> BaseException:
-    """Return the first error of a group that is none."""
-    while isinstance(group, BaseExceptionGroup):
-        group = group.exceptions[0]
-    return group
+def first_of(error: BaseException) -> BaseException:
+    """Return the first error in a group of any depth, or an error that is no group."""
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return error

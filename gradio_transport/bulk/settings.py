@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -16,8 +16,8 @@ def _is_positive(_: object, attribute: attrs.Attribute[Any], value: Any) -> None
     whole, optional = attribute.metadata["whole"], attribute.metadata["optional"]
     if value is None and optional:
         return
-    number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-    if not number or not 0 < value < math.inf:
+    number = cast("Any", value) if isinstance(value, int if whole else int | float) else 0
+    if isinstance(value, bool) or not 0 < number < math.inf:
         kind = "a whole number" if whole else "a number"
         raise LocalProtocolError(
             f"{attribute.name}= takes {kind} greater than 0{', or None' if optional else ''}; got {value!r}."
@@ -33,6 +33,11 @@ def _number(default: Any, *, whole: bool = False, optional: bool = True) -> Any:
 def _is_flag(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if not isinstance(value, bool):
         raise LocalProtocolError(f"{attribute.name}= takes True or False; got {value!r}.")
+
+
+def _is_flag_or_none(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if value is not None:
+        _is_flag(instance, attribute, value)
 
 
 def _to_directory(value: str | Path | None) -> Path | None:
@@ -56,4 +61,4 @@ class Settings:
     repeatable: bool = attrs.field(default=False, validator=_is_flag)
     files: tuple[str | int, ...] = attrs.field(default=(), converter=_to_names)
     files_to: Path | None = attrs.field(default=None, converter=_to_directory)
-    late: bool | None = attrs.field(default=False, validator=attrs.validators.optional(_is_flag))
+    late: bool | None = attrs.field(default=False, validator=_is_flag_or_none)

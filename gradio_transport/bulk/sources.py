@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
+from importlib.util import find_spec
 from typing import Any, TypeAlias, cast
 
 import anyio
@@ -30,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 MakeTransport: TypeAlias = Callable[[], AsyncTransport]
 Source: TypeAlias = str | AsyncTransport | MakeTransport
-"""The URL of an app or the name of a Space; a transport of `connect_async`; or a function that returns one."""
+"""The URL of an app or the name of a Space; a transport of `connect_async`; a function that returns one."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds until a source that fails gets a call again; doubled each time that this fails too."""
@@ -66,11 +67,7 @@ def is_connected(transport: AsyncTransport) -> bool:
 
 def _default_engine() -> str:
     """Return the engine that takes the least time for a call, of those that are installed."""
-    try:
-        import aiohttp  # noqa: F401
-    except ImportError:
-        return "httpx"
-    return "aiohttp"
+    return "httpx" if find_spec("aiohttp") is None else "aiohttp"
 
 
 def open_transport(source: Source) -> AsyncTransport:
@@ -107,7 +104,7 @@ class Server:
     @property
     def app(self) -> AsyncTransport:
         """The transport, connected."""
-        assert self.transport is not None
+        assert self.transport is not None  # noqa: S101 - it is asked for a server that has room
         return self.transport
 
     def has_room(self, now: float) -> bool:
@@ -127,7 +124,7 @@ class Server:
         self.controller.joined(rank)
 
     def failed(self, error: GradioTransportError, now: float) -> None:
-        """Take that a call ended without an answer, and pause the source where that is a sign of its state."""
+        """Take that a call ended without an answer, and pause the source if that tells of its state."""
         if isinstance(error, TimeoutExpired) and error.setting in ("total", "timeout"):
             return  # of this row
         if isinstance(error, QueueFull | RateLimited | TransportError):
