@@ -71,6 +71,9 @@ class Runner(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """Raise what should end the run once its rows have ended."""
+
     async def attach(self, handle: Handle, index: int, row: Any) -> Outcome | None:
         """Fetch a call that an earlier run, or a lost worker, has made; None: the server does not know it."""
 
@@ -128,6 +131,9 @@ class LocalRunner:
     def close(self) -> None:
         """Disconnect."""
         self.servers.close()
+
+    def check(self) -> None:
+        """Do nothing: a source that fails is waited for."""
 
     async def place(self) -> Place:
         """Wait until a server takes another call."""

@@ -13,7 +13,7 @@ import anyio.from_thread
 import attrs
 
 from ..calls.handle import Handle
-from ..errors import Phase, StreamLost
+from ..errors import GradioTransportError, Phase, StreamLost
 from .calling import Accepted, Place, Runner
 from .journal import Entry, Journal
 from .outcome import Outcome, state_of
@@ -115,6 +115,7 @@ class Run:
                     failure = error
         if failure is not None:
             raise failure
+        self._runner.check()
 
     async def _read(self, source: RowSource, calling: anyio.abc.TaskGroup) -> None:
         index = 0
@@ -174,10 +175,20 @@ class Run:
             if found is not None:
                 outcome = found
                 break
-            if not self._settings.repeatable or attempts >= self._settings.attempts:
+            another = await self._place_again(outcome, attempts)
+            if another is None:
                 break
-            place = await self._runner.place()
+            place = another
         await self._end(attrs.evolve(outcome, attempts=attempts), key)
+
+    async def _place_again(self, outcome: Outcome, attempts: int) -> Place | None:
+        """Return a place for a row whose worker was lost, if it may be called again and there is one."""
+        if outcome.may_have_run and not (self._settings.repeatable and attempts < self._settings.attempts):
+            return None
+        try:
+            return await self._runner.place()
+        except GradioTransportError:
+            return None  # the reader of the rows ends the run with it
 
     def _accept(self, index: int, handle: list[Handle]) -> Accepted | None:
         if self._settings.late is False:
@@ -193,9 +204,6 @@ class Run:
     async def _resolve(self, index: int, row: Any, key: str, entry: Entry) -> None:
         """End a row that an earlier run has begun: fetch it, or call it again if it may be repeated."""
         outcome = None if entry.handle is None else await self._runner.attach(entry.handle, index, row)
-        if outcome is None and self._settings.repeatable:
-            await self._do(index, row, key, await self._runner.place())
-            return
         if outcome is None:
             error = StreamLost(
                 "An earlier run ended while this call was under way, and its result cannot be fetched any "
@@ -203,7 +211,11 @@ class Run:
                 phase=Phase.STREAM,
                 may_have_run=True,
             )
-            outcome = Outcome(index=index, row=row, error=error, may_have_run=True)
+            outcome = Outcome(index=index, row=row, error=error, attempts=0, may_have_run=True)
+            place = await self._place_again(outcome, 0)
+            if place is not None:
+                await self._do(index, row, key, place)
+                return
         await self._end(outcome, key)
 
     async def _end(self, outcome: Outcome, key: str) -> None:

@@ -65,7 +65,7 @@ def is_connected(transport: AsyncTransport) -> bool:
     return True
 
 
-def _default_engine() -> str:
+def default_engine() -> str:
     """Return the engine that takes the least time for a call, of those that are installed."""
     return "httpx" if find_spec("aiohttp") is None else "aiohttp"
 
@@ -73,7 +73,7 @@ def _default_engine() -> str:
 def open_transport(source: Source) -> AsyncTransport:
     """Return the transport of a source, not connected yet if a caller has not connected it."""
     if isinstance(source, str):
-        return connect_async(source, engine=cast("Any", _default_engine()))
+        return connect_async(source, engine=cast("Any", default_engine()))
     return source if isinstance(source, AsyncTransport) else source()
 
 
