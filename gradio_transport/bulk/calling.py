@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 import anyio
 import anyio.abc
@@ -231,7 +231,9 @@ class LocalRunner:
 def _file(value: Any) -> Any:
     if value is None or isinstance(value, InputFile):
         return value
-    return [_file(item) for item in value] if isinstance(value, list | tuple) else handle_file(value)
+    if isinstance(value, list | tuple):
+        return [_file(item) for item in cast("Sequence[Any]", value)]
+    return handle_file(value)
 
 
 @attrs.define

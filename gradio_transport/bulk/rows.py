@@ -62,11 +62,11 @@ def arguments(row: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
         return cast("Sequence[Any]", row), {}
     raise ValidationFailed(
         "A row is a mapping of values by the names of parameters, or a sequence of values by position; got "
-        f"{_kind(row)}. For a single parameter write [value]."
+        f"{_kind(cast('object', row))}. For a single parameter write [value]."
     )
 
 
-def _kind(value: object) -> str:
+def _kind(value: Any) -> str:
     return type(value).__name__
 
 
@@ -210,6 +210,7 @@ def row_source(rows: Any, portal: anyio.from_thread.BlockingPortal) -> RowSource
         return ListedRows(iter(cast("Sequence[Any]", rows)))
     if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
         raise LocalProtocolError(
-            f"rows= takes an iterable of rows, such as a list, a generator or a table; got {_kind(rows)}."
+            "rows= takes an iterable of rows, such as a list, a generator or a table; got "
+            f"{_kind(cast('object', rows))}."
         )
     return ThreadedRows(cast("Iterable[Any]", rows), portal)

@@ -8,13 +8,13 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias, cast
 
 import anyio
 import anyio.abc
 import attrs
 
-from .._connect import connect_async
+from .._connect import AsyncLibrary, connect_async
 from ..aio import AsyncTransport
 from ..errors import (
     GradioTransportError,
@@ -65,7 +65,7 @@ def is_connected(transport: AsyncTransport) -> bool:
     return True
 
 
-def default_engine() -> str:
+def default_engine() -> AsyncLibrary:
     """Return the engine that takes the least time for a call, of those that are installed."""
     return "httpx" if find_spec("aiohttp") is None else "aiohttp"
 
@@ -73,7 +73,7 @@ def default_engine() -> str:
 def open_transport(source: Source) -> AsyncTransport:
     """Return the transport of a source, not connected yet if a caller has not connected it."""
     if isinstance(source, str):
-        return connect_async(source, engine=cast("Any", default_engine()))
+        return connect_async(source, engine=default_engine())
     return source if isinstance(source, AsyncTransport) else source()
 
 

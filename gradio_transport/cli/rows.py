@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import importlib
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, Protocol, TypeAlias, cast
+from typing import IO, Any, TypeAlias, cast
 
 import click
 
@@ -25,13 +26,6 @@ BATCH_ROWS = 1024
 """Rows of a Parquet file that are written together."""
 
 Emit: TypeAlias = Callable[[Outcome], None]
-
-
-class Arrow(Protocol):
-    """The modules of pyarrow."""
-
-    Table: Any
-    schema: Any
 
 
 def count_rows(path: str) -> int | None:
@@ -98,12 +92,11 @@ def _read_csv(file: IO[str], path: str, endpoint: Endpoint) -> Iterator[Any]:
 
 def _parquet() -> Any:
     try:
-        import pyarrow.parquet as parquet
+        return importlib.import_module("pyarrow.parquet")
     except ImportError:
         raise click.UsageError(
             "Parquet files need the extra 'arrow': pip install 'gradio-transport[arrow]'."
         ) from None
-    return parquet
 
 
 def _read_parquet(path: str) -> Iterator[Any]:
@@ -159,9 +152,7 @@ def _write_line(file: IO[str], outcome: Outcome) -> None:
 def _parquet_writer(path: str) -> Generator[Emit, None, None]:
     """Write rows, values and errors as JSON texts, because their types differ from row to row."""
     parquet = _parquet()
-    import pyarrow as pa
-
-    arrow: Any = pa
+    arrow: Any = importlib.import_module("pyarrow")
     schema = arrow.schema(
         {
             "index": arrow.int64(), "state": arrow.string(), "row": arrow.string(), "values": arrow.string(),

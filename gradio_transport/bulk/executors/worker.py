@@ -18,6 +18,7 @@ from ...calls.handle import Handle
 from ...errors import GradioTransportError
 from ..calling import LocalRunner
 from ..outcome import Outcome
+from ..running import first_of
 from ..settings import Settings
 from ..sources import Source
 
@@ -155,9 +156,7 @@ class Worker:
         try:
             anyio.run(self._work)
         except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
-            failure: BaseException = error
-            while isinstance(failure, BaseExceptionGroup):
-                failure = failure.exceptions[0]
+            failure = first_of(error)
         else:
             failure = RuntimeError("the worker is closed")
         with self._lock:
