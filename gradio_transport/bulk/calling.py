@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 Accepted: TypeAlias = Callable[[Handle], None]
 """Called once a server has accepted a late call, before its stream is opened; does not wait."""
 
+NOT_BY_ITSELF = 1e9
+"""Seconds until a late call fetches its result by itself: this is decided here."""
+
 ATTACH_SECONDS = 10.0
 """Seconds for the first message of a call of an earlier run: the server has it ready, or has lost it."""
 
@@ -179,14 +182,18 @@ class LocalRunner:
             return await self.call(server, index, row, accepted)
         except GradioTransportError as error:
             if isinstance(error, AppError):
-                server.answered(heard.rank)
+                self._note(server, heard, begun)
             else:
                 server.failed(error, time.monotonic())
             raise
+        self._note(server, heard, begun)
+        return plain_values(values)
+
+    @staticmethod
+    def _note(server: Server, heard: _Heard, begun: float) -> None:
         now = time.monotonic()
         server.fetch_time.ended(now - begun, now - (heard.first_message or now), heard.run)
         server.answered(heard.rank)
-        return plain_values(values)
 
     def _is_late(self, server: Server) -> bool:
         wanted = self.settings.late
@@ -196,10 +203,17 @@ class LocalRunner:
         self, server: Server, index: int, given: Sequence[Any], named: Mapping[str, Any], heard: _Heard
     ) -> list[Any]:
         """Make a call whose stream is opened when its result should be there, and not before."""
-        fetch_after = server.fetch_time.seconds if server.fetch_time.is_long else None
-        options = self._options(index, heard, attach="late", own_session=True, fetch_after=fetch_after)
-        heard.call = server.app.submit(self.settings.endpoint, *given, options=options, **named)
-        return await heard.call.result()
+        begun, changed = time.monotonic(), anyio.Event()
+        options = self._options(index, heard, attach="late", own_session=True, fetch_after=NOT_BY_ITSELF)
+        heard.call = call = server.app.submit(self.settings.endpoint, *given, options=options, **named)
+        call.add_done_callback(lambda _: changed.set())
+        is_scout = await server.wait_to_fetch(begun, changed)
+        try:
+            call.fetch()
+            return await call.result()
+        finally:
+            if is_scout:
+                server.scout_ended()
 
     def _options(self, index: int, heard: _Heard, **more: Any) -> CallOptions:
         return CallOptions(

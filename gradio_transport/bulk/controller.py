@@ -80,17 +80,18 @@ class FetchTime:
     estimate rises towards calls that took longer, and falls slowly while results were there already.
 
     Attributes:
-        seconds: The estimate.
+        seconds: The estimate; None before the first call has ended.
         run: How long the function runs, as the server says; None where it says nothing.
     """
 
-    seconds: float = LONG_SECONDS
+    seconds: float | None = None
     run: float | None = None
 
     @property
     def is_long(self) -> bool:
         """Whether it is worth a connection for each call that it can outlive this process."""
-        return (self.seconds if self.run is None else self.run) >= LONG_SECONDS
+        taken = self.seconds if self.run is None else self.run
+        return taken is None or taken >= LONG_SECONDS
 
     def ended(self, elapsed: float, streamed: float, run: float | None) -> None:
         """Take a call that was made.
@@ -102,7 +103,9 @@ class FetchTime:
         """
         if run is not None:
             self.run = run if self.run is None else self.run + 0.3 * (run - self.run)
-        if streamed > READY * elapsed:
+        if self.seconds is None:
+            self.seconds = elapsed
+        elif streamed > READY * elapsed:
             self.seconds += 0.3 * (elapsed - self.seconds)
         else:
             self.seconds *= 0.9

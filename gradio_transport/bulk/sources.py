@@ -100,6 +100,8 @@ class Server:
     last_error: GradioTransportError | None = None
     attaches_late: bool = True
     fetch_time: FetchTime = attrs.field(factory=FetchTime)
+    _has_scout: bool = False
+    _await_scout: list[anyio.CancelScope] = attrs.field(factory=list[anyio.CancelScope])
 
     @property
     def app(self) -> AsyncTransport:
@@ -116,6 +118,32 @@ class Server:
     def load(self) -> float:
         """How much is waiting there for each call that may be under way."""
         return (self.in_flight + self.rank) / self.controller.allowed
+
+    async def wait_to_fetch(self, begun: float, ended: anyio.Event) -> bool:
+        """Wait until the stream of a late call should be opened, or the call has ended.
+
+        Before it is known how long calls take, one of them is fetched at once, to find out: the scout.
+
+        Returns:
+            Whether the call is the scout; then `scout_ended` has to be called at its end.
+        """
+        while self.fetch_time.seconds is None and not ended.is_set():
+            if not self._has_scout:
+                self._has_scout = True
+                return True
+            with anyio.CancelScope() as waiting:
+                self._await_scout.append(waiting)
+                await ended.wait()
+        with anyio.move_on_after((self.fetch_time.seconds or 0.0) - (time.monotonic() - begun)):
+            await ended.wait()
+        return False
+
+    def scout_ended(self) -> None:
+        """Let the other calls look at how long the scout has taken, or send another one."""
+        self._has_scout = False
+        waiting, self._await_scout = self._await_scout, []
+        for one in waiting:
+            one.cancel()
 
     def answered(self, rank: int | None) -> None:
         """Take that a call ended with the app's answer."""

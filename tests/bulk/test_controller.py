@@ -57,7 +57,7 @@ def test_without_a_rank_the_limit_stays() -> None:
 def fetched(takes: float, calls: int = 200) -> FetchTime:
     time = FetchTime()
     for _ in range(calls):
-        opened = time.seconds if time.is_long else 0.0
+        opened = (time.seconds or 0.0) if time.is_long else 0.0
         end = max(takes, opened)
         time.ended(end, max(0.001, takes - opened), takes)
     return time

