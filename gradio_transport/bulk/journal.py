@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import attrs
 
 from ..calls.handle import Handle
@@ -30,7 +31,7 @@ CREATE TABLE IF NOT EXISTS rows (
 _STARTED = "INSERT OR REPLACE INTO rows VALUES (?, 'started', ?, NULL, NULL)"
 _ACCEPTED = "UPDATE rows SET handle = ? WHERE number = ?"
 _FORGOTTEN = "DELETE FROM rows WHERE number = ?"
-_ENDED = "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, NULL, ?)"
+_ENDED = "UPDATE rows SET state = ?, handle = NULL, outcome = ? WHERE number = ?"
 
 
 @attrs.frozen
@@ -132,9 +133,9 @@ class Journal:
         self._pending.append((_ACCEPTED, (handle.to_json(), index)))
         self._wanted.set()
 
-    async def ended(self, outcome: Outcome, digest: str) -> None:
+    async def ended(self, outcome: Outcome) -> None:
         """Write how it ended."""
-        await self._write(_ENDED, (outcome.index, outcome.state, digest, outcomes.to_json(outcome)))
+        await self._write(_ENDED, (outcome.state, outcomes.to_json(outcome), outcome.index))
 
     def forget(self, index: int) -> None:
         """Write that a row was not sent after all, without waiting for the commit."""
@@ -152,6 +153,7 @@ class Journal:
         """Commit what is written, until cancelled."""
         while True:
             await self._wanted.wait()
+            await anyio.lowlevel.checkpoint()  # for others that have something to write now
             self._wanted = anyio.Event()
             committed, self._committed = self._committed, anyio.Event()
             self.commit()

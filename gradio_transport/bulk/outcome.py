@@ -106,7 +106,7 @@ def to_json(outcome: Outcome) -> str:
         kept["values"] = outcome.values
     else:
         kept["error"] = error_object(outcome.error)
-    return json.dumps(kept, default=_encode_special)
+    return _encoder.encode(kept)
 
 
 def _encode_special(value: object) -> Any:
@@ -114,6 +114,8 @@ def _encode_special(value: object) -> Any:
         return {_PATH: str(value)}
     raise TypeError(f"{type(value).__name__} is not JSON")
 
+
+_encoder = json.JSONEncoder(default=_encode_special)
 
 _PATH = "gradio_transport.path"
 """Key of an object that stands for a `Path`."""

@@ -17,7 +17,7 @@ import attrs
 from ..errors import LocalProtocolError, ValidationFailed
 from ..files.inputs import InputFile
 
-Rows: TypeAlias = "Iterable[Any] | AsyncIterable[Any]"
+Rows: TypeAlias = Iterable[Any] | AsyncIterable[Any]
 """Mappings of values by the names of parameters, or sequences of values by position; or a table of them."""
 
 READ_AHEAD = 32
@@ -73,7 +73,7 @@ def _kind(value: Any) -> str:
 def digest(row: Any) -> str:
     """Return what a row is known by in a later run, whose rows may be others."""
     try:
-        text = json.dumps(row, sort_keys=True, default=_describe)
+        text = _encoder.encode(row)
     except (TypeError, ValueError):  # names that are no texts, or a row inside itself: it will be refused
         text = type(row).__name__
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
@@ -87,6 +87,9 @@ def _describe(value: object) -> Any:
         return {str(key): item for key, item in cast("Mapping[Any, Any]", value).items()}
     # Not repr: it may have an address, and would differ from run to run.
     return [type(value).__name__, str(value) if type(value).__str__ is not object.__str__ else ""]
+
+
+_encoder = json.JSONEncoder(sort_keys=True, default=_describe)
 
 
 class RowSource(Protocol):

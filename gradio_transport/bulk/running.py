@@ -179,7 +179,9 @@ class Run:
             if another is None:
                 break
             place = another
-        await self._end(attrs.evolve(outcome, attempts=attempts), key)
+        if attempts != outcome.attempts:
+            outcome = attrs.evolve(outcome, attempts=attempts)
+        await self._end(outcome)
 
     async def _place_again(self, outcome: Outcome, attempts: int) -> Place | None:
         """Return a place for a row whose worker was lost, if it may be called again and there is one."""
@@ -216,11 +218,11 @@ class Run:
             if place is not None:
                 await self._do(index, row, key, place)
                 return
-        await self._end(outcome, key)
+        await self._end(outcome)
 
-    async def _end(self, outcome: Outcome, key: str) -> None:
+    async def _end(self, outcome: Outcome) -> None:
         if self._journal is not None:
-            await self._journal.ended(outcome, key)
+            await self._journal.ended(outcome)
         self._deliver(outcome)
 
 
