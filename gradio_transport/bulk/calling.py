@@ -216,9 +216,9 @@ class LocalRunner:
                 server.scout_ended()
 
     def _options(self, index: int, heard: _Heard, **more: Any) -> CallOptions:
-        return CallOptions(
-            listener=heard, timeouts=self.settings.timeout, download_files=self.directory(index), **more
-        )
+        timeout = self.settings.timeout
+        timeouts = None if timeout is None else Timeouts(total=timeout)
+        return CallOptions(listener=heard, timeouts=timeouts, download_files=self.directory(index), **more)
 
     def _arguments(self, row: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
         given, named = arguments(row)

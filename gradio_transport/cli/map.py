@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from ..aio import AsyncTransport
 from ..app.config import AppConfig
 from ..bulk.executors import connected_engine
 from ..bulk.sources import default_engine
-from ..errors import LocalProtocolError
+from ..errors import GradioTransportError, LocalProtocolError, TransportError
 from ..protocol.frames import Tap
 from ..spaces import token_to_use
 from .arguments import strip_mark
@@ -145,17 +145,18 @@ def map_rows(
     names = [name.strip() for name in strip_mark(source).split(",") if name.strip()]
     if not names:
         raise click.UsageError("SOURCE names no app.")
-    if engine is not None and (connection.headers or connection.trace):
-        raise click.UsageError("--on goes with neither --header, which may hold secrets, nor --trace.")
-    terminal = current_terminal()
+    if engine is not None and (connection.headers or connection.settings or connection.trace):
+        raise click.UsageError(
+            "--on goes with neither --header nor --set, which may hold secrets, nor --trace."
+        )
+    terminal, tally = current_terminal(), Tally(count_rows(rows))
     with recorder(connection.trace) as tap, contextlib.ExitStack() as stack:
-        prepare = partial(_worker_source if engine else _source, connection, tap)
-        found = [prepare(name) for name in names]
-        chosen = find_endpoint(found[0][0], strip_mark(endpoint))
+        config, sources = _connect_all(connection, names, tap, for_workers=engine is not None)
+        chosen = find_endpoint(config, strip_mark(endpoint))
         check_columns(files, chosen)
         executor = None if engine is None else stack.enter_context(connected_engine(engine))
         outcomes = bulk.map(
-            [make for _, make in found],
+            sources,
             chosen.fn_index if chosen.name is None else chosen.name,
             read_rows(rows, chosen),
             files=files,
@@ -163,35 +164,51 @@ def map_rows(
             **settings,
         )
         emit = stack.enter_context(writer(output))
-        tally = Tally(count_rows(rows))
-        stopped = _run(outcomes, emit, tally, terminal)
+        try:
+            stopped = _run(outcomes, emit, tally, terminal)
+        except GradioTransportError:
+            _show_end(terminal, tally, settings["journal"])
+            raise
     _finish(terminal, tally, stopped=stopped, journal=settings["journal"])
 
 
+def _connect_all(
+    connection: Connection, names: Sequence[str], tap: Tap | None, *, for_workers: bool
+) -> tuple[AppConfig, list[Callable[[], AsyncTransport]]]:
+    """Return the config of the app, and for each source a function that connects to it by tasks.
+
+    Raises:
+        GradioTransportError: No source is there, or one cannot be used.
+    """
+    config: AppConfig | None = None
+    failure: TransportError | None = None
+    sources: list[Callable[[], AsyncTransport]] = []
+    for name in names:
+        token = token_to_use(connection.token)
+        try:
+            app, token = connection.connect(name, tap)
+        except TransportError as error:  # the run will look for it again
+            failure = error
+        else:
+            with app:
+                config = config or app.config
+        sources.append(_source(connection, name, token, tap, for_workers=for_workers))
+    if config is None:
+        assert failure is not None  # noqa: S101 - there is at least one name
+        raise failure
+    return config, sources
+
+
 def _source(
-    connection: Connection, tap: Tap | None, name: str
-) -> tuple[AppConfig, Callable[[], AsyncTransport]]:
-    """Return the config of an app, and a function that connects to it by tasks."""
-    app, token = connection.connect(name, tap)
-    with app:
-        make = partial(
-            connect_async, name, token=token, auth=connection.auth, headers=connection.headers, tap=tap,
-            engine=default_engine(), **connection.without_secrets(),
-        )  # fmt: skip
-        return app.config, make
-
-
-def _worker_source(
-    connection: Connection, tap: Tap | None, name: str
-) -> tuple[AppConfig, Callable[[], AsyncTransport]]:
-    app, _ = connection.connect(name, tap)
-    with app:
-        return app.config, WorkerSource(
-            name,
-            connection.without_secrets(),
-            has_token=token_to_use(connection.token) is not None,
-            has_auth=connection.auth is not None,
-        )
+    connection: Connection, name: str, token: str | None, tap: Tap | None, *, for_workers: bool
+) -> Callable[[], AsyncTransport]:
+    keywords = connection.without_secrets()
+    if for_workers:
+        return WorkerSource(name, keywords, has_token=token is not None, has_auth=connection.auth is not None)
+    return partial(
+        connect_async, name, token=token, auth=connection.auth, headers=connection.headers, tap=tap,
+        engine=default_engine(), **keywords,
+    )  # fmt: skip
 
 
 def _run(
@@ -229,17 +246,23 @@ def _stopped_by_interrupt(
         signal.signal(signal.SIGINT, before)
 
 
+def _show_end(terminal: Terminal, tally: Tally, journal: str | None) -> None:
+    """Print what is done of a run that ends early, and how to go on."""
+    terminal.print_line((tally.summary, "yellow"))
+    advice = (
+        f"To go on, run the same command again: {journal} has what is done."
+        if journal is not None
+        else "Without --journal, a further run begins anew."
+    )
+    terminal.print_line((advice, "yellow"))
+
+
 def _finish(terminal: Terminal, tally: Tally, *, stopped: bool, journal: str | None) -> None:
     """Print the last line, and exit with the status that it stands for."""
-    is_whole = not stopped or tally.ended == tally.total
-    terminal.print_line((tally.summary, "green" if is_whole and tally.done == tally.ended else "yellow"))
-    if not is_whole:
-        advice = (
-            f"To go on, run the same command again: {journal} has what is done."
-            if journal is not None
-            else "Without --journal, a further run begins anew."
-        )
-        terminal.print_line((advice, "yellow"))
+    if stopped and tally.ended != tally.total:
+        _show_end(terminal, tally, journal)
         raise click.exceptions.Exit(int(ExitStatus.INTERRUPTED))
-    if tally.done != tally.ended:
+    is_done = tally.done == tally.ended
+    terminal.print_line((tally.summary, "green" if is_done else "yellow"))
+    if not is_done:
         raise click.exceptions.Exit(int(ExitStatus.APP_ERROR))

@@ -47,8 +47,13 @@ def read_rows(path: str, endpoint: Endpoint) -> Iterator[Any]:
     """
     if path.lower().endswith(".parquet"):
         return _read_parquet(path)
-    file = cast("IO[str]", sys.stdin) if path == STDIO else _open(path, "r")
-    return _read_csv(file, path, endpoint) if path.lower().endswith(".csv") else _read_json_lines(file, path)
+    if path != STDIO:
+        _open(path, "r").close()  # refused now, and opened when the first row is asked for
+    return _read_csv(path, endpoint) if path.lower().endswith(".csv") else _read_json_lines(path)
+
+
+def _input(path: str) -> IO[str]:
+    return cast("IO[str]", sys.stdin) if path == STDIO else _open(path, "r")
 
 
 def _open(path: str, mode: str) -> IO[str]:
@@ -58,8 +63,8 @@ def _open(path: str, mode: str) -> IO[str]:
         raise FileProblem(path, error.strerror or str(error)) from error
 
 
-def _read_json_lines(file: IO[str], path: str) -> Iterator[Any]:
-    with file:
+def _read_json_lines(path: str) -> Iterator[Any]:
+    with _input(path) as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
@@ -72,10 +77,10 @@ def _read_json_lines(file: IO[str], path: str) -> Iterator[Any]:
             yield value
 
 
-def _read_csv(file: IO[str], path: str, endpoint: Endpoint) -> Iterator[Any]:
+def _read_csv(path: str, endpoint: Endpoint) -> Iterator[Any]:
     """Read rows whose columns have names, and their values the types of the parameters."""
     known = endpoint.by_keyword
-    with file:
+    with _input(path) as file:
         reader = csv.DictReader(file, strict=True)
         try:
             for row in reader:

@@ -211,6 +211,13 @@ def test_a_transport_with_a_secret_is_not_sent_to_workers(server: Working) -> No
         list(bulk.map(transport, "/hello", numbers(2), executor=executor, workers=1))
 
 
+@pytest.mark.parametrize("url", ["http://user:word@127.0.0.1:9", "http://127.0.0.1:9/?key=word"])
+def test_a_url_with_a_secret_is_not_sent_to_workers(url: str) -> None:
+    with ThreadPoolExecutor(1) as executor, pytest.raises(gt.errors.LocalProtocolError) as caught:
+        bulk.map(url, "/hello", numbers(2), executor=executor)
+    assert "word" not in str(caught.value)
+
+
 def test_an_app_that_workers_cannot_reach_is_an_error() -> None:
     with ThreadPoolExecutor(1) as executor, pytest.raises(gt.ConnectError):
         list(bulk.map("http://127.0.0.1:9", "/hello", numbers(2), executor=executor, workers=1))

@@ -140,6 +140,7 @@ def test_files_are_sent_only_for_parameters_that_are_named(server: Scripted, tmp
         (("/hello", "rows.jsonl", "--file", "audio"), "no such parameter"),
         (("/hello", "rows.jsonl", "--on", "spark://x:1"), "is no cluster"),
         (("/hello", "rows.jsonl", "--on", "dask://x:1", "-H", "x: y"), "--header"),
+        (("/hello", "rows.jsonl", "--on", "dask://x:1", "--set", "key=x"), "--set"),
         (("/hello", "rows.jsonl", "-o", "none/out.jsonl"), "No such file"),
     ],
 )
@@ -156,6 +157,24 @@ def test_bad_usage_has_status_2_and_says_what(server: Scripted, tmp_path: Path, 
 def test_a_server_that_is_not_there_has_status_4(tmp_path: Path) -> None:
     rows = write_rows(tmp_path / "rows.jsonl", ["a"])
     assert run("http://127.0.0.1:9", "/hello", rows).exit_code == 4
+
+
+def test_one_source_of_several_may_be_away(server: Scripted, tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", ["a"], ["b"])
+    result = run(f"http://127.0.0.1:9,{server.url}", "/hello", rows)
+    assert result.exit_code == 0
+    assert {line["source"] for line in lines(result.stdout)} == {server.url}
+
+
+def test_a_run_that_ends_early_says_what_is_done(server: Scripted, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('["a"]\n["b"]\n["c"\n')
+    result = run(
+        server.url, "/hello", rows, "-o", tmp_path / "out.jsonl", "--journal", tmp_path / "run.sqlite"
+    )
+    assert result.exit_code == 2
+    assert "line 3 is not JSON" in result.stderr
+    assert len(lines((tmp_path / "out.jsonl").read_text())) == 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to a child alone")

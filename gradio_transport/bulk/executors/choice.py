@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ...errors import LocalProtocolError, UnsupportedProtocol
+from ...protocol.urls import is_space_name, shown_url
 from ..calling import Runner
 from ..settings import Settings
 from ..sources import Source
@@ -31,8 +32,18 @@ def runner_on(
     """
     if workers is not None and (not isinstance(workers, int) or isinstance(workers, bool) or workers < 1):
         raise LocalProtocolError(f"workers= takes a whole number greater than 0, or None; got {workers!r}.")
+    for source in sources:
+        if isinstance(source, str) and _may_hold_secrets(source):
+            raise LocalProtocolError(
+                f"{shown_url(source)} has a login or parameters, which are not sent to workers. Pass a "
+                "function that returns connect_async(...) instead, and takes them from the worker's environment."
+            )
     engine = _engine(executor, workers)
     return lambda: RemoteRunner(engine, sources, settings)
+
+
+def _may_hold_secrets(source: str) -> bool:
+    return not is_space_name(source) and bool(urlsplit(source).query or "@" in urlsplit(source).netloc)
 
 
 def _engine(executor: object, workers: int | None) -> Engine:
