@@ -18,6 +18,7 @@ from ..calls.handle import Handle
 from ..calls.options import CallOptions
 from ..errors import (
     AppError,
+    ConnectError,
     GradioTransportError,
     RemoteProtocolError,
     SessionNotFound,
@@ -27,6 +28,7 @@ from ..errors import (
 from ..events import Estimation, Event, Joined, ProcessCompleted
 from ..files.inputs import InputFile, handle_file
 from ..policy import Timeouts
+from ..protocol.urls import shown_url
 from .outcome import Outcome, plain_values
 from .rows import arguments
 from .settings import Settings
@@ -78,7 +80,11 @@ class Runner(Protocol):
         """Raise what should end the run once its rows have ended."""
 
     async def attach(self, handle: Handle, index: int, row: Any) -> Outcome | None:
-        """Fetch a call that an earlier run, or a lost worker, has made; None: the server does not know it."""
+        """Fetch a call that an earlier run, or a lost worker, has made; None: the server does not know it.
+
+        Raises:
+            GradioTransportError: The server cannot be asked now.
+        """
 
 
 @attrs.define
@@ -143,10 +149,16 @@ class LocalRunner:
         return _LocalPlace(self, await self.servers.acquire())
 
     async def attach(self, handle: Handle, index: int, row: Any) -> Outcome | None:
-        """Fetch a call by its handle, if one of the servers is its app and still knows it."""
+        """Fetch a call by its handle, if its app still knows it.
+
+        Raises:
+            ConnectError: The app cannot be asked now, or is none of the sources.
+        """
         server = self.servers.at(handle.url)
         if server is None:
-            return None
+            raise ConnectError(
+                f"No source of this run is connected to {shown_url(handle.url)}, which has the call."
+            )
         started = time.monotonic()
         timeouts = Timeouts(first_message=ATTACH_SECONDS, total=self.settings.timeout, cancel_on_expiry=False)
         options = CallOptions(timeouts=timeouts, download_files=self.directory(index))
@@ -155,6 +167,8 @@ class LocalRunner:
         except AppError as error:
             return _outcome(index, row, server, 1, started, error=error)
         except GradioTransportError as error:
+            if isinstance(error, ConnectError):
+                raise
             logger.info("row %d of an earlier run cannot be fetched: %s", index, error)
             return None
         return _outcome(index, row, server, 1, started, values=plain_values(values))

@@ -147,7 +147,8 @@ def error_object(error: GradioTransportError) -> dict[str, Any]:
     fields = {name: getattr(error, name, None) for name in _KEPT}
     fields |= {"phase": error.phase and error.phase.value, "adapter": error.adapter}
     kept = {name: value for name, value in fields.items() if value not in (None, "", {}) and _is_plain(value)}
-    return {"type": type(error).__name__, "message": error.message, **kept}
+    kind = next(one.__name__ for one in type(error).__mro__ if one.__module__ == errors.__name__)
+    return {"type": kind, "message": error.message, **kept}
 
 
 def _is_plain(value: object) -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, cast
@@ -19,6 +20,8 @@ from .journal import Entry, Journal
 from .outcome import Outcome, state_of
 from .rows import END, RowSource, digest, row_source
 from .settings import Settings
+
+logger = logging.getLogger(__name__)
 
 WINDOW = 256
 """How many rows are begun and not yet taken by the caller, at most: so much is held in memory."""
@@ -153,7 +156,7 @@ class Run:
 
     async def _do(self, index: int, row: Any, key: str, place: Place) -> None:
         """Call a row, and again if it was lost and may be repeated."""
-        attempts = 0
+        attempts, is_settled = 0, True
         while True:
             if self._journal is not None:
                 try:
@@ -171,7 +174,7 @@ class Run:
             attempts += outcome.attempts
             if outcome.error is None or not isinstance(outcome.error, WorkerLost):
                 break
-            found = await self._runner.attach(handle[-1], index, row) if handle else None
+            found, is_settled = await self._fetch(handle[-1] if handle else None, index, row)
             if found is not None:
                 outcome = found
                 break
@@ -181,7 +184,17 @@ class Run:
             place = another
         if attempts != outcome.attempts:
             outcome = attrs.evolve(outcome, attempts=attempts)
-        await self._end(outcome)
+        await self._end(outcome, is_settled=is_settled)
+
+    async def _fetch(self, handle: Handle | None, index: int, row: Any) -> tuple[Outcome | None, bool]:
+        """Fetch a call that is lost here; return its outcome, and whether a later run need not try again."""
+        if handle is None:
+            return None, True
+        try:
+            return await self._runner.attach(handle, index, row), True
+        except GradioTransportError as error:
+            logger.warning("row %d cannot be fetched now: %s", index, error)
+            return None, False
 
     async def _place_again(self, outcome: Outcome, attempts: int) -> Place | None:
         """Return a place for a row whose worker was lost, if it may be called again and there is one."""
@@ -205,7 +218,7 @@ class Run:
 
     async def _resolve(self, index: int, row: Any, key: str, entry: Entry) -> None:
         """End a row that an earlier run has begun: fetch it, or call it again if it may be repeated."""
-        outcome = None if entry.handle is None else await self._runner.attach(entry.handle, index, row)
+        outcome, is_settled = await self._fetch(entry.handle, index, row)
         if outcome is None:
             error = StreamLost(
                 "An earlier run ended while this call was under way, and its result cannot be fetched any "
@@ -218,10 +231,11 @@ class Run:
             if place is not None:
                 await self._do(index, row, key, place)
                 return
-        await self._end(outcome)
+        await self._end(outcome, is_settled=is_settled)
 
-    async def _end(self, outcome: Outcome) -> None:
-        if self._journal is not None:
+    async def _end(self, outcome: Outcome, *, is_settled: bool) -> None:
+        """Hand an outcome on. One that is not settled stays in the journal as it is, for a later run."""
+        if self._journal is not None and is_settled:
             await self._journal.ended(outcome)
         self._deliver(outcome)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scripted import Reply, Scripted, scripted
+from scripted import Reply, Scripted, completed, scripted
 from working import working
 
 import gradio_transport as gt
@@ -129,6 +129,33 @@ def test_a_row_that_was_begun_is_in_doubt_and_not_called_again(server: Scripted,
     outcomes = list(bulk.map(server.url, "/hello", numbers(3), journal=journal, repeatable=True))
     assert {one.state for one in outcomes} == {"done"}
     assert joins(server) == 4
+
+
+def test_a_call_that_cannot_be_asked_for_now_is_asked_for_by_a_later_run(journal: Path) -> None:
+    with working(at_once=2, seconds=0.01) as server, scripted() as other:
+        list(bulk.map(server.url, "/hello", numbers(2), journal=journal))
+        handle = gt.Handle(
+            url=other.url,
+            session_hash="s1",
+            event_id="event1",
+            fn_index=0,
+            endpoint="/hello",
+            protocol="sse_v3",
+        )
+        with sqlite3.connect(journal) as database:
+            database.execute(
+                "UPDATE rows SET state = 'started', outcome = NULL, handle = ? WHERE number = 1",
+                [handle.to_json()],
+            )
+        database.close()
+        other.messages("s1").put({"msg": "estimation", "event_id": "event1", "rank": 0, "queue_size": 1})
+        other.messages("s1").put(completed("Hello, 1!") | {"event_id": "event1"})
+        away = list(
+            bulk.map([server.url, "http://127.0.0.1:9"], "/hello", numbers(2), journal=journal, in_order=True)
+        )
+        assert [one.state for one in away] == ["done", "in doubt"]
+        back = list(bulk.map([server.url, other.url], "/hello", numbers(2), journal=journal, in_order=True))
+        assert [one.values for one in back] == [["Hello, 0!"], ["Hello, 1!"]]
 
 
 def test_other_rows_are_refused(server: Scripted, journal: Path) -> None:

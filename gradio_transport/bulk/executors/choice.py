@@ -36,7 +36,7 @@ def runner_on(
         if isinstance(source, str) and _may_hold_secrets(source):
             raise LocalProtocolError(
                 f"{shown_url(source)} has a login or parameters, which are not sent to workers. Pass a "
-                "function that returns connect_async(...) instead, and takes them from the worker's environment."
+                "function that returns connect_async(...) instead, with what it finds in its environment."
             )
     engine = _engine(executor, workers)
     return lambda: RemoteRunner(engine, sources, settings)

@@ -237,15 +237,15 @@ class RemoteRunner:
             await self._changed.wait()
 
     async def attach(self, handle: Handle, index: int, row: object) -> Outcome | None:
-        """Fetch a call by its handle, from this process, if it reaches the app."""
+        """Fetch a call by its handle, from this process.
+
+        Raises:
+            GradioTransportError: It does not reach the app.
+        """
         async with self._opening:
             if self._local is None and self._tasks is not None:
                 local = LocalRunner(self._sources, self._settings)
-                try:
-                    await local.open(self._tasks)
-                except GradioTransportError as error:
-                    logger.warning("calls of lost workers cannot be fetched from here: %s", error)
-                    return None
+                await local.open(self._tasks)
                 self._local = local
         return None if self._local is None else await self._local.attach(handle, index, row)
 
