@@ -20,6 +20,7 @@ from ..errors import (
     AppError,
     ConnectError,
     GradioTransportError,
+    QuotaExceeded,
     RemoteProtocolError,
     SessionNotFound,
     TransportError,
@@ -97,6 +98,7 @@ class _Heard:
     rank: int | None = None
     first_message: float | None = None
     run: float | None = None
+    options: CallOptions | None = None
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Joined):
@@ -129,6 +131,7 @@ class LocalRunner:
 
     def __init__(self, sources: Sequence[Source], settings: Settings) -> None:
         self.settings = settings
+        self._listeners: list[_Heard] = []
         self.servers = Servers(
             sources, at_once=settings.at_once, rate=settings.rate, patience=settings.patience
         )
@@ -180,14 +183,14 @@ class LocalRunner:
     async def call(self, server: Server, index: int, row: Any, accepted: Accepted | None) -> list[Any]:
         """Make one call."""
         given, named = self._arguments(row)
-        heard = _Heard(accepted, server.app)
+        heard = self._listener(accepted, server)
         late = self._is_late(server)
         begun = time.monotonic()
         try:
             if late:
                 values = await self._call_late(server, index, given, named, heard)
             else:
-                options = self._options(index, heard)
+                heard.options = options = heard.options or self._options(index, heard)
                 values = await server.app.call(self.settings.endpoint, *given, options=options, **named)
         except UnsupportedProtocol:
             if not late:
@@ -195,13 +198,24 @@ class LocalRunner:
             server.attaches_late = False  # refused before anything was sent
             return await self.call(server, index, row, accepted)
         except GradioTransportError as error:
-            if isinstance(error, AppError):
+            if isinstance(error, AppError) and not isinstance(error, QuotaExceeded):
                 self._note(server, heard, begun)
             else:
                 server.failed(error, time.monotonic())
             raise
         self._note(server, heard, begun)
+        if not late and self.settings.files_to is None:
+            self._listeners.append(heard)
         return plain_values(values)
+
+    def _listener(self, accepted: Accepted | None, server: Server) -> _Heard:
+        """Return a listener: of a call that is over, if there is one, because options take time to make."""
+        if not self._listeners:
+            return _Heard(accepted, server.app)
+        heard = self._listeners.pop()
+        heard.accepted, heard.app, heard.call = accepted, server.app, None
+        heard.rank = heard.first_message = heard.run = None
+        return heard
 
     @staticmethod
     def _note(server: Server, heard: _Heard, begun: float) -> None:

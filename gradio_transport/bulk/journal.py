@@ -10,12 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import anyio
-import anyio.lowlevel
 import attrs
 
 from ..calls.handle import Handle
-from ..errors import GradioTransportError, LocalProtocolError
+from ..errors import LocalProtocolError
 from ..files.private import open_private
 from . import outcome as outcomes
 from .outcome import Outcome
@@ -54,7 +52,7 @@ class Journal:
     once more at the end, before the caller sees the outcome. Each is on its way to the disk before the run
     goes on, so that the end of the process loses nothing. A power failure may lose the newest lines.
 
-    Used by one task group, without threads: lines that are written at the same time share a commit.
+    Lines are written by the thread of the event loop: handing them to another thread would take longer.
     """
 
     def __init__(self, path: str | Path, endpoint: str | int) -> None:
@@ -75,10 +73,6 @@ class Journal:
             self._database.close()
             raise
         self._known = self._largest()
-        self._pending: list[tuple[str, Sequence[Any]]] = []
-        self._committed = anyio.Event()
-        self._wanted = anyio.Event()
-        self._failure: GradioTransportError | None = None
 
     def _set_up(self, endpoint: str | int) -> None:
         # Held until the file is closed, or the process is gone: two runs would do every row twice.
@@ -124,59 +118,33 @@ class Journal:
             None if found[1] is None else Handle.from_json(found[1]),
         )
 
-    async def started(self, index: int, digest: str) -> None:
+    def started(self, index: int, digest: str) -> None:
         """Write that a row will be sent."""
-        await self._write(_STARTED, (index, digest))
+        self._write(_STARTED, (index, digest))
 
     def accepted(self, index: int, handle: Handle) -> None:
-        """Write by which handle its call can be fetched, without waiting for the commit."""
-        self._pending.append((_ACCEPTED, (handle.to_json(), index)))
-        self._wanted.set()
+        """Write by which handle its call can be fetched."""
+        self._write(_ACCEPTED, (handle.to_json(), index))
 
-    async def ended(self, outcome: Outcome) -> None:
+    def ended(self, outcome: Outcome) -> None:
         """Write how it ended."""
-        await self._write(_ENDED, (outcome.state, outcomes.to_json(outcome), outcome.index))
+        self._write(_ENDED, (outcome.state, outcomes.to_json(outcome), outcome.index))
 
     def forget(self, index: int) -> None:
-        """Write that a row was not sent after all, without waiting for the commit."""
-        self._pending.append((_FORGOTTEN, (index,)))
-        self._wanted.set()
+        """Write that a row was not sent after all."""
+        self._write(_FORGOTTEN, (index,))
 
-    async def _write(self, statement: str, values: Sequence[Any]) -> None:
-        self._pending.append((statement, values))
-        self._wanted.set()
-        await self._committed.wait()
-        if self._failure is not None:
-            raise self._failure
-
-    async def keep(self) -> None:
-        """Commit what is written, until cancelled."""
-        while True:
-            await self._wanted.wait()
-            await anyio.lowlevel.checkpoint()  # for others that have something to write now
-            self._wanted = anyio.Event()
-            committed, self._committed = self._committed, anyio.Event()
-            self.commit()
-            committed.set()
-
-    def commit(self) -> None:
-        """Write what is pending."""
-        pending, self._pending = self._pending, []
+    def _write(self, statement: str, values: Sequence[Any]) -> None:
         try:
-            self._database.execute("BEGIN")
-            for statement, values in pending:
-                self._database.execute(statement, values)
-            self._database.execute("COMMIT")
+            self._database.execute(statement, values)
         except sqlite3.Error as error:
-            self._failure = LocalProtocolError(
+            raise LocalProtocolError(
                 f"The journal {str(self.path)!r} cannot be written: {_reason(error)} The run stops, because "
                 "it could not go on from there."
-            )
+            ) from error
 
     def close(self) -> None:
-        """Write what is pending, and close the file."""
-        if self._pending:
-            self.commit()
+        """Close the file."""
         with suppress(sqlite3.Error):
             self._database.close()
 

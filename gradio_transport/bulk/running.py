@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import anyio
 import anyio.abc
@@ -25,6 +25,23 @@ logger = logging.getLogger(__name__)
 
 WINDOW = 256
 """How many rows are begun and not yet taken by the caller, at most: so much is held in memory."""
+
+
+_Job: TypeAlias = tuple[int, Any, str, Place]
+"""A row with its index, its digest, and the place that it has."""
+
+
+@attrs.define(eq=False)
+class _Lane:
+    """A task that does one row after the other.
+
+    Attributes:
+        job: The row that it does next; None if there is none.
+        given: Set when that has changed.
+    """
+
+    job: _Job | None
+    given: anyio.Event = attrs.field(factory=anyio.Event)
 
 
 class Run:
@@ -58,12 +75,13 @@ class Run:
         self._journal: Journal | None = None
         self._redo_failed = redo_failed
         self._deliver = _InOrder(deliver) if in_order else deliver
+        self._idle: list[_Lane] = []
+        self._all_read = False
         self._untaken = 0
         self._window = max(WINDOW, 2 * (settings.at_once or 0))
         self._taken = anyio.Event()
         self._reading = anyio.CancelScope()
         self._running = anyio.CancelScope()
-        self._keeping = anyio.CancelScope()
 
     async def run(self) -> None:
         """Do all rows, and return when the last outcome is handed on."""
@@ -76,8 +94,6 @@ class Run:
                     _unwrapped(),
                     anyio.create_task_group() as holding,
                 ):
-                    if self._journal is not None:
-                        holding.start_soon(self._keep, self._journal)
                     await self._runner.open(holding)
                     source = row_source(self._rows, portal)
                     try:
@@ -85,7 +101,6 @@ class Run:
                     finally:
                         source.close()
                         self._runner.close()
-                    self._keeping.cancel()
             finally:
                 if self._journal is not None:
                     self._journal.close()
@@ -103,10 +118,6 @@ class Run:
         self._untaken -= count
         self._taken.set()
 
-    async def _keep(self, journal: Journal) -> None:
-        with self._keeping:
-            await journal.keep()
-
     async def _call_all(self, source: RowSource) -> None:
         failure: Exception | None = None
         async with anyio.create_task_group() as calling:
@@ -116,6 +127,9 @@ class Run:
                 except Exception as error:  # noqa: BLE001 - raised below
                     # Only then: cancelled now, the rows under way would be in doubt.
                     failure = error
+            self._all_read = True
+            for lane in self._idle:
+                lane.given.set()
         if failure is not None:
             raise failure
         self._runner.check()
@@ -141,8 +155,27 @@ class Run:
             else:
                 place = await self._runner.place()
                 self._untaken += 1
-                calling.start_soon(self._do, index, row, key, place)
+                self._start(calling, (index, row, key, place))
             index += 1
+
+    def _start(self, calling: anyio.abc.TaskGroup, job: _Job) -> None:
+        """Have a task do a row: one that has ended another row, because a new one takes longer to make."""
+        if self._idle:
+            lane = self._idle.pop()
+            lane.job = job
+            lane.given.set()
+        else:
+            calling.start_soon(self._serve, _Lane(job))
+
+    async def _serve(self, lane: _Lane) -> None:
+        while lane.job is not None:
+            job, lane.job = lane.job, None
+            await self._do(*job)
+            if self._all_read:
+                return
+            lane.given = anyio.Event()
+            self._idle.append(lane)
+            await lane.given.wait()
 
     def _recorded(self, entry: Entry | None) -> Outcome | None:
         """Return the outcome of an earlier run, if it stays."""
@@ -159,11 +192,7 @@ class Run:
         attempts, is_settled = 0, True
         while True:
             if self._journal is not None:
-                try:
-                    await self._journal.started(index, key)
-                except BaseException:
-                    place.release()
-                    raise
+                self._journal.started(index, key)
             handle: list[Handle] = []
             try:
                 outcome = await place.run(index, row, self._accept(index, handle))
@@ -184,7 +213,7 @@ class Run:
             place = another
         if attempts != outcome.attempts:
             outcome = attrs.evolve(outcome, attempts=attempts)
-        await self._end(outcome, is_settled=is_settled)
+        self._end(outcome, is_settled=is_settled)
 
     async def _fetch(self, handle: Handle | None, index: int, row: Any) -> tuple[Outcome | None, bool]:
         """Fetch a call that is lost here; return its outcome, and whether a later run need not try again."""
@@ -231,12 +260,12 @@ class Run:
             if place is not None:
                 await self._do(index, row, key, place)
                 return
-        await self._end(outcome, is_settled=is_settled)
+        self._end(outcome, is_settled=is_settled)
 
-    async def _end(self, outcome: Outcome, *, is_settled: bool) -> None:
+    def _end(self, outcome: Outcome, *, is_settled: bool) -> None:
         """Hand an outcome on. One that is not settled stays in the journal as it is, for a later run."""
         if self._journal is not None and is_settled:
-            await self._journal.ended(outcome)
+            self._journal.ended(outcome)
         self._deliver(outcome)
 
 

@@ -13,6 +13,8 @@ from working import working
 
 import gradio_transport as gt
 from gradio_transport import bulk
+from gradio_transport.bulk.controller import Controller
+from gradio_transport.bulk.sources import Server
 
 JOIN = "/gradio_api/queue/join"
 
@@ -140,6 +142,15 @@ def test_a_row_that_takes_longer_than_its_timeout_is_in_doubt_and_does_not_stop_
     assert {outcome.state for outcome in outcomes} == {"in doubt"}
     assert {type(outcome.error) for outcome in outcomes} == {gt.TimeoutExpired}
     assert time.monotonic() - begun < 10
+
+
+def test_a_quota_that_is_used_up_pauses_its_source() -> None:
+    server = Server("owner/space", Controller())
+    server.failed(gt.errors.QuotaExceeded("Try again in 0:01:40.", retry_after=100.0), now=50.0)
+    assert server.resume_at == 150.0
+    assert server.failing_since == 50.0
+    server.answered(0)
+    assert server.failing_since is None
 
 
 def test_without_at_once_the_queue_of_the_server_stays_short() -> None:
