@@ -7,6 +7,8 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
+import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -175,19 +177,20 @@ def test_what_a_lost_worker_had_joined_is_fetched_from_here(dask: Any, noted: Pa
             NotedSource(server.url, str(noted)), "/hello", numbers(8), executor=dask, workers=1, late=True
         )
         with contextlib.closing(run):
-            import threading
 
             def kill() -> None:
-                while sum(server.ran.values()) < 8:
-                    threading.Event().wait(0.01)
-                threading.Event().wait(0.5)  # until the handles are here
+                deadline = time.monotonic() + 60
+                while sum(server.ran.values()) < 8 and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                time.sleep(0.5)  # until the handles are here
                 kill_one(noted)
 
             thread = threading.Thread(target=kill)
             thread.start()
             outcomes = list(run)
             thread.join()
-        assert not check(server, outcomes, 8)
+        # The first call of a worker is fetched at once, to see how long calls take.
+        assert [one.index for one in check(server, outcomes, 8)] in ([], [0])
 
 
 @pytest.mark.slow
