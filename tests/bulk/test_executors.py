@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import pickle
 import subprocess
@@ -78,6 +79,7 @@ def ray() -> Iterator[Any]:
         )
         yield module
         module.shutdown()
+        gc.collect()  # Ray leaves processes that it has ended to the collector, which would warn later
 
 
 def numbers(count: int) -> Iterator[list[str]]:
