@@ -21,6 +21,7 @@ PYTHON: Pages = {
             f"collections.abc.{name}"
             for name in (
                 "AsyncGenerator",
+                "AsyncIterable",
                 "AsyncIterator",
                 "Awaitable",
                 "Callable",

@@ -41,7 +41,9 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 default_role = "py:obj"
 nitpicky = True
-nitpick_ignore = [("py:class", name) for name in ("CallT", "SessionT")]  # the call or session of either face
+nitpick_ignore = [
+    ("py:class", name) for name in ("CallT", "SessionT", "_Plan")
+]  # the call or session of either face
 intersphinx_mapping = _inventories.write(HERE / "_build" / "inventories")
 
 

@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "doctor": f"{__package__}.doctor:doctor",
     "explain": f"{__package__}.about:explain",
     "list": f"{__package__}.list:list_endpoints",
+    "map": f"{__package__}.map:map_rows",
     "predict": f"{__package__}.call:predict",
     "record": f"{__package__}.record:record",
     "trace": f"{__package__}.trace.group:trace",

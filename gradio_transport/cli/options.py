@@ -45,38 +45,39 @@ class Connection:
     @contextlib.contextmanager
     def open(self, source: str) -> Generator[Transport, None, None]:
         """Connect, and record a trace if that was requested."""
-        with recorder(self.trace) as tap, self._connect_with_token(source, tap) as app:
+        with recorder(self.trace) as tap, self.connect(source, tap)[0] as app:
             yield app
 
-    def _connect_with_token(self, source: str, tap: Tap | None) -> Transport:
-        """Connect; if a Space is shown only with a token, retry with the saved one.
+    def connect(self, source: str, tap: Tap | None) -> tuple[Transport, str | None]:
+        """Connect, and return the token that was needed; if a Space is shown only with one, the saved one.
 
         Never with the saved token at first: it would go to any public Space, which anybody can publish.
         """
         token = token_to_use(self.token)
         try:
-            return self._connect(source, token, tap)
+            return self._connect(source, token, tap), token
         except GradioTransportError as error:
             hidden = token is None and is_space_name(source) and is_hidden(error)
             saved = token_to_use(None, saved=True) if hidden else None
             if saved is None:
                 raise
-        return self._connect(source, saved, tap)
+        return self._connect(source, saved, tap), saved
 
     def _connect(self, source: str, token: str | None, tap: Tap | None) -> Transport:
         return connect(
-            source,
-            protocol=self.protocol,
-            auth=self.auth,
-            token=token,
-            token_origin=self.token_origin,
-            trust_redirects=self.trust_redirects,
-            headers=self.headers,
-            timeouts=self._timeouts(),
-            verify=not self.insecure,
-            tap=tap,
-            **self.settings,
+            source, auth=self.auth, token=token, headers=self.headers, tap=tap, **self.without_secrets()
         )
+
+    def without_secrets(self) -> dict[str, Any]:
+        """Return the keywords of `connect` but for those that hold secrets, and the tap."""
+        return {
+            "protocol": self.protocol,
+            "token_origin": self.token_origin,
+            "trust_redirects": self.trust_redirects,
+            "timeouts": self._timeouts(),
+            "verify": not self.insecure,
+            **self.settings,
+        }
 
     def options(self, tap: Tap | None) -> Options:
         """Return the options of a connection, for what makes one step by step."""

@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes the calls of a run in this process: one row after the other gets a place, a call, and an outcome."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias, cast
+
+import anyio
+import anyio.abc
+import attrs
+
+from ..aio import AsyncCall, AsyncTransport
+from ..calls.handle import Handle
+from ..calls.options import CallOptions
+from ..errors import (
+    AppError,
+    ConnectError,
+    GradioTransportError,
+    QuotaExceeded,
+    RemoteProtocolError,
+    SessionNotFound,
+    TransportError,
+    UnsupportedProtocol,
+)
+from ..events import Estimation, Event, Joined, ProcessCompleted
+from ..files.inputs import InputFile, handle_file
+from ..policy import Timeouts
+from ..protocol.urls import shown_url
+from .outcome import Outcome, plain_values
+from .rows import arguments
+from .settings import Settings
+from .sources import Server, Servers, Source
+
+logger = logging.getLogger(__name__)
+
+Accepted: TypeAlias = Callable[[Handle], None]
+"""Called once a server has accepted a late call, before its stream is opened; does not wait."""
+
+NOT_BY_ITSELF = 1e9
+"""Seconds until a late call fetches its result by itself: this is decided here."""
+
+ATTACH_SECONDS = 10.0
+"""Seconds for the first message of a call of an earlier run: the server has it ready, or has lost it."""
+
+
+class Place(Protocol):
+    """The right to have one row under way."""
+
+    may_have_run: bool
+
+    async def run(self, index: int, row: Any, accepted: Accepted | None) -> Outcome:
+        """Make the calls of the row, and give the place back."""
+        ...
+
+    def release(self) -> None:
+        """Give the place back unused."""
+
+
+class Runner(Protocol):
+    """What makes the calls: this process, or workers of an engine."""
+
+    async def open(self, tasks: anyio.abc.TaskGroup) -> None:
+        """Get ready; tasks that hold something run in the group."""
+
+    def close(self) -> None:
+        """Let go of what `open` took."""
+
+    async def place(self) -> Place:
+        """Wait for a place.
+
+        Raises:
+            GradioTransportError: There will be none.
+        """
+        ...
+
+    def check(self) -> None:
+        """Raise what should end the run once its rows have ended."""
+
+    async def attach(self, handle: Handle, index: int, row: Any) -> Outcome | None:
+        """Fetch a call that an earlier run, or a lost worker, has made; None: the server does not know it.
+
+        Raises:
+            GradioTransportError: The server cannot be asked now.
+        """
+
+
+@attrs.define
+class _Heard:
+    """The listener of a call: how long the queue was, and for a late one its handle and times."""
+
+    accepted: Accepted | None = None
+    app: AsyncTransport | None = None
+    call: AsyncCall | None = None
+    rank: int | None = None
+    first_message: float | None = None
+    run: float | None = None
+    options: CallOptions | None = None
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Joined):
+            if self.accepted is not None and self.call is not None and event.event_id is not None:
+                self.accepted(self._handle(event.event_id, self.call))
+            return
+        if self.first_message is None:
+            self.first_message = time.monotonic()
+        if self.rank is None and isinstance(event, Estimation):
+            self.rank = event.rank
+        elif isinstance(event, ProcessCompleted):
+            self.run = event.duration
+
+    def _handle(self, event_id: str, call: AsyncCall) -> Handle:
+        # Not call.handle(), which refuses once the stream is open: this moment is before that.
+        assert self.app is not None  # noqa: S101 - set together
+        return Handle(
+            url=self.app.url,
+            session_hash=call.session_hash,
+            event_id=event_id,
+            fn_index=call.endpoint.fn_index,
+            endpoint=call.endpoint.name,
+            protocol=call.adapter,
+            gradio_version=self.app.config.version or None,
+        )
+
+
+class LocalRunner:
+    """Makes the calls of a run by the asyncio face of this process."""
+
+    def __init__(self, sources: Sequence[Source], settings: Settings) -> None:
+        self.settings = settings
+        self._listeners: list[_Heard] = []
+        self.servers = Servers(
+            sources, at_once=settings.at_once, rate=settings.rate, patience=settings.patience
+        )
+
+    async def open(self, tasks: anyio.abc.TaskGroup) -> None:
+        """Connect."""
+        await self.servers.connect(tasks)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.servers.close()
+
+    def check(self) -> None:
+        """Do nothing: a source that fails is waited for."""
+
+    async def place(self) -> Place:
+        """Wait until a server takes another call."""
+        return _LocalPlace(self, await self.servers.acquire())
+
+    async def attach(self, handle: Handle, index: int, row: Any) -> Outcome | None:
+        """Fetch a call by its handle, if its app still knows it.
+
+        Raises:
+            ConnectError: The app cannot be asked now, or is none of the sources.
+        """
+        server = self.servers.at(handle.url)
+        if server is None:
+            raise ConnectError(
+                f"No source of this run is connected to {shown_url(handle.url)}, which has the call."
+            )
+        started = time.monotonic()
+        timeouts = Timeouts(first_message=ATTACH_SECONDS, total=self.settings.timeout, cancel_on_expiry=False)
+        options = CallOptions(timeouts=timeouts, download_files=self.directory(index))
+        try:
+            values = await server.app.attach(handle, options=options).result()
+        except AppError as error:
+            return _outcome(index, row, server, 1, started, error=error)
+        except GradioTransportError as error:
+            if isinstance(error, ConnectError):
+                raise
+            logger.info("row %d of an earlier run cannot be fetched: %s", index, error)
+            return None
+        return _outcome(index, row, server, 1, started, values=plain_values(values))
+
+    def directory(self, index: int) -> Path | None:
+        """Return the directory of a row's files: one of its own, because outputs have the same names."""
+        return None if self.settings.files_to is None else self.settings.files_to / str(index)
+
+    async def call(self, server: Server, index: int, row: Any, accepted: Accepted | None) -> list[Any]:
+        """Make one call."""
+        given, named = self._arguments(row)
+        heard = self._listener(accepted, server)
+        late = self._is_late(server)
+        begun = time.monotonic()
+        try:
+            if late:
+                values = await self._call_late(server, index, given, named, heard)
+            else:
+                heard.options = options = heard.options or self._options(index, heard)
+                values = await server.app.call(self.settings.endpoint, *given, options=options, **named)
+        except UnsupportedProtocol:
+            if not late:
+                raise
+            server.attaches_late = False  # refused before anything was sent
+            return await self.call(server, index, row, accepted)
+        except GradioTransportError as error:
+            if isinstance(error, AppError) and not isinstance(error, QuotaExceeded):
+                self._note(server, heard, begun)
+            else:
+                server.failed(error, time.monotonic())
+            raise
+        self._note(server, heard, begun)
+        if not late and self.settings.files_to is None:
+            self._listeners.append(heard)
+        return plain_values(values)
+
+    def _listener(self, accepted: Accepted | None, server: Server) -> _Heard:
+        """Return a listener: of a call that is over, if there is one, because options take time to make."""
+        if not self._listeners:
+            return _Heard(accepted, server.app)
+        heard = self._listeners.pop()
+        heard.accepted, heard.app, heard.call = accepted, server.app, None
+        heard.rank = heard.first_message = heard.run = None
+        return heard
+
+    @staticmethod
+    def _note(server: Server, heard: _Heard, begun: float) -> None:
+        now = time.monotonic()
+        server.fetch_time.ended(now - begun, now - (heard.first_message or now), heard.run)
+        server.answered(heard.rank)
+
+    def _is_late(self, server: Server) -> bool:
+        wanted = self.settings.late
+        return server.attaches_late and (server.fetch_time.is_long if wanted is None else wanted)
+
+    async def _call_late(
+        self, server: Server, index: int, given: Sequence[Any], named: Mapping[str, Any], heard: _Heard
+    ) -> list[Any]:
+        """Make a call whose stream is opened when its result should be there, and not before."""
+        begun, changed = time.monotonic(), anyio.Event()
+        options = self._options(index, heard, attach="late", own_session=True, fetch_after=NOT_BY_ITSELF)
+        heard.call = call = server.app.submit(self.settings.endpoint, *given, options=options, **named)
+        call.add_done_callback(lambda _: changed.set())
+        is_scout = await server.wait_to_fetch(begun, changed)
+        try:
+            call.fetch()
+            return await call.result()
+        finally:
+            if is_scout:
+                server.scout_ended()
+
+    def _options(self, index: int, heard: _Heard, **more: Any) -> CallOptions:
+        timeout = self.settings.timeout
+        timeouts = None if timeout is None else Timeouts(total=timeout)
+        return CallOptions(listener=heard, timeouts=timeouts, download_files=self.directory(index), **more)
+
+    def _arguments(self, row: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
+        given, named = arguments(row)
+        if self.settings.files:
+            given = [
+                _file(value) if place in self.settings.files else value for place, value in enumerate(given)
+            ]
+            named = {
+                name: _file(value) if name in self.settings.files else value for name, value in named.items()
+            }
+        return given, named
+
+    def calls_again(self, error: GradioTransportError, attempts: int) -> bool:
+        """Return whether a row whose call failed is called again.
+
+        Where nothing can have run, as long as the run has patience with its sources.
+        """
+        if error.retryable:  # false where the function may have run
+            return True
+        lost = isinstance(error, TransportError | SessionNotFound | RemoteProtocolError)
+        return lost and self.settings.repeatable and attempts < self.settings.attempts
+
+
+def _file(value: Any) -> Any:
+    if value is None or isinstance(value, InputFile):
+        return value
+    if isinstance(value, list | tuple):
+        return [_file(item) for item in cast("Sequence[Any]", value)]
+    return handle_file(value)
+
+
+@attrs.define
+class _LocalPlace:
+    """A place at a server."""
+
+    runner: LocalRunner
+    server: Server
+    may_have_run: bool = False
+
+    def release(self) -> None:
+        """Give it back."""
+        self.runner.servers.release(self.server)
+
+    async def run(self, index: int, row: Any, accepted: Accepted | None) -> Outcome:
+        """Call until there is an outcome, each time at the server that has the least to do."""
+        runner, server, started = self.runner, self.server, time.monotonic()
+        attempts, may_have_run = 0, False
+        while True:
+            attempts += 1
+            self.may_have_run = True
+            try:
+                values = await runner.call(server, index, row, accepted)
+                return _outcome(index, row, server, attempts, started, values=values)
+            except GradioTransportError as error:
+                may_have_run = error.may_have_run = may_have_run or error.may_have_run
+                self.may_have_run = may_have_run
+                failure = error
+            finally:
+                runner.servers.release(server)
+            if not runner.calls_again(failure, attempts):
+                return _outcome(index, row, server, attempts, started, error=failure)
+            try:
+                server = await runner.servers.acquire()
+            except GradioTransportError:
+                return _outcome(index, row, server, attempts, started, error=failure)
+
+
+def _outcome(index: int, row: Any, server: Server, attempts: int, started: float, **end: Any) -> Outcome:
+    error = end.get("error")
+    return Outcome(
+        index=index,
+        row=row,
+        attempts=attempts,
+        elapsed=time.monotonic() - started,
+        may_have_run=error is None or error.may_have_run,
+        source=server.app.url,
+        **end,
+    )

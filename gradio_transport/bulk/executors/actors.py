@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Workers that are actors, of Dask or of Ray: they stay where they are, and are never run again.
+
+Why not tasks: Dask and Ray run a task again if its worker is lost, and a row would run twice.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+
+from ..settings import Settings
+from ..sources import Source
+from .remote import Gone, Hand
+from .sharing import share
+from .worker import Report, Task, Worker
+
+WAIT_SECONDS = 0.1
+"""How long an actor holds an exchange back while it has nothing to report; so long may a new row wait."""
+
+
+@attrs.define
+class _Actor:
+    """An actor: a function that calls its `Worker.exchange`, and one that ends it."""
+
+    call: Callable[[int, Sequence[Task], float], Report]
+    end: Callable[[], object]
+    numbers: Any = attrs.field(factory=lambda: itertools.count(1))
+
+    def exchange(self, tasks: Sequence[Task]) -> Report:
+        """Give rows to the actor, and wait for a moment for its report."""
+        return self.call(next(self.numbers), tasks, WAIT_SECONDS)
+
+    def close(self) -> None:
+        """End the actor."""
+        self.end()
+
+
+class Dask:
+    """The workers of a Dask cluster, with one actor each."""
+
+    def __init__(self, client: Any, workers: int | None) -> None:
+        self._client = client
+        self._count = workers
+        self._used: set[str] = set()
+        self._start: Callable[[str], Hand] | None = None
+
+    def start(self, sources: Sequence[Source], settings: Settings) -> list[Hand]:
+        """Start an actor on each worker, or on as many as were asked for."""
+        addresses = self._addresses()[: self._count]
+        shared = share(settings, len(addresses) or 1)
+        self._start = lambda address: self._hire(address, sources, shared)
+        return [self._start(address) for address in addresses]
+
+    def _addresses(self) -> list[str]:
+        found = list(self._client.scheduler_info(n_workers=-1)["workers"])
+        if not found:
+            self._client.wait_for_workers(1)
+            found = list(self._client.scheduler_info(n_workers=-1)["workers"])
+        return [address for address in found if address not in self._used]
+
+    def _hire(self, address: str, sources: Sequence[Source], settings: Settings) -> Hand:
+        self._used.add(address)
+        future = self._client.submit(
+            Worker, sources, settings, actor=True, workers=[address], allow_other_workers=False, pure=False
+        )
+        actor: Any = future.result()
+
+        def call(number: int, tasks: Sequence[Task], wait: float) -> Report:
+            try:
+                report: Report = actor.exchange(number, tasks, wait).result()
+            except (OSError, ValueError) as error:
+                if future.status == "finished" and not isinstance(error, OSError):
+                    raise
+                raise Gone(f"{type(error).__name__}: {error}") from error
+            return report
+
+        return _Actor(call, future.release)
+
+    def replace(self) -> Hand | None:
+        """Start an actor on a worker that has none, such as one that the cluster has started meanwhile."""
+        free = self._addresses()
+        return self._start(free[0]) if free and self._start is not None else None
+
+    def close(self) -> None:
+        """Do nothing: the actors end one by one, and the client is the caller's."""
+
+
+class Ray:
+    """A cluster of Ray, with one actor on each node, or as many as are asked for."""
+
+    def __init__(self, ray: Any, workers: int | None) -> None:
+        self._ray = ray
+        self._count = workers
+        self._start: Callable[[], Hand] | None = None
+
+    def start(self, sources: Sequence[Source], settings: Settings) -> list[Hand]:
+        """Start the actors."""
+        count = self._count or sum(1 for node in self._ray.nodes() if node["Alive"]) or 1
+        shared = share(settings, count)
+        kind = self._ray.remote(Worker)
+        options = {"max_restarts": 0, "max_task_retries": 0, "scheduling_strategy": "SPREAD"}
+        self._start = lambda: self._hire(kind.options(**options).remote(sources, shared))
+        return [self._start() for _ in range(count)]
+
+    def _hire(self, actor: Any) -> Hand:
+        ray = self._ray
+
+        def call(number: int, tasks: Sequence[Task], wait: float) -> Report:
+            try:
+                report: Report = ray.get(actor.exchange.remote(number, tasks, wait))
+            except ray.exceptions.RayActorError as error:
+                raise Gone(str(error).partition("\n")[0]) from error
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause from error
+            return report
+
+        return _Actor(call, lambda: ray.kill(actor))
+
+    def replace(self) -> Hand | None:
+        """Start another actor."""
+        return None if self._start is None else self._start()
+
+    def close(self) -> None:
+        """Do nothing: the actors end one by one, and the cluster is the caller's."""

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Workers of a ``concurrent.futures.Executor``: each chunk of rows is a task of the pool."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor, CancelledError, Executor
+
+import attrs
+
+from ..settings import Settings
+from ..sources import Source
+from .remote import Gone, Hand
+from .sharing import share
+from .worker import Report, Task, dismiss, do_in_pool
+
+
+@attrs.define
+class _Chunks:
+    """Gives chunks to the pool, one after the other; another one goes with each worker that there may be."""
+
+    executor: Executor
+    run: str
+    sources: Sequence[Source]
+    settings: Settings
+
+    def exchange(self, tasks: Sequence[Task]) -> Report:
+        """Do rows in the pool, and return when all have ended."""
+        try:
+            return self.executor.submit(do_in_pool, self.run, self.sources, self.settings, tasks).result()
+        except (BrokenExecutor, CancelledError) as error:
+            raise Gone(f"{type(error).__name__}: {error}") from error
+        except RuntimeError as error:  # the pool is shut down
+            raise Gone(str(error)) from error
+
+    def close(self) -> None:
+        """Do nothing: the workers are let go together."""
+
+
+class Pool:
+    """An executor as an engine. A process that dies breaks the whole pool, as the standard library has it."""
+
+    def __init__(self, executor: Executor, workers: int | None) -> None:
+        self._executor = executor
+        self._count = workers or min(os.cpu_count() or 1, 8)
+        self._run = secrets.token_hex(8)
+
+    def start(self, sources: Sequence[Source], settings: Settings) -> list[Hand]:
+        """Return one stream of chunks for each worker."""
+        shared = share(settings, self._count)
+        return [_Chunks(self._executor, self._run, sources, shared) for _ in range(self._count)]
+
+    def replace(self) -> Hand | None:
+        """Return None: a broken pool has no place."""
+        return None
+
+    def close(self) -> None:
+        """Let go of the worker of this process; those of others end when they are idle, or with the pool."""
+        dismiss(self._run)

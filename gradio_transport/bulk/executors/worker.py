@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`Worker`: makes calls in the process of an engine, on a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import anyio
+import anyio.abc
+import attrs
+
+from ...calls.handle import Handle
+from ...errors import GradioTransportError
+from ..calling import LocalRunner
+from ..outcome import Outcome
+from ..running import first_of
+from ..settings import Settings
+from ..sources import Source
+
+IDLE_SECONDS = 60.0
+"""How long a worker of a pool keeps its connections while it has nothing to do."""
+
+
+@attrs.frozen
+class Task:
+    """A row on its way to a worker."""
+
+    index: int
+    row: Any
+
+
+@attrs.frozen
+class Report:
+    """What a worker has to say.
+
+    Attributes:
+        accepted: Calls that a server has accepted and that can be fetched elsewhere, by index.
+        ended: Outcomes; their rows stay where they came from.
+        room: How many rows the worker takes at once.
+    """
+
+    accepted: list[tuple[int, Handle]]
+    ended: list[Outcome]
+    room: int
+
+
+class Worker:
+    """Makes calls on a thread of its own, with transports of its own.
+
+    Its methods may be called from any thread, and do not need a running loop.
+    """
+
+    def __init__(self, sources: Sequence[Source], settings: Settings) -> None:
+        self._runner = LocalRunner(sources, settings)
+        self._settings = settings
+        self._lock = threading.Condition()
+        self._accepted: list[tuple[int, Handle]] = []
+        self._ended: dict[int, Outcome] = {}
+        self._under_way: set[int] = set()
+        self._failure: BaseException | None = None
+        self._last: tuple[int, Report] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._inbox: list[Task] = []
+        self._given: asyncio.Event | None = None
+        self._closed = False
+        self.used_at = time.monotonic()
+        self._thread = threading.Thread(target=self._main, name="gradio-transport worker", daemon=True)
+        self._thread.start()
+
+    def exchange(self, number: int, tasks: Sequence[Task], wait: float) -> Report:
+        """Take rows, and report what has come of all so far; wait for that so many seconds at most.
+
+        Args:
+            number: Counts the exchanges. One that is repeated, because its reply was lost, has the same
+                report, and its rows are not begun again.
+            tasks: Rows to begin.
+            wait: Seconds.
+
+        Raises:
+            GradioTransportError: The worker cannot reach the app.
+        """
+        with self._lock:
+            if self._last is not None and self._last[0] == number:
+                return self._last[1]
+            self._begin(tasks)
+            self._lock.wait_for(lambda: self._accepted or self._ended or self._failure is not None, wait)
+            ended = list(self._ended.values())
+            accepted, self._accepted = self._accepted, []
+            self._ended.clear()
+            if not ended and self._failure is not None:
+                raise self._failure
+            report = Report(accepted, ended, self._runner.servers.allowed)
+            self._last = number, report
+            return report
+
+    def do(self, tasks: Sequence[Task]) -> Report:
+        """Take rows, and return when all of them have ended. Threads share a worker."""
+        wanted = {task.index for task in tasks}
+        with self._lock:
+            self._begin(tasks)
+            self._lock.wait_for(lambda: wanted <= self._ended.keys() or self._failure is not None)
+            ended = [self._ended.pop(index) for index in wanted if index in self._ended]
+            self.used_at = time.monotonic()
+            if self._failure is not None and len(ended) < len(wanted):
+                raise self._failure
+            return Report([], ended, self._runner.servers.allowed)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether rows are under way."""
+        with self._lock:
+            return bool(self._under_way)
+
+    def close(self) -> None:
+        """End the calls and the thread."""
+        with self._lock:
+            self._closed = True
+            self._wake()
+        self._thread.join(10)
+
+    def _begin(self, tasks: Sequence[Task]) -> None:
+        self.used_at = time.monotonic()
+        self._inbox.extend(tasks)
+        self._under_way.update(task.index for task in tasks)
+        self._wake()
+
+    def _wake(self) -> None:
+        """Have the loop look at its inbox; before it runs, it does so by itself."""
+        if self._loop is not None and self._given is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._given.set)
+
+    async def _one(self, task: Task) -> None:
+        began = time.monotonic()
+        try:
+            place = await self._runner.place()
+        except GradioTransportError as error:
+            outcome = Outcome(index=task.index, row=None, error=error, elapsed=time.monotonic() - began)
+        else:
+            outcome = await place.run(task.index, task.row, partial(self._accept, task.index))
+        with self._lock:
+            self._ended[task.index] = attrs.evolve(outcome, row=None)
+            self._under_way.discard(task.index)
+            self._lock.notify_all()
+
+    def _accept(self, index: int, handle: Handle) -> None:
+        with self._lock:
+            self._accepted.append((index, handle))
+            self._lock.notify_all()
+
+    def _main(self) -> None:
+        try:
+            anyio.run(self._work)
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
+            failure = first_of(error)
+        else:
+            failure = RuntimeError("the worker is closed")
+        with self._lock:
+            self._failure = failure
+            self._lock.notify_all()
+
+    async def _work(self) -> None:
+        async with anyio.create_task_group() as holding:
+            await self._runner.open(holding)
+            try:
+                async with anyio.create_task_group() as calling:
+                    await self._take_rows(calling)
+                    calling.cancel_scope.cancel()
+            finally:
+                self._runner.close()
+
+    async def _take_rows(self, calling: anyio.abc.TaskGroup) -> None:
+        """Begin the rows of the inbox as they come, until the worker is closed."""
+        given = asyncio.Event()
+        with self._lock:
+            self._loop, self._given = asyncio.get_running_loop(), given
+        while not self._closed:
+            given.clear()
+            with self._lock:
+                tasks, self._inbox = self._inbox, []
+            for task in tasks:
+                calling.start_soon(self._one, task)
+            if not self._closed:
+                await given.wait()
+
+
+_workers: dict[str, Worker] = {}
+_workers_lock = threading.Lock()
+
+
+def do_in_pool(run: str, sources: Sequence[Source], settings: Settings, tasks: Sequence[Task]) -> Report:
+    """Do rows by the worker that this process has for a run; make it with the first ones."""
+    with _workers_lock:
+        worker = _workers.get(run)
+        if worker is None:
+            worker = _workers[run] = Worker(sources, settings)
+            threading.Thread(target=_dismiss_when_idle, args=(run,), daemon=True).start()
+    return worker.do(tasks)
+
+
+def dismiss(run: str) -> None:
+    """Let go of the worker that this process has for a run, if it has one."""
+    with _workers_lock:
+        worker = _workers.pop(run, None)
+    if worker is not None:
+        worker.close()
+
+
+def _dismiss_when_idle(run: str) -> None:
+    while True:
+        time.sleep(IDLE_SECONDS)
+        with _workers_lock:
+            worker = _workers.get(run)
+        if worker is None:
+            return
+        if time.monotonic() - worker.used_at >= IDLE_SECONDS and not worker.is_busy:
+            dismiss(run)
+            return

@@ -1,0 +1,395 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`map` and `amap`, and the iterators that they return."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import warnings
+import weakref
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+import anyio.abc
+import attrs
+
+from ..aio import AsyncTransport
+from ..errors import LocalProtocolError
+from .calling import LocalRunner, Runner
+from .outcome import Outcome
+from .rows import Rows
+from .running import Run, first_of
+from .settings import Settings
+from .sources import Source, as_sources, is_connected
+
+
+@attrs.frozen
+class _Plan:
+    """What a run will do, as `map` and `amap` are told."""
+
+    rows: Any
+    runner: Callable[[], Runner]
+    settings: Settings
+    journal: str | Path | None
+    in_order: bool
+    redo_failed: bool
+
+    def start(self, deliver: Callable[[Outcome], None]) -> Run:
+        return Run(
+            self.rows,
+            self.runner(),
+            self.settings,
+            journal=self.journal,
+            in_order=self.in_order,
+            redo_failed=self.redo_failed,
+            deliver=deliver,
+        )
+
+
+def _plan(
+    source: Source | Iterable[Source],
+    rows: Rows,
+    *,
+    executor: Any,
+    workers: int | None,
+    journal: str | Path | None,
+    in_order: bool,
+    redo_failed: bool,
+    settings: Settings,
+) -> _Plan:
+    sources = as_sources(source)
+    runner: Callable[[], Runner] = partial(LocalRunner, sources, settings)
+    if executor is not None:
+        from .executors import runner_on
+
+        runner = runner_on(executor, sources, settings, workers)
+    return _Plan(rows, runner, settings, journal, in_order, redo_failed)
+
+
+def map(  # noqa: A001 - what concurrent.futures and multiprocessing call it too
+    source: Source | Iterable[Source],
+    endpoint: str | int,
+    rows: Rows,
+    *,
+    at_once: int | None = None,
+    rate: float | None = None,
+    in_order: bool = False,
+    timeout: float | None = None,
+    repeatable: bool = False,
+    attempts: int = 3,
+    patience: float = 300.0,
+    files: Iterable[str | int] = (),
+    files_to: str | Path | None = None,
+    journal: str | Path | None = None,
+    redo_failed: bool = False,
+    late: bool | None = None,
+    executor: Any = None,
+    workers: int | None = None,
+) -> Outcomes:
+    """Call an endpoint once for each row, many at once, and iterate over the outcomes.
+
+    The run is done by tasks on a thread of its own, which begins with the first outcome that is asked for.
+    Rows are read as they are needed, on another thread: some 300 rows at most are begun or read and not yet
+    handed over, so neither the rows nor the outcomes have to fit into memory.
+
+    Args:
+        source: The app: a URL, the name of a Space, a transport of `connect_async` that is not entered, or a
+            function that returns one. Or several that serve the same endpoint: a call goes to the one with
+            the least to do.
+        endpoint: Its name, or its ``fn_index``.
+        rows: Mappings of values by the names of parameters, or sequences of values by position: any iterable,
+            or a table of Arrow, pandas or polars.
+        at_once: Calls under way at once, over all sources. None: as many as keep the servers busy. The number
+            begins at 8 for each source, and rises to 64 at most until calls have to wait in the queue.
+        rate: Calls that begin in a second, at most.
+        in_order: Hand outcomes over in the order of the rows, and not as they are done.
+        timeout: Seconds for each call. A call that takes longer is cancelled, and in doubt.
+        repeatable: The function may run twice for a row: a call whose end is unknown is made again.
+        attempts: How often at most such a row is called in one run.
+        patience: Seconds for which no source may answer, until the run ends with the error. Until then it
+            waits: no row fails because a server is restarted.
+        files: Names or positions of parameters whose values are paths or URLs of files to send.
+        files_to: Directory that files of the outputs are downloaded to, each row into one of its own.
+        journal: Path of a file that keeps what is known of each row. A later run with the same journal and
+            the same rows does only what is missing. Its contents are as confidential as the outputs.
+        redo_failed: Call rows again that failed in an earlier run of the journal, if the function has not
+            run, or is `repeatable`.
+        late: Whether a call's stream is opened only when its result should be there, at the price of a
+            session and a stream for each call. Until then the call outlives this process, and a later run of
+            the journal fetches its result (4.9+). None: with a journal, where the function is not
+            `repeatable` and runs for a second or longer.
+        executor: Where the calls are made: a ``concurrent.futures.Executor``, a ``dask.distributed.Client``,
+            or the module ``ray``. The journal and the outcomes stay here.
+        workers: How many workers there are. By default one for each worker of Dask, node of Ray, or CPU here.
+
+    Raises:
+        LocalProtocolError: A setting cannot be used. Others are raised by the iterator.
+    """
+    settings = _settings(
+        endpoint, at_once, rate, timeout, repeatable, attempts, patience, files, files_to, journal, late
+    )
+    for one in as_sources(source):
+        if isinstance(one, AsyncTransport) and is_connected(one):
+            raise LocalProtocolError(
+                "map runs on a thread of its own and cannot use a transport that is entered: use amap, or "
+                "pass connect_async(...) as it is."
+            )
+    return Outcomes(
+        _plan(
+            source, rows, executor=executor, workers=workers, journal=journal, in_order=in_order,
+            redo_failed=redo_failed, settings=settings,
+        )
+    )  # fmt: skip
+
+
+def amap(
+    source: Source | Iterable[Source],
+    endpoint: str | int,
+    rows: Rows,
+    *,
+    at_once: int | None = None,
+    rate: float | None = None,
+    in_order: bool = False,
+    timeout: float | None = None,
+    repeatable: bool = False,
+    attempts: int = 3,
+    patience: float = 300.0,
+    files: Iterable[str | int] = (),
+    files_to: str | Path | None = None,
+    journal: str | Path | None = None,
+    redo_failed: bool = False,
+    late: bool | None = None,
+    executor: Any = None,
+    workers: int | None = None,
+) -> AsyncOutcomes:
+    """Call an endpoint once for each row, as `map` does, in the running event loop.
+
+    Enter what it returns, ``async with amap(...) as outcomes``, and iterate. A transport may be entered
+    already, and then stays open. `rows` may be an async iterable too.
+    """
+    settings = _settings(
+        endpoint, at_once, rate, timeout, repeatable, attempts, patience, files, files_to, journal, late
+    )
+    return AsyncOutcomes(
+        _plan(
+            source, rows, executor=executor, workers=workers, journal=journal, in_order=in_order,
+            redo_failed=redo_failed, settings=settings,
+        )
+    )  # fmt: skip
+
+
+def _settings(
+    endpoint: str | int,
+    at_once: int | None,
+    rate: float | None,
+    timeout: float | None,
+    repeatable: bool,
+    attempts: int,
+    patience: float,
+    files: Iterable[str | int],
+    files_to: str | Path | None,
+    journal: str | Path | None,
+    late: bool | None,
+) -> Settings:
+    return Settings(
+        endpoint=endpoint,
+        at_once=at_once,
+        rate=rate,
+        timeout=timeout,
+        attempts=attempts,
+        patience=patience,
+        repeatable=repeatable,
+        files=files,
+        files_to=files_to,
+        late=False if late is None and (journal is None or repeatable) else late,
+    )
+
+
+class AsyncOutcomes:
+    """The outcomes of `amap`: enter it with ``async with``, then iterate."""
+
+    def __init__(self, plan: _Plan) -> None:
+        self._plan = plan
+        self._ready: deque[Outcome] = deque()
+        self._changed = anyio.Event()
+        self._run: Run | None = None
+        self._tasks: anyio.abc.TaskGroup | None = None
+        self._over = False
+        self._error: BaseException | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._run is not None:
+            raise LocalProtocolError("The run was entered twice.")
+        self._run = self._plan.start(self._put)
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        self._tasks.start_soon(self._work, self._run)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._run is not None  # noqa: S101 - it is entered
+        assert self._tasks is not None  # noqa: S101
+        self._run.cancel()
+        # The block's own exception is not shown to the group, which would wrap it in an ExceptionGroup.
+        await self._tasks.__aexit__(None, None, None)
+
+    def stop(self) -> None:
+        """Begin no further row; the iteration ends when those under way are done."""
+        if self._run is not None:
+            self._run.stop()
+
+    def __aiter__(self) -> AsyncIterator[Outcome]:
+        return self
+
+    async def __anext__(self) -> Outcome:
+        if self._run is None:
+            raise LocalProtocolError("The run is not entered: use it as 'async with amap(...) as outcomes'.")
+        while not self._ready:
+            if self._error is not None:
+                error, self._error = self._error, None
+                raise error
+            if self._over:
+                raise StopAsyncIteration
+            self._changed = anyio.Event()
+            await self._changed.wait()
+        self._run.take()
+        return self._ready.popleft()
+
+    def _put(self, outcome: Outcome) -> None:
+        self._ready.append(outcome)
+        self._changed.set()
+
+    async def _work(self, run: Run) -> None:
+        try:
+            await run.run()
+        except Exception as error:  # noqa: BLE001 - raised by the iterator
+            self._error = first_of(error)
+        finally:
+            self._over = True
+            self._changed.set()
+
+
+class Outcomes:
+    """The outcomes of `map`: iterate over them, once. ``with`` ends the run with the block.
+
+    A run that is left before its end is cancelled: calls under way are cancelled on the server, or left to a
+    later run that has their handles in its journal.
+    """
+
+    def __init__(self, plan: _Plan) -> None:
+        self._plan = plan
+        self._work: _ThreadedRun | None = None
+        self._closed = False
+
+    def __iter__(self) -> Iterator[Outcome]:
+        return self
+
+    def __next__(self) -> Outcome:
+        if self._closed:
+            raise StopIteration
+        if self._work is None:
+            self._work = _ThreadedRun(self._plan)
+            weakref.finalize(self, self._work.abandon)
+        found = self._work.get()
+        if isinstance(found, Outcome):
+            return found
+        self.close()
+        if found is None:
+            raise StopIteration
+        raise found
+
+    def stop(self) -> None:
+        """Begin no further row; the iteration ends when those under way are done. From any thread."""
+        if self._work is None:
+            self._closed = True
+        else:
+            self._work.call(Run.stop)
+
+    def close(self) -> None:
+        """End the run, and wait for its thread. Idempotent."""
+        self._closed = True
+        if self._work is not None:
+            self._work.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+_TAKEN_TOGETHER = 16
+"""After how many outcomes the loop is told: waking it for each would take longer than the outcome."""
+
+
+class _ThreadedRun:
+    """A run on a thread of its own, with a loop of asyncio."""
+
+    def __init__(self, plan: _Plan) -> None:
+        self._plan = plan
+        self._ready: queue.SimpleQueue[Outcome | BaseException | None] = queue.SimpleQueue()
+        self._started = threading.Event()
+        self._run: Run | None = None
+        self._call_soon: Callable[..., object] | None = None
+        self._untold = 0
+        self._over = False
+        self._thread = threading.Thread(target=self._main, name="gradio-transport map", daemon=True)
+        self._thread.start()
+
+    def get(self) -> Outcome | BaseException | None:
+        """Wait for the next outcome, or for the end: an error or None."""
+        found = self._ready.get()
+        if isinstance(found, Outcome):
+            self._untold += 1
+            if self._untold >= _TAKEN_TOGETHER:
+                count, self._untold = self._untold, 0
+                self.call(Run.take, count)
+        return found
+
+    def call(self, method: Callable[..., None], *arguments: Any) -> None:
+        """Call a method of the run on its loop; nothing happens once that is over."""
+        self._started.wait()
+        if self._run is not None and self._call_soon is not None and not self._over:
+            try:
+                self._call_soon(method, self._run, *arguments)
+            except RuntimeError:  # the loop is closed
+                self._over = True
+
+    def close(self) -> None:
+        """Cancel the run, and wait for its end."""
+        self.call(Run.cancel)
+        self._thread.join()
+
+    def abandon(self) -> None:
+        """Cancel a run whose iterator nobody holds any more."""
+        if self._thread.is_alive() and not self._over:
+            warnings.warn("a run of map was not finished or closed", ResourceWarning, stacklevel=2)
+            self.call(Run.cancel)
+
+    def _main(self) -> None:
+        end: BaseException | None = None
+        try:
+            anyio.run(self._work)
+        except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
+            end = first_of(error)
+        finally:
+            self._over = True
+            self._started.set()
+            self._ready.put(end)
+
+    async def _work(self) -> None:
+        import asyncio
+
+        self._run = self._plan.start(self._ready.put)
+        self._call_soon = asyncio.get_running_loop().call_soon_threadsafe
+        self._started.set()
+        await self._run.run()

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`Journal`: what is known of each row, in a file that survives the process."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from ..calls.handle import Handle
+from ..errors import LocalProtocolError
+from ..files.private import open_private
+from . import outcome as outcomes
+from .outcome import Outcome
+
+FORMAT = "1"
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS run (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rows (
+    number INTEGER PRIMARY KEY, state TEXT NOT NULL, digest TEXT NOT NULL, handle TEXT, outcome TEXT
+);
+"""
+_STARTED = "INSERT OR REPLACE INTO rows VALUES (?, 'started', ?, NULL, NULL)"
+_ACCEPTED = "UPDATE rows SET handle = ? WHERE number = ?"
+_FORGOTTEN = "DELETE FROM rows WHERE number = ?"
+_ENDED = "UPDATE rows SET state = ?, handle = NULL, outcome = ? WHERE number = ?"
+
+
+@attrs.frozen
+class Entry:
+    """What the journal of an earlier run has of a row.
+
+    Attributes:
+        outcome: How it ended; None if the run ended before.
+        handle: By which a call that has not ended can be fetched, or None.
+    """
+
+    outcome: Outcome | None
+    handle: Handle | None
+
+
+class Journal:
+    """One file for one run and its continuations: a line for each row that was begun.
+
+    A line is written before the row is sent, again with the handle once a server has accepted the call, and
+    once more at the end, before the caller sees the outcome. Each is on its way to the disk before the run
+    goes on, so that the end of the process loses nothing. A power failure may lose the newest lines.
+
+    Lines are written by the thread of the event loop: handing them to another thread would take longer.
+    """
+
+    def __init__(self, path: str | Path, endpoint: str | int) -> None:
+        self.path = Path(path)
+        try:
+            open_private(self.path).close()
+        except OSError as error:
+            raise LocalProtocolError(
+                f"The journal {str(path)!r} cannot be used: {error.strerror}."
+            ) from error
+        self._database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=1)
+        try:
+            self._set_up(endpoint)
+        except sqlite3.Error as error:
+            self._database.close()
+            raise LocalProtocolError(f"The journal {str(path)!r} cannot be used: {_reason(error)}") from error
+        except BaseException:
+            self._database.close()
+            raise
+        self._known = self._largest()
+
+    def _set_up(self, endpoint: str | int) -> None:
+        # Held until the file is closed, or the process is gone: two runs would do every row twice.
+        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = NORMAL")
+        self._database.executescript(_TABLES)
+        known = dict(self._database.execute("SELECT name, value FROM run"))
+        named = endpoint if isinstance(endpoint, int) else "/" + endpoint.lstrip("/")
+        wanted = {"format": FORMAT, "endpoint": json.dumps(named)}
+        for name, value in wanted.items():
+            if known.get(name, value) != value:
+                raise LocalProtocolError(
+                    f"The journal {str(self.path)!r} is of another run: its {name} is {known[name]}, and not "
+                    f"{value}. Name another file, or delete this one."
+                )
+        self._database.executemany("INSERT OR REPLACE INTO run VALUES (?, ?)", wanted.items())
+
+    def _largest(self) -> int:
+        (number,) = self._database.execute("SELECT max(number) FROM rows").fetchone()
+        return -1 if number is None else int(number)
+
+    def entry(self, index: int, row: Any, digest: str) -> Entry | None:
+        """Return what an earlier run has written of a row; None: nothing.
+
+        Raises:
+            LocalProtocolError: It was another row.
+        """
+        if index > self._known:
+            return None
+        found = self._database.execute(
+            "SELECT digest, handle, outcome FROM rows WHERE number = ?", (index,)
+        ).fetchone()
+        if found is None:
+            return None
+        if found[0] != digest:
+            raise LocalProtocolError(
+                f"Row {index} is not the one that the journal {str(self.path)!r} has: a run goes on with the "
+                "same rows in the same order. Name another file, or delete this one."
+            )
+        return Entry(
+            None if found[2] is None else outcomes.from_json(index, row, found[2]),
+            None if found[1] is None else Handle.from_json(found[1]),
+        )
+
+    def started(self, index: int, digest: str) -> None:
+        """Write that a row will be sent."""
+        self._write(_STARTED, (index, digest))
+
+    def accepted(self, index: int, handle: Handle) -> None:
+        """Write by which handle its call can be fetched."""
+        self._write(_ACCEPTED, (handle.to_json(), index))
+
+    def ended(self, outcome: Outcome) -> None:
+        """Write how it ended."""
+        self._write(_ENDED, (outcome.state, outcomes.to_json(outcome), outcome.index))
+
+    def forget(self, index: int) -> None:
+        """Write that a row was not sent after all."""
+        self._write(_FORGOTTEN, (index,))
+
+    def _write(self, statement: str, values: Sequence[Any]) -> None:
+        try:
+            self._database.execute(statement, values)
+        except sqlite3.Error as error:
+            raise LocalProtocolError(
+                f"The journal {str(self.path)!r} cannot be written: {_reason(error)} The run stops, because "
+                "it could not go on from there."
+            ) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        with suppress(sqlite3.Error):
+            self._database.close()
+
+
+def _reason(error: sqlite3.Error) -> str:
+    text = str(error)
+    if "locked" in text:
+        return "another run is using it."
+    if "not a database" in text:
+        return "it is a file of another kind."
+    return f"{text}."
+
+
+def count_states(path: str | Path) -> dict[str, int]:
+    """Return how many rows a journal has in each state: ``started``, ``done``, ``failed``, ``in doubt``."""
+    database = sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True)
+    try:
+        return dict(database.execute("SELECT state, count(*) FROM rows GROUP BY state"))
+    finally:
+        database.close()

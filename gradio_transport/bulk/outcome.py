@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`Outcome`: what became of one row, and its form as JSON for the journal."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, cast
+
+import attrs
+
+from .. import errors
+from ..errors import AppError, GradioTransportError, Phase
+from ..events import UNKNOWN_OUTPUT
+from ..files.outputs import ServerFile
+
+State: TypeAlias = Literal["done", "failed", "in doubt"]
+
+_KEPT = (
+    "elapsed",
+    "status",
+    "retryable",
+    "may_have_run",
+    "setting",
+    "seconds",
+    "retry_after",
+    "problems",
+    "title",
+)
+"""What of an error is written down besides its type, message, phase and adapter."""
+
+
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """What became of one row.
+
+    Attributes:
+        index: Its place among the rows, from 0.
+        row: The row as it was given.
+        values: The outputs of the endpoint; None if it failed. A file among them is a `Path` if it was
+            downloaded (``files_to=``), else the JSON object that the server sent, which has its URL or path.
+        error: Why there are no values, or None.
+        attempts: How often the call was made.
+        elapsed: Seconds from the first attempt to the end, pauses included.
+        may_have_run: Whether the function has run, or may have.
+        source: URL of the app that answered last, or None if none was called.
+        recorded: The outcome is that of an earlier run, from its journal.
+    """
+
+    index: int
+    row: Any
+    values: list[Any] | None = None
+    error: GradioTransportError | None = attrs.field(default=None, eq=False)
+    attempts: int = 1
+    elapsed: float = 0.0
+    may_have_run: bool = False
+    source: str | None = None
+    recorded: bool = False
+
+    @property
+    def state(self) -> State:
+        """``"done"``, ``"failed"``, or ``"in doubt"``: the function may have run, and its end is unknown."""
+        return "done" if self.error is None else state_of(self.error)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether a further run leaves the row as it is; see `map`."""
+        return self.error is None or not self.error.retryable
+
+
+def state_of(error: GradioTransportError) -> State:
+    """Return what an error means for its row.
+
+    An app's own error is an end. So is a download that failed: the function has run to its end.
+    """
+    answered = isinstance(error, AppError) or error.phase is Phase.DOWNLOAD
+    return "in doubt" if error.may_have_run and not answered else "failed"
+
+
+def plain_values(values: list[Any]) -> list[Any]:
+    """Return outputs without what lives on a connection: a server's file is the JSON that it was."""
+    return [_plain(value) for value in values]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, ServerFile):
+        raw: Any = value.raw
+        return {"url": value.url, **cast("dict[str, Any]", raw)} if isinstance(raw, dict) else raw
+    if isinstance(value, list):
+        return [_plain(item) for item in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in cast("dict[str, Any]", value).items()}
+    return None if value is UNKNOWN_OUTPUT else value
+
+
+def to_json(outcome: Outcome) -> str:
+    """Return what the journal keeps of an outcome; the row itself is the caller's."""
+    kept: dict[str, Any] = {
+        "attempts": outcome.attempts,
+        "elapsed": round(outcome.elapsed, 3),
+        "source": outcome.source,
+    }
+    if outcome.error is None:
+        kept["values"] = outcome.values
+    else:
+        kept["error"] = error_object(outcome.error)
+    return _encoder.encode(kept)
+
+
+def _encode_special(value: object) -> Any:
+    if isinstance(value, Path):
+        return {_PATH: str(value)}
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+_encoder = json.JSONEncoder(default=_encode_special)
+
+_PATH = "gradio_transport.path"
+"""Key of an object that stands for a `Path`."""
+
+
+def from_json(index: int, row: Any, text: str) -> Outcome:
+    """Return the outcome that `to_json` wrote."""
+    kept = json.loads(text, object_hook=_decode_special)
+    error = error_from_object(kept["error"]) if "error" in kept else None
+    return Outcome(
+        index=index,
+        row=row,
+        values=kept.get("values"),
+        error=error,
+        attempts=kept["attempts"],
+        elapsed=kept["elapsed"],
+        may_have_run=error is None or error.may_have_run,
+        source=kept["source"],
+        recorded=True,
+    )
+
+
+def _decode_special(found: dict[str, Any]) -> Any:
+    return Path(found[_PATH]) if found.keys() == {_PATH} else found
+
+
+def error_object(error: GradioTransportError) -> dict[str, Any]:
+    """Return an error as JSON. Its message has no secret: the library hides those when it is raised."""
+    fields = {name: getattr(error, name, None) for name in _KEPT}
+    fields |= {"phase": error.phase and error.phase.value, "adapter": error.adapter}
+    kept = {name: value for name, value in fields.items() if value not in (None, "", {}) and _is_plain(value)}
+    kind = next(one.__name__ for one in type(error).__mro__ if one.__module__ == errors.__name__)
+    return {"type": kind, "message": error.message, **kept}
+
+
+def _is_plain(value: object) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def error_from_object(found: Mapping[str, Any]) -> GradioTransportError:
+    """Return the error that `error_object` describes, of the same type where this version has it."""
+    kind = getattr(errors, str(found["type"]), GradioTransportError)
+    if not (isinstance(kind, type) and issubclass(kind, GradioTransportError)):
+        kind = GradioTransportError
+    error = kind(str(found["message"]))
+    for name in ("adapter", *_KEPT):
+        if name in found and hasattr(error, name):
+            setattr(error, name, found[name])
+    if found.get("phase") in list(Phase):
+        error.phase = Phase(found["phase"])
+    return error

@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`Run`: reads rows, has them called, keeps the journal, and hands outcomes on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, TypeAlias, cast
+
+import anyio
+import anyio.abc
+import anyio.from_thread
+import attrs
+
+from ..calls.handle import Handle
+from ..errors import GradioTransportError, Phase, StreamLost
+from .calling import Accepted, Place, Runner
+from .journal import Entry, Journal
+from .outcome import Outcome, state_of
+from .rows import END, RowSource, digest, row_source
+from .settings import Settings
+
+logger = logging.getLogger(__name__)
+
+WINDOW = 256
+"""How many rows are begun and not yet taken by the caller, at most: so much is held in memory."""
+
+
+_Job: TypeAlias = tuple[int, Any, str, Place]
+"""A row with its index, its digest, and the place that it has."""
+
+
+@attrs.define(eq=False)
+class _Lane:
+    """A task that does one row after the other.
+
+    Attributes:
+        job: The row that it does next; None if there is none.
+        given: Set when that has changed.
+    """
+
+    job: _Job | None
+    given: anyio.Event = attrs.field(factory=anyio.Event)
+
+
+class Run:
+    """One run over rows.
+
+    Args:
+        rows: Where they come from.
+        runner: What makes the calls.
+        settings: As the caller has set them.
+        journal: Path of the journal, or None.
+        in_order: Whether outcomes are handed on in the order of the rows.
+        redo_failed: Whether rows that failed in an earlier run are called again.
+        deliver: Takes each outcome, and does not wait.
+    """
+
+    def __init__(
+        self,
+        rows: Any,
+        runner: Runner,
+        settings: Settings,
+        *,
+        journal: Any,
+        in_order: bool,
+        redo_failed: bool,
+        deliver: Callable[[Outcome], None],
+    ) -> None:
+        self._rows = rows
+        self._runner = runner
+        self._settings = settings
+        self._journal_path = journal
+        self._journal: Journal | None = None
+        self._redo_failed = redo_failed
+        self._deliver = _InOrder(deliver) if in_order else deliver
+        self._idle: list[_Lane] = []
+        self._all_read = False
+        self._untaken = 0
+        self._window = max(WINDOW, 2 * (settings.at_once or 0))
+        self._taken = anyio.Event()
+        self._reading = anyio.CancelScope()
+        self._running = anyio.CancelScope()
+
+    async def run(self) -> None:
+        """Do all rows, and return when the last outcome is handed on."""
+        with self._running:
+            if self._journal_path is not None:
+                self._journal = Journal(self._journal_path, self._settings.endpoint)
+            try:
+                async with (
+                    anyio.from_thread.BlockingPortal() as portal,
+                    _unwrapped(),
+                    anyio.create_task_group() as holding,
+                ):
+                    await self._runner.open(holding)
+                    source = row_source(self._rows, portal)
+                    try:
+                        await self._call_all(source)
+                    finally:
+                        source.close()
+                        self._runner.close()
+            finally:
+                if self._journal is not None:
+                    self._journal.close()
+
+    def stop(self) -> None:
+        """Begin no further row; what is under way goes on to its end."""
+        self._reading.cancel()
+
+    def cancel(self) -> None:
+        """End at once. Calls under way are cancelled, or left to a later run that has their handles."""
+        self._running.cancel()
+
+    def take(self, count: int = 1) -> None:
+        """Count that the caller has taken outcomes."""
+        self._untaken -= count
+        self._taken.set()
+
+    async def _call_all(self, source: RowSource) -> None:
+        failure: Exception | None = None
+        async with anyio.create_task_group() as calling:
+            with self._reading:
+                try:
+                    await self._read(source, calling)
+                except Exception as error:  # noqa: BLE001 - raised below
+                    # Only then: cancelled now, the rows under way would be in doubt.
+                    failure = error
+            self._all_read = True
+            for lane in self._idle:
+                lane.given.set()
+        if failure is not None:
+            raise failure
+        self._runner.check()
+
+    async def _read(self, source: RowSource, calling: anyio.abc.TaskGroup) -> None:
+        index = 0
+        while True:
+            while self._untaken >= self._window:
+                self._taken = anyio.Event()
+                await self._taken.wait()
+            row = await source.next()
+            if row is END:
+                return
+            key = "" if self._journal is None else digest(row)
+            entry = None if self._journal is None else self._journal.entry(index, row, key)
+            recorded = self._recorded(entry)
+            if recorded is not None:
+                self._untaken += 1
+                self._deliver(recorded)
+            elif entry is not None and entry.outcome is None:
+                self._untaken += 1
+                calling.start_soon(self._resolve, index, row, key, entry)
+            else:
+                place = await self._runner.place()
+                self._untaken += 1
+                self._start(calling, (index, row, key, place))
+            index += 1
+
+    def _start(self, calling: anyio.abc.TaskGroup, job: _Job) -> None:
+        """Have a task do a row: one that has ended another row, because a new one takes longer to make."""
+        if self._idle:
+            lane = self._idle.pop()
+            lane.job = job
+            lane.given.set()
+        else:
+            calling.start_soon(self._serve, _Lane(job))
+
+    async def _serve(self, lane: _Lane) -> None:
+        while lane.job is not None:
+            job, lane.job = lane.job, None
+            await self._do(*job)
+            if self._all_read:
+                return
+            lane.given = anyio.Event()
+            self._idle.append(lane)
+            await lane.given.wait()
+
+    def _recorded(self, entry: Entry | None) -> Outcome | None:
+        """Return the outcome of an earlier run, if it stays."""
+        outcome = None if entry is None else entry.outcome
+        if outcome is None or outcome.error is None:
+            return outcome
+        if outcome.error.retryable:
+            return None
+        again = self._redo_failed if state_of(outcome.error) == "failed" else self._settings.repeatable
+        return None if again and (self._settings.repeatable or not outcome.may_have_run) else outcome
+
+    async def _do(self, index: int, row: Any, key: str, place: Place) -> None:
+        """Call a row, and again if it was lost and may be repeated."""
+        attempts, is_settled = 0, True
+        while True:
+            if self._journal is not None:
+                self._journal.started(index, key)
+            handle: list[Handle] = []
+            try:
+                outcome = await place.run(index, row, self._accept(index, handle))
+            except BaseException:
+                if self._journal is not None and not place.may_have_run and not attempts:
+                    self._journal.forget(index)
+                raise
+            attempts += outcome.attempts
+            if outcome.error is None or not isinstance(outcome.error, WorkerLost):
+                break
+            found, is_settled = await self._fetch(handle[-1] if handle else None, index, row)
+            if found is not None:
+                outcome = found
+                break
+            another = await self._place_again(outcome, attempts)
+            if another is None:
+                break
+            place = another
+        if attempts != outcome.attempts:
+            outcome = attrs.evolve(outcome, attempts=attempts)
+        self._end(outcome, is_settled=is_settled)
+
+    async def _fetch(self, handle: Handle | None, index: int, row: Any) -> tuple[Outcome | None, bool]:
+        """Fetch a call that is lost here; return its outcome, and whether a later run need not try again."""
+        if handle is None:
+            return None, True
+        try:
+            return await self._runner.attach(handle, index, row), True
+        except GradioTransportError as error:
+            logger.warning("row %d cannot be fetched now: %s", index, error)
+            return None, False
+
+    async def _place_again(self, outcome: Outcome, attempts: int) -> Place | None:
+        """Return a place for a row whose worker was lost, if it may be called again and there is one."""
+        if outcome.may_have_run and not (self._settings.repeatable and attempts < self._settings.attempts):
+            return None
+        try:
+            return await self._runner.place()
+        except GradioTransportError:
+            return None  # the reader of the rows ends the run with it
+
+    def _accept(self, index: int, handle: list[Handle]) -> Accepted | None:
+        if self._settings.late is False:
+            return None
+
+        def accepted(given: Handle) -> None:
+            handle.append(given)
+            if self._journal is not None:
+                self._journal.accepted(index, given)
+
+        return accepted
+
+    async def _resolve(self, index: int, row: Any, key: str, entry: Entry) -> None:
+        """End a row that an earlier run has begun: fetch it, or call it again if it may be repeated."""
+        outcome, is_settled = await self._fetch(entry.handle, index, row)
+        if outcome is None:
+            error = StreamLost(
+                "An earlier run ended while this call was under way, and its result cannot be fetched any "
+                "more. The function may have run; to call it again all the same, declare it repeatable.",
+                phase=Phase.STREAM,
+                may_have_run=True,
+            )
+            outcome = Outcome(index=index, row=row, error=error, attempts=0, may_have_run=True)
+            place = await self._place_again(outcome, 0)
+            if place is not None:
+                await self._do(index, row, key, place)
+                return
+        self._end(outcome, is_settled=is_settled)
+
+    def _end(self, outcome: Outcome, *, is_settled: bool) -> None:
+        """Hand an outcome on. One that is not settled stays in the journal as it is, for a later run."""
+        if self._journal is not None and is_settled:
+            self._journal.ended(outcome)
+        self._deliver(outcome)
+
+
+class WorkerLost(StreamLost):
+    """A worker of the engine ended while it had the row: the function may have run."""
+
+
+class _InOrder:
+    """Hands outcomes on in the order of their rows."""
+
+    def __init__(self, deliver: Callable[[Outcome], None]) -> None:
+        self._deliver = deliver
+        self._waiting: dict[int, Outcome] = {}
+        self._next = 0
+
+    def __call__(self, outcome: Outcome) -> None:
+        self._waiting[outcome.index] = outcome
+        while (following := self._waiting.pop(self._next, None)) is not None:
+            self._next += 1
+            self._deliver(following)
+
+
+class _unwrapped:  # noqa: N801 - used as a statement
+    """Raises the error of a task group by itself: the first one, which ended the others."""
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, BaseExceptionGroup):
+            raise first_of(cast("BaseException", error)) from None
+
+
+def first_of(error: BaseException) -> BaseException:
+    """Return the first error in a group of any depth, or an error that is no group."""
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return error

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a caller may set for a run."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, cast
+
+import attrs
+
+from ..errors import LocalProtocolError
+
+
+def _is_positive(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    whole, optional = attribute.metadata["whole"], attribute.metadata["optional"]
+    if value is None and optional:
+        return
+    number = cast("Any", value) if isinstance(value, int if whole else int | float) else 0
+    if isinstance(value, bool) or not 0 < number < math.inf:
+        kind = "a whole number" if whole else "a number"
+        raise LocalProtocolError(
+            f"{attribute.name}= takes {kind} greater than 0{', or None' if optional else ''}; got {value!r}."
+        )
+
+
+def _number(default: Any, *, whole: bool = False, optional: bool = True) -> Any:
+    return attrs.field(
+        default=default, validator=_is_positive, metadata={"whole": whole, "optional": optional}
+    )
+
+
+def _is_flag(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, bool):
+        raise LocalProtocolError(f"{attribute.name}= takes True or False; got {value!r}.")
+
+
+def _is_flag_or_none(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if value is not None:
+        _is_flag(instance, attribute, value)
+
+
+def _to_directory(value: str | Path | None) -> Path | None:
+    return None if value is None else Path(value)
+
+
+def _to_names(value: Any) -> tuple[str | int, ...]:
+    return (value,) if isinstance(value, str | int) else tuple(value)
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """The settings of a run, pickled for its workers; `gradio_transport.bulk.map` describes them."""
+
+    endpoint: str | int
+    at_once: int | None = _number(None, whole=True)
+    rate: float | None = _number(None)
+    timeout: float | None = _number(None)
+    attempts: int = _number(3, whole=True, optional=False)
+    patience: float = _number(300.0, optional=False)
+    repeatable: bool = attrs.field(default=False, validator=_is_flag)
+    files: tuple[str | int, ...] = attrs.field(default=(), converter=_to_names)
+    files_to: Path | None = attrs.field(default=None, converter=_to_directory)
+    late: bool | None = attrs.field(default=False, validator=_is_flag_or_none)

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``gradio-transport map``."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
+from typing import Any
+
+import attrs
+import click
+
+from .. import bulk
+from .._connect import connect_async
+from ..aio import AsyncTransport
+from ..app.config import AppConfig
+from ..bulk.executors import connected_engine
+from ..bulk.sources import default_engine
+from ..errors import GradioTransportError, LocalProtocolError, TransportError
+from ..protocol.frames import Tap
+from ..spaces import token_to_use
+from .arguments import strip_mark
+from .call import find_endpoint
+from .failures import ExitStatus
+from .map_view import Bar, Tally
+from .options import Connection, connection_options, credentials, recorder
+from .rows import check_columns, count_rows, read_rows, writer
+from .terminal import Terminal, current_terminal
+
+_HELP = """Call an endpoint once for each row of a file, many at once.
+
+ROWS is a file of JSON lines (an object of values by name, or a list of them), a .csv file whose columns have
+the names of parameters, a .parquet file, or - for JSON lines from stdin. Several SOURCEs that serve the same
+app share the rows: separate them by commas.
+
+\b
+  gradio-transport map http://127.0.0.1:7860 /predict rows.jsonl -o out.jsonl --journal run.sqlite
+  gradio-transport map owner/name /transcribe files.csv -o out.jsonl --file audio --files-to results
+  gradio-transport map http://a:7860,http://b:7860 /predict rows.parquet -o out.parquet --at-once 32
+
+Each outcome is an object with the index of its row (from 0), its state (done, failed, or in doubt: the
+function may have run, and its end is unknown), the row, and its values or the error.
+
+With --journal, a run that ended early goes on when the same command is run again: rows that are done are
+written to the output again, and not called. Ctrl-C begins no further row and waits for those under way; a
+second one leaves them.
+
+\b
+Exit status:
+  0    all rows are done
+  1    some rows failed or are in doubt
+  2    bad usage: unknown option or endpoint, unreadable file
+  3    the server refused: login, full queue, rate limit
+  4    no connection, not Gradio, unknown protocol
+  130  stopped with Ctrl-C before all rows were done
+"""
+
+
+@attrs.frozen
+class WorkerSource:
+    """A source for the workers of an engine: each takes the secrets from its own environment.
+
+    Attributes:
+        source: The app.
+        keywords: Keywords of `connect_async` without secrets.
+        has_token: Whether a token is used.
+        has_auth: Whether a login is used.
+    """
+
+    source: str
+    keywords: dict[str, Any]
+    has_token: bool
+    has_auth: bool
+
+    def __call__(self) -> AsyncTransport:
+        """Return the transport."""
+        token = self._secret("GRADIO_TRANSPORT_TOKEN") if self.has_token else None
+        auth = credentials(self._secret("GRADIO_TRANSPORT_AUTH")) if self.has_auth else None
+        return connect_async(self.source, token=token, auth=auth, engine=default_engine(), **self.keywords)
+
+    def _secret(self, name: str) -> str:
+        try:
+            return os.environ[name]
+        except KeyError:
+            raise LocalProtocolError(
+                f"The environment of the worker has no {name}; secrets are never sent to workers."
+            ) from None
+
+
+@click.command(help=_HELP)
+@click.argument("source")
+@click.argument("endpoint")
+@click.argument("rows")
+@click.option(
+    "-o", "--output", default="-", metavar="FILE",
+    help="Write the outcomes to FILE, as JSON lines or .parquet. Without it, to stdout.",
+)  # fmt: skip
+@click.option(
+    "--at-once", type=click.IntRange(min=1), metavar="N",
+    help="Calls under way at once. Without it, as many as keep the servers busy.",
+)  # fmt: skip
+@click.option(
+    "--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Calls a second at most."
+)
+@click.option(
+    "--journal", type=click.Path(dir_okay=False), metavar="FILE",
+    help="Keep what is known of each row in FILE, and go on from there if it exists.",
+)  # fmt: skip
+@click.option(
+    "--repeatable", is_flag=True, help="The function may run twice for a row: call lost rows again."
+)
+@click.option(
+    "--redo-failed", is_flag=True, help="Call rows of the journal again that failed before they ran."
+)
+@click.option("--in-order", is_flag=True, help="Write outcomes in the order of the rows.")
+@click.option(
+    "--file", "files", multiple=True, metavar="NAME",
+    help="Parameter whose values are paths or URLs of files to send. Repeatable. Others are sent as text.",
+)  # fmt: skip
+@click.option(
+    "--files-to", type=click.Path(file_okay=False), metavar="DIR",
+    help="Save files of outputs in DIR, those of each row in a directory named by its index.",
+)  # fmt: skip
+@click.option(
+    "--on", "engine", metavar="URL",
+    help="Make the calls on a cluster: dask://host:port or ray://host:port. Secrets are taken from the "
+    "environment of each worker (GRADIO_TRANSPORT_TOKEN, GRADIO_TRANSPORT_AUTH).",
+)  # fmt: skip
+@connection_options
+def map_rows(
+    connection: Connection,
+    *,
+    source: str,
+    endpoint: str,
+    rows: str,
+    output: str,
+    engine: str | None,
+    files: tuple[str, ...],
+    **settings: Any,
+) -> None:
+    """Run the command; its help is above."""
+    names = [name.strip() for name in strip_mark(source).split(",") if name.strip()]
+    if not names:
+        raise click.UsageError("SOURCE names no app.")
+    if engine is not None and (connection.headers or connection.settings or connection.trace):
+        raise click.UsageError(
+            "--on goes with neither --header nor --set, which may hold secrets, nor --trace."
+        )
+    terminal, tally = current_terminal(), Tally(count_rows(rows))
+    with recorder(connection.trace) as tap, contextlib.ExitStack() as stack:
+        config, sources = _connect_all(connection, names, tap, for_workers=engine is not None)
+        chosen = find_endpoint(config, strip_mark(endpoint))
+        check_columns(files, chosen)
+        executor = None if engine is None else stack.enter_context(connected_engine(engine))
+        outcomes = bulk.map(
+            sources,
+            chosen.fn_index if chosen.name is None else chosen.name,
+            read_rows(rows, chosen),
+            files=files,
+            executor=executor,
+            **settings,
+        )
+        emit = stack.enter_context(writer(output))
+        try:
+            stopped = _run(outcomes, emit, tally, terminal)
+        except GradioTransportError:
+            _show_end(terminal, tally, settings["journal"])
+            raise
+    _finish(terminal, tally, stopped=stopped, journal=settings["journal"])
+
+
+def _connect_all(
+    connection: Connection, names: Sequence[str], tap: Tap | None, *, for_workers: bool
+) -> tuple[AppConfig, list[Callable[[], AsyncTransport]]]:
+    """Return the config of the app, and for each source a function that connects to it by tasks.
+
+    Raises:
+        GradioTransportError: No source is there, or one cannot be used.
+    """
+    config: AppConfig | None = None
+    failure: TransportError | None = None
+    sources: list[Callable[[], AsyncTransport]] = []
+    for name in names:
+        token = token_to_use(connection.token)
+        try:
+            app, token = connection.connect(name, tap)
+        except TransportError as error:  # the run will look for it again
+            failure = error
+        else:
+            with app:
+                config = config or app.config
+        sources.append(_source(connection, name, token, tap, for_workers=for_workers))
+    if config is None:
+        assert failure is not None  # noqa: S101 - there is at least one name
+        raise failure
+    return config, sources
+
+
+def _source(
+    connection: Connection, name: str, token: str | None, tap: Tap | None, *, for_workers: bool
+) -> Callable[[], AsyncTransport]:
+    keywords = connection.without_secrets()
+    if for_workers:
+        return WorkerSource(name, keywords, has_token=token is not None, has_auth=connection.auth is not None)
+    return partial(
+        connect_async, name, token=token, auth=connection.auth, headers=connection.headers, tap=tap,
+        engine=default_engine(), **keywords,
+    )  # fmt: skip
+
+
+def _run(
+    outcomes: bulk.Outcomes, emit: Callable[[bulk.Outcome], None], tally: Tally, terminal: Terminal
+) -> bool:
+    """Write the outcomes; return whether the run was stopped."""
+    with outcomes, Bar(terminal, tally) as bar, _stopped_by_interrupt(outcomes, bar, terminal) as was_stopped:
+        for outcome in outcomes:
+            emit(outcome)
+            tally.add(outcome)
+            bar.update()
+    return was_stopped()
+
+
+@contextlib.contextmanager
+def _stopped_by_interrupt(
+    outcomes: bulk.Outcomes, bar: Bar, terminal: Terminal
+) -> Generator[Callable[[], bool], None, None]:
+    """Stop the run at the first Ctrl-C, and end it at the second."""
+    stopped = False
+
+    def stop(*_: object) -> None:
+        nonlocal stopped
+        if stopped:
+            raise KeyboardInterrupt
+        stopped = True
+        outcomes.stop()
+        bar.describe("finishing")
+        terminal.print_line(("Waiting for the calls that are under way; Ctrl-C again leaves them.", "yellow"))
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield lambda: stopped
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _show_end(terminal: Terminal, tally: Tally, journal: str | None) -> None:
+    """Print what is done of a run that ends early, and how to go on."""
+    terminal.print_line((tally.summary, "yellow"))
+    advice = (
+        f"To go on, run the same command again: {journal} has what is done."
+        if journal is not None
+        else "Without --journal, a further run begins anew."
+    )
+    terminal.print_line((advice, "yellow"))
+
+
+def _finish(terminal: Terminal, tally: Tally, *, stopped: bool, journal: str | None) -> None:
+    """Print the last line, and exit with the status that it stands for."""
+    if stopped and tally.ended != tally.total:
+        _show_end(terminal, tally, journal)
+        raise click.exceptions.Exit(int(ExitStatus.INTERRUPTED))
+    is_done = tally.done == tally.ended
+    terminal.print_line((tally.summary, "green" if is_done else "yellow"))
+    if not is_done:
+        raise click.exceptions.Exit(int(ExitStatus.APP_ERROR))
