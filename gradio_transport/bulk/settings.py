@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import attrs
 
@@ -49,16 +49,30 @@ def _to_names(value: Any) -> tuple[str | int, ...]:
 
 
 @attrs.frozen(kw_only=True)
-class Settings:
-    """The settings of a run, pickled for its workers; `gradio_transport.bulk.map` describes them."""
+class RunSettings:
+    """What is set for any run, whatever it does with its rows; `gradio_transport.bulk.map` describes it."""
 
-    endpoint: str | int
     at_once: int | None = _number(None, whole=True)
     rate: float | None = _number(None)
     timeout: float | None = _number(None)
     attempts: int = _number(3, whole=True, optional=False)
-    patience: float = _number(300.0, optional=False)
     repeatable: bool = attrs.field(default=False, validator=_is_flag)
+    late: bool | None = attrs.field(default=False, validator=_is_flag_or_none)
+
+    def share(self, workers: int) -> Self:
+        """Return the settings of one of several workers: its part of the rows at once, and of the rate."""
+        return attrs.evolve(
+            self,
+            at_once=None if self.at_once is None else math.ceil(self.at_once / workers),
+            rate=None if self.rate is None else self.rate / workers,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Settings(RunSettings):
+    """The settings of a run of calls."""
+
+    endpoint: str | int
+    patience: float = _number(300.0, optional=False)
     files: tuple[str | int, ...] = attrs.field(default=(), converter=_to_names)
     files_to: Path | None = attrs.field(default=None, converter=_to_directory)
-    late: bool | None = attrs.field(default=False, validator=_is_flag_or_none)

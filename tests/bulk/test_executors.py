@@ -24,6 +24,7 @@ from working import Working, working
 
 import gradio_transport as gt
 from gradio_transport import bulk
+from gradio_transport.bulk.calling import Calls
 from gradio_transport.bulk.executors.worker import Task, Worker
 from gradio_transport.bulk.settings import Settings
 
@@ -229,7 +230,7 @@ def test_an_app_that_workers_cannot_reach_is_an_error() -> None:
 
 
 def test_an_exchange_whose_reply_was_lost_runs_nothing_twice(server: Working) -> None:
-    worker = Worker([server.url], Settings(endpoint="/hello"))
+    worker = Worker(Calls([server.url], Settings(endpoint="/hello")))
     try:
         first = worker.exchange(1, [Task(0, ["a"])], 20)
         assert worker.exchange(1, [Task(0, ["a"])], 20) is first
