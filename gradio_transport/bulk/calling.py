@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
-from urllib.parse import urlsplit
 
 import anyio
 import anyio.abc
@@ -97,7 +96,7 @@ class Calls:
 
 def may_hold_secrets(source: str) -> bool:
     """Return whether a source is a URL with a login, or with parameters."""
-    return not is_space_name(source) and bool(urlsplit(source).query or "@" in urlsplit(source).netloc)
+    return not is_space_name(source) and ("?" in source or "@" in source)
 
 
 @attrs.define
