@@ -31,7 +31,7 @@ from ..errors import (
 from ..events import Estimation, Event, Joined, ProcessCompleted
 from ..files.inputs import InputFile, handle_file
 from ..policy import Timeouts
-from ..protocol.urls import is_space_name, shown_url
+from ..protocol.urls import is_space_name, shown_source, shown_url
 from .outcome import Outcome, plain_values, state_of
 from .rows import arguments
 from .settings import Settings
@@ -78,8 +78,8 @@ class Calls:
         for source in self.sources:
             if isinstance(source, str) and may_hold_secrets(source):
                 raise LocalProtocolError(
-                    f"{shown_url(source)} has a login or parameters, which are not sent to workers. Pass a "
-                    "function that returns connect_async(...) instead, with what it finds in its "
+                    f"{shown_source(source)} has a login or parameters, which are not sent to workers. Pass "
+                    "a function that returns connect_async(...) instead, with what it finds in its "
                     "environment."
                 )
 

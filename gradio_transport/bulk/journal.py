@@ -82,8 +82,8 @@ class Journal:
         known = dict(self._database.execute("SELECT name, value FROM run"))
         if known and known != wanted:
             raise LocalProtocolError(
-                f"The journal {str(self.path)!r} is of another run ({_described(known)}, and not "
-                f"{_described(wanted)}). Name another file, or delete this one."
+                f"The journal {str(self.path)!r} is of another run ({_other(known, wanted)}, and not "
+                f"{_other(wanted, known)}). Name another file, or delete this one."
             )
         self._database.executemany("INSERT OR REPLACE INTO run VALUES (?, ?)", wanted.items())
 
@@ -145,8 +145,9 @@ class Journal:
             self._database.close()
 
 
-def _described(subject: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in subject.items())
+def _other(subject: Mapping[str, str], than: Mapping[str, str]) -> str:
+    """Return what a subject has and another one has not."""
+    return ", ".join(f"{name} {value}" for name, value in subject.items() if than.get(name) != value)
 
 
 def _reason(error: sqlite3.Error) -> str:

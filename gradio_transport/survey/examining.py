@@ -17,7 +17,6 @@ from .. import spaces
 from ..app.config import Endpoint
 from ..calls.options import Options
 from ..doctor import STEPS, Patient, Result, Step, examine_patient
-from ..doctor.address import shown_source
 from ..doctor.protocol import MOST_ENDPOINTS as MOST_CHOSEN
 from ..engines.deadline import Deadline
 from ..engines.settings import HTTPSettings
@@ -30,7 +29,7 @@ from ..errors import (
     one_line,
 )
 from ..policy import Limits, Timeouts
-from ..protocol.urls import base_url, is_space_name, shown_url
+from ..protocol.urls import base_url, is_space_name, shown_source, shown_url
 from .reasons import reason_of
 from .result import Reason, SurveyedEndpoint, SurveyResult
 from .settings import SurveySettings
@@ -89,7 +88,7 @@ def _examine(source: str, settings: SurveySettings, stopped: threading.Event | N
         reason = Reason.RATE_LIMITED if limited else Reason.HUB
         return attrs.evolve(blank, reason=reason, step="space", why=_cut(error.message, TEXT_CHARACTERS))
     options = Options(
-        timeouts=Timeouts.at_most(settings.timeout),
+        timeouts=Timeouts.at_most(settings.timeout / 2),  # silence is found out before the deadline
         limits=Limits(max_config_bytes=CONFIG_BYTES),
         http=HTTPSettings(verify=settings.verify),
     )

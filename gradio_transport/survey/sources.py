@@ -10,7 +10,7 @@ from typing import cast
 
 from ..bulk.calling import may_hold_secrets
 from ..errors import LocalProtocolError
-from ..protocol.urls import base_url, query_of, shown_url, space_name
+from ..protocol.urls import base_url, query_of, shown_source, space_name
 
 _COMMENT = re.compile(r"(?:\A|\s)#.*")
 """From a "#" at the beginning or after a blank on: in a URL there is no blank before it."""
@@ -67,7 +67,7 @@ def without_secrets(sources: Iterable[str]) -> Iterator[str]:
     for source in sources:
         if may_hold_secrets(source):
             raise LocalProtocolError(
-                f"{shown_url(source)} has a login or parameters, which are not sent to workers. Take them "
+                f"{shown_source(source)} has a login or parameters, which are not sent to workers. Take them "
                 "out, or survey that app without executor=."
             )
         yield source

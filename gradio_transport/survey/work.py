@@ -70,13 +70,13 @@ class Examiner:
     def __init__(self, settings: SurveySettings) -> None:
         self.settings = settings
         self.allowed = settings.at_once or AT_ONCE
-        self._free = self.allowed
-        self._changed = anyio.Event()
+        self.free: anyio.Semaphore
         self._pause = 0.0 if settings.rate is None else 1 / settings.rate
         self._next = 0.0
 
     async def open(self, tasks: anyio.abc.TaskGroup) -> None:
-        """Do nothing: connections are made app by app."""
+        """Make room for as many apps as may be examined at once."""
+        self.free = anyio.Semaphore(self.allowed)
 
     def close(self) -> None:
         """Do nothing."""
@@ -86,14 +86,11 @@ class Examiner:
 
     async def place(self) -> Place:
         """Wait until another app may be examined."""
-        while not self._free:
-            self._changed = anyio.Event()
-            await self._changed.wait()
-        self._free -= 1
+        await self.free.acquire()
         try:
             await self._wait_for_rate()
         except BaseException:
-            self.release()
+            self.free.release()
             raise
         return _Place(self)
 
@@ -103,11 +100,6 @@ class Examiner:
         self._next = begin + self._pause
         if begin > now:
             await anyio.sleep(begin - now)
-
-    def release(self) -> None:
-        """Give a place back."""
-        self._free += 1
-        self._changed.set()
 
     async def attach(self, handle: Handle, index: int, row: Any) -> Outcome | None:
         """Return None: an examination cannot be fetched."""
@@ -121,7 +113,7 @@ class _Place:
 
     def release(self) -> None:
         """Give it back."""
-        self.examiner.release()
+        self.examiner.free.release()
 
     async def run(self, index: int, row: Any, accepted: Accepted | None) -> Outcome:
         """Examine an app on a thread, and give the place back."""

@@ -217,7 +217,9 @@ def test_a_transport_with_a_secret_is_not_sent_to_workers(server: Working) -> No
         list(bulk.map(transport, "/hello", numbers(2), executor=executor, workers=1))
 
 
-@pytest.mark.parametrize("url", ["http://user:word@127.0.0.1:9", "http://127.0.0.1:9/?key=word"])
+@pytest.mark.parametrize(
+    "url", ["http://user:word@127.0.0.1:9", "http://127.0.0.1:9/?key=word", "user:word@127.0.0.1:9"]
+)
 def test_a_url_with_a_secret_is_not_sent_to_workers(url: str) -> None:
     with ThreadPoolExecutor(1) as executor, pytest.raises(gt.errors.LocalProtocolError) as caught:
         bulk.map(url, "/hello", numbers(2), executor=executor)
