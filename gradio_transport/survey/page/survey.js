@@ -191,6 +191,14 @@ function drawRow(app) {
   return line;
 }
 
+// survey.css hides three of the columns at this width.
+const narrowQuery = matchMedia("(max-width: 700px)");
+const shownColumns = () => Object.keys(COLUMNS).length - (narrowQuery.matches ? 3 : 0);
+
+function fitDetails() {
+  for (const cell of byId("rows").querySelectorAll(".detail-row td")) cell.colSpan = shownColumns();
+}
+
 /** Show or hide what is behind a row, in a row of its own below it. */
 function toggle(line, open, app) {
   const isOpen = open.getAttribute("aria-expanded") === "true";
@@ -198,7 +206,7 @@ function toggle(line, open, app) {
   if (isOpen) line.nextElementSibling.remove();
   else {
     const cell = el("td", "", drawDetail(app));
-    cell.colSpan = Object.keys(COLUMNS).length;
+    cell.colSpan = shownColumns();
     line.after(el("tr", "detail-row", cell));
   }
 }
@@ -219,7 +227,7 @@ function drawDetail(app) {
     ["Took", seconds(app.seconds)],
   ].filter(([, text]) => text);
   const list = el("dl", "pairs", ...pairs.flatMap(([name, text]) => [el("dt", "", name), el("dd", "", text)]));
-  return [list, app.endpoints?.length ? drawEndpoints(app) : null];
+  return [list, ...(app.endpoints?.length ? drawEndpoints(app) : [])];
 }
 
 /** List the endpoints by adapter. */
@@ -268,6 +276,7 @@ function watch() {
     drawTheme();
   });
   darkQuery.addEventListener("change", drawTheme);
+  narrowQuery.addEventListener("change", fitDetails);
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape") clearFilters();
