@@ -23,7 +23,7 @@ from .sources import is_same_file, read_sources
 from .survey_view import SurveyTally
 from .terminal import Terminal, current_terminal
 
-_HELP = """Find out which of many apps can be called, by which protocol, and why the others cannot.
+_HELP = """Find out which of many apps can be called, and why not.
 
 SOURCES is a file with one URL or name of a Space a line, or - for stdin. Empty lines and what follows a # are
 left out. A line may be JSON with the source in it, and a .csv file has a column named source. An app that is

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -292,6 +293,12 @@ def test_the_words_stay_as_they_are() -> None:
         "unknown-host", "refused", "unreachable", "proxy", "tls", "redirects", "no-reply", "server-error",
         "not-gradio", "unreadable", "no-adapter", "deadline", "not-a-source", "unexpected",
     ]  # fmt: skip
+
+
+def test_the_page_of_the_documentation_has_each_word_and_whether_it_may_pass() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "surveys.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z-]+)` \| .* \| (yes )?\|$", text, re.MULTILINE)
+    assert {word: bool(passing) for word, passing in rows} == {one.value: one.is_passing for one in Reason}
 
 
 def test_servers_that_hold_a_survey_hold_it_for_the_time_of_one_app() -> None:
