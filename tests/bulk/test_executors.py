@@ -6,6 +6,7 @@ import contextlib
 import gc
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from typing import Any
 
 import pytest
 from engine_source import NotedSource, kill_one, noted_workers
+from many_apps import many_apps
 from working import Working, working
 
 import gradio_transport as gt
@@ -27,6 +29,7 @@ from gradio_transport import bulk
 from gradio_transport.bulk.calling import Calls
 from gradio_transport.bulk.executors.worker import Task, Worker
 from gradio_transport.bulk.settings import Settings
+from gradio_transport.survey import Reason, survey
 
 SUPPORT = str(Path(__file__).parent.parent / "support")
 SPAWN = get_context("forkserver")
@@ -194,6 +197,29 @@ def test_what_a_lost_worker_had_joined_is_fetched_from_here(dask: Any, noted: Pa
             thread.join()
         # The first call of a worker is fetched at once, to see how long calls take.
         assert [one.index for one in check(server, outcomes, 8)] in ([], [0])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_dask_examines_apps_and_those_of_a_lost_worker_again(dask: Any, tmp_path: Path) -> None:
+    dask.wait_for_workers(2)
+    with many_apps(0.1) as apps:
+        run = survey(apps.sources(60), executor=dask, workers=2, at_once=4, journal=tmp_path / "s.sqlite")
+        results = [next(run) for _ in range(10)]
+        os.kill(next(iter(dask.run(os.getpid).values())), signal.SIGKILL)
+        results += run
+    assert sorted(one.index for one in results) == list(range(60))
+    assert {one.reason for one in results} == {Reason.ANSWERS}
+    assert len(apps.examined) == 60
+    assert sum(apps.examined.values()) <= 60 + 10
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_ray_examines_apps(ray: Any) -> None:
+    with many_apps() as apps:
+        results = list(survey(apps.sources(20), executor=ray, workers=2, in_order=True))
+    assert [one.title for one in results] == [f"app {number}" for number in range(20)]
 
 
 @pytest.mark.slow
