@@ -222,7 +222,7 @@ def test_no_damaged_discovery_ends_a_survey() -> None:
     cells = select_faults(["sse_v3 | config | *"])
     with contextlib.ExitStack() as stack:
         urls = {stack.enter_context(serve_cell(cell)).url: cell.name for cell in cells}
-        results = {urls[one.source]: one for one in survey(urls, timeout=2, at_once=64)}
+        results = {urls[one.source]: one for one in survey(urls, timeout=1.2, at_once=64)}
     assert len(results) == len(cells) > 100
     assert not [name for name, one in results.items() if one.reason is Reason.UNEXPECTED]
     by_reason = {one.reason for one in results.values()}
