@@ -63,11 +63,20 @@ class Place(Protocol):
 class Runner(Protocol):
     """What makes the calls: this process, or workers of an engine."""
 
-    async def open(self, tasks: anyio.abc.TaskGroup) -> None:
-        """Get ready; tasks that hold something run in the group."""
+    async def open(self, tasks: anyio.abc.TaskGroup, on_room: Callable[[], object]) -> None:
+        """Get ready.
+
+        Args:
+            tasks: Tasks that hold something run in it.
+            on_room: Called when there is more room and no row has ended, such as for another source.
+        """
 
     def close(self) -> None:
         """Let go of what `open` took."""
+
+    def has_room(self) -> bool:
+        """Return whether `place` would return without waiting for the end of a row."""
+        ...
 
     async def place(self) -> Place:
         """Wait for a place.
@@ -136,9 +145,9 @@ class LocalRunner:
             sources, at_once=settings.at_once, rate=settings.rate, patience=settings.patience
         )
 
-    async def open(self, tasks: anyio.abc.TaskGroup) -> None:
+    async def open(self, tasks: anyio.abc.TaskGroup, on_room: Callable[[], object]) -> None:
         """Connect."""
-        await self.servers.connect(tasks)
+        await self.servers.connect(tasks, on_room)
 
     def close(self) -> None:
         """Disconnect."""
@@ -146,6 +155,10 @@ class LocalRunner:
 
     def check(self) -> None:
         """Do nothing: a source that fails is waited for."""
+
+    def has_room(self) -> bool:
+        """Return whether a server takes another call."""
+        return self.servers.has_room()
 
     async def place(self) -> Place:
         """Wait until a server takes another call."""
