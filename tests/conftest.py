@@ -20,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--whole-kit",
         action="store_true",
         help="play every trace of the kit where each takes long, and every fault on every face; without it every "
-        "fifth, ninth or twentieth trace, and every fault on two faces",
+        "fifth, ninth or twentieth trace, and each cell of the fault bench on one face",
     )
 
 

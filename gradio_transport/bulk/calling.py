@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -152,9 +152,9 @@ class LocalRunner:
         """How many calls may be under way at once."""
         return self.servers.allowed
 
-    async def open(self, tasks: anyio.abc.TaskGroup) -> None:
+    async def open(self, tasks: anyio.abc.TaskGroup, on_room: Callable[[], object]) -> None:
         """Connect."""
-        await self.servers.connect(tasks)
+        await self.servers.connect(tasks, on_room)
 
     def close(self) -> None:
         """Disconnect."""
@@ -162,6 +162,10 @@ class LocalRunner:
 
     def check(self) -> None:
         """Do nothing: a source that fails is waited for."""
+
+    def has_room(self) -> bool:
+        """Return whether a server takes another call."""
+        return self.servers.has_room()
 
     async def place(self) -> Place:
         """Wait until a server takes another call."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeAlias, cast
 
@@ -28,19 +29,6 @@ WINDOW = 256
 
 _Job: TypeAlias = tuple[int, Any, str, Place]
 """A row with its index, its digest, and the place that it has."""
-
-
-@attrs.define(eq=False)
-class _Lane:
-    """A task that does one row after the other.
-
-    Attributes:
-        job: The row that it does next; None if there is none.
-        given: Set when that has changed.
-    """
-
-    job: _Job | None
-    given: anyio.Event = attrs.field(factory=anyio.Event)
 
 
 class Run:
@@ -75,12 +63,16 @@ class Run:
         self._journal: Journal | None = None
         self._redo_failed = redo_failed
         self._deliver = _InOrder(deliver) if in_order else deliver
-        self._idle: list[_Lane] = []
-        self._all_read = False
+        self._turn = anyio.Lock()
+        self._spare = 0  # tasks that have no row
+        self._add_task: Callable[[], object] = lambda: None
+        self._index = 0
+        self._stopped = False
+        self._failure: Exception | None = None
         self._untaken = 0
         self._window = max(WINDOW, 2 * (self._settings.at_once or 0))
         self._taken = anyio.Event()
-        self._reading = anyio.CancelScope()
+        self._reading: anyio.CancelScope | None = None
         self._running = anyio.CancelScope()
 
     async def run(self) -> None:
@@ -89,17 +81,12 @@ class Run:
             if self._journal_path is not None:
                 self._journal = Journal(self._journal_path, self._work.subject)
             try:
-                async with (
-                    anyio.from_thread.BlockingPortal() as portal,
-                    _unwrapped(),
-                    anyio.create_task_group() as holding,
-                ):
-                    await self._runner.open(holding)
-                    source = row_source(self._rows, portal)
+                async with _unwrapped(), anyio.create_task_group() as holding:
+                    await self._runner.open(holding, lambda: self._add_task())
                     try:
-                        await self._call_all(source)
+                        async with anyio.from_thread.BlockingPortal() as portal:
+                            await self._call_all(row_source(self._rows, portal))
                     finally:
-                        source.close()
                         self._runner.close()
             finally:
                 if self._journal is not None:
@@ -107,7 +94,9 @@ class Run:
 
     def stop(self) -> None:
         """Begin no further row; what is under way goes on to its end."""
-        self._reading.cancel()
+        self._stopped = True
+        if self._reading is not None:
+            self._reading.cancel()
 
     def cancel(self) -> None:
         """End at once. Calls under way are cancelled, or left to a later run that has their handles."""
@@ -119,63 +108,96 @@ class Run:
         self._taken.set()
 
     async def _call_all(self, source: RowSource) -> None:
-        failure: Exception | None = None
-        async with anyio.create_task_group() as calling:
-            with self._reading:
-                try:
-                    await self._read(source, calling)
-                except Exception as error:  # noqa: BLE001 - raised below
-                    # Only then: cancelled now, the rows under way would be in doubt.
-                    failure = error
-            self._all_read = True
-            for lane in self._idle:
-                lane.given.set()
-        if failure is not None:
-            raise failure
+        try:
+            async with anyio.create_task_group() as calling:
+                self._add_task = partial(self._start_task, source, calling)
+                self._add_task()
+        finally:
+            source.close()
+        if self._failure is not None:
+            raise self._failure
         self._runner.check()
 
-    async def _read(self, source: RowSource, calling: anyio.abc.TaskGroup) -> None:
-        index = 0
+    def _start_task(self, source: RowSource, calling: anyio.abc.TaskGroup) -> None:
+        """Start a task that does rows, unless there is one that waits for a row."""
+        if not self._spare and not self._stopped:
+            self._spare += 1
+            calling.start_soon(self._do_rows, source, calling)
+
+    async def _do_rows(self, source: RowSource, calling: anyio.abc.TaskGroup) -> None:
+        """Do one row after the other, as other tasks do; one more is started while there is room for it.
+
+        Why not one task that reads the rows and hands them to these: each row would take two turns more of
+        the loop.
+        """
         while True:
-            while self._untaken >= self._window:
-                self._taken = anyio.Event()
-                await self._taken.wait()
-            row = await source.next()
-            if row is END:
+            job = await self._next(source, calling)
+            self._spare -= 1
+            if job is None:
                 return
-            key = "" if self._journal is None else digest(row)
-            entry = None if self._journal is None else self._journal.entry(index, row, key)
-            recorded = self._recorded(entry)
-            if recorded is not None:
-                self._untaken += 1
-                self._deliver(recorded)
-            elif entry is not None and entry.outcome is None:
-                self._untaken += 1
-                calling.start_soon(self._resolve, index, row, key, entry)
-            else:
-                place = await self._runner.place()
-                self._untaken += 1
-                self._start(calling, (index, row, key, place))
-            index += 1
-
-    def _start(self, calling: anyio.abc.TaskGroup, job: _Job) -> None:
-        """Have a task do a row: one that has ended another row, because a new one takes longer to make."""
-        if self._idle:
-            lane = self._idle.pop()
-            lane.job = job
-            lane.given.set()
-        else:
-            calling.start_soon(self._serve, _Lane(job))
-
-    async def _serve(self, lane: _Lane) -> None:
-        while lane.job is not None:
-            job, lane.job = lane.job, None
+            if self._runner.has_room():
+                self._add_task()
             await self._do(*job)
-            if self._all_read:
-                return
-            lane.given = anyio.Event()
-            self._idle.append(lane)
-            await lane.given.wait()
+            self._spare += 1
+
+    async def _next(self, source: RowSource, calling: anyio.abc.TaskGroup) -> _Job | None:
+        """Return the next row that has to be called, with a place; None if there is none, or the run stops.
+
+        An error that prevents further calls is kept: raised here, it would cancel the rows under way, which
+        would then be in doubt.
+        """
+        try:
+            self._turn.acquire_nowait()
+        except anyio.WouldBlock:
+            await self._turn.acquire()
+        job: _Job | None = None
+        try:
+            while job is None and not self._stopped:
+                if self._is_ready(source):
+                    job = await self._read(source, calling)
+                else:
+                    with anyio.CancelScope() as self._reading:
+                        job = await self._read(source, calling)
+        except Exception as error:  # noqa: BLE001 - raised once the rows under way have ended
+            self._failure, self._stopped = error, True
+        finally:
+            self._reading = None
+            self._turn.release()
+        return job
+
+    def _is_ready(self, source: RowSource) -> bool:
+        """Return whether `_read` waits for nothing, and so needs no scope that `stop` cancels."""
+        return (
+            self._untaken < self._window
+            and source.is_ready()
+            and self._runner.has_room()
+            and self._settings.rate is None
+        )
+
+    async def _read(self, source: RowSource, calling: anyio.abc.TaskGroup) -> _Job | None:
+        """Read a row, and return it with a place; None if it has an outcome already, or is the end."""
+        while self._untaken >= self._window:
+            self._taken = anyio.Event()
+            await self._taken.wait()
+        row = await source.next()
+        if row is END:
+            self._stopped = True
+            return None
+        index, self._index = self._index, self._index + 1
+        key = "" if self._journal is None else digest(row)
+        entry = None if self._journal is None else self._journal.entry(index, row, key)
+        recorded = self._recorded(entry)
+        if recorded is not None:
+            self._untaken += 1
+            self._deliver(recorded)
+        elif entry is not None and entry.outcome is None:
+            self._untaken += 1
+            calling.start_soon(self._resolve, index, row, key, entry)
+        else:
+            place = await self._runner.place()
+            self._untaken += 1
+            return index, row, key, place
+        return None
 
     def _recorded(self, entry: Entry | None) -> Outcome | None:
         """Return the outcome of an earlier run, if it stays."""

@@ -183,6 +183,8 @@ class Servers:
         self._patience = patience
         self._changed = anyio.Event()
         self._done = anyio.Event()
+        self._in_flight = 0
+        self._on_room: Callable[[], object] = lambda: None
 
     @property
     def allowed(self) -> int:
@@ -190,12 +192,17 @@ class Servers:
         total = sum(server.controller.allowed for server in self.all)
         return total if self._at_once is None else min(total, self._at_once)
 
-    async def connect(self, tasks: anyio.abc.TaskGroup) -> None:
+    async def connect(self, tasks: anyio.abc.TaskGroup, on_room: Callable[[], object]) -> None:
         """Connect all, and return when one is connected.
+
+        Args:
+            tasks: Those that keep the transports open run in it.
+            on_room: Called when a source is connected later.
 
         Raises:
             GradioTransportError: None is there, or one of them cannot be used, such as for a wrong login.
         """
+        self._on_room = on_room
         failures: list[GradioTransportError] = []
         async with anyio.create_task_group() as connecting:
             for server in self.all:
@@ -231,6 +238,7 @@ class Servers:
                 logger.warning("a source of the run cannot be used: %s", error)
                 return
             else:
+                self._on_room()
                 return
 
     async def _hold(self, server: Server, *, task_status: anyio.abc.TaskStatus[None]) -> None:
@@ -254,11 +262,19 @@ class Servers:
         """Let those who wait for a place look again."""
         self._changed.set()
 
+    def has_room(self) -> bool:
+        """Return whether an app takes another call; the rate may have it wait all the same."""
+        return self._free(time.monotonic()) is not None
+
     def _free(self, now: float) -> Server | None:
-        if self._at_once is not None and sum(server.in_flight for server in self.all) >= self._at_once:
+        """Return the app that has the least to do, of those that take another call."""
+        if self._at_once is not None and self._in_flight >= self._at_once:
             return None
-        free = [server for server in self.all if server.has_room(now)]
-        return min(free, key=lambda server: server.load) if free else None
+        found: Server | None = None
+        for server in self.all:
+            if server.has_room(now) and (found is None or server.load < found.load):
+                found = server
+        return found
 
     async def acquire(self) -> Server:
         """Wait until an app takes another call, and count it.
@@ -271,6 +287,7 @@ class Servers:
             server = self._free(now) if now >= self._next_call else None
             if server is not None:
                 server.in_flight += 1
+                self._in_flight += 1
                 self._next_call = max(now, self._next_call) + self._pause if self._pause else 0.0
                 return server
             self._check_patience(now)
@@ -300,6 +317,7 @@ class Servers:
     def release(self, server: Server) -> None:
         """Count that a call is over."""
         server.in_flight -= 1
+        self._in_flight -= 1
         self.wake()
 
     def at(self, url: str) -> Server | None:

@@ -37,11 +37,20 @@ class Runner(Protocol):
         """How many rows may be under way at once."""
         ...
 
-    async def open(self, tasks: anyio.abc.TaskGroup) -> None:
-        """Get ready; tasks that hold something run in the group."""
+    async def open(self, tasks: anyio.abc.TaskGroup, on_room: Callable[[], object]) -> None:
+        """Get ready.
+
+        Args:
+            tasks: Tasks that hold something run in it.
+            on_room: Called when there is more room and no row has ended, such as for another source.
+        """
 
     def close(self) -> None:
         """Let go of what `open` took."""
+
+    def has_room(self) -> bool:
+        """Return whether `place` would return without waiting for the end of a row."""
+        ...
 
     async def place(self) -> Place:
         """Wait for a place.

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import anyio
@@ -74,7 +74,7 @@ class Examiner:
         self._pause = 0.0 if settings.rate is None else 1 / settings.rate
         self._next = 0.0
 
-    async def open(self, tasks: anyio.abc.TaskGroup) -> None:
+    async def open(self, tasks: anyio.abc.TaskGroup, on_room: Callable[[], object]) -> None:
         """Make room for as many apps as may be examined at once."""
         self.free = anyio.Semaphore(self.allowed)
 
@@ -83,6 +83,10 @@ class Examiner:
 
     def check(self) -> None:
         """Do nothing: an app that fails is a result."""
+
+    def has_room(self) -> bool:
+        """Return whether another app may be examined now."""
+        return self.free.value > 0
 
     async def place(self) -> Place:
         """Wait until another app may be examined."""

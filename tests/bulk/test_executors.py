@@ -128,7 +128,9 @@ def test_a_broken_pool_leaves_its_rows_in_doubt_and_a_journal_goes_on(
         kill_one(noted)
         with pytest.raises(gt.TransportError, match="All workers of the run are lost"):
             outcomes.extend(run)
-    assert {one.state for one in outcomes} == {"done", "in doubt"}
+    assert {"done", "in doubt"} <= {one.state for one in outcomes}
+    # A row that its worker has not begun may be among them; the next run calls it.
+    assert [one for one in outcomes if one.state == "failed" and (one.may_have_run or one.is_final)] == []
     rest = check(
         server, list(bulk.map(server.url, "/hello", numbers(200), journal=tmp_path / "run.sqlite")), 200
     )

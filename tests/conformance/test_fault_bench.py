@@ -17,9 +17,9 @@ from gradio_transport_conformance.faults.protocols import PROTOCOLS
 from gradio_transport_http import polling
 
 FACES = ("sync", "asyncio", "trio", "asyncio+aiohttp")
-"""Two of them play each cell, and all of them with ``--whole-kit``: every fault strikes each of them."""
+"""One of them plays each cell, and all of them with ``--whole-kit``: every fault strikes each of them."""
 
-PARTS = 4
+PARTS = 2
 """Most of a cell is waiting, so many are played at once; the parts are for the processes of pytest-xdist."""
 
 BESIDE = ("upload", "download", "read", "login", "heartbeat")
@@ -36,25 +36,23 @@ def has_ipv6() -> bool:
 
 ALL = load_cells()
 CELLS = ALL if has_ipv6() else tuple(one for one in ALL if "IPv6" not in one.fault.name)
-HEAVY = [cell for cell in CELLS if cell.fault.heavy]
 FAULTS = [list(cells) for _, cells in itertools.groupby(CELLS, lambda cell: cell.fault.name)]
 LIGHT = [cell for cell in CELLS if not cell.fault.heavy]
 
 
-def cells_for(face: str, config: pytest.Config) -> list[Cell]:
-    """Return the cells that are not heavy and that a face plays.
+def cells_for(face: str, config: pytest.Config, *, heavy: bool = False) -> list[Cell]:
+    """Return the cells that a face plays.
 
-    The cells of a fault go to two faces each, in turn, so that those with two cells or more strike every face;
-    those with one go to all.
+    The faces take the cells of a fault in turn. One with fewer cells than there are faces strikes each of them
+    as well: its cells go to several.
     """
-    pairs = list(itertools.combinations(FACES, 2))
-    turns = [pair for half in range(3) for pair in (pairs[half], pairs[-1 - half])]
-    all_faces = config.getoption("whole_kit")
+    if config.getoption("whole_kit"):
+        return [cell for cell in CELLS if cell.fault.heavy == heavy]
     return [
-        cell
-        for cells in FAULTS
-        for turn, cell in enumerate(cells)
-        if not cell.fault.heavy and (all_faces or len(cells) == 1 or face in turns[turn % len(turns)])
+        cells[turn % len(cells)]
+        for number, cells in enumerate(FAULTS)
+        for turn in range(max(len(cells), len(FACES)))
+        if cells[0].fault.heavy == heavy and face == FACES[(number + turn) % len(FACES)]
     ]
 
 
@@ -90,9 +88,13 @@ def test_the_bench_is_as_large_as_it_says():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("face", FACES)
-def test_every_fault_strikes_every_face(face, pytestconfig):
-    assert {cell.fault.name for cell in cells_for(face, pytestconfig)} == {cell.fault.name for cell in LIGHT}
+@pytest.mark.parametrize("heavy", [False, True])
+def test_every_cell_is_played_and_every_fault_strikes_every_face(heavy, pytestconfig):
+    all_cells = {id(cell) for cell in CELLS if cell.fault.heavy == heavy}
+    all_faults = {cell.fault.name for cell in CELLS if cell.fault.heavy == heavy}
+    played = {face: cells_for(face, pytestconfig, heavy=heavy) for face in FACES}
+    assert {id(cell) for cells in played.values() for cell in cells} == all_cells
+    assert [{cell.fault.name for cell in cells} for cells in played.values()] == [all_faults] * len(FACES)
 
 
 @pytest.mark.timeout(240)
@@ -117,9 +119,10 @@ def test_the_outcome_does_not_depend_on_the_library(face):
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("face", FACES)
-def test_what_is_heavy_has_its_one_outcome(face):
+def test_what_is_heavy_has_its_one_outcome(face, pytestconfig):
+    cells = cells_for(face, pytestconfig, heavy=True)
     with check_leftovers() as left:
-        assert play_cells(HEAVY, CLIENTS[face], 1) == {}
+        assert play_cells(cells, CLIENTS[face], 1) == {}
     assert left == []
 
 
@@ -135,7 +138,9 @@ def test_no_fault_takes_more_cpu_time_than_it_may(face):
 @pytest.mark.slow  # the tracing of allocations makes the client several times slower
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("face", ["sync", "asyncio+aiohttp"])
-def test_no_fault_takes_more_memory_than_it_may(face):
-    """One cell of each fault, of another protocol for each face; the module's own command weighs them all."""
-    cells = [cells[FACES.index(face) % len(cells)] for cells in FAULTS]
+def test_no_fault_takes_more_memory_than_it_may(face, pytestconfig):
+    """One cell of each fault, on one of the faces; the module's own command weighs all cells."""
+    turn = FACES.index(face)
+    chosen = FAULTS if pytestconfig.getoption("whole_kit") else FAULTS[bool(turn) :: 2]
+    cells = [cells[turn % len(cells)] for cells in chosen]
     assert find_excessive_cells(cells, CLIENTS[face]) == []

@@ -142,9 +142,12 @@ ROOMS = sorted({path.relative_to(CORE).parts[0] for path in CORE.rglob("[a-z]*.p
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_every_module_may_be_the_first_to_be_imported(room: str) -> None:
+def test_a_module_may_be_the_first_to_be_imported(room: str, pytestconfig: pytest.Config) -> None:
+    """A few of each room; import-linter sees to it that no room imports in a circle."""
     paths = [CORE / room] if room.endswith(".py") else (CORE / room).rglob("[a-z]*.py")
     names = sorted(".".join(path.relative_to(CORE).with_suffix("").parts) for path in paths)
+    if not pytestconfig.getoption("whole_kit"):
+        names = names[::6]
     program = f"""
         import importlib, sys
         for name in {names!r}:

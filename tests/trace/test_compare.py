@@ -240,7 +240,7 @@ class TestKit:
     @pytest.mark.slow
     @pytest.mark.parametrize(("old", "new"), list(itertools.pairwise(versions())))
     def test_pairs_of_neighbours(self, old, new):
-        for path in traces(new)[::12]:
+        for path in traces(new)[::24]:
             before = path.parent.parent / old / path.name
             if before.exists():
                 found = compare_traces(read_trace(before), read_trace(path))

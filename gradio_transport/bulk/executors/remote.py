@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import anyio
@@ -103,15 +103,16 @@ class RemoteRunner:
         self._serving = anyio.CancelScope()
         self._local: Runner | None = None
         self._opening = anyio.Lock()
+        self._on_room: Callable[[], object] = lambda: None
 
     @property
     def allowed(self) -> int:
         """How many rows the workers take at once."""
         return sum(member.room for member in self._members)
 
-    async def open(self, tasks: anyio.abc.TaskGroup) -> None:
+    async def open(self, tasks: anyio.abc.TaskGroup, on_room: Callable[[], object]) -> None:
         """Start the workers."""
-        self._tasks = tasks
+        self._tasks, self._on_room = tasks, on_room
         hands = await anyio.to_thread.run_sync(self._engine.start, self._work)
         at_once = self._work.settings.at_once
         first = FIRST if at_once is None else math.ceil(at_once / len(hands))
@@ -192,6 +193,7 @@ class RemoteRunner:
                 another = _Member(hand, member.room)
                 self._members.append(another)
                 serving.start_soon(self._serve, another, serving)
+                self._on_room()
         self._wake()
 
     def _end_lost(self, job: _Job, why: str, *, sent: bool) -> None:
@@ -216,6 +218,10 @@ class RemoteRunner:
 
     def _wake(self) -> None:
         self._changed.set()
+
+    def has_room(self) -> bool:
+        """Return whether a worker takes another row."""
+        return any(member.load < member.room for member in self._members)
 
     async def place(self) -> Place:
         """Wait until a worker takes another row.
@@ -248,7 +254,7 @@ class RemoteRunner:
         async with self._opening:
             if self._local is None and self._tasks is not None:
                 local = self._work.runner()
-                await local.open(self._tasks)
+                await local.open(self._tasks, lambda: None)
                 self._local = local
         return None if self._local is None else await self._local.attach(handle, index, row)
 

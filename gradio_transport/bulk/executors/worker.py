@@ -162,7 +162,7 @@ class Worker:
 
     async def _work(self) -> None:
         async with anyio.create_task_group() as holding:
-            await self._runner.open(holding)
+            await self._runner.open(holding, lambda: None)
             try:
                 async with anyio.create_task_group() as calling:
                     await self._take_rows(calling)

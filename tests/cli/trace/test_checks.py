@@ -16,7 +16,7 @@ from tracing import MESSAGES, message, program
 from gradio_transport.cli.app import commands
 from gradio_transport.protocol.frames import Kind
 from gradio_transport.trace import TraceWriter
-from gradio_transport_conformance.traces import shipped_trace, traces
+from gradio_transport_conformance.traces import shipped_trace
 
 COUNT = str(shipped_trace("6.31.0/count"))
 OLD_COUNT = str(shipped_trace("4.44.1/count"))
@@ -241,16 +241,10 @@ class TestHelp:
         assert max(map(len, result.output.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("command", ["lint", "replay"])
-def test_every_twentieth_trace_of_the_kit(command):
-    check(command, list(traces())[::20])
-
-
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("command", ["lint", "replay"])
 def test_traces_of_the_kit(command, pytestconfig):
-    check(command, slow_traces(pytestconfig, 19, 1))
+    check(command, slow_traces(pytestconfig, 20))
 
 
 def check(command, paths):

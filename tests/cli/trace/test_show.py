@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from growth import check_growth
+from kit import slow_traces
 from rich.cells import cell_len
 from tracing import BASE, Program, message, output, program, reply, sse
 
@@ -658,8 +659,8 @@ def test_the_help_has_an_example() -> None:
     assert max(map(len, shown.splitlines())) <= 80
 
 
-def test_every_trace_of_the_kit_is_shown_whole() -> None:
-    for path in sorted(KIT.glob("*/*.jsonl")):
+def test_traces_of_the_kit_are_shown_whole(pytestconfig: pytest.Config) -> None:
+    for path in slow_traces(pytestconfig, 5):
         check_shown(path, show("--no-lint", path))
 
 
