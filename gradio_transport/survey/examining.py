@@ -15,6 +15,7 @@ import attrs
 
 from .. import spaces
 from ..app.config import Endpoint
+from ..bulk.calling import may_hold_secrets
 from ..calls.options import Options
 from ..doctor import STEPS, Patient, Result, Step, examine_patient
 from ..doctor.protocol import MOST_ENDPOINTS as MOST_CHOSEN
@@ -67,7 +68,9 @@ def examine_app(
     try:
         found = _examine(source, settings, stopped)
     except Exception as error:  # noqa: BLE001 - one app must not end the survey of the others
-        found = unexpected(source, f"{type(error).__name__}: {error}")
+        # Not the text where it may quote a password of the source.
+        text = "" if may_hold_secrets(source) else f": {error}"
+        found = unexpected(source, f"{type(error).__name__}{text}")
     return attrs.evolve(found, index=index, seconds=time.monotonic() - began)
 
 

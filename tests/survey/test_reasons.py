@@ -197,11 +197,12 @@ def test_an_app_of_which_some_functions_can_be_called() -> None:
 
 def test_a_fault_of_ours_is_a_result(server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> Any:
-        raise ZeroDivisionError("by us")
+        raise ZeroDivisionError("by us, at a secret")
 
     monkeypatch.setattr(examining_module, "examine_patient", fail)
     result = surveyed(server.url)
-    assert (result.reason, result.why) == (Reason.UNEXPECTED, "ZeroDivisionError: by us")
+    assert (result.reason, result.why) == (Reason.UNEXPECTED, "ZeroDivisionError: by us, at a secret")
+    assert surveyed(server.url.replace("//", "//ann:secret@")).why == "ZeroDivisionError"
 
 
 # --- texts and sizes of servers ------------------------------------------------------------------------
