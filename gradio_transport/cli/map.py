@@ -93,7 +93,7 @@ class WorkerSource:
             ) from None
 
 
-@click.command("map", help=_HELP)
+@click.command(name="map", help=_HELP)
 @click.argument("source")
 @click.argument("endpoint")
 @click.argument("rows")
