@@ -3,8 +3,9 @@
 
     python docs/_console.py docs/debugging.md docs/debugging/trace.md
 
-A block is run in a copy of the folder of the page's recordings, in a terminal of 100 columns. ``http://127.0.0.1:7860``
-stands for a server that replays one of the recordings. A test checks that every block is current.
+A block is run in a copy of the folder of the page's recordings, in a terminal of 100 columns.
+``http://127.0.0.1:7860`` stands for a server that replays one of the recordings, or, for the tutorial, those
+of a Gradio version. A test checks that every block is current.
 """
 
 from __future__ import annotations
@@ -17,28 +18,48 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
+from gradio_transport_conformance import reenact
 from gradio_transport_conformance.replay.server import serve
 
 COLUMNS = 100
 
 BLOCK = re.compile(r"```console\n\$ (gradio-transport [^\n]*)\n(.*?)```", re.DOTALL)
+_ERASED = re.compile(r"[^\n]*\n[^\n]*\x1b\[1A\x1b\[2K|[^\n]*\x1b\[2K")
+"""What a status showed before the terminal was told to erase its line, or the line above."""
+
 _STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
 SERVER = "http://127.0.0.1:7860"
 SERVED = "changed-6.31.jsonl"
+VERSIONS = {"tutorial": "6.31.0"}
+"""Pages whose server replays all recordings of a version."""
 
 
-def output(command: str, folder: Path) -> str:
+def output(command: str, page: Path) -> str:
     """Return what a command of ours prints to a terminal, without colours, and its exit status if not 0."""
     with tempfile.TemporaryDirectory() as copied:  # a command may write files
-        copy = Path(shutil.copytree(folder, copied, dirs_exist_ok=True))
+        copy = Path(copied)
+        if page.stem not in VERSIONS:
+            shutil.copytree(recordings(page), copy, dirs_exist_ok=True)
         if SERVER not in command:
             return _run(command, copy)
-        with serve(copy / SERVED, speed=1.0) as served:
-            return _run(command.replace(SERVER, served.url), copy).replace(served.url, SERVER)
+        with _server(page, copy) as url:
+            return _run(command.replace(SERVER, url), copy).replace(url, SERVER)
+
+
+@contextmanager
+def _server(page: Path, folder: Path) -> Generator[str, None, None]:
+    if page.stem in VERSIONS:
+        with reenact.serve(VERSIONS[page.stem]) as served:
+            yield served.url
+    else:
+        with serve(folder / SERVED, speed=1.0) as replayed:
+            yield replayed.url
 
 
 def recordings(page: Path) -> Path:
@@ -66,17 +87,16 @@ def _run(command: str, folder: Path) -> str:
             parts.append(part)
         status = process.wait()
     os.close(main)
-    text = _STYLE.sub("", b"".join(parts).decode()).replace("\r\n", "\n")
+    text = _STYLE.sub("", _ERASED.sub("", b"".join(parts).decode())).replace("\r\n", "\n")
     lines = [line.rstrip() for line in text.rstrip().split("\n")]
     return "\n".join([*lines, *([f"exit {status}"] if status else [])]) + "\n"
 
 
 def written(page: Path) -> str:
     """Return the text of a page with the current output in every block."""
-    folder = recordings(page)
 
     def block(found: re.Match[str]) -> str:
-        return f"```console\n$ {found[1]}\n{output(found[1], folder)}```"
+        return f"```console\n$ {found[1]}\n{output(found[1], page)}```"
 
     return BLOCK.sub(block, page.read_text(encoding="utf-8"))
 
