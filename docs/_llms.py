@@ -51,6 +51,15 @@ ABOUT = {
     "api/spaces": "The module `spaces`.",
     "api/bulk": "`map`, `amap`, `Outcome`.",
     "api/client": "`Client`, `Job`, `AsyncClient`, `AsyncJob`.",
+    "guides/index": "The guides, related pages, and the example programs.",
+    "guides/async": "`connect_async` on asyncio and trio, and calls from notebooks.",
+    "guides/files": "Files as arguments and in results, step by step.",
+    "guides/login": "Log in with a user and a password, a cookie, or a token.",
+    "guides/proxies": "Configuration of nginx and Cloudflare that lets streams and uploads pass.",
+    "guides/zerogpu": "Tokens, quota, and waking a Space.",
+    "guides/long-jobs": "Calls that take long: deadlines, late results, handles for another process.",
+    "guides/retries": "Which calls may be made again, and how.",
+    "guides/web-services": "Call apps from FastAPI and Celery.",
     "adapters": "A whole adapter for another protocol, as a package, and its tests.",
     "api/adapters": "What an adapter imports.",
 }
@@ -66,9 +75,11 @@ def pages() -> list[str]:
 def sections() -> dict[str, list[str]]:
     """Return the pages of each section; those that a page has in a table of its own come behind it."""
     found: dict[str, list[str]] = {}
+    known = {"index"}
     for caption, listed in _contents("index"):
-        found[caption] = [name for page in listed for name in _with_children(page)]
-    known = {"index", *(name for names in found.values() for name in names)}
+        names = dict.fromkeys(name for page in listed for name in _with_children(page))
+        found[caption] = [name for name in names if name not in known]
+        known.update(names)
     found[REST] = [name for name in pages() if name not in known]
     return {caption: names for caption, names in found.items() if names}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from page_names import misused
 from security_page import named_tests, rows
 
 import gradio_transport.adapter
@@ -161,6 +162,18 @@ def test_examples_are_python(page: Path) -> None:
     for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
         # Top-level await and async with stand for the body of a coroutine.
         compile(block, page.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        assert misused(block) == []
+
+
+def test_misuse_of_the_library_is_found() -> None:
+    assert misused("gt.connect(url, tokn='x')\napp.call('/x', a=1)") == []  # both take the keywords of others
+    assert misused("gt.Timeouts(totl=1)\ncall.reslt()\ngt.conect(url)") == [
+        "gt.Timeouts(totl=)",
+        "call.reslt",
+        "gt.conect",
+    ]
+    assert misused("from gradio_transport import spaces, nonsense") == ["gradio_transport.nonsense"]
+    assert misused("app = Celery()\napp.start(1)") == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import re
 import subprocess
 import sys
@@ -12,15 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
+from page_blocks import Block, blocks_of
 from scripted import Reply, scripted
 
 from gradio_transport.client import Client
 from gradio_transport_conformance import reenact
 
 ROOT = Path(__file__).parents[2]
-SERVER = "http://127.0.0.1:7860"
 VERSION = "6.31.0"
 
 SPACE, OF_THE_SPACE = "gradio/hello_world", "2.9.4"
@@ -28,41 +25,7 @@ SPACE, OF_THE_SPACE = "gradio/hello_world", "2.9.4"
 
 PAGES = [ROOT / "README.md", ROOT / "docs" / "index.md", ROOT / "docs" / "tutorial.md"]
 
-_BLOCK = re.compile(
-    r"^```python\n(?P<program>.*?)^```\n(?:\n^```text\n(?P<output>.*?)^```\n)?", re.DOTALL | re.MULTILINE
-)
-
-
-@attrs.frozen
-class Example:
-    """A program on a page.
-
-    Attributes:
-        page: The page.
-        line: Where the program begins on it.
-        program: Its source.
-        output: What the page shows below it, if it shows anything.
-    """
-
-    page: Path
-    line: int
-    program: str
-    output: str | None
-
-    def __str__(self) -> str:
-        return f"{self.page.stem}:{self.line}"
-
-
-def examples(page: Path) -> list[Example]:
-    """Return the programs on a page."""
-    text = page.read_text(encoding="utf-8")
-    return [
-        Example(page, text[: found.start()].count("\n") + 2, found["program"], found["output"])
-        for found in _BLOCK.finditer(text)
-    ]
-
-
-EXAMPLES = [one for page in PAGES for one in examples(page)]
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 
 
 @pytest.fixture(scope="module")
@@ -88,39 +51,37 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"{block.page.stem}:{block.line}")
 def test_a_program_prints_what_the_page_shows(
-    example: Example,
+    block: Block,
     server: str,
     tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    if SPACE in example.program:
+    if SPACE in block.code:
         request.getfixturevalue("hub")
-    place = f"{example.page.name}:{example.line}"
-    program = compile(example.program.replace(SERVER, server), place, "exec")
     names: dict[str, Any] = {"__name__": "__main__"}
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(program, names)
+    block.run(server, names)
     if isinstance(client := names.get("client"), Client):  # programs for the Gradio client do not close it
         client.close()
-    if example.output is not None:
-        assert printed.getvalue() == example.output
+    printed = capsys.readouterr().out
+    if block.printed is not None:
+        assert printed == block.printed
     else:
-        assert printed.getvalue() != ""
+        assert printed != ""
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_page_has_programs(page: Path) -> None:
-    assert examples(page)
+def test_every_program_is_run() -> None:
+    assert {block.page for block in BLOCKS} == {*PAGES}
+    assert not any(block.skipped or block.case for block in BLOCKS)
 
 
 def test_the_tutorial_shows_the_output_of_each_program_but_that_of_the_space() -> None:
-    hidden = [one for one in EXAMPLES if one.page.stem == "tutorial" and one.output is None]
-    assert [SPACE in one.program for one in hidden] == [True]
+    hidden = [block for block in BLOCKS if block.page.stem == "tutorial" and block.printed is None]
+    assert [SPACE in block.code for block in hidden] == [True]
 
 
 def test_the_server_of_the_tutorial_says_what_the_page_shows() -> None:
