@@ -123,6 +123,21 @@ def test_the_tree_of_errors_is_that_of_the_module() -> None:
             assert re.search(rf"\b{name}\b", tree), name
 
 
+def test_each_error_has_an_entry_with_its_cause_and_cure() -> None:
+    text = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    entries = {
+        name: body for name, body in re.findall(r"^### `(\w+)`\n(.*?)(?=^##)", text, re.DOTALL | re.MULTILINE)
+    }
+    classes = {
+        name
+        for name, kind in vars(gradio_transport.errors).items()
+        if isinstance(kind, type) and issubclass(kind, Exception)
+    }
+    assert set(entries) == classes
+    for name, body in entries.items():
+        assert re.fullmatch(r"\n\*\*When\.\*\* \S.*\n\n\*\*What to do\.\*\* \S.*", body, re.DOTALL), name
+
+
 def test_the_inventories_name_what_exists() -> None:
     inventories = runpy.run_path(str(ROOT / "docs" / "_inventories.py"))
     for _, pages in inventories["PROJECTS"].values():
