@@ -125,9 +125,7 @@ def test_the_tree_of_errors_is_that_of_the_module() -> None:
 
 def test_each_error_has_an_entry_with_its_cause_and_cure() -> None:
     text = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
-    entries = {
-        name: body for name, body in re.findall(r"^### `(\w+)`\n(.*?)(?=^##)", text, re.DOTALL | re.MULTILINE)
-    }
+    entries = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^##)", text, re.DOTALL | re.MULTILINE))
     classes = {
         name
         for name, kind in vars(gradio_transport.errors).items()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Python blocks of the guides run, on recordings of real servers, and print what the guides say."""
+"""The Python blocks of pages run, on recordings of real servers, and print what the pages say."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from gradio_transport_conformance.reenact import Reenactment, serve
 
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDES = sorted((DOCS / "guides").glob("*.md"))
+REFERENCE = [DOCS / f"{name}.md" for name in ("errors", "traces", "using")]
 NEWEST = "6.31.0"
 
 
@@ -42,8 +43,8 @@ def url_of(server: Reenactment) -> Iterator[Callable[[str], str]]:
         yield url_of
 
 
-@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
-def test_the_blocks_of_a_guide_run(
+@pytest.mark.parametrize("page", [*GUIDES, *REFERENCE], ids=lambda page: page.stem)
+def test_the_blocks_of_a_page_run(
     page: Path,
     server: Reenactment,
     url_of: Callable[[str], str],
@@ -54,7 +55,7 @@ def test_the_blocks_of_a_guide_run(
     monkeypatch.chdir(tmp_path)
     before = len(server.off_tape)
 
-    count = run_page(page, url_of, lambda: capsys.readouterr().out)
+    count = run_page(page, url_of, lambda: capsys.readouterr().out, excerpts=page in REFERENCE)
 
     assert server.off_tape[before:] == []
     assert count == sum(not block.skipped for block in blocks_of(page))

@@ -86,13 +86,17 @@ def _block(page: Path, text: str, found: re.Match[str]) -> Block:
     )
 
 
-def run_page(page: Path, url_of: Callable[[str], str], printed: Callable[[], str]) -> int:
+def run_page(
+    page: Path, url_of: Callable[[str], str], printed: Callable[[], str], *, excerpts: bool = False
+) -> int:
     """Run the blocks of a page, in the current directory, and return how many were run.
 
     Args:
         page: The page.
         url_of: Returns the URL of the app of a case.
         printed: Returns what was printed since it was called last.
+        excerpts: Whether the blocks are excerpts of programs, each with `gt`, the `url` of the app, and an `app` that
+            is connected to it.
     """
     namespace: dict[str, Any] = {"__name__": page.stem}
     count = 0
@@ -102,12 +106,28 @@ def run_page(page: Path, url_of: Callable[[str], str], printed: Callable[[], str
                 block.compiled(block.code)
                 continue
             printed()
-            block.run(url_of(block.case), namespace)
+            url = url_of(block.case)
+            if excerpts:
+                _run_excerpt(block, url, namespace)
+            else:
+                block.run(url, namespace)
             shown = printed()
             assert block.printed is None or shown == block.printed, f"{page}:{block.line} printed {shown}"
             count += 1
     finally:
-        for value in namespace.values():  # what a block that failed has left open
-            if isinstance(value, gt.Transport):
-                value.close()
+        _close(namespace)
     return count
+
+
+def _run_excerpt(block: Block, url: str, namespace: dict[str, Any]) -> None:
+    with gt.connect(url) as app:
+        namespace.update(gt=gt, url=url, app=app)
+        block.run(url, namespace)
+    _close(namespace)  # before the next block rebinds their names
+
+
+def _close(namespace: dict[str, Any]) -> None:
+    """Close the connections that blocks have left open."""
+    for value in namespace.values():
+        if isinstance(value, gt.Transport):
+            value.close()
