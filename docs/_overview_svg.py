@@ -86,7 +86,7 @@ def svg(*, narrow: bool = False, style: str = "") -> str:
         height = y
     else:
         width, each = 800, 225
-        columns = ((_apps, 1), (_flow, 287), (_uses, 574))
+        columns = ((_apps, 1), (_flow, 287), (_uses, 573))
         height = max(draw(0, 0, each)[1] for draw, _ in columns)
         for draw, x in columns:
             parts.append(draw(x, (height - draw(x, 0, each)[1]) / 2, each)[0])
