@@ -180,10 +180,10 @@ def test_examples_are_python(page: Path) -> None:
 
 def test_misuse_of_the_library_is_found() -> None:
     assert misused("gt.connect(url, tokn='x')\napp.call('/x', a=1)") == []  # both take the keywords of others
-    assert misused("gt.Timeouts(totl=1)\ncall.reslt()\ngt.conn(url)") == [
+    assert misused("gt.Timeouts(totl=1)\ncall.reslt()\ngt.nonsense(url)") == [
         "gt.Timeouts(totl=)",
         "call.reslt",
-        "gt.conn",
+        "gt.nonsense",
     ]
     assert misused("from gradio_transport import spaces, nonsense") == ["gradio_transport.nonsense"]
     assert misused("app = Celery()\napp.start(1)") == []
