@@ -71,6 +71,7 @@ def _piped(command: str, folder: Path) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        timeout=50,
         check=False,
     )
     return done.stdout + (f"exit {done.returncode}\n" if done.returncode else "")
