@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import _flow_svg
 import _inventories
 import _rooms_svg
+import _wire
 
 HERE = Path(__file__).parent
 
@@ -196,8 +197,17 @@ def _draw(app: Sphinx, doctree: nodes.document) -> None:
             block.replace_self(nodes.raw("", PICTURES[app.env.docname](), format="html"))
 
 
+def _add_messages(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Put the tables of the messages into the pages that ask for them."""
+    if _wire.MARK.search(source[0]):
+        source[0] = _wire.with_messages(source[0])
+        for file in _wire.FILES.glob("*.json"):
+            app.env.note_dependency(str(file))
+
+
 def setup(app: Sphinx) -> None:
     """Add what the pages need and Sphinx does not have."""
+    app.connect("source-read", _add_messages)
     app.connect("autodoc-process-docstring", _keep_text, priority=400)  # Napoleon has 500
     app.connect("autodoc-process-docstring", _put_text_back, priority=600)
     app.connect("autodoc-process-signature", _hide_signature)
