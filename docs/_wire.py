@@ -17,6 +17,8 @@ from gradio_transport_conformance.wire import messages
 
 Schema = Mapping[str, Any]
 
+ROOT = Path(__file__).parents[1]
+
 FILES = Path(messages.__file__).parent / "schemas"
 """What the pages are made from."""
 
@@ -54,9 +56,14 @@ def _section_parts(found: Schema) -> Iterator[str]:
             versions = messages.version_range(form)
             yield f"**{form['title'].capitalize()}**{f', Gradio {versions}' if versions else ''}:"
         rows = list(_rows(form))
-        yield "\n".join(("| Field | Type | Gradio | Meaning |", "| --- | --- | --- | --- |", *rows)) if rows else ""
+        yield (
+            "\n".join(("| Field | Type | Gradio | Meaning |", "| --- | --- | --- | --- |", *rows))
+            if rows
+            else ""
+        )
         if not rows and "properties" not in form:
-            yield f"The value: {_type(form)}. {form['description'] if form is not found and 'description' in form else ''}"
+            remark = f" {form['description']}" if form is not found and "description" in form else ""
+            yield f"The value: {_type(form)}.{remark}"
     sources = ", ".join(map(_source, found.get("x-sources", ())))
     yield f"Sources: {sources}." if sources else ""
 
@@ -68,6 +75,8 @@ def _facts(found: Schema) -> Iterator[str]:
     versions = messages.version_range(found)
     if versions:
         yield f"- Gradio {versions}"
+    name = found["$id"].rpartition("/")[2]
+    yield f"- [JSON Schema](../../{FILES.relative_to(ROOT).as_posix()}/{name})"
 
 
 def _with_code(place: str) -> str:
