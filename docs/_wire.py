@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from gradio_transport_conformance.wire import messages
 
@@ -23,6 +23,8 @@ FILES = Path(messages.__file__).parent / "schemas"
 """What the pages are made from."""
 
 MARK = re.compile(r"^% (?:messages: ([\w-]+)|shared objects)$", re.MULTILINE)
+
+_HEAD = ("Field", "Type", "Gradio", "Meaning", "Source")
 
 _CODE = "https://github.com/gradio-app/gradio/blob"
 
@@ -56,11 +58,7 @@ def _section_parts(found: Schema) -> Iterator[str]:
             versions = messages.version_range(form)
             yield f"**{form['title'].capitalize()}**{f', Gradio {versions}' if versions else ''}:"
         rows = list(_rows(form))
-        yield (
-            "\n".join(("| Field | Type | Gradio | Meaning |", "| --- | --- | --- | --- |", *rows))
-            if rows
-            else ""
-        )
+        yield _table(rows, of_gradio="x-group" not in found or "x-since" in found) if rows else ""
         if not rows and "properties" not in form:
             remark = f" {form['description']}" if form is not found and "description" in form else ""
             yield f"The value: {_type(form)}.{remark}"
@@ -84,14 +82,23 @@ def _with_code(place: str) -> str:
     return re.sub(r"((?:GET|POST|ws) [^\s,;:]+|\bP/\S+?(?=[,;]?(?:\s|$)))", r"`\1`", place)
 
 
-def _rows(part: Schema, path: str = "") -> Iterator[str]:
+def _table(rows: Sequence[Sequence[str]], *, of_gradio: bool) -> str:
+    """Return a table of fields; without the versions where they are not of Gradio."""
+    lines = [_HEAD, ["---"] * len(_HEAD), *rows]
+    return "\n".join(
+        f"| {' | '.join(cell for cell, head in zip(line, _HEAD, strict=True) if of_gradio or head != 'Gradio')} |"
+        for line in lines
+    )
+
+
+def _rows(part: Schema, path: str = "") -> Iterator[Sequence[str]]:
     """Yield the rows of an object's fields, each followed by those of the objects in it."""
     required = part.get("required", ())
     for name, field in part.get("properties", {}).items():
         always = name in required or field.get("x-required")
         kind = _type(field) if always else f"{_type(field)}, optional"
-        cells = (f"`{path}{name}`", kind, messages.version_range(field) or "all", field["description"])
-        yield f"| {' | '.join(cells)} |"
+        versions = messages.version_range(field) or "all"
+        yield f"`{path}{name}`", kind, versions, field["description"], _source(field["x-source"])
         yield from _rows(field, f"{path}{name}.")
         for alternative in field.get("anyOf", ()):
             yield from _rows(alternative, f"{path}{name}.")
@@ -147,7 +154,7 @@ def _link(reference: str) -> str:
 def _source(source: str) -> str:
     """Return a link to a file of Gradio at a release, or to a page."""
     if source.startswith("https:"):
-        return f"<{source}>"
+        return f"[{urlsplit(source).hostname}]({source})"
     tag, _, file = source.partition(":")
     version = re.sub(r"^(v|gradio@)", "", tag)
     return f"[{version} {file.rpartition('/')[2]}]({_CODE}/{quote(tag)}/{file})"

@@ -246,7 +246,8 @@ class TestTheFiles:
             if "properties" not in found and "x-sources" not in found:
                 continue  # such as a number, which the messages cite that have it
             assert found["x-sources"]
-            for source in found["x-sources"]:
+            fields = [field for part in parts(found) for field in part.get("properties", {}).values()]
+            for source in (*found["x-sources"], *(field["x-source"] for field in fields)):
                 assert re.fullmatch(r"(v|gradio@)\d+\.\d+(\.\d+)?:gradio/\w+\.py|https://\S+", source), source
 
     def test_a_version_has_the_messages_of_its_protocol(self) -> None:

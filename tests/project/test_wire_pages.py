@@ -41,7 +41,7 @@ def test_a_message_is_on_the_page_of_its_group_with_all_fields(name: str) -> Non
     for form in found.get("oneOf", [found]):
         for field, part in form.get("properties", {}).items():
             assert re.search(
-                rf"^\| `{field}` \| .* \| {re.escape(part['description'])} \|$", text, re.MULTILINE
+                rf"^\| `{field}` \| .* \| {re.escape(part['description'])} \| \[.*\) \|$", text, re.MULTILINE
             )
 
 

@@ -8,7 +8,8 @@ docs/wire/ shows them as tables. The files use these annotations besides the key
   ``"3.50"`` includes 3.50.2.
 - ``x-required``: every version that has the field sends it.
 - ``x-group``, ``x-from``, ``x-place``: the page of the message, who sends it, and in which request.
-- ``x-sources``: the file of Gradio that the facts are from, as ``tag:file``.
+- ``x-sources``, ``x-source``: the files of Gradio that the facts about a message or a field are from, as
+  ``tag:file``. The tag is that of the first release with the field that has a tag.
 
 A field that is not described is an error. Objects with ``additionalProperties: true`` are the exception:
 configs, API info and the replies of chat servers.
