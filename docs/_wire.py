@@ -26,6 +26,8 @@ MARK = re.compile(r"^% (?:messages: ([\w-]+)|shared objects)$", re.MULTILINE)
 
 _HEAD = ("Field", "Type", "Gradio", "Meaning", "Source")
 
+_BREAK = "\n\n"
+
 _CODE = "https://github.com/gradio-app/gradio/blob"
 
 
@@ -57,9 +59,8 @@ def _section_parts(found: Schema) -> Iterator[str]:
         if len(forms) > 1 and "title" in form:
             versions = messages.version_range(form)
             yield f"**{form['title'].capitalize()}**{f', Gradio {versions}' if versions else ''}:"
-        rows = list(_rows(form))
-        yield _table(rows, of_gradio="x-group" not in found or "x-since" in found) if rows else ""
-        if not rows and "properties" not in form:
+        yield from _tables(form, of_gradio="x-group" not in found or "x-since" in found)
+        if not form.get("properties"):
             remark = f" {form['description']}" if form is not found and "description" in form else ""
             yield f"The value: {_type(form)}.{remark}"
     sources = ", ".join(map(_source, found.get("x-sources", ())))
@@ -82,32 +83,56 @@ def _with_code(place: str) -> str:
     return re.sub(r"((?:GET|POST|ws) [^\s,;:]+|\bP/\S+?(?=[,;]?(?:\s|$)))", r"`\1`", place)
 
 
-def _table(rows: Sequence[Sequence[str]], *, of_gradio: bool) -> str:
-    """Return a table of fields; without the versions where they are not of Gradio."""
-    lines = [_HEAD, ["---"] * len(_HEAD), *rows]
-    return "\n".join(
-        f"| {' | '.join(cell for cell, head in zip(line, _HEAD, strict=True) if of_gradio or head != 'Gradio')} |"
-        for line in lines
-    )
+def _tables(part: Schema, *, of_gradio: bool, path: str = "", within: str = "all") -> Iterator[str]:
+    """Yield the table of an object's fields, and one for each object in it.
+
+    Args:
+        part: The object.
+        of_gradio: Whether Gradio versions are shown.
+        path: Where the object is in its message.
+        within: The Gradio versions that have it, in words.
+    """
+    fields = part.get("properties", {})
+    shown = [place for place, head in enumerate(_HEAD) if of_gradio or head != "Gradio"]
+    if fields:
+        rows = (_HEAD, ["---"] * len(_HEAD), *_rows(part, within))
+        table = "\n".join(f"| {' | '.join(row[place] for place in shown)} |" for row in rows)
+        yield f"{f'Fields of `{path}`:{_BREAK}' if path else ''}:::{{container}} fields\n{table}\n:::"
+    for name, field in fields.items():
+        for suffix, inner in _objects_in(field):
+            versions = _short_range(inner) or _short_range(field) or within
+            below = f"{path}.{name}{suffix}".removeprefix(".")
+            yield from _tables(inner, of_gradio=of_gradio, path=below, within=versions)
 
 
-def _rows(part: Schema, path: str = "") -> Iterator[Sequence[str]]:
-    """Yield the rows of an object's fields, each followed by those of the objects in it."""
+def _rows(part: Schema, within: str) -> Iterator[Sequence[str]]:
     required = part.get("required", ())
-    for name, field in part.get("properties", {}).items():
+    for name, field in part["properties"].items():
         always = name in required or field.get("x-required")
         kind = _type(field) if always else f"{_type(field)}, optional"
-        versions = messages.version_range(field) or "all"
-        yield f"`{path}{name}`", kind, versions, field["description"], _source(field["x-source"])
-        yield from _rows(field, f"{path}{name}.")
-        for alternative in field.get("anyOf", ()):
-            yield from _rows(alternative, f"{path}{name}.")
-        if isinstance(field.get("items"), dict):
-            yield from _rows(field["items"], f"{path}{name}[].")
-            for alternative in (*field["items"].get("anyOf", ()), *field["items"].get("oneOf", ())):
-                yield from _rows(alternative, f"{path}{name}[].")
-        if isinstance(field.get("additionalProperties"), dict):
-            yield from _rows(field["additionalProperties"], f"{path}{name}.\\*.")
+        yield (
+            f"`{name}`",
+            kind,
+            _short_range(field) or within,
+            field["description"],
+            _source(field["x-source"]),
+        )
+
+
+def _short_range(part: Schema) -> str:
+    """Return the Gradio versions that have a field, as short as a cell wants: 4.9+."""
+    return messages.version_range(part).replace(" and later", "+")
+
+
+def _objects_in(field: Schema) -> Iterator[tuple[str, Schema]]:
+    """Yield the schemas that a field's value may have, and what a path to them has behind its name."""
+    yield "", field
+    yield from (("", one) for one in field.get("anyOf", ()))
+    items = field.get("items")
+    if isinstance(items, dict):
+        yield from (("[]", one) for one in (items, *items.get("anyOf", ()), *items.get("oneOf", ())))
+    if isinstance(field.get("additionalProperties"), dict):
+        yield ".*", field["additionalProperties"]
 
 
 def _type(part: Schema) -> str:
@@ -126,9 +151,10 @@ def _type(part: Schema) -> str:
 
 
 def _alternative(part: Schema) -> str:
-    versions = messages.version_range(part)
-    kind = f"{_type(part)}" if "title" not in part or "$ref" in part else f"{_type(part)} ({part['title']})"
-    return f"{kind} ({versions})" if versions else kind
+    remarks = [part["title"]] if "title" in part and "$ref" not in part else []
+    versions = _short_range(part)
+    remarks += [versions] if versions else []
+    return f"{_type(part)} ({', '.join(remarks)})" if remarks else _type(part)
 
 
 def _kind(kind: str, part: Schema) -> str:

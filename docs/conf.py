@@ -201,7 +201,7 @@ def _add_messages(app: Sphinx, docname: str, source: list[str]) -> None:
     """Put the tables of the messages into the pages that ask for them."""
     if _wire.MARK.search(source[0]):
         source[0] = _wire.with_messages(source[0])
-        for file in _wire.FILES.glob("*.json"):
+        for file in (_wire.__file__, *_wire.FILES.glob("*.json")):
             app.env.note_dependency(str(file))
 
 

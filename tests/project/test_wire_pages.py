@@ -29,6 +29,7 @@ def test_there_is_a_page_for_each_group() -> None:
     assert set(PAGES) == {*GROUPS, "shared"}
     toctree = (DOCS / "wire.md").read_text(encoding="utf-8")
     assert all(f"\nwire/{page}\n" in toctree and f"(wire/{page}.md)" in toctree for page in PAGES)
+    assert all(PAGES[group].startswith(f"# {title}\n") for group, title in GROUPS.items())
     assert not any("% " in page for page in PAGES.values())
 
 
@@ -62,11 +63,14 @@ def test_links_lead_to_a_message_or_an_object() -> None:
         assert section(page, anchor.replace("-", " ")), anchor
 
 
-def test_fields_of_objects_within_a_message_are_shown() -> None:
+def test_objects_within_a_message_have_tables() -> None:
     config = section("discovery", "config")
-    assert '| `dependencies[].api_visibility` | `"public"` or' in config
-    assert "| `detail.auth_message` |" in section("discovery", "refusal")
-    assert "| `named_endpoints.\\*.parameters[].label` |" in section("discovery", "info")
+    dependencies = config.partition("Fields of `dependencies[]`:\n")[2]
+    assert '| `api_visibility` | `"public"` or' in dependencies
+    assert "| `cancel` |" in dependencies.partition("Fields of `dependencies[].types`:\n")[2]
+    assert "Fields of `named_endpoints.*.parameters[]`:\n" in section("discovery", "info")
+    refusal = section("discovery", "refusal").partition("Fields of `detail`:\n")[2]
+    assert re.search(r"^\| `auth_message` \| string or null \| 5\.36\+ \|", refusal, re.MULTILINE)
     assert "**Queued**:" in section("polling", "status_reply")
 
 
