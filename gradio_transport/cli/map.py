@@ -90,7 +90,7 @@ class WorkerSource:
             ) from None
 
 
-@click.command(help=_HELP)
+@click.command(name="map", help=_HELP)
 @click.argument("source")
 @click.argument("endpoint")
 @click.argument("rows")

@@ -73,7 +73,8 @@ def playable(path: Path) -> bool:
         return False  # of several apps (before 3.0) one is served
     if any(step.component for group in case.steps_for(version_of(trace)) for step in group):
         return False  # a trace does not say which component a number is of
-    if any(frame.kind is Kind.ERROR and frame.payload["error"] == "TimeoutExpired" for frame in trace.frames):
+    errors = {frame.payload["error"] for frame in trace.frames if frame.kind is Kind.ERROR}
+    if errors & {"Timeout", "TimeoutExpired"}:  # the name that it had when the older traces were recorded
         return False  # it would take as long again
     late = any(one["adapter"] in NAMED_BY_THE_CLIENT for one in sessions)
     # Of calls of one function at once, the one that comes first is answered as the one that came first.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import pickle
 import tempfile
@@ -65,7 +66,19 @@ def all_of(error: BaseException) -> Iterator[str]:
     yield "".join(traceback.format_exception(error))
     yield repr(vars(error))
     if isinstance(error, gt.GradioTransportError):
-        yield pickle.dumps(error).decode("latin-1")
+        yield _pickled(error).decode("latin-1")
+
+
+def _pickled(error: BaseException) -> bytes:
+    """Return an error as the standard library pickles it.
+
+    Dask, once imported, has every exception of the process pickled with its causes, by the table of copyreg.
+    """
+    buffer = io.BytesIO()
+    pickler = pickle.Pickler(buffer)
+    pickler.dispatch_table = {}
+    pickler.dump(error)
+    return buffer.getvalue()
 
 
 def carrying_secrets(client: Client) -> Client:

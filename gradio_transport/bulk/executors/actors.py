@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from ...errors import GradioTransportError
 from ..settings import Settings
 from ..sources import Source
 from .remote import Gone, Hand
@@ -72,6 +73,8 @@ class Dask:
         def call(number: int, tasks: Sequence[Task], wait: float) -> Report:
             try:
                 report: Report = actor.exchange(number, tasks, wait).result()
+            except GradioTransportError:
+                raise  # of the worker itself; some of them are an OSError too
             except (OSError, ValueError) as error:
                 if future.status == "finished" and not isinstance(error, OSError):
                     raise

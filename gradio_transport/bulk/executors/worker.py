@@ -142,6 +142,8 @@ class Worker:
             outcome = Outcome(index=task.index, row=None, error=error, elapsed=time.monotonic() - began)
         else:
             outcome = await place.run(task.index, task.row, partial(self._accept, task.index))
+        if outcome.error is not None:
+            _drop_causes(outcome.error)
         with self._lock:
             self._ended[task.index] = attrs.evolve(outcome, row=None)
             self._under_way.discard(task.index)
@@ -159,6 +161,7 @@ class Worker:
             failure = first_of(error)
         else:
             failure = RuntimeError("the worker is closed")
+        _drop_causes(failure)
         with self._lock:
             self._failure = failure
             self._lock.notify_all()
@@ -186,6 +189,14 @@ class Worker:
                 calling.start_soon(self._one, task)
             if not self._closed:
                 await given.wait()
+
+
+def _drop_causes(error: BaseException) -> None:
+    """Remove what was raised before an error, which Dask pickles along.
+
+    Exceptions of other libraries cannot all be pickled, and may quote what the server sent.
+    """
+    error.__cause__ = error.__context__ = error.__traceback__ = None
 
 
 _workers: dict[str, Worker] = {}
