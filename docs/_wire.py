@@ -19,7 +19,7 @@ Schema = Mapping[str, Any]
 
 ROOT = Path(__file__).parents[1]
 
-FILES = Path(messages.__file__).parent / "schemas"
+FILES = ROOT / "conformance" / "gradio_transport_conformance" / "wire" / "schemas"
 """What the pages are made from."""
 
 MARK = re.compile(r"^% (?:messages: ([\w-]+)|shared objects)$", re.MULTILINE)
