@@ -43,7 +43,7 @@ autodoc_typehints = "description"
 default_role = "py:obj"
 nitpicky = True
 nitpick_ignore = [
-    ("py:class", name) for name in ("CallT", "SessionT", "_Plan")
+    ("py:class", name) for name in ("CallT", "SessionT", "Plan")
 ]  # the call or session of either face
 intersphinx_mapping = _inventories.write(HERE / "_build" / "inventories")
 

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, Self, cast
 
 import anyio
 import anyio.abc
@@ -20,6 +21,7 @@ from ..errors import (
     AppError,
     ConnectError,
     GradioTransportError,
+    LocalProtocolError,
     QuotaExceeded,
     RemoteProtocolError,
     SessionNotFound,
@@ -29,16 +31,14 @@ from ..errors import (
 from ..events import Estimation, Event, Joined, ProcessCompleted
 from ..files.inputs import InputFile, handle_file
 from ..policy import Timeouts
-from ..protocol.urls import shown_url
-from .outcome import Outcome, plain_values
+from ..protocol.urls import is_space_name, shown_source, shown_url
+from .outcome import Outcome, plain_values, state_of
 from .rows import arguments
 from .settings import Settings
 from .sources import Server, Servers, Source
+from .work import Accepted, Place, Runner
 
 logger = logging.getLogger(__name__)
-
-Accepted: TypeAlias = Callable[[Handle], None]
-"""Called once a server has accepted a late call, before its stream is opened; does not wait."""
 
 NOT_BY_ITSELF = 1e9
 """Seconds until a late call fetches its result by itself: this is decided here."""
@@ -47,54 +47,56 @@ ATTACH_SECONDS = 10.0
 """Seconds for the first message of a call of an earlier run: the server has it ready, or has lost it."""
 
 
-class Place(Protocol):
-    """The right to have one row under way."""
+@attrs.frozen
+class Calls:
+    """Calls of an endpoint, of one app or of several that serve the same."""
 
-    may_have_run: bool
+    sources: Sequence[Source]
+    settings: Settings
 
-    async def run(self, index: int, row: Any, accepted: Accepted | None) -> Outcome:
-        """Make the calls of the row, and give the place back."""
-        ...
+    @property
+    def subject(self) -> Mapping[str, str]:
+        """The endpoint."""
+        endpoint = self.settings.endpoint
+        named = endpoint if isinstance(endpoint, int) else "/" + endpoint.lstrip("/")
+        return {"endpoint": json.dumps(named)}
 
-    def release(self) -> None:
-        """Give the place back unused."""
+    def runner(self) -> Runner:
+        """Return what makes the calls in this process."""
+        return LocalRunner(self.sources, self.settings)
 
+    def share(self, workers: int) -> Self:
+        """Return the part of one of several workers."""
+        return attrs.evolve(self, settings=self.settings.share(workers))
 
-class Runner(Protocol):
-    """What makes the calls: this process, or workers of an engine."""
-
-    async def open(self, tasks: anyio.abc.TaskGroup, on_room: Callable[[], object]) -> None:
-        """Get ready.
-
-        Args:
-            tasks: Tasks that hold something run in it.
-            on_room: Called when there is more room and no row has ended, such as for another source.
-        """
-
-    def close(self) -> None:
-        """Let go of what `open` took."""
-
-    def has_room(self) -> bool:
-        """Return whether `place` would return without waiting for the end of a row."""
-        ...
-
-    async def place(self) -> Place:
-        """Wait for a place.
+    def check_portable(self) -> None:
+        """Refuse sources that hold secrets; a transport refuses to be pickled with them by itself.
 
         Raises:
-            GradioTransportError: There will be none.
+            LocalProtocolError: One does.
         """
-        ...
+        for source in self.sources:
+            if isinstance(source, str) and may_hold_secrets(source):
+                raise LocalProtocolError(
+                    f"{shown_source(source)} has a login or parameters, which are not sent to workers. Pass "
+                    "a function that returns connect_async(...) instead, with what it finds in its "
+                    "environment."
+                )
 
-    def check(self) -> None:
-        """Raise what should end the run once its rows have ended."""
+    def is_final(self, outcome: Outcome, *, redo_failed: bool) -> bool:
+        """Return whether a row is not called again: it is done, or may have run, or failed for good."""
+        if outcome.error is None:
+            return True
+        if outcome.error.retryable:
+            return False
+        repeatable = self.settings.repeatable
+        again = redo_failed if state_of(outcome.error) == "failed" else repeatable
+        return not (again and (repeatable or not outcome.may_have_run))
 
-    async def attach(self, handle: Handle, index: int, row: Any) -> Outcome | None:
-        """Fetch a call that an earlier run, or a lost worker, has made; None: the server does not know it.
 
-        Raises:
-            GradioTransportError: The server cannot be asked now.
-        """
+def may_hold_secrets(source: str) -> bool:
+    """Return whether a source is a URL with a login, or with parameters."""
+    return not is_space_name(source) and ("?" in source or "@" in source)
 
 
 @attrs.define
@@ -144,6 +146,11 @@ class LocalRunner:
         self.servers = Servers(
             sources, at_once=settings.at_once, rate=settings.rate, patience=settings.patience
         )
+
+    @property
+    def allowed(self) -> int:
+        """How many calls may be under way at once."""
+        return self.servers.allowed
 
     async def open(self, tasks: anyio.abc.TaskGroup, on_room: Callable[[], object]) -> None:
         """Connect."""

@@ -9,7 +9,6 @@ import warnings
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,30 +19,41 @@ import attrs
 
 from ..aio import AsyncTransport
 from ..errors import LocalProtocolError
-from .calling import LocalRunner, Runner
+from .calling import Calls
 from .outcome import Outcome
 from .rows import Rows
 from .running import Run, first_of
 from .settings import Settings
 from .sources import Source, as_sources, is_connected
+from .work import Runner, Work
 
 
 @attrs.frozen
-class _Plan:
-    """What a run will do, as `map` and `amap` are told."""
+class Plan:
+    """What a run will do, as its caller has said.
+
+    Attributes:
+        rows: Where they come from.
+        work: What is done with them.
+        runner: Makes what does it.
+        journal: Path of the journal, or None.
+        in_order: Whether outcomes come in the order of the rows.
+        redo_failed: Whether rows that failed in an earlier run are done again.
+    """
 
     rows: Any
+    work: Work
     runner: Callable[[], Runner]
-    settings: Settings
     journal: str | Path | None
     in_order: bool
     redo_failed: bool
 
     def start(self, deliver: Callable[[Outcome], None]) -> Run:
+        """Return the run, which hands each outcome to a function."""
         return Run(
             self.rows,
+            self.work,
             self.runner(),
-            self.settings,
             journal=self.journal,
             in_order=self.in_order,
             redo_failed=self.redo_failed,
@@ -51,24 +61,27 @@ class _Plan:
         )
 
 
-def _plan(
-    source: Source | Iterable[Source],
-    rows: Rows,
+def make_plan(
+    work: Work,
+    rows: Any,
     *,
     executor: Any,
     workers: int | None,
     journal: str | Path | None,
     in_order: bool,
     redo_failed: bool,
-    settings: Settings,
-) -> _Plan:
-    sources = as_sources(source)
-    runner: Callable[[], Runner] = partial(LocalRunner, sources, settings)
+) -> Plan:
+    """Return the plan of a run in this process, or by the workers of an engine; see `map`.
+
+    Raises:
+        LocalProtocolError: There is no such engine, or the work cannot be sent to its workers.
+    """
+    runner = work.runner
     if executor is not None:
         from .executors import runner_on
 
-        runner = runner_on(executor, sources, settings, workers)
-    return _Plan(rows, runner, settings, journal, in_order, redo_failed)
+        runner = runner_on(executor, work, workers)
+    return Plan(rows, work, runner, journal, in_order, redo_failed)
 
 
 def map(  # noqa: A001 - what concurrent.futures and multiprocessing call it too
@@ -140,9 +153,9 @@ def map(  # noqa: A001 - what concurrent.futures and multiprocessing call it too
                 "pass connect_async(...) as it is."
             )
     return Outcomes(
-        _plan(
-            source, rows, executor=executor, workers=workers, journal=journal, in_order=in_order,
-            redo_failed=redo_failed, settings=settings,
+        make_plan(
+            Calls(as_sources(source), settings), rows, executor=executor, workers=workers, journal=journal,
+            in_order=in_order, redo_failed=redo_failed,
         )
     )  # fmt: skip
 
@@ -176,9 +189,9 @@ def amap(
         endpoint, at_once, rate, timeout, repeatable, attempts, patience, files, files_to, journal, late
     )
     return AsyncOutcomes(
-        _plan(
-            source, rows, executor=executor, workers=workers, journal=journal, in_order=in_order,
-            redo_failed=redo_failed, settings=settings,
+        make_plan(
+            Calls(as_sources(source), settings), rows, executor=executor, workers=workers, journal=journal,
+            in_order=in_order, redo_failed=redo_failed,
         )
     )  # fmt: skip
 
@@ -213,7 +226,7 @@ def _settings(
 class AsyncOutcomes:
     """The outcomes of `amap`: enter it with ``async with``, then iterate."""
 
-    def __init__(self, plan: _Plan) -> None:
+    def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._ready: deque[Outcome] = deque()
         self._changed = anyio.Event()
@@ -277,13 +290,13 @@ class AsyncOutcomes:
 
 
 class Outcomes:
-    """The outcomes of `map`: iterate over them, once. ``with`` ends the run with the block.
+    """The outcomes of a run, such as of `map`: iterate once. ``with`` ends the run with the block.
 
     A run that is left before its end is cancelled: calls under way are cancelled on the server, or left to a
     later run that has their handles in its journal.
     """
 
-    def __init__(self, plan: _Plan) -> None:
+    def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._work: _ThreadedRun | None = None
         self._closed = False
@@ -334,7 +347,7 @@ _TAKEN_TOGETHER = 16
 class _ThreadedRun:
     """A run on a thread of its own, with a loop of asyncio."""
 
-    def __init__(self, plan: _Plan) -> None:
+    def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._ready: queue.SimpleQueue[Outcome | BaseException | None] = queue.SimpleQueue()
         self._started = threading.Event()
@@ -342,7 +355,7 @@ class _ThreadedRun:
         self._call_soon: Callable[..., object] | None = None
         self._untold = 0
         self._over = False
-        self._thread = threading.Thread(target=self._main, name="gradio-transport map", daemon=True)
+        self._thread = threading.Thread(target=self._main, name="gradio-transport run", daemon=True)
         self._thread.start()
 
     def get(self) -> Outcome | BaseException | None:
@@ -372,7 +385,7 @@ class _ThreadedRun:
     def abandon(self) -> None:
         """Cancel a run whose iterator nobody holds any more."""
         if self._thread.is_alive() and not self._over:
-            warnings.warn("a run of map was not finished or closed", ResourceWarning, stacklevel=2)
+            warnings.warn("a run over rows was not finished or closed", ResourceWarning, stacklevel=2)
             self.call(Run.cancel)
 
     def _main(self) -> None:

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -55,7 +54,7 @@ class Journal:
     Lines are written by the thread of the event loop: handing them to another thread would take longer.
     """
 
-    def __init__(self, path: str | Path, endpoint: str | int) -> None:
+    def __init__(self, path: str | Path, subject: Mapping[str, str]) -> None:
         self.path = Path(path)
         try:
             open_private(self.path).close()
@@ -65,7 +64,7 @@ class Journal:
             ) from error
         self._database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=1)
         try:
-            self._set_up(endpoint)
+            self._set_up({"format": FORMAT, **subject})
         except sqlite3.Error as error:
             self._database.close()
             raise LocalProtocolError(f"The journal {str(path)!r} cannot be used: {_reason(error)}") from error
@@ -74,21 +73,18 @@ class Journal:
             raise
         self._known = self._largest()
 
-    def _set_up(self, endpoint: str | int) -> None:
+    def _set_up(self, wanted: Mapping[str, str]) -> None:
         # Held until the file is closed, or the process is gone: two runs would do every row twice.
         self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = NORMAL")
         self._database.executescript(_TABLES)
         known = dict(self._database.execute("SELECT name, value FROM run"))
-        named = endpoint if isinstance(endpoint, int) else "/" + endpoint.lstrip("/")
-        wanted = {"format": FORMAT, "endpoint": json.dumps(named)}
-        for name, value in wanted.items():
-            if known.get(name, value) != value:
-                raise LocalProtocolError(
-                    f"The journal {str(self.path)!r} is of another run: its {name} is {known[name]}, and not "
-                    f"{value}. Name another file, or delete this one."
-                )
+        if known and known != wanted:
+            raise LocalProtocolError(
+                f"The journal {str(self.path)!r} is of another run ({_other(known, wanted)}, and not "
+                f"{_other(wanted, known)}). Name another file, or delete this one."
+            )
         self._database.executemany("INSERT OR REPLACE INTO run VALUES (?, ?)", wanted.items())
 
     def _largest(self) -> int:
@@ -147,6 +143,11 @@ class Journal:
         """Close the file."""
         with suppress(sqlite3.Error):
             self._database.close()
+
+
+def _other(subject: Mapping[str, str], than: Mapping[str, str]) -> str:
+    """Return what a subject has and another one has not."""
+    return ", ".join(f"{name} {value}" for name, value in subject.items() if than.get(name) != value)
 
 
 def _reason(error: sqlite3.Error) -> str:

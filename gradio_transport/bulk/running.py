@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Run`: reads rows, has them called, keeps the journal, and hands outcomes on."""
+"""`Run`: reads rows, has them done, keeps the journal, and hands outcomes on."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ import attrs
 
 from ..calls.handle import Handle
 from ..errors import GradioTransportError, Phase, StreamLost
-from .calling import Accepted, Place, Runner
 from .journal import Entry, Journal
-from .outcome import Outcome, state_of
+from .outcome import Outcome
 from .rows import END, RowSource, digest, row_source
-from .settings import Settings
+from .work import Accepted, Place, Runner, Work
 
 logger = logging.getLogger(__name__)
 
@@ -37,19 +36,19 @@ class Run:
 
     Args:
         rows: Where they come from.
-        runner: What makes the calls.
-        settings: As the caller has set them.
+        work: What is done with them.
+        runner: What does it.
         journal: Path of the journal, or None.
         in_order: Whether outcomes are handed on in the order of the rows.
-        redo_failed: Whether rows that failed in an earlier run are called again.
+        redo_failed: Whether rows that failed in an earlier run are done again.
         deliver: Takes each outcome, and does not wait.
     """
 
     def __init__(
         self,
         rows: Any,
+        work: Work,
         runner: Runner,
-        settings: Settings,
         *,
         journal: Any,
         in_order: bool,
@@ -57,8 +56,9 @@ class Run:
         deliver: Callable[[Outcome], None],
     ) -> None:
         self._rows = rows
+        self._work = work
         self._runner = runner
-        self._settings = settings
+        self._settings = work.settings
         self._journal_path = journal
         self._journal: Journal | None = None
         self._redo_failed = redo_failed
@@ -70,7 +70,7 @@ class Run:
         self._stopped = False
         self._failure: Exception | None = None
         self._untaken = 0
-        self._window = max(WINDOW, 2 * (settings.at_once or 0))
+        self._window = max(WINDOW, 2 * (self._settings.at_once or 0))
         self._taken = anyio.Event()
         self._reading: anyio.CancelScope | None = None
         self._running = anyio.CancelScope()
@@ -79,7 +79,7 @@ class Run:
         """Do all rows, and return when the last outcome is handed on."""
         with self._running:
             if self._journal_path is not None:
-                self._journal = Journal(self._journal_path, self._settings.endpoint)
+                self._journal = Journal(self._journal_path, self._work.subject)
             try:
                 async with _unwrapped(), anyio.create_task_group() as holding:
                     await self._runner.open(holding, lambda: self._add_task())
@@ -202,15 +202,12 @@ class Run:
     def _recorded(self, entry: Entry | None) -> Outcome | None:
         """Return the outcome of an earlier run, if it stays."""
         outcome = None if entry is None else entry.outcome
-        if outcome is None or outcome.error is None:
+        if outcome is None or self._work.is_final(outcome, redo_failed=self._redo_failed):
             return outcome
-        if outcome.error.retryable:
-            return None
-        again = self._redo_failed if state_of(outcome.error) == "failed" else self._settings.repeatable
-        return None if again and (self._settings.repeatable or not outcome.may_have_run) else outcome
+        return None
 
     async def _do(self, index: int, row: Any, key: str, place: Place) -> None:
-        """Call a row, and again if it was lost and may be repeated."""
+        """Do a row, and again if it was lost and may be repeated."""
         attempts, is_settled = 0, True
         while True:
             if self._journal is not None:

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "map": f"{__package__}.map:map_rows",
     "predict": f"{__package__}.call:predict",
     "record": f"{__package__}.record:record",
+    "survey": f"{__package__}.survey:survey",
     "trace": f"{__package__}.trace.group:trace",
 }
 """Where each command is; see `LazyGroup`."""

@@ -9,10 +9,10 @@ from typing import Any, Self
 from rich.status import Status
 from rich.text import Text
 
-from ..doctor.address import shown_source
 from ..doctor.examination import PlannedStep
 from ..doctor.report import Report, Result, Step
 from ..errors import AuthenticationRequired
+from ..protocol.urls import shown_source
 from .failures import ExitStatus, exit_status
 from .terminal import Terminal, shown, write
 

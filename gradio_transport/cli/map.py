@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,9 +24,10 @@ from ..spaces import token_to_use
 from .arguments import strip_mark
 from .call import find_endpoint
 from .failures import ExitStatus
-from .map_view import Bar, Tally
+from .map_view import Tally
 from .options import Connection, connection_options, credentials, recorder
 from .rows import check_columns, count_rows, read_rows, writer
+from .run_view import Bar, Pace, show_how_to_go_on, stopped_by_interrupt
 from .terminal import Terminal, current_terminal
 
 _HELP = """Call an endpoint once for each row of a file, many at once.
@@ -57,6 +57,9 @@ Exit status:
   4    no connection, not Gradio, unknown protocol
   130  stopped with Ctrl-C before all rows were done
 """
+
+
+_WAITING = "Waiting for the calls that are under way; Ctrl-C again leaves them."
 
 
 @attrs.frozen
@@ -149,7 +152,7 @@ def map_rows(
         raise click.UsageError(
             "--on goes with neither --header nor --set, which may hold secrets, nor --trace."
         )
-    terminal, tally = current_terminal(), Tally(count_rows(rows))
+    terminal, tally = current_terminal(), Tally(Pace(total=count_rows(rows)))
     with recorder(connection.trace) as tap, contextlib.ExitStack() as stack:
         config, sources = _connect_all(connection, names, tap, for_workers=engine is not None)
         chosen = find_endpoint(config, strip_mark(endpoint))
@@ -167,7 +170,7 @@ def map_rows(
         try:
             stopped = _run(outcomes, emit, tally, terminal)
         except GradioTransportError:
-            _show_end(terminal, tally, settings["journal"])
+            show_how_to_go_on(terminal, tally.summary, settings["journal"])
             raise
     _finish(terminal, tally, stopped=stopped, journal=settings["journal"])
 
@@ -215,7 +218,11 @@ def _run(
     outcomes: bulk.Outcomes, emit: Callable[[bulk.Outcome], None], tally: Tally, terminal: Terminal
 ) -> bool:
     """Write the outcomes; return whether the run was stopped."""
-    with outcomes, Bar(terminal, tally) as bar, _stopped_by_interrupt(outcomes, bar, terminal) as was_stopped:
+    with (
+        outcomes,
+        Bar(terminal, tally) as bar,
+        stopped_by_interrupt(outcomes.stop, bar, terminal, _WAITING) as was_stopped,
+    ):
         for outcome in outcomes:
             emit(outcome)
             tally.add(outcome)
@@ -223,46 +230,12 @@ def _run(
     return was_stopped()
 
 
-@contextlib.contextmanager
-def _stopped_by_interrupt(
-    outcomes: bulk.Outcomes, bar: Bar, terminal: Terminal
-) -> Generator[Callable[[], bool], None, None]:
-    """Stop the run at the first Ctrl-C, and end it at the second."""
-    stopped = False
-
-    def stop(*_: object) -> None:
-        nonlocal stopped
-        if stopped:
-            raise KeyboardInterrupt
-        stopped = True
-        outcomes.stop()
-        bar.describe("finishing")
-        terminal.print_line(("Waiting for the calls that are under way; Ctrl-C again leaves them.", "yellow"))
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield lambda: stopped
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _show_end(terminal: Terminal, tally: Tally, journal: str | None) -> None:
-    """Print what is done of a run that ends early, and how to go on."""
-    terminal.print_line((tally.summary, "yellow"))
-    advice = (
-        f"To go on, run the same command again: {journal} has what is done."
-        if journal is not None
-        else "Without --journal, a further run begins anew."
-    )
-    terminal.print_line((advice, "yellow"))
-
-
 def _finish(terminal: Terminal, tally: Tally, *, stopped: bool, journal: str | None) -> None:
     """Print the last line, and exit with the status that it stands for."""
-    if stopped and tally.ended != tally.total:
-        _show_end(terminal, tally, journal)
+    if stopped and tally.pace.ended != tally.pace.total:
+        show_how_to_go_on(terminal, tally.summary, journal)
         raise click.exceptions.Exit(int(ExitStatus.INTERRUPTED))
-    is_done = tally.done == tally.ended
+    is_done = tally.done == tally.pace.ended
     terminal.print_line((tally.summary, "green" if is_done else "yellow"))
     if not is_done:
         raise click.exceptions.Exit(int(ExitStatus.APP_ERROR))

@@ -48,15 +48,25 @@ def read_rows(path: str, endpoint: Endpoint) -> Iterator[Any]:
     if path.lower().endswith(".parquet"):
         return _read_parquet(path)
     if path != STDIO:
-        _open(path, "r").close()  # refused now, and opened when the first row is asked for
+        open_text(path, "r").close()  # refused now, and opened when the first row is asked for
     return _read_csv(path, endpoint) if path.lower().endswith(".csv") else _read_json_lines(path)
 
 
-def _input(path: str) -> IO[str]:
-    return cast("IO[str]", sys.stdin) if path == STDIO else _open(path, "r")
+def open_input(path: str) -> IO[str]:
+    """Open a file to read, or return stdin.
+
+    Raises:
+        FileProblem: It cannot be opened.
+    """
+    return cast("IO[str]", sys.stdin) if path == STDIO else open_text(path, "r")
 
 
-def _open(path: str, mode: str) -> IO[str]:
+def open_text(path: str, mode: str) -> IO[str]:
+    """Open a file as text whose line ends stay as they are.
+
+    Raises:
+        FileProblem: It cannot be opened.
+    """
     try:
         return cast("IO[str]", open(path, mode, encoding="utf-8", newline=""))
     except OSError as error:
@@ -64,7 +74,7 @@ def _open(path: str, mode: str) -> IO[str]:
 
 
 def _read_json_lines(path: str) -> Iterator[Any]:
-    with _input(path) as file:
+    with open_input(path) as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
@@ -80,7 +90,7 @@ def _read_json_lines(path: str) -> Iterator[Any]:
 def _read_csv(path: str, endpoint: Endpoint) -> Iterator[Any]:
     """Read rows whose columns have names, and their values the types of the parameters."""
     known = endpoint.by_keyword
-    with _input(path) as file:
+    with open_input(path) as file:
         reader = csv.DictReader(file, strict=True)
         try:
             for row in reader:
@@ -140,16 +150,17 @@ def writer(path: str) -> Generator[Emit, None, None]:
         with _parquet_writer(path) as emit:
             yield emit
         return
-    file = sys.stdout if path == STDIO else _open(path, "w")
+    file = sys.stdout if path == STDIO else open_text(path, "w")
     try:
-        yield lambda outcome: _write_line(file, outcome)
+        yield lambda outcome: write_line(file, outcome_object(outcome))
     finally:
         if file is not sys.stdout:
             file.close()
 
 
-def _write_line(file: IO[str], outcome: Outcome) -> None:
-    file.write(to_json(outcome_object(outcome)) + "\n")
+def write_line(file: IO[str], found: Mapping[str, Any]) -> None:
+    """Write an object as a line of JSON, and see that it is in the file."""
+    file.write(to_json(found) + "\n")
     file.flush()
 
 

@@ -4,7 +4,18 @@
 Nothing here prints. Nothing with an effect on the app is sent, unless a call is asked for.
 """
 
-from .examination import STEPS, examine
+from .examination import STEPS, PlannedStep, examine, examine_patient
+from .patient import Patient
 from .report import Finding, Report, Result, Step
 
-__all__ = ["STEPS", "Finding", "Report", "Result", "Step", "examine"]
+__all__ = [
+    "STEPS",
+    "Finding",
+    "Patient",
+    "PlannedStep",
+    "Report",
+    "Result",
+    "Step",
+    "examine",
+    "examine_patient",
+]

@@ -7,7 +7,7 @@ import difflib
 import re
 
 from ..errors import LocalProtocolError
-from ..protocol.urls import https_origin, origin, shown_url
+from ..protocol.urls import https_origin, origin, shown_source, shown_url
 from .patient import Patient
 from .report import Finding, failure, ok, warning
 
@@ -39,12 +39,6 @@ def check_address(patient: Patient) -> Finding:
     if app.space is not None:
         return ok(f"{app.space} is the name of a Hugging Face Space.")
     return _check_url(patient)
-
-
-def shown_source(source: str) -> str:
-    """Return what a user typed for people: without user and password, even if it is not a URL."""
-    before, at, after = source.rpartition("@")
-    return shown_url(after if at and "//" not in before else source)
 
 
 def _repair(source: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 import attrs
 
 from ..calls.options import Options
-from ..errors import GradioTransportError
+from ..errors import GradioTransportError, Phase
 from .address import check_address
 from .answers import check_gradio, check_login, check_redirects
 from .bounded import Late, bounded
@@ -26,6 +26,10 @@ from .tls import check_tls
 
 STEP_SECONDS = 90.0
 """Bound of one step, besides the time that it is told to wait. Its requests have bounds of their own."""
+
+
+GRACE_SECONDS = 0.5
+"""How much later than the deadline a step is left: its requests end by themselves then, and say more."""
 
 
 @attrs.frozen
@@ -93,9 +97,25 @@ def examine(
         on_begin: Called with each step that is not skipped, before it is done.
     """
     patient = Patient(source=source, options=options, hold=hold, call=call, saved_token=saved_token)
+    yield from examine_patient(patient, STEPS, on_begin=on_begin)
+
+
+def examine_patient(
+    patient: Patient,
+    steps: Sequence[PlannedStep],
+    *,
+    on_begin: Callable[[PlannedStep], object] | None = None,
+) -> Generator[Step, None, None]:
+    """Do steps in order, yield each when it is done, and close the connections of the patient at the end.
+
+    Args:
+        patient: The app. After each step it has what was found out.
+        steps: Some of `STEPS`, those that they need among them.
+        on_begin: As for `examine`.
+    """
     failed: dict[str, PlannedStep] = {}
     try:
-        for planned in STEPS:
+        for planned in steps:
             broken = next((failed[need] for need in planned.needs if need in failed), None)
             if on_begin is not None and broken is None:
                 on_begin(planned)
@@ -122,11 +142,17 @@ def _skip(broken: PlannedStep) -> Finding:
 
 
 def _check(patient: Patient, planned: PlannedStep) -> Finding:
+    limit, left = STEP_SECONDS + patient.hold, patient.deadline.remaining
+    if left is not None:
+        limit = min(limit, left + GRACE_SECONDS)
     try:
-        return bounded(lambda: planned.check(patient), STEP_SECONDS + patient.hold, planned.name)
+        return bounded(lambda: planned.check(patient), limit, planned.name)
     except Late:
+        if patient.deadline.expired:
+            error = patient.deadline.error(Phase.DISCOVER)
+            return failure(f"The {patient.deadline.seconds:g} s for all steps are over.", error=error)
         return failure(
-            f"It was not over within {STEP_SECONDS + patient.hold:g} s.",
+            f"It was not over within {limit:g} s.",
             advice="Something on the way holds requests without end. See the steps above.",
         )
     except GradioTransportError as error:

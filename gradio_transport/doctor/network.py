@@ -80,7 +80,9 @@ def _unknown_name(host: str, error: Exception, proxy: Proxy | None) -> Finding:
             f"Check the spelling of the host.{hint} A name of a container or an internal network is known "
             "only there."
         )
-    return failure(seen, advice=advice, error=ConnectError(seen))
+    unknown = ConnectError(seen)
+    unknown.__cause__ = error
+    return failure(seen, advice=advice, error=unknown)
 
 
 @attrs.frozen
@@ -119,6 +121,7 @@ def check_tcp(patient: Patient) -> Finding:
     seen += [f"{_with_port(one.host, port)} does not answer: {_reason(one.error)}." for one in failed]
     if not connected:
         error = ConnectError(" ".join(seen))
+        error.__cause__ = failed[0].error if failed else None
         return failure(*seen, advice=_advice(patient, failed, port, proxy), error=error)
     patient.times["TCP"] = min(one.seconds for one in connected)
     if failed and not _is_harmless(failed):

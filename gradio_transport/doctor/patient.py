@@ -71,6 +71,7 @@ class Patient:
         call: The call to make, or None.
         saved_token: Whether the token that huggingface_hub has saved may be used for a Space that is hidden
             without it.
+        deadline: When the time of the examination is over.
         space: What the Hub says, if the source is a Space.
         lookup: Addresses of the host that is connected to.
         discovery: What the discovery found.
@@ -85,6 +86,7 @@ class Patient:
     hold: float = 18.0
     call: Preparation | None = None
     saved_token: bool = False
+    deadline: Deadline = NEVER
     space: Space | None = None
     lookup: Sequence[Any] = ()
     discovery: Discovery | None = None
@@ -190,7 +192,7 @@ class Patient:
 
     def requests(self, deadline: Deadline = NEVER, **timeouts: float) -> Requests:
         """Return what sends requests, with other timeouts than the options have."""
-        requests = Requests.of_app(self.app, deadline)
+        requests = Requests.of_app(self.app, deadline.sooner(self.deadline))
         return (
             attrs.evolve(requests, timeouts=requests.timeouts.replace(**timeouts)) if timeouts else requests
         )
@@ -233,7 +235,7 @@ class Patient:
             self._has_discovered = True
             default_headers(self.options.http.library)  # loads the library, which is not to be timed
             try:
-                self.app.discovery = self.connection.run(Requests.of_app(self.app).discover())
+                self.app.discovery = self.connection.run(Requests.of_app(self.app, self.deadline).discover())
                 self.discovery = self.app.discovery
             except GradioTransportError as error:
                 self.failure = error

@@ -71,6 +71,12 @@ def shown_url(url: str) -> str:
     return visible(url.partition("?")[0].partition("#")[0])
 
 
+def shown_source(source: str) -> str:
+    """Return what a user typed for people: without user and password, even if it is not a URL."""
+    before, at, after = source.rpartition("@")
+    return shown_url(after if at and "//" not in before else source)
+
+
 def without_userinfo(url: str) -> str:
     """Return a URL that a server gave without user and password, which are not used, and would be shown."""
     return _GIVEN_USERINFO.sub(r"\1", url) if "@" in url else url

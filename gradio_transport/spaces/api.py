@@ -8,9 +8,11 @@ run them in a thread.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 from ..errors import (
     AuthenticationRequired,
@@ -24,7 +26,7 @@ from ..errors import (
     excerpt,
 )
 from .hub import ADVICE, ADVICE_WHEN_FINAL, Hub, timeout_error
-from .space import REQUEST_SECONDS, Space, Token, to_name
+from .space import REQUEST_SECONDS, Space, Token, is_hidden, to_name
 
 WAKING_SECONDS = 10.0
 """How long the request that wakes a Space may take. It need not be answered to have its effect."""
@@ -57,6 +59,27 @@ def resolve(
         LocalProtocolError: The name is not the name of a Space.
     """
     return Hub.create(token, endpoint).space(name, timeout)
+
+
+def name_at(
+    url: str, *, token: Token = None, endpoint: str | None = None, timeout: float = REQUEST_SECONDS
+) -> str | None:
+    """Return the name of the Space whose app a URL is of, without waking it.
+
+    None if the URL is not of a host under ``hf.space``, or the Hub shows no Space there to this token.
+
+    Raises:
+        GradioTransportError: As for `resolve`.
+    """
+    subdomain, _, domain = (urlsplit(url).hostname or "").removesuffix(".").partition(".")
+    if domain != "hf.space" or not re.fullmatch(r"[a-z0-9-]+", subdomain):
+        return None
+    try:
+        return Hub.create(token, endpoint).name_at(subdomain, timeout)
+    except GradioTransportError as error:
+        if is_hidden(error):
+            return None
+        raise
 
 
 def check_running(space: Space) -> None:

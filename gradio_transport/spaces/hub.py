@@ -31,7 +31,7 @@ from ..errors import (
     excerpt,
 )
 from ..protocol.retry_after import retry_after
-from ..protocol.urls import base_url, is_below, is_hugging_face, same_origin, shown_url
+from ..protocol.urls import base_url, is_below, is_hugging_face, same_origin, shown_url, space_name
 from .space import REQUEST_SECONDS, Space, Token, to_name, token_to_use
 
 ADVICE = {
@@ -118,6 +118,17 @@ class Hub:
             )
         return url
 
+    def name_at(self, subdomain: str, timeout: float) -> str:
+        """Return the name of the Space at a host."""
+
+        def ask(_: Any) -> str:
+            name = space_name(self._get(f"by-subdomain/{subdomain}", "id", timeout))
+            if name is None:
+                raise ValueError("the reply has no name of a Space")
+            return name
+
+        return self._ask(f"the Space at {subdomain}.hf.space", ask, timeout)
+
     def account(self) -> str:
         """Return the name of the token's account."""
 
@@ -169,25 +180,29 @@ class Hub:
         return self.space(to_id)
 
     def jwt(self, name: str, timeout: float) -> str:
-        """Return a token for URLs. huggingface_hub has no function for this route."""
+        """Return a token for URLs."""
         name = to_name(name)
 
         def ask(_: Any) -> str:
-            import huggingface_hub.utils
-
-            utils: Any = huggingface_hub.utils
-            response = utils.get_session().get(
-                f"{self.endpoint}/api/spaces/{name}/jwt",
-                headers=utils.build_hf_headers(token=self.token),
-                timeout=timeout,
-            )
-            utils.hf_raise_for_status(response)
-            token = response.json()["token"]
-            if not isinstance(token, str):
-                raise TypeError("the token is not a string")
-            return token
+            return self._get(f"{name}/jwt", "token", timeout)
 
         return self._ask(f"the Space {name!r}", ask, timeout)
+
+    def _get(self, route: str, field: str, timeout: float) -> str:
+        """Return a text of a reply to a route that huggingface_hub has no function for."""
+        import huggingface_hub.utils
+
+        utils: Any = huggingface_hub.utils
+        response = utils.get_session().get(
+            f"{self.endpoint}/api/spaces/{route}",
+            headers=utils.build_hf_headers(token=self.token or False),
+            timeout=timeout,
+        )
+        utils.hf_raise_for_status(response)
+        text = response.json()[field]
+        if not isinstance(text, str):
+            raise TypeError(f"{field} is not a text")
+        return text
 
     def wake(self, space: Space, timeout: float, token_origin: str | None = None) -> None:
         """Request a Space's page, which wakes it.

@@ -6,6 +6,7 @@ import contextlib
 import gc
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -20,12 +21,15 @@ from typing import Any
 
 import pytest
 from engine_source import NotedSource, kill_one, noted_workers
+from many_apps import many_apps
 from working import Working, working
 
 import gradio_transport as gt
 from gradio_transport import bulk
+from gradio_transport.bulk.calling import Calls
 from gradio_transport.bulk.executors.worker import Task, Worker
 from gradio_transport.bulk.settings import Settings
+from gradio_transport.survey import Reason, survey
 
 SUPPORT = str(Path(__file__).parent.parent / "support")
 SPAWN = get_context("forkserver")
@@ -209,6 +213,29 @@ def test_an_error_of_a_worker_travels_without_the_exceptions_that_cannot(dask: A
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
+def test_dask_examines_apps_and_those_of_a_lost_worker_again(dask: Any, tmp_path: Path) -> None:
+    dask.wait_for_workers(2)
+    with many_apps(0.1) as apps:
+        run = survey(apps.sources(60), executor=dask, workers=2, at_once=4, journal=tmp_path / "s.sqlite")
+        results = [next(run) for _ in range(10)]
+        os.kill(dask.submit(os.getpid, pure=False).result(30), signal.SIGKILL)
+        results += run
+    assert sorted(one.index for one in results) == list(range(60))
+    assert {one.reason for one in results} == {Reason.ANSWERS}
+    assert len(apps.examined) == 60
+    assert sum(apps.examined.values()) <= 60 + 10
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_ray_examines_apps(ray: Any) -> None:
+    with many_apps() as apps:
+        results = list(survey(apps.sources(20), executor=ray, workers=2, in_order=True))
+    assert [one.title for one in results] == [f"app {number}" for number in range(20)]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_ray_makes_the_calls_and_loses_none_with_a_worker(
     ray: Any, server: Working, noted: Path, tmp_path: Path
 ) -> None:
@@ -228,7 +255,9 @@ def test_a_transport_with_a_secret_is_not_sent_to_workers(server: Working) -> No
         list(bulk.map(transport, "/hello", numbers(2), executor=executor, workers=1))
 
 
-@pytest.mark.parametrize("url", ["http://user:word@127.0.0.1:9", "http://127.0.0.1:9/?key=word"])
+@pytest.mark.parametrize(
+    "url", ["http://user:word@127.0.0.1:9", "http://127.0.0.1:9/?key=word", "user:word@127.0.0.1:9"]
+)
 def test_a_url_with_a_secret_is_not_sent_to_workers(url: str) -> None:
     with ThreadPoolExecutor(1) as executor, pytest.raises(gt.errors.LocalProtocolError) as caught:
         bulk.map(url, "/hello", numbers(2), executor=executor)
@@ -241,7 +270,7 @@ def test_an_app_that_workers_cannot_reach_is_an_error() -> None:
 
 
 def test_an_exchange_whose_reply_was_lost_runs_nothing_twice(server: Working) -> None:
-    worker = Worker([server.url], Settings(endpoint="/hello"))
+    worker = Worker(Calls([server.url], Settings(endpoint="/hello")))
     try:
         first = worker.exchange(1, [Task(0, ["a"])], 20)
         assert worker.exchange(1, [Task(0, ["a"])], 20) is first

@@ -114,7 +114,7 @@ def test_rows_are_not_read_ahead(server: Scripted) -> None:
             next(outcomes)
         threading.Event().wait(0.3)
         assert next(read) < 10 + 256 + 32 + 8
-    assert not [one for one in threading.enumerate() if one.name == "gradio-transport map"]
+    assert not [one for one in threading.enumerate() if one.name == "gradio-transport run"]
 
 
 def test_an_error_of_the_rows_is_raised_after_what_was_done(server: Scripted) -> None:

@@ -23,6 +23,7 @@ from gradio_transport import bulk
 from gradio_transport.cli.app import commands
 from gradio_transport.cli.map import WorkerSource
 from gradio_transport.cli.map_view import Tally
+from gradio_transport.cli.run_view import Pace
 from gradio_transport.errors import AppError, LocalProtocolError, StreamLost
 
 COMMAND = (sys.executable, "-m", "gradio_transport", "map")
@@ -226,10 +227,10 @@ def test_workers_take_secrets_from_their_own_environment(monkeypatch: pytest.Mon
 
 def test_the_tally_says_rate_rest_and_failures() -> None:
     now = [0.0]
-    tally = Tally(total=10, clock=lambda: now[0])
+    tally = Tally(Pace(total=10, clock=lambda: now[0]))
     for index, error in enumerate([None, None, AppError("x"), StreamLost("y", may_have_run=True)]):
         tally.add(bulk.Outcome(index=index, row=[], values=None if error else [], error=error))
     now[0] = 2.0
-    assert tally.speed == "2.0 rows/s, 3.0 s left"
+    assert tally.pace.speed == "2.0 rows/s, 3.0 s left"
     assert tally.failures == "1 failed (AppError 1), 1 in doubt"
     assert tally.summary == "2 of 10 rows done, 1 failed (AppError 1), 1 in doubt; 2.0 s, 2.0 rows/s"

@@ -12,7 +12,7 @@ from heartbeats import app
 from nginx import free_port
 
 from gradio_transport.calls.options import Options
-from gradio_transport.doctor import STEPS, examination, examine
+from gradio_transport.doctor import STEPS, Patient, examination, examine, examine_patient
 from gradio_transport.doctor.report import (
     LONGEST,
     Finding,
@@ -24,6 +24,8 @@ from gradio_transport.doctor.report import (
     tidy,
     warning,
 )
+from gradio_transport.engines.deadline import Deadline
+from gradio_transport.errors import TimeoutExpired
 
 
 def plan(monkeypatch: pytest.MonkeyPatch, **checks: object) -> None:
@@ -78,6 +80,25 @@ def test_a_step_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "It was not over within 1.5 s." in text(step)
     assert time.monotonic() - began < 15
     assert steps[-1].name == "call"
+
+
+@pytest.mark.parametrize("slow", ["a step", "a server"])
+def test_an_examination_ends_at_its_deadline(monkeypatch: pytest.MonkeyPatch, slow: str) -> None:
+    over = threading.Event()
+    if slow == "a step":
+        plan(monkeypatch, login=lambda patient: over.wait(20))
+    with app() as server:
+        if slow == "a server":
+            server.scripts["/config"] = lambda reply: over.wait(20)
+        began = time.monotonic()
+        patient = Patient(source=server.url, options=Options(), deadline=Deadline.after(1.0, "timeout"))
+        steps = list(examine_patient(patient, examination.STEPS))
+        over.set()
+
+    failed = [step.name for step in steps if step.result is Result.FAILURE]
+    assert failed[0] == ("login" if slow == "a step" else "gradio")
+    assert isinstance(Report(tuple(steps)).step(failed[0]).error, TimeoutExpired)
+    assert time.monotonic() - began < 10
 
 
 def test_a_fault_of_ours_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:

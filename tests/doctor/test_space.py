@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from examined import examined, text
 from heartbeats import app
+from hub import TOKEN, Hub, hub_of
 from nginx import free_port
-from scripted import Reply, Scripted, scripted
+from scripted import Scripted
 
 from gradio_transport.doctor.report import Result
 from gradio_transport.errors import (
@@ -21,47 +21,6 @@ from gradio_transport.errors import (
     TransportError,
 )
 
-TOKEN = "hf_s3cretTokenOfTests"
-
-
-class Hub:
-    """A Hub with one Space, ``ann/app``; what it says of it is `space`."""
-
-    def __init__(self, server: Scripted, host: str) -> None:
-        self.server = server
-        self.host = host
-        self.space: dict[str, Any] = {}
-        self.stage = "RUNNING"
-        self.runtime: dict[str, Any] = {}
-        self.is_private = False
-        server.below["/api/spaces/"] = self.answer
-
-    def answer(self, reply: Reply) -> None:
-        if self.is_private and reply.headers.get("authorization") != f"Bearer {TOKEN}":
-            reply.json({"error": "Invalid username or password."}, 401)
-            return
-        if not reply.path.startswith("/api/spaces/ann/app"):
-            reply.json({"error": "Repository not found"}, 404, **{"x-error-code": "RepoNotFound"})
-            return
-        runtime = {
-            "stage": self.stage,
-            "hardware": {"current": "cpu-basic", "requested": None},
-            **self.runtime,
-        }
-        if reply.path.endswith("/runtime"):
-            reply.json(runtime)
-            return
-        reply.json(
-            {
-                "id": "ann/app",
-                "host": self.host,
-                "private": self.is_private,
-                "sdk": "gradio",
-                "runtime": runtime,
-                **self.space,
-            }
-        )
-
 
 @pytest.fixture
 def server() -> Iterator[Scripted]:
@@ -71,12 +30,8 @@ def server() -> Iterator[Scripted]:
 
 @pytest.fixture
 def hub(server: Scripted, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    monkeypatch.delenv("HF_TOKEN", raising=False)
-    monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
-    with scripted() as hub_server:
-        monkeypatch.setenv("HF_ENDPOINT", hub_server.url)
-        monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
-        yield Hub(hub_server, server.url)
+    with hub_of(server, monkeypatch) as hub:
+        yield hub
 
 
 def test_a_space_that_runs(hub: Hub, server: Scripted) -> None:

@@ -797,6 +797,38 @@ def test_a_signature_that_is_none_is_refused(hub: FakeHub, answer: Response) -> 
         spaces.space_jwt("owner/name", token=TOKEN)
 
 
+# the Space at a URL
+
+
+def test_the_space_of_a_url_is_found_without_waking_it(hub: FakeHub) -> None:
+    hub.answers["/api/spaces/by-subdomain/owner-name"] = [reply({"id": "owner/name"})]
+    assert spaces.name_at("https://owner-name.hf.space/some/path") == "owner/name"
+    assert hub.paths() == ["GET /api/spaces/by-subdomain/owner-name"]
+    assert hub.woken == []
+
+
+@pytest.mark.parametrize("answer", [refused(401, "Invalid username"), refused(404, "none", "RepoNotFound")])
+def test_a_url_whose_space_the_hub_does_not_show_has_no_name(hub: FakeHub, answer: Response) -> None:
+    hub.answers["/api/spaces/by-subdomain/owner-name"] = [answer]
+    assert spaces.name_at("https://owner-name.hf.space") is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:7860", "https://x.hf.space.evil.com", "https://hf.space", "https://a.b.hf.space"],
+)
+def test_the_hub_is_not_asked_about_urls_of_other_hosts(hub: FakeHub, url: str) -> None:
+    assert spaces.name_at(url) is None
+    assert hub.seen == []
+
+
+@pytest.mark.parametrize("answer", [reply({}), reply({"id": 3}), reply({"id": "../x"}), reply([]), html(200)])
+def test_a_name_that_is_none_is_refused(hub: FakeHub, answer: Response) -> None:
+    hub.answers["/api/spaces/by-subdomain/owner-name"] = [answer]
+    with pytest.raises(MalformedMessage):
+        spaces.name_at("https://owner-name.hf.space")
+
+
 # connecting
 
 

@@ -13,10 +13,8 @@ from typing import Any
 import attrs
 
 from ...errors import GradioTransportError
-from ..settings import Settings
-from ..sources import Source
+from ..work import Work
 from .remote import Gone, Hand
-from .sharing import share
 from .worker import Report, Task, Worker
 
 WAIT_SECONDS = 0.1
@@ -49,11 +47,11 @@ class Dask:
         self._used: set[str] = set()
         self._start: Callable[[str], Hand] | None = None
 
-    def start(self, sources: Sequence[Source], settings: Settings) -> list[Hand]:
+    def start(self, work: Work) -> list[Hand]:
         """Start an actor on each worker, or on as many as were asked for."""
         addresses = self._addresses()[: self._count]
-        shared = share(settings, len(addresses) or 1)
-        self._start = lambda address: self._hire(address, sources, shared)
+        shared = work.share(len(addresses) or 1)
+        self._start = lambda address: self._hire(address, shared)
         return [self._start(address) for address in addresses]
 
     def _addresses(self) -> list[str]:
@@ -63,10 +61,10 @@ class Dask:
             found = list(self._client.scheduler_info(n_workers=-1)["workers"])
         return [address for address in found if address not in self._used]
 
-    def _hire(self, address: str, sources: Sequence[Source], settings: Settings) -> Hand:
+    def _hire(self, address: str, work: Work) -> Hand:
         self._used.add(address)
         future = self._client.submit(
-            Worker, sources, settings, actor=True, workers=[address], allow_other_workers=False, pure=False
+            Worker, work, actor=True, workers=[address], allow_other_workers=False, pure=False
         )
         actor: Any = future.result()
 
@@ -100,13 +98,13 @@ class Ray:
         self._count = workers
         self._start: Callable[[], Hand] | None = None
 
-    def start(self, sources: Sequence[Source], settings: Settings) -> list[Hand]:
+    def start(self, work: Work) -> list[Hand]:
         """Start the actors."""
         count = self._count or sum(1 for node in self._ray.nodes() if node["Alive"]) or 1
-        shared = share(settings, count)
+        shared = work.share(count)
         kind = self._ray.remote(Worker)
         options = {"max_restarts": 0, "max_task_retries": 0, "scheduling_strategy": "SPREAD"}
-        self._start = lambda: self._hire(kind.options(**options).remote(sources, shared))
+        self._start = lambda: self._hire(kind.options(**options).remote(shared))
         return [self._start() for _ in range(count)]
 
     def _hire(self, actor: Any) -> Hand:

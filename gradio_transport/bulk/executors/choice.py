@@ -5,45 +5,31 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from concurrent.futures import Executor
 from typing import Any
 from urllib.parse import urlsplit
 
 from ...errors import LocalProtocolError, UnsupportedProtocol
-from ...protocol.urls import is_space_name, shown_url
-from ..calling import Runner
-from ..settings import Settings
-from ..sources import Source
+from ..work import Runner, Work
 from .actors import Dask, Ray
 from .pools import Pool
 from .remote import Engine, RemoteRunner
 
 
-def runner_on(
-    executor: object, sources: Sequence[Source], settings: Settings, workers: int | None
-) -> Callable[[], Runner]:
+def runner_on(executor: object, work: Work, workers: int | None) -> Callable[[], Runner]:
     """Return a function that makes the runner for an engine.
 
     Engines are known by the names of their types, so that none is imported to ask.
 
     Raises:
-        LocalProtocolError: It is none of those that are known.
+        LocalProtocolError: It is none of those that are known, or the work would take a secret along.
     """
     if workers is not None and (not isinstance(workers, int) or isinstance(workers, bool) or workers < 1):
         raise LocalProtocolError(f"workers= takes a whole number greater than 0, or None; got {workers!r}.")
-    for source in sources:
-        if isinstance(source, str) and _may_hold_secrets(source):
-            raise LocalProtocolError(
-                f"{shown_url(source)} has a login or parameters, which are not sent to workers. Pass a "
-                "function that returns connect_async(...) instead, with what it finds in its environment."
-            )
+    work.check_portable()
     engine = _engine(executor, workers)
-    return lambda: RemoteRunner(engine, sources, settings)
-
-
-def _may_hold_secrets(source: str) -> bool:
-    return not is_space_name(source) and bool(urlsplit(source).query or "@" in urlsplit(source).netloc)
+    return lambda: RemoteRunner(engine, work)
 
 
 def _engine(executor: object, workers: int | None) -> Engine:

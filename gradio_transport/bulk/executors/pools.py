@@ -10,10 +10,8 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor
 
 import attrs
 
-from ..settings import Settings
-from ..sources import Source
+from ..work import Work
 from .remote import Gone, Hand
-from .sharing import share
 from .worker import Report, Task, dismiss, do_in_pool
 
 
@@ -23,13 +21,12 @@ class _Chunks:
 
     executor: Executor
     run: str
-    sources: Sequence[Source]
-    settings: Settings
+    work: Work
 
     def exchange(self, tasks: Sequence[Task]) -> Report:
         """Do rows in the pool, and return when all have ended."""
         try:
-            return self.executor.submit(do_in_pool, self.run, self.sources, self.settings, tasks).result()
+            return self.executor.submit(do_in_pool, self.run, self.work, tasks).result()
         except (BrokenExecutor, CancelledError) as error:
             raise Gone(f"{type(error).__name__}: {error}") from error
         except RuntimeError as error:  # the pool is shut down
@@ -47,10 +44,10 @@ class Pool:
         self._count = workers or min(os.cpu_count() or 1, 8)
         self._run = secrets.token_hex(8)
 
-    def start(self, sources: Sequence[Source], settings: Settings) -> list[Hand]:
+    def start(self, work: Work) -> list[Hand]:
         """Return one stream of chunks for each worker."""
-        shared = share(settings, self._count)
-        return [_Chunks(self._executor, self._run, sources, shared) for _ in range(self._count)]
+        shared = work.share(self._count)
+        return [_Chunks(self._executor, self._run, shared) for _ in range(self._count)]
 
     def replace(self) -> Hand | None:
         """Return None: a broken pool has no place."""

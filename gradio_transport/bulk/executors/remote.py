@@ -16,12 +16,10 @@ import attrs
 
 from ...calls.handle import Handle
 from ...errors import GradioTransportError, Phase, TransportError
-from ..calling import Accepted, LocalRunner, Place
 from ..controller import FIRST
 from ..outcome import Outcome
 from ..running import WorkerLost
-from ..settings import Settings
-from ..sources import Source
+from ..work import Accepted, Place, Runner, Work
 from .worker import Report, Task
 
 logger = logging.getLogger(__name__)
@@ -52,7 +50,7 @@ class Hand(Protocol):
 class Engine(Protocol):
     """What has workers."""
 
-    def start(self, sources: Sequence[Source], settings: Settings) -> list[Hand]:
+    def start(self, work: Work) -> list[Hand]:
         """Start the workers."""
         ...
 
@@ -92,27 +90,32 @@ class _Member:
 
 
 class RemoteRunner:
-    """Has the calls of a run made by the workers of an engine."""
+    """Has the rows of a run done by the workers of an engine."""
 
-    def __init__(self, engine: Engine, sources: Sequence[Source], settings: Settings) -> None:
+    def __init__(self, engine: Engine, work: Work) -> None:
         self._engine = engine
-        self._sources = sources
-        self._settings = settings
+        self._work = work
         self._members: list[_Member] = []
         self._changed = anyio.Event()
         self._replaced = self._replacing = 0
         self._failure: GradioTransportError | None = None
         self._tasks: anyio.abc.TaskGroup | None = None
         self._serving = anyio.CancelScope()
-        self._local: LocalRunner | None = None
+        self._local: Runner | None = None
         self._opening = anyio.Lock()
         self._on_room: Callable[[], object] = lambda: None
+
+    @property
+    def allowed(self) -> int:
+        """How many rows the workers take at once."""
+        return sum(member.room for member in self._members)
 
     async def open(self, tasks: anyio.abc.TaskGroup, on_room: Callable[[], object]) -> None:
         """Start the workers."""
         self._tasks, self._on_room = tasks, on_room
-        hands = await anyio.to_thread.run_sync(self._engine.start, self._sources, self._settings)
-        first = FIRST if self._settings.at_once is None else math.ceil(self._settings.at_once / len(hands))
+        hands = await anyio.to_thread.run_sync(self._engine.start, self._work)
+        at_once = self._work.settings.at_once
+        first = FIRST if at_once is None else math.ceil(at_once / len(hands))
         self._members = [_Member(hand, first) for hand in hands]
         tasks.start_soon(self._serve_all)
 
@@ -250,7 +253,7 @@ class RemoteRunner:
         """
         async with self._opening:
             if self._local is None and self._tasks is not None:
-                local = LocalRunner(self._sources, self._settings)
+                local = self._work.runner()
                 await local.open(self._tasks, lambda: None)
                 self._local = local
         return None if self._local is None else await self._local.attach(handle, index, row)

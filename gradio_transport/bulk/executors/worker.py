@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Worker`: makes calls in the process of an engine, on a thread of its own."""
+"""`Worker`: does rows in the process of an engine, on a thread of its own."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ import attrs
 
 from ...calls.handle import Handle
 from ...errors import GradioTransportError
-from ..calling import LocalRunner
 from ..outcome import Outcome
 from ..running import first_of
-from ..settings import Settings
-from ..sources import Source
+from ..work import Work
 
 IDLE_SECONDS = 60.0
 """How long a worker of a pool keeps its connections while it has nothing to do."""
@@ -50,14 +48,13 @@ class Report:
 
 
 class Worker:
-    """Makes calls on a thread of its own, with transports of its own.
+    """Does rows on a thread of its own, with connections of its own.
 
     Its methods may be called from any thread, and do not need a running loop.
     """
 
-    def __init__(self, sources: Sequence[Source], settings: Settings) -> None:
-        self._runner = LocalRunner(sources, settings)
-        self._settings = settings
+    def __init__(self, work: Work) -> None:
+        self._runner = work.runner()
         self._lock = threading.Condition()
         self._accepted: list[tuple[int, Handle]] = []
         self._ended: dict[int, Outcome] = {}
@@ -94,7 +91,7 @@ class Worker:
             self._ended.clear()
             if not ended and self._failure is not None:
                 raise self._failure
-            report = Report(accepted, ended, self._runner.servers.allowed)
+            report = Report(accepted, ended, self._runner.allowed)
             self._last = number, report
             return report
 
@@ -108,7 +105,7 @@ class Worker:
             self.used_at = time.monotonic()
             if self._failure is not None and len(ended) < len(wanted):
                 raise self._failure
-            return Report([], ended, self._runner.servers.allowed)
+            return Report([], ended, self._runner.allowed)
 
     @property
     def is_busy(self) -> bool:
@@ -203,12 +200,12 @@ _workers: dict[str, Worker] = {}
 _workers_lock = threading.Lock()
 
 
-def do_in_pool(run: str, sources: Sequence[Source], settings: Settings, tasks: Sequence[Task]) -> Report:
+def do_in_pool(run: str, work: Work, tasks: Sequence[Task]) -> Report:
     """Do rows by the worker that this process has for a run; make it with the first ones."""
     with _workers_lock:
         worker = _workers.get(run)
         if worker is None:
-            worker = _workers[run] = Worker(sources, settings)
+            worker = _workers[run] = Worker(work)
             threading.Thread(target=_dismiss_when_idle, args=(run,), daemon=True).start()
     return worker.do(tasks)
 

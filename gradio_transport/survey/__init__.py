@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Surveys: which of many apps this library reaches, of which version and protocol, and why not.
+
+See the page "Surveys" of the documentation.
+"""
+
+from __future__ import annotations
+
+from .faces import Survey, survey
+from .page import Page
+from .result import Reason, SurveyedEndpoint, SurveyResult
+
+__all__ = ["Page", "Reason", "Survey", "SurveyResult", "SurveyedEndpoint", "survey"]

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A survey as a page: one HTML file, which loads nothing."""
+
+from __future__ import annotations
+
+from .build import Page
+
+__all__ = ["Page"]

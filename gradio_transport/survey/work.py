@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`Examinations`: the work of a survey, done in this process or by the workers of an engine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+import anyio
+import anyio.abc
+import attrs
+
+from ..bulk.outcome import Outcome
+from ..bulk.work import Accepted, Place, Runner
+from ..calls.handle import Handle
+from .examining import examine_app, unexpected
+from .result import SurveyResult, result_from_json
+from .settings import AT_ONCE, SurveySettings
+
+FORMAT = "1"
+"""Of what a journal keeps of an app."""
+
+
+@attrs.frozen
+class Examinations:
+    """Examinations of apps, one for each source."""
+
+    settings: SurveySettings
+
+    @property
+    def subject(self) -> Mapping[str, str]:
+        """A survey."""
+        return {"survey": FORMAT}
+
+    def runner(self) -> Runner:
+        """Return what examines apps in this process."""
+        return Examiner(self.settings)
+
+    def share(self, workers: int) -> Self:
+        """Return the part of one of several workers."""
+        return attrs.evolve(self, settings=self.settings.share(workers))
+
+    def check_portable(self) -> None:
+        """Do nothing: there is no secret but in sources, which `survey` looks at."""
+
+    def is_final(self, outcome: Outcome, *, redo_failed: bool) -> bool:
+        """Return whether the result of an earlier run stays: not if a worker was lost with the app."""
+        if outcome.error is not None:
+            return False
+        return not (redo_failed and result_of(outcome).reason.is_passing)
+
+
+def result_of(outcome: Outcome) -> SurveyResult:
+    """Return the result in an outcome of `Examinations`."""
+    if outcome.values is None:
+        why = "" if outcome.error is None else outcome.error.message
+        found = unexpected(str(outcome.row), why)
+    else:
+        found = result_from_json(outcome.values[0])
+    return attrs.evolve(found, index=outcome.index, recorded=outcome.recorded)
+
+
+class Examiner:
+    """Examines apps in this process, each on a thread of its own, because the doctor blocks."""
+
+    def __init__(self, settings: SurveySettings) -> None:
+        self.settings = settings
+        self.allowed = settings.at_once or AT_ONCE
+        self.free: anyio.Semaphore
+        self._pause = 0.0 if settings.rate is None else 1 / settings.rate
+        self._next = 0.0
+
+    async def open(self, tasks: anyio.abc.TaskGroup, on_room: Callable[[], object]) -> None:
+        """Make room for as many apps as may be examined at once."""
+        self.free = anyio.Semaphore(self.allowed)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def check(self) -> None:
+        """Do nothing: an app that fails is a result."""
+
+    def has_room(self) -> bool:
+        """Return whether another app may be examined now."""
+        return self.free.value > 0
+
+    async def place(self) -> Place:
+        """Wait until another app may be examined."""
+        await self.free.acquire()
+        try:
+            await self._wait_for_rate()
+        except BaseException:
+            self.free.release()
+            raise
+        return _Place(self)
+
+    async def _wait_for_rate(self) -> None:
+        now = time.monotonic()
+        begin = max(now, self._next)
+        self._next = begin + self._pause
+        if begin > now:
+            await anyio.sleep(begin - now)
+
+    async def attach(self, handle: Handle, index: int, row: Any) -> Outcome | None:
+        """Return None: an examination cannot be fetched."""
+        return None
+
+
+@attrs.define
+class _Place:
+    examiner: Examiner
+    may_have_run: bool = False
+
+    def release(self) -> None:
+        """Give it back."""
+        self.examiner.free.release()
+
+    async def run(self, index: int, row: Any, accepted: Accepted | None) -> Outcome:
+        """Examine an app on a thread, and give the place back."""
+        loop, stopped = asyncio.get_running_loop(), threading.Event()
+        found: asyncio.Future[SurveyResult] = loop.create_future()
+
+        def hand_over(result: SurveyResult) -> None:
+            if not found.done():
+                found.set_result(result)
+
+        def examine() -> None:
+            result = examine_app(row, index, self.examiner.settings, stopped)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(hand_over, result)
+
+        # A daemon: one that was left must not keep the program from ending.
+        threading.Thread(target=examine, name="gradio-transport-survey", daemon=True).start()
+        try:
+            result = await found
+        finally:
+            stopped.set()
+            self.release()
+        return Outcome(
+            index=index, row=row, values=[result.as_json()], elapsed=result.seconds, source=result.url
+        )
