@@ -8,12 +8,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cache
+from importlib import resources
 from typing import Any
 
 import jsonschema
 import pytest
 from chat_server import TOKEN, chat_server
 from click.testing import CliRunner
+from referencing import Registry, Resource
 from wire_messages import Named, TraceMessages, UnknownRoute, route, shape_of
 
 import gradio_transport as gt
@@ -262,6 +264,18 @@ class TestTheFiles:
             LookupError, match=r"Gradio 4\.16\.0 has no message 'close_stream'.*4\.22 and later"
         ):
             schema("close_stream", "4.16.0")
+
+    def test_files_refer_to_each_other_by_their_ids(self) -> None:
+        files = resources.files("gradio_transport_conformance.wire") / "schemas"
+        raw = [json.loads(file.read_text("utf-8")) for file in files.iterdir() if file.name.endswith(".json")]
+        registry: Registry[Any] = Registry().with_resources(
+            (one["$id"], Resource.from_contents(one)) for one in raw
+        )
+        whole = {"data": [1], "durations": [0.5], "avg_durations": [0.5]}
+        for name, message in (("status_reply", {"status": "COMPLETE", "data": whole}), ("push", None)):
+            (found,) = (one for one in raw if one["$id"].endswith(f"/{name}.json"))
+            judge = jsonschema.Draft202012Validator(found, registry=registry)
+            assert judge.is_valid(message) == is_valid(name, message) == (message is not None)
 
     def test_ranges_in_words(self) -> None:
         assert version_range(schema("status")) == "2.2.10 to 3.1.4"
