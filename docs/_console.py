@@ -3,8 +3,10 @@
 
     python docs/_console.py docs/debugging.md docs/debugging/trace.md
 
-A block is run in a copy of the folder of the page's recordings, in a terminal of 100 columns. ``http://127.0.0.1:7860``
-stands for a server that replays one of the recordings. A test checks that every block is current.
+A block is run in a copy of the folder of the page's recordings, in a terminal of 100 columns.
+``http://127.0.0.1:7860`` stands for a server that replays one of the recordings, or, with the comment
+``<!-- played: CASE -->`` before the block, for the recorded app of that case. A test checks that every block
+is current.
 """
 
 from __future__ import annotations
@@ -19,20 +21,30 @@ import sys
 import tempfile
 from pathlib import Path
 
+from gradio_transport_conformance import reenact
 from gradio_transport_conformance.replay.server import serve
 
 COLUMNS = 100
 
-BLOCK = re.compile(r"```console\n\$ (gradio-transport [^\n]*)\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(
+    r"(?:<!-- played: (?P<case>\S+) -->\n)?"
+    r"```console\n\$ (?P<command>gradio-transport [^\n]*)\n(?P<shown>.*?)```",
+    re.DOTALL,
+)
 _STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
 SERVER = "http://127.0.0.1:7860"
 SERVED = "changed-6.31.jsonl"
+VERSION = "6.31.0"
 
 
-def output(command: str, folder: Path) -> str:
+def output(command: str, folder: Path, case: str | None = None) -> str:
     """Return what a command of ours prints to a terminal, without colours, and its exit status if not 0."""
+    if case:
+        with reenact.serve(VERSION, [case]) as app, tempfile.TemporaryDirectory() as empty:
+            url = app.url_of(case)
+            return _piped(command.replace(SERVER, url), Path(empty)).replace(url, SERVER)
     with tempfile.TemporaryDirectory() as copied:  # a command may write files
         copy = Path(shutil.copytree(folder, copied, dirs_exist_ok=True))
         if SERVER not in command:
@@ -47,12 +59,28 @@ def recordings(page: Path) -> Path:
     return own if own.is_dir() else page.parent
 
 
+def _program(command: str) -> list[str]:
+    return [sys.executable, "-m", "gradio_transport", *shlex.split(command)[1:]]
+
+
+def _piped(command: str, folder: Path) -> str:
+    """Return what a command prints to a pipe: a terminal would have the spinner of a call in it."""
+    done = subprocess.run(  # noqa: S603
+        _program(command),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.stdout + (f"exit {done.returncode}\n" if done.returncode else "")
+
+
 def _run(command: str, folder: Path) -> str:
     main, side = pty.openpty()
     environment = {**os.environ, "COLUMNS": str(COLUMNS), "LINES": "50", "TERM": "xterm", "NO_COLOR": "1"}
-    program = [sys.executable, "-m", "gradio_transport", *shlex.split(command)[1:]]
     with subprocess.Popen(  # noqa: S603
-        program, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=side, stderr=side
+        _program(command), cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=side, stderr=side
     ) as process:
         os.close(side)
         parts: list[bytes] = []
@@ -76,7 +104,9 @@ def written(page: Path) -> str:
     folder = recordings(page)
 
     def block(found: re.Match[str]) -> str:
-        return f"```console\n$ {found[1]}\n{output(found[1], folder)}```"
+        before = found[0].partition("```")[0]
+        shown = output(found["command"], folder, found["case"])
+        return f"{before}```console\n$ {found['command']}\n{shown}```"
 
     return BLOCK.sub(block, page.read_text(encoding="utf-8"))
 

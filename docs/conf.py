@@ -20,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import _flow_svg
 import _inventories
+import _matrix_svg
+import _overview_svg
 import _rooms_svg
 import _wire
 
@@ -50,6 +52,9 @@ intersphinx_mapping = _inventories.write(HERE / "_build" / "inventories")
 
 PICTURES = {"flow": _flow_svg.svg, "how-it-is-built": _rooms_svg.svg}
 """Pages whose Mermaid source is shown as a picture."""
+
+DRAWN = {"overview.svg": _overview_svg.pictures, "support-matrix.svg": _matrix_svg.pictures}
+"""Files that are put into the page itself: there they have its colours, and a form for narrow windows."""
 
 _OF_MODULES = ("class", "exception", "function", "data", "module")
 """What a bare name may mean; an attribute or method of that name may belong to any class."""
@@ -191,10 +196,13 @@ _texts: dict[str, list[str]] = {}
 
 
 def _draw(app: Sphinx, doctree: nodes.document) -> None:
-    """Show a picture where GitHub would render its Mermaid source."""
+    """Show a picture where GitHub would render its Mermaid source, or the file of one."""
     for block in list(doctree.findall(nodes.literal_block)):
         if block.get("language") == "mermaid":
             block.replace_self(nodes.raw("", PICTURES[app.env.docname](), format="html"))
+    for image in list(doctree.findall(nodes.image)):
+        if image["uri"] in DRAWN:
+            image.replace_self(nodes.raw("", DRAWN[image["uri"]](), format="html"))
 
 
 def _add_messages(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -216,5 +224,5 @@ def setup(app: Sphinx) -> None:
     )  # after autodoc has added the types
     app.connect("object-description-transform", _shorten_types, priority=800)
     app.connect("doctree-read", _no_guesses)
-    app.connect("doctree-read", _draw)
+    app.connect("doctree-read", _draw, priority=400)  # before images are collected, which has 500
     app.connect("missing-reference", _by_last_name)

@@ -1,38 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every error a caller can meet, and who is to blame for it.
+"""Every error that the library raises, by its cause.
 
 ::
 
     GradioTransportError
     ├── TransportError              no answer came
     │   ├── ConnectError            no connection: DNS, refused, TLS; a `ConnectionError` too
-    │   ├── StreamLost              the stream broke before the call was complete; a `ConnectionError` too
+    │   ├── StreamLost              the stream broke in mid-call; a `ConnectionError` too
     │   ├── TimeoutExpired          a deadline of `Timeouts` expired; a `TimeoutError` too
-    │   └── SlowConsumer            the caller did not read, and the policy is to fail
-    ├── ProtocolError               somebody broke the rules
-    │   ├── LocalProtocolError      we or our caller did (wrong arguments, closed transport)
-    │   └── RemoteProtocolError     the server did
+    │   └── SlowConsumer            events were read too slowly
+    ├── ProtocolError               the rules were broken
+    │   ├── LocalProtocolError      by this program (a closed connection, a bad setting)
+    │   └── RemoteProtocolError     by the server
     │       ├── MalformedMessage    not JSON, or JSON of the wrong shape
     │       ├── FlowViolation       a deviation from the protocol (strict mode only)
     │       └── EventTooLarge       a size beyond `Limits`
     ├── NegotiationError            no way to speak was found
-    │   ├── UnsupportedProtocol     no installed adapter speaks it, or it cannot do what was asked
-    │   ├── NotAGradioApp           whatever answered is not Gradio
+    │   ├── UnsupportedProtocol     no adapter for it, or it cannot do what was asked
+    │   ├── NotAGradioApp           the server is not a Gradio app
     │   ├── AppChanged              the app was restarted with other endpoints
-    │   ├── UntrustedRedirect       the app redirects to an origin that the caller did not name
-    │   ├── SpaceNotFound           no such Space, or a private one and no token that sees it
-    │   └── SpaceNotRunning         the Space sleeps, builds or failed
-    ├── ServerRefused               an answer that says no
-    │   ├── AuthenticationRequired
-    │   ├── EndpointNotFound
-    │   ├── QueueFull
-    │   ├── RateLimited             has `retry_after` in seconds
-    │   ├── ValidationFailed
-    │   ├── SessionNotFound
-    │   ├── InvalidPayload
+    │   ├── UntrustedRedirect       the app redirects to an origin that you did not name
+    │   ├── SpaceNotFound           no such Space, or the token does not see it
+    │   └── SpaceNotRunning         the Space is paused, stopped or broken
+    ├── ServerRefused               the server answered no
+    │   ├── AuthenticationRequired  a login is missing or wrong
+    │   ├── EndpointNotFound        the app has no such endpoint
+    │   ├── QueueFull               too many calls wait
+    │   ├── RateLimited             too many requests; has `retry_after` in seconds
+    │   ├── ValidationFailed        the arguments are wrong
+    │   ├── SessionNotFound         the server does not know the session
+    │   ├── InvalidPayload          the server refused the form of the request
     │   └── FileUnavailable         a file that the server does not hand out
     └── AppError                    the app's own function raised
-        └── QuotaExceeded           the visitor's GPU time on ZeroGPU is used up; has `retry_after`
+        └── QuotaExceeded           ZeroGPU time is used up; has `retry_after`
 
 Where a built-in says the same, it is a base too, so that ``except OSError`` catches what it is meant for:
 `ConnectError` and `StreamLost` are a `ConnectionError`, `TimeoutExpired` is a `TimeoutError`. Their ``errno``

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ from .matrix_run import RESULTS
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "support-matrix.md"
 README = ROOT / "README.md"
+PICTURE = (
+    "![Which protocol each of 40 Gradio versions speaks, and whether every case passes there]"
+    "({folder}support-matrix.svg)"
+)
 BEGIN, END = "<!-- support matrix: begin -->", "<!-- support matrix: end -->"
 
 SIGNS: Mapping[Grade, str] = {
@@ -117,6 +122,8 @@ def page(results: Mapping[str, Sequence[Result]]) -> str:
         "(named below; the run fails when such a cell begins to pass).",
         "",
         "What a scenario is: `conformance/gradio_transport_conformance/cases/*.yaml`.",
+        "",
+        PICTURE.format(folder=""),
     ]
     for group, title in TITLES.items():
         cases = [case for case in all_cases() if case.group == group and not case.only]
@@ -125,24 +132,25 @@ def page(results: Mapping[str, Sequence[Result]]) -> str:
 
 
 def summary(results: Mapping[str, Sequence[Result]]) -> str:
-    """Return the short table of the README: versions by groups of scenarios."""
-    groups = {case.name: case.group for case in all_cases() if not case.only}
-    lines = ["| Gradio | adapter | " + " | ".join(TITLES.values()) + " |", "|---|---|" + "---|" * len(TITLES)]
-    for version, rows in results.items():
-        adapter = next((one.adapter for one in rows if one.case == "hello" and one.adapter), "")
-        cells = [_share([one for one in rows if groups.get(one.case) == group]) for group in TITLES]
-        lines.append(f"| {version} | `{adapter}` | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def _share(rows: Sequence[Result]) -> str:
-    cases = sorted({one.case for one in rows})
-    grades = [one.grade for one in (cell(rows, case) for case in cases) if one is not None]
-    passed, known = grades.count(Grade.PASS), grades.count(Grade.KNOWN_FAIL)
-    failed = grades.count(Grade.FAIL)
-    text = f"{passed} ✓"
-    text += f", {known} ✗" if known else ""
-    return text + (f", **{failed} FAIL**" if failed else "")
+    """Return what the README says of the matrix: its picture and its counts."""
+    cells = [
+        found.grade
+        for rows in results.values()
+        for case in {one.case for one in rows}
+        if (found := cell(rows, case)) is not None and found.grade is not Grade.UNSUPPORTED
+    ]
+    lines = [
+        f"{cells.count(Grade.PASS):,} of {len(cells):,} cells pass. A cell is a case on one of",
+        f"{len(results)} Gradio versions. The synchronous and the asynchronous interface",
+        "played it against the real server.",
+    ]
+    known, failed = cells.count(Grade.KNOWN_FAIL), cells.count(Grade.FAIL)
+    if known:
+        lines.append(f"{known} fail by a known bug of that server.")
+    if failed:
+        lines.append(f"**{failed} fail.**")
+    lines.append("The [support matrix](docs/support-matrix.md) has the reasons.")
+    return "\n".join([PICTURE.format(folder="docs/"), "", *lines])
 
 
 def _counts(results: Iterable[Result]) -> str:
@@ -152,10 +160,15 @@ def _counts(results: Iterable[Result]) -> str:
 
 
 def write(results: Mapping[str, Sequence[Result]] | None = None) -> None:
-    """Write the page, and the table in the README."""
+    """Write the page, its picture, and the part of the README.
+
+    The picture is made from the kept results.
+    """
     results = load() if results is None else results
     PAGE.write_text(page(results), encoding="utf-8")
     text = README.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
     README.write_text(f"{before}{BEGIN}\n{summary(results)}\n{END}{after}", encoding="utf-8")
+    picture = runpy.run_path(str(ROOT / "docs" / "_matrix_svg.py"))
+    picture["FILE"].write_text(picture["file"](), encoding="utf-8")

@@ -27,6 +27,7 @@ from working import Working, working
 import gradio_transport as gt
 from gradio_transport import bulk
 from gradio_transport.bulk.calling import Calls
+from gradio_transport.bulk.executors import actors
 from gradio_transport.bulk.executors.worker import Task, Worker
 from gradio_transport.bulk.settings import Settings
 from gradio_transport.survey import Reason, survey
@@ -144,7 +145,15 @@ def killed_in_the_middle(
 ) -> list[bulk.Outcome]:
     source = NotedSource(server.url, str(noted))
     run = bulk.map(
-        source, "/hello", numbers(100), executor=executor, workers=2, journal=journal, patience=20, **settings
+        source,
+        "/hello",
+        numbers(100),
+        at_once=16,
+        executor=executor,
+        workers=2,
+        journal=journal,
+        patience=20,
+        **settings,
     )
     outcomes: list[bulk.Outcome] = []
     for outcome in run:
@@ -164,6 +173,26 @@ def test_dask_makes_the_calls_and_loses_none_with_a_worker(
     lost = check(server, outcomes, 100)
     assert {one.state for one in lost} <= {"in doubt"}
     assert len(lost) <= 20
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_worker_that_hangs_is_taken_for_lost(
+    dask: Any, server: Working, noted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dask.wait_for_workers(2)
+    monkeypatch.setattr(actors, "REPLY_SECONDS", 2.0)
+    source = NotedSource(server.url, str(noted))
+    run = bulk.map(source, "/hello", numbers(60), executor=dask, workers=2, at_once=8)
+    outcomes = [next(run) for _ in range(10)]
+    hanging = kill_one(noted, signal.SIGSTOP)
+    try:
+        outcomes.extend(run)
+    finally:
+        os.kill(hanging, signal.SIGCONT)
+    lost = check(server, outcomes, 60)
+    assert {one.state for one in lost} == {"in doubt"}
+    assert len(lost) <= 8
 
 
 @pytest.mark.slow

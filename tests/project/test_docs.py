@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from page_names import misused
 from security_page import named_tests, rows
 
 import gradio_transport.adapter
@@ -122,6 +123,19 @@ def test_the_tree_of_errors_is_that_of_the_module() -> None:
             assert re.search(rf"\b{name}\b", tree), name
 
 
+def test_each_error_has_an_entry_with_its_cause_and_cure() -> None:
+    text = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    entries = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^##)", text, re.DOTALL | re.MULTILINE))
+    classes = {
+        name
+        for name, kind in vars(gradio_transport.errors).items()
+        if isinstance(kind, type) and issubclass(kind, Exception)
+    }
+    assert set(entries) == classes
+    for name, body in entries.items():
+        assert re.fullmatch(r"\n\*\*When\.\*\* \S.*\n\n\*\*What to do\.\*\* \S.*", body, re.DOTALL), name
+
+
 def test_the_inventories_name_what_exists() -> None:
     inventories = runpy.run_path(str(ROOT / "docs" / "_inventories.py"))
     for _, pages in inventories["PROJECTS"].values():
@@ -161,6 +175,18 @@ def test_examples_are_python(page: Path) -> None:
     for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
         # Top-level await and async with stand for the body of a coroutine.
         compile(block, page.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        assert misused(block) == []
+
+
+def test_misuse_of_the_library_is_found() -> None:
+    assert misused("gt.connect(url, tokn='x')\napp.call('/x', a=1)") == []  # both take the keywords of others
+    assert misused("gt.Timeouts(totl=1)\ncall.reslt()\ngt.nonsense(url)") == [
+        "gt.Timeouts(totl=)",
+        "call.reslt",
+        "gt.nonsense",
+    ]
+    assert misused("from gradio_transport import spaces, nonsense") == ["gradio_transport.nonsense"]
+    assert misused("app = Celery()\napp.start(1)") == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

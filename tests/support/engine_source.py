@@ -29,11 +29,11 @@ def noted_workers(directory: Path) -> set[int]:
     return {int(file.name) for file in directory.iterdir()} - {os.getpid()}
 
 
-def kill_one(directory: Path) -> int:
-    """Kill the worker that was there first, and return its process."""
+def kill_one(directory: Path, how: signal.Signals = signal.SIGKILL) -> int:
+    """Kill the worker that was there first, or stop it, and return its process."""
     deadline = time.monotonic() + 20
     while not (found := noted_workers(directory)) and time.monotonic() < deadline:
         time.sleep(0.01)
     victim = min(found)
-    os.kill(victim, signal.SIGKILL)
+    os.kill(victim, how)
     return victim

@@ -24,6 +24,8 @@ PASSES_ALL = """
 """
 """Directives of a proxy that passes all of Gradio on."""
 
+MAP = "map $http_upgrade $connection_upgrade { default upgrade; '' ''; }"
+
 
 def installed() -> bool:
     return shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin") is not None
@@ -54,8 +56,7 @@ def nginx(servers: Mapping[str, str], preamble: str = "") -> Iterator[dict[str, 
             f"daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;\n"
             "events { worker_connections 256; }\n"
             f"http {{ access_log off; {temporary}\n"
-            "map $http_upgrade $connection_upgrade { default upgrade; '' ''; }\n"
-            f"{preamble}\n{blocks} }}\n",
+            f"{MAP}\n{preamble}\n{blocks} }}\n",
             encoding="utf-8",
         )
         process = subprocess.Popen(

@@ -7,18 +7,28 @@ Why not tasks: Dask and Ray run a task again if its worker is lost, and a row wo
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import attrs
 
-from ...errors import GradioTransportError
+from ...errors import GradioTransportError, TransportError
 from ..work import Work
 from .remote import Gone, Hand
 from .worker import Report, Task, Worker
 
+logger = logging.getLogger(__name__)
+
 WAIT_SECONDS = 0.1
 """How long an actor holds an exchange back while it has nothing to report; so long may a new row wait."""
+
+REPLY_SECONDS = 60.0
+"""How much longer the reply of an actor may take. After that its worker is taken for lost."""
+
+START_SECONDS = 300.0
+"""The same while an actor starts: an engine may have an environment to make for it first."""
 
 
 @attrs.define
@@ -52,12 +62,28 @@ class Dask:
         addresses = self._addresses()[: self._count]
         shared = work.share(len(addresses) or 1)
         self._start = lambda address: self._hire(address, shared)
-        return [self._start(address) for address in addresses]
+        hands = [hand for hand in map(self._try, addresses) if hand is not None]
+        if not hands:
+            raise TransportError(
+                f"No worker of the Dask cluster has started an actor within {START_SECONDS:g} s. Look at the "
+                "cluster's dashboard, or start a worker: dask worker SCHEDULER."
+            )
+        return hands
+
+    def _try(self, address: str) -> Hand | None:
+        """Start an actor on a worker; return None if the worker does not do that in time."""
+        assert self._start is not None  # noqa: S101 - set by `start`
+        try:
+            return self._start(address)
+        except TimeoutError:
+            logger.warning("the Dask worker %s has not started an actor", address)
+            return None
 
     def _addresses(self) -> list[str]:
         found = list(self._client.scheduler_info(n_workers=-1)["workers"])
         if not found:
-            self._client.wait_for_workers(1)
+            with suppress(TimeoutError):
+                self._client.wait_for_workers(1, timeout=START_SECONDS)
             found = list(self._client.scheduler_info(n_workers=-1)["workers"])
         return [address for address in found if address not in self._used]
 
@@ -66,11 +92,15 @@ class Dask:
         future = self._client.submit(
             Worker, work, actor=True, workers=[address], allow_other_workers=False, pure=False
         )
-        actor: Any = future.result()
+        try:
+            actor: Any = future.result(timeout=START_SECONDS)
+        except TimeoutError:
+            future.release()
+            raise
 
         def call(number: int, tasks: Sequence[Task], wait: float) -> Report:
             try:
-                report: Report = actor.exchange(number, tasks, wait).result()
+                report: Report = actor.exchange(number, tasks, wait).result(timeout=wait + REPLY_SECONDS)
             except GradioTransportError:
                 raise  # of the worker itself; some of them are an OSError too
             except (OSError, ValueError) as error:
@@ -84,7 +114,7 @@ class Dask:
     def replace(self) -> Hand | None:
         """Start an actor on a worker that has none, such as one that the cluster has started meanwhile."""
         free = self._addresses()
-        return self._start(free[0]) if free and self._start is not None else None
+        return self._try(free[0]) if free else None
 
     def close(self) -> None:
         """Do nothing: the actors end one by one, and the client is the caller's."""
@@ -111,9 +141,10 @@ class Ray:
         ray = self._ray
 
         def call(number: int, tasks: Sequence[Task], wait: float) -> Report:
+            longest = wait + (START_SECONDS if number == 1 else REPLY_SECONDS)
             try:
-                report: Report = ray.get(actor.exchange.remote(number, tasks, wait))
-            except ray.exceptions.RayActorError as error:
+                report: Report = ray.get(actor.exchange.remote(number, tasks, wait), timeout=longest)
+            except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError) as error:
                 raise Gone(str(error).partition("\n")[0]) from error
             except ray.exceptions.RayTaskError as error:
                 raise error.cause from error

@@ -152,6 +152,6 @@ def serving(pause: float = 0.1) -> Generator[ShoutServer, None, None]:
 
 if __name__ == "__main__":
     with ShoutServer(int(sys.argv[1]) if sys.argv[1:] else 0) as server:
-        print(server.url, flush=True)  # noqa: T201 - the command's output
+        print(server.url, flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()
