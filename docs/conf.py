@@ -23,6 +23,7 @@ import _inventories
 import _matrix_svg
 import _overview_svg
 import _rooms_svg
+import _wire
 
 HERE = Path(__file__).parent
 
@@ -35,7 +36,7 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "gradio-transport"
 html_static_path = ["_static"]
-html_css_files = ["pages.css"]
+html_css_files = ["pages.css", "wire.css"]
 myst_enable_extensions = ["colon_fence"]
 napoleon_google_docstring = True
 myst_heading_anchors = 3
@@ -204,8 +205,17 @@ def _draw(app: Sphinx, doctree: nodes.document) -> None:
             image.replace_self(nodes.raw("", DRAWN[image["uri"]](), format="html"))
 
 
+def _add_messages(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Put the tables of the messages into the pages that ask for them."""
+    if _wire.MARK.search(source[0]):
+        source[0] = _wire.with_messages(source[0])
+        for file in (_wire.__file__, *_wire.FILES.glob("*.json")):
+            app.env.note_dependency(str(file))
+
+
 def setup(app: Sphinx) -> None:
     """Add what the pages need and Sphinx does not have."""
+    app.connect("source-read", _add_messages)
     app.connect("autodoc-process-docstring", _keep_text, priority=400)  # Napoleon has 500
     app.connect("autodoc-process-docstring", _put_text_back, priority=600)
     app.connect("autodoc-process-signature", _hide_signature)

@@ -9,6 +9,7 @@ import click
 
 from .compare import compare, page
 from .run import run
+from .schema import schema
 from .serve import faults, serve
 from .show import list_, show
 
@@ -29,7 +30,7 @@ def commands() -> None:
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
 
 
-for command in (run, compare, page, serve, faults, list_, show):
+for command in (run, compare, page, serve, faults, list_, show, schema):
     commands.add_command(command)
 
 __all__ = ["commands"]

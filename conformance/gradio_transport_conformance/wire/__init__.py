@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JSON Schemas (2020-12) of every message between a Gradio server and a client, of every Gradio version.
+
+``schemas/`` has a file for each message. `messages` reads them: whole, or reduced to one Gradio version.
+docs/wire/ shows them as tables. The files use these annotations besides the keywords of JSON Schema:
+
+- ``x-since``, ``x-until``: the first and the last Gradio version that has the message, field or form.
+  ``"3.50"`` includes 3.50.2.
+- ``x-required``: every version that has the field sends it.
+- ``x-group``, ``x-from``, ``x-place``: the page of the message, who sends it, and in which request.
+- ``x-sources``, ``x-source``: the files of Gradio that the facts about a message or a field are from, as
+  ``tag:file``. The tag is that of the first release with the field that has a tag.
+
+A field that is not described is an error. Objects with ``additionalProperties: true`` are the exception:
+configs, API info and the replies of chat servers.
+"""
