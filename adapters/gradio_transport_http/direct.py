@@ -52,7 +52,7 @@ class DirectExchange(Exchange):
 
     def _body(self, config: AppConfig) -> dict[str, Any]:
         body: dict[str, Any] = {"data": list(self.invocation.data)}
-        if config.at_least(2, 8):
+        if config.at_least(2, 8, 8):
             body["session_hash"] = self._session_hash(config)
         if config.at_least(3, 0):
             # Up to 3.2 a missing fn_index means function 0, whatever the path says (docs/wire.md §2.3).

@@ -188,8 +188,8 @@ class Polling(Adapter):
         if not endpoint.queue:
             return Match(0, "the endpoint does not go through the queue")
         if not config.at_least(3, 0) and has_state(endpoint):
-            # The queue makes the call without a session hash, and 2.8+ keep one state for all of those.
-            lost = "is one for all callers" if config.at_least(2, 8) else "is lost"
+            # The queue makes the call without a session hash, and 2.8.8+ keep one state for all of those.
+            lost = "is one for all callers" if config.at_least(2, 8, 8) else "is lost"
             return Match(100, f"the app is queued; its state {lost} there, use 'direct' to keep it")
         return Match(100, "the endpoint is queued, and the server is of the age of polling")
 
