@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import threading
 import warnings
@@ -349,10 +350,12 @@ class _ThreadedRun:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._ready: queue.SimpleQueue[Outcome | BaseException | None] = queue.SimpleQueue()
+        self._ready: queue.SimpleQueue[list[Outcome] | BaseException | None] = queue.SimpleQueue()
+        self._taken: deque[Outcome] = deque()
+        self._ended: list[Outcome] = []
         self._started = threading.Event()
         self._run: Run | None = None
-        self._call_soon: Callable[..., object] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._untold = 0
         self._over = False
         self._thread = threading.Thread(target=self._main, name="gradio-transport run", daemon=True)
@@ -360,20 +363,23 @@ class _ThreadedRun:
 
     def get(self) -> Outcome | BaseException | None:
         """Wait for the next outcome, or for the end: an error or None."""
-        found = self._ready.get()
-        if isinstance(found, Outcome):
-            self._untold += 1
-            if self._untold >= _TAKEN_TOGETHER:
-                count, self._untold = self._untold, 0
-                self.call(Run.take, count)
-        return found
+        while not self._taken:
+            found = self._ready.get()
+            if not isinstance(found, list):
+                return found
+            self._taken.extend(found)
+        self._untold += 1
+        if self._untold >= _TAKEN_TOGETHER:
+            count, self._untold = self._untold, 0
+            self.call(Run.take, count)
+        return self._taken.popleft()
 
     def call(self, method: Callable[..., None], *arguments: Any) -> None:
         """Call a method of the run on its loop; nothing happens once that is over."""
         self._started.wait()
-        if self._run is not None and self._call_soon is not None and not self._over:
+        if self._run is not None and self._loop is not None and not self._over:
             try:
-                self._call_soon(method, self._run, *arguments)
+                self._loop.call_soon_threadsafe(method, self._run, *arguments)
             except RuntimeError:  # the loop is closed
                 self._over = True
 
@@ -397,12 +403,27 @@ class _ThreadedRun:
         finally:
             self._over = True
             self._started.set()
+            self._hand_over()
             self._ready.put(end)
 
     async def _work(self) -> None:
-        import asyncio
+        self._loop = loop = asyncio.get_running_loop()
 
-        self._run = self._plan.start(self._ready.put)
-        self._call_soon = asyncio.get_running_loop().call_soon_threadsafe
+        def deliver(outcome: Outcome) -> None:
+            if not self._ended:
+                loop.call_soon(self._hand_over)
+            self._ended.append(outcome)
+
+        self._run = self._plan.start(deliver)
         self._started.set()
         await self._run.run()
+
+    def _hand_over(self) -> None:
+        """Hand over what has ended in one turn of the loop.
+
+        Why not each outcome at once: it wakes the caller's thread, which then takes the interpreter from this
+        one whenever the journal is written.
+        """
+        if self._ended:
+            ended, self._ended = self._ended, []
+            self._ready.put(ended)

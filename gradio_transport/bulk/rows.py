@@ -161,6 +161,7 @@ class ThreadedRows:
         self._room = threading.Semaphore(READ_AHEAD)
         self._arrived = anyio.Event()
         self._waits = False
+        self._taken = 0
         self._closed = False
         self._error: BaseException | None = None
         self._ended = False
@@ -176,7 +177,10 @@ class ThreadedRows:
         while True:
             with self._lock:
                 if self._ready:
-                    self._room.release()
+                    self._taken += 1
+                    if self._taken == READ_AHEAD // 2:  # not for each row: that wakes the thread
+                        self._room.release(self._taken)
+                        self._taken = 0
                     return self._ready.popleft()
                 if self._error is not None:
                     raise self._error
