@@ -9,7 +9,7 @@ import threading
 import warnings
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -144,19 +144,18 @@ def map(  # noqa: A001 - what concurrent.futures and multiprocessing call it too
     Raises:
         LocalProtocolError: A setting cannot be used. Others are raised by the iterator.
     """
-    settings = _settings(
-        endpoint, at_once, rate, timeout, repeatable, attempts, patience, files, files_to, journal, late
-    )
-    for one in as_sources(source):
+    sources = as_sources(source)
+    for one in sources:
         if isinstance(one, AsyncTransport) and is_connected(one):
             raise LocalProtocolError(
                 "map runs on a thread of its own and cannot use a transport that is entered: use amap, or "
                 "pass connect_async(...) as it is."
             )
     return Outcomes(
-        make_plan(
-            Calls(as_sources(source), settings), rows, executor=executor, workers=workers, journal=journal,
-            in_order=in_order, redo_failed=redo_failed,
+        _plan_calls(
+            sources, rows, endpoint=endpoint, at_once=at_once, rate=rate, in_order=in_order, timeout=timeout,
+            repeatable=repeatable, attempts=attempts, patience=patience, files=files, files_to=files_to,
+            journal=journal, redo_failed=redo_failed, late=late, executor=executor, workers=workers,
         )
     )  # fmt: skip
 
@@ -186,42 +185,36 @@ def amap(
     Enter what it returns, ``async with amap(...) as outcomes``, and iterate. A transport may be entered
     already, and then stays open. `rows` may be an async iterable too.
     """
-    settings = _settings(
-        endpoint, at_once, rate, timeout, repeatable, attempts, patience, files, files_to, journal, late
-    )
     return AsyncOutcomes(
-        make_plan(
-            Calls(as_sources(source), settings), rows, executor=executor, workers=workers, journal=journal,
-            in_order=in_order, redo_failed=redo_failed,
+        _plan_calls(
+            as_sources(source), rows, endpoint=endpoint, at_once=at_once, rate=rate, in_order=in_order,
+            timeout=timeout, repeatable=repeatable, attempts=attempts, patience=patience, files=files,
+            files_to=files_to, journal=journal, redo_failed=redo_failed, late=late, executor=executor,
+            workers=workers,
         )
     )  # fmt: skip
 
 
-def _settings(
-    endpoint: str | int,
-    at_once: int | None,
-    rate: float | None,
-    timeout: float | None,
-    repeatable: bool,
-    attempts: int,
-    patience: float,
-    files: Iterable[str | int],
-    files_to: str | Path | None,
-    journal: str | Path | None,
+def _plan_calls(
+    sources: Sequence[Source],
+    rows: Rows,
+    *,
     late: bool | None,
-) -> Settings:
-    return Settings(
-        endpoint=endpoint,
-        at_once=at_once,
-        rate=rate,
-        timeout=timeout,
-        attempts=attempts,
-        patience=patience,
-        repeatable=repeatable,
-        files=files,
-        files_to=files_to,
-        late=False if late is None and (journal is None or repeatable) else late,
-    )
+    repeatable: bool,
+    journal: str | Path | None,
+    in_order: bool,
+    redo_failed: bool,
+    executor: Any,
+    workers: int | None,
+    **settings: Any,
+) -> Plan:
+    """Return the plan of a run of calls; the parameters are those of `map`."""
+    if late is None and (journal is None or repeatable):
+        late = False
+    return make_plan(
+        Calls(sources, Settings(late=late, repeatable=repeatable, **settings)), rows, executor=executor,
+        workers=workers, journal=journal, in_order=in_order, redo_failed=redo_failed,
+    )  # fmt: skip
 
 
 class AsyncOutcomes:
@@ -300,21 +293,23 @@ class Outcomes:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._work: _ThreadedRun | None = None
+        self._turn = threading.Lock()
         self._closed = False
 
     def __iter__(self) -> Iterator[Outcome]:
         return self
 
     def __next__(self) -> Outcome:
-        if self._closed:
-            raise StopIteration
-        if self._work is None:
-            self._work = _ThreadedRun(self._plan)
-            weakref.finalize(self, self._work.abandon)
-        found = self._work.get()
-        if isinstance(found, Outcome):
-            return found
-        self.close()
+        with self._turn:  # threads may share the outcomes
+            if self._closed:
+                raise StopIteration
+            if self._work is None:
+                self._work = _ThreadedRun(self._plan)
+                weakref.finalize(self, self._work.abandon)
+            found = self._work.get()
+            if isinstance(found, Outcome):
+                return found
+            self.close()
         if found is None:
             raise StopIteration
         raise found
@@ -389,7 +384,7 @@ class _ThreadedRun:
         self._thread.join()
 
     def abandon(self) -> None:
-        """Cancel a run whose iterator nobody holds any more."""
+        """Cancel a run whose iterator is gone."""
         if self._thread.is_alive() and not self._over:
             warnings.warn("a run over rows was not finished or closed", ResourceWarning, stacklevel=2)
             self.call(Run.cancel)

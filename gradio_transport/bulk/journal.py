@@ -157,12 +157,3 @@ def _reason(error: sqlite3.Error) -> str:
     if "not a database" in text:
         return "it is a file of another kind."
     return f"{text}."
-
-
-def count_states(path: str | Path) -> dict[str, int]:
-    """Return how many rows a journal has in each state: ``started``, ``done``, ``failed``, ``in doubt``."""
-    database = sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True)
-    try:
-        return dict(database.execute("SELECT state, count(*) FROM rows GROUP BY state"))
-    finally:
-        database.close()

@@ -64,11 +64,6 @@ class Outcome:
         """``"done"``, ``"failed"``, or ``"in doubt"``: the function may have run, and its end is unknown."""
         return "done" if self.error is None else state_of(self.error)
 
-    @property
-    def is_final(self) -> bool:
-        """Whether a further run leaves the row as it is; see `map`."""
-        return self.error is None or not self.error.retryable
-
 
 def state_of(error: GradioTransportError) -> State:
     """Return what an error means for its row.

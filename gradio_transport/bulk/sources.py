@@ -24,7 +24,6 @@ from ..errors import (
     TimeoutExpired,
     TransportError,
 )
-from ..protocol.urls import shown_url
 from .controller import Controller, FetchTime
 
 logger = logging.getLogger(__name__)
@@ -323,7 +322,3 @@ class Servers:
     def at(self, url: str) -> Server | None:
         """Return the connected app of a URL."""
         return next((one for one in self.all if one.transport is not None and one.app.url == url), None)
-
-    def describe(self) -> str:
-        """Return the URLs, for messages."""
-        return ", ".join(shown_url(one.app.url) for one in self.all if one.transport is not None)

@@ -130,7 +130,7 @@ class _Place:
 
         def examine() -> None:
             result = examine_app(row, index, self.examiner.settings, stopped)
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and the run over
                 loop.call_soon_threadsafe(hand_over, result)
 
         # A daemon: one that was left must not keep the program from ending.

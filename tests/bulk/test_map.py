@@ -196,6 +196,25 @@ def test_a_transport_or_a_function_that_makes_one_is_a_source(server: Scripted) 
         assert [one.values for one in bulk.map(source, "/hello", [["x"]])] == [["Hello, x!"]]
 
 
+def test_sources_may_be_any_iterable(server: Scripted) -> None:
+    outcomes = list(bulk.map((url for url in [server.url]), "/hello", [["a"]]))
+    assert [one.values for one in outcomes] == [["Hello, a!"]]
+
+
+def test_threads_may_share_the_outcomes(server: Scripted) -> None:
+    run = bulk.map(server.url, "/hello", [[str(number)] for number in range(100)])
+    taken: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: taken.extend(one.index for one in run), daemon=True) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert not any(thread.is_alive() for thread in threads)
+    assert sorted(taken) == list(range(100))
+
+
 def test_map_refuses_a_transport_of_another_loop(server: Scripted) -> None:
     async def main() -> None:
         async with gt.connect_async(server.url) as app:
