@@ -416,8 +416,8 @@ def test_a_hub_out_of_reach_is_no_wrong_url(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     result = run("list", "owner/name")
     assert result.exit_code == 4
-    assert "Is this machine online?" in result.stderr
-    assert "URL right" not in result.stderr
+    assert "Check that this machine is online." in result.stderr
+    assert "URL is right" not in result.stderr
 
 
 def test_settings_reach_the_adapter() -> None:

@@ -33,9 +33,9 @@ def unreached(error: Exception) -> GradioTransportError:
         (refused(403, cf_mitigated="challenge"), "can let programs in."),
         (
             unreached(ssl.SSLCertVerificationError("self-signed")),
-            "Here: SSL_CERT_FILE, or --insecure to check nothing.",
+            "Here: SSL_CERT_FILE, or --insecure to skip the check.",
         ),
-        (unreached(OSError("refused")), "Is the server running, and the URL right?"),
+        (unreached(OSError("refused")), "Check that the server is running and the URL is right."),
     ],
 )
 def test_the_option_that_helps_is_named(

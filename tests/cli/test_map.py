@@ -193,8 +193,8 @@ def test_ctrl_c_finishes_what_runs_and_the_same_command_goes_on(tmp_path: Path) 
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=40)
         assert process.returncode == 130
-        assert "Waiting for the calls that are under way" in errors
-        assert "To go on, run the same command again" in errors
+        assert "Waiting for the running calls" in errors
+        assert "To resume, run the same command again" in errors
         stopped = lines(out.read_text())
         assert {line["state"] for line in stopped} == {"done"}
         assert 4 <= len(stopped) < 60
