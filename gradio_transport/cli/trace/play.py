@@ -39,10 +39,10 @@ an app without a login.
 """
 
 _NOT_FOUND = 404
-"""A complete sentence by itself."""
+"""The status of an unknown path; it needs no explanation."""
 
 _OFF_TAPE = 501
-"""A statement that the recording lacks it."""
+"""The status of a request that the recording lacks."""
 
 _LOOK_SECONDS = 0.2
 """Seconds between two queries of the requests that the server of messages could not reply to."""
