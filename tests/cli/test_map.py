@@ -139,7 +139,7 @@ def test_files_are_sent_only_for_parameters_that_are_named(server: Scripted, tmp
         (("/hello", "bad.jsonl"), "line 2 is not JSON"),
         (("/hello", "scalar.jsonl"), "line 1 is neither an object nor a list"),
         (("/hello", "rows.jsonl", "--file", "audio"), "no such parameter"),
-        (("/hello", "rows.jsonl", "--on", "spark://x:1"), "is no cluster"),
+        (("/hello", "rows.jsonl", "--on", "spark://x:1"), "is not a cluster"),
         (("/hello", "rows.jsonl", "--on", "dask://x:1", "-H", "x: y"), "--header"),
         (("/hello", "rows.jsonl", "--on", "dask://x:1", "--set", "key=x"), "--set"),
         (("/hello", "rows.jsonl", "-o", "none/out.jsonl"), "No such file"),

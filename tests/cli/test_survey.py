@@ -122,7 +122,7 @@ def test_a_journal_goes_on_and_writes_all_results_again(apps: ManyApps, tmp_path
         (("other.csv",), "has no column 'source'"),
         (("binary.txt",), "not UTF-8 text"),
         (("good.txt", "--at-once", "0"), "--at-once"),
-        (("good.txt", "--on", "spark://x:1"), "is no cluster"),
+        (("good.txt", "--on", "spark://x:1"), "is not a cluster"),
         (("good.txt", "-o", "none/out.jsonl"), "No such file"),
         (("good.txt", "--page", "none/page.html"), "No such file"),
         (("good.txt", "-o", "good.txt"), "has the sources"),

@@ -52,7 +52,7 @@ def test_an_app_without_functions() -> None:
         step = examined(server.url, until="protocol").step("protocol")
 
     assert step.result is Result.WARNING
-    assert "no function that can be called" in text(step)
+    assert "no function that you can call" in text(step)
 
 
 def test_an_app_that_knows_its_address() -> None:
@@ -103,7 +103,7 @@ def test_a_path_that_the_address_does_not_have() -> None:
         server.config["root"] = f"{server.url}/app"
         step = examined(server.url, until="root").step("root")
 
-    assert "The app has a root_path that the address has not" in text(step)
+    assert "The app has a root_path that the address lacks" in text(step)
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def test_the_saved_token_is_used_where_the_hub_hides_a_space(
     monkeypatch.setattr("huggingface_hub.get_token", lambda: TOKEN)
     report = examined("ann/app", saved_token=True, token_origin=hub.host, until="gradio")
 
-    assert "only with the token that huggingface_hub has saved" in text(report.step("space"))
+    assert "only with the token saved by huggingface_hub" in text(report.step("space"))
     assert report.step("gradio").result is Result.OK
 
 

@@ -189,7 +189,7 @@ def test_a_journal_of_calls_is_refused(apps: ManyApps, tmp_path: Path) -> None:
     journal = tmp_path / "run.sqlite"
     list(bulk.map(f"{apps.url}/0", "/hello", [], journal=journal))
     with pytest.raises(
-        LocalProtocolError, match=r'is of another run \(endpoint "/hello", and not survey 1\)'
+        LocalProtocolError, match=r'belongs to another run \(endpoint "/hello", not survey 1\)'
     ):
         list(survey([CLOSED], journal=journal))
 

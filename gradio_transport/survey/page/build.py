@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Page`: takes results one by one, and puts the page together at the end."""
+"""`Page`: collects results one by one, and builds the page at the end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...trace.page.document import Blocks, encode_block
 from ..result import Reason, SurveyResult
 
 VERSION: Final = 1
-"""Changes with the form of the data, which the script of the page reads."""
+"""The version of the data format, which the script of the page checks."""
 
 GENERATOR: Final = "gradio-transport survey"
 
@@ -48,13 +48,13 @@ MEANINGS: Final = {
 
 
 class Page:
-    """The page of a survey. Results are kept compressed until it is written: some 100 bytes each."""
+    """The page of a survey. Results are kept compressed until it is written, in about 100 bytes each."""
 
     def __init__(self) -> None:
         self._apps = Blocks()
 
     def add(self, result: SurveyResult) -> None:
-        """Take the result of an app."""
+        """Add the result of an app."""
         self._apps.add(
             {name: value for name, value in result.as_json().items() if value not in (None, "", [])}
         )
@@ -63,7 +63,7 @@ class Page:
         """Yield the page in parts, in order.
 
         Args:
-            complete: Whether all sources are among the results.
+            complete: Whether the results cover all sources.
         """
         self._apps.flush()
         index: dict[str, Any] = {
