@@ -94,9 +94,8 @@ class Upstream:
         Raises:
             ValueError: The target is no path.
         """
-        if target.startswith(
-            ("http://", "https://")
-        ):  # the absolute form (RFC 9112 §3.2.2): its host is ignored
+        # The absolute form (RFC 9112 §3.2.2): its host is ignored.
+        if target.startswith(("http://", "https://")):
             parts = urlsplit(target)
             target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
             target = target if not target.startswith("//") else "/" + target.lstrip("/")
