@@ -323,7 +323,7 @@ class CallState:
         return True
 
     def _notify(self, listener: Callable[[Event], object], event: Event) -> Event:
-        """Pass an event to the listener, and return it, or an end with the error if that fails for the end."""
+        """Pass an event to the listener, and return it, or an end with the error if the listener raises."""
         try:
             listener(event)
         except Exception as error:

@@ -78,8 +78,8 @@ def test_config_and_info_are_read() -> None:
         (reply([1]), "/info answered HTTP 200"),
         (reply(None), "/info answered HTTP 200"),
         (reply("x", 500), "/info answered HTTP 500"),
-        (reply("", 302, location="http://[half"), "which is no http(s) URL"),
-        (reply("", 302, location="/info"), "redirects without end"),
+        (reply("", 302, location="http://[half"), "which is not an http(s) URL"),
+        (reply("", 302, location="/info"), "redirects endlessly"),
     ],
 )
 def test_without_a_usable_info_the_config_must_do(info: Response, why: str) -> None:

@@ -85,7 +85,7 @@ def test_redirects_without_end() -> None:
         report = examined(server.url, until="redirects")
 
     assert report.step("redirects").result is Result.FAILURE
-    assert "redirects without end" in text(report.step("redirects"))
+    assert "redirects endlessly" in text(report.step("redirects"))
 
 
 def test_a_redirect_to_plain_http() -> None:
@@ -95,7 +95,7 @@ def test_a_redirect_to_plain_http() -> None:
         moved(server, "ftp://elsewhere.example/config")
         report = examined("http://app.example")
 
-    assert "no http(s) URL" in text(report.step("redirects"))
+    assert "not an http(s) URL" in text(report.step("redirects"))
     assert isinstance(report.error, RemoteProtocolError)
 
 

@@ -914,8 +914,8 @@ def test_another_page_of_the_hub_is_refused_as_that(connect: Any, source: str) -
 @pytest.mark.parametrize(
     ("sdk", "says"),
     [
-        ("docker", r"holds no gradio_config.* 'owner/name' is a Space of the kind 'docker', whose container"),
-        ("streamlit", r"holds no gradio_config.* 'owner/name' is a Space of the kind 'streamlit'"),
+        ("docker", r"has no gradio_config.* 'owner/name' is a Space of the kind 'docker', whose container"),
+        ("streamlit", r"has no gradio_config.* 'owner/name' is a Space of the kind 'streamlit'"),
         ("static", r"^'owner/name' is a Space of the kind 'static', which has files and no server"),
     ],
 )

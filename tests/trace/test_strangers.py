@@ -50,7 +50,7 @@ def test_a_body_is_a_regular_file(kind: str, tmp_path: Path) -> None:
         os.mkfifo(place)
     elif kind == "directory":
         place.mkdir()
-    with pytest.raises(TraceError, match="no regular file"):
+    with pytest.raises(TraceError, match="not a regular file"):
         read_trace(trace_with_body(tmp_path, "bodies/0123456789abcdef.body"))
 
 
