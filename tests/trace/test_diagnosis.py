@@ -422,14 +422,14 @@ class TestConnections:
             .asks(1.0, "POST", "/run/count", "1.run", phase="complete", body=b"{}")
         )
         story.fails(
-            61.2, "1.run", "StreamLost", "The connection to http://x broke before an answer came: EOF."
+            61.2, "1.run", "StreamLost", "The connection to http://x broke before a reply arrived: EOF."
         )
         says(story, "reply-cut", "60.2 s", "limit of 60 s")
 
     def test_a_reply_that_never_came(self):
         story = Story().calls().joins()
         story.fails(
-            1.3, "1.join", "StreamLost", "The connection to http://x broke before an answer came: EOF."
+            1.3, "1.join", "StreamLost", "The connection to http://x broke before a reply arrived: EOF."
         )
         says(story, "connection-lost", "EOF")
 
