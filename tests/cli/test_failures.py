@@ -30,7 +30,7 @@ def unreached(error: Exception) -> GradioTransportError:
         (refused(401), "Here: --auth user:password, or --token."),
         (refused(401, www_authenticate='Basic realm="x"'), "Here: --header 'Name: value'."),
         (refused(403, content_type="text/html"), "Here: --header 'Name: value'."),
-        (refused(403, cf_mitigated="challenge"), "can let programs in."),
+        (refused(403, cf_mitigated="challenge"), "can allow programs."),
         (
             unreached(ssl.SSLCertVerificationError("self-signed")),
             "Here: SSL_CERT_FILE, or --insecure to skip the check.",

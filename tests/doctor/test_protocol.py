@@ -33,7 +33,7 @@ def test_a_protocol_of_the_future() -> None:
 
     step = report.step("protocol")
     assert step.result is Result.FAILURE
-    assert "No adapter speaks for" in text(step)
+    assert "No adapter can call" in text(step)
     assert isinstance(report.error, UnsupportedProtocol)
 
 

@@ -263,10 +263,10 @@ def test_codings_that_nobody_asked_for_are_known(
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (199, "makes no sense here"),
-        (299, "makes no sense here"),
-        (300, "redirects without end or elsewhere"),
-        (399, "redirects without end or elsewhere"),
+        (199, "an unexpected reply"),
+        (299, "an unexpected reply"),
+        (300, "redirects endlessly or elsewhere"),
+        (399, "redirects endlessly or elsewhere"),
     ],
 )
 def test_the_words_follow_the_class_of_the_status(status: int, words: str) -> None:

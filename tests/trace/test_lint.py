@@ -50,7 +50,7 @@ class TestLint:
             for one in trace.frames
         ]
         (found,) = [one for one in findings(Trace({}, tuple(frames))) if one.source is Source.OUTCOME]
-        assert f"nothing came on the stream for {seconds} s" in found.what.lower()
+        assert f"no data arrived on the stream for {seconds} s" in found.what.lower()
 
     def test_a_message_that_nobody_knows(self):
         found = self.lint(*MESSAGES[:2], message("of_tomorrow"), *MESSAGES[4:])
