@@ -251,8 +251,8 @@ def _explain_refusal(event: Event) -> Event:
 
 def _too_large_error(size: int) -> InvalidPayload:
     return InvalidPayload(
-        f"The data are {size:,} bytes, but servers before Gradio 3.11 accept at most {SMALL_FRAME_BYTES:,} in "
-        "one websocket frame. Send less, or use protocol='direct'.",
+        f"The data are {size:,} bytes, but servers before Gradio 3.11 accept at most {SMALL_FRAME_BYTES:,} "
+        "in one websocket frame. Send less, or use protocol='direct'.",
         phase=Phase.JOIN,
     )
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compares two recordings of the same calls: what changed, folded by layer.
+"""Comparison of two recordings of the same calls, grouped by layer.
 
 Values that differ from run to run (times, ids, ports, heartbeats, the number of queue estimates) are made
-equal first. The differences that remain are changes of the server or of this library. A change that is in
-many places is one difference with a count: a prefix that all routes got, a key of every message.
+equal first. The differences that remain are changes of the server or of this library. The same change in many
+places is one difference with a count: a new prefix of all routes, a key of every message.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .replay.discoveries import Discoveries
 from .timeline.reading import CallTimeline, Outcome, Step, timeline
 
 REPEATED = frozenset({"estimation", "progress"})
-"""Messages that servers merge or repeat as time allows; a row of them counts as one."""
+"""Messages that servers merge or repeat depending on time; a run of them counts as one."""
 
 IGNORED = frozenset({"heartbeat", "alive?"})
 """Messages, and whole conversations, that depend on time alone."""
@@ -55,16 +55,16 @@ T = TypeVar("T")
 
 
 class Layer(enum.StrEnum):
-    """The part of a conversation that a difference is in, from the outside to the inside."""
+    """The part of a conversation with a difference, from the outside to the inside."""
 
     META = "meta"
     """The trace itself: version and adapter."""
     CONFIG = "config"
-    """What the server says of the app: its endpoints, and the keys of /config and /info."""
+    """The app: its endpoints, and the keys of /config and /info."""
     REQUESTS = "requests"
-    """Requests, replies, streams and sockets: which there are, their paths, statuses and keys."""
+    """Requests, replies, streams and sockets: their number, paths, statuses and keys."""
     MESSAGES = "messages"
-    """The messages of the flow: which there are, and their keys."""
+    """The messages of the flow, and their keys."""
     VALUES = "values"
     """Arguments, outputs, errors, and values in messages."""
 
@@ -74,9 +74,9 @@ class Difference:
     """A change from the older trace to the newer.
 
     Attributes:
-        what: The change, without where it is.
-        count: In how many messages, requests, components or values it is.
-        where: The calls, sessions or channels that have it; empty for what belongs to none.
+        what: The change, without its place.
+        count: The number of messages, requests, components or values with it.
+        where: The calls, sessions or channels that have it; empty if it belongs to none.
         keys: All the keys that are new, or gone, if it is about keys.
     """
 
@@ -430,7 +430,7 @@ class _Comparison:
                     self._found.add(layer, f"{name}: there were {count:,}, are {others[name]:,}", where)
             if counts == others:
                 what = "messages" if is_message else "requests and replies"
-                self._found.add(layer, f"{what} come in another order", where)
+                self._found.add(layer, f"{what} are in another order", where)
 
     def _compare_shapes(self, layer: Layer, old: _Shapes, new: _Shapes) -> None:
         for subject, before in old.keys.items():
@@ -465,7 +465,7 @@ class _Comparison:
             and not key_order(cast("dict[str, Any]", left), cast("dict[str, Any]", right))
         ):
             layer = Layer.MESSAGES if old.message else Layer.REQUESTS
-            self._found.add(layer, f"{what}: the keys come in another order", where)
+            self._found.add(layer, f"{what}: the keys are in another order", where)
 
     def _add_values(self, what: str, old: Any, new: Any, where: str, *, with_keys: bool = True) -> None:
         for change in value_changes(old, new):

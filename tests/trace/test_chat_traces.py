@@ -71,7 +71,7 @@ def test_a_trace_without_the_content_of_its_files_is_not_replayed(
 def test_no_finding_blames_the_server_for_not_being_gradio(recorded: dict[str, Trace], name: str) -> None:
     found = [one for one in lint_trace(recorded[name]) if one.source is not Source.OUTCOME]
     assert [one for one in found if one.source is not Source.TRACE] == []
-    known = ("it holds no call", "cannot be replayed: Call 1 of session 1 sent files")
+    known = ("it contains no call", "cannot be replayed: Call 1 of session 1 sent files")
     assert all(any(text in one.what for text in known) for one in found), found
 
 

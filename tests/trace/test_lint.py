@@ -93,7 +93,7 @@ class TestLint:
         made = Program().discover().session().call("x").call("y", event_id="second")
         made.took(made.wire.abandon(made.exchange, StreamLost("gone")))
         texts = {one.what for one in findings(trace_of(made))}
-        assert texts == {"the trace ends before it does", "StreamLost: gone"}
+        assert texts == {"the trace ends before the call", "StreamLost: gone"}
 
     def test_a_discovery_that_was_refused(self):
         made = Program()

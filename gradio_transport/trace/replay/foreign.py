@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a replay expects of traces of other clients: the same calls, made in another way.
+"""Replay of other clients' traces: the same calls, made in another way.
 
 A browser, gradio_client or curl sends other headers than this library, opens streams at other moments, and
 names what this library leaves out. So their commands are not compared with ours one by one, but channel by
