@@ -139,7 +139,8 @@ def _explain_failure(step: Step) -> Said:
         )
     return Said(
         "connection-lost",
-        f"The connection broke {seconds(took)} after {title} was sent, before a reply arrived. {message}{proxy}",
+        f"The connection broke {seconds(took)} after {title} was sent, before a reply arrived. {message}"
+        f"{proxy}",
         "The server may have stopped or restarted; see its log. The function may have run.",
         numbers,
     )

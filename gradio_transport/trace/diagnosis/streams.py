@@ -140,8 +140,8 @@ def explain_silence(wire: Wire, what: str, frame: int) -> Said:
     if wire.beats and silence >= _SILENT:
         return Said(
             "silent",
-            f"The stream was silent for {seconds(silence)} after {wire.count}, while {wire.state}, and this "
-            f"side gave the call up ({what}). A live server of this version sends a heartbeat every "
+            f"The stream was silent for {seconds(silence)} after {wire.count}, while {wire.state}, and the "
+            f"client gave up the call ({what}). A live server of this version sends a heartbeat every "
             f"{HEARTBEAT:.0f} s, so the connection was dead, the server hung, or a proxy holds the stream "
             "back.",
             "Check whether the server still replies to other requests, and check the connection: "
