@@ -70,8 +70,8 @@ def redact_trace(
             config stay.
 
     Raises:
-        FileExistsError: Something has that name.
-        LocalProtocolError: The new trace could not be written whole.
+        FileExistsError: The file already exists.
+        LocalProtocolError: The new trace could not be written completely.
     """
     target = Path(path)
     chosen, unknown = ({}, ()) if values else _choose(trace, arguments)
@@ -85,7 +85,9 @@ def redact_trace(
         _write(trace, frames, target, [*secrets, *echoed], values=values)
         written = read_trace(target)
         if _count(written.frames) != _count(frames):
-            raise LocalProtocolError(f"The trace {target.name} could not be written whole. Is the disk full?")
+            raise LocalProtocolError(
+                f"The trace {target.name} could not be written completely. Check whether the disk is full."
+            )
     except BaseException:
         target.unlink(missing_ok=True)
         raise

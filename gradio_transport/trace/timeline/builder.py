@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes a timeline of frames, in one pass and in time linear in what they hold.
+"""Building of a timeline from frames, in one pass and in linear time.
 
-No adapter takes part: requests and replies are paired by channel, messages belong to the call that their
-channel or event id names, and `timeline_messages` says what a message means.
+It uses no adapter: requests and replies are paired by channel, messages belong to the call of their channel
+or event id, and `timeline.messages` decodes messages.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Change(enum.StrEnum):
 
 @attrs.frozen
 class Update:
-    """What a frame has changed, for those who show a trace while it is being written.
+    """The change by a frame, for programs that show a trace while it is being written.
 
     Attributes:
         change: What.
@@ -154,7 +154,7 @@ class _Session:
 
 
 class TimelineBuilder:
-    """Takes frames one by one and makes a timeline of them.
+    """A builder that makes a timeline from frames, one by one.
 
     Args:
         meta: The values of the meta line, as far as they are known; see `add_meta`.
@@ -869,12 +869,12 @@ def _stream_end(stream: Stream, ending: str) -> End:
     match ending:
         case "idle":
             return End(
-                Outcome.GIVEN_UP, "TimeoutExpired", f"Nothing came on the stream any more{why}.", "stream"
+                Outcome.GIVEN_UP, "TimeoutExpired", f"No more data arrived on the stream{why}.", "stream"
             )
         case "too large":
             return End(Outcome.FAILED, "EventTooLarge", f"A message is larger than the limit{why}.", "stream")
         case "local":
-            return End(Outcome.GIVEN_UP, "", f"This side closed the stream{why}.", "stream")
+            return End(Outcome.GIVEN_UP, "", f"The client closed the stream{why}.", "stream")
         case "clean":
             return End(Outcome.FAILED, "StreamLost", f"The stream ended before the call did{why}.", "stream")
         case _:

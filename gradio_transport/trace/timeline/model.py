@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A trace as a person thinks of it: calls with their requests, events, silences, phases and outcome.
+"""The data of a timeline: calls with their requests, events, silences, phases and outcome.
 
-These are the data; `timeline` and `TimelineBuilder` make them.
+`timeline` and `TimelineBuilder` create them.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from ...protocol.frames import Direction
 from ...protocol.json import decode_json
 
 DEFAULT_SILENCE = 2.0
-"""Seconds without a sign of life after which a silence is worth a mark."""
+"""Seconds without data after which a silence is marked."""
 
 UNKNOWN_REQUEST = "?"
 """Name of a request that the trace lacks, although it has the reply."""
 
 
 class StepKind(enum.StrEnum):
-    """What a step is."""
+    """The kind of a step."""
 
     LOCAL = "local"
-    """Our caller or our clock: ``call``, ``fetch``, ``send``, ``finish``, ``cancel``, ``wake``, ``error``,
+    """The caller or the clock: ``call``, ``fetch``, ``send``, ``finish``, ``cancel``, ``wake``, ``error``,
     ``refused``, ``session``."""
     REQUEST = "request"
     """A request with its reply, or the handshake of a websocket. A stream has its bytes in `Step.stream`."""
@@ -47,11 +47,11 @@ class Outcome(enum.StrEnum):
     """The app raised, the server refused, or the connection broke."""
     CANCELLED = "cancelled"
     GIVEN_UP = "given up"
-    """This side ended it, for example because a deadline expired."""
+    """The client ended it, for example because a deadline expired."""
     REFUSED = "refused"
-    """This side refused it before anything was sent."""
+    """The client rejected it before anything was sent."""
     UNFINISHED = "unfinished"
-    """The trace ends before the call does."""
+    """The trace ends before the call."""
 
 
 @attrs.define
@@ -85,7 +85,7 @@ class Stream:
 
 @attrs.define(eq=False)
 class Step:
-    """One thing that happened.
+    """One step of a trace.
 
     Attributes:
         t: When it began, in seconds of the trace.
