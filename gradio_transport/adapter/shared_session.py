@@ -186,7 +186,7 @@ class SharedStreamSession(Session):
     def _duplicate_id_error(self, event_id: str) -> GradioTransportError:
         return MalformedMessage(
             f"The server gave the id {excerpt(event_id)!r} to two calls of one session, so its "
-            "messages cannot be assigned. Submit the calls in sessions of their own.",
+            "messages cannot be assigned. Submit each call in its own session.",
             phase=Phase.JOIN,
         )
 
@@ -309,7 +309,7 @@ class SharedStreamSession(Session):
     def _unassigned_outputs_error(self, message: Mapping[str, Any]) -> GradioTransportError:
         return MalformedMessage(
             f"The stream has outputs that name none of {len(self._pending)} calls: "
-            f"{excerpt(str(message.get('msg')))}. Submit the calls in sessions of their own.",
+            f"{excerpt(str(message.get('msg')))}. Submit each call in its own session.",
             phase=Phase.STREAM,
         )
 

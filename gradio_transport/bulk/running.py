@@ -320,7 +320,7 @@ class _unwrapped:  # noqa: N801 - used as a statement
 
 
 def first_of(error: BaseException) -> BaseException:
-    """Return the first error in a group of any depth, or an error that is no group."""
+    """Return the first error in a group of any depth, or an error that is not a group."""
     while isinstance(error, BaseExceptionGroup):
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     return error

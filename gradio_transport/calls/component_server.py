@@ -39,7 +39,7 @@ def component_request(
         data = to_json(data, Place("data", f"the component's function {fn_name!r}", takes_files=False))
     if not isinstance(cast("object", component_id), int) or component_id not in config.components:
         raise EndpointNotFound(
-            f"The app has no component {component_id!r}, as far as this session knows. "
+            f"The app has no component {component_id!r} in this session. "
             "The ids are the keys of config.components.",
             phase=Phase.JOIN,
         )

@@ -162,7 +162,7 @@ class SessionDriver(Generic[C]):
 
     @property
     def call_count(self) -> int:
-        """How many calls are under way."""
+        """Number of calls in progress."""
         return len(self._calls)
 
     def begin(self, call: C) -> Sequence[Command]:

@@ -36,7 +36,7 @@ class ChunkJoiner:
         self._left = 0
         """Bytes of the chunk's content that have not arrived."""
         self._footer = b""
-        """What must follow, from the last chunk."""
+        """The expected bytes after the last chunk."""
 
     def feed(self, data: bytes) -> bytes:
         """Return the bytes for h11 in place of those of one read; no bytes if a line is incomplete."""

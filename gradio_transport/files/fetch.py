@@ -123,8 +123,8 @@ def continued_total(
         if first == received and not is_another and total in (None, whole) and whole in (None, last + 1):
             return whole
     raise RemoteProtocolError(
-        f"The server was asked for {url.partition('?')[0]} from byte {received} on, but sends another part "
-        f"(Content-Range: {excerpt(head.headers.get('content-range', 'none'))!r}).",
+        f"The client requested {url.partition('?')[0]} from byte {received} on, but the server sent another "
+        f"part (Content-Range: {excerpt(head.headers.get('content-range', 'none'))!r}).",
         phase=Phase.DOWNLOAD,
         status=head.status,
     )

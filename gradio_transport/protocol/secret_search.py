@@ -200,9 +200,9 @@ def _string_end(text: str, place: int, quote: str, escapes: int) -> int:
 def _in_container(text: str, start: int, what: str) -> tuple[list[Found], int, frozenset[int] | None]:
     """Return the secrets in the list or object under a secret name, and the end of the read part.
 
-    Of an object that is a schema, or large, nothing is: its members have names of their own. Of what it holds
-    up to there, the third value says what ended, and may be read again: once, to its end. To read again what
-    did not would take the square of its length.
+    A schema or a large object is skipped: its members have their own names. Of what it holds up to there, the
+    third value says what ended, and may be read again: once, to its end. To read again what did not would
+    take the square of its length.
     """
     found: list[Found] = []
     opened: list[int] = []

@@ -203,7 +203,7 @@ def _split_blocks(chunk: bytes) -> list[bytes]:
     """Split at blank lines, with every line end as LF. The last element is the rest."""
     open_end = chunk.endswith(b"\r")
     if _CR in chunk:
-        # CR LF first: in CR CR LF the first CR is a line end of its own.
+        # CR LF first: in CR CR LF the first CR is a separate line end.
         chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     # For the middle of a large event: searching one byte first is twenty times faster than two.
     blocks = chunk.split(b"\n\n") if _LF in chunk else [chunk]

@@ -85,25 +85,25 @@ class Observer(Protocol):
         ...
 
     def failed(self, exchange: int, t: float, error: str, message: str) -> None:
-        """Take that no reply came."""
+        """Process a request without a reply."""
         ...
 
     def websocket_opened(self, exchange: int, t: float, url: str, headers: Mapping[str, str]) -> None:
-        """Take the handshake of a websocket."""
+        """Process the handshake of a websocket."""
         ...
 
     def websocket_accepted(self, exchange: int, t: float) -> None:
-        """Take that the handshake was accepted."""
+        """Process the acceptance of a handshake."""
         ...
 
     def websocket_text(self, exchange: int, t: float, direction: Direction, text: str) -> None:
-        """Take a text of a websocket."""
+        """Process a text of a websocket."""
         ...
 
     def websocket_closed(
         self, exchange: int, t: float, code: int | None, reason: str, direction: Direction
     ) -> None:
-        """Take the end of a websocket; without a code if the connection broke."""
+        """Process the end of a websocket; without a code if the connection broke."""
         ...
 
     def advance(self, t: float) -> None:
@@ -280,21 +280,21 @@ class Exchange:
         self._finish(lambda observer, t: observer.end(self._number, t, ending, reason))
 
     def failed(self, error: str, message: str) -> None:
-        """Take that no reply came."""
+        """Process a request without a reply."""
         self._finish(lambda observer, t: observer.failed(self._number, t, error, message))
 
     def websocket_opened(self, url: str, headers: Mapping[str, str]) -> None:
-        """Take the handshake of a websocket."""
+        """Process the handshake of a websocket."""
         number, t = self._number, time.monotonic()
         self._recorder.put(lambda observer: observer.websocket_opened(number, t, url, headers))
 
     def websocket_accepted(self) -> None:
-        """Take that the handshake was accepted."""
+        """Process the acceptance of a handshake."""
         number, t = self._number, time.monotonic()
         self._recorder.put(lambda observer: observer.websocket_accepted(number, t))
 
     def websocket_text(self, direction: Direction, data: bytes) -> None:
-        """Take a text of a websocket."""
+        """Process a text of a websocket."""
         number, t = self._number, time.monotonic()
 
         def take(observer: Observer) -> None:

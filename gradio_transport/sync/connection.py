@@ -172,7 +172,7 @@ class Connection:
         """Run a short job in another thread, without waiting for it.
 
         Raises:
-            LocalProtocolError: There is no thread for it.
+            LocalProtocolError: No thread can be started.
         """
         self._aside.submit(job)
 

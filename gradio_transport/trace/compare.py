@@ -35,7 +35,7 @@ _COMPARED_VALUES = ("protocol", "api_prefix", "enable_queue", "connect_heartbeat
 """Keys of a config whose values are compared: those that decide how calls are made."""
 
 _NAMED_KEYS = 12
-"""How many keys a line names. `Difference.keys` has all."""
+"""The most keys that a line names. `Difference.keys` has all."""
 
 _NAMED_PLACES = 3
 
@@ -43,10 +43,10 @@ _COMPARED_OUTPUTS = 100
 """Outputs of a call that are compared, besides the last."""
 
 _ENDPOINTS = "endpoints"
-"""What the lines about endpoints that came and went begin with."""
+"""The starts of lines about added and removed endpoints."""
 
 _NAMES = re.compile(r"(?<=/file=).*|(?<=[?&]fn_index=)\d+", re.DOTALL)
-"""What of a route is of the app, and not of the protocol."""
+"""The parts of a route that belong to the app, not to the protocol."""
 
 _NO_NAME = re.compile(r"[^\w-]")
 _OF_A_TYPE = re.compile(r"\bcomponents\.[\w-]+\[\]")
@@ -483,7 +483,7 @@ class _Comparison:
         if left is None or right is None:
             return
         pairs = list(zip(_outputs(left), _outputs(right), strict=False))
-        # A difference is told once, so there is no need to look at all of a long stream.
+        # A difference is reported once, so the rest of a long stream is not checked.
         for one, other in pairs[:_COMPARED_OUTPUTS] + pairs[max(_COMPARED_OUTPUTS, len(pairs) - 1) :]:
             if one.data != other.data:
                 self._add_values(
@@ -496,7 +496,7 @@ class _Comparison:
 
 
 class _Shapes:
-    """Which keys the values of each subject have, of which types, and how often."""
+    """The keys of each subject's values, with their types and counts."""
 
     def __init__(self) -> None:
         self.keys: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
@@ -517,7 +517,7 @@ class _Shapes:
 
 
 def _by_type(value: Any) -> Any:
-    """Return a config with its components by their type, because each type has keys of its own."""
+    """Return a config with its components by their type, because each type has its own keys."""
     if not isinstance(value, dict):
         return value
     config = cast("dict[str, Any]", value)

@@ -206,7 +206,7 @@ class Placeholders:
         return message
 
     def _choice(self, choice: Any) -> Any:
-        """Return a choice of a chat completion, whose text is in an object of its own."""
+        """Return a choice of a chat completion, whose text is in a separate object."""
         if not isinstance(choice, dict):
             return choice
         return {
@@ -316,7 +316,7 @@ def _is_edit(items: list[Any]) -> bool:
 
 
 def _is_status(message: Mapping[str, Any], key: str) -> bool:
-    """Return whether ``data`` is no value, but a place or an error, in a reply of the polling queue."""
+    """Return whether ``data`` is a place or an error instead of a value, in a reply of the polling queue."""
     return key == "data" and "status" in message and not isinstance(message[key], dict)
 
 
@@ -335,7 +335,7 @@ class _Events:
         self._after_return = False
 
     def feed(self, data: bytes) -> bytes:
-        """Take bytes, and return the events that are complete."""
+        """Process bytes, and return the complete events."""
         if self._after_return and data:
             data, self._after_return = data.removeprefix(b"\n"), False
         self._held.append(data)

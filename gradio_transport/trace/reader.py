@@ -108,7 +108,7 @@ class LineReader:
 
     Args:
         name: Name of the file, for errors.
-        folder: The directory that has the bodies beside the trace, if there is one.
+        folder: The directory of body files next to the trace, if any.
 
     Attributes:
         name: Name of the file, for errors.

@@ -208,7 +208,7 @@ def _replay_problem(old: Trace, new: Trace) -> str:
         return error.message
     if len(after.mismatches) > len(before.mismatches):
         return str(after.mismatches[0])
-    # In their order, because the writer numbers the sessions anew.
+    # In their order, because the writer renumbers the sessions.
     for (key, events), others in zip(before.events.items(), after.events.values(), strict=False):
         if [type(event) for event in events] != [type(event) for event in others]:
             return f"call {key[1]} of session {key[0]} has other events"

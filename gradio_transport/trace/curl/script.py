@@ -266,7 +266,7 @@ class _Builder:
             if call.session != session:
                 session = call.session
                 self._script.add(
-                    "", f"# Session {session} of the recording, with a session hash of its own.", _FRESH
+                    "", f"# Session {session} of the recording, with its own session hash.", _FRESH
                 )
             fn_index = "" if call.fn_index is None else f" (fn_index {call.fn_index})"
             self._script.add(

@@ -84,7 +84,7 @@ def json_comment(value: Any) -> str:
 
 @attrs.frozen
 class Replacements:
-    """What of a recorded request is a variable of the script.
+    """The parts of a recorded request that are variables of the script.
 
     Attributes:
         session: The recorded session hash.

@@ -29,7 +29,7 @@ _SECONDS = re.compile(r"\b(?:within|for) (\d+(?:\.\d+)?) s\b")
 
 _HIDDEN = "which the app hides"
 _LOST_BY_CALL = "The app's function raised an error."
-"""What is known of an error whose text `/call` does not pass on (before 6.13)."""
+"""The text for an error whose text `/call` drops (before 6.13)."""
 
 
 def diagnose(trace: Trace, *, line: Timeline | None = None) -> list[Diagnosis]:

@@ -114,7 +114,7 @@ def response_of(trace: Trace, step: Step) -> Response | None:
 
 
 def proxy_name(response: Response) -> str:
-    """Return what a reply says that it is from, if that is no server of Gradio's own."""
+    """Return the server that a reply names, if it is not Gradio's."""
     name = response.headers.get("server", "")
     return "" if not name or "uvicorn" in name.lower() else quote(name)[:40]
 

@@ -258,7 +258,7 @@ def space_stage(response: Response) -> tuple[str, str] | None:
 
 
 def _who(response: Response) -> str:
-    """Return who replied, as far as the reply says."""
+    """Return the sender of a reply, by its headers."""
     name = proxy_name(response)
     if name:
         return f"A proxy ({name})"

@@ -60,7 +60,7 @@ class Wire:
 
     @property
     def opened(self) -> float:
-        """When something could come: the stream was asked for, and the call was joined."""
+        """The earliest time for a message: the stream was requested, and the call was joined."""
         joins = [step.end for step in self.call.requests if step.channel.endswith(".join")]
         return max([self.call.start, *joins, *([self.request.t] if self.request is not None else [])])
 
@@ -74,19 +74,19 @@ class Wire:
 
     @property
     def has_started(self) -> bool:
-        """Whether the function runs, as far as the messages say."""
+        """Whether the function runs, by the messages."""
         names = ("process_starts", "process_generating", "process_streaming", "progress", "log")
         return any(step.event in names for step in self.events)
 
     @property
     def count(self) -> str:
-        """How many messages came."""
+        """The number of messages."""
         number = len(self.events)
         return "no message" if not number else "1 message" if number == 1 else f"{number:,} messages"
 
     @property
     def state(self) -> str:
-        """Where the call was."""
+        """The state of the call."""
         if not self.is_gradio:
             return "the answer was being written" if self.has_started else "no part of the answer had arrived"
         if self.has_started:
@@ -96,7 +96,7 @@ class Wire:
 
     @property
     def no_resume(self) -> str:
-        """What becomes of a call whose stream broke."""
+        """Advice on a call whose stream broke."""
         if not self.is_gradio:
             return "An answer cannot be resumed; make the call again."
         return "Gradio cannot resume a stream; its function may have run."

@@ -35,7 +35,7 @@ ENDINGS: Mapping[Ending, str] = {
     Ending.IDLE: "net::ERR_TIMED_OUT",
     Ending.TOO_LARGE: "net::ERR_MSG_TOO_BIG",
 }
-"""What Chrome writes as the error of a request that ended so."""
+"""Chrome's error text for each ending of a request."""
 
 OWN = "_gradioTransport"
 """Field of the log with what a trace says of itself."""
@@ -134,7 +134,7 @@ class _Pairing:
         self._endpoints: dict[tuple[int, str], str] = {}
 
     def take(self, frame: Frame) -> Iterator[_Exchange]:
-        """Take the next frame, and yield the exchanges that are complete, in the order of their start."""
+        """Process the next frame, and yield the complete exchanges, in the order of their start."""
         self._add_frame(frame)
         while self._exchanges and self._exchanges[0].end is not None:
             yield self._exchanges.popleft()

@@ -87,7 +87,7 @@ class ImportReport:
         calls: Number of calls found.
         missing: Bodies that a replay needs and the file lacks, one text for each.
         skipped: Counts of omitted entries, by reason.
-        other: Requests to the app that are no part of a call, by the first part of their path.
+        other: Requests to the app outside calls, by the first part of their path.
     """
 
     app: HarApp
@@ -207,7 +207,7 @@ class _Telling:
             yield last, told.end, (ending, "" if ending is not Ending.RESET else entry.error)
 
     def _pieces(self, entry: HarEntry, begin: float, end: float) -> Iterator[tuple[float, bytes]]:
-        """Yield the bytes of a reply with their times, as far as the file has them."""
+        """Yield the bytes of a reply with their times, if the file has them."""
         events = [one for one in entry.events or () if one.data is not None]
         if events and all((one.time or 0.0) <= begin for one in events):
             # Chrome writes the start of the request as the time of each message of a `fetch`, so that says

@@ -30,7 +30,7 @@ LARGEST_FILE = 4 * 1024**3
 _LONGEST_URL = 1_000_000
 
 _MOST_SECONDS = 10 * 365 * 86_400.0
-"""How long an entry may take. What is longer is a mistake, or a date of another time."""
+"""The longest duration of an entry. A longer one is a mistake, or a wrong date."""
 
 
 class HarError(TraceError):

@@ -22,7 +22,7 @@ _SLOT = re.compile(r"\{\{(\w+)\}\}")
 
 @attrs.frozen(kw_only=True)
 class PageSource:
-    """What a page is made of, its data aside.
+    """The sources of a page, without its data.
 
     Attributes:
         template: HTML with the slots ``{{policy}}``, ``{{generator}}``, ``{{title}}``, ``{{style}}``,

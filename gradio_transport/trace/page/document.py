@@ -54,7 +54,7 @@ _BODY: Final[Mapping[Kind, str]] = {
     Kind.CHUNK: "data",
     Kind.WS_TEXT: "text",
 }
-"""Which field of a frame is its content."""
+"""The payload field with a frame's content."""
 
 _MESSAGE: Final = re.compile(r'"msg"\s*:\s*"([^"\\]{1,60})"')
 """The name of a message, at its beginning."""

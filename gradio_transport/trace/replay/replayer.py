@@ -92,7 +92,7 @@ class _SessionReplay:
         config: The app's config, with the components that gr.render added in this session.
         pending: Channels of requests that wait for their reply.
         open: Channels of streams and sockets that neither side has closed.
-        commands: The frames of this side since the last comparison.
+        commands: The frames of the client since the last comparison.
         held: In a trace of another client, inputs of channels that the session has not opened yet.
         foreign: The commands of both sides in such a trace.
     """
@@ -302,7 +302,7 @@ class _Replayer:
             yield session.wire.websocket_opened(frame.channel)
 
     def _failure_turns(self, session: _SessionReplay, frame: Frame) -> Iterator[Turn]:
-        """Return the turns of a failed request, or of a call that this side ended (a local frame)."""
+        """Return the turns of a failed request, or of a call that the client ended (a local frame)."""
         error = recorded_error(frame)
         if frame.direction is Direction.LOCAL:
             tell = frame.payload.get("tell") is True

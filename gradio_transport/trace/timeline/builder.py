@@ -65,7 +65,7 @@ MAX_PARKED = 10_000
 
 
 class Change(enum.StrEnum):
-    """What a frame has changed."""
+    """The change by a frame."""
 
     CALL = "call"
     """A call began."""
@@ -96,7 +96,7 @@ class Update:
 
 @attrs.define(eq=False)
 class _Loss:
-    """Why calls are over unless something else comes for them."""
+    """The reason why calls are over, unless more messages arrive for them."""
 
     t: float
     frame: int
@@ -157,7 +157,7 @@ class TimelineBuilder:
     """A builder that makes a timeline from frames, one by one.
 
     Args:
-        meta: The values of the meta line, as far as they are known; see `add_meta`.
+        meta: The known values of the meta line; see `add_meta`.
         keep: Whether steps are kept in the timeline. Turn off for a trace without end, whose steps are taken
             from the updates as they come.
 
@@ -179,12 +179,12 @@ class TimelineBuilder:
         self._calls = 0
 
     def add_meta(self, values: Mapping[str, Any]) -> None:
-        """Take the values of a meta line."""
+        """Store the values of a meta line."""
         self.timeline.meta = {**self.timeline.meta, **values}
         self._version = version_of(self.timeline.meta)
 
     def feed(self, frame: Frame) -> list[Update]:
-        """Take the next frame, and return what it has changed."""
+        """Process the next frame, and return its changes."""
         self._number += 1
         self._updates = []
         self.timeline.frames = self._number + 1
@@ -759,7 +759,7 @@ class TimelineBuilder:
             step.data = data
 
     def _take_end(self, frame: Frame, session: _Session, call: _Call | None) -> None:
-        """Take the end of a stream; that this side closes it, and that it is closed, are one step."""
+        """Process the end of a stream. The client's close and the end are one step."""
         place = frame.session, frame.channel
         stream = self._streams.get(place)
         closes = frame.kind is not Kind.END
@@ -799,7 +799,7 @@ class TimelineBuilder:
             self._lose(session, call, _stream_end(whole, ending), frame.t, final=final)
 
     def _idle_setting(self, session: _Session) -> str:
-        """Return the setting that ended a silence, as far as the trace tells it."""
+        """Return the setting that ended a silence, if the trace shows it."""
         name = "idle" if not self._version or self._version >= (4, 4) else "no_heartbeat"
         seconds = session.line.timeouts.get(name)
         return f"Timeouts({name}={seconds})" if seconds is not None else f"nothing came, Timeouts({name}=)"
@@ -812,7 +812,7 @@ class TimelineBuilder:
     # --- frames beside the sessions ------------------------------------------------------------------
 
     def _feed_beside(self, frame: Frame) -> None:
-        """Take a frame of the discovery, of a file, of a heartbeat ..."""
+        """Process a frame of the discovery, of a file, of a heartbeat ..."""
         steps = self._beside_steps(frame)
         place = 0, frame.channel
         match frame.kind:

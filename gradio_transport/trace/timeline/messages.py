@@ -45,7 +45,7 @@ _SHOWN_NAME = 100
 
 @attrs.frozen
 class End:
-    """How a call ended, and why."""
+    """The end of a call, with the reason."""
 
     outcome: Outcome
     error: str = ""
