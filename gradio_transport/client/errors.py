@@ -162,7 +162,7 @@ def translate_errors() -> Generator[None, None, None]:
 def pending_error(name: str, seconds: float | None, status: str) -> JobTimeout:
     """Return the error for a job whose ``timeout`` expired."""
     return JobTimeout(
-        f"Timed out. No result of {name} within {seconds} s; the job goes on ({status}).",
+        f"Timed out. No result of {name} within {seconds} s; the job continues ({status}).",
         setting="timeout",
         seconds=seconds,
         phase=errors.Phase.STREAM,

@@ -155,7 +155,7 @@ class AiohttpEngine:
                     body = await stream.read(body_seconds(request, patience))
                 finally:
                     await stream.aclose()
-        except GradioTransportError:  # one that is late is a TimeoutError too
+        except GradioTransportError:  # a late one is also a TimeoutError
             raise
         except TimeoutError:
             raise patience.timeout_error(request.url) from None

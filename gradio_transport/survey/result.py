@@ -26,7 +26,7 @@ class Reason(enum.StrEnum):
     NO_SPACE = "no-such-space"
     """The Hub shows no such Space: it is deleted, private, or misspelt."""
     HUB = "hub"
-    """The Hub could not be asked about the Space."""
+    """The Hub did not answer the request about the Space."""
     RATE_LIMITED = "rate-limited"
     """The Hub or the server asks for fewer requests."""
     UNKNOWN_HOST = "unknown-host"

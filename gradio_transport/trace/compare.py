@@ -264,7 +264,7 @@ class _Collector:
         self._keys[layer, subject, "new" if is_new else "gone"][key] += count
 
     def differences(self) -> list[Difference]:
-        """Return the differences: by layer, and in it as they were found."""
+        """Return the differences, by layer and then in the order found."""
         layers = list(Layer)
         return [
             difference

@@ -247,7 +247,7 @@ class _Diagnoser:
         return Said(
             "unfinished",
             f"The trace ends {seconds(self._line.end - call.start)} after the call was made, after "
-            f"{wire.count} and while {wire.state}; how the call ended is not in it.{cut}{quiet}",
+            f"{wire.count} and while {wire.state}; the end of the call is missing.{cut}{quiet}",
             "The program may have ended, or may still be running. Close the app or its tap to write all "
             "frames.",
             (call.frame, *((last.frame,) if last is not None else ())),
