@@ -187,7 +187,7 @@ def _directory(download_files: str | Path | bool | None) -> Callable[[], Path] |
     if not isinstance(download_files, str | os.PathLike):
         raise SettingError(
             "download_files= takes a directory, or False to leave files on the server. Without it, files go "
-            "to $GRADIO_TEMP_DIR or a temporary directory of yours. Got {download_files!r}."
+            f"to $GRADIO_TEMP_DIR or a temporary directory of yours. Got {download_files!r}."
         )
     directory = Path(download_files).expanduser()
     return lambda: directory

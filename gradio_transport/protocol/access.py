@@ -66,7 +66,7 @@ def access_advice(response: Response) -> str:
     if schemes:
         return (
             f"It asks for authentication by {excerpt(challenge)!r}, which is not the app's own login. Pass "
-            f"its credentials as headers={'authorization': ...}."
+            "its credentials as headers={'authorization': ...}."
         )
     if response.headers.get("cf-mitigated"):
         return "That is a Cloudflare check that only browsers pass. The app's owner can allow programs."

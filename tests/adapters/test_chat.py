@@ -100,7 +100,7 @@ def test_files_by_tasks(server: Scripted, backend: str, tmp_path: Path) -> None:
 
     async def run() -> None:
         async with gt.connect_async(**door(server, file_types=[".bin", ".md"])) as app:
-            with pytest.raises(gt.ValidationFailed, match=r"'a\.bin' is no text"):
+            with pytest.raises(gt.ValidationFailed, match=r"'a\.bin' is not "):
                 await app.call("/chat", {"files": [gt.handle_file(path)]})
             with pytest.raises(gt.ValidationFailed, match="is not allowed"):
                 await app.call("/chat", {"files": [gt.handle_file(b"x", name="a.png")]})

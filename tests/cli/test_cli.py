@@ -364,7 +364,7 @@ def test_a_token_for_another_host_is_refused_before_anything_is_sent() -> None:
         result = run("call", server.url, "/hello", "x", "-t", "hf_test")
 
     assert result.exit_code == 2
-    assert "no host of Hugging Face" in result.stderr
+    assert "not a host of Hugging Face" in result.stderr
     assert server.requests == []
 
 

@@ -105,7 +105,7 @@ def test_a_single_sign_on() -> None:
         report = examined(server.url, headers={"x-key": "given"})
 
     step = report.step("redirects")
-    assert "That is the login of Cloudflare Access, before the app." in text(step)
+    assert "That is the login of Cloudflare Access, in front of the app." in text(step)
     assert "-H 'Cookie: NAME=VALUE'" in text(step)
     assert "s3cret" not in text(step)
     assert isinstance(report.error, AuthenticationRequired)

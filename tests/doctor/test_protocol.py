@@ -136,6 +136,6 @@ def test_a_chat_endpoint_that_was_asked_for() -> None:
         )
 
     assert report.result is Result.OK, results(report)
-    assert "the adapter openai_chat was asked for" in text(report.step("protocol"))
+    assert "you asked for the adapter openai_chat" in text(report.step("protocol"))
     for name in ("stream", "websocket", "replicas", "upload"):
         assert report.step(name).result is Result.SKIPPED

@@ -148,6 +148,6 @@ def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{free_port()}")
     report = examined("ann/app")
 
-    assert "Check the way to http://127.0.0.1" in text(report.step("space"))
+    assert "Check the connection to http://127.0.0.1" in text(report.step("space"))
     assert isinstance(report.error, ConnectError)
     assert isinstance(report.error, TransportError)

@@ -60,7 +60,7 @@ def test_a_proper_certificate(trusting: HTTPSettings) -> None:
     [
         ("expired", "certificate has expired", "must renew the certificate"),
         ("to come", "not yet valid", "The clock of this machine shows"),
-        ("elsewhere", "mismatch", "It is not for 127.0.0.1. Use a name that it is for: elsewhere.example."),
+        ("elsewhere", "mismatch", "It is not valid for 127.0.0.1. Use one of its names: elsewhere.example."),
         ("unknown", "unable to get local issuer", "This machine does not know its authority"),
         ("self-signed", "self-signed certificate", "The certificate is self-signed"),
     ],
@@ -100,7 +100,7 @@ def test_a_certificate_that_ends_soon(tmp_path: Path) -> None:
         step = examined(https(server), http=HTTPSettings(verify=str(file)), until="tls").step("tls")
 
     assert step.result is Result.WARNING
-    assert "It ends in 3 days" in text(step)
+    assert "It expires in 3 days" in text(step)
 
 
 def test_what_is_not_checked_is_looked_at_all_the_same() -> None:

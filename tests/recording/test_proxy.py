@@ -353,7 +353,7 @@ async def test_an_app_that_closes_without_a_reply_is_asked_once():
     assert len(asked) == 1
     ((error, message),) = notes.named("failed")
     assert error == "StreamLost"
-    assert "before a reply came" in message
+    assert "before a reply arrived" in message
 
 
 async def test_a_kept_connection_that_the_app_has_closed_is_no_failure():

@@ -723,7 +723,7 @@ def test_a_duplicate_that_is_there_is_used(hub: FakeHub) -> None:
 
 def test_a_duplicate_that_is_there_on_other_hardware_is_not_passed_off(hub: FakeHub) -> None:
     hub.add("me/name", hardware="cpu-basic")
-    with pytest.raises(LocalProtocolError, match="on cpu-basic and not on t4-small"):
+    with pytest.raises(LocalProtocolError, match="on cpu-basic instead of t4-small"):
         duplicate("owner/name", token=TOKEN, hardware="t4-small")
 
 

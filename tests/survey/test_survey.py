@@ -196,7 +196,7 @@ def test_a_journal_of_calls_is_refused(apps: ManyApps, tmp_path: Path) -> None:
 
 def test_a_journal_of_other_sources_is_refused(tmp_path: Path) -> None:
     list(survey([CLOSED], journal=tmp_path / "survey.sqlite"))
-    with pytest.raises(LocalProtocolError, match="Row 0 is not the one"):
+    with pytest.raises(LocalProtocolError, match="Row 0 differs from that"):
         list(survey(["http://127.0.0.1:10"], journal=tmp_path / "survey.sqlite"))
 
 

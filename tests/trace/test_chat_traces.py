@@ -97,7 +97,7 @@ def test_no_diagnosis_speaks_of_gradio(recorded: dict[str, Trace], name: str) ->
 
 def test_a_refusal_of_the_discovery_says_what_the_adapter_says(recorded: dict[str, Trace]) -> None:
     (wrong_key,), (no_model,) = (diagnose(recorded[name]) for name in ("wrong key", "no such model"))
-    assert "AuthenticationRequired: The server answered: Incorrect API key" in wrong_key.text
+    assert "AuthenticationRequired: The server replied: Incorrect API key" in wrong_key.text
     assert "Did you mean 'parrot'?" in no_model.text
 
 

@@ -103,7 +103,7 @@ class TestLint:
         made.taps.response("discover", 0, reply({"auth_required": True}))
         texts = [str(one) for one in findings(trace_of(made))]
         assert texts[0].startswith("note: discovery: AuthenticationRequired: ")
-        assert texts[1] == "note: the file: it holds no call"
+        assert texts[1] == "note: the file: it contains no call"
 
 
 SECRETS = {
