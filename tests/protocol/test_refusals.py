@@ -39,7 +39,7 @@ def refused(status: int, body: Any = None, **headers: str) -> GradioTransportErr
 def test_a_reply_that_may_be_a_proxys_names_it() -> None:
     reply = Response(503, {}, b"<h1>no</h1>", proxy="http://proxy:1 (of http_proxy)")
     error = refusal(reply, Phase.JOIN, what="http://app/config")
-    named = "http://app/config, or the proxy http://proxy:1 (of http_proxy) before it, answered: no"
+    named = "http://app/config, or the proxy http://proxy:1 (of http_proxy) in front of it, answered: no"
     assert error.message == named
 
 

@@ -277,7 +277,7 @@ class TestRefusals:
         story.asks(0.0, "POST", "/login", "login", 0, phase="login", body=b"REDACTED")
         story.replies(0.05, "login", {"success": True}, session=0)
         story.calls().joins().replies(1.1, "1.join", {"detail": "Not authenticated"}, 401)
-        says(story, "login-expired", "let in")
+        says(story, "login-expired", "were accepted")
 
     def test_a_login_page(self):
         story = self.join(b"", 307, location="http://127.0.0.1:7860/login")
@@ -303,7 +303,7 @@ class TestRefusals:
         )
         story = Story("3.50.2", "websocket").calls().socket().hears(1.2, {"msg": "queue_full"})
         story.add(1.3, Kind.WS_CLOSE, "1.socket", Direction.OUT)
-        says(story, "queue-full", "it said so")
+        says(story, "queue-full", "did not accept")
 
     def test_too_many_requests(self):
         says(self.join({"detail": "slow down"}, 429, **{"retry-after": "7"}), "rate-limited", "wait 7 s")

@@ -375,7 +375,7 @@ def _explain_gateway(step: Step, response: Response, title: str, told: str) -> S
     status, took = response.status, step.seconds or 0.0
     who = _who(response)
     page = "a web page" if is_page(response) else f"{told!r}"
-    ran = " The function may still have run." if step.phase in ("join", "complete") and status != 503 else ""
+    ran = " The function may have run anyway." if step.phase in ("join", "complete") and status != 503 else ""
     if status in (504, 524, 522):
         limit = limit_near(took)
         near = f", which is close to a limit of {limit[0]} s{limit[1]}" if limit else ""
