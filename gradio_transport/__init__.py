@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> object:
-        """Load the public names with the first one that is used, so that an import alone costs nothing."""
-        if name == "__version__":  # read from the metadata, a file, only when asked for
+        """Load the public names when the first one is used, so importing the package stays fast."""
+        if name == "__version__":  # the version is read from a file, so only on demand
             from importlib.metadata import version
 
             return version("gradio-transport")
         if name.startswith("_") and name != "__all__":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        if find_spec(f"{__name__}.{name}") is not None:  # alone: the others may be waiting for it right now
+        if find_spec(f"{__name__}.{name}") is not None:  # alone: other threads may be waiting for this import
             return import_module(f"{__name__}.{name}")
         public = import_module("._public", __name__)
         globals().update(
@@ -38,6 +38,7 @@ else:
         return globals()[name]
 
     def __dir__() -> list[str]:
-        # Not globals(): they hold the rooms that happen to be imported, and what this module needs itself.
+        # Not globals(): they contain the subpackages that happen to be imported, and this module's own
+        # imports.
         documented = ("__all__", "__version__", "adapter", "client", "spaces", "trace")
         return sorted({*documented, *import_module("._public", __name__).__all__})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`connect` and `connect_async`: the two ways to an app."""
+"""`connect` and `connect_async`: connect to an app."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ _ASYNC_METHODS = ("request", "stream", "websocket", "aclose")
 
 
 def _engine(engine: object, settings: HTTPSettings) -> tuple[Engine | None, HTTPSettings]:
-    """Return the engine of `connect`; None stands for one of the library that the settings name.
+    """Return the engine for `connect`, or None if the library creates one from the settings.
 
     Raises:
-        LocalProtocolError: It is no engine of the sync face.
+        LocalProtocolError: It is not a sync engine.
     """
     if isinstance(engine, str):
         if engine == "aiohttp":
@@ -71,10 +71,10 @@ def _engine(engine: object, settings: HTTPSettings) -> tuple[Engine | None, HTTP
 
 
 def _async_engine(engine: object, settings: HTTPSettings) -> tuple[AsyncEngine | None, HTTPSettings]:
-    """Return the engine of `connect_async`; None stands for one of the library that the settings name.
+    """Return the engine for `connect_async`, or None if the library creates one from the settings.
 
     Raises:
-        LocalProtocolError: It is no engine of the async face.
+        LocalProtocolError: It is not an async engine.
         UnsupportedProtocol: aiohttp is not installed.
     """
     if engine == "aiohttp":
@@ -98,7 +98,7 @@ def _async_engine(engine: object, settings: HTTPSettings) -> tuple[AsyncEngine |
 
 def _with_library(settings: HTTPSettings, name: str, known: Sequence[str]) -> HTTPSettings:
     if name not in known:
-        # Checked against a list, and never imported by its name: settings may come from a file or a form.
+        # Checked against a list and never imported by name, because settings may come from a file or a form.
         raise LocalProtocolError(
             f"There is no engine {name[:40]!r}.{did_you_mean(name, known)} engine= takes one of "
             f"{', '.join(map(repr, known))}, an HTTP client of httpx or httpx2, or an Engine."
@@ -114,7 +114,7 @@ def _of_client(settings: HTTPSettings, library: Library, client: object) -> HTTP
 
 
 def _client_kind(engine: object) -> tuple[Library | None, str]:
-    """Return library and class of an HTTP client, by its type's name: neither library is imported to ask."""
+    """Return the library and class of an HTTP client, by the type's name, without importing either."""
     for kind in type(engine).__mro__:
         library = kind.__module__.partition(".")[0]
         if library in _LIBRARIES and kind.__name__ in ("Client", "AsyncClient"):
@@ -126,7 +126,8 @@ def _check_methods(engine: object, names: Sequence[str], caller: str, *, asynchr
     missing = [name for name in names if not callable(getattr(engine, name, None))]
     request = getattr(engine, "request", None)
     if missing or inspect.iscoroutinefunction(request) is not asynchronous:
-        why = f"it lacks {', '.join(missing)}" if missing else "its methods are of the other face"
+        other = "sync" if asynchronous else "async"
+        why = f"it lacks {', '.join(missing)}" if missing else f"its methods are {other}"
         raise LocalProtocolError(
             f"engine= of {caller} takes the name of an engine, an HTTP client of httpx or httpx2, or an "
             f"object with the methods {', '.join(names)}; got {type(engine).__name__}: {why}."
@@ -170,7 +171,7 @@ def _options(
     skip_components: bool,
     settings: Mapping[str, Any],
 ) -> Options:
-    """Return the checked options; `Options` refuses what cannot be used."""
+    """Return the checked options; `Options` rejects unusable values."""
     return Options(
         protocol=protocol,
         token=token,
@@ -216,44 +217,46 @@ def connect(
     skip_components: bool = True,
     **settings: Any,
 ) -> Transport:
-    """Connect to a Gradio app of any generation.
+    """Connect to a Gradio app of any version.
 
     Args:
         source: Its URL, such as ``"http://127.0.0.1:7860"``, or the name of a Hugging Face Space,
-            ``"owner/name"``, which is woken and waited for (``Timeouts(space=)``). The parameters of a URL go
-            with every request to the app's own origin.
+            ``"owner/name"``. A sleeping Space is woken, and `connect` waits for it (``Timeouts(space=)``).
+            The query parameters of a URL are sent with every request to the app's own origin.
         protocol: ``"auto"``, the name of an adapter, or names in order of preference.
-        token: Hugging Face token, shown to the app's own origin only, and only if that is Hugging Face's.
-        token_origin: Another origin that may see the token, such as that of your own proxy to a Space.
+        token: Hugging Face token. It is sent to the app's own origin only, and only if that belongs to
+            Hugging Face.
+        token_origin: Another origin that the token may be sent to, such as your own proxy to a Space.
         auth: User and password of the app's own login. An expired login is renewed once.
         headers: Extra headers for the app's own origin. Your mapping is not changed.
         cookies: Cookies for the app's own origin, names to values. The server may replace them.
-        download_files: Directory that files of results are downloaded to; without one they stay where they
-            are, as `RemoteFile`.
-        foreign_files: Origins besides the app's own that files may be fetched from, or True for any that has
-            a public address. None of your secrets goes there.
-        trust_redirects: Whether a redirect of the app's config to another origin is followed with what you
-            give. By default it is refused if you give anything (a login, token, headers, cookies, parameters
-            of the URL). An upgrade of the same host to https is always followed. A token follows only to
-            Hugging Face and to `token_origin`.
+        download_files: Directory that files of results are downloaded to; without it they stay on the server,
+            as `RemoteFile`.
+        foreign_files: Origins besides the app's own that files may be fetched from, or True for any with a
+            public address. Your secrets are not sent there.
+        trust_redirects: Whether to follow a redirect of the app's config to another origin with your
+            credentials. By default it is refused if you give any (a login, token, headers, cookies, query
+            parameters of the URL). An upgrade of the same host to https is always followed. A token is only
+            sent to Hugging Face and to `token_origin`.
         timeouts: `Timeouts`, or a number of seconds that bounds each phase and each whole call
             (`Timeouts.at_most`).
         limits: Bounds against a hostile server, in bytes and counts.
-        retry: What may be tried again; by default nothing beyond what is safe.
-        verify: TLS: True, False, a CA bundle's path, or a context of your own.
-        proxy: URL of a proxy, of ``http``, ``https``, or with the extra ``socks`` of ``socks5``. Without one
-            the variables of the environment are obeyed.
-        trust_env: False to ignore the environment's proxies and CAs. For an engine of your own it is set
-            there.
+        retry: What may be retried; by default only what is safe.
+        verify: TLS verification: True, False, the path of a CA bundle, or your own ``ssl.SSLContext``.
+        proxy: URL of a proxy: ``http``, ``https``, or ``socks5`` (extra ``socks``). Without it the
+            environment variables apply.
+        trust_env: False to ignore the environment's proxies and CAs. If you pass an engine, set it there.
         engine: ``"httpx"``, ``"httpx2"`` (extra of that name), for `connect_async` also ``"aiohttp"`` (extra
-            of that name, asyncio only); or an HTTP client of your own, ``httpx.Client`` or ``AsyncClient`` of
-            either httpx, which stays open when the transport is closed; or an `Engine`.
+            of that name, asyncio only); or your own HTTP client, an ``httpx.Client`` or ``AsyncClient`` of
+            either library, which stays open when the transport is closed; or an `Engine`.
         tap: Called with every `Frame` that crosses the wire.
-        observer: Watches the calls, such as `gradio_transport.otel.OpenTelemetry`, which makes spans of them.
-        skip_components: False for a program that relays the app: arguments and outputs then have a value for
-            each component of the page, State and layout too, which are left out otherwise.
-        **settings: What the adapter named by `protocol` takes besides, such as ``model=`` of ``openai_chat``.
-            Any other keyword is refused.
+        observer: Watches the calls, such as `gradio_transport.otel.OpenTelemetry`, which makes a span for
+            each.
+        skip_components: Whether State and layout components have no argument and no output. Pass False if
+            your program relays the app: arguments and outputs then have a value for each component of the
+            page.
+        **settings: Further settings of the adapter that `protocol` names, such as ``model=`` of
+            ``openai_chat``. Any other keyword is an error.
 
     Raises:
         NotAGradioApp: The server is not a Gradio app.
@@ -262,7 +265,7 @@ def connect(
         ConnectError: The server cannot be reached.
         SpaceNotFound: The Hub shows no Space of that name.
         SpaceNotRunning: The Space is paused, or has failed.
-        LocalProtocolError: A keyword is unknown, or its value cannot be used. The message shows no secret.
+        LocalProtocolError: A keyword is unknown, or its value cannot be used. The message contains no secret.
         UnsupportedProtocol: No adapter of that name is installed.
     """
     own, http = _engine(engine, _http_settings(verify, proxy, limits, trust_env))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The public names, all in one place; the package itself loads this with the first of them that is used."""
+"""The public names. The package imports this module when you first use one of them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .protocol.flow import State
 from .sync import Call, RemoteFile, Session, Transport
 
 __all__ = [
-    # connecting, and the objects it gives
+    # connecting, and the objects you get
     "connect", "connect_async",
     "Transport", "Session", "Call", "RemoteFile",
     "AsyncTransport", "AsyncSession", "AsyncCall", "AsyncRemoteFile",

@@ -1,44 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every error that the library raises, by its cause.
+"""The errors that the library raises, by cause.
 
 ::
 
     GradioTransportError
-    ├── TransportError              no answer came
+    ├── TransportError              no reply arrived
     │   ├── ConnectError            no connection: DNS, refused, TLS; a `ConnectionError` too
     │   ├── StreamLost              the stream broke in mid-call; a `ConnectionError` too
     │   ├── TimeoutExpired          a deadline of `Timeouts` expired; a `TimeoutError` too
-    │   └── SlowConsumer            events were read too slowly
-    ├── ProtocolError               the rules were broken
-    │   ├── LocalProtocolError      by this program (a closed connection, a bad setting)
+    │   └── SlowConsumer            your program read the events too slowly
+    ├── ProtocolError               a rule of the protocol or the library was broken
+    │   ├── LocalProtocolError      by your program (a closed connection, a bad setting)
     │   └── RemoteProtocolError     by the server
     │       ├── MalformedMessage    not JSON, or JSON of the wrong shape
     │       ├── FlowViolation       a deviation from the protocol (strict mode only)
-    │       └── EventTooLarge       a size beyond `Limits`
-    ├── NegotiationError            no way to speak was found
-    │   ├── UnsupportedProtocol     no adapter for it, or it cannot do what was asked
+    │       └── EventTooLarge       a size exceeds `Limits`
+    ├── NegotiationError            no usable protocol or app was found
+    │   ├── UnsupportedProtocol     no adapter for it, or it does not support the request
     │   ├── NotAGradioApp           the server is not a Gradio app
     │   ├── AppChanged              the app was restarted with other endpoints
     │   ├── UntrustedRedirect       the app redirects to an origin that you did not name
-    │   ├── SpaceNotFound           no such Space, or the token does not see it
+    │   ├── SpaceNotFound           no such Space, or the token has no access
     │   └── SpaceNotRunning         the Space is paused, stopped or broken
-    ├── ServerRefused               the server answered no
-    │   ├── AuthenticationRequired  a login is missing or wrong
+    ├── ServerRefused               the server refused the request
+    │   ├── AuthenticationRequired  the login is missing or wrong
     │   ├── EndpointNotFound        the app has no such endpoint
-    │   ├── QueueFull               too many calls wait
+    │   ├── QueueFull               too many calls are waiting
     │   ├── RateLimited             too many requests; has `retry_after` in seconds
     │   ├── ValidationFailed        the arguments are wrong
     │   ├── SessionNotFound         the server does not know the session
     │   ├── InvalidPayload          the server refused the form of the request
-    │   └── FileUnavailable         a file that the server does not hand out
+    │   └── FileUnavailable         the server does not serve the file
     └── AppError                    the app's own function raised
         └── QuotaExceeded           ZeroGPU time is used up; has `retry_after`
 
-Where a built-in says the same, it is a base too, so that ``except OSError`` catches what it is meant for:
-`ConnectError` and `StreamLost` are a `ConnectionError`, `TimeoutExpired` is a `TimeoutError`. Their ``errno``
-is None: the number that the system gave, if it gave one, has the exception that they were raised from.
+Some errors also derive from a built-in one, so ``except OSError`` works as usual: `ConnectError` and
+`StreamLost` are a `ConnectionError`, `TimeoutExpired` is a `TimeoutError`. Their ``errno`` is None; the error
+number of the operating system, if any, is in the exception that caused them (``__cause__``).
 
-`concurrent.futures.CancelledError` is raised only where somebody cancelled.
+`concurrent.futures.CancelledError` is raised only after a cancellation.
 """
 
 from __future__ import annotations
@@ -50,16 +50,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 EXCERPT_CHARACTERS = 400
-"""How much of a reply's body an error quotes."""
+"""Length of the excerpt of a reply's body in an error, in characters."""
 
 _READ_CHARACTERS = 40 * EXCERPT_CHARACTERS
-"""How much of it is read for that: a body may be large, and begin with blank lines."""
+"""Length of the body that is read for the excerpt: a body may be large, and may begin with blank lines."""
 
 
 _LISTED = 20
 _COMPARED_NAMES = 10_000
 _NAME_CHARACTERS = 60
-"""How many names an error lists, how many are compared with a wrong one, and how much of each is shown."""
+"""Bounds on the names in an error: the number listed, the number compared, and the length of each."""
 
 STEERING = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
@@ -73,7 +73,7 @@ many emoji need, and the signs of category Cf that have a glyph.
 
 
 class Phase(enum.StrEnum):
-    """Where in the life of a call something happened."""
+    """The phase of a call."""
 
     DISCOVER = "discover"
     LOGIN = "login"
@@ -86,17 +86,17 @@ class Phase(enum.StrEnum):
 
 
 class GradioTransportError(Exception):
-    """The root of the tree: everything this library raises on purpose.
+    """The base class of every error that this library raises.
 
     Attributes:
-        phase: Where it happened, or None for errors outside any call.
+        phase: The phase in which it happened, or None for errors outside any call.
         adapter: Name of the protocol adapter in use, such as ``"sse_v3"``.
         elapsed: Seconds since the call (or the connect) began.
-        last_event: The last `Event` that was seen before the error.
+        last_event: The last `Event` before the error.
         status: HTTP status of the reply that caused it.
         body: Excerpt of that reply's body.
-        retryable: Whether the same request may succeed if simply made again. False where `may_have_run` is
-            true: it could run the function twice.
+        retryable: Whether the same request may succeed if you make it again. False if `may_have_run` is true,
+            because the function could run twice.
     """
 
     retryable: bool = False
@@ -130,7 +130,7 @@ class GradioTransportError(Exception):
     def may_have_run(self) -> bool:
         """Whether the app's function may have run, or may still be running.
 
-        Set to true it makes the error not `retryable`.
+        Setting it to true makes `retryable` false.
         """
         return self._may_have_run
 
@@ -153,7 +153,7 @@ class GradioTransportError(Exception):
 
     @property
     def circumstances(self) -> str:
-        """The phase, adapter, HTTP status and time, as far as they are known, on one line in brackets."""
+        """The phase, adapter, HTTP status and time, if known, on one line in brackets."""
         context: list[str] = []
         if self.phase is not None:
             context.append(f"phase {self.phase.value}")
@@ -177,7 +177,7 @@ def _rebuild(kind: type[GradioTransportError], message: str, state: dict[str, An
 
 
 class TransportError(GradioTransportError):
-    """No answer came: the network, the server or time failed, not the request."""
+    """No reply arrived: the network or the server failed, or a deadline expired."""
 
 
 class ConnectError(TransportError, ConnectionError):
@@ -187,14 +187,14 @@ class ConnectError(TransportError, ConnectionError):
 
 
 class StreamLost(TransportError, ConnectionError):
-    """The stream broke before the call was complete.
+    """The stream broke before the call completed.
 
-    No Gradio server can resume a broken stream (see docs: stream loss), so this is final for the call.
-    `may_have_run` is true once the server had accepted it.
+    No Gradio server can resume a broken stream (see docs: stream loss), so the call cannot continue.
+    `may_have_run` is true if the server had accepted the call.
 
     Attributes:
-        stale: Whether a connection that had served another request ended before a byte of the reply came. As
-            a rule the server was closing it, and has not taken the request; that proves nothing.
+        stale: Whether a reused connection ended before the first byte of the reply. Usually the server was
+            closing the connection and never read the request, but that is no proof.
     """
 
     def __init__(self, message: str, *, stale: bool = False, **context: Any) -> None:
@@ -203,7 +203,7 @@ class StreamLost(TransportError, ConnectionError):
 
 
 class TimeoutExpired(TransportError, TimeoutError):
-    """A deadline expired; the message names the phase and the setting of `Timeouts` to turn.
+    """A deadline expired; the message names the phase and the setting of `Timeouts` to change.
 
     Attributes:
         setting: The field of `Timeouts` that expired, such as ``"idle"``.
@@ -219,19 +219,19 @@ class TimeoutExpired(TransportError, TimeoutError):
 
 
 class SlowConsumer(TransportError):
-    """The caller read too slowly and the mailbox policy is ``"fail"``."""
+    """Your program read events too slowly, and ``Limits(mailbox_policy=)`` is ``"fail"``."""
 
 
 class ProtocolError(GradioTransportError):
-    """Somebody broke the rules of the protocol or of this library."""
+    """A rule of the protocol or of this library was broken."""
 
 
 class LocalProtocolError(ProtocolError):
-    """The caller asked for something that cannot be: a closed transport, a wrong order of calls."""
+    """Your program made an impossible request, such as a call on a closed transport."""
 
 
 class RemoteProtocolError(ProtocolError):
-    """The server said something no generation of Gradio says."""
+    """The server sent something that no version of Gradio sends."""
 
 
 class MalformedMessage(RemoteProtocolError):
@@ -243,19 +243,19 @@ class FlowViolation(RemoteProtocolError):
 
 
 class EventTooLarge(RemoteProtocolError):
-    """Something the server sent exceeds a bound of `Limits`; the message names it."""
+    """A message or reply exceeds a bound of `Limits`; the error names the bound."""
 
 
 class NegotiationError(GradioTransportError):
-    """No way to speak with the server was found."""
+    """The library found no protocol, or no app, that it can use."""
 
 
 class UnsupportedProtocol(NegotiationError):
-    """No installed adapter speaks the protocol, or the generation cannot do what was asked."""
+    """No installed adapter supports the protocol, or the server's version does not support the request."""
 
 
 class NotAGradioApp(NegotiationError):
-    """Whatever answered at the URL is not a Gradio app."""
+    """The server at the URL is not a Gradio app."""
 
 
 class AppChanged(NegotiationError):
@@ -266,9 +266,9 @@ class AppChanged(NegotiationError):
 
 
 class UntrustedRedirect(NegotiationError):
-    """The app redirects to an origin that the caller did not name, and something would go there with it.
+    """The app redirects to an origin that you did not name, and credentials would be sent there.
 
-    Nothing that was given for the named origin was sent. Connect to the address in the message, or pass
+    Nothing that you gave for the named origin was sent. Connect to the address in the message, or pass
     ``trust_redirects=True`` to `connect`.
 
     Attributes:
@@ -283,14 +283,14 @@ class UntrustedRedirect(NegotiationError):
 
 
 class SpaceNotFound(NegotiationError):
-    """The Hub shows no Space of that name: there is none, or it is private and the token does not see it."""
+    """The Hub shows no Space of that name: it does not exist, or the token has no access."""
 
 
 class SpaceNotRunning(NegotiationError):
     """The Hugging Face Space is not running.
 
     Attributes:
-        stage: The Hub's name of its stage, such as ``"SLEEPING"`` or ``"BUILD_ERROR"``.
+        stage: The Hub's name of the Space's stage, such as ``"SLEEPING"`` or ``"BUILD_ERROR"``.
     """
 
     def __init__(self, message: str, *, stage: str = "", **context: Any) -> None:
@@ -299,11 +299,11 @@ class SpaceNotRunning(NegotiationError):
 
 
 class ServerRefused(GradioTransportError):
-    """The server answered, and the answer is no."""
+    """The server refused the request."""
 
 
 class AuthenticationRequired(ServerRefused):
-    """The app, or a proxy before it, wants a login, or refused the one it got: the message says which."""
+    """The app, or a proxy in front of it, requires a login or refused it; the message says which."""
 
 
 class EndpointNotFound(ServerRefused):
@@ -320,7 +320,7 @@ class RateLimited(ServerRefused):
     """Too many requests.
 
     Attributes:
-        retry_after: Seconds the server asks to wait, if it says so.
+        retry_after: Seconds the server asks you to wait, or None.
     """
 
     retryable = True
@@ -351,7 +351,7 @@ class InvalidPayload(ServerRefused):
 
 
 class FileUnavailable(ServerRefused):
-    """The server does not hand a file out: it is gone, or was never made for callers (HTTP 403, 404, 500)."""
+    """The server does not serve the file: it is gone, or is not public (HTTP 403, 404, 500)."""
 
 
 class AppError(GradioTransportError):
@@ -364,7 +364,7 @@ class AppError(GradioTransportError):
         title: Heading the app chose (Gradio 5.2+), or None.
         duration: Seconds the app wants the message shown (4.37.1+), or None.
         visible: Whether the app wants it shown at all.
-        hidden: True when the app hides its errors (``show_error=False``), so the text is ours.
+        hidden: True when the app hides its errors (``show_error=False``), so the text is the library's.
     """
 
     def __init__(
@@ -392,7 +392,7 @@ class QuotaExceeded(AppError):
     """The GPU time that ZeroGPU grants the visitor is used up.
 
     Attributes:
-        retry_after: Seconds the message asks to wait, if it says so.
+        retry_after: Seconds the message asks you to wait, or None.
     """
 
     def __init__(self, message: str, *, retry_after: float | None = None, **context: Any) -> None:
@@ -401,10 +401,10 @@ class QuotaExceeded(AppError):
 
 
 def visible(text: str) -> str:
-    r"""Return a server's text for people: what would steer a terminal is shown, as ``\x1b`` or ``\u202e``.
+    r"""Return a server's text with the characters that control a terminal escaped, as ``\x1b`` or ``\u202e``.
 
-    These are control characters but tab and line feed, those that set the direction of writing or show
-    nothing, separators of lines and paragraphs, and halves of surrogate pairs.
+    These are control characters except tab and line feed, characters that set the writing direction or are
+    invisible, line and paragraph separators, and lone surrogates.
     """
     return STEERING.sub(_escape, text)
 
@@ -415,7 +415,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return `visible` text with its line ends and runs of blanks as single blanks."""
+    """Return `visible` text with line ends and runs of spaces as single spaces."""
     return visible(" ".join(text.split()))
 
 
@@ -440,7 +440,7 @@ def excerpt(body: object) -> str:
 def list_texts(
     texts: Sequence[str], *, separator: str = ", ", longest: int = _NAME_CHARACTERS, most: int = _LISTED
 ) -> str:
-    """Return texts on one line, such as ``"a, b"``: of many, or of long ones, the beginning."""
+    """Return texts on one line, such as ``"a, b"``. Many or long texts are cut."""
     shown = [one_line(text if len(text) <= longest else f"{text[:longest]}…") for text in texts[:most]]
     more = len(texts) - len(shown)
     return separator.join(shown) + (f" and {more:,} more" if more else "")

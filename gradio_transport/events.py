@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a server says, decoded: one frozen class for each message of the abstract flow.
+"""Decoded messages of a server: one frozen class for each message of the abstract flow.
 
-Names are Gradio's own wire names in CamelCase (``process_generating`` -> `ProcessGenerating`), so that
-grep leads from the wire to the class.  Every event keeps the decoded JSON it came from in ``raw``: a field
-this library does not know yet is never lost.
+Names are Gradio's own wire names in CamelCase (``process_generating`` -> `ProcessGenerating`), so you can
+grep from the wire to the class. Every event keeps its decoded JSON in ``raw``, so a field that this library
+does not know yet is not lost.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .errors import GradioTransportError
 
 
 class UnknownOutput(enum.Enum):
-    """The type of `UNKNOWN_OUTPUT`; an enum, so that it stays one object when pickled or copied."""
+    """The type of `UNKNOWN_OUTPUT`; an enum, so it stays one object when pickled or copied."""
 
     UNKNOWN = "UNKNOWN_OUTPUT"
 
@@ -30,19 +30,19 @@ class UnknownOutput(enum.Enum):
 
 
 UNKNOWN_OUTPUT: Final = UnknownOutput.UNKNOWN
-"""Stands for an output that a yield lacks, or whose edits could not be applied.
+"""A placeholder for an output that a yield lacks, or whose edits could not be applied.
 
-The call's completion has its value.
+The completion of the call has the value.
 """
 
 
 @attrs.frozen(kw_only=True)
 class Event:
-    """Base of everything that happens in a call.
+    """The base class of events.
 
     Attributes:
         event_id: The server's name for the call; None where the protocol has none (2.x, websocket, sse v0).
-        raw: The decoded JSON message, or None for events this side made itself.
+        raw: The decoded JSON message, or None for events that the library made.
     """
 
     terminal: ClassVar[bool] = False
@@ -58,12 +58,12 @@ class Joined(Event):
 
 @attrs.frozen(kw_only=True)
 class SendHash(Event):
-    """The server asks who we are (websocket of 3.6 to 3.50.2). Answered by the adapter."""
+    """The server asks for the session hash (websocket of 3.6 to 3.50.2). The adapter replies."""
 
 
 @attrs.frozen(kw_only=True)
 class SendData(Event):
-    """The server asks for the input data (websocket, sse v0). Answered by the adapter."""
+    """The server asks for the input data (websocket, sse v0). The adapter replies."""
 
 
 @attrs.frozen(kw_only=True)
@@ -72,8 +72,8 @@ class Estimation(Event):
 
     Attributes:
         rank: 0 is first in line (not running yet).
-        queue_size: Calls waiting; of the concurrency group from 4.11 on.
-        rank_eta: Seconds until this call's result, as the server estimates; often None.
+        queue_size: Calls waiting; from 4.11 on, those of the concurrency group.
+        rank_eta: Seconds until this call's result, by the server's estimate; often None.
     """
 
     rank: int | None = None
@@ -83,7 +83,7 @@ class Estimation(Event):
 
 @attrs.frozen(kw_only=True)
 class ProcessStarts(Event):
-    """The function begins to run.
+    """The function started to run.
 
     Attributes:
         eta: Average run time in seconds (4.11+), or None.
@@ -112,7 +112,7 @@ class ProgressUnit:
 
     @property
     def fraction(self) -> float | None:
-        """Fraction done, computed from index and length where the server leaves it out."""
+        """Fraction done, computed from `index` and `length` if the server omits it."""
         if self.progress is not None:
             return self.progress
         if self.index is None or not self.length:
@@ -122,14 +122,14 @@ class ProgressUnit:
 
 @attrs.frozen(kw_only=True)
 class Progress(Event):
-    """``gr.Progress`` moved (3.16+). Servers merge and drop intermediate ones."""
+    """A ``gr.Progress`` update (3.16+). Servers merge and drop intermediate updates."""
 
     units: tuple[ProgressUnit, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
 class Log(Event):
-    """``gr.Info``, ``gr.Warning`` and their kin (3.36+).
+    """A message of ``gr.Info``, ``gr.Warning`` and the like (3.36+).
 
     Attributes:
         message: The text.
@@ -148,12 +148,12 @@ class Log(Event):
 
 @attrs.frozen(kw_only=True)
 class ProcessGenerating(Event):
-    """A generator yielded.
+    """An output of a generator.
 
     Attributes:
-        data: Full output values, whatever the wire sent (edits are applied).  An output that is missing, or
-            whose edits could not be applied, is `UNKNOWN_OUTPUT`; the completion has its value.
-        skipped: Frames that were merged into this one because the caller read slowly.
+        data: Full output values; edits from the wire are already applied. An output that is missing, or whose
+            edits could not be applied, is `UNKNOWN_OUTPUT`; the completion has its value.
+        skipped: Frames that were merged into this one because your program read slowly.
     """
 
     data: list[Any] = attrs.field(factory=list[Any])
@@ -164,7 +164,7 @@ class ProcessGenerating(Event):
 
 @attrs.frozen(kw_only=True)
 class ProcessStreaming(Event):
-    """A streaming-input function answered one chunk (5.0+). Always full values.
+    """The outputs of a streaming-input function for one chunk (5.0+). Always full values.
 
     Attributes:
         time_limit: Seconds left of the allowance, or None.
@@ -176,13 +176,13 @@ class ProcessStreaming(Event):
 
 @attrs.frozen(kw_only=True)
 class ProcessCompleted(Event):
-    """The server's last word on the call.
+    """The end of the call, as the server reports it.
 
     Attributes:
         success: False when the app's function raised.
         data: Output values; empty on failure.
         error: The `AppError` (or refusal) when `success` is false.
-        duration: Seconds the function ran, as the server says.
+        duration: Seconds the function ran, as the server reports.
         average_duration: Average of the endpoint, in seconds.
         used_cache: ``"full"`` or ``"partial"`` (6.12+) where the result came from ``gr.cache``.
         changed_state_ids: Component ids of the States that changed (4.32+).
@@ -203,17 +203,17 @@ class ProcessCompleted(Event):
 
 @attrs.frozen(kw_only=True)
 class Heartbeat(Event):
-    """The server is alive and has nothing to say (4.0+, about every 15 s)."""
+    """A keep-alive message (4.0+, about every 15 s)."""
 
 
 @attrs.frozen(kw_only=True)
 class CloseStream(Event):
-    """The session's stream ends: nothing is pending (4.22+)."""
+    """The session's stream ends: no call is pending (4.22+)."""
 
 
 @attrs.frozen(kw_only=True)
 class QueueFullMessage(Event):
-    """The queue is full (websocket 3.1.6+, sse v0). Later servers answer the join with 503."""
+    """The queue is full (websocket 3.1.6+, sse v0). Later servers reply to the join with 503."""
 
 
 @attrs.frozen(kw_only=True)
@@ -235,7 +235,7 @@ class UnexpectedError(Event):
 
 
 class Achieved(enum.StrEnum):
-    """What a cancellation achieved on the server, as far as its generation lets us know."""
+    """The effect of a cancellation on the server, if its version reports that."""
 
     DEQUEUED = "dequeued"
     STOPPING = "stopping at next yield"
@@ -246,10 +246,10 @@ class Achieved(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Cancelled(Event):
-    """The caller cancelled; nothing more will come.
+    """You cancelled the call; no event follows.
 
     Attributes:
-        achieved: What that means for the server's side.
+        achieved: The effect on the server.
     """
 
     terminal: ClassVar[bool] = True
@@ -259,7 +259,7 @@ class Cancelled(Event):
 
 @attrs.frozen(kw_only=True)
 class Failed(Event):
-    """The transport failed or the server refused; `error` says why. Iterating a call raises it."""
+    """The transport failed or the server refused; `error` has the cause. Iteration raises it."""
 
     terminal: ClassVar[bool] = True
 
@@ -268,11 +268,11 @@ class Failed(Event):
 
 @attrs.frozen(kw_only=True)
 class Resubmitted(Event):
-    """A call declared ``repeatable`` lost its stream and is submitted again: its events start over.
+    """A ``repeatable`` call lost its stream and is submitted again; its events start over.
 
     Attributes:
-        attempt: Which try begins now; the first was 1.
-        error: How the last one ended.
+        attempt: Number of the attempt that starts now; the first was 1.
+        error: The error that ended the previous attempt.
     """
 
     attempt: int
@@ -281,7 +281,7 @@ class Resubmitted(Event):
 
 @attrs.frozen(kw_only=True)
 class UnknownMessage(Event):
-    """A message of a kind this library does not know. Never an error: newer servers may say more.
+    """A message of a kind that this library does not know. Not an error: newer servers may send more kinds.
 
     Attributes:
         msg: The value of its ``msg`` field, as text.

@@ -41,17 +41,17 @@ _NAMES: Mapping[type[e.Event], str] = MappingProxyType(
 
 
 class OpenTelemetry:
-    """Makes a span for each call: ``connect(url, observer=OpenTelemetry())``.
+    """An observer that makes a span for each call: ``connect(url, observer=OpenTelemetry())``.
 
     A span is of kind CLIENT and begins when the call is submitted, under the caller's current span. It has
     the states of the flow as events: joined, each new place in the queue, process_starts, the first output.
-    Values of arguments and outputs are in no span; the message of an error is.
+    A span has no values of arguments or outputs, but it has the message of an error.
 
     Args:
         tracer_provider: Where spans go; by default the global provider.
         propagate: Whether requests of the call carry the span's ``traceparent`` and ``tracestate``
-            (W3C Trace Context). Off, because the app is somebody else's server as a rule. Baggage is never
-            sent.
+            (W3C Trace Context). Off by default, because the app is usually a third party's server. Baggage is
+            never sent.
     """
 
     def __init__(self, *, tracer_provider: TracerProvider | None = None, propagate: bool = False) -> None:
@@ -67,7 +67,7 @@ class OpenTelemetry:
         return _CallSpan(span, headers)
 
     def refuse(self, call: ObservedCall, error: GradioTransportError) -> None:
-        """Make a span of a call that was refused before it began."""
+        """Make a span for a call that was rejected before it started."""
         span = self._start(call)
         _set_error(span, error)
         span.end()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a caller may tune: deadlines, bounds, retries. Frozen data, no behaviour that needs a clock."""
+"""The settings of a connection: deadlines, bounds, retries. Frozen data; nothing here reads a clock."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import attrs
 from .errors import LocalProtocolError
 
 MAX_JSON_DEPTH = 500
-"""Levels of nesting taken, unless ``Limits(max_json_depth=)`` says less.
+"""Levels of JSON nesting that are read, unless ``Limits(max_json_depth=)`` is lower.
 
-Not more: Python's own limit differs by version and platform, and in 3.11 is 1000 with the caller's frames, so
-what is deeper would be read or not depending on where the caller stands.
+Not higher: Python's own limit differs by version and platform. In 3.11 it is 1000 including the frames of the
+caller, so whether deeper JSON can be read would depend on the depth of the caller's stack.
 """
 
 
@@ -24,7 +24,7 @@ MailboxPolicy = Literal["conflate", "fail"]
 
 
 def _positive(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """Refuse what is no number of seconds, or of bytes and the like: those are whole."""
+    """Reject a value that is not a positive number. Sizes and counts must be whole."""
     optional, whole = attribute.metadata["optional"], attribute.metadata["whole"]
     if value is None and optional:
         return
@@ -47,8 +47,8 @@ def _one_of(*allowed: object) -> Any:
 def _readable(_: object, attribute: attrs.Attribute[Any], value: int) -> None:
     if value > MAX_JSON_DEPTH:
         raise LocalProtocolError(
-            f"{attribute.name} is at most {MAX_JSON_DEPTH}, because deeper JSON is read or not depending on "
-            f"the version of Python and where the caller stands; got {value!r}."
+            f"{attribute.name} is at most {MAX_JSON_DEPTH}, because the version of Python and the depth of "
+            f"the call stack limit deeper JSON; got {value!r}."
         )
 
 
@@ -70,18 +70,19 @@ class Timeouts:
         space: To wait for a Space that sleeps or is being built; see `gradio_transport.spaces.wait`.
         discover: For each request of the discovery (config, info).
         login: For the login request.
-        upload: Silence while a file is sent; then for the head of the reply, and for its body. And for each
-            request for a URL that is passed on, where the server does not fetch it.
+        upload: Silence while a file is sent; then for the head of the reply, and for its body. Also for each
+            request for a URL that you pass as a file, if the server does not fetch it itself.
         join: For the reply to a join. Validators (5.45+) and caches (6.12+) run inside it.
         first_message: From the join to the first message of the stream. Servers send an estimation at once.
         idle: Silence on an open stream. Heartbeats count; servers of 4.4+ send one every 15 s.
-        no_heartbeat: Silence where no heartbeats come: of older servers, direct HTTP and chat endpoints. It
-            says only that the function still runs. If `idle` is longer, that counts; if it is None, nothing.
-        total: For a whole call, from submit to completion: uploads, logins on the way and the join included.
-            Without it a function may run for ever, as long as its server is not silent.
+        no_heartbeat: Silence where the server sends no heartbeats: older servers, direct HTTP and chat
+            endpoints. Such a silence only means that the function still runs. If `idle` is longer, `idle`
+            applies; if `idle` is None, there is no bound.
+        total: For a whole call, from submit to completion, including uploads, logins and the join. Without it
+            a function may run forever, unless its server goes silent.
         download_stall: Silence while a file is received.
         cancel_on_expiry: Whether the server is asked to cancel a call whose `total` or `first_message` has
-            expired, as far as its generation has a way to. Nobody waits for the answer.
+            expired, if its version supports that. The library does not wait for the reply.
     """
 
     connect: float | None = _seconds(10.0)
@@ -99,12 +100,12 @@ class Timeouts:
 
     @classmethod
     def at_most(cls, seconds: float) -> Self:
-        """Return deadlines under which no phase, and no whole call, takes longer than so many seconds.
+        """Return deadlines that bound each phase and each whole call to a number of seconds.
 
-        ``connect(..., timeouts=5)`` means this. The default of a phase stays where it is shorter.
+        ``connect(..., timeouts=5)`` uses it. A phase whose default is shorter keeps it.
 
         Raises:
-            LocalProtocolError: The number is not greater than 0.
+            LocalProtocolError: The number is 0 or less.
         """
         defaults = attrs.asdict(cls(total=seconds))
         return cls(
@@ -139,18 +140,19 @@ class Limits:
         max_config_bytes: A reply of the discovery.
         max_response_bytes: Any other whole reply (join, direct call).
         max_download_bytes: One downloaded file.
-        max_parked_messages: Messages that name a call before the join's reply has named it; together they
-            may have `max_event_bytes`.
-        mailbox_bytes: High-water mark of a call's mailbox, in bytes of memory that the waiting events take:
-            some 1,500 for a progress message, for one. Above it generating frames are merged, as are progress
-            messages that follow each other, and four times as many bytes of other events end the call with
+        max_parked_messages: Messages for a call that arrive before the reply to its join; together they may
+            take `max_event_bytes`.
+        mailbox_bytes: High-water mark of a call's mailbox, in bytes of memory that the unread events take. A
+            progress message takes about 1,500. Above the mark, generating frames are merged, and so are
+            consecutive progress messages. Four times as many bytes of other events end the call with
             `SlowConsumer`.
         mailbox_policy: ``"conflate"`` merges; ``"fail"`` ends that call with `SlowConsumer`.
-        max_json_depth: Levels of nesting in a message, or in a reply to a call. What is deeper is
-            `MalformedMessage`. At most 500, which every Python can read wherever the caller stands.
+        max_json_depth: Levels of nesting in a message, or in a reply to a call. Deeper JSON raises
+            `MalformedMessage`. At most 500, which every version of Python can read at any depth of the call
+            stack.
         max_redirects: Redirects followed for one request.
         connections: Open connections of one transport.
-        workers: Threads of the sync face for calls whose protocol has a channel of its own (websocket,
+        workers: Threads of the sync API for calls whose protocol needs a connection of its own (websocket,
             sse v0, /call, direct, polling).
     """
 
@@ -169,18 +171,17 @@ class Limits:
 
 @attrs.frozen(kw_only=True)
 class RetryPolicy:
-    """When and how often a request may be made again.
+    """When and how often a request is retried.
 
-    Only requests that are safe by themselves are ever repeated: GETs of the discovery and of files (from
-    where they broke off, if the server takes ranges), polls, and a join (or the opening of a stream or
-    socket) whose reply, or lack of a connection, proves that it was not accepted: 429, 503 for a full queue,
-    refused or not connected in time. A call whose stream was lost is submitted again only if it was declared
-    ``CallOptions(repeatable=True)``.
+    Only requests that are safe to repeat are retried: GETs of the discovery and of files (resumed where they
+    broke off, if the server supports ranges), polls, and a join (or the opening of a stream or socket) that
+    was certainly not accepted: 429, 503 for a full queue, connection refused, or not connected in time. A
+    call whose stream was lost is submitted again only if you declared it ``CallOptions(repeatable=True)``.
 
     Attributes:
-        attempts: How often at most, the first try included.
+        attempts: The most attempts, including the first.
         base: First delay in seconds, before jitter.
-        cap: Longest delay in seconds; also the longest ``Retry-After`` that is honoured.
+        cap: Longest delay in seconds; also the longest ``Retry-After`` that the library obeys.
         budget: Seconds that all delays of one request may take together, and those between the submissions of
             one repeatable call.
     """

@@ -304,7 +304,7 @@ class TestEngines:
         with scripted() as server, httpx2.Client() as client, gt.connect(server.url, engine=client) as app:
             assert app.call("/hello", "x") == ["Hello, x!"]
 
-    def test_a_client_of_the_other_face_is_refused(self) -> None:
+    def test_a_client_of_the_other_kind_is_refused(self) -> None:
         with pytest.raises(LocalProtocolError, match=r"takes an httpx\.Client"):
             gt.connect(URL, engine=httpx.AsyncClient())
         with (
@@ -313,7 +313,7 @@ class TestEngines:
         ):
             gt.connect_async(URL, engine=client)
 
-    def test_an_engine_of_the_other_face_is_refused(self) -> None:
+    def test_an_engine_of_the_other_kind_is_refused(self) -> None:
         class Engine:
             def request(self) -> None: ...
             def stream(self) -> None: ...
@@ -321,7 +321,7 @@ class TestEngines:
             def close(self) -> None: ...
             def aclose(self) -> None: ...
 
-        with pytest.raises(LocalProtocolError, match="other face"):
+        with pytest.raises(LocalProtocolError, match="its methods are sync"):
             gt.connect_async(URL, engine=Engine())  # type: ignore[arg-type]
 
 

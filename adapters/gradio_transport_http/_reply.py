@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reply object of a direct call, of every generation: results, errors, what is neither (docs/wire.md §2).
+"""The reply object of a direct call, of every version: results, errors, and others (docs/wire.md §2).
 
-The polling queue hands the same object (or the same text) through, so both adapters read it here.
+The polling queue passes on the same object (or text), so both adapters use this module.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ def json_object(text: str | bytes, max_depth: int = MAX_JSON_DEPTH) -> dict[str,
     """Return a JSON object.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not a JSON object.
     """
     value = decode_json(text, max_depth)
     if not isinstance(value, dict):
-        raise ValueError("no JSON object")
+        raise ValueError("not a JSON object")
     return cast("dict[str, Any]", value)
 
 
 def not_json_end(response: Response, error: ValueError, phase: Phase = Phase.COMPLETE) -> Failed:
-    """Return the end of a call whose reply cannot be read."""
+    """Return the end of a call whose reply cannot be parsed."""
     return Failed(
         error=MalformedMessage(
             f"The reply is not JSON as Gradio writes it ({error}): {excerpt(response.body)!r}.",
@@ -67,12 +67,12 @@ def not_json_end(response: Response, error: ValueError, phase: Phase = Phase.COM
 
 
 def completion(reply: dict[str, Any]) -> ProcessCompleted:
-    """Return the completion that a reply object stands for."""
+    """Return the completion for a reply object."""
     return decode_output(reply)
 
 
 def app_failure(body: str | bytes, config: AppConfig) -> ProcessCompleted | None:
-    """Return the app's own error in the body of a failed call, or None if it is the server that broke."""
+    """Return the app's own error in the body of a failed call, or None for an error of the server."""
     try:
         raw = json_object(body)
     except ValueError:
@@ -80,7 +80,7 @@ def app_failure(body: str | bytes, config: AppConfig) -> ProcessCompleted | None
     if "error" not in raw:
         if not hides_errors_as_text(config):
             return None
-        # An unhandled exception is the function's own here: nothing else of the handler can raise.
+        # An unhandled exception comes from the function here: no other part of the handler can raise.
         raw = {"error": None}
     error = app_error(raw, quoted=quotes_errors(config))
     error.status = 500
@@ -88,7 +88,7 @@ def app_failure(body: str | bytes, config: AppConfig) -> ProcessCompleted | None
 
 
 def refusal_end(response: Response, endpoint: Endpoint, config: AppConfig) -> Event:
-    """Return the end of a call whose reply is no success."""
+    """Return the end of a call whose reply is not a success."""
     if response.status == 500:
         event = app_failure(response.body, config)
         if event is not None:
@@ -97,7 +97,7 @@ def refusal_end(response: Response, endpoint: Endpoint, config: AppConfig) -> Ev
         return Failed(
             error=ServerRefused(
                 f"{endpoint.display_name} does not accept direct calls on this server (its api_open is off, "
-                "as on every Space from Gradio 4.0 on). Leave protocol='auto', which joins the queue.",
+                "as on every Space from Gradio 4.0 on). Use protocol='auto', which joins the queue.",
                 phase=Phase.JOIN,
                 status=response.status,
                 body=excerpt(response.body),
@@ -107,7 +107,7 @@ def refusal_end(response: Response, endpoint: Endpoint, config: AppConfig) -> Ev
 
 
 def _refusal_detail(response: Response, config: AppConfig) -> bool:
-    """Tell "join the queue" from what the status says: 401 in 3.7 to 3.42, 404 from 3.43 on."""
+    """Return "join the queue" for its status: 401 in 3.7 to 3.42, 404 from 3.43 on."""
     if response.status == 404:
         return config.at_least(3, 43)
     return response.status == 401 and "skip the queue" in response.text.lower()

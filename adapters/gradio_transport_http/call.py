@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simple API ``/call`` (4.20+) and ``/call/v2`` (6.13+): what people use with curl (docs/wire.md §6).
+"""The simple API ``/call`` (4.20+) and ``/call/v2`` (6.13+): often used with curl (docs/wire.md §6).
 
-It is a queue with most of its voice taken away: no place in the queue, no progress, no logs, and up to 6.12
-no error text.  So it never wins by itself; it is here for who must use it, and for comparison.
+It is a queue that reports little: no place in the queue, no progress, no logs, and up to 6.12 no error text.
+So it is never chosen automatically; it is for programs that need this API, and for comparison.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ from ._reply import has_state
 
 
 class CallExchange(Exchange):
-    """One call: a POST that names it, and a GET that tells its values."""
+    """One call: a POST that returns its id, and a GET that returns its values."""
 
     route = "call"
 
     def start(self, now: float) -> Output:
-        """Join, unless that was done elsewhere."""
+        """Join, unless another process did."""
         if self.invocation.event_id is not None:
             self.event_id = self.invocation.event_id
             return Output([Joined(event_id=self.event_id)], [self._stream()] if self.fetched else [])
@@ -77,11 +77,10 @@ class CallExchange(Exchange):
 
     @property
     def shares_session(self) -> bool:
-        """Whether the call belongs to our session: only where State makes it worth the trouble.
+        """Whether the call belongs to the session: only if State needs it.
 
-        Before 6.18 its stream could not be found then.  From then on it is found, but carries whatever the
-        session has to say, without a word of which call it is about; without a hash each call is a session
-        of its own.
+        Before 6.18 its stream cannot be found then. From 6.18 on it is found, but has the messages of all
+        calls of the session, without their ids. Without a hash, each call has its own session.
         """
         return self.context.config.at_least(6, 18) and has_state(self.invocation.endpoint)
 
@@ -90,7 +89,7 @@ class CallExchange(Exchange):
         return self.context.config.at_least(4, 31)
 
     def body(self) -> dict[str, Any]:
-        """Return the JSON of the join; State inputs are sent as null, which every version takes."""
+        """Return the JSON of the join; State inputs are sent as null, which every version accepts."""
         body: dict[str, Any] = {"data": list(self.invocation.data)}
         if self.shares_session:
             body["session_hash"] = self.context.session_hash
@@ -103,7 +102,7 @@ class CallExchange(Exchange):
     def reply(
         self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
     ) -> Output:
-        """Take the reply to the join, or the refusal of the stream; the one to a cancel changes nothing."""
+        """Process the reply to the join, or the refusal of the stream. The reply to a cancel is ignored."""
         if command.phase is Phase.CANCEL:
             return Output()
         if isinstance(command, OpenStream) or response.status != 200:
@@ -118,12 +117,12 @@ class CallExchange(Exchange):
         return Output([Joined(event_id=event_id)], [self._stream()] if self.fetched else [])
 
     def _stream(self) -> OpenStream:
-        # The path's name is not checked, and both generations are read by this one.
+        # The path's name is not checked, and this route serves both versions of the API.
         url = f"{self.context.urls.named('call', self._name)}/{percent_encode(self.event_id or '')}"
         return OpenStream(self.channel("stream"), Request.get(url, accept="text/event-stream"), joined=True)
 
     def fetch(self, now: float) -> Output:
-        """Open the stream; before the join's reply has come, that will do it."""
+        """Open the stream. Before the join's reply, that reply will open it."""
         return Output(commands=[self._stream()] if self.event_id is not None else [])
 
     def _no_event_id_end(self, response: Response) -> MalformedMessage:
@@ -134,7 +133,7 @@ class CallExchange(Exchange):
         )
 
     def server_sent_event(self, event: ServerSentEvent, now: float) -> Output:
-        """Take one event: its name says what it is, its data are the bare values."""
+        """Process one event: its name is the kind, its data are the plain values."""
         try:
             value = decode_json(event.data, self.context.limits.max_json_depth)
         except ValueError as error:
@@ -149,21 +148,21 @@ class CallExchange(Exchange):
             case "complete" if isinstance(value, list):
                 result = cast("list[object]", value)
                 return Output([ProcessCompleted(event_id=self.event_id, raw=raw, data=result)])
-            case "complete" if value is None and self._has_cancel_route:  # somebody cancelled it
+            case "complete" if value is None and self._has_cancel_route:  # it was cancelled
                 return Output([Cancelled(event_id=self.event_id, raw=raw, achieved=Achieved.STOPPING)])
             case "error":
                 return Output([self._error(value, raw)])
             case "generating" | "complete":
-                return Output([self.malformed_message(event.data, "no list of outputs")])
+                return Output([self.malformed_message(event.data, "not a list of outputs")])
             case other:
                 return Output([UnknownMessage(event_id=self.event_id, raw=raw, msg=other[:100])])
 
     def _error(self, value: Any, raw: dict[str, Any]) -> Event:
-        """Tell the app's error (an object, or null) from the stream's own (a text)."""
+        """Distinguish the app's error (an object, or null) from that of the stream (a text)."""
         if isinstance(value, str):
             kind = SessionNotFound if value.startswith("404: ") else StreamLost
             error = kind(
-                f"The server gave the call up: {excerpt(value)}", phase=Phase.STREAM, may_have_run=True
+                f"The server abandoned the call: {excerpt(value)}", phase=Phase.STREAM, may_have_run=True
             )
             return Failed(event_id=self.event_id, raw=raw, error=error)
         if isinstance(value, dict):
@@ -172,7 +171,7 @@ class CallExchange(Exchange):
             app = app_error({"error": None}, quoted=False)
         else:
             app = AppError(
-                "The app's function raised an error. The /call API loses its text before Gradio 6.13; leave "
+                "The app's function raised an error. The /call API loses its text before Gradio 6.13. Use "
                 "protocol='auto' to see it.",
                 hidden=True,
                 phase=Phase.COMPLETE,
@@ -182,7 +181,7 @@ class CallExchange(Exchange):
     def cancel(self, now: float, *, siblings: bool = False) -> Output:
         """Cancel by ``/cancel`` (4.31+), before that by ``/reset``, and close the stream.
 
-        ``/cancel`` kills the siblings of a call as well (docs/wire.md §8), but here none shares a session.
+        ``/cancel`` also kills the siblings of a call (docs/wire.md §8), but here none shares a session.
         """
         if self.event_id is None:
             return Output([Cancelled(achieved=Achieved.UNKNOWN)])
@@ -194,7 +193,8 @@ class CallExchange(Exchange):
         request = Request.post_json(
             self.context.urls.api("cancel" if self._has_cancel_route else "reset"), body
         )
-        # Nothing here tells a queued call from a running one, so for a plain function nobody can say.
+        # This API does not distinguish a queued call from a running one, so the effect on a plain function is
+        # unknown.
         achieved = Achieved.UNKNOWN if endpoint.generator is False else Achieved.STOPPING
         return Output(
             [Cancelled(event_id=self.event_id, achieved=achieved)],
@@ -203,13 +203,13 @@ class CallExchange(Exchange):
 
 
 class NamedCallExchange(CallExchange):
-    """A call with named arguments, in a session of its own."""
+    """A call with named arguments, in its own session."""
 
     route = "call/v2"
 
     @property
     def shares_session(self) -> bool:
-        """Never: the body has no room for a session hash."""
+        """Never, because the body has no session hash."""
         return False
 
     def body(self) -> dict[str, Any]:
@@ -223,7 +223,7 @@ class NamedCallExchange(CallExchange):
 
 
 class CallSession(Session):
-    """Calls that keep State in one session, one at a time: their messages cannot be told apart."""
+    """Calls that keep State in one session, one at a time, because their messages cannot be distinguished."""
 
     def __init__(self, context: SessionContext, exchange: type[Exchange]) -> None:
         super().__init__(context, exchange)
@@ -231,17 +231,17 @@ class CallSession(Session):
 
     @property
     def usable(self) -> bool:
-        """False once a call was given up: what the server still says of it would pass for the next one's."""
+        """False after a call was abandoned: its late messages would look like those of the next call."""
         return not self._given_up
 
     def start(self, exchange: Exchange, now: float) -> Turn:
-        """Start a call, unless it would mix with another one."""
+        """Start a call, unless its messages would mix with another's."""
         if _shares_session_hash(exchange) and any(
             other is not exchange and _shares_session_hash(other) for other in self.active
         ):
             error = LocalProtocolError(
-                "A call of an endpoint with State is under way in this session, and /call cannot tell two of "
-                "them apart. Wait for it, use a session of its own, or leave protocol='auto'.",
+                "A call of an endpoint with State is in progress in this session, and /call cannot "
+                "distinguish two of them. Wait for it, use another session, or use protocol='auto'.",
                 phase=Phase.JOIN,
             )
             return super().abandon(exchange, error)
@@ -255,12 +255,12 @@ class CallSession(Session):
     def abandon(
         self, exchange: Exchange, error: GradioTransportError, *, tell_at: float | None = None
     ) -> Turn:
-        """End a call from this side with an error."""
+        """End a call with an error of the client."""
         self._given_up = self._given_up or _shares_session_hash(exchange)
         return super().abandon(exchange, error, tell_at=tell_at)
 
     def exchange_ended(self, exchange: Exchange) -> None:
-        """Remember that a call ended without its completion having been read."""
+        """Remember that a call ended before its completion was read."""
         if exchange.state is State.FAILED and exchange.event_id is not None:
             self._given_up = self._given_up or _shares_session_hash(exchange)
 
@@ -277,11 +277,11 @@ class CallV1(Adapter):
     since: tuple[int, ...] = (4, 20)
 
     def match(self, config: AppConfig, endpoint: Endpoint) -> Match:
-        """Match named endpoints, but lose to every queue: this one says less."""
+        """Match named endpoints, with a lower score than every queue, because this API reports less."""
         why = self._why_impossible(config, endpoint)
         if why:
             return Match(0, why)
-        return Match(5, "the endpoint has a name; the queue says more than this API")
+        return Match(5, "the endpoint has a name; the queue reports more than this API")
 
     def _why_impossible(self, config: AppConfig, endpoint: Endpoint) -> str:
         if not config.at_least(*self.since):
@@ -291,11 +291,11 @@ class CallV1(Adapter):
         if endpoint.visibility == "private":
             return "the API refuses private endpoints"
         if "/" in endpoint.name.strip("/"):
-            return "the API cannot reach a name with a slash in it"
+            return "the API does not support a name with a slash"
         return ""
 
     def capabilities(self, config: AppConfig) -> Capabilities:
-        """Return what little the API tells."""
+        """Return the few capabilities of the API."""
         return Capabilities(
             generators=True,
             late_attach=True,
@@ -305,19 +305,19 @@ class CallV1(Adapter):
         )
 
     def session(self, context: SessionContext) -> Session:
-        """Return a session that keeps calls with State apart."""
+        """Return a session that separates calls with State."""
         return CallSession(context, self.exchange)
 
     def check(self, config: AppConfig, invocation: Invocation) -> None:
-        """Refuse what the API has no way for."""
+        """Reject what the API does not support."""
         why = self._why_impossible(config, invocation.endpoint)
         if not why and invocation.event_data is not None:
-            why = "the API takes no event_data"
+            why = "the API does not support event_data"
         if not why and invocation.oauth_token is not None and not config.at_least(6, 21):
-            why = "it takes no oauth_token before Gradio 6.21"
+            why = "it does not support oauth_token before Gradio 6.21"
         if why:
             raise UnsupportedProtocol(
-                f"{self.name} cannot call {invocation.endpoint.display_name}: {why}. Leave protocol='auto'.",
+                f"{self.name} cannot call {invocation.endpoint.display_name}: {why}. Use protocol='auto'.",
                 phase=Phase.JOIN,
                 adapter=self.name,
             )

@@ -36,7 +36,7 @@ from ._reply import completion, has_state, json_object, not_json_end, refusal_en
 
 
 class DirectExchange(Exchange):
-    """One call in one request, or in as many as its generator yields."""
+    """One call in one request, or in one request per yield of its generator."""
 
     def __init__(self, context: SessionContext, invocation: Invocation, key: str) -> None:
         super().__init__(context, invocation, key)
@@ -66,10 +66,10 @@ class DirectExchange(Exchange):
         return body
 
     def _session_hash(self, config: AppConfig) -> str:
-        """Return the session to name: a generator of 3.x without State gets one of its own.
+        """Return the session hash to send: a generator of 3.x without State gets its own.
 
-        These servers keep one iterator for each session and function, so two runs in one session would
-        take each other's values, and a run that was given up would leave its rest to the next (notes F1).
+        These servers keep one iterator for each session and function, so two runs in one session would take
+        each other's values, and the next run would get the rest of an abandoned one (notes F1).
         """
         endpoint, own = self.invocation.endpoint, self.context.session_hash
         apart = config.at_least(3, 3) and not config.at_least(4, 0) and endpoint.generator is not False
@@ -85,7 +85,7 @@ class DirectExchange(Exchange):
     def reply(
         self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
     ) -> Output:
-        """Take the result, or one yield of it."""
+        """Process the result, or one yield of it."""
         if response.status != 200:
             return Output([refusal_end(response, self.invocation.endpoint, self.context.config)])
         try:
@@ -102,24 +102,24 @@ class DirectExchange(Exchange):
     def _take_yield(
         self, event: ProcessCompleted, command: SendRequest | OpenStream | OpenWebSocket
     ) -> Output:
-        """Hand a yield over and ask for the next one."""
+        """Deliver a yield and request the next one."""
         data = self._frames.next(event.data) if self.context.config.at_least(4, 17) else event.data
         self._yielded = ProcessGenerating(
             raw=event.raw, data=data, duration=event.duration, render_config=event.render_config
         )
-        return Output([self._yielded], [command])  # the same request asks for the next one
+        return Output([self._yielded], [command])  # the same request gets the next one
 
     def _complete_last(self, event: ProcessCompleted) -> ProcessCompleted:
-        """Complete the last reply of a generator, which up to 4.16 holds placeholders only."""
+        """Complete the last reply of a generator, which up to 4.16 has only placeholders."""
         if self._yielded is None or self.context.config.at_least(4, 17):
             return event
         return attrs.evolve(event, data=list(self._yielded.data))
 
     def cancel(self, now: float, *, siblings: bool = False) -> Output:
-        """Stop asking. A generator waits for the next request, so it runs no further than its current step.
+        """Stop sending requests. A generator waits for the next request, so it stops after its current step.
 
-        On 3.6 to 3.50 its iterator is dropped by ``/reset``, or the next run in the session would go on with
-        it; 4.0+ keep it by event id, which nobody uses again.
+        On 3.6 to 3.50 its iterator is dropped by ``/reset``, or the next run in the session would continue
+        it; 4.0+ keep it by event id, which is not used again.
         """
         config, endpoint = self.context.config, self.invocation.endpoint
         if self._yielded is None and endpoint.generator is not True:
@@ -133,11 +133,11 @@ class DirectExchange(Exchange):
 
 
 def direct_url(urls: AppURLs, config: AppConfig, endpoint: Endpoint) -> str:
-    """Return where a direct call goes. With ``fn_index`` in the body any name will do."""
+    """Return the URL of a direct call. With ``fn_index`` in the body any name works."""
     if not config.at_least(3, 0, 13):
         return urls.api("api/predict/")  # without the slash it redirects, and a redirected POST is lost
     name = (endpoint.name or "predict").strip("/")
-    # A slash inside a name would make another route of it, even percent-encoded.
+    # A slash inside a name would be another route, even percent-encoded.
     return urls.named("run" if config.at_least(3, 9) else "api", "predict" if "/" in name else name)
 
 
@@ -147,32 +147,34 @@ def continues_generators(config: AppConfig) -> bool:
 
 
 class Direct(Adapter):
-    """Direct HTTP, for endpoints outside the queue, and for apps of a time before there was one."""
+    """Direct HTTP, for endpoints outside the queue, and for apps from before the queue."""
 
     name = "direct"
     exchange = DirectExchange
 
     def match(self, config: AppConfig, endpoint: Endpoint) -> Match:
-        """Match endpoints outside the queue; for queued ones it is a way that may be closed."""
+        """Match endpoints outside the queue. For queued ones the server may refuse it."""
         if endpoint.queue:
             return self._match_queued(config, endpoint)
         if endpoint.generator and not continues_generators(config):
-            return Match(5, "direct HTTP gives only the first value of a generator here")
+            return Match(5, "direct HTTP returns only the first value of a generator here")
         if not endpoint.generator:
             return Match(120, "the endpoint does not go through a queue")
         if config.at_least(4, 0):
             return Match(20, "the endpoint has queue: false, but a generator is better joined in the queue")
         if not config.enable_queue:
             return Match(50, "the endpoint is a generator, which 3.x refuses while the app's queue is off")
-        return Match(120, "the endpoint has queue: false; its generator is asked for each value")
+        return Match(120, "the endpoint has queue: false; each value of its generator takes a request")
 
     def _match_queued(self, config: AppConfig, endpoint: Endpoint) -> Match:
         if not config.at_least(3, 0) and has_state(endpoint):
             return Match(10, "the app is queued, but only direct HTTP keeps the state of each session apart")
-        return Match(10, "the endpoint is queued; direct HTTP passes the queue by and may be closed for it")
+        return Match(
+            10, "the endpoint is queued; direct HTTP bypasses the queue, and the server may refuse it"
+        )
 
     def capabilities(self, config: AppConfig) -> Capabilities:
-        """Return what plain requests can do."""
+        """Return the capabilities of plain requests."""
         return Capabilities(
             generators=continues_generators(config),
             diffs=config.at_least(4, 17) and continues_generators(config),
@@ -182,12 +184,12 @@ class Direct(Adapter):
         )
 
     def check(self, config: AppConfig, invocation: Invocation) -> None:
-        """Refuse generators where direct HTTP has no way to their second value."""
+        """Reject generators if direct HTTP cannot get their second value."""
         super().check(config, invocation)
         if not invocation.endpoint.generator:
             return
         if not continues_generators(config):
-            why = "gives only the first value of a generator; leave protocol='auto'"
+            why = "returns only the first value of a generator; use protocol='auto'"
         elif not config.at_least(4, 0) and not config.enable_queue:
             why = "refuses generators while the app's queue is off (the app must call .queue())"
         else:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The polling queue of Gradio 2.2.10 to 3.1.4: push a call, then ask for its status (docs/wire.md §2.2)."""
+"""The polling queue of Gradio 2.2.10 to 3.1.4: push a call, then poll its status (docs/wire.md §2.2)."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ from gradio_transport.adapter import (
 from ._reply import app_failure, completion, has_state, json_object, not_json_end
 
 FIRST_POLL_SECONDS = 0.2
-"""Soon: an idle worker takes up to a second to notice a call, a busy one may be just free."""
+"""Short first delays: an idle worker needs up to a second to notice a call."""
 
 POLL_SECONDS = 1.0
-"""What the front ends of the time used."""
+"""The delay of Gradio's own front ends of that time."""
 
 FAILURES_IN_A_ROW = 3
-"""Polls that may get no answer: these servers drop a kept connection after every error (notes B8)."""
+"""The most polls without a reply: these servers drop a kept connection after every error (notes B8)."""
 
 
 class PollingExchange(Exchange):
@@ -75,7 +75,7 @@ class PollingExchange(Exchange):
     def reply(
         self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
     ) -> Output:
-        """Take the reply to the push or to a poll."""
+        """Process the reply to the push or to a poll."""
         self._failures = 0
         pushed = command.phase is Phase.JOIN
         if response.status != 200:
@@ -87,15 +87,15 @@ class PollingExchange(Exchange):
         return self._take_push_reply(raw, now) if pushed else self._take_status(raw, now)
 
     def _refusal_error(self, response: Response, phase: Phase) -> GradioTransportError:
-        # Only 500 is what these servers themselves say, of a hash that they do not know (any more).
+        # These servers themselves only send 500, for a hash that they do not know (any more).
         if phase is not Phase.JOIN and response.status == 500:
             return self._job_lost_error(response)
         return refusal(response, phase)
 
     def _job_lost_error(self, response: Response) -> ServerRefused:
         return ServerRefused(
-            "The server does not know the call any more: it restarted, or an earlier poll whose answer was "
-            "lost took the result along (a result can be read once).",
+            "The server does not know the call any more: it restarted, or an earlier poll whose reply was "
+            "lost consumed the result (a result can be read only once).",
             phase=Phase.STREAM,
             status=response.status,
             body=excerpt(response.body),
@@ -114,7 +114,7 @@ class PollingExchange(Exchange):
         return Output(events, [self._schedule_poll(now, FIRST_POLL_SECONDS)])
 
     def _estimate_rank(self, position: Any, raw: dict[str, Any]) -> list[Event]:
-        """Return the place in the queue where it has changed; 2.3 counts from -1 on an idle queue."""
+        """Return the place in the queue if it has changed; 2.3 counts from -1 on an idle queue."""
         if not isinstance(position, int) or isinstance(position, bool):
             return []
         rank = max(position, 0)
@@ -127,14 +127,14 @@ class PollingExchange(Exchange):
         return WakeAt(self.channel("poll"), now + (POLL_SECONDS if delay is None else delay))
 
     def wake(self, now: float) -> Output:
-        """Ask for the status."""
+        """Request the status."""
         request = Request.post_json(self.context.urls.api("api/queue/status/"), {"hash": self._hash})
         return Output(commands=[SendRequest(self.channel("status"), request, Phase.STREAM, idempotent=True)])
 
     def failed(
         self, command: SendRequest | OpenStream | OpenWebSocket, error: TransportError, now: float
     ) -> Output:
-        """Take the news that a request got no reply. A few polls may get lost."""
+        """Process a request without a reply. A few polls may be lost."""
         self._failures += 1
         if command.phase is Phase.JOIN or self._failures > FAILURES_IN_A_ROW:
             return super().failed(command, error, now)
@@ -148,7 +148,7 @@ class PollingExchange(Exchange):
             case "PENDING":
                 starts: list[Event] = [] if self.state is State.RUNNING else [ProcessStarts(raw=raw)]
                 return Output(starts, [self._schedule_poll(now)])
-            case "NOT FOUND":  # taken from the queue but not entered among the jobs yet
+            case "NOT FOUND":  # taken from the queue but not registered as a job yet
                 return Output(commands=[self._schedule_poll(now)])
             case "COMPLETE" if isinstance(data, dict):
                 return Output([completion(cast("dict[str, Any]", data))])
@@ -156,7 +156,7 @@ class PollingExchange(Exchange):
                 return Output([self._failure(data)])
             case _:
                 error = MalformedMessage(
-                    f"The server gave a status of no known kind: {excerpt(raw)!r}.",
+                    f"The server sent an unknown status: {excerpt(raw)!r}.",
                     phase=Phase.STREAM,
                 )
                 return Output([Failed(error=error)])
@@ -170,7 +170,7 @@ class PollingExchange(Exchange):
         return Failed(error=error)
 
     def cancel(self, now: float, *, siblings: bool = False) -> Output:
-        """Stop polling: these servers have no way to take a call back."""
+        """Stop polling. These servers cannot cancel a call."""
         achieved = Achieved.NOT_STARTED if self.state is State.JOINING else Achieved.RUNS_ON
         return Output([Cancelled(achieved=achieved if not self._hash else Achieved.RUNS_ON)])
 
@@ -182,7 +182,7 @@ class Polling(Adapter):
     exchange = PollingExchange
 
     def match(self, config: AppConfig, endpoint: Endpoint) -> Match:
-        """Match queued endpoints of the servers that have it."""
+        """Match queued endpoints of servers with this queue."""
         if not config.at_least(2, 2, 10) or config.at_least(3, 1, 5):
             return Match(0, "only Gradio 2.2.10 to 3.1.4 have a polling queue")
         if not endpoint.queue:
@@ -191,19 +191,18 @@ class Polling(Adapter):
             # The queue makes the call without a session hash, and 2.8.8+ keep one state for all of those.
             lost = "is one for all callers" if config.at_least(2, 8, 8) else "is lost"
             return Match(100, f"the app is queued; its state {lost} there, use 'direct' to keep it")
-        return Match(100, "the endpoint is queued, and the server is of the age of polling")
+        return Match(100, "the endpoint is queued, and this server version polls")
 
     def capabilities(self, config: AppConfig) -> Capabilities:
-        """Return what the polling queue can do."""
+        """Return the capabilities of the polling queue."""
         return Capabilities(queue_position=True, files=True)
 
     def check(self, config: AppConfig, invocation: Invocation) -> None:
-        """Refuse apps without a queue, where a pushed call would wait for ever."""
+        """Reject apps without a queue, where a pushed call would wait forever."""
         super().check(config, invocation)
         if not (invocation.endpoint.queue or config.enable_queue):
             raise UnsupportedProtocol(
-                "The queue of this app is off: nobody would take the call. Leave protocol='auto', or use "
-                "'direct'.",
+                "The queue of this app is off, so the call would never run. Use protocol='auto' or 'direct'.",
                 phase=Phase.JOIN,
                 adapter=self.name,
             )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A chat completion as it grows: chunks are added, the whole comes out as if it had not been streamed."""
+"""A growing chat completion: chunks are added, and the result looks as if it had not been streamed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, cast
 from gradio_transport.adapter import AppError, Event, Log, Phase, ProcessCompleted
 
 _GROWING = ("refusal", "reasoning", "reasoning_content")
-"""Texts besides ``content`` that come piece by piece; the last two are not in the reference, but common."""
+"""Texts besides ``content`` that arrive in pieces; the last two are not in the reference, but common."""
 
 _REMARKS: Mapping[str, str] = {
     "length": "The answer is cut off: it reached the limit of tokens.",
@@ -18,11 +18,11 @@ _REMARKS: Mapping[str, str] = {
 
 
 class Answer:
-    """The one choice that is read; requests ask for no more, and others stay unread.
+    """The first choice. Requests ask for only one, and others are ignored.
 
     Attributes:
-        text: What has been said so far.
-        begun: Whether a chunk has come.
+        text: The text so far.
+        begun: Whether a chunk has arrived.
     """
 
     def __init__(self) -> None:
@@ -35,20 +35,20 @@ class Answer:
 
     @property
     def id(self) -> str | None:
-        """The server's name for it."""
+        """The server's id of it."""
         name = self._top.get("id")
         return name if isinstance(name, str) and name else None
 
     @property
     def finished(self) -> bool:
-        """Whether the model has said why it stopped: what may follow is no part of the answer."""
+        """Whether the model has sent a finish reason; later chunks are not part of the answer."""
         return self._choice.get("finish_reason") is not None
 
     def add(self, chunk: Mapping[str, Any]) -> tuple[str, ...]:
-        """Take a chunk, and return the names of what was new in it, roles and nulls left out.
+        """Add a chunk, and return the names of its new fields, except roles and nulls.
 
         Raises:
-            ValueError: It is no chunk of a chat completion.
+            ValueError: It is not a chunk of a chat completion.
         """
         self.begun = True
         self._top |= {key: value for key, value in chunk.items() if key != "choices" and value is not None}
@@ -56,7 +56,7 @@ class Answer:
         self._choice |= {key: value for key, value in choice.items() if key != "delta" and value is not None}
         delta: Any = choice.get("delta") or {}
         if not isinstance(delta, dict):
-            raise ValueError("a delta that is no object")
+            raise ValueError("a delta that is not an object")
         news = {
             key: value for key, value in cast("dict[str, Any]", delta).items() if value not in (None, "", [])
         }
@@ -65,10 +65,10 @@ class Answer:
         return tuple(key for key in news if key != "role")
 
     def take(self, reply: Mapping[str, Any]) -> None:
-        """Take a whole completion.
+        """Process a full completion.
 
         Raises:
-            ValueError: It is none.
+            ValueError: It is not a completion.
         """
         choice = _first_choice(reply)
         message = choice.get("message")
@@ -90,12 +90,12 @@ class Answer:
             self._message[key] = value
 
     def _add_calls(self, pieces: Any) -> None:
-        """Put calls of tools together: each piece names its call by ``index``, and adds to the arguments."""
+        """Join tool calls: each piece names its call by ``index``, and adds to the arguments."""
         if not isinstance(pieces, list):
-            raise ValueError("tool_calls that are no list")
+            raise ValueError("tool_calls that are not a list")
         for place, piece in enumerate(cast("list[Any]", pieces)):
             if not isinstance(piece, dict):
-                raise ValueError("a tool call that is no object")
+                raise ValueError("a tool call that is not an object")
             part = cast("dict[str, Any]", piece)
             index = part.get("index", place)
             call = self._calls.setdefault(index if isinstance(index, int) else place, {})
@@ -106,7 +106,7 @@ class Answer:
 
     @property
     def raw(self) -> dict[str, Any]:
-        """The completion as a whole, ``usage`` and all."""
+        """The full completion, including ``usage``."""
         message = dict(self._message)
         message.setdefault("content", self.text)
         if self._calls:
@@ -115,7 +115,7 @@ class Answer:
         return {**self._top, "object": kind, "choices": [{**self._choice, "message": message}]}
 
     def end_events(self) -> list[Event]:
-        """Return the end of the call, and before it warnings of what its text does not show."""
+        """Return the end of the call, after warnings about what its text does not show."""
         raw = self.raw
         remarks, text = _warnings_of(raw), self.text
         refusal = raw["choices"][0]["message"].get("refusal")
@@ -129,17 +129,17 @@ class Answer:
 
 
 def _first_choice(completion: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the first choice; an empty one where there is none, as in the chunk with the usage."""
+    """Return the first choice, or an empty one if there is none, as in the chunk with the usage."""
     choices = completion.get("choices")
     if choices is None or choices == []:
         return {}
     if not isinstance(choices, list):
-        raise ValueError("choices that are no list")
+        raise ValueError("choices that are not a list")
     found = [
         cast("dict[str, Any]", choice) for choice in cast("list[Any]", choices) if isinstance(choice, dict)
     ]
     if not found:
-        raise ValueError("a choice that is no object")
+        raise ValueError("a choice that is not an object")
     first = [choice for choice in found if choice.get("index") in (0, None)]
     return first[0] if first else {}
 
@@ -155,7 +155,7 @@ def _text(content: Any) -> str:
 
 
 def _append_text(text: Any, piece: str) -> str:
-    """Return a text with a piece more; what is no text gives way to it."""
+    """Return a text with one more piece. A value that is not a text is replaced."""
     return text + piece if isinstance(text, str) else piece
 
 
@@ -168,7 +168,7 @@ def _add_function(whole: dict[str, Any], part: Mapping[str, Any]) -> None:
 
 
 def _warnings_of(completion: Mapping[str, Any]) -> Sequence[str]:
-    """Return what a reader of nothing but the text would miss."""
+    """Return warnings that the text alone does not show."""
     choice = completion["choices"][0]
     message = choice["message"]
     remarks: list[str] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What there is to call: one endpoint, ``/chat``, of one model that the server says it has."""
+"""The discovery: one endpoint, ``/chat``, with one model of the server."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from ._settings import ChatSettings
 NAME = "openai_chat"
 
 _ABSENT = (404, 405, 501)
-"""What servers without ``/models`` answer; many a proxy has only the chat."""
+"""Statuses of servers without ``/models``; many proxies only have the chat."""
 
 _PARAMETERS = (
     Parameter(name="message", label="Message", python_type="str | dict(text: str, files: list)"),
@@ -47,13 +47,13 @@ _RETURNS = (Parameter(name="response", label="Response", python_type="str", sche
 
 
 def discover(context: DiscoveryContext, settings: ChatSettings) -> Handshake:
-    """Ask the server for its models, and check or choose the one that is meant.
+    """Request the server's models, and check or choose the model.
 
     Raises:
-        AuthenticationRequired: The server wants a token, or another one.
-        EndpointNotFound: It does not have the model.
-        LocalProtocolError: No model is named, and there is not just one.
-        UnsupportedProtocol: What answers does not list models.
+        AuthenticationRequired: The server requires a token, or another one.
+        EndpointNotFound: The server does not have the model.
+        LocalProtocolError: No model is named, and there is not exactly one.
+        UnsupportedProtocol: The server does not list models.
     """
     response = yield _get(f"{context.base}/models")
     raw: dict[str, Any] = {}
@@ -91,8 +91,8 @@ def _parse_models(response: Response, base: str, settings: ChatSettings) -> dict
     """Return the reply to ``/models``."""
     if 300 <= response.status < 400:
         raise RemoteProtocolError(
-            f"{base}/models redirects to {excerpt(response.headers.get('location', 'nowhere'))}. Give the "
-            "URL that it leads to: a token is shown to no other origin.",
+            f"{base}/models redirects to {excerpt(response.headers.get('location', 'nowhere'))}. Pass the "
+            f"URL that it redirects to: a token is not sent to another origin.",
             phase=Phase.DISCOVER,
             status=response.status,
         )
@@ -105,7 +105,7 @@ def _parse_models(response: Response, base: str, settings: ChatSettings) -> dict
     if not isinstance(value, dict) or not isinstance(cast("dict[str, Any]", value).get("data"), list):
         kind = response.headers.get("content-type", "no content type")
         raise UnsupportedProtocol(
-            f"What answers at {base}/models does not list models as the OpenAI API does (HTTP 200, {kind}). "
+            f"The server at {base}/models does not list models as in the OpenAI API (HTTP 200, {kind}). "
             "Check the URL: it usually ends in /v1.",
             phase=Phase.DISCOVER,
             status=response.status,
@@ -122,12 +122,12 @@ def _names(listed: dict[str, Any]) -> list[str]:
 def _choose_model(
     base: str, settings: ChatSettings, names: list[str] | None
 ) -> Generator[SendRequest, Response, str]:
-    """Return the model that is meant."""
+    """Return the chosen model."""
     wanted = settings.model
     if not wanted:
         if names is not None and len(names) == 1:
             return names[0]
-        raise LocalProtocolError(f"Name a model: model=. {_lists_model(base, names)}", phase=Phase.DISCOVER)
+        raise LocalProtocolError(f"Pass a model: model=. {_lists_model(base, names)}", phase=Phase.DISCOVER)
     if names is None or wanted in names:
         return wanted
     # Aliases are not always listed ('llama3' for 'llama3:latest'), but a server that has them finds them.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers of a chat endpoint that say no -> the one typed error that says why.
+"""Typed errors for replies of a chat endpoint that refuse a request.
 
 The API reference has ``{"error": {"message", "type", "param", "code"}}``.  Servers that follow it also write
 ``{"error": "text"}``, ``{"object": "error", "message", ...}`` and ``{"detail": ...}``, put the HTTP status
@@ -41,7 +41,7 @@ _STATUSES: Mapping[str, int] = {
     "exceed_context_size_error": 400,
     "invalid_request_error": 400,
 }
-"""What a word in ``code`` or ``type`` stands for, where the status is not said."""
+"""The status for a word in ``code`` or ``type``, if there is no other status."""
 
 _CONTEXT = re.compile(
     r"context_length_exceeded|exceed_context_size|(maximum|available) context|context (length|size|window)",
@@ -51,10 +51,10 @@ _CONTEXT = re.compile(
 
 @attrs.frozen
 class _ErrorFields:
-    """An error object, taken apart.
+    """A parsed error object.
 
     Attributes:
-        words: Code and type, those that are words.
+        words: Code and type, if they are words.
     """
 
     text: str
@@ -68,7 +68,7 @@ def is_error(message: Mapping[str, Any]) -> bool:
 
 
 def refusal_error(response: Response, phase: Phase, *, model: str) -> GradioTransportError:
-    """Return the error for a reply that is no success."""
+    """Return the error for a reply that is not a success."""
     try:
         value = response.json()
     except ValueError:
@@ -83,7 +83,7 @@ def refusal_error(response: Response, phase: Phase, *, model: str) -> GradioTran
 
 
 def stream_error(value: Any, *, model: str) -> GradioTransportError:
-    """Return the error for an error object in a stream, or in a reply that calls itself a success."""
+    """Return the error for an error object in a stream, or in a reply with a success status."""
     said = _parse_error(value)
     error = _error(attrs.evolve(said, text=said.text or excerpt(value)), model, "")
     error.phase, error.may_have_run = Phase.STREAM, True
@@ -113,7 +113,7 @@ def _status(code: Any) -> int | None:
 
 def _error(said: _ErrorFields, model: str, url: str) -> GradioTransportError:
     status = said.status or next((_STATUSES[word] for word in said.words if word in _STATUSES), 500)
-    says = f"The server answered: {said.text.rstrip('.')}."
+    says = f"The server replied: {said.text.rstrip('.')}."
     if status < 500 and _CONTEXT.search(" ".join((*said.words, said.text))):
         return InvalidPayload(
             f"The conversation is longer than the context of the model {model!r}. {says} Send less of the "
@@ -123,7 +123,7 @@ def _error(said: _ErrorFields, model: str, url: str) -> GradioTransportError:
         case 401:
             return AuthenticationRequired(f"{says} Pass the server's key as token=.")
         case 403:
-            return AuthenticationRequired(f"{says} The token may not be used for this.")
+            return AuthenticationRequired(f"{says} The token does not permit this.")
         case 404 | 405 if "model" in said.text.lower() or "model_not_found" in said.words:
             return EndpointNotFound(f"The server has no model {model!r}. {says}")
         case 404 | 405:
@@ -136,9 +136,9 @@ def _error(said: _ErrorFields, model: str, url: str) -> GradioTransportError:
         case 429:
             return RateLimited(f"Too many requests. {says}")
         case _ if 300 <= status < 400:
-            return RemoteProtocolError(f"The server redirects, which is not followed with a chat. {says}")
+            return RemoteProtocolError(f"The server redirects, and a chat does not follow redirects. {says}")
         case _ if status < 300:
-            return RemoteProtocolError(f"This is no answer of a chat endpoint. {says} Check the URL.")
+            return RemoteProtocolError(f"This is not a reply of a chat endpoint. {says} Check the URL.")
         case 400 | 413 | 415 | 422:
             return InvalidPayload(says)
         case _:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that go along with a message: what a file value is, and what becomes of it."""
+"""Files of a message: the forms of a file value, and their conversion."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _IMAGES: Mapping[str, str] = {
     ".png": "image/png",
     ".webp": "image/webp",
 }
-# The standard library's table is made from files of the system, and no adapter may read any.
+# The standard library reads its table from files of the system, which adapters must not do.
 
 
 @attrs.frozen
@@ -42,20 +42,21 @@ class File:
 
     @property
     def is_image(self) -> bool:
-        """Whether a model looks at it instead of reading it; SVG is text."""
+        """Whether it is sent as an image instead of text; SVG is text."""
         return self.media_type.startswith("image/") and self.media_type != "image/svg+xml"
 
 
 def content_of(value: Any, *, placed: bool = True) -> File:
-    """Return what a file value carries. All that is known here of its shape stands in this function.
+    """Return the content of a file value. Only this function depends on the form of the value.
 
     Args:
-        value: What `gradio_transport.handle_file` made, or a mapping with ``path`` (or ``orig_name``),
-            ``mime_type``, and ``data``: bytes, base64 or a data URL. A ``url`` that is a data URL will do.
-        placed: False before the driver has read the files of a call: their content may be still to come.
+        value: A value from `gradio_transport.handle_file`, or a mapping with ``path`` (or ``orig_name``),
+            ``mime_type``, and ``data``: bytes, base64 or a data URL. A ``url`` that is a data URL is also
+            accepted.
+        placed: False before the driver has read the files of a call, when their content may still be missing.
 
     Raises:
-        ValueError: It carries no content; an adapter cannot read paths or fetch URLs.
+        ValueError: It has no content; an adapter cannot read paths or fetch URLs.
     """
     fields: Mapping[str, Any] = cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
@@ -76,13 +77,13 @@ def content_of(value: Any, *, placed: bool = True) -> File:
     if isinstance(data, bytearray):
         data = bytes(data)
     if not isinstance(data, bytes):
-        raise ValueError(f"the file {name!r} carries no content: pass it by handle_file({name!r})")
+        raise ValueError(f"the file {name!r} has no content: pass it with handle_file({name!r})")
     suffix = PurePosixPath(name).suffix.lower()
     return File(name, str(media_type or _IMAGES.get(suffix, "")).lower(), data)
 
 
 def _decode_base64(name: str, text: str) -> tuple[str, bytes]:
-    """Return media type (``""``: not said) and content of a data URL (RFC 2397), or of bare base64."""
+    """Return media type (``""`` if unknown) and content of a data URL (RFC 2397), or of bare base64."""
     head, comma, body = text.partition(",")
     if not (comma and head.startswith("data:")):
         head, body = ";base64", text
@@ -92,11 +93,11 @@ def _decode_base64(name: str, text: str) -> tuple[str, bytes]:
     try:
         return media_type, base64.b64decode("".join(body.split()), validate=True)
     except (binascii.Error, ValueError):
-        raise ValueError(f"the data of the file {name!r} is a text, but no base64") from None
+        raise ValueError(f"the data of the file {name!r} is a text, but not base64") from None
 
 
 def is_allowed(file: File, types: Sequence[str]) -> bool:
-    """Return whether ``file_types`` lets a file go along."""
+    """Return whether ``file_types`` allows a file."""
     kind = IMAGE if file.is_image else TEXT
     return bool({kind, file.extension, file.media_type} & set(types))
 
@@ -105,12 +106,12 @@ def as_text(file: File) -> str:
     """Return a text file as it is appended to a prompt: its name, and the content in a fence.
 
     Raises:
-        ValueError: It is no text.
+        ValueError: It is not a text.
     """
     try:
         text = file.data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"the file {file.name!r} is no text in UTF-8 ({error.reason})") from None
+        raise ValueError(f"the file {file.name!r} is not UTF-8 text ({error.reason})") from None
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{file.name}:\n{fence}{file.extension.removeprefix('.')}\n{text.rstrip()}\n{fence}"

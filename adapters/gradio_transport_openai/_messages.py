@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A message and a history in Gradio's forms -> the ``messages`` of a chat completion.
+"""Conversion of a message and a history in Gradio's forms to the ``messages`` of a chat completion.
 
 Gradio has had pairs of user and bot (to 5.x), and messages with a role, whose content is a text, a file, a
 component (4.x, 5.x), or a list of parts of these (6.x).
@@ -21,16 +21,16 @@ ROLES = ("user", "assistant", "system", "developer")
 def build_messages(
     settings: ChatSettings, message: Any, history: Any, *, placed: bool = True
 ) -> list[dict[str, Any]]:
-    """Return what is sent: the system message, the history, the new message.
+    """Return the messages to send: the system message, the history, the new message.
 
     Args:
-        settings: Of the endpoint.
-        message: The new one.
-        history: What was said before.
-        placed: False where it is only a check, before the files of the call are read.
+        settings: Settings of the endpoint.
+        message: The new message.
+        history: The earlier messages.
+        placed: False for a check before the files of the call are read.
 
     Raises:
-        ValidationFailed: It names what cannot be sent.
+        ValidationFailed: The message names what cannot be sent.
     """
     problems: dict[str, str] = {}
     messages: list[dict[str, Any]] = []
@@ -57,7 +57,7 @@ def _history(settings: ChatSettings, history: Any, placed: bool) -> Iterator[dic
     if history is None:
         return
     if not isinstance(history, Sequence) or isinstance(history, str | bytes):
-        raise ValueError(f"a list of messages is wanted, got {type(history).__name__}")
+        raise ValueError(f"it must be a list of messages, got {type(history).__name__}")
     for place, entry in enumerate(cast("Sequence[Any]", history)):
         try:
             for role, content in _turns(entry):
@@ -67,14 +67,14 @@ def _history(settings: ChatSettings, history: Any, placed: bool) -> Iterator[dic
 
 
 def _turns(entry: Any) -> Iterator[tuple[str, Any]]:
-    """Yield role and content of what was said: one of a message, up to two of a pair."""
+    """Yield role and content of the earlier messages: one for a message, up to two for a pair."""
     if isinstance(entry, list | tuple):
         pair = cast("Sequence[Any]", entry)
         if len(pair) != 2:
-            raise ValueError(f"a pair of user and bot is wanted, got {len(pair)} values")
+            raise ValueError(f"it must be a pair of user and bot, got {len(pair)} values")
         for who, said in zip(ROLES, pair, strict=False):
             if said is not None:
-                # In this form a file is a tuple: its path, and perhaps a text for those who cannot see it.
+                # In this form a file is a tuple: its path, and optionally an alternative text.
                 file = isinstance(said, list | tuple) and cast("Sequence[Any]", said)
                 yield who, _Path(file[0]) if file else said
         return
@@ -87,13 +87,13 @@ def _turns(entry: Any) -> Iterator[tuple[str, Any]]:
         content = getattr(entry, "content", None)
     if role not in ROLES:
         raise ValueError(
-            f"the role {role!r} is none of {', '.join(ROLES)}.{did_you_mean(str(role), ROLES)}".rstrip(".")
+            f"the role {role!r} is not one of {', '.join(ROLES)}.{did_you_mean(str(role), ROLES)}".rstrip(".")
         )
     yield role, content
 
 
 class _Path:
-    """A file of which only the path is known."""
+    """A file with only a path."""
 
     def __init__(self, path: Any) -> None:
         self.path = path
@@ -111,7 +111,7 @@ def _content(settings: ChatSettings, value: Any, placed: bool) -> str | list[dic
         if not is_allowed(file, settings.file_types):
             allowed = ", ".join(map(repr, settings.file_types)) or "no files"
             raise ValueError(
-                f"the file {file.name!r} ({file.media_type or 'of unknown type'}) may not go along: "
+                f"the file {file.name!r} ({file.media_type or 'of unknown type'}) is not allowed: "
                 f"file_types= allows {allowed}"
             )
         if file.is_image:
@@ -125,10 +125,10 @@ def _content(settings: ChatSettings, value: Any, placed: bool) -> str | list[dic
 
 
 def _pieces(value: Any) -> Iterator[Any]:
-    """Yield the texts (str) and file values that a message is made of, in order.
+    """Yield the texts (str) and file values of a message, in order.
 
     Raises:
-        ValueError: There is something else in it.
+        ValueError: It contains another value.
     """
     if isinstance(value, str):
         yield value
@@ -140,7 +140,7 @@ def _pieces(value: Any) -> Iterator[Any]:
     elif any(getattr(value, name, None) is not None for name in ("path", "url", "content", "data")):
         yield value
     else:
-        raise ValueError(f"a text, or one with files, is wanted, got {type(value).__name__}")
+        raise ValueError(f"it must be a text, or a text with files, got {type(value).__name__}")
 
 
 def _parts_of_mapping(value: Mapping[str, Any]) -> Iterator[Any]:

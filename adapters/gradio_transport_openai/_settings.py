@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `connect` takes for a chat endpoint besides its own keywords."""
+"""The settings of a chat endpoint, as keywords of `connect`."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from gradio_transport.adapter import AppConfig, LocalProtocolError, Phase, did_y
 NAMES = ("model", "system_message", "streaming", "file_types")
 
 TEXT, IMAGE = "text_encoded", "image"
-"""The kinds of file that ``gr.load_chat`` knows."""
+"""The kinds of files in ``gr.load_chat``."""
 
 
 @attrs.frozen(kw_only=True)
 class ChatSettings:
-    """How calls are made.
+    """The settings of calls.
 
     Attributes:
         model: Its id on the server; ``""`` until the discovery has found the only one.
-        system_message: What the conversation begins with.
-        streaming: Whether the answer comes as it is written.
-        file_types: Which files may go along: ``"text_encoded"``, ``"image"``, extensions such as ``".md"``,
+        system_message: The start of the conversation.
+        streaming: Whether the answer is streamed.
+        file_types: The allowed files: ``"text_encoded"``, ``"image"``, extensions such as ``".md"``,
             media types such as ``"image/png"``.
     """
 
@@ -35,15 +35,15 @@ class ChatSettings:
 
 
 def settings_of(config: AppConfig) -> ChatSettings | None:
-    """Return the settings that the discovery has left in a config; None if it was another's discovery."""
+    """Return the settings that the discovery stored in a config; None for another discovery."""
     return config.settings if isinstance(config.settings, ChatSettings) else None
 
 
 def read_settings(given: Mapping[str, Any]) -> ChatSettings:
-    """Return the keywords of a caller, checked.
+    """Return the checked keywords of a caller.
 
     Raises:
-        LocalProtocolError: One of them has a value that makes no sense.
+        LocalProtocolError: One of them has an invalid value.
     """
     model, system = given.get("model"), given.get("system_message")
     streaming = given.get("streaming", True)
@@ -77,4 +77,4 @@ def _file_types(given: Any) -> tuple[str, ...]:
 
 
 def _setting_error(name: str, value: Any, wanted: str, hint: str = "") -> LocalProtocolError:
-    return LocalProtocolError(f"{name}={value!r} makes no sense; give {wanted}.{hint}", phase=Phase.DISCOVER)
+    return LocalProtocolError(f"{name}={value!r} is not valid; pass {wanted}.{hint}", phase=Phase.DISCOVER)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OpenAI-compatible chat endpoints, such as ``gr.load_chat`` puts a page before.
+"""OpenAI-compatible chat endpoints, such as those for ``gr.load_chat``.
 
-One endpoint, ``/chat``, takes a message and a history in Gradio's forms.  The answer comes as a stream of
-server-sent events (``streaming=True``) or in one reply; either way the events are those of any other call,
-and the ``raw`` of the last one is the whole completion, its ``usage`` included.
+One endpoint, ``/chat``, takes a message and a history in Gradio's forms. The answer is a stream of
+server-sent events (``streaming=True``) or one reply. In both cases the events are those of any other call,
+and the ``raw`` of the last one is the full completion, including ``usage``.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class ChatExchange(Exchange):
         return settings
 
     def start(self, now: float) -> Output:
-        """Send the conversation, unless a file proves to be none that can go along."""
+        """Send the conversation, unless a file cannot be sent."""
         try:
             return Output(commands=[self._request()])
         except ValidationFailed as error:
@@ -93,7 +93,7 @@ class ChatExchange(Exchange):
         if not self._settings.streaming:
             return SendRequest(self.channel("chat"), request, Phase.COMPLETE)
         request = attrs.evolve(request, headers={**request.headers, "accept": "text/event-stream"})
-        # A model may think, or be loaded, for minutes without a word.
+        # A model may think, or load, for minutes without output.
         return OpenStream(self.channel("chat"), request, heartbeats=False, or_whole=True)
 
     def _body(self) -> dict[str, Any]:
@@ -111,28 +111,28 @@ class ChatExchange(Exchange):
     def reply(
         self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
     ) -> Output:
-        """Take the answer in one piece, or a refusal."""
+        """Process the answer in one piece, or a refusal."""
         if response.status == 200:
             return self._take_whole_reply(response)
-        # Some servers refuse fields that they do not know, this one above all, and name it then.
+        # Some servers refuse unknown fields, mostly this one, and name it then.
         if self.asks_usage and response.status in (400, 422) and "stream_options" in response.text:
             self.asks_usage = False
             return Output(commands=[self._request()])
         return Output([Failed(error=refusal_error(response, command.phase, model=self._settings.model))])
 
     def _take_whole_reply(self, response: Response) -> Output:
-        """Take a completion that was not streamed, whether or not it was to be."""
+        """Process a completion that was not streamed, requested or not."""
         try:
             reply = response.json(self.context.limits.max_json_depth)
             if not isinstance(reply, dict):
-                raise ValueError("no JSON object")
+                raise ValueError("not a JSON object")
             if is_error(cast("dict[str, Any]", reply)):
                 return Output([self._fail(cast("dict[str, Any]", reply))])
             self._answer.take(cast("dict[str, Any]", reply))
         except ValueError as error:
             kind = response.headers.get("content-type", "no content type")
             malformed_message = MalformedMessage(
-                f"The reply is no chat completion ({error}; {kind}): {excerpt(response.body)!r}.",
+                f"The reply is not a chat completion ({error}; {kind}): {excerpt(response.body)!r}.",
                 phase=Phase.COMPLETE,
                 status=response.status,
                 body=excerpt(response.body),
@@ -145,7 +145,7 @@ class ChatExchange(Exchange):
         return Joined(event_id=self.event_id)
 
     def server_sent_event(self, event: ServerSentEvent, now: float) -> Output:
-        """Take one event of the stream: a chunk, the word that ends it, or nothing but a sign of life."""
+        """Process one event of the stream: a chunk, the end marker, or a keep-alive."""
         self._received += len(event.data)
         if self._received > self.context.limits.max_response_bytes:
             return Output([Failed(event_id=self.event_id, error=self._too_large_error())])
@@ -157,7 +157,7 @@ class ChatExchange(Exchange):
         return self._decode_and_take(data, now)
 
     def message(self, message: Mapping[str, Any], now: float) -> Output:
-        """Take a chunk, or an error in its place."""
+        """Process a chunk, or an error in its place."""
         if is_error(message):
             return Output([self._fail(message)])
         first = not self._answer.begun
@@ -184,15 +184,15 @@ class ChatExchange(Exchange):
     def _too_large_error(self) -> EventTooLarge:
         return EventTooLarge(
             f"The answer is larger than {self.context.limits.max_response_bytes:,} bytes, the limit. "
-            "Raise Limits(max_response_bytes=) if it is meant to be.",
+            "Raise Limits(max_response_bytes=) if you expect that.",
             phase=Phase.STREAM,
             may_have_run=True,
         )
 
     def stream_closed(self, channel: str, closed: Closed, now: float) -> Output:
-        """Take the end of the stream.
+        """Process the end of the stream.
 
-        It may come without ``[DONE]``, which some servers leave out, once the model has said why it stopped.
+        ``[DONE]`` may be missing, because some servers omit it after the finish reason.
         """
         if self._answer.finished and closed.ending is not Ending.LOCAL:
             return Output(self._answer.end_events())
@@ -206,7 +206,7 @@ class ChatExchange(Exchange):
         why = f" ({closed.reason})" if closed.reason else ""
         return StreamLost(
             f"The stream {how}{why} before the answer was complete: {len(self._answer.text)} characters had "
-            "come, and neither a reason to stop nor [DONE]. Nobody can resume it; send the message again.",
+            f"arrived, but neither a finish reason nor [DONE]. It cannot be resumed; send the message again.",
             phase=Phase.STREAM,
             may_have_run=True,
         )
@@ -216,7 +216,7 @@ class ChatExchange(Exchange):
         bounds = {"no_heartbeat": timeouts.without_heartbeat, "total": timeouts.total}
         setting = "no_heartbeat" if timeouts.total is None else "total"
         return TimeoutExpired(
-            "The answer was not complete in time, and nothing more came. Timeouts(total=) bounds a whole "
+            "The answer was not complete in time, and no more data arrived. Timeouts(total=) bounds a whole "
             "call; without it Timeouts(no_heartbeat=) bounds the silence of the stream.",
             setting=setting,
             seconds=bounds[setting],
@@ -225,30 +225,29 @@ class ChatExchange(Exchange):
         )
 
     def cancel(self, now: float, *, siblings: bool = False) -> Output:
-        """Close the stream, which most servers take for a reason to stop; none of them says so."""
+        """Close the stream. Most servers stop then, but none confirms it."""
         achieved = Achieved.UNKNOWN if self._settings.streaming else Achieved.RUNS_ON
         return Output([Cancelled(event_id=self.event_id, achieved=achieved)])
 
 
 class ChatSession(Session):
-    """The calls of one session; they share nothing but what was learnt of the server."""
+    """The calls of one session; they only share knowledge about the server."""
 
     _usage_refused = False
 
     def open(self, invocation: Invocation) -> Exchange:
-        """Return a new call, which does not ask for what the server has refused before."""
+        """Return a new call, which does not request what the server has refused before."""
         exchange = cast("ChatExchange", super().open(invocation))
         exchange.asks_usage = not self._usage_refused
         return exchange
 
     def exchange_ended(self, exchange: Exchange) -> None:
-        """Remember whether the server took the question for the usage."""
+        """Remember whether the server accepted the request for the usage."""
         self._usage_refused = self._usage_refused or not cast("ChatExchange", exchange).asks_usage
 
 
 _UNDISCOVERED = (
-    "openai_chat must be named when connecting: connect(url, protocol='openai_chat'). It is no way to call a "
-    "Gradio app."
+    "Name openai_chat when connecting: connect(url, protocol='openai_chat'). It cannot call a Gradio app."
 )
 
 
@@ -263,19 +262,19 @@ class OpenAIChat(Adapter):
         """Find the model."""
         if context.auth is not None:
             raise LocalProtocolError(
-                "auth= is the login of a Gradio app; a chat endpoint takes a key: token=.",
+                "auth= is the login of a Gradio app. For a chat endpoint pass the key as token=.",
                 phase=Phase.DISCOVER,
             )
         return _discovery.discover(context, read_settings(context.settings))
 
     def match(self, config: AppConfig, endpoint: Endpoint) -> Match:
-        """Match what the adapter's own discovery has found, and nothing else."""
+        """Match only what the adapter's own discovery has found."""
         if settings_of(config) is None:
-            return Match(0, "only a server that was connected to with protocol='openai_chat' is one")
+            return Match(0, "only for servers connected with protocol='openai_chat'")
         return Match(100, "the endpoint is a chat")
 
     def capabilities(self, config: AppConfig) -> Capabilities:
-        """Return what a chat can do."""
+        """Return the capabilities of a chat."""
         settings = settings_of(config) or ChatSettings()
         return Capabilities(
             generators=settings.streaming, files=bool(settings.file_types), cancel=Achieved.UNKNOWN
@@ -286,15 +285,16 @@ class OpenAIChat(Adapter):
         return ChatSession(context, self.exchange)
 
     def check(self, config: AppConfig, invocation: Invocation) -> None:
-        """Refuse what cannot be sent, before anything is.
+        """Reject what cannot be sent, before anything is sent.
 
         Raises:
-            UnsupportedProtocol: The app is no chat endpoint, or a browser's event is to go along.
-            ValidationFailed: The message or the history is not in a form of Gradio's, or a file is refused.
+            UnsupportedProtocol: The app is not a chat endpoint, or there are event data.
+            ValidationFailed: The message or the history is not in a form of Gradio, or a file is rejected.
         """
         settings = settings_of(config)
         if settings is None or (invocation.event_data, invocation.oauth_token) != (None, None):
-            why = _UNDISCOVERED if settings is None else "A chat endpoint takes no event_data or oauth_token."
+            refused = "A chat endpoint does not support event_data or oauth_token."
+            why = _UNDISCOVERED if settings is None else refused
             raise UnsupportedProtocol(why, phase=Phase.JOIN, adapter=self.name)
         message, history = invocation.data
         build_messages(settings, message, history, placed=False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What sse_v1 to sse_v3 share: the join, the messages of one call, the cancellation (docs/wire.md §5, §8)."""
+"""Shared code of sse_v1 to sse_v3: join, messages, cancellation (docs/wire.md §5, §8)."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class StreamExchange(Exchange):
         self._quoted_errors = not context.config.at_least(5, 2)
 
     def start(self, now: float) -> Output:
-        """Join the queue, unless that was done elsewhere."""
+        """Join the queue, unless another process did."""
         if self.invocation.event_id is not None:
             self.event_id = self.invocation.event_id
             return Output([Joined(event_id=self.event_id)])
@@ -79,7 +79,7 @@ class StreamExchange(Exchange):
     def reply(
         self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
     ) -> Output:
-        """Take the reply to the join; the one to a cancel changes nothing any more."""
+        """Process the reply to the join. The reply to a cancel is ignored."""
         if command.phase is Phase.STREAM and response.status != 200 and not self.state.final:
             self.send_error = self._input_refused_error(response)
         if command.phase is not Phase.JOIN:
@@ -102,7 +102,7 @@ class StreamExchange(Exchange):
         return Output([Joined(event_id=event_id)], [self._address_to_event(command) for command in held])
 
     def _refusal_error(self, response: Response) -> GradioTransportError:
-        # 4.9.0 alone has no 503 for a full queue, only this (docs/wire.md §5.1).
+        # Only 4.9.0 sends this instead of 503 for a full queue (docs/wire.md §5.1).
         config = self.context.config
         if response.status == 500 and config.at_least(4, 9, 0) and not config.at_least(4, 9, 1):
             return QueueFull(
@@ -115,7 +115,7 @@ class StreamExchange(Exchange):
         return refusal(response, Phase.JOIN)
 
     def message(self, message: Mapping[str, Any], now: float) -> Output:
-        """Take one message of this call."""
+        """Process one message of this call."""
         if self.diffs and message.get("msg") == "process_generating":
             frame = decode_generating(message, self.event_id, self._frames.next)
             return Output([frame], held=self._frames.made_bytes)
@@ -123,11 +123,11 @@ class StreamExchange(Exchange):
         return Output([event, *self._end_events(event)])
 
     def _end_events(self, event: Event) -> list[Event]:
-        """Name in our terms what a message means for the call."""
+        """Convert a message that ends the call to events."""
         if isinstance(event, UnexpectedError):
             kind = SessionNotFound if event.session_not_found else StreamLost
             error: GradioTransportError = kind(
-                f"The server gave the call up: {excerpt(event.message)}",
+                f"The server abandoned the call: {excerpt(event.message)}",
                 phase=Phase.STREAM,
                 may_have_run=True,
             )
@@ -142,7 +142,7 @@ class StreamExchange(Exchange):
     def failed(
         self, command: SendRequest | OpenStream | OpenWebSocket, error: TransportError, now: float
     ) -> Output:
-        """Take the news that a request got no reply; one of further input does not end the call."""
+        """Process a request without a reply. One of further input does not end the call."""
         if command.phase is Phase.STREAM and isinstance(command, SendRequest):
             self.send_error = error
             return Output()
@@ -162,20 +162,21 @@ class StreamExchange(Exchange):
             raise self._no_streaming_input_error()
         self._sent += 1
         command = SendRequest(self.channel(f"send-{self._sent}"), request, Phase.STREAM)
-        if self.event_id is None:  # the join is in flight; its reply names the place to send to
+        if self.event_id is None:  # the join is in flight; its reply has the id to send to
             self._held.append(command)
             return Output()
         return Output(commands=[self._address_to_event(command)])
 
     def _address_to_event(self, command: SendRequest) -> SendRequest:
-        """Return a request for further input with the place that only the join's reply could name."""
+        """Return a request for further input with the id from the join's reply."""
         url = self.context.urls.named("stream", cast("str", self.event_id)) + command.request.url
         return attrs.evolve(command, request=attrs.evolve(command.request, url=url))
 
     def _input_refused_error(self, response: Response) -> GradioTransportError:
         if response.status in (404, 500):  # 500 to 6.24
             return ServerRefused(
-                "The server takes no further input for this call: it is over, or its time limit is reached.",
+                "The server accepts no further input for this call: it is over, or its time limit is "
+                "reached.",
                 phase=Phase.STREAM,
                 status=response.status,
                 body=excerpt(response.body),
@@ -185,7 +186,7 @@ class StreamExchange(Exchange):
     def cancel(self, now: float, *, siblings: bool = False) -> Output:
         """Cancel by ``/cancel`` (4.31+), before that by ``/reset`` (generators only)."""
         if self.event_id is None:
-            # The join is in flight: its id is unknown, so the server cannot be told.
+            # The join is in flight: its id is unknown, so no cancellation can be sent.
             return Output([Cancelled(achieved=Achieved.UNKNOWN)])
         achieved = self._cancel_effect(siblings=siblings)
         self.cancel_deferred = siblings and self._has_cancel_route
@@ -193,7 +194,7 @@ class StreamExchange(Exchange):
         return Output([Cancelled(event_id=self.event_id, achieved=achieved)], commands)
 
     def cancel_commands(self) -> list[Command]:
-        """Return the request that tells the server of the cancellation."""
+        """Return the request that sends the cancellation to the server."""
         return [self._cancel_command()]
 
     @property
@@ -202,14 +203,16 @@ class StreamExchange(Exchange):
 
     def _cancel_effect(self, *, siblings: bool) -> Achieved:
         if siblings and self._has_cancel_route:
-            # /cancel would kill the siblings instead (docs/wire.md §8), so this call runs on till then.
+            # /cancel would kill the siblings instead (docs/wire.md §8), so this call runs until then.
             return Achieved.RUNS_ON
         late = self.invocation.late or self.invocation.event_id is not None
-        if late and isinstance(self.last_event, Joined):  # it may wait, run or be over: nobody has listened
+        if late and isinstance(
+            self.last_event, Joined
+        ):  # it may wait, run or be over: its stream was not read
             return Achieved.UNKNOWN
         if self.state is State.RUNNING:
             return Achieved.RUNS_ON if self.invocation.endpoint.generator is False else Achieved.STOPPING
-        # Before 6.14 a queued call without running siblings runs all the same (docs/wire.md §8).
+        # Before 6.14 a queued call without running siblings still runs (docs/wire.md §8).
         return Achieved.DEQUEUED if self.context.config.at_least(6, 14) else Achieved.RUNS_ON
 
     def _cancel_command(self) -> SendRequest:
@@ -249,13 +252,13 @@ class StreamAdapter(Adapter):
     """Whether later generating frames are edits."""
 
     def match(self, config: AppConfig, endpoint: Endpoint) -> Match:
-        """Match what the server names itself."""
+        """Match the protocol that the server names."""
         if config.protocol == self.name:
             return Match(100, f"the server says protocol {self.name!r}")
         return Match(0, f"the server says protocol {config.protocol!r}")
 
     def capabilities(self, config: AppConfig) -> Capabilities:
-        """Return what the queue of 4.9+ can do."""
+        """Return the capabilities of the queue of 4.9+."""
         return Capabilities(
             generators=True,
             progress=True,

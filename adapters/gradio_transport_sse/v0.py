@@ -45,7 +45,7 @@ from gradio_transport.adapter import (
 
 
 class JoinStreamExchange(Exchange):
-    """One call over its own stream; the data follow when the server asks for them."""
+    """One call over its own stream; the data follow on the server's request."""
 
     def __init__(self, context: SessionContext, invocation: Invocation, key: str) -> None:
         super().__init__(context, invocation, key)
@@ -53,7 +53,7 @@ class JoinStreamExchange(Exchange):
 
     @property
     def accepted(self) -> bool:
-        """Whether the function may have begun to run: never before it has its data."""
+        """Whether the function may have started: never before its data were sent."""
         return self._data_sent
 
     def start(self, now: float) -> Output:
@@ -62,21 +62,21 @@ class JoinStreamExchange(Exchange):
             {"fn_index": self.invocation.endpoint.fn_index, "session_hash": self.context.session_hash}
         )
         request = Request.get(self.context.urls.api(f"queue/join?{query}"), accept="text/event-stream")
-        # 4.0.0 to 4.3.0 send one heartbeat for each stream at most, so silence says nothing there.
+        # 4.0.0 to 4.3.0 send at most one heartbeat per stream, so silence means nothing there.
         beats = self.context.config.at_least(4, 4)
         return Output(commands=[OpenStream(self.channel("stream"), request, heartbeats=beats)])
 
     def reply(
         self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
     ) -> Output:
-        """Take the refusal of the stream, or the reply to the data (``null``)."""
+        """Process the refusal of the stream, or the reply to the data (``null``)."""
         if isinstance(command, SendRequest) and response.status == 200:
             return Output()
         if isinstance(command, SendRequest) and response.status == 500:
-            # Either the call was dropped because the data came late, or the server broke on them.
+            # Either the call was dropped because the data were late, or the server failed on them.
             error: GradioTransportError = ServerRefused(
-                "The server did not take the data (HTTP 500): it drops a call whose data do not arrive "
-                "within 5 s of being asked for.",
+                "The server did not accept the data (HTTP 500): it drops a call whose data do not arrive "
+                "within 5 s of its request.",
                 phase=Phase.JOIN,
                 status=500,
                 body=excerpt(response.body),
@@ -86,7 +86,7 @@ class JoinStreamExchange(Exchange):
         return Output([Failed(event_id=self.event_id, error=error)])
 
     def message(self, message: Mapping[str, Any], now: float) -> Output:
-        """Take one message of this call."""
+        """Process one message of this call."""
         event = decode(message, quoted_errors=True)
         events: list[Event] = [event]
         if self.state is State.JOINING and isinstance(event, Estimation | SendData):
@@ -119,7 +119,7 @@ class JoinStreamExchange(Exchange):
         if closed.ending is not Ending.CLEAN:
             return super().lost_error(closed)
         if self._data_sent and self.state is not State.RUNNING:
-            why = "the data reached it later than 5 s after it had asked for them, or it stopped"
+            why = "the data arrived later than 5 s after its request, or it stopped"
         else:
             why = "another event of the app cancelled the call (cancels=), or the server stopped"
         return StreamLost(
@@ -129,9 +129,9 @@ class JoinStreamExchange(Exchange):
         )
 
     def cancel(self, now: float, *, siblings: bool = False) -> Output:
-        """Close the stream: that dequeues the call, or stops its generator after the current step.
+        """Close the stream. That dequeues the call, or stops its generator after the current step.
 
-        ``/reset`` does no more than that, and nothing at all for a plain function (docs/wire.md §8).
+        ``/reset`` has no further effect, and none for a plain function (docs/wire.md §8).
         """
         if self.state is State.JOINING:
             achieved = Achieved.NOT_STARTED
@@ -150,13 +150,13 @@ class SSEv0(Adapter):
     exchange = JoinStreamExchange
 
     def match(self, config: AppConfig, endpoint: Endpoint) -> Match:
-        """Match what the server names itself."""
+        """Match the protocol that the server names."""
         if config.protocol == self.name:
             return Match(100, "the server says protocol 'sse'")
         return Match(0, f"the server says protocol {config.protocol!r}")
 
     def capabilities(self, config: AppConfig) -> Capabilities:
-        """Return what the queue of 4.0 to 4.8 can do."""
+        """Return the capabilities of the queue of 4.0 to 4.8."""
         return Capabilities(
             generators=True,
             progress=True,

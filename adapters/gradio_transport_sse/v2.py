@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sse_v2 (Gradio 4.17.0 to 4.20.1): generating frames after the first are edits of the one before."""
+"""sse_v2 (Gradio 4.17.0 to 4.20.1): generating frames after the first are edits of the previous one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sse_v3 (Gradio 4.22.0 to now): the server says ``close_stream`` before it ends the stream.
+"""sse_v3 (Gradio 4.22.0 to now): the server sends ``close_stream`` before it ends the stream.
 
-The session takes that message on every generation, so nothing else differs here.
+The session handles that message for every version, so there is no other difference.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ class SSEv3(SSEv2):
     name = "sse_v3"
 
     def match(self, config: AppConfig, endpoint: Endpoint) -> Match:
-        """Match also what newer servers may call themselves: the family has been compatible so far."""
+        """Also match newer protocol names, because the family has been compatible so far."""
         match = super().match(config, endpoint)
         known = ("sse", "sse_v1", "sse_v2", "sse_v2.1", "sse_v3")
         if not match.score and config.protocol not in known and (config.protocol or "").startswith("sse"):
             reason = f"protocol {config.protocol!r} is newer than this library; sse_v3 is the nearest"
-            return Match(50, reason, warning=f"{reason}, and calls go by it. Update gradio-transport.")
+            return Match(50, reason, warning=f"{reason}, and calls use it. Update gradio-transport.")
         return match

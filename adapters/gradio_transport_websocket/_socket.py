@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the three dialects share: one socket for each call, its messages and ends (docs/wire.md §3)."""
+"""Shared code of the three dialects: one socket for each call, its messages and ends (docs/wire.md §3)."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ from gradio_transport.adapter import (
 )
 
 SMALL_FRAME_BYTES = 16 * 1024 * 1024
-"""What servers before 3.11 take in one frame (uvicorn's default); later ones take 1 GiB."""
+"""The largest frame of servers before 3.11 (uvicorn's default); later ones accept 1 GiB."""
 
 
 class SocketExchange(Exchange):
-    """One call over one socket. The dialects differ only in who speaks first."""
+    """One call over one socket. The dialects differ only in which side sends first."""
 
     def __init__(self, context: SessionContext, invocation: Invocation, key: str) -> None:
         super().__init__(context, invocation, key)
@@ -67,21 +67,21 @@ class SocketExchange(Exchange):
 
     @property
     def accepted(self) -> bool:
-        """Whether the function may have begun to run: never before it has its data."""
+        """Whether the function may have started: never before its data were sent."""
         return self._data_sent
 
     def keep_apart(self, *, siblings: bool, unfinished: bool) -> None:
-        """Do not let this run of a generator meet another one of the same function.
+        """Separate this run of a generator from another one of the same function.
 
         Servers keep one iterator for each session and function (notes F1): a second run gets the first
-        one's values (3.3 to 3.15) or "generator already executing" (3.16+), and a run that was dropped
-        leaves its iterator to the next one.  A hash of its own avoids both.  An endpoint with State needs the
-        session's hash, so there the old iterator is reset instead, which must not happen under a sibling: it
-        would start over in mid-run (notes E1).
+        one's values (3.3 to 3.15) or "generator already executing" (3.16+), and a dropped run leaves its
+        iterator to the next one. A separate hash avoids both. An endpoint with State needs the session's
+        hash, so there the old iterator is reset instead, but not during a sibling, which would start over in
+        mid-run (notes E1).
 
         Args:
-            siblings: Another run of the endpoint is under way in this session.
-            unfinished: An earlier one was given up.
+            siblings: Whether another run of the endpoint is in progress in this session.
+            unfinished: Whether an earlier one was abandoned.
         """
         endpoint, config = self.invocation.endpoint, self.context.config
         if endpoint.generator is False or not config.at_least(3, 3) or not (siblings or unfinished):
@@ -108,7 +108,7 @@ class SocketExchange(Exchange):
     def reply(
         self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
     ) -> Output:
-        """Take the refusal of the handshake, or the reply to the reset, which always says 200."""
+        """Process the refusal of the handshake, or the reply to the reset, which is always 200."""
         if isinstance(command, SendRequest):
             return self._open_websocket()
         return Output([Failed(error=self._refusal_error(response))])
@@ -116,8 +116,8 @@ class SocketExchange(Exchange):
     def _refusal_error(self, response: Response) -> GradioTransportError:
         if response.status == 500:
             return ServerRefused(
-                "The server broke the websocket handshake off with HTTP 500, which on Gradio 3.3 to 3.50 "
-                "means that the app's queue is off. Leave protocol='auto', or use 'direct'.",
+                "The server refused the websocket handshake with HTTP 500, which on Gradio 3.3 to 3.50 "
+                "means that the app's queue is off. Use protocol='auto' or 'direct'.",
                 phase=Phase.JOIN,
                 status=500,
                 body=excerpt(response.body),
@@ -125,13 +125,13 @@ class SocketExchange(Exchange):
         return refusal(response, Phase.JOIN, what="The websocket handshake")
 
     def hash_frame(self) -> SendText:
-        """Return the frame that 3.1.5 to 3.1.7 wait for before they say anything."""
+        """Return the frame that 3.1.5 to 3.1.7 wait for before they send anything."""
         return SendText(self.channel("socket"), encode_json({"hash": self.session_hash}))
 
     # --- messages ------------------------------------------------------------------------------------
 
     def message(self, message: Mapping[str, Any], now: float) -> Output:
-        """Take one message of this call."""
+        """Process one message of this call."""
         event = decode(message, quoted_errors=self._quoted_errors)
         if isinstance(event, SendHash):
             return self._answer_send_hash(event)
@@ -148,7 +148,7 @@ class SocketExchange(Exchange):
         hello = {"session_hash": self.session_hash, "fn_index": self.invocation.endpoint.fn_index}
         events: list[Event] = [event]
         if self.state is State.JOINING:
-            # Late answers are dropped without a word (3.20+), so the wait for the first message starts here.
+            # Late replies are dropped silently (3.20+), so the wait for the first message starts here.
             events.append(Joined())
         return Output(events, [SendText(self.channel("socket"), encode_json(hello))])
 
@@ -185,11 +185,11 @@ class SocketExchange(Exchange):
         )
 
     def cancel(self, now: float, *, siblings: bool = False) -> Output:
-        """Close the socket, which is all that a cancellation needs here.
+        """Close the socket. A cancellation needs no more here.
 
-        ``POST /reset`` (3.6+) is left out on purpose: while the server has not noticed the closed socket it
-        makes the generator start over in the same event (notes E1), and once it has, nothing runs any more.
-        The iterator that stays behind is seen to by the next call, in `keep_apart`.
+        ``POST /reset`` (3.6+) is omitted on purpose: before the server notices the closed socket, it makes
+        the generator start over in the same event (notes E1); after that, nothing runs any more. The next
+        call handles the remaining iterator in `keep_apart`.
         """
         return Output([Cancelled(achieved=self._cancel_effect())])
 
@@ -198,7 +198,7 @@ class SocketExchange(Exchange):
             return Achieved.NOT_STARTED
         if self.state is not State.RUNNING:
             return Achieved.DEQUEUED
-        # Servers before 3.20 do not say what is a generator, but one that has yielded is.
+        # Servers before 3.20 do not report generators, but a function that has yielded is one.
         generator = self._generated or self.invocation.endpoint.generator
         if generator is False or not self.context.config.at_least(3, 13):
             return Achieved.RUNS_ON
@@ -206,7 +206,7 @@ class SocketExchange(Exchange):
 
 
 class SocketSession(Session):
-    """Calls with a socket each, and a watch on generators that would share an iterator on the server."""
+    """Calls with one socket each. It tracks generators that would share an iterator on the server."""
 
     def __init__(self, context: SessionContext, exchange: type[SocketExchange]) -> None:
         super().__init__(context, exchange)
@@ -222,7 +222,7 @@ class SocketSession(Session):
         return super().start(exchange, now)
 
     def exchange_ended(self, exchange: Exchange) -> None:
-        """Remember functions whose iterator may have been left behind on the server."""
+        """Remember functions whose iterator may remain on the server."""
         if exchange.accepted and exchange.state is not State.COMPLETED:
             self._unfinished.add(exchange.invocation.endpoint.fn_index)
 
@@ -233,10 +233,10 @@ def has_state(endpoint: Endpoint) -> bool:
 
 
 def _explain_refusal(event: Event) -> Event:
-    """Say what a refusal of the inner call means.
+    """Explain a refusal of the inner call.
 
-    Up to 3.42 the queue makes an HTTP call of its own, whose ``{"detail": ...}`` becomes the output when, for
-    one, a login has become stale (docs/wire.md §3.3).
+    Up to 3.42 the queue makes its own HTTP call, whose ``{"detail": ...}`` becomes the output, for example
+    when a login has expired (docs/wire.md §3.3).
     """
     if not isinstance(event, ProcessCompleted) or event.error is None:
         return event
@@ -251,8 +251,8 @@ def _explain_refusal(event: Event) -> Event:
 
 def _too_large_error(size: int) -> InvalidPayload:
     return InvalidPayload(
-        f"The data are {size:,} bytes, and servers before Gradio 3.11 take {SMALL_FRAME_BYTES:,} at most in "
-        "one websocket frame. Send less, or use protocol='direct'.",
+        f"The data are {size:,} bytes, but servers before Gradio 3.11 accept at most {SMALL_FRAME_BYTES:,} "
+        "in one websocket frame. Send less, or use protocol='direct'.",
         phase=Phase.JOIN,
     )
 

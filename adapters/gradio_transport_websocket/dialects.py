@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who speaks first on ``/queue/join``: three answers, told apart by the version (docs/wire.md §3.1)."""
+"""The first sender on ``/queue/join``: three dialects, by version (docs/wire.md §3.1)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gradio_transport.adapter import (
 from ._socket import SocketExchange
 
 GREETING_PATIENCE_SECONDS = 1.5
-"""Servers of 3.2+ say something at once; 3.20 to 3.30 give up on a client after one second of silence."""
+"""Servers of 3.2+ send at once; 3.20 to 3.30 drop a client after one second of silence."""
 
 
 class ClientFirst(SocketExchange):
@@ -31,35 +31,35 @@ class ClientFirst(SocketExchange):
 
 
 class ServerFirst(SocketExchange):
-    """Dialect B (3.2 to 3.5): anything sent before ``send_data`` would be taken for the data."""
+    """Dialect B (3.2 to 3.5): the server would treat anything sent before ``send_data`` as the data."""
 
     def websocket_opened(self, now: float) -> Output:
-        """Say nothing: the server puts every socket in its queue at once."""
+        """Send nothing: the server puts every socket in its queue at once."""
         return Output([Joined()])
 
 
 class HashAsked(SocketExchange):
-    """Dialect C (3.6 to 3.50.2): the server asks for the hash by ``send_hash``."""
+    """Dialect C (3.6 to 3.50.2): the server requests the hash with ``send_hash``."""
 
 
 class Undecided(SocketExchange):
-    """An unknown version: listen first, and speak only to a server that waits for it."""
+    """An unknown version: wait first, and send only if the server waits for it."""
 
     def __init__(self, context: SessionContext, invocation: Invocation, key: str) -> None:
         super().__init__(context, invocation, key)
         self._heard = False
 
     def websocket_opened(self, now: float) -> Output:
-        """Listen for a while."""
+        """Wait for a while."""
         return Output(commands=[WakeAt(self.channel("socket"), now + GREETING_PATIENCE_SECONDS)])
 
     def message(self, message: Mapping[str, Any], now: float) -> Output:
-        """Take one message; the first one tells that this is not dialect A."""
+        """Process one message; the first one shows that this is not dialect A."""
         self._heard = True
         return super().message(message, now)
 
     def wake(self, now: float) -> Output:
-        """Speak dialect A to a server that has said nothing."""
+        """Use dialect A with a silent server."""
         return Output() if self._heard else Output([Joined()], [self.hash_frame()])
 
 
@@ -69,7 +69,7 @@ def choose_dialect(config: AppConfig) -> type[SocketExchange]:
         return HashAsked
     if config.at_least(3, 2):
         return ServerFirst
-    # Without a version the config's other signs cannot tell 3.2 from its forerunners.
+    # Without a version the config cannot distinguish 3.2 from its predecessors.
     return ClientFirst if parse_release(config.version) is not None else Undecided
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The adapter ``websocket``: one name for the three dialects, since users know no more than that."""
+"""The adapter ``websocket``: one name for the three dialects, which users need not distinguish."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class WebSocketQueue(Adapter):
         return Match(0, "the app's queue is off")
 
     def capabilities(self, config: AppConfig) -> Capabilities:
-        """Return what the queue of this version can do."""
+        """Return the capabilities of this version's queue."""
         return Capabilities(
             generators=config.at_least(3, 3),
             progress=config.at_least(3, 16),
@@ -52,16 +52,16 @@ class WebSocketQueue(Adapter):
         )
 
     def session(self, context: SessionContext) -> Session:
-        """Return a session whose calls speak the server's dialect."""
+        """Return a session whose calls use the server's dialect."""
         return SocketSession(context, choose_dialect(context.config))
 
     def check(self, config: AppConfig, invocation: Invocation) -> None:
-        """Refuse apps without a queue: 3.3+ break the handshake off, older ones never answer (notes G4)."""
+        """Reject apps without a queue: 3.3+ refuse the handshake, older ones never reply (notes G4)."""
         super().check(config, invocation)
         if not (invocation.endpoint.queue or config.enable_queue):
             raise UnsupportedProtocol(
                 f"The queue of this app is off, so {invocation.endpoint.display_name} cannot be called over "
-                "its websocket. Leave protocol='auto', or use 'direct'.",
+                f"its websocket. Use protocol='auto' or 'direct'.",
                 phase=Phase.JOIN,
                 adapter=self.name,
             )
@@ -69,10 +69,10 @@ class WebSocketQueue(Adapter):
 
 def _name(config: AppConfig) -> str:
     return {
-        "ClientFirst": "dialect A (3.1.5 to 3.1.7), the client speaks first",
-        "ServerFirst": "dialect B (3.2 to 3.5), the server speaks first",
+        "ClientFirst": "dialect A (3.1.5 to 3.1.7), the client sends first",
+        "ServerFirst": "dialect B (3.2 to 3.5), the server sends first",
         "HashAsked": "dialect C (3.6 to 3.50), the server asks for the hash",
-        "Undecided": "the dialect shows when the socket is open",
+        "Undecided": "the dialect is known when the socket is open",
     }[choose_dialect(config).__name__]
 
 

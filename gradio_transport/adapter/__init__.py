@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The adapter author's interface: everything a protocol adapter needs is imported from here.
+"""The interface for adapter authors: import everything that a protocol adapter needs from here.
 
 Adapters import no other module of the core (see docs/adapters.md). `gradio_transport.adapter.registry` finds
 the installed ones; adapters themselves do not use it.

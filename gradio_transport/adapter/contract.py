@@ -3,10 +3,10 @@
 
 Three sans-I/O machines, nested:
 
-* an `Adapter` knows one protocol: whether an endpoint of an app speaks it, and what it can do there;
-* a `Session` is one ``session_hash``: drivers talk to it in channels (bytes, replies, ends) and it routes
-  them to its calls;
-* an `Exchange` is one call: it takes decoded messages and answers with events and commands.
+* an `Adapter` knows one protocol: whether an endpoint of an app supports it, and its capabilities there;
+* a `Session` is one ``session_hash``: drivers feed it channels (bytes, replies, ends), which it routes to its
+  calls;
+* an `Exchange` is one call: it takes decoded messages and returns events and commands.
 
 The order in which the core uses them::
 
@@ -39,20 +39,20 @@ from .exchange import Exchange, Invocation, SessionContext
 from .session import Session
 
 API_VERSION = 1
-"""Version of this contract. An adapter built for another one is refused with a clear error."""
+"""Version of this contract. An adapter built for another version is rejected with a clear error."""
 
 
 @attrs.frozen(kw_only=True)
 class Capabilities:
-    """What a protocol can do on a given server.
+    """The capabilities of a protocol on a given server.
 
     Attributes:
-        queue_position: `Estimation` events come.
-        late_attach: A call can be joined now and its stream read later.
-        diffs: The wire carries edits (callers see full values all the same).
-        streaming_input: Further input can be sent to a running call.
-        oauth_token: A function can be given its caller's Hugging Face token.
-        cancel: What cancelling a running generator achieves on the server.
+        queue_position: Whether there are `Estimation` events.
+        late_attach: Whether a call can be joined now and its stream read later.
+        diffs: Whether the wire carries edits (callers still get full values).
+        streaming_input: Whether a running call accepts further input.
+        oauth_token: Whether a function can get its caller's Hugging Face token.
+        cancel: The effect on the server of cancelling a running generator.
     """
 
     generators: bool = False
@@ -70,13 +70,14 @@ class Capabilities:
 
 @attrs.frozen
 class Match:
-    """An adapter's answer to "is this endpoint yours?".
+    """The result of an adapter's check of an endpoint.
 
     Attributes:
-        score: 0 is no; the highest wins. 100 is what the server names itself, above it a better way;
-            below 40 is only for those who ask for it by name.
+        score: 0 means no; the highest wins. 100 is the protocol that the server names, above it a better one;
+            below 40 it must be requested by name.
         reason: For `explain()`.
-        warning: Logged once if the adapter is chosen, such as that the server is newer than the adapter.
+        warning: Logged once if the adapter is chosen, for example because the server is newer than the
+            adapter.
     """
 
     score: int
@@ -86,12 +87,12 @@ class Match:
 
 @attrs.frozen(kw_only=True)
 class DiscoveryContext:
-    """What the discovery of an adapter is given.
+    """The input of an adapter's discovery.
 
     Attributes:
-        base: What the caller typed, as an absolute URL without a slash at its end.
-        auth: User and password, where the caller gave them.
-        settings: The keywords of `connect` that are the adapter's own; none but those it lists.
+        base: The caller's URL, absolute and without a trailing slash.
+        auth: User and password, if the caller gave them.
+        settings: The keywords of `connect` that the adapter lists as its own.
     """
 
     base: str
@@ -104,7 +105,7 @@ class Adapter(abc.ABC):
     """One protocol. Stateless; one instance serves all apps.
 
     Attributes:
-        name: What callers write in ``protocol=``.
+        name: Its name in ``protocol=``.
         api_version: The `API_VERSION` it was built for.
         exchange: The class of its calls.
         settings: The keywords that `connect` passes on to its `discover`.
@@ -117,55 +118,56 @@ class Adapter(abc.ABC):
 
     @property
     def has_discovery(self) -> bool:
-        """Whether the adapter has a discovery of its own, because its servers are not Gradio apps.
+        """Whether the adapter has its own discovery, because its servers are not Gradio apps.
 
-        Then ``connect(token=)`` is a key of the server itself, and files of a call come with their content,
-        as there is no place to upload them to.
+        Then ``connect(token=)`` is a key of the server itself, and files of a call contain their content,
+        because there is no upload.
         """
         return type(self).discover is not Adapter.discover
 
     def discover(self, context: DiscoveryContext) -> Handshake:
-        """Return the sequence that finds out what there is to call, for servers that are no Gradio apps.
+        """Return the sequence that discovers the endpoints, for servers that are not Gradio apps.
 
-        It is asked only where a caller names this adapter, and no other, in ``connect(protocol=)``.  What
-        calls need to know of it goes into `AppConfig.settings`.
+        It is called only if ``connect(protocol=)`` names this adapter and no other. Put the data that calls
+        need into `AppConfig.settings`.
 
         Raises:
-            LocalProtocolError: A setting has a value that makes no sense.
+            LocalProtocolError: A setting has an invalid value.
         """
         raise NotImplementedError(f"{self.name} leaves the discovery to Gradio's handshake")
 
     @abc.abstractmethod
     def match(self, config: AppConfig, endpoint: Endpoint) -> Match:
-        """Return whether this protocol can call an endpoint of an app, and why or why not."""
+        """Return whether this protocol can call an endpoint of an app, with the reason."""
 
     @abc.abstractmethod
     def capabilities(self, config: AppConfig) -> Capabilities:
-        """Return what the protocol can do on this server."""
+        """Return the capabilities of the protocol on this server."""
 
     def session(self, context: SessionContext) -> Session:
         """Return a new session."""
         return Session(context, self.exchange)
 
     def check(self, config: AppConfig, invocation: Invocation) -> None:
-        """Refuse what this version of Gradio cannot do, before anything is sent.
+        """Reject what this version of Gradio does not support, before anything is sent.
 
-        Values are checked elsewhere, as they must be JSON; an adapter with a discovery of its own is given
-        them as they are, and checks them here.
+        The core checks that values are JSON. An adapter with its own discovery gets them unchanged, and
+        checks them here.
 
         Raises:
-            UnsupportedProtocol: The message says what is missing and what to do instead.
+            UnsupportedProtocol: The message names the missing feature and an alternative.
         """
         if invocation.event_data is not None and not self.capabilities(config).event_data:
             raise UnsupportedProtocol(
-                f"{self.name} on Gradio {config.version or 'of this age'} has no event_data (3.21+ has).",
+                f"{self.name} on Gradio {config.version or 'of this age'} does not support event_data "
+                f"(3.21+ does).",
                 phase=Phase.JOIN,
                 adapter=self.name,
             )
         if invocation.oauth_token is not None and not self.capabilities(config).oauth_token:
             raise UnsupportedProtocol(
-                f"{self.name} on Gradio {config.version or 'of this age'} takes no oauth_token (the queue "
-                "and /call of 6.21+ do). Nothing was sent.",
+                f"{self.name} on Gradio {config.version or 'of this age'} does not support oauth_token (the "
+                f"queue and /call of 6.21+ do). Nothing was sent.",
                 phase=Phase.JOIN,
                 adapter=self.name,
             )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One call as a state machine: `Exchange`, its input (`Invocation`) and its answers (`Output`).
+"""One call as a state machine: `Exchange`, its input (`Invocation`) and its results (`Output`).
 
-The order of calls, for a protocol with a stream of its own::
+The order of calls, for a protocol with a stream per call::
 
     exchange.start(now)                         # -> Output(commands=[SendRequest(...)])
     exchange.reply(command, response, now)      # -> Output([Joined()], [OpenStream(...)])
@@ -9,7 +9,7 @@ The order of calls, for a protocol with a stream of its own::
     exchange.message(message, now)              # -> Output([ProcessGenerating(...)]), ...
     exchange.message(message, now)              # -> Output([ProcessCompleted(...)]): the end
 
-In between, `failed`, `stream_closed`, `wake` or `cancel` may come at any time. One event ends the call:
+In between, `failed`, `stream_closed`, `wake` or `cancel` may be called at any time. One event ends the call:
 `ProcessCompleted`, `Cancelled` or `Failed`. After it the session closes the channels that are still open.
 """
 
@@ -54,20 +54,20 @@ from ..protocol.sse import ServerSentEvent
 from ..protocol.urls import AppURLs
 
 KEPT_DEVIATIONS = 100
-"""How many deviations of a call are kept: a server may make any number."""
+"""The most deviations that are kept per call, because a server may make any number."""
 
 
 @attrs.frozen(kw_only=True)
 class Invocation:
-    """What a caller asks for: one call of one endpoint.
+    """The input of a call of one endpoint.
 
     Attributes:
-        data: One value for each input of the wire, skipped ones included.
-        event_data: What a browser would say of the event (3.21+).
+        data: One value for each input of the wire, including skipped ones.
+        event_data: The browser's data of the event (3.21+).
         trigger_id: Component id that triggered it (4.3+).
-        oauth_token: Hugging Face token for a function that asks for its caller's (6.21+).
+        oauth_token: Hugging Face token for a function that asks for its caller's token (6.21+).
         late: Join, but open no stream before `Session.fetch`.
-        event_id: The call was joined elsewhere, under this name: only fetch it.
+        event_id: Id of a call that another process joined: only fetch it.
     """
 
     endpoint: Endpoint
@@ -81,11 +81,11 @@ class Invocation:
 
 @attrs.frozen(kw_only=True)
 class SessionContext:
-    """What a session needs to know of its app.
+    """The data that a session needs of its app.
 
     Attributes:
         strict: Raise `FlowViolation` for deviations, such as messages out of order, as the conformance suite
-            wants.
+            does.
     """
 
     config: AppConfig
@@ -96,18 +96,19 @@ class SessionContext:
     strict: bool = False
 
 
-# `list` itself, for every message: a function around it, or a parametrised list, takes several times as long.
+# `list` itself, because it runs for every message: a function around it, or a parametrised list, is several
+# times slower.
 _no_events = cast("Callable[[], list[Event]]", list)
 no_commands = cast("Callable[[], list[Command]]", list)
 
 
 @attrs.define
 class Output:
-    """The answer of an exchange to one input: events for the caller, commands for the driver.
+    """The result of an exchange for one input: events for the caller, commands for the driver.
 
     Attributes:
-        held: Bytes of memory that the events take beyond what the input brought, for the mailbox: those of
-            values that the exchange puts together over several messages.
+        held: Bytes of memory that the events take beyond the input, for the mailbox: values that the exchange
+            builds from several messages.
     """
 
     events: list[Event] = attrs.field(factory=_no_events)
@@ -135,18 +136,18 @@ class Exchange(abc.ABC):
         self.output_count = len(invocation.endpoint.outputs)
         self.abandoned = False
         self.cancel_deferred = False
-        """The call is cancelled, but the server is told only after its siblings have ended.
+        """Whether the call is cancelled, but the cancellation is sent only after its siblings have ended.
 
         The server's cancellation would end them too.
         """
         self._open_channels: dict[str, OpenStream | OpenWebSocket] = {}
 
     def channel(self, name: str) -> str:
-        """Return the full name of one of this call's own channels."""
+        """Return the full name of a channel of this call."""
         return f"{self.key}.{name}"
 
     def deviate(self, deviation: str) -> None:
-        """Record that the server deviated from the protocol; each deviation once.
+        """Record a deviation of the server from the protocol, each one once.
 
         Raises:
             FlowViolation: The session is strict.
@@ -156,7 +157,7 @@ class Exchange(abc.ABC):
         self.record_deviation(deviation)
 
     def record_deviation(self, deviation: str) -> None:
-        """Record a deviation that is no error in any mode: each once, and `KEPT_DEVIATIONS` at most."""
+        """Record a deviation that is not an error in any mode: each once, and at most `KEPT_DEVIATIONS`."""
         if deviation not in self.deviations and len(self.deviations) < KEPT_DEVIATIONS:
             self.deviations.append(deviation)
 
@@ -164,7 +165,7 @@ class Exchange(abc.ABC):
     def accepted(self) -> bool:
         """Whether the server may have begun to run the function.
 
-        A join that waits for its answer may have been taken; protocols that send the data later know better.
+        A join without a reply yet may have been accepted; protocols that send the data later override this.
         """
         return self.state is not State.IDLE
 
@@ -176,8 +177,8 @@ class Exchange(abc.ABC):
         """Return whether the function may have run, for a call that ends now.
 
         Args:
-            outcome: What ends it.
-            command: The request that it is the outcome of, if it is one.
+            outcome: The outcome that ends it.
+            command: The request of the outcome, if any.
         """
         is_joining = self.state is State.JOINING or (command is not None and command.phase is Phase.JOIN)
         return self.accepted and (not is_joining or may_have_reached(outcome))
@@ -190,32 +191,32 @@ class Exchange(abc.ABC):
     def reply(
         self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
     ) -> Output:
-        """Take a whole reply. One to an `OpenStream` or `OpenWebSocket` means that it was refused."""
+        """Process a full reply. For an `OpenStream` or `OpenWebSocket` it means a refusal."""
 
     def failed(
         self, command: SendRequest | OpenStream | OpenWebSocket, error: TransportError, now: float
     ) -> Output:
-        """Take the news that a request got no reply. By default it ends the call."""
+        """Process a request without a reply. By default it ends the call."""
         return Output([Failed(event_id=self.event_id, error=error)])
 
     def message(self, message: Mapping[str, Any], now: float) -> Output:
-        """Take one decoded JSON message of this call."""
+        """Process one decoded JSON message of this call."""
         raise NotImplementedError(f"{type(self).__name__} takes no messages")
 
     def server_sent_event(self, event: ServerSentEvent, now: float) -> Output:
-        """Take one event of the call's own stream; by default its data is a JSON message."""
+        """Process one event of the call's own stream. By default its data is a JSON message."""
         return self._decode_and_take(event.data, now)
 
     def websocket_opened(self, now: float) -> Output:
-        """Take the news that the call's own socket is open.
+        """Process the opening of the call's own socket.
 
-        Gradio 3.1.5 to 3.2 wait for the client to speak first, which only makes sense from here on.  A
-        `WakeAt` asked for here must not keep the driver from reading the socket.
+        Gradio 3.1.5 to 3.2 wait for the client to send first, which is only possible from here on. A `WakeAt`
+        returned here must not keep the driver from reading the socket.
         """
         return Output()
 
     def text(self, text: str, now: float) -> Output:
-        """Take one text of the call's own websocket; by default it is a JSON message."""
+        """Process one text of the call's own websocket. By default it is a JSON message."""
         return self._decode_and_take(text, now)
 
     def _decode_and_take(self, text: str, now: float) -> Output:
@@ -239,7 +240,7 @@ class Exchange(abc.ABC):
         )
 
     def stream_closed(self, channel: str, closed: Closed, now: float) -> Output:
-        """Take the end of the call's own stream or socket. By default it is a loss."""
+        """Process the end of the call's own stream or socket. By default the call is lost."""
         return Output([Failed(event_id=self.event_id, error=self.lost_error(closed))])
 
     def lost_error(self, closed: Closed) -> GradioTransportError:
@@ -247,7 +248,7 @@ class Exchange(abc.ABC):
         return stream_ended_error(closed, self.context, may_have_run=self.accepted)
 
     def wake(self, now: float) -> Output:
-        """Take the news that the time of a `WakeAt` has come."""
+        """Process the time of a `WakeAt`."""
         return Output()
 
     def fetch(self, now: float) -> Output:
@@ -263,7 +264,7 @@ class Exchange(abc.ABC):
         raise self._no_streaming_input_error()
 
     def finish_input(self, now: float) -> Output:
-        """Say that no further chunk will come.
+        """Signal the end of the streaming input.
 
         Raises:
             UnsupportedProtocol: The protocol has no streaming input.
@@ -277,11 +278,11 @@ class Exchange(abc.ABC):
         )
 
     def cancel(self, now: float, *, siblings: bool = False) -> Output:
-        """Cancel the call. By default only this side stops, and the function runs on.
+        """Cancel the call. By default only the client stops, and the function continues.
 
         Args:
             now: The clock.
-            siblings: Other calls of the same endpoint are under way in this session.
+            siblings: Whether other calls of the same endpoint are in progress in this session.
         """
         return Output([Cancelled(event_id=self.event_id, achieved=Achieved.RUNS_ON)])
 
@@ -297,7 +298,7 @@ class Exchange(abc.ABC):
                 self._open_channels.pop(command.channel, None)
 
     def finish(self) -> list[Command]:
-        """Return the commands that close the channels this call still has open."""
+        """Return the commands that close the open channels of this call."""
         held, self._open_channels = self._open_channels, {}
         return [
             DropStream(channel) if isinstance(command, OpenStream) else DropWebSocket(channel)
@@ -316,8 +317,8 @@ def stream_ended_error(
         if not context.config.at_least(4, 4):
             setting, seconds, beat = "no_heartbeat", timeouts.without_heartbeat, ""
         return TimeoutExpired(
-            f"Nothing came on the stream for {seconds} s{beat}{why}. A proxy may buffer it, or the server "
-            f"hangs. Raise Timeouts({setting}=) if the app may be silent so long.",
+            f"No data arrived on the stream for {seconds} s{beat}{why}. A proxy may buffer it, or the server "
+            f"hangs. Raise Timeouts({setting}=) if the app may be silent for that long.",
             setting=setting,
             seconds=seconds,
             phase=Phase.STREAM,
@@ -333,12 +334,12 @@ def stream_ended_error(
     how = {
         Ending.CLEAN: "ended cleanly",
         Ending.RESET: "was cut off",
-        Ending.LOCAL: "was closed on this side",
+        Ending.LOCAL: "was closed by the client",
     }.get(closed.ending, closed.ending.value)
     code = f" with close code {closed.code}" if closed.code is not None else ""
     return StreamLost(
-        f"The stream {how}{code}{why} before the call was complete. Gradio cannot resume it; submit again if "
-        "the function may run twice.",
+        f"The stream {how}{code}{why} before the call was complete. Gradio cannot resume it; submit the "
+        f"call again if the function may run twice.",
         phase=Phase.STREAM,
         may_have_run=may_have_run,
     )

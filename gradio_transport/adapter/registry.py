@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which adapters there are, and which one speaks for an endpoint.
+"""The installed adapters, and the choice of one for an endpoint.
 
-Adapters are found by the entry point group ``gradio_transport.adapters``, those of this distribution as well
-as anybody else's, and are imported only when they are asked.
+Adapters of this and other distributions are found by the entry point group ``gradio_transport.adapters``, and
+are imported on first use.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ OWN_DISTRIBUTION = "gradio-transport"
 DEFAULT_PREFERENCE = "auto"
 
 AUTO_SCORE = 40
-"""What an adapter must score to be chosen by ``"auto"``; below it, it must be asked for by name."""
+"""The least score for a choice by ``"auto"``; with a lower one, the adapter must be requested by name."""
 
 
 @attrs.frozen
 class Candidate:
-    """The answer of one adapter for one endpoint."""
+    """The match of one adapter for one endpoint."""
 
     name: str
     package: str
@@ -37,19 +37,19 @@ class Candidate:
 
 @attrs.frozen
 class Choice:
-    """The adapter that was chosen, and what the others said."""
+    """The chosen adapter, and the matches of the others."""
 
     adapter: Adapter
     candidates: tuple[Candidate, ...]
 
     @property
     def warning(self) -> str:
-        """What the chosen adapter warns of, or an empty text."""
+        """The warning of the chosen adapter, or an empty text."""
         name = self.adapter.name
         return next((one.match.warning for one in self.candidates if one.name == name), "")
 
     def explain(self) -> str:
-        """Return the choice as a text for people."""
+        """Return the choice as a readable text."""
         lines: list[str] = []
         for candidate in sorted(self.candidates, key=lambda answer: -answer.match.score):
             mark = "→" if candidate.name == self.adapter.name else " "
@@ -60,7 +60,7 @@ class Choice:
 
 
 class Registry:
-    """The adapters that are installed, or an explicit set of them for tests."""
+    """The installed adapters, or an explicit set for tests."""
 
     def __init__(self, adapters: Iterable[Adapter] | None = None) -> None:
         self._adapters: dict[str, Adapter] = {}
@@ -91,7 +91,8 @@ class Registry:
         """Return an adapter by name.
 
         Raises:
-            UnsupportedProtocol: No package provides it, it cannot be imported, or its contract is another.
+            UnsupportedProtocol: No package provides it, it cannot be imported, or it has another contract
+                version.
         """
         adapter = self._adapters.get(name)
         # No lock: two threads may both load an adapter, which is harmless, and a lock would have to be reset
@@ -104,13 +105,13 @@ class Registry:
         """Return the adapter for an endpoint.
 
         Args:
-            config: What the app said.
-            endpoint: What is to be called.
-            protocol: ``"auto"``, a name, or names in order of preference. A name forces that adapter even
-                where it thinks it does not match; a list takes the first that matches.
+            config: Config of the app.
+            endpoint: The endpoint to call.
+            protocol: ``"auto"``, a name, or names in order of preference. A name forces that adapter even if
+                it does not match; a list uses the first that matches.
 
         Raises:
-            UnsupportedProtocol: No adapter matches; the message lists the answer of each.
+            UnsupportedProtocol: No adapter matches; the message lists the reason of each.
         """
         if isinstance(protocol, str) and protocol != DEFAULT_PREFERENCE:
             adapter = self.get(protocol)
@@ -125,11 +126,11 @@ class Registry:
         if not willing:
             said = "; ".join(f"{candidate.name}: {candidate.match.reason}" for candidate in candidates)
             raise UnsupportedProtocol(
-                f"No adapter speaks for {endpoint.display_name} (protocol {config.protocol!r}, Gradio "
+                f"No adapter can call {endpoint.display_name} (protocol {config.protocol!r}, Gradio "
                 f"{config.version or 'of unknown version'}). Asked: {said or 'none installed'}.",
                 phase=Phase.DISCOVER,
             )
-        # A list is the caller's order of preference, so there a higher score does not win.
+        # A list is the caller's order of preference, so a higher score does not win there.
         best = willing[0]
         if isinstance(protocol, str):
             best = max(willing, key=lambda candidate: candidate.match.score)
@@ -155,8 +156,8 @@ class Registry:
         if entry_point is None:
             raise UnsupportedProtocol(
                 f"No installed adapter provides the protocol {name!r}.{did_you_mean(name, self.names())} "
-                f"Installed: {', '.join(self.names())}. Another package can add it by an entry point of the "
-                f"group {GROUP!r}.",
+                f"Installed: {', '.join(self.names())}. Another package can add it with an entry point of "
+                f"the group {GROUP!r}.",
                 phase=Phase.DISCOVER,
             )
         try:

@@ -10,7 +10,7 @@ The order of calls, as a driver makes them::
     turn = session.data_received(channel, data, now)        # its bytes, then
     turn = session.closed(channel, closed, now)             # its end
 
-Every input returns a `Turn`. No input may be made while another one is running: the machine has no lock, the
+Every input returns a `Turn`. Do not make an input while another one is running: the machine has no lock, the
 driver has one.
 """
 
@@ -58,7 +58,7 @@ class Delivery:
     """One event for one call.
 
     Attributes:
-        size: Bytes of memory it takes, for the mailbox; see `held_bytes`.
+        size: Bytes of memory of the event, for the mailbox; see `held_bytes`.
     """
 
     exchange: Exchange
@@ -71,7 +71,7 @@ _no_deliveries = cast("Callable[[], list[Delivery]]", list)  # as `no_commands`
 
 @attrs.define
 class Turn:
-    """The answer of a session to one input: events for callers, commands for the driver."""
+    """The result of a session for one input: events for callers, commands for the driver."""
 
     deliveries: list[Delivery] = attrs.field(factory=_no_deliveries)
     commands: list[Command] = attrs.field(factory=no_commands)
@@ -100,12 +100,12 @@ class Session:
 
     @property
     def usable(self) -> bool:
-        """Whether new calls may be opened; false after a loss that poisons the session hash."""
+        """Whether new calls may be opened. False after a loss that makes the session hash unusable."""
         return True
 
     @property
     def active(self) -> tuple[Exchange, ...]:
-        """The calls under way."""
+        """The calls in progress."""
         return tuple(self._exchanges.values())
 
     def open(self, invocation: Invocation) -> Exchange:
@@ -121,13 +121,13 @@ class Session:
         return self.turn(exchange, exchange.start(now))
 
     def cancel(self, exchange: Exchange, now: float) -> Turn:
-        """Cancel a call. The caller is released at once, the server is told where it can be."""
+        """Cancel a call. It ends at once; the cancellation is sent if the server supports it."""
         if exchange.state.final:
             return Turn()
         return self.turn(exchange, exchange.cancel(now, siblings=self._siblings(exchange)))
 
     def fetch(self, exchange: Exchange, now: float) -> Turn:
-        """Open the stream of a call that was joined without one; nothing happens if it is open, or over."""
+        """Open the stream of a call that was joined without one. It does nothing if it is open or over."""
         if exchange.fetched or exchange.state.final:
             return Turn()
         exchange.fetched = True
@@ -138,11 +138,11 @@ class Session:
         return Turn() if exchange.state.final else self.turn(exchange, exchange.send(data, now))
 
     def finish_input(self, exchange: Exchange, now: float) -> Turn:
-        """Say that no further chunk of a call's streaming input will come."""
+        """Signal the end of a call's streaming input."""
         return Turn() if exchange.state.final else self.turn(exchange, exchange.finish_input(now))
 
     def _siblings(self, exchange: Exchange) -> bool:
-        """Return whether other calls of the same endpoint are under way."""
+        """Return whether other calls of the same endpoint are in progress."""
         number = exchange.invocation.endpoint.fn_index
         return any(
             other is not exchange and other.invocation.endpoint.fn_index == number for other in self.active
@@ -151,12 +151,12 @@ class Session:
     def abandon(
         self, exchange: Exchange, error: GradioTransportError, *, tell_at: float | None = None
     ) -> Turn:
-        """End a call from this side with an error, such as an expired deadline.
+        """End a call with an error of the client, such as an expired deadline.
 
         Args:
             exchange: The call.
-            error: Why.
-            tell_at: The clock; given, the server is told as for a cancellation.
+            error: The error.
+            tell_at: The current time; if given, the server is sent a cancellation.
         """
         if exchange.state.final:
             return Turn()
@@ -173,7 +173,7 @@ class Session:
     def reply(
         self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
     ) -> Turn:
-        """Take a whole reply to a request (or the refusal of a stream)."""
+        """Process a full reply to a request (or the refusal of a stream)."""
         exchange = self._owner(command.channel)
         if exchange is None:
             return Turn()
@@ -184,7 +184,7 @@ class Session:
     def failed(
         self, command: SendRequest | OpenStream | OpenWebSocket, error: TransportError, now: float
     ) -> Turn:
-        """Take the news that a request got no reply."""
+        """Process a request without a reply."""
         exchange = self._owner(command.channel)
         if exchange is None:
             return Turn()
@@ -192,12 +192,12 @@ class Session:
         return self.turn(exchange, _judge(exchange, command, error, exchange.failed(command, error, now)))
 
     def stream_opened(self, channel: str, response: Response, now: float) -> Turn:
-        """Take the head of a stream (status 200, ``text/event-stream``)."""
+        """Process the head of a stream (status 200, ``text/event-stream``)."""
         self._decoders[channel] = SSEDecoder(max_event_bytes=self.context.limits.max_event_bytes)
         return Turn()
 
     def data_received(self, channel: str, data: bytes, now: float) -> Turn:
-        """Take bytes of a stream."""
+        """Process bytes of a stream."""
         exchange, decoder = self._owner(channel), self._decoders.get(channel)
         turn = Turn()
         if exchange is None or decoder is None:
@@ -213,17 +213,17 @@ class Session:
         return turn
 
     def websocket_opened(self, channel: str, now: float) -> Turn:
-        """Take the news that a websocket is open."""
+        """Process the opening of a websocket."""
         exchange = self._owner(channel)
         return self.turn(exchange, exchange.websocket_opened(now)) if exchange else Turn()
 
     def text_received(self, channel: str, text: str, now: float) -> Turn:
-        """Take one text message of a websocket."""
+        """Process one text message of a websocket."""
         exchange = self._owner(channel)
         return self.turn(exchange, exchange.text(text, now), held_bytes(text)) if exchange else Turn()
 
     def closed(self, channel: str, closed: Closed, now: float) -> Turn:
-        """Take the end of a stream or socket."""
+        """Process the end of a stream or socket."""
         self._decoders.pop(channel, None)
         exchange = self._owner(channel)
         if exchange is None:
@@ -232,7 +232,7 @@ class Session:
         return self.turn(exchange, exchange.stream_closed(channel, closed, now))
 
     def wake(self, channel: str, now: float) -> Turn:
-        """Take the news that the time of a `WakeAt` has come."""
+        """Process the time of a `WakeAt`."""
         exchange = self._owner(channel)
         return self.turn(exchange, exchange.wake(now)) if exchange else Turn()
 
@@ -240,22 +240,22 @@ class Session:
         return self._exchanges.get(channel.partition(".")[0])
 
     def turn(self, exchange: Exchange, output: Output, size: int = 0, into: Turn | None = None) -> Turn:
-        """Make an exchange's output this session's: follow the flow, drop what comes after the end.
+        """Convert an exchange's output to a turn of the session: follow the flow, drop events after the end.
 
         Args:
             exchange: The call.
-            output: What it answered.
-            size: Bytes of memory that what came takes, for the mailbox.
+            output: Its output.
+            size: Bytes of memory of the input, for the mailbox.
             into: A turn to add to; a new one by default.
         """
         turn = Turn() if into is None else into
         if output.commands:
             turn.commands += output.commands
             exchange._track(output.commands)
-        unexplained = False  # a message such as queue_full was the end; the `Failed` that says why follows
+        unexplained = False  # a message such as queue_full was the end; the `Failed` with the reason follows
         for event in output.events:
             if exchange.state.final and not (unexplained and isinstance(event, Failed)):
-                # Not an error: a cancelled call may complete once more, and the caller has its end already.
+                # Not an error: a cancelled call may still complete, and the caller already has its end.
                 exchange.record_deviation(f"{type(event).__name__} after the end")
                 continue
             if not exchange.state.final:
@@ -282,7 +282,7 @@ class Session:
         return turn
 
     def exchange_ended(self, exchange: Exchange) -> Sequence[Command] | None:
-        """Forget a call, and return what is to be done now; for sessions that keep more about it."""
+        """Forget a call, and return the commands for that. Override it to forget more."""
 
 
 def _judge(
@@ -291,7 +291,7 @@ def _judge(
     outcome: Response | TransportError,
     output: Output,
 ) -> Output:
-    """Say of the end that a request's outcome brings whether the function may have run: for all adapters."""
+    """Set whether the function may have run on the end that a request's outcome causes, for all adapters."""
     for event in output.events:
         if isinstance(event, Failed) and exchange.may_have_run(outcome, command):
             event.error.may_have_run = True
@@ -299,11 +299,11 @@ def _judge(
 
 
 def _unexplained_end(exchange: Exchange) -> Failed:
-    """Return the end of a call whose adapter took a message for the end and did not say what it means."""
+    """Return the end of a call whose adapter treated a message as the end without an explanation."""
     event = exchange.last_event
     said = excerpt(getattr(event, "message", "")) or type(event).__name__
     error = StreamLost(
-        f"The server gave the call up: {said}",
+        f"The server abandoned the call: {said}",
         phase=Phase.STREAM,
         last_event=event,
         may_have_run=exchange.accepted,
@@ -314,16 +314,16 @@ def _unexplained_end(exchange: Exchange) -> Failed:
 def _assign_outputs(
     event: ProcessGenerating | ProcessStreaming | ProcessCompleted, exchange: Exchange
 ) -> Event:
-    """Return the event with one value for each output that callers see (``raw`` has what was sent).
+    """Return the event with one value for each visible output (``raw`` has the original).
 
-    State and layout are left out. Surplus values are dropped, as a Gradio server drops those of a function.
-    Which values are missing is unknown, so a completion that lacks some is an error.
+    State and layout are omitted. Surplus values are dropped, as a Gradio server drops those of a function. A
+    completion with too few values is an error, because it is unknown which are missing.
     """
     endpoint, sent, declared = exchange.invocation.endpoint, len(event.data), exchange.output_count
     if isinstance(event, ProcessCompleted) and not event.success:
         return event
     if sent != declared:
-        if not declared:  # an adapter with a discovery of its own may not know the outputs
+        if not declared:  # an adapter with its own discovery may not know the outputs
             return event
         exchange.deviate(
             f"{type(event).__name__} with {sent} outputs, where {endpoint.display_name} declares {declared}"
@@ -339,7 +339,7 @@ def _assign_outputs(
 def _missing_outputs_error(exchange: Exchange, sent: int) -> MalformedMessage:
     endpoint = exchange.invocation.endpoint
     return MalformedMessage(
-        f"The call is complete, but the server sent {sent} outputs where {endpoint.display_name} declares "
+        f"The call is complete, but the server sent {sent} outputs and {endpoint.display_name} declares "
         f"{exchange.output_count}, so they cannot be assigned. The app may have changed: connect again.",
         phase=Phase.COMPLETE,
         may_have_run=True,

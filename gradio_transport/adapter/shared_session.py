@@ -3,11 +3,11 @@
 
 What it must get right (docs/wire.md §5.4, §5.6):
 
-* messages may name a call before the join's reply has named it: they are parked, within bounds;
+* messages for a call may arrive before the reply to its join: they are parked, within bounds;
 * an error without an event id concerns every pending call;
-* the server ends the stream when it knows of no pending call, which may cross with a new join: then the
-  stream is opened again, and only then.  A stream that broke is a loss: no Gradio server can resume it,
-  and its session hash never closes properly again, so the session becomes unusable for new calls.
+* the server ends the stream when it has no pending call, which may cross with a new join: only then is the
+stream opened again. A broken stream is lost: no Gradio server can resume it, and its session hash never
+closes properly again, so the session becomes unusable for new calls.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ STREAM = "stream"
 """The channel of the shared stream."""
 
 FRUITLESS_REOPENS = 3
-"""How often a stream that ends without a word for its pending calls is opened again."""
+"""The most times that a stream is reopened that ends without a message for its pending calls."""
 
 REMEMBERED_ENDS = 10_000
-"""How many ended calls are remembered, so that their late messages are not parked.
+"""The most ended calls that are remembered, so that their late messages are not parked.
 
-A cancelled call may complete once more. Bounded, because a session may live for months."""
+A cancelled call may still complete. Bounded, because a session may live for months."""
 
 
 class SharedStreamSession(Session):
@@ -89,11 +89,11 @@ class SharedStreamSession(Session):
         self._max_json_depth = context.limits.max_json_depth
         self._lost: GradioTransportError | None = None
         self.stray_messages = 0
-        """Messages that belonged to no call of this session."""
+        """Messages without a call of this session."""
 
     @property
     def usable(self) -> bool:
-        """False after the stream was lost: the hash is poisoned (docs/wire.md §5.6)."""
+        """False after the stream was lost: the session hash is then unusable (docs/wire.md §5.6)."""
         return self._lost is None
 
     def stream_request(self) -> Request:
@@ -104,11 +104,11 @@ class SharedStreamSession(Session):
     def open(self, invocation: Invocation) -> Exchange:
         """Return a new call, not yet started."""
         if self._lost is not None:
-            raise RuntimeError("a lost session takes no more calls")
+            raise RuntimeError("a lost session accepts no more calls")
         return super().open(invocation)
 
     def start(self, exchange: Exchange, now: float) -> Turn:
-        """Start a call, or take up one that was joined elsewhere."""
+        """Start a call, or attach to one that another process joined."""
         turn = super().start(exchange, now)
         if exchange.event_id is not None and not exchange.state.final:
             turn.extend(self._take_joined(exchange, now))
@@ -122,7 +122,7 @@ class SharedStreamSession(Session):
 
     @property
     def streaming(self) -> bool:
-        """Whether the stream is open, or about to be."""
+        """Whether the stream is open or opening."""
         return self._streaming
 
     # --- replies -------------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ class SharedStreamSession(Session):
     def reply(
         self, command: SendRequest | OpenStream | OpenWebSocket, response: Response, now: float
     ) -> Turn:
-        """Take the reply to a join or cancel, or the refusal of the stream."""
+        """Process the reply to a join or cancel, or the refusal of the stream."""
         if command.channel == STREAM:
             self._streaming = False
             return self._lose(refusal(response, Phase.STREAM, what="The stream"))
@@ -151,7 +151,7 @@ class SharedStreamSession(Session):
         response: Response,
         now: float,
     ) -> Turn:
-        """Tell the server of a cancellation that came before it had named the call."""
+        """Send a cancellation that preceded the reply to the join."""
         exchange.reply(command, response, now)
         if exchange.event_id is None:
             return Turn()
@@ -162,18 +162,18 @@ class SharedStreamSession(Session):
         return turn
 
     def _take_joined(self, exchange: Exchange, now: float) -> Turn:
-        """Deliver what was parked for a call, and open the stream if it is not open."""
+        """Deliver the parked messages of a call, and open the stream if it is not open."""
         event_id = cast("str", exchange.event_id)
         namesake = self._pending.get(event_id)
         if namesake is exchange:
             return Turn()
         if namesake is not None:
             return self.abandon(exchange, self._duplicate_id_error(event_id))
-        if self._lost is not None:  # the stream was lost while the join was under way
+        if self._lost is not None:  # the stream was lost during the join
             return self.abandon(exchange, _copy_error(self._lost))
         self._pending[event_id] = exchange
         turn = Turn()
-        # Parked messages go first: those that come from now on are later ones of the same call.
+        # Parked messages are delivered first, because further messages of the call are later.
         mine = [entry for entry in self._parked if entry[0] == event_id]
         self._parked = deque(entry for entry in self._parked if entry[0] != event_id)
         self._parked_bytes -= sum(size for _, _, size, _ in mine)
@@ -186,14 +186,14 @@ class SharedStreamSession(Session):
     def _duplicate_id_error(self, event_id: str) -> GradioTransportError:
         return MalformedMessage(
             f"The server gave the id {excerpt(event_id)!r} to two calls of one session, so its "
-            "messages cannot be assigned. Submit the calls in sessions of their own.",
+            "messages cannot be assigned. Submit each call in its own session.",
             phase=Phase.JOIN,
         )
 
     def _ensure_stream(self) -> Turn:
         if self._streaming:
             return Turn()
-        for exchange in self._pending.values():  # no `any`: this is asked for every join
+        for exchange in self._pending.values():  # why not `any`: this runs for every join
             if exchange.fetched:
                 break
         else:
@@ -206,7 +206,7 @@ class SharedStreamSession(Session):
         return any(exchange.event_id is None for exchange in self._exchanges.values())
 
     def _forget_parked(self) -> None:
-        """Drop what is parked once no join is unanswered: it is no call's, and counts for the bounds."""
+        """Drop the parked messages when no join is pending: they have no call, but count for the bounds."""
         if self._parked and not self._is_joining():
             self._parked.clear()
             self._parked_bytes = 0
@@ -214,7 +214,7 @@ class SharedStreamSession(Session):
     def failed(
         self, command: SendRequest | OpenStream | OpenWebSocket, error: TransportError, now: float
     ) -> Turn:
-        """Take the news that a request got no reply."""
+        """Process a request without a reply."""
         if command.channel == STREAM:
             self._streaming = False
             return self._lose(error)
@@ -224,12 +224,12 @@ class SharedStreamSession(Session):
     # --- the stream ----------------------------------------------------------------------------------
 
     def stream_opened(self, channel: str, response: Response, now: float) -> Turn:
-        """Take the head of the shared stream."""
+        """Process the head of the shared stream."""
         self._decoder = SSEDecoder(max_event_bytes=self.context.limits.max_event_bytes)
         return Turn()
 
     def data_received(self, channel: str, data: bytes, now: float) -> Turn:
-        """Take bytes of the shared stream."""
+        """Process bytes of the shared stream."""
         turn = Turn()
         if self._decoder is None:
             return turn
@@ -254,7 +254,7 @@ class SharedStreamSession(Session):
             return
         message = cast("dict[str, Any]", message)
         event_id = message.get("event_id")
-        if not isinstance(event_id, str):  # asked here too: a call for each message would be much of the work
+        if not isinstance(event_id, str):  # checked here too: a call for each message is slow
             event_id = event_id_of(message)
         if not event_id and "output" in message and len(self._exchanges) == len(self._pending) == 1:
             (event_id,) = self._pending
@@ -279,7 +279,7 @@ class SharedStreamSession(Session):
             turn.extend(self._park(event_id, message, text))
 
     def _park(self, event_id: str, message: Mapping[str, Any], text: str) -> Turn:
-        """Keep a message that may be for a call whose join is not answered yet."""
+        """Park a message that may be for a call whose join has no reply yet."""
         limits = self.context.limits
         if len(self._parked) >= limits.max_parked_messages:
             return self._lose_for_parked(f"{limits.max_parked_messages} messages", "max_parked_messages")
@@ -290,7 +290,7 @@ class SharedStreamSession(Session):
         return Turn()
 
     def _route_to_all(self, message: Mapping[str, Any], text: str, now: float) -> Turn:
-        """Take a message without event id: it concerns the stream, or every pending call."""
+        """Process a message without event id: it concerns the stream, or every pending call."""
         event = decode(message)
         if isinstance(event, e.CloseStream):
             self._saw_close_stream = True
@@ -308,31 +308,33 @@ class SharedStreamSession(Session):
 
     def _unassigned_outputs_error(self, message: Mapping[str, Any]) -> GradioTransportError:
         return MalformedMessage(
-            f"The stream carries outputs that name none of {len(self._pending)} calls: "
-            f"{excerpt(str(message.get('msg')))}. Submit the calls in sessions of their own.",
+            f"The stream has outputs that name none of {len(self._pending)} calls: "
+            f"{excerpt(str(message.get('msg')))}. Submit each call in its own session.",
             phase=Phase.STREAM,
         )
 
     def _unexpected_error(self, event: e.UnexpectedError) -> GradioTransportError:
         if event.session_not_found or not event.message:
             return SessionNotFound(
-                f"The server does not know the session ({event.message or 'no reason given'}): it restarted, "
-                "the stream had been dropped, or another replica answered (enable session affinity there).",
+                f"The server does not know the session ({event.message or 'no reason given'}): it "
+                f"restarted, the stream was dropped, or another replica replied. With several replicas, "
+                f"enable session affinity.",
                 phase=Phase.STREAM,
             )
         return StreamLost(f"The server ended the stream: {excerpt(event.message)}", phase=Phase.STREAM)
 
     def _lose_for_unreadable(self, text: str, why: str) -> Turn:
-        """Fail every pending call: the message may be the last of any, which would then wait forever."""
+        """Fail every pending call: the message may be the last of any, which would wait forever."""
         error = MalformedMessage(
-            f"The stream carries a message that is not JSON as Gradio writes it ({why}): {excerpt(text)!r}.",
+            f"The stream has a message that is not JSON as Gradio writes it ({why}): {excerpt(text)!r}.",
             phase=Phase.STREAM,
         )
         return self._lose(error)
 
     def _lose_for_parked(self, bound: str, setting: str) -> Turn:
         error = EventTooLarge(
-            f"More than {bound} came for calls that no join has named. Raise Limits({setting}=) if you trust "
+            f"More than {bound} arrived for calls without a reply to their join. Raise Limits({setting}=) "
+            f"if you trust "
             "the server.",
             phase=Phase.STREAM,
         )
@@ -341,13 +343,13 @@ class SharedStreamSession(Session):
     # --- the end of the stream -----------------------------------------------------------------------
 
     def closed(self, channel: str, closed: Closed, now: float) -> Turn:
-        """Take the end of the shared stream, expected or not."""
+        """Process the end of the shared stream, expected or not."""
         if channel != STREAM:
             return super().closed(channel, closed, now)
         self._streaming, self._decoder = False, None
         if not self._pending:
-            # A break that hurts nobody still means that the server has forgotten the session, but only a
-            # join in flight can be concerned, and that will be told so by its own stream.
+            # A break without pending calls still means that the server has forgotten the session. It can only
+            # affect a join in flight, whose own stream will report it.
             return Turn()
         orderly = closed.ending is Ending.CLEAN or self._saw_close_stream
         if orderly:
@@ -355,7 +357,7 @@ class SharedStreamSession(Session):
         return self._lose(stream_ended_error(closed, self.context, may_have_run=True))
 
     def _reopen_after_end(self, closed: Closed) -> Turn:
-        """Tell calls that the end crossed with (nothing heard yet) from calls that lost their stream."""
+        """Distinguish calls that crossed with the end (no message yet) from calls that lost their stream."""
         turn = Turn()
         self._fruitless_streams += 1
         for event_id, exchange in list(self._pending.items()):
@@ -366,21 +368,21 @@ class SharedStreamSession(Session):
         return turn
 
     def _lose(self, error: GradioTransportError) -> Turn:
-        """End every pending call, and this session for new ones.
+        """End every pending call, and make this session unusable for new ones.
 
-        What still comes on the stream is not read. Whether the function may have run, `abandon` says of each.
+        The rest of the stream is not read. `abandon` sets whether the function may have run, for each call.
         """
         self._lost, self._decoder = error, None
         turn = Turn()
         for exchange in list(self._pending.values()):
             turn.extend(self.abandon(exchange, _copy_error(error)))
         if self._streaming:
-            # A server that stops, or has lost us, may say so without end.
+            # A server that stops, or has lost the session, may repeat that endlessly.
             turn.commands.append(DropStream(STREAM))
         return turn
 
     def exchange_ended(self, exchange: Exchange) -> Sequence[Command]:
-        """Forget a call's messages but remember its id: a cancelled one may complete once more."""
+        """Drop a call's messages but remember its id, because a cancelled call may still complete."""
         if exchange.event_id is None:
             if exchange.state is State.CANCELLED or exchange.abandoned:
                 self._orphans[exchange.key] = exchange
@@ -394,7 +396,7 @@ class SharedStreamSession(Session):
         return self._send_deferred_cancels(exchange.invocation.endpoint.fn_index)
 
     def _send_deferred_cancels(self, fn_index: int) -> Sequence[Command]:
-        """Tell the server of cancelled calls of an endpoint once none that is wanted could be hit."""
+        """Send the cancellations of an endpoint's calls when they cannot affect a wanted call."""
         if not self._deferred or self._lost is not None:
             return ()
         if any(other.invocation.endpoint.fn_index == fn_index for other in self.active):
@@ -408,7 +410,7 @@ class SharedStreamSession(Session):
 
 
 def _copy_error(error: GradioTransportError) -> GradioTransportError:
-    """Return an error of one's own for each call, so that tracebacks and notes do not mix."""
+    """Return a separate error for each call, so that tracebacks and notes do not mix."""
     kind = type(error)
     copy = kind.__new__(kind, *error.args)
     Exception.__init__(copy, *error.args)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The async face: `AsyncTransport`, `AsyncSession`, `AsyncCall`, `AsyncRemoteFile`, on asyncio and trio.
+"""The async API: `AsyncTransport`, `AsyncSession`, `AsyncCall`, `AsyncRemoteFile`, on asyncio and trio.
 
-Structured: every task belongs to the transport's task group, so leaving its ``async with`` block leaves
-nothing behind. No threads, but for legacy websockets, which have one each while they live.
+Structured concurrency: every task belongs to the transport's task group, so none survives its ``async with``
+block. No threads, except one for each open legacy websocket.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`AsyncCall`: one call under way, as its caller sees it."""
+"""`AsyncCall`: the public object of a call in progress."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .pending_call import PendingCall
 
 
 class AsyncCall(CallView[PendingCall]):
-    """A call in progress: iterate it for events, or await its result; see `gradio_transport.sync.Call`."""
+    """A call in progress. Iterate for events, or await its result; see `gradio_transport.sync.Call`."""
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self.events()
@@ -39,7 +39,7 @@ class AsyncCall(CallView[PendingCall]):
         await self._pending.connection.run(self._pending.sending(arguments, timeout))
 
     async def finish(self, timeout: float | None = None) -> None:
-        """Say that no further chunk will come; see `gradio_transport.sync.Call.finish`."""
+        """Signal the end of a streaming input; see `gradio_transport.sync.Call.finish`."""
         await self._pending.connection.run(self._pending.finishing(timeout))
 
     async def cancel(self, timeout: float | None = None) -> Achieved:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is closed by leaving its ``async with`` block: `Closing`."""
+"""`Closing`: base class of objects that an ``async with`` block closes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Self
 
 
 class Closing:
-    """Closes itself when its block is left."""
+    """An async context manager that closes itself."""
 
     async def aclose(self) -> None:
         """Close it."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The connection to one app by tasks: performs steps, and has the task group."""
+"""The async connection to one app. It performs steps, and holds the task group."""
 
 from __future__ import annotations
 
@@ -30,24 +30,26 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CLOSE_SECONDS = 1.0
-"""Seconds for closing the connections, even where no time is left."""
+"""Seconds for closing the connections, even if no time is left."""
 
 TELL_SECONDS = 2.0
-"""Seconds that closing waits until the server is told of cancellations."""
+"""Seconds that closing waits for pending cancel requests."""
 
 REQUESTS_AT_ONCE = 32
-"""Joins, polls and cancellations under way at once: a thousand new connections in one moment would swamp the
-server's accept queue, and the pool."""
+"""The most concurrent joins, polls and cancellations.
+
+A thousand new connections at once would overload the server's accept queue and the pool.
+"""
 
 
 class Connection:
-    """Performs the steps of requests and sessions, each in the task that asks for it."""
+    """A performer of the steps of requests and sessions, each in the requesting task."""
 
     def __init__(self, app: App, engine: AsyncEngine) -> None:
         self.app = app
         self.engine = engine
         app.engine = engine_name(engine)
-        if os.environ.get("GRADIO_TRANSPORT_TRACE"):  # the trace package is loaded only then
+        if os.environ.get("GRADIO_TRANSPORT_TRACE"):  # imports the trace package only if needed
             from ..trace.environment import record_as_environment_says
 
             record_as_environment_says(app.taps)
@@ -62,8 +64,7 @@ class Connection:
     async def hold(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         """Hold the task group of the transport.
 
-        Why not the caller's own group: `aclose` in the middle of the caller's block has to end the tasks, and
-        only them.
+        Why not the caller's own group: `aclose` inside the caller's block must end these tasks only.
         """
         self._ended = anyio.Event()
         try:
@@ -74,18 +75,20 @@ class Connection:
             self._ended.set()
 
     def spawn(self, work: Callable[..., Any], *arguments: Any) -> None:
-        """Run work in a task of the transport; what it raises is logged, and ends nothing but the task."""
+        """Run work in a task of the transport. An exception is logged, and ends only the task."""
         if self.tasks is None or self.closed:
-            raise LocalProtocolError("The transport is closed, or not yet entered with 'async with'.")
+            raise LocalProtocolError(
+                "The transport is closed, or not entered yet. Use it inside its 'async with' block."
+            )
         self.tasks.start_soon(_run_job, work, *arguments)
 
     def tell(self, steps: Steps[Any]) -> anyio.Event:
-        """Tell the server of a cancellation, in a task for that; return what is set once that is over."""
+        """Send a cancellation to the server, in its own task. Return an event that is set afterwards."""
         told = anyio.Event()
         if self.tasks is None or self._ended is None or self._ended.is_set():
             told.set()
         else:
-            # Shielded, because the block of the caller may be cancelled.
+            # Shielded, because the caller's block may be cancelled.
             scope = anyio.CancelScope(shield=True, deadline=self._tell_until)
             self._telling.add(scope)
             self.tasks.start_soon(_run_job, self._tell, steps, scope, told)
@@ -107,7 +110,7 @@ class Connection:
                 try:
                     result = await self._perform(step)
                 except BaseException as error:  # noqa: BLE001
-                    # Thrown in, whatever it is, so that it ends the sequence from within.
+                    # Any exception is thrown into the sequence, so that the sequence can clean up.
                     step = sequence.throw(find_foreign(error) or error)
                 else:
                     step = sequence.send(result)
@@ -150,8 +153,7 @@ class Connection:
                 return await step.file.read(timeout=step.seconds)
 
     async def _send(self, step: steps.Send) -> Response:
-        # Why not direct calls too: they take as long as their functions, and would keep short requests
-        # waiting.
+        # Why not direct calls too: they take as long as their functions, and would delay short requests.
         if step.phase is Phase.COMPLETE:
             return await self.engine.request(step.request, step.begin())
         await self._take_turn(step)
@@ -161,10 +163,10 @@ class Connection:
             self._turns.release()
 
     async def _take_turn(self, step: steps.Send) -> None:
-        """Wait until fewer than `REQUESTS_AT_ONCE` short requests are under way.
+        """Wait until fewer than `REQUESTS_AT_ONCE` short requests are running.
 
         Raises:
-            TimeoutExpired: None ended in the time that the call has left.
+            TimeoutExpired: None ended within the remaining time of the call.
         """
         try:
             # Why not always with a timeout: a cancel scope for each request takes time.
@@ -182,7 +184,7 @@ class Connection:
         raise step.deadline.error(step.phase)
 
     async def aclose(self, timeout: float | None = None) -> None:
-        """End every task and close every connection, and return when no task is left or `timeout` is over."""
+        """End all tasks and close all connections. Return when no task is left or `timeout` has expired."""
         self.closed = True
         seconds = TELL_SECONDS if timeout is None else min(timeout, TELL_SECONDS)
         self._tell_until = anyio.current_time() + seconds
@@ -193,7 +195,7 @@ class Connection:
         with anyio.move_on_after(timeout, shield=True) as waiting:
             if self._ended is not None:
                 await self._ended.wait()
-        # Connections are closed even when the tasks took all the time.
+        # Connections are closed even if the tasks took all the time.
         deadline = max(waiting.deadline, anyio.current_time() + CLOSE_SECONDS)
         with anyio.CancelScope(deadline=deadline, shield=True):
             await self.engine.aclose()
@@ -203,7 +205,7 @@ async def _run_job(work: Callable[..., Any], *arguments: Any) -> None:
     try:
         await work(*arguments)
     except Exception:
-        # Why not raise it: that would cancel every task of the transport, and the block of the caller.
+        # Why not raise it: that would cancel every task of the transport, and the caller's block.
         logger.exception("a task of the transport failed")
 
 

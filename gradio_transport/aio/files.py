@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of an app's outputs, fetched by tasks: `AsyncRemoteFile`."""
+"""Files of an app's outputs, in the async API: `AsyncRemoteFile`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from .closing import Closing
 T = TypeVar("T")
 
 WRITTEN_BYTES = 2 * 1024 * 1024
-"""How much is written to disk at a time, each time in a worker thread."""
+"""Bytes per write to disk; each write uses a worker thread."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -45,7 +45,7 @@ class AsyncRemoteFile(RemoteFileView):
     """A file that an app returned; see `gradio_transport.sync.RemoteFile`."""
 
     async def read(self, *, timeout: float | None = None) -> bytes:
-        """Return the whole content; see `gradio_transport.sync.RemoteFile.read`."""
+        """Return the full content; see `gradio_transport.sync.RemoteFile.read`."""
         check_timeout(timeout)
         with add_elapsed(secrets=self._fetcher.secrets):
             return await run_within(timeout, f"The file {self.name}", Phase.DOWNLOAD, self._read())
@@ -71,7 +71,7 @@ class AsyncRemoteFile(RemoteFileView):
         progress: DownloadProgress | None = None,
         timeout: float | None = None,
     ) -> Path:
-        """Save it in a directory, and return where; see `gradio_transport.sync.RemoteFile.download`."""
+        """Save it in a directory, and return the path; see `gradio_transport.sync.RemoteFile.download`."""
         check_timeout(timeout)
         work = self._download(Path(directory), progress)
         with add_elapsed(secrets=self._fetcher.secrets):
@@ -99,10 +99,10 @@ class AsyncRemoteFile(RemoteFileView):
 
 
 async def run_within(seconds: float | None, what: str, phase: Phase, work: Awaitable[T]) -> T:
-    """Return the result of some work, or cancel it after some seconds.
+    """Return the result of some work, or cancel it after a timeout.
 
     Raises:
-        TimeoutExpired: They are over.
+        TimeoutExpired: The timeout expired.
     """
     with anyio.move_on_after(seconds):
         return await work
@@ -110,7 +110,7 @@ async def run_within(seconds: float | None, what: str, phase: Phase, work: Await
 
 
 class AsyncDownload(Closing):
-    """A file on its way: iterate it for its content; only where it may restart, a `Restart` is among it."""
+    """A download in progress. Iterate over it for the chunks; a `Restart` appears only if it may restart."""
 
     def __init__(self, chunks: AsyncGenerator[Chunk, None], size: Transfer | Inline | None = None) -> None:
         self._chunks = chunks
@@ -118,7 +118,7 @@ class AsyncDownload(Closing):
 
     @property
     def total(self) -> int | None:
-        """Bytes in all, or None where the server does not say."""
+        """Total bytes, or None if the server does not report it."""
         return None if self._size is None else self._size.total
 
     def __aiter__(self) -> AsyncIterator[Chunk]:
@@ -130,7 +130,7 @@ class AsyncDownload(Closing):
 
 
 class AsyncReader(Closing):
-    """Reads a file as it comes: ``async with file.open() as reader: await reader.read(100)``."""
+    """A reader of a file: ``async with file.open() as reader: await reader.read(100)``."""
 
     def __init__(self, file: AsyncRemoteFile, fetcher: Fetcher) -> None:
         self._file = file
@@ -157,7 +157,7 @@ class AsyncReader(Closing):
                 yield chunk
 
     async def read(self, size: int = -1) -> bytes:
-        """Return up to `size` bytes, all there are for -1; nothing at the end."""
+        """Return up to `size` bytes, or all for -1; an empty text of bytes at the end."""
         assert self._download is not None
         chunks = cast("AsyncIterator[bytes]", aiter(self._download))
         while size < 0 or len(self._held) < size:
@@ -173,12 +173,12 @@ class AsyncReader(Closing):
 
 
 class Fetcher(FileSource):
-    """Fetches files with the credentials of one session."""
+    """A fetcher of files with the credentials of one session."""
 
     _file_type = AsyncRemoteFile
 
     async def open(self, file: ServerFile, url: str, *, may_restart: bool = False) -> AsyncDownload:
-        """Begin to fetch a file from one of its URLs."""
+        """Start to fetch a file from one of its URLs."""
         if file.content is not None:
             return AsyncDownload(_inline_content(file.content), Inline(len(file.content)))
         if is_playlist(url):
@@ -224,9 +224,9 @@ class Fetcher(FileSource):
 
 
 async def _drain(stream: AsyncResponseStream, chunks: AsyncIterator[bytes]) -> None:
-    """Read an aborted stream to its end, which then comes at once.
+    """Read an aborted stream to its end, which follows at once.
 
-    Why not just close it: the HTTP library's generators must not be left open.
+    Why not only close it: the HTTP library's generators must not stay open.
     """
     stream.abort()
     with anyio.CancelScope(shield=True), suppress(StreamEnded):
@@ -235,7 +235,7 @@ async def _drain(stream: AsyncResponseStream, chunks: AsyncIterator[bytes]) -> N
 
 
 async def download_files(value: Any, directory: str | Path) -> Any:
-    """Return an output value with its files downloaded, and in their places the paths."""
+    """Return an output value with its files downloaded and replaced by paths."""
     files = cast("Iterator[AsyncRemoteFile]", find_files(value))
     with of_a_result():
         return with_paths(value, {id(file): await file.download(directory) for file in files})

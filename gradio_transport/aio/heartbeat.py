@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps a session's ``/heartbeat`` open, by a task."""
+"""Keep a session's ``/heartbeat`` open in a task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .connection import Connection
 
 
 class HeartbeatTask(Heartbeat):
-    """A heartbeat in a task of its own."""
+    """A heartbeat in its own task."""
 
     def __init__(self, connection: Connection, state: SessionState, owner: object) -> None:
         super().__init__(state)
@@ -19,11 +19,11 @@ class HeartbeatTask(Heartbeat):
         self._scope = anyio.CancelScope()
 
     def start(self) -> None:
-        """Keep it open in a task of the transport."""
+        """Keep the heartbeat open in a task of the transport."""
         self._connection.spawn(self.run)
 
     async def run(self) -> None:
-        """Open it, read it, and open it again when it broke."""
+        """Open the heartbeat, read it, and open it again when it breaks."""
         with self._scope:
             await self._connection.run(self.steps())
 

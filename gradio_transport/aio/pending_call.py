@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call under way, as the tasks that drive it and wait for it see it: `PendingCall`."""
+"""`PendingCall`: a call in progress, shared by the tasks that drive it and wait for it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .files import download_files
 
 
 class PendingCall(CallState):
-    """One call under way: what its driver delivers to, and its callers wait on."""
+    """A call in progress. The driver delivers to it, and callers wait on it."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         # Why not one for both: a task that waits for the result would wake up for every event. Why not
-        # conditions: waking would have to be awaited, and delivery is a plain function.
+        # conditions: notifying one must be awaited, and delivery is a plain function.
         self._changed = anyio.Event()
         self._ended = anyio.Event()
 
@@ -32,14 +32,14 @@ class PendingCall(CallState):
             self._ended.set()
 
     async def wait(self, timeout: float | None, *, for_end: bool = True) -> bool:
-        """Wait for the end of the call, or for anything to read; return whether it came.
+        """Wait for the end of the call, or for an event to read. Return whether it arrived.
 
         An expired deadline of the call ends the call.
         """
         is_ready = self.done if for_end else self.is_readable
         end = None if timeout is None else time.monotonic() + timeout
         while not is_ready():
-            # anyio cancels no task whose wait is just over, and so never one for which events always come.
+            # anyio does not cancel a task whose wait has just ended, so never one that always has events.
             await anyio.lowlevel.checkpoint_if_cancelled()
             until = min((when for when in (end, self.deadline) if when is not None), default=None)
             changed = self._next_change(for_end)
@@ -51,7 +51,7 @@ class PendingCall(CallState):
                 with anyio.move_on_after(left):
                     await changed.wait()
                     continue
-            else:  # not by a cancellation, which what comes without a pause would always be ahead of
+            else:  # not by a cancellation, because events without a pause would always overtake it
                 await anyio.lowlevel.checkpoint()
             if not self.end_if_expired() and end is not None and time.monotonic() >= end:
                 return is_ready()
@@ -60,7 +60,7 @@ class PendingCall(CallState):
     def _next_change(self, for_end: bool) -> anyio.Event:
         """Return the event object that the next change sets.
 
-        Only one that is set is replaced: another task may wait for one that is not, and would wait for ever.
+        Only a set one is replaced: another task may wait for an unset one, and would wait forever.
         """
         if for_end:
             if self._ended.is_set():
@@ -71,14 +71,14 @@ class PendingCall(CallState):
         return self._changed
 
     def events(self, timeout: float | None, holder: object) -> AsyncIterator[Event]:
-        """Iterate over the events, and hold something meanwhile; see `AsyncCall.events`."""
+        """Iterate over the events, and keep a reference to an object meanwhile; see `AsyncCall.events`."""
         return _Events(self, timeout, holder)
 
     async def next_event(self, timeout: float | None) -> Event:
         """Wait for the next event.
 
         Raises:
-            StopAsyncIteration: There is none.
+            StopAsyncIteration: There is no further event.
         """
         self.start_reading()
         if self.total is not NEVER:
@@ -118,8 +118,7 @@ class PendingCall(CallState):
 class _Events:
     """The iterator over the events of a call.
 
-    Why not an async generator: one that is left in the middle of a loop would have to be closed by its
-    reader.
+    Why not an async generator: after a break in a loop, its reader would have to close it.
     """
 
     def __init__(self, call: PendingCall, timeout: float | None, holder: object) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`AsyncSession`: one ``session_hash``, as its user sees it."""
+"""`AsyncSession`: the public object of one ``session_hash``."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ class AsyncSession(SessionView[SessionCore, AsyncCall], Closing):
     async def call(
         self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any
     ) -> list[Any]:
-        """Call an endpoint, and cancel it upstream if cancelled; see `gradio_transport.sync.Session.call`."""
+        """Call an endpoint. A cancellation reaches the server; see `gradio_transport.sync.Session.call`."""
         return await self._core.call(endpoint, arguments, keywords, options)
 
     async def component_server(
         self, component_id: int, fn_name: str, data: Any = None, *, timeout: float | None = None
     ) -> Any:
-        """Call a function that a component has on the server; see the sync `Session.component_server`."""
+        """Call a server-side function of a component; see the sync `Session.component_server`."""
         return await self._core.connection.run(
             self._core.call_component(component_id, fn_name, data, timeout)
         )
 
     def reset(self) -> None:
-        """Take another session hash, and so fresh gr.State. Calls under way are ended."""
+        """Take a new session hash, with fresh gr.State. It ends the calls in progress."""
         self._core.reset()
 
     async def aclose(self, timeout: float | None = None) -> None:
         """End the session's calls, its stream and its heartbeat. Idempotent.
 
         Args:
-            timeout: Seconds to wait at most for its streams to close, which they do in any case.
+            timeout: The most seconds to wait for its streams to close. They close in any case.
         """
         check_timeout(timeout)
         await self._core.aclose(timeout)

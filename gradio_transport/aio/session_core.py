@@ -22,31 +22,31 @@ from .pending_call import PendingCall
 from .session_driver import SessionDriver
 
 CLOSE_SECONDS = 5.0
-"""How long closing a session waits for its streams without a ``timeout=``."""
+"""Seconds that closing a session waits for its streams without a ``timeout=``."""
 
 
 Begun: TypeAlias = tuple[SessionDriver, Sequence[Command]] | Steps[None]
-"""A call that is opened, with its driver and first commands, or the steps that come before that."""
+"""A call with its driver and first commands if it is opened, or with the steps before that."""
 
 
 class OpenSessions:
-    """What the sessions of one transport have open, so that closing the transport closes it."""
+    """The open sessions of one transport, so that closing the transport closes them."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._cores: weakref.WeakSet[SessionCore] = weakref.WeakSet()
 
     def add(self, core: SessionCore) -> None:
-        """Remember a session as long as it is used."""
+        """Register a session while it is in use."""
         self._cores.add(core)
 
     async def aclose(self, timeout: float | None = None) -> None:
-        """Close everything, and return when no task is left, or `timeout` seconds are over."""
+        """Close everything. Return when no task is left or after `timeout` seconds."""
         if not self.connection.closed:
-            # First, so that no call is submitted again because this ends it.
+            # First, so that no call is resubmitted because of this.
             self.connection.closed = True
         try:
-            with ExitStack() as stack:  # what ending one of them raises keeps no other from ending
+            with ExitStack() as stack:  # an exception of one must not keep the others open
                 for core in list(self._cores):
                     stack.callback(core.end, "transport was closed")
         finally:
@@ -54,7 +54,7 @@ class OpenSessions:
 
 
 class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, HeartbeatTask]):
-    """The calls of one session, made by tasks; see the base class."""
+    """The calls of one session, in the async API; see the base class."""
 
     _call_type = PendingCall
     _driver_type = SessionDriver
@@ -78,21 +78,21 @@ class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, Heartbeat
         with ending(call):
             begun = core.begin(call)
             call.start_awaiting_result()
-            if call.needs_timer:  # this task watches the clock while another one drives the call
+            if call.needs_timer:  # this task watches the deadline while another one drives the call
                 self.connection.spawn(core.drive, call, begun)
             else:
                 await core.drive(call, begun)
             return await call.result()
 
     def begin(self, call: PendingCall) -> Begun:
-        """Open and start a call; return its driver and first commands, or the steps that come before."""
+        """Open and start a call. Return its driver and first commands, or the steps before that."""
         return self.steps_before_open(call) or self.open(call)
 
     async def drive(self, call: PendingCall, begun: Begun) -> None:
-        """Perform a call's commands, once it is prepared and opened."""
+        """Perform a call's commands, after it is prepared and opened."""
         if isinstance(begun, Generator):
             with anyio.CancelScope() as scope:
-                call.add_done_callback(scope.cancel)  # a call that has ended needs no preparation
+                call.add_done_callback(scope.cancel)  # an ended call needs no preparation
                 try:
                     await self.connection.run(begun)
                 except Exception as error:  # noqa: BLE001 - whatever it is, the call is told
@@ -108,20 +108,20 @@ class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, Heartbeat
         await driver.run(driver.drive(call, commands), call)
 
     def reset(self) -> None:
-        """Take another session hash, and end the calls under way."""
+        """Take a new session hash, and end the calls in progress."""
         self.end("session was reset")
         self.state.renew_hash()
 
     def close(self) -> None:
-        """End the session's calls, its stream and its heartbeat; wait for nothing (for done callbacks)."""
+        """End the session's calls, its stream and its heartbeat, without waiting (for done callbacks)."""
         self.closed = True
         self.end("session was closed")
 
     async def aclose(self, timeout: float | None = None) -> None:
-        """Do as `close`, and wait until the streams are closed; see `AsyncSession.aclose`."""
+        """Close the session, and wait until the streams are closed; see `AsyncSession.aclose`."""
         drivers = list(self._drivers.values())
         self.close()
-        # Shielded, as all closing: a task that is cancelled has to close its session all the same.
+        # Shielded, as all closing: a cancelled task must still close its session.
         with anyio.move_on_after(CLOSE_SECONDS if timeout is None else timeout, shield=True):
             for driver in drivers:
                 await driver.wait_closed()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drives one session by tasks of the transport: `SessionDriver`."""
+"""`SessionDriver`: drives one session with tasks of the transport."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .pending_call import PendingCall
 
 
 class SessionDriver(session_driver.SessionDriver[PendingCall]):
-    """Drives one session; see the base class. Its streams are dropped by cancelling who reads them."""
+    """A driver of one session; see the base class. It drops a stream by cancelling its reader."""
 
     def __init__(
         self,
@@ -36,9 +36,9 @@ class SessionDriver(session_driver.SessionDriver[PendingCall]):
         self._readers: set[anyio.Event] = set()
 
     async def run(self, steps: Steps[Any], call: PendingCall | None = None) -> None:
-        """Perform steps in this task; a fault in them ends their call, or all calls of the session.
+        """Perform steps in this task. An exception in them ends their call, or all calls of the session.
 
-        What is neither of the library nor of what it calls is raised, as is a cancellation of the task.
+        Exceptions from outside the library and its callees are raised, and so is a cancellation of the task.
         """
         try:
             await self._connection.run(steps)
@@ -54,19 +54,19 @@ class SessionDriver(session_driver.SessionDriver[PendingCall]):
         self._connection.spawn(self.run, steps, call)
 
     def tell(self, steps: Steps[Any]) -> anyio.Event:
-        """Perform the steps that tell the server of a cancellation, in a task for that."""
+        """Perform the steps that send a cancellation to the server, in their own task."""
         return self._connection.tell(steps)
 
     def start_reading(self, command: OpenStream) -> None:
-        """Read the shared stream in a task of its own."""
+        """Read the shared stream in its own task."""
         self._connection.spawn(self.run, self.read_shared(command))
 
     def start_at(self, when: float, call: PendingCall, job: Callable[[], object]) -> None:
-        """Run a short job at a time of `time.monotonic`; at once when the transport is closed."""
+        """Run a short job at a time of `time.monotonic`, or at once when the transport closes."""
         self._connection.spawn(_run_at, when, call, job)
 
     async def run_droppable(self, channel: str, steps: Steps[Any]) -> Any:
-        """Perform steps until they end, or until `drop`; None in that case."""
+        """Perform steps until they end, or until `drop`; return None then."""
         ended, scope = anyio.Event(), anyio.CancelScope()
         self._readers.add(ended)
         try:
@@ -81,20 +81,20 @@ class SessionDriver(session_driver.SessionDriver[PendingCall]):
             ended.set()
 
     def drop(self, channel: str) -> None:
-        """Drop a stream or socket now, and cancel who reads or opens it."""
+        """Drop a stream or socket now, and cancel the task that reads or opens it."""
         self._live.pop(channel, None)
         scope = self._scopes.pop(channel, None)
         if scope is not None:
             scope.cancel()
 
     def close(self, error: GradioTransportError) -> None:
-        """End the calls under way with an error, and drop the streams, also those that are being opened."""
+        """End the calls in progress with an error, and drop the streams, including those being opened."""
         super().close(error)
         for channel in list(self._scopes):
             self.drop(channel)
 
     async def wait_closed(self) -> None:
-        """Wait until every stream and socket is closed; call `close` before."""
+        """Wait until every stream and socket is closed. Call `close` first."""
         for reader in list(self._readers):
             await reader.wait()
 

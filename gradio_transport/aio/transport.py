@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`AsyncTransport`: an app, connected by ``async with``."""
+"""`AsyncTransport`: an async connection to an app."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .session_core import OpenSessions, SessionCore
 
 
 class AsyncTransport(TransportView[AsyncCall, AsyncSession]):
-    """An app, connected by ``async with``; pickled as `gradio_transport.sync.Transport`."""
+    """A connection to an app, opened by ``async with``. Pickles as `gradio_transport.sync.Transport` does."""
 
     def __init__(self, source: str, options: Options, engine: AsyncEngine | None = None) -> None:
         self._described = App(source, options)
@@ -66,13 +66,13 @@ class AsyncTransport(TransportView[AsyncCall, AsyncSession]):
         return AsyncSession(SessionCore(self._sessions, headers, session_hash))
 
     def reset(self) -> None:
-        """Take another session hash for the transport's own session; see `AsyncSession.reset`."""
+        """Take a new session hash for the transport's own session; see `AsyncSession.reset`."""
         self._session.reset()
 
     async def component_server(
         self, component_id: int, fn_name: str, data: Any = None, *, timeout: float | None = None
     ) -> Any:
-        """Call a function that a component has on the server; see `AsyncSession.component_server`."""
+        """Call a server-side function of a component; see `AsyncSession.component_server`."""
         return await self._session.component_server(component_id, fn_name, data, timeout=timeout)
 
     async def call(
@@ -82,10 +82,10 @@ class AsyncTransport(TransportView[AsyncCall, AsyncSession]):
         return await self._session.call(endpoint, *arguments, options=options, **keywords)
 
     async def aclose(self, timeout: float | None = None) -> None:
-        """End the calls under way, and every task and connection. Idempotent.
+        """End the calls in progress, and all tasks and connections. Idempotent.
 
         Args:
-            timeout: Seconds to wait at most for connections to end politely.
+            timeout: The most seconds to wait for connections to close cleanly.
         """
         check_timeout(timeout)
         if self._entered is not None:
@@ -124,8 +124,8 @@ class AsyncTransport(TransportView[AsyncCall, AsyncSession]):
     ) -> None:
         await self.aclose()
         assert self._tasks is not None
-        # The block's own exception is not shown to the group, which would wrap it in an ExceptionGroup; our
-        # tasks never raise one.
+        # The task group does not get the block's exception, because it would wrap it in an ExceptionGroup.
+        # The tasks of the transport never raise.
         await self._tasks.__aexit__(None, None, None)
 
     def __del__(self) -> None:
@@ -141,7 +141,7 @@ class AsyncTransport(TransportView[AsyncCall, AsyncSession]):
 
 
 def _from_description(kind: type[AsyncTransport], description: Description) -> AsyncTransport:
-    """Return a transport that connects when it is entered, and says then if that is impossible."""
+    """Return a transport that connects when it is entered, and raises then if that is impossible."""
     transport = kind(description.source, Options(**description.options))
     transport._description, transport._from_pickle = description, True
     return transport

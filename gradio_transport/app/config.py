@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an app said of itself: `AppConfig`, `Endpoint`, `Parameter`, from ``/config``, ``/info`` or the page.
+"""The config of an app: `AppConfig`, `Endpoint`, `Parameter`, from ``/config``, ``/info`` or the page.
 
-A config is a server's word and is read tolerantly: unknown keys are kept in ``raw``, keys of the wrong type
-count as missing, ids that point nowhere become components of type ``"unknown"``.
+A config comes from a server and is parsed tolerantly: unknown keys are kept in ``raw``, keys of the wrong
+type count as missing, and dangling ids become components of type ``"unknown"``.
 """
 
 from __future__ import annotations
@@ -33,31 +33,31 @@ Visibility = Literal["public", "undocumented", "private"]
 
 @attrs.frozen
 class Component:
-    """One component of the page, as far as a transport needs it."""
+    """The part of a page's component that a transport needs."""
 
     id: int
     type: str = "unknown"
     props: JSONObject = attrs.field(factory=dict[str, Any], repr=False)
     skipped: bool = False
-    """Left out of the API: State, and layout. Its slot on the wire is filled with null."""
+    """Whether the API skips it: State and layout. Its slot on the wire is null."""
 
     @property
     def label(self) -> str:
-        """The label people see, or an empty text."""
+        """The visible label, or an empty text."""
         label = self.props.get("label")
         return label if isinstance(label, str) else ""
 
 
 @attrs.frozen(kw_only=True)
 class Parameter:
-    """One value that an endpoint takes, or returns.
+    """One value that an endpoint takes or returns.
 
     Attributes:
-        name: Keyword to pass it by: the server's (4.23+), else ``param_N`` counted over all inputs.
-        alias: A second keyword where the name is only a number: the label as an identifier, such as
-            ``"top_k"`` for "Top K". Empty where the label makes none, or one of another parameter too.
-        schema: JSON schema of the value; empty where nobody says.
-        python_type: Type for people, such as ``"str"``.
+        name: Its keyword: the server's (4.23+), else ``param_N`` counted over all inputs.
+        alias: A second keyword if the name is only a number: the label as an identifier, such as ``"top_k"``
+            for "Top K". Empty if the label makes none, or is not unique.
+        schema: JSON schema of the value; empty if it is unknown.
+        python_type: Readable type, such as ``"str"``.
         component: Type of the component, such as ``"textbox"``.
     """
 
@@ -79,12 +79,12 @@ class Parameter:
 
     @property
     def keyword(self) -> str:
-        """The keyword for people: the alias if it has one, else the name."""
+        """The displayed keyword: the alias if it has one, else the name."""
         return self.alias or self.name
 
     @property
     def shown_name(self) -> str:
-        """The keyword for people; where it is only a number, with the label."""
+        """The displayed keyword, with the label if it is only a number."""
         unnamed = self.is_numbered and not self.alias
         return f"{self.name} ({excerpt(self.label)})" if unnamed and self.label else self.keyword
 
@@ -98,18 +98,18 @@ class Endpoint:
     """One function of the app that can be called.
 
     Attributes:
-        name: ``"/predict"``, or None when it has only a number.
-        fn_index: Its number on the wire: the dependency's ``id`` (4.32+) or its place in the list.
-        inputs: Components of the wire's ``data``, in order, skipped ones included.
-        queue: Whether it goes through the queue, the app's default already applied.
-        generator: Whether it yields, as far as the config says (3.20+, async generators 4.2+).
-        cancels: fn_index of the calls that it cancels.
+        name: ``"/predict"``, or None if it has only a number.
+        fn_index: Its number on the wire: the dependency's ``id`` (4.32+) or its index in the list.
+        inputs: Components of the wire's ``data``, in order, including skipped ones.
+        queue: Whether it uses the queue, with the app's default applied.
+        generator: Whether it yields, if the config says so (3.20+, async generators 4.2+).
+        cancels: fn_index of the functions whose calls it cancels.
         connection: ``"stream"`` when it takes streaming input (5.0+), else ``"sse"``.
-        visibility: ``"undocumented"`` where the app's API page, or its ``/info``, does not list it.
-            ``"private"`` endpoints are refused here; the server would run them.
+        visibility: ``"undocumented"`` if the app's API page, or its ``/info``, does not list it. The library
+            refuses to call ``"private"`` endpoints, although the server would run them.
         oauth_token: Whether the function asks for its caller's Hugging Face token (6.21+).
-        info_failure: Why the server's description of the parameters could not be read, so that they come from
-            the config alone; see `AppConfig`.
+        info_failure: Why the server's description of the parameters could not be read, so that they come only
+            from the config; see `AppConfig`.
     """
 
     name: str | None
@@ -142,22 +142,22 @@ class Endpoint:
 
     @cached_property
     def has_skipped_outputs(self) -> bool:
-        """Whether some outputs are left out for callers. Asked for every message."""
+        """Whether some outputs are hidden from callers. Used for every message."""
         return any(slot.skipped for slot in self.outputs)
 
     @property
     def display_name(self) -> str:
-        """The name for people, on one line; ``fn_index N`` for an unnamed endpoint."""
+        """The displayed name, on one line; ``fn_index N`` for an unnamed endpoint."""
         return one_line(self.name) if self.name else f"fn_index {self.fn_index}"
 
     @cached_property
     def by_keyword(self) -> Mapping[str, Parameter]:
-        """The parameters by the keywords that they are taken by: names, which win, and aliases."""
+        """The parameters by keyword: names and aliases, where names take precedence."""
         aliases = {parameter.alias: parameter for parameter in self.parameters if parameter.alias}
         return aliases | {parameter.name: parameter for parameter in self.parameters}
 
     def bind(self, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> list[Any]:
-        """Return the ``data`` list of the wire for a call: defaults filled in, skipped slots null.
+        """Return the wire's ``data`` list for a call, with defaults filled in and skipped slots null.
 
         Raises:
             ValidationFailed: Missing, surplus, unknown or doubled arguments, each named.
@@ -167,7 +167,7 @@ class Endpoint:
             shown = {parameter.name: parameter.shown_name for parameter in self.parameters}
             listed = [f"{shown.get(name, name)}: {problem}" for name, problem in problems.items()]
             raise ValidationFailed(
-                f"{self.display_name} cannot be called like that: "
+                f"{self.display_name} cannot be called with these arguments: "
                 f"{list_texts(listed, separator='; ', longest=EXCERPT_CHARACTERS)}. "
                 f"Signature: {self.short_signature}.{self._doubt_of_parameters}",
                 problems=problems,
@@ -182,8 +182,8 @@ class Endpoint:
         if not self.info_failure:
             return ""
         return (
-            f" ({self.info_failure}, so the parameters come from the app's config, which has labels and no "
-            "names. Pass the values by position.)"
+            f" ({self.info_failure}, so the parameters come from the app's config, which has labels but no "
+            f"names. Pass the values by position.)"
         )
 
     def _match(
@@ -215,27 +215,27 @@ class Endpoint:
     def visible_outputs(self, data: Sequence[Any]) -> list[Any]:
         """Return the output values without the slots of skipped components (State and layout).
 
-        Values beyond the last slot are left out too.
+        Values beyond the last slot are dropped too.
         """
         return [value for value, slot in zip(data, self.outputs, strict=False) if not slot.skipped]
 
 
 @attrs.frozen(kw_only=True)
 class AppConfig:
-    """What an app said of itself.
+    """The parsed config of an app.
 
     Attributes:
-        version: The server's version as it says, stripped; ``""`` when it does not.
-        release: What the version is taken for: parsed, or derived from other signs of the config.
+        version: The server's version as reported, stripped; ``""`` if it reports none.
+        release: The assumed version: parsed, or derived from other signs in the config.
         protocol: ``config.protocol`` (4.0+), or None.
         api_prefix: ``""`` or ``"/gradio_api"``.
         max_file_size: Bytes, or None.
-        connect_heartbeat: Whether the session should be kept alive by ``/heartbeat``.
+        connect_heartbeat: Whether a session needs a ``/heartbeat``.
         info_failure: Why ``/info`` could not be read, such as ``"/info answered HTTP 500"``; empty if it was
             read, or if the server has none (before 3.26).
         info: The JSON of ``/info``, or None.
-        skips: Whether State and layout are left out of arguments and outputs.
-        settings: What an adapter with a discovery of its own keeps for its calls; None for Gradio apps.
+        skips: Whether arguments and outputs omit State and layout components.
+        settings: Data of an adapter with its own discovery, for its calls; None for Gradio apps.
     """
 
     version: str = ""
@@ -264,9 +264,9 @@ class AppConfig:
 
     @cached_property
     def documented(self) -> tuple[Endpoint, ...]:
-        """The endpoints that the app's API page lists, in its order: the named ones first.
+        """The endpoints that the app's API page lists, in its order, named ones first.
 
-        That is the order of ``/info``, and of the app where there is none.
+        That is the order of ``/info``, or of the app if there is none.
         """
         places = {
             name: place
@@ -282,7 +282,7 @@ class AppConfig:
 
     @cached_property
     def callable(self) -> tuple[Endpoint, ...]:
-        """The endpoints that can be called: the documented ones first, then those that are undocumented."""
+        """The callable endpoints: documented ones first, then undocumented ones."""
         hidden = [
             known for known in self.endpoints if known.backend_fn and known.visibility == "undocumented"
         ]
@@ -290,7 +290,7 @@ class AppConfig:
 
     @property
     def named(self) -> Mapping[str, Endpoint]:
-        """The endpoints that can be called by name, in the order of `callable`."""
+        """The callable endpoints that have a name, in the order of `callable`."""
         named: dict[str, Endpoint] = {}
         for endpoint in self.callable:
             if endpoint.name is not None:
@@ -301,8 +301,8 @@ class AppConfig:
         """Return an endpoint by name (with or without slash) or by ``fn_index``.
 
         Raises:
-            EndpointNotFound: There is none, it is private, or it has no backend function.
-            LocalProtocolError: It is named by neither a text nor a number.
+            EndpointNotFound: There is no such endpoint, it is private, or it has no backend function.
+            LocalProtocolError: The argument is neither a text nor a number.
         """
         if not isinstance(cast("object", which), str | int) or isinstance(which, bool):
             raise LocalProtocolError(
@@ -326,7 +326,8 @@ class AppConfig:
             raise EndpointNotFound(f"{found.display_name} is private in this app.", phase=Phase.JOIN)
         if not found.backend_fn:
             raise EndpointNotFound(
-                f"{found.display_name} runs in the browser only; there is nothing to call.", phase=Phase.JOIN
+                f"{found.display_name} runs only in the browser; there is no function to call.",
+                phase=Phase.JOIN,
             )
         return found
 

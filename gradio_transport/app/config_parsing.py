@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads ``/config``, ``/info`` and the page of any Gradio generation into an `AppConfig`."""
+"""Parsing of ``/config``, ``/info`` and the page of any Gradio version into an `AppConfig`."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _OAUTH_TOKEN: Mapping[str, Literal["required", "optional"]] = MappingProxyType(
 
 
 _LONGEST_ALIAS = 60
-"""Characters of a label that is made a keyword. A longer one is a sentence, which is not typed."""
+"""The longest label that becomes a keyword. A longer one is a sentence, which is not practical to type."""
 
 
 _SKIPPED_TYPES = frozenset({"state", "variable"})
 
 
-# Layout is left out by /info from 3.37 on, without a skip_api flag until 4.0.
+# /info omits layout from 3.37 on, without a skip_api flag until 4.0.
 _SKIPPED_TYPES_3_37 = _SKIPPED_TYPES | {
     "row", "column", "tabs", "tab", "tabitem", "form", "box", "accordion", "group", "interpretation",
     "dataset",
@@ -48,16 +48,20 @@ _SKIPPED_TYPES_3_37 = _SKIPPED_TYPES | {
 _GRADIO_CONFIG = re.compile(r"window\.(?:gradio_)?config\s*=\s*(?=\{)")
 
 _PLACES_IN_PAGE = 20
-"""Places of a page where its config is looked for: each may be read to the end of the page, and the error of
-each counts the lines before it."""
+"""The most places of a page where a config is tried.
+
+Each may be parsed to the end of the page, and its error counts the lines before it.
+"""
 
 _MAX_SLOTS = 100_000
-"""Functions, inputs and outputs of an app in all; the largest known have some ten thousand. Each is an object
-of its own, and a config may name them by a few bytes each."""
+"""The most functions, inputs and outputs of an app in total; the largest known apps have about 10,000.
+
+Each becomes an object, and a config can name one in a few bytes.
+"""
 
 
 _SEGMENT = re.compile(r"[A-Za-z0-9._~-]+")
-"""A segment of a path that every HTTP library sends as it is (RFC 3986 §2.3)."""
+"""A path segment that every HTTP library sends unchanged (RFC 3986 §2.3)."""
 
 
 _PROTOCOL_RELEASES: Mapping[str, tuple[int, ...]] = MappingProxyType(
@@ -65,7 +69,8 @@ _PROTOCOL_RELEASES: Mapping[str, tuple[int, ...]] = MappingProxyType(
 )
 
 
-# What each key came with, newest first (docs/wire.md §1.3, §1.5): signs for a version that cannot be read.
+# The version that introduced each key, newest first (docs/wire.md §1.3, §1.5), to guess an unreadable
+# version.
 _DEPENDENCY_RELEASES: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {
         "collects_event_data": (3, 21),
@@ -109,14 +114,14 @@ def _text(value: Any) -> str:
 
 
 def parse_release(version: str) -> tuple[int, ...] | None:
-    """Return ``"3.16.2"`` as ``(3, 16, 2)``; None for texts such as ``"main-abc"`` or none at all."""
+    """Return ``"3.16.2"`` as ``(3, 16, 2)``; None for texts such as ``"main-abc"`` or for no version."""
     found = re.match(r"\s*v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", version)
     return tuple(int(part) for part in found.groups() if part is not None) if found else None
 
 
 def config_from_page(html: str) -> JSONObject | None:
     """Return ``window.gradio_config`` (2.x before 2.6: ``window.config``) of a page, or None."""
-    # Every place, not the first: an app's own script or text may hold the words, too.
+    # Every place, not only the first, because an app's own script or text may contain the words too.
     for found in itertools.islice(_GRADIO_CONFIG.finditer(html), _PLACES_IN_PAGE):
         with suppress(ValueError, RecursionError):
             return cast("JSONObject", json.JSONDecoder().raw_decode(html, found.end())[0])
@@ -124,12 +129,12 @@ def config_from_page(html: str) -> JSONObject | None:
 
 
 def requires_login(config: JSONObject) -> bool:
-    """Return whether this is the stub that a protected app gives to strangers (docs/wire.md §1.1)."""
+    """Return whether this is the stub that a protected app sends without a login (docs/wire.md §1.1)."""
     return config.get("auth_required") is True
 
 
 def is_config(value: Any) -> bool:
-    """Return whether a JSON value is the config of a Gradio app of any generation."""
+    """Return whether a JSON value is the config of a Gradio app of any version."""
     keys = _object(value)
     return isinstance(keys.get("dependencies"), list) or isinstance(keys.get("input_components"), list)
 
@@ -139,24 +144,24 @@ def parse_config(raw: Any, info: Any = None, *, url: str = "") -> AppConfig:
 
     Args:
         raw: The JSON of ``/config``.
-        info: The JSON of ``/info``, where the server has it (3.26+).
-        url: Where it came from, for the error.
+        info: The JSON of ``/info``, if the server has it (3.26+).
+        url: Its source, for the error.
 
     Raises:
-        NotAGradioApp: It is JSON of something else.
+        NotAGradioApp: The JSON is not a config.
     """
     return with_endpoints(parse_outline(raw, url=url), info)
 
 
 def parse_outline(raw: Any, *, url: str = "") -> AppConfig:
-    """Return what the JSON of ``/config`` says of an app as a whole: from 3.0 on, all but its endpoints.
+    """Return the app-level part of the JSON of ``/config``: from 3.0 on, everything but the endpoints.
 
     Raises:
-        NotAGradioApp: It is JSON of something else.
+        NotAGradioApp: The JSON is not a config.
     """
     if not is_config(raw):
         raise NotAGradioApp(
-            f"What {url or 'the server'} gave as its config is not that of a Gradio app: "
+            f"The config from {url or 'the server'} is not that of a Gradio app: "
             f"{excerpt(raw)!r}. Check the URL.",
             phase=Phase.DISCOVER,
         )
@@ -186,7 +191,7 @@ def with_endpoints(app: AppConfig, info: Any = None) -> AppConfig:
     slots = _count_slots(app.raw)
     if slots > _MAX_SLOTS:
         raise NotAGradioApp(
-            f"The config names {slots:,} functions, inputs and outputs; {_MAX_SLOTS:,} are the limit. Check "
+            f"The config names {slots:,} functions, inputs and outputs; the limit is {_MAX_SLOTS:,}. Check "
             "the URL.",
             phase=Phase.DISCOVER,
         )
@@ -200,19 +205,20 @@ def with_endpoints(app: AppConfig, info: Any = None) -> AppConfig:
 
 
 def _is_info(info: Any) -> bool:
-    """Return whether a JSON value is what ``/info`` says: endpoints in two groups, of which one may lack."""
+    """Return whether a JSON value has the form of ``/info``: endpoints in two groups, one optional."""
     groups = [_object(info).get(group, {}) for group in ("named_endpoints", "unnamed_endpoints")]
     return any(groups) and all(isinstance(group, dict) for group in groups)
 
 
 def with_rendered(app: AppConfig, *drawn: JSONObject) -> AppConfig:
-    """Return the config as a session sees it once ``gr.render`` has drawn (4.31+, docs/wire.md §1.7).
+    """Return the config of a session after ``gr.render`` (4.31+, docs/wire.md §1.7).
 
-    What the app has of the same ``render_id`` is gone. The new endpoints exist for that session only.
+    Parts of the app with the same ``render_id`` are replaced. The new endpoints exist only for that session.
 
     Args:
         app: The config.
-        drawn: The drawings, each with a ``render_id`` of its own. Of more than an app may have, the first.
+        drawn: The render results, each with its own ``render_id``. Only the first ones are used, up to the
+            limit.
     """
     components = dict(app.components)
     endpoints: dict[int, Endpoint] = {}
@@ -256,9 +262,9 @@ def _parse_scalars(config: JSONObject) -> dict[str, Any]:
 
 
 def _api_prefix(given: str) -> str:
-    """Return the prefix of the API's routes; empty for what is no path below the app's own.
+    """Return the prefix of the API's routes; empty for a value that is not a path below the app's own.
 
-    With ``..`` in it, uploads and calls would go to another app of the same host, and the headers with them.
+    With ``..`` in it, uploads and calls with their headers would go to another app of the same host.
     """
     prefix = given.strip("/")
     segments = prefix.split("/")
@@ -267,7 +273,7 @@ def _api_prefix(given: str) -> str:
 
 
 def _derive_release(config: JSONObject) -> tuple[int, ...]:
-    """Guess a release from other signs, for versions that are missing or no version (docs/wire.md §1.3)."""
+    """Guess a release from other signs, if the version is missing or invalid (docs/wire.md §1.3)."""
     if config.get("api_prefix"):
         return (5, 0)
     protocol = _text(config.get("protocol"))
@@ -354,21 +360,21 @@ def _endpoint_info(name: str | None, fn_index: int, info: JSONObject) -> Any:
 
 
 def _is_listed(name: str | None, fn_index: int, info: JSONObject) -> bool:
-    """Return whether ``/info`` lists an endpoint; without ``/info`` there is no list to be absent from."""
+    """Return whether ``/info`` lists an endpoint; without ``/info`` there is no list."""
     return not info or _endpoint_info(name, fn_index, info) is not None
 
 
 def _find_endpoint_info(
     name: str | None, fn_index: int, inputs: Sequence[Component], info: JSONObject
 ) -> JSONObject:
-    """Return what ``/info`` says of an endpoint: nothing, where it is another of that name."""
+    """Return the entry of an endpoint in ``/info``, or an empty one if it belongs to another of that name."""
     described = _object(_endpoint_info(name, fn_index, info))
     parameters = _drop_skipped(_objects(described.get("parameters")), inputs)
     return described if len(parameters) == sum(not slot.skipped for slot in inputs) else {}
 
 
 def _is_generator(kinds: JSONObject) -> bool | None:
-    """Return whether a function yields; None where the server does not say so (before 3.20)."""
+    """Return whether a function yields; None if the server does not report it (before 3.20)."""
     if "generator" not in kinds:
         return None
     return kinds["generator"] is True or kinds.get("continuous") is True
@@ -396,13 +402,13 @@ def _find_components(ids: Any, components: Mapping[int, Component]) -> tuple[Com
 def _parse_parameters(
     listed: list[JSONObject], slots: Sequence[Component], *, typed: bool
 ) -> tuple[Parameter, ...]:
-    """Return what an endpoint takes or gives, as ``/info`` describes it.
+    """Return the parameters or returns of an endpoint, as ``/info`` describes them.
 
     Args:
-        listed: Of ``/info``.
+        listed: The list of ``/info``.
         slots: The components.
-        typed: Whether its types are those of the wire. Before 4.0 they are of what Gradio's own client made
-            of it: a JSON file for JSON, a directory for a gallery.
+        typed: Whether its types are those of the wire. Before 4.0 they are those of Gradio's own client: a
+            JSON file for JSON, a directory for a gallery.
     """
     visible = [(place, slot) for place, slot in enumerate(slots) if not slot.skipped]
     described = _drop_skipped(listed, slots)
@@ -413,7 +419,7 @@ def _parse_parameters(
 
 
 def _derive_parameters(slots: Sequence[Component], *, with_default: bool = False) -> tuple[Parameter, ...]:
-    """Derive them from the components alone, for servers or endpoints without ``/info``."""
+    """Derive the parameters from the components only, for servers or endpoints without ``/info``."""
     return tuple(
         _derive_parameter(place, slot, with_default=with_default)
         for place, slot in enumerate(slots)
@@ -422,9 +428,9 @@ def _derive_parameters(slots: Sequence[Component], *, with_default: bool = False
 
 
 def _add_aliases(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
-    """Give each parameter without a name of its own a second keyword, made of its label, if that is unique.
+    """Give each unnamed parameter a second keyword from its label, if that is unique.
 
-    Labels are all that servers before 4.23 send: neither config nor ``/info`` has the function's signature.
+    Servers before 4.23 send only labels: neither config nor ``/info`` has the function's signature.
     """
     aliases = [_identifier(parameter.label) if parameter.is_numbered else "" for parameter in parameters]
     uses = Counter([*(parameter.name for parameter in parameters), *aliases])
@@ -462,7 +468,7 @@ def _derive_parameter(place: int, slot: Component, *, with_default: bool) -> Par
 
 
 def _drop_skipped(described: list[JSONObject], slots: Sequence[Component]) -> list[JSONObject]:
-    """Leave State out, which ``/info`` describes like any input from 3.26 to 3.36."""
+    """Remove State, which ``/info`` of 3.26 to 3.36 describes like any input."""
     if len(described) != len(slots):
         return described
     return [parameter for parameter, slot in zip(described, slots, strict=True) if not slot.skipped]
@@ -485,7 +491,7 @@ def _parse_parameter(raw: JSONObject, place: int, slot: Component) -> Parameter:
         python_type=python_type,
         description=_text(python.get("description")) or _text(raw.get("type_description")),
         component=_text(raw.get("component")) or slot.type,
-        # Without the key (before 4.23) the server has no defaults, whatever the component shows.
+        # Without the key (before 4.23) the server applies no defaults, even if the component shows one.
         has_default=raw.get("parameter_has_default") is True,
         default=raw.get("parameter_default"),
         example=raw.get("example_input"),
@@ -493,13 +499,13 @@ def _parse_parameter(raw: JSONObject, place: int, slot: Component) -> Parameter:
 
 
 def _parse_label(raw: JSONObject, slot: Component) -> str:
-    """Return the label that ``/info`` says; where the page translates that, the component's."""
+    """Return the label of ``/info``, or the component's if the page translates it."""
     label = _text(raw.get("label"))
     return slot.label if is_translated(label) else label or slot.label
 
 
 def _mark_optional(parameters: Sequence[Parameter], slots: Sequence[Component]) -> tuple[Parameter, ...]:
-    """Let an input of 2.x that is marked as optional be left out: null is what its server expects then."""
+    """Make an optional input of 2.x optional here, with null, which its server expects."""
     visible = [slot for slot in slots if not slot.skipped]
     return tuple(
         attrs.evolve(parameter, has_default=True) if slot.props.get("optional") is True else parameter
@@ -508,7 +514,7 @@ def _mark_optional(parameters: Sequence[Parameter], slots: Sequence[Component]) 
 
 
 def _parse_interface(config: JSONObject) -> AppConfig:
-    """Read the config of 2.x: one Interface, one function (docs/wire.md §1.2)."""
+    """Parse the config of 2.x: one Interface, one function (docs/wire.md §1.2)."""
 
     def components(key: str) -> tuple[Component, ...]:
         return tuple(

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Secrets bound to an origin: they are added to requests for that origin, and to no other.
+"""Credentials bound to an origin: they are added only to requests for that origin.
 
-A server's redirects, absolute URLs and ``root`` can name any host; what decides whether a header or cookie
-goes along is only the origin it was bound to (scheme, host, port).
+A server's redirects, absolute URLs and ``root`` can name any host. A header or cookie is sent only to the
+origin that it was bound to (scheme, host, port).
 
-An app may redirect its discovery to another origin. What the caller gave was given for the origin that the
-caller named, so the move is refused if something was given, and what is given later is not sent. The rule is
-`Credentials.follow` and `Credentials.check_given`, and nowhere else.
+An app may redirect its discovery to another origin. The caller's credentials are for the named origin, so the
+redirect is refused if there are any, and later ones are not sent. Only `Credentials.follow` and
+`Credentials.check_given` implement this rule.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ from ..protocol.urls import add_query, https_origin, is_hugging_face, is_interna
 T = TypeVar("T")
 
 MAX_COOKIES = 300
-"""Cookies kept for one origin; a hostile server may set any number, and what is beyond is not taken."""
+"""The most cookies kept for one origin. A hostile server may set any number; others are rejected."""
 
 MAX_COOKIE_BYTES = LONGEST_COOKIE
-"""Bytes of one cookie's name and value; browsers take 4096, and leave out what is larger, as is done here."""
+"""The most bytes of a cookie's name and value. As in browsers, larger cookies are rejected."""
 
 
 _NAME_CHARACTERS = 64
-"""How much of the name of a cookie is told, which the server may have made of any length."""
+"""The most characters of a cookie's name in a message, because a server may send any length."""
 
 
 class TokenWithheldError(LocalProtocolError):
-    """The token would go to a host that it is not for."""
+    """The token would be sent to a host that it is not for."""
 
 
 @attrs.frozen
 class RejectedCookie:
-    """A cookie that was not taken.
+    """A rejected cookie.
 
     Attributes:
-        name: Its name, cut to a sane length.
-        why: For people, one of few texts.
+        name: Its name, shortened.
+        why: The reason, one of a few texts.
     """
 
     name: str
@@ -60,23 +60,23 @@ class _Cookie:
     value: str
     path: str
     age: int = attrs.field(factory=itertools.count().__next__)
-    """The higher, the newer: a login renewed for the app counts over what a session was given before."""
+    """Higher is newer: a renewed login of the app takes precedence over an older cookie of a session."""
     setter: str | None = None
-    """The origin that set it and alone gets it; None: the caller gave it, and it goes where headers go."""
+    """The origin that set it, and the only one that gets it. None for the caller's cookies."""
 
 
 @attrs.define
 class Credentials:
-    """What may be shown to an app's own origin.
+    """The credentials for an app's own origin.
 
     Attributes:
-        headers: Headers of the caller; names in lower case.
-        token: Hugging Face token, shown to the origin only if it is Hugging Face's or was named for it.
-        token_origin: Where the caller wants the token to go besides.
-        parent: Credentials of the app, where these are a session's: what it holds goes along too.
-        query: Query of the app's URL, percent-encoded; it may hold a signature.
-        trust_redirects: Whether what was given may follow the app to an origin that was not named.
-        are_given: Whether the caller gave anything that goes to the app.
+        headers: Headers of the caller, with lower-case names.
+        token: Hugging Face token, sent to the origin only if it belongs to Hugging Face or is `token_origin`.
+        token_origin: Another origin that the token may be sent to.
+        parent: Credentials of the app, if these are a session's; they are sent too.
+        query: Query of the app's URL, percent-encoded; it may contain a signature.
+        trust_redirects: Whether the credentials may follow the app to an origin that the caller did not name.
+        are_given: Whether the caller gave any credentials for the app.
     """
 
     _origin: str
@@ -89,11 +89,11 @@ class Credentials:
     are_given: bool = False
     _named: str = attrs.field(default=attrs.Factory(lambda made: made._origin, takes_self=True), init=False)
     _found: str = attrs.field(default="", init=False)
-    """Where the app was found, if it was."""
+    """The origin where the app was found, or None."""
     moved: bool = attrs.field(default=False, init=False)
-    """Whether redirects have led to an origin that was not named, and are not trusted."""
+    """Whether redirects led to an origin that the caller did not name, and are not trusted."""
     addresses: AddressRule = attrs.field(default=AddressRule.ANY, init=False)
-    """Which addresses the app's host may have, by who named it."""
+    """The address rule of the app's host."""
     _cookies: dict[str, _Cookie] = attrs.field(factory=dict[str, _Cookie], init=False, repr=False)
 
     @classmethod
@@ -111,10 +111,11 @@ class Credentials:
     ) -> Credentials:
         """Return credentials for the origin of a URL. The caller's mappings are copied.
 
-        `are_given` says whether the caller gave any header, a login, or something else that is not kept here.
+        `are_given` is true if the caller gave a header, a login, or credentials that are stored elsewhere.
 
         Raises:
-            TokenWithheldError: The token would go to a host that is neither Hugging Face's nor the one named.
+            TokenWithheldError: The token would be sent to a host that is neither Hugging Face's nor
+                `token_origin`.
         """
         named = origin(token_origin) if token_origin else None
         are_given = are_given or token is not None or bool(cookies) or bool(query)
@@ -129,20 +130,20 @@ class Credentials:
         )
         if token is not None and not made._may_see_token(made.origin):
             raise TokenWithheldError(
-                f"The token would go to {made.origin}, which is no host of Hugging Face. If it is meant to, "
-                f"pass token_origin={made.origin!r}; a secret of the app's own goes into headers=.",
+                f"The token would go to {made.origin}, which is not a host of Hugging Face. To allow that, "
+                f"pass token_origin={made.origin!r}. Pass a secret of the app itself in headers=.",
                 phase=Phase.DISCOVER,
             )
         made._cookies = {name: _Cookie(value, "/") for name, value in (cookies or {}).items()}
         return made
 
     def child(self, headers: Mapping[str, str] | None = None) -> Credentials:
-        """Return credentials of a session: cookies of its own over those of the app."""
+        """Return the credentials of a session: its own cookies over those of the app."""
         return Credentials(self.origin, _lower_names(headers), parent=self, query=self.query)
 
     @property
     def origin(self) -> str:
-        """The origin that everything here is bound to."""
+        """The origin that these credentials are bound to."""
         return self.parent.origin if self.parent is not None else self._origin
 
     def _may_see_token(self, where: str) -> bool:
@@ -151,21 +152,21 @@ class Credentials:
 
     @property
     def cookies(self) -> Mapping[str, str]:
-        """The cookies, names to values, those of the app among them."""
+        """The cookies, names to values, including those of the app."""
         return {name: cookie.value for name, cookie in self._cookie_jar(self.origin).items()}
 
     def set_header(self, name: str, value: str | None) -> None:
-        """Set a header of the caller's, or remove it if the value is None. Its name is in lower case.
+        """Set a header of the caller, or remove it if the value is None. Its name is in lower case.
 
         Raises:
             UntrustedRedirect: As `check_given`.
         """
         self._give(value)
-        # Replaced whole, as the cookies are: other threads may be reading.
+        # The mapping is replaced, as that of cookies, because other threads may be reading.
         self.headers = _with(self.headers, name, value)
 
     def set_cookie(self, name: str, value: str | None) -> None:
-        """Set a cookie of the caller's, or remove one if the value is None.
+        """Set a cookie of the caller, or remove it if the value is None.
 
         Raises:
             UntrustedRedirect: As `check_given`.
@@ -178,15 +179,15 @@ class Credentials:
         self.are_given = self.are_given or value is not None
 
     def follow(self, url: str) -> None:
-        """Follow the app to where its discovery leads, before a request is sent there.
+        """Follow the app to the target of its discovery, before a request is sent there.
 
         An upgrade of the named host to https is always followed. Any other origin is followed if the caller
-        trusts redirects, or if nothing was given and the app was not found yet: once it was, its sessions and
-        what was given for them belong to that origin.
+        trusts redirects, or if there are no credentials and the app was not found yet. After that, its
+        sessions and their credentials belong to its origin.
 
         Raises:
-            UntrustedRedirect: What was given would go to an origin that was not named for it.
-            RemoteProtocolError: It is an address inside a machine or cloud.
+            UntrustedRedirect: Credentials would be sent to an origin that the caller did not name.
+            RemoteProtocolError: The target is an address inside a machine or cloud.
         """
         where = origin(url)
         if where == self._origin:
@@ -195,7 +196,7 @@ class Credentials:
             if is_internal(urlsplit(where).hostname or ""):
                 raise RemoteProtocolError(
                     f"The app at {self._origin} redirects to {excerpt(shown_url(url))!r}, an address inside "
-                    "a machine or cloud, which is never followed.",
+                    f"a machine or cloud. Such a redirect is never followed.",
                     phase=Phase.DISCOVER,
                 )
             trusted = self.trust_redirects and (self.token is None or self._may_see_token(where))
@@ -204,11 +205,11 @@ class Credentials:
         self._origin = where
         is_named = self._is_named(where)
         self.moved = not self.trust_redirects and not is_named
-        # Not PUBLIC: apps on one network redirect to each other.
+        # Why not PUBLIC: apps on one network redirect to each other.
         self.addresses = AddressRule.ANY if is_named else AddressRule.NAMED
 
     def settle(self, url: str) -> None:
-        """Bind to where the app was found, as `follow` does; from now on it is not followed elsewhere.
+        """Bind to the app's final origin, as `follow` does. From now on it is not followed elsewhere.
 
         Raises:
             UntrustedRedirect: As `follow`.
@@ -227,42 +228,43 @@ class Credentials:
             remedy = f"connect to {address!r} itself with token_origin={target!r}"
         elif not self.are_given:
             remedy = "connect again, or pass trust_redirects=True"
-        given = f" What you gave is for {self._origin} alone." if self.are_given else ""
+        given = f" Your credentials are only for {self._origin}." if self.are_given else ""
         login = "" if urlsplit(url).path.rstrip("/").endswith("/config") else f" {LOGIN_ELSEWHERE}"
         return UntrustedRedirect(
             f"The app at {self._origin} redirects to another origin, {target}. Nothing was sent there."
-            f"{given} If the other origin is the app's, {remedy}.{login}",
+            f"{given} If the other origin belongs to the app, {remedy}.{login}",
             origin=self._origin,
             target=target,
             phase=Phase.DISCOVER,
         )
 
     def check_given(self, *given: object) -> None:
-        """Refuse what is given for a session or call, if a redirect has moved the app to an unnamed origin.
+        """Refuse credentials of a session or call after a redirect to an origin that the caller did not name.
 
         Args:
-            *given: Headers or a token of a call; empty ones and None count as not given.
+            *given: Headers or a token of a call; empty ones and None do not count.
 
         Raises:
-            UntrustedRedirect: One is given, or the session has headers.
+            UntrustedRedirect: There is one, or the session has headers.
         """
         app = self.parent or self
         if app.moved and (any(given) or (app is not self and self.headers)):
             raise UntrustedRedirect(
                 f"The app at {app._named} has redirected to another origin, {app._origin}. Headers and "
-                "tokens of a session, of a call or of forward() are not sent there, and nothing was called. "
-                f"If that is the app's origin, connect to {app._origin!r}, or pass trust_redirects=True.",
+                f"tokens of a session, of a call or of forward() are not sent there, so the function was "
+                f"not called. If that origin belongs to the app, connect to {app._origin!r}, or pass "
+                f"trust_redirects=True.",
                 origin=app._named,
                 target=app._origin,
                 phase=Phase.JOIN,
             )
 
     def store(self, url: str, set_cookie: Sequence[str]) -> Sequence[RejectedCookie]:
-        """Take the ``Set-Cookie`` values of a reply, verbatim, and return the cookies that were left out.
+        """Store the ``Set-Cookie`` values of a reply, verbatim, and return the rejected cookies.
 
-        ``Secure`` is not honoured on purpose: 3.17 to 3.24 mark the login cookie so even over plain http
-        (docs/wire.md §12.1), and it never leaves the origin that set it.  ``Domain`` never widens that, and a
-        cookie whose ``Domain`` is not of the host is left out (RFC 6265 §5.3, step 6).
+        ``Secure`` is ignored on purpose: 3.17 to 3.24 set it on the login cookie even over plain http
+        (docs/wire.md §12.1), and a cookie never leaves the origin that set it. ``Domain`` never widens that,
+        and a cookie with a ``Domain`` of another host is rejected (RFC 6265 §5.3, step 6).
         """
         if not set_cookie:
             return ()
@@ -272,7 +274,7 @@ class Credentials:
                 RejectedCookie(line.partition("=")[0].strip()[:_NAME_CHARACTERS], why) for line in set_cookie
             ]
         left_out: list[RejectedCookie] = []
-        kept = self._cookies_of(self.origin)  # replaced whole: other threads may be reading
+        kept = self._cookies_of(self.origin)  # replaced, not changed: other threads may be reading
         for line in set_cookie:
             pair, *attributes = (part.strip() for part in line.split(";"))
             name, separator, value = pair.partition("=")
@@ -291,7 +293,7 @@ class Credentials:
             }
             domain = options.get("domain", "").strip().lower().removeprefix(".")
             if domain and not _domain_matches(urlsplit(self.origin).hostname or "", domain):
-                left_out.append(RejectedCookie(name[:_NAME_CHARACTERS], "its Domain is of another host"))
+                left_out.append(RejectedCookie(name[:_NAME_CHARACTERS], "its Domain belongs to another host"))
             elif options.get("max-age", "").strip().startswith(("0", "-")):
                 kept.pop(name, None)
             elif len(kept) < MAX_COOKIES or name in kept:
@@ -299,22 +301,22 @@ class Credentials:
                 kept[name] = _Cookie(value, path if path.startswith("/") else "/", setter=self.origin)
             else:
                 left_out.append(
-                    RejectedCookie(name[:_NAME_CHARACTERS], f"the app has set {MAX_COOKIES} others")
+                    RejectedCookie(name[:_NAME_CHARACTERS], f"the app has already set {MAX_COOKIES} others")
                 )
         self._cookies = kept
         return left_out
 
     def url_to_send(self, url: str) -> str:
-        """Return a URL with the query of the app's, if it is of the app's origin."""
+        """Return a URL with the query of the app's URL, if it has the app's origin."""
         return add_query(url, self.query) if self.query and origin(url) == self.origin else url
 
     def for_url(
         self, url: str, own: Mapping[str, str], extra: Mapping[str, str] | None = None
     ) -> dict[str, str]:
-        """Return the headers of a request: its own, plus what is bound to its origin.
+        """Return the headers of a request: its own, plus those bound to its origin.
 
-        What is nearer to the caller wins: `extra` (of one call) over those of the session, of the app, and of
-        the request itself.  Cookies never overwrite one that the caller set.
+        The most specific takes precedence: `extra` (of one call) over those of the session, of the app, and
+        of the request itself. The server's cookies never overwrite the caller's.
 
         Raises:
             UntrustedRedirect: See `check_given`.
@@ -345,7 +347,7 @@ class Credentials:
     def _token_headers(self) -> dict[str, str]:
         if self.token is None or not self._may_see_token(self.origin):
             return {}
-        # Hugging Face's proxy reads a header of its own, and leaves `authorization` to the app.
+        # Hugging Face's proxy reads its own header, and leaves `authorization` to the app.
         name = "x-hf-authorization" if is_hugging_face(self.origin) else "authorization"
         return {name: f"Bearer {self.token}"}
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sequences before the first call: find the config, log in, read the endpoints.
 
-Each is a generator that yields `SendRequest` and is sent the `Response`, so that one text serves the sync
-and the async driver (as httpx's ``auth_flow`` does).
+Each is a generator that yields `SendRequest` and gets the `Response` sent, so that the sync and async drivers
+share the code (like httpx's ``auth_flow``).
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ from .config_parsing import config_from_page, is_config, parse_outline, requires
 
 @attrs.frozen
 class Discovery:
-    """What a discovery found."""
+    """The result of a discovery."""
 
     config: AppConfig
     urls: AppURLs
 
 
 Handshake: TypeAlias = Generator[SendRequest, Response, Discovery]
-"""A discovery under way: yields requests, is sent their replies, returns what it found."""
+"""A discovery in progress: it yields requests, gets their replies, and returns the result."""
 
 
 def _get(url: str, max_redirects: int) -> Generator[SendRequest, Response, Response]:
-    """GET with redirects followed; each hop is a request of its own, so credentials are judged anew."""
+    """GET with redirects followed. Each hop is a separate request, so credentials are checked again."""
     seen: set[str] = set()
     current = url
     while True:
@@ -63,22 +63,22 @@ def _get(url: str, max_redirects: int) -> Generator[SendRequest, Response, Respo
         following = resolve_reference(current, target)
         if following is None or urlsplit(following).scheme not in ("http", "https"):
             raise RemoteProtocolError(
-                f"{url} redirects to {shown_url(target)!r}, which is no http(s) URL.",
+                f"{url} redirects to {shown_url(target)!r}, which is not an http(s) URL.",
                 phase=Phase.DISCOVER,
                 status=response.status,
             )
         if (urlsplit(current).scheme, urlsplit(following).scheme) == ("https", "http"):
             raise RemoteProtocolError(
-                f"{url} redirects to {shown_url(target)!r}, which is plain http where TLS was asked for. "
-                "Connect to that URL itself if you trust it.",
+                f"{url} redirects to {shown_url(target)!r}, which is plain http, but you asked for TLS. If "
+                f"you trust that URL, connect to it directly.",
                 phase=Phase.DISCOVER,
                 status=response.status,
             )
-        # Without user and password: a server gives none, and the URL is shown to callers.
+        # Without user and password, because a server should send none, and callers see the URL.
         current = without_userinfo(following)
         if current in seen or len(seen) > max_redirects:
             raise NotAGradioApp(
-                f"{url} redirects without end (last to {shown_url(current)}). Check the URL, or "
+                f"{url} redirects endlessly (last to {shown_url(current)}). Check the URL, or "
                 "Limits(max_redirects=).",
                 phase=Phase.DISCOVER,
                 status=response.status,
@@ -88,24 +88,24 @@ def _get(url: str, max_redirects: int) -> Generator[SendRequest, Response, Respo
 def discover(
     base: str, auth: tuple[str, str] | None = None, *, max_redirects: int = 10, skips: bool = True
 ) -> Generator[SendRequest, Response, Discovery]:
-    """Find and read the config of the app at `base`, logging in where it asks for that.
+    """Find and read the config of the app at `base`. Log in if the app requires it.
 
     Args:
-        base: Its URL.
+        base: URL of the app.
         auth: User and password.
-        max_redirects: How many redirects of one request are followed.
+        max_redirects: The most redirects that are followed for one request.
         skips: See `AppConfig`.
 
     Raises:
-        NotAGradioApp: Whatever answers is none.
-        AuthenticationRequired: It wants a login that it did not get, or refuses this one.
-        ServerRefused: It answered with an error.
+        NotAGradioApp: The server is not a Gradio app.
+        AuthenticationRequired: The app requires a login, or refuses this one.
+        ServerRefused: The server replied with an error.
     """
     raw, base, status = yield from _find_config(base, max_redirects)
     if raw is None:
         if auth is None:
             raise AuthenticationRequired(
-                f"The app at {base} wants a login. Pass auth=('user', 'password').",
+                f"The app at {base} requires a login. Pass auth=('user', 'password').",
                 phase=Phase.DISCOVER,
                 status=status,
             )
@@ -113,7 +113,7 @@ def discover(
         raw, base, status = yield from _find_config(base, max_redirects)
         if raw is None:
             raise AuthenticationRequired(
-                f"The app at {base} took the login but still refuses its config.",
+                f"The app at {base} accepted the login but still refuses its config.",
                 phase=Phase.LOGIN,
                 status=status,
             )
@@ -124,7 +124,7 @@ def discover(
 
 
 def _find_config(base: str, max_redirects: int) -> Generator[SendRequest, Response, tuple[Any, str, int]]:
-    """Return the config's JSON (None: login wanted), the base as redirects have moved it, and the status."""
+    """Return the config's JSON (None if a login is required), the base after redirects, and the status."""
     response = yield from _get(f"{base}/config", max_redirects)
     base = _base_after_redirects(base, response.url)
     if _is_not_authenticated(response):
@@ -132,12 +132,12 @@ def _find_config(base: str, max_redirects: int) -> Generator[SendRequest, Respon
     raw = _json_object(response)
     if raw is not None:
         return (None if requires_login(raw) else raw), base, response.status
-    if response.status in (404, 405):  # Flask of 2.0 to 2.6 knows the slash form only
+    if response.status in (404, 405):  # Flask of 2.0 to 2.6 only has the form with a slash
         slashed = yield from _get(f"{base}/config/", max_redirects)
         raw = _json_object(slashed)
         if raw is not None:
             return (None if requires_login(raw) else raw), base, slashed.status
-    # Some proxies break the config alone, so a server's fault is no answer yet.
+    # Some proxies break only the config, so an error of the server is not final yet.
     elif response.status != 200 and response.status < 500:
         raise _no_app_error(base, response)
     return (yield from _config_from_page(base, max_redirects, response))
@@ -162,7 +162,7 @@ def _config_from_page(
 
 
 def _no_app_error(base: str, response: Response, page: Response | None = None) -> Exception:
-    """Return the error for a server whose config cannot be had: not by its route, nor from its page."""
+    """Return the error for a server that has no config, neither on its route nor on its page."""
     asked = f"{base}/config"
     if response.status not in (200, 404, 405, *REDIRECTS):
         also = f" (and {base}/: HTTP {page.status} without a config)" if page is not None else ""
@@ -172,13 +172,13 @@ def _no_app_error(base: str, response: Response, page: Response | None = None) -
     if where and not _is_config_route(where):
         asked, advice = f"{asked} redirects to {where}, which", LOGIN_ELSEWHERE
     if base.endswith("/v1"):
-        advice += " A chat endpoint is asked for by protocol='openai_chat'."
+        advice += " For a chat endpoint pass protocol='openai_chat'."
     shown = page if page is not None and is_web_page(page) else response
     text = excerpt(readable_text(shown)) if is_web_page(shown) else ""
     kind = response.headers.get("content-type", "no content type")
     return NotAGradioApp(
-        f"What answers at {base} is not a Gradio app: {asked} gave HTTP {response.status} ({kind}), and the "
-        f"page holds no gradio_config{f'. It says: {text!r}' if text else ''}. {advice}"
+        f"The server at {base} is not a Gradio app: {asked} gave HTTP {response.status} ({kind}), and the "
+        f"page has no gradio_config{f'. It says: {text!r}' if text else ''}. {advice}"
         f"{response.proxy_hint}",
         phase=Phase.DISCOVER,
         status=response.status,
@@ -187,14 +187,14 @@ def _no_app_error(base: str, response: Response, page: Response | None = None) -
 
 
 def _is_not_authenticated(response: Response) -> bool:
-    """Return whether the app itself, and not a proxy before it, wants a login."""
+    """Return whether the app itself requires a login, not a proxy in front of it."""
     if response.status == 403:
         return "authent" in response.text.lower() and not is_web_page(response)
     return wants_app_login(response)
 
 
 def _json_object(response: Response) -> dict[str, Any] | None:
-    """Return the JSON object of a reply with status 200, or None where it is anything else."""
+    """Return the JSON object of a reply with status 200, or None for any other reply."""
     try:
         value = response.json() if response.status == 200 else None
     except ValueError:
@@ -207,7 +207,7 @@ def _is_config_route(url: str) -> bool:
 
 
 def _base_after_redirects(base: str, url: str) -> str:
-    """Return the base after redirects of ``base/config`` to ``url``, without user and password in that."""
+    """Return the base after a redirect of ``base/config`` to ``url``, without user and password."""
     if not _is_config_route(url):
         return base
     parts = urlsplit(without_userinfo(url))
@@ -215,10 +215,10 @@ def _base_after_redirects(base: str, url: str) -> str:
 
 
 def login(base: str, auth: tuple[str, str]) -> Generator[SendRequest, Response, None]:
-    """Log in with the form that every generation takes (docs/wire.md §12.1). The driver keeps the cookies.
+    """Log in with the form that every version accepts (docs/wire.md §12.1). The driver keeps the cookies.
 
     Raises:
-        AuthenticationRequired: Wrong user or password: 400 on FastAPI generations, 401 on Flask ones.
+        AuthenticationRequired: Wrong user or password: 400 from FastAPI versions, 401 from Flask versions.
     """
     user, password = auth
     request = Request.post_form(f"{base}/login", {"username": user, "password": password})
@@ -241,8 +241,8 @@ def _find_info(
 ) -> Generator[SendRequest, Response, tuple[JSONObject | None, str]]:
     """Return ``/info`` (3.26+) and an empty text, or None and why it could not be read.
 
-    Why not raise: all that calls need can be derived from the config, though less well. Only a server that
-    cannot be reached any more, or not in time, is an error.
+    Why not raise: the config has all that calls need, though less precisely. Only an unreachable or too slow
+    server is an error.
     """
     if not config.at_least(3, 26):
         return None, ""

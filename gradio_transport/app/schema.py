@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What values a component takes, for servers that do not say so themselves.
+"""The values of components, for servers that do not describe them.
 
-Before 3.26 there is no ``/info``, and before 4.0 it has the types of Gradio's own client of that time, not
-those of the wire.
+Before 3.26 there is no ``/info``. Before 4.0 it has the types of Gradio's own client of that time, not those
+of the wire.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ _PYTHON_TYPES: Mapping[str, str] = {
 
 
 def schema_of(component: str, props: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the JSON schema of a component's value, with its choices where it has some."""
+    """Return the JSON schema of a component's value, with its choices if it has any."""
     schema = dict(_SCHEMAS.get(component.lower(), {}))
     if component.lower() in ("file", "uploadbutton") and props.get("file_count") in ("multiple", "directory"):
         return _FILES
@@ -86,7 +86,7 @@ def _value(choice: object) -> object:
 
 
 def python_type(schema: Mapping[str, Any]) -> str:
-    """Return a JSON schema as a Python type for people, such as ``"str"`` or ``"Literal['a', 'b']"``."""
+    """Return a JSON schema as a readable Python type, such as ``"str"`` or ``"Literal['a', 'b']"``."""
     if schema.get("title") == "file":
         return "filepath"
     values = schema.get("enum")

@@ -11,7 +11,7 @@ from typing import Any, cast
 _MARK = "__i18n__"
 
 _LOCALES = 100
-"""Locales that are searched for a key. An app has a few, and the search is made for each mark."""
+"""The most locales that are searched for a key. An app has a few, and each mark needs a search."""
 
 _DECODER = json.JSONDecoder()
 
@@ -25,17 +25,17 @@ def translate(text: str, translations: Any) -> str:
     """Return a text with each mark of a translation replaced by what the page would show in English.
 
     Args:
-        text: Of the app's config.
-        translations: ``i18n_translations`` of the config, texts by key by locale. An app without English gets
-            its first locale that has the key; for a key of Gradio's own texts, which the page brings along,
-            its last part has to do.
+        text: A text of the app's config.
+        translations: ``i18n_translations`` of the config, texts by key by locale. Without English, the first
+            locale that has the key is used. A key of Gradio's own texts, which only the page has, is replaced
+            by its last part.
     """
     start, *marked = text.split(_MARK)
     return start + "".join(_replace(part, translations) for part in marked)
 
 
 def _replace(text: str, translations: Any) -> str:
-    """Return what follows a mark with its JSON replaced; as it is if it is none."""
+    """Return the text after a mark with its JSON replaced, or unchanged if it is not JSON."""
     try:
         value, end = _DECODER.raw_decode(text)
     except (ValueError, RecursionError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many calls: an endpoint over any number of rows, with a journal from which a killed run goes on.
+"""Many calls: an endpoint over any number of rows, with a journal to resume a killed run.
 
 See the page "Many calls" of the documentation.
 """

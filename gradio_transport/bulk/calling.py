@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the calls of a run in this process: one row after the other gets a place, a call, and an outcome."""
+"""The calls of a run in this process: each row in turn gets a slot, a call, and an outcome."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ from .work import Accepted, Place, Runner
 logger = logging.getLogger(__name__)
 
 NOT_BY_ITSELF = 1e9
-"""Seconds until a late call fetches its result by itself: this is decided here."""
+"""Seconds until a late call fetches its result by itself: never, because this module decides when."""
 
 ATTACH_SECONDS = 10.0
-"""Seconds for the first message of a call of an earlier run: the server has it ready, or has lost it."""
+"""Seconds for the first message of a call of an earlier run. The server has it ready, or has lost it."""
 
 
 @attrs.frozen
 class Calls:
-    """Calls of an endpoint, of one app or of several that serve the same."""
+    """Calls of an endpoint, on one app or on several that serve the same."""
 
     sources: Sequence[Source]
     settings: Settings
@@ -62,29 +62,29 @@ class Calls:
         return {"endpoint": json.dumps(named)}
 
     def runner(self) -> Runner:
-        """Return what makes the calls in this process."""
+        """Return the runner that makes the calls in this process."""
         return LocalRunner(self.sources, self.settings)
 
     def share(self, workers: int) -> Self:
-        """Return the part of one of several workers."""
+        """Return the share of one of several workers."""
         return attrs.evolve(self, settings=self.settings.share(workers))
 
     def check_portable(self) -> None:
-        """Refuse sources that hold secrets; a transport refuses to be pickled with them by itself.
+        """Reject sources that contain secrets. A transport itself refuses to be pickled with them.
 
         Raises:
-            LocalProtocolError: One does.
+            LocalProtocolError: A source contains one.
         """
         for source in self.sources:
             if isinstance(source, str) and may_hold_secrets(source):
                 raise LocalProtocolError(
                     f"{shown_source(source)} has a login or parameters, which are not sent to workers. Pass "
-                    "a function that returns connect_async(...) instead, with what it finds in its "
-                    "environment."
+                    f"a function that returns connect_async(...) instead, and that reads them from its "
+                    f"environment."
                 )
 
     def is_final(self, outcome: Outcome, *, redo_failed: bool) -> bool:
-        """Return whether a row is not called again: it is done, or may have run, or failed for good."""
+        """Return whether a row is not called again: it is done, may have run, or failed permanently."""
         if outcome.error is None:
             return True
         if outcome.error.retryable:
@@ -95,13 +95,13 @@ class Calls:
 
 
 def may_hold_secrets(source: str) -> bool:
-    """Return whether a source is a URL with a login, or with parameters."""
+    """Return whether a source is a URL with a login or parameters."""
     return not is_space_name(source) and ("?" in source or "@" in source)
 
 
 @attrs.define
 class _Heard:
-    """The listener of a call: how long the queue was, and for a late one its handle and times."""
+    """The listener of a call. It records the queue length, and for a late call its handle and times."""
 
     accepted: Accepted | None = None
     app: AsyncTransport | None = None
@@ -124,7 +124,7 @@ class _Heard:
             self.run = event.duration
 
     def _handle(self, event_id: str, call: AsyncCall) -> Handle:
-        # Not call.handle(), which refuses once the stream is open: this moment is before that.
+        # Why not call.handle(): it refuses after the stream is open, and this runs before that.
         assert self.app is not None  # noqa: S101 - set together
         return Handle(
             url=self.app.url,
@@ -138,7 +138,7 @@ class _Heard:
 
 
 class LocalRunner:
-    """Makes the calls of a run by the asyncio face of this process."""
+    """A runner that makes the calls of a run with the async API in this process."""
 
     def __init__(self, sources: Sequence[Source], settings: Settings) -> None:
         self.settings = settings
@@ -149,7 +149,7 @@ class LocalRunner:
 
     @property
     def allowed(self) -> int:
-        """How many calls may be under way at once."""
+        """The most concurrent calls."""
         return self.servers.allowed
 
     async def open(self, tasks: anyio.abc.TaskGroup, on_room: Callable[[], object]) -> None:
@@ -161,21 +161,21 @@ class LocalRunner:
         self.servers.close()
 
     def check(self) -> None:
-        """Do nothing: a source that fails is waited for."""
+        """Do nothing: the run waits for a source that fails."""
 
     def has_room(self) -> bool:
-        """Return whether a server takes another call."""
+        """Return whether a server can accept another call."""
         return self.servers.has_room()
 
     async def place(self) -> Place:
-        """Wait until a server takes another call."""
+        """Wait until a server can accept another call."""
         return _LocalPlace(self, await self.servers.acquire())
 
     async def attach(self, handle: Handle, index: int, row: Any) -> Outcome | None:
         """Fetch a call by its handle, if its app still knows it.
 
         Raises:
-            ConnectError: The app cannot be asked now, or is none of the sources.
+            ConnectError: The app does not answer now, or is not one of the sources.
         """
         server = self.servers.at(handle.url)
         if server is None:
@@ -197,7 +197,7 @@ class LocalRunner:
         return _outcome(index, row, server, 1, started, values=plain_values(values))
 
     def directory(self, index: int) -> Path | None:
-        """Return the directory of a row's files: one of its own, because outputs have the same names."""
+        """Return the directory of a row's files. Each has its own, because outputs have the same names."""
         return None if self.settings.files_to is None else self.settings.files_to / str(index)
 
     async def call(self, server: Server, index: int, row: Any, accepted: Accepted | None) -> list[Any]:
@@ -215,7 +215,7 @@ class LocalRunner:
         except UnsupportedProtocol:
             if not late:
                 raise
-            server.attaches_late = False  # refused before anything was sent
+            server.attaches_late = False  # rejected before anything was sent
             return await self.call(server, index, row, accepted)
         except GradioTransportError as error:
             if isinstance(error, AppError) and not isinstance(error, QuotaExceeded):
@@ -229,7 +229,7 @@ class LocalRunner:
         return plain_values(values)
 
     def _listener(self, accepted: Accepted | None, server: Server) -> _Heard:
-        """Return a listener: of a call that is over, if there is one, because options take time to make."""
+        """Return a listener, reused from an ended call if possible, because options take time to make."""
         if not self._listeners:
             return _Heard(accepted, server.app)
         heard = self._listeners.pop()
@@ -250,7 +250,7 @@ class LocalRunner:
     async def _call_late(
         self, server: Server, index: int, given: Sequence[Any], named: Mapping[str, Any], heard: _Heard
     ) -> list[Any]:
-        """Make a call whose stream is opened when its result should be there, and not before."""
+        """Make a call whose stream is opened only when its result should be ready."""
         begun, changed = time.monotonic(), anyio.Event()
         options = self._options(index, heard, attach="late", own_session=True, fetch_after=NOT_BY_ITSELF)
         heard.call = call = server.app.submit(self.settings.endpoint, *given, options=options, **named)
@@ -280,11 +280,11 @@ class LocalRunner:
         return given, named
 
     def calls_again(self, error: GradioTransportError, attempts: int) -> bool:
-        """Return whether a row whose call failed is called again.
+        """Return whether to call a row again after its call failed.
 
-        Where nothing can have run, as long as the run has patience with its sources.
+        Yes, if the function cannot have run and the patience of the run has not expired.
         """
-        if error.retryable:  # false where the function may have run
+        if error.retryable:  # false if the function may have run
             return True
         lost = isinstance(error, TransportError | SessionNotFound | RemoteProtocolError)
         return lost and self.settings.repeatable and attempts < self.settings.attempts
@@ -300,18 +300,18 @@ def _file(value: Any) -> Any:
 
 @attrs.define
 class _LocalPlace:
-    """A place at a server."""
+    """A slot of a server."""
 
     runner: LocalRunner
     server: Server
     may_have_run: bool = False
 
     def release(self) -> None:
-        """Give it back."""
+        """Release the slot."""
         self.runner.servers.release(self.server)
 
     async def run(self, index: int, row: Any, accepted: Accepted | None) -> Outcome:
-        """Call until there is an outcome, each time at the server that has the least to do."""
+        """Call until there is an outcome, each time on the server with the lowest load."""
         runner, server, started = self.runner, self.server, time.monotonic()
         attempts, may_have_run = 0, False
         while True:

@@ -1,28 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many calls of one app are under way at once, and when a late call is fetched: no clock, no I/O."""
+"""The number of concurrent calls of one app, and the time to fetch a late call. No clock, no I/O."""
 
 from __future__ import annotations
 
 import attrs
 
 FIRST = 8
-"""Calls at once before the server has said anything. The default of Gradio is to run one at a time."""
+"""Concurrent calls before the first message of the server. By default Gradio runs one at a time."""
 
 MOST = 64
-"""Calls at once that a controller grows to."""
+"""The most concurrent calls that a controller allows."""
 
 WAITING = 1
-"""The rank that a call may have when it joins: one that waits keeps a server busy, more gain nothing."""
+"""The highest rank that a call may have when it joins: one waiting call keeps a server busy."""
 
 
 @attrs.define
 class Controller:
-    """Grows the number of calls at once until the queue grows: additive increase, multiplicative decrease.
+    """A controller of the number of concurrent calls: additive increase, multiplicative decrease.
 
-    At first it doubles with each round of calls, as TCP does, until the queue has grown for the first time.
+    At first the number doubles with each round of calls, as in TCP, until the queue grows for the first time.
 
-    Servers do not say how many calls they run at once, but most say a call's rank in the queue when it
-    joins. A rank above `WAITING` means that the server has more than it can run, by this run or by others.
+    Servers do not report how many calls they run at once, but most report a call's rank in the queue when it
+    joins. A rank above `WAITING` means that the server has more calls than it can run, from this run or
+    others.
     """
 
     limit: float = FIRST
@@ -30,20 +31,20 @@ class Controller:
     fixed: bool = False
     _has_fallen: bool = False
     _until_next: int = 0
-    """Calls that end before the limit falls again: those under way joined under the old one."""
+    """Calls that must end before the limit falls again, because running calls joined under the old limit."""
 
     @classmethod
     def of(cls, at_once: int | None) -> Controller:
-        """Return a controller for a number that the caller has set, or for none."""
+        """Return a controller for a fixed number of calls, or for None."""
         return cls() if at_once is None else cls(limit=at_once, most=at_once, fixed=True)
 
     @property
     def allowed(self) -> int:
-        """How many calls may be under way."""
+        """The most concurrent calls."""
         return max(1, int(self.limit))
 
     def joined(self, rank: int | None) -> None:
-        """Take what the queue said of a call that ended well; None if it said nothing."""
+        """Record the rank of a call that succeeded; None if the server did not report it."""
         self._until_next -= 1
         if rank is None or self.fixed:
             return
@@ -53,7 +54,7 @@ class Controller:
             self.limit = min(self.limit + (1 / self.limit if self._has_fallen else 1), self.most)
 
     def refused(self) -> None:
-        """Take that the server had no room for a call."""
+        """Record that the server refused a call for lack of room."""
         self._until_next -= 1
         if not self.fixed:
             self._fall(0.5)
@@ -66,22 +67,22 @@ class Controller:
 
 
 LONG_SECONDS = 1.0
-"""How long a function runs whose calls are fetched late: of shorter ones a killed process loses few."""
+"""The shortest run time, in seconds, for late fetching: of shorter calls a killed process loses few."""
 
 READY = 0.1
-"""The part of a call's time within which its stream is over where the result was there when it was opened."""
+"""If the stream takes less than this part of a call's time, the result was ready when the stream opened."""
 
 
 @attrs.define
 class FetchTime:
-    """Estimates when the result of a late call will be there, in seconds after its submission.
+    """An estimate of the time when the result of a late call is ready, in seconds after its submission.
 
-    A stream that is opened too early is lost with the process; one that is opened too late costs time. The
-    estimate rises towards calls that took longer, and falls slowly while results were there already.
+    A stream that is opened too early is lost if the process dies; one that is opened too late costs time. The
+    estimate rises towards calls that took longer, and falls slowly while results are ready in time.
 
     Attributes:
-        seconds: The estimate; None before the first call has ended.
-        run: How long the function runs, as the server says; None where it says nothing.
+        seconds: The estimate; None before the end of the first call.
+        run: Run time of the function, as the server reports; None if it does not.
     """
 
     seconds: float | None = None
@@ -89,17 +90,17 @@ class FetchTime:
 
     @property
     def is_long(self) -> bool:
-        """Whether it is worth a connection for each call that it can outlive this process."""
+        """Whether a call is long enough to spend a connection on it so that it can outlive this process."""
         taken = self.seconds if self.run is None else self.run
         return taken is None or taken >= LONG_SECONDS
 
     def ended(self, elapsed: float, streamed: float, run: float | None) -> None:
-        """Take a call that was made.
+        """Record a completed call.
 
         Args:
             elapsed: Seconds from its submission to its end.
-            streamed: Seconds of these from the first message of its stream on.
-            run: Seconds that the function ran, if the server said so.
+            streamed: Seconds of these since the first message of its stream.
+            run: Seconds that the function ran, or None if the server did not report it.
         """
         if run is not None:
             self.run = run if self.run is None else self.run + 0.3 * (run - self.run)

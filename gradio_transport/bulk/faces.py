@@ -31,15 +31,15 @@ from .work import Runner, Work
 
 @attrs.frozen
 class Plan:
-    """What a run will do, as its caller has said.
+    """The plan of a run, from the arguments of its caller.
 
     Attributes:
-        rows: Where they come from.
-        work: What is done with them.
-        runner: Makes what does it.
+        rows: The source of the rows.
+        work: The work for each row.
+        runner: Creates the runner.
         journal: Path of the journal, or None.
-        in_order: Whether outcomes come in the order of the rows.
-        redo_failed: Whether rows that failed in an earlier run are done again.
+        in_order: Whether outcomes are in the order of the rows.
+        redo_failed: Whether rows that failed in an earlier run are repeated.
     """
 
     rows: Any
@@ -50,7 +50,7 @@ class Plan:
     redo_failed: bool
 
     def start(self, deliver: Callable[[Outcome], None]) -> Run:
-        """Return the run, which hands each outcome to a function."""
+        """Return the run, which passes each outcome to a function."""
         return Run(
             self.rows,
             self.work,
@@ -72,7 +72,7 @@ def make_plan(
     in_order: bool,
     redo_failed: bool,
 ) -> Plan:
-    """Return the plan of a run in this process, or by the workers of an engine; see `map`.
+    """Return the plan of a run in this process or on the workers of an engine; see `map`.
 
     Raises:
         LocalProtocolError: There is no such engine, or the work cannot be sent to its workers.
@@ -105,51 +105,52 @@ def map(  # noqa: A001 - what concurrent.futures and multiprocessing call it too
     executor: Any = None,
     workers: int | None = None,
 ) -> Outcomes:
-    """Call an endpoint once for each row, many at once, and iterate over the outcomes.
+    """Call an endpoint once for each row, concurrently, and iterate over the outcomes.
 
-    The run is done by tasks on a thread of its own, which begins with the first outcome that is asked for.
-    Rows are read as they are needed, on another thread: some 300 rows at most are begun or read and not yet
-    handed over, so neither the rows nor the outcomes have to fit into memory.
+    The run has its own thread, which starts when you ask for the first outcome. Another thread reads the rows
+    on demand. At most about 300 rows are read ahead of the outcomes that you take, so neither rows nor
+    outcomes need to fit into memory.
 
     Args:
         source: The app: a URL, the name of a Space, a transport of `connect_async` that is not entered, or a
-            function that returns one. Or several that serve the same endpoint: a call goes to the one with
-            the least to do.
+            function that returns one. Or several of these that serve the same endpoint: each call goes to the
+            one with the lowest load.
         endpoint: Its name, or its ``fn_index``.
         rows: Mappings of values by the names of parameters, or sequences of values by position: any iterable,
             or a table of Arrow, pandas or polars.
-        at_once: Calls under way at once, over all sources. None: as many as keep the servers busy. The number
-            begins at 8 for each source, and rises to 64 at most until calls have to wait in the queue.
-        rate: Calls that begin in a second, at most.
-        in_order: Hand outcomes over in the order of the rows, and not as they are done.
-        timeout: Seconds for each call. A call that takes longer is cancelled, and in doubt.
-        repeatable: The function may run twice for a row: a call whose end is unknown is made again.
-        attempts: How often at most such a row is called in one run.
-        patience: Seconds for which no source may answer, until the run ends with the error. Until then it
-            waits: no row fails because a server is restarted.
+        at_once: Concurrent calls, over all sources. None means as many as keep the servers busy: the number
+            starts at 8 for each source, and rises until calls wait in the queue, at most to 64.
+        rate: The most calls started per second.
+        in_order: Return outcomes in the order of the rows, not of completion.
+        timeout: Seconds for each call. A longer call is cancelled, and its row is in doubt.
+        repeatable: Whether the function may run twice for a row. If so, a call whose result is unknown is
+            made again.
+        attempts: The most calls for such a row in one run.
+        patience: Seconds without an answer of any source after which the run ends with the error. Until then
+            it waits, so no row fails because a server restarts.
         files: Names or positions of parameters whose values are paths or URLs of files to send.
-        files_to: Directory that files of the outputs are downloaded to, each row into one of its own.
-        journal: Path of a file that keeps what is known of each row. A later run with the same journal and
-            the same rows does only what is missing. Its contents are as confidential as the outputs.
-        redo_failed: Call rows again that failed in an earlier run of the journal, if the function has not
-            run, or is `repeatable`.
-        late: Whether a call's stream is opened only when its result should be there, at the price of a
-            session and a stream for each call. Until then the call outlives this process, and a later run of
-            the journal fetches its result (4.9+). None: with a journal, where the function is not
+        files_to: Directory that files of the outputs are downloaded to, with a subdirectory for each row.
+        journal: Path of a file that keeps the state of each row. A later run with the same journal and the
+            same rows runs only the missing ones. Its contents are as confidential as the outputs.
+        redo_failed: Call rows again that failed in an earlier run of the journal, if the function has not run
+            or is `repeatable`.
+        late: Whether a call's stream is opened only when its result should be ready. Until then the call
+            survives the end of this process, and a later run of the journal fetches its result (4.9+). Each
+            call then needs its own session and stream. None means yes with a journal, if the function is not
             `repeatable` and runs for a second or longer.
-        executor: Where the calls are made: a ``concurrent.futures.Executor``, a ``dask.distributed.Client``,
-            or the module ``ray``. The journal and the outcomes stay here.
-        workers: How many workers there are. By default one for each worker of Dask, node of Ray, or CPU here.
+        executor: Makes the calls: a ``concurrent.futures.Executor``, a ``dask.distributed.Client``, or the
+            module ``ray``. The journal and the outcomes stay in this process.
+        workers: Number of workers. By default one for each worker of Dask, node of Ray, or local CPU.
 
     Raises:
-        LocalProtocolError: A setting cannot be used. Others are raised by the iterator.
+        LocalProtocolError: A setting cannot be used. The iterator raises other errors.
     """
     sources = as_sources(source)
     for one in sources:
         if isinstance(one, AsyncTransport) and is_connected(one):
             raise LocalProtocolError(
-                "map runs on a thread of its own and cannot use a transport that is entered: use amap, or "
-                "pass connect_async(...) as it is."
+                "map runs on its own thread and cannot use a transport that is already entered. Use amap, "
+                "or pass connect_async(...) without entering it."
             )
     return Outcomes(
         _plan_calls(
@@ -182,8 +183,8 @@ def amap(
 ) -> AsyncOutcomes:
     """Call an endpoint once for each row, as `map` does, in the running event loop.
 
-    Enter what it returns, ``async with amap(...) as outcomes``, and iterate. A transport may be entered
-    already, and then stays open. `rows` may be an async iterable too.
+    Enter the result with ``async with amap(...) as outcomes``, and iterate. A transport may already be
+    entered; it then stays open. `rows` may also be an async iterable.
     """
     return AsyncOutcomes(
         _plan_calls(
@@ -244,7 +245,7 @@ class AsyncOutcomes:
         assert self._run is not None  # noqa: S101 - it is entered
         assert self._tasks is not None  # noqa: S101
         self._run.cancel()
-        # The block's own exception is not shown to the group, which would wrap it in an ExceptionGroup.
+        # The task group does not get the block's exception, because it would wrap it in an ExceptionGroup.
         await self._tasks.__aexit__(None, None, None)
 
     def stop(self) -> None:
@@ -284,10 +285,10 @@ class AsyncOutcomes:
 
 
 class Outcomes:
-    """The outcomes of a run, such as of `map`: iterate once. ``with`` ends the run with the block.
+    """The outcomes of a run, such as of `map`. Iterate once. A ``with`` block ends the run at its end.
 
-    A run that is left before its end is cancelled: calls under way are cancelled on the server, or left to a
-    later run that has their handles in its journal.
+    If you leave a run early, its running calls are cancelled on the server, or left to a later run if the
+    journal has their handles.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -315,7 +316,7 @@ class Outcomes:
         raise found
 
     def stop(self) -> None:
-        """Begin no further row; the iteration ends when those under way are done. From any thread."""
+        """Start no further row. The iteration ends after the running ones. Callable from any thread."""
         if self._work is None:
             self._closed = True
         else:
@@ -337,11 +338,11 @@ class Outcomes:
 
 
 _TAKEN_TOGETHER = 16
-"""After how many outcomes the loop is told: waking it for each would take longer than the outcome."""
+"""The number of taken outcomes after which the loop is notified. Waking it for each would cost too much."""
 
 
 class _ThreadedRun:
-    """A run on a thread of its own, with a loop of asyncio."""
+    """A run on its own thread, with an asyncio event loop."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -370,7 +371,7 @@ class _ThreadedRun:
         return self._taken.popleft()
 
     def call(self, method: Callable[..., None], *arguments: Any) -> None:
-        """Call a method of the run on its loop; nothing happens once that is over."""
+        """Call a method of the run on its loop. After the end of the loop it does nothing."""
         self._started.wait()
         if self._run is not None and self._loop is not None and not self._over:
             try:
@@ -384,7 +385,7 @@ class _ThreadedRun:
         self._thread.join()
 
     def abandon(self) -> None:
-        """Cancel a run whose iterator is gone."""
+        """Cancel a run whose iterator was garbage-collected."""
         if self._thread.is_alive() and not self._over:
             warnings.warn("a run over rows was not finished or closed", ResourceWarning, stacklevel=2)
             self.call(Run.cancel)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Journal`: what is known of each row, in a file that survives the process."""
+"""`Journal`: the state of each row, in a file that survives the process."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _ENDED = "UPDATE rows SET state = ?, handle = NULL, outcome = ? WHERE number = ?
 
 @attrs.frozen
 class Entry:
-    """What the journal of an earlier run has of a row.
+    """The entry of a row in the journal of an earlier run.
 
     Attributes:
-        outcome: How it ended; None if the run ended before.
-        handle: By which a call that has not ended can be fetched, or None.
+        outcome: The outcome; None if the run ended before it.
+        handle: The handle to fetch a call that has not ended, or None.
     """
 
     outcome: Outcome | None
@@ -45,13 +45,13 @@ class Entry:
 
 
 class Journal:
-    """One file for one run and its continuations: a line for each row that was begun.
+    """One file for one run and its continuations, with a line for each started row.
 
-    A line is written before the row is sent, again with the handle once a server has accepted the call, and
-    once more at the end, before the caller sees the outcome. Each is on its way to the disk before the run
-    goes on, so that the end of the process loses nothing. A power failure may lose the newest lines.
+    A line is written before the row is sent, updated with the handle when a server has accepted the call, and
+    updated at the end before the caller gets the outcome. Each write is handed to the operating system before
+    the run continues, so a killed process loses nothing. A power failure may lose the newest lines.
 
-    Lines are written by the thread of the event loop: handing them to another thread would take longer.
+    The thread of the event loop writes the lines, because passing them to another thread would take longer.
     """
 
     def __init__(self, path: str | Path, subject: Mapping[str, str]) -> None:
@@ -74,7 +74,8 @@ class Journal:
         self._known = self._largest()
 
     def _set_up(self, wanted: Mapping[str, str]) -> None:
-        # Held until the file is closed, or the process is gone: two runs would do every row twice.
+        # The lock is held until the file is closed or the process ends, because two runs would run every row
+        # twice.
         self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = NORMAL")
@@ -82,7 +83,7 @@ class Journal:
         known = dict(self._database.execute("SELECT name, value FROM run"))
         if known and known != wanted:
             raise LocalProtocolError(
-                f"The journal {str(self.path)!r} is of another run ({_other(known, wanted)}, and not "
+                f"The journal {str(self.path)!r} belongs to another run ({_other(known, wanted)}, not "
                 f"{_other(wanted, known)}). Name another file, or delete this one."
             )
         self._database.executemany("INSERT OR REPLACE INTO run VALUES (?, ?)", wanted.items())
@@ -92,10 +93,10 @@ class Journal:
         return -1 if number is None else int(number)
 
     def entry(self, index: int, row: Any, digest: str) -> Entry | None:
-        """Return what an earlier run has written of a row; None: nothing.
+        """Return the entry of an earlier run for a row, or None.
 
         Raises:
-            LocalProtocolError: It was another row.
+            LocalProtocolError: The journal has another row there.
         """
         if index > self._known:
             return None
@@ -106,8 +107,8 @@ class Journal:
             return None
         if found[0] != digest:
             raise LocalProtocolError(
-                f"Row {index} is not the one that the journal {str(self.path)!r} has: a run goes on with the "
-                "same rows in the same order. Name another file, or delete this one."
+                f"Row {index} differs from that of the journal {str(self.path)!r}. To resume a run, pass the "
+                "same rows in the same order. For a new run, name another file, or delete this one."
             )
         return Entry(
             None if found[2] is None else outcomes.from_json(index, row, found[2]),
@@ -115,19 +116,19 @@ class Journal:
         )
 
     def started(self, index: int, digest: str) -> None:
-        """Write that a row will be sent."""
+        """Record that a row will be sent."""
         self._write(_STARTED, (index, digest))
 
     def accepted(self, index: int, handle: Handle) -> None:
-        """Write by which handle its call can be fetched."""
+        """Record the handle by which its call can be fetched."""
         self._write(_ACCEPTED, (handle.to_json(), index))
 
     def ended(self, outcome: Outcome) -> None:
-        """Write how it ended."""
+        """Record its outcome."""
         self._write(_ENDED, (outcome.state, outcomes.to_json(outcome), outcome.index))
 
     def forget(self, index: int) -> None:
-        """Write that a row was not sent after all."""
+        """Record that a row was not sent after all."""
         self._write(_FORGOTTEN, (index,))
 
     def _write(self, statement: str, values: Sequence[Any]) -> None:
@@ -136,7 +137,7 @@ class Journal:
         except sqlite3.Error as error:
             raise LocalProtocolError(
                 f"The journal {str(self.path)!r} cannot be written: {_reason(error)} The run stops, because "
-                "it could not go on from there."
+                f"it could not be resumed later."
             ) from error
 
     def close(self) -> None:
@@ -146,7 +147,7 @@ class Journal:
 
 
 def _other(subject: Mapping[str, str], than: Mapping[str, str]) -> str:
-    """Return what a subject has and another one has not."""
+    """Return the parts of one subject that another lacks."""
     return ", ".join(f"{name} {value}" for name, value in subject.items() if than.get(name) != value)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Outcome`: what became of one row, and its form as JSON for the journal."""
+"""`Outcome`: the outcome of one row, and its JSON form for the journal."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ _KEPT = (
     "problems",
     "title",
 )
-"""What of an error is written down besides its type, message, phase and adapter."""
+"""The fields of an error that are stored besides its type, message, phase and adapter."""
 
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """What became of one row.
+    """The outcome of one row.
 
     Attributes:
-        index: Its place among the rows, from 0.
-        row: The row as it was given.
-        values: The outputs of the endpoint; None if it failed. A file among them is a `Path` if it was
-            downloaded (``files_to=``), else the JSON object that the server sent, which has its URL or path.
-        error: Why there are no values, or None.
-        attempts: How often the call was made.
+        index: Its position among the rows, from 0.
+        row: The row as you gave it.
+        values: The outputs of the endpoint; None if it failed. A file is a `Path` if it was downloaded
+            (``files_to=``), else the server's JSON object with its URL or path.
+        error: The error if there are no values, or None.
+        attempts: Number of calls made.
         elapsed: Seconds from the first attempt to the end, pauses included.
-        may_have_run: Whether the function has run, or may have.
-        source: URL of the app that answered last, or None if none was called.
-        recorded: The outcome is that of an earlier run, from its journal.
+        may_have_run: Whether the function ran or may have run.
+        source: URL of the app of the last call, or None if there was no call.
+        recorded: Whether the outcome is that of an earlier run, from its journal.
     """
 
     index: int
@@ -61,21 +61,21 @@ class Outcome:
 
     @property
     def state(self) -> State:
-        """``"done"``, ``"failed"``, or ``"in doubt"``: the function may have run, and its end is unknown."""
+        """``"done"``, ``"failed"``, or ``"in doubt"``: the function may have run, its result is unknown."""
         return "done" if self.error is None else state_of(self.error)
 
 
 def state_of(error: GradioTransportError) -> State:
-    """Return what an error means for its row.
+    """Return the state of a row after an error.
 
-    An app's own error is an end. So is a download that failed: the function has run to its end.
+    An app's own error is final. So is a failed download, because the function has completed.
     """
     answered = isinstance(error, AppError) or error.phase is Phase.DOWNLOAD
     return "in doubt" if error.may_have_run and not answered else "failed"
 
 
 def plain_values(values: list[Any]) -> list[Any]:
-    """Return outputs without what lives on a connection: a server's file is the JSON that it was."""
+    """Return outputs without objects bound to a connection: a server's file becomes its original JSON."""
     return [_plain(value) for value in values]
 
 
@@ -91,7 +91,7 @@ def _plain(value: Any) -> Any:
 
 
 def to_json(outcome: Outcome) -> str:
-    """Return what the journal keeps of an outcome; the row itself is the caller's."""
+    """Return the JSON of an outcome for the journal, without the row."""
     kept: dict[str, Any] = {
         "attempts": outcome.attempts,
         "elapsed": round(outcome.elapsed, 3),
@@ -138,7 +138,7 @@ def _decode_special(found: dict[str, Any]) -> Any:
 
 
 def error_object(error: GradioTransportError) -> dict[str, Any]:
-    """Return an error as JSON. Its message has no secret: the library hides those when it is raised."""
+    """Return an error as JSON. Its message has no secret: the library hides those when it raises."""
     fields = {name: getattr(error, name, None) for name in _KEPT}
     fields |= {"phase": error.phase and error.phase.value, "adapter": error.adapter}
     kept = {name: value for name, value in fields.items() if value not in (None, "", {}) and _is_plain(value)}
@@ -151,7 +151,7 @@ def _is_plain(value: object) -> bool:
 
 
 def error_from_object(found: Mapping[str, Any]) -> GradioTransportError:
-    """Return the error that `error_object` describes, of the same type where this version has it."""
+    """Return the error that `error_object` describes, of the same type if this version has it."""
     kind = getattr(errors, str(found["type"]), GradioTransportError)
     if not (isinstance(kind, type) and issubclass(kind, GradioTransportError)):
         kind = GradioTransportError

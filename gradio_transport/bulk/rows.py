@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of a run: read one by one, from anything that holds rows, and never drained ahead."""
+"""The rows of a run, read one by one and on demand from any source."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from ..errors import LocalProtocolError, ValidationFailed
 from ..files.inputs import InputFile
 
 Rows: TypeAlias = Iterable[Any] | AsyncIterable[Any]
-"""Mappings of values by the names of parameters, or sequences of values by position; or a table of them."""
+"""Mappings of values by parameter name, sequences of values by position, or a table of them."""
 
 READ_AHEAD = 32
-"""How many rows are read at most before they are asked for."""
+"""The most rows that are read ahead."""
 
 
 def iterate(rows: Iterable[Any]) -> Iterator[Any]:
-    """Return an iterator over rows: over those of a table of Arrow, pandas or polars as mappings.
+    """Return an iterator over rows. Rows of a table of Arrow, pandas or polars are mappings.
 
-    Tables are known by their methods, so that none of these libraries is imported.
+    Tables are recognized by their methods, so that none of these libraries is imported.
     """
     table = cast("Any", rows)
     if callable(getattr(rows, "to_batches", None)):  # a table or data set of Arrow
@@ -54,7 +54,7 @@ def arguments(row: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
     Raises:
         ValidationFailed: The row is neither a mapping with names as keys nor a sequence.
     """
-    if type(row) is list or type(row) is tuple:  # asked first: the two others take longer
+    if type(row) is list or type(row) is tuple:  # checked first, because the two others take longer
         return cast("Sequence[Any]", row), {}
     if isinstance(row, Mapping):
         named = cast("Mapping[Any, Any]", row)
@@ -63,7 +63,7 @@ def arguments(row: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
     elif isinstance(row, Sequence) and not isinstance(row, str | bytes | bytearray):
         return cast("Sequence[Any]", row), {}
     raise ValidationFailed(
-        "A row is a mapping of values by the names of parameters, or a sequence of values by position; got "
+        "A row must be a mapping of values by parameter name, or a sequence of values by position; got "
         f"{_kind(cast('object', row))}. For a single parameter write [value]."
     )
 
@@ -73,10 +73,10 @@ def _kind(value: Any) -> str:
 
 
 def digest(row: Any) -> str:
-    """Return what a row is known by in a later run, whose rows may be others."""
+    """Return a digest by which a later run recognizes a row."""
     try:
         text = _encoder.encode(row)
-    except (TypeError, ValueError):  # names that are no texts, or a row inside itself: it will be refused
+    except (TypeError, ValueError):  # names that are not texts, or a row inside itself: it will be rejected
         text = type(row).__name__
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
@@ -87,7 +87,7 @@ def _describe(value: object) -> Any:
         return [str(value.path), content, value.url, value.name]
     if isinstance(value, Mapping):
         return {str(key): item for key, item in cast("Mapping[Any, Any]", value).items()}
-    # Not repr: it may have an address, and would differ from run to run.
+    # Why not repr: it may contain a memory address, and would differ from run to run.
     return [type(value).__name__, str(value) if type(value).__str__ is not object.__str__ else ""]
 
 
@@ -95,7 +95,7 @@ _encoder = json.JSONEncoder(sort_keys=True, default=_describe)
 
 
 class RowSource(Protocol):
-    """What a run takes its rows from."""
+    """The source of the rows of a run."""
 
     def is_ready(self) -> bool:
         """Return whether `next` returns at once."""
@@ -105,11 +105,11 @@ class RowSource(Protocol):
         """Return the next row, or `END`."""
 
     def close(self) -> None:
-        """Read no further."""
+        """Stop reading."""
 
 
 END = object()
-"""Comes after the last row."""
+"""The end marker after the last row."""
 
 
 @attrs.define
@@ -119,7 +119,7 @@ class AsyncRows:
     _rows: AsyncIterator[Any]
 
     def is_ready(self) -> bool:
-        """Return False: an async iterator does not say."""
+        """Return False: an async iterator does not report that."""
         return False
 
     async def next(self) -> Any:
@@ -127,12 +127,12 @@ class AsyncRows:
         return await anext(self._rows, END)
 
     def close(self) -> None:
-        """Do nothing: the iterator is the caller's."""
+        """Do nothing: the iterator belongs to the caller."""
 
 
 @attrs.define
 class ListedRows:
-    """Rows that are in memory: reading one cannot block."""
+    """Rows in memory. Reading one cannot block."""
 
     _rows: Iterator[Any]
 
@@ -149,9 +149,9 @@ class ListedRows:
 
 
 class ThreadedRows:
-    """Rows of an iterator that may block, such as the lines of a pipe: read on a thread of their own.
+    """Rows of an iterator that may block, such as the lines of a pipe, read on a separate thread.
 
-    Why not a worker thread of the event loop: one that waits for a pipe would keep the program from ending.
+    Why not a worker thread of the event loop: a thread that waits for a pipe would block the program's exit.
     """
 
     def __init__(self, rows: Iterable[Any], portal: anyio.from_thread.BlockingPortal) -> None:
@@ -190,7 +190,7 @@ class ThreadedRows:
             await self._arrived.wait()
 
     def close(self) -> None:
-        """Read no further; a thread that waits for a row ends with it, or with the program."""
+        """Stop reading. A thread that waits for a row ends after the row, or with the program."""
         self._closed = True
         self._room.release()
 
@@ -224,7 +224,7 @@ class ThreadedRows:
 
 
 def row_source(rows: Any, portal: anyio.from_thread.BlockingPortal) -> RowSource:
-    """Return what the rows are read by.
+    """Return the source of the rows.
 
     Raises:
         LocalProtocolError: They cannot be iterated over, or are a text.

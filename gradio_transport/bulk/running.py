@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Run`: reads rows, has them done, keeps the journal, and hands outcomes on."""
+"""`Run`: reads rows, runs them, keeps the journal, and delivers outcomes."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from .work import Accepted, Place, Runner, Work
 logger = logging.getLogger(__name__)
 
 WINDOW = 256
-"""How many rows are begun and not yet taken by the caller, at most: so much is held in memory."""
+"""The most rows that are started but not yet taken by the caller, to bound the memory."""
 
 
 _Job: TypeAlias = tuple[int, Any, str, Place]
-"""A row with its index, its digest, and the place that it has."""
+"""A row with its index, its digest, and its slot."""
 
 
 class Run:
     """One run over rows.
 
     Args:
-        rows: Where they come from.
-        work: What is done with them.
-        runner: What does it.
+        rows: The source of the rows.
+        work: The work for each row.
+        runner: Runs the work.
         journal: Path of the journal, or None.
-        in_order: Whether outcomes are handed on in the order of the rows.
-        redo_failed: Whether rows that failed in an earlier run are done again.
-        deliver: Takes each outcome, and does not wait.
+        in_order: Whether outcomes are delivered in the order of the rows.
+        redo_failed: Whether rows that failed in an earlier run are repeated.
+        deliver: Receives each outcome, and must not wait.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Run:
         self._redo_failed = redo_failed
         self._deliver = _InOrder(deliver) if in_order else deliver
         self._turn = anyio.Lock()
-        self._spare = 0  # tasks that have no row
+        self._spare = 0  # tasks without a row
         self._add_task: Callable[[], object] = lambda: None
         self._index = 0
         self._stopped = False
@@ -76,7 +76,7 @@ class Run:
         self._running = anyio.CancelScope()
 
     async def run(self) -> None:
-        """Do all rows, and return when the last outcome is handed on."""
+        """Run all rows, and return when the last outcome is delivered."""
         with self._running:
             if self._journal_path is not None:
                 self._journal = Journal(self._journal_path, self._work.subject)
@@ -93,17 +93,17 @@ class Run:
                     self._journal.close()
 
     def stop(self) -> None:
-        """Begin no further row; what is under way goes on to its end."""
+        """Start no further row. Running rows continue to their end."""
         self._stopped = True
         if self._reading is not None:
             self._reading.cancel()
 
     def cancel(self) -> None:
-        """End at once. Calls under way are cancelled, or left to a later run that has their handles."""
+        """End at once. Running calls are cancelled, or left to a later run that has their handles."""
         self._running.cancel()
 
     def take(self, count: int = 1) -> None:
-        """Count that the caller has taken outcomes."""
+        """Count outcomes that the caller has taken."""
         self._untaken -= count
         self._taken.set()
 
@@ -119,16 +119,15 @@ class Run:
         self._runner.check()
 
     def _start_task(self, source: RowSource, calling: anyio.abc.TaskGroup) -> None:
-        """Start a task that does rows, unless there is one that waits for a row."""
+        """Start a task that runs rows, unless one is already waiting for a row."""
         if not self._spare and not self._stopped:
             self._spare += 1
             calling.start_soon(self._do_rows, source, calling)
 
     async def _do_rows(self, source: RowSource, calling: anyio.abc.TaskGroup) -> None:
-        """Do one row after the other, as other tasks do; one more is started while there is room for it.
+        """Run one row after the other, in parallel with other tasks. Start another task while there is room.
 
-        Why not one task that reads the rows and hands them to these: each row would take two turns more of
-        the loop.
+        Why not one task that reads the rows for the others: each row would take two more turns of the loop.
         """
         while True:
             job = await self._next(source, calling)
@@ -141,9 +140,9 @@ class Run:
             self._spare += 1
 
     async def _next(self, source: RowSource, calling: anyio.abc.TaskGroup) -> _Job | None:
-        """Return the next row that has to be called, with a place; None if there is none, or the run stops.
+        """Return the next row to call, with a slot; None if there is none, or the run stops.
 
-        An error that prevents further calls is kept: raised here, it would cancel the rows under way, which
+        An error that prevents further calls is stored. Raised here, it would cancel the running rows, which
         would then be in doubt.
         """
         try:
@@ -166,7 +165,7 @@ class Run:
         return job
 
     def _is_ready(self, source: RowSource) -> bool:
-        """Return whether `_read` waits for nothing, and so needs no scope that `stop` cancels."""
+        """Return whether `_read` will not wait, so that it needs no scope for `stop` to cancel."""
         return (
             self._untaken < self._window
             and source.is_ready()
@@ -175,7 +174,7 @@ class Run:
         )
 
     async def _read(self, source: RowSource, calling: anyio.abc.TaskGroup) -> _Job | None:
-        """Read a row, and return it with a place; None if it has an outcome already, or is the end."""
+        """Read a row, and return it with a slot; None if it already has an outcome, or at the end."""
         while self._untaken >= self._window:
             self._taken = anyio.Event()
             await self._taken.wait()
@@ -200,14 +199,14 @@ class Run:
         return None
 
     def _recorded(self, entry: Entry | None) -> Outcome | None:
-        """Return the outcome of an earlier run, if it stays."""
+        """Return the outcome of an earlier run, if it is kept."""
         outcome = None if entry is None else entry.outcome
         if outcome is None or self._work.is_final(outcome, redo_failed=self._redo_failed):
             return outcome
         return None
 
     async def _do(self, index: int, row: Any, key: str, place: Place) -> None:
-        """Do a row, and again if it was lost and may be repeated."""
+        """Run a row, and run it again if it was lost and may be repeated."""
         attempts, is_settled = 0, True
         while True:
             if self._journal is not None:
@@ -235,7 +234,7 @@ class Run:
         self._end(outcome, is_settled=is_settled)
 
     async def _fetch(self, handle: Handle | None, index: int, row: Any) -> tuple[Outcome | None, bool]:
-        """Fetch a call that is lost here; return its outcome, and whether a later run need not try again."""
+        """Fetch a call that was lost here. Return its outcome, and whether that is final for later runs."""
         if handle is None:
             return None, True
         try:
@@ -245,13 +244,13 @@ class Run:
             return None, False
 
     async def _place_again(self, outcome: Outcome, attempts: int) -> Place | None:
-        """Return a place for a row whose worker was lost, if it may be called again and there is one."""
+        """Return a slot for a row whose worker was lost, if there is one and the row may be called again."""
         if outcome.may_have_run and not (self._settings.repeatable and attempts < self._settings.attempts):
             return None
         try:
             return await self._runner.place()
         except GradioTransportError:
-            return None  # the reader of the rows ends the run with it
+            return None  # the reader of the rows ends the run with this error
 
     def _accept(self, index: int, handle: list[Handle]) -> Accepted | None:
         if self._settings.late is False:
@@ -265,12 +264,12 @@ class Run:
         return accepted
 
     async def _resolve(self, index: int, row: Any, key: str, entry: Entry) -> None:
-        """End a row that an earlier run has begun: fetch it, or call it again if it may be repeated."""
+        """Complete a row that an earlier run started: fetch it, or call it again if it may be repeated."""
         outcome, is_settled = await self._fetch(entry.handle, index, row)
         if outcome is None:
             error = StreamLost(
-                "An earlier run ended while this call was under way, and its result cannot be fetched any "
-                "more. The function may have run; to call it again all the same, declare it repeatable.",
+                "An earlier run ended during this call, and its result cannot be fetched any more. The "
+                "function may have run. To call it again anyway, declare it repeatable.",
                 phase=Phase.STREAM,
                 may_have_run=True,
             )
@@ -282,18 +281,18 @@ class Run:
         self._end(outcome, is_settled=is_settled)
 
     def _end(self, outcome: Outcome, *, is_settled: bool) -> None:
-        """Hand an outcome on. One that is not settled stays in the journal as it is, for a later run."""
+        """Deliver an outcome. One that is not settled stays in the journal unchanged, for a later run."""
         if self._journal is not None and is_settled:
             self._journal.ended(outcome)
         self._deliver(outcome)
 
 
 class WorkerLost(StreamLost):
-    """A worker of the engine ended while it had the row: the function may have run."""
+    """A worker of the engine ended while it had the row; the function may have run."""
 
 
 class _InOrder:
-    """Hands outcomes on in the order of their rows."""
+    """A buffer that delivers outcomes in the order of their rows."""
 
     def __init__(self, deliver: Callable[[Outcome], None]) -> None:
         self._deliver = deliver
@@ -308,7 +307,7 @@ class _InOrder:
 
 
 class _unwrapped:  # noqa: N801 - used as a statement
-    """Raises the error of a task group by itself: the first one, which ended the others."""
+    """Raise the first error of a task group, which ended the others, instead of the group."""
 
     async def __aenter__(self) -> None:
         pass
@@ -321,7 +320,7 @@ class _unwrapped:  # noqa: N801 - used as a statement
 
 
 def first_of(error: BaseException) -> BaseException:
-    """Return the first error in a group of any depth, or an error that is no group."""
+    """Return the first error in a group of any depth, or an error that is not a group."""
     while isinstance(error, BaseExceptionGroup):
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     return error

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a caller may set for a run."""
+"""The settings of a run."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def _is_positive(_: object, attribute: attrs.Attribute[Any], value: Any) -> None
 
 
 def number(default: Any, *, whole: bool = False, optional: bool = True) -> Any:
-    """Return a field for a number greater than 0, or for None where it is optional."""
+    """Return a field for a number greater than 0, or None if it is optional."""
     return attrs.field(
         default=default, validator=_is_positive, metadata={"whole": whole, "optional": optional}
     )
 
 
 def is_flag(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """Refuse what is neither True nor False; a validator."""
+    """Validate that a value is True or False."""
     if not isinstance(value, bool):
         raise LocalProtocolError(f"{attribute.name}= takes True or False; got {value!r}.")
 
@@ -52,7 +52,7 @@ def _to_names(value: Any) -> tuple[str | int, ...]:
 
 @attrs.frozen(kw_only=True)
 class RunSettings:
-    """What is set for any run, whatever it does with its rows; `gradio_transport.bulk.map` describes it."""
+    """The settings of any run over rows; see `gradio_transport.bulk.map`."""
 
     at_once: int | None = number(None, whole=True)
     rate: float | None = number(None)
@@ -61,7 +61,7 @@ class RunSettings:
     late: bool | None = attrs.field(default=False, validator=_is_flag_or_none)
 
     def share(self, workers: int) -> Self:
-        """Return the settings of one of several workers: its part of the rows at once, and of the rate."""
+        """Return the settings of one of several workers: its share of the concurrent rows and of the rate."""
         return attrs.evolve(
             self,
             at_once=None if self.at_once is None else math.ceil(self.at_once / workers),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The apps of a run: connected, counted, paused while they fail, and taken back when they answer."""
+"""The apps of a run: connected, counted, paused while they fail, and resumed when they answer."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ Source: TypeAlias = str | AsyncTransport | MakeTransport
 """The URL of an app or the name of a Space; a transport of `connect_async`; a function that returns one."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-"""Seconds until a source that fails gets a call again; doubled each time that this fails too."""
+"""Seconds until a failed source gets another call; doubled after each further failure."""
 
 
 def as_sources(given: Source | Iterable[Source]) -> tuple[Source, ...]:
-    """Return the sources that a caller gave: one, or several of the same app.
+    """Return the sources as a sequence: one, or several of the same app.
 
     Raises:
-        LocalProtocolError: There is none, or it is something else.
+        LocalProtocolError: There is no source, or a value is not a source.
     """
     several = isinstance(given, Iterable) and not isinstance(given, str | AsyncTransport)
     sources = tuple(cast("Iterable[Source]", given)) if several else (cast("Source", given),)
@@ -49,14 +49,14 @@ def as_sources(given: Source | Iterable[Source]) -> tuple[Source, ...]:
     for source in sources:
         if not isinstance(source, str | AsyncTransport) and not callable(source):
             raise LocalProtocolError(
-                "A source is the URL of an app, the name of a Space, a transport of connect_async, or a "
+                "A source must be the URL of an app, the name of a Space, a transport of connect_async, or a "
                 f"function that returns one; got {type(source).__name__}."
             )
     return sources
 
 
 def is_connected(transport: AsyncTransport) -> bool:
-    """Return whether a caller has entered a transport: it is used as it is, and stays open."""
+    """Return whether a transport is already entered: it is then used as it is, and stays open."""
     try:
         transport.endpoints  # noqa: B018 - asked for its refusal
     except LocalProtocolError:
@@ -65,12 +65,12 @@ def is_connected(transport: AsyncTransport) -> bool:
 
 
 def default_engine() -> AsyncLibrary:
-    """Return the engine that takes the least time for a call, of those that are installed."""
+    """Return the fastest installed engine."""
     return "httpx" if find_spec("aiohttp") is None else "aiohttp"
 
 
 def open_transport(source: Source) -> AsyncTransport:
-    """Return the transport of a source, not connected yet if a caller has not connected it."""
+    """Return the transport of a source. It is connected only if the caller connected it."""
     if isinstance(source, str):
         return connect_async(source, engine=default_engine())
     return source if isinstance(source, AsyncTransport) else source()
@@ -81,11 +81,11 @@ class Server:
     """One app of a run.
 
     Attributes:
-        in_flight: Calls under way.
-        rank: The rank that the last call had when it joined.
-        resume_at: When it gets calls again, by `time.monotonic`.
-        failures: How often it has failed since it last answered.
-        failing_since: When the first of these was, or None.
+        in_flight: Running calls.
+        rank: The rank of the last call when it joined.
+        resume_at: Time when it gets calls again, by `time.monotonic`.
+        failures: Number of failures since it last answered.
+        failing_since: Time of the first of these, or None.
     """
 
     source: Source
@@ -104,27 +104,27 @@ class Server:
 
     @property
     def app(self) -> AsyncTransport:
-        """The transport, connected."""
+        """The connected transport."""
         assert self.transport is not None  # noqa: S101 - it is asked for a server that has room
         return self.transport
 
     def has_room(self, now: float) -> bool:
-        """Return whether a call may begin. One that fails gets a single call, to see whether it is back."""
+        """Return whether a call may start. A failing source gets a single call as a test."""
         allowed = 1 if self.failures else self.controller.allowed
         return self.transport is not None and now >= self.resume_at and self.in_flight < allowed
 
     @property
     def load(self) -> float:
-        """How much is waiting there for each call that may be under way."""
+        """The number of its calls, relative to the number allowed."""
         return (self.in_flight + self.rank) / self.controller.allowed
 
     async def wait_to_fetch(self, begun: float, ended: anyio.Event) -> bool:
         """Wait until the stream of a late call should be opened, or the call has ended.
 
-        Before it is known how long calls take, one of them is fetched at once, to find out: the scout.
+        While the duration of calls is unknown, one of them, the scout, is fetched at once to measure it.
 
         Returns:
-            Whether the call is the scout; then `scout_ended` has to be called at its end.
+            Whether the call is the scout. If so, call `scout_ended` at its end.
         """
         while self.fetch_time.seconds is None and not ended.is_set():
             if not self._has_scout:
@@ -138,20 +138,20 @@ class Server:
         return False
 
     def scout_ended(self) -> None:
-        """Let the other calls look at how long the scout has taken, or send another one."""
+        """Let the other calls use the scout's duration, or make another one the scout."""
         self._has_scout = False
         waiting, self._await_scout = self._await_scout, []
         for one in waiting:
             one.cancel()
 
     def answered(self, rank: int | None) -> None:
-        """Take that a call ended with the app's answer."""
+        """Record that a call ended with a reply of the app."""
         self.failures, self.failing_since, self.last_error = 0, None, None
         self.rank = rank or 0
         self.controller.joined(rank)
 
     def failed(self, error: GradioTransportError, now: float) -> None:
-        """Take that a call ended without an answer, and pause the source if that tells of its state."""
+        """Record that a call ended without a reply, and pause the source if that indicates its state."""
         if isinstance(error, TimeoutExpired) and error.setting in ("total", "timeout"):
             return  # of this row
         if isinstance(error, QueueFull | RateLimited | TransportError):
@@ -161,7 +161,7 @@ class Server:
             return
         self.last_error = error
         self.failing_since = now if self.failing_since is None else self.failing_since
-        if now >= self.resume_at:  # calls that were under way together fail together
+        if now >= self.resume_at:  # concurrent calls fail together
             self.resume_at = now + min(FIRST_PAUSE * 2**self.failures, LONGEST_PAUSE)
             self.failures = min(self.failures + 1, 10)
         if isinstance(asked, int | float) and 0 < asked < math.inf:
@@ -169,7 +169,7 @@ class Server:
 
 
 class Servers:
-    """All apps of a run: connects them, and says which takes the next call."""
+    """All apps of a run. It connects them, and chooses one for each call."""
 
     def __init__(
         self, sources: Sequence[Source], *, at_once: int | None, rate: float | None, patience: float
@@ -187,7 +187,7 @@ class Servers:
 
     @property
     def allowed(self) -> int:
-        """How many calls may be under way at all of them."""
+        """The most concurrent calls on all of them."""
         total = sum(server.controller.allowed for server in self.all)
         return total if self._at_once is None else min(total, self._at_once)
 
@@ -195,11 +195,12 @@ class Servers:
         """Connect all, and return when one is connected.
 
         Args:
-            tasks: Those that keep the transports open run in it.
+            tasks: Task group for the tasks that keep the transports open.
             on_room: Called when a source is connected later.
 
         Raises:
-            GradioTransportError: None is there, or one of them cannot be used, such as for a wrong login.
+            GradioTransportError: No source answers, or one cannot be used, for example because of a wrong
+                login.
         """
         self._on_room = on_room
         failures: list[GradioTransportError] = []
@@ -219,7 +220,7 @@ class Servers:
             await tasks.start(self._hold, server)
         except GradioTransportError as error:
             failures.append(error)
-            logger.warning("a source of the run is not there: %s", error)
+            logger.warning("a source of the run does not answer: %s", error)
             if isinstance(error, TransportError):
                 tasks.start_soon(self._connect_later, tasks, server)
 
@@ -232,7 +233,7 @@ class Servers:
             try:
                 await tasks.start(self._hold, server)
             except TransportError as error:
-                logger.info("a source of the run is still not there: %s", error)
+                logger.info("a source of the run still does not answer: %s", error)
             except GradioTransportError as error:
                 logger.warning("a source of the run cannot be used: %s", error)
                 return
@@ -241,7 +242,7 @@ class Servers:
                 return
 
     async def _hold(self, server: Server, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        """Keep a transport open until the run is over; it has to be left by the task that entered it."""
+        """Keep a transport open until the end of the run. The task that entered it must leave it."""
         transport = open_transport(server.source)
         if is_connected(transport):
             server.transport = transport
@@ -254,19 +255,19 @@ class Servers:
             await self._done.wait()
 
     def close(self) -> None:
-        """Close the transports that the run has opened."""
+        """Close the transports that the run opened."""
         self._done.set()
 
     def wake(self) -> None:
-        """Let those who wait for a place look again."""
+        """Wake the tasks that wait for a slot."""
         self._changed.set()
 
     def has_room(self) -> bool:
-        """Return whether an app takes another call; the rate may have it wait all the same."""
+        """Return whether an app can accept another call. The rate limit may still delay it."""
         return self._free(time.monotonic()) is not None
 
     def _free(self, now: float) -> Server | None:
-        """Return the app that has the least to do, of those that take another call."""
+        """Return the app with the lowest load that can accept another call."""
         if self._at_once is not None and self._in_flight >= self._at_once:
             return None
         found: Server | None = None
@@ -276,10 +277,10 @@ class Servers:
         return found
 
     async def acquire(self) -> Server:
-        """Wait until an app takes another call, and count it.
+        """Wait until an app can accept another call, and count the call.
 
         Raises:
-            GradioTransportError: None has answered for as long as the run has patience: the last error.
+            GradioTransportError: No app answered for the patience of the run; it is the last error.
         """
         while True:
             now = time.monotonic()

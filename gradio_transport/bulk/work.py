@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run does with its rows, as runs, engines and the journal know it: calls, or anything like them."""
+"""The interface between a run and its work: calls, or anything like them."""
 
 from __future__ import annotations
 
@@ -13,66 +13,67 @@ from .outcome import Outcome
 from .settings import RunSettings
 
 Accepted: TypeAlias = Callable[[Handle], None]
-"""Called once a server has accepted a late call, before its stream is opened; does not wait."""
+"""Called when a server has accepted a late call, before its stream is opened. It must not wait."""
 
 
 class Place(Protocol):
-    """The right to have one row under way."""
+    """The right to run one row."""
 
     may_have_run: bool
 
     async def run(self, index: int, row: Any, accepted: Accepted | None) -> Outcome:
-        """Do the row, and give the place back."""
+        """Run the row, and release the slot."""
         ...
 
     def release(self) -> None:
-        """Give the place back unused."""
+        """Release the slot unused."""
 
 
 class Runner(Protocol):
-    """What does the rows: this process, or workers of an engine."""
+    """The executor of rows: this process, or workers of an engine."""
 
     @property
     def allowed(self) -> int:
-        """How many rows may be under way at once."""
+        """The most concurrent rows."""
         ...
 
     async def open(self, tasks: anyio.abc.TaskGroup, on_room: Callable[[], object]) -> None:
         """Get ready.
 
         Args:
-            tasks: Tasks that hold something run in it.
-            on_room: Called when there is more room and no row has ended, such as for another source.
+            tasks: Task group for background tasks.
+            on_room: Called when there is more room although no row has ended, such as after another source
+                connects.
         """
 
     def close(self) -> None:
-        """Let go of what `open` took."""
+        """Release the resources of `open`."""
 
     def has_room(self) -> bool:
         """Return whether `place` would return without waiting for the end of a row."""
         ...
 
     async def place(self) -> Place:
-        """Wait for a place.
+        """Wait for a slot.
 
         Raises:
-            GradioTransportError: There will be none.
+            GradioTransportError: There will be no slot.
         """
         ...
 
     def check(self) -> None:
-        """Raise what should end the run once its rows have ended."""
+        """Raise the error that ends the run after its rows."""
 
     async def attach(self, handle: Handle, index: int, row: Any) -> Outcome | None:
-        """Fetch what an earlier run, or a lost worker, has begun; None: it is not known any more.
+        """Fetch a row that an earlier run or a lost worker has started; None if it is not known any more.
 
         Raises:
-            GradioTransportError: The server cannot be asked now.
+            GradioTransportError: The server does not answer now.
         """
 
 
 class Work(Protocol):
-    """What is done with each row. It is pickled for the workers of an engine, so it holds no secret."""
+    """The work for each row. It is pickled for the workers of an engine, so it contains no secret."""
 
     @property
     def settings(self) -> RunSettings:
@@ -81,24 +82,24 @@ class Work(Protocol):
 
     @property
     def subject(self) -> Mapping[str, str]:
-        """What a journal is of: one of another subject is refused."""
+        """The subject of a journal. A journal of another subject is refused."""
         ...
 
     def runner(self) -> Runner:
-        """Return what does the rows in the process that asks."""
+        """Return the runner of the rows in the current process."""
         ...
 
     def share(self, workers: int) -> Self:
-        """Return the part of one of several workers."""
+        """Return the share of one of several workers."""
         ...
 
     def check_portable(self) -> None:
-        """Refuse to be sent to workers.
+        """Check that the work may be sent to workers.
 
         Raises:
-            LocalProtocolError: It would take a secret along.
+            LocalProtocolError: It would carry a secret.
         """
 
     def is_final(self, outcome: Outcome, *, redo_failed: bool) -> bool:
-        """Return whether the outcome of an earlier run stays as it is."""
+        """Return whether the outcome of an earlier run is kept."""
         ...

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What both faces decide alike: the app, the state of a call, options, deadlines, retries, sessions."""
+"""Code shared by both APIs: the app, the state of a call, options, deadlines, retries, sessions."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An app and how it was connected to: what both faces know of it."""
+"""An app and its connection settings, shared by the sync and async APIs."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ from .tap import TappedSession
 from .values import to_json_invocation
 
 logger = logging.getLogger(__name__)
-logger.addHandler(logging.NullHandler())  # without one, stderr would have its warnings
+logger.addHandler(logging.NullHandler())  # without a handler, its warnings would go to stderr
 
 LOGGED_COOKIES = 10
-"""How many rejected cookies are logged: a server may set any number."""
+"""The most rejected cookies that are logged, because a server may set any number."""
 
 _NO_OPTIONS = CallOptions()
 
@@ -70,7 +70,7 @@ _PHASE_SETTINGS: Mapping[Phase, str] = {
 
 
 class App(DiscoveredApp):
-    """What both faces know of an app: config, credentials, taps, and the way to its calls and sessions."""
+    """The state of an app for both APIs: config, credentials, taps. It creates calls and sessions."""
 
     def prepare(
         self,
@@ -80,19 +80,19 @@ class App(DiscoveredApp):
         keywords: Mapping[str, Any],
         options: CallOptions,
     ) -> tuple[Adapter, Invocation]:
-        """Return the adapter and the checked invocation of a call; its files are still to be placed.
+        """Return the adapter and the checked invocation of a call. Its files are not uploaded yet.
 
         Args:
-            config: The app as the call's session sees it.
+            config: The config of the app in the call's session.
             which: The endpoint.
-            arguments: By position.
-            keywords: By name.
-            options: Of the call.
+            arguments: Arguments by position.
+            keywords: Arguments by name.
+            options: Options of the call.
 
         Raises:
             EndpointNotFound: There is no such endpoint.
             ValidationFailed: The arguments do not fit it, or one of them cannot be sent; see `check_values`.
-            UnsupportedProtocol: The server's generation cannot do what is asked.
+            UnsupportedProtocol: The server's version does not support the request.
         """
         endpoint = config.endpoint(which)
         invocation = Invocation(
@@ -107,18 +107,18 @@ class App(DiscoveredApp):
         check_declared(invocation)
         adapter.check(config, invocation)
         check_options(options, invocation, adapter, config)
-        # What an adapter with a discovery of its own takes is its own, such as messages with bytes in them.
+        # An adapter with its own discovery defines its own values, such as messages that contain bytes.
         if self._discoverer is not None:
             check_files(invocation.data, config)
             return adapter, invocation
         return adapter, self.check_values(invocation, config)
 
     def check_values(self, invocation: Invocation, config: AppConfig) -> Invocation:
-        """Return an invocation whose values are JSON, but for its files, which are still to be placed.
+        """Return an invocation whose values are JSON, except for its files, which are not uploaded yet.
 
         Raises:
-            ValidationFailed: A value cannot be sent: it is no JSON, a path stands where a file is wanted, its
-                files are not where the server looks for them, or a file is larger than the app takes.
+            ValidationFailed: A value cannot be sent: it is not JSON, it is a path where a file is required,
+                its files are not where the server looks for them, or a file is larger than the app accepts.
             LocalProtocolError: A file is gone.
         """
         endpoint = invocation.endpoint
@@ -134,11 +134,11 @@ class App(DiscoveredApp):
     def prepare_again(
         self, invocation: Invocation, protocol: str | Sequence[str] | None
     ) -> tuple[Adapter, Invocation]:
-        """Return the adapter and the invocation of a call that was prepared before the app was restarted.
+        """Return the adapter and the invocation of a call that was prepared before a restart of the app.
 
         Raises:
             AppChanged: The app no longer has the endpoint, or has it with other parameters.
-            UnsupportedProtocol: The server's generation cannot do what is asked.
+            UnsupportedProtocol: The server's version does not support the request.
         """
         endpoint = find_again(invocation.endpoint, self.config)
         adapter = self.choose(endpoint, protocol).adapter
@@ -147,25 +147,25 @@ class App(DiscoveredApp):
         return adapter, invocation
 
     def prepare_attach(self, handle: Handle) -> tuple[Adapter, Invocation]:
-        """Return the adapter and the invocation of a call that was joined elsewhere.
+        """Return the adapter and the invocation of a call that another process joined.
 
         Raises:
-            LocalProtocolError: It is a call of another app, or of an endpoint that this one does not have.
-            UnsupportedProtocol: Its protocol is not there, or cannot be attached to.
+            LocalProtocolError: It is a call of another app, or of an endpoint that this app does not have.
+            UnsupportedProtocol: Its protocol is not installed, or does not support attaching.
         """
         config, base = self.config, self.discovery.urls.base
         if handle.url.rstrip("/") != base.rstrip("/"):
             raise LocalProtocolError(
-                f"The handle is of a call to {shown_url(handle.url)}, and this transport is of {base}: its "
-                "session is shown to no other app. Connect to that, or change its url if both are the same "
-                "app."
+                f"The handle is for a call to {shown_url(handle.url)}, but this transport is connected to "
+                f"{base}. Its session is not sent to another app. Connect to that app, or change the url of "
+                f"the handle if both are the same app."
             )
         wanted = handle.fn_index, handle.endpoint
         endpoint = next((known for known in config.endpoints if (known.fn_index, known.name) == wanted), None)
         if endpoint is None:
             raise LocalProtocolError(
                 f"The app has no endpoint {handle.endpoint or '(unnamed)'} of fn_index {handle.fn_index} "
-                "(any more): it is not the one that the handle was made with."
+                "(any more). It is not the app for which the handle was made."
             )
         adapter = self.options.registry.get(handle.protocol)
         invocation = Invocation(endpoint=endpoint, data=(), event_id=handle.event_id)
@@ -173,10 +173,10 @@ class App(DiscoveredApp):
         return adapter, invocation
 
     def call_options(self, given: CallOptions | Any, keywords: dict[str, Any]) -> CallOptions:
-        """Return the options of a call, with the transport's where it has none of its own.
+        """Return the options of a call, completed by those of the transport.
 
-        Anything but `CallOptions` is put back among the keywords: the endpoint has a parameter of the name
-        ``options``.
+        Any other value than `CallOptions` is put back among the keywords, because the endpoint has a
+        parameter named ``options``.
         """
         if given is not None and not isinstance(given, CallOptions):
             keywords["options"] = given
@@ -184,7 +184,7 @@ class App(DiscoveredApp):
         return self.complete_options(given or _NO_OPTIONS)
 
     def complete_options(self, options: CallOptions) -> CallOptions:
-        """Return the options of a call with the transport's where it has none of its own."""
+        """Return the options of a call, completed by those of the transport."""
         if options.download_files is None and self.options.download_files is not None:
             return attrs.evolve(options, download_files=self.options.download_files)
         return options
@@ -192,10 +192,10 @@ class App(DiscoveredApp):
     def place_files(
         self, invocation: Invocation, progress: UploadProgress | None = None
     ) -> Generator[FileCommand, FileReply, Invocation] | None:
-        """Return the sequence that uploads a call's files; None if there are none.
+        """Return the sequence that uploads a call's files, or None if it has none.
 
-        None instead of an empty sequence, because a call without files then costs no sequence, and on the
-        async face starts at once.
+        Why not an empty sequence: without one, a call without files is faster, and in the async API starts at
+        once.
         """
         if not holds_files([invocation.data, invocation.event_data]):
             return None
@@ -213,14 +213,14 @@ class App(DiscoveredApp):
         return attrs.evolve(invocation, data=data[:-1], event_data=data[-1])
 
     def file_reader(self, endpoint: Endpoint, make: Make) -> FileReader | None:
-        """Return what finds the files in an endpoint's outputs; None if it cannot have any."""
+        """Return a reader of the files in an endpoint's outputs, or None if it cannot have any."""
         if not self._places(endpoint).returned:
             return None
         return FileReader(self.config, self.discovery.urls, make)
 
     def _places(self, endpoint: Endpoint) -> EndpointPlaces:
         known = self._known_places.get(endpoint.fn_index)
-        if known is None or known.endpoint is not endpoint:  # another session may have drawn another one
+        if known is None or known.endpoint is not endpoint:  # gr.render differs from session to session
             taken = any(map(takes_files, endpoint.parameters))
             returned = may_hold_files(endpoint.outputs)
             known = EndpointPlaces(endpoint, taken=taken, returned=returned, secrets=secret_places(endpoint))
@@ -228,35 +228,35 @@ class App(DiscoveredApp):
         return known
 
     def file_rule(self, url: str) -> AddressRule:
-        """Return which addresses the host may have of a file that the server named.
+        """Return the address rule for a file that the server named.
 
         Raises:
-            RemoteProtocolError: It is of another origin, which ``foreign_files=`` does not allow.
+            RemoteProtocolError: Its origin is not the app's, and ``foreign_files=`` does not allow it.
         """
         where = origin(url)
         if where == self.credentials.origin:
             return AddressRule.ANY
         if urlsplit(url).scheme not in ("http", "https"):
             raise RemoteProtocolError(
-                f"The server names {shown_url(url)!r} as the place of a file. That is never fetched: it is "
-                "not http(s).",
+                f"The server names {shown_url(url)!r} as the URL of a file. It is not fetched, because it "
+                f"is not http(s).",
                 phase=Phase.DOWNLOAD,
             )
         allowed = self.options.foreign_files
         if allowed is True or (allowed and where in allowed):
             return self._rule(url, () if allowed is True else allowed)
         raise RemoteProtocolError(
-            f"The server names {shown_url(url)!r} as the place of a file, which is not the app's own origin "
+            f"The server names {shown_url(url)!r} as the URL of a file, but its origin is not the app's own "
             f"({self.credentials.origin}). To trust that origin: connect(..., foreign_files=[{where!r}]).",
             phase=Phase.DOWNLOAD,
         )
 
     def input_rule(self, url: str, given: str) -> AddressRule:
-        """Return which addresses the host may have of a URL that the caller gave, or that it redirects to.
+        """Return the address rule for a URL from the caller, or for its redirect.
 
         Args:
-            url: Where to go now.
-            given: What the caller gave.
+            url: The URL to request now.
+            given: The caller's URL.
         """
         allowed = self.options.foreign_files
         named = {origin(given), https_origin(origin(given)), self.credentials.origin}
@@ -264,7 +264,7 @@ class App(DiscoveredApp):
 
     @staticmethod
     def _rule(url: str, named: Collection[str | None]) -> AddressRule:
-        """Return the rule for a URL, by the origins that the caller named."""
+        """Return the address rule for a URL, by the origins that the caller named."""
         if origin(url) not in named:
             return AddressRule.PUBLIC
         return AddressRule.ANY if is_address(urlsplit(url).hostname or "") else AddressRule.NAMED
@@ -283,7 +283,7 @@ class App(DiscoveredApp):
 
     @cached_property
     def _shown_settings(self) -> Mapping[str, Any]:
-        """The settings that explain what happens in a session, for its frame."""
+        """The settings of a session that a trace needs, for its frame."""
         return {
             "engine": self.engine,
             "timeouts": attrs.asdict(self.options.timeouts),
@@ -299,7 +299,7 @@ class App(DiscoveredApp):
             if rejected not in self._rejected_cookies and len(self._rejected_cookies) < LOGGED_COOKIES:
                 self._rejected_cookies.add(rejected)
                 logger.warning(
-                    "the cookie %r of %s was left out: %s",
+                    "the cookie %r of %s was rejected: %s",
                     self.secrets.hide(rejected.name),
                     origin(url),
                     rejected.why,
@@ -311,7 +311,7 @@ class App(DiscoveredApp):
         credentials: Credentials | None = None,
         extra: Mapping[str, str] | None = None,
     ) -> Request:
-        """Return a request with what its origin may see: of the app, of a session and of a call."""
+        """Return a request with the headers that its origin may get: of the app, session and call."""
         bound = credentials or self.credentials
         headers = bound.for_url(request.url, request.headers, extra)
         url = bound.url_to_send(request.url) if bound.query else request.url
@@ -323,10 +323,9 @@ class App(DiscoveredApp):
         timeouts: Timeouts,
         deadline: Deadline = NEVER,
     ) -> Patience:
-        """Return how long a command may take that is performed now, given the deadline of its call.
+        """Return the time limits of a command that is performed now, given the deadline of its call.
 
-        Where the server sends no heartbeats, silence means only that the function is still running: it has a
-        bound of its own then.
+        Without heartbeats, silence only means that the function is still running, so another bound applies.
         """
         setting = _PHASE_SETTINGS[command.phase]
         silence: float | None = getattr(timeouts, setting)
@@ -334,8 +333,8 @@ class App(DiscoveredApp):
         if (setting == "idle" and not has_heartbeats) or isinstance(command, OpenWebSocket):
             silence = timeouts.without_heartbeat
             setting = "no_heartbeat" if setting == "idle" and silence != timeouts.idle else setting
-        # Why not the bound on silence alone: a server that sends a byte now and then is never silent.
-        # Uploads have no other, because they may take any time to send; without a body nothing is sent.
+        # Why not only the bound on silence: a server that sends a byte now and then is never silent. Uploads
+        # have only that bound, because sending may take any time; without a body nothing is sent.
         whole = None
         if isinstance(command, SendRequest):
             is_fetched = setting == "upload" and command.request.body is None

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the server still runs the app that was discovered: `AppIdentity`.
+"""`AppIdentity`: whether the server still runs the discovered app.
 
-Most protocols name a function by its number. After a restart the number may be that of another function, so a
-call is sent only to an app that is known to be the same.
+Most protocols name a function by its number. After a restart, another function may have the number, so a call
+is sent only if the app is known to be the same.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from ..errors import AppChanged, EndpointNotFound, Phase
 from ..protocol.commands import Response
 
 CONFIRMED_SECONDS = 10.0
-"""How long an app counts as the same without a request: behind a proxy, a restart may break no connection."""
+"""Seconds that an app counts as the same unchecked: behind a proxy, a restart may break no connection."""
 
 
 class AppIdentity:
-    """What is known of the life of an app, which ends when its server is restarted.
+    """The identity of a running app, which changes when its server restarts.
 
     Attributes:
-        url: Where the app is; None: it names no function by a number that could change its meaning.
-        confirmed_at: When the server was last known to run the app, by `time.monotonic`.
-        doubts: How many times something broke.
+        url: URL of the app. None if its function numbers cannot change their meaning.
+        confirmed_at: Time of the last confirmation, by `time.monotonic`.
+        doubts: Number of broken connections and the like.
     """
 
     def __init__(self) -> None:
@@ -36,24 +36,25 @@ class AppIdentity:
         self._alive_at = -math.inf
 
     def doubt(self) -> None:
-        """Record that something broke: the app may have been restarted."""
+        """Record that a connection broke, so the app may have been restarted."""
         self.doubts += 1
 
     def confirm(self, doubts: int) -> None:
-        """Record that the server runs the app; `doubts` is their number from before it was asked."""
+        """Record that the server runs the app. `doubts` is their number before the request."""
         self._settled = doubts
         self.confirmed_at = self._alive_at = time.monotonic()
 
     @property
     def is_doubted(self) -> bool:
-        """Whether something broke since the server was last asked."""
+        """Whether a connection broke since the last confirmation."""
         return self.doubts != self._settled
 
     def is_certain(self, engine: object) -> bool:
-        """Return whether the server is known to run the app still; does not wait.
+        """Return whether the server certainly still runs the app, without waiting.
 
-        It does if nothing has broken since it was last confirmed, a connection has been open since, and that
-        was less than `CONFIRMED_SECONDS` ago. An engine of the caller's may have no list of connections.
+        It does if no connection has broken since the last confirmation, one has stayed open since, and the
+        confirmation is less than `CONFIRMED_SECONDS` old. The caller's own engine may have no list of
+        connections.
         """
         if self.url is None:
             return True
@@ -62,7 +63,7 @@ class AppIdentity:
             return False
         connections = getattr(engine, "connections", None)
         if connections is None or connections.have_one_since(self.url, self._alive_at):
-            self._alive_at = now  # connections that were opened meanwhile are to the same server
+            self._alive_at = now  # connections opened meanwhile are to the same server
             return True
         return False
 
@@ -77,9 +78,9 @@ def app_id_of(response: Response) -> object:
 
 
 def is_same_app(known: AppConfig, found: AppConfig) -> bool:
-    """Return whether two configs are of one life of an app.
+    """Return whether two configs are of the same run of an app.
 
-    Before 3.42 there is no id of that: then it is one life if the functions are the same.
+    Before 3.42 a run has no id; there the functions are compared.
     """
     if known.app_id is not None or found.app_id is not None:
         return known.app_id == found.app_id
@@ -87,10 +88,10 @@ def is_same_app(known: AppConfig, found: AppConfig) -> bool:
 
 
 def find_again(endpoint: Endpoint, config: AppConfig) -> Endpoint:
-    """Return the endpoint that an app has instead of one from before its restart.
+    """Return the endpoint of an app that replaces one from before its restart.
 
     Raises:
-        AppChanged: It has none of that name with the same parameters.
+        AppChanged: It has no endpoint of that name with the same parameters.
     """
     which = endpoint.fn_index if endpoint.name is None else endpoint.name
     try:
@@ -116,14 +117,14 @@ def _parameters(endpoint: Endpoint) -> object:
 
 
 def check_component(known: Component | None, found: Component) -> None:
-    """Refuse to call a component that is another one since a restart of the app.
+    """Refuse to call a component that changed its type in a restart of the app.
 
     Args:
-        known: From before; None: it was drawn for a session alone.
-        found: What has its number now.
+        known: The component before; None if gr.render made it for one session.
+        found: The component with its number now.
 
     Raises:
-        AppChanged: It is of another type.
+        AppChanged: It has another type.
     """
     if known is None or known.type != found.type:
         what = "another component" if known is None else f"a {known.type}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Delays between tries: pure numbers, the waiting is the driver's."""
+"""Delays between attempts, as numbers; the driver waits."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ..policy import RetryPolicy
 
 
 def delays(policy: RetryPolicy, rng: random.Random | None = None) -> Iterator[float]:
-    """Yield the seconds to wait before each further try: exponential, full jitter, within the budget."""
+    """Yield the seconds to wait before each further attempt: exponential, full jitter, within the budget."""
     rng = rng or random.Random()  # noqa: S311 - jitter needs no secrecy
     left = policy.budget
     for attempt in range(policy.attempts - 1):
-        # Full jitter from 0, so that clients that failed together do not come back together; 2.0**64 bounds
-        # the exponent, which would overflow a float.
+        # Full jitter from 0, so that clients that failed together do not retry together; 2.0**64 bounds the
+        # exponent, which would overflow a float.
         delay = rng.uniform(0, min(policy.cap, policy.base * 2.0 ** min(attempt, 64)))
         if delay > left:
             return

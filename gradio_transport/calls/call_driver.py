@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a call asks of the driver of its session: `CallDriver`."""
+"""`CallDriver`: the interface of a call to the driver of its session."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from .steps import Steps
 
 
 class CallDriver(Protocol):
-    """What a call asks of the driver of its session."""
+    """The interface of a call to the driver of its session."""
 
     def start(self, steps: Steps[Any], call: Any) -> None:
         """Perform steps of a call in the background."""
         ...
 
     def fetch(self, call: Any) -> None:
-        """Open the stream of a call that was joined without one; never waits."""
+        """Open the stream of a call that was joined without one, without waiting."""
         ...
 
     def abandon(self, call: Any, error: GradioTransportError, *, tell: bool = False) -> None:
-        """End a call with an error of this side; `tell` the server as of a cancellation."""
+        """End a call with an error of the client. With `tell`, send the server a cancellation."""
         ...
 
     def cancel(self, call: Any) -> Sequence[Any]:
-        """Cancel a call now, and tell the server aside; return what to wait on for its answers."""
+        """Cancel a call now, and tell the server in the background; return an object to wait on."""
         ...
 
     def send(self, call: Any, arguments: Sequence[Any], timeout: float | None) -> Steps[None]:
@@ -34,5 +34,5 @@ class CallDriver(Protocol):
         ...
 
     def finish_input(self, call: Any, timeout: float | None) -> Steps[None]:
-        """Tell the server that no further chunk will come."""
+        """Tell the server that the streaming input has ended."""
         ...

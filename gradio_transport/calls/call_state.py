@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of a call on both faces: its deadlines, its events, its end, and its errors."""
+"""The state of a call in both APIs: its deadlines, its events, its end, and its errors."""
 
 from __future__ import annotations
 
@@ -54,23 +54,23 @@ from .tap import TappedSession
 logger = logging.getLogger(__name__)
 
 _deviations = logging.getLogger(f"{__name__}.deviations")
-_deviations.addHandler(logging.NullHandler())  # without one, stderr would have its warnings
+_deviations.addHandler(logging.NullHandler())  # without a handler, its warnings would go to stderr
 
 LOGGED_DEVIATIONS = 5
-"""How many deviations of a call are logged: a server may make any number."""
+"""The most deviations that are logged per call, because a server may make any number."""
 
 _WITH_ERROR = (Failed, ProcessCompleted, Resubmitted)
-"""Events that carry the error that the caller will see."""
+"""Events that carry the error for the caller."""
 
 _PHASES = {State.JOINING: Phase.JOIN}
-"""Where a call is before anything has come of it."""
+"""The state of a call before its first event."""
 
 
 class CallState:
-    """The state of a call of either face: everything but how it waits.
+    """The state of a call in either API: everything except waiting.
 
-    It is there before its exchange, because its files may have to be placed first. A face that has threads
-    gives it a lock.
+    It exists before its exchange, because its files may have to be uploaded first. The sync API gives it a
+    lock.
     """
 
     def __init__(
@@ -89,13 +89,13 @@ class CallState:
         self._tapped: TappedSession | None = None
         self._exchange: Exchange | None = None
         self.adapter = adapter
-        """The protocol it goes by."""
+        """The adapter of the call."""
         self.invocation = invocation
         self.discovery = app.discovery
-        """What was known of the app when the call was prepared."""
+        """The discovery of the app when the call was prepared."""
         self._file_reader = files
         self.preparing = Phase.DISCOVER
-        """What it waits for before it is opened: for the app, then for its files."""
+        """The reason why it waits before it is opened: the app, then its files."""
         self.options = options
         self.timeouts = options.timeouts or app.options.timeouts
         self.total = Deadline.after(self.timeouts.total, "total")
@@ -127,18 +127,18 @@ class CallState:
         self._lock: AbstractContextManager[Any] = nullcontext()
 
     def _wake(self, *, for_end: bool) -> None:
-        """Wake the threads or tasks that wait for a change; `for_end` also those that wait for the end."""
+        """Wake the waiters for a change; with `for_end` also the waiters for the end."""
 
     def start_observing(self, observer: Observer) -> None:
-        """Show the call to an observer from now on, and send what that adds to its requests."""
+        """Attach an observer to the call, and send the headers that it adds to the requests."""
         observed = self._session_state.app.observed_call(self.endpoint, self.adapter)
         self._observer = guarded(partial(observer.start, observed))
         if self._observer is not None:
-            # Last, so that a header of the caller's counts for more; and no secret.
+            # Last, so that a header of the caller takes precedence. It is not a secret.
             self.headers = {**self._observer.headers, **self.headers}
 
     def address_again(self, adapter: str, invocation: Invocation, files: FileReader | None) -> None:
-        """Address a call to the app as it is after a restart, before it is opened."""
+        """Address an unopened call to the app as it is after a restart."""
         self.adapter, self.invocation, self._file_reader = adapter, invocation, files
         self.discovery, self._averages = self._session_state.app.discovery, self._session_state.app.averages
 
@@ -149,24 +149,24 @@ class CallState:
 
     @property
     def tapped(self) -> TappedSession:
-        """The session that the call is under way in."""
+        """The session of the call."""
         assert self._tapped is not None
         return self._tapped
 
     @property
     def exchange(self) -> Exchange:
-        """The machine of the call."""
+        """The state machine of the call."""
         assert self._exchange is not None
         return self._exchange
 
     @property
     def opened(self) -> bool:
-        """Whether the call has a machine: its files are placed."""
+        """Whether the call has a state machine, so its files are uploaded."""
         return self._exchange is not None
 
     @property
     def event_id(self) -> str | None:
-        """The server's name for the call, once it has one."""
+        """The server's id of the call, or None."""
         return self._exchange.event_id if self._exchange is not None else None
 
     @property
@@ -178,7 +178,7 @@ class CallState:
 
     @property
     def status(self) -> State:
-        """Where it stands."""
+        """The state of the call."""
         if self._exchange is not None:
             return self._exchange.state
         if self.outcome is None:
@@ -187,12 +187,12 @@ class CallState:
 
     @property
     def last_event(self) -> Event | None:
-        """The newest event that has come, read or not."""
+        """The newest event, read or not."""
         return self._exchange.last_event if self._exchange is not None else self.outcome
 
     @property
     def deviations(self) -> Sequence[str]:
-        """How the server deviated from the protocol: no error, but worth a look when debugging a server."""
+        """The server's deviations from the protocol: not errors, but useful when you debug a server."""
         return tuple(self._exchange.deviations) if self._exchange is not None else ()
 
     @property
@@ -213,13 +213,13 @@ class CallState:
 
     @property
     def deadline(self) -> float | None:
-        """When the next of the call's deadlines is over, by `time.monotonic`; None if there is none."""
+        """Time when the next deadline of the call expires, by `time.monotonic`; None if there is none."""
         following = self.next_deadline
         return None if following is NEVER or self.outcome is not None else following.at
 
     @property
     def needs_timer(self) -> bool:
-        """Whether its deadlines need a waiter with a timer, because the bound on silence comes too late."""
+        """Whether its deadlines need a timer, because the bound on silence would be too late."""
         first, idle = self.timeouts.first_message, self.timeouts.idle
         return self.total is not NEVER or (first is not None and (idle is None or first < idle))
 
@@ -233,7 +233,7 @@ class CallState:
             return None
         last, state = self.last_event, self.status
         return TimeoutExpired(
-            f"The call was not complete within {expired.seconds} s (state {state.value}, last heard: "
+            f"The call was not complete within {expired.seconds} s (state {state.value}, last event: "
             f"{'nothing' if last is None else type(last).__name__}). Raise Timeouts({expired.setting}=) if "
             "it may take longer.",
             setting=expired.setting,
@@ -245,23 +245,23 @@ class CallState:
     def end_if_expired(self) -> bool:
         """End the call if one of its deadlines has expired, and return whether one had.
 
-        Waiting does so by itself. This is for waiting by a callback or a listener.
+        Waiting methods do this themselves. This is for programs that wait with a callback or a listener.
         """
         error = self.expiry
         if error is None:
             return False
         self.abandon(error, tell=self.timeouts.cancel_on_expiry)
-        # So that a call whose driver has forgotten it is not expired again and again.
+        # So that a call that its driver no longer knows does not expire repeatedly.
         self.total = self._first_message = NEVER
         return True
 
     def end_if_late(self) -> None:
-        """End the call if its whole time is over, for a reader that has always something to read."""
+        """End the call if its total deadline has expired, for a reader that never runs out of events."""
         if time.monotonic() >= self.total.at:
             self.end_if_expired()
 
     def start_listening(self) -> None:
-        """Begin to wait for the first message: the stream is opened now."""
+        """Start the deadline of the first message, because the stream is opened now."""
         with self._lock:
             if self.event_id is not None:
                 self._start_first_message()
@@ -273,29 +273,29 @@ class CallState:
     # --- delivery ------------------------------------------------------------------------------------
 
     def start_reading(self) -> None:
-        """Keep the events from now on, and open a stream that waits to be asked for: a caller reads them."""
+        """Keep the events from now on, because a caller reads them. Open the stream of a late call."""
         self._fetch_if_asked()
         self._events_read, self.mailbox.unread = True, False
 
     def start_awaiting_result(self) -> None:
-        """Let old events be dropped, unless the caller has begun to read: it waits for the result alone."""
+        """Allow old events to be dropped, unless the caller reads them: it waits only for the result."""
         self._fetch_if_asked()
         self.mailbox.unread = not self._events_read
 
     def is_readable(self) -> bool:
-        """Return whether there is something to read: an event, or the end."""
+        """Return whether there is an event or the end to read."""
         return len(self.mailbox) > 0 or self.outcome is not None
 
     def deliver(self, event: Event, size: int) -> GradioTransportError | None:
-        """Take an event from the driver of the session; return the error if the call cannot take it."""
+        """Accept an event from the driver of the session. Return the error if the call cannot accept it."""
         with self._lock:
             over = self._take(event, size)
-            # A waiter for the end has to see the deadline that begins with the join.
+            # A waiter for the end must notice the deadline that starts with the join.
             self._wake(for_end=over or isinstance(event, Joined))
         return self.mailbox.overflow or self._listener_error
 
     def _take(self, event: Event, size: int) -> bool:
-        """Take an event, and return whether it is the end."""
+        """Accept an event, and return whether it is the end."""
         if self._file_reader is not None and isinstance(event, WITH_OUTPUTS):
             data = self._file_reader.outputs(event.data, self.endpoint.outputs)
             event = event if data is event.data else attrs.evolve(event, data=data)
@@ -307,7 +307,7 @@ class CallState:
         if isinstance(event, _WITH_ERROR) and event.error is not None:
             if isinstance(event, Failed):
                 self._complete_error(event.error)
-            if isinstance(event.error, AppError):  # its text is the app's alone
+            if isinstance(event.error, AppError):  # its text is only the app's
                 event.error.add_note(event.error.circumstances)
             hide_secrets(event.error, self._session_state.app.secrets)
         if self._listener is not None:
@@ -323,7 +323,7 @@ class CallState:
         return True
 
     def _notify(self, listener: Callable[[Event], object], event: Event) -> Event:
-        """Show an event to the listener, and return it; if the end cannot be shown, an end that says so."""
+        """Pass an event to the listener, and return it, or an end with the error if the listener raises."""
         try:
             listener(event)
         except Exception as error:
@@ -337,7 +337,7 @@ class CallState:
         return event
 
     def end(self, event: Event) -> None:
-        """End a call that no session has under way: it is not opened yet, or waits to be submitted again."""
+        """End a call outside a session: it is not opened yet, or waits for resubmission."""
         self.deliver(event, 0)
         self.run_callbacks()
 
@@ -350,14 +350,14 @@ class CallState:
         self.end(Failed(event_id=self.event_id, error=error))
 
     def abandon(self, error: GradioTransportError, *, tell: bool = False) -> None:
-        """End a call with an error, wherever it stands; `tell` the server as of a cancellation."""
+        """End a call with an error, in any state. With `tell`, send the server a cancellation."""
         if self._driver is None or self.waits_for_retry:
             self.fail(error)
         else:
             self._driver.abandon(self, error, tell=tell)
 
     def add_done_callback(self, callback: Callable[[], object]) -> None:
-        """Run `callback` once the call is done; at once if it is."""
+        """Run `callback` when the call is done, or at once if it already is."""
         with self._lock:
             if self.outcome is None:
                 self._callbacks.append(callback)
@@ -365,7 +365,7 @@ class CallState:
         self._run_callback(callback)
 
     def run_callbacks(self) -> None:
-        """Run the done callbacks. The driver does so without any lock, because they may call anything."""
+        """Run the done callbacks. The driver holds no lock then, because they may call anything."""
         if self.deviations:
             _deviations.warning(
                 "the server deviated from the protocol in a call of %s: %s",
@@ -374,7 +374,7 @@ class CallState:
             )
         with self._lock:
             callbacks, self._callbacks = self._callbacks, []
-        with ExitStack() as stack:  # what one of them raises keeps no other from running
+        with ExitStack() as stack:  # an exception of one must not prevent the others
             for callback in reversed(callbacks):
                 stack.callback(self._run_callback, callback)
 
@@ -383,19 +383,19 @@ class CallState:
         try:
             callback()
         except BaseException as error:
-            # Ctrl-C and the end of the program are for the main thread. Any other thread would only end
-            # itself for them, and it may be one of the library's, which others wait for.
+            # Ctrl-C and the exit of the program belong to the main thread. In any other thread they would
+            # only end that thread, which may be one of the library that others wait for.
             if threading.current_thread() is threading.main_thread() and is_foreign(error):
                 raise
             logger.exception("a done callback of %s failed", self.endpoint.display_name)
 
     def record_request(self) -> None:
-        """Record that a request of the call is sent now: from then on the function may have run."""
+        """Record that a request of the call is sent now, so the function may run from now on."""
         self._has_request = True
 
     def _complete_error(self, error: GradioTransportError) -> None:
-        """Add to the error of a call what the session does not know: the tries, and the time they took."""
-        if self._attempt > 1:  # an earlier try had been accepted
+        """Add the attempts and their time to the error of a call, which the session does not know."""
+        if self._attempt > 1:  # an earlier attempt was accepted
             error.may_have_run = True
         elif not self._has_request:
             error.may_have_run = False
@@ -405,7 +405,7 @@ class CallState:
     # --- late attach ---------------------------------------------------------------------------------
 
     def fetch_time(self) -> float | None:
-        """Return when the stream is opened without being asked for; None: only when asked."""
+        """Return the time when the stream is opened automatically; None if only on demand."""
         if self.exchange.fetched:
             return None
         after = self.options.fetch_after
@@ -414,14 +414,14 @@ class CallState:
         return None if after is None else self._submitted + after
 
     def fetch(self) -> None:
-        """Open the stream of a call that was joined without one, or is not joined yet; never waits."""
+        """Open the stream of a call that was joined without one, or is not joined yet, without waiting."""
         if self._driver is None:
             self.invocation = attrs.evolve(self.invocation, late=False)
         else:
             self._driver.fetch(self)
 
     def _fetch_if_asked(self) -> None:
-        """Open the stream of such a call if asking for the result does."""
+        """Open the stream of such a call if a request for the result does so."""
         late = self.invocation.late if self._exchange is None else not self._exchange.fetched
         if late and self.options.fetch_after is None:
             self.fetch()
@@ -429,10 +429,10 @@ class CallState:
     # --- repetition ----------------------------------------------------------------------------------
 
     def retry_pause(self, failed: Failed) -> float | None:
-        """Return the seconds after which a call that ended in this way is submitted again; None: never.
+        """Return the seconds after which a call that ended like this is resubmitted, or None for never.
 
-        Only the loss of an accepted call's stream counts, and only if the caller declared that the function
-        may run twice: a join that may have been accepted is never made again.
+        Only a call that was accepted and lost its stream is resubmitted, and only if the caller declared that
+        the function may run twice. A join that may have been accepted is never repeated.
         """
         error = failed.error
         if self.outcome is not None:
@@ -444,16 +444,16 @@ class CallState:
         return None if pause is None or (remaining is not None and pause >= remaining) else pause
 
     def start_retry(self, error: GradioTransportError) -> Event:
-        """Record that the call will be submitted again, and return the event that says so."""
+        """Record that the call will be resubmitted, and return the event for that."""
         self.waits_for_retry = True
         self._attempt += 1
         self._first_message = NEVER
         return Resubmitted(attempt=self._attempt, error=error)
 
     def open(self, driver: CallDriver, tapped: TappedSession) -> Exchange | None:
-        """Open the call in a session, or its next try; None if it has ended meanwhile.
+        """Open the call, or its next attempt, in a session. Return None if it has ended meanwhile.
 
-        Once the result was asked for, the next try opens its stream at once.
+        If the result was already requested, the next attempt opens its stream at once.
         """
         with self._lock:
             if self.outcome is not None:
@@ -468,15 +468,15 @@ class CallState:
             return self._exchange
 
     def outputs(self, timeout: float | None) -> list[Any]:
-        """Return the outputs, or raise the error; without an outcome the wait has timed out."""
+        """Return the outputs, or raise the error. Without an outcome, the wait has timed out."""
         if self.outcome is None:
             raise self.wait_error(timeout)
         return outputs_of(self.outcome)
 
     def wait_error(self, timeout: float | None) -> TimeoutExpired:
-        """Return the error for a wait that timed out while the call goes on."""
+        """Return the error for a wait that timed out while the call continues."""
         return TimeoutExpired(
-            f"No result within {timeout} s; the call goes on ({self.status.value}).",
+            f"No result within {timeout} s; the call continues ({self.status.value}).",
             setting="timeout",
             seconds=timeout,
             phase=Phase.STREAM,
@@ -485,20 +485,20 @@ class CallState:
         )
 
     def check_open(self) -> None:
-        """Refuse further input for a call that is over.
+        """Reject further input for a call that is over.
 
         Raises:
             LocalProtocolError: It is over.
         """
         if self.outcome is not None:
             raise LocalProtocolError(
-                f"{self.endpoint.display_name} is over ({self.status.value}) and takes no further input.",
+                f"{self.endpoint.display_name} is over ({self.status.value}) and accepts no further input.",
                 phase=Phase.STREAM,
                 adapter=self.adapter,
             )
 
     def check_sent(self) -> None:
-        """Raise what the server answered to further input, if it was no success."""
+        """Raise the server's error reply to further input, if any."""
         error, self.exchange.send_error = self.exchange.send_error, None
         if error is not None and self.outcome is None:
             error.may_have_run = error.may_have_run or self.accepted
@@ -506,14 +506,14 @@ class CallState:
             raise error
 
     def next_chunk(self, arguments: Sequence[Any]) -> Invocation:
-        """Return the next chunk of a streaming input as an invocation; its files are still to be placed."""
+        """Return the next chunk of a streaming input as an invocation. Its files are not uploaded yet."""
         self.check_open()
         chunk = attrs.evolve(self.invocation, data=self.endpoint.bind(arguments, {}))
         return self._session_state.app.check_values(chunk, self._session_state.config)
 
     @property
     def driver(self) -> CallDriver:
-        """The driver of its session; a call is sent further input or cancelled once it is opened."""
+        """The driver of its session. Further input and cancellation require an opened call."""
         if self._driver is None:
             raise LocalProtocolError(
                 f"{self.endpoint.display_name} is not submitted yet.", phase=Phase.UPLOAD
@@ -525,11 +525,11 @@ class CallState:
         return self.driver.send(self, arguments, timeout)
 
     def finishing(self, timeout: float | None) -> Steps[None]:
-        """Return the steps that say that no further chunk will come; see `Call.finish`."""
+        """Return the steps that signal the end of the input; see `Call.finish`."""
         return self.driver.finish_input(self, timeout)
 
     def cancel_now(self) -> Sequence[Any]:
-        """Cancel the call, and tell the server aside; return what to wait on for its answers."""
+        """Cancel the call, and tell the server in the background; return an object to wait on."""
         if self.outcome is not None:
             return ()
         if self._driver is None or self.waits_for_retry:
@@ -539,7 +539,7 @@ class CallState:
         return self._driver.cancel(self)
 
     def achieved(self) -> Achieved:
-        """Return what a cancellation achieved on the server."""
+        """Return the effect of a cancellation on the server."""
         end = self.outcome
         return end.achieved if isinstance(end, Cancelled) else Achieved.UNKNOWN
 

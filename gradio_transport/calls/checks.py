@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is refused before anything is sent: settings, options and arguments that cannot work."""
+"""Checks before anything is sent: settings, options and arguments that cannot work."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .options import CallOptions, Options
 
 
 def find_discoverer(options: Options) -> Adapter | None:
-    """Return the one adapter that is asked for by name, if it has a discovery of its own.
+    """Return the single adapter requested by name, if it has its own discovery.
 
     Raises:
         UnsupportedProtocol: No installed adapter has that name.
@@ -32,10 +32,10 @@ def find_discoverer(options: Options) -> Adapter | None:
 
 
 def check_settings(options: Options, adapter: Adapter | None) -> None:
-    """Refuse settings that the adapter does not list; most are mistyped keywords of `connect`.
+    """Reject settings that the adapter does not list; most are mistyped keywords of `connect`.
 
     Raises:
-        LocalProtocolError: It names them, and the nearest that are known.
+        LocalProtocolError: The message names them and the nearest known ones.
     """
     taken = () if adapter is None else adapter.settings
     wrong = [name for name in options.settings if name not in taken]
@@ -43,7 +43,7 @@ def check_settings(options: Options, adapter: Adapter | None) -> None:
         return
     options_only = ("http", "registry", "strict", "settings")
     keywords = [field.name for field in attrs.fields(Options) if field.name not in options_only]
-    # Parts of `http`, and the engine that is built from it.
+    # Parts of `http`, and the engine that it builds.
     keywords += ["verify", "proxy", "trust_env", "engine"]
     listed = ", ".join(taken) or "no settings of its own"
     raise LocalProtocolError(
@@ -53,15 +53,17 @@ def check_settings(options: Options, adapter: Adapter | None) -> None:
 
 
 def check_declared(invocation: Invocation) -> None:
-    """Refuse early what the endpoint does not declare, or lacks of what it does.
+    """Reject early what the endpoint does not declare, and require what it declares.
 
     Raises:
-        ValidationFailed: A token for a function that does not ask for one, or event data that are missing.
+        ValidationFailed: There is a token for a function that does not ask for one, or event data are
+            missing.
     """
     endpoint = invocation.endpoint
     if invocation.oauth_token is not None and endpoint.oauth_token is None:
         raise ValidationFailed(
-            f"{endpoint.display_name} does not ask for its caller's token; oauth_token= was not sent.",
+            f"{endpoint.display_name} does not ask for its caller's token. oauth_token= was not sent; omit "
+            f"it.",
             phase=Phase.JOIN,
         )
     if invocation.oauth_token is None and endpoint.oauth_token == "required":  # noqa: S105 - not a password
@@ -71,41 +73,41 @@ def check_declared(invocation: Invocation) -> None:
         )
     if invocation.event_data is None and endpoint.collects_event_data:
         raise ValidationFailed(
-            f"{endpoint.display_name} wants to know what happened in the page: pass "
-            "CallOptions(event_data=...), such as SelectData(index=0, value='a').",
+            f"{endpoint.display_name} needs the data of the page event: pass CallOptions(event_data=...), "
+            f"such as SelectData(index=0, value='a').",
             problems={"event_data": "missing"},
             phase=Phase.JOIN,
         )
 
 
 def check_options(options: CallOptions, invocation: Invocation, adapter: Adapter, config: AppConfig) -> None:
-    """Refuse early what a call cannot be.
+    """Reject impossible options of a call early.
 
     Raises:
         LocalProtocolError: The options contradict each other, or the endpoint.
-        UnsupportedProtocol: The protocol has no way to fetch a result later.
+        UnsupportedProtocol: The protocol does not support fetching a result later.
     """
     if options.attach == "late":
         check_late(adapter, config)
     elif options.fetch_after is not None:
-        raise LocalProtocolError("CallOptions(fetch_after=) says nothing without attach='late'.")
+        raise LocalProtocolError("CallOptions(fetch_after=) has no effect without attach='late'.")
     if options.repeatable and invocation.endpoint.connection == "stream":
         raise LocalProtocolError(
-            f"{invocation.endpoint.display_name} takes streaming input, which cannot be sent a second time: "
-            "leave repeatable out."
+            f"{invocation.endpoint.display_name} takes streaming input, which cannot be sent a second time. "
+            f"Omit repeatable."
         )
 
 
 def check_late(adapter: Adapter, config: AppConfig) -> None:
-    """Refuse a late attach where the protocol has none.
+    """Reject a late attach if the protocol does not support it.
 
     Raises:
-        UnsupportedProtocol: The message says which servers have it.
+        UnsupportedProtocol: The message names the servers that support it.
     """
     if not adapter.capabilities(config).late_attach:
         raise UnsupportedProtocol(
-            f"{adapter.name} has no way to fetch a result later: the queue of Gradio 4.9+ has, and /call of "
-            "4.20+. Nothing was sent.",
+            f"{adapter.name} does not support fetching a result later. The queue of Gradio 4.9+ does, and "
+            f"/call of 4.20+. Nothing was sent.",
             phase=Phase.JOIN,
             adapter=adapter.name,
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Functions that components have on the server (3.47+, docs/wire.md §13)."""
+"""Server-side functions of components (3.47+, docs/wire.md §13)."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from .values import Place, is_json, to_json
 def component_request(
     urls: AppURLs, config: AppConfig, session_hash: str, component_id: int, fn_name: str, data: Any
 ) -> SendRequest:
-    """Return the request to a component's own function on the server (3.47+, docs/wire.md §13).
+    """Return the request to a server-side function of a component (3.47+, docs/wire.md §13).
 
     Raises:
-        LocalProtocolError: The function is not named by a text.
-        EndpointNotFound: The app has no such component; servers say only that something failed.
-        ValidationFailed: The data is no JSON.
+        LocalProtocolError: The name of the function is not a text.
+        EndpointNotFound: The app has no such component. Servers only report a failure.
+        ValidationFailed: The data is not JSON.
     """
     check_instance("fn_name", fn_name, str, "the name of the component's function as a text")
     if not is_json([data]):
         data = to_json(data, Place("data", f"the component's function {fn_name!r}", takes_files=False))
     if not isinstance(cast("object", component_id), int) or component_id not in config.components:
         raise EndpointNotFound(
-            f"The app has no component {component_id!r}, as far as this session knows. "
+            f"The app has no component {component_id!r} in this session. "
             "The ids are the keys of config.components.",
             phase=Phase.JOIN,
         )
@@ -51,7 +51,7 @@ def component_request(
 
 @contextmanager
 def judge_component_call() -> Generator[None, None, None]:
-    """Say of an error that leaves the block whether the component's function may have run."""
+    """Set on errors of the block whether the component's function may have run."""
     try:
         yield
     except GradioTransportError as error:
@@ -60,7 +60,7 @@ def judge_component_call() -> Generator[None, None, None]:
 
 
 def component_reply(response: Response, fn_name: str, limits: Limits) -> Any:
-    """Return the JSON of a component's function.
+    """Return the JSON result of a component's function.
 
     Raises:
         EndpointNotFound: The component has no such function.

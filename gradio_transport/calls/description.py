@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a pickle keeps of a transport."""
+"""The contents of a pickled transport."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _DROPPED = frozenset({"observer", "registry", "tap"})
 
 @attrs.frozen
 class Description:
-    """What a pickle has of a transport: enough to connect anew, and nothing secret or alive.
+    """The contents of a pickled transport: enough to connect again, without secrets and live objects.
 
     Attributes:
-        source: As given to `connect`, but for a password in it.
+        source: As given to `connect`, without a password.
         options: Fields of `Options`; a tap and an observer are dropped.
-        left_out: What was given besides and is in no pickle; without it nothing is connected.
+        left_out: Further arguments that are never pickled. If there are any, the copy cannot connect.
     """
 
     source: str
@@ -35,7 +35,7 @@ class Description:
 
     @classmethod
     def of(cls, app: App, *, own_engine: bool) -> Description:
-        """Describe a transport. Secret is what `Options` does not show in its repr."""
+        """Describe a transport. The fields that `Options` hides in its repr are secret."""
         options = app.options
         given = {field.name: getattr(options, field.name) for field in attrs.fields(Options)}
         found = {field.name: bool(given[field.name]) for field in attrs.fields(Options) if not field.repr} | {
@@ -51,14 +51,14 @@ class Description:
         return cls(app.space or app.base, kept, left_out)
 
     def check(self) -> Options:
-        """Return the options to connect anew with.
+        """Return the options to connect with again.
 
         Raises:
-            LocalProtocolError: Something was left out that they need.
+            LocalProtocolError: A required argument was left out.
         """
         if self.left_out:
             raise LocalProtocolError(
-                f"This transport comes from a pickle, which never holds {', '.join(self.left_out)}. Connect "
-                f"anew in this process, with what it needs: connect({self.source!r}, ...)."
+                f"This transport comes from a pickle, which never contains {', '.join(self.left_out)}. "
+                f"Connect again in this process, with all arguments: connect({self.source!r}, ...)."
             )
         return Options(**self.options)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An app, how it was connected to, and what was discovered: the part of `App` that calls nothing."""
+"""An app, its connection settings and its discovery: the part of `App` that makes no calls."""
 
 from __future__ import annotations
 
@@ -50,18 +50,18 @@ from .setting_checks import check_instance
 from .tap import Taps
 
 logger = logging.getLogger(__name__)
-logger.addHandler(logging.NullHandler())  # without one, stderr would have its warnings
+logger.addHandler(logging.NullHandler())  # without a handler, its warnings would go to stderr
 
 _EXPLAINED = 200
-"""How many endpoints with the same answer `App.explain` names."""
+"""The most endpoints with the same answer that `App.explain` names."""
 
 
 @attrs.frozen
 class EndpointPlaces:
-    """Which values of an endpoint are special: looked up once, and asked for by each call.
+    """The special values of an endpoint: computed once, and used by each call.
 
     Attributes:
-        taken: Whether it takes files.
+        taken: Whether it accepts files.
         returned: Whether it returns files.
         secrets: Places of the inputs that are secrets by their name, or fields for a password.
     """
@@ -73,17 +73,17 @@ class EndpointPlaces:
 
 
 class DiscoveredApp:
-    """Where an app is, its config and credentials, and which adapter serves an endpoint."""
+    """The address of an app, its config and credentials, and the adapters of its endpoints."""
 
     def __init__(self, source: str, options: Options) -> None:
         check_instance("source", source, str, "the URL of an app, or the name of a Space, as a text")
         self.options = options
         self._discoverer = find_discoverer(options)
-        """The adapter asked for, where it has a discovery of its own: the server is no Gradio app then."""
+        """The requested adapter, if it has its own discovery. The server is then not a Gradio app."""
         check_settings(options, self._discoverer)
         self.space = space_name(source) if self._discoverer is None else None
         self.secrets = given_secrets(options, source)
-        """What the caller gave as secrets: of the app, its sessions and its calls."""
+        """The secrets of the caller: of the app, its sessions and its calls."""
         self.taps = Taps(time.monotonic, () if options.tap is None else (options.tap,), self.secrets)
         self.engine = ""
         """Name of the engine, for traces."""
@@ -106,9 +106,9 @@ class DiscoveredApp:
             self._set_base(base_url(source), options.token_origin)
 
     def _set_base(self, base: str, token_origin: str | None) -> None:
-        """Set where the app is, and bind the credentials to it, user and password of the URL among them.
+        """Set the address of the app, and bind the credentials to it, including user and password of the URL.
 
-        Those stay in no URL: it would show them in messages, and take them along to wherever it leads.
+        They are removed from the URL, which would expose them in messages and carry them along redirects.
         """
         options = self.options
         self.base, authorization = split_userinfo(base)
@@ -116,7 +116,7 @@ class DiscoveredApp:
         headers, token = {"x-gradio-user": "api"}, options.token
         if self._discoverer is not None:
             headers, token = {"authorization": f"Bearer {token}"} if token is not None else {}, None
-        # A token that goes into the same header was given for this origin by name, and counts for more.
+        # A token for the same header was given for this origin explicitly, and takes precedence.
         if authorization is not None and (token is None or is_hugging_face(base)):
             headers.setdefault("authorization", authorization)
         headers |= {name.lower(): value for name, value in options.headers.items()}
@@ -133,13 +133,13 @@ class DiscoveredApp:
         )
 
     def find_space(self) -> None:
-        """Ask the Hub where a Space is, and wait for one that sleeps or is being built. Blocks.
+        """Ask the Hub for the address of a Space, and wait for a sleeping or building one. It blocks.
 
         Raises:
-            SpaceNotFound: There is none of that name.
-            SpaceNotRunning: It will not run by waiting.
+            SpaceNotFound: There is no Space of that name.
+            SpaceNotRunning: It will not start by waiting.
             NotAGradioApp: It is static.
-            TimeoutExpired: It did not run in time.
+            TimeoutExpired: It did not start in time.
         """
         if self.space is None or self.base:
             return
@@ -163,7 +163,7 @@ class DiscoveredApp:
                 )
             except TimeoutExpired as error:
                 raise TimeoutExpired(
-                    f"{error.message} (Here that is Timeouts(space=).)",
+                    f"{error.message} (The setting is Timeouts(space=).)",
                     setting="space",
                     seconds=error.seconds,
                     phase=Phase.DISCOVER,
@@ -171,7 +171,7 @@ class DiscoveredApp:
         self._set_base(found.url, self.options.token_origin or spaces.endpoint_to_use())
 
     def complete_error(self, error: GradioTransportError) -> None:
-        """Show the error of connecting to the taps, add its last frames, and hide the secrets in it."""
+        """Pass a connection error to the taps, add its last frames, and hide the secrets in it."""
         hide_secrets(error, self.secrets)
         shown: dict[str, Any] = {"engine": self.engine}
         if self._discoverer is not None:
@@ -181,11 +181,11 @@ class DiscoveredApp:
 
     @property
     def _adapter_settings(self) -> Mapping[str, Any]:
-        """What the caller gave of the adapter's own settings, which a replay of its discovery needs."""
+        """The adapter's settings from the caller, which a replay of its discovery needs."""
         return {"settings": self.options.settings} if self.options.settings else {}
 
     def refuse(self, endpoint: object, error: GradioTransportError) -> None:
-        """Show a call that is refused before it begins to the taps and the observer."""
+        """Report a call that is rejected before it starts to the taps and the observer."""
         self.taps.refusal(endpoint, error)
         observer = self.options.observer
         if observer is not None:
@@ -194,7 +194,7 @@ class DiscoveredApp:
             guarded(partial(observer.refuse, refused, error))
 
     def observed_call(self, endpoint: Endpoint, adapter: str) -> ObservedCall:
-        """Return what an observer is shown of a call that begins."""
+        """Return the description of a starting call for an observer."""
         return ObservedCall(
             url=shown_url(self.discovery.urls.base),
             endpoint=endpoint.display_name,
@@ -204,20 +204,20 @@ class DiscoveredApp:
         )
 
     def give_header(self, name: str, value: str | None) -> None:
-        """Set a header of the caller's from now on, or remove it; see `Credentials.set_header`."""
+        """Set or remove a header of the caller; see `Credentials.set_header`."""
         self.credentials.set_header(name, value)
         self.secrets.add_headers({name: value or ""})
 
     def give_cookie(self, name: str, value: str | None) -> None:
-        """Set a cookie of the caller's from now on, or remove it; see `Credentials.set_cookie`."""
+        """Set or remove a cookie of the caller; see `Credentials.set_cookie`."""
         self.credentials.set_cookie(name, value)
         self.secrets.add(value or "")
 
     @property
     def discovery(self) -> Discovery:
-        """What the discovery found."""
+        """The result of the discovery."""
         if self._discovery is None:
-            raise LocalProtocolError("The transport is not connected yet: use it in a with block.")
+            raise LocalProtocolError("The transport is not connected yet. Use it in a with block.")
         return self._discovery
 
     @discovery.setter
@@ -235,20 +235,21 @@ class DiscoveredApp:
 
     @property
     def config(self) -> AppConfig:
-        """What the app said of itself."""
+        """The config of the app."""
         return self.discovery.config
 
     def discover_again(self, found: Discovery) -> None:
-        """Take what was discovered after a doubt; nothing is new where the app was not restarted or moved."""
+        """Use the result of a repeated discovery, which is new only if the app was restarted or moved."""
         if not is_same_app(self.config, found.config) or found.urls.base != self.discovery.urls.base:
             logger.warning("the app at %s was restarted or moved", self.base)
             self.discovery = found
             self._choices, self._known_places, self.averages = {}, {}, {}
 
     def handshake(self) -> Handshake:
-        """Return the sequence that finds the config: the named adapter's own, or Gradio's."""
+        """Return the sequence that finds the config: that of the named adapter, or Gradio's."""
         options, base = self.options, self.base
-        # An app that moved is looked for where it was found: its cookies and sessions are of that origin.
+        # An app that moved is discovered at its last address, because its cookies and sessions are of that
+        # origin.
         if self._discovery is not None and not same_origin(base, self._discovery.urls.base):
             base = self._discovery.urls.base
         if self._discoverer is not None:
@@ -273,7 +274,7 @@ class DiscoveredApp:
             raise
 
     def choose(self, endpoint: Endpoint, protocol: str | Sequence[str] | None = None) -> Choice:
-        """Return the adapter for an endpoint. Asked for every call, so answers are kept."""
+        """Return the adapter for an endpoint. Results are cached, because every call needs them."""
         protocol = protocol or self.options.protocol
         key = endpoint.fn_index, protocol if isinstance(protocol, str) else tuple(protocol)
         choice = self._choices.get(key)
@@ -291,16 +292,16 @@ class DiscoveredApp:
 
     @property
     def protocol(self) -> str:
-        """The adapter that most of the app's calls go by."""
+        """The adapter of most calls of the app."""
         config = self.config
         queued = next((named for named in config.named.values() if named.queue), None)
         endpoint = queued or next(iter(config.endpoints), Endpoint(name=None, fn_index=0))
         return self.choose(endpoint).adapter.name
 
     def explain(self, endpoint: str | int | None = None) -> str:
-        """Return why each documented endpoint (or one) goes by its protocol, for people; equal answers once.
+        """Return a text about the protocol of each documented endpoint (or one), with equal answers grouped.
 
-        Where none is documented, every one that can be called.
+        If none is documented, it covers every callable endpoint.
         """
         config = self.config
         chosen = [config.endpoint(endpoint)] if endpoint is not None else config.documented or config.callable

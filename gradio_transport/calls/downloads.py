@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What both faces decide alike about the files of an app's outputs, while they come."""
+"""Downloads of files from an app's outputs, shared by both APIs."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ from .retries import Retries
 from .steps import Pause, Steps
 
 DownloadProgress: TypeAlias = Callable[[int, int | None], object]
-"""Called with the bytes received and the bytes in all, None where the server does not say.
+"""Called with the bytes received and the total bytes, or None if the server does not report it.
 
-The bytes received begin at 0 again if the file had to start over; see `RetryPolicy`.
+The bytes received start at 0 again if the download had to restart; see `RetryPolicy`.
 """
 
 
 class FileSource:
-    """Where the files of one session come from, and within which bounds.
+    """The source of the files of one session, with its bounds.
 
     Args:
-        connection: Of a face, to the app.
-        credentials: Of the session.
-        stall: Seconds that may pass without a byte, instead of ``Timeouts(download_stall=)``.
+        connection: The sync or async connection to the app.
+        credentials: Credentials of the session.
+        stall: The longest silence in seconds, instead of ``Timeouts(download_stall=)``.
     """
 
     _file_type: ClassVar[type[Any]]
@@ -61,22 +61,22 @@ class FileSource:
         self._stall = stall
 
     def with_stall(self, seconds: float | None) -> Self:
-        """Return the same with another bound on silence, if there is one."""
+        """Return a copy with another bound on silence, if one is given."""
         check_timeout(seconds)
         return self if seconds is None else type(self)(self._connection, self._credentials, seconds)
 
     @property
     def secrets(self) -> KnownSecrets:
-        """What the caller gave as secrets."""
+        """The secrets of the caller."""
         return self._app.secrets
 
     def remote_file(self, found: ServerFile) -> Any:
-        """Return a server's file as one of the face, which can fetch it."""
+        """Return a server's file as a remote file of the API, which can fetch it."""
         return self._file_type(**attrs.asdict(found, recurse=False), fetcher=self)
 
     @property
     def timeouts(self) -> Timeouts:
-        """Bounds of its requests."""
+        """Time limits of its requests."""
         timeouts = self._app.options.timeouts
         return timeouts if self._stall is None else timeouts.replace(download_stall=self._stall)
 
@@ -87,33 +87,33 @@ class FileSource:
         )
 
     def transfer(self, url: str, deadline: Deadline = NEVER, *, may_restart: bool = False) -> Transfer:
-        """Return a file on its way, not opened yet; see `Transfer`."""
+        """Return an unopened download; see `Transfer`."""
         most = self._app.options.limits.max_download_bytes
         return Transfer(self.requests(deadline), url, most, may_restart=may_restart)
 
     def playlist(self, url: str) -> Playlist:
-        """Return the playlist at a URL, nothing of it read yet."""
+        """Return the unread playlist at a URL."""
         return Playlist(self.requests(), url)
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class RemoteFileView(ServerFile):
-    """A file that an app returned, and where it is fetched from."""
+    """A file that an app returned, with its source."""
 
     _fetcher: Any = attrs.field(alias="fetcher", eq=False)
 
     def __repr__(self) -> str:
         shown = describe_file(type(self).__name__, self)
-        # One that is not of a transport has no secrets to know of.
+        # A file without a transport has no known secrets.
         secrets: KnownSecrets | None = getattr(self._fetcher, "secrets", None)
         return shown if secrets is None else secrets.hide(shown)
 
 
 class Restart(enum.Enum):
-    """What is yielded among the bytes of a file."""
+    """A marker among the chunks of a file."""
 
     FROM_START = enum.auto()
-    """The file starts over: what came before must be dropped."""
+    """The file starts over: drop the earlier chunks."""
 
 
 Chunk: TypeAlias = bytes | Restart
@@ -121,29 +121,29 @@ Chunk: TypeAlias = bytes | Restart
 
 @attrs.frozen
 class Inline:
-    """A file that came inside the result.
+    """A file inside the result.
 
     Attributes:
-        total: Bytes in all.
+        total: Total bytes.
     """
 
     total: int
 
 
 class Transfer:
-    """One file on its way: opens it, counts its bytes, and opens it again where it broke.
+    """One download: it opens the file, counts its bytes, and resumes it after a break.
 
-    For each try a face opens it by the steps of `open` or `resume`, calls `begin`, then `take` for each
+    For each attempt, the API performs the steps of `open` or `resume`, calls `begin`, then `take` for each
     chunk, and `complete` at the end.
 
     Args:
-        requests: What opens it.
-        url: Where it lies.
-        most: How many bytes it may have; None: any number.
-        may_restart: Whether it may start over although some of it has been taken.
+        requests: Opens the file.
+        url: URL of the file.
+        most: The most bytes; None for no bound.
+        may_restart: Whether it may start over after some chunks were used.
 
     Attributes:
-        total: Bytes in all, or None where the server does not say.
+        total: Total bytes, or None if the server does not report it.
     """
 
     def __init__(self, requests: Requests, url: str, most: int | None, *, may_restart: bool = False) -> None:
@@ -158,7 +158,7 @@ class Transfer:
         self.total: int | None = None
 
     def open(self) -> Steps[Live]:
-        """Return the steps that open it.
+        """Return the steps that open the file.
 
         Raises:
             GradioTransportError: See `Requests.open_file`.
@@ -166,11 +166,11 @@ class Transfer:
         return self._requests.open_file(self._url, self._retries)
 
     def begin(self, head: Response) -> bool:
-        """Take the head of a reply, and return whether what was taken before must be dropped.
+        """Process the head of a reply, and return whether the earlier chunks must be dropped.
 
         Raises:
-            RemoteProtocolError: It holds another part of the file than the one that was asked for.
-            StreamLost: It holds the whole file, a part of which was handed on already.
+            RemoteProtocolError: It has another part of the file than requested.
+            StreamLost: It has the full file, but a part of it was already used.
         """
         if head.status == 206:
             self.total = continued_total(head, self._url, self._received, self._validator, self.total)
@@ -183,10 +183,10 @@ class Transfer:
         return had > 0
 
     def take(self, chunk: bytes) -> bytes:
-        """Return a chunk that has come.
+        """Return a received chunk.
 
         Raises:
-            EventTooLarge: It goes beyond the bound.
+            EventTooLarge: The file exceeds the bound.
         """
         self._received += len(chunk)
         if self._most is not None and self._received > self._most:
@@ -195,14 +195,14 @@ class Transfer:
         return chunk
 
     def complete(self) -> None:
-        """Take the clean end."""
+        """Process the clean end."""
         self._taps.end("file", Closed(Ending.CLEAN))
 
     def resume(self, closed: Closed) -> Steps[Live]:
-        """Take an end that came too early, and return the steps that open the file again where it broke.
+        """Process an early end, and return the steps that resume the file there.
 
         Raises:
-            StreamLost: The connection broke, and the policy allows no further try.
+            StreamLost: The connection broke, and the policy allows no further attempt.
             TimeoutExpired: The same after silence.
         """
         self._taps.end("file", closed)
@@ -222,7 +222,7 @@ class Playlist:
     """The playlist of a stream (5.0+), which grows until the stream is complete.
 
     Attributes:
-        complete: Whether no further segment will come.
+        complete: Whether the last segment is listed.
     """
 
     def __init__(self, requests: Requests, url: str) -> None:
@@ -233,15 +233,15 @@ class Playlist:
         self.complete = False
 
     def transfer(self) -> Transfer:
-        """Return its own text on its way."""
+        """Return the download of the playlist itself."""
         return Transfer(self._requests, self._url, PLAYLIST_BYTES)
 
     def new_segments(self, parts: list[bytes]) -> Iterator[str]:
-        """Return the URLs of the segments that have come since it was read the last time.
+        """Return the URLs of the new segments since the last read.
 
         Raises:
-            EventTooLarge: It names too many.
-            TimeoutExpired: No segment has come for too long.
+            EventTooLarge: It lists too many segments.
+            TimeoutExpired: No segment appeared for too long.
         """
         text = b"".join(parts).decode("utf-8", "replace")
         segments, self.complete = playlist_segments(text)
@@ -253,13 +253,13 @@ class Playlist:
         return (url for url in resolved if url is not None)
 
     def heard(self) -> None:
-        """Begin to wait for the next segment: one has come."""
+        """Restart the wait for the next segment after one has arrived."""
         self._heard = time.monotonic()
 
 
 @contextmanager
 def of_a_result() -> Generator[None, None, None]:
-    """Say that the function has run, of errors of a block in which files of its result are fetched."""
+    """Set `may_have_run` on errors of a block that fetches files of a result."""
     try:
         yield
     except GradioTransportError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Errors for calls that this side ends."""
+"""Errors for calls that the client ends."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def adapter_error(error: BaseException) -> GradioTransportError:
 
 
 def internal_error(error: BaseException) -> GradioTransportError:
-    """Return the error for calls that end because of an exception in the library, or in what it calls.
+    """Return the error for calls that end because of an exception in the library or its callees.
 
-    An error of the library says itself what went wrong.
+    An error of the library already describes the problem.
     """
     if isinstance(error, GradioTransportError):
         return error
@@ -49,9 +49,9 @@ def internal_error(error: BaseException) -> GradioTransportError:
 
 
 def callback_error(what: str, callback: object, error: Exception) -> GradioTransportError:
-    """Return the error for a function of the caller's that raised: `what` it is for, such as ``"tap"``."""
+    """Return the error for a caller's function that raised. `what` is its purpose, such as ``"tap"``."""
     name = getattr(callback, "__qualname__", None) or type(callback).__qualname__
-    message = f"The {what} {name} raised {_shown(error)}. It must not raise: catch the exception there."
+    message = f"The {what} {name} raised {_shown(error)}. It must not raise. Catch the exception inside it."
     return _caused_by(error, LocalProtocolError(message, phase=Phase.STREAM))
 
 
@@ -66,10 +66,10 @@ def _caused_by(cause: BaseException, error: GradioTransportError) -> GradioTrans
 
 
 def copy_error(error: GradioTransportError) -> GradioTransportError:
-    """Return another error that says the same.
+    """Return a copy of an error.
 
     Why not one object for all calls: raising it adds a traceback, and ending a call adds notes, an adapter
-    and a time, which are those of that call.
+    and a time of that call.
     """
     kind = type(error)
     copied = kind.__new__(kind, *error.args)
@@ -82,21 +82,21 @@ def copy_error(error: GradioTransportError) -> GradioTransportError:
 
 
 class OtherError(Exception):
-    """Stands for an exception of another library in the chain of an error, whose text held a secret."""
+    """A replacement for another library's exception in the chain of an error, if its text had a secret."""
 
 
 def hide_secrets(error: GradioTransportError, secrets: KnownSecrets) -> None:
-    """Hide what the caller gave as secrets in all that an error shows: texts, notes, causes, last event.
+    """Hide the caller's secrets in all parts of an error: texts, notes, causes, last event.
 
-    Why here, where errors leave, and not where they are made: dozens of places quote what a server sent, and
-    those who write adapters add more. What is handed to the caller as a value is another object, and stays.
+    Why not where errors are made: dozens of places quote a server, and adapters add more. Values that the
+    caller gets are other objects, and stay unchanged.
     """
     if secrets:
         _Hiding(secrets).hide(error)
 
 
 class _Hiding:
-    """Hides secrets in one error and what hangs on it."""
+    """The hiding of secrets in one error and its chain."""
 
     def __init__(self, secrets: KnownSecrets) -> None:
         self._secrets = secrets
@@ -142,7 +142,7 @@ class _Hiding:
         return value
 
     def _chained(self, error: BaseException) -> BaseException:
-        """Return an exception of the chain, or what stands for it: exceptions of others are not changed."""
+        """Return an exception of the chain or a replacement: other libraries' exceptions are not changed."""
         if isinstance(error, GradioTransportError):
             self.hide(error)
             return error
@@ -173,19 +173,19 @@ COLLECTED = "transport was garbage-collected, because nothing referred to it any
 
 
 def collected_error() -> GradioTransportError:
-    """Return the error for the use of what belongs to a transport that was collected."""
+    """Return the error for the use of an object whose transport was garbage-collected."""
     return LocalProtocolError(
-        f"The {COLLECTED}. Keep a reference to it while you use its sessions and files, and close it then."
+        f"The {COLLECTED}. Keep a reference to it while you use its sessions and files, then close it."
     )
 
 
 def closed_error(what: str) -> GradioTransportError:
-    """Return the error for a call that ends because the caller closed what it runs in."""
-    return LocalProtocolError(f"The {what} while the call was under way.", may_have_run=True)
+    """Return the error for a call that ends because the caller closed its session or transport."""
+    return LocalProtocolError(f"The {what} during the call.", may_have_run=True)
 
 
 def stream_lost_error() -> GradioTransportError:
-    """Return the error for a call whose join is under way while its session's stream is lost and replaced."""
+    """Return the error for a call that was being joined when its session's stream was lost and replaced."""
     return StreamLost(
         "The session's stream was lost while the call was being joined, so its messages would not arrive.",
         phase=Phase.STREAM,

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a child of ``os.fork`` inherits, and must leave to its parent: sockets, threads, and locks they held.
+"""Objects that a child of ``os.fork`` inherits but must not use: sockets, threads, and their locks.
 
-Shutting down an inherited socket, or reading from it, would break the parent's connection; a lock that
-another thread held at the moment of the fork is never released in the child. So every object that holds one
-of these is reset in the child, before anything else runs there.
+Shutting down or reading an inherited socket would break the parent's connection. A lock that another thread
+held during the fork is never released in the child. So every object with one of these is reset in the child
+before other code runs.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Protocol
 
 
 class ForkAware(Protocol):
-    """An object that a child of ``fork`` must not use as it finds it."""
+    """An object that a child of ``fork`` must reset before use."""
 
     def reset_after_fork(self) -> None:
-        """Forget locks, threads and connections, which are the parent's; called in the child."""
+        """Drop locks, threads and connections, which belong to the parent. Called in the child."""
         ...
 
 
@@ -25,7 +25,7 @@ _registered: weakref.WeakSet[ForkAware] = weakref.WeakSet()
 
 
 def register_after_fork(holder: ForkAware) -> None:
-    """Reset an object in every child that is forked from now on; it is not kept alive for that."""
+    """Reset an object in every child that is forked from now on. Only a weak reference is kept."""
     _registered.add(holder)
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Headers of the request that is being served, forwarded for its time only.
+"""Headers of the current request of a web app, forwarded only while it is served.
 
-An app that calls another Space on ZeroGPU passes its visitor's ``x-ip-token`` on, so that the visitor's
-quota is charged (docs/wire.md §12.3).  The token is that visitor's: it is bound to a block of code, never
-to a transport that serves others too.
+An app that calls another Space on ZeroGPU forwards its visitor's ``x-ip-token``, so that the visitor's quota
+is charged (docs/wire.md §12.3). The token belongs to that visitor, so it is bound to a block of code, never
+to a transport that serves other visitors too.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _forwarded: ContextVar[Mapping[str, str]] = ContextVar("gradio_transport_forward
 
 @contextmanager
 def forward(request: Any) -> Generator[None, None, None]:
-    """Forward the visitor's ``x-ip-token`` on every call that is made inside the block.
+    """Forward the visitor's ``x-ip-token`` with every call inside the block.
 
     Args:
         request: A ``gr.Request``, another web framework's request with ``headers``, the headers themselves,
             or None for nothing.
 
     Raises:
-        LocalProtocolError: The token cannot stand in a header. It is not shown.
+        LocalProtocolError: The token is not valid in a header. The message does not show it.
     """
     headers = getattr(request, "headers", request)
     token = _forwarded.set(_select_headers(headers))
@@ -48,5 +48,5 @@ def _select_headers(headers: Any) -> dict[str, str]:
 
 
 def forwarded_headers() -> Mapping[str, str]:
-    """Return the headers to forward here and now."""
+    """Return the headers to forward in the current context."""
     return _forwarded.get({})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of the things that a caller gives are secrets, to hide them where a server echoes them."""
+"""The secrets among the caller's settings and arguments, to hide them where a server echoes them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ..protocol.urls import base_url, query_of, split_userinfo
 from .options import Options
 
 _HARMLESS_PARAMETERS = frozenset({"__theme", "__lang", "view"})
-"""Parameters of an app's URL that say how its page looks."""
+"""Parameters of an app's URL that only set the look of the page."""
 
 
 def given_secrets(options: Options, source: str) -> KnownSecrets:
-    """Return what the caller of `connect` gave as secrets: all that may be one, but no name of a user."""
+    """Return the secrets among the arguments of `connect`: every possible secret, but no user name."""
     secrets = KnownSecrets()
     secrets.add_headers(options.headers)
     secrets.add(*options.cookies.values())
@@ -42,9 +42,7 @@ def given_secrets(options: Options, source: str) -> KnownSecrets:
     secrets.add(*_query_values(query_of(source)))
     for url in (source, options.http.proxy, *proxy_urls()):
         if url is not None and "@" in url:
-            with suppress(
-                LocalProtocolError
-            ):  # no URL at all, which is refused elsewhere, or the name of a Space
+            with suppress(LocalProtocolError):  # not a URL (rejected elsewhere), or a Space
                 _, authorization = split_userinfo(base_url(url) if url is source else url)
                 secrets.add_headers({"authorization": authorization or ""})
     return secrets
@@ -58,7 +56,7 @@ def _query_values(query: str) -> Iterator[str]:
 
 
 def secret_places(endpoint: Endpoint) -> Sequence[int]:
-    """Return the places of the inputs that are secrets: by their name, or as fields for a password."""
+    """Return the positions of secret inputs, by their name or because they are password fields."""
     visible = iter(endpoint.parameters)
     parameters = [None if slot.skipped else next(visible, None) for slot in endpoint.inputs] or list(visible)
     hidden = [slot.props.get("type") == "password" for slot in endpoint.inputs] or [False] * len(parameters)

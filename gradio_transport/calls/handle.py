@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Handle`: the description with which another process fetches the result of a call."""
+"""`Handle`: a description that lets another process fetch the result of a call."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from ..errors import LocalProtocolError
 
 def _check_text(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if not isinstance(value, str) or not value:
-        raise LocalProtocolError(f"The handle has no {attribute.name}, or it is not text: {value!r}.")
+        raise LocalProtocolError(f"The handle has no {attribute.name}, or it is not a text: {value!r}.")
 
 
 def _check_optional_text(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if value is not None and not isinstance(value, str):
-        raise LocalProtocolError(f"The {attribute.name} of the handle is no text: {value!r}.")
+        raise LocalProtocolError(f"The {attribute.name} of the handle is not a text: {value!r}.")
 
 
 def _check_integer(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise LocalProtocolError(f"The {attribute.name} of the handle is no integer: {value!r}.")
+        raise LocalProtocolError(f"The {attribute.name} of the handle is not an integer: {value!r}.")
 
 
 @attrs.frozen(kw_only=True)
 class Handle:
-    """A call that a server has accepted, as a description that can be stored, sent and pickled.
+    """A description of an accepted call that you can store, send and pickle.
 
-    It holds no credentials: to attach, log in or give a token again. But with it, anyone who may talk to the
-    app can fetch the result, so keep it as safe as the result.
+    It contains no credentials: to attach, log in or give a token again. But anyone who has it and can reach
+    the app can fetch the result, so keep it as safe as the result.
 
     Attributes:
-        url: The app.
-        session_hash: The session that the server keeps the messages for.
-        event_id: The server's name for the call.
+        url: URL of the app.
+        session_hash: The session for which the server keeps the messages.
+        event_id: The server's id of the call.
         fn_index: The endpoint's number.
         endpoint: The endpoint's name, or None.
-        protocol: The adapter that the call went by.
-        gradio_version: What the server called itself, or None.
+        protocol: The adapter of the call.
+        gradio_version: The version that the server reported, or None.
     """
 
     url: str = attrs.field(validator=_check_text)
@@ -57,15 +57,15 @@ class Handle:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Handle:
-        """Return what `to_json` wrote. Fields that a later version may add are left out.
+        """Return the handle that `to_json` wrote. Fields of later versions are ignored.
 
         Raises:
-            LocalProtocolError: The text is no handle.
+            LocalProtocolError: The text is not a handle.
         """
         try:
             value = json.loads(text)
         except (TypeError, ValueError, RecursionError) as error:
-            raise LocalProtocolError(f"A handle is a JSON object; this is none ({error}).") from None
+            raise LocalProtocolError(f"A handle is a JSON object; this text is not JSON ({error}).") from None
         if not isinstance(value, dict):
             raise LocalProtocolError("A handle is a JSON object; this is JSON of another kind.")
         known = {field.name for field in attrs.fields(cls)}

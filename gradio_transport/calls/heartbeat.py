@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps a session's ``/heartbeat`` open, so that the server keeps its state (docs/wire.md §9)."""
+"""A session's open ``/heartbeat``, so that the server keeps the state (docs/wire.md §9)."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _PAUSES = (1.0, 2.0, 5.0, 10.0)
 
 
 def pauses() -> Iterator[float]:
-    """Yield the seconds to wait before a heartbeat that broke is opened again, without end."""
+    """Yield the seconds to wait before a broken heartbeat is opened again, endlessly."""
     return itertools.chain(_PAUSES, itertools.repeat(30.0))
 
 
 class Heartbeat:
-    """The heartbeat of a session: opened, read, and opened again when it broke.
+    """The heartbeat of a session: opened, read, and opened again after a break.
 
     Attributes:
-        session_hash: Of the session.
-        stopped: Whether it is to end. A face sets it, and then ends what `live` reads.
-        live: The stream that is open now, or None.
+        session_hash: Hash of the session.
+        stopped: Whether it must end. The API sets it, and then ends the reader of `live`.
+        live: The open stream, or None.
     """
 
     def __init__(self, state: SessionState, interruption: Interruption | None = None) -> None:
@@ -47,19 +47,19 @@ class Heartbeat:
         )
 
     def start(self) -> None:
-        """Keep it open in the background. For faces, as `stop`."""
+        """Keep the heartbeat open in the background. The API implements this and `stop`."""
         raise NotImplementedError
 
     def stop(self) -> None:
-        """End it, without waiting for that."""
+        """End the heartbeat, without waiting."""
         raise NotImplementedError
 
     def steps(self, waiter: Any = None) -> Steps[None]:
-        """Return the steps that keep it open; the end of `waiter` ends a pause, see `Pause`."""
+        """Return the steps that keep it open. The end of `waiter` ends a pause, see `Pause`."""
         for pause in pauses():
             try:
                 outcome = yield from self._requests.perform(self._command)
-                if isinstance(outcome, Response):  # a server that has none
+                if isinstance(outcome, Response):  # a server without heartbeats
                     return
                 chunks = outcome.chunks()
                 yield Use(outcome, self._read(outcome, chunks), chunks)
@@ -73,7 +73,7 @@ class Heartbeat:
     def _read(self, stream: Live, chunks: Any) -> Steps[None]:
         self.live = stream
         read = Read(chunks)
-        # Asked after `live` is set: `stop` finds the stream, or is noticed here.
+        # Checked after `live` is set, so either `stop` finds the stream or this code sees the flag.
         while not self.stopped:
             data = yield read
             if isinstance(data, Closed):

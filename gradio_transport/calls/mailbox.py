@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Per-call buffering between the reader of a stream and the caller: bounded, never blocking the reader.
+"""The bounded buffer of a call between the reader of a stream and the caller. It never blocks the reader.
 
-A shared stream has no per-call flow control, and one caller that does not read must not stall the others.
-So above a byte high-water mark a `ProcessGenerating` takes the place of the one before it (their data are
-always complete, `skipped` counts the merged ones), and a `Progress` that of one right before it.  Nothing
-else is dropped for a reader: a server that floods a call with other events ends it, at some multiple of the
-mark.  Of a call whose events are not read, because its result is all that is waited for, the oldest are
-dropped instead.
+A shared stream has no per-call flow control, and one slow caller must not stall the others. So above a
+high-water mark in bytes, a `ProcessGenerating` replaces the previous one (their data are always complete, and
+`skipped` counts the merged ones), and a `Progress` replaces one right before it. No other event is dropped
+for a reader: at a multiple of the mark the call ends. If the caller reads no events and only waits for the
+result, the oldest events are dropped instead.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from ..events import Event, Heartbeat, ProcessGenerating, Progress
 from ..policy import MailboxPolicy
 
 FLOOD = 4
-"""How many times the high-water mark of what cannot be merged is too much."""
+"""The multiple of the high-water mark that events that cannot be merged may take."""
 
 
 class Mailbox:
@@ -31,9 +30,9 @@ class Mailbox:
         self._high_water = high_water
         self._policy: MailboxPolicy = policy
         self.size = 0
-        """Bytes of memory that the waiting events take, as far as they were counted."""
+        """Counted bytes of memory of the unread events."""
         self.overflow: SlowConsumer | None = None
-        """Set once the policy ``"fail"`` has struck: only the end of the call is taken from then on."""
+        """Whether the policy ``"fail"`` has ended the call. After that, only the end is accepted."""
         self.unread = False
         """Whether the caller does not read the events."""
 
@@ -45,7 +44,7 @@ class Mailbox:
         if self.overflow is not None and not event.terminal:
             return
         if self.size + size > self._high_water and self._items and not event.terminal:
-            if isinstance(event, Heartbeat):  # tells a late reader nothing, and comes for ever
+            if isinstance(event, Heartbeat):  # useless to a late reader, and endless
                 return
             if self.unread and self._policy == "conflate":
                 self._make_room(size)
@@ -65,7 +64,7 @@ class Mailbox:
             self.get()
 
     def _find_replaced(self, event: Event) -> int | None:
-        """Return the place of the event that this one replaces, or None."""
+        """Return the index of the event that this one replaces, or None."""
         if isinstance(event, Progress):
             last = len(self._items) - 1
             return last if last >= 0 and isinstance(self._items[last][0], Progress) else None
@@ -86,14 +85,14 @@ class Mailbox:
 
     def _overflow(self) -> SlowConsumer:
         return SlowConsumer(
-            f"The call was read too slowly: the events that wait take {self.size:,} bytes of memory. Read "
+            f"The call was read too slowly: its unread events take {self.size:,} bytes of memory. Read "
             "faster, wait for result() alone, or raise Limits(mailbox_bytes=).",
             phase=Phase.STREAM,
             may_have_run=True,
         )
 
     def get(self) -> Event | None:
-        """Take the oldest event, or None when there is none."""
+        """Remove and return the oldest event, or None."""
         if not self._items:
             return None
         event, size = self._items.popleft()

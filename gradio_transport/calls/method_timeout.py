@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The time of one blocking method: ``timeout=``."""
+"""The ``timeout=`` of one blocking method."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..errors import LocalProtocolError, Phase, TimeoutExpired
 
 
 def check_timeout(timeout: float | None) -> None:
-    """Refuse a ``timeout=`` that is no time. One below 0 is a time that is over, as in the standard library.
+    """Reject an invalid ``timeout=``. A negative one counts as expired, as in the standard library.
 
     Raises:
         LocalProtocolError: It is neither None nor a finite number.
@@ -31,7 +31,7 @@ def check_timeout(timeout: float | None) -> None:
 def timeout_error(what: str, seconds: float | None, phase: Phase) -> TimeoutExpired:
     """Return the error for an expired ``timeout=`` of one method."""
     return TimeoutExpired(
-        f"{what} was not there within timeout={seconds} s.", setting="timeout", seconds=seconds, phase=phase
+        f"{what} was not ready within timeout={seconds} s.", setting="timeout", seconds=seconds, phase=phase
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What watches the calls of a transport from outside: an `Observer`, such as that of OpenTelemetry."""
+"""`Observer`: watches the calls of a transport, for example for OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ T = TypeVar("T")
 
 @attrs.frozen(kw_only=True)
 class ObservedCall:
-    """A call that begins.
+    """A call that starts.
 
     Attributes:
         url: URL of the app, without user, password and query.
         endpoint: Name of the endpoint, such as ``"/predict"``.
-        fn_index: Its number; None if the call was refused before that was known.
-        protocol: Name of the adapter; None if the call was refused before that was chosen.
+        fn_index: Its number; None if the call was rejected before it was known.
+        protocol: Name of the adapter; None if the call was rejected before it was chosen.
         gradio: Version of the server, if it reports one.
     """
 
@@ -38,32 +38,32 @@ class ObservedCall:
 
 
 class CallObserver(Protocol):
-    """Watches one call. Its methods are called under the call's locks: they must be quick and not wait."""
+    """An observer of one call. Its methods run under the call's locks: they must be quick and not wait."""
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Headers that the call's own requests are sent with, such as ``traceparent``; may be empty."""
+        """Headers to add to the call's own requests, such as ``traceparent``; may be empty."""
         ...
 
     def event(self, event: Event) -> None:
-        """Take an event of the call, as soon as it is known. The last one is terminal."""
+        """Receive an event of the call as soon as it is known. The last one is terminal."""
         ...
 
 
 class Observer(Protocol):
-    """Watches the calls of a transport. If it raises, that is logged, and the call goes on unobserved."""
+    """An observer of a transport's calls. If it raises, that is logged, and the call continues unobserved."""
 
     def start(self, call: ObservedCall) -> CallObserver:
-        """Return what watches a call that begins now, in the caller's thread or task."""
+        """Return the observer of a call that starts now, in the caller's thread or task."""
         ...
 
     def refuse(self, call: ObservedCall, error: GradioTransportError) -> None:
-        """Record a call that was refused before it began, such as one with wrong arguments."""
+        """Record a call that was rejected before it started, such as one with wrong arguments."""
         ...
 
 
 def guarded(step: Callable[[], T]) -> T | None:
-    """Return what an observer returns, or None if it raises: no fault of it may end a call."""
+    """Return the result of an observer's method, or None if it raises, because it must not end a call."""
     try:
         return step()
     except Exception as error:

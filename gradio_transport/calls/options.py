@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a caller may ask of a transport, and of one call."""
+"""The options of a transport, and of one call."""
 
 from __future__ import annotations
 
@@ -45,24 +45,24 @@ def _is_seconds(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
 
 @attrs.frozen(kw_only=True)
 class Options:
-    """Everything `connect` takes, for either face.
+    """The arguments of `connect`, for either API.
 
     Attributes:
         protocol: ``"auto"``, the name of an adapter, or names in order of preference.
         token: Hugging Face token, for hosts of Hugging Face only.
-        token_origin: Another origin that may see the token.
+        token_origin: Another origin that the token may be sent to.
         auth: User and password of the app's own login.
         headers: Extra headers for the app's origin.
         cookies: Cookies for the app's origin; the server may replace them.
-        download_files: Directory that results' files are downloaded to; None leaves them where they are.
+        download_files: Directory that files of results are downloaded to; None leaves them on the server.
         foreign_files: Origins besides the app's own that files may be fetched from; True for any that
             has a public address.
-        trust_redirects: Whether what is given for the app may follow its redirects to other origins.
-        skip_components: Whether State and layout are left out of arguments and outputs.
+        trust_redirects: Whether to follow redirects of the app to other origins with the credentials.
+        skip_components: Whether arguments and outputs omit State and layout components.
         tap: Called with every `Frame`.
         observer: Watches the calls; see `Observer`.
         strict: Treat deviations, such as messages out of order, as errors, as the conformance suite does.
-        settings: What the adapter that `protocol` names takes besides; see `Adapter.discover`.
+        settings: Further settings of the adapter that `protocol` names; see `Adapter.discover`.
     """
 
     protocol: str | Sequence[str] = attrs.field(default="auto", converter=checks.to_protocol)
@@ -98,30 +98,30 @@ def _one_of(*allowed: str) -> Any:
 
 @attrs.frozen(kw_only=True)
 class CallOptions:
-    """What one call may override, and what a browser would add to it.
+    """The options of one call, including data that a browser would send.
 
     Attributes:
-        event_data: What happened in the page (3.21+), such as ``SelectData(index=0, value="a")``, or a dict.
+        event_data: Data of the page event (3.21+), such as ``SelectData(index=0, value="a")``, or a dict.
         trigger_id: Component id that triggered the event (4.3+).
         timeouts: Deadlines of this call: `Timeouts`, or a number of seconds that bounds the whole call.
         protocol: Adapter of this call.
-        headers: Headers of this call's own requests, to the app's origin only; they win over all others.
-        oauth_token: Hugging Face token for a function that asks for its caller's (6.21+).
-        own_session: Give the call a session of its own. Cancelling it then cannot touch other calls of the
-            same endpoint (docs/wire.md §8), but it does not see the session's gr.State.
+        headers: Headers of this call's own requests, to the app's origin only; they override all others.
+        oauth_token: Hugging Face token for a function that asks for its caller's token (6.21+).
+        own_session: Give the call its own session. Cancelling it then cannot touch other calls of the same
+            endpoint (docs/wire.md §8), but it does not see the session's gr.State.
         download_files: Directory that the result's files are downloaded to.
-        upload_progress: Called with the bytes sent and the bytes in all while the call's files go up.
-        attach: ``"late"`` joins without opening a stream (4.9+, /call): the server keeps what it has to say
-            until the call is iterated, asked for its result, or told to `fetch`. For functions that outlast
-            the streams that a proxy allows, and for `handle`. Best with ``own_session=True``, because a
-            stream that other calls of the session have open carries this one too.
-        fetch_after: With ``attach="late"``, seconds after the submission at which the stream is opened, and
-            not before, whether somebody asks or not. None opens it when asked, or once the endpoint's average
-            run time, where an earlier call has told it, is over.
-        repeatable: The function may run twice. A call whose stream is lost is then submitted again, as often
-            and as long as the transport's `RetryPolicy` allows.
-        listener: Called with each event as soon as it is known, by whoever reads the stream and under its
-            locks: it may take note and wake somebody, and no more. For faces built on top of a call.
+        upload_progress: Called with the bytes sent and the total bytes while the call's files are uploaded.
+        attach: ``"late"`` joins without opening a stream (4.9+, /call). The server keeps the messages until
+            you iterate over the call, ask for its result, or call `fetch`. Use it for functions that run
+            longer than a proxy keeps streams open, and for `handle`. Combine it with ``own_session=True``,
+            because an open stream of other calls of the session carries this call's messages too.
+        fetch_after: With ``attach="late"``, seconds after the submission at which the stream is opened, even
+            if you ask earlier or not at all. None opens it on demand, or after the endpoint's average run
+            time if an earlier call reported it.
+        repeatable: Whether the function may run twice. If so, a call whose stream is lost is submitted again,
+            within the transport's `RetryPolicy`.
+        listener: Called with each event as soon as it is known, by the reader of the stream and under its
+            locks. It may only record the event and wake a waiter. For APIs built on top of a call.
     """
 
     event_data: Any = None

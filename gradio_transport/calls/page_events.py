@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a browser would say of an event, typed (3.21+; docs/wire.md §13).
+"""Typed data of page events, as a browser sends them (3.21+; docs/wire.md §13).
 
-``CallOptions(event_data=...)`` takes one of these or a dict of one's own.  The names are those of Gradio's
-own event classes, so that a listener that takes ``gr.KeyUpData`` is called with `KeyUpData`.
+``CallOptions(event_data=...)`` takes one of these or a dict. The names are those of Gradio's event classes,
+so you call a listener that takes ``gr.KeyUpData`` with `KeyUpData`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from ..files.inputs import InputFile
 from ..files.outputs import ServerFile
 
 Index: TypeAlias = int | Sequence[int]
-"""A place in a list, or row and column."""
+"""An index in a list, or row and column."""
 
 
 @attrs.frozen(kw_only=True)
 class SelectData:
-    """Something was selected (3.21+). The row and column values are those of a Dataframe."""
+    """A part of a component was selected (3.21+). The row and column values are those of a Dataframe."""
 
     index: Index
     value: Any = None
@@ -49,7 +49,7 @@ class KeyUpData:
 
 @attrs.frozen(kw_only=True)
 class RetryData:
-    """A message of a Chatbot is to be answered again (5.0+)."""
+    """A retry of a Chatbot message was requested (5.0+)."""
 
     index: Index
     value: Any = None
@@ -57,7 +57,7 @@ class RetryData:
 
 @attrs.frozen(kw_only=True)
 class UndoData:
-    """A message of a Chatbot was taken back (5.0+)."""
+    """A message of a Chatbot was undone (5.0+)."""
 
     index: Index
     value: Any = None
@@ -81,7 +81,7 @@ class EditData:
 
 @attrs.frozen(kw_only=True)
 class DeletedFileData:
-    """A file was taken out of a component (4.35+)."""
+    """A file was removed from a component (4.35+)."""
 
     file: InputFile | ServerFile
 
@@ -102,7 +102,7 @@ _KINDS = (SelectData, LikeData, KeyUpData, RetryData, UndoData, CopyData, EditDa
 
 
 def event_payload(event_data: Any) -> Any:
-    """Return what goes on the wire for event data, typed or raw; files in it are still to be placed."""
+    """Return the wire form of event data, typed or raw. Its files are not uploaded yet."""
     if isinstance(event_data, DeletedFileData | DownloadData):
         return event_data.file
     if isinstance(event_data, _KINDS):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `repr` shows of the objects of both faces: enough for a debugger, and no secret."""
+"""The `repr` of the objects of both APIs: enough for a debugger, without secrets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .call_state import CallState
 from .session_state import SessionState
 
 SHOWN_CHARACTERS = 4
-"""Of a session hash or an event id: with the whole of either, the results can be fetched."""
+"""Shown characters of a session hash or event id: the full text would allow others to fetch the results."""
 
 
 def describe_call(kind: str, call: CallState) -> str:
@@ -51,14 +51,14 @@ def describe_file(kind: str, file: ServerFile) -> str:
 
 
 def _place(app: App) -> str:
-    if sys.is_finalizing():  # what finds the adapters may be gone already
+    if sys.is_finalizing():  # the adapter registry may be gone already
         return shown_url(app.base)
     try:
         return f"{shown_url(app.base)} {app.protocol}"
-    except GradioTransportError:  # a debugger must be able to show an app that cannot be called, too
+    except GradioTransportError:  # a debugger must also be able to show an app that cannot be called
         return f"{shown_url(app.base)}, no supported protocol"
 
 
 def shorten_secret(text: str) -> str:
-    """Return the beginning of a text that must not be shown whole."""
+    """Return the beginning of a text that must not be shown in full."""
     return f"{text[:SHOWN_CHARACTERS]}…"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way of a request, from a command to what stands as its outcome: `Requests`.
+"""`Requests`: the handling of a request from its command to the final outcome.
 
-Everything that is decided about a request is decided here, for both faces: what its origin may see, how long
-it may take, a login that is renewed, tries after the first, redirects of files. The taps see every try.
+It makes all decisions about a request, for both APIs: the credentials for its origin, time limits, renewal of
+a login, retries, redirects of files. The taps see every attempt.
 """
 
 from __future__ import annotations
@@ -53,20 +53,20 @@ Live: TypeAlias = Any
 """A stream or websocket of an engine, sync or async."""
 
 
-@attrs.define(kw_only=True)  # not frozen: one is made for each request, and that takes twice as long
+@attrs.define(kw_only=True)  # not frozen: that takes twice as long, for each request
 class Requests:
     """The requests of one call, of one session, or of the app itself.
 
     Attributes:
-        credentials: What the app's origin may see.
-        timeouts: Bounds of each request.
-        deadline: When the time of the call is over.
+        credentials: The credentials for the app's origin.
+        timeouts: Time limits of each request.
+        deadline: Deadline of the call.
         extra: Headers of the call.
-        session: Number of the session for the taps; 0: requests beside the calls.
+        session: Number of the session for the taps; 0 for requests outside calls.
         on_send: Called whenever a request is sent.
-        waiter: Whose end ends a pause between two tries; see `Pause`.
-        interruption: What ends the wait for a reply from another thread.
-        addresses: Which addresses their hosts may have; ANY: those that the app's may.
+        waiter: A call or reader whose end ends a pause between two attempts; see `Pause`.
+        interruption: Ends the wait for a reply, from another thread.
+        addresses: The address rule of the hosts; ANY is that of the app.
     """
 
     app: App
@@ -82,7 +82,7 @@ class Requests:
 
     @classmethod
     def of_app(cls, app: App, deadline: Deadline = NEVER) -> Requests:
-        """Return those of the app itself."""
+        """Return the requests of the app itself."""
         return cls(app=app, credentials=app.credentials, timeouts=app.options.timeouts, deadline=deadline)
 
     def perform(
@@ -91,19 +91,19 @@ class Requests:
         is_wanted: Callable[[Response], bool] = is_event_stream,
         retries: Retries | None = None,
     ) -> Steps[Response | Live]:
-        """Send a request until an outcome stands, and return that: a whole reply, or what is open now.
+        """Send a request, with retries, until its outcome is final. Return the full reply or the open stream.
 
-        What the policy allows is tried again, and an expired login is renewed once: what was refused for it
-        was not accepted.
+        It retries what the policy allows, and renews an expired login once, because the refused request was
+        not accepted.
 
         Args:
             command: The request.
-            is_wanted: Whether a reply is wanted as a stream, by its head.
-            retries: The tries that are left, for a request that is one of several; by default its own.
+            is_wanted: Whether a reply is needed as a stream, by its head.
+            retries: The remaining attempts, for one of several requests; by default its own.
 
         Raises:
-            TransportError: No reply came.
-            GradioTransportError: The server wants a login, and refuses it.
+            TransportError: No reply arrived.
+            GradioTransportError: The server requires a login, and refuses it.
         """
         retries = retries or Retries(self.app.options.retry, command)
         logins, attempt = self.app.logins, 1
@@ -158,10 +158,10 @@ class Requests:
         return (yield Use(stream, self._read_unwanted(stream, command)))
 
     def _read_unwanted(self, stream: Live, command: OpenStream) -> Steps[Response]:
-        """Return the whole reply that is not wanted as a stream.
+        """Return the full reply if it is not needed as a stream.
 
-        A success may be an answer all the same. The reason of a refusal is waited for, but not for long, and
-        that of a redirect not at all: it says nothing but its target.
+        A success may still be an answer. The body of a refusal is read only for a short time, and that of a
+        redirect not at all, because only the target matters.
         """
         head: Response = stream.head
         if head.status in REDIRECTS:
@@ -175,10 +175,10 @@ class Requests:
             return head.with_body(error.message.encode())
 
     def _begin(self, command: RequestCommand) -> Patience:
-        """Return how long a request may take that is sent now.
+        """Return the time limits of a request that is sent now.
 
         Raises:
-            TimeoutExpired: The time of the call is over.
+            TimeoutExpired: The deadline of the call has expired.
         """
         self.deadline.check(command.phase)
         patience = self.app.patience(command, self.timeouts, self.deadline)
@@ -194,7 +194,7 @@ class Requests:
     # --- logins --------------------------------------------------------------------------------------
 
     def _is_login_wanted(self, command: RequestCommand, outcome: Response | TransportError) -> bool:
-        """Return whether a login has expired that can be renewed."""
+        """Return whether an expired login can be renewed."""
         if self.app.options.auth is None or not isinstance(outcome, Response):
             return False
         if command.phase in (Phase.DISCOVER, Phase.LOGIN):
@@ -202,18 +202,18 @@ class Requests:
         if isinstance(command, OpenWebSocket):
             # A handshake without a valid cookie is closed before it is accepted: 403 (docs/wire.md §3.3).
             return outcome.status == 403 or wants_app_login(outcome)
-        # A stranger's 401 is no reason to show the app's password again.
+        # A 401 from another origin is no reason to send the app's password again.
         return wants_app_login(outcome) and origin(command.request.url) == self.credentials.origin
 
     def _log_in_again(self, logins: int) -> Steps[None]:
-        """Log in, unless that was done since `logins` were counted: every call comes here at once."""
+        """Log in, unless another call did since `logins` was read, because all calls reach this at once."""
         app = self.app
         if app.logins == logins and app.options.auth is not None:
             sequence = login(app.discovery.urls.base, app.options.auth)
             yield from Requests.of_app(app, self.deadline).run(sequence)
             app.logins += 1
 
-    # --- requests beside the calls ---------------------------------------------------------------------
+    # --- requests outside calls ---------------------------------------------------------------------
 
     def run(self, sequence: Generator[FileCommand, Any, T]) -> Steps[T]:
         """Run a sequence that belongs to no session, such as an upload or a login."""
@@ -235,7 +235,7 @@ class Requests:
             return value
 
     def _fetch_input(self, command: FetchFile) -> Steps[bytes]:
-        """Get what a URL of the caller's holds, for servers that would not; it is shown no credentials."""
+        """Fetch the content of a caller's URL, for servers that do not, without credentials."""
         wanted = input_request(command)
         sequence = locate(command.url, self.app.options.limits.max_redirects, Phase.UPLOAD)
         request = next(sequence)
@@ -251,17 +251,17 @@ class Requests:
     def open_file(
         self, url: str, retries: Retries | None = None, part: Mapping[str, str] | None = None
     ) -> Steps[Live]:
-        """Begin to fetch a file that the server named, following redirects as far as that is allowed.
+        """Start to fetch a file that the server named, and follow allowed redirects.
 
         Args:
-            url: Where it lies.
-            retries: The tries that are left, if it was opened before.
-            part: Headers that ask for a part of it, which may be answered by 206.
+            url: URL of the file.
+            retries: The remaining attempts, if it was opened before.
+            part: Headers that request a part of it; the reply may be 206.
 
         Raises:
-            FileUnavailable: It is not handed out.
-            RemoteProtocolError: It lies where files are not fetched from.
-            TransportError: No reply came.
+            FileUnavailable: The server does not serve it.
+            RemoteProtocolError: Its URL is not allowed.
+            TransportError: No reply arrived.
         """
         sequence = locate(url, self.app.options.limits.max_redirects)
         request = next(sequence)
@@ -277,11 +277,11 @@ class Requests:
                 raise file_unavailable_error(outcome, request.url) from None
 
     def discover(self) -> Steps[Discovery]:
-        """Find the config of the app; the credentials follow it where they may.
+        """Find the config of the app. The credentials follow redirects where allowed.
 
         Raises:
-            UntrustedRedirect: It redirects to where they may not go.
-            GradioTransportError: It cannot be found.
+            UntrustedRedirect: It redirects to an origin that must not get them.
+            GradioTransportError: The config cannot be found.
         """
         sequence = self.app.handshake()
         try:
@@ -290,7 +290,7 @@ class Requests:
                 try:
                     self.app.credentials.follow(command.request.url)
                     response = yield from self.perform(command)
-                except GradioTransportError as error:  # the app can do without some of the replies
+                except GradioTransportError as error:  # some of the replies are optional
                     command = sequence.throw(error)
                 else:
                     command = sequence.send(response)
@@ -302,11 +302,11 @@ class Requests:
         """Ask whether the server still runs the app, and discover it again if not.
 
         Args:
-            seen: When the app was last confirmed. If that was done again meanwhile, nothing is asked: all
-                calls that wait for it come here.
+            seen: Time of the last confirmation. If there was another since, no request is sent, because all
+                waiting calls reach this.
 
         Raises:
-            GradioTransportError: It cannot be discovered again.
+            GradioTransportError: The app cannot be discovered again.
         """
         app, identity = self.app, self.app.identity
         if identity.confirmed_at != seen and not identity.is_doubted:
@@ -323,21 +323,21 @@ class Requests:
         try:
             app.discover_again((yield from self.discover()))
         finally:
-            # Redirects of the discovery may have led on, and then to nothing new.
+            # Redirects of the discovery may have led to another address without a new app.
             app.credentials.settle(app.discovery.urls.base)
         identity.confirm(doubts)
 
     # --- taps ----------------------------------------------------------------------------------------
 
     def _show_command(self, command: RequestCommand, attempt: int) -> None:
-        """Show a try on its way out; the first one of a session's request was shown by the session."""
+        """Show an outgoing attempt to the taps; the session shows the first one of its requests itself."""
         if attempt > 1 or not self.session:
             self.app.taps.command(command, self.session, attempt)
 
     def _show_outcome(
         self, command: RequestCommand, outcome: Response | TransportError, attempt: int | None = None
     ) -> None:
-        """Show what came of a try; of a session's request only if another try follows it."""
+        """Show the outcome of an attempt; for a session's request only if another attempt follows."""
         if isinstance(outcome, Response):
             self.app.taps.response(command.channel, self.session, outcome, attempt=attempt)
         else:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests beside the calls, on both faces: which may be repeated, and what their replies mean."""
+"""Requests outside calls, in both APIs: which may be repeated, and the meaning of their replies."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from ..protocol.urls import shown_url
 from .failures import hide_secrets
 
 REASON_SECONDS = 2.0
-"""How long the reason of a refusal is waited for; what is refused is known without it."""
+"""Seconds to wait for the body of a refusal, which only adds the reason."""
 
 
 def input_request(command: FetchFile) -> SendRequest:
-    """Return the request for a URL of the caller's, for what it may take."""
+    """Return the request for a URL of the caller, with its limits."""
     return SendRequest("input", Request("GET", command.url), Phase.UPLOAD, idempotent=True)
 
 
 def input_content(response: Response, command: FetchFile) -> bytes:
-    """Return what a URL of the caller's held.
+    """Return the content of a URL of the caller.
 
     Raises:
-        InvalidPayload: It could not be had.
+        InvalidPayload: It could not be fetched.
     """
     if response.status == 200 and response.body:
         return response.body
     raise InvalidPayload(
         f"The input {shown_url(command.url)} could not be fetched (HTTP {response.status}, "
-        f"{len(response.body)} bytes). Nothing was called.",
+        f"{len(response.body)} bytes). The function was not called.",
         phase=Phase.UPLOAD,
         status=response.status,
         body=excerpt(response.body),
@@ -49,12 +49,12 @@ def input_content(response: Response, command: FetchFile) -> bytes:
 def add_elapsed(
     adapter: str | None = None, began: float | None = None, secrets: KnownSecrets | None = None
 ) -> Generator[None, None, None]:
-    """Add to errors outside a call's own messages how long it took, and for which protocol.
+    """Add the time and protocol to errors outside a call's own messages.
 
     Args:
-        adapter: The protocol of the call that it is done for, if there is one already.
-        began: When it began, by `time.monotonic`; None: now.
-        secrets: What to hide in them, where nothing else that they pass does so.
+        adapter: The protocol of the call, if it is known.
+        began: Start time, by `time.monotonic`; None is now.
+        secrets: Secrets to hide in them, if no other code does so.
     """
     began = time.monotonic() if began is None else began
     try:
@@ -69,7 +69,7 @@ def add_elapsed(
 
 
 def is_event_stream(response: Response) -> bool:
-    """Return whether the head is that of an event stream, which can be read."""
+    """Return whether the head is that of a readable event stream."""
     kind = response.headers.get("content-type", "")
     if response.unsupported_coding is not None:
         return False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which requests may be repeated, and after how long."""
+"""Which requests may be repeated, and after which delay."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from .backoff import delays
 def is_repeatable(
     command: SendRequest | OpenStream | OpenWebSocket, outcome: Response | TransportError
 ) -> bool:
-    """Return whether a request may be made again: it is safe by itself, or was proven not to be accepted."""
+    """Return whether a request may be repeated: it is safe, or was certainly not accepted."""
     safe = not isinstance(command, OpenWebSocket) and command.idempotent
     if isinstance(outcome, ConnectError):
         return outcome.retryable
-    if isinstance(outcome, TransportError):  # retryable: there was no connection to send it by
+    if isinstance(outcome, TransportError):  # retryable: there was no connection
         return safe or outcome.retryable
     # Opening a stream or socket joins the queue, or follows a join.
     joins = command.phase is Phase.JOIN or not isinstance(command, SendRequest)
@@ -35,7 +35,7 @@ def is_repeatable(
 
 
 class Retries:
-    """The tries of one request under a `RetryPolicy`: says how long to wait before the next, if any."""
+    """The attempts of one request under a `RetryPolicy`, and the delay before the next."""
 
     def __init__(
         self,
@@ -49,19 +49,19 @@ class Retries:
         self._clock = clock
         self._delays = delays(policy, rng)
         self._left = policy.budget
-        # One repeat at once is free where it is safe: an idle connection may have been closed by the server.
+        # One immediate repeat is free if it is safe, because the server may have closed an idle connection.
         self._free = not isinstance(command, OpenWebSocket)
 
     def connected(self) -> None:
-        """Note that a reply has begun: the connection was not one that the server had closed."""
+        """Record that a reply has started, so the server had not closed the connection."""
         self._free = False
 
     def pause(self, outcome: Response | TransportError, remaining: float | None = None) -> float | None:
-        """Return the seconds to wait before the request is made again; None: this outcome stands.
+        """Return the seconds to wait before the next attempt, or None if this outcome is final.
 
         Args:
-            outcome: Of the last try.
-            remaining: Seconds that the call has left; no pause reaches beyond.
+            outcome: Outcome of the last attempt.
+            remaining: Remaining seconds of the call; no pause exceeds them.
         """
         if isinstance(outcome, Response) and outcome.status < 400:
             return None
@@ -80,15 +80,15 @@ class Retries:
         delay = next(self._delays, None)
         if delay is None or isinstance(outcome, TransportError):
             return delay
-        # The longer of both: a server that asks for a second is not to be met by a crowd in that second.
+        # The longer of both, so that clients do not all return right after the second that a server asks for.
         asked = retry_after(outcome.headers.get("retry-after"), self._clock()) or 0.0
         return max(delay, asked) if asked <= self._policy.cap else None
 
     def _is_harmless(self, lost: StreamLost) -> bool:
-        """Return whether the request may be made again at once, as no new call can come of it.
+        """Return whether the request may be repeated at once, because it cannot start a new call.
 
-        The stream of joined calls only where it met a connection that was being closed: a server that has
-        taken the request may have dropped the calls with it.
+        The stream of joined calls only if the connection was being closed: a server that has read the request
+        may have dropped the calls with it.
         """
         command = self._command
         if isinstance(command, OpenStream) and command.joined:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The calls of one session: each is prepared, its files are placed, then it is opened, then it starts."""
+"""The calls of one session: each is prepared, its files are uploaded, then it is opened and started."""
 
 from __future__ import annotations
 
@@ -37,32 +37,32 @@ H = TypeVar("H", bound=Heartbeat)
 
 @contextmanager
 def ending(call: CallState) -> Generator[None, None, None]:
-    """End a call if anything keeps it from being made, such as Ctrl-C: its caller gets none to cancel.
+    """End a call if an exception prevents it, such as Ctrl-C, because its caller gets no call to cancel.
 
     Raises:
-        GradioTransportError: What kept it, unless that is an exception that is to travel out as it is.
+        GradioTransportError: The exception that prevented it, if it is an error of the library.
     """
     try:
         yield
     except BaseException as error:
         foreign = is_foreign(error)
         if not call.done():
-            with suppress(Exception):  # a second error must not take the place of the first
+            with suppress(Exception):  # a second error must not replace the first
                 if foreign:
                     call.cancel_now()
                 else:
                     call.abandon(internal_error(error))
         else:
-            call.run_callbacks()  # those that the interrupt has kept from running
+            call.run_callbacks()  # the callbacks that the interrupt has skipped
         if foreign or isinstance(error, GradioTransportError) or not isinstance(call.outcome, Failed):
             raise
         raise call.outcome.error from error
 
 
 class SessionCore(Generic[C, D, H]):
-    """One ``session_hash``: begins its calls, and keeps a driver for each adapter they go by."""
+    """One ``session_hash``: it starts calls, and keeps a driver for each of their adapters."""
 
-    # What a face makes these of; each is given the connection of the face first.
+    # The classes that the API creates; each gets the connection as its first argument.
     _call_type: ClassVar[type[Any]]
     _driver_type: ClassVar[type[Any]]
     _files_type: ClassVar[type[Any]]
@@ -79,14 +79,15 @@ class SessionCore(Generic[C, D, H]):
         self.state = SessionState(sessions.connection.app, headers, session_hash)
         self.closed = False
         self._discovery = sessions.connection.app.discovery
-        """What was known of the app when the drivers and the session hash were made."""
+        """The discovery of the app when the drivers and the session hash were made."""
         self._drivers: dict[str, D] = {}
         self._unopened: set[C] = set()
         self._heartbeat: H | None = None
         self._lock: AbstractContextManager[Any] = nullcontext()
         sessions.add(self)
 
-    # --- what a face adds ------------------------------------------------------------------------------
+    # --- implemented by the sync and async APIs
+    # ------------------------------------------------------------------------------
 
     def submit(
         self, endpoint: str | int, arguments: Sequence[Any], keywords: dict[str, Any], options: Any
@@ -95,21 +96,21 @@ class SessionCore(Generic[C, D, H]):
         raise NotImplementedError
 
     def close(self) -> None:
-        """End the session and all that is under way in it."""
+        """End the session and all its calls and streams."""
         raise NotImplementedError
 
     # --- calls -----------------------------------------------------------------------------------------
 
     @property
     def call_count(self) -> int:
-        """How many calls are under way."""
+        """Number of calls in progress."""
         return len(self._unopened) + sum(driver.call_count for driver in list(self._drivers.values()))
 
     def _new_call(self, adapter: str, invocation: Invocation, options: CallOptions) -> C:
         source = self._files_type(self.connection, self.state.credentials)
         files = self.state.app.file_reader(invocation.endpoint, source.remote_file)
         call: C = self._call_type(self.connection, self.state, adapter, invocation, options, files)
-        # Now, because the files of a call are sent without its headers, and before its join.
+        # Checked now, because the files of a call are sent without its headers, and before its join.
         self.state.credentials.check_given(call.headers, invocation.oauth_token)
         if self.state.app.options.observer is not None:
             call.start_observing(self.state.app.options.observer)
@@ -130,7 +131,7 @@ class SessionCore(Generic[C, D, H]):
     def prepare(
         self, endpoint: str | int, arguments: Sequence[Any], keywords: dict[str, Any], options: Any
     ) -> tuple[Self, C]:
-        """Return a checked call, whose time begins now, and the session it is made in.
+        """Return a checked call, whose time starts now, and its session.
 
         Raises:
             GradioTransportError: See `Session.submit`.
@@ -154,7 +155,7 @@ class SessionCore(Generic[C, D, H]):
     def _prepare_in_own_session(
         self, endpoint: str | int, arguments: Sequence[Any], keywords: dict[str, Any], options: CallOptions
     ) -> tuple[Self, C]:
-        """Return a call in a session of its own, which ends with the call."""
+        """Return a call in its own session, which ends with the call."""
         own = type(self)(self._sessions, self.state.credentials.headers)
         try:
             options = attrs.evolve(options, own_session=False)
@@ -170,16 +171,15 @@ class SessionCore(Generic[C, D, H]):
             raise LocalProtocolError("The session is closed.")
 
     def steps_before_open(self, call: C) -> Steps[None] | None:
-        """Return the steps that a call needs before `open`; None: it needs none, and starts at once.
+        """Return the steps that a call needs before `open`, or None if it can start at once.
 
-        They ask whether the server still runs the app, where that is not certain, and bring the call's files
-        to it.
+        They check whether the server still runs the app, if that is not certain, and upload the call's files.
         """
         app = self.state.app
         is_known = call.discovery is app.discovery and app.identity.is_certain(self.connection.engine)
         if is_known and app.place_files(call.invocation) is None:
             return None
-        call.add_done_callback(lambda: self._unopened.discard(call))  # it may end before it is opened
+        call.add_done_callback(lambda: self._unopened.discard(call))  # the call may end before it is opened
         return self._prepare_to_open(call)
 
     def _prepare_to_open(self, call: C) -> Steps[None]:
@@ -191,7 +191,7 @@ class SessionCore(Generic[C, D, H]):
                 call.invocation = yield from requests_of(self.state, call).run(sequence)
 
     def _confirm(self, call: C) -> Steps[None]:
-        """Ask whether the server still runs the app, where that is not certain, and address the call to it.
+        """Check whether the server still runs the app, if that is not certain, and address the call to it.
 
         Raises:
             AppChanged: The app no longer has the endpoint, or has it with other parameters.
@@ -212,7 +212,7 @@ class SessionCore(Generic[C, D, H]):
             yield Exclusive(steps, deadline, Phase.DISCOVER)
 
     def open(self, call: C) -> tuple[D, Sequence[Command]]:
-        """Open and start a call, or its next try; return its driver and the first commands.
+        """Open and start a call or its next attempt. Return its driver and the first commands.
 
         Raises:
             LocalProtocolError: The session or the transport is closed.
@@ -224,7 +224,7 @@ class SessionCore(Generic[C, D, H]):
             driver = self._find_driver(call.adapter)
             heartbeat = self._renew_heartbeat()
         # Without the lock, because threads start, and taps and callbacks run. A driver that is closed
-        # meanwhile refuses the call.
+        # meanwhile rejects the call.
         for one in stale:
             one.close(one.fault or stream_lost_error())
         if heartbeat is not None:
@@ -232,7 +232,7 @@ class SessionCore(Generic[C, D, H]):
         return driver, driver.begin(call)
 
     def resubmit(self, call: C) -> None:
-        """Make another try of a call whose stream was lost, with a new hash if that was lost with it."""
+        """Resubmit a call whose stream was lost, with a new session hash if the session was lost with it."""
         try:
             self._check_connected()
             call.driver.start(self._submit_again(call), call)
@@ -254,7 +254,7 @@ class SessionCore(Generic[C, D, H]):
             yield from driver.drive(call, commands)
 
     def attach(self, handle: Handle, options: CallOptions) -> C:
-        """Begin to fetch a call that was joined elsewhere, in this session, which ends with the call."""
+        """Start to fetch a call that another process joined, in this session, which ends with the call."""
         adapter, invocation = self.state.app.prepare_attach(handle)
         call = self._new_call(adapter.name, invocation, options)
         self._start(call)
@@ -262,19 +262,19 @@ class SessionCore(Generic[C, D, H]):
         return call
 
     def _remove_unusable(self, adapter: str) -> Sequence[D]:
-        """Forget the drivers that take no more calls, and return them to be closed."""
+        """Remove the drivers that accept no more calls, and return them to close."""
         if self._discovery is not self.state.app.discovery:
             return self._leave_old_app()
         driver = self._drivers.get(adapter)
         if driver is None or driver.usable:
             return []
-        # Why not open the stream again: the server has forgotten the session with it, and answers 200 all
-        # the same.
+        # Why not open the stream again: the server has forgotten the session with it, but still replies with
+        # 200.
         self.state.renew_hash()
         return [self._drivers.pop(adapter)]
 
     def _leave_old_app(self) -> Sequence[D]:
-        """Forget the drivers of an app that was restarted, as its server has the session, and return them."""
+        """Remove the drivers of a restarted app, whose server has forgotten the session, and return them."""
         self._discovery = self.state.app.discovery
         self.state.renew_hash()
         drivers, self._drivers = list(self._drivers.values()), {}
@@ -285,11 +285,11 @@ class SessionCore(Generic[C, D, H]):
         if driver is not None:
             return driver
         made = self._new_driver(self.state.app.options.registry.get(adapter))
-        # A signal handler may have made another one meanwhile.
+        # A signal handler may have made another driver meanwhile.
         return self._drivers.setdefault(adapter, made)
 
     def _renew_heartbeat(self) -> H | None:
-        """Return the heartbeat that must be started, if the app needs another one now."""
+        """Return a new heartbeat to start if the app needs one now."""
         heartbeat = self._heartbeat
         if heartbeat is not None and heartbeat.session_hash != self.state.session_hash:
             heartbeat.stop()
@@ -308,7 +308,7 @@ class SessionCore(Generic[C, D, H]):
             raise
 
     def call_component(self, component_id: int, fn_name: str, data: Any, timeout: float | None) -> Steps[Any]:
-        """Call a function that a component has on the server; see `Session.component_server`."""
+        """Call a server-side function of a component; see `Session.component_server`."""
         app, state = self.state.app, self.state
         state.credentials.check_given()
         what = f"The reply of the component's function {fn_name!r}"
@@ -337,12 +337,12 @@ class SessionCore(Generic[C, D, H]):
     # --- the end ---------------------------------------------------------------------------------------
 
     def end(self, what: str) -> tuple[list[D], H | None]:
-        """End what the session has under way, and return what may take a moment to end."""
+        """End the calls and streams of the session, and return the objects that may take a moment to end."""
         with self._lock:
             drivers, self._drivers = self._drivers, {}
             unopened, self._unopened = self._unopened, set()
             heartbeat, self._heartbeat = self._heartbeat, None
-        with ExitStack() as stack:  # what ending one of them raises keeps no other from ending
+        with ExitStack() as stack:  # an exception of one must not keep the others open
             for driver in drivers.values():
                 stack.callback(driver.close, closed_error(what))
             for call in unopened:

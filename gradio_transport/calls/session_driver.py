@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drives one session: its commands become steps, and what comes of them is fed to it: `SessionDriver`.
+"""`SessionDriver`: turns the commands of one session into steps, and feeds it the results.
 
-No I/O here. A face adds who performs the steps, and when: a thread, a task, at once or in the background.
+No I/O here. The sync and async APIs perform the steps, in a thread or a task, at once or in the background.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ logger = logging.getLogger(__name__)
 C = TypeVar("C", bound=CallState)
 
 TELL_SECONDS = 10.0
-"""How long the server is told of a cancellation at most, where ``Timeouts(connect=)`` has no bound."""
+"""The most seconds for a cancel request, if ``Timeouts(connect=)`` has no bound."""
 
 
 def requests_of(
     state: SessionState, call: CallState | None, deadline: Deadline | None = None, session: int = 0
 ) -> Requests:
-    """Return the requests of a call of a session, or of the session itself; see `Requests`."""
+    """Return the requests of a session or one of its calls; see `Requests`."""
     if call is None:
         timeouts = state.app.options.timeouts
         return Requests(
@@ -85,12 +85,12 @@ def requests_of(
 
 
 class SessionDriver(Generic[C]):
-    """Drives one session: performs its commands and feeds it the replies.
+    """A driver of one session: it performs the commands and feeds the session the replies.
 
-    The lock is held while the session takes input and its events are delivered, never while a step is
-    performed: a read or a request may take as long as it likes, and closing has to get in between.
+    The lock is held while the session processes input and its events are delivered, but never during a step:
+    a read or a request may take any time, and closing must be possible meanwhile.
 
-    What the machine of the session is fed, and what it decides, happens whole or the driver is given up: see
+    Input to the state machine of the session and its decisions are atomic, or the driver is abandoned: see
     `_give_up`. The session then makes another one.
     """
 
@@ -109,30 +109,31 @@ class SessionDriver(Generic[C]):
         self._lock: AbstractContextManager[Any] = nullcontext()
         self._interruption: Interruption | None = None
         self._reader_waiter: Any = None
-        """What a pause before the shared stream is opened again waits on; see `Pause`."""
+        """The object that a pause before reopening the shared stream waits on; see `Pause`."""
 
-    # --- what a face adds ------------------------------------------------------------------------------
+    # --- implemented by the sync and async APIs
+    # ------------------------------------------------------------------------------
 
     def start(self, steps: Steps[Any], call: C) -> None:
         """Perform steps of a call in the background.
 
         Raises:
-            LocalProtocolError: There is nothing to perform them.
+            LocalProtocolError: No thread or task can perform them.
         """
         raise NotImplementedError
 
     def tell(self, steps: Steps[Any]) -> Any:
-        """Perform the steps that tell the server of a cancellation, aside; return what to wait on for that.
+        """Perform the steps that send a cancellation, in the background. Return an object to wait on.
 
-        Nothing waits for them but closing, and that for a short time.
+        Only closing waits for them, for a short time.
         """
         raise NotImplementedError
 
     def prepare_reading(self) -> None:
-        """Make sure that `start_reading` cannot fail, as far as the face can know.
+        """Make sure that `start_reading` cannot fail, if possible.
 
         Raises:
-            LocalProtocolError: It would.
+            LocalProtocolError: It would fail.
         """
 
     def start_reading(self, command: OpenStream) -> None:
@@ -140,7 +141,7 @@ class SessionDriver(Generic[C]):
         raise NotImplementedError
 
     def start_at(self, when: float, call: C, job: Callable[[], object]) -> None:
-        """Run a short job at a time of `time.monotonic`, unless the call has ended before."""
+        """Run a short job at a time of `time.monotonic`, unless the call ends before."""
         raise NotImplementedError
 
     def drop(self, channel: str) -> None:
@@ -151,31 +152,31 @@ class SessionDriver(Generic[C]):
 
     @property
     def usable(self) -> bool:
-        """Whether it takes new calls."""
+        """Whether it accepts new calls."""
         return self.tapped.session.usable and not self._closed and self._fault is None
 
     @property
     def fault(self) -> GradioTransportError | None:
-        """Why it was given up, if it was."""
+        """The error for which it was abandoned, or None."""
         return self._fault
 
     @property
     def call_count(self) -> int:
-        """How many calls are under way."""
+        """Number of calls in progress."""
         return len(self._calls)
 
     def begin(self, call: C) -> Sequence[Command]:
-        """Open and start a call, or its next try; return the first commands.
+        """Open and start a call or its next attempt. Return the first commands.
 
         Raises:
-            LocalProtocolError: The session is closed, or nothing could read its stream.
+            LocalProtocolError: The session is closed, or no thread could read its stream.
         """
         if self.tapped.session.shared and not call.invocation.late:
             self.prepare_reading()
         return self.feed(self._start, call)
 
     def _start(self, call: C) -> Turn:
-        # Since the session returned this driver, another thread may have closed it, or met a fault.
+        # Since the session returned this driver, another thread may have closed or broken it.
         if self._closed:
             raise LocalProtocolError("The session was closed or reset before the call could start.")
         if self._fault is not None:
@@ -183,7 +184,8 @@ class SessionDriver(Generic[C]):
         exchange = call.open(self, self.tapped)
         if exchange is None:
             return Turn()
-        # Registered before it starts, and under one lock: events of the start are delivered by its key.
+        # Registered before the start, under the same lock, because events of the start are delivered by its
+        # key.
         self._calls[exchange.key] = call
         turn = self.tapped.start(exchange)
         when = call.fetch_time()
@@ -192,14 +194,14 @@ class SessionDriver(Generic[C]):
         return turn
 
     def _fetch_try(self, call: C, key: str) -> None:
-        if call.exchange.key == key and call.tapped is self.tapped:  # still the same try
+        if call.exchange.key == key and call.tapped is self.tapped:  # still the same attempt
             try:
                 self.fetch(call)
             except Exception as error:  # noqa: BLE001 - whatever it is, the call is told
                 self.report(error, call)
 
     def fetch(self, call: C) -> None:
-        """Open the stream of a call that was joined without one; never waits."""
+        """Open the stream of a call that was joined without one, without waiting."""
         if not self._is_under_way(call) or call.exchange.fetched:
             return
         if self.tapped.session.shared:
@@ -213,21 +215,21 @@ class SessionDriver(Generic[C]):
         return call.opened and self._calls.get(call.exchange.key) is call
 
     def cancel(self, call: C) -> list[Any]:
-        """Cancel a call now, and tell the server aside; return what to wait on for its answers."""
+        """Cancel a call now, and tell the server in the background; return an object to wait on."""
         told = self._carry_out(self.feed(self.tapped.cancel, call.exchange), call)
-        if not call.done():  # an interrupt had kept it from being registered
+        if not call.done():  # an interrupt prevented its registration
             call.end(Cancelled(event_id=call.event_id, achieved=Achieved.UNKNOWN))
         return told
 
     def abandon(self, call: C, error: GradioTransportError, *, tell: bool = False) -> None:
-        """End a call with an error of this side; `tell` the server as of a cancellation."""
+        """End a call with an error of the client. With `tell`, send the server a cancellation."""
         commands = self.feed(lambda: self.tapped.abandon(call.exchange, error, tell=tell))
         self._carry_out(commands, call)
         if not call.done():
             call.fail(error)
 
     def _carry_out(self, commands: Iterable[Command], call: C) -> list[Any]:
-        """Carry out what comes of the end of a call, without waiting: its caller is free at once."""
+        """Perform the commands of a call's end without waiting, so that its caller is free at once."""
         told, rest = list[Any](), list[Command]()
         for command in commands:
             match command:
@@ -262,7 +264,7 @@ class SessionDriver(Generic[C]):
             call.check_sent()
 
     def finish_input(self, call: C, timeout: float | None) -> Steps[None]:
-        """Tell the server that no further chunk will come.
+        """Tell the server that the streaming input has ended.
 
         Raises:
             GradioTransportError: See `Call.finish`.
@@ -273,7 +275,7 @@ class SessionDriver(Generic[C]):
 
     @contextmanager
     def _bounded(self, call: C, timeout: float | None, what: str) -> Generator[Deadline, None, None]:
-        what = f"The answer to {what}"
+        what = f"The reply to {what}"
         with bounded(timeout, what, Phase.STREAM, may_have_run=call.accepted) as allowed:
             yield allowed.sooner(call.total)
 
@@ -289,16 +291,16 @@ class SessionDriver(Generic[C]):
         """Feed the session one input, deliver its events, and return its commands.
 
         Raises:
-            GradioTransportError: A fault, for which the driver is given up.
+            GradioTransportError: An exception, after which the driver is abandoned.
         """
-        if self._left_to_parent:  # in a child of `fork`, whose thread may have been in the middle of a read
+        if self._left_to_parent:  # in a child of `fork`, whose thread may have been reading
             return ()
         with self._lock:
             turn = None
             try:
                 turn = step(*arguments)
                 commands = self._deliver(turn)
-            except UnsupportedProtocol:  # raised before anything has changed
+            except UnsupportedProtocol:  # raised before any change
                 raise
             except BaseException as error:
                 fault = (adapter_error if turn is None else internal_error)(error)
@@ -311,12 +313,12 @@ class SessionDriver(Generic[C]):
         return commands
 
     def _deliver(self, turn: Turn) -> list[Command]:
-        """Hand events to their calls, and return the commands."""
+        """Deliver events to their calls, and return the commands."""
         commands = turn.commands
         for delivery in turn.deliveries:
             exchange, event = delivery.exchange, delivery.event
             call = self._calls.get(exchange.key)
-            if call is None:  # this side has ended it; what the server still sends is dropped
+            if call is None:  # the client has ended it, so later messages of the server are dropped
                 continue
             self._state.add_rendered(event)
             if isinstance(event, Failed) and not self._closed:
@@ -338,10 +340,10 @@ class SessionDriver(Generic[C]):
         return commands
 
     def _read_streams(self, commands: list[Command]) -> list[Command]:
-        """Begin to read the shared stream where that is wanted, and return the other commands.
+        """Start to read the shared stream if requested, and return the other commands.
 
-        Why here, under the lock: the machine takes the stream for open from now on. A command that got lost
-        on its way would leave every later call waiting.
+        Why here, under the lock: the state machine treats the stream as open from now on. If the command got
+        lost, every later call would wait forever.
         """
         for command in commands:
             if isinstance(command, OpenStream):
@@ -351,12 +353,12 @@ class SessionDriver(Generic[C]):
     def settle(self) -> None:
         """Run the callbacks of calls that have ended, and set the timers of others.
 
-        Without the lock: a callback may call anything, and wait for another thread.
+        Without the lock, because a callback may call anything, and wait for another thread.
         """
         with self._lock:
             ended, self._ended = self._ended, []
             timers, self._timers = self._timers, []
-        with ExitStack() as stack:  # what one of them raises keeps no other from being done
+        with ExitStack() as stack:  # an exception of one must not prevent the others
             for when, call, job in timers:
                 stack.callback(self._set_timer, when, call, job)
             for call in reversed(ended):
@@ -371,7 +373,7 @@ class SessionDriver(Generic[C]):
     # --- commands --------------------------------------------------------------------------------------
 
     def perform(self, commands: Iterable[Command]) -> Steps[None]:
-        """Perform commands, and those that come of them, until none is left."""
+        """Perform commands, and the resulting ones, until none is left."""
         waiting = deque(commands)
         while waiting:
             waiting.extend((yield from self._perform(waiting.popleft())))
@@ -379,7 +381,7 @@ class SessionDriver(Generic[C]):
     def _perform(self, command: Command) -> Steps[Sequence[Command]]:
         match command:
             case SendRequest(phase=Phase.CANCEL):
-                self._tell(command)  # who performs this may be the reader of a stream that others wait for
+                self._tell(command)  # this may run in the reader of a stream that others wait for
             case SendRequest():
                 return (yield from self._request(command))[1]
             case OpenStream() | OpenWebSocket():
@@ -397,13 +399,13 @@ class SessionDriver(Generic[C]):
     def _request(
         self, command: SendRequest | OpenStream | OpenWebSocket, deadline: Deadline | None = None
     ) -> Steps[tuple[Live | None, Sequence[Command]]]:
-        """Send a request; return what is open now, or the commands that come of its end."""
+        """Send a request. Return the open stream, or the commands that result from its end."""
         call = self._call(command.channel)
         try:
             outcome = yield from self._requests(call, deadline, command).perform(command)
         except TransportError as error:
             return None, self.feed(self.tapped.failed, command, error)
-        except GradioTransportError as error:  # the login that a reply asked for was refused
+        except GradioTransportError as error:  # the login that a reply requested was refused
             return None, self.feed(self.tapped.abandon, call.exchange, error) if call else ()
         if isinstance(outcome, Response):
             return None, self.feed(self.tapped.reply, command, outcome)
@@ -419,13 +421,12 @@ class SessionDriver(Generic[C]):
         return self._calls.get(channel.partition(".")[0])
 
     def _sleep(self, command: WakeAt) -> Steps[Sequence[Command]]:
-        """Wait for the time of a wake, or the end of its call, whichever comes first."""
+        """Wait for the time of a wake or the end of its call, whichever is first."""
         call = self._call(command.channel)
         if call is None:
             return ()
         if command.channel in self._live:
-            # Why not sleep here: who performs this reads the socket, and would not meanwhile. `_converse`
-            # wakes it.
+            # Why not sleep here: this thread or task also reads the socket. `_converse` wakes the session.
             self._wakes[command.channel] = command
             return ()
         if not (yield Pause(max(0.0, command.when - time.monotonic()), call)):
@@ -435,22 +436,22 @@ class SessionDriver(Generic[C]):
     # --- streams and sockets ---------------------------------------------------------------------------
 
     def read_shared(self, command: OpenStream) -> Steps[None]:
-        """Read the shared stream of the session, and perform what comes of its end."""
+        """Read the shared stream of the session, and perform the commands of its end."""
         yield from self.perform((yield from self._follow(command)))
 
     def _follow(self, command: OpenStream | OpenWebSocket) -> Steps[Sequence[Command]]:
-        """Open a stream or socket and feed it to its end, performing what comes of it on the way."""
+        """Open a stream or socket, feed the session from it until its end, and perform the commands."""
         channel = command.channel
         opened: list[Live] = []
         result = yield Droppable(self, channel, self._open_and_read(command, opened))
-        if not opened:  # refused, or dropped while it was being opened
+        if not opened:  # refused, or dropped while opening
             return result or ()
         closed = Closed(Ending.LOCAL) if result is None else result
-        if closed.ending is Ending.LOCAL and self._closed:  # `close` says why, to each of the calls
+        if closed.ending is Ending.LOCAL and self._closed:  # `close` gives each call the reason
             return ()
         call = self._call(channel)
         overdue = call.expiry if call is not None and closed.ending is Ending.IDLE else None
-        if call is not None and overdue is not None:  # silence up to a deadline of the call is that expiry
+        if call is not None and overdue is not None:  # silence until a deadline of the call is its expiry
             self.abandon(call, overdue, tell=call.timeouts.cancel_on_expiry)
         return self.feed(self.tapped.closed, channel, closed)
 
@@ -483,14 +484,14 @@ class SessionDriver(Generic[C]):
                 del self._live[channel]
 
     def _is_unwanted(self, channel: str) -> bool:
-        """Return whether a stream was dropped while it was being opened, when `drop` could not find it."""
+        """Return whether a stream was dropped while opening, when `drop` could not find it."""
         return self._closed or (not self.tapped.session.shared and self._call(channel) is None)
 
     def _read_stream(self, channel: str, stream: Live, chunks: Any) -> Steps[Closed]:
         read = Read(chunks)
         while True:
-            # Never left early: a stream that was dropped ends at its next read, and the generators of the
-            # HTTP library end with it.
+            # Why not leave the loop early: a dropped stream ends at its next read, and only that ends the
+            # generators of the HTTP library.
             data = yield read
             dropped = self._live.get(channel) is not stream
             if isinstance(data, Closed):
@@ -518,10 +519,10 @@ class SessionDriver(Generic[C]):
                 yield from self.perform(self.feed(self.tapped.wake, channel))
         return Closed(Ending.LOCAL)
 
-    # --- faults and the end ----------------------------------------------------------------------------
+    # --- exceptions and the end ----------------------------------------------------------------------------
 
     def report(self, error: BaseException, call: C | None = None) -> None:
-        """End a call because an exception ended its steps; without a call, all the session has under way."""
+        """End a call, or all calls of the session, because an exception ended the steps."""
         if self._closed or self._fault is not None:
             return
         fault = internal_error(error)
@@ -531,7 +532,7 @@ class SessionDriver(Generic[C]):
             self.settle()
         elif not call.done():
             self._log(fault)
-            with suppress(Exception):  # a second fault, for which the driver is given up and the call ended
+            with suppress(Exception):  # a second exception, which ends the call and abandons the driver
                 call.abandon(copy_error(fault))
 
     def _log(self, fault: GradioTransportError) -> None:
@@ -541,9 +542,9 @@ class SessionDriver(Generic[C]):
             logger.error("the session %s failed", self.tapped.number, exc_info=cause)
 
     def _give_up(self, fault: GradioTransportError) -> None:
-        """End the calls under way, and take no further ones: what the machine holds is not known any more.
+        """End the calls in progress, and accept no others, because the state of the machine is unknown.
 
-        So it is not asked. `settle` has to follow. The lock is held.
+        So the machine is not used any more. The lock is held. Call `settle` afterwards.
         """
         if self._fault is not None:
             return
@@ -561,18 +562,18 @@ class SessionDriver(Generic[C]):
             self.drop(channel)
 
     def fail(self, error: GradioTransportError) -> None:
-        """End every call under way with an error of its own."""
-        with ExitStack() as stack:  # what ending one of them raises keeps no other from ending
+        """End every call in progress with its own error."""
+        with ExitStack() as stack:  # an exception of one must not keep the others open
             for call in reversed(list(self._calls.values())):
                 stack.callback(self._fail_one, call, error)
 
     def _fail_one(self, call: C, error: GradioTransportError) -> None:
         if not call.done():
-            with suppress(Exception):  # a fault, for which the driver is given up and every call ended
+            with suppress(Exception):  # an exception, which abandons the driver and ends every call
                 self.abandon(call, copy_error(error))
 
     def close(self, error: GradioTransportError) -> None:
-        """End the calls under way with an error, and drop the streams."""
+        """End the calls in progress with an error, and drop the streams."""
         with self._lock:
             self._closed = True
         try:
@@ -582,7 +583,7 @@ class SessionDriver(Generic[C]):
                 self.drop(channel)
 
     def drive(self, call: C, commands: Sequence[Command]) -> Steps[None]:
-        """Perform a call's commands, unless it was cancelled or has expired while it waited for its turn."""
+        """Perform a call's commands, unless it was cancelled or expired while it waited for its turn."""
         if not call.done() and not call.end_if_expired():
             yield from self.perform(commands)
 

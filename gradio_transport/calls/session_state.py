@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of a session on both faces."""
+"""The state of a session in both APIs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .app import App
 from .setting_checks import to_headers
 
 KEPT_DRAWINGS = 100
-"""Drawings of ``gr.render`` that a session keeps, one for each place in the page; the oldest make room."""
+"""The most results of ``gr.render`` that a session keeps, one per place in the page; old ones are dropped."""
 
 
 class SessionState:
-    """The state of a session of either face: its hash, cookies and headers, and the app as it sees it."""
+    """The state of a session in either API: its hash, cookies and headers, and its view of the app."""
 
     def __init__(
         self, app: App, headers: Mapping[str, str] | None = None, session_hash: str | None = None
@@ -32,19 +32,20 @@ class SessionState:
 
     @property
     def config(self) -> AppConfig:
-        """The app as this session sees it: with the endpoints that ``gr.render`` drew for it."""
+        """The app's config for this session, including its endpoints from ``gr.render``."""
         if self._config is None and self._drawn:
-            # Now, and not for each drawing: a server may draw with each message.
+            # Merged on demand, not for each message, because a server may send ``gr.render`` results with
+            # each one.
             self._config = with_rendered(self.app.config, *self._drawn.copy().values())
         return self._config or self.app.config
 
     @property
     def endpoints(self) -> Mapping[str, Endpoint]:
-        """The named endpoints, those that ``gr.render`` drew for this session included."""
+        """The named endpoints, including those from ``gr.render`` for this session."""
         return self.config.named
 
     def add_rendered(self, event: Event) -> None:
-        """Add the endpoints that ``gr.render`` drew."""
+        """Add endpoints from ``gr.render``."""
         drawn = getattr(event, "render_config", None)
         if drawn:
             number = drawn.get("render_id")
@@ -56,14 +57,14 @@ class SessionState:
             self._config = None
 
     def renew_hash(self) -> None:
-        """Take another hash: what the server keeps for the old one is left behind."""
+        """Use a new session hash. The server's state for the old one is abandoned."""
         self.session_hash = new_session_hash()
         self._drawn.clear()
         self._config = None
 
     @property
     def needs_heartbeat(self) -> bool:
-        """Whether the server should be shown that the session lives (4.25+, docs/wire.md §9)."""
+        """Whether the session needs a heartbeat (4.25+, docs/wire.md §9)."""
         return self.app.config.connect_heartbeat
 
     def heartbeat_command(self) -> OpenStream:
@@ -73,5 +74,5 @@ class SessionState:
 
 
 def new_session_hash() -> str:
-    """Return a fresh session hash, unguessable: with it, anyone can read the session's results."""
+    """Return a new, unguessable session hash, because anyone with the hash can read the session's results."""
     return secrets.token_hex(8)

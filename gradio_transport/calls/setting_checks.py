@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of settings, made when they are given. Each error names the setting and shows no secret."""
+"""Checks of settings. Each error names the setting and shows no secret."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _kind(value: object) -> str:
 
 
 def to_timeouts(value: TimeoutsLike) -> Timeouts:
-    """Return the deadlines that a caller's ``timeouts=`` stands for.
+    """Return the deadlines for a ``timeouts=``.
 
     Raises:
         LocalProtocolError: It is neither `Timeouts` nor a positive number.
@@ -53,7 +53,7 @@ def to_optional_timeouts(value: TimeoutsLike) -> Timeouts | None:
 
 
 def to_headers(value: Mapping[str, str] | None) -> dict[str, str]:
-    """Return a copy of a caller's headers, checked as HTTP reads them (RFC 9110 §5.1, §5.5).
+    """Return a checked copy of a caller's headers (RFC 9110 §5.1, §5.5).
 
     Raises:
         LocalProtocolError: A name or value cannot be sent. The message never shows the value.
@@ -71,7 +71,7 @@ def to_optional_headers(value: Mapping[str, str] | None) -> dict[str, str] | Non
 
 
 def _check_name(setting: str, name: object) -> str:
-    """Return the name of a header or cookie, or refuse it."""
+    """Return the name of a header or cookie, or reject it."""
     if not isinstance(name, str) or not is_header_name(name):
         shown = repr(name[:40]) if isinstance(name, str) else _kind(name)
         raise LocalProtocolError(f"{setting}= has a name that HTTP does not allow: {shown}.")
@@ -88,7 +88,7 @@ def _header_value(name: str, text: object) -> str:
 
 
 def to_cookies(value: Mapping[str, str] | None) -> dict[str, str]:
-    """Return a copy of a caller's cookies, checked (RFC 6265 §4.1.1).
+    """Return a checked copy of a caller's cookies (RFC 6265 §4.1.1).
 
     Raises:
         LocalProtocolError: A name or value cannot be sent. The message never shows the value.
@@ -101,8 +101,8 @@ def to_cookies(value: Mapping[str, str] | None) -> dict[str, str]:
         _check_name("cookies", name)
         if not isinstance(text, str) or not _COOKIE_VALUE.fullmatch(text):
             raise LocalProtocolError(
-                f"The value of the cookie {name!r} is not a text of the characters that cookies may have. "
-                "Percent-encode it. (The value is not shown.)"
+                f"The value of the cookie {name!r} is not a text, or has characters that cookies do not "
+                f"allow. Percent-encode it. (The value is not shown.)"
             )
     return dict(value)
 
@@ -125,13 +125,13 @@ def to_token(value: str | None, name: str = "token") -> str | None:
     """Return a token, checked.
 
     Raises:
-        LocalProtocolError: It cannot stand in a header. The message never shows it.
+        LocalProtocolError: It is not valid in a header. The message never shows it.
     """
     if value is None:
         return None
     if not isinstance(cast("object", value), str):
         raise LocalProtocolError(f"{name}= takes a text or None; got {_kind(value)}.")
-    # Not stripped: a token with a line end is mostly read from a file, and its owner should know.
+    # Why not strip it: a token with a line end usually comes from a file, and you should know.
     if not value or not value.isascii() or not value.isprintable() or " " in value:
         raise LocalProtocolError(
             f"{name}= is empty, or has blanks, line ends or characters outside ASCII. Call .strip() on a "
@@ -163,7 +163,7 @@ def to_protocol(value: str | Sequence[str]) -> str | tuple[str, ...]:
 
 
 def to_optional_protocol(value: str | Sequence[str] | None) -> str | tuple[str, ...] | None:
-    """Return the adapter that one call asks for, or None for that of its transport."""
+    """Return the adapter of one call, or None for that of its transport."""
     return None if value is None else to_protocol(value)
 
 
@@ -175,7 +175,7 @@ def to_directory(value: str | os.PathLike[str] | None) -> Path | None:
     """Return the directory for downloaded files.
 
     Raises:
-        LocalProtocolError: It is no path.
+        LocalProtocolError: It is not a path.
     """
     if value is None:
         return None
@@ -188,7 +188,7 @@ def to_origins(value: bool | Iterable[str]) -> bool | frozenset[str]:
     """Return the origins that files may be fetched from.
 
     Raises:
-        LocalProtocolError: It is neither a truth value nor a list of URLs.
+        LocalProtocolError: It is neither a bool nor a list of URLs.
     """
     if isinstance(value, bool):
         return value
@@ -197,17 +197,17 @@ def to_origins(value: bool | Iterable[str]) -> bool | frozenset[str]:
             "foreign_files= takes True, False or a list of origins such as ['https://cdn.example']; got "
             f"{_kind(value)}."
         )
-    urls = tuple(value)  # read once: it may be a generator
+    urls = tuple(value)  # read only once, because it may be a generator
     for url in urls:
         check_origin("foreign_files", url)
     return frozenset(map(origin, urls))
 
 
 def to_token_origin(value: str | None) -> str | None:
-    """Return the origin that may see the token, without user and password.
+    """Return the origin that the token may be sent to, without user and password.
 
     Raises:
-        LocalProtocolError: It is no URL. The message never shows it.
+        LocalProtocolError: It is not a URL. The message never shows it.
     """
     if value is None:
         return None
@@ -216,10 +216,10 @@ def to_token_origin(value: str | None) -> str | None:
 
 
 def check_origin(name: str, value: object) -> None:
-    """Refuse what is no http(s) URL with a host.
+    """Reject a value that is not an http(s) URL with a host.
 
     Raises:
-        LocalProtocolError: The message never shows it, as it may hold a password.
+        LocalProtocolError: It is invalid. The message never shows it.
     """
     if isinstance(value, str) and value.isprintable() and " " not in value:
         try:
@@ -230,16 +230,16 @@ def check_origin(name: str, value: object) -> None:
         if valid:
             return
     raise LocalProtocolError(
-        f"{name}= takes origins such as 'https://cdn.example', each with scheme and host; got a value that "
-        "is none. (It is not shown.)"
+        f"{name}= takes origins such as 'https://cdn.example', each with scheme and host; got another "
+        f"value. (It is not shown.)"
     )
 
 
 def check_proxy(value: object) -> None:
-    """Refuse what is no URL of a proxy.
+    """Reject a value that is not the URL of a proxy.
 
     Raises:
-        LocalProtocolError: The message never shows it, as it may hold a password.
+        LocalProtocolError: It is invalid. The message never shows it.
     """
     if value is None:
         return
@@ -252,10 +252,10 @@ def check_proxy(value: object) -> None:
 
 
 def check_verify(value: object) -> None:
-    """Refuse what says nothing of certificates.
+    """Reject an invalid certificate setting.
 
     Raises:
-        LocalProtocolError: It is neither a truth value, the path of a CA bundle, nor an `ssl.SSLContext`.
+        LocalProtocolError: It is neither a bool, the path of a CA bundle, nor an `ssl.SSLContext`.
     """
     if isinstance(value, bool | ssl.SSLContext):
         return
@@ -267,30 +267,30 @@ def check_verify(value: object) -> None:
 
 
 def check_instance(name: str, value: object, kind: type, example: str) -> None:
-    """Refuse a setting of another type.
+    """Reject a setting of the wrong type.
 
     Raises:
-        LocalProtocolError: It names the setting and what to pass.
+        LocalProtocolError: The message names the setting and what to pass.
     """
     if not isinstance(value, kind):
         raise LocalProtocolError(f"{name}= takes {example}; got {_kind(value)}.")
 
 
 def check_callable(name: str, value: Callable[..., object] | None) -> None:
-    """Refuse what is neither a function nor None.
+    """Reject a value that is neither a function nor None.
 
     Raises:
-        LocalProtocolError: It names the setting.
+        LocalProtocolError: The message names the setting.
     """
     if value is not None and not callable(cast("object", value)):
         raise LocalProtocolError(f"{name}= takes a function or None; got {_kind(value)}.")
 
 
 def check_seconds(name: str, value: float | None) -> None:
-    """Refuse what is no time to wait.
+    """Reject an invalid time to wait.
 
     Raises:
-        LocalProtocolError: It is negative, infinite, or no number.
+        LocalProtocolError: It is negative, infinite, or not a number.
     """
     if value is None:
         return

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a sequence asks of its face: one thing to wait for at a time.
+"""The steps of a sequence: one thing to wait for at a time.
 
-A sequence is a generator without I/O. It yields a step, and is sent what came of it, or thrown the error.
-Each face performs the steps in one small loop (`sync.connection`, `aio.connection`).
+A sequence is a generator without I/O. It yields a step, and gets the result sent or the error thrown. The
+sync and async APIs perform the steps in one small loop each (`sync.connection`, `aio.connection`).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ T = TypeVar("T")
 
 @attrs.define
 class Send:
-    """Send a request; the answer is its reply.
+    """Send a request. The result is its reply.
 
     Attributes:
-        begin: To be called when the request is sent, not before; returns how long it may take.
-        deadline: Of the call that it belongs to.
-        phase: Of the request.
+        begin: Called when the request is sent, not before; returns the time limits.
+        deadline: Deadline of the call.
+        phase: Phase of the request.
     """
 
     request: Request
@@ -38,16 +38,16 @@ class Send:
 
 
 class Operation:
-    """One call of the engine, or of what it has opened, which a face waits for."""
+    """One call of the engine, or of a stream or socket, to wait for."""
 
     def perform(self, engine: Any) -> Any:
-        """Return the answer; on the async face what is awaited for it."""
+        """Return the result; in the async API an awaitable."""
         raise NotImplementedError
 
 
 @attrs.define
 class Open(Operation):
-    """Send a request; the answer is its reply as a stream, whose head has come."""
+    """Send a request. The result is its reply as a stream, after the head."""
 
     request: Request
     patience: Patience
@@ -59,7 +59,7 @@ class Open(Operation):
 
 @attrs.define
 class OpenSocket(Operation):
-    """Open a websocket; the answer is the socket."""
+    """Open a websocket. The result is the socket."""
 
     url: str
     headers: Mapping[str, str]
@@ -73,10 +73,10 @@ class OpenSocket(Operation):
 
 @attrs.define
 class Read:
-    """Read what has come of a body; the answer is its next bytes, or how it ended.
+    """Read the next part of a body. The result is the bytes, or how the body ended.
 
     Attributes:
-        chunks: What the stream's ``chunks()`` returned; an async iterator on the async face.
+        chunks: The result of the stream's ``chunks()``; an async iterator in the async API.
     """
 
     chunks: Any
@@ -84,7 +84,7 @@ class Read:
 
 @attrs.define
 class ReadWhole(Operation):
-    """Read the body of a stream to its end, within some seconds if they are given; the answer is the body."""
+    """Read the body of a stream to its end, within a timeout if given. The result is the body."""
 
     stream: Any
     seconds: float | None = None
@@ -96,7 +96,7 @@ class ReadWhole(Operation):
 
 @attrs.define
 class Receive(Operation):
-    """Wait for a text of a websocket; the answer is the text, its end, or None after `timeout` seconds."""
+    """Wait for a text of a websocket. The result is the text, the end, or None after `timeout` seconds."""
 
     socket: Any
     timeout: float | None = None
@@ -108,7 +108,7 @@ class Receive(Operation):
 
 @attrs.define
 class SendOn(Operation):
-    """Send a text on a websocket. A failure shows when the socket is received from."""
+    """Send a text on a websocket. A failure appears at the next receive."""
 
     socket: Any
     text: str
@@ -120,10 +120,10 @@ class SendOn(Operation):
 
 @attrs.define
 class Pause:
-    """Wait some seconds; the answer is whether to go on.
+    """Wait some seconds. The result is whether to continue.
 
     Attributes:
-        waiter: A call or a reader. Its end ends the pause, and then the answer is False.
+        waiter: A call or a reader. Its end ends the pause; the result is then False.
     """
 
     seconds: float
@@ -132,11 +132,11 @@ class Pause:
 
 @attrs.define
 class Use:
-    """Run the steps, then release the stream or socket, whatever has ended them.
+    """Run the steps, then always release the stream or socket.
 
     Attributes:
-        chunks: What the steps read by `Read`, if they do; the async face ends it, because a fault may have
-            kept the steps from reading to its end.
+        chunks: The iterator that the steps read with `Read`, if any. The async API closes it, because an
+            exception may have stopped the steps before its end.
     """
 
     live: Any
@@ -146,7 +146,7 @@ class Use:
 
 @attrs.define
 class Droppable:
-    """Run the steps until they end, or until their driver drops the channel; the answer is then None."""
+    """Run the steps until they end, or until their driver drops the channel; the result is then None."""
 
     owner: Any
     channel: str
@@ -155,7 +155,7 @@ class Droppable:
 
 @attrs.define
 class Exclusive:
-    """Run the steps while no others are run so, once the turn has come before the deadline."""
+    """Run the steps exclusively, after waiting for the turn until the deadline."""
 
     steps: Steps[None]
     deadline: Deadline

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A session with its taps: every input and every command passes here, once.
+"""A session with its taps: every input and every command passes through it once.
 
-Both drivers and the replay drive sessions through a `TappedSession`, so the taps see all that goes into a
-session and comes out of it.  That makes traces complete: replaying the inputs must reproduce the commands.
+Both drivers and the replay drive sessions through a `TappedSession`, so the taps see all input and output of
+a session. That makes traces complete: a replay of the inputs must reproduce the commands.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ..protocol.urls import drop_query
 from .failures import callback_error
 
 RING_FRAMES = 256
-"""Frames remembered for the notes on errors."""
+"""Frames kept for the notes on errors."""
 
 _NOTE_FRAMES = 24
 _NOTE_CHARACTERS = 100
@@ -45,7 +45,7 @@ _CUT = "…"
 
 
 class NoteFrame(NamedTuple):
-    """What a note shows of a frame: the beginning of its text, and the length of the whole."""
+    """A frame in a note: the beginning of its text, and the full length."""
 
     t: float
     direction: Direction
@@ -57,12 +57,12 @@ class NoteFrame(NamedTuple):
 
 
 class Taps:
-    """Shows frames to the taps, and keeps the last ones.
+    """The taps of a transport. It passes frames to them, and keeps the last ones.
 
     Attributes:
         clock: Returns the time in seconds.
-        hidden_query: Query of the app's URL, which is in no frame: it may hold a signature.
-        secrets: What the caller gave as secrets. It is in no note, and frames name it to the taps.
+        hidden_query: Query of the app's URL. No frame contains it, because it may be a signature.
+        secrets: The secrets of the caller. No note contains them, and frames name them to the taps.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Taps:
         self.ring: deque[NoteFrame] = deque(maxlen=RING_FRAMES)
 
     def add(self, tap: Tap) -> None:
-        """Show every further frame to one more tap."""
+        """Add a tap for all further frames."""
         self._taps = (*self._taps, tap)
 
     def show(
@@ -88,15 +88,15 @@ class Taps:
         *,
         remember: bool = True,
     ) -> float:
-        """Make a frame of what crosses the line now, and return its time.
+        """Make a frame of a message on the wire, and return its time.
 
         Args:
-            direction: Which way.
-            kind: What it is.
-            channel: Where.
-            session: Whose.
-            payload: What it carries.
-            remember: Keep it for the notes on errors; off for the content of files, which may be large.
+            direction: Its direction.
+            kind: Its kind.
+            channel: Its channel.
+            session: Number of its session.
+            payload: Its content.
+            remember: Keep it for the notes on errors. False for the content of files, which may be large.
 
         Raises:
             LocalProtocolError: A tap raised.
@@ -117,17 +117,17 @@ class Taps:
         return now
 
     def refusal(self, endpoint: object, error: GradioTransportError) -> None:
-        """Show a call that ended with an error before anything of it was sent."""
+        """Show a call that ended with an error before it sent anything."""
         named = endpoint if isinstance(endpoint, str | int) else type(endpoint).__name__
         self._conclude(Kind.REFUSED, "refused", error, {"endpoint": named})
         self.name_traces(error)
 
     def discovery_failure(self, error: GradioTransportError, how: Mapping[str, Any]) -> None:
-        """Show why an app could not be connected to, and add the frames of that to the error.
+        """Show why a connection to an app failed, and add the frames to the error.
 
         Args:
             error: The error.
-            how: How it was tried, such as by which engine.
+            how: Details of the attempt, such as the engine.
         """
         self._conclude(Kind.ERROR, "discover", error, how)
         error.add_note(f"Last frames of the discovery:\n{self.note(0)}")
@@ -137,18 +137,18 @@ class Taps:
         self, kind: Kind, channel: str, error: GradioTransportError, payload: Mapping[str, Any]
     ) -> None:
         shown = {**payload, "error": type(error).__name__, "message": error.message}
-        with suppress(LocalProtocolError):  # of a tap that raises, which must not take the place of this one
+        with suppress(LocalProtocolError):  # from a tap that raises, which must not replace this one
             self.show(Direction.LOCAL, kind, channel, 0, shown, remember=False)
 
     def name_traces(self, error: GradioTransportError) -> None:
-        """Add to an error where its traces are, once."""
+        """Add the paths of the traces to an error, once."""
         for tap in self._taps:
             note = f"Trace: {getattr(tap, 'path', '')}"
             if hasattr(tap, "path") and note not in getattr(error, "__notes__", ()):
                 error.add_note(note)
 
     def command(self, command: Command, session: int, attempt: int = 1) -> None:
-        """Show one command on its way out; from the second `attempt` on with its number."""
+        """Show an outgoing command, with the number of the `attempt` from the second on."""
         match command:
             case SendRequest() | OpenStream():
                 request = command.request
@@ -179,7 +179,7 @@ class Taps:
                 self.show(Direction.OUT, Kind.STREAM_CLOSE, command.channel, session, {})
             case DropWebSocket():
                 self.show(Direction.OUT, Kind.WS_CLOSE, command.channel, session, {})
-            case _:  # the wake that a `WakeAt` asks for is shown when it comes
+            case _:  # the wake for a `WakeAt` is shown when it happens
                 pass
 
     def response(
@@ -191,7 +191,7 @@ class Taps:
         head: bool = False,
         attempt: int | None = None,
     ) -> float:
-        """Show a reply on its way in; with the number of the `attempt` if another one follows it."""
+        """Show an incoming reply, with the number of the `attempt` if another follows."""
         payload: dict[str, Any] = {"status": response.status, "headers": response.headers}
         if attempt is not None:
             payload["attempt"] = attempt
@@ -208,24 +208,24 @@ class Taps:
     def failure(
         self, channel: str, session: int, error: GradioTransportError, *, attempt: int | None = None
     ) -> float:
-        """Show that no reply came; with the number of the `attempt` if another one follows it."""
+        """Show that no reply arrived, with the number of the `attempt` if another follows."""
         payload: dict[str, Any] = {"error": type(error).__name__, "message": error.message}
         if attempt is not None:
             payload["attempt"] = attempt
         return self.show(Direction.IN, Kind.ERROR, channel, session, payload)
 
     def chunk(self, channel: str, data: bytes) -> None:
-        """Show bytes that are no machine's input: those of a file, or a heartbeat."""
+        """Show bytes that are not input of a state machine: those of a file, or a heartbeat."""
         self.show(Direction.IN, Kind.CHUNK, channel, 0, {"data": data}, remember=False)
 
     def end(self, channel: str, closed: Closed) -> None:
-        """Show the end of a stream that no machine reads."""
+        """Show the end of a stream that no state machine reads."""
         payload = {"ending": closed.ending.value, "code": closed.code, "reason": closed.reason}
         self.show(Direction.IN, Kind.END, channel, 0, payload)
 
     def note(self, session: int) -> str:
         """Return the last frames of a session as text, without headers, queries or secrets."""
-        remembered = self.ring.copy()  # at once: other threads go on
+        remembered = self.ring.copy()  # copied at once, because other threads continue
         frames = [frame for frame in remembered if frame.session in (0, session)][-_NOTE_FRAMES:]
         if not frames:
             return "no frames"
@@ -236,7 +236,7 @@ class Taps:
         )
 
     def _note_texts(self, frames: Sequence[NoteFrame]) -> Sequence[str]:
-        """Return the texts of frames without secrets, also without one that is cut into several chunks."""
+        """Return the texts of frames without secrets, even one that is split over several chunks."""
         texts = [
             frame.text if isinstance(frame.text, str) else frame.text.decode("utf-8", "replace")
             for frame in frames
@@ -249,7 +249,7 @@ class Taps:
         for places in together.values():
             pieces, after = list[str](), ""
             for place in places:
-                # The mark of a cut, because a part of a secret may stand beside it.
+                # The mark of a cut, because a part of a secret may be next to it.
                 before, after = after, _CUT if len(frames[place].text) < frames[place].length else ""
                 pieces.append(f"{before}{texts[place]}{after}")
             for place, text in zip(places, self.secrets.hide_all(pieces), strict=True):
@@ -258,7 +258,7 @@ class Taps:
 
 
 def _note_text(direction: Direction, kind: Kind, payload: Mapping[str, Any]) -> str | bytes:
-    """Return what a note may show of a frame: nothing of what the caller sent."""
+    """Return the text of a frame for a note, without the caller's data."""
     text: str | bytes = ""
     if kind is Kind.CHUNK:
         text = payload["data"]
@@ -290,7 +290,7 @@ def _shorten(text: str, length: int) -> str:
 class TappedSession:
     """A session together with its taps. Its methods are those of `Session`, without the clock."""
 
-    # Of the process, not of a transport: one tap may watch several.
+    # Counted per process, because one tap may watch several transports.
     _numbers = itertools.count(1)
 
     def __init__(
@@ -357,7 +357,7 @@ class TappedSession:
         return self._show_output(self.session.send(exchange, data, now))
 
     def finish_input(self, exchange: Exchange) -> Turn:
-        """Say that no further chunk of a streaming input will come."""
+        """Signal the end of a streaming input."""
         now = self.taps.show(Direction.LOCAL, Kind.FINISH, exchange.key, self.number, {})
         return self._show_output(self.session.finish_input(exchange, now))
 
@@ -367,7 +367,7 @@ class TappedSession:
         return self._show_output(self.session.cancel(exchange, now))
 
     def abandon(self, exchange: Exchange, error: GradioTransportError, *, tell: bool = False) -> Turn:
-        """End a call with an error of this side; `tell` the server as for a cancellation."""
+        """End a call with an error of the client. With `tell`, send the server a cancellation."""
         payload: dict[str, Any] = {"error": type(error).__name__, "message": error.message}
         if tell:
             payload["tell"] = True
@@ -390,7 +390,7 @@ class TappedSession:
         return self._show_output(self.session.stream_opened(channel, response, now))
 
     def websocket_opened(self, channel: str) -> Turn:
-        """Feed that a socket was accepted."""
+        """Feed the acceptance of a socket."""
         now = self.taps.show(Direction.IN, Kind.WS_ACCEPT, channel, self.number, {})
         return self._show_output(self.session.websocket_opened(channel, now))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The values of a call as JSON: what has one obvious form gets it, the rest is refused before it is sent."""
+"""The values of a call as JSON. Values with one obvious form are converted; others are rejected."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from ..files.paths import wants_files
 from ..policy import MAX_JSON_DEPTH
 
 _INTEGER_BOUND = 10**4000
-"""Python writes integers of 4,300 digits at most, unless a program raises that bound."""
+"""The most digits of an integer. Python writes at most 4,300, unless a program raises that bound."""
 
 _SCALARS = frozenset({str, float, bool, type(None)})
-"""Types that JSON has, and that need no further look. Integers do, because of their length."""
+"""JSON types that need no further check. Integers need one, because of their length."""
 
 _CONTAINERS = frozenset({dict, list, tuple})
 
 _KEYS = frozenset({str, int, float, bool, type(None)})
-"""Types of keys that JSON writers turn into texts."""
+"""Types of keys that JSON writers convert to texts."""
 
 _SHOWN_KEY_CHARACTERS = 40
 
 
 def is_json(values: Sequence[Any]) -> bool:
-    """Return whether values are of JSON's own types, however deep.
+    """Return whether values have only JSON types, at any depth.
 
-    Each call asks, so this looks at types alone: a value is not written twice. What it answers with False may
-    still have a form of JSON; see `to_json`.
+    Each call uses this, so it only checks types and does not serialize. A value for which it returns False
+    may still have a JSON form; see `to_json`.
     """
     open_containers: list[int] = []
     levels: list[Iterator[Any]] = [iter(values)]
@@ -73,10 +73,10 @@ def is_json(values: Sequence[Any]) -> bool:
 
 
 def to_json_invocation(invocation: Invocation, config: AppConfig) -> Invocation:
-    """Return an invocation whose values are JSON, but for its files, which are still to be placed.
+    """Return an invocation whose values are JSON, except for its files, which are not uploaded yet.
 
     Raises:
-        ValidationFailed: A value is no JSON, or a file is larger than the app takes.
+        ValidationFailed: A value is not JSON, or a file is larger than the app accepts.
         LocalProtocolError: A file is gone.
     """
     endpoint, event_data = invocation.endpoint, invocation.event_data
@@ -90,13 +90,13 @@ def to_json_invocation(invocation: Invocation, config: AppConfig) -> Invocation:
 
 @attrs.frozen
 class Place:
-    """What a value is for.
+    """The purpose of a value.
 
     Attributes:
         name: The parameter.
-        owner: What has the parameter, such as ``"/predict"``.
-        takes_files: Whether files are sent there.
-        wants_files: Whether nothing but files is.
+        owner: The owner of the parameter, such as ``"/predict"``.
+        takes_files: Whether files may be sent there.
+        wants_files: Whether only files may be sent there.
     """
 
     name: str
@@ -108,9 +108,9 @@ class Place:
         """Return the error for a value.
 
         Args:
-            path: Keys and indices of what is refused inside the value.
-            problem: What is wrong, in the words after "it".
-            advice: What to pass, in the words after "Pass".
+            path: Keys and indices of the rejected part of the value.
+            problem: The problem, as the words after "it".
+            advice: What to pass, as the words after "Pass".
         """
         inside = "".join(f"[{_shorten(key)}]" for key in path)
         said = f"{f'its item {inside}' if inside else 'it'} {problem}"
@@ -127,7 +127,7 @@ def parameter_place(endpoint: Endpoint, parameter: Parameter) -> Place:
 
 
 def to_json_arguments(endpoint: Endpoint, data: Sequence[Any]) -> list[Any]:
-    """Return the values of the wire for an endpoint, each as JSON, files left as they are.
+    """Return the wire values for an endpoint, as JSON, with files unchanged.
 
     Raises:
         ValidationFailed: See `to_json`.
@@ -141,20 +141,20 @@ def to_json_arguments(endpoint: Endpoint, data: Sequence[Any]) -> list[Any]:
 
 
 def to_json(value: Any, place: Place) -> Any:
-    """Return a value as JSON, files left as they are.
+    """Return a value as JSON, with files unchanged.
 
     Tuples become lists and other mappings dicts. A scalar of numpy, or of a library that follows it, becomes
-    the number or text that its ``item()`` returns. NaN and Infinity stay, as Gradio takes them.
+    the number or text that its ``item()`` returns. NaN and Infinity stay, because Gradio accepts them.
 
-    Why not more: a date, a decimal or a set has several forms, and apps differ in the one that they take.
+    Why not more: a date, a decimal or a set has several forms, and apps accept different ones.
 
     Raises:
-        ValidationFailed: It has no form, or not one alone. The message names the parameter, the path inside
-            it and what to pass.
+        ValidationFailed: It has no JSON form, or several. The message names the parameter, the path inside it
+            and what to pass.
     """
     try:
         return _convert(value, place, (), ())
-    except RecursionError:  # a program may have raised the limit, or stand deep itself
+    except RecursionError:  # a program may have raised the limit, or its stack may be deep
         raise _depth_error(place) from None
 
 
@@ -163,7 +163,7 @@ def _convert(value: Any, place: Place, path: tuple[Any, ...], above: tuple[int, 
     if isinstance(value, InputFile | ServerFile):
         if not place.takes_files:
             raise place.refusal(
-                path, "is a file, which only endpoints take", "its path on the server or its text"
+                path, "is a file, which only endpoints accept", "its path on the server or its text"
             )
         if len(above) > MAX_DEPTH:
             raise place.refusal(path, f"is a file more than {MAX_DEPTH} levels deep", "it less deep")
@@ -209,7 +209,7 @@ def _checked_key(key: Any, place: Place, path: tuple[Any, ...]) -> Any:
 
 
 def _is_array(value: Any) -> bool:
-    """Return whether a value is an array of numpy or one like it, by its attributes: none is imported."""
+    """Return whether a value is a numpy-like array, by its attributes, without importing numpy."""
     return (
         hasattr(value, "dtype") and isinstance(getattr(value, "ndim", None), int) and hasattr(value, "item")
     )

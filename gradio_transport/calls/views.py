@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the objects of both faces show alike: of a call, of a session, of a transport."""
+"""The shared public members of calls, sessions and transports in both APIs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def _handle_of(call: CallState) -> Handle:
     exchange, session = call.exchange, call.tapped.session
     if exchange.fetched or getattr(session, "streaming", False):
         raise _no_handle_error(
-            call, "has a stream here, which takes its messages: submit it with CallOptions(attach='late')"
+            call,
+            "has a stream in this process, which receives its messages: submit it with "
+            "CallOptions(attach='late')",
         )
     if session.shared and len(session.active) > 1:
         raise _no_handle_error(
@@ -52,28 +54,30 @@ def _handle_of(call: CallState) -> Handle:
 
 
 def _no_handle_error(call: CallState, why: str) -> LocalProtocolError:
-    return LocalProtocolError(f"There is no handle of this call of {call.endpoint.display_name}: it {why}.")
+    return LocalProtocolError(f"There is no handle for this call of {call.endpoint.display_name}: it {why}.")
 
 
 class CallView(Generic[PendingT]):
-    """A call in progress, without what waits for it."""
+    """A call in progress, without the waiting methods."""
 
     def __init__(self, pending: PendingT) -> None:
         self._pending = pending
         self._transport: object = None
 
     def _keep(self, transport: object) -> None:
-        """Keep the transport until the call is over, for a caller that holds nothing but the call.
+        """Keep the transport alive until the call is over, for a caller that only holds the call.
 
-        Why not let the pending call do so: threads hold that, and a transport that is forgotten together with
-        its calls could never be collected.
+        Why not in the pending call: threads hold that, so an unreferenced transport with its calls could
+        never be garbage-collected.
         """
         self._transport = transport
         view: weakref.ref[CallView[Any]] = weakref.ref(self)
         self._pending.add_done_callback(lambda: _release(view))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        raise TypeError("A call is not pickled, because it lives on a connection of its process.")
+        raise TypeError(
+            "A call cannot be pickled, because it needs a connection of this process. Use call.handle()."
+        )
 
     def __repr__(self) -> str:
         app: App = self._pending.connection.app
@@ -86,12 +90,12 @@ class CallView(Generic[PendingT]):
 
     @property
     def event_id(self) -> str | None:
-        """The server's name for the call, once it has one."""
+        """The server's id of the call, or None."""
         return self._pending.event_id
 
     @property
     def session_hash(self) -> str:
-        """The session the call belongs to."""
+        """The session hash of the call."""
         return self._pending.session_hash
 
     @property
@@ -106,20 +110,20 @@ class CallView(Generic[PendingT]):
 
     @property
     def last_event(self) -> Event | None:
-        """The newest event that has come, read or not."""
+        """The newest event, read or not."""
         return self._pending.last_event
 
     @property
     def deviations(self) -> Sequence[str]:
-        """How the server deviated from the protocol: messages out of order, too many outputs.
+        """The server's deviations from the protocol, such as messages out of order or too many outputs.
 
-        No error, but worth a look when you debug a server. They are logged when the call ends.
+        They are not errors, but useful when you debug a server. They are logged when the call ends.
         """
         return self._pending.deviations
 
     @property
     def deadline(self) -> float | None:
-        """When the next deadline of the call expires, by `time.monotonic`; None if there is none."""
+        """Time when the next deadline of the call expires, by `time.monotonic`; None if there is none."""
         return self._pending.deadline
 
     def done(self) -> bool:
@@ -127,32 +131,32 @@ class CallView(Generic[PendingT]):
         return self._pending.done()
 
     def add_done_callback(self, callback: Callable[[Self], object]) -> None:
-        """Call `callback` with this call once it is done, from the thread or task that receives the end.
+        """Call `callback` with this call when it is done, in the thread or task that receives the end.
 
-        That is often the reader of the session's stream: a callback must not wait for a call of the same
+        That is often the reader of the session's stream. So a callback must not wait for a call of the same
         session, because its messages would not be read meanwhile.
         """
         check_callable("callback", callback)
         self._pending.add_done_callback(lambda: callback(self))
 
     def fetch(self) -> None:
-        """Open the stream of a call that was made with ``attach="late"``, without waiting for anything.
+        """Open the stream of a call with ``attach="late"``, without waiting.
 
-        `result` and iteration do so themselves, unless ``fetch_after`` says when. Nothing happens if it is
-        open, or the call over.
+        `result` and iteration do this themselves, unless ``fetch_after`` sets the time. It does nothing if
+        the stream is open or the call is over.
         """
         self._pending.fetch()
 
     def handle(self) -> Handle:
-        """Return what another process needs to fetch the result: see `Handle`, and `Transport.attach`.
+        """Return a handle for another process to fetch the result; see `Handle` and `Transport.attach`.
 
-        The call stays as it is here, and so must be left alone once the other process fetches it: the server
-        gives every message once, to the first reader. No other call may be made in its session, which is why
-        ``CallOptions(attach="late", own_session=True)`` is the way to make such a call.
+        Do not use the call in this process after the other one fetches it: the server sends every message
+        once, to the first reader. Its session must have no other call, so make such a call with
+        ``CallOptions(attach="late", own_session=True)``.
 
         Raises:
-            LocalProtocolError: The server has not accepted the call (yet), it is over, or a stream that is
-                open here takes its messages.
+            LocalProtocolError: The server has not accepted the call (yet), it is over, or an open stream of
+                this process receives its messages.
         """
         return _handle_of(self._pending)
 
@@ -164,16 +168,18 @@ def _release(view: weakref.ref[CallView[Any]]) -> None:
 
 
 class SessionView(Generic[CoreT, CallT]):
-    """One ``session_hash``, without what waits for a call."""
+    """One ``session_hash``, without the waiting methods."""
 
     _call_type: ClassVar[type[Any]]
 
     def __init__(self, core: CoreT) -> None:
         self._core = core
-        self._transport: object = None  # set for a session that a caller may hold alone
+        self._transport: object = None  # set for a session that may be the caller's only reference
 
     def __reduce__(self) -> tuple[Any, ...]:
-        raise TypeError("A session is not pickled: pickle the transport, and ask the copy for a session.")
+        raise TypeError(
+            "A session cannot be pickled. Pickle the transport, and create a session from the copy."
+        )
 
     def __repr__(self) -> str:
         core = self._core
@@ -181,28 +187,28 @@ class SessionView(Generic[CoreT, CallT]):
 
     @property
     def config(self) -> AppConfig:
-        """The app as this session sees it: with the endpoints that ``gr.render`` drew for it."""
+        """The app's config for this session, including its endpoints from ``gr.render``."""
         return self._core.state.config
 
     @property
     def endpoints(self) -> Mapping[str, Endpoint]:
-        """The named endpoints, documented ones first, with those that ``gr.render`` drew for this session."""
+        """The named endpoints, documented ones first, including those from ``gr.render`` for this session."""
         return self._core.state.endpoints
 
     @property
     def session_hash(self) -> str:
-        """The server's name for the session; `reset` changes it."""
+        """The server's id of the session; `reset` changes it."""
         return self._core.state.session_hash
 
     def submit(
         self, endpoint: str | int, /, *arguments: Any, options: CallOptions | Any = None, **keywords: Any
     ) -> CallT:
-        """Start a call and return at once (on the sync face once it is accepted, where that is one request).
+        """Start a call, and return it at once.
 
         Args:
-            endpoint: Its name, such as ``"/predict"``, or its ``fn_index``.
+            endpoint: The endpoint's name, such as ``"/predict"``, or its ``fn_index``.
             *arguments: Values of its parameters, in order.
-            options: `CallOptions`. Anything else is an argument of the endpoint that happens to have this
+            options: `CallOptions`. Any other value is an argument for a parameter of the endpoint with this
                 name.
             **keywords: Values of its parameters by name.
 
@@ -210,7 +216,7 @@ class SessionView(Generic[CoreT, CallT]):
             EndpointNotFound: There is no such endpoint.
             ValidationFailed: The arguments do not fit it.
             TimeoutExpired: Its files were not uploaded in time (``Timeouts(total=)``, or ``upload=`` while
-                the server does not reply). On the async face the call says so.
+                the server does not reply). In the async API the call raises it.
         """
         call: CallT = self._call_type(self._core.submit(endpoint, arguments, keywords, options))
         if self._transport is not None:
@@ -227,7 +233,7 @@ class SessionView(Generic[CoreT, CallT]):
 
 
 class TransportView(Generic[CallT, SessionT]):
-    """An app, connected, without what waits for a call."""
+    """A connection to an app, without the waiting methods."""
 
     @property
     def _app(self) -> App:
@@ -252,7 +258,7 @@ class TransportView(Generic[CallT, SessionT]):
 
     @property
     def config(self) -> AppConfig:
-        """What the app says of itself."""
+        """The config of the app."""
         return self._app.config
 
     @property
@@ -267,9 +273,9 @@ class TransportView(Generic[CallT, SessionT]):
 
     @property
     def endpoints(self) -> Mapping[str, Endpoint]:
-        """The app's named endpoints, with those that ``gr.render`` drew for the transport's own session.
+        """The app's named endpoints, including those from ``gr.render`` for the transport's own session.
 
-        Those that the app documents come first, in the order of its documentation.
+        Documented endpoints come first, in the order of the app's documentation.
         """
         return self._session.endpoints
 
@@ -279,14 +285,14 @@ class TransportView(Generic[CallT, SessionT]):
         return self._session.session_hash
 
     def explain(self, endpoint: str | int | None = None) -> str:
-        """Return which protocol each documented endpoint (or one) uses and why, as a text for people."""
+        """Return a text that explains which protocol each documented endpoint (or one) uses, and why."""
         return self._app.explain(endpoint)
 
     def session(self, *, headers: Mapping[str, str] | None = None) -> SessionT:
-        """Return another session: with its own gr.State, stream and cookies.
+        """Return a new session with its own gr.State, stream and cookies.
 
         Args:
-            headers: Headers of all its requests to the app; they win over those of the transport.
+            headers: Headers of all its requests to the app; they override those of the transport.
         """
         session = self._new_session(headers)
         session._transport = self
@@ -301,19 +307,19 @@ class TransportView(Generic[CallT, SessionT]):
         return call
 
     def attach(self, handle: Handle, *, options: CallOptions | None = None) -> CallT:
-        """Fetch a call that was made elsewhere, by the handle that `Call.handle` returned there.
+        """Fetch a call of another process, by the handle that `Call.handle` returned there.
 
-        The result can be fetched once, and by one process: the one that opens the session's stream takes its
-        messages. A second fetch gets nothing and ends with `TimeoutExpired` (``first_message``), one after
-        the stream was lost with `SessionNotFound` or `StreamLost`, because no server can resume it.
-        Credentials are not in the handle: connect with the same ones.
+        Only one process can fetch the result, and only once: the process that opens the session's stream
+        receives the messages. A second fetch gets no message and ends with `TimeoutExpired`
+        (``first_message``). A fetch after the stream was lost ends with `SessionNotFound` or `StreamLost`,
+        because no server can resume it. The handle has no credentials, so connect with the same ones.
 
         Args:
-            handle: Of a call to this app.
-            options: `CallOptions`; those of the submission have no effect any more.
+            handle: Handle of a call to this app.
+            options: `CallOptions`; those of the submission do not apply.
 
         Raises:
-            LocalProtocolError: The handle is of another app, or of an endpoint that is not there.
+            LocalProtocolError: The handle is for another app, or for an endpoint that does not exist.
             UnsupportedProtocol: Its protocol is not installed.
         """
         check_instance("handle", handle, Handle, "a gradio_transport.Handle")

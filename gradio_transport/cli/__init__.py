@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line. Needs the extra ``[cli]``; nothing else of this library imports it."""
+"""The command line. It needs the extra ``[cli]``; no other part of the library imports it."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The entry point. It imports nothing that may be missing, so that it can report missing packages."""
+"""The entry point. It imports no optional package, so it can report the missing ones."""
 
 from __future__ import annotations
 

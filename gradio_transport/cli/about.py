@@ -34,7 +34,7 @@ def explain(connection: Connection, *, source: str, endpoint: str | None) -> Non
 
 
 def _wrap(text: str, width: int) -> str:
-    """Return lines wrapped at words, with the rest of a line below its own start."""
+    """Return lines wrapped at words, with a hanging indent."""
     return "\n".join(
         textwrap.fill(
             line,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The group of commands, and where errors become exit statuses."""
+"""The group of commands. It turns errors into exit statuses."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ COMMANDS: Mapping[str, str] = {
     "survey": f"{__package__}.survey:survey",
     "trace": f"{__package__}.trace.group:trace",
 }
-"""Where each command is; see `LazyGroup`."""
+"""The module of each command; see `LazyGroup`."""
 
 ALIASES: Mapping[str, str] = {"ls": "list", "info": "list", "run": "call"}
-"""Other names of commands, known from other Gradio tools."""
+"""Aliases of commands, known from other Gradio tools."""
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""Errors of an output that takes no more."""
+"""Errors of an output that accepts no more data."""
 
 
 class _Commands(LazyGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command by its name or another name of it."""
+        """Return a command by its name or an alias."""
         return super().get_command(ctx, ALIASES.get(cmd_name, cmd_name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands, and their other names."""
+        """List the commands and their aliases."""
         super().format_commands(ctx, formatter)
         with formatter.section("Other names"):
             formatter.write_dl([(alias, f"the same as {name}") for alias, name in ALIASES.items()])
@@ -56,7 +56,7 @@ class _Commands(LazyGroup):
         except GradioTransportError as error:
             raise _exit(error) from error
         except OSError as error:
-            if error.errno not in _FULL:  # of a closed pipe click ends quietly
+            if error.errno not in _FULL:  # after a closed pipe click exits without a message
                 raise
             raise click.ClickException(f"The output cannot be written: {error.strerror}.") from error
         except RecursionError as error:
@@ -79,7 +79,7 @@ def _exit(error: GradioTransportError) -> click.exceptions.Exit:
 @click.version_option(package_name="gradio-transport", prog_name="gradio-transport")
 @click.pass_context
 def commands(context: click.Context) -> None:
-    """Call any Gradio app from 2.x on, with the protocol of its version.
+    """Call any Gradio app from version 2.x on, with the protocol of its version.
 
     SOURCE is the URL of an app, such as http://127.0.0.1:7860, or the name of a Space, owner/name. Try
     `gradio-transport demo` first: it needs no network and no Gradio.

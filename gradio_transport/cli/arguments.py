@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The arguments after the endpoint: values by position, ``name=value``, or a JSON file.
 
-A word means what its caller typed, whatever the server says of its parameters: ``@PATH`` is a file,
-``@@text`` a text that begins with ``@``, and after ``--`` every word is a value as it is. See `files`.
+The meaning of a word depends only on how you type it, never on what the server says about its parameters:
+``@PATH`` is a file, ``@@text`` is a text that begins with ``@``, and after ``--`` every word is a literal
+value. See `files`.
 """
 
 from __future__ import annotations
@@ -24,21 +25,22 @@ from .failures import Misuse
 from .files import MARK, file_argument, json_argument, refuse_text
 
 LITERAL = "\0"
-"""Marks a word that is a value, whatever it looks like. No word of a command line can contain it."""
+"""Marks a word as a literal value. No word of a command line can contain this character."""
 
 _NEGATIVE_NUMBER = re.compile(r"-\.?[0-9]")
 
 
 class Arguments(click.Command):
-    """A command whose values may be negative numbers, and anything at all after ``--``."""
+    """A command whose values may be negative numbers, and any text after ``--``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Mark the values that click would read as options.
 
-        click has a setting that passes unknown options on, but it would pass misspelt ones on as well.
+        Why not click's ``ignore_unknown_options``: it would also accept misspelt options as values.
 
         Raises:
-            UsageError: An option is unknown. Where values stand, it says how to pass it as one.
+            UsageError: An option is unknown. If it stands among the values, the message says how to pass it
+                as one.
         """
         words = list(self._mark_literals(args))
         try:
@@ -50,9 +52,9 @@ class Arguments(click.Command):
             raise click.UsageError(f"{error.format_message()} {hint}", error.ctx) from None
 
     def _stands_among_values(self, ctx: click.Context, words: list[str]) -> bool:
-        """Return whether the first unknown option comes after the arguments that are no values."""
+        """Return whether the first unknown option comes after the arguments that are not values."""
         resilient = self.context_class(self, parent=ctx, resilient_parsing=True)
-        _, before, _ = self.make_parser(resilient).parse_args(words)  # ends where it would raise
+        _, before, _ = self.make_parser(resilient).parse_args(words)  # it stops where parsing would raise
         others = [one for one in self.params if isinstance(one, click.Argument) and one.nargs == 1]
         return len(before) >= len(others)
 
@@ -84,7 +86,7 @@ def parse_arguments(endpoint: Endpoint, words: Sequence[str]) -> tuple[list[Any]
     keywords: dict[str, Any] = {}
     for word in words:
         name, equals, text = word.partition("=")
-        if word.startswith(LITERAL):  # asked first, because a server may have a parameter of such a name
+        if word.startswith(LITERAL):  # checked first, because a server may have a parameter with such a name
             parameter = _at(endpoint, len(positional))
             positional.append(_plain_value(endpoint, parameter, strip_mark(word), typed=False))
         elif equals and name in named:
@@ -105,7 +107,7 @@ def _join(endpoint: Endpoint, name: str, first: Any, second: Any) -> Any:
     """Return the files of both values of a parameter that takes several, such as a list or a text with files.
 
     Raises:
-        Misuse: They are not files.
+        Misuse: One is not a file.
     """
     if holds_files([first, second]):
         if isinstance(first, list) and isinstance(second, list):
@@ -131,7 +133,7 @@ def _unknown_name(endpoint: Endpoint, name: str, word: str) -> str:
 
 
 def _value(endpoint: Endpoint, parameter: Parameter | None, word: str) -> Any:
-    if parameter is None:  # too many: `check` raises, with the signature
+    if parameter is None:  # too many values: `check` raises, with the signature
         return word
     if word.startswith(MARK) and not word.startswith(2 * MARK):
         return file_argument(endpoint, parameter, word)
@@ -140,7 +142,7 @@ def _value(endpoint: Endpoint, parameter: Parameter | None, word: str) -> Any:
 
 
 def _plain_value(endpoint: Endpoint, parameter: Parameter | None, text: str, *, typed: bool) -> Any:
-    """Return the value of a text, by the type of its parameter; `typed` is that of `json_argument`."""
+    """Return the value of a text, by the type of its parameter; for `typed` see `json_argument`."""
     if parameter is None:
         return text
     if takes_files(parameter):
@@ -161,7 +163,7 @@ def _value_with_files(endpoint: Endpoint, parameter: Parameter, text: str, *, ty
             return json_argument(endpoint, parameter, strict_json(text), typed=typed)
         except ValueError as error:
             raise Misuse(f"{endpoint.display_name}: {parameter.name} is not JSON: {error}.") from error
-    if not wants_files(parameter):  # a text with files, such as that of a chat
+    if not wants_files(parameter):  # a text with files, such as a chat message
         return {"text": text, "files": []}
     if text.startswith("data:"):
         return text
@@ -188,7 +190,7 @@ def arguments_from_json(text: bytes, what: str = "The file of --json") -> tuple[
 def with_files(
     endpoint: Endpoint, positional: Sequence[Any], keywords: dict[str, Any], *, typed: bool
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Return arguments from JSON, with the files that it marks; see `json_argument`."""
+    """Return arguments from JSON, with the files that are marked in it; see `json_argument`."""
     known = endpoint.by_keyword
     places = [*endpoint.parameters, *[None] * len(positional)]
     return (
@@ -209,7 +211,7 @@ def beside_json(
     """Return arguments from the JSON of ``--json`` and from the words beside it, which have names.
 
     Raises:
-        Misuse: A word has no name, or a name is in the JSON too.
+        Misuse: A word has no name, or its name is also in the JSON.
     """
     positional, keywords = with_files(endpoint, *given, typed=False)
     more, named = parse_arguments(endpoint, words)
@@ -222,9 +224,9 @@ def beside_json(
 
 
 def check(config: AppConfig, endpoint: Endpoint, positional: Sequence[Any], keywords: dict[str, Any]) -> None:
-    """Raise for missing or surplus arguments, and for files in another shape than the endpoint takes.
+    """Raise for missing or surplus arguments, and for files in a shape that the endpoint does not accept.
 
-    Checked here and not by the call, so that the exit status differs from that of a refusal by the server.
+    Why not leave it to the call: the exit status must differ from that of a refusal by the server.
 
     Raises:
         Misuse: They do not fit the endpoint.

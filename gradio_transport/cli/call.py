@@ -39,9 +39,9 @@ output_option = click.option(
 _HELP = """Call an endpoint of the app at SOURCE and print its outputs.
 
 ENDPOINT is a name such as /predict, or the number of an endpoint without one. ARGUMENTS are values by
-position or name=value, read by the type of each parameter: numbers and true/false as such, lists and objects
-as JSON, text as it is. @PATH or @URL is a file, @@text a text that begins with @. After -- every word is a
-value as it is: no name, no option, no file.
+position or name=value. The type of each parameter decides how a value is read: numbers and true/false as
+such, lists and objects as JSON, text as it is. @PATH or @URL is a file, @@text is a text that begins with @.
+After -- every word is a literal value.
 
 \b
   gradio-transport call http://127.0.0.1:7860 /count 3
@@ -49,8 +49,8 @@ value as it is: no name, no option, no file.
   echo '[1, 2]' | gradio-transport call http://127.0.0.1:7860 /add --json -
   gradio-transport call owner/name /describe @photo.png -o results
 
-stdout has the outputs only, each on a line of its own: text as it is, anything else as JSON. In a terminal,
-text appears as it grows. Status and the app's messages go to stderr. Ctrl-C cancels the call on the server.
+stdout has only the outputs, one a line: text as it is, anything else as JSON. In a terminal, text appears as
+it grows. Status and the app's messages go to stderr. Ctrl-C cancels the call on the server.
 """
 
 
@@ -60,12 +60,12 @@ text appears as it grows. Status and the app's messages go to stderr. Ctrl-C can
 @click.argument("arguments", nargs=-1)
 @click.option(
     "--json", "file", type=click.File("rb"), metavar="FILE",
-    help="Take the arguments from FILE (- is stdin): a JSON list, or an object by name. It names no files to "
-    "send: give those beside it, as name=@PATH.",
+    help="Take the arguments from FILE (- is stdin): a JSON list, or an object by name. To send files, add "
+         "arguments such as name=@PATH.",
 )  # fmt: skip
 @output_option
 @click.option("--raw", is_flag=True, help="Print the outputs as one JSON list.")
-@click.option("--jsonl", is_flag=True, help="Print one JSON object for each event, as it comes.")
+@click.option("--jsonl", is_flag=True, help="Print one JSON object for each event, as it arrives.")
 @click.option("--event-data", metavar="JSON", help="Data of a page event, for gr.SelectData and similar.")
 @connection_options
 def call(
@@ -93,11 +93,11 @@ def call(
         run(app, chosen, *found, options, display)
 
 
-# Not the docstring: that would have to be raw for its backslash, and click would then print it.
+# Not the docstring: it would have to be a raw string for its backslash, which click would then print.
 _PREDICT_HELP = """Call an endpoint with a JSON PAYLOAD and print a JSON list.
 
-The list has the outputs. PAYLOAD is an object of values by name, or a list of them. A file in it is
-{"path": "@photo.png"}, with a path or a URL, where the endpoint takes one.
+The list has the outputs. PAYLOAD is an object of values by name, or a list of values. A file in it is
+{"path": "@photo.png"}, with a path or a URL, where the endpoint accepts a file.
 
 \b
   gradio-transport predict http://127.0.0.1:7860 /add '{"a": 1, "b": 2}'
@@ -149,7 +149,7 @@ def run(
     options: CallOptions,
     display: View,
 ) -> None:
-    """Make the call and show it. If this is interrupted, cancel the call on the server."""
+    """Make the call and show it. On an interrupt, cancel the call on the server."""
     began = time.monotonic()
     display.show_activity(f"calling {endpoint.display_name}")
     which = endpoint.fn_index if endpoint.name is None else endpoint.name
@@ -167,7 +167,7 @@ def run(
 
 @contextlib.contextmanager
 def _cancel_if_running(running_call: Call, display: View, began: float) -> Generator[None, None, None]:
-    """Cancel a running call on the server when this program ends early."""
+    """Cancel a running call on the server if the program ends early."""
     try:
         yield
     except KeyboardInterrupt:

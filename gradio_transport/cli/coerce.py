@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Converts text of a command line to the JSON value that an endpoint's schema requires. Pure.
+"""Conversion of command-line text to the JSON value that an endpoint's schema requires. Pure.
 
 A schema comes from a server and is read tolerantly: unusable parts count as "any value".
 """
@@ -20,14 +20,14 @@ _BOOLEANS: Mapping[str, bool] = {
     "false": False, "no": False, "off": False, "0": False,
 }  # fmt: skip
 _LONGEST_NUMBER = 4000
-"""Digits. Python refuses to convert more than 4300."""
+"""The most digits of a number; Python refuses to convert more than 4300."""
 _DEEPEST = 20
-"""Bound of steps through ``$ref`` and ``anyOf``, which may be circular."""
+"""The most steps through ``$ref`` and ``anyOf``, which may be circular."""
 _SHOWN_CHARACTERS = 60
 
 
 class CoercionError(ValueError):
-    """The text is not a value of the type.
+    """The text is not a value of the parameter's type.
 
     Attributes:
         expected: The type in words, such as ``"a number"``.
@@ -42,8 +42,8 @@ class CoercionError(ValueError):
 def coerce(text: str, schema: Schema) -> Any:
     """Return the value of a text.
 
-    Numbers and booleans are read as such, arrays and objects as JSON, strings are taken as they are. Without
-    a type in the schema, text that is JSON is read as JSON, and any other text is a string.
+    Numbers and booleans are read as such, arrays and objects as JSON, and strings stay as they are. Without a
+    type in the schema, text that is JSON is read as JSON, and any other text is a string.
 
     Raises:
         CoercionError: The text is not a value of that type.
@@ -128,7 +128,7 @@ def _choice(text: str, choices: Sequence[Any], schema: Schema) -> Any:
     for choice in choices:
         if choice == text or (not isinstance(choice, str) and _is_equal(text, choice)):
             return choice
-    # An app may allow custom values, which its schema does not tell, so the server decides.
+    # An app may allow custom values, which the schema does not show, so the server decides.
     if _kind(schema) == "string" or any(isinstance(choice, str) for choice in choices):
         return text
     raise CoercionError(f"one of {', '.join(map(str, choices))}", text)

@@ -20,7 +20,7 @@ from .terminal import Part, Terminal, current_terminal, shown
 from .text import describe, plain_text
 
 TRACE = "6.31.0/demo"
-"""In the conformance kit; recorded from a real Gradio 6.31.0."""
+"""A trace in the conformance kit, recorded from a real Gradio 6.31.0."""
 
 CALLS: Sequence[tuple[str, Any]] = (("/count", 12), ("/progress", 8))
 """The calls of the recording, in its order."""
@@ -44,7 +44,7 @@ class _Server(Protocol):
 @click.command()
 @trace_option
 def demo(trace: str | None) -> None:
-    """Show the message flow of two calls. Needs no network and no Gradio.
+    """Show the message flow of two calls, without a network or Gradio.
 
     A local server replays the replies of a real Gradio 6.31.0, at their original speed. The calls use the
     same code as any other call.
@@ -56,13 +56,14 @@ def demo(trace: str | None) -> None:
         for name, argument in CALLS:
             _show(terminal, app, name, argument)
     terminal.out.print()
-    _print_line(terminal, ("Now with a server of yours: gradio-transport list http://127.0.0.1:7860", "dim"))
+    _print_line(terminal, ("Now try your own server: gradio-transport list http://127.0.0.1:7860", "dim"))
 
 
 def _replay_server() -> contextlib.AbstractContextManager[_Server]:
     """Return a context manager of a local server that replays the recording.
 
-    By name, because the kit is a package of its own, which may be missing and which the core does not import.
+    Imported by name, because the kit is a separate package that may be missing and that the core does not
+    import.
     """
     kit = importlib.import_module("gradio_transport_conformance.replay.server")
     path = importlib.import_module("gradio_transport_conformance.traces").shipped_trace(TRACE)
@@ -84,7 +85,7 @@ def _show(terminal: Terminal, app: Transport, name: str, argument: Any) -> None:
 def _line(event: e.Event, seconds: float, width: int) -> tuple[Part, ...]:
     kind = type(event)
     time_since, name = f"{seconds:6.2f} s  ", f"{kind.__name__:18}"
-    # The description gets the rest of the line; `describe` cuts outputs at their start.
+    # The description gets the rest of the line; `describe` keeps the end of long outputs.
     rest = describe(event, max(width - len(time_since + name), 20))
     return (time_since, "dim"), (name, _STYLES.get(kind, "")), (rest, "dim")
 

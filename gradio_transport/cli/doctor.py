@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 _HELP = """Find out why the app at SOURCE cannot be called.
 
-It looks at the address, proxies, name, TLS, redirects, login, protocol, streams and more, step by step, and
-says for each what it saw and what to do. Nothing is called unless --call is given: then the words after
-SOURCE are its arguments, as of `call`.
+It checks the address, proxies, name, TLS, redirects, login, protocol, streams and more, step by step, and
+says for each what it found and what to do. It calls no function, unless you give --call: then the words after
+SOURCE are the arguments, as for `call`.
 
 \b
 Example:
@@ -48,12 +48,14 @@ Exit status:
 @click.command(cls=Arguments, help=_HELP)
 @click.argument("source")
 @click.argument("arguments", nargs=-1)
-@click.option("--call", "endpoint", metavar="ENDPOINT", help="Make this call, time its flow and diagnose it.")
+@click.option(
+    "--call", "endpoint", metavar="ENDPOINT", help="Make this call, time its steps and diagnose it."
+)
 @click.option(
     "--hold", type=click.FloatRange(min=0, max=3600, min_open=True), default=18.0, show_default=True,
-    metavar="SECONDS", help="Hold a stream open for so long, to see whether a proxy ends it.",
+    metavar="SECONDS", help="Hold a stream open for this time, to see whether a proxy ends it.",
 )  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object when all is done.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
 @connection_options
 def doctor(
     connection: Connection,
@@ -65,12 +67,12 @@ def doctor(
     as_json: bool,
 ) -> None:
     """Run the command; its help is above."""
-    # Imported here, because the other commands do not need it and would start later.
+    # Imported here, because it would slow the start of the other commands, which do not need it.
     from ..doctor import Report, Step, examine
     from .doctor_view import ProgressLine, print_step, print_summary, report_object, status_of
 
     if arguments and endpoint is None:
-        raise click.UsageError("Arguments are for a call: add --call ENDPOINT.")
+        raise click.UsageError("Arguments need a call: add --call ENDPOINT.")
     terminal, source = current_terminal(), strip_mark(source)
     steps: list[Step] = []
     preparation = None if endpoint is None else _preparation(strip_mark(endpoint), arguments)

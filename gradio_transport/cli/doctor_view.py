@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shows what doctor found: lines as the steps end, a summary, and an object for JSON."""
+"""The output of ``doctor``: a line for each step as it ends, a summary, and an object for JSON."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _ARROW = "→ "
 
 
 class ProgressLine:
-    """A line on stderr with the step under way, in a terminal only."""
+    """A line on stderr with the current step, in a terminal only."""
 
     def __init__(self, terminal: Terminal, hold: float) -> None:
         self._hold = hold
@@ -51,7 +51,7 @@ class ProgressLine:
         self.end()
 
     def begin(self, planned: PlannedStep) -> None:
-        """Show a step that begins."""
+        """Show the step that starts."""
         if self._console is not None:
             wait = f", held for {self._hold:g} s" if planned.name == "hold" else ""
             self._status = self._console.status(f"{planned.title}{wait} …", spinner_style="cyan")
@@ -65,7 +65,7 @@ class ProgressLine:
 
 
 def print_step(terminal: Terminal, step: Step) -> None:
-    """Print a step: what was seen, and below it what to do."""
+    """Print a step: what was found, and below it what to do."""
     if not terminal.shows_data:
         _write_plain(step)
         return
@@ -81,7 +81,7 @@ def print_step(terminal: Terminal, step: Step) -> None:
 
 
 def _print_below(terminal: Terminal, left: Text, mark: str, text: str, style: str) -> None:
-    """Print a text with its lines below each other, to the right of `left`."""
+    """Print the lines of a text one below the other, to the right of `left`."""
     width = max(terminal.out.width - _LEFT - len(mark), 20)
     lines = shown((text, style)).wrap(terminal.out, width)
     for number, line in enumerate(lines):
@@ -118,7 +118,7 @@ def summary(report: Report) -> str:
     """Return whether the app can be called, in a sentence."""
     failures, warnings = report.having(Result.FAILURE), report.having(Result.WARNING)
     unchecked = sum(1 for step in report.steps if step.blocked_by)
-    rest = f" {_count(unchecked, 'step was', 'steps were')} not checked because of that." if unchecked else ""
+    rest = f" {_count(unchecked, 'step was', 'steps were')} not checked because of it." if unchecked else ""
     if failures:
         return f"The app cannot be called. The reason is in: {_titles(failures)}.{rest}"
     if warnings:
@@ -143,7 +143,8 @@ def status_of(report: Report) -> ExitStatus:
     if first.error is None:
         return ExitStatus.TRANSPORT
     status = exit_status(first.error)
-    # An error of a server or a proxy is a refusal for a call. Here it is the reason why there can be none.
+    # For a call, an error reply of a server or a proxy is a refusal. Here it is the reason why no call is
+    # possible.
     is_refusal = first.name == "call" or isinstance(first.error, AuthenticationRequired)
     return ExitStatus.TRANSPORT if status is ExitStatus.REFUSED and not is_refusal else status
 

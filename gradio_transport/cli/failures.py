@@ -74,27 +74,27 @@ def _advice(error: GradioTransportError) -> str:
         case NotAGradioApp() if "openai_chat" in error.message:
             return "Here: --protocol openai_chat."
         case ConnectError() if error.message.startswith(UNREACHABLE):
-            return "Is this machine online? An app that runs can also be named by its URL."
+            return "Check that this machine is online. You can also name a running app by its URL."
         case ConnectError() if "verify=" in error.message:
-            return "Here: SSL_CERT_FILE, or --insecure to check nothing."
+            return "Here: SSL_CERT_FILE, or --insecure to skip the check."
         case ConnectError():
-            return "Is the server running, and the URL right?"
+            return "Check that the server is running and the URL is right."
         case _:
             return ""
 
 
 class FileProblem(click.FileError):
-    """A file that cannot be read or written: bad usage. Click's own has status 1, which is findings here."""
+    """An unreadable or unwritable file: bad usage. Click's own error has status 1, used for findings here."""
 
     exit_code = 2
 
 
 class Misuse(click.UsageError):
-    """Arguments that do not fit the endpoint. Unlike click's own errors it wraps at words."""
+    """Arguments that do not fit the endpoint. Unlike click's own errors, the message wraps at words."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
-        # Looked up now, because click shows an error when the context is gone.
+        # Looked up now, because click shows an error after the context is gone.
         self._terminal = current_terminal()
 
     def show(self, file: IO[Any] | None = None) -> None:
@@ -108,7 +108,7 @@ def report(error: GradioTransportError) -> None:
     terminal.print_line(*_error_line(f"{type(error).__name__}: {error.summary()} {_advice(error)}".strip()))
     if terminal.verbosity:
         for note in getattr(error, "__notes__", []):
-            if note == error.circumstances:  # the line above has them
+            if note == error.circumstances:  # the line above already shows them
                 continue
             terminal.print_line((str(note), "dim"))
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files on a command line: only what the caller marks with ``@`` is read.
+"""Files on a command line: only a file that you mark with ``@`` is read.
 
-What a server says of its parameters decides where a file may stand, and never that something is one: a server
-that calls a text box an image would else get the file that a text happens to name, or what a URL leads to.
+The server's description of a parameter decides whether a file is accepted there, but never whether a text is
+a file. Otherwise a server that calls a text box an image would get the file, or the content of the URL, that
+a text happens to name.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ from ..files.shapes import put_in_place, shape_of
 from .failures import Misuse
 
 _KNOWN = WITHOUT_FILES | {"json"}
-"""Components whose value is no file, also where the server has no schema for it."""
+"""Components whose value is never a file, even if the server has no schema for it."""
 
 MARK = "@"
-"""Before a path or URL it marks a file; doubled, it is the first character of a text."""
+"""Marks a file if it precedes a path or URL. Doubled, it is the first character of a text."""
 
 _IN_JSON = '{"path": "@photo.png"}'
 
 
 def file_argument(endpoint: Endpoint, parameter: Parameter, text: str) -> Any:
-    """Return the value of a word that begins with the mark: a file, in the shape that the parameter takes.
+    """Return the value of a word that begins with the mark: a file, in the shape that the parameter accepts.
 
     Raises:
-        Misuse: The parameter takes no file, or there is none.
+        Misuse: The parameter accepts no file, or the file does not exist.
     """
     if not _has_place(parameter):
         raise Misuse(
@@ -43,16 +44,16 @@ def file_argument(endpoint: Endpoint, parameter: Parameter, text: str) -> Any:
 
 
 def json_argument(endpoint: Endpoint, parameter: Parameter | None, value: Any, *, typed: bool) -> Any:
-    """Return a value of JSON with its files: objects whose ``path`` is marked, where a file may stand.
+    """Return a JSON value with its files: objects whose ``path`` is marked, where a file is accepted.
 
     Args:
-        endpoint: What is called.
-        parameter: What the value is for; None for none that is known.
-        value: It.
-        typed: Whether the caller typed it. Else it may be another server's output, and no file is read.
+        endpoint: The endpoint to call.
+        parameter: The parameter of the value; None if it is unknown.
+        value: The JSON value.
+        typed: Whether you typed it. Otherwise it may be the output of another server, and no file is read.
 
     Raises:
-        Misuse: A file does not exist, or a text stands where a file is wanted.
+        Misuse: A file does not exist, or a text stands where a file is required.
     """
     if parameter is None or not _has_place(parameter):
         return value
@@ -61,7 +62,7 @@ def json_argument(endpoint: Endpoint, parameter: Parameter | None, value: Any, *
     advice = _IN_JSON if typed else f"{parameter.name}=@photo.png beside --json"
 
     def refuse(text: str | PurePath) -> Any:
-        if str(text).startswith("data:"):  # passed on; the core knows which server versions accept one
+        if str(text).startswith("data:"):  # passed on; the core knows which server versions accept a URL
             return text
         raise _no_file(endpoint, parameter, str(text), advice)
 
@@ -69,13 +70,13 @@ def json_argument(endpoint: Endpoint, parameter: Parameter | None, value: Any, *
 
 
 def refuse_text(endpoint: Endpoint, parameter: Parameter, text: str) -> Misuse:
-    """Return the error for a word that stands where a file is wanted."""
+    """Return the error for a text where a file is required."""
     path = f"./{text}" if text.startswith(MARK) else text
     return _no_file(endpoint, parameter, text, f"{_short(MARK + path)}, before any --,")
 
 
 def _has_place(parameter: Parameter) -> bool:
-    """Return whether a file may stand in a parameter's value, as far as the server says what that is."""
+    """Return whether a parameter's value may contain a file, by the server's description of it."""
     unknown = not parameter.schema and parameter.component.lower() not in _KNOWN
     return unknown or takes_files(parameter) or shape_of(parameter) is not None
 
@@ -87,7 +88,7 @@ def _replace_marked(endpoint: Endpoint, parameter: Parameter, value: Any) -> Any
         return value
     mapping = cast("Mapping[str, Any]", value)
     path = mapping.get("path")
-    if len(mapping) > 1 or not isinstance(path, str):  # a file of the server has more keys
+    if len(mapping) > 1 or not isinstance(path, str):  # a file on the server has more keys
         return {key: _replace_marked(endpoint, parameter, item) for key, item in mapping.items()}
     if path.startswith(MARK):
         return _file(endpoint, parameter, path)
@@ -98,7 +99,7 @@ def _replace_marked(endpoint: Endpoint, parameter: Parameter, value: Any) -> Any
 
 def _no_file(endpoint: Endpoint, parameter: Parameter, text: str, advice: str) -> Misuse:
     return Misuse(
-        f"{endpoint.display_name}: {parameter.name} takes a file, and {_short(text)} is a text. "
+        f"{endpoint.display_name}: {parameter.name} takes a file, but {_short(text)} is a text. "
         f"Write {advice} for a file."
     )
 

@@ -29,7 +29,7 @@ class LazyGroup(click.Group):
         return sorted({*self._lazy, *super().list_commands(ctx)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command, and return it. None: there is no such command."""
+        """Import a command, and return it. Return None if there is no such command."""
         place = self._lazy.get(cmd_name)
         if place is None:
             return super().get_command(ctx, cmd_name)

@@ -27,7 +27,7 @@ LONGEST_NAME = 40
 
 SHOWN_ENDPOINTS = 500
 SHOWN_VALUES = 50
-"""Endpoints of the table, and parameters or returns of each of them. A pipe gets all."""
+"""Endpoints of the table, and parameters or returns of each of them. In a pipe all are listed."""
 
 
 @click.command(name="list")
@@ -41,8 +41,8 @@ SHOWN_VALUES = 50
 def list_endpoints(connection: Connection, *, source: str, as_json: bool, everything: bool) -> None:
     """List the public endpoints of the app at SOURCE.
 
-    With parameters, types, defaults and returns. In a pipe each endpoint is a line:
-    name(parameter: type = default) -> returns [remarks].
+    It shows parameters, types, defaults and returns. In a pipe each endpoint is one line: name(parameter:
+    type = default) -> returns [remarks].
     """
     terminal = current_terminal()
     with connection.open(source) as app:
@@ -86,12 +86,12 @@ def _protocol(app: Transport) -> str:
 
 
 def _type(parameter: Parameter, width: int = LONGEST_TYPE) -> str:
-    # For "any JSON" servers send all its types.
+    # For "any JSON" servers list every JSON type.
     return one_line(parameter.python_type if parameter.schema else "Any", width)
 
 
 def _label(parameter: Parameter) -> str:
-    """Return the label of a parameter that has only a number for a keyword (servers before 4.23)."""
+    """Return the label of a parameter whose keyword is only a number (servers before 4.23)."""
     unnamed = parameter.is_numbered and not parameter.alias
     return f" ({one_line(parameter.label, LONGEST_DEFAULT)})" if unnamed and parameter.label else ""
 
@@ -138,7 +138,7 @@ def _label_prefix(parameter: Parameter) -> str:
 
 def _print_table(terminal: Terminal, app: Transport, endpoints: Sequence[Endpoint]) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold", show_edge=False)
-    table.add_column("Endpoint", no_wrap=True)  # wrapped, it could start a line that looks like the program's
+    table.add_column("Endpoint", no_wrap=True)  # wrapped, it could look like a line of this program
     table.add_column("Parameters", overflow="fold", ratio=3)
     table.add_column("Returns", overflow="fold", ratio=2)
     longest = max(LONGEST_TYPE * terminal.out.width // 160, 16)
@@ -181,7 +181,7 @@ def _return_types(endpoint: Endpoint, longest: int) -> Text:
 
 
 def _values(lines: list[Text], count: int) -> Text:
-    """Return lines of a cell, and how many of the values they leave out."""
+    """Return the lines of a cell, and the number of values left out."""
     more = count - len(lines)
     return stack([*lines, shown((f"and {more:,} more", "dim"))] if more else lines)
 

@@ -42,11 +42,11 @@ app share the rows: separate them by commas.
   gradio-transport map http://a:7860,http://b:7860 /predict rows.parquet -o out.parquet --at-once 32
 
 Each outcome is an object with the index of its row (from 0), its state (done, failed, or in doubt: the
-function may have run, and its end is unknown), the row, and its values or the error.
+function may have run, but its result is unknown), the row, and its values or the error.
 
-With --journal, a run that ended early goes on when the same command is run again: rows that are done are
-written to the output again, and not called. Ctrl-C begins no further row and waits for those under way; a
-second one leaves them.
+With --journal, you can resume a run that ended early with the same command: rows that are done are written to
+the output again, and not called. The first Ctrl-C starts no further row and waits for running calls; a second
+one abandons them.
 
 \b
 Exit status:
@@ -59,12 +59,12 @@ Exit status:
 """
 
 
-_WAITING = "Waiting for the calls that are under way; Ctrl-C again leaves them."
+_WAITING = "Waiting for the running calls. Press Ctrl-C again to abandon them."
 
 
 @attrs.frozen
 class WorkerSource:
-    """A source for the workers of an engine: each takes the secrets from its own environment.
+    """A source for the workers of a cluster. Each worker takes the secrets from its own environment.
 
     Attributes:
         source: The app.
@@ -99,21 +99,21 @@ class WorkerSource:
 @click.argument("rows")
 @click.option(
     "-o", "--output", default="-", metavar="FILE",
-    help="Write the outcomes to FILE, as JSON lines or .parquet. Without it, to stdout.",
+    help="Write the outcomes to FILE, as JSON lines or .parquet. Default: stdout.",
 )  # fmt: skip
 @click.option(
     "--at-once", type=click.IntRange(min=1), metavar="N",
-    help="Calls under way at once. Without it, as many as keep the servers busy.",
+    help="Concurrent calls. By default, as many as keep the servers busy.",
 )  # fmt: skip
 @click.option(
-    "--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Calls a second at most."
+    "--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="The most calls per second."
 )
 @click.option(
     "--journal", type=click.Path(dir_okay=False), metavar="FILE",
-    help="Keep what is known of each row in FILE, and go on from there if it exists.",
+    help="Keep the state of each row in FILE, and resume from FILE if it exists.",
 )  # fmt: skip
 @click.option(
-    "--repeatable", is_flag=True, help="The function may run twice for a row: call lost rows again."
+    "--repeatable", is_flag=True, help="Call lost rows again, although the function may then run twice."
 )
 @click.option(
     "--redo-failed", is_flag=True, help="Call rows of the journal again that failed before they ran."
@@ -147,7 +147,7 @@ def map_rows(
     """Run the command; its help is above."""
     names = [name.strip() for name in strip_mark(source).split(",") if name.strip()]
     if not names:
-        raise click.UsageError("SOURCE names no app.")
+        raise click.UsageError("SOURCE does not name an app.")
     if engine is not None and (connection.headers or connection.settings or connection.trace):
         raise click.UsageError(
             "--on goes with neither --header nor --set, which may hold secrets, nor --trace."
@@ -178,10 +178,10 @@ def map_rows(
 def _connect_all(
     connection: Connection, names: Sequence[str], tap: Tap | None, *, for_workers: bool
 ) -> tuple[AppConfig, list[Callable[[], AsyncTransport]]]:
-    """Return the config of the app, and for each source a function that connects to it by tasks.
+    """Return the config of the app, and for each source a function that connects to it asynchronously.
 
     Raises:
-        GradioTransportError: No source is there, or one cannot be used.
+        GradioTransportError: No source answers, or one cannot be used.
     """
     config: AppConfig | None = None
     failure: TransportError | None = None
@@ -190,7 +190,7 @@ def _connect_all(
         token = token_to_use(connection.token)
         try:
             app, token = connection.connect(name, tap)
-        except TransportError as error:  # the run will look for it again
+        except TransportError as error:  # the run retries this source
             failure = error
         else:
             with app:
@@ -217,7 +217,7 @@ def _source(
 def _run(
     outcomes: bulk.Outcomes, emit: Callable[[bulk.Outcome], None], tally: Tally, terminal: Terminal
 ) -> bool:
-    """Write the outcomes; return whether the run was stopped."""
+    """Write the outcomes, and return whether the run was stopped."""
     with (
         outcomes,
         Bar(terminal, tally) as bar,
@@ -231,7 +231,7 @@ def _run(
 
 
 def _finish(terminal: Terminal, tally: Tally, *, stopped: bool, journal: str | None) -> None:
-    """Print the last line, and exit with the status that it stands for."""
+    """Print the last line, and exit with its status."""
     if stopped and tally.pace.ended != tally.pace.total:
         show_how_to_go_on(terminal, tally.summary, journal)
         raise click.exceptions.Exit(int(ExitStatus.INTERRUPTED))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``map`` counts and shows: rows that are done, failures by kind, and a last line."""
+"""The counts and the output of ``map``: completed rows, failures by kind, and a last line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHOWN_KINDS = 4
 
 @attrs.define
 class Tally:
-    """What has become of the rows so far."""
+    """The outcomes so far."""
 
     pace: Pace
     done: int = 0
@@ -45,7 +45,7 @@ class Tally:
 
     @property
     def summary(self) -> str:
-        """All of it on one line, for the end."""
+        """All counts on one line, for the end."""
         pace = self.pace
         of = "" if pace.total is None else f" of {pace.total:,}"
         parts = [f"{self.done:,}{of} rows done"]

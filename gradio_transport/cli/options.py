@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options that every command with a SOURCE has, and the connection they describe."""
+"""The options that every command with a SOURCE has, and the connection that they describe."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .terminal import current_terminal
 
 @attrs.frozen(kw_only=True)
 class Connection:
-    """How to reach an app, from the options of the command line."""
+    """The connection that the options of the command line describe."""
 
     protocol: str | list[str]
     auth: tuple[str, str] | None = attrs.field(repr=False)
@@ -44,14 +44,15 @@ class Connection:
 
     @contextlib.contextmanager
     def open(self, source: str) -> Generator[Transport, None, None]:
-        """Connect, and record a trace if that was requested."""
+        """Connect, and record a trace if one was requested."""
         with recorder(self.trace) as tap, self.connect(source, tap)[0] as app:
             yield app
 
     def connect(self, source: str, tap: Tap | None) -> tuple[Transport, str | None]:
-        """Connect, and return the token that was needed; if a Space is shown only with one, the saved one.
+        """Connect, and return the token in use: the saved one for a Space that is hidden without it.
 
-        Never with the saved token at first: it would go to any public Space, which anybody can publish.
+        Why not with the saved token at once: it would be sent to any public Space, and anyone can publish
+        one.
         """
         token = token_to_use(self.token)
         try:
@@ -69,7 +70,7 @@ class Connection:
         )
 
     def without_secrets(self) -> dict[str, Any]:
-        """Return the keywords of `connect` but for those that hold secrets, and the tap."""
+        """Return the keywords of `connect` without the tap and those that hold secrets."""
         return {
             "protocol": self.protocol,
             "token_origin": self.token_origin,
@@ -80,7 +81,7 @@ class Connection:
         }
 
     def options(self, tap: Tap | None) -> Options:
-        """Return the options of a connection, for what makes one step by step."""
+        """Return the options of a connection, for code that connects step by step."""
         return Options(
             protocol=self.protocol,
             auth=self.auth,
@@ -108,7 +109,7 @@ class Connection:
 
 @contextlib.contextmanager
 def recorder(path: str | None) -> Generator[Tap | None, None, None]:
-    """Record a trace to a file, if one is named."""
+    """Record a trace to the named file, if any."""
     if path is None:
         yield None
         return
@@ -163,13 +164,15 @@ def connection_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def credentials(text: str | None) -> tuple[str, str] | None:
-    """Return user and password of the option ``--auth``; asks for a missing password."""
+    """Return user and password of the option ``--auth``. Ask for a missing password."""
     if text is None:
         return None
     user, colon, password = text.partition(":")
     if not colon:
         if not sys.stdin.isatty():
-            raise click.BadParameter("there is no terminal to ask for the password; pass user:password.")
+            raise click.BadParameter(
+                "the password is missing, and there is no terminal to ask for it; pass user:password."
+            )
         password = click.prompt(f"Password of {user}", hide_input=True, err=True)
     return user, password
 
@@ -202,7 +205,7 @@ trace_option = click.option(
 )  # fmt: skip
 
 _KEYWORDS = frozenset(inspect.signature(connect).parameters) - {"settings"}
-"""The own parameters of `connect`. They have options here, which check their values."""
+"""The named parameters of `connect`. They have their own options, which check the values."""
 
 _OPTIONS = (
     click.option("--protocol", default="auto", show_default=True, metavar="NAME[,NAME...]",
@@ -211,16 +214,17 @@ _OPTIONS = (
                  help="Setting of the adapter that --protocol names, such as model=llama3.2 of openai_chat; "
                  "JSON if it is valid JSON, else text. Repeatable."),
     click.option("--auth", envvar="GRADIO_TRANSPORT_AUTH", metavar="USER[:PASSWORD]",
-                 help="The app's own login; asks for the password if it is missing. "
-                 "Also GRADIO_TRANSPORT_AUTH, which other users of the machine cannot see."),
+                 help="The app's own login; you are asked for the password if it is missing. Or set "
+                      "GRADIO_TRANSPORT_AUTH, which other users of the machine cannot see."),
     click.option("-t", "--token", envvar="GRADIO_TRANSPORT_TOKEN", metavar="TOKEN",
-                 help="Hugging Face token, for a Space on its own host. Also GRADIO_TRANSPORT_TOKEN. The "
+                 help="Hugging Face token, for a Space on its own host. Or set GRADIO_TRANSPORT_TOKEN. The "
                  "token saved by huggingface_hub is sent only to owner/name, and only if the Hub does not "
                  "show that Space without it."),
     click.option("--token-origin", metavar="URL",
-                 help="Another origin that may get the token, such as your own proxy to a Space."),
+                 help="Another origin that the token may be sent to, such as your own proxy to a Space."),
     click.option("--trust-redirects", is_flag=True,
-                 help="Follow the app to another origin, with its login, headers and URL parameters."),
+                 help="Follow the app's redirects to another origin, with its login, headers and URL "
+                      "parameters."),
     click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'",
                  help="Extra header for the app's own origin. Repeatable."),
     click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
@@ -228,5 +232,5 @@ _OPTIONS = (
     click.option("--insecure", is_flag=True, help="Do not check the server's TLS certificate."),
     trace_option,
     click.option("-v", "--verbose", count=True,
-                 help="Log to stderr; -vv logs every detail. Of other libraries only warnings are shown."),
+                 help="Log to stderr; -vv logs every detail. Other libraries log warnings only."),
 )  # fmt: skip

@@ -26,18 +26,18 @@ from .terminal import Terminal, current_terminal
 from .trace.live import LivePrinter
 
 URL_VARIABLE = "GRADIO_URL"
-"""The environment variable of the command that has the proxy's URL."""
+"""The environment variable with the proxy's URL, for the command."""
 
 PLACEHOLDER = "{}"
-"""Stands for the proxy's URL in the arguments of the command."""
+"""Placeholder for the proxy's URL in the arguments of the command."""
 
 _TICK_SECONDS = 0.25
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
-"""Exit statuses of a command that cannot be run, as those of a shell."""
+"""Exit statuses of a command that cannot be run, as in a shell."""
 
 _KILLED = 128
-"""Added to the number of the signal that ended the command, as a shell does."""
+"""The exit status of a command that a signal ended is this plus the signal's number, as in a shell."""
 
 
 EPILOG = """\b
@@ -78,18 +78,18 @@ Exit status: that of COMMAND, or
     default="127.0.0.1",
     show_default=True,
     metavar="ADDRESS",
-    help="Address to listen at. With another than a loopback address, other machines can use the "
-    "proxy, and with it your token and headers.",
+    help="Address to listen at. If it is not a loopback address, other machines can use the proxy, and with "
+    "it your token and headers.",
 )
 @click.option(
     "-t",
     "--token",
     envvar="GRADIO_TRANSPORT_TOKEN",
     metavar="TOKEN",
-    help="Hugging Face token, added to requests for a Space on its own host that have no "
-    "authorization. Also GRADIO_TRANSPORT_TOKEN.",
+    help="Hugging Face token, added to requests for a Space on its own host that have no authorization. Or "
+    "set GRADIO_TRANSPORT_TOKEN.",
 )
-@click.option("--token-origin", metavar="URL", help="Another origin that may get the token.")
+@click.option("--token-origin", metavar="URL", help="Another origin that the token may be sent to.")
 @click.option(
     "-H",
     "--header",
@@ -113,12 +113,12 @@ Exit status: that of COMMAND, or
 )
 @click.option("--insecure", is_flag=True, help="Do not check the server's TLS certificate.")
 @click.option(
-    "--secret", "secrets", multiple=True, metavar="TEXT", help="Take TEXT out of the trace too. Repeatable."
+    "--secret", "secrets", multiple=True, metavar="TEXT", help="Also remove TEXT from the trace. Repeatable."
 )
 @click.option(
     "--no-redact",
     is_flag=True,
-    help="Leave secrets in the trace. Only for traces that never leave your machine.",
+    help="Keep secrets in the trace. Use it only for traces that never leave your machine.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Do not show the traffic.")
 @click.option("-v", "--verbose", count=True, help="Log to stderr; -vv logs every detail.")  # fmt: skip
@@ -143,16 +143,16 @@ def record(
 ) -> None:
     """Record the traffic of any client with the app at SOURCE.
 
-    A proxy in front of the app writes a trace of what passes: of browsers, gradio_client, @gradio/client,
-    curl. Give clients its URL in place of the app's. It shows the calls as they happen, and ends with Ctrl-C.
+    A proxy in front of the app writes a trace of all traffic: from browsers, gradio_client, @gradio/client,
+    curl. Give clients its URL instead of the app's. It shows the calls as they happen. Ctrl-C ends it.
 
-    With a COMMAND it runs that, with its URL in the environment variable GRADIO_URL and in place of {} in the
-    arguments, and ends with its exit status.
+    Given a COMMAND, it runs the command with the proxy's URL in the environment variable GRADIO_URL and in
+    place of {} in the arguments, and exits with the status of the command.
     """
     terminal = current_terminal()
     terminal.set_verbosity(verbose)
     calls = _Counter()
-    # To stderr: what a command prints on stdout stays its own.
+    # To stderr, because stdout belongs to the command.
     printer = None if quiet else LivePrinter(terminal, to_stderr=True)
     options = RecordingOptions(
         host=host,
@@ -171,7 +171,7 @@ def record(
     path = default_path(source) if output is None else output
     try:
         status = asyncio.run(_record(source, path, options, command, terminal, printer))
-    except GradioTransportError:  # some are an OSError too
+    except GradioTransportError:  # some are also an OSError
         raise
     except OSError as error:
         raise FileProblem(str(path), error.strerror or str(error)) from error
@@ -209,7 +209,7 @@ async def _record(
 
 @contextlib.asynccontextmanager
 async def _ticking(printer: LivePrinter | None) -> AsyncGenerator[None, None]:
-    """Let the printer look at the clock now and then, and show what is unfinished at the end."""
+    """Call the printer's `tick` regularly, and show unfinished requests at the end."""
 
     async def tick() -> None:
         while printer is not None:
@@ -229,7 +229,7 @@ async def _ticking(printer: LivePrinter | None) -> AsyncGenerator[None, None]:
 async def _server(
     source: str, path: Path, options: RecordingOptions
 ) -> AsyncGenerator[RecordingServer, None]:
-    """Start the proxy; if a Space is shown only with a token, retry with the saved one, as `call` does."""
+    """Start the proxy. If a Space is hidden without a token, retry with the saved one, as `call` does."""
     server = RecordingServer(source, path, options)
     try:
         await server.__aenter__()
@@ -248,20 +248,17 @@ async def _server(
 
 def _introduce(server: RecordingServer, options: RecordingOptions, terminal: Terminal, ends: str) -> None:
     terminal.print_line(("Recording ", ""), (server.app_url, "bold"), (f" to {server.path}", ""))
-    terminal.print_line(("Use this URL in its place: ", ""), (server.url, "bold"), (ends, "dim"))
+    terminal.print_line(("Use this URL instead of the app's: ", ""), (server.url, "bold"), (ends, "dim"))
     if server.login:
         terminal.print_line(
-            (
-                "The app wants a login. Its config is recorded when a client has logged in, or with --auth.",
-                "",
-            ),
+            ("The app requires a login. Its config is recorded after a client logs in, or with --auth.", ""),
         )
     if server.note:
         terminal.print_line((server.note, "dim"))
     if not server.is_loopback:
         terminal.print_line(
             ("warning: ", "bold yellow"),
-            (f"other machines can reach the app by {options.host}, with what this proxy adds.", "yellow"),
+            (f"other machines can reach the app at {options.host}, with your token and headers.", "yellow"),
         )
 
 
@@ -280,7 +277,7 @@ async def _run(command: Sequence[str], url: str, terminal: Terminal) -> int:
 
     def forward(number: signal.Signals) -> Callable[[], None]:
         def send() -> None:
-            # Ctrl-C reaches every program of the terminal's foreground by itself.
+            # Ctrl-C reaches every program in the foreground of the terminal by itself.
             if number is not signal.SIGINT or not _is_in_foreground():
                 with contextlib.suppress(ProcessLookupError):
                     process.send_signal(number)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of ``map`` from a file, and its outcomes to one: JSON lines, CSV, Parquet."""
+"""The input rows and output files of ``map``: JSON lines, CSV, Parquet."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .failures import FileProblem, Misuse
 from .text import error_object, to_json
 
 STDIO = "-"
-"""Stands for stdin or stdout."""
+"""The name of stdin and stdout."""
 
 BATCH_ROWS = 1024
 """Rows of a Parquet file that are written together."""
@@ -29,7 +29,7 @@ Emit: TypeAlias = Callable[[Outcome], None]
 
 
 def count_rows(path: str) -> int | None:
-    """Return how many rows a file has, as far as that is cheap to know; None for a pipe."""
+    """Return the number of rows of a file if it is cheap to count; None for a pipe."""
     if path == STDIO or not Path(path).is_file():
         return None
     if path.lower().endswith(".parquet"):
@@ -43,12 +43,12 @@ def read_rows(path: str, endpoint: Endpoint) -> Iterator[Any]:
     """Return the rows of a file, one by one.
 
     Raises:
-        FileProblem: The file cannot be read, or a row of it not be understood.
+        FileProblem: The file cannot be read, or a row is invalid.
     """
     if path.lower().endswith(".parquet"):
         return _read_parquet(path)
     if path != STDIO:
-        open_text(path, "r").close()  # refused now, and opened when the first row is asked for
+        open_text(path, "r").close()  # checked now, and opened when the first row is requested
     return _read_csv(path, endpoint) if path.lower().endswith(".csv") else _read_json_lines(path)
 
 
@@ -88,7 +88,7 @@ def _read_json_lines(path: str) -> Iterator[Any]:
 
 
 def _read_csv(path: str, endpoint: Endpoint) -> Iterator[Any]:
-    """Read rows whose columns have names, and their values the types of the parameters."""
+    """Read rows by the column names, with values of the parameters' types."""
     known = endpoint.by_keyword
     with open_input(path) as file:
         reader = csv.DictReader(file, strict=True)
@@ -102,7 +102,7 @@ def _read_csv(path: str, endpoint: Endpoint) -> Iterator[Any]:
         except CoercionError as error:
             raise FileProblem(path, f"line {reader.line_num}: {error}") from error
         except (csv.Error, UnicodeDecodeError) as error:
-            raise FileProblem(path, f"line {reader.line_num} is no CSV: {error}") from error
+            raise FileProblem(path, f"line {reader.line_num} is not CSV: {error}") from error
 
 
 def _parquet() -> Any:
@@ -159,7 +159,7 @@ def writer(path: str) -> Generator[Emit, None, None]:
 
 
 def write_line(file: IO[str], found: Mapping[str, Any]) -> None:
-    """Write an object as a line of JSON, and see that it is in the file."""
+    """Write an object as a line of JSON, and flush it to the file."""
     file.write(to_json(found) + "\n")
     file.flush()
 
@@ -202,7 +202,7 @@ def _parquet_writer(path: str) -> Generator[Emit, None, None]:
 
 
 def check_columns(names: Iterable[str], endpoint: Endpoint) -> None:
-    """Refuse ``--file`` for what is no parameter.
+    """Reject ``--file`` for a name that is not a parameter.
 
     Raises:
         Misuse: There is no such parameter.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What commands over many rows share: a bar with the rate and the remaining time, and Ctrl-C."""
+"""Shared by commands over many rows: a bar with the rate and the remaining time, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .text import duration
 
 @attrs.define(kw_only=True)
 class Pace:
-    """How fast a run is.
+    """The speed of a run.
 
     Attributes:
-        total: Rows in all; None where that is not known.
-        unit: What rows are called.
-        ended: Rows that have an outcome.
-        recorded: Those of an earlier run among them.
+        total: Number of rows; None if it is not known.
+        unit: The word for rows.
+        ended: Rows with an outcome.
+        recorded: How many of those are of an earlier run.
     """
 
     total: int | None
@@ -45,17 +45,17 @@ class Pace:
 
     @property
     def took(self) -> float:
-        """Seconds since the begin."""
+        """Seconds since the start."""
         return self.clock() - self._began
 
     @property
     def rate(self) -> float:
-        """Rows a second of this run; those of an earlier one took no time."""
+        """Rows per second of this run; rows of an earlier run do not count."""
         return (self.ended - self.recorded) / max(self.took, 0.001)
 
     @property
     def speed(self) -> str:
-        """The rate, and how long the rest takes at it."""
+        """The rate, and the remaining time at that rate."""
         rate = self.rate
         parts = [f"{rate:.1f} {self.unit}/s"]
         if self.total is not None and rate > 0 and self.total > self.ended:
@@ -64,26 +64,26 @@ class Pace:
 
     @property
     def summary(self) -> str:
-        """How long it took and how fast it was, for the last line."""
+        """Duration and rate, for the last line."""
         return f"{duration(self.took)}, {self.rate:.1f} {self.unit}/s"
 
 
 class Counted(Protocol):
-    """What a bar shows."""
+    """The counts that a bar shows."""
 
     @property
     def pace(self) -> Pace:
-        """How fast the run is."""
+        """The speed of the run."""
         ...
 
     @property
     def failures(self) -> str:
-        """What went wrong so far, on one line; empty if nothing did."""
+        """The failures so far, on one line; empty if there are none."""
         ...
 
 
 class Bar:
-    """The bar of a run on stderr; none where that is no terminal."""
+    """The bar of a run on stderr. Without a terminal it shows nothing."""
 
     def __init__(self, terminal: Terminal, counted: Counted) -> None:
         self._counted = counted
@@ -101,14 +101,14 @@ class Bar:
         self._task: TaskID = self._progress.add_task(pace.unit, total=pace.total, speed="", failures="")
 
     def update(self) -> None:
-        """Show the counts as they are."""
+        """Show the current counts."""
         pace = self._counted.pace
         self._progress.update(
             self._task, completed=pace.ended, speed=pace.speed, failures=self._counted.failures
         )
 
     def describe(self, what: str) -> None:
-        """Say what the run does now."""
+        """Show what the run is doing."""
         self._progress.update(self._task, description=what)
 
     def __enter__(self) -> Self:
@@ -125,13 +125,13 @@ class Bar:
 def stopped_by_interrupt(
     stop: Callable[[], object], bar: Bar, terminal: Terminal, message: str
 ) -> Generator[Callable[[], bool], None, None]:
-    """Stop a run at the first Ctrl-C, and end it at the second.
+    """Stop a run at the first Ctrl-C, and abort it at the second.
 
     Args:
-        stop: Stops the run: what is under way comes to its end.
+        stop: Stops the run: running calls are completed.
         bar: Its bar.
-        terminal: Where to say so.
-        message: What is waited for.
+        terminal: The terminal for the message.
+        message: The message.
 
     Yields:
         A function that returns whether the run was stopped.
@@ -155,11 +155,11 @@ def stopped_by_interrupt(
 
 
 def show_how_to_go_on(terminal: Terminal, summary: str, journal: str | None) -> None:
-    """Print what is done of a run that ends early, and how to go on."""
+    """Print the state of a run that ended early, and how to resume it."""
     terminal.print_line((summary, "yellow"))
     advice = (
-        f"To go on, run the same command again: {journal} has what is done."
+        f"To resume, run the same command again: {journal} has the completed rows."
         if journal is not None
-        else "Without --journal, a further run begins anew."
+        else "Without --journal, the next run starts from the beginning."
     )
     terminal.print_line((advice, "yellow"))

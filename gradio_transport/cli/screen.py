@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shows a call: its status on stderr while it runs, its outputs on stdout.
+"""The display of a call: its status on stderr while it runs, its outputs on stdout.
 
-In a terminal both are the same screen, so the live status is removed before data is printed.
+In a terminal both are on the same screen, so the live status is removed before data is printed.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from .terminal import Part, Terminal, write
 from .text import describe, error_object, event_object, log_line, plain_text, to_json, wire_name
 
 SHOWN_LOGS = 1000
-"""Messages of the app that are printed of one call."""
+"""The most messages of the app that are printed for one call."""
 
 SHOWN_STEPS = 1000
-"""Steps of an output that are printed below each other, before its last. A text that grows is one."""
+"""The most steps of an output that are printed before its last. A growing text counts as one."""
 
 _LEVEL_STYLES = {"info": "cyan", "warning": "yellow", "success": "green", "error": "red"}
 
@@ -57,7 +57,7 @@ class View(Protocol):
 
 
 class JSONLines:
-    """One JSON object for each event on stdout, and no live status: the reader of a pipe may print too."""
+    """One JSON object for each event on stdout. No live status: the reader of the pipe may print too."""
 
     def __enter__(self) -> Self:
         return self
@@ -135,7 +135,7 @@ class StatusLine:
         if self._logs <= SHOWN_LOGS:
             self._print_line((log_line(event), _LEVEL_STYLES.get(event.level, "")))
         elif self._logs == SHOWN_LOGS + 1:
-            self._print_line(("The app's further messages are not shown (--jsonl prints them).", "dim"))
+            self._print_line(("Further messages of the app are not shown (--jsonl prints them).", "dim"))
 
     def _print_line(self, *parts: Part) -> None:
         self._terminal.print_line(*parts)
@@ -154,7 +154,7 @@ class RawResult(StatusLine):
 
 
 class Lines(StatusLine):
-    """Each output on a line of its own, for pipes."""
+    """One output per line, for pipes."""
 
     def show_result(self, values: Sequence[Any]) -> None:
         """Write the outputs."""
@@ -163,7 +163,7 @@ class Lines(StatusLine):
 
 
 class LiveOutput(StatusLine):
-    """Outputs for a person: text as it grows, numbers at each step, anything larger when it is final."""
+    """Outputs for a terminal: text as it grows, numbers at each step, larger values when they are final."""
 
     def __init__(self, terminal: Terminal, what: str) -> None:
         super().__init__(terminal, what)

@@ -13,24 +13,24 @@ from .failures import FileProblem
 from .rows import STDIO, open_input
 
 COLUMN = "source"
-"""Where a source is in an object of JSON, or a line of CSV: as the results of a survey have it."""
+"""The key or column of the source in JSON or CSV, as in the results of a survey."""
 
 _BYTE_ORDER_MARK = "\ufeff"
 
 
 def read_sources(path: str) -> Iterator[str]:
-    """Yield the lines of a file, one by one; comments are still among them.
+    """Yield the lines of a file, one by one, including comments.
 
-    A line that is an object or a text of JSON stands for the source in it.
+    If a line is a JSON object or string, the source in it is yielded.
 
     Raises:
-        FileProblem: The file cannot be read, or a line of it not be understood.
+        FileProblem: The file cannot be read, or a line is invalid.
     """
     with open_input(path) as file:
         try:
             yield from _read_csv(path, file) if path.lower().endswith(".csv") else _read_lines(path, file)
         except UnicodeDecodeError as error:
-            raise FileProblem(path, f"it is no text in UTF-8: {error}") from error
+            raise FileProblem(path, f"it is not UTF-8 text: {error}") from error
 
 
 def _read_lines(path: str, file: IO[str]) -> Iterator[str]:
@@ -46,7 +46,7 @@ def _of_json(path: str, number: int, text: str) -> str:
         raise FileProblem(path, f"line {number} is not JSON: {error}") from error
     source = cast("dict[str, Any]", found).get(COLUMN) if isinstance(found, dict) else found
     if not isinstance(source, str):
-        raise FileProblem(path, f"line {number} has no text as {COLUMN!r}")
+        raise FileProblem(path, f"line {number} has no string {COLUMN!r}")
     return source
 
 
@@ -60,11 +60,11 @@ def _read_csv(path: str, file: IO[str]) -> Iterator[str]:
         for row in reader:
             yield row[COLUMN] or ""
     except csv.Error as error:
-        raise FileProblem(path, f"line {reader.line_num} is no CSV: {error}") from error
+        raise FileProblem(path, f"line {reader.line_num} is not CSV: {error}") from error
 
 
 def is_same_file(path: str, other: str | None) -> bool:
-    """Return whether two names are of one file that is there."""
+    """Return whether two names are of the same existing file."""
     if other is None or STDIO in (path, other) or not Path(other).exists():
         return False
     return Path(path).samefile(other)

@@ -18,7 +18,7 @@ from .terminal import shown
 from .text import SHOWN_UNITS, duration, hidden_units, one_line, progress_text, queue_position, tail
 
 PREVIEW_LINES = 6
-"""Bound of the outputs shown while they change; the final ones are printed whole."""
+"""The most outputs shown while they change; the final ones are printed in full."""
 
 _BAR_WIDTH = 30
 

@@ -25,51 +25,51 @@ from .terminal import Terminal, current_terminal
 
 _HELP = """Find out which of many apps can be called, and why not.
 
-SOURCES is a file with one URL or name of a Space a line, or - for stdin. Empty lines and what follows a # are
-left out. A line may be JSON with the source in it, and a .csv file has a column named source. An app that is
-named twice is examined once.
+SOURCES is a file with one URL or Space name per line, or - for stdin. Empty lines and text after a # are
+ignored. A line may be JSON that contains the source; a .csv file has a column named source. An app that is
+listed twice is examined once.
 
 \b
   gradio-transport survey sources.txt -o survey.jsonl --page survey.html
   gradio-transport survey sources.txt -o survey.jsonl --journal survey.sqlite --redo-failed
 
-Each app is looked at as `doctor` does, up to its protocol: name, connection, TLS, redirects, config, login,
-and an adapter for each endpoint. Nothing is called, and a Space that sleeps is not woken. No token and no
-login is sent but those in a URL of SOURCES.
+Each app is checked as by `doctor`, up to its protocol: name, connection, TLS, redirects, config, login, and
+an adapter for each endpoint. No function is called, and no sleeping Space is woken. No token and no login is
+sent, except those in a URL of SOURCES.
 
-Each result is an object with its source, whether it answers, a word for the reason, what was seen, the
-version, protocol and endpoints. An app that does not answer is a result, and no failure of the survey.
+Each result is an object with its source, whether it answers, a code for the reason, what was found, the
+version, protocol and endpoints. An app that does not answer is a result, not a failure of the survey.
 
-With --journal, a survey that ended early goes on when the same command is run again. Ctrl-C begins no further
-app and waits for those under way; a second one leaves them.
+With --journal, you can resume a survey that ended early with the same command. The first Ctrl-C starts no
+further app and waits for those being examined; a second one abandons them.
 
 \b
 Exit status:
-  0    all apps are surveyed, whatever was found
+  0    all apps are surveyed, whatever the results
   2    bad usage: unknown option, unreadable file, a journal of other sources
   4    the workers of --on are lost
   130  stopped with Ctrl-C before all apps were surveyed
 """
 
-_WAITING = "Waiting for the apps that are being examined; Ctrl-C again leaves them."
+_WAITING = "Waiting for the apps being examined. Press Ctrl-C again to abandon them."
 
 
 @click.command(help=_HELP)
 @click.argument("sources")
 @click.option(
     "-o", "--output", default=STDIO, metavar="FILE",
-    help="Write the results to FILE, as JSON lines. Without it, to stdout.",
+    help="Write the results to FILE, as JSON lines. Default: stdout.",
 )  # fmt: skip
 @click.option(
     "--page", type=click.Path(dir_okay=False), metavar="FILE",
-    help="Write the results to FILE as an HTML page with counts and filters too.",
+    help="Also write the results to FILE as an HTML page with counts and filters.",
 )  # fmt: skip
 @click.option(
     "--at-once", type=click.IntRange(min=1), metavar="N",
-    help="Apps examined at once. Without it 16, or 16 on each worker.",
+    help="Apps examined at once. Default: 16, or 16 on each worker.",
 )  # fmt: skip
 @click.option(
-    "--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Apps a second at most."
+    "--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="The most apps per second."
 )
 @click.option(
     "--timeout", type=click.FloatRange(min=0, min_open=True), default=TIMEOUT, show_default=True,
@@ -77,12 +77,12 @@ _WAITING = "Waiting for the apps that are being examined; Ctrl-C again leaves th
 )  # fmt: skip
 @click.option(
     "--journal", type=click.Path(dir_okay=False), metavar="FILE",
-    help="Keep the results in FILE, and go on from there if it exists.",
+    help="Keep the results in FILE, and resume from FILE if it exists.",
 )  # fmt: skip
 @click.option(
     "--redo-failed", is_flag=True,
-    help="Examine apps of the journal again that did not answer for a reason that may pass, such as no "
-    "connection.",
+    help="Examine those apps of the journal again that did not answer for a temporary reason, such as no "
+         "connection.",
 )  # fmt: skip
 @click.option("--in-order", is_flag=True, help="Write results in the order of the sources.")
 @click.option(
@@ -130,7 +130,7 @@ def survey(
 
 
 def _check_files(sources: str, output: str, page: str | None) -> None:
-    """Refuse what would be found out only at the end.
+    """Check the output files now: otherwise an error would only appear at the end.
 
     Raises:
         UsageError: A file would overwrite another one.
@@ -138,7 +138,7 @@ def _check_files(sources: str, output: str, page: str | None) -> None:
     """
     for name in (output, page):
         if name is not None and is_same_file(sources, name):
-            raise click.UsageError(f"{name} has the sources; write to another file.")
+            raise click.UsageError(f"{name} has the sources. Write to another file.")
     if page is not None:
         open_text(page, "a").close()
 
@@ -160,7 +160,7 @@ def _writer(path: str) -> Generator[Callable[[SurveyResult], None], None, None]:
 def _run(
     results: Survey, take: Callable[[SurveyResult], None], tally: SurveyTally, terminal: Terminal
 ) -> bool:
-    """Hand the results on; return whether the survey was stopped."""
+    """Write the results, and return whether the survey was stopped."""
     with (
         results,
         Bar(terminal, tally) as bar,
@@ -180,7 +180,7 @@ def _write_page(found: Page, path: str, *, complete: bool) -> None:
 
 
 def _finish(terminal: Terminal, tally: SurveyTally, *, complete: bool, journal: str | None) -> None:
-    """Print the last lines, and exit with the status that they stand for."""
+    """Print the last lines, and exit with their status."""
     if not complete:
         show_how_to_go_on(terminal, tally.summary, journal)
         raise click.exceptions.Exit(int(ExitStatus.INTERRUPTED))

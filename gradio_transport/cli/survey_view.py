@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``survey`` counts and shows: apps that answer, by generation, and those that do not, by reason."""
+"""The counts and the output of ``survey``: apps that answer, by version, and others, by reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHOWN_REASONS = 4
 
 @attrs.define
 class SurveyTally:
-    """What has been found so far."""
+    """The results so far."""
 
     pace: Pace
     answers: int = 0
@@ -35,7 +35,7 @@ class SurveyTally:
 
     @property
     def failures(self) -> str:
-        """Those that do not answer, such as ``"3 do not answer (refused 2, login 1)"``."""
+        """The apps that do not answer, such as ``"3 do not answer (refused 2, login 1)"``."""
         if not self.reasons:
             return ""
         shown = ", ".join(f"{word} {count:,}" for word, count in self.reasons.most_common(_SHOWN_REASONS))
@@ -44,7 +44,7 @@ class SurveyTally:
 
     @property
     def summary(self) -> str:
-        """How many answer, on one line."""
+        """The number of apps that answer, on one line."""
         pace = self.pace
         of = "" if pace.total is None else f" of {pace.total:,}"
         earlier = f", {pace.recorded:,} of them examined by an earlier run" if pace.recorded else ""
@@ -55,13 +55,13 @@ class SurveyTally:
 
     @property
     def details(self) -> Sequence[str]:
-        """Generations and reasons, a line each."""
+        """Versions and reasons, one line each."""
         lines: list[str] = []
         if self.generations:
             counts = sorted(self.generations.items(), reverse=True)
             listed = ", ".join(f"{major}.x {count:,}" for major, count in counts)
-            lines.append(f"Gradio of those that answer: {listed}")
+            lines.append(f"Gradio versions of the apps that answer: {listed}")
         if self.reasons:
             listed = ", ".join(f"{word} {count:,}" for word, count in self.reasons.most_common())
-            lines.append(f"Why the others do not: {listed}")
+            lines.append(f"Reasons of the others: {listed}")
         return lines

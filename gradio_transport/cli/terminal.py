@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two output streams: stdout for data, stderr for people.
 
-Texts of a server reach a terminal by `shown` and `Terminal.print_text` alone, which let nothing steer it.
-What `write` and `Terminal.print_json` get is either JSON, which is escaped, or a text that a pipe gets as is.
+Texts of a server reach a terminal only through `shown` and `Terminal.print_text`, which escape control
+characters. `write` and `Terminal.print_json` get either escaped JSON, or a text that goes to a pipe
+unchanged.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from rich.text import Text
 from .text import INDENT, printable, shorten
 
 _COLOURED_CHARACTERS = 100_000
-"""JSON that is longer is printed without colours: 1 MB of them takes seconds."""
+"""Longer JSON is printed without colours: colouring 1 MB takes seconds."""
 
 Part: TypeAlias = tuple[str, str]
 """A text and its style, which may be empty."""
 
 OWN_LOGGER = __name__.partition(".")[0]
-"""The logger above all of this library's."""
+"""The parent of all loggers of this library."""
 
 
 def _make_console(*, stderr: bool) -> Console:
@@ -42,14 +43,14 @@ def shown(*parts: Part) -> Text:
 
 
 def write(text: str) -> None:
-    """Write data to stdout, and flush it, because a pipe would hold back what grows."""
+    """Write data to stdout, and flush it, because a pipe would buffer growing text."""
     sys.stdout.write(text)
     sys.stdout.flush()
 
 
 @attrs.define
 class Terminal:
-    """Both streams of one run of the command.
+    """The output streams of one run of the command.
 
     Attributes:
         verbosity: How often ``-v`` was given.
@@ -61,7 +62,7 @@ class Terminal:
 
     @property
     def shows_data(self) -> bool:
-        """Whether stdout is a terminal. Not by rich, which takes a pipe for one under ``FORCE_COLOR``."""
+        """Whether stdout is a terminal. rich is wrong about pipes under ``FORCE_COLOR``."""
         return sys.stdout.isatty()
 
     @property
@@ -70,9 +71,9 @@ class Terminal:
         return sys.stderr.isatty() and not self.err.is_dumb_terminal
 
     def print_line(self, *parts: Part, to: Console | None = None) -> None:
-        """Print a message, to stderr at first: bounded, and indented from its second line on.
+        """Print a message of bounded length, by default to stderr, indented from its second line on.
 
-        A terminal gets it wrapped, because where it wraps by itself the next line is not indented.
+        Why wrap it here: a terminal does not indent the lines that it wraps.
         """
         console = to or self.err
         text = shown(*((shorten(part), style) for part, style in parts))
@@ -85,7 +86,7 @@ class Terminal:
         write(printable(text))
 
     def print_json(self, text: str) -> None:
-        """Print JSON of `to_json` to stdout: values have their line ends escaped."""
+        """Print JSON from `to_json` to stdout. Line ends in values are escaped."""
         if len(text) > _COLOURED_CHARACTERS:
             write(text + "\n")
         else:
@@ -94,7 +95,7 @@ class Terminal:
     def set_verbosity(self, count: int) -> None:
         """Log to stderr: at 1 requests and events, at 2 every detail of this library.
 
-        Of other libraries only warnings: at lower levels they log headers, and URLs with their queries.
+        Other libraries log warnings only: at lower levels they log headers, and URLs with their queries.
         """
         self.verbosity = max(self.verbosity, count)
         if self.verbosity:
@@ -108,7 +109,7 @@ class Terminal:
 
 
 class _LogLines(logging.Handler):
-    """Prints log records through the console, which moves the live status line below them."""
+    """A handler that prints log records through the console, which keeps the live status line below them."""
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__()
@@ -120,7 +121,7 @@ class _LogLines(logging.Handler):
 
 
 def _hang(text: Text, console: Console) -> Text:
-    """Return text wrapped to a terminal, whose lines after the first are indented."""
+    """Return text wrapped to a terminal, with the lines after the first indented."""
     whole = Text()
     for line in text.wrap(console, max(console.width - len(INDENT), 1)):
         line.rstrip()
@@ -131,7 +132,7 @@ def _hang(text: Text, console: Console) -> Text:
 
 
 def stack(lines: Sequence[Text]) -> Text:
-    """Return lines below each other."""
+    """Return lines one below the other."""
     return Text("\n").join(lines)
 
 

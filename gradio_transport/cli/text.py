@@ -20,13 +20,13 @@ from ..events import UNKNOWN_OUTPUT
 from ..files.outputs import ServerFile
 
 INDENT = "  "
-"""Before the second and every further line of a text."""
+"""The indent of the second and further lines of a text."""
 
 LONGEST_MESSAGE = 4000
-"""Characters of a message, error or note. A Python traceback has fewer, as a rule."""
+"""Characters of a message, error or note. A Python traceback is usually shorter."""
 
 SHOWN_UNITS = 6
-"""Bars of progress. A program has one or two, nested."""
+"""The most progress bars. An app usually has one or two, nested."""
 
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 _WIRE_NAMES: Mapping[type[e.Event], str] = {e.QueueFullMessage: "queue_full"}
@@ -45,7 +45,7 @@ _ERROR_FIELDS = (
 def printable(text: str) -> str:
     """Return text of several lines for a terminal: `visible`, and indented from its second line on.
 
-    So no line of it looks like one that this program says, or like another output.
+    So no line of it looks like a line of this program, or like another output.
     """
     return visible(text.replace("\r\n", "\n")).replace("\n", "\n" + INDENT)
 
@@ -58,14 +58,14 @@ def one_line(text: str, width: int) -> str:
 
 
 def shorten(text: str, longest: int = LONGEST_MESSAGE) -> str:
-    """Return a message of at most `longest` characters, and how many were cut off."""
+    """Return a message of at most `longest` characters, with the full length if it was cut."""
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters in all)"
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
     """Return valid JSON on one line. NaN and infinities, which Gradio 3.x sends, become null.
 
-    What would steer a terminal is written as JSON's escapes, in a pipe too: a reader gets the same value.
+    Terminal control characters are written as JSON escapes, in a pipe too; a parser gets the same value.
     """
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_encode_special, indent=indent)
@@ -118,7 +118,7 @@ def event_object(event: e.Event, seconds: float) -> dict[str, Any]:
     fields = {
         field.name: getattr(event, field.name)
         for field in attrs.fields(type(event))
-        if field.repr or isinstance(event, e.UnknownMessage)  # fields without repr are the large ones
+        if field.repr or isinstance(event, e.UnknownMessage)  # the large fields have no repr
     }
     if isinstance(event, e.Progress):
         fields["units"] = [attrs.asdict(unit) for unit in event.units]
@@ -167,14 +167,14 @@ def progress_text(unit: e.ProgressUnit) -> str:
 
 
 def hidden_units(units: Sequence[e.ProgressUnit]) -> str:
-    """Return how many bars of progress are not drawn, or an empty text."""
+    """Return the number of progress bars that are not drawn, as text; empty if none."""
     more = len(units) - SHOWN_UNITS
     return f"and {more:,} more" if more > 0 else ""
 
 
 def log_line(event: e.Log) -> str:
     """Return a log message of the app as a line."""
-    # The server's default title, "Info" for an info, only repeats the level.
+    # The server's default title, such as "Info", only repeats the level.
     title = event.title if event.title and event.title.lower() != event.level else ""
     return ": ".join(part for part in (event.level, title, event.message) if part)
 
@@ -225,12 +225,12 @@ def _completion(event: e.ProcessCompleted, width: int) -> str:
 
 
 def preview(data: Sequence[Any], width: int) -> str:
-    """Return output values on one line, each cut to its end."""
+    """Return the ends of output values on one line."""
     return " | ".join(tail(value, width) for value in data)
 
 
 def tail(value: Any, width: int) -> str:
-    """Return the end of a value on one line, because text and chats grow there."""
+    """Return the end of a value on one line, because text and chats grow at the end."""
     if value is UNKNOWN_OUTPUT:
         return "…"
     message = _last_message(value)
@@ -252,7 +252,7 @@ def _last_message(value: Any) -> str | None:
 
 
 def _message_text(content: Any) -> str:
-    """Return the text of a message: a string, or parts of which some are text (6.0+)."""
+    """Return the text of a message: a string, or the text parts of a list (6.0+)."""
     if isinstance(content, list):
         parts = [
             cast("dict[str, Any]", part) for part in cast("list[Any]", content) if isinstance(part, dict)

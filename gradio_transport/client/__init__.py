@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The familiar client: what the docs of the Gradio Python client describe, over every wire protocol.
+"""A client with the API of the Gradio Python client's docs, over every wire protocol.
 
 ::
 
@@ -8,7 +8,7 @@
     client = Client("owner/space")
     client.predict("Hello", api_name="/predict")
 
-Written afresh from the public docs; docs/migration.md says what differs, and why.
+A clean-room implementation of the public docs; docs/migration.md lists the differences and their reasons.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m gradio_transport.client program.py [arguments]``: runs a program written for gradio_client.
+"""``python -m gradio_transport.client program.py [arguments]``: run a program written for gradio_client.
 
-In it ``import gradio_client`` means this client; see `gradio_transport.client.install`. After ``-m`` the
-program is named as a module.
+In the program ``import gradio_client`` imports this client; see `gradio_transport.client.install`. With
+``-m`` name the program as a module.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ def main(words: Sequence[str] | None = None) -> None:
     """Run the program of a command line as ``__main__``.
 
     Args:
-        words: The words after the name of this module; by default those of this process.
+        words: The arguments after the name of this module; by default those of this process.
 
     Raises:
-        SystemExit: No program is named.
+        SystemExit: The command line names no program.
     """
     given = list(sys.argv[1:] if words is None else words)
     as_module = given[:1] == ["-m"]
@@ -32,7 +32,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if not program or program[0].startswith("-"):
         raise SystemExit(USAGE)
     sys.argv = [*program, *arguments]
-    # As `python program.py` does. For a module the directory at hand comes first, and does so already.
+    # As `python program.py` does. For a module, the current directory is already first.
     if not as_module and not sys.flags.safe_path:
         sys.path[0] = str(Path(program[0]).resolve().parent)
     with install():

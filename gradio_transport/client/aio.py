@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`AsyncClient` and `AsyncJob`: the client for asyncio and trio, of the same shape."""
+"""`AsyncClient` and `AsyncJob`: the same client for asyncio and trio."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ logger = logging.getLogger(__name__)
 
 
 class AsyncJob:
-    """A call under way; `AsyncClient.submit` makes it. Await it for its output, or iterate its outputs.
+    """A call in progress, from `AsyncClient.submit`. Await it for its output, or iterate over its outputs.
 
-    See `gradio_transport.client.Job`, whose methods it has; those that wait are awaited.
+    It has the methods of `gradio_transport.client.Job`; await those that wait.
     """
 
     def __init__(self, client: AsyncClient, endpoint: Endpoint) -> None:
@@ -56,7 +56,7 @@ class AsyncJob:
         self._callbacks: list[Callable[[AsyncJob], object]] = []
 
     async def _run(self, call: AsyncCall) -> None:
-        """Follow the call to its end; a task of the client does so."""
+        """Follow the call to its end, in a task of the client."""
         try:
             async for event in call:
                 self._history.add(event)
@@ -105,12 +105,12 @@ class AsyncJob:
         return self._end is not None and isinstance(self._end[1], CancelledError)
 
     def running(self) -> bool:
-        """Return whether the app's function runs; see `gradio_transport.client.Job.running`."""
+        """Return whether the app's function is running; see `gradio_transport.client.Job.running`."""
         return self._end is None and self._call is not None and runs(self._call)
 
     @property
     def event_id(self) -> str | None:
-        """The server's name for the call, once it has one; before 4.9 and outside the queue it has none."""
+        """The server's id of the call. None until it arrives, before 4.9, and outside the queue."""
         return None if self._call is None else self._call.event_id
 
     def status(self) -> StatusUpdate:
@@ -125,7 +125,7 @@ class AsyncJob:
         return StatusUpdate(code=Status.FINISHED, success=self._end[1] is None)
 
     async def outputs(self) -> list[Any]:
-        """Return the outputs that have come so far, each as `result` would return it."""
+        """Return the outputs so far, each as `result` would return it."""
         return [await self._output(place) for place in range(len(self._history.outputs))]
 
     async def _output(self, place: int) -> Any:
@@ -142,7 +142,7 @@ class AsyncJob:
         return value
 
     async def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Wait for the end, and return the error, or None if there was none."""
+        """Wait for the end of the job, and return its error or None."""
         return (await self._wait_for_end(timeout))[1]
 
     async def _wait_for_end(self, timeout: float | None) -> tuple[Any, BaseException | None]:
@@ -162,7 +162,7 @@ class AsyncJob:
         return self.result().__await__()
 
     async def cancel(self) -> bool:
-        """Cancel the job, and return whether that was possible; see `gradio_transport.client.Job.cancel`."""
+        """Cancel the job, and return whether it was cancelled; see `gradio_transport.client.Job.cancel`."""
         yields = self._endpoint.generator is True or self._history.yielded
         if self._end is not None or (self.running() and not yields):
             return False
@@ -179,7 +179,7 @@ class AsyncJob:
 
 
 class _Outputs:
-    """The outputs of a job for ``async for``, from the first."""
+    """An async iterator over the outputs of a job, from the first."""
 
     def __init__(self, job: AsyncJob) -> None:
         self._job = job
@@ -201,7 +201,7 @@ class _Outputs:
 
 
 class AsyncClient(APIDescription):
-    """A Gradio app, connected by ``async with``; see `gradio_transport.client.Client`.
+    """A connection to a Gradio app, opened by ``async with``; see `gradio_transport.client.Client`.
 
     ``await client.predict(...)`` and ``async for output in client.submit(...)``.
     """
@@ -230,7 +230,7 @@ class AsyncClient(APIDescription):
         oauth_token: str | None = None,
         _skip_components: bool = True,
     ) -> None:
-        """Check the arguments, which are those of `Client`; `max_workers` has no effect on tasks."""
+        """Check the arguments. They are those of `Client`; `max_workers` has no effect on tasks."""
         self._settings = make_settings(
             src, token=token, hf_token=hf_token, max_workers=max_workers, auth=auth, headers=headers,
             httpx_kwargs=httpx_kwargs, download_files=download_files, output_dir=output_dir,
@@ -257,7 +257,7 @@ class AsyncClient(APIDescription):
         *,
         hf_token: Token = None,
     ) -> Self:
-        """Copy a Space, or take the copy that is there, and return a client for it; see `Client.duplicate`.
+        """Duplicate a Space, or use the existing copy, and return a client for it; see `Client.duplicate`.
 
         ``async with await AsyncClient.duplicate("owner/name") as client``.
         """
@@ -313,7 +313,7 @@ class AsyncClient(APIDescription):
         result_callbacks: Callbacks | None = None,
         **kwargs: Any,
     ) -> AsyncJob:
-        """Start a call, and return it at once as an `AsyncJob`; see `Client.submit`."""
+        """Start a call, and return an `AsyncJob` at once; see `Client.submit`."""
         with translate_errors():
             endpoint = choose_endpoint(self.app_config, api_name, fn_index)
         return self._submit(endpoint, args, kwargs, headers=headers, callbacks=result_callbacks)
@@ -351,7 +351,7 @@ class AsyncClient(APIDescription):
         return output.keep(final, await self._files.save_async(output.data, final))
 
     def reset_session(self) -> None:
-        """Take another session, with fresh gr.State. Calls under way are ended."""
+        """Start a new session, with fresh gr.State. It ends the calls in progress."""
         self._parts()[1].reset()
 
     async def __aenter__(self) -> Self:
@@ -368,7 +368,7 @@ class AsyncClient(APIDescription):
         return f"<AsyncClient of {connected}>"
 
     async def aclose(self) -> None:
-        """End the calls under way, and every task and connection. Idempotent."""
+        """End the calls in progress, and all tasks and connections. Idempotent."""
         if self._entered is not None:
             transport, session, _ = self._entered
             await session.aclose()
@@ -380,7 +380,7 @@ class AsyncClient(APIDescription):
         transport, session, tasks = self._parts()
         await session.aclose()
         tasks.cancel_scope.cancel()
-        # Why not the block's own exception: the group would wrap it in an ExceptionGroup.
+        # Why not pass on the block's exception: the task group would wrap it in an ExceptionGroup.
         try:
             await tasks.__aexit__(None, None, None)
         finally:

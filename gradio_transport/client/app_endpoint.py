@@ -14,11 +14,11 @@ from .settings import upload_directory
 
 
 class EndpointOwner(Protocol):
-    """What an endpoint needs of its client."""
+    """The part of a client that an endpoint uses."""
 
     @property
     def src(self) -> str:
-        """The URL of the app, with a slash at its end."""
+        """The URL of the app, with a trailing slash."""
         ...
 
     @property
@@ -40,13 +40,13 @@ class Endpoint:
     """One function of the app.
 
     Attributes:
-        client: The client it belongs to.
+        client: The client of the endpoint.
         fn_index: Its number.
         api_name: ``"/predict"``; None without a name, False if it is private.
         api_visibility: ``"public"``, ``"undocumented"`` or ``"private"``.
         is_valid: Whether it can be called.
-        backend_fn: Whether a function of the server stands behind it.
-        dependency: What the app's config says of it.
+        backend_fn: Whether it runs a function of the server.
+        dependency: Its entry in the app's config.
     """
 
     def __init__(self, client: EndpointOwner, described: AppEndpoint, submit: Callable[..., Any]) -> None:
@@ -74,7 +74,7 @@ class Endpoint:
 
     @property
     def parameters_info(self) -> list[dict[str, Any]] | None:
-        """What `Client.view_api` says of its parameters; None if it has no name, or is not documented."""
+        """The parameters as in `Client.view_api`; None if the endpoint has no name or is not documented."""
         told: Any = self.client.view_api(return_format="dict")
         described = told["named_endpoints"].get(self.api_name)
         return None if described is None else described["parameters"]
@@ -82,17 +82,16 @@ class Endpoint:
     def make_end_to_end_fn(self, helper: Communicator | None = None) -> Callable[..., Any]:
         """Return a function that calls the endpoint with values by position, and returns its output.
 
-        The function takes ``event_data=`` besides, for an endpoint that wants to know what happened in the
-        page. Other keywords, such as ``api_name=``, have no effect. Of an `AsyncClient` it returns an
-        awaitable.
+        The function also takes ``event_data=``, for an endpoint that reads the data of page events. Other
+        keywords, such as ``api_name=``, have no effect. With an `AsyncClient` it returns an awaitable.
 
-        ``gr.load`` makes it a function of a gradio server in this process, so its values come from browsers.
+        ``gr.load`` makes it a function of a Gradio server in this process, so its values come from browsers.
         The path of a dict that is marked as a file is read only within the directory where that server stores
-        uploads: ``$GRADIO_TEMP_DIR``, or else ``gradio`` among temporary files if that directory is this
-        user's. `handle_file` may name any path.
+        uploads: ``$GRADIO_TEMP_DIR``, or else ``gradio`` in the temporary directory if you own it.
+        `handle_file` may name any path.
 
         Args:
-            helper: Of `Client.new_helper`; it shows the state of the latest call. It may be left out.
+            helper: From `Client.new_helper`; it shows the state of the latest call. Optional.
         """
         shown = Communicator() if helper is None else helper
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What programs read and set of a client, of either face, under the names of the Gradio Python client."""
+"""The attributes of the sync and async client, with the names of the Gradio Python client."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from .settings import USER_HEADER, SettingError, Settings, default_directory
 from .updates import Callbacks
 
 KEPT_SESSIONS = 16
-"""How many sessions are kept open that a client has left for another `session_hash`: they may have calls."""
+"""The most sessions that stay open after a change of `session_hash`, because they may have calls."""
 
 
 class Shown(dict[str, str]):
-    """A dict of what is sent, whose changes are sent too.
+    """A dict of headers or cookies that also applies changes to the connection.
 
-    Why not a plain dict: a header that a program sets would be lost without a word.
+    Why not a plain dict: a header that a program sets would be silently lost.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Shown(dict[str, str]):
         return self
 
 
-# Those of dict do not ask the methods above. Not as a base class: no order of both satisfies the checkers.
+# The methods of dict do not call those above. Not a base class: no order of both satisfies the type checkers.
 for _name in ("get", "__contains__", "update", "pop", "popitem", "setdefault", "clear"):
     setattr(Shown, _name, getattr(MutableMapping, _name))
 
@@ -69,11 +69,11 @@ class AppAttributes(ABC):
 
     @abstractmethod
     def _connected(self) -> tuple[TransportView[Any, Any], SessionView[Any, Any]]:
-        """Return what the client is connected by."""
+        """Return the connection of the client."""
 
     @abstractmethod
     def _use(self, session: Any) -> None:
-        """Make calls in this session from now on."""
+        """Use this session for further calls."""
 
     @abstractmethod
     def _submit(
@@ -99,12 +99,12 @@ class AppAttributes(ABC):
 
     @property
     def app_config(self) -> AppConfig:
-        """What the app says of itself, read, with what ``gr.render`` drew for this client."""
+        """The parsed config of the app, including components that ``gr.render`` made for this client."""
         return self._connected()[1].config
 
     @property
     def config(self) -> dict[str, Any]:
-        """What the app says of itself, as JSON. It is a copy: what is changed in it changes no call."""
+        """The config of the app, as JSON. It is a copy: changing it does not affect calls."""
         if self._config is None:
             self._config = cast("dict[str, Any]", deliver(copy.deepcopy(dict(self.app_config.raw)), {}))
         return self._config
@@ -116,17 +116,17 @@ class AppAttributes(ABC):
 
     @property
     def src(self) -> str:
-        """The URL that requests go to, with a slash at its end."""
+        """The URL that requests go to, with a trailing slash."""
         return f"{self.url}/"
 
     @property
     def space_id(self) -> str | None:
-        """The name of the Space, if the client was given one."""
+        """The name of the Space, if you gave one."""
         return self._connected()[0]._app.space
 
     @property
     def app_version(self) -> Version:
-        """The version of Gradio that the server runs; what it is taken for, if it does not say it."""
+        """The Gradio version of the server, or the library's guess if the server does not report it."""
         config = self.app_config
         try:
             return Version(config.version)
@@ -140,20 +140,20 @@ class AppAttributes(ABC):
 
     @property
     def token(self) -> str | None:
-        """The token that was given, or the saved one if it is used. It may be withheld from this app."""
+        """The token that you gave, or the saved one if it is used. It may be withheld from this app."""
         return self._settings.token or self._connected()[0]._app.options.token
 
     hf_token = token
 
     @property
     def output_dir(self) -> str:
-        """The directory for the files of outputs; the default one, if they stay where they are."""
+        """The directory for the files of outputs; the default directory, if they stay on the server."""
         made = self._settings.directory
         return str(default_directory() if made is None else made())
 
     @property
     def headers(self) -> dict[str, str]:
-        """What is sent with each request to the app, names in lower case. A header may be set or removed."""
+        """The headers of each request to the app, with lower-case names. You can set or remove a header."""
         transport, session = self._connected()
         sent = session._core.state.credentials.for_url(transport.url, {})
         sent.pop("cookie", None)
@@ -161,16 +161,20 @@ class AppAttributes(ABC):
 
     def _write_header(self, name: str, value: str | None) -> None:
         if name == USER_HEADER:
-            raise SettingError(f"{USER_HEADER} says 'api': it is how apps tell programs from people.")
+            raise SettingError(
+                f"{USER_HEADER} is always 'api': apps use it to distinguish programs from people."
+            )
         checked = None if value is None else to_headers({name: value})[name]
         app = self._connected()[0]._app
         if checked is None and name not in app.credentials.headers:
-            raise SettingError(f"The header {name!r} is not of headers=, so it cannot be removed there.")
+            raise SettingError(
+                f"The header {name!r} was not given with headers=, so you cannot remove it here."
+            )
         app.give_header(name, checked)
 
     @property
     def cookies(self) -> dict[str, str]:
-        """The cookies of the app, those that it set among them. A cookie may be set or removed."""
+        """The cookies of the app, including those that it set. You can set or remove a cookie."""
         credentials = self._connected()[1]._core.state.credentials
         return Shown(credentials.cookies, self._write_cookie, str)
 
@@ -188,16 +192,16 @@ class AppAttributes(ABC):
 
     @property
     def session_hash(self) -> str:
-        """The server's name for what belongs to this client: gr.State, and calls under way.
+        """The id of this client's session on the server: it has the gr.State and the calls in progress.
 
-        It may be set. Calls that are under way go on in the session that they were made in.
+        You can set it. Calls in progress stay in their session.
         """
         return self._connected()[1].session_hash
 
     @session_hash.setter
     def session_hash(self, value: str) -> None:
         if not isinstance(value, str) or not value:
-            raise SettingError(f"session_hash is a text that is not empty; got {value!r}.")
+            raise SettingError(f"session_hash must be a text that is not empty; got {value!r}.")
         transport, session = self._connected()
         if value == session.session_hash:
             return
@@ -210,11 +214,11 @@ class AppAttributes(ABC):
 
     @property
     def endpoints(self) -> dict[int, Endpoint]:
-        """The endpoints by number, private ones too."""
+        """The endpoints by number, including private ones."""
         return {one.fn_index: Endpoint(self, one, self._submit) for one in self.app_config.endpoints}
 
     def new_helper(self, fn_index: int, headers: Mapping[str, str] | None = None) -> Communicator:
-        """Return what shows the calls of a function of `Endpoint.make_end_to_end_fn`."""
+        """Return a `Communicator` for the calls of a function of `Endpoint.make_end_to_end_fn`."""
         if fn_index not in self.endpoints:
             raise SettingError(f"The app has no endpoint with fn_index={fn_index}.")
         return Communicator(request_headers=headers)

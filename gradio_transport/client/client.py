@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Client`: an app as the docs of the Gradio Python client describe it, over any generation."""
+"""`Client`: the client of the Gradio Python client's docs, for apps of any version."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from .updates import Callbacks, Status, StatusUpdate, output_callbacks
 logger = logging.getLogger(__name__)
 
 DEFAULT_TEMP_DIR = str(default_directory())
-"""Where files of outputs go if no directory is given, and ``$GRADIO_TEMP_DIR`` has not changed since."""
+"""The directory for files of outputs by default, unless ``$GRADIO_TEMP_DIR`` has changed since."""
 
 DUPLICATE_SECONDS = 1800.0
-"""How long `Client.duplicate` waits for the copy to run: building a Space with a GPU takes its time."""
+"""Seconds that `Client.duplicate` waits for the copy to run: building a Space with a GPU takes long."""
 
 
 class APIDescription(AppAttributes):
-    """What both clients can tell of their app, without a request."""
+    """The description of an app, which both clients have without a request."""
 
     def view_api(
         self,
@@ -50,9 +50,9 @@ class APIDescription(AppAttributes):
         """Print or return the app's endpoints.
 
         Args:
-            all_endpoints: Whether unnamed ones are listed too; None for only if there are no named ones. A
-                dict has them in any case.
-            print_info: Whether to print the text, if nothing is to be returned. The only thing here that
+            all_endpoints: Whether to list unnamed endpoints too; None lists them only if there are no named
+                ones. A dict always has them.
+            print_info: Whether to print the text, if `return_format` is None. Nothing else in the library
                 prints.
             return_format: ``"str"`` to return the text, ``"dict"`` for a dict of ``named_endpoints`` and
                 ``unnamed_endpoints``, each with ``parameters`` and ``returns``.
@@ -69,7 +69,7 @@ class APIDescription(AppAttributes):
     def _take(
         self, arguments: Sequence[Any], keywords: Mapping[str, Any]
     ) -> tuple[list[Any], dict[str, Any]]:
-        """Return the arguments of a call with the files that the caller marked."""
+        """Return the arguments of a call with the marked files."""
         app, config = self.url, self.app_config
         named = {name: take_files(value, app, config) for name, value in keywords.items()}
         return [take_files(value, app, config) for value in arguments], named
@@ -80,15 +80,15 @@ class APIDescription(AppAttributes):
             logging.INFO if verbose else logging.DEBUG,
             "connected to %s (Gradio %s)",
             self.url,
-            # The numbers alone: the text is the server's, and may quote what it was sent.
+            # Only numbers are logged: the text is the server's, and may quote what the client sent.
             ".".join(map(str, config.release)) if config.version else "of an unknown version",
         )
 
 
 class Client(APIDescription):
-    """A Gradio app, connected.
+    """A connection to a Gradio app.
 
-    Close it, or use it as a context manager; calls under way then fail.
+    Close it, or use it as a context manager; calls in progress then fail.
     """
 
     def __init__(
@@ -118,37 +118,39 @@ class Client(APIDescription):
         """Connect.
 
         Args:
-            src: The app's URL, or the name of a Space, ``"owner/name"``, which is woken and waited for.
+            src: The app's URL, or the name of a Space, ``"owner/name"``. A sleeping Space is woken, and the
+                client waits for it.
             token: Hugging Face token; True for the saved one, False for none. By default the saved one is
-                used for a private Space, and for nothing else. It is withheld, with a warning, from a host
-                that is neither Hugging Face's nor `token_origin`.
-            max_workers: How many requests to start calls, or to fetch files, are under way at once. Where a
-                call has a connection of its own (servers before 4.9), how many calls are.
-            verbose: Whether connecting is logged as INFO (else as DEBUG). Nothing is printed.
+                used only for a private Space. It is withheld, with a warning, from a host that is neither
+                Hugging Face's nor `token_origin`.
+            max_workers: The most concurrent requests to start calls or fetch files. On servers before 4.9,
+                where each call has its own connection, the most concurrent calls.
+            verbose: Whether connecting is logged at INFO instead of DEBUG. Nothing is printed.
             auth: User and password of the app's own login.
             httpx_kwargs: ``timeout`` (seconds or `httpx.Timeout`), ``proxy`` (a URL or `httpx.Proxy`),
                 ``verify``, ``cert``, ``trust_env``, ``limits``, ``headers``, ``cookies``, ``auth`` (user and
-                password of HTTP's own login). ``follow_redirects`` has no effect: redirects are followed.
+                password of HTTP basic authentication). ``follow_redirects`` has no effect: redirects are
+                followed.
             headers: Extra headers for the app's own origin.
-            download_files: Directory for the files of outputs; False leaves them where they are, and gives
-                an `OutputFile` for each. By default, and with True, ``$GRADIO_TEMP_DIR``, or else a directory
-                among the temporary files that only you can use.
-            ssl_verify: Whether certificates are checked.
-            analytics_enabled: Without effect: there is no telemetry here.
+            download_files: Directory for the files of outputs; False leaves them on the server, and returns
+                an `OutputFile` for each. By default, and with True, it is ``$GRADIO_TEMP_DIR``, or else a
+                temporary directory that only you can use.
+            ssl_verify: Whether TLS certificates are verified.
+            analytics_enabled: No effect: the library has no telemetry.
             hf_token: The older name of `token`.
             output_dir: The older name of `download_files` for a directory.
-            protocol: As for `gradio_transport.connect`, and so the following.
-            token_origin: Another origin that may see the token.
+            protocol: As for `gradio_transport.connect`; so are the following.
+            token_origin: Another origin that the token may be sent to.
             foreign_files: Other origins that files may be fetched from, or True for any public one.
-            trust_redirects: Whether what is given for the app may follow its redirects to other origins.
+            trust_redirects: Whether to follow redirects of the app to other origins with your credentials.
             timeouts: Deadlines in seconds.
             tap: Called with every frame of the wire.
-            oauth_token: Hugging Face token for the app's code, which acts with it on your behalf: sent to the
-                endpoints that ask for one (6.21+), and to no other.
-            _skip_components: False as for ``skip_components=`` of `gradio_transport.connect`.
+            oauth_token: Hugging Face token with which the app's code acts on your behalf. It is sent only to
+                the endpoints that ask for one (6.21+).
+            _skip_components: As ``skip_components=`` of `gradio_transport.connect`.
 
         Raises:
-            AuthenticationError: The app wants a login, or refused it.
+            AuthenticationError: The app requires a login, or refused it.
             GradioTransportError: As for `gradio_transport.connect`.
         """
         self._settings = make_settings(
@@ -180,22 +182,22 @@ class Client(APIDescription):
         *,
         hf_token: Token = None,
     ) -> Self:
-        """Copy a Space into an account of your own, or take the copy that is there, and connect to it.
+        """Duplicate a Space into your account, or use the existing copy, and connect to it.
 
         Args:
             from_id: The Space, ``"owner/name"``.
             to_id: Name of the copy; by default that of the original, in the account of the token.
-            token: Of the account, one that may write; by default the saved one.
-            private: Whether only the account sees the copy.
-            hardware: Such as ``"t4-small"``, which costs money; None for the free one.
+            token: Token of the account, with write permission; by default the saved one.
+            private: Whether only the account can see the copy.
+            hardware: Such as ``"t4-small"``, which costs money; None for the free hardware.
             secrets: Environment of the copy.
-            sleep_timeout: Idle minutes after which paid hardware goes to sleep.
+            sleep_timeout: Idle minutes after which paid hardware sleeps.
             max_workers: As for the client.
             verbose: As for the client.
             hf_token: The older name of `token`.
 
         Raises:
-            AuthenticationError: There is no token, or one that may not do this.
+            AuthenticationError: There is no token, or it lacks the permission.
             GradioTransportError: As for `gradio_transport.spaces.duplicate`.
         """
         name, used = duplicate_space(
@@ -226,14 +228,15 @@ class Client(APIDescription):
         """Call an endpoint, and return its output: the value, or a tuple of several.
 
         Args:
-            *args: Values of its parameters, in order. Files by `handle_file`.
-            api_name: The endpoint, such as ``"/predict"``. Not needed if the app has one only.
-            fn_index: Its number instead; if both are given, `api_name` counts.
+            *args: Values of its parameters, in order. Pass files with `handle_file`.
+            api_name: The endpoint, such as ``"/predict"``. Optional if the app has only one.
+            fn_index: Its number instead. If you give both, `api_name` counts.
             headers: Headers of this call's requests, over those of the client.
-            **kwargs: Values of its parameters by name. What has a default may be left out.
+            **kwargs: Values of its parameters by name. Parameters with a default are optional.
 
         Raises:
-            EndpointError: There is no such endpoint, or several and none is named (a `ValueError`).
+            EndpointError: There is no such endpoint, or you named none and there are several (a
+                `ValueError`).
             ArgumentError: The arguments do not fit (a `ValueError` and `TypeError`).
             ValidationError: A value was refused (a `ValueError`).
             AppError: The app's function raised (a `ValueError`).
@@ -256,20 +259,20 @@ class Client(APIDescription):
         result_callbacks: Callbacks | None = None,
         **kwargs: Any,
     ) -> Job:
-        """Start a call, and return it at once as a `Job`.
+        """Start a call, and return a `Job` at once.
 
         Args:
-            *args: As for `predict`, and so the following.
+            *args: As for `predict`; so are the following.
             api_name: The endpoint.
             fn_index: Its number.
             headers: Headers of this call's requests.
-            result_callbacks: Called in order with the outputs, each a separate argument, once the job has
-                completed well; in a thread of this client. They must not wait for another of its jobs.
+            result_callbacks: Called in order with the outputs as separate arguments, if the job succeeds, in
+                a thread of this client. They must not wait for another job of it.
             **kwargs: Values by name.
 
         Raises:
             EndpointError: As for `predict`.
-            ArgumentError: As for `predict`. A value that was refused is raised by the job.
+            ArgumentError: As for `predict`. For a rejected value the job raises instead.
         """
         with translate_errors():
             endpoint = choose_endpoint(self.app_config, api_name, fn_index)
@@ -292,7 +295,7 @@ class Client(APIDescription):
         )
         for callback in output_callbacks(callbacks):
             job.add_done_callback(callback)
-        # A thread of the pool does not know what the caller's block forwards.
+        # A thread of the pool does not have the `forward` context of the caller.
         self._pool.submit(self._start, job, self._session, bound, options, copy_context())
         return job
 
@@ -310,11 +313,11 @@ class Client(APIDescription):
             job._attach(call)
 
     def reset_session(self) -> None:
-        """Take another session, with fresh gr.State. Calls under way are ended."""
+        """Start a new session, with fresh gr.State. It ends the calls in progress."""
         self._session.reset()
 
     def close(self) -> None:
-        """End the calls under way, and close every connection and thread. Idempotent."""
+        """End the calls in progress, and close all connections and threads. Idempotent."""
         self._session.close()
         self._transport.close()
         self._pool.close()
@@ -341,7 +344,7 @@ def duplicate_space(
     secrets: Mapping[str, str] | None,
     sleep_timeout: int,
 ) -> tuple[str, str | None]:
-    """Copy a Space, wait until it runs, and return its name and the token used; see `Client.duplicate`."""
+    """Duplicate a Space, wait until it runs, and return its name and the token; see `Client.duplicate`."""
     with translate_errors():
         used = spaces.token_to_use(token, saved=True)
         copy = spaces.duplicate(
@@ -368,7 +371,7 @@ def _connect(given: Settings) -> Transport:
             given = following
 
 
-# Of the lower names programs import some from here: the module of this name in gradio_client has them.
+# Programs import some of these names from here, because gradio_client.client has them.
 __all__ = [
     "Client", "APIDescription", "duplicate_space",
     "AppError", "AuthenticationError", "DEFAULT_TEMP_DIR", "Endpoint", "Job", "QueueError", "Status",

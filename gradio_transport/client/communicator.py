@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Communicator`: what programs read of a job under the names that the Gradio Python client has inside."""
+"""`Communicator`: the state of a job under the internal names of the Gradio Python client."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .updates import StatusUpdate
 
 
 class Observed(Protocol):
-    """What a communicator shows of a job."""
+    """The part of a job that a communicator shows."""
 
     @property
     def event_id(self) -> str | None:
-        """The server's name for the call."""
+        """The server's id of the call."""
         ...
 
     def status(self) -> StatusUpdate:
@@ -23,7 +23,7 @@ class Observed(Protocol):
         ...
 
     def outputs(self) -> Any:
-        """Return its outputs; of an async job an awaitable of them."""
+        """Return its outputs; an async job returns an awaitable."""
         ...
 
     def done(self) -> bool:
@@ -47,13 +47,13 @@ class JobStatus:
 
     @property
     def latest_status(self) -> StatusUpdate:
-        """As `Job.status` returns it; of a job that is not made yet, ``STARTING``."""
+        """The status as from `Job.status`; ``STARTING`` before the job exists."""
         job = self._communicator.owner
         return StatusUpdate() if job is None else job.status()
 
     @property
     def outputs(self) -> Any:
-        """As `Job.outputs` returns them."""
+        """The outputs as from `Job.outputs`."""
         job = self._communicator.owner
         return [] if job is None else job.outputs()
 
@@ -62,10 +62,10 @@ class Communicator:
     """A second view of a job, for programs that read ``job.communicator``.
 
     Attributes:
-        lock: Nothing here waits for it: what is read is consistent without.
+        lock: A lock for programs that take it. The library does not need it for consistent reads.
         job: Latest status and outputs.
-        request_headers: Those of the call.
-        owner: The job; None until `Client.new_helper`'s call is made.
+        request_headers: The headers of the call.
+        owner: The job; None until the call of the `Client.new_helper` object is made.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Communicator:
 
     @property
     def event_id(self) -> str | None:
-        """The server's name for the call, once it has one."""
+        """The server's id of the call, or None."""
         return None if self.owner is None else self.owner.event_id
 
     @property
@@ -88,7 +88,7 @@ class Communicator:
 
     @property
     def should_cancel(self) -> bool:
-        """Whether the job is cancelled; True cancels it, as `Job.cancel` does."""
+        """Whether the job is cancelled. Setting it to True cancels the job, as `Job.cancel` does."""
         return self.owner is not None and self.owner.cancelled()
 
     @should_cancel.setter

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shapes of JSON objects, in the module where the Gradio Python client has them."""
+"""Types of JSON objects, in the module where the Gradio Python client has them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which endpoint is meant, and whether the arguments fit it."""
+"""Choice of the endpoint, and check of the arguments."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from .errors import ArgumentError, EndpointError, ValidationError, argument_erro
 
 
 def choose_endpoint(config: AppConfig, api_name: str | None, fn_index: int | None) -> Endpoint:
-    """Return the endpoint that is meant; of both `api_name` counts.
+    """Return the endpoint by name or number. If both are given, `api_name` counts.
 
     Raises:
-        EndpointError: There is none of that name or number, or several and none is named.
+        EndpointError: There is no such endpoint, or none is named and there are several.
     """
     if api_name is not None:
         try:
@@ -45,7 +45,7 @@ def choose_endpoint(config: AppConfig, api_name: str | None, fn_index: int | Non
 
 
 def _only(config: AppConfig) -> Endpoint:
-    """Return the app's only endpoint: of the named and public ones, of the named ones, of all."""
+    """Return the only endpoint, first of the named and public ones, then of the named ones, then of all."""
     named = list(config.named.values())
     for group in ([known for known in named if known.visibility == "public"], named, config.callable):
         if len(group) == 1:
@@ -74,8 +74,8 @@ class BoundArguments:
     """The values of a call, in the order of the wire.
 
     Attributes:
-        data: One for each input, null for those that are left out for callers.
-        given: Names of the parameters that the caller gave a value.
+        data: One value for each input; null for inputs without a parameter.
+        given: Names of the parameters that you gave a value.
     """
 
     endpoint: Endpoint
@@ -111,7 +111,7 @@ def bind_arguments(
 
 
 def _key_words(endpoint: Endpoint, problems: Mapping[str, str]) -> str:
-    """Return the words of the Gradio Python client for the first problem: programs look for them."""
+    """Return the message of the Gradio Python client for the first problem, because programs match on it."""
     for name, problem in problems.items():
         shown = one_line(name)
         if problem == "missing":
@@ -124,10 +124,10 @@ def _key_words(endpoint: Endpoint, problems: Mapping[str, str]) -> str:
 
 
 def check_arguments(config: AppConfig, bound: BoundArguments) -> None:
-    """Refuse values that the parameters cannot take.
+    """Reject values that the parameters cannot take.
 
     Raises:
-        ValidationError: There is one. An `ArgumentError` if no JSON can hold it.
+        ValidationError: There is such a value. An `ArgumentError` if JSON cannot represent it.
     """
     endpoint = bound.endpoint
     with translate_errors():
@@ -139,7 +139,7 @@ def check_arguments(config: AppConfig, bound: BoundArguments) -> None:
 
 
 def _check(endpoint: Endpoint, parameter: Parameter, value: Any) -> None:
-    """Refuse what cannot be meant. Whatever a server might still take is left to it."""
+    """Reject obviously wrong values. Values that a server might accept are left to the server."""
     name = parameter.name
     where = f"{name!r} of {endpoint.display_name}"
     if not is_json([value]):

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The errors that the docs of the Gradio Python client name, as kinds of our own.
+"""The errors of the Gradio Python client's docs, as subclasses of this library's errors.
 
-Each is caught under either name: ``except client.AppError`` and ``except gradio_transport.AppError`` both
-hold, and the standard type that the docs give (`ValueError`, `TypeError`, `TimeoutError`) holds too.
+You can catch each by either name: ``except client.AppError``, ``except gradio_transport.AppError``, or the
+standard type that the docs give (`ValueError`, `TypeError`, `TimeoutError`).
 
-Programs also look for words in the text of an error, to tell a full queue from a Space that failed. Where the
-Gradio Python client has such words for a situation, they are in the text here too; `surface` lists them.
+Programs also match on words in the text of an error, for example to distinguish a full queue from a failed
+Space. The texts here contain the words of the Gradio Python client; `surface` lists them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class QuotaExceeded(AppError, errors.QuotaExceeded):
 
 
 class AuthenticationError(errors.AuthenticationRequired, ValueError):
-    """The app, or the Hub, wants a login or a token, or refused the one it got."""
+    """The app or the Hub requires a login or a token, or refused it."""
 
 
 class QueueError(errors.QueueFull):
@@ -35,43 +35,43 @@ class QueueError(errors.QueueFull):
 
 
 class TooManyRequestsError(errors.RateLimited):
-    """The server asks for fewer requests; `retry_after` has the seconds, if it said so."""
+    """The server asks for fewer requests. `retry_after` has the seconds, or None."""
 
 
 class ValidationError(errors.ValidationFailed, ValueError):
-    """A value was refused, here or by the app's validator (5.45+); `problems` names each."""
+    """A value was rejected, by the client or the app's validator (5.45+). `problems` names each."""
 
 
 class ArgumentError(ValidationError, TypeError):
-    """Too many, too few, unknown or doubled arguments, or a value that no JSON can hold."""
+    """Too many, too few, unknown or doubled arguments, or a value that JSON cannot represent."""
 
 
 class EndpointError(errors.EndpointNotFound, ValueError):
-    """There is no such endpoint, or several and none was named."""
+    """There is no such endpoint, or you named none and there are several."""
 
 
 class FileError(errors.LocalProtocolError, ValueError):
-    """A path where no file is."""
+    """There is no file at the path."""
 
 
 class JobTimeout(errors.TimeoutExpired):
-    """A deadline is over: that of ``result(timeout=)``, or one of `gradio_transport.Timeouts`."""
+    """A deadline expired: that of ``result(timeout=)``, or one of `gradio_transport.Timeouts`."""
 
 
 class SpaceNotFoundError(errors.SpaceNotFound, ValueError):
-    """The Hub shows no Space of that name: there is none, or it is private and the token does not see it."""
+    """The Hub shows no Space of that name: it does not exist, or the token has no access."""
 
 
 class SpaceNotRunningError(errors.SpaceNotRunning, ValueError):
-    """The Space is not running; `stage` has the Hub's name for its state."""
+    """The Space is not running; `stage` has the Hub's name of its state."""
 
 
 class NotAGradioAppError(errors.NotAGradioApp, ValueError):
-    """What answers at the URL is not a Gradio app."""
+    """The server at the URL is not a Gradio app."""
 
 
 class ConfigError(errors.ServerRefused, ValueError):
-    """The server refused what describes the app: it may be starting."""
+    """The server refused the config of the app: it may be starting."""
 
 
 _FAMILIAR: Mapping[type[errors.GradioTransportError], type[errors.GradioTransportError]] = MappingProxyType(
@@ -92,7 +92,7 @@ _FAMILIAR: Mapping[type[errors.GradioTransportError], type[errors.GradioTranspor
 
 
 def _key_words(error: errors.GradioTransportError) -> str:
-    """Return the words for an error that programs look for."""
+    """Return the words of an error that programs match on."""
     match error:
         case errors.QueueFull():
             return "Queue is full!"
@@ -114,11 +114,11 @@ _HIDDEN = (
     "The upstream Gradio app has raised an exception but has not enabled verbose error reporting "
     "(show_error is off)."
 )
-"""The text of an error that the app hides."""
+"""The text of an error whose message the app hides."""
 
 
 def translate(error: BaseException) -> BaseException:
-    """Return an error of the transport as the kind that the docs name; any other as it is."""
+    """Return an error of the transport as the class of the docs; return any other error unchanged."""
     if not isinstance(error, errors.GradioTransportError):
         return error
     for kind in type(error).__mro__:
@@ -149,7 +149,7 @@ def _as(error: errors.GradioTransportError, kind: type[errors.GradioTransportErr
 
 @contextmanager
 def translate_errors() -> Generator[None, None, None]:
-    """Let only errors out of the block that the docs name, where there is one."""
+    """Translate the errors of the block to the classes of the docs, where there is one."""
     try:
         yield
     except errors.GradioTransportError as error:
@@ -160,9 +160,9 @@ def translate_errors() -> Generator[None, None, None]:
 
 
 def pending_error(name: str, seconds: float | None, status: str) -> JobTimeout:
-    """Return the error for a job that was not waited for to its end."""
+    """Return the error for a job whose ``timeout`` expired."""
     return JobTimeout(
-        f"Timed out. No result of {name} within {seconds} s; the job goes on ({status}).",
+        f"Timed out. No result of {name} within {seconds} s; the job continues ({status}).",
         setting="timeout",
         seconds=seconds,
         phase=errors.Phase.STREAM,

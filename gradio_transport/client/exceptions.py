@@ -7,7 +7,7 @@ from .errors import AppError, AuthenticationError, ValidationError
 
 
 class SerializationSetupError(ValueError):
-    """Never raised: there are no serializers here. Programs that catch it can import it."""
+    """Never raised, because there are no serializers here. Programs that catch it can import it."""
 
 
 __all__ = ["AppError", "AuthenticationError", "SerializationSetupError", "ValidationError"]

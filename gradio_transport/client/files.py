@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files as the users of the Gradio Python client have them: dicts of the FileData keys, and paths.
+"""Files in the form of the Gradio Python client: dicts with the FileData keys, and paths.
 
-What a caller marks is read from disk, and nothing else. A dict with a ``path`` and the mark of a file names a
-file of this machine only if it has no ``url``; and every such dict that comes from a server is given one. So
-an output that is passed on is never taken for the caller's wish to read the path in it, also if it went
-through JSON in between.
+Only files that you mark are read from disk. A dict with a ``path`` and the mark of a file names a local file
+only if it has no ``url``, and the client adds a ``url`` to every such dict from a server. So when you pass an
+output on, the path in it is not read from disk, even if you stored the output as JSON in between.
 """
 
 from __future__ import annotations
@@ -28,25 +27,25 @@ from ..sync import RemoteFile
 from .errors import FileError
 
 Directory: TypeAlias = Callable[[], Path]
-"""Returns where files of outputs go; called for each file."""
+"""Returns the directory for a file of an output; called for each file."""
 
 
 class FileArgument(dict[str, Any]):
-    """A file that `handle_file` made an argument: a dict of ``path``, ``orig_name``, ``meta`` and ``url``."""
+    """A file argument from `handle_file`: a dict of ``path``, ``orig_name``, ``meta`` and ``url``."""
 
 
 class OutputFile(dict[str, Any]):
-    """A file of an output that was left on the server: a dict of its FileData, and what fetches it.
+    """A file of an output on the server: a dict of its FileData, with methods to fetch it.
 
     Attributes:
-        remote: The file as `gradio_transport.RemoteFile`. That of an `AsyncClient` is an `AsyncRemoteFile`,
-            whose methods are awaited, and so are those here.
+        remote: The file as `gradio_transport.RemoteFile`. With an `AsyncClient` it is an `AsyncRemoteFile`.
+            Await its methods and those of this class.
     """
 
     def __init__(self, remote: RemoteFile | AsyncRemoteFile) -> None:
         raw: object = remote.raw
         super().__init__(cast("dict[str, Any]", raw) if isinstance(raw, dict) else {})
-        inline = raw if isinstance(raw, str) else self.get("url") or self.get("data")  # a file in its own URL
+        inline = raw if isinstance(raw, str) else self.get("url") or self.get("data")  # a data URL
         self.update(
             path=remote.path or None,
             url=remote.url or inline or _url_on_server(remote.path),
@@ -59,7 +58,7 @@ class OutputFile(dict[str, Any]):
         self.remote = remote
 
     def read(self, *, timeout: float | None = None) -> Any:
-        """Return the whole content; see `gradio_transport.RemoteFile.read`."""
+        """Return the full content; see `gradio_transport.RemoteFile.read`."""
         return self.remote.read(timeout=timeout)
 
     def open(self, *, timeout: float | None = None) -> Any:
@@ -67,18 +66,18 @@ class OutputFile(dict[str, Any]):
         return self.remote.open(timeout=timeout)
 
     def download(self, directory: str | Path, **options: Any) -> Any:
-        """Save it in a directory, and return where; see `gradio_transport.RemoteFile.download`."""
+        """Save it in a directory, and return the path; see `gradio_transport.RemoteFile.download`."""
         return self.remote.download(directory, **options)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return what copies and pickles are made of: a plain dict, which needs no connection."""
+        """Return a plain dict for copies and pickles, because it needs no connection."""
         return dict, (dict(self),)
 
 
 def handle_file(filepath_or_url: str | Path) -> dict[str, Any]:
-    """Return a file as an argument of a job; it goes up with the call, whatever generation the app is of.
+    """Return a file as an argument of a job. It is uploaded with the call, for any version of the app.
 
-    It is a dict of ``path``, ``orig_name``, ``meta``, and for a URL ``url``.
+    It is a dict of ``path``, ``orig_name``, ``meta``, and for a URL also ``url``.
 
     Args:
         filepath_or_url: A path on this machine, or an http(s) URL.
@@ -90,7 +89,7 @@ def handle_file(filepath_or_url: str | Path) -> dict[str, Any]:
     if not isinstance(filepath_or_url, str | os.PathLike):
         raise TypeError(
             f"handle_file takes a path on this machine, or a URL; got {type(filepath_or_url).__name__}. For "
-            "bytes there is gradio_transport.handle_file(data, name='photo.png'), which clients take too."
+            f"bytes use gradio_transport.handle_file(data, name='photo.png'), which the client also accepts."
         )
     found = _input_file(filepath_or_url)
     made = FileArgument(path=str(filepath_or_url), meta=dict(META), orig_name=found.name)
@@ -100,12 +99,12 @@ def handle_file(filepath_or_url: str | Path) -> dict[str, Any]:
 
 
 def file(filepath_or_url: str | Path) -> dict[str, Any]:
-    """Return a file as an argument; the older name of `handle_file`."""
+    """Return a file as an argument. The older name of `handle_file`."""
     return handle_file(filepath_or_url)
 
 
 def _input_file(source: str | Path, given: Mapping[str, Any] | None = None) -> InputFile:
-    """Return a file of this machine, or a URL, by what a caller's dict says of it."""
+    """Return the local file or URL that a dict from the program describes."""
     name, kind = (given or {}).get("orig_name"), (given or {}).get("mime_type")
     try:
         return inputs.handle_file(
@@ -132,13 +131,13 @@ def is_marked(value: object) -> bool:
 
 
 def take_files(value: Any, app: str, config: AppConfig, depth: int = MAX_DEPTH) -> Any:
-    """Return a caller's value with its dicts that are files replaced by the files.
+    """Return an argument with its file dicts replaced by files.
 
     Args:
-        value: What the caller passed, not what a server said, such as a default.
-        app: Base URL of the app that is called.
-        config: Of that app.
-        depth: How deep files are looked for.
+        value: An argument of the program, not a value of a server, such as a default.
+        app: Base URL of the called app.
+        config: Config of that app.
+        depth: Levels of nesting in which files are found.
 
     Raises:
         FileError: There is no file at a path, or a file of another app cannot be sent by its URL.
@@ -151,40 +150,42 @@ def take_files(value: Any, app: str, config: AppConfig, depth: int = MAX_DEPTH) 
 
 
 def take_uploads(value: Any, directory: Path | None, depth: int = MAX_DEPTH) -> Any:
-    """Return a value from a browser with its dicts that are uploaded files replaced by the files.
+    """Return a value from a browser with its dicts of uploaded files replaced by files.
 
-    Every other dict that is marked as a file is one of a server: a browser does not choose what is read here.
+    Every other dict that is marked as a file is treated as one of a server, so a browser cannot choose files
+    to read.
 
     Args:
-        value: An argument of a function of a gradio server in this process.
-        directory: Where that server stores uploads. None for one that cannot be trusted: nothing is read.
-        depth: How deep files are looked for.
+        value: An argument of a function of a Gradio server in this process.
+        directory: The directory where that server stores uploads. None if it cannot be trusted; then nothing
+            is read.
+        depth: Levels of nesting in which files are found.
     """
     if not is_marked(value):
         return _with_parts(value, lambda item: take_uploads(item, directory, depth - 1)) if depth else value
     path = value.get("path")
     if isinstance(value, FileArgument | OutputFile) or not isinstance(path, str):
         return value
-    # First, because the url that gradio adds to an upload is one of its own server.
+    # First, because the url that Gradio adds to an upload points to its own server.
     if (found := _file_within(directory, path)) is not None:
         return _input_file(found, value)
     return value if value.get("url") else {**value, "url": _url_on_server(path)}
 
 
 def _file_within(directory: Path | None, path: str) -> Path | None:
-    """Return where a path leads to, if that is a regular file within a directory."""
+    """Return the resolved path, if it is a regular file within a directory."""
     if directory is None:
         return None
     try:
         found = Path(os.path.realpath(path, strict=True))
         within = found.is_relative_to(os.path.realpath(directory, strict=True))
-    except (OSError, ValueError):  # there is none, or the text cannot be a path
+    except (OSError, ValueError):  # there is no file, or the text cannot be a path
         return None
     return found if within and found.is_file() else None
 
 
 def _with_parts(value: Any, make: Callable[[Any], Any]) -> Any:
-    """Return a value with what is made of the parts of it that have parts; itself if that changes nothing."""
+    """Return a value with its compound parts transformed; the value itself if nothing changes."""
     if isinstance(value, dict):
         members = cast("dict[Any, Any]", value)
         if _has_parts(members.values()):
@@ -199,7 +200,8 @@ def _with_parts(value: Any, make: Callable[[Any], Any]) -> Any:
 
 
 def _has_parts(items: Iterable[object]) -> bool:
-    # By the types, because most long values are texts and numbers alone: no step of Python's for each.
+    # Checked by types, because most long values are only texts and numbers, and a Python step for each is
+    # slow.
     return any(issubclass(kind, dict | list | tuple) for kind in set(map(type, items)))
 
 
@@ -227,17 +229,17 @@ def _take_marked(given: dict[str, Any], app: str, config: AppConfig) -> Any:
     if not place.startswith(("http://", "https://")):
         return given
     if not config.at_least(4, 0):
-        # The caller may have it from a server, which could name an address inside the caller's network.
+        # The program may have it from a server, which could name an address inside your network.
         raise FileError(
-            f"The file {shown_url(place)} is on another server than the app, and Gradio before 4.0 takes no "
-            "URLs. Pass handle_file(url) to have it fetched by this machine. Nothing was sent.",
+            f"The file {shown_url(place)} is on another server than the app, and Gradio before 4.0 accepts "
+            f"no URLs. Nothing was sent. Pass handle_file(url), so that this machine fetches it.",
             phase=Phase.UPLOAD,
         )
     return _input_file(place, given)
 
 
 def _describes(config: AppConfig, path: str) -> bool:
-    """Return whether a path stands in the app's description: as a default or example it is on the server."""
+    """Return whether a path is a default or example in the app's description, so it is on the server."""
     return any(
         path in _paths([parameter.default, parameter.example])
         for endpoint in config.endpoints
@@ -256,16 +258,16 @@ def _paths(value: Any) -> Iterator[Any]:
 
 
 def _url_on_server(path: str) -> str:
-    """Return a URL for a path that a server named; a relative one is of whichever app it is passed to."""
+    """Return a URL for a path from a server. A relative URL refers to the app that it is passed to."""
     return path if path.startswith(("http://", "https://")) else f"file={percent_encode(path, '/')}"
 
 
 def deliver(value: Any, files: Mapping[int, Any]) -> Any:
-    """Return what a server said as a caller gets it: a copy, whose changes reach nothing here.
+    """Return a copy of a server's value for the program, safe to change.
 
     Args:
         value: An output value, or a description.
-        files: What stands in the places of its files, by their ``id``.
+        files: The replacements of its files, by their ``id``.
     """
     if isinstance(value, ServerFile):
         return files[id(value)]
@@ -280,10 +282,10 @@ def deliver(value: Any, files: Mapping[int, Any]) -> Any:
 
 
 class OutputFiles:
-    """Where the files of outputs go.
+    """The destination of the files of outputs.
 
     Attributes:
-        saves: Whether they are downloaded; else they stay where they are, as `OutputFile`.
+        saves: Whether they are downloaded; otherwise they stay on the server, as `OutputFile`.
     """
 
     def __init__(self, directory: Directory | None) -> None:
@@ -291,7 +293,7 @@ class OutputFiles:
         self._directory = directory
 
     def save(self, data: list[Any], final: bool) -> Any:
-        """Return outputs as a caller gets them, their files downloaded."""
+        """Return outputs for the program, with their files downloaded."""
         with of_a_result():
             made = {
                 id(file): OutputFile(file)
@@ -302,7 +304,7 @@ class OutputFiles:
         return unwrap_outputs(deliver(data, made))
 
     async def save_async(self, data: list[Any], final: bool) -> Any:
-        """Return outputs as a caller of the async client gets them."""
+        """Return outputs for a program of the async client."""
         with of_a_result():
             made = {
                 id(file): OutputFile(file)
@@ -313,9 +315,9 @@ class OutputFiles:
         return unwrap_outputs(deliver(data, made))
 
     def _place(self, file: ServerFile, final: bool) -> Path | None:
-        """Return the directory for a file; None for one that is left where it is.
+        """Return the directory for a file; None for one that stays on the server.
 
-        A stream is, until it is complete: its download would wait for the end of the job.
+        A stream stays there until it is complete, because its download would wait for the end of the job.
         """
         if self._directory is None or (file.is_stream and not final):
             return None
@@ -323,7 +325,7 @@ class OutputFiles:
 
 
 def unwrap_outputs(values: list[Any]) -> Any:
-    """Return the outputs as the docs have them: the one value, or a tuple of several."""
+    """Return the outputs in the form of the docs: a single value, or a tuple of several."""
     return values[0] if len(values) == 1 else tuple(values)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``import gradio_client`` as an import of this client, for programs and libraries that cannot be edited."""
+"""Make ``import gradio_client`` import this client, for programs and libraries that cannot be edited."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Installation:
     """The effect of `install`: undo it, or use it as a context manager.
 
     Attributes:
-        active: Whether it still holds.
+        active: Whether it is still in effect.
     """
 
     def __init__(self, replaced: dict[str, ModuleType], finder: _Finder) -> None:
@@ -39,9 +39,9 @@ class Installation:
         self.active = True
 
     def undo(self) -> None:
-        """Make ``import gradio_client`` mean what it did before. Idempotent.
+        """Restore the earlier meaning of ``import gradio_client``. Idempotent.
 
-        What was imported meanwhile stays. Undo several installations in the reverse order.
+        Modules imported in the meantime stay. Undo several installations in reverse order.
         """
         if self.active:
             self.active = False
@@ -60,12 +60,12 @@ class Installation:
 
 
 def install() -> Installation:
-    """Make ``import gradio_client`` mean this client in this process, and log so.
+    """Make ``import gradio_client`` import this client in this process, and log that.
 
     Call it before the program or library is imported: names that a module took from gradio_client earlier
-    stay as they are. Where gradio_client is installed, its modules and names that are not here, such as
-    ``gradio_client.documentation``, come from it, so that gradio itself can be imported. No other process is
-    affected, also none that this one starts.
+    stay as they are. If gradio_client is installed, modules and names that this client lacks, such as
+    ``gradio_client.documentation``, come from it, so Gradio itself can be imported. It affects no other
+    process, not even child processes.
     """
     finder = _Finder(_installed_locations())
     replaced = _take_modules()
@@ -80,25 +80,25 @@ def install() -> Installation:
 
 
 def _installed_locations() -> list[str]:
-    """Return the directories of the installed gradio_client, none of it imported."""
+    """Return the directories of the installed gradio_client, without importing it."""
     try:
         spec = find_spec(NAME)
-    except ValueError:  # something that is no module of a file has been put in its place
+    except ValueError:  # it was replaced by an object that is not a module from a file
         spec = None
     return list(spec.submodule_search_locations or ()) if spec is not None else []
 
 
 def _take_modules() -> dict[str, ModuleType]:
-    """Remove the modules of that name from those imported, and return them."""
+    """Remove the modules of that name from the imported ones, and return them."""
     names = [name for name in sys.modules if name == NAME or name.startswith(f"{NAME}.")]
     return {name: sys.modules.pop(name) for name in names}
 
 
 class _Finder(MetaPathFinder, Loader):
-    """Finds the modules of that name which are ours; others are found in the installed package.
+    """A finder of the modules that this client provides; others are found in the installed package.
 
-    The modules are new ones with the names of ours in them, so that nothing a program sets in them changes
-    what this library does.
+    The modules are new ones that contain the names of this client, so a program that sets a name in them does
+    not change this library.
     """
 
     def __init__(self, installed: list[str]) -> None:
@@ -115,7 +115,7 @@ class _Finder(MetaPathFinder, Loader):
         return ModuleSpec(fullname, self) if parent == NAME and name in _SUBMODULES else None
 
     def get_resource_reader(self, fullname: str) -> FileReader | None:
-        """Return what reads the files of the installed package, such as ``types.json``."""
+        """Return a reader of the files of the installed package, such as ``types.json``."""
         if fullname != NAME or not self._installed:
             return None
         return FileReader(SourceFileLoader(NAME, str(Path(self._installed[0], "__init__.py"))))
@@ -130,7 +130,7 @@ class _Finder(MetaPathFinder, Loader):
                 importlib.import_module(f"{NAME}.{name}")
 
     def _missing_name(self, module: str, name: str) -> Any:
-        """Return what the installed package has under a name that is not here."""
+        """Return a name from the installed package that this client lacks."""
         if not name.startswith("__"):
             with contextlib.suppress(ImportError, AttributeError):
                 if module == NAME:
@@ -143,7 +143,7 @@ class _Finder(MetaPathFinder, Loader):
         )
 
     def _import_installed(self, module: str) -> ModuleType:
-        """Return the installed module that one of ours stands for, under a name of its own."""
+        """Return the installed module that one of this client replaces, under a private name."""
         known = f"{NAME}._installed_{module.rpartition('.')[2]}"
         if known not in sys.modules:
             found = PathFinder.find_spec(module, self._installed)

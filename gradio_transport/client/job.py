@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Job`: one call under way, as a `concurrent.futures.Future`.
+"""`Job`: a call in progress, as a `concurrent.futures.Future`.
 
-A job has no thread. The reader of the stream adds each event; the pool of its client starts the call,
-and fetches the files of its outputs when it is over.
+A job has no thread. The reader of the stream adds each event. The pool of the client starts the call, and
+fetches the files of its outputs at its end.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from .updates import JobHistory, Status, StatusUpdate, runs, show_running
 
 
 class Job(Future[Any]):
-    """A call under way; `Client.submit` makes it.
+    """A call in progress, from `Client.submit`.
 
-    It is a `concurrent.futures.Future`, so that `concurrent.futures.wait`, `as_completed` and
-    `asyncio.wrap_future` take it. Iterating it gives its outputs as they come: what a generator yields, or
-    the one output of any other function. Each loop begins with the first, so no output is lost or repeated,
-    and a job that failed raises at the end of it.
+    It is a `concurrent.futures.Future`, so `concurrent.futures.wait`, `as_completed` and
+    `asyncio.wrap_future` accept it. Iterate over it for its outputs as they arrive: those of a generator, or
+    the one output of any other function. Each loop starts with the first output, so no output is lost or
+    repeated. The loop raises at its end if the job failed.
 
-    The deadlines of its call apply while a caller waits for it here; `concurrent.futures.wait` has a
-    ``timeout`` of its own.
+    The deadlines of the call apply while you wait with the methods of the job; `concurrent.futures.wait` has
+    its own ``timeout``.
     """
 
     def __init__(self, pool: Pool, files: OutputFiles, endpoint: Endpoint) -> None:
@@ -56,7 +56,7 @@ class Job(Future[Any]):
         self._nexts: Iterator[Any] | None = None
         super().add_done_callback(
             lambda _: self._notify()
-        )  # the first, so that waiters do not wait for the others
+        )  # the first callback, so that waiters do not wait for the others
 
     # --- called by the client and its transport -------------------------------------------------------
 
@@ -75,13 +75,13 @@ class Job(Future[Any]):
             wake()
 
     def _claim(self) -> bool:
-        """Return whether the caller is the first to end the job: a future can be ended once only."""
+        """Return whether the caller is the first to end the job, because a future can be ended only once."""
         with self._news:
             is_first, self._claimed = not self._claimed, True
             return is_first
 
     def _attach(self, call: Call) -> None:
-        """Set the call once it is made."""
+        """Set the call after it is made."""
         with self._news:
             self._call = call
             has_ended = self._claimed
@@ -89,11 +89,12 @@ class Job(Future[Any]):
         if has_ended:
             call.cancel()
         else:
-            # In the pool: the callback runs in the reader of the stream, and fetching files takes time.
+            # In the pool, because the callback runs in the reader of the stream, and fetching files takes
+            # time.
             call.add_done_callback(lambda ended: self._pool.submit(self._complete, ended))
 
     def _complete(self, call: Call) -> None:
-        """End the job with the outcome of the call, its files fetched; in a thread of the pool."""
+        """Fetch the files, and end the job with the outcome of the call. It runs in a thread of the pool."""
         try:
             data = call.result()
             last = self._history.outputs[-1] if self._history.outputs else None
@@ -116,22 +117,22 @@ class Job(Future[Any]):
     # --- as a future ------------------------------------------------------------------------------------
 
     def result(self, timeout: float | None = None) -> Any:
-        """Wait for the output: the value, or a tuple of several; of a generator the last.
+        """Wait for the output: the value, or a tuple of several. For a generator it is the last one.
 
         Args:
-            timeout: Seconds to wait here; the job goes on when they are over.
+            timeout: Seconds to wait. The job continues afterwards.
 
         Raises:
             AppError: The app's function raised.
             CancelledError: The job was cancelled.
-            TimeoutError: The time is over.
+            TimeoutError: The timeout expired.
             GradioTransportError: The call failed.
         """
         self._wait_for_end(timeout)
         return super().result(0)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Wait for the end, and return the error, or None if there was none; raises as `result` does."""
+        """Wait for the end, and return the error or None. It raises as `result` does."""
         self._wait_for_end(timeout)
         return super().exception(0)
 
@@ -143,7 +144,7 @@ class Job(Future[Any]):
 
     @property
     def _end(self) -> tuple[Any, BaseException | None] | None:
-        """The output and the error, once the job is over."""
+        """The output and the error, after the end of the job."""
         if not self.done():
             return None
         if self.cancelled():
@@ -153,7 +154,7 @@ class Job(Future[Any]):
 
     @property
     def event_id(self) -> str | None:
-        """The server's name for the call, once it has one; before 4.9 and outside the queue it has none."""
+        """The server's id of the call. None until it arrives, before 4.9, and outside the queue."""
         return None if self._call is None else self._call.event_id
 
     @property
@@ -163,20 +164,20 @@ class Job(Future[Any]):
 
     @functools.cached_property
     def communicator(self) -> Communicator:
-        """The job under other names: ``communicator.job.latest_status``, ``communicator.job.outputs``."""
+        """The job under the names ``communicator.job.latest_status``, ``communicator.job.outputs``."""
         return Communicator(self)
 
     def running(self) -> bool:
-        """Return whether the app's function runs. Outside the queue it does as soon as it is called."""
+        """Return whether the app's function is running. Outside the queue it is as soon as it is called."""
         call = self._call
         return not self.done() and call is not None and runs(call)
 
     def cancel(self) -> bool:
-        """Cancel the job, and return whether that was possible.
+        """Cancel the job, and return whether it was cancelled.
 
-        One that waits in the queue never runs. A generator stops at its next yield, where the server's
-        generation has a way to stop it; `outputs` keeps what has come. Any other function that runs already
-        goes on, and so does its job: False.
+        A job that waits in the queue never runs. A generator stops at its next yield, if the server's version
+        supports that; `outputs` keeps the earlier outputs. Any other running function continues, and so does
+        its job: then it returns False.
         """
         with self._news:
             if self._claimed or (self.running() and not self._yields()):
@@ -207,7 +208,7 @@ class Job(Future[Any]):
         return StatusUpdate(code=Status.FINISHED, success=super().exception(0) is None)
 
     def outputs(self) -> list[Any]:
-        """Return the outputs that have come so far, each as `result` would return it."""
+        """Return the outputs so far, each as `result` would return it."""
         with self._news:
             count = len(self._history.outputs)
         return [self._output(place) for place in range(count)]
@@ -237,12 +238,13 @@ class Job(Future[Any]):
                 if remaining > 0:
                     self._news.wait(None if remaining == math.inf else remaining)
                     continue
-            # Without the condition: ending the call adds its last event, by the lock of the call.
+            # Without holding the condition, because ending the call adds its last event under the call's
+            # lock.
             if (call is None or not call._pending.end_if_expired()) and time.monotonic() >= end:
                 return ready()
 
     def __next__(self) -> Any:
-        """Return the next output, for ``next(job)``; loops have a place of their own."""
+        """Return the next output, for ``next(job)``. Loops have their own position."""
         if self._nexts is None:
             self._nexts = iter(self)
         return next(self._nexts)
@@ -272,7 +274,7 @@ class Job(Future[Any]):
             woken = anyio.Event()
 
             def wake(event: anyio.Event = woken) -> None:
-                with contextlib.suppress(RuntimeError):  # the loop is closed, and with it the waiter
+                with contextlib.suppress(RuntimeError):  # the loop is closed, so there is no waiter
                     soon(event.set)
 
             with self._news:
@@ -289,7 +291,7 @@ class Job(Future[Any]):
 
 
 class _AsyncOutputs:
-    """The outputs of a job for ``async for``. No generator: leaving the loop leaves nothing to clean up."""
+    """An async iterator over the outputs of a job. Unlike a generator, it needs no cleanup after a break."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -311,7 +313,7 @@ class _AsyncOutputs:
 
 
 def _scheduler() -> Callable[[Callable[[], object]], object]:
-    """Return what runs a function soon in the event loop at hand, asyncio's or trio's, from any thread."""
+    """Return a thread-safe function that schedules a function in the current event loop, asyncio or trio."""
     try:
         return asyncio.get_running_loop().call_soon_threadsafe
     except RuntimeError:

@@ -9,18 +9,18 @@ from typing import Any
 
 
 class Pool:
-    """A bounded number of threads, which run work even after they are closed, so that no job hangs."""
+    """A bounded pool of threads. It also runs work submitted after its close, so that no job hangs."""
 
     def __init__(self, most: int) -> None:
         self._executor = ThreadPoolExecutor(most, "gradio-client")
 
     def submit(self, work: Callable[..., object], *arguments: Any) -> None:
-        """Run some work soon in a thread of the pool, or here and now if the pool is closed."""
+        """Run a function in a thread of the pool, or at once in this thread if the pool is closed."""
         try:
             self._executor.submit(work, *arguments)
         except RuntimeError:
             work(*arguments)
 
     def close(self) -> None:
-        """End the threads after the work they have; do not wait for it."""
+        """End the threads after their current work, without waiting for it."""
         self._executor.shutdown(wait=False)

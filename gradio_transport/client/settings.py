@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The arguments of a client, in the terms of the docs, and those of the transport made of them."""
+"""The arguments of a client as in the docs, and their conversion to those of the transport."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ..protocol.urls import is_space_name
 from ..spaces import is_hidden, token_to_use
 
 Token = str | bool | None
-"""A token; True for the saved one, False for none, None for the saved one where a Space wants it."""
+"""A token; True for the saved one, False for none, None for the saved one if a Space needs it."""
 
 _HTTPX = (
     "timeout", "proxy", "verify", "cert", "trust_env", "limits", "headers", "cookies", "auth",
@@ -34,26 +34,26 @@ _HTTPX = (
 )  # fmt: skip
 
 USER_HEADER = "x-gradio-user"
-"""The header by which apps tell programs from people. It says "api" here, whatever the caller gives."""
+"""The header by which apps distinguish programs from people. Its value is always "api"."""
 
 logger = logging.getLogger(__name__)
 
 
 class SettingError(LocalProtocolError, ValueError):
-    """An argument of the client that cannot be, or that nothing here answers to."""
+    """An argument of the client is invalid or not supported."""
 
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """What a client was given, in terms of the transport.
+    """The arguments of a client, in terms of the transport.
 
     Attributes:
         source: The app's URL, or the name of a Space.
         token: The token to send.
-        saved_token: A saved one, for a Space that does not show itself without.
-        directory: Returns where files of outputs go; None leaves them where they are.
-        workers: How many requests are under way at once.
-        oauth_token: For functions that ask for their caller's.
+        saved_token: The saved token, for a Space that is hidden without it.
+        directory: Returns the directory for files of outputs; None leaves them on the server.
+        workers: The most concurrent requests.
+        oauth_token: For functions that ask for the caller's token.
         connect: Further arguments of `gradio_transport.connect`.
     """
 
@@ -66,7 +66,7 @@ class Settings:
     connect: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
 
     def after(self, error: BaseException) -> Settings | None:
-        """Return the settings to try next after an error of the connecting, if there are any."""
+        """Return the settings to try next after a connection error, or None."""
         if isinstance(error, TokenWithheldError):
             logger.warning("connecting without the token: %s", error.message)
             return attrs.evolve(self, token=None)
@@ -78,8 +78,8 @@ class Settings:
         """Return the options of a call.
 
         Args:
-            endpoint: Which is called: it gets the caller's own token only if it asks for it.
-            headers: Of the caller.
+            endpoint: The called endpoint. It gets your token only if it asks for one.
+            headers: Headers of the call.
             **more: Further fields of `CallOptions`.
         """
         return CallOptions(
@@ -110,16 +110,16 @@ def make_settings(
     oauth_token: str | None,
     skip_components: bool,
 ) -> Settings:
-    """Return the settings for a client's arguments.
+    """Return the settings for the arguments of a client.
 
     Raises:
-        SettingError: One cannot be.
-        AuthenticationRequired: The saved token is asked for, and there is none.
+        SettingError: An argument is invalid.
+        AuthenticationRequired: You asked for the saved token, and there is none.
     """
     if token is not None and hf_token is not None and token != hf_token:
-        raise SettingError("token= and hf_token= are two names of one thing; give one of them.")
+        raise SettingError("token= and hf_token= are the same setting. Give only one.")
     if output_dir is not None and download_files not in (None, False, True):
-        raise SettingError("download_files= and output_dir= are two names of one thing; give one of them.")
+        raise SettingError("download_files= and output_dir= are the same setting. Give only one.")
     if max_workers < 1:
         raise SettingError(f"max_workers must be 1 or more; got {max_workers}.")
     wanted = token if token is not None else hf_token
@@ -127,8 +127,8 @@ def make_settings(
     unknown = sorted(extra.keys() - set(_HTTPX))
     if unknown:
         raise SettingError(
-            f"httpx_kwargs has {', '.join(unknown)}; taken are {', '.join(_HTTPX)}. For anything else give "
-            "gradio_transport.connect an engine of your own."
+            f"httpx_kwargs has {', '.join(unknown)}; supported are {', '.join(_HTTPX)}. For other settings "
+            f"pass your own engine to gradio_transport.connect."
         )
     return Settings(
         source=src,
@@ -157,14 +157,15 @@ def make_settings(
 
 
 def default_directory() -> Path:
-    """Return where files go if no directory is given: ``$GRADIO_TEMP_DIR``, or else among temporary files."""
+    """Return the default directory for files: ``$GRADIO_TEMP_DIR``, or else a temporary directory."""
     return Path(os.environ.get("GRADIO_TEMP_DIR") or usual_directory())
 
 
 def upload_directory() -> Path | None:
-    """Return where a gradio server (4.0+) in this process stores uploads; None if another user could fill it.
+    """Return where a Gradio server (4.0+) in this process stores uploads; None if others could write there.
 
-    ``$GRADIO_TEMP_DIR``, or else ``gradio`` among temporary files, which any user of the machine can make.
+    It is ``$GRADIO_TEMP_DIR``, or else ``gradio`` in the temporary directory, where any user of the machine
+    can create it.
     """
     if named := os.environ.get("GRADIO_TEMP_DIR"):
         return Path(named)
@@ -181,12 +182,12 @@ def _directory(download_files: str | Path | bool | None) -> Callable[[], Path] |
         return None
     if download_files is None or download_files is True:
         named = os.environ.get("GRADIO_TEMP_DIR")
-        # Made when it is used: most clients fetch no file.
+        # Created on first use, because most clients fetch no file.
         return (lambda: Path(named)) if named else _temporary_directory
     if not isinstance(download_files, str | os.PathLike):
         raise SettingError(
-            "download_files= takes a directory, or False to leave files where they are; left out, they go to "
-            f"$GRADIO_TEMP_DIR or a directory of your own among the temporary files. Got {download_files!r}."
+            "download_files= takes a directory, or False to leave files on the server. Without it, files go "
+            f"to $GRADIO_TEMP_DIR or a temporary directory of yours. Got {download_files!r}."
         )
     directory = Path(download_files).expanduser()
     return lambda: directory
@@ -197,8 +198,8 @@ def _temporary_directory() -> Path:
         return temporary_directory()
     except OSError as error:
         raise LocalProtocolError(
-            f"There is no directory for the files of outputs: {error.strerror or error}. Pass one as "
-            "download_files=, or False to leave them where they are.",
+            f"The directory for the files of outputs cannot be created: {error.strerror or error}. Pass one "
+            f"as download_files=, or False to leave the files on the server.",
             phase=Phase.DOWNLOAD,
         ) from error
 
@@ -214,11 +215,11 @@ def _headers(headers: Mapping[str, str] | None, extra: Mapping[str, Any]) -> dic
 
 
 def _authorization(auth: Any) -> dict[str, str]:
-    """Return the header for ``auth=`` of httpx: HTTP's own login, before which some proxies put an app."""
+    """Return the header for ``auth=`` of httpx: HTTP basic authentication, which some proxies require."""
     if auth is None:
         return {}
     if not isinstance(auth, tuple) or not all(isinstance(part, str) for part in cast("list[object]", auth)):
-        raise SettingError("httpx_kwargs['auth'] is taken as a pair of texts, user and password.")
+        raise SettingError("httpx_kwargs['auth'] must be a pair of texts, user and password.")
     encoded = base64.b64encode(":".join(cast("tuple[str, str]", auth)).encode()).decode()
     return {"authorization": f"Basic {encoded}"}
 
@@ -228,8 +229,8 @@ def _proxy(proxy: Any) -> str | None:
         return None if proxy is None else str(proxy)
     if proxy.headers or proxy.ssl_context is not None:
         raise SettingError(
-            "httpx_kwargs['proxy'] is taken as a URL, such as 'http://user:password@host:8080', or as an "
-            "httpx.Proxy without headers and TLS context of its own."
+            "httpx_kwargs['proxy'] must be a URL, such as 'http://user:password@host:8080', or an "
+            "httpx.Proxy without its own headers and TLS context."
         )
     user, password = proxy.raw_auth or (b"", b"")
     login = {"username": user.decode(), "password": password.decode()} if proxy.raw_auth else {}
@@ -237,7 +238,7 @@ def _proxy(proxy: Any) -> str | None:
 
 
 def _verify(verify: Any, cert: Any) -> Any:
-    """Return what certificates are checked by, with the client's own certificate of ``cert=`` of httpx."""
+    """Return the TLS verification setting, with the client certificate of ``cert=`` of httpx."""
     if cert is None:
         return verify
     files = cast("tuple[Any, ...]", (cert,) if isinstance(cert, str | os.PathLike) else cert)
@@ -251,14 +252,14 @@ def _verify(verify: Any, cert: Any) -> Any:
         context.load_cert_chain(*files)
     except (OSError, TypeError) as error:
         raise SettingError(
-            f"httpx_kwargs['cert'] cannot be used: {error}. It is the path of a certificate with its key, or "
-            "a tuple of both paths and, if there is one, the password."
+            f"httpx_kwargs['cert'] cannot be used: {error}. Pass the path of a certificate with its key, or "
+            f"a tuple of both paths and, if needed, the password."
         ) from error
     return context
 
 
 def _limits(workers: int, limits: Any) -> Limits:
-    """Return limits with the connections of ``limits=`` of httpx; how long they are kept is not settable."""
+    """Return limits with the connections of ``limits=`` of httpx. Its keep-alive has no equivalent."""
     if limits is None or limits.max_connections is None:
         return Limits(workers=workers)
     return Limits(workers=workers, connections=limits.max_connections)

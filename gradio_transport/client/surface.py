@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The names and errors of the Gradio Python client, and how they are here: the tables of docs/migration.md.
+"""The names and errors of the Gradio Python client, compared with those here, for docs/migration.md.
 
 `NAMES` has a decision for each public name of the releases in `RELEASES`: the same, different, or absent, and
-why. `RAISED` has what both clients raise in the same situation. Tests compare both with the packages of that
-client, so a name that is new there fails them until it is decided. ``python docs/_surface.py`` writes the
-page.
+the reason. `RAISED` has the errors of both clients in the same situation. Tests compare both with the
+packages of that client, so a new name there fails them until there is a decision. ``python docs/_surface.py``
+writes the page.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ RELEASES = ("0.6.1", "0.17.0", "1.13.3", "2.7.2")
 
 
 class State(enum.Enum):
-    """How a name here relates to that of the Gradio client."""
+    """The relation of a name here to that of the Gradio client."""
 
     SAME = "same"
     DIFFERS = "differs"
@@ -32,13 +32,14 @@ class Name:
     """The decision on one public name of the Gradio client.
 
     Attributes:
-        name: Below the package, such as ``"client.Client.predict"``. What is below an absent module or class
-            is absent too, without a row.
+        name: The name below the package, such as ``"client.Client.predict"``. Names below an absent module or
+            class are absent too, without a row.
         since: The first of `RELEASES` that has it.
-        state: How it is here.
-        why: What differs or why it is absent, as Markdown.
+        state: Its state in this client.
+        why: The difference, or the reason of the absence, as Markdown.
         until: The last of `RELEASES` that has it.
-        parameters: What is different about parameters; ``"*"`` if they are not compared: what makes it.
+        parameters: The differences of parameters. ``"*"`` if they are not compared, with the maker of the
+            object.
     """
 
     name: str
@@ -445,15 +446,15 @@ NAMES: tuple[Name, ...] = (
 
 @attrs.frozen(kw_only=True)
 class Raised:
-    """What both clients raise in one situation.
+    """The errors of both clients in one situation.
 
     Attributes:
-        situation: What happens.
+        situation: The situation.
         theirs: The exception of the Gradio client 2.7.2; empty if it raises none.
-        here: That of this client; empty if it raises none.
-        caught_as: Other types that catch it, but for `GradioTransportError`.
-        words: What the text of both has; programs look for it.
-        remark: What else differs, as Markdown.
+        here: The exception of this client; empty if it raises none.
+        caught_as: Other types that catch it, except `GradioTransportError`.
+        words: Words in both texts, which programs match on.
+        remark: Other differences, as Markdown.
     """
 
     situation: str

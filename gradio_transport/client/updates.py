@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of a job: `Status`, `StatusUpdate`, and `JobHistory`, made of the events of its call."""
+"""The state of a job, from the events of its call: `Status`, `StatusUpdate`, and `JobHistory`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DIRECT = "direct"
 
 @functools.total_ordering
 class Status(enum.Enum):
-    """Where a job stands, in the words of the Gradio docs. A later one is greater than an earlier one."""
+    """The state of a job, with the names of the Gradio docs. A later state is greater than an earlier one."""
 
     STARTING = "STARTING"
     JOINING_QUEUE = "JOINING_QUEUE"
@@ -39,7 +39,7 @@ class Status(enum.Enum):
 
     @staticmethod
     def ordering(status: Status) -> int:
-        """Return the place of a status in the course of a job."""
+        """Return the order of a status in the course of a job."""
         return list(Status).index(status)
 
     def __lt__(self, other: object) -> bool:
@@ -53,12 +53,12 @@ class StatusUpdate:
     """The status of a job at one moment.
 
     Attributes:
-        code: Where it stands.
+        code: The state.
         rank: Its place in the queue, 0 for the first in line.
-        queue_size: How many wait.
-        eta: Seconds until its result, as the server estimates.
-        success: Whether it completed well; None as long as that is open.
-        time: When this came, by the local clock.
+        queue_size: Number of waiting calls.
+        eta: Seconds until its result, by the server's estimate.
+        success: Whether it succeeded; None until it ends.
+        time: Time of arrival, by the local clock.
         progress_data: The bars of ``gr.Progress``; None if there are none.
         log: Text and level of the last ``gr.Info`` or ``gr.Warning``, where `code` is ``LOG``.
     """
@@ -74,7 +74,7 @@ class StatusUpdate:
 
 
 class OutputUpdate:
-    """One output of a job as the server sent it, and as a caller gets it, made when first asked for."""
+    """One output of a job, as the server sent it and as the program gets it, which is made on demand."""
 
     def __init__(self, data: list[Any]) -> None:
         self.data = data
@@ -82,16 +82,16 @@ class OutputUpdate:
         self._lock = threading.Lock()
 
     def cached(self, final: bool) -> tuple[bool, Any] | None:
-        """Return what was made of it, if that was with the same knowledge of whether it is final."""
+        """Return the converted output, if it was converted with the same value of `final`."""
         return self._made if self._made is not None and self._made[0] >= final else None
 
     def keep(self, final: bool, value: Any) -> Any:
-        """Keep what was made of it."""
+        """Keep the converted output."""
         self._made = final, value
         return value
 
     def value(self, final: bool, make: Callable[[list[Any], bool], Any]) -> Any:
-        """Return what `make` makes of it, which is done once, by whichever thread asks first."""
+        """Return the output converted by `make`, which runs once, in the first thread that asks."""
         with self._lock:
             made = self.cached(final)
             return made[1] if made is not None else self.keep(final, make(self.data, final))
@@ -101,7 +101,7 @@ Callbacks: TypeAlias = Callable[..., object] | Sequence[Callable[..., object]]
 
 
 def output_callbacks(given: Callbacks | None) -> list[Callable[[Any], None]]:
-    """Return done callbacks, of either kind of job, that give its outputs to the caller's if it went well."""
+    """Return done callbacks, for either kind of job, that call the given ones with the outputs on success."""
     listed = [] if given is None else [given] if callable(given) else given
 
     def done(callback: Callable[..., object], job: Any) -> None:
@@ -113,24 +113,24 @@ def output_callbacks(given: Callbacks | None) -> list[Callable[[Any], None]]:
 
 
 def runs(call: CallView[Any]) -> bool:
-    """Return whether the app's function runs: a call outside the queue has no message that says so."""
+    """Return whether the app's function is running. A call outside the queue gets no message about that."""
     return call.status is State.RUNNING or (call.status is State.JOINING and call.adapter == DIRECT)
 
 
 def show_running(status: StatusUpdate, call: CallView[Any] | None) -> StatusUpdate:
-    """Return a status that says ``PROCESSING`` of a call that runs and has no message yet."""
+    """Return a ``PROCESSING`` status for a call that runs but has no message yet."""
     if status.code is Status.STARTING and call is not None and runs(call):
         return attrs.evolve(status, code=Status.PROCESSING)
     return status
 
 
 class JobHistory:
-    """The events of a call so far, as a status and outputs. Not safe against threads: the sync job locks.
+    """The events of a call so far, as a status and outputs. Not thread-safe: the sync job locks.
 
     Attributes:
         status: The newest status.
-        outputs: What a generator yielded, or the one output of any other function.
-        yielded: Whether the function is known to be a generator, for it has yielded.
+        outputs: The outputs of a generator, or the one output of any other function.
+        yielded: Whether the function has yielded, so it is a generator.
     """
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from .files import file, handle_file, is_marked
 from .updates import ProgressUnit, Status, StatusUpdate
 
 __version__ = "2.7.2"
-"""The release of the Gradio Python client whose names these are: programs decide by it what to call."""
+"""The release of the Gradio Python client with the same names. Programs decide by it what to call."""
 
 _MIME_TYPES: Mapping[str, str] = {
     ".vtt": "text/vtt",
@@ -25,11 +25,11 @@ _MIME_TYPES: Mapping[str, str] = {
     ".wav": "audio/wav",
     ".flac": "audio/flac",
 }
-"""What Gradio calls these; the standard library differs by platform."""
+"""Gradio's media types; the standard library's differ by platform."""
 
 
 def get_package_version() -> str:
-    """Return the version of the Gradio Python client whose names these are."""
+    """Return the version of the Gradio Python client with the same names."""
     return __version__
 
 
@@ -42,7 +42,7 @@ def is_filepath(s: object) -> bool:
     """Return whether a value is the path of a file on this machine."""
     try:
         return isinstance(s, str | Path) and Path(s).is_file()
-    except (OSError, ValueError):  # a text that no path can be
+    except (OSError, ValueError):  # a text that cannot be a path
         return False
 
 
@@ -97,7 +97,7 @@ def construct_args(
 
     Args:
         parameters_info: ``parameters`` of the endpoint in ``view_api(return_format="dict")``; None for an
-            endpoint that says nothing of them, which takes no keywords then.
+            endpoint that does not describe them; it then takes no keywords.
         args: Values by position.
         kwargs: Values by name.
 
@@ -107,12 +107,13 @@ def construct_args(
     if parameters_info is None:
         if kwargs:
             raise _error(
-                "This endpoint does not support key-word arguments: the app names none.", next(iter(kwargs))
+                "This endpoint does not support key-word arguments: the app names no parameters.",
+                next(iter(kwargs)),
             )
         return list(args)
     names = [info.get("parameter_name", f"argument {place}") for place, info in enumerate(parameters_info)]
     if len(args) > len(names):
-        raise _error(f"{len(args)} arguments were given, and the endpoint takes {len(names)}.", "args")
+        raise _error(f"{len(args)} arguments were given, but the endpoint takes {len(names)}.", "args")
     given = dict(zip(names, args, strict=False))
     if unknown := [name for name in kwargs if name not in names]:
         raise _error(f"Parameter `{unknown[0]}` is not a valid key-word argument.", unknown[0])
@@ -134,12 +135,12 @@ def _error(message: str, name: str) -> ValidationError:
 
 
 def get_mimetype(filename: str) -> str | None:
-    """Return the media type of a file by its name; None if the name does not say."""
+    """Return the media type of a file by its name, or None."""
     return _MIME_TYPES.get(Path(filename).suffix.lower()) or mimetypes.guess_type(filename)[0]
 
 
 def encode_file_to_base64(f: str | Path) -> str:
-    """Return a file of this machine as a data URL.
+    """Return a local file as a data URL.
 
     Raises:
         OSError: It cannot be read.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `Client.view_api` says of an app's endpoints: as a dict, or as a text for people."""
+"""The description of an app's endpoints by `Client.view_api`: as a dict, or as text."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s|\n\s*\n")
 
 
 _MARKS = ("show_api", "api_visibility", "code_snippets")
-"""What every Gradio client that knows these keys takes out: marks that it sorts by, and texts for people."""
+"""Keys that every Gradio client that knows them removes: marks that it sorts by, and texts for people."""
 
 
 def as_dict(config: AppConfig) -> dict[str, Any]:
-    """Return what the Gradio client of the server's own time returns, which the caller may change.
+    """Return the same dict as the Gradio client of the server's version. You may change it.
 
-    That is ``/info`` as the server sent it, but for the marks. Without one (before 3.26, or when it cannot be
-    read), it is made of the config, in the shape of that generation.
+    It is ``/info`` from the server, without the marks. If there is none (before 3.26, or an unreadable one),
+    it is made of the config, in the form of that version.
     """
     if config.info is None:
         return {
@@ -81,12 +81,12 @@ def _common(parameter: Parameter) -> dict[str, Any]:
 
 
 def as_text(config: AppConfig, where: str, all_endpoints: bool | None) -> str:
-    """Return the endpoints for people.
+    """Return the endpoints as text.
 
     Args:
-        config: The app.
-        where: Its URL.
-        all_endpoints: Whether unnamed ones are listed too; None for only if there are no named ones.
+        config: The config of the app.
+        where: URL of the app.
+        all_endpoints: Whether to list unnamed endpoints too; None lists them only if there are no named ones.
     """
     named, unnamed = _named(config), _unnamed(config)
     lines = [_line(f"{where} (Gradio {config.version or 'of an unknown version'})"), ""]
@@ -148,7 +148,7 @@ def _sentence(text: str) -> str:
 
 
 def _line(text: str, longest: int | None = None) -> str:
-    """Return text on one line, its indent kept, without what could steer a terminal."""
+    """Return text on one line, with its indent and without terminal control characters."""
     indent = text[: len(text) - len(text.lstrip(" "))]
     line = one_line(text)
     return indent + (line if longest is None or len(line) <= longest else line[: longest - 1] + "…")

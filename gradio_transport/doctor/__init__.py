@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why can an app not be called? The steps of `gradio-transport doctor`; `examine` runs them.
+"""The steps of `gradio-transport doctor`, which find out why an app cannot be called; `examine` runs them.
 
-Nothing here prints. Nothing with an effect on the app is sent, unless a call is asked for.
+It does not print. It sends nothing with an effect on the app, unless you ask for a call.
 """
 
 from .examination import STEPS, PlannedStep, examine, examine_patient

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The address: whether it is the URL that was meant."""
+"""The address, and common mistakes in it."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from .report import Finding, failure, ok, warning
 GRADIO_PORT = 7860
 
 _SCHEME = re.compile(r"\s*([A-Za-z]{2,8})(:/{0,3}|//)(?=[^/])")
-"""What looks like a scheme: right, misspelt, or with a sign missing."""
+"""Text that looks like a scheme: correct, misspelt, or with a missing character."""
 
 _HOST_FIRST = re.compile(r"\s*[^/:\s]+:\d+(?:/|\s*\Z)")
 
 _ROUTES = re.compile(
     r"/(?:gradio_api(?:/.*)?|config|info|queue(?:/.*)?|api/[^/]+|run/[^/]+|call/.+|login|index\.html)\Z"
 )
-"""Routes below an app, which are not its own address."""
+"""Routes below an app, which are not the address of the app."""
 
 
 def check_address(patient: Patient) -> Finding:
-    """Read the address, and look for what people mistype."""
+    """Parse the address, and look for common mistakes."""
     source = patient.source
     repaired = _repair(source)
     if repaired:
@@ -42,7 +42,7 @@ def check_address(patient: Patient) -> Finding:
 
 
 def _repair(source: str) -> str:
-    """Return the URL that was meant by one whose scheme is misspelt, or an empty text."""
+    """Return the intended URL for one with a misspelt scheme, or an empty text."""
     found = _SCHEME.match(source)
     if found is None or _HOST_FIRST.match(source):
         return ""
@@ -70,7 +70,7 @@ def _check_url(patient: Patient) -> Finding:
             advice.append(f"If nothing answers, try {shown_url(base)}:{GRADIO_PORT}.")
     route = _ROUTES.search(base)
     if route is not None:
-        seen.append(f"{route[0]} is a route below an app, and not the app itself.")
+        seen.append(f"{route[0]} is a route below an app, not the app itself.")
         advice.append(f"Pass the address of the app's page: {shown_url(base[: route.start()])}.")
     return warning(*seen, advice=advice) if advice else ok(*seen)
 

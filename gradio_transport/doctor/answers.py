@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What answers: redirects, whether it is Gradio, and which login it requires."""
+"""The reply of the server: redirects, whether it is a Gradio app, and the required login."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .patient import Patient, milliseconds
 from .report import Finding, failure, ok, skipped, warning
 
 MOUNTS = ("/gradio", "/app", "/demo")
-"""Paths at which apps are often mounted; asked where the named one has none."""
+"""Paths at which apps are often mounted. They are tried if there is no app at the given path."""
 
 SINGLE_SIGN_ON = {
     "cloudflareaccess.com": "Cloudflare Access",
@@ -42,7 +42,7 @@ PROXIES_LOGIN = 407
 
 
 def check_redirects(patient: Patient) -> Finding:
-    """Discover the app, and list where its requests were redirected to."""
+    """Discover the app, and list the redirects of its requests."""
     found = patient.discover()
     hops = list(_hops(patient))
     error = patient.failure
@@ -58,18 +58,19 @@ def check_redirects(patient: Patient) -> Finding:
         return ok("None.") if patient.exchanges else skipped("Nothing was asked.")
     if found is not None and patient.app.credentials.moved:
         target = shown_url(found.urls.base)
-        return warning(*seen, advice=f"The app is elsewhere. Use its address: {target}")
+        return warning(*seen, advice=f"The app is at another address. Use it: {target}")
     if found is not None and found.urls.base != patient.app.base:
         return warning(
             *seen,
-            advice=f"This library follows, which costs a request. Use {shown_url(found.urls.base)} to "
+            advice=f"This library follows redirects, at the cost of a request. Use "
+            f"{shown_url(found.urls.base)} to "
             "save it. Other clients turn a POST into a GET there.",
         )
     return ok(*seen)
 
 
 def _hops(patient: Patient) -> Iterator[tuple[str, str, int]]:
-    """Yield each redirect, once: from where, to where, and by which status."""
+    """Yield each distinct redirect as source, target and status."""
     known: set[tuple[str, str]] = set()
     for exchange in patient.exchanges:
         reply = exchange.response
@@ -86,7 +87,8 @@ def _untrusted(error: UntrustedRedirect, seen: list[str]) -> Finding:
     name = _sign_on(error.target)
     if name:
         advice = (
-            f"That is the login of {name}, before the app. Log in with a browser, and pass what it sets: "
+            f"That is the login of {name}, in front of the app. Log in with a browser, and pass the cookie "
+            f"that it sets: "
             "-H 'Cookie: NAME=VALUE'."
         )
         refused = AuthenticationRequired(error.message, phase=error.phase, status=error.status)
@@ -94,13 +96,13 @@ def _untrusted(error: UntrustedRedirect, seen: list[str]) -> Finding:
     return failure(
         *seen,
         "What you gave (login, headers, token) was not sent there.",
-        advice=f"If {error.target} is the app, name it instead, or pass --trust-redirects.",
+        advice=f"If {error.target} is the app, use that address instead, or pass --trust-redirects.",
         error=error,
     )
 
 
 def _sign_on(url: str) -> str:
-    """Return whose single sign-on a URL leads to, or an empty text. A server may have made it up."""
+    """Return the provider of single sign-on that a URL leads to, or an empty text. The URL may be forged."""
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:
@@ -111,7 +113,7 @@ def _sign_on(url: str) -> str:
 
 
 def check_gradio(patient: Patient) -> Finding:
-    """Say whether a Gradio app answered, or else what did."""
+    """Report whether a Gradio app answered, or which other server did."""
     found, error = patient.discover(), patient.failure
     if found is not None:
         return _describe(patient)
@@ -135,7 +137,7 @@ def _describe(patient: Patient) -> Finding:
         taken.append(f"{name} {milliseconds(one.seconds)}, {one.size / 1000:,.0f} kB")
         patient.times[name] = one.seconds
     if not patient.is_gradio:
-        return ok("It is not Gradio, as you said by --protocol.", f"{'; '.join(taken)}.")
+        return ok("It is not a Gradio app, as you specified with --protocol.", f"{'; '.join(taken)}.")
     version, title = patient.config.version or "of unknown version", patient.config.title
     return ok(f"Gradio {version}{f', titled {title!r}' if title else ''}.", f"{'; '.join(taken)}.")
 
@@ -150,8 +152,8 @@ def _no_answer(patient: Patient, error: TransportError) -> Finding:
         )
     if isinstance(error, TimeoutExpired):
         advice = (
-            "The host takes connections, and does not reply. The app may be busy in code that blocks its "
-            "event loop, may still be loading, or a proxy waits for it. Look at the app's log. To wait "
+            "The host accepts connections, but does not reply. The app may be busy in code that blocks its "
+            "event loop or still be loading, or a proxy is waiting for it. Look at the app's log. To wait "
             "longer, pass --timeout."
         )
     elif isinstance(error, ConnectError):
@@ -168,7 +170,7 @@ def _no_answer(patient: Patient, error: TransportError) -> Finding:
 
 def _something_else(patient: Patient, error: GradioTransportError) -> Finding:
     if isinstance(error, EventTooLarge):
-        return failure(error.message, advice="Gradio apps answer with far less. Check the URL.", error=error)
+        return failure(error.message, advice="Gradio apps send far less. Check the URL.", error=error)
     reply = _page_of(patient) or patient.last_reply
     seen: list[str] = [error.message]
     advice: list[str] = []
@@ -176,7 +178,7 @@ def _something_else(patient: Patient, error: GradioTransportError) -> Finding:
         named = server_name(reply)
         text = words(reply)
         seen = [
-            f"{shown_url(patient.app.base)} answered HTTP {reply.status}{f' ({named})' if named else ''}."
+            f"{shown_url(patient.app.base)} replied with HTTP {reply.status}{f' ({named})' if named else ''}."
         ]
         seen += [f"It says: {text!r}."] if text else []
         page = known_page(reply)
@@ -192,7 +194,7 @@ def _something_else(patient: Patient, error: GradioTransportError) -> Finding:
                 "The server does not know the host name of the URL. Use the name it is configured for."
             )
         elif reply.status >= 500:
-            advice.append("The app, or a proxy before it, failed. Look at its log.")
+            advice.append("The app, or a proxy in front of it, failed. Look at its log.")
     place = _find_app(patient)
     if place:
         seen.append(f"A Gradio app answers at {place}.")
@@ -206,13 +208,13 @@ def _something_else(patient: Patient, error: GradioTransportError) -> Finding:
 
 
 _BEHIND_PROXY = (
-    "A proxy answers, and the app behind it does not: start the app, and check the address that the proxy "
+    "A proxy answers, but the app behind it does not: start the app, and check the address that the proxy "
     "forwards to (proxy_pass)."
 )
 
 
 def _page_of(patient: Patient) -> Response | None:
-    """Return the reply for the page of the app, by which a person would know what it is."""
+    """Return the reply for the page of the app, which shows what the server is."""
     known = [
         one.response
         for one in patient.exchanges
@@ -226,7 +228,7 @@ def _page_of(patient: Patient) -> Response | None:
 
 
 def _find_app(patient: Patient) -> str:
-    """Return the address of a Gradio app above the named path, or at a path that is often used; or ''."""
+    """Return the address of a Gradio app above the given path or at a common path, or ''."""
     parts = urlsplit(patient.app.base)
     origin = f"{parts.scheme}://{parts.netloc}"
     segments = parts.path.strip("/").split("/") if parts.path.strip("/") else []
@@ -258,7 +260,7 @@ def _is_gradio_login(reply: Response) -> bool:
 
 
 def check_login(patient: Patient) -> Finding:
-    """Say which login is required, and how to pass it."""
+    """Report which login is required, and how to pass it."""
     error = patient.failure
     if isinstance(error, AuthenticationRequired):
         return _login_wanted(patient, error)
@@ -267,9 +269,9 @@ def check_login(patient: Patient) -> Finding:
     config = patient.config
     seen = [f"You are logged in as {config.username}." if config.username else "The app requires no login."]
     if patient.options.auth is not None and not config.username:
-        seen = ["The app let you in; it does not say as whom, or requires no login at all."]
+        seen = ["The app accepted the request. It does not report your user name, or requires no login."]
     if any(component.type == "loginbutton" for component in config.components.values()):
-        seen.append("It has a button to sign in with Hugging Face; its page may show more to who does.")
+        seen.append("It has a button to sign in with Hugging Face. Its page may show more after a sign-in.")
     asking = [one.display_name for one in config.endpoints if one.oauth_token == "required"]  # noqa: S105
     if asking:
         return warning(
@@ -284,7 +286,7 @@ def _login_wanted(patient: Patient, error: AuthenticationRequired) -> Finding:
     reply = patient.last_reply
     if error.phase is Phase.LOGIN:
         return failure(
-            "The app has a login of its own (Gradio's auth=), and refused the one you gave.",
+            "The app has its own login (Gradio's auth=), and refused yours.",
             advice="Check user and password of --auth USER:PASSWORD. Spaces and case count.",
             error=error,
         )
@@ -294,21 +296,24 @@ def _login_wanted(patient: Patient, error: AuthenticationRequired) -> Finding:
     challenge = reply.headers.get("www-authenticate", "")
     if challenge.lower().startswith("basic") or " basic " in f" {challenge.lower()}":
         seen.append(
-            "A proxy before the app requires HTTP basic authentication. That is not the login of the app."
+            "A proxy in front of the app requires HTTP basic authentication. That is not the login of the "
+            "app."
         )
-        advice = "Put user and password into the URL: https://user:password@host. If you did, they are wrong."
+        advice = "Put user and password into the URL: https://user:password@host, or correct them there."
     elif challenge:
-        seen.append(f"A proxy before the app requires: {challenge[:120]}.")
-        advice = "Pass what it takes: -H 'Authorization: ...'."
+        seen.append(f"A proxy in front of the app requires: {challenge[:120]}.")
+        advice = "Pass the credentials that it accepts: -H 'Authorization: ...'."
     elif is_hugging_face(patient.app.base):
-        seen.append("The Space is private, or your token may not see it.")
-        advice = "Pass --token with a token that may read the Space."
+        seen.append("The Space is private, or your token has no access.")
+        advice = "Pass --token with a token that can read the Space."
     elif _is_gradio_login(reply):
-        seen = ["The app has a login of its own (Gradio's auth=)."]
+        seen = ["The app has its own login (Gradio's auth=)."]
         advice = "Pass --auth USER:PASSWORD (in a program: auth=('user', 'password'))."
     else:
         sign_on = _sign_on(reply.headers.get("location", ""))
-        seen.append(f"A {f'login of {sign_on}' if sign_on else 'proxy or firewall'} before the app refuses.")
+        seen.append(
+            f"A {f'login of {sign_on}' if sign_on else 'proxy or firewall'} in front of the app refuses."
+        )
         seen += [f"It says: {words(reply)!r}."] if words(reply) else []
         place = _find_app(patient)
         if place:
@@ -316,5 +321,5 @@ def _login_wanted(patient: Patient, error: AuthenticationRequired) -> Finding:
         advice = f"{access_advice(reply)} Here: -H 'Cookie: NAME=VALUE'."
         target = resolve_reference(reply.url, reply.headers.get("location", ""))
         if target is not None and not same_origin(target, reply.url):
-            advice = "Log in there with a browser, and pass what it sets: -H 'Cookie: NAME=VALUE'."
+            advice = "Log in there with a browser, and pass the cookie that it sets: -H 'Cookie: NAME=VALUE'."
     return failure(*seen, advice=advice, error=error)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls that the OS does not bound in time, such as a look-up of a name, bounded."""
+"""Time limits for calls that the OS does not bound, such as a name look-up."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ T = TypeVar("T")
 
 
 class Late(Exception):
-    """The call was not over in time."""
+    """The call did not end in time."""
 
 
 class Running(Generic[T]):
-    """A call in a daemon thread of its own. One that hangs is left behind: a thread cannot be stopped."""
+    """A call in its own daemon thread. If it hangs, it is abandoned, because a thread cannot be stopped."""
 
     def __init__(self, call: Callable[[], T], name: str) -> None:
         self._call = call
@@ -34,7 +34,7 @@ class Running(Generic[T]):
         """Wait for the call, and return its value or raise its error.
 
         Raises:
-            Late: It is not over in time.
+            Late: It did not end in time.
         """
         self._thread.join(max(0.0, seconds))
         if self._error is not None:
@@ -45,9 +45,9 @@ class Running(Generic[T]):
 
 
 def bounded(call: Callable[[], T], seconds: float, name: str = "doctor") -> T:
-    """Return what a call returns within some seconds.
+    """Return the result of a call within a time limit.
 
     Raises:
-        Late: It was not over in time.
+        Late: It did not end in time.
     """
     return Running(call, name).result(seconds)

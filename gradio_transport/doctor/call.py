@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call, made because it was asked for: how its flow went in time."""
+"""A call on request, with the times of its flow."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from .patient import Patient, milliseconds, since
 from .report import Finding, failure, ok, skipped, warning
 
 LONG_SECONDS = 0.5
-"""A call that took the server this long shows whether its events were held back."""
+"""The shortest run time, in seconds, from which buffering of events is visible."""
 
 LONG_SILENCE = 20.0
-"""Longer than servers of 4.4 and later are silent: they send a heartbeat each 15 s."""
+"""A longer silence than that of servers of 4.4+, which send a heartbeat every 15 s."""
 
 MOST_EVENTS = 100_000
 
 
 @attrs.define
 class _Flow:
-    """What came of a call, in seconds since it was submitted."""
+    """The events of a call, in seconds since its submission."""
 
     joined: float | None = None
     first: float | None = None
@@ -55,7 +55,7 @@ class _Flow:
             self.first = at
 
     def _add_duration(self, seconds: float | None) -> None:
-        """Add the time that the function took for a step, as the server says."""
+        """Add the time that the function took for a step, as the server reports."""
         if seconds is not None:
             self.duration = (self.duration or 0.0) + seconds
 
@@ -68,16 +68,16 @@ class _Flow:
 
     @property
     def seen_duration(self) -> float | None:
-        """Seconds from the begin of the function to its end, as messages of a stream came here."""
+        """Seconds from the start to the end of the function, by the arrival of the stream's messages."""
         if self.starts is None or self.ends is None or not self.chunks:
             return None
         return self.ends - self.starts
 
 
 def check_call(patient: Patient) -> Finding:
-    """Make the call, and look at its flow."""
+    """Make the call, and check its flow."""
     if patient.call is None:
-        return skipped("No call was asked for. Add --call /name ARGUMENTS to make one.")
+        return skipped("You asked for no call. Add --call /name ARGUMENTS to make one.")
     endpoint, arguments, keywords = patient.call(patient.config)
     flow, began = _Flow(), time.monotonic()
 
@@ -126,13 +126,13 @@ def _facts(flow: _Flow) -> str:
 def _judge(name: str, flow: _Flow, took: float) -> Finding:
     seen = [f"{name} returned within {milliseconds(took)}: {_facts(flow)}."]
     if flow.duration is not None:
-        seen.append(f"By the server's account the function ran {milliseconds(flow.duration)}.")
+        seen.append(f"According to the server the function ran {milliseconds(flow.duration)}.")
     held = _held_back(flow)
     if held:
         return warning(
             *seen,
             held,
-            advice="A proxy holds the stream back until it ends. Configure it to pass bytes on as they come "
+            advice="A proxy holds the stream back until it ends. Configure it to forward bytes at once "
             "(nginx: proxy_buffering off).",
         )
     if flow.silence > LONG_SILENCE:
@@ -141,17 +141,17 @@ def _judge(name: str, flow: _Flow, took: float) -> Finding:
 
 
 def _held_back(flow: _Flow) -> str:
-    """Return how it shows that events were held back, or an empty text.
+    """Return the evidence that events were held back, or an empty text.
 
-    The server says how long the function ran. If its first and last message come closer together than that,
-    the first was held back.
+    The server reports how long the function ran. If the first and last message arrive closer together than
+    that, the first was held back.
     """
     seen, duration = flow.seen_duration, flow.duration
     if seen is None or duration is None or duration < LONG_SECONDS or seen > duration / 2:
         return ""
     return (
-        f"Its begin and its end came {milliseconds(seen)} apart, which is too close: they were held back on "
-        "the way."
+        f"The messages of its start and end arrived {milliseconds(seen)} apart, which is too close: a proxy "
+        f"held them back."
     )
 
 
@@ -162,7 +162,7 @@ def _failed(name: str, flow: _Flow, error: GradioTransportError, took: float) ->
         f"Before: {facts}." if facts else "",
     ]
     if isinstance(error, AppError):
-        advice = "The call came through, and the app's own function raised. Look at the app's log."
+        advice = "The call worked, but the app's own function raised an error. Look at the app's log."
     elif isinstance(error, StreamLost):
         last = flow.chunks[-1] if flow.chunks else None
         seen += [] if last is None else [f"The last byte came after {milliseconds(last)}."]
@@ -171,7 +171,7 @@ def _failed(name: str, flow: _Flow, error: GradioTransportError, took: float) ->
             "With --hold 65 the step 'open stream' looks for such a limit."
         )
     elif isinstance(error, TimeoutExpired):
-        advice = f"Raise the limit with --timeout, or see why the app takes so long. ({error.setting})"
+        advice = f"Raise the limit with --timeout, or find out why the app takes so long. ({error.setting})"
     elif isinstance(error, TransportError):
         advice = "See the steps above."
     else:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads an X.509 certificate (RFC 5280): whose it is, who issued it, until when, and for which names.
+"""Reader of X.509 certificates (RFC 5280): subject, issuer, validity and names.
 
-Why a reader of our own: the `ssl` module describes a certificate only if it is trusted, and doctor is asked
-about those that are not. It takes the few fields from the DER bytes, without recursion, and judges nothing.
+Why not the `ssl` module: it describes a certificate only if it is trusted, and the doctor has to describe
+others. This reader takes the few fields from the DER bytes, without recursion, and does not validate.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class UnreadableError(ValueError):
 
 @attrs.frozen
 class Certificate:
-    """What a certificate says.
+    """The contents of a certificate.
 
     Attributes:
-        subject: Whose it is: common name and organization.
-        issuer: Who issued it, likewise.
-        names: The hosts and addresses that it is for.
+        subject: The owner: common name and organization.
+        issuer: The issuer, likewise.
+        names: The hosts and addresses that it is valid for.
     """
 
     subject: str
@@ -56,7 +56,7 @@ def read_certificate(der: bytes) -> Certificate:
     """Read a certificate.
 
     Raises:
-        UnreadableError: It is not one.
+        UnreadableError: It is not a certificate.
     """
     try:
         return _read(der)
@@ -110,7 +110,7 @@ def _name(data: bytes) -> str:
 
 def _time(tag: int, content: bytes) -> datetime:
     text = content.decode("ascii")
-    if tag == _UTC_TIME:  # two digits of the year: 50 and above are of the last century
+    if tag == _UTC_TIME:  # two digits of the year: 50 and above mean the last century
         text = ("19" if int(text[:2]) >= 50 else "20") + text
     return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
 

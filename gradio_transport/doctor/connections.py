@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Connections and replicas: what is between the client and the process that runs the app."""
+"""Connections and replicas between the client and the process that runs the app."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .patient import Patient, milliseconds, since
 from .report import Finding, failure, ok, skipped, warning
 
 REPLICA_REQUESTS = 8
-"""Requests by which replicas are looked for. Two that take turns at random stay hidden in one of 128 runs."""
+"""Requests that look for replicas. Two random replicas go unnoticed in one of 128 runs."""
 
 IDLE_SECONDS = 1.0
 
 UPLOAD_BYTES = 1_500_000
-"""Above the limit of 1 MB that nginx has by default."""
+"""More than nginx's default limit of 1 MB."""
 
 CLOCK_SECONDS = 60.0
 
@@ -35,7 +35,7 @@ _REPLICA_HEADERS = ("x-served-by", "x-replica", "x-instance-id", "x-pod", "fly-r
 
 
 def check_keep_alive(patient: Patient) -> Finding:
-    """Look whether a connection serves a second request."""
+    """Check whether a connection serves a second request."""
     if patient.proxy is not None:
         return skipped("Behind a proxy the connections to the app cannot be seen.")
     url = _small_url(patient)
@@ -50,7 +50,8 @@ def check_keep_alive(patient: Patient) -> Finding:
     except GradioTransportError as error:
         return warning(
             f"A second request failed: {error.message}",
-            advice="The server closes connections without saying so. Other clients fail there now and then.",
+            advice="The server closes connections without notice. Other clients sometimes fail because of "
+            "it.",
         )
     if is_open:
         return ok(f"A connection stays open for the next request, which took {milliseconds(took)}.")
@@ -58,7 +59,7 @@ def check_keep_alive(patient: Patient) -> Finding:
     return warning(
         f"The connection was closed {'by its reply' if said else f'within {IDLE_SECONDS:g} s'}; each request "
         "opens another one.",
-        advice="That costs time only. Let the proxy keep connections (nginx: keepalive_timeout).",
+        advice="It only costs time. Let the proxy keep connections (nginx: keepalive_timeout).",
     )
 
 
@@ -68,7 +69,7 @@ def _small_url(patient: Patient) -> str:
 
 
 def check_replicas(patient: Patient) -> Finding:
-    """Ask on several connections which process answers: its id differs (3.0.5+)."""
+    """Find out on several connections which process replies, by its id (3.0.5+)."""
     if not patient.config.at_least(3, 0, 5):
         return skipped("Processes of this version have no id.")
     request = Request.get(patient.app.discovery.urls.api("app_id"))
@@ -88,7 +89,7 @@ def check_replicas(patient: Patient) -> Finding:
     known = {name: count for name, count in ids.items() if name}
     seen = _names_of_replicas(replies)
     if not known:
-        return skipped("The server does not tell the id of its process.", *seen)
+        return skipped("The server does not report the id of its process.", *seen)
     sticky = sorted({name for reply in replies for name in _cookie_names(reply) if _STICKY.match(name)})
     if len(known) == 1 and len(ids) == 1:
         seen.insert(0, f"{REPLICA_REQUESTS} connections led to one process.")
@@ -122,18 +123,18 @@ def _names_of_replicas(replies: list[Response]) -> list[str]:
 
 
 def check_upload(patient: Patient) -> Finding:
-    """Look how large a request may be.
+    """Check how large a request may be.
 
-    The body goes to a route that takes no POST: every server refuses it with 404 or 405 and stores nothing,
-    while a proxy refuses it first if it is too large.
+    The body goes to a route without POST. Every server refuses it with 404 or 405 and stores nothing, but a
+    proxy refuses it earlier if it is too large.
     """
     config = patient.config
     if not patient.is_gradio:
-        return skipped("It is not Gradio.")
+        return skipped("It is not a Gradio app.")
     limit = config.max_file_size
-    seen = [f"The app takes files of up to {_size(limit)}." if limit else "The app sets no limit on files."]
+    seen = [f"The app accepts files of up to {_size(limit)}." if limit else "The app sets no limit on files."]
     if patient.config.at_least(4, 28) is False:
-        seen = ["Apps of this version have no limit on files of their own."]
+        seen = ["Apps of this version have no file size limit."]
     request = Request(
         "POST",
         patient.app.discovery.urls.page("config"),
@@ -148,7 +149,7 @@ def check_upload(patient: Patient) -> Finding:
     except GradioTransportError as error:
         return warning(*seen, error.message, advice="Large requests may fail.")
     if reply.status == 413:
-        seen.append(f"A request of {_size(UPLOAD_BYTES)} is refused on the way with HTTP 413.")
+        seen.append(f"A request of {_size(UPLOAD_BYTES)} is refused by a proxy with HTTP 413.")
         if limit and limit < UPLOAD_BYTES:
             return ok(*seen)
         return warning(
@@ -179,7 +180,7 @@ def check_clock(patient: Patient) -> Finding:
     side = "ahead of" if skew > 0 else "behind"
     return warning(
         f"The clock of this machine is {abs(skew):,.0f} s {side} that of the server.",
-        advice="Correct the one that is wrong: certificates, tokens and signed URLs depend on it.",
+        advice="Correct the wrong clock: certificates, tokens and signed URLs depend on it.",
     )
 
 

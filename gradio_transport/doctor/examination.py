@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The order of the steps, and what each needs: `examine`."""
+"""The order and the dependencies of the steps: `examine`."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from .streams import check_compression, check_hold, check_stream, check_websocke
 from .tls import check_tls
 
 STEP_SECONDS = 90.0
-"""Bound of one step, besides the time that it is told to wait. Its requests have bounds of their own."""
+"""Time limit of one step, besides the time that it has to wait. Its requests have their own limits."""
 
 
 GRACE_SECONDS = 0.5
-"""How much later than the deadline a step is left: its requests end by themselves then, and say more."""
+"""Extra seconds before a step is abandoned: its requests end by then, with a better message."""
 
 
 @attrs.frozen
@@ -39,7 +39,7 @@ class PlannedStep:
     Attributes:
         name: For programs.
         title: For people.
-        check: Does it.
+        check: Runs the step.
         needs: Steps that must not have failed before, by name.
     """
 
@@ -83,18 +83,18 @@ def examine(
     saved_token: bool = False,
     on_begin: Callable[[PlannedStep], object] | None = None,
 ) -> Generator[Step, None, None]:
-    """Look at an app step by step, and yield each step when it is done.
+    """Examine an app step by step, and yield each step when it is done.
 
-    Close the iterator to end early. Nothing with an effect on the app is sent but the call that is asked for.
+    Close the iterator to end early. Nothing with an effect on the app is sent, except the requested call.
 
     Args:
         source: The URL of the app, or the name of a Space.
         options: As for a connection.
-        hold: Seconds to hold a stream open. Above 15 s, the second heartbeat of a server is waited for.
-        call: Returns the call to make, by the app's config.
-        saved_token: Whether the token that huggingface_hub has saved may be used, for a Space that the Hub
-            shows only with one.
-        on_begin: Called with each step that is not skipped, before it is done.
+        hold: Seconds to hold a stream open. Above 15 s, it waits for the second heartbeat of a server.
+        call: Returns the call to make, given the app's config.
+        saved_token: Whether the token that huggingface_hub has saved may be used, for a Space that is hidden
+            without it.
+        on_begin: Called with each step that is not skipped, before it runs.
     """
     patient = Patient(source=source, options=options, hold=hold, call=call, saved_token=saved_token)
     yield from examine_patient(patient, STEPS, on_begin=on_begin)
@@ -106,11 +106,11 @@ def examine_patient(
     *,
     on_begin: Callable[[PlannedStep], object] | None = None,
 ) -> Generator[Step, None, None]:
-    """Do steps in order, yield each when it is done, and close the connections of the patient at the end.
+    """Run steps in order, yield each when it is done, and close the connections of the patient at the end.
 
     Args:
-        patient: The app. After each step it has what was found out.
-        steps: Some of `STEPS`, those that they need among them.
+        patient: The app. Each step adds its findings to it.
+        steps: Some of `STEPS`, including those that they need.
         on_begin: As for `examine`.
     """
     failed: dict[str, PlannedStep] = {}
@@ -133,7 +133,7 @@ def _blocks(planned: PlannedStep, step: Step, broken: PlannedStep | None) -> boo
     """Return whether the steps that need this one are skipped."""
     if broken is not None or step.result is Result.FAILURE:
         return True
-    # A Space that sleeps is not connected to, because that would wake it.
+    # No connection to a sleeping Space, because that would wake it.
     return planned.name == "space" and step.result is Result.WARNING
 
 
@@ -152,8 +152,8 @@ def _check(patient: Patient, planned: PlannedStep) -> Finding:
             error = patient.deadline.error(Phase.DISCOVER)
             return failure(f"The {patient.deadline.seconds:g} s for all steps are over.", error=error)
         return failure(
-            f"It was not over within {limit:g} s.",
-            advice="Something on the way holds requests without end. See the steps above.",
+            f"It did not end within {limit:g} s.",
+            advice="A proxy or firewall holds requests forever. See the steps above.",
         )
     except GradioTransportError as error:
         return failure(error.message, error=error)

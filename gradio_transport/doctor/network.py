@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way to the host: its name, its addresses, and which of them answer."""
+"""The connection to the host: its name, its addresses, and which of them answer."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ LOOKUP_SECONDS = 8.0
 CONNECT_SECONDS = 5.0
 
 MOST_ADDRESSES = 8
-"""Addresses of a host that are tried."""
+"""The most addresses of a host that are tried."""
 
 NEAR_PORTS = range(GRADIO_PORT, GRADIO_PORT + 10)
-"""Ports of this machine that are looked at where the named one is closed: Gradio takes the first free one."""
+"""Local ports that are checked if the given one is closed: Gradio takes the first free one."""
 
 _KNOWN_HOSTS = ("localhost", "huggingface.co", "hf.space", "gradio.live")
 
 
 def check_name(patient: Patient) -> Finding:
-    """Look up the host that is connected to: the app's, or the proxy's."""
+    """Look up the host to connect to: that of the app or of the proxy."""
     proxy = patient.proxy
     host = patient.host if proxy is None else proxy.host
     began = time.monotonic()
@@ -52,12 +52,12 @@ def check_name(patient: Patient) -> Finding:
     listed = ", ".join(dict.fromkeys(str(address[4][0]) for address in patient.lookup))
     whose = host if proxy is None else f"The proxy {host}"
     if is_address(host):
-        return ok(f"{whose} is an address; there is no name to look up.")
+        return ok(f"{whose} is an address, so there is no name to look up.")
     patient.times["name"] = took
     seen = [f"{whose} is {listed} ({milliseconds(took)})."]
     more = len(addresses) - len(patient.lookup)
     if more > 0:
-        seen.append(f"It has {more} more.")
+        seen.append(f"There are {more} more.")
     if proxy is not None:
         seen.append(f"The proxy looks up {patient.host} itself.")
     return ok(*seen)
@@ -71,14 +71,14 @@ def _unknown_name(host: str, error: Exception, proxy: Proxy | None) -> Finding:
         advice = f"Correct the proxy in {proxy.given_by}, or unset it."
     elif temporary:
         advice = (
-            "The name servers did not answer. Check the network of this machine (VPN, /etc/resolv.conf). In "
-            "a network that reaches the internet by a proxy only, set HTTPS_PROXY."
+            "The name servers did not answer. Check the network of this machine (VPN, /etc/resolv.conf). If "
+            "the network reaches the internet only through a proxy, set HTTPS_PROXY."
         )
     else:
         hint = did_you_mean(host, _KNOWN_HOSTS)
         advice = (
-            f"Check the spelling of the host.{hint} A name of a container or an internal network is known "
-            "only there."
+            f"Check the spelling of the host.{hint} The name of a container or an internal host is known "
+            f"only in its network."
         )
     unknown = ConnectError(seen)
     unknown.__cause__ = error
@@ -87,7 +87,7 @@ def _unknown_name(host: str, error: Exception, proxy: Proxy | None) -> Finding:
 
 @attrs.frozen
 class _Try:
-    """How one address answered; no `error`: it is connected."""
+    """The result of one address. Without an `error` it is connected."""
 
     host: str
     family: int
@@ -130,7 +130,7 @@ def check_tcp(patient: Patient) -> Finding:
 
 
 def _is_harmless(failed: Sequence[_Try]) -> bool:
-    """Return whether this machine refuses one of its two loopback addresses, which costs no time."""
+    """Return whether a local machine refuses one of its two loopback addresses, which costs no time."""
     return _is_loopback(failed) and all(isinstance(one.error, ConnectionRefusedError) for one in failed)
 
 
@@ -167,16 +167,16 @@ def _advice(patient: Patient, failed: Sequence[_Try], port: int, proxy: Proxy | 
         ]
     if any(isinstance(one.error, ConnectionRefusedError) for one in failed):
         near = _listening_nearby(patient, port)
-        advice = [
-            f"No program listens on port {port} there. Start the app, or correct the port, which it prints."
-        ]
+        advice = [f"No program listens on port {port} there. Start the app, or use the port that it prints."]
         if near:
             ports = ", ".join(map(str, near))
-            advice.append(f"On this machine a program listens on port {ports}. Is it that one?")
+            advice.append(
+                f"On this machine a program listens on port {ports}. Check whether that is the app."
+            )
         if _is_loopback(failed):
             advice.append(
-                f"{patient.host} is the machine, or the container, that runs this command. An app in another "
-                "container has another address."
+                f"{patient.host} is the machine or container that runs this command. An app in another "
+                f"container has another address."
             )
         else:
             advice.append(
@@ -187,8 +187,8 @@ def _advice(patient: Patient, failed: Sequence[_Try], port: int, proxy: Proxy | 
     if any(isinstance(one.error, TimeoutError) for one in failed):
         return [
             (
-                "Nothing answers, not even a refusal. A firewall or security group drops the packets, the "
-                "machine is off, or the address is of another network (VPN)."
+                "There is no reply, not even a refusal. A firewall or security group drops the packets, the "
+                "machine is off, or the address belongs to another network (VPN)."
             ),
         ]
     return ["Check the network of this machine: its connection, routes and VPN."]
@@ -197,9 +197,9 @@ def _advice(patient: Patient, failed: Sequence[_Try], port: int, proxy: Proxy | 
 def _advice_some(failed: Sequence[_Try]) -> str:
     hosts = ", ".join(one.host for one in failed)
     sixth = all(one.family == socket.AF_INET6 for one in failed)
-    kind = "IPv6 does not work on the way" if sixth else "One address of the host is dead"
+    kind = "IPv6 does not work to there" if sixth else "One address of the host does not answer"
     return (
-        f"{kind} ({hosts}). This library goes on to the next address after {NEXT_ADDRESS_SECONDS:g} s; other "
+        f"{kind} ({hosts}). This library tries the next address after {NEXT_ADDRESS_SECONDS:g} s; other "
         "clients may wait much longer. Correct the DNS records of the host, or let the app listen there too."
     )
 
@@ -209,7 +209,7 @@ def _is_loopback(tries: Sequence[_Try]) -> bool:
 
 
 def _listening_nearby(patient: Patient, port: int) -> Sequence[int]:
-    """Return the ports of this machine on which Gradio usually listens and something does."""
+    """Return those of Gradio's usual ports on which a program of this machine listens."""
     if patient.host not in ("localhost", "127.0.0.1", "::1"):
         return []
     found: list[int] = []

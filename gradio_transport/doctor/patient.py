@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Patient`: the app under examination, and what the steps before have found out about it."""
+"""`Patient`: the app under examination, with the findings of earlier steps."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ from ..sync.connection import Connection
 Arguments: TypeAlias = tuple[Endpoint, Sequence[Any], Mapping[str, Any]]
 
 Preparation: TypeAlias = Callable[[AppConfig], Arguments]
-"""Returns the endpoint and the arguments of the call to make, by what the app says of itself."""
+"""Returns the endpoint and the arguments of the call to make, given the app's config."""
 
 MOST_EXCHANGES = 200
 
 KEPT_BYTES = 100_000
-"""How much of the body of a reply is kept: the beginning says what it is."""
+"""Bytes of a reply's body that are kept. The beginning is enough to recognize it."""
 
 
 @attrs.define
 class Exchange:
-    """One request of the discovery or of a login, and what came of it."""
+    """One request of the discovery or of a login, and its result."""
 
     url: str
     channel: str
@@ -51,12 +51,12 @@ class Exchange:
     response: Response | None = None
     """The reply, with the beginning of its body."""
     size: int = 0
-    """Bytes of the whole body."""
+    """Size of the full body in bytes."""
     error: str = ""
 
     @property
     def shown(self) -> str:
-        """The URL for people."""
+        """The printable URL."""
         return shown_url(self.url)
 
 
@@ -65,17 +65,17 @@ class Patient:
     """The app under examination.
 
     Attributes:
-        source: What the user named.
-        options: What the user gave.
+        source: The source as the user named it.
+        options: The options of the user.
         hold: Seconds that a stream is held open.
         call: The call to make, or None.
         saved_token: Whether the token that huggingface_hub has saved may be used for a Space that is hidden
             without it.
-        deadline: When the time of the examination is over.
-        space: What the Hub says, if the source is a Space.
-        lookup: Addresses of the host that is connected to.
-        discovery: What the discovery found.
-        failure: Why there is no discovery.
+        deadline: The deadline of the examination.
+        space: The data of the Hub, if the source is a Space.
+        lookup: Addresses of the host to connect to.
+        discovery: The result of the discovery.
+        failure: The error if the discovery failed.
         first_byte: Seconds to the first byte of a stream.
         stream_head: Head of that stream.
         times: Name of a phase -> seconds, in order.
@@ -102,7 +102,7 @@ class Patient:
     # --- where it is -----------------------------------------------------------------------------------
 
     def open(self) -> App:
-        """Make the app of the source, without any I/O.
+        """Create the app of the source, without any I/O.
 
         Raises:
             LocalProtocolError: The source is neither a URL nor the name of a Space.
@@ -112,7 +112,7 @@ class Patient:
         return self._app
 
     def reopen(self, options: Options) -> App:
-        """Make the app again, with other options."""
+        """Create the app again, with other options."""
         self.options = options
         return self.open()
 
@@ -130,7 +130,7 @@ class Patient:
 
     @property
     def base(self) -> str:
-        """The URL of the app: that of the discovery once there is one, else the one that was named."""
+        """The URL of the app: that of the discovery if there is one, else the given one."""
         return self.app.base if self.discovery is None else self.discovery.urls.base
 
     @property
@@ -140,22 +140,22 @@ class Patient:
 
     @property
     def host(self) -> str:
-        """Host of the named URL, without brackets."""
+        """Host of the given URL, without brackets."""
         return urlsplit(self.app.base).hostname or ""
 
     @property
     def port(self) -> int:
-        """Port of the named URL, or that of its scheme."""
+        """Port of the given URL, or that of its scheme."""
         return urlsplit(self.app.base).port or PORTS[self.scheme]
 
     @cached_property
     def routes(self) -> Routes:
-        """How origins are reached."""
+        """The routes to origins."""
         return Routes(self.options.http)
 
     @property
     def proxy(self) -> Proxy | None:
-        """The proxy on the way to the app.
+        """The proxy for the app.
 
         Raises:
             ConnectError: Its URL cannot be used.
@@ -182,16 +182,16 @@ class Patient:
 
     @property
     def config(self) -> AppConfig:
-        """What the app says of itself. There is a discovery."""
+        """The config of the app. It requires a discovery."""
         return self.app.config
 
     @property
     def is_gradio(self) -> bool:
-        """Whether it is Gradio, and not a server that a named adapter discovers by itself."""
+        """Whether it is a Gradio app, not a server that a named adapter discovers itself."""
         return self.config.settings is None
 
     def requests(self, deadline: Deadline = NEVER, **timeouts: float) -> Requests:
-        """Return what sends requests, with other timeouts than the options have."""
+        """Return a sender of requests, with other timeouts than those of the options."""
         requests = Requests.of_app(self.app, deadline.sooner(self.deadline))
         return (
             attrs.evolve(requests, timeouts=requests.timeouts.replace(**timeouts)) if timeouts else requests
@@ -201,7 +201,7 @@ class Patient:
         """Send a request and return its reply, or the stream or socket that it opened.
 
         Raises:
-            GradioTransportError: There is none.
+            GradioTransportError: There is no reply.
         """
         return self.connection.run(self.requests(deadline, **timeouts).perform(command))
 
@@ -212,7 +212,7 @@ class Patient:
         return reply
 
     def send_afresh(self, request: Request) -> Response:
-        """Send a request on a connection of its own, with what the app's origin may see.
+        """Send a request on its own connection, with the credentials for the app's origin.
 
         Raises:
             TransportError: No reply came.
@@ -230,10 +230,10 @@ class Patient:
         return response
 
     def discover(self) -> Discovery | None:
-        """Discover the app, once; None if that failed, and then `failure` says why."""
+        """Discover the app once. Return None if that failed; `failure` then has the error."""
         if not self._has_discovered:
             self._has_discovered = True
-            default_headers(self.options.http.library)  # loads the library, which is not to be timed
+            default_headers(self.options.http.library)  # loads the library, whose time must not count
             try:
                 self.app.discovery = self.connection.run(Requests.of_app(self.app, self.deadline).discover())
                 self.discovery = self.app.discovery
@@ -292,5 +292,5 @@ def since(began: float) -> float:
 
 
 def milliseconds(seconds: float) -> str:
-    """Return a time for people."""
+    """Return a printable time."""
     return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"

@@ -16,14 +16,16 @@ from .report import Finding, failure, ok, warning
 _NO_ROOT = "Look at root_path of the app, GRADIO_ROOT_PATH, and the X-Forwarded headers of the proxy."
 
 MOST_ENDPOINTS = 2000
-"""Endpoints that an adapter is chosen for."""
+"""The most endpoints for which an adapter is chosen."""
 
 
 def check_protocol(patient: Patient) -> Finding:
     """Choose an adapter for each endpoint, as a call does."""
     config = patient.config
     if not patient.is_gradio:
-        return ok(f"Not Gradio: the adapter {patient.app.protocol} was asked for, and found {config.title}.")
+        return ok(
+            f"Not Gradio: you asked for the adapter {patient.app.protocol}, and it found {config.title}."
+        )
     seen = [
         (
             f"Gradio {config.version or 'of unknown version'} names "
@@ -54,13 +56,11 @@ def check_protocol(patient: Patient) -> Finding:
         seen.append(f"No adapter for {list_texts(without, most=5)}: {error.message}")
         advice.append("Those cannot be called. See 'gradio-transport explain'.")
     if not config.callable:
-        seen.append("It has no function that can be called by name or number.")
-        advice.append("Its functions are private, or run in the browser only (api_name=False, js).")
+        seen.append("It has no function that you can call by name or number.")
+        advice.append("Its functions are private, or run only in the browser (api_name=False, js).")
     if config.info_failure:
         seen.append(f"{config.info_failure}.")
-        advice.append(
-            "Calls work; names and types of parameters are taken from the config. See the app's log."
-        )
+        advice.append("Calls work. Names and types of parameters come from the config. See the app's log.")
     return warning(*seen, advice=advice) if advice else ok(*seen)
 
 
@@ -69,11 +69,11 @@ def _count(number: int) -> str:
 
 
 def check_root(patient: Patient) -> Finding:
-    """Compare the app's own URL with the one that was asked."""
+    """Compare the app's own URL with the requested one."""
     config, base = patient.config, patient.base
     root = config.root.rstrip("/")
     if not root:
-        return ok("The app names no root; requests go to the address you gave.")
+        return ok("The app reports no root, so requests go to the address you gave.")
     given = urlsplit(base)
     try:
         believed = urlsplit(root)
@@ -81,7 +81,7 @@ def check_root(patient: Patient) -> Finding:
     except ValueError:
         return warning(f"The app's own URL (root) is not a URL: {root[:100]!r}.", *_effect(), advice=_NO_ROOT)
     seen = [f"The app's own URL (root) is {shown_url(root)}; you reached it at {shown_url(base)}."]
-    if not believed.scheme:  # a path alone, up to 4.17
+    if not believed.scheme:  # only a path, up to 4.17
         if believed.path.rstrip("/") == given.path.rstrip("/"):
             return ok(*seen)
         return warning(*seen, *_effect(), advice=_path_advice(given.path))
@@ -90,13 +90,13 @@ def check_root(patient: Patient) -> Finding:
     advice: list[str] = []
     if (given.scheme, believed.scheme) == ("https", "http"):
         advice.append(
-            "The proxy does not pass on that it was asked by https. Configure it to send the header "
+            "The proxy does not report that clients use https. Configure it to send the header "
             "X-Forwarded-Proto: https (nginx: proxy_set_header X-Forwarded-Proto $scheme), or set "
             "GRADIO_ROOT_PATH to the address."
         )
     if believed.hostname != given.hostname or ((believed.port or 0) != (given.port or 0) and not advice):
         advice.append(
-            "The proxy does not pass the host on. Configure it to send Host, or X-Forwarded-Host (nginx: "
+            "The proxy does not forward the host. Configure it to send Host, or X-Forwarded-Host (nginx: "
             "proxy_set_header Host $http_host)."
         )
     if believed.path.rstrip("/") != given.path.rstrip("/"):
@@ -106,19 +106,21 @@ def check_root(patient: Patient) -> Finding:
 
 def _effect() -> tuple[str, ...]:
     return (
-        "Calls of this library go to your address all the same.",
+        "Calls of this library still go to your address.",
         "The app's page, its files and other clients may go to the wrong one.",
     )
 
 
 def _path_advice(path: str) -> str:
     if not path.strip("/"):
-        return "The app has a root_path that the address has not: correct the URL, or GRADIO_ROOT_PATH."
-    return f"The app is not told its path: start it with root_path={path!r}, or set GRADIO_ROOT_PATH={path}."
+        return "The app has a root_path that the address lacks: correct the URL or GRADIO_ROOT_PATH."
+    return (
+        f"The app does not know its path: start it with root_path={path!r}, or set GRADIO_ROOT_PATH={path}."
+    )
 
 
 def has_unload(patient: Patient) -> bool:
-    """Return whether the app runs a function when a session ends, as far as its config says."""
+    """Return whether the app runs a function when a session ends, by its config."""
     return any(_is_unload(endpoint) for endpoint in patient.config.endpoints)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proxies: which are set, and whether they catch this URL."""
+"""The proxy settings, and whether they apply to this URL."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 def check_proxy(patient: Patient) -> Finding:
-    """Say which proxy a request to the app goes through, and why."""
+    """Report which proxy a request to the app goes through, and why."""
     variables = _variables()
     seen = (
         [f"Set: {', '.join(_shown(name, value) for name, value in variables.items())}."] if variables else []
     )
     if not patient.options.http.trust_env:
-        seen = ["The environment is not obeyed here (trust_env is off)."]
+        seen = ["The environment is ignored (trust_env is off)."]
     try:
         proxy = patient.proxy
     except ConnectError as error:
@@ -35,8 +35,8 @@ def check_proxy(patient: Patient) -> Finding:
     advice: list[str] = []
     if _is_near(patient.host):
         host = patient.host
-        seen.append(f"{host} is this machine or a private network, which a proxy as a rule cannot reach.")
-        advice.append(f"Set NO_PROXY={host} (add to what it has, with commas), and try again.")
+        seen.append(f"{host} is this machine or in a private network, which a proxy usually cannot reach.")
+        advice.append(f"Set NO_PROXY={host} (append it to the current value, with a comma), and try again.")
     differing = _differing(variables)
     seen += differing
     return warning(*seen, advice=advice) if advice or differing else ok(*seen)
@@ -49,31 +49,31 @@ def _direct(patient: Patient, seen: list[str], variables: Mapping[str, str]) -> 
     if excepted and is_excepted(excepted, patient.host, patient.port):
         seen.append(f"NO_PROXY excepts {patient.host}: requests go to it directly.")
     else:
-        seen.append(f"None of them is for {patient.scheme}://{patient.host}: requests go to it directly.")
+        seen.append(f"None of them applies to {patient.scheme}://{patient.host}: requests go to it directly.")
     return ok(*seen)
 
 
 def _variables() -> dict[str, str]:
-    """Return the variables that are set, as they are written in the environment."""
+    """Return the variables that are set, spelled as in the environment."""
     names = [name for known in VARIABLES for name in (known, known.upper())]
     found = {name: os.environ[name] for name in names if os.environ.get(name)}
-    # In both spellings with one value it is one setting.
+    # The same value in both spellings is one setting.
     return {
         name: value for name, value in found.items() if name.islower() or found.get(name.lower()) != value
     }
 
 
 def _differing(variables: Mapping[str, str]) -> Sequence[str]:
-    """Return which variables have another value in the other spelling."""
+    """Return the variables whose two spellings have different values."""
     return [
-        f"{name} and {name.upper()} differ; {name} counts."
+        f"{name} and {name.upper()} differ. {name} is used."
         for name in VARIABLES
         if name in variables and variables.get(name.upper(), variables[name]) != variables[name]
     ]
 
 
 def _shown(name: str, value: str) -> str:
-    """Return a variable for people: a proxy's URL without user and password."""
+    """Return a printable variable: a proxy's URL without user and password."""
     if name.lower() == "no_proxy":
         return f"{name}={value}"
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an examination found: `Step` by step, and all of them as a `Report`."""
+"""The findings of an examination: each `Step`, and all of them as a `Report`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import attrs
 from ..errors import GradioTransportError, one_line
 
 LONGEST = 700
-"""Characters of one sentence: servers write parts of them."""
+"""The most characters of one sentence, because servers write parts of them."""
 
 MOST_SEEN = 12
-"""Sentences of one step."""
+"""The most sentences of one step."""
 
 
 class Result(enum.StrEnum):
-    """How a step ended."""
+    """The result of a step."""
 
     OK = "ok"
     WARNING = "warning"
@@ -27,16 +27,16 @@ class Result(enum.StrEnum):
     FAILURE = "failure"
     """Calls do not work."""
     SKIPPED = "skipped"
-    """Not checked; the step says why."""
+    """Not checked; the step has the reason."""
 
 
 @attrs.frozen
 class Finding:
-    """What one step found.
+    """The finding of one step.
 
     Attributes:
-        seen: What was seen, each a sentence or a fact.
-        advice: What to do, each a sentence or two; empty if nothing is to be done.
+        seen: The observations, each a sentence or a fact.
+        advice: What to do, each one or two sentences; empty if there is nothing to do.
         error: The error that a call would raise, for the exit status.
     """
 
@@ -73,23 +73,23 @@ def _texts(advice: str | Sequence[str]) -> Sequence[str]:
 
 
 def tidy(text: str) -> str:
-    """Return a sentence on one line, bounded, with nothing in it that steers a terminal."""
+    """Return a sentence on one line, bounded, without terminal control characters."""
     line = one_line(text[: 4 * LONGEST])
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
 
 @attrs.frozen(kw_only=True)
 class Step:
-    """One step of an examination, done.
+    """One completed step of an examination.
 
-    Its texts are safe to show: on one line each, bounded, without control characters and secrets.
+    Its texts are safe to print: single lines, bounded, without control characters and secrets.
 
     Attributes:
         name: For programs and tests, such as ``"tls"``.
         title: For people.
-        seconds: How long it took.
-        error: The error that a call would raise, where the step failed with one.
-        blocked_by: Name of the step whose failure is why this one was skipped, or an empty text.
+        seconds: Its duration.
+        error: The error that a call would raise, if the step failed with one.
+        blocked_by: Name of the failed step because of which this one was skipped, or an empty text.
     """
 
     name: str
@@ -102,7 +102,7 @@ class Step:
     blocked_by: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as an object of JSON."""
+        """Return it as a JSON object."""
         return {
             "step": self.name,
             "title": self.title,
@@ -125,7 +125,7 @@ class Report:
         """Return a step by its name.
 
         Raises:
-            KeyError: There is none.
+            KeyError: There is no such step.
         """
         for step in self.steps:
             if step.name == name:
@@ -133,7 +133,7 @@ class Report:
         raise KeyError(name)
 
     def having(self, result: Result) -> tuple[Step, ...]:
-        """Return the steps that ended so."""
+        """Return the steps with a result."""
         return tuple(step for step in self.steps if step.result is result)
 
     @property

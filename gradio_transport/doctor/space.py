@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Hugging Face Space: its stage, and what runs in it."""
+"""A Hugging Face Space: its stage, and its app."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from .patient import Patient
 from .report import Finding, failure, ok, skipped, warning
 
 _PASSING = frozenset({"SLEEPING", "BUILDING", "APP_STARTING"})
-"""Stages that end by waiting."""
+"""Stages that pass after a while."""
 
 
 def check_space(patient: Patient) -> Finding:
-    """Ask the Hub about the Space. It is not woken: that may cost its owner money."""
+    """Ask the Hub about the Space, without waking it: that may cost its owner money."""
     if patient.app.space is None:
-        return skipped("The address is a URL, and not the name of a Space.")
+        return skipped("The address is a URL, not the name of a Space.")
     name, hub = patient.app.space, spaces.endpoint_to_use()
     seen: list[str] = []
     try:
         space, note = _resolve(patient, name)
     except GradioTransportError as error:
         if isinstance(error, TransportError):
-            advice = f"Check the way to {hub}: the network, and the proxy variables."
+            advice = f"Check the connection to {hub}: the network and the proxy variables."
         elif is_hidden(error):
             advice = "Check the spelling. If it is private, pass --token, or log in with 'hf auth login'."
         else:
@@ -41,7 +41,7 @@ def check_space(patient: Patient) -> Finding:
 
 
 def _resolve(patient: Patient, name: str) -> tuple[Space, str]:
-    """Return the Space, and what to say of the token that was used."""
+    """Return the Space, and a sentence about the token that was used."""
     token = token_to_use(patient.options.token)
     try:
         return spaces.resolve(name, token=token), "The Hub shows it with your token." if token else ""
@@ -53,20 +53,20 @@ def _resolve(patient: Patient, name: str) -> tuple[Space, str]:
             raise
     space = spaces.resolve(name, token=saved)
     patient.reopen(attrs.evolve(patient.options, token=saved))
-    return space, "The Hub shows it only with the token that huggingface_hub has saved, which is used."
+    return space, "The Hub shows it only with the token saved by huggingface_hub, which is used."
 
 
 def _judge(patient: Patient, space: Space, seen: list[str]) -> Finding:
     if space.sdk == "static":
         error = SpaceNotRunning(f"{space.other_sdk} Nothing there can be called.", stage=space.stage)
-        return failure(*seen, error.message, advice="Look for the app that it is a page of.", error=error)
+        return failure(*seen, error.message, advice="Look for the app of this page.", error=error)
     if space.other_sdk:
         seen.append(f"{space.other_sdk}")
     if space.stage in _PASSING:
         what = {"SLEEPING": "sleeps", "BUILDING": "is being built", "APP_STARTING": "starts"}[space.stage]
         return warning(
             *seen,
-            f"It {what}, so it was not connected to. The first call wakes it and waits.",
+            f"It {what}, so no connection was made. The first call wakes it and waits.",
             advice=f"To wake it, run 'gradio-transport list {space.id}'. Then try again.",
         )
     try:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Streams: whether they are passed on at once and stay open, and whether a websocket comes through.
+"""Streams: whether they arrive at once and stay open, and whether a websocket works.
 
-Nothing joins the queue here. What a server streams without that depends on its version (docs/wire.md §5.2,
-§9): from 4.25 on the heartbeat of an unused session, whose first bytes come at once and then each
-15 s; from 4.9 on the stream of such a session, which says that it is not known and ends; before, nothing.
+These steps do not join the queue. The streams without a join depend on the version (docs/wire.md §5.2, §9):
+from 4.25 on, the heartbeat of an unused session, which sends bytes at once and then every 15 s; from 4.9 on,
+the stream of an unknown session, which reports that and ends; before that, none.
 """
 
 from __future__ import annotations
@@ -25,35 +25,35 @@ from .protocol import has_unload
 from .report import Finding, failure, ok, skipped, warning
 
 FIRST_BYTE_SECONDS = 5.0
-"""Within this time the first bytes of a stream must have come. Servers send them at once."""
+"""Seconds within which the first bytes of a stream must arrive. Servers send them at once."""
 
 HEARTBEAT_SECONDS = 15.0
-"""Between two heartbeats of a server."""
+"""Seconds between two heartbeats of a server."""
 
 SLACK_SECONDS = 2.0
-"""How much later than that a heartbeat may come."""
+"""Seconds that a heartbeat may be late."""
 
 MOST_CHUNKS = 1_000
 
 _SOCKET_SECONDS = 5.0
 
 _HOW_NOT_TO_BUFFER = (
-    "A proxy holds the stream back. Configure it to pass bytes on as they come (nginx: proxy_buffering off, "
+    "A proxy holds the stream back. Configure it to forward bytes at once (nginx: proxy_buffering off, "
     "proxy_http_version 1.1; no gzip "
     "for text/event-stream; Apache: no mod_deflate; Caddy: flush_interval -1)."
 )
 
-_WHY_IT_MATTERS = "Calls show no progress, and long ones fail: their heartbeats do not come through."
+_WHY_IT_MATTERS = "Calls show no progress, and long ones fail: their heartbeats do not arrive."
 
 
 @attrs.define
 class _Opened:
-    """What came of a stream."""
+    """The result of a stream."""
 
     head: Response | None = None
     head_seconds: float = 0.0
     chunks: list[float] = attrs.field(factory=list[float])
-    """When bytes came."""
+    """Times when bytes arrived."""
     beats: int = 0
     closed: Closed | None = None
     closed_at: float = 0.0
@@ -75,10 +75,10 @@ def _read(patient: Patient, path: str, *, idle: float, until: float, enough: int
 
     Args:
         patient: The app.
-        path: Of the API.
+        path: Path below the API.
         idle: Seconds of silence after which to give up.
         until: Seconds in all.
-        enough: Chunks after which nothing more is read.
+        enough: Chunks after which it stops reading.
     """
     opened, began = _Opened(), time.monotonic()
     url = patient.app.discovery.urls.api(path)
@@ -124,23 +124,24 @@ def _heartbeat(patient: Patient) -> str:
 
 
 def _why_not(patient: Patient) -> str:
-    """Return why no stream can be looked at, or an empty text."""
+    """Return why no stream can be checked, or an empty text."""
     config = patient.config
     if not patient.is_gradio:
-        return "It is not Gradio. Add --call to look at a stream."
+        return "It is not a Gradio app. Add --call to check a stream."
     if config.protocol is None:
-        return "Calls of this version do not go by a stream over HTTP."
+        return "Calls of this version do not use a stream over HTTP."
     if not config.at_least(4, 9):
-        return "In this version every stream is a call. Add --call to look at one."
+        return "In this version every stream is a call. Add --call to check one."
     if config.at_least(4, 25) and has_unload(patient):
         return (
-            "The app runs a function when a session ends, so none is begun. Add --call to look at a stream."
+            "The app runs a function when a session ends, so no session is opened. Add --call to check a "
+            "stream."
         )
     return ""
 
 
 def check_stream(patient: Patient) -> Finding:
-    """Open a stream, and take the time to its first byte."""
+    """Open a stream, and measure the time to its first byte."""
     why_not = _why_not(patient)
     if why_not:
         return skipped(why_not)
@@ -157,31 +158,31 @@ def check_stream(patient: Patient) -> Finding:
 
 
 def _without_heartbeat(patient: Patient, refusal: Response) -> Finding:
-    """Judge an app whose heartbeat is refused, by the stream of an unknown session."""
+    """Check an app whose heartbeat is refused, with the stream of an unknown session."""
     path = f"queue/data?session_hash={_session()}"
     opened = _read(patient, path, idle=FIRST_BYTE_SECONDS, until=FIRST_BYTE_SECONDS, enough=1)
     if opened.head is None:
         return _refused(opened)
-    # A plain 404 is as well that of a server which plays a recording, or of an app with routes of its own.
+    # A plain 404 may also come from a server that plays a recording, or an app with its own routes.
     of_proxy = refusal.status != 404 or is_web_page(refusal)
     return warning(
-        f"The heartbeat of a session was answered with {_no_stream(refusal)}. Other streams come through.",
+        f"The heartbeat of a session got {_no_stream(refusal)}. Other streams work.",
         *_whose(refusal),
         "Sessions with gr.State may be forgotten early.",
-        advice="A proxy lets only some paths through. It must pass on all below the address of the app."
+        advice="A proxy forwards only some paths. It must forward all paths below the app's address."
         if of_proxy
-        else "The server has no such route. If it does not play a trace, and a proxy is before it, the proxy "
-        "must pass on all below the address of the app.",
+        else "The server has no such route. Unless it plays a trace: a proxy in front of it must forward "
+        "all paths below the address of the app.",
     )
 
 
 def _short_stream(opened: _Opened) -> Finding:
-    """Judge the stream of an unknown session, which says so and ends (4.9 to 4.24)."""
+    """Check the stream of an unknown session, which reports that and ends (4.9 to 4.24)."""
     if opened.refusal is not None or opened.error is not None:
         return _refused(opened)
     return ok(
-        f"An event stream was answered in {milliseconds(opened.head_seconds)}.",
-        "Servers of this version stream nothing without a call, so buffering does not show. Add --call.",
+        f"An event stream replied in {milliseconds(opened.head_seconds)}.",
+        "Servers of this version stream nothing without a call, so buffering is not visible. Add --call.",
     )
 
 
@@ -196,21 +197,21 @@ def _judge_heartbeat(opened: _Opened) -> Finding:
         what = "The head of the reply" if opened.head is None else "No byte of the stream"
         came = f"{what} came within" if opened.head is not None else f"{what} did not come within"
         return warning(
-            f"{came} {FIRST_BYTE_SECONDS:g} s, where the server sends the first at once: it is buffered.",
+            f"{came} {FIRST_BYTE_SECONDS:g} s, but the server sends the first at once: a proxy buffers it.",
             _WHY_IT_MATTERS,
             *_whose(opened.head),
             advice=_HOW_NOT_TO_BUFFER,
         )
-    return ok(f"The first byte of a heartbeat came after {milliseconds(first)}: it is passed on at once.")
+    return ok(f"The first byte of a heartbeat arrived after {milliseconds(first)}: it is not held back.")
 
 
 def _refused(opened: _Opened) -> Finding:
     reply = opened.refusal
     if reply is not None:
         return failure(
-            f"A stream was answered with {_no_stream(reply)}, although the config can be read.",
+            f"A stream got {_no_stream(reply)}, although the config can be read.",
             *_whose(reply),
-            advice="A proxy lets only some paths through. It must pass on all below the address of the app.",
+            advice="A proxy forwards only some paths. It must forward all paths below the app's address.",
         )
     why = opened.error.message if opened.error is not None else "it ended at once"
     error = opened.error or StreamLost(f"A stream cannot be read: {why}.")
@@ -219,16 +220,16 @@ def _refused(opened: _Opened) -> Finding:
 
 def _no_stream(reply: Response) -> str:
     kind = reply.headers.get("content-type", "no content type")
-    return f"HTTP {reply.status}" if reply.status >= 300 else f"{kind[:60]}, and not with an event stream"
+    return f"HTTP {reply.status}" if reply.status >= 300 else f"{kind[:60]}, not an event stream"
 
 
 def _whose(head: Response | None) -> list[str]:
     name = "" if head is None else server_name(head)
-    return [f"The reply is of: {name}."] if name else []
+    return [f"The reply is from {name}."] if name else []
 
 
 def check_hold(patient: Patient) -> Finding:
-    """Hold a stream open, to see whether a proxy ends it while nothing is sent."""
+    """Hold a stream open, to check whether a proxy ends it during silence."""
     if patient.stream_head is None or patient.first_byte is None or not patient.config.at_least(4, 25):
         return skipped("There is no stream to hold open: see the step before.")
     hold = patient.hold
@@ -237,8 +238,8 @@ def check_hold(patient: Patient) -> Finding:
     came = opened.beats
     if opened.closed is not None and opened.closed.ending is Ending.LOCAL:
         return warning(
-            f"More than {MOST_CHUNKS:,} pieces came in {opened.closed_at:.1f} s, where heartbeats are rare.",
-            advice="The server, or something on the way, sends what no Gradio sends.",
+            f"More than {MOST_CHUNKS:,} pieces arrived in {opened.closed_at:.1f} s, but heartbeats are rare.",
+            advice="The server, or a proxy, sends data that no Gradio sends.",
         )
     ended_early = opened.closed is not None and opened.closed.ending is not Ending.IDLE
     if (
@@ -249,17 +250,18 @@ def check_hold(patient: Patient) -> Finding:
         return _cut(opened)
     if came < beats and hold >= (beats - 1) * HEARTBEAT_SECONDS + SLACK_SECONDS:
         return warning(
-            f"In {hold:g} s {_count(came)} came, where the server sends {beats}: the rest is held back.",
+            f"In {hold:g} s {_count(came)} arrived, but the server sends {beats}: a proxy holds the rest "
+            f"back.",
             _WHY_IT_MATTERS,
             *_whose(opened.head),
             advice=_HOW_NOT_TO_BUFFER,
         )
     seen = [f"A stream stayed open for {hold:g} s, with {_count(came)}."]
     if hold <= HEARTBEAT_SECONDS:
-        seen.append(f"Heartbeats come each {HEARTBEAT_SECONDS:g} s; --hold 20 waits for the next.")
+        seen.append(f"Heartbeats arrive every {HEARTBEAT_SECONDS:g} s; --hold 20 waits for the next.")
     else:
         seen.append(
-            "A limit on the whole time of a request does not show: --hold 65 looks for one of a minute."
+            "A limit on the total time of a request was not checked: --hold 65 looks for one of a minute."
         )
     return ok(*seen)
 
@@ -272,18 +274,18 @@ def _cut(opened: _Opened) -> Finding:
         seen = [opened.error.message]
     error = StreamLost(seen[0])
     if silent < HEARTBEAT_SECONDS - 0.5:
-        seen.append("The server holds it open. A call that is silent for so long is lost.")
+        seen.append("The server holds it open. A call with such a silence is lost.")
         advice = (
-            f"A proxy ends connections that are silent for {silent:.0f} s; heartbeats come each "
+            f"A proxy ends connections that are silent for {silent:.0f} s; heartbeats arrive every "
             f"{HEARTBEAT_SECONDS:g} s. Raise its timeout (nginx: proxy_read_timeout 3600s)."
         )
         return failure(*seen, *_whose(opened.head), advice=advice, error=error)
-    seen.append("The server holds it open. A call that takes longer is lost.")
+    seen.append("The server holds it open. A longer call is lost.")
     return warning(
         *seen,
         *_whose(opened.head),
         advice=(
-            "A proxy limits the whole time of a request. Raise that limit, or submit long calls with "
+            "A proxy limits the total time of a request. Raise that limit, or submit long calls with "
             "CallOptions(attach='late'), which fetches the result afterwards."
         ),
     )
@@ -294,7 +296,7 @@ def _count(number: int) -> str:
 
 
 def check_compression(patient: Patient) -> Finding:
-    """Look whether something on the way compresses the stream."""
+    """Check whether a proxy compresses the stream."""
     head = patient.stream_head
     if head is None:
         return skipped("No stream was opened.")
@@ -302,9 +304,9 @@ def check_compression(patient: Patient) -> Finding:
     if not coding:
         return ok("The stream is not compressed.")
     return warning(
-        f"The stream is compressed ({coding[:40]}), although Gradio compresses none.",
-        "What compresses may wait for more bytes before it passes any on.",
-        advice="Take text/event-stream out of what the proxy compresses (nginx: gzip_types).",
+        f"The stream is compressed ({coding[:40]}), although Gradio does not compress streams.",
+        "A compressing proxy may wait for more bytes before it forwards any.",
+        advice="Exclude text/event-stream from the proxy's compression (nginx: gzip_types).",
     )
 
 
@@ -312,11 +314,11 @@ def check_websocket(patient: Patient) -> Finding:
     """Open the websocket of 3.6 to 3.50, and drop it before it joins the queue."""
     config = patient.config
     if config.protocol is not None or not config.at_least(3, 1, 5):
-        return skipped("Calls of this version do not go by a websocket.")
+        return skipped("Calls of this version do not use a websocket.")
     if not config.at_least(3, 6):
-        return skipped("In this version opening the websocket joins the queue. Add --call to look at one.")
+        return skipped("In this version opening the websocket joins the queue. Add --call to check one.")
     if not any(endpoint.queue for endpoint in config.endpoints):
-        return skipped("The queue of this app is off, so calls go by plain HTTP.")
+        return skipped("The queue of this app is off, so calls use plain HTTP.")
     began = time.monotonic()
     command = OpenWebSocket("doctor-socket", patient.app.discovery.urls.websocket("queue/join"))
     try:
@@ -332,17 +334,17 @@ def check_websocket(patient: Patient) -> Finding:
         opened.close()
     if isinstance(text, str):
         patient.times["websocket"] = since(began)
-        return ok(f"A websocket opens, and the first message came after {milliseconds(since(began))}.")
+        return ok(f"A websocket opens, and the first message arrived after {milliseconds(since(began))}.")
     if text is None:
         return failure(
-            f"A websocket opens, and nothing comes within {_SOCKET_SECONDS:g} s.",
-            advice="The proxy accepts the upgrade and passes no data on. Look at its settings.",
+            f"A websocket opens, but no message arrives within {_SOCKET_SECONDS:g} s.",
+            advice="The proxy accepts the upgrade but forwards no data. Check its settings.",
             error=StreamLost("The websocket is silent."),
         )
     return failure(
-        f"A websocket opens and ends at once (code {text.code}).",
-        advice="The app requires a login (code 1008), or the proxy ends websockets.",
-        error=StreamLost("The websocket ended at once."),
+        f"A websocket opens and closes at once (code {text.code}).",
+        advice="The app requires a login (code 1008), or the proxy closes websockets.",
+        error=StreamLost("The websocket closed at once."),
     )
 
 
@@ -359,7 +361,7 @@ def _no_upgrade(what: str, error: GradioTransportError | None) -> Finding:
     return failure(
         what,
         "Calls of this version need a websocket.",
-        advice="Configure the proxy to pass the upgrade on (nginx: proxy_http_version 1.1; proxy_set_header "
+        advice="Configure the proxy to forward the upgrade (nginx: proxy_http_version 1.1; proxy_set_header "
         'Upgrade $http_upgrade; proxy_set_header Connection "upgrade").',
         error=error,
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TLS: whose certificate the server shows, and why it is not trusted."""
+"""TLS: the server's certificate, and why it is not trusted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .patient import Patient, milliseconds, since
 from .report import Finding, failure, ok, skipped, warning
 
 SOON = timedelta(days=14)
-"""A certificate that ends within this time is warned of."""
+"""Remaining validity of a certificate below which there is a warning."""
 
 # Error codes of OpenSSL (X509_V_ERR_*).
 _NOT_YET_VALID, _EXPIRED = 9, 10
@@ -38,15 +38,15 @@ INTERCEPTORS = (
     "portswigger", "squid", "forcepoint", "websense", "check point", "barracuda", "watchguard", "sonicwall",
     "untangle", "cloudflare for teams", "cato networks", "iboss", "smoothwall", "adguard",
 )  # fmt: skip
-"""Words in the issuer's name where a program decrypts the connections of a network, or of this machine."""
+"""Words in the issuer's name of programs that decrypt the connections of a network or machine."""
 
 _INTERCEPTOR = re.compile(rf"\b(?:{'|'.join(INTERCEPTORS)})\b", re.IGNORECASE)
 
 
 def check_tls(patient: Patient) -> Finding:
-    """Shake hands as every request does, and read the certificate."""
+    """Do the TLS handshake as every request does, and read the certificate."""
     if patient.scheme != "https":
-        return skipped("The URL is of http://, which is not encrypted.")
+        return skipped("The URL has http://, which is not encrypted.")
     began = time.monotonic()
     try:
         der, version = _shake_hands(patient, patient.options.http)
@@ -62,12 +62,12 @@ def check_tls(patient: Patient) -> Finding:
         return _unchecked(patient, seen)
     left = certificate.ends - datetime.now(UTC)
     if left < SOON:
-        return warning(*seen, advice=f"It ends in {left.days} days. Its owner must renew it.")
+        return warning(*seen, advice=f"It expires in {left.days} days. Its owner must renew it.")
     return ok(*seen)
 
 
 def _unchecked(patient: Patient, seen: list[str]) -> Finding:
-    """Check what was not to be checked, so that the user knows what is given up."""
+    """Check the certificate anyway, so that the user knows the risk."""
     seen.append("The certificate is not checked, as you asked (--insecure, verify=False).")
     try:
         _shake_hands(patient, attrs.evolve(patient.options.http, verify=True))
@@ -75,7 +75,7 @@ def _unchecked(patient: Patient, seen: list[str]) -> Finding:
         code = _verify_code(error)
         reason = "" if code is None else f": {code.verify_message}"
         return warning(*seen, f"It would be refused{reason}.", advice="Do not send secrets over it.")
-    return warning(*seen, "It would be accepted.", advice="Leave out --insecure: it is not needed.")
+    return warning(*seen, "It would be accepted.", advice="Omit --insecure: it is not needed.")
 
 
 def _shake_hands(patient: Patient, settings: HTTPSettings) -> tuple[bytes, str]:
@@ -83,7 +83,7 @@ def _shake_hands(patient: Patient, settings: HTTPSettings) -> tuple[bytes, str]:
 
     Raises:
         ConnectError: There is no connection, or its certificate is not trusted.
-        TimeoutExpired: Not in time.
+        TimeoutExpired: The handshake took too long.
     """
     url = f"wss{patient.app.base.removeprefix('https')}"
     command = SendRequest("tls", Request.get(patient.app.base), Phase.DISCOVER)
@@ -115,13 +115,13 @@ def _untrusted(patient: Patient, error: GradioTransportError) -> Finding:
     seen = [f"The certificate is not trusted: {problem.verify_message}."]
     seen += [] if certificate is None else _describe(certificate)
     if certificate is not None and certificate.ends < datetime.now(UTC) and problem.verify_code != _EXPIRED:
-        seen.append("So it has also expired.")
+        seen.append("It has also expired.")
     return failure(*seen, advice=_advice(patient, problem.verify_code, certificate), error=error)
 
 
 def _no_tls(patient: Patient, error: GradioTransportError) -> Finding:
     cause: BaseException | None = error.__cause__
-    advice = "See the message; the server or a proxy before it ended the connection."
+    advice = "See the message; the server or a proxy in front of it closed the connection."
     if isinstance(cause, ssl.SSLError):
         if "does not speak TLS" in error.message:
             advice = f"The server does not encrypt on this port. Use http{patient.app.base[5:]}."
@@ -131,11 +131,11 @@ def _no_tls(patient: Patient, error: GradioTransportError) -> Finding:
             )
     elif isinstance(error, TimeoutExpired):
         advice = (
-            "The port is open, and TLS is not answered there. Something else than https may listen on it, "
-            "or a firewall lets the connection through and nothing more."
+            "The port is open, but there is no TLS reply. Another service than https may listen on it, or a "
+            "firewall lets only the connection through."
         )
     elif isinstance(error, ConnectError) and patient.proxy is not None:
-        advice = "The proxy does not open a tunnel to that host and port. Ask those who run it."
+        advice = "The proxy does not open a tunnel to that host and port. Ask its administrator."
     return failure(error.message, advice=advice, error=error)
 
 
@@ -165,17 +165,17 @@ def _describe(certificate: Certificate) -> list[str]:
 
 
 def interceptor(issuer: str) -> str:
-    """Return the issuer's name if it is one of a program that opens TLS; else an empty text."""
+    """Return the issuer's name if it is a program that decrypts TLS; else an empty text."""
     return issuer if _INTERCEPTOR.search(issuer) else ""
 
 
 def _advice(patient: Patient, code: int, certificate: Certificate | None) -> list[str]:
     issuer = "" if certificate is None else certificate.issuer
     now = datetime.now(UTC)
-    clock = f"The clock of this machine says {now:%Y-%m-%d %H:%M} UTC; correct it if that is wrong."
+    clock = f"The clock of this machine shows {now:%Y-%m-%d %H:%M} UTC. Correct it if that is wrong."
     trust = (
-        "To trust it, name the file of its authority in SSL_CERT_FILE (in a program: verify='ca.pem'). "
-        "--insecure checks nothing, and shows your secrets to anyone on the way."
+        "To trust it, set SSL_CERT_FILE to the file of its authority (in a program: verify='ca.pem'). "
+        "--insecure skips all checks, and exposes your secrets on the network."
     )
     if code == _EXPIRED:
         return [clock, "If it is right, the owner of the server must renew the certificate."]
@@ -183,23 +183,29 @@ def _advice(patient: Patient, code: int, certificate: Certificate | None) -> lis
         return [clock]
     if code in (_WRONG_NAME, _WRONG_ADDRESS):
         names = "" if certificate is None else list_texts(certificate.names, most=6)
-        advice = f"It is not for {patient.host}. Use a name that it is for: {names}." if names else ""
+        advice = f"It is not valid for {patient.host}. Use one of its names: {names}." if names else ""
         return [
-            advice or f"It is not for {patient.host}.",
-            "If that is no name of the app, the address leads to another server, or to a proxy.",
+            advice or f"It is not valid for {patient.host}.",
+            "If the app does not have that name, the address leads to another server or a proxy.",
         ]
     if interceptor(issuer):
         return [
-            f"{issuer} decrypts the connections of this network or machine, and signs them itself.",
-            "Ask for the file of its authority, and name it in SSL_CERT_FILE (in a program: verify=).",
+            (
+                f"{issuer} decrypts the connections of this network or machine, and signs the certificates "
+                f"itself."
+            ),
+            (
+                "Ask its administrator for the file of its authority, and set SSL_CERT_FILE to it (in a "
+                "program: verify=)."
+            ),
         ]
     if code == _SELF_SIGNED:
-        return ["The server made the certificate itself.", trust]
+        return ["The certificate is self-signed.", trust]
     if code in (_UNKNOWN_ROOT, _UNKNOWN_ISSUER, _NO_ISSUER):
         return [
             (
-                "Its authority is not known on this machine. That is so for authorities of companies, for "
-                "networks that open TLS, and where a server does not send its intermediate certificate."
+                "This machine does not know its authority. Possible reasons: a company's own authority, a "
+                "network that decrypts TLS, or a server that does not send its intermediate certificate."
             ),
             trust,
         ]

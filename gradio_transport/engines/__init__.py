@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The only room that does network I/O. No type or exception of an HTTP or websocket library leaves it."""
+"""The only subpackage with network I/O. It hides the types and exceptions of HTTP and websocket libraries."""

@@ -5,8 +5,8 @@ Four defaults of the library are replaced:
 
 - It sends a GET again after the connection broke: see `aiohttp_requests`.
 - It follows the redirect of a websocket handshake: see `aiohttp_requests`.
-- It uses a connection again that must not be used again: see `Reply`.
-- It loses what was received before a connection was reset: see `aiohttp_stream`.
+- It reuses connections that must not be reused: see `Reply`.
+- It loses data that was received before a connection reset: see `aiohttp_stream`.
 """
 
 from __future__ import annotations
@@ -58,15 +58,15 @@ from .settings import HTTPSettings
 from .tls import ssl_context
 
 _HEAD_BYTES = 100 * 1024
-"""Bound of a reply's status line, and of each of its headers; what httpx allows for a whole head."""
+"""The most bytes of a reply's status line, and of each header; httpx allows as much for a whole head."""
 
 _HEADERS = 1000
-"""Bound of the number of a reply's headers."""
+"""The most headers of a reply."""
 
 _GRACE_SECONDS = 0.05
-"""How much later the bound of a whole request is looked at than that of its connection.
+"""Seconds by which the deadline of a whole request is checked later than that of its connection.
 
-Both may end with the call. The error should then say that there was no connection, after which a try is safe.
+Both may end with the call. The error should then report that there was no connection, so a retry is safe.
 """
 
 
@@ -85,13 +85,13 @@ class AiohttpEngine:
         self.connections = OpenConnections(self._routes)
         self._kept = KeptConnections()
         self._contexts: dict[Route, ssl.SSLContext] = {}
-        # Not the bound of aiohttp's pool: the wait for a slot there counts as time to connect.
+        # Why not the limit of aiohttp's pool: the wait for a slot there counts as time to connect.
         self._slots = asyncio.Semaphore(settings.connections)
         self._tls_transports: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
         self._closed = False
 
     def _open_session(self, url: str, addresses: AddressRule = AddressRule.ANY) -> aiohttp.ClientSession:
-        """Return the session for a URL, whose connections are made under a rule for their addresses."""
+        """Return the session for a URL and an address rule of its connections."""
         if self._closed:
             raise LocalProtocolError("The transport is closed.")
         keeps = self._kept.are_trusted(url)
@@ -116,7 +116,7 @@ class AiohttpEngine:
         return self._sessions[key]
 
     def _new_socket(self, addresses: AddressRule, address: tuple[Any, ...]) -> socket.socket:
-        """Return a socket for aiohttp to connect. The name of the host is not passed on to here.
+        """Return a socket for aiohttp to connect. aiohttp does not pass the host name.
 
         Raises:
             AddressRefusedError: The rule does not allow the address.
@@ -131,7 +131,7 @@ class AiohttpEngine:
         """Return proxy and TLS of a URL as keyword arguments.
 
         Raises:
-            UnsupportedProtocol: The proxy is one of SOCKS.
+            UnsupportedProtocol: The proxy is a SOCKS proxy.
             ConnectError: The URL of the proxy is not valid.
         """
         route = self._routes.find(url)
@@ -146,8 +146,8 @@ class AiohttpEngine:
         return route_options(route, self._contexts.get(route))
 
     async def request(self, request: Request, patience: Patience) -> Response:
-        """Send a request and return the whole reply."""
-        self._open_session(request.url)  # raises before `asyncio.timeout` does where asyncio does not run
+        """Send a request and return the full reply."""
+        self._open_session(request.url)  # raises before `asyncio.timeout` would if asyncio is not running
         try:
             async with asyncio.timeout(_with_grace(patience.whole_seconds)):
                 stream = await self.stream(request, patience)
@@ -155,14 +155,14 @@ class AiohttpEngine:
                     body = await stream.read(body_seconds(request, patience))
                 finally:
                     await stream.aclose()
-        except GradioTransportError:  # one that is late is a TimeoutError too
+        except GradioTransportError:  # a late one is also a TimeoutError
             raise
         except TimeoutError:
             raise patience.timeout_error(request.url) from None
         return stream.head.with_body(body)
 
     async def stream(self, request: Request, patience: Patience) -> AiohttpStream:
-        """Send a request and return as soon as the head of its reply has come."""
+        """Send a request and return as soon as the head of its reply has arrived."""
         with self._translate_errors(request.url, patience):
             session = self._open_session(request.url, await self._connection_rule(request.url, patience))
             await self._acquire_slot(request.url, patience)
@@ -214,7 +214,7 @@ class AiohttpEngine:
             async with asyncio.timeout(patience.head_seconds) as deadline:
                 with bound_head(deadline, patience):
                     return cast("Reply", await session.request(request.method, url, data=body, **options))
-        # aiohttp has no timeout for writing, so each block of a long body extends a deadline of our own.
+        # aiohttp has no timeout for writing, so each block of a long body extends a separate deadline.
         async with asyncio.timeout(None) as deadline:
             blocks = form_blocks_async(body) if isinstance(body, Multipart) else _body_blocks(body)
             extended = _extend_deadline(blocks, deadline, patience.silence_seconds)
@@ -240,7 +240,7 @@ class AiohttpEngine:
                     verbatim_url(url),
                     headers=headers,
                     **route,
-                    autoclose=False,  # it would wait 10 s for a server whose close frame has no code
+                    autoclose=False,  # otherwise it waits 10 s for a server whose close frame has no code
                     autoping=False,
                     timeout=CLOSE_TIMEOUT,
                     max_msg_size=max_message_bytes + 1,
@@ -250,7 +250,7 @@ class AiohttpEngine:
 
     @asynccontextmanager
     async def _bound_handshake(self, url: str, patience: Patience) -> AsyncGenerator[None, None]:
-        """Bound the connection and handshake of a websocket together: no data of a call are sent before."""
+        """Bound the connection and handshake of a websocket together. No data of a call is sent before."""
         try:
             async with asyncio.timeout(patience.connect_seconds):
                 yield
@@ -259,7 +259,7 @@ class AiohttpEngine:
 
     @contextmanager
     def _translate_errors(self, url: str, patience: Patience) -> Generator[None, None, None]:
-        """Turn aiohttp's exceptions into ours, until the head of a reply has arrived."""
+        """Translate aiohttp's exceptions until the head of a reply has arrived."""
 
         def way(error: Exception) -> str:
             reached = not isinstance(error, aiohttp.ClientProxyConnectionError)
@@ -267,7 +267,7 @@ class AiohttpEngine:
 
         try:
             yield
-        except GradioTransportError:  # some are an OSError too
+        except GradioTransportError:  # some are also an OSError
             raise
         except HandshakeAnswered as error:
             reply = response_head(error.response).with_body(error.body)
@@ -311,7 +311,7 @@ class AiohttpEngine:
             return
         for session in sessions:
             await session.close()
-        # A dropped TLS connection waits without a bound for the server's close_notify; abort it instead.
+        # Why abort: a dropped TLS connection waits indefinitely for the server's close_notify.
         for transport in list(self._tls_transports):
             if isinstance(transport, asyncio.Transport):
                 transport.abort()
@@ -321,8 +321,8 @@ class AiohttpEngine:
 class _Body(aiohttp.AsyncIterablePayload):
     """A long body that can drop its connection.
 
-    aiohttp would close the connection of a failed request, and so wait without a bound for a server that does
-    not read the rest.
+    aiohttp would close the connection of a failed request, and wait indefinitely for a server that does not
+    read the rest.
     """
 
     _transport: asyncio.BaseTransport | None = None
@@ -344,10 +344,10 @@ async def _body_blocks(body: bytes) -> AsyncIterator[bytes]:
 async def _extend_deadline(
     blocks: AsyncIterator[bytes], deadline: asyncio.Timeout, silence: float | None
 ) -> AsyncIterator[bytes]:
-    """Yield the blocks of a body, and move the deadline with each of them.
+    """Yield the blocks of a body, and extend the deadline with each.
 
-    One block behind, because aiohttp stops at the announced length: a generator that yields its last block
-    at once would never be resumed, and so stay open.
+    It lags one block behind, because aiohttp stops at the announced length: otherwise the generator would
+    never be resumed after its last block, and would stay open.
     """
     loop = asyncio.get_running_loop()
     held: bytes | None = None
@@ -362,14 +362,14 @@ async def _extend_deadline(
 
 
 def _cause(error: Exception) -> Exception:
-    """Return why no connection could be made. The text of aiohttp's own error has the repr of its objects."""
+    """Return the cause of a failed connection. The text of aiohttp's error has the repr of its objects."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return error.certificate_error
     return error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
 
 
 def _short(error: Exception) -> Exception:
-    """Return an error without the whole URL, with its query, that the text of one for a bad reply has."""
+    """Return an error without the full URL and query, which aiohttp's text for a bad reply contains."""
     if isinstance(error, aiohttp.ClientResponseError):
         return aiohttp.ClientError(" ".join(error.message.split()) or type(error).__name__)
     return error

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every use of aiohttp here has in common: sessions that send a request once, routes, and URLs.
+"""Shared code for aiohttp: sessions that send a request once, routes, and URLs.
 
-Two defaults of the library are replaced. It sends a GET again after the connection broke, and where a GET
-joins the queue (docs/wire.md §4) that is a second call. And it follows the redirect of a websocket handshake.
+Two defaults of the library are replaced. It sends a GET again after the connection broke, which is a second
+call if a GET joins the queue (docs/wire.md §4). It also follows the redirect of a websocket handshake.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from .replies import CHUNK_BYTES
 from .routes import Route
 
 _REFUSAL_BYTES = 64 * 1024
-"""How much of the body of a refused handshake is read, for the reason."""
+"""Bytes that are read of the body of a refused handshake, for the reason."""
 
 CLOSE_TIMEOUT = aiohttp.ClientWSTimeout(ws_close=1.0)  # type: ignore[call-arg,unused-ignore]  # pyright: ignore[reportCallIssue]
-"""How long aiohttp waits for the server when we drop a websocket."""
+"""Seconds that aiohttp waits for the server after the library drops a websocket."""
 
 
 class HandshakeAnswered(Exception):
     """The reply to the handshake of a websocket was not 101.
 
     Attributes:
-        response: The reply, which is closed.
+        response: The reply, which is already closed.
         body: The beginning of its body.
     """
 
@@ -42,8 +42,8 @@ async def _send_once(
 ) -> aiohttp.ClientResponse:
     """Send a request once, and raise every reply to a websocket handshake but 101.
 
-    A middleware is the only public hook below aiohttp's own retries and redirects: it sends a GET again after
-    the two kinds of errors that are changed here, and it has no option against that.
+    Why a middleware: it is the only public hook below aiohttp's own retries and redirects. aiohttp sends a
+    GET again after the two kinds of errors that are changed here, and has no option against that.
     """
     try:
         response = await handler(request)
@@ -73,11 +73,11 @@ def open_session(
     """Return a session that stores no cookies, decodes no body, and sends each request once.
 
     Args:
-        connector: What opens the connections.
-        timeout: Of each request that has none of its own.
-        head_bytes: Bound of a reply's status line, and of each of its headers.
-        head_fields: Bound of the number of a reply's headers.
-        options: More of `aiohttp.ClientSession`.
+        connector: Opens the connections.
+        timeout: Timeout of each request without its own.
+        head_bytes: The most bytes of a reply's status line, and of each header.
+        head_fields: The most headers of a reply.
+        options: Further options of `aiohttp.ClientSession`.
     """
     return aiohttp.ClientSession(
         connector=connector,
@@ -100,13 +100,13 @@ def route_options(route: Route, context: ssl.SSLContext | None) -> dict[str, Any
     Not aiohttp's ``trust_env``: that reads passwords from netrc as well.
 
     Args:
-        route: How the origin is reached, by no proxy of SOCKS.
-        context: For TLS; None without it.
+        route: The route to the origin, not through a SOCKS proxy.
+        context: The TLS context; None without TLS.
     """
     options: dict[str, Any] = {}
     proxy = route.proxy
     if proxy is not None:
-        options["proxy"] = proxy.name  # without the login, as aiohttp's errors quote the URL
+        options["proxy"] = proxy.name  # without the login, because aiohttp's errors quote the URL
         if proxy.authorization is not None:
             # aiohttp turns it into the header for proxies, of the tunnel or of the request.
             options["proxy_headers"] = {"authorization": proxy.authorization}
@@ -116,5 +116,5 @@ def route_options(route: Route, context: ssl.SSLContext | None) -> dict[str, Any
 
 
 def verbatim_url(url: str) -> URL:
-    """Return a URL that aiohttp sends unchanged. Only a URL that is not valid as it is gets quoted."""
+    """Return a URL that aiohttp sends unchanged. Only an invalid URL is quoted."""
     return URL(url, encoded=url.isascii() and url.isprintable() and " " not in url)

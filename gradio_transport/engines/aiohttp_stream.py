@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 def response_head(response: aiohttp.ClientResponse, proxy: Proxy | None = None) -> Response:
-    """Return the head of a reply in our own type.
+    """Return the head of a reply in the library's type.
 
     Args:
-        response: That of aiohttp.
-        proxy: One that may have replied in the server's place.
+        response: The reply of aiohttp.
+        proxy: A proxy that may have replied in place of the server.
     """
     headers = {name.lower(): value for name, value in response.headers.items()}
     cookies = tuple(response.headers.getall("set-cookie")) if "set-cookie" in headers else ()
@@ -40,20 +40,20 @@ def response_head(response: aiohttp.ClientResponse, proxy: Proxy | None = None) 
 
 
 _used: weakref.WeakSet[ResponseHandler] = weakref.WeakSet()
-"""The connections that have served a request."""
+"""Connections that have served a request."""
 
 
 class StaleConnectionError(aiohttp.ClientConnectionError):
-    """A connection that had served another request ended before the head of the reply came."""
+    """A reused connection ended before the head of the reply arrived."""
 
 
 def _is_unanswered(error: BaseException) -> bool:
-    """Return whether a connection ended before a byte of a reply came.
+    """Return whether a connection ended before the first byte of a reply.
 
-    After a reset aiohttp does not say whether a part of a head had come.
+    After a reset aiohttp does not report whether a part of a head had arrived.
     """
     if isinstance(error, aiohttp.ServerDisconnectedError):
-        return isinstance(error.message, str)  # else the part of the head that came
+        return isinstance(error.message, str)  # else the received part of the head
     return isinstance(error, aiohttp.ClientOSError)
 
 
@@ -64,7 +64,7 @@ _head_deadline: ContextVar[tuple[asyncio.Timeout, Patience] | None] = ContextVar
 
 @contextmanager
 def bound_head(deadline: asyncio.Timeout, patience: Patience) -> Generator[None, None, None]:
-    """Have a reply of this task move a deadline to when its head is due, once there is a connection.
+    """Make a reply of this task set a deadline for its head when there is a connection.
 
     Why not aiohttp's ``sock_read``: each byte of the head extends that.
     """
@@ -76,9 +76,9 @@ def bound_head(deadline: asyncio.Timeout, patience: Patience) -> Generator[None,
 
 
 class Reply(aiohttp.ClientResponse):
-    """A reply that keeps its connection in view, and drops one that must not be used again.
+    """A reply that tracks its connection, and drops it if it must not be reused.
 
-    aiohttp gives the connection back to its pool with the last byte of the body; `connection` is None then.
+    aiohttp returns the connection to its pool after the last byte of the body; `connection` is then None.
 
     Attributes:
         protocol: aiohttp's end of the connection, or None if that was lost at once.
@@ -91,7 +91,7 @@ class Reply(aiohttp.ClientResponse):
     async def start(self, connection: Connection) -> Self:
         """Wait for the head, and abort the connection if the wait ends early.
 
-        Why not close it: that first waits until pending data is written, to a server that may never read it.
+        Why not close it: that first waits until pending data is written to a server that may never read it.
         """
         self.protocol, self.transport = connection.protocol, connection.transport
         is_reused = self.protocol in _used
@@ -110,14 +110,14 @@ class Reply(aiohttp.ClientResponse):
         if self.protocol is not None:
             _used.add(self.protocol)
         if self.transport is not None and drop_after_bytes(response_head(self)) is not None:
-            # Called after aiohttp gave the connection back, but in the same step of the event loop, also for
-            # a body that came with its head. The pool passes over a connection that is being closed.
+            # Called after aiohttp returned the connection to the pool, but in the same step of the event
+            # loop, even for a body that arrived with its head. The pool skips a closing connection.
             self.content.on_eof(self.transport.abort)
         self._end_with_connection()
         return self
 
     def _end_with_connection(self) -> None:
-        """End the body when its connection ends, whatever ended that.
+        """End the body when its connection ends for any reason.
 
         After an invalid chunk size aiohttp 3.14 drops the connection and the body, but does not wake a task
         that waits for more of it. That task would wait forever.
@@ -135,7 +135,7 @@ class Reply(aiohttp.ClientResponse):
         def forget_body() -> None:
             closed.remove_done_callback(end_body)
 
-        closed.remove_done_callback(_retrieve_error)  # that of a reply before on the same connection
+        closed.remove_done_callback(_retrieve_error)  # that of an earlier reply on the same connection
         closed.add_done_callback(_retrieve_error)
         closed.add_done_callback(end_body)
         content.on_eof(forget_body)
@@ -169,10 +169,10 @@ class AiohttpStream:
         self.head = response_head(response, route.forwarder)
 
     async def _next_chunk(self) -> bytes:
-        """Return the next decoded bytes, or none once the body is complete."""
+        """Return the next decoded bytes, or no bytes at the end of the body."""
         unpacking = self._unpacking = self._unpacking or unpacker(self.head, self._patience)
         if unpacking is not None:
-            await asyncio.sleep(0)  # one read may unpack to any number of chunks
+            await asyncio.sleep(0)  # one read may decompress to any number of chunks
         while (chunk := next(self._chunks, None)) is None:
             if unpacking is not None and unpacking.failure is not None:
                 self.abort()
@@ -184,7 +184,7 @@ class AiohttpStream:
         return chunk
 
     async def _next_data(self) -> bytes:
-        """Return the next bytes as received, or none once the body is complete."""
+        """Return the next bytes as received, or no bytes at the end of the body."""
         if self._end is not None:
             raise self._end
         await anyio.lowlevel.checkpoint_if_cancelled()  # see `AsyncioStream`
@@ -201,7 +201,7 @@ class AiohttpStream:
         return self._take_buffered() or await self._next_data()
 
     def _connection_error(self) -> Exception | None:
-        """Return why the connection broke, for a body whose only end is that of its connection.
+        """Return why the connection broke, for a body that ends with its connection.
 
         aiohttp ends such a body cleanly after a reset too.
         """
@@ -212,11 +212,11 @@ class AiohttpStream:
         return error if isinstance(error, OSError) else None
 
     def _take_buffered(self) -> bytes:
-        """Return what was received before the connection broke.
+        """Return the data received before the connection broke.
 
-        aiohttp raises the error instead, from every way to read, and keeps the data behind it. Removing the
-        error is the only way to that data, though `set_exception` does not say that it takes None. If it did
-        not, the data would be lost as it is with aiohttp alone.
+        aiohttp raises the error from every read method instead, and keeps the data behind it. Only removing
+        the error gives access to the data, although `set_exception` is not documented to accept None. If it
+        stopped accepting None, the data would be lost, as with plain aiohttp.
         """
         content = self._response.content
         with suppress(aiohttp.ClientError, OSError, RuntimeError, TypeError, AttributeError):
@@ -225,18 +225,18 @@ class AiohttpStream:
         return b""
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes."""
+        """Yield the body as it arrives."""
         while chunk := await self._next_chunk():
             yield chunk
 
     async def read(self, seconds: float | None = None) -> bytes:
-        """Return the whole body, within the bound of the request, and within some seconds if given."""
+        """Return the full body, within the bound of the request, and within a timeout if given."""
         if self.head.status >= 300 and self.head.unsupported_coding is not None:
-            return b""  # an error status needs no body, so a coding that was not requested is no error
+            return b""  # an error status needs no body, so an unrequested coding is not an error
         try:
             async with asyncio.timeout(seconds):
                 return await self._read()
-        except GradioTransportError:  # one that is late is a TimeoutError too
+        except GradioTransportError:  # a late one is also a TimeoutError
             raise
         except TimeoutError:
             raise self._patience.timeout_error(self._request.url, seconds, status=self.head.status) from None
@@ -255,7 +255,7 @@ class AiohttpStream:
         self._response.close()
 
     async def aclose(self) -> None:
-        """Give the connection back, or drop it if the body is not at its end."""
+        """Return the connection to the pool, or drop it if the body has not ended."""
         if self._slots is None:
             return
         self._response.release()

@@ -28,12 +28,12 @@ class AiohttpWebSocket:
         self._proxy = proxy
 
     async def receive(self, timeout: float | None = None) -> str | Closed | None:
-        """Return the next text, or how the socket ended, or None when `timeout` seconds are over."""
+        """Return the next text, the end of the socket, or None after `timeout` seconds."""
         await anyio.lowlevel.checkpoint_if_cancelled()  # see `AsyncioStream`
         seconds = self._silence if timeout is None else max(timeout, 0.001)
         try:
             while (message := await self._socket.receive(seconds)).type in _PINGS:
-                # Not aiohttp's autoping: if the pong cannot be sent, it loses messages that came before.
+                # Why not aiohttp's autoping: if the pong cannot be sent, it loses earlier messages.
                 if message.type is aiohttp.WSMsgType.PING:
                     with suppress(aiohttp.ClientError, OSError, RuntimeError):
                         await self._socket.pong(message.data)
@@ -61,7 +61,7 @@ class AiohttpWebSocket:
         return Closed(ending, reason=add_proxy(why, self._proxy))
 
     async def send(self, text: str) -> Closed | None:
-        """Send a text; return how the socket ended if it has."""
+        """Send a text. Return the end of the socket if it has ended."""
         try:
             async with asyncio.timeout(self._silence):
                 await self._socket.send_str(text)

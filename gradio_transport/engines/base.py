@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The interface of engines, sync and async: four methods, with our own types and errors."""
+"""The interface of engines, sync and async: four methods, with the library's own types and errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .deadline import NEVER, Deadline
 
 
 def total_suffix(setting: str) -> str:
-    """Return the words an error adds to its seconds if they bound the whole call."""
+    """Return the words that an error adds to its seconds if they bound the whole call."""
     return " for the whole call" if setting == "total" else ""
 
 
@@ -29,10 +29,9 @@ def _least(seconds: float | None, other: float | None) -> float | None:
 
 
 class Interruption:
-    """Wakes a thread that waits for the head of a reply.
+    """A means to wake a thread that waits for the head of a reply.
 
-    A flag beside the callback, because the interruption may come first: a request that starts to wait later
-    must be woken too.
+    Why a flag too: the interruption may be first, and a request that starts to wait later must also be woken.
     """
 
     def __init__(self) -> None:
@@ -56,11 +55,11 @@ class Interruption:
 
 
 class DeferredClose:
-    """Closes a connection once no thread uses it.
+    """The deferred close of a connection until no thread uses it.
 
     Why not close at once: the OS gives the number of a closed socket to the next one that opens. A thread
-    that is about to read would then read from a connection that is not its own. A connection in use is
-    therefore only shut down, which ends the read, and its last user closes it.
+    that is about to read would then read from another connection. A connection in use is therefore only shut
+    down, which ends the read, and its last user closes it.
     """
 
     def __init__(self, shut_down: Callable[[], object], close: Callable[[], object]) -> None:
@@ -82,7 +81,7 @@ class DeferredClose:
             self._close()
 
     def close(self) -> None:
-        """Close now if the connection is unused; else wake its users, the last of which closes it."""
+        """Close now if the connection is unused; else wake its users, and the last one closes it."""
         with self._lock:
             self._close_requested = True
             unused = not self._users
@@ -94,21 +93,21 @@ class DeferredClose:
 
 @attrs.frozen
 class Patience:
-    """How long one request may take: by the caller's settings, and until the deadline of its call.
+    """The time limits of one request: the caller's settings, and the deadline of its call.
 
     Attributes:
         connect: Seconds to open a connection.
         silence: Seconds without a byte.
-        setting: The field of `Timeouts` that `silence` and `whole` come from, for the error.
-        phase: Where the request belongs.
-        max_bytes: Bound of the reply's body.
+        setting: The field of `Timeouts` for `silence` and `whole`, for the error.
+        phase: The phase of the request.
+        max_bytes: The most bytes of the reply's body.
         bound: The field of `Limits` that `max_bytes` comes from, for the error.
         whole: Seconds for the request and the whole reply, or None.
-        interruption: What may end the wait for the reply's head, for sync engines.
-        deadline: Of the call. Engines ask for what is left of it by the properties here.
-        addresses: Which addresses the host of the URL may have. An engine checks the very address that it
-            connects to, and uses no connection that was made under another rule.
-        began: When `whole` started, by `time.monotonic`.
+        interruption: Ends the wait for the reply's head, for sync engines.
+        deadline: Deadline of the call. Engines read the remaining time from the properties.
+        addresses: The address rule of the URL's host. An engine checks the address that it connects to, and
+            uses no connection that was made under another rule.
+        began: Start of `whole`, by `time.monotonic`.
     """
 
     connect: float | None
@@ -140,23 +139,23 @@ class Patience:
 
     @property
     def wait_seconds(self) -> float | None:
-        """Seconds that one wait may take: those of silence, or of the whole if that is less."""
+        """Seconds for one wait: those of silence, or of the whole if less."""
         return _least(self.silence, self.whole_seconds)
 
     @property
     def head_seconds(self) -> float | None:
-        """Seconds to connect and get a reply's head: libraries would wait as long for each byte of it."""
+        """Seconds to connect and get a reply's head. Libraries would wait as long for each byte of it."""
         connect, silence = self.connect_seconds, self.silence_seconds
         return None if connect is None or silence is None else connect + silence
 
     def _until_deadline(self, seconds: float | None) -> float | None:
         if self.deadline is NEVER:
             return seconds
-        # Not 0 once it is over: to some libraries that is no bound.
+        # Not 0 after expiry, because some libraries treat 0 as no bound.
         return _least(seconds, max(self.deadline.at - time.monotonic(), 0.001))
 
     def exceeded(self) -> tuple[str, float | None]:
-        """Return the setting whose time is over, and its value."""
+        """Return the expired setting and its value."""
         # 10 ms of tolerance: a timer may fire a little early, and would then be blamed on `setting`.
         now = time.monotonic() + 0.01
         if now >= self.deadline.at:
@@ -164,14 +163,14 @@ class Patience:
         return self.setting, self.whole if self.whole and now - self.began >= self.whole else self.silence
 
     def exceeded_connecting(self) -> tuple[str, float | None]:
-        """Return the setting whose time is over while there is no connection, and its value."""
+        """Return the setting that expired before there was a connection, and its value."""
         if time.monotonic() + 0.01 >= self.deadline.at:
             return self.deadline.setting, self.deadline.seconds
         return "connect", self.connect
 
     @property
     def repeatable(self) -> bool:
-        """Whether a request without a proper answer may simply be made again."""
+        """Whether a request without a proper reply may be repeated."""
         return self.phase is Phase.DOWNLOAD
 
     def timeout_error(self, url: str, seconds: float | None = None, **context: Any) -> TimeoutExpired:
@@ -189,7 +188,7 @@ class Patience:
         )
 
     def size_error(self, url: str) -> EventTooLarge:
-        """Return the error for a reply beyond the bound."""
+        """Return the error for a reply that exceeds the bound."""
         return EventTooLarge(
             f"The reply of {shown_url(url)} is larger than {self.max_bytes} bytes. Raise "
             f"Limits({self.bound}=) if you trust the server.",
@@ -197,15 +196,15 @@ class Patience:
         )
 
     def address_error(self, url: str, host: str) -> RemoteProtocolError:
-        """Return the error for a host that the request may not go to.
+        """Return the error for a host that the request must not go to.
 
         Args:
-            url: That of the request.
-            host: An address that its host has, or the name if that says enough.
+            url: URL of the request.
+            host: An address of the host, or its name if that is enough.
         """
         if self.addresses is AddressRule.NAMED:
             why = (
-                "is link-local or a metadata service of a cloud. If you mean that address, pass it instead "
+                "is link-local or a metadata service of a cloud. If you want that address, pass it instead "
                 "of the name"
             )
         else:
@@ -220,8 +219,8 @@ class Patience:
     def coding_error(self, url: str, head: Response) -> RemoteProtocolError:
         """Return the error for a reply in a content coding that was not requested."""
         return RemoteProtocolError(
-            f"The reply of {shown_url(url)} has the content coding {head.unsupported_coding!r}, which "
-            f"was not requested ({', '.join(CODINGS)} were). Check any proxy between you and the server.",
+            f"The reply of {shown_url(url)} has the content coding {head.unsupported_coding!r}, which was "
+            f"not requested (only {', '.join(CODINGS)} were). Check any proxy between you and the server.",
             phase=self.phase,
             status=head.status,
         )
@@ -239,15 +238,15 @@ class ResponseStream(Protocol):
         """Yield the body as it comes.
 
         Raises:
-            StreamEnded: It did not end cleanly.
+            StreamEnded: The body did not end cleanly.
         """
         ...
 
     def read(self, seconds: float | None = None) -> bytes:
-        """Return the whole body, within the bound of the request, and within some seconds if they are given.
+        """Return the full body, within the bound of the request, and within a timeout if given.
 
         Raises:
-            TransportError: It did not come to its end.
+            TransportError: The body is incomplete.
         """
         ...
 
@@ -276,7 +275,7 @@ class WebSocket(Protocol):
         ...
 
     def close(self) -> None:
-        """Drop the socket, once its reader has left."""
+        """Drop the socket, after its reader has left."""
         ...
 
 
@@ -292,7 +291,7 @@ class Engine(Protocol):
         """Send a request and return the whole reply. Redirects are not followed.
 
         Raises:
-            TransportError: No reply came: `ConnectError`, `TimeoutExpired` or `StreamLost`.
+            TransportError: No reply arrived: `ConnectError`, `TimeoutExpired` or `StreamLost`.
         """
         ...
 
@@ -306,17 +305,17 @@ class Engine(Protocol):
         """Open a websocket.
 
         Raises:
-            HandshakeRefused: The server answered the handshake with an HTTP status.
+            HandshakeRefused: The server replied to the handshake with an HTTP status.
         """
         ...
 
     def close(self) -> None:
-        """Close every connection; blocked calls in other threads end at once."""
+        """Close all connections. Blocked calls in other threads end at once."""
         ...
 
 
 class AsyncResponseStream(Protocol):
-    """`ResponseStream` for async drivers; cancellation is the task's."""
+    """`ResponseStream` for async drivers. Cancel the task to cancel."""
 
     @property
     def head(self) -> Response:
@@ -336,7 +335,7 @@ class AsyncResponseStream(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Give the connection back, or drop it."""
+        """Return the connection to the pool, or drop it."""
         ...
 
 
@@ -356,12 +355,12 @@ class AsyncWebSocket(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Drop the socket, once its reader has left."""
+        """Drop the socket, after its reader has left."""
         ...
 
 
 class AsyncEngine(Protocol):
-    """Async I/O, on whatever event loop anyio runs."""
+    """Async I/O, on any event loop of anyio."""
 
     async def request(self, request: Request, patience: Patience) -> Response:
         """Send a request and return the whole reply."""
@@ -383,7 +382,7 @@ class AsyncEngine(Protocol):
 
 
 class StreamEnded(Exception):
-    """A stream ended otherwise than cleanly; for drivers, never for callers."""
+    """A stream did not end cleanly. For drivers, never for callers."""
 
     def __init__(self, closed: Closed) -> None:
         super().__init__(closed.reason)
@@ -391,7 +390,7 @@ class StreamEnded(Exception):
 
 
 class HandshakeRefused(Exception):
-    """A websocket handshake was answered with an HTTP status; for drivers, never for callers."""
+    """A websocket handshake got an HTTP status. For drivers, never for callers."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(f"HTTP {response.status}")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The deadlines of one request, and how they reach the connection that serves it.
+"""The deadlines of one request, and their way to its connection.
 
-httpcore passes the values of a request's ``timeout`` to the connection unchanged. Each of ours is a number
-that also holds the `Bounds` of its request, so no connection has to guess for which request it is used.
+httpcore passes the values of a request's ``timeout`` to the connection unchanged. The values here are numbers
+that also contain the `Bounds` of the request, so a connection knows its request.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from .chunk_joining import ChunkJoiner
 
 
 class Stage(enum.Enum):
-    """What a request is waiting for."""
+    """The stage of a request."""
 
     CONNECTING = enum.auto()
     """A connection, with its proxies and TLS."""
     SENDING = enum.auto()
-    """The server to take the request."""
+    """The server to read the request."""
     HEAD = enum.auto()
     """The head of the reply."""
     BODY = enum.auto()
     """The body of the reply."""
     UPGRADED = enum.auto()
-    """Whatever the other side sends: the connection belongs to a websocket now."""
+    """Any data of the peer: the connection belongs to a websocket now."""
 
 
 class LateError(Exception):
-    """The time of a request is over; for engines, never for drivers."""
+    """The deadline of a request expired. For engines, never for drivers."""
 
 
 class BrokenError(Exception):
-    """The connection broke, or could not be made; for engines, never for drivers."""
+    """The connection broke, or could not be made. For engines, never for drivers."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
@@ -45,14 +45,14 @@ class BrokenError(Exception):
 
 
 class NotSentError(Exception):
-    """The pool picked a connection that had just been shut down: nothing of the request was sent."""
+    """The pool picked a connection that had just been shut down, so the request was not sent."""
 
 
 class Connected(Protocol):
-    """A connection, as `Bounds` knows it."""
+    """The interface of a connection for `Bounds`."""
 
     def shut_down(self) -> None:
-        """Wake its reader, and have the pool drop it."""
+        """Wake its reader, and make the pool drop it."""
         ...
 
     def release(self) -> None:
@@ -64,16 +64,16 @@ class Bounds:
     """The deadlines of one request, by `time.monotonic`; `math.inf` is no deadline.
 
     Args:
-        patience: The bounds as drivers give them.
-        is_form: Whether the body is a form, which is sent for as long as the server takes its blocks.
-        joiner: What joins the chunks of one read, or None.
+        patience: The bounds of the driver.
+        is_form: Whether the body is a form, which is sent as long as the server reads its blocks.
+        joiner: Joins the chunks of one read, or None.
 
     Attributes:
-        addresses: Which addresses the connection may go to.
-        until: When the current stage must be over.
-        reached: Whether there was a connection, if only to a proxy.
+        addresses: The address rule of the connection.
+        until: The deadline of the current stage.
+        reached: Whether there was a connection, at least to a proxy.
         is_reused: Whether the connection has served another request before.
-        is_answered: Whether a byte of the reply has come.
+        is_answered: Whether a byte of the reply has arrived.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Bounds:
         self._is_shut_down = False
 
     def timeouts(self, patience: Patience) -> dict[str, float | None]:
-        """Return the ``timeout`` of a request: a plain number for the pool, which waits by itself."""
+        """Return the ``timeout`` of a request, with a plain number for the pool, which waits itself."""
         wait = Wait(self)
         return {"connect": wait, "read": wait, "write": wait, "pool": patience.wait_seconds}
 
@@ -105,37 +105,37 @@ class Bounds:
         self.stage, self.until = Stage.CONNECTING, min(self._deadline, time.monotonic() + self._connect)
 
     def begin_sending(self) -> None:
-        """Start the time to send: one bound for the whole, but for a form one for each wait."""
+        """Start the time to send: one bound in total, or for a form one for each wait."""
         self.stage, self.until = Stage.SENDING, self._whole_until
         if not self._is_form:
             self.until = min(self.until, time.monotonic() + self._silence)
 
     def begin_head(self) -> None:
-        """Start the time for the head: one bound for all of it, which may arrive byte by byte."""
+        """Start the time for the head: one bound in total, because it may arrive byte by byte."""
         self.stage = Stage.HEAD
         self.until = min(self._whole_until, time.monotonic() + self._silence)
 
     def begin_body(self) -> None:
-        """Begin to wait for the body, which silence ends, or the deadline of the call."""
+        """Start to wait for the body, bounded by silence and the deadline of the call."""
         self.stage, self.until = Stage.BODY, self._deadline
 
     def begin_upgraded(self) -> None:
-        """Leave the connection to a websocket. The time to connect goes on, for its handshake."""
+        """Hand the connection to a websocket. The time to connect continues, for its handshake."""
         self.stage = Stage.UPGRADED
 
     def limit_wait(self, seconds: float | None) -> None:
-        """Bound the next waits of a websocket by some seconds in all."""
+        """Bound the next waits of a websocket by a total of some seconds."""
         self.until = math.inf if seconds is None else time.monotonic() + seconds
 
     def limit_body(self, seconds: float | None) -> None:
-        """Bound the rest of the body by the whole request, and by some seconds if they are given."""
+        """Bound the rest of the body by the whole request, and by a timeout if given."""
         self.until = self._whole_until
         if seconds is not None:
             self.until = min(self.until, time.monotonic() + seconds)
 
     @property
     def is_stale(self) -> bool:
-        """Whether the request met a kept connection that its server was closing, by all that is known."""
+        """Whether the request probably met a kept connection that its server was closing."""
         return self.is_reused and not self.is_answered and self.stage in (Stage.SENDING, Stage.HEAD)
 
     @property
@@ -147,7 +147,7 @@ class Bounds:
         """Return how many seconds the next wait may take, or `math.inf`.
 
         Raises:
-            LateError: None.
+            LateError: The deadline has passed.
         """
         silence = math.inf if self.stage is Stage.CONNECTING else self._silence
         if self.until == math.inf:
@@ -158,7 +158,7 @@ class Bounds:
         return min(left, silence)
 
     def attach(self, connected: Connected) -> None:
-        """Name the connection of the request, to `shut_down`."""
+        """Set the connection of the request, for `shut_down`."""
         with self._lock:
             self._connected = connected
             self.reached = True
@@ -166,9 +166,9 @@ class Bounds:
                 connected.shut_down()
 
     def shut_down(self) -> None:
-        """Shut down the connection of the request: a wait of another thread ends, as does a later one.
+        """Shut down the connection of the request. It ends current and later waits of other threads.
 
-        Nothing happens once the connection is released, because another request may have it then.
+        It does nothing after the connection is released, because another request may have it then.
         """
         with self._lock:
             self._is_shut_down = True
@@ -194,7 +194,7 @@ class Wait(float):
     bounds: Bounds
 
     def __new__(cls, bounds: Bounds) -> Self:
-        """Return the timeout of a request. As a number it is no bound."""
+        """Return the timeout of a request. As a number it is infinite."""
         self = super().__new__(cls, math.inf)
         self.bounds = bounds
         return self

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Joins the chunks that one read of a connection brings, before h11 parses them.
+"""Joining of the chunks that one read of a connection returns, before h11 parses them.
 
-h11 yields every chunk by itself, and a busy server puts every message into a chunk of its own: one read may
-bring hundreds. With one chunk for each read, h11, the consumer, its locks and its decoder run once for each
-read instead of once for each message. No bytes in, bytes out of another kind: the result is chunked too, so
-h11 still judges what a server sends. What is not understood here passes unchanged from there on.
+h11 yields every chunk separately, and a busy server puts every message into its own chunk, so one read may
+return hundreds. With one chunk per read, h11, the consumer, its locks and its decoder run once per read
+instead of once per message. The result is chunked too, so h11 still validates the reply. Data that this
+module does not understand passes unchanged from there on.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import re
 from typing import Literal
 
 _HEAD_BYTES = 128 * 1024
-"""Longest head that is looked at; h11 is given 100 KiB by httpcore."""
+"""The longest head that is parsed; httpcore allows h11 100 KiB."""
 
 _LINE_BYTES = 256
-"""Longest line with the size of a chunk that is understood."""
+"""The longest size line of a chunk that is parsed."""
 
 _HEAD_END = re.compile(rb"\n\r?\n")
 _STATUS = re.compile(rb"HTTP/1\.1 ([0-9]{3})[ \r\n]")
@@ -26,7 +26,7 @@ _SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;[\x20-\x7e\t]*)?[ \t]*\r\n")
 class ChunkJoiner:
     """The raw bytes of one reply, in and out.
 
-    A chunk that is cut by a read is handed over as far as it has come. At most a line with a size is held.
+    The received part of an incomplete chunk is passed on. At most a size line is held back.
     """
 
     def __init__(self) -> None:
@@ -36,10 +36,10 @@ class ChunkJoiner:
         self._left = 0
         """Bytes of the chunk's content that have not arrived."""
         self._footer = b""
-        """What must follow, from the last chunk."""
+        """The expected bytes after the last chunk."""
 
     def feed(self, data: bytes) -> bytes:
-        """Return the bytes for h11 in place of those of one read; none if a line is not complete yet."""
+        """Return the bytes for h11 in place of those of one read; no bytes if a line is incomplete."""
         match self._step:
             case "head":
                 return self._head(data)
@@ -49,14 +49,14 @@ class ChunkJoiner:
                 return data
 
     def finish(self) -> bytes:
-        """Return what was held when the connection ended."""
-        if self._step == "head":  # which was passed on as it came
+        """Return the held-back bytes at the end of the connection."""
+        if self._step == "head":  # which was already passed on
             return b""
         held, self._held = bytes(self._held), bytearray()
         return held
 
     def _head(self, data: bytes) -> bytes:
-        """Pass a head on, with informational ones before it, and look for its end."""
+        """Pass on a head, with informational ones before it, and find its end."""
         self._held += data
         while found := _HEAD_END.search(self._held, self._searched):
             head = bytes(self._held[: found.end()])
@@ -98,7 +98,7 @@ class ChunkJoiner:
         chunk = b"%x\r\n%b\r\n" % (len(content), content) if content else b""
         if self._step == "chunks":
             return chunk
-        # The footer above is right. One that is not is passed on as an illegal size, which h11 refuses too.
+        # The footer above is correct. A wrong one is passed on as an illegal size, which h11 also refuses.
         return chunk + (b"\r\n" if self._footer else b"") + data[at:]
 
     def _read_footer(self, data: bytes, at: int) -> int:
@@ -120,7 +120,7 @@ class ChunkJoiner:
         self._left = int(size[1], 16) if size is not None else 0
         if self._left:
             return end
-        self._step = "pass"  # the last chunk and its trailers, or what h11 may refuse
+        self._step = "pass"  # the last chunk and its trailers, or data that h11 may refuse
         return at
 
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The async engine over an ``httpx.AsyncClient`` of the caller's, of httpx or httpx2.
+"""The async engine over the caller's ``AsyncClient`` of httpx or httpx2.
 
-A client has its own connections, so some promises of the default engine cannot be kept here:
+A client has its own connections, so some guarantees of the default engine do not hold:
 
-- The wait for the reply to a form is bounded for each read, not in all.
+- The wait for the reply to a form is bounded for each read, not in total.
 - A file of another origin is requested by the address of its host; see `client_sync`.
-- Chunks that arrive together are handed on one by one.
-- A stream that meets a kept connection which the server is closing is lost, because a client does not say
+- Chunks that arrive together are passed on one by one.
+- A stream that meets a kept connection which the server is closing is lost, because a client does not report
   which of its connections were kept.
 - A request that is cancelled while it is sent may leave a generator of the library to the event loop.
 """
@@ -34,7 +34,7 @@ from .settings import HTTPSettings
 
 
 class AsyncClientEngine:
-    """Async I/O over a client of the caller's, which stays open."""
+    """Async I/O over the caller's client, which stays open."""
 
     def __init__(self, settings: HTTPSettings, client: Any) -> None:
         self._settings = settings
@@ -44,7 +44,7 @@ class AsyncClientEngine:
         self._closed = False
 
     async def request(self, request: Request, patience: Patience) -> Response:
-        """Send a request and return the whole reply."""
+        """Send a request and return the full reply."""
         with anyio.move_on_after(patience.whole_seconds):
             stream = await self.stream(request, patience)
             try:
@@ -55,7 +55,7 @@ class AsyncClientEngine:
         raise patience.timeout_error(request.url)
 
     async def stream(self, request: Request, patience: Patience) -> AsyncClientStream:
-        """Send a request and return as soon as the head of its reply has come."""
+        """Send a request and return as soon as the head of its reply has arrived."""
         if self._closed:
             raise LocalProtocolError("The transport is closed.")
         is_form = isinstance(request.body, Multipart)
@@ -73,7 +73,7 @@ class AsyncClientEngine:
         raise patience.timeout_error(request.url)
 
     async def _send(self, prepared: Any, url: str, patience: Patience) -> Any:
-        """Send a request to its host, or to the first of its allowed addresses that can be connected to."""
+        """Send a request to its host, or to the first reachable one of its allowed addresses."""
         if patience.addresses is AddressRule.ANY:
             return await self._client.send(prepared, stream=True, follow_redirects=False)
         host = prepared.url.raw_host.decode()
@@ -90,7 +90,7 @@ class AsyncClientEngine:
         if common.is_of_another_name(response):
             common.shut_down_response(response)
             await response.aclose()
-            raise self._module.ReadError("the client took a connection to another host of that address")
+            raise self._module.ReadError("the client used a connection to another host with that address")
         return response
 
     async def websocket(
@@ -117,8 +117,8 @@ class AsyncClientStream:
         self.head = common.response_head(response, url)
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Yield the body as it comes."""
-        if self._response.is_stream_consumed:  # by the client, which has decoded it too
+        """Yield the body as it arrives."""
+        if self._response.is_stream_consumed:  # by the client, which also decoded it
             async for data in self._response.aiter_bytes():
                 yield data
             return
@@ -131,7 +131,7 @@ class AsyncClientStream:
                         yield data
                         continue
                     for place, piece in enumerate(unpacking.feed(data)):
-                        if place:  # a read may unpack to any number of pieces
+                        if place:  # a read may decompress to any number of pieces
                             await anyio.lowlevel.checkpoint()
                         yield piece
                     if unpacking.failure is not None:
@@ -141,16 +141,16 @@ class AsyncClientStream:
             raise
 
     async def _run_out(self, received: AsyncIterator[bytes]) -> None:
-        """Read on to the end, which is near once the connection is shut down; see `AsyncHTTPStream`."""
+        """Read to the end, which is near after the connection is shut down; see `AsyncHTTPStream`."""
         self.abort()
         with anyio.CancelScope(shield=True), suppress(Exception):
             async for _ in received:
                 pass
 
     async def read(self, seconds: float | None = None) -> bytes:
-        """Return the whole body, within the bound of the request, and within some seconds if given."""
+        """Return the full body, within the bound of the request, and within a timeout if given."""
         if self.head.status >= 300 and self.head.unsupported_coding is not None:
-            return b""  # an error status needs no body, so a coding that was not requested is no error
+            return b""  # an error status needs no body, so an unrequested coding is not an error
         with anyio.move_on_after(seconds):
             return await self._read()
         raise self._patience.timeout_error(self._request.url, seconds, status=self.head.status)
@@ -172,11 +172,11 @@ class AsyncClientStream:
         return body.content
 
     def abort(self) -> None:
-        """Shut down the connection of the reply. The client finds it closed and does not use it again."""
+        """Shut down the connection of the reply. The client finds it closed and does not reuse it."""
         common.shut_down_response(self._response)
 
     async def aclose(self) -> None:
-        """Give the connection back, or drop it if the body is not at its end, or if it serves one name."""
+        """Return the connection to the pool; drop it if the body has not ended or it serves only one name."""
         if common.is_pinned(self._response):
             self.abort()
         with anyio.CancelScope(shield=True), suppress(Exception):

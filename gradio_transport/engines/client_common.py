@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the engines over an HTTP client of the caller's share, for clients of httpx and httpx2."""
+"""Shared code of the engines over the caller's HTTP client, for httpx and httpx2."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DEFAULT_HEADERS = frozenset({"accept", "accept-encoding", "connection", "user-a
 
 
 def adds_headers(client: Any) -> bool:
-    """Return whether a client adds to its requests what one that is made without arguments does not."""
+    """Return whether a client adds more to its requests than a client without arguments does."""
     names = {name.lower() for name in client.headers}
     return bool(client.auth or client.cookies or client.params or names - _DEFAULT_HEADERS)
 
@@ -47,14 +47,14 @@ def client_arguments(module: Module, request: Request, patience: Patience, conte
 def pin(prepared: Any, address: str) -> None:
     """Send a request to an address of its host. The certificate is checked for the name of the host.
 
-    Why not leave the look-up to the client: it may find another address than the one that was checked.
+    Why not leave the look-up to the client: it may find another address than the checked one.
     """
     prepared.extensions = {"sni_hostname": prepared.url.raw_host.decode(), **prepared.extensions}
     prepared.url = prepared.url.copy_with(host=address)
 
 
 def is_pinned(response: Any) -> bool:
-    """Return whether a reply came by TLS to an address, whose connection a client would use for any name."""
+    """Return whether a reply came over TLS to an address: a client would reuse that for any name."""
     return response.url.scheme == "https" and "sni_hostname" in response.request.extensions
 
 
@@ -66,7 +66,7 @@ def is_of_another_name(response: Any) -> bool:
 
 
 def response_head(response: Any, url: str) -> Response:
-    """Return the head of a reply in our own type."""
+    """Return the head of a reply in the library's type."""
     return replies.response_head(response.status_code, response.headers.raw, url)
 
 
@@ -80,11 +80,11 @@ def shut_down_response(response: Any) -> None:
 
 @contextmanager
 def translate_errors(module: Module, request: Request, patience: Patience) -> Generator[None, None, None]:
-    """Turn the library's exceptions into ours, until the head of a reply has arrived."""
+    """Translate the HTTP library's exceptions until the head of a reply has arrived."""
     where = shown_url(request.url)
     try:
         yield
-    except GradioTransportError:  # some are an OSError too
+    except GradioTransportError:  # some are also an OSError
         raise
     except module.ConnectTimeout as error:
         raise replies.connect_timeout(where, patience) from error
@@ -108,7 +108,7 @@ def translate_errors(module: Module, request: Request, patience: Patience) -> Ge
 
 @contextmanager
 def translate_body_errors(module: Module, unpacking: Unpacker | None) -> Generator[None, None, None]:
-    """Turn the library's exceptions into `StreamEnded` while a body is read."""
+    """Translate the HTTP library's exceptions to `StreamEnded` while a body is read."""
     try:
         yield
     except GradioTransportError:

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sync engine over an ``httpx.Client`` of the caller's, of httpx or httpx2.
+"""The sync engine over the caller's ``Client`` of httpx or httpx2.
 
-A client has its own connections, so some promises of the default engine cannot be kept here:
+A client has its own connections, so some guarantees of the default engine do not hold:
 
-- Timeouts bound each read and write. A head that arrives byte by byte, or a server that takes a body so, has
-  no bound in all. A body has, because its chunks come here.
-- The time to connect holds for each address of a host, not for all of them together.
-- A request whose reply has not begun cannot be woken: closing the transport waits for its timeout.
-- A file of another origin is requested by the address of its host, with its name as `Host`, because a client
-  looks names up by itself. Routes that the client has for that name do not match, and a name that is not
-  known here is not fetched, even if a proxy of the client knows it.
-- Chunks that arrive together are handed on one by one.
-- A stream that meets a kept connection which the server is closing is lost, because a client does not say
+- Timeouts bound each read and write. A head that arrives byte by byte, or a server that reads a body like
+  that, has no total bound. A reply's body has one, because its chunks arrive here.
+- The time to connect applies to each address of a host, not to all of them together.
+- A request without a reply yet cannot be woken: closing the transport waits for its timeout.
+- A file of another origin is requested by the address of its host, with the name as `Host`, because a client
+  looks up names itself. Routes of the client for that name do not match. A name that only a proxy of the
+  client can look up is not fetched.
+- Chunks that arrive together are passed on one by one.
+- A stream that meets a kept connection which the server is closing is lost, because a client does not report
   which of its connections were kept.
 - The client may close a connection under a thread that reads from it.
 """
@@ -40,7 +40,7 @@ from .settings import HTTPSettings
 
 
 class ClientEngine:
-    """Sync I/O over a client of the caller's, which stays open."""
+    """Sync I/O over the caller's client, which stays open."""
 
     def __init__(self, settings: HTTPSettings, client: Any) -> None:
         self._settings = settings
@@ -53,7 +53,7 @@ class ClientEngine:
         self._forked = False
 
     def request(self, request: Request, patience: Patience) -> Response:
-        """Send a request and return the whole reply."""
+        """Send a request and return the full reply."""
         whole = patience.whole_seconds
         until = math.inf if whole is None else time.monotonic() + whole
         stream = self._open(request, patience, until)
@@ -64,7 +64,7 @@ class ClientEngine:
         return stream.head.with_body(body)
 
     def stream(self, request: Request, patience: Patience) -> ClientStream:
-        """Send a request and return as soon as the head of its reply has come."""
+        """Send a request and return as soon as the head of its reply has arrived."""
         return self._open(request, patience, math.inf)
 
     def _open(self, request: Request, patience: Patience, until: float) -> ClientStream:
@@ -73,7 +73,7 @@ class ClientEngine:
         if self._forked:
             raise LocalProtocolError(
                 "The HTTP client passed as engine= belongs to the parent process. Connect again in this "
-                "process, with a client that was made here."
+                "process, with a client created in it."
             )
         body = form_blocks(request.body) if isinstance(request.body, Multipart) else request.body
         with common.translate_errors(self._module, request, patience):
@@ -84,7 +84,7 @@ class ClientEngine:
         return ClientStream(self._module, request, patience, response, url, until)
 
     def _send(self, prepared: Any, url: str, patience: Patience) -> Any:
-        """Send a request to its host, or to the first of its allowed addresses that can be connected to."""
+        """Send a request to its host, or to the first reachable one of its allowed addresses."""
         if patience.addresses is AddressRule.ANY:
             return self._client.send(prepared, stream=True, follow_redirects=False)
         host = prepared.url.raw_host.decode()
@@ -101,7 +101,7 @@ class ClientEngine:
         if common.is_of_another_name(response):
             common.shut_down_response(response)
             response.close()
-            raise self._module.ReadError("the client took a connection to another host of that address")
+            raise self._module.ReadError("the client used a connection to another host with that address")
         return response
 
     def websocket(
@@ -129,7 +129,7 @@ class ClientEngine:
             opened.abort()
 
     def reset_after_fork(self) -> None:
-        """Refuse further use in a child of ``fork``: the client's connections are the parent's."""
+        """Refuse further use in a child of ``fork``: the client's connections belong to the parent."""
         self._forked = True
         self._lock = threading.Lock()
         websockets, self._websockets = list(self._websockets), weakref.WeakSet()
@@ -153,8 +153,8 @@ class ClientStream:
         self.head = common.response_head(response, url)
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the body as it comes."""
-        if self._response.is_stream_consumed:  # by the client, which has decoded it too
+        """Yield the body as it arrives."""
+        if self._response.is_stream_consumed:  # by the client, which also decoded it
             yield from self._response.iter_bytes()
             return
         unpacking = unpacker(self.head, self._patience)
@@ -165,17 +165,17 @@ class ClientStream:
                     continue
                 for piece in unpacking.feed(data):
                     if self._aborted or self._patience.deadline.expired:
-                        self.abort()  # the rest is not wanted, and may have no end
+                        self.abort()  # the rest is not needed, and may be endless
                         break
                     yield piece
                 if unpacking.failure is not None:
-                    self.abort()  # but read on to the end, which is near: generators must not be left open
+                    self.abort()  # but read to the end, which is near, because generators must not stay open
         self._mark_complete()
 
     def read(self, seconds: float | None = None) -> bytes:
-        """Return the whole body, within the bound of the request, and within some seconds if given."""
+        """Return the full body, within the bound of the request, and within a timeout if given."""
         if self.head.status >= 300 and self.head.unsupported_coding is not None:
-            return b""  # an error status needs no body, so a coding that was not requested is no error
+            return b""  # an error status needs no body, so an unrequested coding is not an error
         until = self._until if seconds is None else min(self._until, time.monotonic() + seconds)
         body = WholeBody(self._request, self._patience, self.head)
         if body.is_to_drop:
@@ -194,7 +194,7 @@ class ClientStream:
         return body.content
 
     def abort(self) -> None:
-        """Wake a reader that is blocked in another thread: closing would not, shutting down does."""
+        """Wake a reader that is blocked in another thread. Shutting down does that; closing would not."""
         self._aborted = True
         with self._lock:
             # After a complete reply there is no reader to wake, and the pool may give its connection to
@@ -203,7 +203,7 @@ class ClientStream:
                 common.shut_down_response(self._response)
 
     def close(self) -> None:
-        """Give the connection back, or drop it if the body is not at its end, or if it serves one name."""
+        """Return the connection to the pool; drop it if the body has not ended or it serves only one name."""
         if common.is_pinned(self._response):
             common.shut_down_response(self._response)
         self._mark_complete()

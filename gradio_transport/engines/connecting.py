@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Connects a socket to a host that may have several addresses (RFC 8305): the first one that answers."""
+"""Connecting of a socket to a host with several addresses (RFC 8305): the first one that answers."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from ..protocol.addresses import AddressRule
 from .bounds import Bounds
 
 NEXT_ADDRESS_SECONDS = 0.25
-"""Head start of each address of a host before the next one is tried too (RFC 8305 §5)."""
+"""Seconds before the next address of a host is tried too (RFC 8305 §5)."""
 
 Address: TypeAlias = tuple[Any, ...]
 """An item of `socket.getaddrinfo`."""
 
 
 class AddressRefusedError(OSError):
-    """A host has no address that the request may go to; for engines, never for drivers.
+    """A host has no allowed address. For engines, never for drivers.
 
     Attributes:
-        address: One that it has.
+        address: One of its addresses.
     """
 
     def __init__(self, address: str) -> None:
@@ -37,10 +37,10 @@ class AddressRefusedError(OSError):
 
 
 def check_address(address: Address, rule: AddressRule) -> None:
-    """Refuse an address that a rule does not allow.
+    """Reject an address that a rule does not allow.
 
     Raises:
-        AddressRefusedError: It does not.
+        AddressRefusedError: The rule does not allow it.
     """
     host = str(address[4][0])
     if not rule.allows(host):
@@ -48,7 +48,7 @@ def check_address(address: Address, rule: AddressRule) -> None:
 
 
 def choose_addresses(addresses: Iterable[Address], rule: AddressRule) -> list[Address]:
-    """Return the addresses that a rule allows, in the order in which to try them.
+    """Return the allowed addresses, in the order to try them.
 
     Raises:
         AddressRefusedError: It allows none of them.
@@ -61,7 +61,7 @@ def choose_addresses(addresses: Iterable[Address], rule: AddressRule) -> list[Ad
 
 
 def alternate_families(addresses: Iterable[Address]) -> list[Address]:
-    """Return addresses with IPv6 and IPv4 in turn, beginning as the system does (RFC 8305 §4)."""
+    """Return addresses with IPv6 and IPv4 alternating, starting with the system's first (RFC 8305 §4)."""
     families: dict[Any, list[Address]] = {}
     for address in addresses:
         families.setdefault(address[0], []).append(address)
@@ -70,11 +70,11 @@ def alternate_families(addresses: Iterable[Address]) -> list[Address]:
 
 
 def connect(host: str, port: int, bounds: Bounds) -> socket.socket:
-    """Return a connected socket, not blocking.
+    """Return a connected non-blocking socket.
 
     Raises:
-        OSError: No address could be connected to, or none may be.
-        LateError: None could in time.
+        OSError: No address could be connected to, or none is allowed.
+        LateError: There was no connection in time.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = choose_addresses(found, bounds.addresses)

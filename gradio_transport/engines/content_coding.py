@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decodes the content codings of replies, the same way on every engine.
+"""Decoding of content codings, the same on every engine.
 
 Why not the HTTP libraries' own decoding: they treat an unknown coding differently (one passes it through, one
 drops the connection, and which codings are known depends on what is installed), and they decompress a small
@@ -15,23 +15,25 @@ from typing import Any
 from ..protocol.commands import CODINGS, Response
 
 ACCEPTED = ", ".join(CODINGS)
-"""The ``accept-encoding`` of requests that do not say otherwise."""
+"""The default ``accept-encoding`` of requests."""
 
 _OUTPUT_BYTES = 256 * 1024
-"""Bound of one decompressed piece, so that the caller can stop at its own bound."""
+"""The most bytes of one decompressed piece, so that the caller can stop at its own bound."""
 
 _INPUT_BYTES = 4 * 1024
-"""How much is decompressed at once behind the first member of a body. The library copies what follows a
-member, and a body may have any number of them."""
+"""Bytes that are decompressed at once after the first member of a body.
+
+The library copies the data after a member, and a body may have any number of members.
+"""
 
 _EMPTY_MEMBERS = 1000
-"""Members of a body that may be empty: they bring no piece that a caller could count."""
+"""The most empty members of a body, because they yield no piece that a caller could count."""
 
 
 class Unpacker:
-    """Decompresses a body as it arrives.
+    """A decompressor of a body as it arrives.
 
-    A body that ends early is no failure here: the engine knows the length that was announced.
+    A body that ends early is not a failure here: the engine knows the announced length.
 
     Attributes:
         failure: Why the body cannot be decompressed, or None. Nothing more is yielded after a failure.
@@ -44,7 +46,7 @@ class Unpacker:
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield the decompressed content of a piece of the body, without empty pieces.
 
-        A few bytes may unpack to any number of pieces, so what takes them looks at the clock before each.
+        A few bytes may decompress to any number of pieces, so the consumer checks the deadline before each.
         """
         if self.failure is not None:
             return
@@ -89,7 +91,7 @@ class _Layer:
             try:
                 found = self._decompressor.decompress(view[at:end], _OUTPUT_BYTES)
             except zlib.error:
-                if self._complete:  # what follows a complete member is no part of the body
+                if self._complete:  # data after a complete member is not part of the body
                     return
                 raise
             self._member_bytes += len(found)

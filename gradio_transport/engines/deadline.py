@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Deadline`: when the time of a call, or of one blocking method, is over."""
+"""`Deadline`: the deadline of a call, or of one blocking method."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..errors import Phase, TimeoutExpired
 
 @attrs.frozen
 class Deadline:
-    """When the time of something is over, and by which setting.
+    """A deadline, and the setting that it comes from.
 
     Attributes:
         at: A time of `time.monotonic`; infinite if there is no bound.
@@ -28,34 +28,34 @@ class Deadline:
 
     @classmethod
     def after(cls, seconds: float | None, setting: str) -> Deadline:
-        """Return the deadline that is some seconds from now; `NEVER` for None."""
+        """Return the deadline some seconds from now; `NEVER` for None."""
         return NEVER if seconds is None else cls(time.monotonic() + seconds, setting, seconds)
 
     @property
     def remaining(self) -> float | None:
-        """Seconds until then, none of them negative; None if there is no bound."""
+        """Remaining seconds, never negative; None if there is no bound."""
         return None if self.at == math.inf else max(0.0, self.at - time.monotonic())
 
     @property
     def expired(self) -> bool:
-        """Whether the time is over."""
+        """Whether the deadline has passed."""
         return time.monotonic() >= self.at
 
     def sooner(self, other: Deadline) -> Deadline:
-        """Return the one that comes first."""
+        """Return the earlier deadline."""
         return self if self.at <= other.at else other
 
     def check(self, phase: Phase) -> None:
-        """Raise if the time is over.
+        """Raise if the deadline has passed.
 
         Raises:
-            TimeoutExpired: It is.
+            TimeoutExpired: It has passed.
         """
         if self.at != math.inf and time.monotonic() >= self.at:
             raise self.error(phase)
 
     def error(self, phase: Phase) -> TimeoutExpired:
-        """Return the error for a request that was not sent, because the time of its call was over before."""
+        """Return the error for a request that was not sent because the deadline of its call had passed."""
         return TimeoutExpired(
             f"The {self.seconds} s for the whole call were over before the request was sent ({phase.value}). "
             f"Raise Timeouts({self.setting}=) if it may take longer.",
@@ -67,4 +67,4 @@ class Deadline:
 
 
 NEVER: Final = Deadline()
-"""The deadline of what has no bound."""
+"""The deadline that never passes."""

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The proxies of the environment: which variable names one, and which hosts are reached without it.
+"""The proxies of the environment, and the hosts that are reached without them.
 
-Python's own reading of ``NO_PROXY`` knows names and their subdomains. curl and Go know networks too, so here
-an entry may be each of:
+Python itself supports names and their subdomains in ``NO_PROXY``. curl and Go also support networks. Here an
+entry may be:
 
 - ``*`` for every host;
 - a name, also with a dot or ``*.`` before it, for the host and its subdomains; another ``*`` is any text;
 - an address, or a network such as ``10.0.0.0/8`` or ``fd00::/8``;
-- any of them with ``:port`` behind it, for that port alone. An IPv6 address has brackets then.
+- any of them followed by ``:port``, for that port only. An IPv6 address has brackets then.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PORT = re.compile(r"(\[.*\]|[^:]*):(\d+)")
 def find_proxy(scheme: str, host: str, port: int) -> tuple[str, str] | None:
     """Return the URL of the environment's proxy for a host, and the name of the variable, or None.
 
-    On macOS and Windows the system's settings count where there is no variable, as for Python's own client.
+    On macOS and Windows the system's settings apply if there is no variable, as in Python's own client.
     """
     proxies = getproxies()
     url = proxies.get(scheme) or proxies.get("all")
@@ -49,9 +49,9 @@ def is_excepted(no_proxy: str, host: str, port: int) -> bool:
     """Return whether a host is reached without a proxy, by the text of ``NO_PROXY``.
 
     Args:
-        no_proxy: Entries with commas or blanks between them.
+        no_proxy: Entries separated by commas or spaces.
         host: A name or an address, without brackets.
-        port: That of the URL, or of its scheme.
+        port: Port of the URL, or of its scheme.
     """
     host = host.rstrip(".").lower()
     return any(_covers(entry.lower(), host, port) for entry in re.split(r"[,\s]+", no_proxy) if entry)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The async engine: a pool of httpcore for each route, over connections of our own, on asyncio and trio."""
+"""The async engine: a pool of httpcore for each route, over its own connections, for asyncio and trio."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class AsyncHTTPEngine:
         self._closed = False
 
     def _pool(self, url: str, addresses: AddressRule) -> Any:
-        """Return the pool of connections for a URL, made under a rule for their addresses."""
+        """Return the pool of connections for a URL and an address rule."""
         if self._closed:
             raise LocalProtocolError("The transport is closed.")
         key = self._routes.find(url), self._kept.are_trusted(url), addresses
@@ -56,7 +56,7 @@ class AsyncHTTPEngine:
         return self._pools[key]
 
     async def request(self, request: Request, patience: Patience) -> Response:
-        """Send a request and return the whole reply."""
+        """Send a request and return the full reply."""
         stream = await self._open(request, patience, None)
         try:
             body = await stream.read(body_seconds(request, patience))
@@ -65,7 +65,7 @@ class AsyncHTTPEngine:
         return stream.head.with_body(body)
 
     async def stream(self, request: Request, patience: Patience) -> AsyncHTTPStream:
-        """Send a request and return as soon as the head of its reply has come."""
+        """Send a request and return as soon as the head of its reply has arrived."""
         return await self._open(request, patience, ChunkJoiner())
 
     async def _open(
@@ -150,7 +150,7 @@ class AsyncHTTPStream:
         self.head = response_head(response.status, response.headers, shown, route.forwarder)
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Yield the body as it comes."""
+        """Yield the body as it arrives."""
         unpacking = unpacker(self.head, self._patience)
         received = aiter(self._response.stream)
         try:
@@ -161,7 +161,7 @@ class AsyncHTTPStream:
                             yield data
                         continue
                     for place, piece in enumerate(unpacking.feed(data)):
-                        if place:  # a read may unpack to any number of pieces
+                        if place:  # a read may decompress to any number of pieces
                             self._bounds.seconds_left()
                             await anyio.lowlevel.checkpoint()
                         yield piece
@@ -173,9 +173,9 @@ class AsyncHTTPStream:
             raise
 
     async def _run_out(self, received: AsyncIterator[bytes]) -> None:
-        """Read on to the end, which is near once the connection is shut down.
+        """Read to the end, which is near after the connection is shut down.
 
-        The generators of httpcore must not be left open: the event loop would close them at some later time.
+        The generators of httpcore must not stay open: the event loop would close them at some later time.
         """
         self.abort()
         with anyio.CancelScope(shield=True), suppress(Exception):
@@ -183,9 +183,9 @@ class AsyncHTTPStream:
                 pass
 
     async def read(self, seconds: float | None = None) -> bytes:
-        """Return the whole body, within the bound of the request, and within some seconds if given."""
+        """Return the full body, within the bound of the request, and within a timeout if given."""
         if self.head.status >= 300 and self.head.unsupported_coding is not None:
-            return b""  # an error status needs no body, so a coding that was not requested is no error
+            return b""  # an error status needs no body, so an unrequested coding is not an error
         self._bounds.limit_body(seconds)
         try:
             async with aclosing(self.chunks()) as chunks:
@@ -210,11 +210,11 @@ class AsyncHTTPStream:
         return body.content
 
     def abort(self) -> None:
-        """Shut down the connection of the reply. The pool finds it closed and does not use it again."""
+        """Shut down the connection of the reply. The pool finds it closed and does not reuse it."""
         self._bounds.shut_down()
 
     async def aclose(self) -> None:
-        """Give the connection back, or drop it if the body is not at its end."""
+        """Return the connection to the pool, or drop it if the body has not ended."""
         self._bounds.release()
         with suppress(Exception):
             await self._response.aclose()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests, errors and bodies: what the sync and the async engine over httpcore share."""
+"""Shared code of the engines over httpcore: requests, errors and bodies."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ from .request_body import request_headers
 from .routes import Routes
 
 SEND_ATTEMPTS = 10
-"""Connections taken from the pool for one request, if each was shut down just before."""
+"""The most connections that are taken from the pool for one request, if each was just shut down."""
 
 logger = logging.getLogger(__name__)
 
 
 @attrs.frozen
 class Target:
-    """What a URL says of a request.
+    """The parsed URL of a request.
 
     Attributes:
-        url: The URL as httpcore takes it.
+        url: The URL for httpcore.
         shown: The URL as a text, normalized.
         authorization: The header of the user and password in it, or None.
     """
@@ -57,12 +57,12 @@ class Target:
     authorization: str | None = attrs.field(repr=False)
 
 
-@lru_cache(maxsize=256)  # a session requests the same few URLs again and again, and parsing them is slow
+@lru_cache(maxsize=256)  # cached, because a session requests the same few URLs, and parsing is slow
 def parse_url(library: str, url: str) -> Target:
-    """Return what a URL says.
+    """Return a parsed URL.
 
     Raises:
-        ValueError: The library takes it for no URL, such as one with a host that no name can be.
+        ValueError: The HTTP library rejects it, for example because of an invalid host.
     """
     try:
         parsed = load(library).URL(url)
@@ -80,7 +80,7 @@ def parse_url(library: str, url: str) -> Target:
 def build_request(
     core: Module, library: str, request: Request, timeouts: dict[str, Any], content: Any
 ) -> Any:
-    """Return the request of httpcore, with the headers that httpx would send.
+    """Return the request for httpcore, with the headers that httpx would send.
 
     Raises:
         LocalProtocolError: A header cannot be sent. httpcore would quote its value.
@@ -89,7 +89,7 @@ def build_request(
         core: ``httpcore`` or ``httpcore2``.
         library: The httpx above it.
         request: The request.
-        timeouts: What the connection is given with each read and write.
+        timeouts: The timeouts that the connection gets with each read and write.
         content: The body: bytes, or an iterable of blocks, sync or async.
     """
     check_headers(request.headers)
@@ -113,8 +113,8 @@ def build_request(
 def request_error(
     core: Module, error: BaseException, request: Request, patience: Patience, bounds: Bounds, routes: Routes
 ) -> BaseException:
-    """Return our error for one that came before the head of a reply, or the same if it is neither's."""
-    if isinstance(error, GradioTransportError):  # of the route, for one
+    """Return the translated error before the head of a reply, or the error itself if it is foreign."""
+    if isinstance(error, GradioTransportError):  # for example of the route
         return error
     proxy = routes.find(request.url).proxy
     connecting = bounds.stage is Stage.CONNECTING
@@ -147,7 +147,7 @@ def request_error(
 
 
 def _read_refusal(error: BaseException) -> ProxyRefusedError | None:
-    """Return the refusal of a tunnel, whose status is all that httpcore keeps of it, as a text."""
+    """Return the refusal of a tunnel. httpcore keeps only its status, as a text."""
     status = str(error).partition(" ")[0]
     return ProxyRefusedError.from_status(int(status)) if status.isdecimal() else None
 
@@ -156,10 +156,10 @@ def _read_refusal(error: BaseException) -> ProxyRefusedError | None:
 def translate_body_errors(
     core: Module, unpacking: Unpacker | None, proxy: Proxy | None
 ) -> Generator[None, None, None]:
-    """Turn what ends a body otherwise than cleanly into `StreamEnded`, which names the proxy on the way."""
+    """Translate errors of a body to `StreamEnded`, which names the proxy."""
     try:
         yield
-    except GradioTransportError:  # some are an OSError too
+    except GradioTransportError:  # some are also an OSError
         raise
     except LateError as error:
         ended = Closed(Ending.IDLE, reason=add_proxy("timed out", proxy))

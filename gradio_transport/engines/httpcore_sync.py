@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sync engine: a pool of httpcore for each route, over connections of our own."""
+"""The sync engine: a pool of httpcore for each route, over the library's own connections."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class HTTPEngine:
         self._pools: dict[tuple[Route, bool, AddressRule], Any] = {}
 
     def _pool(self, url: str, addresses: AddressRule) -> Any:
-        """Return the pool of connections for a URL, made under a rule for their addresses."""
+        """Return the pool of connections for a URL and an address rule."""
         key = self._routes.find(url), self._kept.are_trusted(url), addresses
         with self._lock:
             if self._closed:
@@ -62,7 +62,7 @@ class HTTPEngine:
             return self._pools[key]
 
     def request(self, request: Request, patience: Patience) -> Response:
-        """Send a request and return the whole reply."""
+        """Send a request and return the full reply."""
         stream = self._open(request, patience, None)
         try:
             body = stream.read(body_seconds(request, patience))
@@ -71,7 +71,7 @@ class HTTPEngine:
         return stream.head.with_body(body)
 
     def stream(self, request: Request, patience: Patience) -> HTTPStream:
-        """Send a request and return as soon as the head of its reply has come."""
+        """Send a request and return as soon as the head of its reply has arrived."""
         return self._open(request, patience, ChunkJoiner())
 
     def _open(self, request: Request, patience: Patience, joiner: ChunkJoiner | None) -> HTTPStream:
@@ -91,7 +91,7 @@ class HTTPEngine:
             raise ours from getattr(error, "error", error)
         finally:
             if interruption is not None:
-                interruption.set_wake(None)  # from here on its stream can be aborted
+                interruption.set_wake(None)  # from here on the stream can be aborted
         bounds.begin_body()
         route = self._routes.find(request.url)
         stream = HTTPStream(self._core, request, patience, bounds, response, self._settings.library, route)
@@ -135,7 +135,7 @@ class HTTPEngine:
         return opened
 
     def close(self) -> None:
-        """Close every connection; blocked calls in other threads end at once."""
+        """Close all connections. Blocked calls in other threads end at once."""
         with self._lock:
             self._closed = True
             pools = list(self._pools.values())
@@ -184,7 +184,7 @@ class HTTPStream:
         self.head = response_head(response.status, response.headers, shown, route.forwarder)
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the body as it comes."""
+        """Yield the body as it arrives."""
         unpacking = unpacker(self.head, self._patience)
         with translate_body_errors(self._core, unpacking, self._proxy):
             for data in self._response.stream:
@@ -193,18 +193,18 @@ class HTTPStream:
                         yield data
                     continue
                 for piece in unpacking.feed(data):
-                    if self._bounds.is_shut_down:  # the rest is not wanted, and may have no end
+                    if self._bounds.is_shut_down:  # the rest is not needed, and may be endless
                         break
                     self._bounds.seconds_left()
                     yield piece
                 if unpacking.failure is not None:
-                    self.abort()  # but read on to the end, which is near: generators must not be left open
+                    self.abort()  # but read to the end, which is near, because generators must not stay open
         self._bounds.release()
 
     def read(self, seconds: float | None = None) -> bytes:
-        """Return the whole body, within the bound of the request, and within some seconds if given."""
+        """Return the full body, within the bound of the request, and within a timeout if given."""
         if self.head.status >= 300 and self.head.unsupported_coding is not None:
-            return b""  # an error status needs no body, so a coding that was not requested is no error
+            return b""  # an error status needs no body, so an unrequested coding is not an error
         self._bounds.limit_body(seconds)
         body = WholeBody(self._request, self._patience, self.head)
         if body.is_to_drop:
@@ -225,11 +225,11 @@ class HTTPStream:
         return body.content
 
     def abort(self) -> None:
-        """Wake a reader that is blocked in another thread: closing would not, shutting down does."""
+        """Wake a reader that is blocked in another thread. Shutting down does that; closing would not."""
         self._bounds.shut_down()
 
     def close(self) -> None:
-        """Give the connection back, or drop it if the body is not at its end."""
+        """Return the connection to the pool, or drop it if the body has not ended."""
         self._bounds.release()
         with suppress(Exception):
             self._response.close()

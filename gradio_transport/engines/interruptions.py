@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signal handlers that use the library, or raise, in the middle of what the library does.
+"""Signal handlers that use the library, or raise, while the library is working.
 
-Python runs a signal handler in the main thread, between any two instructions. What the handler raises comes
-out of the function that runs at that moment: of the library, of an adapter, or of an HTTP library. And a
-handler that waits there for what that function holds, such as a lock of the HTTP library, waits for ever.
+Python runs a signal handler in the main thread, between any two instructions. An exception of the handler
+comes out of the running function: of the library, of an adapter, or of an HTTP library. A handler that waits
+for a lock that the interrupted function holds waits forever.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _SIGNALS = tuple(signal.valid_signals())
 
 _holds: dict[int, bool] = {}
-"""Whether a function of the library holds something, by the id of its code."""
+"""Whether a function of the library is `holding`, by the id of its code."""
 
 
 def holding(function: F) -> F:
@@ -34,19 +34,19 @@ def holding(function: F) -> F:
 
 
 def not_holding(function: F) -> F:
-    """Mark a function that may be called within a `holding` one, but itself calls what may wait."""
+    """Mark a function that may be called within a `holding` one, but may wait itself."""
     _holds[id(function.__code__)] = False
     return function
 
 
 def is_held(depth: int = 1) -> bool:
-    """Return whether this thread is in the middle of a `holding` function.
+    """Return whether this thread is inside a `holding` function.
 
-    It has been interrupted there by a signal handler, or that function calls a tap or listener. Looking at
-    the stack costs something here, and nothing where the functions are called.
+    A signal handler has interrupted it there, or that function calls a tap or listener. Why inspect the
+    stack: it costs time here, but none in the calls of the functions.
 
     Args:
-        depth: How many functions, the caller being the first, are not looked at.
+        depth: The number of functions to skip, starting with the caller.
     """
     frame = inspect.currentframe()
     for _ in range(depth):
@@ -60,20 +60,20 @@ def is_held(depth: int = 1) -> bool:
 
 
 def check_interpreter() -> None:
-    """Refuse what needs other threads while the interpreter ends, because none of them runs any more.
+    """Raise if the interpreter is ending, because other threads do not run any more.
 
     Raises:
         LocalProtocolError: It is ending.
     """
     if sys.is_finalizing():
         raise LocalProtocolError(
-            "The interpreter is ending, and with it the threads of the transport. Make calls before that, "
+            "The interpreter is ending, and with it the threads of the transport. Make calls earlier, "
             "for example in a function registered with atexit."
         )
 
 
 def check_may_wait() -> None:
-    """Refuse to wait for what cannot come before this thread goes on, or can never come.
+    """Refuse a wait that would be a deadlock.
 
     Raises:
         LocalProtocolError: A signal handler, tap or listener waits, or the interpreter is ending.
@@ -82,15 +82,15 @@ def check_may_wait() -> None:
         check_interpreter()
     if is_held(3):
         raise LocalProtocolError(
-            "This would wait for ever: a signal handler, tap or listener interrupts what has to go on first. "
-            "Use submit() there, and wait for the result elsewhere."
+            "This would wait forever: the signal handler, tap or listener interrupts the code that it waits "
+            "for. Use submit() there, and wait for the result elsewhere."
         )
 
 
 def is_foreign(error: BaseException) -> bool:
-    """Return whether an exception was raised neither by the library nor by what it calls.
+    """Return whether an exception comes from outside the library and its callees.
 
-    That is Ctrl-C, the end of the program, a cancelled task, and anything that a signal handler raises.
+    These are Ctrl-C, the exit of the program, a cancelled task, and exceptions of signal handlers.
     """
     if not isinstance(error, Exception):
         return True
@@ -98,15 +98,15 @@ def is_foreign(error: BaseException) -> bool:
 
 
 def find_foreign(error: BaseException) -> BaseException | None:
-    """Return the exception of a signal handler that another one was made of, or the exception itself.
+    """Return the exception of a signal handler in the chain of another, or the exception itself.
 
-    HTTP libraries take a `TimeoutError` of a handler for one of the socket.
+    HTTP libraries mistake a `TimeoutError` of a handler for one of the socket.
     """
     if not _in_main_thread():
         return None
     handlers, seen = _handlers(), set[int]()
     following: BaseException | None = error
-    while following is not None and id(following) not in seen:  # libraries make chains that are circles
+    while following is not None and id(following) not in seen:  # libraries make circular chains
         if _is_raised_by(following, handlers):
             return following
         seen.add(id(following))
@@ -128,7 +128,7 @@ def _is_raised_by(error: BaseException, codes: set[CodeType]) -> bool:
 
 
 def _handlers() -> set[CodeType]:
-    """Return the code of every signal handler that is written in Python."""
+    """Return the code of every signal handler in Python."""
     found = set[CodeType]()
     for number in _SIGNALS:
         handler: Any = signal.getsignal(number)

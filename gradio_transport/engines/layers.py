@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes of a socket that does not block, plain or by TLS, within the bounds of a request."""
+"""Bytes of a non-blocking socket, plain or TLS, within the bounds of a request."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ RECEIVE_BYTES = 64 * 1024
 
 
 def is_ready(sock: socket.socket, seconds: float, *, to_write: bool = False) -> bool:
-    """Wait until a socket can be read from (or written to, or has failed); return whether it can in time."""
+    """Wait until a socket is ready to read (or write, or has failed). Return whether that was in time."""
     limit = None if seconds == math.inf else seconds
-    if hasattr(select, "poll"):  # `select.select` is all that Windows has, and fails above 1024 descriptors
+    if hasattr(select, "poll"):  # Windows only has `select.select`, which fails above 1024 descriptors
         poll = select.poll()
         poll.register(sock, select.POLLOUT if to_write else select.POLLIN)
         return bool(poll.poll(None if limit is None else math.ceil(limit * 1000)))
@@ -34,10 +34,10 @@ class Layer(Protocol):
     """Bytes in order: a socket, or TLS over another layer."""
 
     def receive(self, size: int, bounds: Bounds) -> bytes:
-        """Return at most so many bytes, or none at the end.
+        """Return up to `size` bytes, or no bytes at the end.
 
         Raises:
-            LateError: Nothing came in time.
+            LateError: No data arrived in time.
             OSError: The connection broke.
         """
         ...
@@ -53,12 +53,12 @@ class Layer(Protocol):
 
     @property
     def ssl_object(self) -> ssl.SSLObject | None:
-        """What encrypts, or None."""
+        """The TLS object, or None."""
         ...
 
 
 class Plain:
-    """A socket that does not block."""
+    """A non-blocking socket."""
 
     ssl_object = None
     has_unread = False
@@ -67,7 +67,7 @@ class Plain:
         self._sock = sock
 
     def receive(self, size: int, bounds: Bounds) -> bytes:
-        """Return at most so many bytes, or none at the end."""
+        """Return up to `size` bytes, or no bytes at the end."""
         while True:
             seconds = bounds.seconds_left()
             with suppress(BlockingIOError):
@@ -88,7 +88,7 @@ class Plain:
 
 
 class TLS:
-    """TLS over another layer. Why no `ssl.SSLSocket`: it cannot encrypt again what is encrypted already."""
+    """TLS over another layer. Why not `ssl.SSLSocket`: it cannot encrypt an encrypted stream again."""
 
     def __init__(self, below: Layer, context: ssl.SSLContext, hostname: str | None) -> None:
         self._below = below
@@ -101,22 +101,22 @@ class TLS:
         return bool(self.ssl_object.pending() or self._incoming.pending or self._below.has_unread)
 
     def shake_hands(self, bounds: Bounds) -> None:
-        """Agree on keys, and check the certificate of the server.
+        """Do the handshake, and check the certificate of the server.
 
         Raises:
-            LateError: Not in time.
+            LateError: It took too long.
             OSError: The connection broke, or the certificate is not valid.
         """
         self._perform(self.ssl_object.do_handshake, bounds)
 
     def receive(self, size: int, bounds: Bounds) -> bytes:
-        """Return at most so many bytes, or none at the end."""
+        """Return up to `size` bytes, or no bytes at the end."""
         try:
             parts = [self._perform(lambda: self.ssl_object.read(size), bounds)]
-        except ssl.SSLEOFError:  # servers that close without the goodbye of TLS; h11 knows what is missing
+        except ssl.SSLEOFError:  # servers that close without close_notify; h11 knows what is missing
             return b""
         left = size - len(parts[0])
-        with suppress(ssl.SSLError):  # one record a call: take what else has arrived; an error comes again
+        with suppress(ssl.SSLError):  # one record per call: read the rest; an error recurs
             while parts[-1] and left:
                 parts.append(self.ssl_object.read(left))
                 left -= len(parts[-1])

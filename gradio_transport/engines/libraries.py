@@ -11,7 +11,7 @@ from ..errors import UnsupportedProtocol
 from .content_coding import ACCEPTED
 
 Module: TypeAlias = Any
-"""``httpx``, ``httpx2``, ``httpcore`` or ``httpcore2``: what is used of them is the same in both versions."""
+"""``httpx``, ``httpx2``, ``httpcore`` or ``httpcore2``: the used parts are the same in both versions."""
 
 _CORES = {"httpx": "httpcore", "httpx2": "httpcore2"}
 
@@ -45,7 +45,7 @@ def _import(module: str, library: str) -> Module:
 
 @lru_cache(maxsize=8)
 def default_headers(library: str) -> dict[str, str]:
-    """Return the default headers of the library's client, with the content codings that we decode."""
+    """Return the default headers of the HTTP library's client, with the supported content codings."""
     module = load(library)
     with module.Client(transport=module.BaseTransport()) as client:
         defaults = {str(name).lower(): str(value) for name, value in client.headers.items()}

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Look-ups of a host before a request for which others connect: a proxy, or a client of the caller's.
+"""Host look-ups for requests that a proxy or the caller's client connects.
 
-The engines' own connections need none: they check the address that they connect to (`choose_addresses`).
+The engines' own connections do not need them: they check the address that they connect to
+(`choose_addresses`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def look_up(host: str) -> list[Address]:
     """Return the addresses of a host.
 
     Raises:
-        OSError: It has none.
+        OSError: It has no address.
     """
     return socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
 
@@ -32,7 +33,7 @@ async def look_up_async(host: str) -> list[Address]:
 
 
 def check_host(url: str, host: str, patience: Patience) -> None:
-    """Refuse a host that a server named and that others, such as a proxy, may take for another one.
+    """Reject a host from a server that others, such as a proxy, may interpret differently.
 
     Args:
         url: That of the request.
@@ -40,17 +41,17 @@ def check_host(url: str, host: str, patience: Patience) -> None:
         patience: The bounds of the request.
 
     Raises:
-        RemoteProtocolError: It is such a host.
+        RemoteProtocolError: The host is ambiguous.
     """
     if patience.addresses is AddressRule.PUBLIC and not is_unambiguous(host):
         raise patience.address_error(url, host)
 
 
 def allowed_hosts(url: str, found: list[Address], patience: Patience) -> list[str]:
-    """Return the addresses that a request may go to, in the order in which to try them.
+    """Return the allowed addresses of a request, in the order to try them.
 
     Raises:
-        RemoteProtocolError: It may go to none of them.
+        RemoteProtocolError: No address is allowed.
     """
     try:
         return [str(address[4][0]) for address in choose_addresses(found, patience.addresses)]
@@ -59,10 +60,10 @@ def allowed_hosts(url: str, found: list[Address], patience: Patience) -> list[st
 
 
 def connection_rule(url: str, host: str, route: Route, patience: Patience) -> AddressRule:
-    """Return the rule for the address that a request's connection is made to: none for that of a proxy.
+    """Return the address rule of a request's connection. There is none for the address of a proxy.
 
-    A proxy looks names up by itself. The host of a URL that a server named is looked up here too; one that is
-    not known here may be known there, because many networks have name servers for the proxy alone.
+    A proxy looks up names itself. The host of a URL from a server is also looked up here. A name that is
+    unknown here may be known to the proxy, because in many networks only the proxy has name servers.
 
     Args:
         url: That of the request.
@@ -71,8 +72,7 @@ def connection_rule(url: str, host: str, route: Route, patience: Patience) -> Ad
         patience: The bounds of the request.
 
     Raises:
-        RemoteProtocolError: The host has an address here that the request may not go to, or `check_host`
-            refuses it.
+        RemoteProtocolError: The host has a forbidden address here, or `check_host` rejects it.
     """
     check_host(url, host, patience)
     if route.proxy is None:
@@ -85,7 +85,7 @@ def connection_rule(url: str, host: str, route: Route, patience: Patience) -> Ad
 
 
 async def connection_rule_async(url: str, host: str, route: Route, patience: Patience) -> AddressRule:
-    """Return the rule for the address that a request's connection is made to; see `connection_rule`."""
+    """Return the address rule of a request's connection; see `connection_rule`."""
     check_host(url, host, patience)
     if route.proxy is None:
         return patience.addresses
@@ -97,9 +97,9 @@ async def connection_rule_async(url: str, host: str, route: Route, patience: Pat
 
 
 def _numeric(host: str) -> list[Address]:
-    """Return the address that a host is in any of the spellings that systems take, or none for a name.
+    """Return the address that a host is in any accepted spelling, or None for a name.
 
-    A dot after it is for the resolver alone. Proxies may leave it out.
+    A trailing dot is only for the resolver. Proxies may drop it.
     """
     with suppress(OSError):
         return socket.getaddrinfo(

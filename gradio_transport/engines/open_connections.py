@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The connections that an engine has open: `OpenConnections`.
+"""`OpenConnections`: the open connections of an engine.
 
 A connection that stays open proves that the server has not been restarted.
 """
@@ -21,7 +21,7 @@ from .layers import is_ready
 from .routes import Routes
 
 REMEMBERED = 128
-"""Connections remembered, the newest. Forgetting one costs a request to the server, and nothing else."""
+"""The most connections that are remembered. A forgotten one only costs a request to the server."""
 
 
 @attrs.frozen
@@ -34,14 +34,14 @@ class _Opened:
 
 
 class OpenConnections:
-    """The newest connections of an engine, each with its server and the time it was opened."""
+    """The newest connections of an engine, each with its server and opening time."""
 
     def __init__(self, routes: Routes) -> None:
         self._routes = routes
         self._opened: deque[_Opened] = deque(maxlen=REMEMBERED)
 
     def add(self, host: str | None, port: int, connection: Any, socket_of: Callable[[Any], Any]) -> None:
-        """Remember a connection that was opened now.
+        """Register a connection that was opened now.
 
         Args:
             host: Of the server; None if the engine does not know it.
@@ -54,7 +54,7 @@ class OpenConnections:
     def have_one_since(self, url: str, when: float) -> bool:
         """Return whether a connection to a URL's server has been open since a time of `time.monotonic`.
 
-        Behind a proxy always: its connections say nothing about the server.
+        Behind a proxy always true, because its connections do not show the state of the server.
         """
         host, port = _server(url)
         for opened in reversed(tuple(self._opened)):
@@ -70,7 +70,7 @@ class OpenConnections:
 def is_hung_up(sock: Any) -> bool:
     """Return whether a connection is closed or broken, even if the peer's last bytes are still unread.
 
-    Where the system cannot say so (Linux can), unread bytes count as the end.
+    If the system cannot report that (Linux can), unread bytes count as the end.
     """
     try:
         if not hasattr(select, "POLLRDHUP"):
@@ -78,11 +78,11 @@ def is_hung_up(sock: Any) -> bool:
         poll = select.poll()
         poll.register(sock, select.POLLRDHUP)
         return bool(poll.poll(0))
-    except (OSError, ValueError):  # this side has closed it
+    except (OSError, ValueError):  # closed by the client
         return True
 
 
-@lru_cache(maxsize=64)  # asked for each call
+@lru_cache(maxsize=64)  # used for each call
 def _server(url: str) -> tuple[str, int]:
     parts = urlsplit(url)
     host = parts.hostname or ""

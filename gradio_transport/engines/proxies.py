@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A proxy: its URL, who named it, and errors that name it without its password."""
+"""A proxy: its URL, its source, and errors that name it without its password."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
 class ProxyRefusedError(Exception):
-    """A proxy does not let a request through.
+    """A proxy refuses a request.
 
     Attributes:
         retryable: False if the proxy would refuse it again, else None.
-        status: That of its reply over HTTP, or None.
+        status: Status of its HTTP reply, or None.
     """
 
     def __init__(self, why: str, retryable: bool | None = None, status: int | None = None) -> None:
@@ -34,7 +34,7 @@ class ProxyRefusedError(Exception):
 
     @classmethod
     def from_status(cls, status: int) -> ProxyRefusedError:
-        """Return the error for a status that is the reply to CONNECT."""
+        """Return the error for the status of a reply to CONNECT."""
         login = ": check the user and password in its URL" if status == 407 else ""
         return cls(f"HTTP {status}{login}", False if status < 500 else None, status)
 
@@ -43,12 +43,12 @@ class ProxyRefusedError(Exception):
 class Proxy:
     """A proxy.
 
-    Its text is for errors: ``http://host:port (of http_proxy)``.
+    Its text for errors is ``http://host:port (of http_proxy)``.
 
     Attributes:
         host: A name or an address, without brackets.
         login: User and password, percent-decoded, or None.
-        given_by: What named it: ``proxy=``, or a variable of the environment.
+        given_by: Its source: ``proxy=``, or an environment variable.
     """
 
     scheme: str
@@ -63,7 +63,7 @@ class Proxy:
 
         Raises:
             ValueError: The URL has no host, or a scheme or port that is not known. The message has no part of
-                it: a password with a slash in it is taken for a port.
+                it, because a password with a slash is parsed as a port.
         """
         try:
             parts = urlsplit(url)
@@ -95,12 +95,12 @@ class Proxy:
 
     @property
     def is_socks(self) -> bool:
-        """Whether it is one of SOCKS."""
+        """Whether it is a SOCKS proxy."""
         return self.scheme.startswith("socks")
 
 
 def ascii_host(host: str) -> str:
-    """Return a host as name servers know it.
+    """Return a host in the form for name servers.
 
     Raises:
         ValueError: It cannot be a host.
@@ -109,12 +109,12 @@ def ascii_host(host: str) -> str:
 
 
 def bracketed(host: str) -> str:
-    """Return a host as it stands before a port."""
+    """Return a host in the form before a port."""
     return f"[{host}]" if ":" in host else host
 
 
 def describe_way(url: str, proxy: Proxy | None, *, reached: bool = True) -> str:
-    """Return where a request goes, for errors, with the proxy on its way.
+    """Return the destination of a request for errors, with the proxy.
 
     Args:
         url: That of the request.
@@ -128,14 +128,14 @@ def describe_way(url: str, proxy: Proxy | None, *, reached: bool = True) -> str:
 
 
 def add_proxy(reason: str, proxy: Proxy | None) -> str:
-    """Return why a connection ended, with the proxy that may have ended it."""
+    """Return the reason of a connection's end, with the proxy that may have ended it."""
     return reason if proxy is None else f"{reason}; it went through the proxy {proxy}"
 
 
 def refusal_error(
     url: str, proxy: Proxy | None, error: ProxyRefusedError, patience: Patience
 ) -> ConnectError:
-    """Return the error for a proxy that lets nothing through."""
+    """Return the error for a proxy that refuses a request."""
     return ConnectError(
         f"The proxy {proxy} refused the way to {shown_url(url)}: {error}.",
         phase=patience.phase,
@@ -145,7 +145,7 @@ def refusal_error(
 
 
 def find_refusal(status: int, url: str, proxy: Proxy | None, patience: Patience) -> ConnectError | None:
-    """Return the error for a reply by which a proxy wants a login, else None.
+    """Return the error for a reply in which a proxy requires a login, else None.
 
     Any other status may be the app's as well; see `Response.proxy`.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the engines make of replies, and of those that do not come: the same errors for every library."""
+"""Handling of replies and missing replies, with the same errors for every HTTP library."""
 
 from __future__ import annotations
 
@@ -19,24 +19,26 @@ CHUNK_BYTES = 65536
 _SMALL_BYTES = 4096
 
 REFUSAL_BYTES = 256 * 1024
-"""How much of the body of a refusal (status 400 and above) is read. Its reason comes first, and a server may
-send any amount."""
+"""Bytes that are read of the body of a refusal (status 400 and above).
+
+The reason is at its start, and a server may send any amount.
+"""
 
 
 def lost_error(
     where: str, error: BaseException, patience: Patience, *, sent: bool = True, stale: bool = False
 ) -> StreamLost:
-    """Return the error for a connection that broke before a reply came.
+    """Return the error for a connection that broke before a reply arrived.
 
     Args:
         where: The URL of the request, without its query.
-        error: How it broke.
-        patience: That of the request.
-        sent: Whether anything of the request may have been sent.
-        stale: Whether a kept connection ended before a byte of the reply came.
+        error: The exception.
+        patience: Limits of the request.
+        sent: Whether a part of the request may have been sent.
+        stale: Whether a kept connection ended before the first byte of the reply.
     """
     return StreamLost(
-        f"The connection to {where} broke before an answer came: {reason(error)}.",
+        f"The connection to {where} broke before a reply arrived: {reason(error)}.",
         phase=patience.phase,
         retryable=patience.repeatable or not sent,
         stale=stale,
@@ -44,18 +46,18 @@ def lost_error(
 
 
 def coding_failure(unpacking: Unpacker | None) -> Closed | None:
-    """Return how a body ends whose content coding is damaged, or None."""
+    """Return the end of a body whose content coding is damaged, or None."""
     failure = unpacking.failure if unpacking is not None else None
     return None if failure is None else Closed(Ending.RESET, reason=failure)
 
 
 def response_head(status: int, raw: list[tuple[bytes, bytes]], url: str, proxy: object = None) -> Response:
-    """Return the head of a reply in our own type."""
+    """Return the head of a reply in the library's type."""
     headers: dict[str, str] = {}
     cookies: list[str] = []
     for raw_name, raw_value in raw:
         name = raw_name.lower().decode("latin-1")
-        # ASCII but for servers that write UTF-8, which is a guess, or Latin-1, which takes any byte.
+        # ASCII, except for servers that write UTF-8 (a guess), or Latin-1, which accepts any byte.
         value = raw_value.decode("ascii") if raw_value.isascii() else _decode(raw_value)
         headers[name] = value
         if name == "set-cookie":
@@ -85,10 +87,10 @@ def incomplete_body_error(
 
 
 def unpacker(head: Response, patience: Patience) -> Unpacker | None:
-    """Return what decodes a body, or None if it has no content coding.
+    """Return a decoder of a body, or None if it has no content coding.
 
     Raises:
-        RemoteProtocolError: The coding is not one that was requested.
+        RemoteProtocolError: The coding was not requested.
     """
     if not head.codings:
         return None
@@ -98,7 +100,7 @@ def unpacker(head: Response, patience: Patience) -> Unpacker | None:
 
 
 def drop_after_bytes(head: Response) -> int | None:
-    """Return after how many bytes of its body a reply's connection must be dropped, or None.
+    """Return the number of body bytes after which a reply's connection must be dropped, or None.
 
     Why not reuse it: old servers close the connection after an unhandled error without announcing that, and
     a request on it would be lost (docs/wire.md §14.2). It is dropped with the last byte, before the pool can
@@ -111,7 +113,7 @@ def drop_after_bytes(head: Response) -> int | None:
 
 
 class WholeBody:
-    """The body of a reply, within the bound of its request. A refusal is cut there, or at `REFUSAL_BYTES`."""
+    """The body of a reply, within the bound of its request. A refusal is cut there or at `REFUSAL_BYTES`."""
 
     def __init__(self, request: Request, patience: Patience, head: Response) -> None:
         self._request = request
@@ -122,13 +124,13 @@ class WholeBody:
         self._size = 0
 
     def add(self, chunk: bytes) -> bool:
-        """Take a piece, and return whether the rest is needed too.
+        """Add a piece, and return whether the rest is needed too.
 
         Raises:
             EventTooLarge: The body is larger than the bound.
         """
         self._size += len(chunk)
-        # Small pieces are put together: a server may send each byte by itself, which takes forty.
+        # Small pieces are joined: a server may send each byte separately, which takes forty bytes of memory.
         if len(chunk) > _SMALL_BYTES:
             self._parts.append(chunk)
         elif self._parts and isinstance(self._parts[-1], bytearray):
@@ -160,18 +162,18 @@ def shut_down_socket(sock: Any) -> None:
 
 
 def connect_error(where: str, error: BaseException, patience: Patience) -> ConnectError:
-    """Return the error for a connection that cannot be made. After a bad certificate a retry cannot help."""
+    """Return the error for a failed connection. A retry does not help after a bad certificate."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
     advice, is_bad_certificate = "", isinstance(cause, ssl.SSLCertVerificationError)
     if is_bad_certificate:
         advice = (
-            " To trust its certificate, pass the file of its authority by verify=, or name that file in "
-            "SSL_CERT_FILE. verify=False checks nothing."
+            " To trust its certificate, pass the file of its authority as verify=, or set SSL_CERT_FILE to "
+            "it. verify=False skips all checks."
         )
     elif isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
-        advice = " It does not speak TLS there: is its URL one of http://?"
+        advice = " The server does not speak TLS there. Check whether its URL needs http://."
     return ConnectError(
         f"Cannot connect to {where}: {reason(error)}.{advice}",
         phase=patience.phase,
@@ -180,7 +182,7 @@ def connect_error(where: str, error: BaseException, patience: Patience) -> Conne
 
 
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})
-"""What OpenSSL calls a reply in plain text, by its version."""
+"""OpenSSL's names for a reply in plain text, by version."""
 
 
 def connect_timeout(where: str, patience: Patience) -> TimeoutExpired:
@@ -190,13 +192,13 @@ def connect_timeout(where: str, patience: Patience) -> TimeoutExpired:
 
 
 def turn_timeout(where: str, patience: Patience) -> TimeoutExpired:
-    """Return the error for a request that waited too long for one of a transport's connections."""
+    """Return the error for a request that waited too long for a connection of the transport."""
     return _timeout_error(f"No free connection to {where}", *patience.exceeded(), patience, retryable=True)
 
 
 def answer_timeout(where: str, patience: Patience) -> TimeoutExpired:
     """Return the error for a request whose reply did not start in time."""
-    return _timeout_error(f"No answer from {where}", *patience.exceeded(), patience, retryable=False)
+    return _timeout_error(f"No reply from {where}", *patience.exceeded(), patience, retryable=False)
 
 
 def _timeout_error(
@@ -213,7 +215,7 @@ def _timeout_error(
 
 
 def reason(error: BaseException) -> str:
-    """Return the text of an exception, or of its cause if it has none, for use inside a sentence."""
+    """Return the text of an exception, or of its cause if it has none, for the middle of a sentence."""
     source: BaseException | None = error
     while source is not None and not str(source).strip():
         source = source.__cause__ or source.__context__

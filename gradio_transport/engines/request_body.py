@@ -19,7 +19,7 @@ def body_seconds(request: Request, patience: Patience) -> float | None:
     """Return the bound of reading a reply's body, or None if `Patience.whole` bounds it already.
 
     An upload has no bound for the whole request, because sending a large form may take any time. Its reply
-    then needs a bound of its own.
+    then needs a separate bound.
     """
     return patience.silence_seconds if isinstance(request.body, Multipart) else None
 
@@ -53,7 +53,7 @@ def form_blocks_async(body: Multipart) -> AsyncIterator[bytes]:
 
 
 class _AsyncBlocks:
-    """The blocks of a form. No async generator, because a cancelled upload would leave that open."""
+    """The blocks of a form. Not an async generator, because a cancelled upload would leave that open."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks = blocks
@@ -92,8 +92,8 @@ def _file_blocks(part: FilePart, path: Path) -> Iterator[bytes]:
             block = file.read(min(BLOCK_BYTES, left))
             if not block:
                 raise LocalProtocolError(
-                    f"{path} was truncated during the upload ({left} bytes are missing). Nothing was "
-                    "called. Upload a file that does not change.",
+                    f"{path} was truncated during the upload ({left} bytes are missing). The function was "
+                    f"not called. Upload a file that does not change.",
                     phase=Phase.UPLOAD,
                 )
             left -= len(block)
@@ -106,7 +106,7 @@ def _translate_os_errors(path: Path) -> Generator[None, None, None]:
         yield
     except OSError as error:
         raise LocalProtocolError(
-            f"{path} cannot be read for the upload: {error.strerror or error}. Nothing was called.",
+            f"{path} cannot be read for the upload: {error.strerror or error}. The function was not called.",
             phase=Phase.UPLOAD,
         ) from error
 
@@ -114,7 +114,7 @@ def _translate_os_errors(path: Path) -> Generator[None, None, None]:
 class AsyncBody:
     """The body of a request as an iterable of blocks.
 
-    Why no async generator: a request that is cancelled while it is sent would leave that open.
+    Why not an async generator: a request that is cancelled while it is sent would leave that open.
     """
 
     def __init__(self, body: bytes | Multipart | None) -> None:

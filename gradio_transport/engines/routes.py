@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How origins are reached: directly or by a proxy, from the settings and the environment."""
+"""The routes to origins: directly or through a proxy, from the settings and the environment."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .settings import HTTPSettings
 from .tls import ssl_context
 
 KEPT_ALIVE_SECONDS = 4.0
-"""Below the 5 s after which uvicorn, and so every Gradio, closes an idle connection."""
+"""Seconds that an idle connection is kept: uvicorn, and so Gradio, closes it after 5 s."""
 
 
 @attrs.frozen
 class Route:
-    """How an origin is reached.
+    """The route to an origin.
 
     Attributes:
         scheme: ``"http"`` or ``"https"``.
         proxy: The proxy, or None.
-        forwarder: The proxy if it is sent the requests themselves, and so may reply in the app's place; else
-            None. Through a tunnel, which is all that TLS and SOCKS have, every reply is the app's.
+        forwarder: The proxy if it forwards requests, and so may reply in place of the app; else None. Through
+            a tunnel, as with TLS and SOCKS, every reply is the app's.
     """
 
     scheme: str
@@ -39,7 +39,7 @@ class Route:
 
 
 class Routes:
-    """The routes to origins, each read once from the settings and the environment, when first used."""
+    """The routes to origins, each computed once from the settings and the environment, on first use."""
 
     def __init__(self, settings: HTTPSettings) -> None:
         self._settings = settings
@@ -75,12 +75,12 @@ class Routes:
 def pool_options(core: Module, settings: HTTPSettings, route: Route, keeps: bool = True) -> dict[str, object]:
     """Return the keyword arguments of a pool of connections of httpcore.
 
-    A proxy of SOCKS is none of them: the pool's backend opens the tunnel, see `socks.route_backend`.
+    A SOCKS proxy is not among them: the pool's backend opens the tunnel, see `socks.route_backend`.
 
     Args:
         core: ``httpcore`` or ``httpcore2``.
-        settings: Those of the engine.
-        route: How the hosts are reached.
+        settings: Settings of the engine.
+        route: The route to the hosts.
         keeps: Whether connections serve several requests.
     """
     proxy = route.proxy if route.proxy is not None and not route.proxy.is_socks else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How an engine reaches servers: HTTP library, TLS, proxy, connections."""
+"""The connection settings of an engine: HTTP library, TLS, proxy, connections."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ Verify: TypeAlias = bool | str | ssl.SSLContext
 
 @attrs.frozen(kw_only=True)
 class HTTPSettings:
-    """How to reach servers.
+    """The connection settings of an engine.
 
     Attributes:
-        library: ``"httpx"``, or ``"httpx2"`` of the extra of that name.
-        verify: True, False, a CA bundle's path, or an `ssl.SSLContext` of one's own.
+        library: ``"httpx"``, or ``"httpx2"`` from the extra of that name.
+        verify: True, False, the path of a CA bundle, or an `ssl.SSLContext`.
         proxy: URL of a proxy, or None for those of the environment.
-        connections: Bound of open connections.
-        trust_env: Whether the environment's proxies, and its CAs (``SSL_CERT_FILE``), count.
-        client_adds_headers: Whether the HTTP client is the caller's, and adds headers, cookies, a login or
-            parameters of its own to each request.
+        connections: The most open connections.
+        trust_env: Whether the environment's proxies and CAs (``SSL_CERT_FILE``) apply.
+        client_adds_headers: Whether the HTTP client is the caller's, and adds its own headers, cookies, login
+            or parameters to each request.
     """
 
     library: Literal["httpx", "httpx2"] = "httpx"

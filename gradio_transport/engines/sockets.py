@@ -2,7 +2,8 @@
 """Connections of the sync engine: a ``NetworkBackend`` and ``NetworkStream`` of httpcore over plain sockets.
 
 Why not httpcore's own: their timeouts bound each read and write, so a head that arrives byte by byte, or a
-server that takes a body so, may last forever; and they close sockets while other threads read from them.
+server that reads a body like that, may take forever; and they close sockets while other threads read from
+them.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class SocketStream(StreamState):
         super().__init__(bounds, write_error)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send a part of a request, or hold it if it is small.
+        """Send a part of a request, or hold it back if it is small.
 
         Raises:
             NotSentError: The connection was shut down before this request; none of it was sent.
@@ -57,15 +58,15 @@ class SocketStream(StreamState):
             self._layer.send(data, self._bounds)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Return what one read brings, or no bytes at the end.
+        """Return the bytes of one read, or no bytes at the end.
 
         Raises:
-            LateError: Nothing came in time.
-            BrokenError: The connection broke, or was shut down by this side.
+            LateError: No data arrived in time.
+            BrokenError: The connection broke, or the client shut it down.
         """
         with self._in_use:
             if self._held:
-                # After a failure there may be a reply all the same, and if there is none the read fails too.
+                # After a failure there may still be a reply; if not, the read fails too.
                 with suppress(OSError):
                     self._send_held()
             try:
@@ -75,8 +76,8 @@ class SocketStream(StreamState):
 
     def _read(self, size: int, bounds: Bounds, joiner: ChunkJoiner | None) -> bytes:
         while True:
-            # Checked before and after: what arrived before another thread shut the connection down must not
-            # be taken for the reply of a request that is sent on it later.
+            # Checked before and after: data that arrived before another thread shut the connection down must
+            # not count as the reply to a later request.
             self._check()
             data = self._layer.receive(size, bounds)
             self._check()
@@ -92,8 +93,8 @@ class SocketStream(StreamState):
         """Encrypt the connection.
 
         Raises:
-            LateError: Not within the time to connect.
-            BrokenError: The server cannot, or its certificate is not valid.
+            LateError: It took longer than the time to connect.
+            BrokenError: The server does not support TLS, or its certificate is not valid.
         """
         bounds = self._bounds_of(timeout)
         try:
@@ -117,7 +118,7 @@ class SocketStream(StreamState):
             return True
 
     def open_socket(self) -> socket.socket | None:
-        """Return the socket, or None once the connection is shut down."""
+        """Return the socket, or None after the connection is shut down."""
         return None if self._is_shut_down else self._sock
 
     def _get_info(self, info: str) -> Any:
@@ -134,7 +135,7 @@ class SocketStream(StreamState):
                 return None
 
     def shut_down(self) -> None:
-        """End every wait on the connection; it cannot be used again."""
+        """End every wait on the connection, which cannot be used again."""
         self._is_shut_down = True
         shut_down_socket(self._sock)
 
@@ -151,7 +152,7 @@ class SocketStream(StreamState):
 
 
 class SocketBackend:
-    """Makes the connections of an engine, and closes them all at once."""
+    """A backend that opens the connections of an engine, and closes them all at once."""
 
     def __init__(self, write_error: type[Exception], connections: OpenConnections | None = None) -> None:
         self._write_error = write_error
@@ -171,7 +172,7 @@ class SocketBackend:
         """Return a connection to a host.
 
         Raises:
-            LateError: There was none in time, over all addresses of the host.
+            LateError: There was no connection in time, over all addresses of the host.
             BrokenError: The host is not known, or none of its addresses can be connected to.
         """
         if not isinstance(timeout, Wait):
@@ -193,7 +194,7 @@ class SocketBackend:
         return stream
 
     def close(self) -> None:
-        """Shut every connection down, and those that are being made once they are."""
+        """Shut down every connection, including those being opened."""
         with self._lock:
             self._is_closed = True
             streams = list(self._streams)

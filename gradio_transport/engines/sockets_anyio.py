@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Connections on trio, and whatever else anyio runs on, over anyio's streams."""
+"""Connections over anyio's streams, for trio and other event loops of anyio."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ async def connect(host: str, port: int, bounds: Bounds, write_error: type[Except
     """Return a connection to a host.
 
     Raises:
-        OSError: No address could be connected to, or none may be.
-        LateError: None could in time.
+        OSError: No address could be connected to, or none is allowed.
+        LateError: There was no connection in time.
     """
     with _limit(bounds):
         found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -36,7 +36,7 @@ async def connect(host: str, port: int, bounds: Bounds, write_error: type[Except
 async def _race(addresses: Sequence[Address], port: int) -> anyio.abc.SocketStream:
     """Return the first connection that is made.
 
-    Why not leave it to anyio: it looks the name up by itself, and may find other addresses.
+    Why not leave it to anyio: it looks up the name itself, and may find other addresses.
     """
     connected: list[anyio.abc.SocketStream] = []
     failure: Exception = OSError("the host has no address")
@@ -102,7 +102,7 @@ class AnyioStream(AsyncStream):
                 data = await self._stream.receive(size)
             except anyio.EndOfStream:
                 data = b""
-            self._check()  # what was received before may be the end that shutting down made
+            self._check()  # earlier data may be the end that the shutdown made
             return data
         raise AssertionError("a scope that is cancelled raises")
 
@@ -141,12 +141,12 @@ class AnyioStream(AsyncStream):
                 return None
 
     def shut_down(self) -> None:
-        """End every wait on the connection; it cannot be used again."""
+        """End every wait on the connection, which cannot be used again."""
         self._is_shut_down = True
         with suppress(OSError, ValueError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
     async def aclose(self) -> None:
-        """Close the connection, without the goodbye of TLS, which would wait for the server."""
+        """Close the connection without TLS close_notify, which would wait for the server."""
         self._is_shut_down = True
         await anyio.aclose_forcefully(self._stream)

@@ -14,7 +14,7 @@ from .stream_async import AsyncStream
 
 
 class AsyncSocketBackend:
-    """Makes the connections of an engine."""
+    """A backend that opens the connections of an engine."""
 
     def __init__(self, write_error: type[Exception], connections: OpenConnections | None = None) -> None:
         self._write_error = write_error
@@ -31,7 +31,7 @@ class AsyncSocketBackend:
         """Return a connection to a host.
 
         Raises:
-            LateError: There was none in time, over all addresses of the host.
+            LateError: There was no connection in time, over all addresses of the host.
             BrokenError: The host is not known, or none of its addresses can be connected to.
         """
         if not isinstance(timeout, Wait):
@@ -49,7 +49,7 @@ class AsyncSocketBackend:
 
 
 def _is_asyncio() -> bool:
-    """Return whether a task of asyncio runs this. In the guest mode of trio its loop runs, but no task."""
+    """Return whether an asyncio task runs this. In trio's guest mode the asyncio loop runs, but no task."""
     try:
         return asyncio.current_task() is not None
     except RuntimeError:

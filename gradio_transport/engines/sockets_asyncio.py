@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Connections on asyncio, over its transports: half the CPU of anyio's, whose reads are bounded by scopes."""
+"""Connections over asyncio's transports. They take half the CPU of anyio's, which bounds reads by scopes."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from .stream_async import AsyncStream
 from .stream_state import SEND_BYTES
 
 BUFFER_BYTES = 256 * 1024
-"""Received bytes above which the transport reads no more until some are taken."""
+"""Received bytes above which the transport pauses reading until some are consumed."""
 
 
 async def connect(host: str, port: int, bounds: Bounds, write_error: type[Exception]) -> AsyncioStream:
     """Return a connection to a host.
 
     Raises:
-        OSError: No address could be connected to, or none may be.
-        LateError: None could in time.
+        OSError: No address could be connected to, or none is allowed.
+        LateError: There was no connection in time.
     """
     loop = asyncio.get_running_loop()
     async with _limit(bounds):
@@ -49,13 +49,13 @@ async def _limit(bounds: Bounds) -> AsyncGenerator[None, None]:
         async with scope:
             yield
     except TimeoutError:
-        if scope.expired():  # and not the one of a connection that the system gave up
+        if scope.expired():  # not the one of a connection that the system abandoned
             raise LateError from None
         raise
 
 
 async def _resolve(loop: asyncio.AbstractEventLoop, host: str, port: int) -> list[Address]:
-    try:  # an address needs no other thread
+    try:  # an address needs no thread for a look-up
         return cast(
             "list[Address]",
             socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST),
@@ -67,7 +67,7 @@ async def _resolve(loop: asyncio.AbstractEventLoop, host: str, port: int) -> lis
 async def _race(loop: asyncio.AbstractEventLoop, addresses: list[Address]) -> socket.socket:
     """Return the first socket that connects.
 
-    Not the ``happy_eyeballs_delay`` of the loop, because uvloop has none.
+    Why not the loop's ``happy_eyeballs_delay``: uvloop has none.
     """
     if len(addresses) == 1:
         return await _connect_one(loop, addresses[0])
@@ -98,7 +98,7 @@ async def _race(loop: asyncio.AbstractEventLoop, addresses: list[Address]) -> so
 
 
 def _drop(task: asyncio.Task[socket.socket]) -> None:
-    """End a connection that is not wanted."""
+    """End an unneeded connection."""
 
     def close(ended: asyncio.Task[socket.socket]) -> None:
         if not ended.cancelled() and ended.exception() is None:
@@ -137,16 +137,16 @@ class AsyncioStream(AsyncStream, asyncio.Protocol):
         self._waiter: asyncio.Future[bool] | None = None
         super().__init__(bounds, write_error)
 
-    # --- the side of the loop --------------------------------------------------------------------------
+    # --- called by the event loop --------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Store the transport."""
         self._transport = cast("asyncio.Transport", transport)
         if self._is_shut_down:
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Keep what was received, and read no more if that is too much."""
+        """Store received data, and pause reading if there is too much."""
         self._received.append(data)
         self._received_bytes += len(data)
         if self._received_bytes > BUFFER_BYTES and not self._is_full:
@@ -166,11 +166,11 @@ class AsyncioStream(AsyncStream, asyncio.Protocol):
         self._wake()
 
     def pause_writing(self) -> None:
-        """Have writes wait."""
+        """Make writes wait."""
         self._is_congested = True
 
     def resume_writing(self) -> None:
-        """Have writes go on."""
+        """Let writes continue."""
         self._is_congested = False
         self._wake()
 
@@ -178,11 +178,11 @@ class AsyncioStream(AsyncStream, asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(True)
 
-    # --- the side of httpcore --------------------------------------------------------------------------
+    # --- called by httpcore --------------------------------------------------------------------------
 
     async def _wait(self, bounds: Bounds) -> None:
-        """Wait until something happens. One task has the connection, so one waits."""
-        # anyio cancels no task whose wait is just over, and so never one for which data is always there.
+        """Wait for a change. Only one task has the connection, so only one waits."""
+        # anyio does not cancel a task whose wait has just ended, so never one that always has data.
         await anyio.lowlevel.checkpoint_if_cancelled()
         seconds = bounds.seconds_left()
         self._waiter = waiter = self._loop.create_future()
@@ -196,7 +196,7 @@ class AsyncioStream(AsyncStream, asyncio.Protocol):
                 timer.cancel()
 
     async def _receive(self, size: int, bounds: Bounds) -> bytes:
-        bounds.seconds_left()  # raises if none are: data may come without end
+        bounds.seconds_left()  # raises if no time is left, because data may be endless
         while not self._received:
             self._check()
             if self._error is not None:
@@ -231,7 +231,7 @@ class AsyncioStream(AsyncStream, asyncio.Protocol):
         self._transport, self._is_encrypted = encrypted, True
 
     def _is_over(self) -> bool:
-        # The system too: a loop that was busy has not read yet that the server closed the connection.
+        # Also ask the system: a busy loop may not have noticed yet that the server closed the connection.
         return bool(self._received) or self._is_ended or self._transport.is_closing() or self._is_unread()
 
     def _is_unread(self) -> bool:
@@ -246,14 +246,14 @@ class AsyncioStream(AsyncStream, asyncio.Protocol):
         return self._transport.get_extra_info(named.get(info, info))
 
     def shut_down(self) -> None:
-        """End every wait on the connection; it cannot be used again."""
+        """End every wait on the connection, which cannot be used again."""
         self._is_shut_down = True
         if hasattr(self, "_transport"):
             self._transport.abort()
         self._wake()
 
     async def aclose(self) -> None:
-        """Drop the connection. Why no polite close: over TLS that waits for the server."""
+        """Drop the connection. Why not a clean close: over TLS that waits for the server."""
         self.shut_down()
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks a SOCKS5 proxy for a tunnel (RFC 1928, RFC 1929). The package socksio makes and reads the messages.
+"""Tunnels through SOCKS5 proxies (RFC 1928, RFC 1929). The package socksio encodes and parses the messages.
 
-Why not httpcore's own: it takes what one read brings for a whole reply, raises the errors of socksio and
-`AssertionError` for replies that are not of SOCKS5, and leaves the connection open after a refusal.
+Why not httpcore's own: it treats one read as a full reply, raises socksio's errors and `AssertionError` for
+replies that are not SOCKS5, and leaves the connection open after a refusal.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     import socksio
 
 _ADDRESS_BYTES = {1: 4, 4: 16}
-"""Length of an address in a reply, by its type. A name, type 3, has its length before it."""
+"""Length of an address in a reply, by its type. A name, type 3, has a length prefix."""
 
 _FIELD_BYTES = 255
-"""The longest host, user or password that a message has room for."""
+"""The longest host, user or password in a message."""
 
 Negotiation: TypeAlias = Generator[bytes | int, bytes, None]
-"""Yields bytes to send, or how many to receive, which it is sent."""
+"""Yields bytes to send, or the number of bytes to receive, which it gets."""
 
 
 def route_backend(backend: Any, route: Route) -> Any:
-    """Return what opens the connections of a route: the engine's backend, by SOCKS if the proxy is of that.
+    """Return the backend for a route: the engine's, wrapped for a SOCKS proxy.
 
     Raises:
         UnsupportedProtocol: socksio is not installed.
@@ -41,7 +41,7 @@ def route_backend(backend: Any, route: Route) -> Any:
 
 
 def async_route_backend(backend: Any, route: Route) -> Any:
-    """Return what `route_backend` does, for an async engine."""
+    """Return the backend for a route of an async engine; see `route_backend`."""
     if route.proxy is None or not route.proxy.is_socks:
         return backend
     return AsyncSocksBackend(backend, route.proxy)
@@ -66,9 +66,9 @@ class SocksBackend:
         """Return a connection to a host.
 
         Raises:
-            LateError: There was none in time.
-            BrokenError: The proxy cannot be reached, or hung up.
-            ProxyRefusedError: The proxy does not connect, or its reply is not of SOCKS5.
+            LateError: There was no connection in time.
+            BrokenError: The proxy cannot be reached, or closed the connection.
+            ProxyRefusedError: The proxy refuses to connect, or its reply is not SOCKS5.
         """
         stream = self._backend.connect_tcp(self._proxy.host, self._proxy.port, timeout)
         try:
@@ -127,7 +127,7 @@ def _next_step(asked: Negotiation, received: bytes) -> bytes | int | None:
 
 
 def check_installed(proxy: Proxy) -> None:
-    """Refuse a proxy of SOCKS without the package that it needs.
+    """Reject a SOCKS proxy if its package is not installed.
 
     Raises:
         UnsupportedProtocol: socksio is not installed.
@@ -140,11 +140,11 @@ def check_installed(proxy: Proxy) -> None:
 
 
 def negotiate(login: tuple[bytes, bytes] | None, host: str, port: int) -> Negotiation:
-    """Make the proxy connect to a host, whose name it resolves, for ``socks5`` as for ``socks5h``.
+    """Make the proxy connect to a host. The proxy resolves the name, for both ``socks5`` and ``socks5h``.
 
     Raises:
-        BrokenError: The proxy hung up.
-        ProxyRefusedError: The proxy does not connect, or its reply is not of SOCKS5.
+        BrokenError: The proxy closed the connection.
+        ProxyRefusedError: The proxy refuses to connect, or its reply is not SOCKS5.
     """
     import socksio
 
@@ -155,7 +155,7 @@ def negotiate(login: tuple[bytes, bytes] | None, host: str, port: int) -> Negoti
         yield from _log_in(connection, login)
         yield from _connect(connection, (host, port))
     except socksio.ProtocolError as error:
-        raise ProxyRefusedError("its reply is not of SOCKS5") from error
+        raise ProxyRefusedError("its reply is not SOCKS5") from error
 
 
 def _log_in(connection: socksio.socks5.SOCKS5Connection, login: tuple[bytes, bytes] | None) -> Negotiation:
@@ -167,7 +167,9 @@ def _log_in(connection: socksio.socks5.SOCKS5Connection, login: tuple[bytes, byt
     chosen = connection.receive_data((yield from _receive(2)))
     if not isinstance(chosen, socks5.SOCKS5AuthReply) or chosen.method is not method:
         raise ProxyRefusedError(
-            "it wants a user and password in its URL" if login is None else "it takes no user and password",
+            "it requires a user and password in its URL"
+            if login is None
+            else "it does not accept a user and password",
             False,
         )
     if login is not None:
@@ -194,7 +196,7 @@ def _message(connection: socksio.socks5.SOCKS5Connection, message: Any) -> bytes
 
 
 def _receive_reply() -> Generator[int, bytes, bytes]:
-    """Return the reply to a command, and no byte of what the host behind the proxy sends."""
+    """Return the reply to a command, without reading data of the host behind the proxy."""
     head = yield from _receive(4)
     size = _ADDRESS_BYTES.get(head[3])
     if head[3] == 3:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An ``AsyncNetworkStream`` of httpcore, whatever event loop it is on."""
+"""An ``AsyncNetworkStream`` of httpcore, for any event loop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class AsyncStream(StreamState):
     """A connection. Subclasses send, receive and encrypt."""
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send a part of a request, or hold it if it is small.
+        """Send a part of a request, or hold it back if it is small.
 
         Raises:
             NotSentError: The connection was shut down before this request; none of it was sent.
@@ -34,14 +34,14 @@ class AsyncStream(StreamState):
             await self._send(data, self._bounds)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Return what one read brings, or no bytes at the end.
+        """Return the bytes of one read, or no bytes at the end.
 
         Raises:
-            LateError: Nothing came in time.
-            BrokenError: The connection broke, or was shut down by this side.
+            LateError: No data arrived in time.
+            BrokenError: The connection broke, or the client shut it down.
         """
         if self._held:
-            # After a failure there may be a reply all the same, and if there is none the read fails too.
+            # After a failure there may still be a reply; if not, the read fails too.
             with suppress(OSError):
                 await self._send_held()
         bounds, joiner = self._begin_reading(timeout)
@@ -63,8 +63,8 @@ class AsyncStream(StreamState):
         """Encrypt the connection.
 
         Raises:
-            LateError: Not within the time to connect.
-            BrokenError: The server cannot, or its certificate is not valid.
+            LateError: It took longer than the time to connect.
+            BrokenError: The server does not support TLS, or its certificate is not valid.
         """
         try:
             await self._encrypt(ssl_context, server_hostname, self._bounds_of(timeout))
@@ -87,7 +87,7 @@ class AsyncStream(StreamState):
         raise NotImplementedError
 
     def open_socket(self) -> Any:
-        """Return the socket, or None once the connection is shut down."""
+        """Return the socket, or None after the connection is shut down."""
         return None if self._is_shut_down else self._get_info("socket")
 
     async def aclose(self) -> None:

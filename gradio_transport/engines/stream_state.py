@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of a connection, for sync and async streams: which request it serves, and what is held."""
+"""The state of a connection, for sync and async streams: its request, and held-back data."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from .bounds import Bounds, NotSentError, Stage, Wait
 from .chunk_joining import ChunkJoiner
 
 HELD_BYTES = 16 * 1024
-"""Bytes of a request that are held until the reply is read, so that a small request leaves in one packet."""
+"""Bytes of a request that are held back until the reply is read, so that a small request is one packet."""
 
 SEND_BYTES = 64 * 1024
-"""Bytes passed to the system at once, between two looks at the deadline."""
+"""Bytes passed to the system at once, between two checks of the deadline."""
 
 
 class StreamState:
-    """A connection of a pool of httpcore. At any moment one request has it, or none.
+    """A connection of a pool of httpcore. At most one request uses it at a time.
 
     Args:
-        bounds: Those of the request it is made for.
-        write_error: The ``WriteError`` of httpcore. After that httpcore reads the reply: a server may refuse
-            a request before it has taken it.
+        bounds: Bounds of the request it is opened for.
+        write_error: The ``WriteError`` of httpcore. After it httpcore reads the reply, because a server may
+            refuse a request before it has read all of it.
     """
 
     def __init__(self, bounds: Bounds, write_error: type[Exception]) -> None:
@@ -41,7 +41,7 @@ class StreamState:
         return self._bounds
 
     def _hold(self, buffer: bytes, timeout: float | None) -> bool:
-        """Hold a part of a request; return whether that is enough to be sent.
+        """Hold back a part of a request. Return whether there is enough to send.
 
         Raises:
             NotSentError: The connection was shut down before this request, of which nothing was sent.
@@ -56,7 +56,7 @@ class StreamState:
         return self._held_bytes > HELD_BYTES or bounds.stage is Stage.UPGRADED
 
     def _begin(self, bounds: Bounds, buffer: bytes) -> None:
-        # Busy first: to the pool an idle connection with something to read is one that the server closed, and
+        # Set busy first: the pool treats an idle connection with readable data as closed by the server, and
         # between its two checks a thread may have sent a request and got the reply.
         self._is_busy = True
         if self._is_shut_down and not bounds.is_shut_down:
@@ -67,7 +67,7 @@ class StreamState:
             bounds.begin_sending()
 
     def _take_held(self) -> list[bytes]:
-        """Return what is held, in one piece unless that would copy a large body."""
+        """Return the held-back data, in one piece unless that would copy a large body."""
         held, size = self._held, self._held_bytes
         self._held, self._held_bytes = [], 0
         return [b"".join(held)] if size <= SEND_BYTES else held
@@ -76,20 +76,20 @@ class StreamState:
         bounds = self._bounds_of(timeout)
         if bounds.stage is Stage.SENDING:
             bounds.begin_head()
-        elif bounds.stage is Stage.HEAD:  # the read before this one has brought something
+        elif bounds.stage is Stage.HEAD:  # the previous read returned data
             bounds.is_answered = True
         return bounds, None if bounds.stage is Stage.CONNECTING else bounds.joiner
 
     def _check(self) -> None:
         if self._is_shut_down:
-            raise ConnectionAbortedError("this side closed the connection")
+            raise ConnectionAbortedError("the client closed the connection")
 
     def _is_over(self) -> bool:
-        """Return whether the idle connection ended, or has bytes that are unwanted."""
+        """Return whether the idle connection ended, or has unexpected bytes."""
         raise NotImplementedError
 
     def get_extra_info(self, info: str) -> Any:
-        """Return what httpcore asks for: ``is_readable``, ``ssl_object``, ``socket`` or an address."""
+        """Return an attribute for httpcore: ``is_readable``, ``ssl_object``, ``socket`` or an address."""
         if info == "is_readable":
             return self._is_shut_down or (not self._is_busy and self._is_over())
         return self._get_info(info)
@@ -102,5 +102,5 @@ class StreamState:
         self._is_busy = False
 
     def shut_down(self) -> None:
-        """End every wait on the connection; it cannot be used again."""
+        """End every wait on the connection, which cannot be used again."""
         raise NotImplementedError

@@ -12,7 +12,7 @@ from .settings import HTTPSettings
 
 @lru_cache(maxsize=8)
 def _default_context(library: str, trust_env: bool) -> ssl.SSLContext:
-    # Loading the CA bundle costs some 40 ms of CPU, so all transports of a process share the result.
+    # Loading the CA bundle takes about 40 ms of CPU, so all transports of a process share the result.
     context: ssl.SSLContext = load(library).create_ssl_context(trust_env=trust_env)
     return context
 
@@ -23,7 +23,7 @@ def _context_without_trust() -> ssl.SSLContext:
 
 
 def ssl_context(settings: HTTPSettings, scheme: str) -> ssl.SSLContext:
-    """Return the TLS context for a scheme; for plain http one without CAs, which costs nothing to make."""
+    """Return the TLS context for a scheme; for plain http one without CAs, which is cheap."""
     if isinstance(settings.verify, ssl.SSLContext):
         return settings.verify
     if settings.verify is False:

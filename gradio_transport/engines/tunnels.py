@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opens the connection below a websocket: directly, or through an HTTP or SOCKS5 proxy.
+"""Connections below websockets: direct, or through an HTTP or SOCKS5 proxy.
 
-The route is the one of HTTP requests (`Routes`), so that http, https, ws and wss obey the same settings and
+The route is that of HTTP requests (`Routes`), so http, https, ws and wss use the same settings and
 environment variables. One deadline bounds everything: all addresses, the proxy, TLS.
 """
 
@@ -44,19 +44,19 @@ def open_connection(
     """Open the connection below a websocket, encrypted if its URL is of ``wss``.
 
     Args:
-        url: That of the websocket.
-        settings: They have the proxy, if it is not in the environment, and the trusted CAs.
+        url: URL of the websocket.
+        settings: Settings with the proxy, if it is not from the environment, and the trusted CAs.
         patience: Its phase and settings are for the errors.
-        bounds: Those of the connection; its time to connect bounds the opening.
-        backend: What opens TCP connections.
-        routes: Those of the engine, which has read the environment.
+        bounds: Bounds of the connection; its time to connect bounds the opening.
+        backend: Opens TCP connections.
+        routes: Routes of the engine, which has read the environment.
 
     Returns:
         A ``NetworkStream`` of httpcore.
 
     Raises:
-        ConnectError: It cannot be opened, or the proxy refuses; the message names the proxy.
-        TimeoutExpired: It was not open in time.
+        ConnectError: The connection failed, or the proxy refused; the message names the proxy.
+        TimeoutExpired: The connection was not open in time.
         UnsupportedProtocol: The proxy needs a package that is not installed.
     """
     route = routes.find(url)
@@ -98,7 +98,7 @@ def _open_by_connect(
         request = core.Request("CONNECT", proxy.name, headers=headers, extensions=extensions)
         response = pool.handle_request(request)
         if 200 <= response.status < 300:
-            # The pool is dropped without `close`, which would close the tunnel: that is the stream's now.
+            # The pool is dropped without `close`, which would close the tunnel that the stream now owns.
             return response.extensions["network_stream"]
         raise ProxyRefusedError.from_status(response.status)
     except BaseException:
@@ -110,7 +110,7 @@ def _open_by_connect(
 def _translate_errors(
     url: str, settings: HTTPSettings, proxy: Proxy | None, patience: Patience, bounds: Bounds
 ) -> Generator[None, None, None]:
-    """Turn the errors of connections, of sockets and TLS, and of httpcore into ours."""
+    """Translate the errors of connections, sockets, TLS and httpcore."""
     core = load_core(settings.library)
     try:
         yield

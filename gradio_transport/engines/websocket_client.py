@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Websockets of old servers by websocket-client: sync, and async in a worker thread for each open socket.
 
-Defaults of the library that are replaced here:
+Replaced defaults of websocket-client:
 
 - Its pure-Python UTF-8 check takes 400 ms for 1 MB, so texts are decoded here.
 - ``recv()`` returns ``""`` for a close, so frames are received.
 - ``close()`` can block for 25 s, so sockets are dropped.
-- It reads frames of any size, and a reply to the handshake of any size for any time: see `_Frames`,
-  `_StreamSocket`.
-- It has rules of its own for proxies: see `open_connection`.
-- It keeps cookies of handshakes for all websockets of the process: see `_StreamSocket`.
+- It reads frames of any size, and handshake replies of any size and duration: see `_Frames`, `_StreamSocket`.
+- It has its own rules for proxies: see `open_connection`.
+- It stores cookies of handshakes for all websockets of the process: see `_StreamSocket`.
 """
 
 from __future__ import annotations
@@ -40,10 +39,10 @@ from .sockets import SocketBackend
 from .tunnels import open_connection
 
 _HEAD_BYTES = 100 * 1024
-"""Bound of the head of the reply to a handshake; the same as in httpx."""
+"""The most bytes of the head of a handshake reply; the same as in httpx."""
 
 _ANSWER_BYTES = 1024 * 1024
-"""Bound of that reply with the body of a refusal."""
+"""The most bytes of that reply with the body of a refusal."""
 
 _CONTROL_BYTES = 125
 """The longest payload of a ping, which may come between the fragments of a message (RFC 6455 §5.5)."""
@@ -54,7 +53,7 @@ class _TooLargeError(Exception):
 
 
 class _Frames(websocket.frame_buffer):
-    """Frames whose size is checked before they are read.
+    """Frames with a size check before they are read.
 
     The library collects a frame of any length, and any number of fragments, before it returns them.
     """
@@ -65,24 +64,24 @@ class _Frames(websocket.frame_buffer):
         self._most = most + _CONTROL_BYTES
 
     def recv_strict(self, bufsize: int) -> bytes:
-        """Return some bytes of a frame, with the fragments before it within the bound."""
+        """Return bytes of a frame, if it and the fragments before it are within the bound."""
         if bufsize + self._collected() > self._most:
             raise _TooLargeError(f"a message of {bufsize} bytes or more")
         return super().recv_strict(bufsize)
 
 
 class _Fragments(websocket.continuous_frame):
-    """The fragments of a message, which the library would copy whole for each of them."""
+    """The fragments of a message. The library would copy the whole message for each fragment."""
 
     def add(self, frame: Any) -> None:
-        """Take a fragment."""
+        """Add a fragment."""
         if not frame.fin and not self.cont_data:
             frame.data = bytearray(frame.data)
         super().add(frame)
 
 
 class _Connection(websocket.WebSocket):
-    """The library's websocket, with a bound of its messages, and replies that cannot fail.
+    """The library's websocket with bounded messages, and with control replies that cannot fail.
 
     The library raises if a pong or the reply to a close cannot be sent, although messages that the server
     sent before are still unread.
@@ -98,7 +97,7 @@ class _Connection(websocket.WebSocket):
         return len(held[1]) if held else 0
 
     def pong(self, payload: str | bytes = "") -> None:
-        """Answer a ping if that is possible."""
+        """Reply to a ping if possible."""
         with contextlib.suppress(websocket.WebSocketException, OSError):
             super().pong(payload)
 
@@ -107,15 +106,14 @@ class _Connection(websocket.WebSocket):
 
 
 class _StreamSocket:
-    """The socket that websocket-client is given: a connection of ours, and bounds of the handshake's reply.
+    """The socket for websocket-client: a connection of this library, with bounds for the handshake's reply.
 
-    It buffers, because the library reads the head of the reply byte by byte. What comes with the head, but
-    belongs to the frames behind it, stays in the buffer.
+    It buffers, because the library reads the head of the reply byte by byte. Data after the head belongs to
+    the frames, and stays in the buffer.
 
     Attributes:
-        set_cookies: The cookies of the reply. They are kept from the library, which would put them into a
-            store without a bound, and send them on every other websocket of the process to the host that
-            they name.
+        set_cookies: The cookies of the reply. They are hidden from the library, which would put them into an
+            unbounded store, and send them on every other websocket of the process to that host.
     """
 
     def __init__(self, stream: Any, bounds: Bounds) -> None:
@@ -132,22 +130,22 @@ class _StreamSocket:
         self._closed = False
 
     def settimeout(self, timeout: float | None) -> None:
-        """Set how many seconds a read or write may wait."""
+        """Set the timeout in seconds of a read or write."""
         self._timeout = timeout
 
     def limit_wait(self, seconds: float | None) -> None:
-        """Bound all reads from now on together, however much they bring."""
+        """Set one total time limit for all reads from now on."""
         self._wait_until = math.inf if seconds is None else time.monotonic() + seconds
 
     def gettimeout(self) -> float | None:
-        """Return what `settimeout` set."""
+        """Return the timeout."""
         return self._timeout
 
     def recv(self, size: int) -> bytes:
-        """Return received bytes, or none at the end.
+        """Return received bytes, or no bytes at the end.
 
         Raises:
-            TimeoutError: Nothing came in time.
+            TimeoutError: No data arrived in time.
             OSError: The connection broke, or the reply to the handshake is too large.
         """
         if not self._head_read:
@@ -160,7 +158,7 @@ class _StreamSocket:
         return data
 
     def send(self, data: bytes) -> int:
-        """Send bytes, all of them.
+        """Send all bytes.
 
         Raises:
             TimeoutError: The server did not read them in time.
@@ -173,14 +171,14 @@ class _StreamSocket:
         return len(data)
 
     def close(self) -> None:
-        """Close the connection. A thread that reads from it wakes up at once, and closes it then."""
+        """Close the connection. A reading thread wakes up at once, and closes it then."""
         self._closed = True
         # Closing alone would not end the connection while a child of fork has its descriptor.
         self._bounds.shut_down()
         self._stream.close()
 
     def close_descriptor(self) -> None:
-        """Close the socket of this process alone; the connection stays open in the parent.
+        """Close only the socket of this process; the connection stays open in the parent.
 
         Without the lock of `close`, which a thread of the parent may have held during the fork.
         """
@@ -189,11 +187,11 @@ class _StreamSocket:
             sock.close()
 
     def end_handshake(self) -> None:
-        """Lift the bound of the handshake's reply."""
+        """Remove the bound of the handshake's reply."""
         self._answer_left = None
 
     def _read_head(self) -> None:
-        """Read the head of the reply, without its cookies. Lines are told apart as by the library."""
+        """Read the head of the reply, without its cookies. Lines are split as in the library."""
         head, size = bytearray(), 0
         while True:
             end = self._unread.find(b"\n") + 1
@@ -230,7 +228,7 @@ class _StreamSocket:
 
     @contextlib.contextmanager
     def _bounded(self, seconds: float | None) -> Generator[None, None, None]:
-        """Bound a wait, and turn our exceptions into those of a socket, which the library knows."""
+        """Bound a wait, and translate this library's exceptions to socket errors for websocket-client."""
         if self._answer_left is None:  # during the handshake the time to connect is the bound
             self._bounds.limit_wait(seconds)
         try:
@@ -267,7 +265,7 @@ class WebSocketClient:
         self._proxy = proxy
 
     def receive(self, timeout: float | None = None) -> str | Closed | None:
-        """Return the next text, or how the socket ended, or None when `timeout` seconds are over."""
+        """Return the next text, the end of the socket, or None after `timeout` seconds."""
         self._sock.limit_wait(None if timeout is None else max(timeout, 0.001))
         try:
             return self._receive()
@@ -295,7 +293,7 @@ class WebSocketClient:
                 return data.decode("utf-8", "replace")
 
     def send(self, text: str) -> Closed | None:
-        """Send a text; return how the socket ended if it has."""
+        """Send a text. Return the end of the socket if it has ended."""
         try:
             self._connection.send(text)
         except (websocket.WebSocketException, OSError) as error:
@@ -337,12 +335,12 @@ def open_websocket(
 
     Args:
         url: A URL of ``ws`` or ``wss``.
-        headers: Its ``cookie`` among them.
+        headers: Headers, including ``cookie``.
         patience: Its ``silence`` is for `WebSocketClient.receive`.
-        max_message_bytes: Bound of a message.
+        max_message_bytes: The most bytes of a message.
         settings: TLS and the proxy.
-        backend: What opens the TCP connection, and can close it from another thread; one of its own if None.
-        routes: Those of the engine; the environment is read anew if None.
+        backend: Opens the TCP connection, and can close it from another thread; a new one if None.
+        routes: Routes of the engine; the environment is read again if None.
 
     Raises:
         HandshakeRefused: The server replied with an HTTP status.
@@ -375,7 +373,7 @@ def _shake_hands(connection: Any, url: str, headers: Mapping[str, str], sock: _S
     own = dict(headers)
     cookie = own.pop("cookie", None)
     connection.connect(url, socket=sock, header=own, cookie=cookie, suppress_origin=True, redirect_limit=0)
-    if connection.status != 101:  # old versions of the library take a redirect for an open socket
+    if connection.status != 101:  # old versions of the library mistake a redirect for an open socket
         raise websocket.WebSocketException("redirected")
 
 
@@ -387,7 +385,7 @@ def _handshake_error(
     sock: _StreamSocket,
     patience: Patience,
 ) -> HandshakeRefused | TransportError:
-    """Return our error for one of the library, with the reply if that was read before."""
+    """Return the translated error of websocket-client, with the reply if it was read before."""
     where = describe_way(url, proxy)
     if isinstance(error, websocket.WebSocketTimeoutException | TimeoutError):
         return connect_timeout(where, patience)
@@ -405,14 +403,14 @@ def _handshake_error(
 
 
 class AsyncWebSocketClient:
-    """An open websocket, async: each wait is one of the sync socket in a worker thread."""
+    """An open websocket, async. Each wait is one of the sync socket in a worker thread."""
 
     def __init__(self, inner: WebSocketClient, limiter: anyio.CapacityLimiter) -> None:
         self._inner = inner
         self._limiter = limiter
 
     async def receive(self, timeout: float | None = None) -> str | Closed | None:
-        """Return the next text, how the socket ended, or None at the timeout. Cancelling drops the socket."""
+        """Return the next text, the end of the socket, or None at the timeout. Drops it when cancelled."""
         try:
             return await anyio.to_thread.run_sync(
                 self._inner.receive, timeout, abandon_on_cancel=True, limiter=self._limiter
@@ -422,7 +420,7 @@ class AsyncWebSocketClient:
             raise
 
     async def send(self, text: str) -> Closed | None:
-        """Send a text; return how the socket ended if it has."""
+        """Send a text. Return the end of the socket if it has ended."""
         return await anyio.to_thread.run_sync(
             self._inner.send, text, abandon_on_cancel=True, limiter=self._limiter
         )
@@ -447,8 +445,8 @@ async def open_websocket_async(
 ) -> AsyncWebSocketClient:
     """Open a websocket; see `open_websocket`.
 
-    Each socket has a limiter of its own, for one thread that receives and one that sends. anyio's default
-    limiter has 40 threads for the whole program, and idle sockets would keep them from everything else.
+    Each socket has its own limiter, for one thread that receives and one that sends. anyio's default limiter
+    has 40 threads for the whole program, and idle sockets would occupy them.
     """
     limiter = anyio.CapacityLimiter(2)
     opened: list[WebSocketClient] = []
@@ -463,7 +461,7 @@ async def open_websocket_async(
     try:
         inner = await anyio.to_thread.run_sync(open_in_thread, abandon_on_cancel=True, limiter=limiter)
     except anyio.get_cancelled_exc_class():
-        # The thread goes on, and may have finished a moment ago.
+        # The thread continues, and may have just finished.
         cancelled.set()
         for socket in opened:
             socket.abort()

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files: as arguments, on their way up, in results, on their way down, and on disk."""
+"""Files: as arguments, in uploads, in results, in downloads, and on disk."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a download lands on disk, and what is checked of a file before it is sent. No network.
+"""Saving of downloads, and checks of files before they are sent. No network.
 
-A download is written to a part file of an unguessable name inside its directory and is given its own name
-only when it is whole, by one atomic step that never replaces anything.  So nobody ever sees half a file, two
-processes never share one, and a symbolic link planted at the name leads nowhere.
+A download is written to a part file with an unguessable name inside its directory. When it is complete, one
+atomic step gives it its own name and never replaces a file. So no program sees half a file, two processes
+never share one, and a symbolic link planted at the name has no effect.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from .names import number_filename, safe_filename
 from .private import NEW, SAFE_FLAGS, is_own
 
 COMPARED = 16
-"""How many files of one name are compared with a new one before it gets a number of its own.
+"""The most files of one name that are compared with a new one before it gets a number.
 
-Apps call all their images alike, and a directory may have thousands of them."""
+Apps often give all images the same name, and a directory may have thousands of them."""
 
 MOST_NUMBERS = 1_000_000
-"""How many of "name (1)", "name (2)" ... there may be; a directory with more is somebody's mistake."""
+"""The most files "name (1)", "name (2)" ...; a directory with more is a mistake."""
 
 _PIECE = 1024 * 1024
 
-# The name itself is linked, and not what a link at that name leads to: that is the default on Linux alone.
+# Links the name itself, not the target of a link at that name, which is the default only on Linux.
 _NO_FOLLOWING: Mapping[str, Any] = (
     {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}
 )
@@ -44,17 +44,17 @@ _NO_LINKS = {
     for name in ("EPERM", "EACCES", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EINVAL", "EMLINK", "EXDEV")
     if hasattr(errno, name)
 }
-"""What systems of files without hard links (FAT, some network and phone storage) answer to one."""
+"""Errors for a hard link on file systems without them (FAT, some network and phone storage)."""
 
 _REASONS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
-    errno.EFBIG: "the disk takes no file of that size",
+    errno.EFBIG: "the disk does not accept a file of that size",
     errno.EACCES: "no permission",
     errno.EPERM: "no permission",
     errno.EROFS: "the disk is read-only",
     errno.ENOENT: "there is no such file or directory",
-    errno.ENOTDIR: "a part of the path is no directory",
+    errno.ENOTDIR: "a part of the path is not a directory",
     errno.EISDIR: "it is a directory",
     errno.ENAMETOOLONG: "the name is too long for this disk",
 }
@@ -69,7 +69,7 @@ def _disk_error(doing: str, path: Path, error: OSError | ValueError, phase: Phas
 
 
 class PartFile:
-    """A file under way. Use it as a context manager: what was not published is removed.
+    """A file being written. Use it as a context manager: an unpublished file is removed.
 
     ::
 
@@ -78,18 +78,18 @@ class PartFile:
                 part.write(piece)
             path = part.publish(name)
 
-    Nothing is forced to the platters (no fsync): a crash of the process leaves no half-written file under its
-    own name, a loss of power may.
+    There is no fsync: a crash of the process leaves no half-written file under its own name, but a power
+    failure may.
 
     Attributes:
         size: Bytes written so far.
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
-        """Create the part file, and its directory if there is none.
+        """Create the part file, and its directory if it does not exist.
 
         Raises:
-            LocalProtocolError: The directory cannot be made or written to.
+            LocalProtocolError: The directory cannot be created or written to.
         """
         self._directory = Path(directory).absolute()
         self._path = self._directory / f".{secrets.token_hex(16)}.part"
@@ -102,12 +102,12 @@ class PartFile:
 
     @contextlib.contextmanager
     def _remove_on_failure(self, doing: str, path: Path) -> Generator[None, None, None]:
-        """Remove the part on any failure; one of the system becomes ours."""
+        """Remove the part file on any failure, and translate errors of the system."""
         try:
             yield
         except BaseException as error:
             self.discard()
-            if isinstance(error, FileExistsError):  # mkdir's word for a file that is in the way
+            if isinstance(error, FileExistsError):  # mkdir's error for a file at that path
                 error = NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
             if isinstance(error, OSError | ValueError):  # ValueError: a NUL in the path
                 raise _disk_error(doing, path, error, Phase.DOWNLOAD) from error
@@ -132,7 +132,8 @@ class PartFile:
         """Append pieces.
 
         Raises:
-            LocalProtocolError: The system refused (disk full ...), or the part is published or discarded.
+            LocalProtocolError: The system refused (disk full ...), or the part is already published or
+                discarded.
         """
         file = self._open_file()
         with self._remove_on_failure("write into", self._directory):
@@ -142,10 +143,10 @@ class PartFile:
                 rest = rest[os.write(file, rest) :]
 
     def restart(self) -> None:
-        """Drop what was written.
+        """Drop the content.
 
         Raises:
-            LocalProtocolError: The system refused, or the part is published or discarded.
+            LocalProtocolError: The system refused, or the part is already published or discarded.
         """
         file = self._open_file()
         with self._remove_on_failure("write into", self._directory):
@@ -154,29 +155,29 @@ class PartFile:
         self.size = 0
 
     def publish(self, name: str) -> Path:
-        """Give the whole file its name, made safe, and return its absolute path.
+        """Give the complete file its sanitized name, and return its absolute path.
 
-        A file of the same content that has the name already is reused, if it is this user's and among the
-        first `COMPARED` of that name.  Other content is left as it is, and this becomes ``"name (1).ext"``,
-        ``"name (2).ext"`` and so on.
+        An existing file with the name and the same content is reused, if this user owns it and it is among
+        the first `COMPARED` of that name. A file with other content is kept, and this one becomes ``"name
+        (1).ext"``, ``"name (2).ext"`` and so on.
 
         Args:
-            name: What the server called it; see `safe_filename`.
+            name: The server's name of the file; see `safe_filename`.
 
         Raises:
-            LocalProtocolError: The system refused, or the part is published or discarded.
+            LocalProtocolError: The system refused, or the part is already published or discarded.
         """
         file = self._open_file()
         safe = safe_filename(name)
         with self._remove_on_failure("save", self._directory / safe):
-            if hasattr(os, "fchmod"):  # not `chmod`: a link may have been put in the place of the file
+            if hasattr(os, "fchmod"):  # why not `chmod`: a link may have replaced the file
                 os.fchmod(file, _default_mode(self._directory))
             self._file = None
-            os.close(file)  # some systems only now say that the disk is full; Windows renames no open file
+            os.close(file)  # some systems report a full disk only now; Windows does not rename an open file
             for number in itertools.chain(range(min(COMPARED, MOST_NUMBERS)), self._free_numbers(safe)):
                 target = self._numbered_path(safe, number)
                 if self._give_name(target) or (number < COMPARED and self._is_same(target)):
-                    self.discard()  # nothing but the name that only we knew
+                    self.discard()  # only the unguessable name
                     return target
             raise LocalProtocolError(
                 f"{str(self._directory)!r} has {MOST_NUMBERS} files called {safe!r} already. Empty it, or "
@@ -188,7 +189,7 @@ class PartFile:
         return self._directory / (number_filename(safe, number) if number else safe)
 
     def _free_numbers(self, safe: str) -> Iterator[int]:
-        """Yield numbers from `COMPARED` on, the first found free in few steps: those taken stand in a row."""
+        """Yield numbers from `COMPARED` on. It skips the taken ones in few steps: they are consecutive."""
         taken, free = COMPARED - 1, COMPARED
         while free < MOST_NUMBERS and os.path.lexists(self._numbered_path(safe, free)):
             taken, free = free, 2 * free
@@ -201,7 +202,7 @@ class PartFile:
         yield from range(free, MOST_NUMBERS)
 
     def discard(self) -> None:
-        """Remove what was not published. May be called at any time, any number of times."""
+        """Remove an unpublished file. Callable at any time, repeatedly."""
         file, self._file = self._file, None
         if file is not None:
             with contextlib.suppress(OSError):
@@ -219,11 +220,11 @@ class PartFile:
         return self._file
 
     def _give_name(self, target: Path) -> bool:
-        """Give the whole file a name in one step; return False if something has that name.
+        """Give the complete file a name in one step. Return False if the name is taken.
 
-        A link fails if the name is taken, whatever by (a symbolic link is not followed).  Where there are no
-        links the name is first taken by an empty file of ours, which the part then replaces; on Windows a
-        rename never replaces.
+        A hard link fails if the name is taken, even by a symbolic link, which is not followed. Without hard
+        links, an empty file first takes the name, and the part then replaces it; on Windows a rename never
+        replaces.
         """
         try:
             if os.name == "nt":
@@ -235,7 +236,7 @@ class PartFile:
         return True
 
     def _is_same(self, other: Path) -> bool:
-        """Return whether a regular file, no link to one, holds what was written here."""
+        """Return whether a regular file, not a link, has the content of this one."""
         try:
             if not stat.S_ISREG(other.lstat().st_mode):
                 return False
@@ -256,7 +257,7 @@ class PartFile:
 
 
 def _default_mode(directory: Path) -> int:
-    """Return the mode of any new file there. A umask can only be read by setting it, for every thread."""
+    """Return the mode of a new file there. Why not os.umask: reading it sets it for every thread."""
     probe = directory / f".{secrets.token_hex(16)}.part"
     file = os.open(probe, NEW | SAFE_FLAGS, 0o666)
     try:
@@ -281,14 +282,14 @@ def _link_once(part: Path, target: Path) -> None:
 
 
 def check_upload(path: str | os.PathLike[str], max_bytes: int | None = None) -> int:
-    """Return the size in bytes of a file that may be sent. An empty one may.
+    """Return the size in bytes of a file that may be sent. An empty file may.
 
     Args:
         path: The file. A link to one counts as one.
         max_bytes: The app's ``max_file_size``, or None for no bound.
 
     Raises:
-        LocalProtocolError: It is missing, unreadable, no regular file, or too large. Nothing was sent.
+        LocalProtocolError: It is missing, unreadable, not a regular file, or too large. Nothing was sent.
     """
     file = Path(path)
     try:
@@ -296,7 +297,7 @@ def check_upload(path: str | os.PathLike[str], max_bytes: int | None = None) -> 
         if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file")
+            raise OSError(errno.EINVAL, "it is not a regular file")
         with file.open("rb") as content:
             size = os.fstat(content.fileno()).st_size
     except (OSError, ValueError) as error:
@@ -304,14 +305,14 @@ def check_upload(path: str | os.PathLike[str], max_bytes: int | None = None) -> 
     if max_bytes is not None and size > max_bytes:
         raise LocalProtocolError(
             f"Cannot upload {str(file)!r}: with {size} bytes it exceeds the maximum file size of {max_bytes} "
-            "bytes that the app takes.",
+            "bytes that the app accepts.",
             phase=Phase.UPLOAD,
         )
     return size
 
 
 def read_upload(path: str | os.PathLike[str]) -> bytes:
-    """Return the content of a file that travels inside a call (Gradio before 3.19).
+    """Return the content of a file that is sent inside a call (Gradio before 3.19).
 
     Raises:
         LocalProtocolError: It cannot be read. Nothing was sent.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fetching files of results: redirects, playlists, and the errors of a download."""
+"""Downloads of files in results: redirects, playlists, and errors."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ from ..protocol.refusals import refusal
 from ..protocol.urls import resolve_reference, shown_url
 
 PLAYLIST_SECONDS = 0.5
-"""How often a playlist that is still being written is asked for again."""
+"""Seconds between two requests for a growing playlist."""
 
 
 PLAYLIST_BYTES = 4 * 1024 * 1024
 
 PLAYLIST_SEGMENTS = 50_000
-"""Gradio's are a second long and more."""
+"""Gradio's segments are one second or longer."""
 
 
 def locate(url: str, max_redirects: int, phase: Phase = Phase.DOWNLOAD) -> Generator[Request, Response, None]:
-    """Yield the requests for a file: the first, and one for each redirect. Whoever sends them judges each.
+    """Yield the requests for a file: the first, and one for each redirect. The sender checks each.
 
     Raises:
-        RemoteProtocolError: It is redirected without end, to what is no URL of http(s), or from TLS to plain
+        RemoteProtocolError: It is redirected endlessly, to a URL other than http(s), or from TLS to plain
             http.
     """
     current = url
     for _ in range(max_redirects + 1):
-        # A file is wanted as it is, and its length is wanted too: no content coding.
+        # No content coding, because the file must arrive unchanged and with its length.
         request = Request("GET", current, {"accept": "*/*", "accept-encoding": "identity"})
         response = yield request
         target = response.headers.get("location")
@@ -60,7 +60,7 @@ def locate(url: str, max_redirects: int, phase: Phase = Phase.DOWNLOAD) -> Gener
             )
         current = following
     raise RemoteProtocolError(
-        f"The file {shown_url(url)} is redirected without end (last to {shown_url(current)}); see "
+        f"The file {shown_url(url)} is redirected endlessly (last to {shown_url(current)}); see "
         "Limits(max_redirects=).",
         phase=phase,
     )
@@ -70,15 +70,15 @@ def _redirect_problem(current: str, following: str | None) -> str:
     """Return why a redirect is not followed, or an empty text."""
     scheme = urlsplit(following or "").scheme
     if scheme not in ("http", "https"):
-        return "is no URL" if following is None else "is not http(s)"
+        return "is not a URL" if following is None else "is not http(s)"
     if scheme == "http" and urlsplit(current).scheme == "https":
-        return "gives up the TLS of the URL before"
+        return "drops the TLS of the previous URL"
     return ""
 
 
 def content_length(head: Response) -> int | None:
-    """Return how many bytes a reply's body has, if it says so."""
-    # 18 digits are an exabyte; Python refuses to convert endless ones.
+    """Return the number of bytes of a reply's body, or None."""
+    # 18 digits are an exabyte; Python refuses to convert very long numbers.
     text = head.headers.get("content-length", "")
     return int(text[:18]) if text.isdecimal() else None
 
@@ -87,10 +87,10 @@ _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)
 
 
 def range_validator(head: Response) -> str | None:
-    """Return what proves in ``If-Range`` that a file is still the same, or None if nothing does.
+    """Return the ``If-Range`` validator of a file, or None.
 
-    That is a strong entity tag, or a date of change before the date of the reply (RFC 9110 §8.8.2.2 and
-    §13.1.5). A file in a content coding has none: its bytes are not those that were decoded.
+    It is a strong entity tag, or a modification date before the date of the reply (RFC 9110 §8.8.2.2 and
+    §13.1.5). A file with a content coding has none, because its bytes differ from the decoded ones.
     """
     headers = head.headers
     if head.codings or headers.get("accept-ranges", "").strip().lower() == "none":
@@ -101,7 +101,7 @@ def range_validator(head: Response) -> str | None:
     changed, sent = headers.get("last-modified", "").strip(), headers.get("date", "")
     try:
         is_strong = parsedate_to_datetime(sent) - parsedate_to_datetime(changed) >= timedelta(seconds=1)
-    except (TypeError, ValueError, OverflowError):  # one of them is missing, or no date
+    except (TypeError, ValueError, OverflowError):  # one of them is missing or not a date
         return None
     return changed if is_strong and changed.isascii() and changed.isprintable() else None
 
@@ -109,7 +109,7 @@ def range_validator(head: Response) -> str | None:
 def continued_total(
     head: Response, url: str, received: int, validator: str | None, total: int | None
 ) -> int | None:
-    """Return how many bytes a file has in all, by the head of a reply with the rest of it (206).
+    """Return the total bytes of a file, by the head of a reply with the rest of it (206).
 
     Raises:
         RemoteProtocolError: It is not the rest of that file.
@@ -123,36 +123,36 @@ def continued_total(
         if first == received and not is_another and total in (None, whole) and whole in (None, last + 1):
             return whole
     raise RemoteProtocolError(
-        f"The server was asked for {url.partition('?')[0]} from byte {received} on, and sends another part "
-        f"(Content-Range: {excerpt(head.headers.get('content-range', 'none'))!r}).",
+        f"The client requested {url.partition('?')[0]} from byte {received} on, but the server sent another "
+        f"part (Content-Range: {excerpt(head.headers.get('content-range', 'none'))!r}).",
         phase=Phase.DOWNLOAD,
         status=head.status,
     )
 
 
 def begun_anew_error(url: str, received: int) -> StreamLost:
-    """Return the error for a file that broke off, and that the server sends from its start instead."""
+    """Return the error for a download that broke off and that the server cannot resume."""
     return StreamLost(
-        f"The download of {url.partition('?')[0]} broke off after {received} bytes, which were read already, "
-        "and the server sends it from the start only: it has changed, or cannot be sent in parts. Read it "
-        "again.",
+        f"The download of {url.partition('?')[0]} broke off after {received} bytes, which were already "
+        f"read, and the server only sends the file from the start: it has changed, or the server does not "
+        f"support parts. Read it again.",
         phase=Phase.DOWNLOAD,
         retryable=True,
     )
 
 
 def file_unavailable_error(response: Response, url: str) -> GradioTransportError:
-    """Return the error for a file that was not given."""
+    """Return the error for a file that the server did not send."""
     where = shown_url(url)
     if response.status == 429 or wants_login(response):
         return refusal(response, Phase.DOWNLOAD, what=where)
     why = {
-        403: "it was not made for callers, or is gone",
-        404: "it is not there (any more)",
-        500: "old servers answer so for files that are not there, or not for callers",
-    }.get(response.status, "that is no answer to a request for a file")
+        403: "it is not public, or is gone",
+        404: "it does not exist (any more)",
+        500: "old servers send this for files that do not exist or are not public",
+    }.get(response.status, "that is not a reply to a request for a file")
     return FileUnavailable(
-        f"The server does not hand out {where}: HTTP {response.status}, {why}.{response.proxy_hint}",
+        f"The server does not serve {where}: HTTP {response.status}, {why}.{response.proxy_hint}",
         phase=Phase.DOWNLOAD,
         status=response.status,
         body=excerpt(response.body),
@@ -161,7 +161,7 @@ def file_unavailable_error(response: Response, url: str) -> GradioTransportError
 
 
 def file_too_large_error(url: str, most: int) -> EventTooLarge:
-    """Return the error for a file beyond the bound."""
+    """Return the error for a file that exceeds the bound."""
     return EventTooLarge(
         f"The file {shown_url(url)} has more than {most} bytes. Raise Limits(max_download_bytes=) if "
         "you trust the server.",
@@ -176,8 +176,8 @@ def download_error(
     where = shown_url(url)
     if closed.ending is Ending.IDLE:
         return TimeoutExpired(
-            f"Nothing came of {where} for {stall} s, after {received} bytes. Raise Timeouts(download_stall=) "
-            "if that is to be expected.",
+            f"No data of {where} arrived for {stall} s, after {received} bytes. Raise "
+            f"Timeouts(download_stall=) if you expect that.",
             setting="download_stall",
             seconds=stall,
             phase=Phase.DOWNLOAD,
@@ -192,7 +192,7 @@ def download_error(
 
 
 def whole_file_url(url: str) -> str:
-    """Return where a stream of 5.0+ can be had in one piece once it is complete (docs/wire.md §10.4)."""
+    """Return the URL of the full file of a complete stream of 5.0+ (docs/wire.md §10.4)."""
     parts = url.rpartition("/")
     return f"{parts[0]}/playlist-file" if parts[2].partition("?")[0] == "playlist.m3u8" else url
 
@@ -203,10 +203,10 @@ def is_playlist(url: str) -> bool:
 
 
 def playlist_segments(text: str) -> tuple[list[str], bool]:
-    """Return the segments of a playlist as it names them, and whether it is complete.
+    """Return the segments that a playlist lists, and whether it is complete.
 
     Raises:
-        EventTooLarge: It names more than `PLAYLIST_SEGMENTS`.
+        EventTooLarge: It lists more than `PLAYLIST_SEGMENTS`.
     """
     named: list[str] = []
     is_complete = False
@@ -217,7 +217,7 @@ def playlist_segments(text: str) -> tuple[list[str], bool]:
             named.append(line)
         else:
             raise EventTooLarge(
-                f"The playlist of the stream names more than {PLAYLIST_SEGMENTS:,} segments, which is the "
+                f"The playlist of the stream lists more than {PLAYLIST_SEGMENTS:,} segments, which is the "
                 "limit.",
                 phase=Phase.DOWNLOAD,
             )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The JSON forms of files, and the components whose values hold them (docs/wire.md §10.1)."""
+"""The JSON forms of files, and the components whose values contain them (docs/wire.md §10.1)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from ..app.config import Component
 
 META: Mapping[str, str] = {"_type": "gradio.FileData"}
-"""What marks a file from 4.21 on; inputs without it are refused from 5.5 on."""
+"""The mark of a file from 4.21 on; servers reject inputs without it from 5.5 on."""
 
 
 FILE_DATA_KEYS = frozenset({"path", "url", "size", "orig_name", "mime_type", "is_stream", "meta", "b64"})
 
 
 MAX_DEPTH = 64
-"""How deep files are looked for. What a server nests deeper is left as it is."""
+"""Levels of nesting in which files are found. Deeper values stay unchanged."""
 
 
 WITHOUT_FILES = frozenset(
@@ -25,7 +25,7 @@ WITHOUT_FILES = frozenset(
         "scatterplot", "slider", "state", "text", "textbox", "timer",
     }
 )  # fmt: skip
-"""Components whose values hold no files, so that large ones need not be searched."""
+"""Components whose values never contain files, so that large ones need no search."""
 
 
 INLINE = frozenset({"audio", "carousel", "file", "gallery", "image", "model3d", "timeseries", "video"})
@@ -33,5 +33,5 @@ INLINE = frozenset({"audio", "carousel", "file", "gallery", "image", "model3d", 
 
 
 def may_hold_files(slots: Sequence[Component]) -> bool:
-    """Return whether values of these components can hold files."""
+    """Return whether values of these components can contain files."""
     return not slots or any(not slot.skipped and slot.type not in WITHOUT_FILES for slot in slots)

@@ -31,11 +31,11 @@ class InputFile:
     """A file as an argument of a call; made by `handle_file`.
 
     Attributes:
-        path: Where it is on disk, or None.
+        path: Its path on disk, or None.
         content: Its bytes, or None.
-        url: Where a server (4.0+) or this side gets it from, or None.
-        name: What the app is told it is called.
-        size: Bytes; 0 for a URL, which nobody has asked yet.
+        url: URL from which the server (4.0+) or the client fetches it, or None.
+        name: File name for the app.
+        size: Size in bytes; 0 for a URL, which has not been requested yet.
     """
 
     name: str
@@ -47,7 +47,7 @@ class InputFile:
 
     @property
     def content_type(self) -> str:
-        """Media type: given, guessed from the name, or that of any bytes."""
+        """Media type: given, guessed from the name, or ``application/octet-stream``."""
         return self.mime_type or mimetypes.guess_type(self.name)[0] or "application/octet-stream"
 
 
@@ -58,17 +58,17 @@ def handle_file(
     mime_type: str | None = None,
     allow_empty: bool = False,
 ) -> InputFile:
-    """Return a file as an argument of a call, whatever generation the app is of.
+    """Return a file as an argument of a call, for any version of the app.
 
     Args:
         source: A path, an http(s) URL, or the bytes themselves.
-        name: What the app is told it is called; needed for bytes.
-        mime_type: Media type, if the name does not tell.
-        allow_empty: Take a file of no bytes, which is mostly a mistake.
+        name: File name for the app; required for bytes.
+        mime_type: Media type, if the name does not imply it.
+        allow_empty: Accept an empty file, which is usually a mistake.
 
     Raises:
-        LocalProtocolError: The file is missing, unreadable or empty, bytes have no name, or a URL is none.
-        TypeError: It is something else.
+        LocalProtocolError: The file is missing, unreadable or empty, bytes have no name, or a URL is invalid.
+        TypeError: The source has another type.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         content = bytes(source)
@@ -82,8 +82,8 @@ def handle_file(
         return InputFile(url=source, name=name or given or "file", mime_type=mime_type)
     if not isinstance(source, str | PathLike):
         raise TypeError(
-            f"handle_file takes a path, a URL, or bytes with a name; got {type(source).__name__}. Of what "
-            "can be read, pass the content: handle_file(file.read(), name='photo.png')."
+            f"handle_file takes a path, a URL, or bytes with a name; got {type(source).__name__}. For a "
+            f"readable object, pass the content: handle_file(file.read(), name='photo.png')."
         )
     path = Path(source).expanduser()
     size = check_upload(path, None)
@@ -94,12 +94,12 @@ def handle_file(
 def _refuse_empty(name: str, size: int, allowed: bool) -> None:
     if not size and not allowed:
         raise LocalProtocolError(
-            f"{name} is empty. Pass allow_empty=True to handle_file if that is meant.", phase=Phase.UPLOAD
+            f"{name} is empty. If that is intended, pass allow_empty=True to handle_file.", phase=Phase.UPLOAD
         )
 
 
 def holds_files(value: Any, depth: int = MAX_DEPTH) -> bool:
-    """Return whether a value that a caller gives holds files."""
+    """Return whether an argument contains files."""
     if isinstance(value, Mapping):
         items: Iterable[Any] = cast("Mapping[Any, Any]", value).values()
     elif isinstance(value, list | tuple):
@@ -108,7 +108,7 @@ def holds_files(value: Any, depth: int = MAX_DEPTH) -> bool:
         return isinstance(value, InputFile | ServerFile)
     if depth:
         for item in items:
-            # Asked here too: a call for each text and number would be most of the work.
+            # Checked here too, because a function call for each text and number would take most of the time.
             if isinstance(item, _HOLDERS) and holds_files(item, depth - 1):
                 return True
     return False
@@ -118,10 +118,10 @@ _HOLDERS = (InputFile, ServerFile, Mapping, list, tuple)
 
 
 def check_files(data: Any, config: AppConfig) -> None:
-    """Refuse early what the app would refuse after the upload.
+    """Reject early what the app would reject after the upload.
 
     Raises:
-        ValidationFailed: A file is larger than the app takes (4.28+ say so).
+        ValidationFailed: A file is larger than the app accepts (reported by 4.28+).
         LocalProtocolError: A file is gone, or belongs to another app.
     """
     for file in find_input_files(data):
@@ -129,19 +129,19 @@ def check_files(data: Any, config: AppConfig) -> None:
         if config.max_file_size is not None and size > config.max_file_size:
             raise ValidationFailed(
                 f"{file.name} exceeds the maximum file size of {config.max_file_size} bytes that the app "
-                f"takes: it has {size} bytes. Nothing was sent.",
+                f"accepts: it has {size} bytes. Nothing was sent.",
                 problems={file.name: f"larger than {config.max_file_size} bytes"},
                 phase=Phase.UPLOAD,
             )
 
 
 def find_input_files(value: Any) -> Iterator[InputFile]:
-    """Yield the files of the caller in a value, however deep."""
+    """Yield the caller's files in a value, at any depth."""
     return find_of_type(value, InputFile)
 
 
 def find_of_type(value: Any, kind: type[T], depth: int = MAX_DEPTH) -> Iterator[T]:
-    """Yield the files of one type in a value that a caller gives."""
+    """Yield the files of one type in an argument."""
     if isinstance(value, kind):
         yield value
     elif depth and isinstance(value, Mapping):

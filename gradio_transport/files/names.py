@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names a server gave, made safe to be the name of one file on any system.
+"""Sanitized file names from a server, safe on any system.
 
-A server is hostile until checked: its ``orig_name`` may climb out of the directory, name a device of Windows,
-hide itself, turn the reading direction around or be longer than a disk takes.  Nothing here touches a disk.
-Percent-encoding is left alone: who decodes it does so before.
+A server is hostile until checked: its ``orig_name`` may leave the directory, name a Windows device, be
+hidden, reverse the reading direction, or be too long. This module does not access the disk, and does not
+decode percent-encoding.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import unicodedata
 from ..errors import LocalProtocolError
 
 MAX_NAME_BYTES = 255
-"""What ext4, XFS, APFS and NTFS take for one name. NTFS counts UTF-16 units, never more than UTF-8 bytes."""
+"""The longest name on ext4, XFS, APFS and NTFS. NTFS counts UTF-16 units, never more than UTF-8 bytes."""
 
 _EXTENSION_BYTES = 32
-"""A longer "extension" is a part of the name that happens to follow a dot."""
+"""The longest extension. A longer one is a part of the name that happens to follow a dot."""
 
 _READ_CHARACTERS = 4096
-"""How much of a server's name is read, from its end. Composing accents takes the square of their number."""
+"""Characters that are read from the end of a server's name: normalizing accents takes quadratic time."""
 
-# Slashes of both kinds, and what looks like one: division, fraction, big, set minus, box drawing, full width.
+# Slashes of both kinds, and look-alikes: division, fraction, big, set minus, box drawing, full width.
 _SEPARATORS = "/\\\u2044\u2215\u2216\u2571\u2572\u27cb\u27cd\u29f5\u29f8\u29f9\ufe68\uff0f\uff3c"
 _SEPARATOR = re.compile(f"[{re.escape(_SEPARATORS)}]")
 
@@ -38,16 +38,16 @@ _JOINERS = "\u200c\u200d"
 
 
 def safe_filename(name: str, *, default: str = "file", max_bytes: int = MAX_NAME_BYTES) -> str:
-    """Return a name for a file that is safe in any directory of Linux, macOS and Windows.
+    """Return a file name that is safe in any directory of Linux, macOS and Windows.
 
-    Only the base name is kept, in Unicode NFC.  Characters that cannot be seen go, those that Windows forbids
-    become ``_``; leading dots (hidden files) and trailing dots and spaces go; names of devices get a ``_``
-    before them; a long name is cut, its extension kept.  An ordinary name stays as it is, and so does a name
-    that came from here.
+    Only the base name is kept, in Unicode NFC. Invisible characters are removed; those that Windows forbids
+    become ``_``. Leading dots (hidden files) and trailing dots and spaces are removed. Device names get the
+    prefix ``_``. A long name is cut, but keeps its extension. An ordinary name stays unchanged, and so does a
+    result of this function.
 
     Args:
-        name: What the server said.
-        default: Used when nothing is left of it. It is made safe in the same way.
+        name: The server's name.
+        default: Used if nothing is left of the name. It is sanitized too.
         max_bytes: Bound of the result in UTF-8 bytes.
 
     Raises:
@@ -73,12 +73,12 @@ def _make_safe(name: str, max_bytes: int) -> str:
     composed = unicodedata.normalize("NFC", visible)
     base = _SEPARATOR.split(composed.rstrip(_SEPARATORS))[-1]
     base = _fit(_trim(_FORBIDDEN_BY_WINDOWS.sub("_", base)), max_bytes)
-    # Cutting may itself have made a device of a name, so this comes after it.
+    # After the cut, because a cut name may be a device name.
     return _fit(f"_{base}", max_bytes) if _is_device(base) else base
 
 
 def _is_invisible(character: str) -> bool:
-    """Return whether a character only steers, hides or breaks: it has no place in a name."""
+    """Return whether a character is invisible, a control or invalid, so it must not be in a name."""
     if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
         return True
     if unicodedata.category(character) == "Cf":
@@ -88,7 +88,7 @@ def _is_invisible(character: str) -> bool:
 
 
 def _trim(name: str) -> str:
-    """Take white space and dots off both ends, in whatever order they stand."""
+    """Strip white space and dots from both ends, in any order."""
     kept = [place for place, character in enumerate(name) if not (character.isspace() or character == ".")]
     return name[kept[0] : kept[-1] + 1] if kept else ""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files in results: `ServerFile`, and how each generation marks them."""
+"""Files in results: `ServerFile`, and the marks of files in each version."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..protocol.urls import AppURLs, encode_url, percent_encode
 from .forms import FILE_DATA_KEYS, INLINE, MAX_DEPTH, META, WITHOUT_FILES
 
 _EXTENSIONS: Mapping[str, str] = {"audio/wav": ".wav", "audio/wave": ".wav"}
-"""What the standard library does not know, and Gradio writes."""
+"""Media types that Gradio uses and the standard library lacks."""
 
 
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w.+-]+=[^;,]*)*;base64,")
@@ -28,17 +28,17 @@ _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w.+-]+=[^;,]*)*;base64,"
 
 @attrs.frozen(kw_only=True)
 class ServerFile:
-    """A file that an app gave: where it is, and what the app says of it. Nothing is fetched yet.
+    """A file that an app returned: its location and description. It is not fetched yet.
 
     Attributes:
-        url: Where it can be fetched; empty where it came inside the payload.
+        url: URL to fetch it from; empty if it came inside the payload.
         path: Its path on the server, or empty.
-        orig_name: The name the app gives it. A server's word: never use it as a path.
-        size: Bytes, as the server says; None where it does not.
-        is_stream: It is still being made: fetching it follows the stream.
-        content: Its bytes, where it came inside the payload (before 4.0).
+        orig_name: The name the app gives it. The server is not trusted: never use it as a path.
+        size: Size in bytes, as the server reports it, or None.
+        is_stream: Whether it is still growing; fetching it follows the stream.
+        content: Its bytes, if it came inside the payload (before 4.0).
         app: Base URL of the app it came from.
-        raw: The JSON it was.
+        raw: Its JSON.
     """
 
     url: str
@@ -53,7 +53,7 @@ class ServerFile:
 
     @property
     def name(self) -> str:
-        """A name to save it under; made safe when that is done."""
+        """A name to save it under; it is sanitized on saving."""
         if self.orig_name:
             return self.orig_name
         last = re.split(r"[/\\]", self.path or unquote(urlsplit(self.url).path))[-1]
@@ -64,11 +64,11 @@ class ServerFile:
 
 
 Make: TypeAlias = Callable[[ServerFile], Any]
-"""What a face makes of a server's file."""
+"""Makes a file object of the API from a server's file."""
 
 
 Seen: TypeAlias = tuple[Any, Any]
-"""A value, and what was made of it."""
+"""A value, and its converted form."""
 
 
 _NOTHING: Seen = (object(), None)
@@ -77,7 +77,7 @@ _NOTHING: Seen = (object(), None)
 _EMPTY: list[Any] = []
 
 
-_NO_ITEMS = (_EMPTY, _EMPTY)  # one list: nothing in it was made anything else
+_NO_ITEMS = (_EMPTY, _EMPTY)  # the same list: no part was converted
 
 
 def _both_are(kind: type, seen: Seen) -> bool:
@@ -86,13 +86,13 @@ def _both_are(kind: type, seen: Seen) -> bool:
 
 @attrs.define
 class FileReader:
-    """Finds the files in the outputs of one call, by the signs of the app's generation.
+    """A finder of the files in the outputs of one call, by the marks of the app's version.
 
-    Frames share what has not changed from one to the next, and only what has changed is searched: a chat of
-    any length costs as little as its last message.
+    Successive frames share their unchanged parts, and only changed parts are searched. So a long chat costs
+    as little as its last message.
 
     Attributes:
-        make: What stands in the place of each file.
+        make: Returns the replacement of each file.
     """
 
     config: AppConfig
@@ -103,7 +103,7 @@ class FileReader:
     _before: list[Seen] = attrs.field(factory=list[Seen], init=False, eq=False, repr=False)
 
     def outputs(self, data: list[Any], slots: Sequence[Component]) -> list[Any]:
-        """Return output values with their files found; the same list if there are none."""
+        """Return output values with their files replaced; the same list if there are none."""
         if slots is not self._slots:
             self._slots, self._kinds = slots, [slot.type for slot in slots if not slot.skipped]
         kinds, befores = self._kinds, self._before
@@ -120,18 +120,17 @@ class FileReader:
         return found
 
     def value(self, value: Any, kind: str, before: Seen = _NOTHING) -> Any:
-        """Return one output value with its files found.
+        """Return one output value with its files replaced.
 
         Args:
-            value: As the wire has it.
+            value: The wire value.
             kind: The component's type.
-            before: The value of the frame before, which shares what has not changed with this one, and what
-                was returned for it.
+            before: The value of the previous frame, which shares its unchanged parts, and its result.
         """
         if kind in WITHOUT_FILES or not isinstance(value, (str, dict, list)):
             return cast("object", value)
         if kind == "json" and not self.config.at_least(4, 21):
-            return cast("object", value)  # an app's own JSON may well hold a "path" or a "name"
+            return cast("object", value)  # an app's own JSON may contain a "path" or a "name"
         return self._walk(value, kind, MAX_DEPTH, before)
 
     def _walk(self, value: Any, kind: str, depth: int, before: Seen) -> Any:
@@ -166,7 +165,7 @@ class FileReader:
         seen: tuple[list[Any], list[Any]] = before if _both_are(list, before) else _NO_ITEMS
         olds, news = seen
         known = min(len(olds), len(items))
-        # No step of Python's for each of what has not changed: a chat may have thousands of messages.
+        # No Python step for each unchanged part, because a chat may have thousands of messages.
         changed = compress(range(known), map(is_not, items, olds))
         walked = items if olds is news else [*news[:known], *items[known:]]
         for place in chain(changed, range(known, len(items))):
@@ -214,7 +213,7 @@ class FileReader:
 
     def _file_url(self, path: str) -> str:
         if not path:
-            return ""  # nowhere, which is said to whoever fetches it
+            return ""  # no URL; fetching it raises an error
         if path.lower().startswith(("http://", "https://")):
             return encode_url(self.urls.resolve(path))
         return self.urls.file(path)
@@ -239,7 +238,7 @@ class FileReader:
         return text if file is None else self.make(file)
 
     def _decode_inline(self, text: str, raw: Any, name: str) -> ServerFile | None:
-        """Return a file that is the payload itself: a data URL, or (2.3) the bare base64."""
+        """Return the file from a payload that is a data URL or (2.3) bare base64."""
         found = _DATA_URL.match(text)
         try:
             content = base64.b64decode(text[found.end() :] if found else text, validate=True)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a component's value has its files, so that a path given as text is told from a text.
+"""The places of files in a component's value, to distinguish a path given as text from a text.
 
-Servers take no text there: from 3.4 to 6.31 all answer with what their check, or the lack of one, raises. The
-one exception is an image before 4.0, which is a data URL or bare Base64.
+Servers accept no text there: from 3.4 to 6.31 all reply with an exception of their check, or of the lack of
+one. The only exception is an image before 4.0, which is a data URL or bare Base64.
 """
 
 from __future__ import annotations
@@ -23,51 +23,51 @@ _FILES = frozenset(
         "timeseries", "uploadbutton", "video",
     }
 )  # fmt: skip
-"""Components whose value is a file, or is made of files."""
+"""Components whose value is a file or consists of files."""
 
 _TEXT_WITH_FILES = "multimodaltextbox"
 
 _PYTHON_TYPES = ("filepath", "list[filepath]")
-"""What servers say of the same, for components that are not Gradio's own; 4.x writes ``List``."""
+"""The servers' types for the same, for custom components; 4.x writes ``List``."""
 
 _HOLDERS = frozenset(
     {"background", "composite", "files", "image", "layers", "mask", "subtitles", "video"}
 )  # fmt: skip
-"""Keys of compound values under which there are files; others, such as ``caption``, have texts."""
+"""Keys of compound values that have files; others, such as ``caption``, have texts."""
 
 _DEPTH = 8
-"""How deep files are looked for; no component nests them deeper."""
+"""Levels of nesting in which files are found; no component nests them deeper."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{40,}={0,2}")
-"""A picture in Base64. None is shorter, and few paths are so long without a dot."""
+"""The shortest text that may be an image in Base64: few paths without a dot are so long."""
 
 _SHOWN_CHARACTERS = 60
 
 
 def wants_files(parameter: Parameter) -> bool:
-    """Return whether a parameter's value is a file, or is made of files."""
-    if parameter.schema.get("type") == "string":  # a component of the app's own, by one of these names
+    """Return whether a parameter's value is a file or consists of files."""
+    if parameter.schema.get("type") == "string":  # a custom component with one of these names
         return False
     return parameter.component.lower() in _FILES or parameter.python_type.lower() in _PYTHON_TYPES
 
 
 def takes_files(parameter: Parameter) -> bool:
-    """Return whether a parameter's value may have files in it: `wants_files`, or a text with files."""
+    """Return whether a parameter's value may contain files: `wants_files`, or a text with files."""
     return parameter.component.lower() == _TEXT_WITH_FILES or wants_files(parameter)
 
 
 def replace_files(parameter: Parameter, value: Any, put: Put) -> Any:
-    """Return a parameter's value with each text and path that stands where a file is wanted replaced.
+    """Return a parameter's value with each text and path in the place of a file replaced.
 
     Args:
-        parameter: What the value is for; where it holds no files the value is returned as it is.
-        value: It.
-        put: Returns what stands there instead, or raises.
+        parameter: The parameter. If it has no files, the value is returned unchanged.
+        value: The value.
+        put: Returns the replacement, or raises.
     """
     kind = parameter.component.lower()
     if wants_files(parameter):
         return _replace(value, kind, put, _DEPTH)
-    # Its value is a text with files; a bare text is no file of it.
+    # Its value is a text with files; a bare text is not a file.
     if kind == _TEXT_WITH_FILES and isinstance(value, Mapping):
         return _replace(cast("Mapping[Any, Any]", value), kind, put, _DEPTH)
     return value
@@ -90,32 +90,32 @@ def _replace(value: Any, kind: str, put: Put, depth: int) -> Any:
 
 
 def visible_inputs(endpoint: Endpoint, data: Sequence[Any]) -> Sequence[Any]:
-    """Return the values of an endpoint's parameters: those of the wire without the slots of State."""
+    """Return the values of an endpoint's parameters: the wire values without the slots of State."""
     if len(data) != len(endpoint.inputs):
         return data
     return [value for value, slot in zip(data, endpoint.inputs, strict=True) if not slot.skipped]
 
 
 def check_paths(endpoint: Endpoint, data: Sequence[Any], config: AppConfig) -> None:
-    """Refuse texts and paths where a file is wanted: a path is no file before `handle_file` made it one.
+    """Reject texts and paths in the place of a file: a path needs `handle_file`.
 
-    It is never taken for one by itself, or an app could ask for files by calling a text box a file.
+    Why not convert it: an app could read files by calling a text box a file.
 
     Args:
-        endpoint: What is called.
-        data: The values of the wire, or of the endpoint's parameters alone.
-        config: The app, whose generation may take images as texts.
+        endpoint: The called endpoint.
+        data: The wire values, or only those of the endpoint's parameters.
+        config: Config of the app, whose version may accept images as texts.
 
     Raises:
-        ValidationFailed: It names the parameter.
+        ValidationFailed: The message names the parameter.
     """
     for parameter, value in zip(endpoint.parameters, visible_inputs(endpoint, data), strict=False):
-        if value is not parameter.default:  # the server's word
+        if value is not parameter.default:  # from the server
             replace_files(parameter, value, _refusal_of_paths(endpoint, parameter, config))
 
 
 def _is_image(text: str) -> bool:
-    """Return whether a text is an image in itself."""
+    """Return whether a text is an image itself."""
     return text.startswith("data:") or _BASE64.fullmatch(text.rstrip()) is not None
 
 

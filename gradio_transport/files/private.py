@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files and directories of this user alone, where other users of the machine may have planted something."""
+"""Private files and directories, safe from files that other users of the machine planted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
-# Absent on Windows: there files are made binary, and links need rights that few have.
+# Absent on Windows, where files are opened as binary, and links need rare rights.
 SAFE_FLAGS = (
     getattr(os, "O_BINARY", 0)
     | getattr(os, "O_CLOEXEC", 0)
@@ -22,26 +22,27 @@ SAFE_FLAGS = (
 """For `os.open`: follow no link, and do not wait for the other end of a pipe."""
 
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-"""For `os.open`: make a file, and fail if something has its name."""
+"""For `os.open`: create a file, and fail if the name is taken."""
 
 _APPEND = os.O_RDWR | os.O_APPEND
 
 
 def is_own(found: os.stat_result) -> bool:
-    """Return whether a file is this user's. On Windows directories have rights that say so, and not files."""
+    """Return whether this user owns a file. On Windows the rights of directories ensure that."""
     return os.name == "nt" or found.st_uid == os.geteuid()
 
 
 def is_own_directory(found: os.stat_result) -> bool:
-    """Return whether what `os.lstat` found is a directory of this user's, and no link to one."""
+    """Return whether an `os.lstat` result is a directory that this user owns, not a link to one."""
     return stat.S_ISDIR(found.st_mode) and is_own(found)
 
 
 def open_private(path: Path) -> FileIO:
-    """Return a file to append to. A new one has rights for this user alone; those of an old one are kept.
+    """Return a file to append to. A new one is private to this user; an old one keeps its rights.
 
     Raises:
-        OSError: It cannot be opened, or it is a link, no regular file, or another user's, who could read it.
+        OSError: It cannot be opened, is a link or not a regular file, or belongs to another user, who could
+            read it.
     """
     with suppress(FileExistsError):
         return FileIO(os.open(path, _APPEND | os.O_CREAT | os.O_EXCL | SAFE_FLAGS, 0o600), "a+")
@@ -52,7 +53,7 @@ def open_private(path: Path) -> FileIO:
         found = os.fstat(file.fileno())
         _check_own_file(found, path)
         if not os.path.samestat(planned, found):
-            raise OSError(errno.EBUSY, "It was replaced while it was opened", str(path))
+            raise OSError(errno.EBUSY, "It was replaced during opening", str(path))
     except BaseException:
         file.close()
         raise
@@ -61,17 +62,18 @@ def open_private(path: Path) -> FileIO:
 
 def _check_own_file(found: os.stat_result, path: Path) -> None:
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, "It is a link or no regular file", str(path))
+        raise OSError(errno.EINVAL, "It is a link or not a regular file", str(path))
     if found.st_nlink > 1:
-        raise OSError(errno.EMLINK, "It has another name too, as a hard link", str(path))
+        raise OSError(errno.EMLINK, "It has a second name, as a hard link", str(path))
     if not is_own(found):
         raise OSError(errno.EPERM, "It belongs to another user", str(path))
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a whole file with rights for this user alone. It replaces what has the name, a link too.
+    """Write a complete private file. It replaces an existing file or link of that name.
 
-    A file of this user's that has the name and the size is kept: names are those of contents.
+    An existing file of this user with the same name and size is kept, because names are derived from
+    contents.
 
     Raises:
         OSError: It cannot be written.
@@ -86,7 +88,7 @@ def write_private(path: Path, content: bytes) -> None:
             rest = memoryview(content)
             while rest:
                 rest = rest[file.write(rest) :]
-            file.close()  # Windows renames no open file
+            file.close()  # Windows does not rename an open file
             part.replace(path)
         except BaseException:
             file.close()
@@ -95,23 +97,23 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 _replacement: list[Path] = []
-"""The directory of this process, where the usual one is another user's."""
+"""The directory of this process, if another user has taken the usual one."""
 
 
 def usual_directory() -> Path:
-    """Return the name of `temporary_directory`, unless another user has taken that."""
+    """Return the path of `temporary_directory`, unless another user has taken it."""
     user = "" if os.name == "nt" else f"-{os.geteuid()}"
     return Path(tempfile.gettempdir()).absolute() / f"gradio{user}"
 
 
 def temporary_directory() -> Path:
-    """Return a directory among the temporary files that this user alone can read and change.
+    """Return a temporary directory that only this user can read and change.
 
-    It is the same for all processes of the user, so that files of the same content are stored once. Where
+    It is the same for all processes of the user, so that files of the same content are stored once. If
     another user has taken its name, it is a new one for this process.
 
     Raises:
-        OSError: None can be made.
+        OSError: No directory can be created.
     """
     for directory in (usual_directory(), *_replacement):
         if _make_private(directory):
@@ -121,7 +123,7 @@ def temporary_directory() -> Path:
 
 
 def _make_private(directory: Path) -> bool:
-    """Make a directory if there is none; return whether it is of this user alone."""
+    """Create a directory if it does not exist. Return whether it is private to this user."""
     with suppress(FileExistsError):
         directory.mkdir(0o700)
     found = directory.lstat()

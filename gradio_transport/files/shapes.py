@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shape of a value with files: one file, a list of them, or an object that has files in it (4.0+).
 
-Servers read a value by the model of its component. An object without any key of the model is an empty one, so
-a lone file for an image editor arrives as no picture at all. Other wrong shapes raise there, in words of
-pydantic that most apps hide. The shape is that of the schema in ``/info``.
+Servers parse a value with the model of its component. An object without any key of the model counts as empty,
+so a single file for an image editor arrives as no image. Other wrong shapes raise on the server, with
+pydantic messages that most apps hide. The shape comes from the schema in ``/info``.
 """
 
 from __future__ import annotations
@@ -30,67 +30,67 @@ FILE: Final = _Mark.FILE
 """The place of a file in a shape."""
 
 Shape: TypeAlias = _Mark | list[Any] | dict[str, Any] | str | None
-"""A list has the shapes of its items; an object those of the keys that hold files, and the required ones."""
+"""A list has the shapes of its items; an object has those of the keys with files, and the required keys."""
 
 _DEPTH: Final = 8
-"""Bound of steps into a schema, which may be circular; no component nests files deeper."""
+"""The most steps into a schema, which may be circular; no component nests files deeper."""
 
 _PARTS: Final = 1000
-"""Bound of the parts of a schema that are looked at: each may name the whole several times."""
+"""The most parts of a schema that are read, because each may refer to the whole several times."""
 
 _REFERENCE_CHARACTERS: Final = 1000
 
 
 def check_shapes(endpoint: Endpoint, data: Sequence[Any], config: AppConfig) -> None:
-    """Refuse values whose files are not where the server looks for them.
+    """Reject values whose files are not where the server looks for them.
 
     Args:
-        endpoint: What is called.
-        data: The values of the wire, or of the endpoint's parameters alone.
-        config: The app. Before 4.0 servers take one file for a list of one, and the reverse.
+        endpoint: The called endpoint.
+        data: The wire values, or only those of the endpoint's parameters.
+        config: Config of the app. Before 4.0 servers accept one file for a list of one, and the reverse.
 
     Raises:
-        ValidationFailed: It names the parameter, and the shape to pass.
+        ValidationFailed: The message names the parameter and the shape to pass.
     """
     if not config.at_least(4, 0):
         return
     for parameter, value in zip(endpoint.parameters, visible_inputs(endpoint, data), strict=False):
-        # A video of 4.0 to 5.x is an object with its subtitles, which `place_files` makes or takes apart.
+        # A video of 4.0 to 5.x is an object with its subtitles, which `place_files` wraps or unwraps.
         if not takes_files(parameter) or parameter.component.lower() == "video":
             continue
-        if value is parameter.default:  # the server's word
+        if value is parameter.default:  # from the server
             continue
         shape = shape_of(parameter)
         if not _matches(value, shape):
             takes = "one file" if shape is FILE else f"files in the shape {shape!r}"
             raise ValidationFailed(
                 f"{parameter.name!r} of {endpoint.display_name} takes {takes}: pass handle_file(...) "
-                "for each. In another shape no file arrives. Nothing was sent.",
+                "for each. The file would not arrive in another shape. Nothing was sent.",
                 problems={parameter.name: f"takes {takes}"},
                 phase=Phase.JOIN,
             )
 
 
 def shape_of(parameter: Parameter) -> Shape:
-    """Return the shape of a parameter's value; None if its schema has no place for files, or does not say."""
+    """Return the shape of a parameter's value; None if its schema has no files, or is unknown."""
     return _Schema(parameter.schema).shape(parameter.schema, _DEPTH)
 
 
 def put_in_place(parameter: Parameter, file: InputFile | str) -> Any:
-    """Return the value of a parameter that has only this file.
+    """Return a parameter's value that contains only this file.
 
-    That is the file itself where the parameter has no place for it, or several.
+    It is the file itself if the parameter has no place for a file, or several.
     """
     shape = shape_of(parameter)
     if isinstance(file, InputFile):
         shape = _choose_medium(shape, file)
-    if shape is None and parameter.schema.get("type") == "array":  # before 4.0 servers do not say of what
+    if shape is None and parameter.schema.get("type") == "array":  # before 4.0 the items are unknown
         shape = [FILE]
     return _fill(shape, file) if sum(1 for _ in _places(shape)) == 1 else file
 
 
 class _Schema:
-    """A schema of a server on the way to its shape."""
+    """The conversion of a server's schema to its shape."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
@@ -135,7 +135,7 @@ class _Schema:
 
 
 def _merge(shapes: Sequence[Shape]) -> Shape:
-    """Return one shape for alternatives; None if they have none in common."""
+    """Return the common shape of alternatives, or None."""
     merged: dict[str, Shape] = {}
     for shape in shapes:
         if not isinstance(shape, dict):
@@ -153,7 +153,7 @@ def _objects(value: Any) -> list[Mapping[str, Any]]:
 
 
 def _matches(value: Any, shape: Shape) -> bool:
-    """Return whether a value has its files where a shape has them. Texts, numbers and null always do."""
+    """Return whether the files of a value are where the shape has them. Other values always match."""
     file = isinstance(value, InputFile | ServerFile) or (
         isinstance(value, Mapping) and not cast("Mapping[Any, Any]", value).keys().isdisjoint(("path", "url"))
     )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is sent with a file: files of a call are uploaded, or put inside its payload, as its generation wants.
+"""Sending of files: they are uploaded, or put inside the payload, depending on the version.
 
-No I/O here.  What a caller gives is an `InputFile`; what a server gives becomes a `ServerFile`, which the
-faces extend by ways to fetch it.  Forms by version: docs/wire.md §10.1.
+No I/O here. A caller's file is an `InputFile`; a server's file is a `ServerFile`, which the sync and async
+APIs extend with methods to fetch it. Forms by version: docs/wire.md §10.1.
 """
 
 from __future__ import annotations
@@ -32,30 +32,30 @@ from .inputs import InputFile, find_input_files, find_of_type, holds_files
 from .outputs import ServerFile
 
 FILES_PER_UPLOAD = 1000
-"""Servers take no more in one form (docs/wire.md §10.2)."""
+"""The most files that servers accept in one form (docs/wire.md §10.2)."""
 
 
 @attrs.frozen
 class ReadFile:
-    """A sequence asks its driver for the content of a file on disk; it is sent the bytes."""
+    """A request of a sequence for the content of a file on disk; it gets the bytes."""
 
     path: Path
 
 
 @attrs.frozen
 class FetchFile:
-    """A sequence asks its driver for what a URL of the caller's holds; it is sent the bytes."""
+    """A request of a sequence for the content of a caller's URL; it gets the bytes."""
 
     url: str
 
 
 @attrs.frozen
 class ReadServerFile:
-    """A sequence asks its driver for the content of a file of another app; it is sent the bytes.
+    """A request of a sequence for the content of a file of another app; it gets the bytes.
 
     Attributes:
-        file: The file, which knows what it is fetched with.
-        seconds: How long that may take.
+        file: The file, which has the means to fetch it.
+        seconds: Time limit.
     """
 
     file: ServerFile
@@ -64,8 +64,8 @@ class ReadServerFile:
     def refusal(self) -> LocalProtocolError:
         """Return the error for a file that the driver cannot fetch."""
         return LocalProtocolError(
-            f"{self.file.name} belongs to another app ({self.file.app}), and came from the other one of the "
-            "sync and async APIs. Download it, and pass handle_file(path).",
+            f"{self.file.name} belongs to another app ({self.file.app}) that is connected by the other of "
+            f"the sync and async APIs. Download it, and pass handle_file(path).",
             phase=Phase.UPLOAD,
         )
 
@@ -77,7 +77,7 @@ FileReply: TypeAlias = Response | bytes
 
 
 _Key: TypeAlias = tuple[int, str]
-"""Identity of a file, and the component it is for: one file may take several forms."""
+"""Identity of a file and its component, because one file may take several forms."""
 
 
 _Placed: TypeAlias = dict[_Key, Any]
@@ -90,14 +90,14 @@ def place_files(
     urls: AppURLs,
     progress: UploadProgress | None = None,
 ) -> Generator[FileCommand, FileReply, list[Any]]:
-    """Bring the files of a call to the app, and return the ``data`` of the wire with their places filled.
+    """Send the files of a call to the app, and return the wire's ``data`` with references to them.
 
-    All files of a call that need it go up in one form.  Before 3.19, and for images before 4.0, they travel
-    inside the payload.  A file of another app is fetched from there, with what that app may see.
+    All files of a call are uploaded in one form. Before 3.19, and for images before 4.0, they are sent inside
+    the payload. A file of another app is fetched from there, with that app's credentials.
 
     Raises:
         ServerRefused: The server refused the upload.
-        UnsupportedProtocol: A file of the server cannot be given back to it on this generation.
+        UnsupportedProtocol: This version cannot take back a file of the server.
     """
     fetched: dict[int, bytes] = {}
     for found in find_of_type(list(data), ServerFile):
@@ -133,7 +133,7 @@ def place_files(
 
 
 def inline_files(data: Sequence[Any]) -> Generator[FileCommand, FileReply, list[Any]]:
-    """Return the values of a call with its files' content in them, for servers that take no uploads."""
+    """Return the values of a call with the content of its files, for servers without uploads."""
     contents: dict[int, bytes] = {}
     for file in find_input_files(list(data)):
         if file.content is not None:
@@ -158,7 +158,7 @@ def _embed_content(value: Any, contents: Mapping[int, bytes]) -> Any:
 
 
 def _convert_server_files(value: Any, fetched: Mapping[int, bytes], depth: int = MAX_DEPTH) -> Any:
-    """Return a value with the server files whose content is at hand turned into ones of the caller's."""
+    """Return a value in which server files with known content are replaced by input files."""
     if isinstance(value, ServerFile):
         content = fetched.get(id(value), value.content)
         if content is None:
@@ -188,7 +188,7 @@ def _inline_form(file: InputFile, content: bytes, kind: str, config: AppConfig) 
 
 
 def _file_data_form(path: str, file: InputFile, config: AppConfig) -> dict[str, Any]:
-    """Return a file that the server holds, or gets by itself, as its generation writes it."""
+    """Return the form of a file that the server has, or fetches itself, in its version."""
     if not config.at_least(4, 0):
         return {"name": path, "orig_name": file.name, "size": file.size, "data": None, "is_file": True}
     value: dict[str, Any] = {"path": path, "orig_name": file.name, "mime_type": file.content_type}
@@ -198,7 +198,7 @@ def _file_data_form(path: str, file: InputFile, config: AppConfig) -> dict[str, 
 
 
 def _shape_video(value: Any, kind: str, config: AppConfig) -> Any:
-    """Give a video the shape of its generation: 4.0 to 5.x wrap it with its subtitles."""
+    """Give a video the shape of its version: 4.0 to 5.x wrap it with its subtitles."""
     if kind != "video":
         return value
     wrapped = config.at_least(4, 0) and not config.at_least(6, 0)
@@ -223,10 +223,10 @@ def _fill_in(value: Any, kind: str, placed: _Placed, config: AppConfig) -> Any:
 
 
 def _refer_to_server_file(file: ServerFile, config: AppConfig) -> Any:
-    """Return a file that came from the app as an argument for the same app; it need not travel again."""
+    """Return a file of the app as an argument for the same app, without another upload."""
     if not file.path:
         raise UnsupportedProtocol(
-            f"{file.name} has no path on the server: download it and pass handle_file(path).",
+            f"{file.name} has no path on the server. Download it and pass handle_file(path).",
             phase=Phase.UPLOAD,
         )
     given = InputFile(
@@ -241,14 +241,14 @@ def upload(
     """Upload files (3.19+) and return their paths on the server, in order.
 
     Raises:
-        InvalidPayload: The server refused them: too large, or not as it wants them.
-        MalformedMessage: It did not name a path for each of them.
-        ServerRefused: It refused for another reason.
-        UnsupportedProtocol: The server is too old to take uploads.
+        InvalidPayload: The server refused them: too large, or in a wrong form.
+        MalformedMessage: It did not return a path for each of them.
+        ServerRefused: It refused them for another reason.
+        UnsupportedProtocol: The server is too old for uploads.
     """
     if files and not config.at_least(3, 19):
         raise UnsupportedProtocol(
-            "Servers before Gradio 3.19 take no uploads: files travel inside the call.", phase=Phase.UPLOAD
+            "Servers before Gradio 3.19 accept no uploads: files go inside the call.", phase=Phase.UPLOAD
         )
     paths: list[str] = []
     for start in range(0, len(files), FILES_PER_UPLOAD):
@@ -284,7 +284,7 @@ def _parse_paths(response: Response, files: Sequence[InputFile]) -> list[str]:
     named = cast("list[Any]", paths) if isinstance(paths, list) else []
     if len(named) != len(files) or not all(isinstance(path, str) and path for path in named):
         raise MalformedMessage(
-            f"The server was given files to upload ({len(files)}) and did not name a path for each of them: "
+            f"The server got {len(files)} files but did not return a path for each of them: "
             f"{excerpt(response.body)!r}.",
             phase=Phase.UPLOAD,
             status=response.status,

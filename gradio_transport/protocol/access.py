@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Refusals of access: which login is wanted, and how a caller passes it.
+"""Refusals of access: the required login, and how to pass it.
 
-The app's own login is one of several: proxies, firewalls and single sign-on before an app refuse requests
-too, and the password of the app does not help there.
+The app's own login is one of several: proxies, firewalls and single sign-on in front of an app refuse
+requests too, and the app's password does not help there.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _REALM = re.compile(r'realm\s*=\s*"([^"]{1,100})"', re.IGNORECASE)
 
 
 def wants_login(response: Response) -> bool:
-    """Return whether a reply refuses for want of a login: 401, or a redirect to a login page."""
+    """Return whether a reply requires a login: 401, or a redirect to a login page."""
     return response.status == 401 or (redirect_target(response) or "").endswith("/login")
 
 
 def wants_app_login(response: Response) -> bool:
-    """Return whether that login is the app's own, as far as the reply says.
+    """Return whether the required login is the app's own, by the reply.
 
-    Gradio sends no challenge and no web page with a 401, and redirects (before 2.7) to a page of its own.
+    Gradio sends no challenge and no web page with a 401, and redirects (before 2.7) to its own page.
     """
     if not wants_login(response) or "www-authenticate" in response.headers:
         return False
@@ -40,19 +40,19 @@ def wants_app_login(response: Response) -> bool:
 
 
 def redirect_target(response: Response) -> str | None:
-    """Return where a reply redirects to, without the query, which may hold secrets; None if it does not."""
-    location = response.headers.get("location", "")  # it may be no URL at all
+    """Return the target of a redirect without the query, which may be secret; None for other replies."""
+    location = response.headers.get("location", "")  # it may not be a URL
     return re.split(r"[?#]", location, maxsplit=1)[0] if response.status in REDIRECTS and location else None
 
 
 LOGIN_ELSEWHERE = (
-    "If that is a login page, it is not the app's own: log in there with a browser, and pass what it sets by "
-    "cookies= or headers=."
+    "If that is a login page, it is not the app's own: log in there with a browser, and pass the cookies "
+    "that it sets as cookies= or headers=."
 )
 
 
 def access_advice(response: Response) -> str:
-    """Return what a caller can do about a 401 or 403, as far as the reply says."""
+    """Return advice on a 401 or 403, by the reply."""
     challenge = response.headers.get("www-authenticate", "")
     schemes = [scheme.lower() for scheme in _CHALLENGE.findall(challenge)]
     if "basic" in schemes:
@@ -61,19 +61,19 @@ def access_advice(response: Response) -> str:
         return (
             f"It asks for HTTP basic authentication{realm}, which is not the app's own login. Put user and "
             "password into the URL, as in 'https://user:password@host', or pass "
-            "headers={'authorization': 'Basic ...'}. If you did, they were refused."
+            "headers={'authorization': 'Basic ...'}. If you already did, they were refused."
         )
     if schemes:
         return (
             f"It asks for authentication by {excerpt(challenge)!r}, which is not the app's own login. Pass "
-            "what that takes by headers={'authorization': ...}."
+            "its credentials as headers={'authorization': ...}."
         )
     if response.headers.get("cf-mitigated"):
-        return "That is a check of Cloudflare's that only browsers pass. The app's owner can let programs in."
+        return "That is a Cloudflare check that only browsers pass. The app's owner can allow programs."
     if is_web_page(response):
         return (
-            "That is a web page, so a proxy or firewall before the app refuses, and the app's own login does "
-            "not help. Pass what it takes by headers= or cookies=."
+            "That is a web page, so a proxy or firewall in front of the app refuses, and the app's own "
+            "login does not help. Pass its credentials as headers= or cookies=."
         )
     if response.status == 401:
         return "Pass auth=('user', 'password') or token=."

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which addresses a request may go to, by who named its host: `AddressRule`."""
+"""`AddressRule`: the addresses that a request may go to, by the source of its host."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _METADATA = tuple(
         ),
     )
 )
-"""Where clouds tell a machine its secrets, besides the link-local addresses."""
+"""Cloud metadata addresses, besides the link-local ones."""
 
 _UNICAST = ipaddress.ip_network("2000::/3")
-"""All that is assigned of IPv6 for public hosts; what Python calls global has more, such as ``fec0::/10``."""
+"""The IPv6 range for public hosts. Python's ``is_global`` includes more, such as ``fec0::/10``."""
 
 _PROTOCOL_ASSIGNMENTS = ipaddress.ip_network("192.0.0.0/24")
-"""Not public (RFC 6890 §2.2.2), which not every supported Python knows."""
+"""Not public (RFC 6890 §2.2.2), which some supported versions of Python do not know."""
 
 _HOLD_IPV4 = tuple(map(ipaddress.ip_network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
 """Networks of IPv6 whose last 32 bits are an IPv4 address: compatible, mapped, translated, NAT64."""
@@ -37,27 +37,27 @@ _PRIVATE_DOMAINS = (
     ".localhost", ".local", ".internal", ".home.arpa", ".metadata.goog",
     ".corp", ".home", ".intranet", ".lan", ".private",
 )  # fmt: skip
-"""Names below these are never public hosts.
+"""Domains that never have public hosts.
 
-They are reserved (RFC 6761, RFC 6762, RFC 8375, and ICANN for ``internal``), or private networks use them all
-the same (RFC 6762, appendix G).
+They are reserved (RFC 6761, RFC 6762, RFC 8375, and ICANN for ``internal``), or private networks use them
+anyway (RFC 6762, appendix G).
 """
 
 _NAME = re.compile(
     r"(?:[a-z0-9_-]+\.)*(?!(?:[0-9]+|0x[0-9a-f]*)\.?\Z)[a-z0-9_-]+\.?", re.IGNORECASE | re.ASCII
 )
-"""A name of plain labels. The last is no number: what ends in one is an address (URL Standard §3.5)."""
+"""A name of plain labels. The last is not a number, as in an address (URL Standard §3.5)."""
 
 
 class AddressRule(enum.Enum):
-    """Which addresses a host may have for a request to go there."""
+    """The addresses that a host may have for a request."""
 
     ANY = enum.auto()
-    """All: the caller named the app, or the address itself."""
+    """All: the caller named the app or the address itself."""
     NAMED = enum.auto()
     """All but link-local ones and those of cloud metadata: the caller named the origin, by a name."""
     PUBLIC = enum.auto()
-    """Those of public hosts: a server named the origin."""
+    """Only those of public hosts: a server named the origin."""
 
     def allows(self, address: str) -> bool:
         """Return whether an address, as ``getaddrinfo`` returns it, may be connected to."""
@@ -82,25 +82,25 @@ def is_address(host: str) -> bool:
 
 
 def is_unambiguous(host: str) -> bool:
-    """Return whether everybody reads a host alike: a name of plain labels, or an address in its usual form.
+    """Return whether a host is unambiguous: a name of plain labels, or an address in its usual form.
 
-    Others are read in several ways: percent-encoding is decoded or not, a number with a zero before it is
-    octal or decimal, an address with a dot after it is one or a name, a zone is known on one machine only.
+    Others have several readings: percent-encoding is decoded or not, a number with a leading zero is octal or
+    decimal, an address with a trailing dot is an address or a name, a zone is local to one machine.
 
     Args:
-        host: As it is sent, so without characters beyond ASCII.
+        host: The host as it is sent, in ASCII.
     """
     return _NAME.fullmatch(host) is not None or ("%" not in host and is_address(host))
 
 
 def is_private_name(host: str) -> bool:
-    """Return whether a host is a name that is none of a public host, whatever a name server says."""
+    """Return whether a host is a private name, independent of name servers."""
     name = f".{host.rstrip('.').lower()}"
     return not is_address(host) and (name.count(".") == 1 or name.endswith(_PRIVATE_DOMAINS))
 
 
 def _ipv4_within(address: _Address) -> _Address:
-    """Return the IPv4 address that an IPv6 one stands for, or the same address."""
+    """Return the IPv4 address that an IPv6 one embeds, or the same address."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address.teredo is not None:

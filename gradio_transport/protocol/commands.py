@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a driver must do: the outputs of the sans-I/O machines, and the replies it feeds back.
+"""Commands for a driver, which the sans-I/O machines return, and the replies that the driver feeds back.
 
-A command names a *channel*, a name unique in its session.  The driver feeds whatever a channel produces back
-to the session under the same name, so one session can have any number of requests, streams and sockets open.
+A command names a *channel*, a name unique in its session. The driver feeds the output of a channel back to
+the session under the same name, so one session can have any number of open requests, streams and sockets.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ REDIRECTS = (301, 302, 303, 307, 308)
 
 @attrs.frozen
 class Request:
-    """One HTTP request, ready to be sent.
+    """One HTTP request, ready to send.
 
     Attributes:
         url: Absolute URL.
-        headers: Extra headers of this request; credentials are added by the driver, by origin.
+        headers: Extra headers of this request; the driver adds credentials, by origin.
         body: Bytes, a form that is read while it is sent, or None.
     """
 
@@ -60,18 +60,18 @@ class Request:
 
 
 CODINGS = ("gzip", "deflate")
-"""The content codings that are asked for, and so all that a server may use."""
+"""The requested content codings; a server must not use others."""
 
 MAX_CODINGS = 2
-"""Codings of one body, one over the other: a proxy may pack again. Each multiplies what a byte unpacks to."""
+"""The most nested codings of one body: a proxy may compress again, and each one multiplies the expansion."""
 
 
 @attrs.frozen
 class Response:
-    """A whole HTTP reply.
+    """A full HTTP reply.
 
     Attributes:
-        url: Where it came from, after redirects.
+        url: Its URL, after redirects.
         headers: Names in lower case; of a repeated header the last one.
         set_cookie: The values of all ``Set-Cookie`` headers.
         proxy: The name of a proxy that may have replied in the server's place, or an empty text.
@@ -86,18 +86,18 @@ class Response:
 
     @property
     def proxy_hint(self) -> str:
-        """A sentence for errors, with a blank before it; an empty text where there is no such proxy."""
+        """A sentence for errors, with a leading space; an empty text without such a proxy."""
         return (
             f" It came through the proxy {self.proxy}, which may have replied itself." if self.proxy else ""
         )
 
     def with_body(self, body: bytes) -> Response:
-        """Return a head with the body that came after it."""
+        """Return a head with its body."""
         return Response(self.status, self.headers, body, self.url, self.set_cookie, self.proxy)
 
     @property
     def codings(self) -> list[str]:
-        """The content codings of the body as it came, in the order of their use."""
+        """The content codings of the received body, in the order of application."""
         given = self.headers.get("content-encoding")
         if not given:  # as nearly always
             return []
@@ -106,7 +106,7 @@ class Response:
 
     @property
     def unsupported_coding(self) -> str | None:
-        """A content coding that was not requested and cannot be decoded, or more than are; else None."""
+        """An unrequested content coding that cannot be decoded, or too many codings; else None."""
         codings = self.codings
         if len(codings) > MAX_CODINGS:
             return ", ".join(codings[: MAX_CODINGS + 1])
@@ -114,7 +114,7 @@ class Response:
 
     @property
     def text(self) -> str:
-        """The body as text; bytes that are no UTF-8 are replaced."""
+        """The body as text; invalid UTF-8 is replaced."""
         return self.body.decode("utf-8", "replace")
 
     def json(self, max_depth: int = MAX_JSON_DEPTH) -> Any:
@@ -127,16 +127,16 @@ class Response:
 
 
 class Ending(enum.StrEnum):
-    """How a stream or socket ended: the most useful clue when a call breaks."""
+    """The way in which a stream or socket ended: the most useful clue when a call breaks."""
 
     CLEAN = "clean"
     """The body was complete, or the socket was closed with a close frame."""
     RESET = "reset"
     """The connection broke, or the last chunk was missing."""
     IDLE = "idle"
-    """We gave up: nothing came for the idle time."""
+    """The client gave up: no data arrived for the idle time."""
     LOCAL = "local"
-    """We closed it ourselves."""
+    """The client closed it."""
     TOO_LARGE = "too large"
     """An event was larger than `Limits` allows."""
 
@@ -147,7 +147,7 @@ class Closed:
 
     Attributes:
         code: Close code of a websocket (RFC 6455 §7.4), or None.
-        reason: Text for people.
+        reason: Readable reason.
     """
 
     ending: Ending
@@ -157,7 +157,7 @@ class Closed:
 
 @attrs.frozen
 class SendRequest:
-    """Send one request; feed the whole reply back."""
+    """Send one request; feed the full reply back."""
 
     channel: str
     request: Request
@@ -170,12 +170,11 @@ class OpenStream:
     """Send a request whose body is an event stream; feed its head, then its bytes, then its end.
 
     Attributes:
-        heartbeats: Whether the server beats on it, so that silence means trouble.
-        or_whole: Whether a success that is no stream is an answer too, and not a refusal that is known by its
-            head.
-        idempotent: Whether the request is safe by itself, so that it may be made again.
-        joined: Whether the calls that it fetches were joined before. It then joins nothing when it is made
-            again, but a server that has taken it may have dropped what it had to say.
+        heartbeats: Whether the server sends heartbeats on it, so that silence means a failure.
+        or_whole: Whether a success that is not a stream is also an answer, not a refusal.
+        idempotent: Whether the request is safe to repeat.
+        joined: Whether the calls that it fetches were joined before. Then a repetition joins nothing, but a
+            server that has read the first request may have dropped the messages.
     """
 
     channel: str
@@ -198,7 +197,7 @@ class DropStream:
 class OpenWebSocket:
     """Open a websocket; feed its texts, then its end.
 
-    A handshake that is answered with an HTTP status is fed back as a reply.
+    A handshake that gets an HTTP status is fed back as a reply.
     """
 
     channel: str
@@ -218,7 +217,7 @@ class SendText:
 
 @attrs.frozen
 class DropWebSocket:
-    """Drop the socket now, without a polite goodbye (see protocol: close at once)."""
+    """Drop the socket now, without a close handshake (see protocol: close at once)."""
 
     channel: str
 

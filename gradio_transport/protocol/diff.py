@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Application of Gradio's edits, without copying what they do not touch.
+"""Application of Gradio's edits, without copying the unchanged parts.
 
 From Gradio 4.17 on (``sse_v2`` and later) the first ``process_generating`` message of a call carries full
 output values and every later one, for each output, a list of edits ``[operation, path, value]`` against the
 value before.  `apply_diff` applies one such list, `DiffDecoder` keeps the values of one call.
 
-Values share structure: an edit copies the containers along its path, once per frame, and nothing else.  A
-value handed out earlier is never changed by a later frame, and a frame costs what it edits rather than what
-the conversation weighs.  The other side of that bargain: whoever gets a value must not change it in place,
-since later ones share its parts.
+Values share structure: an edit copies the containers along its path, once per frame, and nothing else. A
+later frame never changes an earlier value, and a frame costs only its edits, not the size of the
+conversation. In return, callers must not change a value in place, because later values share its parts.
 
-**A list ``delete`` pops the last element, whatever index it names.**  Every server sends wrong indices when a
+**A list ``delete`` pops the last element and ignores its index.**  Every server sends wrong indices when a
 list shrinks by two or more: those of the old list up to 5.29.0, later ones shifted once more for each
 enclosing list, even below zero.  All of them only ever delete the tail of a list and get the parent's path
 right, so this rule is right for every version.  (Gradio 5.29.1 to 5.35 cut the path of a nested list's
@@ -27,25 +26,27 @@ from typing import Final, cast
 from ..events import UNKNOWN_OUTPUT, UnknownOutput
 
 MAX_PATH_DEPTH: Final = 500
-"""Deeper than any component's value, and well below what recursive code of a caller could still walk."""
+"""The longest path: deeper than any component's value, but safe for a caller's recursive code."""
 
 _INDEX: Final = re.compile(r"-?[0-9]{1,9}")
 
 _OPERATIONS: Final = frozenset({"replace", "append", "add", "delete"})
 
 MAX_MOVED: Final = 16 * 1024 * 1024
-"""Characters and elements that the edits of a frame may copy or move a second time. Those of a server move
-none: they add at the end of a list, and append to a text once."""
+"""The most characters and elements that the edits of a frame may copy or move a second time.
+
+Real servers move none: they add at the end of a list, and append to a text once.
+"""
 
 
 class _Made:
-    """What one frame has made, by identity: the references keep it alive, so that no other gets its identity.
+    """The objects that one frame has made, by identity. The references keep the identities unique.
 
     Attributes:
-        containers: Those that were copied, each with the length it had before the frame.
-        texts: Those that were put together.
+        containers: Copied containers, each with its length before the frame.
+        texts: Concatenated texts.
         moved: See `MAX_MOVED`.
-        bytes: The memory that all of it takes.
+        bytes: Their memory.
     """
 
     __slots__ = ("bytes", "containers", "moved", "texts")
@@ -56,10 +57,10 @@ class _Made:
         self.moved = self.bytes = 0
 
     def move(self, count: int) -> None:
-        """Count what is copied or moved once more.
+        """Count repeated copies and moves.
 
         Raises:
-            DiffError: That is too much.
+            DiffError: There are too many.
         """
         self.moved += count
         if self.moved > MAX_MOVED:
@@ -67,11 +68,11 @@ class _Made:
 
 
 class DiffError(ValueError):
-    """An edit does not fit the value it is meant for, so the baseline of the two sides differs."""
+    """An edit does not fit its value, so client and server have different baselines."""
 
 
 def apply_diff(base: object, edits: Sequence[object], *, max_depth: int = MAX_PATH_DEPTH) -> object:
-    """Return the value that one output has after `edits`; `base` itself is left as it is.
+    """Return the value of one output after `edits`; `base` itself stays unchanged.
 
     Raises:
         DiffError: An edit is malformed, too deep, or does not fit the value.
@@ -81,7 +82,7 @@ def apply_diff(base: object, edits: Sequence[object], *, max_depth: int = MAX_PA
 
 def _checked(edits: object) -> Sequence[object]:
     if not isinstance(edits, (list, tuple)):
-        raise DiffError(f"Edits come as a list, not as {_kind(edits)}.")
+        raise DiffError(f"Edits must be a list, not {_kind(edits)}.")
     return cast("Sequence[object]", edits)
 
 
@@ -98,7 +99,7 @@ def _apply(base: object, edits: Sequence[object], max_depth: int, made: _Made) -
 
 
 def _check_edit(edit: object, max_depth: int) -> tuple[str, list[object], object]:
-    """Return the parts of one edit, or refuse it for its shape alone."""
+    """Return the parts of one edit, after checking its shape."""
     if not isinstance(edit, (list, tuple)):
         raise DiffError(f"An edit is [operation, path, value], not {_kind(edit)}.")
     parts = cast("Sequence[object]", edit)
@@ -133,7 +134,7 @@ def _ensure_writable(value: object, made: _Made) -> object:
 
 
 def _parent(root: object, path: list[object], made: _Made) -> object:
-    """Return the container of the last step, with every container down to it made writable."""
+    """Return the container of the last step, with all containers on the path made writable."""
     container = root
     for depth in range(len(path) - 1):
         members = cast("dict[object, object]", container)
@@ -160,9 +161,9 @@ def _index(step: object, size: int) -> int:
 
 
 def _integer(step: object) -> int:
-    """Return an index, which may be a text, as for Gradio's own clients.
+    """Return an index, which may be a text, as in Gradio's own clients.
 
-    A bool is none, although Python would take it for 0 or 1.
+    A bool is not an index, although Python would treat it as 0 or 1.
     """
     if isinstance(step, str) and _INDEX.fullmatch(step):
         return int(step)
@@ -184,10 +185,10 @@ def _edit(container: object, operation: str, step: object, operand: object, made
 
 
 def _edit_root(value: object, operation: str, operand: object, made: _Made) -> object:
-    """Return the outcome of ``replace`` or ``append``, which need to know only the value itself."""
+    """Return the result of ``replace`` or ``append``, which only need the value itself."""
     if operation == "replace":
         return operand
-    # Gradio's servers append to texts alone, and a list grows by "add"; its clients add numbers as well.
+    # Gradio's servers append only to texts, and lists grow by "add"; its clients also add numbers.
     if operation == "append":
         if isinstance(value, str) and isinstance(operand, str):
             if made.texts.pop(id(value), None) is not None:
@@ -215,16 +216,16 @@ def _add(container: object, step: object, operand: object, made: _Made) -> None:
 
 
 def _delete(container: object, step: object, made: _Made) -> None:
-    """Remove a key of a dict or, whatever the index says, the last element of a list (see the module)."""
+    """Remove a key of a dict, or the last element of a list at any index (see the module)."""
     if not isinstance(container, list):
         del cast("dict[object, object]", container)[_key(container, step)]
         return
     elements = cast("list[object]", container)
     before = made.containers[id(elements)][1]
-    # No server's index reaches past the list as it was before the frame, though many are too small.
+    # No server's index exceeds the list's length before the frame, but many are too small.
     _index(max(_integer(step), 0), before)
     if not elements:
-        raise DiffError("An edit deletes from a list that is empty already.")
+        raise DiffError("An edit deletes from an empty list.")
     elements.pop()
 
 
@@ -243,18 +244,19 @@ def _quote(value: object) -> str:
 class DiffDecoder:
     """The output values of one call, rebuilt frame by frame.
 
-    The baseline belongs to one event id and one output index; the object is dropped with the call.  An edit
+    The baseline belongs to one event id and one output index; the object is dropped with the call. An edit
     that cannot be applied never ends the call: that output is `UNKNOWN_OUTPUT`, now and in later frames,
-    until the server replaces it whole (``[["replace", [], value]]``) or completes the call, with full values.
+    until the server replaces it in full (``[["replace", [], value]]``) or completes the call, with full
+    values.
 
     Args:
-        list_outputs: Positions whose component may really have a value that looks like a list of edits, for
-            `looks_stale`.  None if the components are not known.
+        list_outputs: Positions whose component may have a value that looks like a list of edits, for
+            `looks_stale`. None if the components are not known.
         max_depth: See `apply_diff`.
 
     Attributes:
-        made_bytes: The memory that the values of the last frame take beyond what the frame brought: its edits
-            copy the containers and texts that they change.
+        made_bytes: The memory that the values of the last frame take beyond the frame itself, because its
+            edits copy the containers and texts that they change.
     """
 
     def __init__(
@@ -267,14 +269,14 @@ class DiffDecoder:
         self.made_bytes = 0
 
     def full(self, data: list[object]) -> list[object]:
-        """Take full values as the new baseline, whatever they look like."""
+        """Use full values as the new baseline, even if they look like edits."""
         self._begun = True
         self.made_bytes = 0
         self._values = list(data)
         return data
 
     def next(self, data: list[object]) -> list[object | UnknownOutput]:
-        """Take the data of the next ``process_generating`` message and return full values.
+        """Process the data of the next ``process_generating`` message and return full values.
 
         The first is full, later ones are edits.  An output not seen before is edited from null (hot reload
         adds outputs in mid-run, Gradio 6.21+).
@@ -284,7 +286,7 @@ class DiffDecoder:
                 return self.full(data)
             self._begun = True
             self._values = [UNKNOWN_OUTPUT] * len(data)
-        self._values += [None] * (len(data) - len(self._values))  # none, if the frame is shorter
+        self._values += [None] * (len(data) - len(self._values))  # missing if the frame is shorter
         self.made_bytes = 0
         for position, edits in enumerate(data):
             self._values[position] = self._apply_edits(self._values[position], edits)
@@ -295,7 +297,8 @@ class DiffDecoder:
             return value
         made = _Made()
         try:
-            # To `UNKNOWN_OUTPUT`, no text and no container, no edit applies but one that replaces it whole.
+            # Only an edit that replaces it in full applies to `UNKNOWN_OUTPUT`, which is neither text nor
+            # container.
             edited = _apply(value, _checked(edits), self._max_depth, made)
         except DiffError:
             return UNKNOWN_OUTPUT
@@ -304,7 +307,7 @@ class DiffDecoder:
 
 
 def looks_stale(data: Sequence[object], list_outputs: Collection[int] = ()) -> bool:
-    """Say whether a first frame is made of edits against a value this side never saw.
+    """Return whether a first frame consists of edits to a value that the client never got.
 
     A bug of Gradio 4.17 to 6.26: the server keys its baseline by a memory address and does not free it when
     a run fails or is cancelled, so rarely a new run inherits the baseline of a dead one.  It then sends edits

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The abstract message flow: states of a call, and which event may arrive in which.
+"""The abstract message flow: the states of a call, and the events allowed in each.
 
-Rule 1: everything that says what may follow what is in the table `TRANSITIONS`.  The diagram in the docs is
-drawn from it (`mermaid`), the strict mode of the conformance suite is decided by it, and nothing else in the
-library knows the order of messages.
+Rule 1: only the table `TRANSITIONS` defines the order of messages. The diagram in the docs is drawn from it
+(`mermaid`), and the strict mode of the conformance suite uses it. No other code in the library depends on the
+order.
 
-The table describes every generation at once: what a generation never says simply does not happen there.
+The table covers all versions at once. A message that a version never sends simply does not occur there.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from ..errors import FlowViolation
 
 
 class State(enum.StrEnum):
-    """Where a call stands."""
+    """The state of a call."""
 
     final: bool
-    """Whether nothing can follow."""
+    """Whether no event can follow."""
 
     def __new__(cls, value: str, final: bool = False) -> Self:
-        """Make a member; an attribute, because every message asks whether its call is over."""
+        """Create a member. `terminal` is an attribute, because every message reads it."""
         state = str.__new__(cls, value)
         state._value_, state.final = value, final
         return state
@@ -63,7 +63,7 @@ TRANSITIONS: Mapping[State, Mapping[type[e.Event], State]] = MappingProxyType(
         State.IDLE: {**_ENDS},
         State.JOINING: {
             e.SendHash: State.JOINING,
-            # 3.1.5 to 3.10 ask for the data of the first ranks long before the event's turn.
+            # 3.1.5 to 3.10 request the data of the first ranks long before the event's turn.
             e.SendData: State.QUEUED,
             e.Joined: State.QUEUED,
             e.Estimation: State.QUEUED,
@@ -108,7 +108,7 @@ TRANSITIONS: Mapping[State, Mapping[type[e.Event], State]] = MappingProxyType(
 
 
 def follow(state: State, event: e.Event) -> State | None:
-    """Return the state after `event`, or None where the table does not allow it."""
+    """Return the state after `event`, or None if the table does not allow it."""
     if isinstance(event, _ANYWHERE):
         return state
     return TRANSITIONS[state].get(type(event))
@@ -117,7 +117,7 @@ def follow(state: State, event: e.Event) -> State | None:
 def advance(state: State, event: e.Event, *, strict: bool = False) -> State:
     """Return the state after `event`.
 
-    A deviation leaves the state as it is, unless the event is an end, which always counts: a server that
+    A deviation does not change the state, unless the event is an end, which always counts: a server that
     breaks the order must not cost the caller the result.
 
     Raises:

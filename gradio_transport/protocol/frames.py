@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What crossed the line between the machines and the world, either way.
+"""Inputs and outputs of the state machines, as frames.
 
-A driver makes one `Frame` for each thing that enters a machine or leaves it, at one line each, and hands it
-to the taps.  A list of frames is therefore the whole life of a call: traces, replay, the notes on errors and
-the conformance suite are all made of it.
+A driver makes one `Frame` for each input and output of a machine, and passes it to the taps. A list of frames
+is therefore the complete record of a call. Traces, replay, the notes on errors and the conformance suite use
+it.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from .known_secrets import KnownSecrets
 
 
 class Direction(enum.StrEnum):
-    """Which way a frame went."""
+    """The direction of a frame."""
 
     OUT = "out"
-    """From us to the server."""
+    """From the client to the server."""
     IN = "in"
-    """From the server to us."""
+    """From the server to the client."""
     LOCAL = "local"
-    """From our caller, or our clock, to the machine: never on the wire, needed to replay."""
+    """From the caller or the clock to the machine: never on the wire, but needed for a replay."""
 
 
 class Kind(enum.StrEnum):
-    """What a frame is."""
+    """The kind of a frame."""
 
     SESSION = "session"  # local: adapter, session_hash, source; engine, timeouts, limits
     CALL = "call"  # local: endpoint, data
-    REFUSED = "refused"  # local: endpoint, error, message of a call of which no request was sent
+    REFUSED = "refused"  # local: endpoint, error, message of a call that sent no request
     CANCEL = "cancel"  # local
     FETCH = "fetch"  # local: open the stream of a call that was joined without one
     SEND = "send"  # local: data, the next chunk of a streaming input
@@ -43,27 +43,27 @@ class Kind(enum.StrEnum):
     RESPONSE = "response"  # in: status, headers, body
     RESPONSE_HEAD = "response-head"  # in: status, headers of a stream
     CHUNK = "chunk"  # in: bytes of a stream
-    STREAM_CLOSE = "stream-close"  # out: we dropped it
-    END = "end"  # in: how a stream or socket ended
-    ERROR = "error"  # in: a request failed without a reply; local: this side ended a call or the discovery
+    STREAM_CLOSE = "stream-close"  # out: the client dropped it
+    END = "end"  # in: the end of a stream or socket
+    ERROR = "error"  # in: a request failed without a reply; local: the client ended a call or the discovery
     WS_OPEN = "ws-open"  # out: url, headers
     WS_ACCEPT = "ws-accept"  # in
     WS_TEXT = "ws-text"  # in and out
-    WS_CLOSE = "ws-close"  # out: we dropped it
+    WS_CLOSE = "ws-close"  # out: the client dropped it
 
 
 @attrs.frozen
 class Frame:
-    """One thing that crossed the line.
+    """One input or output of a state machine.
 
     Attributes:
-        t: Seconds of the driver's monotonic clock; a trace file counts from its first frame.
+        t: Seconds of the driver's monotonic clock; a trace file starts at 0 with its first frame.
         channel: The channel of the command it belongs to, in the session named by `session`.
-        session: Number of the session in its transport; 0 for what belongs to no machine: discovery, uploads,
-            downloads, heartbeats.
-        payload: What the kind needs; text as it is, bytes as they are. ``attempt`` marks the tries that the
-            library made on its own: each after the first, and what came of each but the last.
-        secrets: What the caller gave as secrets, for taps that write frames where others can read them.
+        session: Number of the session in its transport; 0 without a machine: discovery, uploads, downloads,
+            heartbeats.
+        payload: The data of the kind; text and bytes unchanged. ``attempt`` marks retries by the library:
+            each attempt after the first, and the outcome of each except the last.
+        secrets: The caller's secrets, for taps that write frames where others can read them.
     """
 
     t: float
@@ -76,12 +76,12 @@ class Frame:
 
     @property
     def retried(self) -> bool:
-        """Whether it belongs to a try that its session did not see, which gets one reply to a request."""
+        """Whether it belongs to a retry that the session does not see."""
         return "attempt" in self.payload
 
 
 Tap: TypeAlias = Callable[[Frame], None]
-"""Called with every frame, from whatever thread or task made it; must be quick and must not raise.
+"""Called with every frame, from the thread or task that made it. It must be quick and must not raise.
 
-A tap that writes a file may have an attribute ``path``: notes of errors then say where the trace is.
+A tap that writes a file may have an attribute ``path``, which notes of errors then name.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may stand in a header (RFC 9110 §5). A line end in a value would begin another header."""
+"""Checks of headers (RFC 9110 §5). A line end in a value would start another header."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ HARMLESS_HEADERS = frozenset(
         "x-gradio-user", "x-request-id",
     }
 )  # fmt: skip
-"""Headers, in lower case, whose values are no secrets. Of any other header the value may be one."""
+"""Headers, in lower case, whose values are not secret. The value of any other header may be."""
 
 
-@lru_cache(maxsize=256)  # asked for each header of each request
+@lru_cache(maxsize=256)  # used for each header of each request
 def is_header_name(name: str) -> bool:
     """Return whether a text can be the name of a header, or of a cookie."""
     return _NAME.fullmatch(name) is not None
@@ -41,15 +41,15 @@ def value_problem(value: str) -> str | None:
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Refuse headers that cannot be sent.
+    """Reject headers that cannot be sent.
 
     Raises:
-        LocalProtocolError: It names the header and never shows the value, which may be a secret.
+        LocalProtocolError: The message names the header and never shows the value, which may be a secret.
     """
     for name, value in headers.items():
         if not is_header_name(name):
             raise LocalProtocolError(f"HTTP does not allow the header name {name[:40]!r}. Nothing was sent.")
-        if value.isascii() and value.isprintable() and value.strip() == value:  # as nearly always
+        if value.isascii() and value.isprintable() and value.strip() == value:  # the usual case
             continue
         problem = value_problem(value)
         if problem is not None:

@@ -15,11 +15,11 @@ from ..policy import MAX_JSON_DEPTH
 def encode_json(value: Any) -> str:
     """Return a value as JSON in ASCII. NaN and Infinity pass as Python writes them, as Gradio does.
 
-    The values of a call are checked long before, where the parameter is known: what fails here is what an
-    adapter has made of them, or what was changed meanwhile.
+    The values of a call are checked earlier, where the parameter is known. Only values that an adapter made,
+    or that changed meanwhile, can fail here.
 
     Raises:
-        LocalProtocolError: It cannot be written.
+        LocalProtocolError: The value cannot be written.
     """
     try:
         return json.dumps(value, separators=(",", ":"))
@@ -30,7 +30,7 @@ def encode_json(value: Any) -> str:
 
 
 def decode_json(text: str | bytes, max_depth: int = MAX_JSON_DEPTH) -> Any:
-    """Return the JSON value of a text of the wire. NaN and Infinity are taken, as Gradio 3.x sends them.
+    """Return the JSON value of a text. NaN and Infinity are accepted, because Gradio 3.x sends them.
 
     Args:
         text: The text.
@@ -53,7 +53,7 @@ _raw_decode = json.JSONDecoder().raw_decode
 
 
 def _loads(text: str | bytes) -> Any:
-    """Return what `json.loads` does, faster for a text with nothing around the value."""
+    """Return the same as `json.loads`, faster for a text without white space around the value."""
     if isinstance(text, str) and text[:1] == "{":
         value, end = _raw_decode(text)
         if end == len(text):
@@ -64,14 +64,14 @@ def _loads(text: str | bytes) -> Any:
 _EVENT_BYTES = 300
 _ITEM_BYTES = 60
 _CONTAINER_BYTES = 72
-"""What CPython takes for an event, for each item or key of a value, and for each container."""
+"""Bytes in CPython of an event, of each item or key of a value, and of each container."""
 
 
 def held_bytes(text: str) -> int:
-    """Return about how many bytes of memory the event of a JSON text takes, by the signs of its structure.
+    """Return the approximate memory in bytes of the event of a JSON text, by its structure characters.
 
-    Why not the length of the text: a value takes up to thirty times as much. Why not count what was made: to
-    visit each item of a large value takes longer than to read it.
+    Why not the length of the text: a value takes up to thirty times as much. Why not count the parsed value:
+    visiting each item of a large value takes longer than parsing it.
     """
     items = text.count(",") + text.count(":")
     return sys.getsizeof(text) + _EVENT_BYTES + _ITEM_BYTES * items + _CONTAINER_BYTES * _count_brackets(text)
@@ -85,7 +85,7 @@ def _too_deep(levels: int) -> ValueError:
 
 
 def _count_brackets(text: str | bytes) -> int:
-    """Return how many brackets open in a text, strings included: more than there can be levels."""
+    """Return the number of opening brackets in a text, including strings: an upper bound of the levels."""
     if isinstance(text, str):
         return text.count("[") + text.count("{")
     return text.count(b"[") + text.count(b"{")
@@ -98,7 +98,7 @@ def _items(container: Any) -> Iterable[Any]:
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
-    """Return whether a container and those in it have more than so many levels, without recursion."""
+    """Return whether a container has more than a number of levels, without recursion."""
     containers: list[Any] = [value]
     for _ in range(levels):
         containers = [

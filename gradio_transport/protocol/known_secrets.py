@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Secrets that the caller gave, found again in texts that a server made of them: `KnownSecrets`.
+"""`KnownSecrets`: finds the caller's secrets in texts that a server made from them.
 
-A server can echo what it was sent: a refusal that quotes the headers, a login form that is filled in again.
-Such texts go into errors, logs and traces, so the secrets are taken out there, in each spelling in which
-they return.
+A server can echo secrets, for example in a refusal that quotes the headers, or a prefilled login form. Such
+texts go into errors, logs and traces, so the secrets are removed there, in each encoding.
 """
 
 from __future__ import annotations
@@ -22,40 +21,41 @@ from urllib.parse import quote, quote_plus
 from .headers import HARMLESS_HEADERS, value_problem
 
 REDACTED = "REDACTED"
-"""What stands in the place of a secret."""
+"""The replacement of a secret."""
 
 SHORTEST_SECRET = 6
-"""Shorter texts are not looked for: they are words or numbers that stand in every text (``admin``, ``1``)."""
+"""The shortest secret that is searched for: shorter ones are ordinary words (``admin``, ``1``)."""
 
 SHORTEST_COOKIE = 12
-"""Characters of the shortest cookie of a server that is looked for: shorter ones are settings
-(``dark-mode``)."""
+"""The shortest cookie of a server that is searched for: shorter ones are settings (``dark-mode``)."""
 
 LONGEST_SECRET = 16_384
-"""Longer texts of a call are not looked for: they are texts, and would be kept long after the call."""
+"""The longest secret of a call that is searched for: longer ones are content."""
 
 PASSING_SECRETS = 256
-"""How many secrets of single calls are remembered, the newest: errors quote the last messages of a
-session."""
+"""The most secrets of single calls that are kept, the newest: errors quote the last messages of a session."""
 
 COOKIES = 64
-"""How many cookies of a server are remembered, the newest."""
+"""The most cookies of a server that are kept, the newest."""
 
 LONGEST_COOKIE = 8192
-"""Bytes of a cookie's name and value. A larger one is never sent, so it is no secret."""
+"""The most bytes of a cookie's name and value. A larger one is never sent, so it is not a secret."""
 
 COOKIE_SPELLINGS = 128
-"""Most spellings of a server's cookies that are looked for. The time of a search grows with their number, and
-a server chooses it: a cookie of letters has 2, one that is made for it has some 80."""
+"""The most encodings of a server's cookies that are searched for.
+
+The search time grows with their number, which a server controls: a cookie of letters has 2, a crafted one
+about 80.
+"""
 
 _CUTS = ("…", "...")
-"""Marks of a text that was cut. Beside one may be a part of a secret."""
+"""Marks of a cut in a text. A part of a secret may be next to one."""
 
 _CUTS_READ = 32
-"""How many marks of a text are looked at, the last ones: those before them are of the server."""
+"""The most cut marks that are checked, from the end: earlier ones come from the server."""
 
 _TRIES = 16
-"""How many places beside a cut are compared with one secret. A text that has more is made to be slow."""
+"""The most places next to a cut that are compared with one secret. A text with more is an attack on speed."""
 
 _ENCODED = re.compile(r"%[0-9A-F]{2}")
 _HIDDEN = re.compile(rb"\x01+")
@@ -63,7 +63,7 @@ _DOTNET = re.compile(r"""\\(?:u[0-9a-f]{4}|["\\/bfnrt])|[&'+<>`\x7f]""")
 
 
 class Span(NamedTuple):
-    """A part of a text that is replaced."""
+    """A part of a text to replace."""
 
     start: int
     end: int
@@ -71,18 +71,18 @@ class Span(NamedTuple):
 
 
 class KnownSecrets:
-    """Texts that must not be shown. Adding one costs little: its spellings are computed when they are needed.
+    """Texts that must not be shown. Adding one is cheap: its encodings are computed on demand.
 
     Args:
-        texts: Secrets to know from the beginning.
-        shortest: Characters of the shortest text that is looked for.
+        texts: Initial secrets.
+        shortest: Characters of the shortest text that is searched for.
     """
 
     def __init__(self, texts: Iterable[str] = (), *, shortest: int = SHORTEST_SECRET) -> None:
         self._shortest = shortest
         self._lasting: dict[tuple[str, str], None] = {}
         self._passing: deque[tuple[str, str]] = deque(maxlen=PASSING_SECRETS)
-        # Apart, or a server that sets many would drive out the others.
+        # Separate, because a server that sets many would evict the others.
         self._cookies: deque[tuple[str, str]] = deque(maxlen=COOKIES)
         self._found: tuple[Sequence[tuple[str, str]], Sequence[str]] = ((), ())
         self._spelled: dict[str, frozenset[str]] = {}
@@ -92,27 +92,27 @@ class KnownSecrets:
         return bool(self._lasting or self._passing or self._cookies)
 
     def __reduce__(self) -> tuple[type[KnownSecrets], tuple[()]]:
-        # A pickle, such as one of a frame that names them, holds none.
+        # A pickle, such as one of a frame that names them, contains no secrets.
         return KnownSecrets, ()
 
     def add(self, *texts: str) -> None:
-        """Know secrets from now on."""
+        """Add secrets."""
         self._lasting |= {("", text): None for text in texts if len(text) >= self._shortest}
 
     def add_headers(self, headers: Mapping[str, str]) -> None:
-        """Know the values of headers from now on, but for those that are known to be harmless."""
+        """Add the values of headers, except those that are known to be harmless."""
         self._lasting |= {
             (name.lower(), value): None for name, value in headers.items() if self._may_be_one(name, value)
         }
 
     def add_passing(self, *texts: str) -> None:
-        """Know secrets of one call: the newest `PASSING_SECRETS` are known."""
+        """Add secrets of one call; the newest `PASSING_SECRETS` are kept."""
         for text in texts:
             if len(text) >= self._shortest:
                 _append(self._passing, "", text)
 
     def add_passing_headers(self, headers: Mapping[str, str]) -> None:
-        """Know the headers of one call, as `add_passing`."""
+        """Add the headers of one call, as `add_passing` does."""
         for name, value in headers.items():
             if self._may_be_one(name, value):
                 _append(self._passing, name.lower(), value)
@@ -121,7 +121,7 @@ class KnownSecrets:
         return len(value) >= self._shortest and name.lower() not in HARMLESS_HEADERS
 
     def add_set_cookies(self, lines: Iterable[str]) -> None:
-        """Know the values of the newest `COOKIES` that a server sets by its ``Set-Cookie`` headers."""
+        """Add the values of ``Set-Cookie`` headers; the newest `COOKIES` are kept."""
         for line in lines:
             pair = line.partition(";")[0].strip()
             value = pair.partition("=")[2]
@@ -132,7 +132,7 @@ class KnownSecrets:
 
     @property
     def spellings(self) -> Sequence[str]:
-        """All that is looked for; the same object until another secret is added."""
+        """All texts to search for; the same object until another secret is added."""
         cookies = self._cookies.copy()
         given = (*self._lasting.copy(), *self._passing.copy(), *cookies)
         if given != self._found[0]:
@@ -150,14 +150,14 @@ class KnownSecrets:
                     break
                 spelled[text] = spellings
             self._spelled = spelled
-            # The longest first, because a secret may be a part of another.
+            # The longest first, because one secret may be a part of another.
             found = frozenset[str]().union(*spelled.values())
             self._found = given, tuple(sorted(found, key=lambda spelling: (-len(spelling), spelling)))
         return self._found[1]
 
     def spans(self, text: str) -> list[Span]:
-        """Return where secrets stand in a text, in order and apart from each other."""
-        # A mark for each character, and not a list of places: a server can make those many times the text.
+        """Return the spans of secrets in a text, in order and without overlaps."""
+        # Why a mark for each character instead of a list of spans: a server can make many overlapping spans.
         marks = bytearray()
         for spelling in self.spellings:
             mark = b"\x01" * len(spelling)
@@ -170,13 +170,13 @@ class KnownSecrets:
         return [Span(*found.span(), REDACTED) for found in _HIDDEN.finditer(marks)]
 
     def hide(self, text: str) -> str:
-        """Return a text without secrets, and without parts of them where it was cut."""
+        """Return a text without secrets, and without parts of them at cuts."""
         if not self:
             return text
         return self._hide_at_cuts(replace_spans(text, self.spans(text)))
 
     def hide_all(self, texts: Sequence[str]) -> list[str]:
-        """Return texts that follow one another without secrets, also without those that go across them."""
+        """Return consecutive texts without secrets, including those that span several texts."""
         if not self:
             return list(texts)
         spans = self.spans("".join(texts))
@@ -211,7 +211,7 @@ class KnownSecrets:
         return text
 
     def _cut_lengths(self, text: str, start: int, end: int) -> tuple[int, int]:
-        """Return how many characters before and after a cut are the beginning and the end of a secret."""
+        """Return the lengths of the start and the end of a secret before and after a cut."""
         before = after = 0
         for spelling in self.spellings:
             most = len(spelling) - 1
@@ -221,13 +221,13 @@ class KnownSecrets:
 
 
 def _append(secrets: deque[tuple[str, str]], name: str, text: str) -> None:
-    # A copy, because other threads go on.
+    # A copy, because other threads continue.
     if len(text) <= LONGEST_SECRET and (name, text) not in secrets.copy():
         secrets.append((name, text))
 
 
 def replace_spans(text: str, spans: Iterable[Span]) -> str:
-    """Return a text with parts of it replaced, which come in order."""
+    """Return a text with ordered spans replaced."""
     parts: list[str] = []
     done = 0
     for span in spans:
@@ -237,10 +237,10 @@ def replace_spans(text: str, spans: Iterable[Span]) -> str:
 
 
 def _begun(text: str, secret: str, shortest: int) -> int:
-    """Return the length of the longest beginning of a secret that a text ends with, if it is long enough.
+    """Return the length of the longest start of a secret at the end of a text, if it is long enough.
 
-    Of a text that repeats the first characters of the secret more often than `_TRIES`, all from the first of
-    them counts: it is bounded, and shows no part of the secret.
+    If a text repeats the first characters of the secret more often than `_TRIES`, everything from the first
+    one on counts. That bounds the time, and shows no part of the secret.
     """
     head = secret[:shortest]
     first = start = text.find(head)
@@ -254,7 +254,7 @@ def _begun(text: str, secret: str, shortest: int) -> int:
 
 
 def _ended(text: str, secret: str, shortest: int) -> int:
-    """Return the length of the longest end of a secret that a text begins with, as `_begun`."""
+    """Return the length of the longest end of a secret at the start of a text, as `_begun` does."""
     tail = secret[-shortest:]
     last = start = text.rfind(tail)
     for _ in range(_TRIES):
@@ -267,10 +267,10 @@ def _ended(text: str, secret: str, shortest: int) -> int:
 
 
 def secret_parts(name: str, value: str) -> Iterator[str]:
-    """Yield the secrets in the value of a header; of a text without a name that text.
+    """Yield the secrets in the value of a header, or the text itself without a name.
 
-    Of cookies those are the values, and of ``Bearer X`` and ``Basic X`` also ``X`` alone, and the password
-    in it.
+    For cookies these are the values. For ``Bearer X`` and ``Basic X`` these are also ``X`` alone, and the
+    password in it.
     """
     yield value
     if not name:
@@ -303,7 +303,7 @@ def _json_in_utf8(text: str) -> str:
 
 
 def _json_for_pages(text: str, characters: str, *, ascii_only: bool = False) -> str:
-    """Return JSON that can stand in a web page: some characters that mean something there are escaped."""
+    """Return JSON for a web page, with special characters escaped."""
     escapes = {ord(character): f"\\u{ord(character):04x}" for character in characters}
     return json.dumps(text, ensure_ascii=ascii_only)[1:-1].translate(escapes)
 
@@ -374,11 +374,11 @@ _SPELLINGS: tuple[Callable[[str], str], ...] = (
     partial(_in_base64, b64encode),
     partial(_in_base64, urlsafe_b64encode),
 )  # fmt: skip
-"""How texts, JSON, URLs, web pages and Python write a text. Most are the same for most secrets."""
+"""The encodings of a text in texts, JSON, URLs, web pages and Python. Most are usually the same."""
 
 
 def _spellings(secret: str, shortest: int) -> frozenset[str]:
-    """Return how a secret is written, also in JSON, as in a text that an app made of a message."""
+    """Return the encodings of a secret, also inside JSON, as in a text that an app made from a message."""
     written = {spell(secret) for spell in _SPELLINGS}
     written |= {escape(text) for text in written for escape in (_json, _json_in_utf8)}
     return frozenset(text for text in written if len(text) >= shortest)

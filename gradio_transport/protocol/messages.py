@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One JSON message of the wire -> one `Event`, tolerant of every generation (docs/wire.md §3.2, §5.3).
+"""Decoding of one JSON message to one `Event`, tolerant of every version (docs/wire.md §3.2, §5.3).
 
-Nothing here raises for what a server sends: a message of an unknown kind is `UnknownMessage`, a field of the
-wrong type counts as missing, and a completion that makes no sense carries the error that says so.
+A server's message never raises here: a message of an unknown kind is `UnknownMessage`, a field of the wrong
+type counts as missing, and an invalid completion contains an error.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Message = Mapping[str, Any]
 _LARGEST = sys.float_info.max
 
 _STOPPED = "Server stopped unexpectedly."
-"""The text of a server that shuts down (4.10+). Gradio's client goes by it alone, whatever the ``msg``."""
+"""The text of a server that shuts down (4.10+). Gradio's client checks only this text, not ``msg``."""
 
 
 def _text(value: Any) -> str | None:
@@ -29,9 +29,9 @@ def _text(value: Any) -> str | None:
 
 
 def event_id_of(message: Any) -> str | None:
-    """Return the event id that a message, or the reply to a join, names; None if it names none.
+    """Return the event id of a message or of the reply to a join, or None.
 
-    Gradio's are texts. A number is an id too, as Gradio's own clients read it, and is taken as text.
+    Gradio's ids are texts. A number is also accepted as text, as in Gradio's own clients.
     """
     value = _mapping(message).get("event_id")
     if isinstance(value, str):
@@ -42,7 +42,7 @@ def event_id_of(message: Any) -> str | None:
 def _number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    # NaN, Infinity and integers that no float holds say nothing that could be shown or counted.
+    # NaN, Infinity and integers beyond float range cannot be shown or counted.
     return value if -_LARGEST <= value <= _LARGEST else None
 
 
@@ -110,7 +110,7 @@ def decode_generating(
     Args:
         raw: The message.
         event_id: The call's id.
-        full: What makes full values of its data, where the wire carries edits.
+        full: Returns full values for its data, if the wire carries edits.
     """
     output = _mapping(raw.get("output"))
     data = _data(output)
@@ -189,7 +189,7 @@ def decode_completed(
     """Return the event of a ``process_completed``.
 
     ``output: {}`` with success is what servers with a cancel route send for a cancelled call (docs/wire.md
-    §8). From any other server it is a result that got lost.
+    §8). From any other server it is a lost result.
     """
     output = raw.get("output")
     if cancellable and output == {} and raw.get("success") is not False:
@@ -215,13 +215,13 @@ def decode_output(
     event_id: str | None = None,
     quoted_errors: bool = False,
 ) -> e.ProcessCompleted:
-    """Return the completion that an ``output`` object (or the reply of direct HTTP) stands for.
+    """Return the completion for an ``output`` object (or the reply of direct HTTP).
 
     Args:
         output: ``{"data": [...], ...}`` or ``{"error": ...}``.
         success: The message's flag; None (3.1.5 to 3.1.6, direct HTTP) means: decide by the error key.
         title: Heading at message level.
-        raw: The whole message, when it is more than `output`.
+        raw: The full message, if it is more than `output`.
         event_id: The call's id.
         quoted_errors: See `decode`.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A ``multipart/form-data`` body as data (RFC 7578): what an upload consists of, not yet read from disk."""
+"""A ``multipart/form-data`` body as data (RFC 7578): the parts of an upload, not yet read from disk."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import TypeAlias
 import attrs
 
 UploadProgress: TypeAlias = Callable[[int, int], object]
-"""Called with the bytes sent so far and the bytes in all."""
+"""Called with the bytes sent so far and the total bytes."""
 
 _ESCAPED = {'"': "%22", "\r": "%0D", "\n": "%0A"}
 
 
 def _quote_name(text: str) -> str:
-    """Return a name as the WHATWG encoding of form data quotes it (HTML §4.10.21.8)."""
+    """Return a name quoted as in the WHATWG encoding of form data (HTML §4.10.21.8)."""
     for character, escape in _ESCAPED.items():
         text = text.replace(character, escape)
     return text
@@ -29,9 +29,9 @@ class FilePart:
 
     Attributes:
         field: Name of the form's field.
-        filename: What the server is told the file is called.
-        content: The bytes, or where they are on disk.
-        size: How many bytes there are.
+        filename: File name for the server.
+        content: The bytes, or their path on disk.
+        size: Size in bytes.
         content_type: Media type.
     """
 
@@ -55,8 +55,8 @@ class Multipart:
     """A form of files.
 
     Attributes:
-        boundary: What separates the parts; random, so that no file can hold it.
-        progress: Told how much has been sent; called by whoever sends.
+        boundary: The separator of the parts; random, so that no file contains it.
+        progress: Called by the sender with the progress.
     """
 
     parts: Sequence[FilePart]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The words of ZeroGPU for a quota that is used up (docs/wire.md §12.3).
+"""The messages of ZeroGPU for a used-up quota (docs/wire.md §12.3).
 
 Its package ``spaces`` raises them as a ``gr.Error``: until 4.x with a text alone, today with a title too. The
 wait is a `datetime.timedelta` as Python prints it.
@@ -30,13 +30,13 @@ _WORDS = re.compile(
 )
 _WORD = re.compile(r"([\d.]+) ?([dhms])", re.IGNORECASE)
 _READ_CHARACTERS = 10_000
-"""How much of a message is read; ZeroGPU's have one or two sentences."""
+"""Characters of a message that are read; ZeroGPU's have one or two sentences."""
 
 _UNITS = {"days": 86400, "hours": 3600, "minutes": 60, "seconds": 1}
 
 
 def is_quota_exceeded(message: str, title: str | None) -> bool:
-    """Return whether the error of an app is ZeroGPU's for a quota, by its text or its title."""
+    """Return whether the error of an app is ZeroGPU's quota error, by its text or title."""
     return any(_EXCEEDED.search(text[:_READ_CHARACTERS]) for text in (message, title or ""))
 
 

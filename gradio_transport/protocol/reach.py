@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a request may have reached the app, by what came of it: the one decision behind every retry."""
+"""Whether a request may have reached the app, by its outcome: the decision behind every retry."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from ..errors import ConnectError, GradioTransportError, Phase, TransportError
 from .commands import Response
 
 TEMPORARY = (502, 503, 504)
-"""Statuses after which a safe request may succeed if simply made again."""
+"""Statuses after which a safe request may succeed if repeated."""
 
 _IN_DOUBT = (303, 408, 499)
-"""Statuses below 500 that prove nothing: 303 answers a POST that was processed (RFC 9110 §15.4.4), and some
-gateways use the others for a reply that did not come in time."""
+"""Statuses below 500 that prove nothing.
+
+303 is the reply to a processed POST (RFC 9110 §15.4.4), and some gateways use the others for a late reply.
+"""
 
 
 def may_have_reached(outcome: Response | GradioTransportError) -> bool:
-    """Return whether a request may have reached the app and begun what it asks for.
+    """Return whether a request may have reached the app and taken effect.
 
-    Only two outcomes prove that it has not: there was no connection, or an answer says no. An error of the
-    server is no such answer: a gateway that has passed the request on answers 500, 502, 503, 504, 520, 522 or
-    524 when the reply is late or lost.
+    Only two outcomes prove that it has not: there was no connection, or a reply refuses it. A server error is
+    not such a reply: a gateway that forwarded the request sends 500, 502, 503, 504, 520, 522 or 524 if the
+    reply is late or lost.
     """
     if isinstance(outcome, GradioTransportError):
         # Engines call an error of a call's request retryable only if nothing was sent. A login follows a
@@ -32,12 +34,12 @@ def may_have_reached(outcome: Response | GradioTransportError) -> bool:
 
 
 def is_refused_for_now(response: Response) -> bool:
-    """Return whether an answer proves that nothing was accepted, and that it may be later."""
+    """Return whether a reply proves that nothing was accepted, but may be later."""
     return response.status == 429 or is_queue_full(response)
 
 
 def is_queue_full(response: Response) -> bool:
-    """Return whether the app's queue is full, by its words: gateways and starting Spaces answer 503 too."""
+    """Return whether the app's queue is full, by the text: gateways and starting Spaces also send 503."""
     return response.status == 503 and "queue is full" in response.text.lower()
 
 

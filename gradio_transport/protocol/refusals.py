@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTP replies that say no -> the one typed error that says why (docs/wire.md §5.1, §12, §14)."""
+"""Typed errors for HTTP replies that refuse a request (docs/wire.md §5.1, §12, §14)."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ from .web_page import readable_text
 
 
 def refusal(response: Response, phase: Phase, *, what: str = "The server") -> GradioTransportError:
-    """Return the error for a reply that is no success.
+    """Return the error for a reply that is not a success.
 
     Args:
         response: The reply.
-        phase: Where it came.
-        what: Who refused, for the message.
+        phase: The phase of the request.
+        what: The refusing server or request, for the message.
     """
     if response.proxy:
-        what = f"{what}, or the proxy {response.proxy} before it,"
+        what = f"{what}, or the proxy {response.proxy} in front of it,"
     detail = _detail(response)
     context: dict[str, Any] = {"phase": phase, "status": response.status, "body": excerpt(response.body)}
-    # First, because a validator answers with the status of a schema error: only the body tells them apart.
+    # First, because a validator uses the status of a schema error: only the body distinguishes them.
     if response.status == 422:
         return _unprocessable_error(detail, context)
     text = detail if isinstance(detail, str) and detail else excerpt(readable_text(response))
@@ -65,7 +65,7 @@ def refusal(response: Response, phase: Phase, *, what: str = "The server") -> Gr
             return SessionNotFound(says, **context)
         case 404 | 405:
             return EndpointNotFound(
-                f"{sentence} The app may have changed, or be of another generation.", **context
+                f"{sentence} The app may have changed, or may be of another version.", **context
             )
         case 400 | 413:
             return InvalidPayload(says, **context)
@@ -75,18 +75,18 @@ def refusal(response: Response, phase: Phase, *, what: str = "The server") -> Gr
                 f"{what} redirects to {excerpt(redirect_target(response) or '')!r}. {advice}", **context
             )
         case status if status < 300:
-            return RemoteProtocolError(f"{what} gave an answer that makes no sense here: {text}", **context)
+            return RemoteProtocolError(f"{what} sent an unexpected reply: {text}", **context)
         case status if status < 400:
             target = excerpt(redirect_target(response) or "")
             return RemoteProtocolError(
-                f"{what} redirects without end or elsewhere: {target!r}. {LOGIN_ELSEWHERE}", **context
+                f"{what} redirects endlessly or elsewhere: {target!r}. {LOGIN_ELSEWHERE}", **context
             )
         case status:
             return ServerRefused(says, retryable=status in TEMPORARY, **context)
 
 
 def _server_time(response: Response) -> float:
-    """Return the server's own idea of now, which a ``Retry-After`` date is relative to."""
+    """Return the server's current time, to which a ``Retry-After`` date is relative."""
     from email.utils import parsedate_to_datetime
 
     try:
@@ -110,7 +110,7 @@ def _detail(response: Response) -> Any:
 
 
 def _unprocessable_error(detail: Any, context: dict[str, Any]) -> GradioTransportError:
-    """Tell a validator's answer (5.45+) from a schema error of the server: both are 422 lists."""
+    """Return the error for a 422: a validator's reply (5.45+) or a schema error, which are both lists."""
     items = (
         [cast("dict[str, Any]", item) for item in cast("list[Any]", detail) if isinstance(item, dict)]
         if isinstance(detail, list)
@@ -128,7 +128,7 @@ def _unprocessable_error(detail: Any, context: dict[str, Any]) -> GradioTranspor
     if items:
         texts = [f"{_place_of(item)}: {item.get('msg', 'invalid')}" for item in items]
         listed = list_texts(texts, separator="; ", longest=EXCERPT_CHARACTERS)
-        return InvalidPayload(f"The server refused the request's shape: {listed}.", **context)
+        return InvalidPayload(f"The server refused the form of the request: {listed}.", **context)
     return InvalidPayload(f"The server refused the request: {context['body']}.", **context)
 
 
@@ -143,7 +143,7 @@ def app_error(output: Mapping[str, Any], *, quoted: bool, title: str | None = No
     Args:
         output: ``{"error": text | null, "duration"?, "visible"?, "title"?}``.
         quoted: Whether the server sends the repr of a ``gr.Error``, quotes included (3.1.7 to 5.1).
-        title: Heading at message level, used when the object has none.
+        title: Heading at message level, used if the object has none.
     """
     text, duration = output.get("error", ""), output.get("duration")
     own_title = output.get("title")
@@ -153,7 +153,7 @@ def app_error(output: Mapping[str, Any], *, quoted: bool, title: str | None = No
         message = _unquote(message)
     if hidden:
         message = "The app's function raised an error, which the app hides (show_error is off)."
-    elif message.strip() in ("", "None"):  # what Python makes of an exception without arguments, or with None
+    elif message.strip() in ("", "None"):  # Python's text for an exception without arguments, or with None
         message = "The call failed: the server sent an error without a text."
     context: dict[str, Any] = {
         "title": own_title if isinstance(own_title, str) else title,
@@ -167,7 +167,7 @@ def app_error(output: Mapping[str, Any], *, quoted: bool, title: str | None = No
 
 
 def _seconds(value: Any) -> float | None:
-    # NaN, Infinity and integers that no float holds are no time to show a message for.
+    # NaN, Infinity and integers beyond float range are not valid times.
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if 0 <= value <= sys.float_info.max else None
@@ -179,7 +179,7 @@ _ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.?))",
 
 
 def _unquote(text: str) -> str:
-    """Return the text of which this is the ``repr``; any other text as it is.
+    """Return the text of a ``repr``; any other text unchanged.
 
     Why not `ast.literal_eval`: its tree takes many times the memory of a text that a server chooses.
     """

@@ -16,7 +16,7 @@ def retry_after(value: str | None, now: float) -> float | None:
     value = value.strip()
     if value.isascii() and value.isdigit():
         return float(value[:9])
-    from email.utils import parsedate_to_datetime  # dear to load, and seldom needed
+    from email.utils import parsedate_to_datetime  # slow to import, and rarely needed
 
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - now)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a secret looks like: names that values have, and forms of tokens. One table for redaction and lint.
+"""Patterns of secrets: names of values, and forms of tokens. One table for redaction and lint.
 
-The facts are those that the vendors document of their tokens and that secret scanners agree on. Each pattern
-takes time in proportion to the text: no repetition is nested in another, and what begins a search again is a
-character that the search before it stopped at.
+The facts come from the vendors' docs of their tokens, and agree with secret scanners. Each pattern takes
+linear time: no repetition is nested in another, and a new search starts at a character where the previous one
+stopped.
 """
 
 from __future__ import annotations
@@ -26,47 +26,46 @@ SECRET_NAMES = (
     "gitlabtoken", "hftoken", "hubtoken", "huggingfacetoken", "idtoken", "iptoken", "oauthtoken",
     "openaitoken", "privatetoken", "refreshtoken", "securitytoken", "sessiontoken", "slacktoken", "xsrftoken",
 )  # fmt: skip
-"""Ends of names whose values are secrets, in lower case and without what is no letter or digit.
+"""Ends of names whose values are secrets, with only lower-case letters and digits.
 
-Ends, because names have something before them (``OPENAI_API_KEY``, ``my-password``); what follows changes the
-meaning (``password_strength``, ``api_key_help``).
+Why ends: names have prefixes (``OPENAI_API_KEY``, ``my-password``), but a suffix changes the meaning
+(``password_strength``, ``api_key_help``).
 """
 
 WHOLE_NAMES = frozenset({"auth", "bearer", "otp", "pin", "totp"})
-"""Names that mean a secret as a whole; as the end of another they may be a part of a word."""
+"""Names that mean a secret only as a whole; as the end of another name they may be a part of a word."""
 
 TEXT_NAMES = frozenset({"auth"})
-"""Those of them whose values are secrets only if they are texts or lists of texts: others are settings."""
+"""Those whose values are secrets only if they are texts or lists of texts; other values are settings."""
 
 STEMS = (
     "pass", "pwd", "secret", "key", "token", "auth", "credential", "cookie", "jwt", "connection", "bearer",
     "otp", "pin",
 )  # fmt: skip
-"""One of these is in each name of a secret: to look for them is faster than to look at every name."""
+"""Each name of a secret contains one of these. Searching for them is faster than checking every name."""
 
 QUERY_NAMES = frozenset({"pass", "token"})
-"""Names besides, which mean a secret in the query of a URL; compared as a whole."""
+"""More names that mean a secret in the query of a URL; compared as a whole."""
 
 SHORT_QUERY_NAMES = frozenset({"code", "key", "sig", "sign", "signature"})
-"""Names whose values are secrets if they have `SHORTEST_VALUE` characters: ``?code=404`` is none.
+"""Names whose values are secrets if they have `SHORTEST_VALUE` characters: ``?code=404`` is not one.
 
 A signature of any vendor counts (``X-Amz-Signature``, ``X-Goog-Signature``): see `shortest_secret`.
 """
 
 REQUEST_NAMES = frozenset({"token"})
-"""Names that mean a secret in what a client sends; servers have other uses for them (gr.HighlightedText)."""
+"""Names that mean a secret in a client's data; servers use them otherwise (gr.HighlightedText)."""
 
 SHORTEST_VALUE = 6
 
 SHORTEST_HASH = 8
-"""A shorter session hash was chosen by a program. It is no secret, and may be a word that the protocol
-uses."""
+"""The shortest secret session hash. A program chose a shorter one, which may be a word of the protocol."""
 
 _NO_LETTER = re.compile(r"[^a-z0-9]+")
 
 
 def _plain(name: str) -> str:
-    """Return letters and digits of a name, in lower case, without a remark at its end: ``(required)``."""
+    """Return the letters and digits of a name, in lower case, without a trailing remark: ``(required)``."""
     before, _, remark = name.rpartition("(")
     if before and remark.rstrip(" *:").endswith(")"):
         name = before
@@ -94,7 +93,7 @@ def is_secret_in_request(name: str) -> bool:
 
 
 def shortest_secret(name: str) -> int:
-    """Return from how many characters on a URL's parameter of that name is a secret; 0: it is none.
+    """Return the length from which a URL's parameter of that name is a secret; 0 if it never is.
 
     Args:
         name: May be percent-encoded.
@@ -109,13 +108,13 @@ def shortest_secret(name: str) -> int:
 
 @attrs.frozen
 class Form:
-    """A form of secrets that is known by itself.
+    """A recognizable form of secrets.
 
     Attributes:
-        name: What it is, for people.
-        marks: One of these is in every text that has such a secret.
-        pattern: Its last group, or all of it, is the secret.
-        check: Whether what was found is one, where the pattern cannot say.
+        name: Its readable name.
+        marks: Every text with such a secret contains one of these.
+        pattern: Its last group, or the whole match, is the secret.
+        check: Whether a match is a secret, if the pattern is not enough.
     """
 
     name: str
@@ -125,7 +124,7 @@ class Form:
 
 
 _START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=\\u[0-9A-Fa-f]{4})|(?<=%[0-9A-Fa-f]{2}))"
-"""Where a word begins, also in JSON and in a URL."""
+"""The start of a word, also in JSON and in a URL."""
 
 
 def _form(name: str, marks: str, pattern: str, check: Callable[[str], bool] | None = None) -> Form:
@@ -144,7 +143,7 @@ FORMS: tuple[Form, ...] = (
     # `hf_transfer` and `hf_xet` are libraries.
     _form("a token of Hugging Face", "hf_", r"hf_(?:(?=[a-z]{0,40}[A-Z0-9])[A-Za-z0-9]{8,}|[a-z]{20,})"),
     _form("a token of Hugging Face", "api_org_", r"api_org_[A-Za-z0-9]{8,}"),
-    # `sk-learn`, `sk-circle` and other names with dashes are no keys.
+    # `sk-learn`, `sk-circle` and other names with dashes are not keys.
     _form(
         "a key of OpenAI's kind", "sk-",
         r"sk-(?:[A-Za-z0-9]{1,20}-){0,3}(?:(?=[A-Za-z_]{0,40}\d)[A-Za-z0-9_]{16,}|[A-Za-z0-9_]{20,})"
@@ -163,7 +162,7 @@ FORMS: tuple[Form, ...] = (
     _form("a key of Groq", "gsk_", r"gsk_[A-Za-z0-9]{30,}"),
     _form("a token of Replicate", "r8_", r"r8_[A-Za-z0-9]{30,}"),
     _form("a key of NVIDIA, Perplexity, xAI", "nvapi- pplx- xai-", r"(?:nvapi|pplx|xai)-[\w-]{30,}"),
-    # Once for each run of characters, at the first "eyJ" in it: later ones of the run end where it does.
+    # Only at the first "eyJ" of a run of characters, because later ones end at the same place.
     Form(
         "a JSON Web Token",
         ("eyJ",),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds what looks like a secret in a text: by the name of the value, by its place in a URL, by its form.
+"""Search for possible secrets in a text: by the name of the value, by its place in a URL, by its form.
 
-Text by text and not JSON value by JSON value, because most texts are parts of JSON, JSON inside of JSON, or
-no JSON at all. What is put in the place of a secret keeps JSON valid: a text stays a text, a number a number.
+Why on texts instead of JSON values: most texts are parts of JSON, JSON inside JSON, or not JSON. The
+replacement of a secret keeps JSON valid: a text stays a text, a number a number.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from .secret_forms import FORMS, STEMS, Form, is_secret_name, is_text_name, shor
 _NAME_CHARACTERS = 64
 
 _MEMBER = re.compile(rf"""(["'])([^"'\\\n]{{1,{_NAME_CHARACTERS}}})(\\{{0,7}})\1\s{{0,64}}:\s{{0,64}}""")
-"""The key of a member, in quotes that are escaped as often as JSON stands inside of JSON."""
+"""The key of a member, in quotes that are escaped once per level of JSON inside JSON."""
 
 _TEXTS = re.compile(r"""[\[\s]{0,64}b?\\{0,7}["']""")
-"""How a text begins, or a list of texts."""
+"""The start of a text or of a list of texts."""
 
 _TOKEN = re.compile(r"""\\+|["'\n]""")
 _NUMBER = re.compile(r"-?\d[\d.eE+-]*")
 _IN_LIST = re.compile(r"""(?<!\\)\\*+["']|[][{}\n]|-?\d[\d.eE+-]*""")
 
 _OBJECT_CHARACTERS = 2000
-"""How long the object under a secret name may be: beyond, its members are judged by their own names."""
+"""The longest object under a secret name. In a longer one, the members' own names decide."""
 
 _SCHEMA_KEYS = frozenset({"type", "$ref", "anyOf", "allOf", "title"})
-"""An object with one of these describes a value, such as a JSON schema of a form."""
+"""An object with one of these keys describes a value, such as a JSON schema of a form."""
 
 _LEVELS = range(4)
-"""How often a text may be percent-encoded once more: ``%3A``, ``%253A``, ..."""
+"""The most levels of percent-encoding: ``%3A``, ``%253A``, ..."""
 
 _PARAMETER = re.compile(
     r"(?:[?&;#]|%(?:25){0,3}(?:3[Ff]|26|3[Bb]|23)|\\u0026|\\u003[fF])([\w.~%+\-\[\]]{1,48}?)"
@@ -51,7 +51,7 @@ _SLASHES = r"(?:\\*+/|\\++u002[fF]|&#x2[fF];|&#47;|&sol;){2,}+"
 _URL_START = re.compile(
     rf"""(?:(?::|\\u003[aA]|&#x3[aA];|&#58;)|(?P<without_scheme>^|(?<=["'(=,]))){_SLASHES}"""
 )
-"""What a user may stand behind. Each spelling of a slash ends a user, so nothing is read twice."""
+"""The text before a user. Each spelling of a slash ends a user, so no text is read twice."""
 
 # A quote belongs to it unless it ends a string of JSON; a backslash, unless it begins an escaped line end,
 # slash, or what else ends it.
@@ -88,11 +88,11 @@ _REDACTED_NUMBER = re.compile(r"-?[9.eE+-]+")
 
 
 class Found(NamedTuple):
-    """A secret in a text, and what is put in its place.
+    """A secret in a text, and its replacement.
 
     Attributes:
-        what: What it looks like, for people.
-        text: It.
+        what: A readable description.
+        text: The secret.
     """
 
     start: int
@@ -103,12 +103,12 @@ class Found(NamedTuple):
 
     @property
     def span(self) -> Span:
-        """What of the text is replaced."""
+        """The span to replace."""
         return Span(self.start, self.end, self.replacement)
 
 
 def redacted_number(text: str) -> str:
-    """Return a number of the same length, which says nothing of the other."""
+    """Return a number of the same length that reveals nothing of the original."""
     return re.sub(r"\d", "9", text)
 
 
@@ -116,7 +116,7 @@ def redacted_number(text: str) -> str:
 
 
 def find_members(text: str, is_secret: Callable[[str], bool] = is_secret_name) -> Iterator[Found]:
-    """Yield the values in a text of JSON, or of Python's like of it, that have the name of a secret."""
+    """Yield the values with the name of a secret in a text of JSON or of Python's repr."""
     place, read, ended = 0, 0, frozenset[int]()
     for start in _possible_keys(text):
         member = _MEMBER.match(text, start) if start >= place else None
@@ -148,8 +148,8 @@ def find_members(text: str, is_secret: Callable[[str], bool] = is_secret_name) -
 
 
 def _possible_keys(text: str) -> list[int]:
-    """Return where keys begin that may be names of secrets: at the quote before a part of such a name."""
-    lowered = text.replace("İ", "I").lower()  # of the same length: that letter alone would become two
+    """Return the starts of keys that may be names of secrets: the quotes before a part of such a name."""
+    lowered = text.replace("İ", "I").lower()  # to keep the length: only that letter would become two
     places: set[int] = set()
     for stem in STEMS:
         found = lowered.find(stem)
@@ -162,12 +162,12 @@ def _possible_keys(text: str) -> list[int]:
 
 
 def _is_token_of_text(name: str, text: str, end: int) -> bool:
-    """Return whether a ``token`` is a piece of gr.HighlightedText, and no secret."""
+    """Return whether a ``token`` is a part of gr.HighlightedText, not a secret."""
     return name == "token" and "class_or_confidence" in text[end : end + 40]
 
 
 def _string_at(text: str, place: int, escape: str) -> tuple[int, int] | None:
-    """Return where the content of a string begins and ends, whose quotes are escaped in that way."""
+    """Return the start and end of a string's content, for quotes with a level of escaping."""
     if text.startswith("b", place):  # of Python's bytes
         place += 1
     start = place + len(escape)
@@ -177,7 +177,7 @@ def _string_at(text: str, place: int, escape: str) -> tuple[int, int] | None:
 
 
 def _string_end(text: str, place: int, quote: str, escapes: int) -> int:
-    """Return where the content of a string ends: before its closing quote, or where a text breaks off.
+    """Return the end of a string's content: before its closing quote, or where the text breaks off.
 
     Inside, a backslash is written as twice as many as there are before the quotes, and two; and a quote has
     so many and one more before it.
@@ -198,11 +198,11 @@ def _string_end(text: str, place: int, quote: str, escapes: int) -> int:
 
 
 def _in_container(text: str, start: int, what: str) -> tuple[list[Found], int, frozenset[int] | None]:
-    """Return the secrets in the list or object under a secret name, and to where it was read.
+    """Return the secrets in the list or object under a secret name, and the end of the read part.
 
-    Of an object that is a schema, or large, nothing is: its members have names of their own. Of what it holds
-    up to there, the third value says what ended, and may be read again: once, to its end. To read again what
-    did not would take the square of its length.
+    A schema or a large object is skipped: its members have their own names. Of what it holds up to there, the
+    third value says what ended, and may be read again: once, to its end. To read again what did not would
+    take the square of its length.
     """
     found: list[Found] = []
     opened: list[int] = []
@@ -265,7 +265,7 @@ def find_user_info(text: str) -> Iterator[Found]:
 
 
 def find_encoded_user_info(text: str, pattern: re.Pattern[str]) -> Iterator[Found]:
-    """Yield user and password of URLs that are percent-encoded as often as a pattern says."""
+    """Yield user and password of URLs that are percent-encoded at the level of a pattern."""
     for found in pattern.finditer(text):
         yield Found(found.start(1), found.end(1), "", _USER_INFO_FOUND, found[1])
 
@@ -274,7 +274,7 @@ def find_encoded_user_info(text: str, pattern: re.Pattern[str]) -> Iterator[Foun
 
 
 def find_form(text: str, form: Form) -> Iterator[Found]:
-    """Yield what has a form of secrets."""
+    """Yield texts with a form of secrets."""
     group = form.pattern.groups
     for found in form.pattern.finditer(text):
         if form.check is None or form.check(found[group]):
@@ -287,24 +287,24 @@ _MARKED = [(mark, form) for form in FORMS for mark in form.marks]
 
 
 def take_out(text: str, is_secret: Callable[[str], bool] = is_secret_name) -> tuple[str, list[Found]]:
-    """Return a text without what looks like a secret, and what that was.
+    """Return a text without possible secrets, and the removed ones.
 
     Args:
-        text: Of any kind.
-        is_secret: Which names of members mean a secret.
+        text: Any text.
+        is_secret: Returns whether the name of a member means a secret.
     """
     searches: list[Callable[[str], Iterator[Found]]] = [partial(find_members, is_secret=is_secret)]
     if "=" in text or "3D" in text or "3d" in text:
         searches.append(find_parameters)
     if "@" in text:
         searches.append(find_user_info)
-    # One by one: what two of them find can overlap.
+    # One by one, because the results of two of them can overlap.
     searches += [
         partial(find_encoded_user_info, pattern=pattern)
         for mark, pattern in _ENCODED_USER_INFO
         if mark in text
     ]
-    # What is not in most texts at all is looked for first, and each form that may be there but once.
+    # Rare marks are searched first, and each possible form only once.
     forms = dict.fromkeys(form for mark, form in _MARKED if mark in text)
     searches += [partial(find_form, form=form) for form in forms]
     taken: list[Found] = []

@@ -2,13 +2,13 @@
 """Incremental decoder of server-sent events, without I/O.
 
 It implements "Parsing an event stream" and "Interpreting an event stream" of the WHATWG HTML standard
-(section 9.2.6) whole: bytes go in as they arrive, events come out, and any chunking gives the same events.
+(section 9.2.6) in full: bytes go in as they arrive, events come out, and any chunking gives the same events.
 
 An event is everything up to a blank line, so the decoder cuts the stream into such *blocks* first and looks
-at lines only inside a complete block.  Line ends are folded to LF before, so that one search finds a blank
-line.  A CR at the end of a chunk may be half a CR LF, yet an event that it ends must not wait for the next
-chunk: it counts as a line end at once, and a LF that follows a complete event reads as one more blank line,
-which dispatches nothing.  That is how it is swallowed.
+at lines only inside a complete block. Line ends are first normalized to LF, so that one search finds a blank
+line. A CR at the end of a chunk may be half a CR LF, but an event that it ends must not wait for the next
+chunk. So it counts as a line end at once, and a LF after a complete event counts as another blank line, which
+dispatches nothing.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ import attrs
 from ..errors import EventTooLarge, Phase
 
 DEFAULT_MAX_EVENT_BYTES: Final = 256 * 1024 * 1024
-"""Gradio sends images and audio as base64 inside one event, so the bound guards memory, not taste."""
+"""Gradio sends images and audio as base64 inside one event, so the bound is high and only protects memory."""
 
 MAX_RETRY_DIGITS: Final = 15
-"""More milliseconds than this are 30,000 years, and Python refuses to convert endless digits anyway."""
+"""The most digits of a retry time: this is 30,000 years, and Python refuses to convert very long numbers."""
 
 _BOM: Final = b"\xef\xbb\xbf"
 _LINE_ENDS: Final = b"\r\n"
-# As numbers: CPython looks for a byte five times faster than for a string of one byte.
+# As numbers, because CPython finds a byte five times faster than a string of one byte.
 _CR: Final = 13
 _LF: Final = 10
 _COLON: Final = 58
@@ -43,7 +43,7 @@ class ServerSentEvent:
     Attributes:
         data: The ``data`` lines, joined with LF.
         event: The event type, ``"message"`` unless the server names another.
-        id: The last event id the stream has set up to and with this event.
+        id: The last event id of the stream, including this event.
     """
 
     data: str
@@ -52,14 +52,14 @@ class ServerSentEvent:
 
 
 class SSEDecoder:
-    """Turns the bytes of one ``text/event-stream`` body into events.
+    """A decoder of the bytes of one ``text/event-stream`` body to events.
 
-    Only the block that is not complete yet is buffered, and only bytes that are new are searched, so the cost
-    is linear in what arrives whatever the chunking.
+    Only the incomplete block is buffered, and only new bytes are searched, so the cost is linear in the input
+    for any chunking.
 
     Attributes:
         retry: Reconnection time in milliseconds, the last valid one the server sent, or None.
-        last_event_id: What a reconnecting client would send as ``Last-Event-ID``; set as events complete.
+        last_event_id: The ``Last-Event-ID`` for a reconnecting client; updated with each complete event.
     """
 
     def __init__(self, *, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> None:
@@ -70,18 +70,18 @@ class SSEDecoder:
 
     def _reset(self) -> None:
         self._buffer = bytearray()
-        # A line end that ends the buffer. Kept apart so that it is searched together with the next chunk.
+        # The line end of the buffer, kept separately so that it is searched together with the next chunk.
         self._held = b""
         self._at_start = True
         self._too_large = False
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
-        """Take the next bytes of the stream and return the events they complete.
+        """Process the next bytes of the stream and return the events that they complete.
 
         Raises:
-            EventTooLarge: An event exceeds `max_event_bytes`. Final: every later call raises it too, since
-                what follows cannot be told apart from the rest of that event.  Events that the same chunk
-                completed before it are given up with it.
+            EventTooLarge: An event exceeds `max_event_bytes`. Final: every later call raises it too, because
+                the following bytes cannot be separated from that event. Earlier events of the same chunk are
+                dropped with it.
         """
         if self._held:
             chunk = self._held + chunk
@@ -95,11 +95,11 @@ class SSEDecoder:
     def close(self) -> bytes:
         """End the stream and return the unterminated event it was cut off in, undecoded (line ends as LF).
 
-        The standard drops such an event, since it may be a part of what the server meant to say.  It is
-        returned so that a caller can tell a cut from a proper end (``b""``).  The tail may also be nothing
-        but comment lines.  `retry` in a complete line of it does count: that field needs no blank line.
+        The standard drops such an event, because it may be incomplete. It is returned so that a caller can
+        distinguish a cut from a clean end (``b""``). The tail may also be only comment lines. A `retry` in a
+        complete line of it counts, because that field needs no blank line.
 
-        Afterwards the decoder takes a new stream, as after a reconnect: `retry` and `last_event_id` stay.
+        Afterwards the decoder accepts a new stream, as after a reconnect: `retry` and `last_event_id` stay.
         """
         tail = bytes(self._buffer) + self._held
         if self._at_start:
@@ -110,7 +110,7 @@ class SSEDecoder:
         return tail
 
     def _check_sizes(self, arrived: int, blocks: list[bytes]) -> None:
-        """Refuse the chunk if one of its blocks, complete or not, is too large."""
+        """Reject the chunk if one of its blocks, complete or not, is too large."""
         if self._too_large:
             raise self._error()
         if len(self._buffer) + arrived <= self._max_event_bytes:
@@ -136,7 +136,7 @@ class SSEDecoder:
         )
 
     def _buffer_rest(self, rest: bytes) -> None:
-        """Buffer the beginning of the next block."""
+        """Buffer the start of the next block."""
         if not self._buffer:
             self._at_start = self._at_start and not rest.startswith((b"\r", b"\n"))
             rest = rest.lstrip(_LINE_ENDS)
@@ -148,14 +148,14 @@ class SSEDecoder:
         self._buffer += rest
 
     def _decode(self, blocks: list[bytes]) -> list[ServerSentEvent]:
-        """Return the events of complete blocks, of which the first continues the buffer."""
+        """Return the events of complete blocks, the first of which continues the buffer."""
         events: list[ServerSentEvent] = []
         if self._buffer or self._at_start:
             begun = self._interpret(self._take_first_block(blocks.pop(0)))
             if begun is not None:
                 events.append(begun)
         for block in blocks:
-            # What every Gradio server sends: one line, `data: ` and JSON.
+            # The usual event of Gradio servers: one line, `data: ` and JSON.
             if block[:6] == b"data: " and _LF not in block:
                 data = block[6:].decode("utf-8", "replace")
                 events.append(ServerSentEvent(data, "message", self.last_event_id))
@@ -164,7 +164,7 @@ class SSEDecoder:
         return events
 
     def _take_first_block(self, end: bytes) -> bytearray:
-        """Return the first block whole, without a byte order mark, and leave the buffer empty."""
+        """Return the complete first block, without a byte order mark, and empty the buffer."""
         self._buffer += end
         block, self._buffer = self._buffer, bytearray()
         if self._at_start and block.startswith(_BOM):
@@ -200,12 +200,12 @@ class SSEDecoder:
 
 
 def _split_blocks(chunk: bytes) -> list[bytes]:
-    """Split at blank lines, with every line end as LF. The last element is what follows the last of them."""
+    """Split at blank lines, with every line end as LF. The last element is the rest."""
     open_end = chunk.endswith(b"\r")
     if _CR in chunk:
-        # CR LF first: in CR CR LF the first CR is a line end of its own.
+        # CR LF first: in CR CR LF the first CR is a separate line end.
         chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    # The middle of a large event: looking for one byte first is twenty times faster than for two.
+    # For the middle of a large event: searching one byte first is twenty times faster than two.
     blocks = chunk.split(b"\n\n") if _LF in chunk else [chunk]
     if open_end and blocks[-1].endswith(b"\n"):
         # The LF that would make it a CR LF may be the first byte of the next chunk.

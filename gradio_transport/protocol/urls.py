@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pure URL resolution: where requests go, given what the user typed and what the server believes.
+"""Pure URL resolution: the target of requests, given the user's URL and the server's own URL.
 
-The rule (docs/wire.md §1.4): requests go to the URL the user gave.  ``config.root`` is what the server
-believes of itself and is wrong behind many proxies; it is used only to recognise file URLs that the server
-made.
+The rule (docs/wire.md §1.4): requests go to the URL the user gave. ``config.root`` is the server's idea of
+its own URL, and is wrong behind many proxies. It is only used to recognise file URLs of the server.
 """
 
 from __future__ import annotations
@@ -18,52 +17,57 @@ import attrs
 from ..errors import LocalProtocolError, visible
 from .addresses import AddressRule, is_address
 
-# A host name without dot or port before a slash is what people write for a Space. The Hub allows neither "--"
-# nor ".." in it, nor a dot or dash at either end.
+# A name without dot or port before a slash means a Space. The Hub allows neither "--" nor ".." in it, nor a
+# dot or dash at either end.
 _SPACE = re.compile(
     r"(?!localhost/)(?!.*(?:--|\.\.))[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?",
     re.IGNORECASE | re.ASCII,
 )
 
-# What a browser shows of a page of the Hub, with or without the scheme.
+# The address of a page of the Hub, with or without the scheme.
 _HUB_PAGE = re.compile(
     r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)(?:/([^?#]*)(?:[?#].*)?)?", re.IGNORECASE
 )
 
-# Text that can only be meant as the name of a Space, right or wrong: no scheme, no dot or port, one slash.
+# Text that can only mean the name of a Space, valid or not: no scheme, no dot or port, one slash.
 _LIKE_A_SPACE = re.compile(r"(?!localhost/)[^./:@]+/[^/]+", re.IGNORECASE)
 
 _HUGGING_FACE = frozenset({"huggingface.co", "hf.co"})
 
-# Names of the service by which clouds tell a machine its secrets.
+# Host names of cloud metadata services.
 _METADATA_HOSTS = frozenset({"metadata.google.internal", "metadata.goog", "metadata"})
 
 _ROOT = re.compile(r"[^:/?#]+://[^/?#]*")
 
 _SAFE = "/:?&=#%@+,;!$'()*[]~"
-"""What stands in a URL as it is, besides letters, digits and ``-._``."""
+"""Characters that stay unencoded in a URL, besides letters, digits and ``-._``."""
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
-"""What no HTTP library sends in a URL, nor encodes."""
+"""Characters that no HTTP library sends in a URL or encodes."""
 _URL_CHARACTERS = 8192
-"""Longest reference of a server that is read; servers take no longer ones either. The standard library
-normalizes host names, which takes the square of their length."""
+"""The longest URL reference of a server that is parsed.
+
+Servers accept no longer ones either, and the standard library normalizes host names in quadratic time.
+"""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
 _USERINFO = re.compile(r"(?<=//)(?:[^/?#]*@|[^/?#@\[\]]*:(?!\d*(?:[/?#]|$))[^@]*@)")
-"""User and password before a host. The second form is for a password with "/", "?" or "#" in it, which is
-then no URL: what seems to be the port is no number."""
+"""User and password before a host.
+
+The second form is for a password that contains "/", "?" or "#". That is not a URL: its apparent port is not a
+number.
+"""
 
 
 _GIVEN_USERINFO = re.compile(r"\A((?:[A-Za-z][A-Za-z0-9+.-]*:)?//)[^/?#]*@")
 
 
 def shown_url(url: str) -> str:
-    """Return a URL as messages, logs and `repr` show it: without user, password, query and fragment.
+    """Return a URL for messages, logs and `repr`: without user, password, query and fragment.
 
-    Any of them may hold a secret. Every URL that is shown goes through this.
+    Any of them may contain a secret. Every printed URL goes through this function.
     """
     before, at, after = url.rpartition("@")
     if at:
@@ -72,44 +76,44 @@ def shown_url(url: str) -> str:
 
 
 def shown_source(source: str) -> str:
-    """Return what a user typed for people: without user and password, even if it is not a URL."""
+    """Return a printable source: without user and password, even if it is not a URL."""
     before, at, after = source.rpartition("@")
     return shown_url(after if at and "//" not in before else source)
 
 
 def without_userinfo(url: str) -> str:
-    """Return a URL that a server gave without user and password, which are not used, and would be shown."""
+    """Return a server's URL without user and password, which are not used and could be printed."""
     return _GIVEN_USERINFO.sub(r"\1", url) if "@" in url else url
 
 
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises on rubbish
+        _ = parts.port  # raises for invalid input
     except ValueError as error:
-        if "@" in url:  # the reason quotes what is wrong, which may be a password
+        if "@" in url:  # the reason quotes the invalid part, which may be a password
             raise LocalProtocolError(
-                "The URL is not valid. It is not shown, because it may hold a password: percent-encode '/', "
-                "'?', '#' and '@' in a user and password."
+                "The URL is not valid. It is not shown, because it may contain a password. Percent-encode "
+                "'/', '?', '#' and '@' in a user and password."
             ) from None
         raise LocalProtocolError(f"{url!r} is not a URL: {error}.") from None
     return parts
 
 
 def check_url(url: str) -> None:
-    """Refuse what is no URL at all.
+    """Reject a text that is not a URL.
 
     Raises:
-        LocalProtocolError: It shows no user and password.
+        LocalProtocolError: The message shows no user and password.
     """
     _split(url)
 
 
 def base_url(source: str) -> str:
-    """Return what a user typed as an absolute http(s) URL without query, fragment or trailing slash.
+    """Return a user's URL as an absolute http(s) URL without query, fragment or trailing slash.
 
     Raises:
-        LocalProtocolError: It is no http(s) URL.
+        LocalProtocolError: It is not an http(s) URL.
     """
     text = source.strip()
     if is_space_name(text):
@@ -119,7 +123,7 @@ def base_url(source: str) -> str:
         )
     if _LIKE_A_SPACE.fullmatch(text.rstrip("/")):
         raise LocalProtocolError(
-            f"{source!r} is no URL, and no name of a Space, which has letters, digits, '-', '_' and '.'. "
+            f"{source!r} is neither a URL nor the name of a Space (letters, digits, '-', '_' and '.'). "
             "Pass a name such as 'owner/name', or, for a server of that host, a URL with 'http://' before it."
         )
     if "://" not in text:
@@ -127,19 +131,21 @@ def base_url(source: str) -> str:
     parts = _split(text)
     spoiled = any(not character.isprintable() or character.isspace() for character in parts.netloc)
     if parts.scheme not in ("http", "https") or not parts.hostname or spoiled:
-        raise LocalProtocolError(f"{shown_url(text)!r} is no http(s) URL, such as 'http://127.0.0.1:7860'.")
+        raise LocalProtocolError(
+            f"{shown_url(text)!r} is not an http(s) URL, such as 'http://127.0.0.1:7860'."
+        )
     # Without query and fragment, because routes are appended to it.
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
 
 
 def query_of(source: str) -> str:
-    """Return the query of what a user typed, percent-encoded where it has to be, or an empty text."""
+    """Return the query of a user's URL, percent-encoded where needed, or an empty text."""
     before_fragment = source.strip().partition("#")[0]
     return percent_encode(before_fragment.partition("?")[2], "%!$&'()*+,;=:@/?[]~")
 
 
 def add_query(url: str, query: str) -> str:
-    """Return a URL with the parameters of a query after its own, which win over those of the same name."""
+    """Return a URL with the parameters of a query after its own, which take precedence."""
     own = {_parameter_name(part) for part in url.partition("?")[2].split("&")}
     added = "&".join(part for part in query.split("&") if part and _parameter_name(part) not in own)
     return f"{url}{'&' if '?' in url else '?'}{added}" if added else url
@@ -160,8 +166,8 @@ def _parameter_name(part: str) -> str:
 def split_userinfo(url: str) -> tuple[str, str | None]:
     """Return a URL without user and password, and the header of HTTP basic authentication for them, or None.
 
-    A header instead of the URL, because not every library sends them from there with a websocket, and because
-    URLs are shown.
+    Why a header instead of the URL: not every library sends them from a URL with a websocket, and URLs are
+    printed.
     """
     parts = urlsplit(url)
     userinfo, at, host = parts.netloc.rpartition("@")
@@ -173,9 +179,9 @@ def split_userinfo(url: str) -> tuple[str, str | None]:
 
 
 def space_name(source: str) -> str | None:
-    """Return ``owner/name`` where a user's text names a Hugging Face Space, or None.
+    """Return ``owner/name`` if a user's text names a Hugging Face Space, or None.
 
-    Besides the name itself: with a slash after it, with ``spaces/`` before it, as a repository
+    Accepted forms are the name itself, with a trailing slash, with the prefix ``spaces/``, as a repository
     (``owner/name.git``), and the address of its page on the Hub, such as
     ``https://huggingface.co/spaces/owner/name/tree/main``.
     """
@@ -192,19 +198,19 @@ def space_name(source: str) -> str | None:
 
 
 def is_space_name(source: str) -> bool:
-    """Return whether a user's text names a Hugging Face Space, as `space_name` reads it."""
+    """Return whether a user's text names a Hugging Face Space, as in `space_name`."""
     return space_name(source) is not None
 
 
 def check_no_hub_page(source: str) -> None:
-    """Refuse the address of a page of the Hub, which is no app: a model's, an owner's.
+    """Reject the address of a Hub page that is not a Space, such as that of a model or owner.
 
     Raises:
-        LocalProtocolError: It says what names a Space.
+        LocalProtocolError: The message describes the names of Spaces.
     """
     if not is_space_name(source) and _HUB_PAGE.fullmatch(source.strip()):
         raise LocalProtocolError(
-            f"{source!r} is a page of the Hugging Face Hub, and not that of a Space. Pass the name of a "
+            f"{source!r} is a page of the Hugging Face Hub, but not that of a Space. Pass the name of a "
             "Space, such as 'owner/name', or its address, 'https://huggingface.co/spaces/owner/name'."
         )
 
@@ -212,11 +218,11 @@ def check_no_hub_page(source: str) -> None:
 def is_hugging_face_host(host: str) -> bool:
     """Return whether a host is Hugging Face's own: that of the Hub, or of a Space.
 
-    Other subdomains of the Hub's name are not: they are run by others or need no token.  Every Space has a
-    host under ``hf.space`` and reads what it is sent, so a token is for the one Space that was asked for.
+    Other subdomains of the Hub's name are not: others run them, or they need no token. Every Space has a host
+    under ``hf.space`` and can read its requests, so a token is only for the one requested Space.
 
     Args:
-        host: A host name alone, without scheme or port.
+        host: A host name without scheme or port.
     """
     name = host.lower().removesuffix(".")
     return name in _HUGGING_FACE or is_below(name, "hf.space")
@@ -234,29 +240,28 @@ def origin(url: str) -> str:
     return _origin(root[0] if root else url)
 
 
-@lru_cache(maxsize=256)  # asked for each request, and programs speak to few servers
+@lru_cache(maxsize=256)  # cached, because each request needs it, and programs use few servers
 def _origin(root: str) -> str:
     parts = _split(root)
     scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
-    # A name with a dot at its end is the same host (RFC 1034 §3.1), and names ignore case (RFC 4343).
+    # A name with a trailing dot is the same host (RFC 1034 §3.1), and names ignore case (RFC 4343).
     host = (parts.hostname or "").removesuffix(".").lower()
-    if ":" in host:  # an IPv6 address, whose colons would read as a port (RFC 3986 §3.2.2)
+    if ":" in host:  # an IPv6 address, whose colons would look like a port (RFC 3986 §3.2.2)
         host = f"[{host}]"
     port = _DEFAULT_PORTS.get(parts.scheme, 0) if parts.port is None else parts.port
     return f"{scheme}://{host}:{port}"
 
 
 def percent_encode(text: str, safe: str = "") -> str:
-    """Return a text percent-encoded; half characters, which JSON can hold and no URL, become ``?``."""
-    # `replace`, because the default raises for half a surrogate pair, which a server can send.
+    """Return a text percent-encoded. Lone surrogates, which JSON allows but URLs do not, become ``?``."""
+    # `replace`, because the default raises for a lone surrogate, which a server can send.
     return quote(text, safe=safe, errors="replace")
 
 
 def encode_url(url: str) -> str:
-    """Return a server's URL with what may not stand in one percent-encoded.
+    """Return a server's URL with invalid characters percent-encoded.
 
-    Characters beyond ASCII stay in a host: names have an encoding of their own (RFC 5891), which the engines
-    know.
+    Non-ASCII characters stay in a host: names have their own encoding (RFC 5891), which the engines apply.
     """
     root = _ROOT.match(url)
     end = root.end() if root else 0
@@ -267,12 +272,12 @@ def encode_url(url: str) -> str:
 
 
 def resolve_reference(base: str, target: str) -> str | None:
-    """Return where a reference that a server gave leads (RFC 3986 §5), or None if that is no URL at all."""
+    """Return the target of a server's URL reference (RFC 3986 §5), or None if it is not a URL."""
     if len(target) > _URL_CHARACTERS:
         return None
     try:
         url = urljoin(base, target)
-        _ = urlsplit(url).port  # raises on rubbish
+        _ = urlsplit(url).port  # raises for invalid input
     except ValueError:
         return None
     return None if _CONTROLS.search(url) else url
@@ -284,14 +289,14 @@ def same_origin(url: str, other: str) -> bool:
 
 
 def is_hugging_face(url: str) -> bool:
-    """Return whether a URL is of an origin of Hugging Face: its host, by https at the default port."""
+    """Return whether a URL has an origin of Hugging Face: its host, with https at the default port."""
     scheme, _, host = origin(url).partition("://")
     name, _, port = host.rpartition(":")
     return (scheme, port) == ("https", "443") and is_hugging_face_host(name)
 
 
 def https_origin(http_origin: str) -> str | None:
-    """Return the origin that an upgrade of an http origin to https leads to; None where that is none.
+    """Return the origin after an upgrade of an http origin to https, or None for other origins.
 
     An upgrade stays on one host and goes from the default port of http to that of https.
     """
@@ -301,7 +306,7 @@ def https_origin(http_origin: str) -> str | None:
 
 
 def is_internal(host: str) -> bool:
-    """Return whether a host is one that no server may send us to: link-local, cloud metadata."""
+    """Return whether a host is one that no server may redirect to: link-local, cloud metadata."""
     host = host.strip("[]").rstrip(".").lower()
     if host in _METADATA_HOSTS:
         return True
@@ -314,9 +319,9 @@ class AppURLs:
     """The addresses of one app.
 
     Attributes:
-        base: What the user gave, normalised by `base_url`.
+        base: The user's URL, normalised by `base_url`.
         api_prefix: ``""`` before 5.0, ``"/gradio_api"`` from then on.
-        root: What the server believes its own URL is; only for recognising file URLs.
+        root: The server's idea of its own URL; only to recognise file URLs.
     """
 
     base: str
@@ -324,11 +329,11 @@ class AppURLs:
     root: str = ""
 
     def page(self, path: str) -> str:
-        """Return the URL of a route that is never under the prefix: config, login, the page itself."""
+        """Return the URL of a route that never has the prefix: config, login, the page itself."""
         return f"{self.base}/{path.lstrip('/')}"
 
     def api(self, path: str) -> str:
-        """Return the URL of an API route, under the prefix where the server has one."""
+        """Return the URL of an API route, with the prefix if the server has one."""
         return f"{self.base}{self.api_prefix}/{path.lstrip('/')}"
 
     def websocket(self, path: str) -> str:
@@ -336,7 +341,7 @@ class AppURLs:
         return "ws" + self.api(path).removeprefix("http")
 
     def named(self, route: str, api_name: str) -> str:
-        """Return ``route/api_name`` with the name percent-encoded: it comes from the server."""
+        """Return ``route/api_name`` with the name percent-encoded, because it comes from the server."""
         return self.api(f"{route}/{percent_encode(api_name.lstrip('/'))}")
 
     def file(self, path: str) -> str:
@@ -344,11 +349,11 @@ class AppURLs:
         return self.api(f"file={percent_encode(path, '/')}")
 
     def resolve(self, url: str) -> str:
-        """Return a URL that the server gave, moved from its believed root to the user's base.
+        """Return a server's URL, moved from the server's root to the user's base.
 
-        A relative one is resolved against the base; one under `root` is moved; any other stays as it is
-        (and is then a foreign origin, for the credentials policy to judge).  What is no URL at all is taken
-        for a name under the base, where nothing will be found.  User and password are left out.
+        A relative one is resolved against the base; one under `root` is moved; any other stays unchanged (and
+        has a foreign origin, which the credentials policy checks). A text that is not a URL is treated as a
+        name under the base, where no file exists. User and password are removed.
         """
         root, url = self.root.rstrip("/"), without_userinfo(url)
         if root.startswith(("http://", "https://")) and (url == root or url.startswith(root + "/")):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The text of a web page, for messages that quote what a server or a proxy before it shows to people."""
+"""The text of a web page, for messages that quote a page of a server or a proxy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 from .commands import Response
 
 _READ_BYTES = 20_000
-"""How much of a reply is read: the reason of a refusal comes first."""
+"""Bytes of a reply that are read: the reason of a refusal is at its start."""
 
 _MARKUP = re.compile(r"(<!--|-->|<[^<>]*>)")
 
@@ -17,13 +17,13 @@ _UNSEEN = re.compile(r"<(script|style|noscript|template|svg)\b", re.IGNORECASE)
 
 
 def is_web_page(response: Response) -> bool:
-    """Return whether a reply is HTML, which no route of a Gradio app answers a refusal with."""
+    """Return whether a reply is HTML, which no route of a Gradio app uses for a refusal."""
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     return kind == "text/html" or (not kind and response.body[:_READ_BYTES].lstrip()[:1] == b"<")
 
 
 def readable_text(response: Response) -> str:
-    """Return what a person reads of the beginning of a reply: the text of a web page, any other as it is."""
+    """Return the readable start of a reply: the text of a web page, or any other text unchanged."""
     text = response.body[:_READ_BYTES].decode("utf-8", "replace")
     return _page_text(text) if is_web_page(response) else text
 
@@ -31,10 +31,10 @@ def readable_text(response: Response) -> str:
 def _page_text(page: str) -> str:
     """Return the words of a page outside of markup, scripts and styles.
 
-    Why not `html.parser`: in some versions of Python a page of 20 kB that is made for it takes it seconds.
+    Why not `html.parser`: in some versions of Python a crafted page of 20 kB takes seconds.
     """
     words: list[str] = []
-    end = ""  # of what is not seen
+    end = ""  # of invisible parts
     for part in _MARKUP.split(page):
         if end:
             end = "" if part.lower().startswith(end) else end
@@ -44,7 +44,7 @@ def _page_text(page: str) -> str:
             end = "-->"
         elif not _MARKUP.fullmatch(part):
             found = _unescape(part).split()
-            # The heading of an error page mostly repeats its title.
+            # The heading of an error page usually repeats its title.
             words += [] if found and words[-len(found) :] == found else found
     return " ".join(words)
 
@@ -52,5 +52,5 @@ def _page_text(page: str) -> str:
 def _unescape(text: str) -> str:
     try:
         return html.unescape(text)
-    except ValueError:  # the number of a character, with more digits than Python converts
+    except ValueError:  # a character number with more digits than Python converts
         return text

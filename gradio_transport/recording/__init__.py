@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recording reverse proxy before one app: the traffic of any client becomes a trace."""
+"""A recording reverse proxy for one app: the traffic of any client becomes a trace."""
 
 from __future__ import annotations
 

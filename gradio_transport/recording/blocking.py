@@ -17,12 +17,12 @@ from .server import RecordingOptions, RecordingServer
 
 @attrs.frozen
 class Recording:
-    """A recording under way.
+    """A recording in progress.
 
     Attributes:
-        url: Where clients reach the app.
-        path: The trace file, which is complete when the block is left.
-        app_url: Where the app is.
+        url: URL of the proxy, for clients.
+        path: The trace file, which is complete at the end of the block.
+        app_url: URL of the app.
     """
 
     url: str
@@ -34,7 +34,7 @@ class Recording:
 def record(
     source: str, path: str | Path, options: RecordingOptions | None = None
 ) -> Generator[Recording, None, None]:
-    """Record the traffic of any client with an app, until the block is left.
+    """Record the traffic of any client with an app, until the end of the block.
 
     ```python
     with record("http://127.0.0.1:7860", "browser.jsonl") as recording:
@@ -44,7 +44,7 @@ def record(
     Args:
         source: URL of the app, or the name of a Space, ``owner/name``.
         path: The trace file; see `gradio_transport.trace.TraceWriter`.
-        options: How to record.
+        options: Options of the recording.
 
     Raises:
         GradioTransportError: As `gradio_transport.connect`.

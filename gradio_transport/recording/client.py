@@ -32,15 +32,15 @@ from .headers import Headers
 CONNECT_SECONDS = 30.0
 
 HEAD_BYTES = 64 * 1024
-"""Bound of a line of a head, of requests and replies."""
+"""The longest line of a head, in requests and replies."""
 
 HEAD_FIELDS = 500
-"""Bound of the number of headers."""
+"""The most headers."""
 
 CHUNK_BYTES = 64 * 1024
 
 WEBSOCKET_BYTES = 1024 * 1024 * 1024
-"""Bound of a message. Servers of 3.11 to 3.50 take as much (docs/wire.md §3.3)."""
+"""The largest message; servers of 3.11 to 3.50 have the same limit (docs/wire.md §3.3)."""
 
 
 class UnreachableError(Exception):
@@ -48,10 +48,10 @@ class UnreachableError(Exception):
 
 
 class BrokenError(Exception):
-    """The connection broke before a reply came.
+    """The connection broke before a reply arrived.
 
     Attributes:
-        is_reset: Whether it was reset, and not just closed.
+        is_reset: Whether it was reset, not just closed.
     """
 
     def __init__(self, message: str, *, is_reset: bool) -> None:
@@ -60,11 +60,11 @@ class BrokenError(Exception):
 
 
 class InvalidReplyError(Exception):
-    """What the app sent is not a reply of HTTP, or not one that can be passed on."""
+    """The app's reply is not valid HTTP, or cannot be forwarded."""
 
 
 class HandshakeRefusedError(Exception):
-    """The app answered the handshake of a websocket with something else than status 101."""
+    """The app replied to the handshake of a websocket with another status than 101."""
 
     def __init__(self, status: int, reason: str, headers: Headers, body: bytes) -> None:
         super().__init__(status)
@@ -84,7 +84,7 @@ class Incoming:
         return [*self.reply.headers.items()]
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes, with its content coding.
+        """Yield the body as it arrives, with its content coding.
 
         Raises:
             BrokenError: The connection broke before the end.
@@ -93,22 +93,22 @@ class Incoming:
             async for piece in self._stream.chunks():
                 yield piece
         except StreamEnded as ended:
-            # aiohttp names a reset in the text of the body's error only, but its connection keeps the error.
+            # aiohttp names a reset only in the text of the body's error, but its connection keeps the error.
             protocol = self.reply.protocol
             error = protocol.exception() if protocol is not None else None
             is_reset = _is_reset(error) or _is_reset(ended.__cause__)
             raise BrokenError(ended.closed.reason, is_reset=is_reset) from ended
 
     async def close(self) -> None:
-        """Give the connection back, or drop it if the body is not at its end."""
+        """Return the connection to the pool, or drop it if the body has not ended."""
         await self._stream.aclose()
 
 
 class AppClient:
-    """Sends requests to the app, each once, and follows nothing.
+    """A client that sends each request to the app once, and follows no redirects.
 
-    Requests that may start a call have a connection of their own: one that was kept may just be closed by the
-    server, and then nobody knows whether the request was read.
+    Requests that may start a call use a new connection: the server may be closing a kept one, and then it is
+    unknown whether it read the request.
     """
 
     def __init__(self, settings: HTTPSettings, base: str) -> None:
@@ -140,7 +140,7 @@ class AppClient:
     async def send(
         self, method: str, url: str, headers: Headers, body: AsyncIterable[bytes] | None
     ) -> Incoming:
-        """Send a request, and return the reply as soon as its head has come.
+        """Send a request, and return the reply as soon as its head has arrived.
 
         Raises:
             UnreachableError: There is no connection.
@@ -153,8 +153,7 @@ class AppClient:
         try:
             reply = await self._request(session, method, url, headers, payload)
         except BrokenError as error:
-            # A kept connection that the server has just closed: the request, which starts nothing, is sent
-            # again.
+            # The server has just closed a kept connection. The request starts no call, so it is sent again.
             if may_call or payload is not None or error.is_reset:
                 raise
             reply = await self._request(self._fresh, method, url, headers, None)
@@ -162,7 +161,7 @@ class AppClient:
         stream = AiohttpStream(
             Request(method, url, {}, None), patience, reply, asyncio.Semaphore(), self._route
         )
-        # The body is passed on as it is: without this the stream would decode it.
+        # The body is forwarded unchanged; without this the stream would decode it.
         coded = ("content-encoding",)
         kept = {name: value for name, value in stream.head.headers.items() if name not in coded}
         stream.head = Response(reply.status, kept)
@@ -188,7 +187,7 @@ class AppClient:
         """Open a websocket.
 
         Raises:
-            HandshakeRefusedError: The app answered with another status than 101.
+            HandshakeRefusedError: The app replied with another status than 101.
             UnreachableError: There is no connection.
             BrokenError: The connection broke.
             InvalidReplyError: The head of the reply, or its key, is not valid.
@@ -214,7 +213,7 @@ class AppClient:
 
 
 class _translated:  # noqa: N801 - reads as a statement
-    """Turns aiohttp's exceptions into ours."""
+    """Translate aiohttp's exceptions."""
 
     def __enter__(self) -> None:
         pass
@@ -231,7 +230,7 @@ class _translated:  # noqa: N801 - reads as a statement
             raise HandshakeRefusedError(
                 reply.status, reply.reason or "", [*reply.headers.items()], error.body
             ) from None
-        if isinstance(error, aiohttp.ClientResponseError):  # of the head, or of the handshake's key
+        if isinstance(error, aiohttp.ClientResponseError):  # in the head, or in the handshake's key
             raise InvalidReplyError(_reason(error)) from error
         if isinstance(error, (aiohttp.ClientError, OSError)):
             raise BrokenError(_reason(error), is_reset=_is_reset(error)) from error

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where clients reach the proxy, and which requests it serves.
+"""The address of the proxy, and the requests that it serves.
 
 A page of any website can send requests to a server on loopback, and a website can give its own name a
-loopback address (DNS rebinding). The proxy may add a token to what it forwards, so it serves a request only
-if the ``Host`` is one of its own names, and if a browser sent it, only for a page of its own origin.
+loopback address (DNS rebinding). The proxy may add a token to requests. So it serves a request only if the
+``Host`` is one of its own names, and a request of a browser only for a page of its own origin.
 
-A page of another port of this machine is of another program. Gradio itself lets such pages call an app that
-is on this machine too, so the proxy lets them through to such an app, which then decides itself, if it adds
-nothing to their requests.
+A page of another port of this machine belongs to another program. Gradio itself lets such pages call an app
+on the same machine. So if the proxy adds nothing to requests, it forwards them to such an app, which then
+decides.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ROUTES = frozenset(
         "queue", "reset", "run", "stream", "upload",
     }
 )  # fmt: skip
-"""Names in paths of routes that are no pages."""
+"""Names in paths of routes that are not pages."""
 
 
 @attrs.frozen
@@ -36,9 +36,9 @@ class Front:
     """The address that the proxy listens at.
 
     Attributes:
-        host: As it was given to bind to: an address or a name.
+        host: The given host to bind to: an address or a name.
         port: The port.
-        names: More names of this machine, for a proxy that others can reach.
+        names: More names of this machine, for a proxy that other machines can reach.
         serves_local_pages: Whether pages of other ports of this machine are served.
     """
 
@@ -49,19 +49,19 @@ class Front:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only programs of this machine reach it."""
+        """Whether only programs of this machine can reach it."""
         return _is_loopback(self.host)
 
     @property
     def authority(self) -> str:
-        """Host and port as they stand in the URL for a client on this machine."""
+        """Host and port of the URL for a client on this machine."""
         host = LOOPBACK if self.host in _UNSPECIFIED else self.host
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
     def owns(self, authority: str) -> bool:
         """Return whether the value of a ``Host`` header names this proxy.
 
-        Any port counts: a port may be mapped or tunnelled, and a website cannot choose it.
+        Any port is accepted: a port may be mapped or tunnelled, and a website cannot choose it.
         """
         host = _host_of(authority)
         if host is None:
@@ -76,29 +76,30 @@ class Front:
         """Return why a request is not served, or None if it is.
 
         Args:
-            headers: Those of the request; names are looked up in lower case.
-            is_page: Whether it is for a page of the app, and for no route of its API.
+            headers: Headers of the request, with lower-case names.
+            is_page: Whether it is for a page of the app, not for a route of its API.
         """
         host = headers.get("host", "")
         if not self.owns(host):
             return (
-                f"The Host of this request is {host[:100]!r}, which is no name of this proxy. Use "
+                f"The Host of this request is {host[:100]!r}, which is not a name of this proxy. Use "
                 f"http://{self.authority}."
             )
         origin = headers.get("origin")
         if origin is None:
-            # To another port of the same host a browser says "same-site".
+            # A browser sends "same-site" for another port of the same host.
             if headers.get("sec-fetch-site", "") not in ("cross-site", "same-site"):
                 return None
-            # A link that opens the page is served, in no frame of another site and no route of the app's.
+            # A link that opens the page is served, but not in a frame of another site, and not for an API
+            # route.
             if headers.get("sec-fetch-dest") == "document" and is_page:
                 return None
             origin = headers.get("referer", "")
         if self._serves(urlsplit_netloc(origin), host):
             return None
         return (
-            f"A page of {origin[:100]!r} sent this request. This proxy serves pages of its own origin only, "
-            "because what it forwards may carry your token or login."
+            f"A page of {origin[:100]!r} sent this request. This proxy serves only pages of its own origin, "
+            f"because it may add your token or login to requests."
         )
 
     def _serves(self, page: str, host: str) -> bool:
@@ -114,12 +115,12 @@ class Front:
 
 
 def is_page(path: str) -> bool:
-    """Return whether a path is a page's, and not a route's: in 4.0 to 4.8 a GET may call a function."""
+    """Return whether a path is that of a page, not of a route: in 4.0 to 4.8 a GET may call a function."""
     return _ROUTES.isdisjoint(path.lower().split("/"))
 
 
 def urlsplit_netloc(url: str) -> str:
-    """Return host and port of an http(s) URL, or an empty text if it is none."""
+    """Return host and port of an http(s) URL, or an empty text for any other text."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -128,17 +129,17 @@ def urlsplit_netloc(url: str) -> str:
 
 
 def is_loopback_url(url: str) -> bool:
-    """Return whether a URL is of this machine."""
+    """Return whether a URL points to this machine."""
     return _is_loopback(urlsplit(url).hostname or "")
 
 
 def _host_of(authority: str) -> str | None:
-    """Return the host of an authority in lower case, or None if it is none."""
+    """Return the host of an authority in lower case, or None if it is invalid."""
     if not authority or any(mark in authority for mark in "@/?#\\ \t"):
         return None
     try:
         parts = urlsplit(f"//{authority}")
-        _ = parts.port  # raises on rubbish
+        _ = parts.port  # raises for invalid input
     except ValueError:
         return None
     return (parts.hostname or "").removesuffix(".") or None

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The headers of requests and replies as they pass the proxy.
+"""The headers of requests and replies that the proxy forwards.
 
-The app has to take the proxy for its own address, or its pages and files lead past it. Servers learn their
-address from different headers (docs/wire.md §1.4): 4.20 and later from ``X-Forwarded-Host`` and
-``X-Forwarded-Proto``, older ones from ``Host``, which stays that of the app because a server with several
-sites needs it. What still names the app's own origin is rewritten: `gradio_transport.recording.rewriting`.
+The app must treat the proxy as its own address; otherwise the URLs of its pages and files bypass the proxy.
+Servers learn their address from different headers (docs/wire.md §1.4): 4.20 and later from
+``X-Forwarded-Host`` and ``X-Forwarded-Proto``, older ones from ``Host``, which stays that of the app because
+a server with several sites needs it. Remaining URLs of the app's own origin are rewritten by
+`gradio_transport.recording.rewriting`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ..protocol.urls import https_origin, origin, resolve_reference
 from .front import urlsplit_netloc
 
 Headers = Sequence[tuple[str, str]]
-"""Names and values, in order; a name may stand there more than once."""
+"""Names and values, in order; a name may occur more than once."""
 
 _HOP_BY_HOP = frozenset(
     {
@@ -36,7 +37,7 @@ _REPLACED = frozenset(
         "x-forwarded-server", "x-original-host",
     }
 )  # fmt: skip
-"""Headers of a request that the proxy sets itself, or that would say something else about its address."""
+"""Headers of a request that the proxy sets itself, or that would contradict its address."""
 
 _HANDSHAKE = frozenset(
     {
@@ -44,16 +45,16 @@ _HANDSHAKE = frozenset(
         "sec-websocket-version",
     }
 )  # fmt: skip
-"""Headers of a websocket's handshake, which each side makes with its own peer."""
+"""Headers of a websocket's handshake, which each side negotiates with its own peer."""
 
 _AUTHORIZING = frozenset({"authorization", "x-hf-authorization"})
-"""Headers of a client that count for more than those that the proxy adds."""
+"""Headers of a client that override those that the proxy adds."""
 
 _LEADING_AWAY = frozenset({"alt-svc", "strict-transport-security"})
-"""Headers of a reply that would make a browser go to another port, or to https, at the proxy's host."""
+"""Headers of a reply that would make a browser use another port, or https, at the proxy's host."""
 
 _SECURE_NAMES = ("__secure-", "__host-")
-"""Cookies that browsers take only if they are marked as secure."""
+"""Cookies that browsers accept only if they are marked as secure."""
 
 
 @attrs.frozen
@@ -61,8 +62,8 @@ class Upstream:
     """The app that requests are forwarded to.
 
     Attributes:
-        base: Its URL, without a slash at the end.
-        headers: What is added to each request: a token, and headers of the user's. Names are in lower case.
+        base: Its URL, without a trailing slash.
+        headers: Headers added to each request: a token, and headers of the user, with lower-case names.
         aliases: More origins and URLs by which the app names itself.
     """
 
@@ -72,40 +73,39 @@ class Upstream:
 
     @property
     def root(self) -> str:
-        """Scheme, host and port, as they stand in its URL."""
+        """Scheme, host and port of its URL, verbatim."""
         parts = urlsplit(self.base)
         return f"{parts.scheme}://{parts.netloc}"
 
     @property
     def path(self) -> str:
-        """The path of its URL, without a slash at the end."""
+        """The path of its URL, without a trailing slash."""
         return urlsplit(self.base).path.rstrip("/")
 
     @property
     def is_secure(self) -> bool:
-        """Whether it is reached by TLS."""
+        """Whether it uses TLS."""
         return self.base.startswith("https:")
 
     def url(self, target: str) -> str:
         """Return the URL for the target of a request.
 
-        Nothing in a target can change the origin: it follows the authority, and begins with a slash.
+        A target cannot change the origin: it follows the authority, and begins with a slash.
 
         Raises:
-            ValueError: The target is no path.
+            ValueError: The target is not a path.
         """
-        if target.startswith(
-            ("http://", "https://")
-        ):  # the absolute form (RFC 9112 §3.2.2): its host is ignored
+        # The absolute form (RFC 9112 §3.2.2): its host is ignored.
+        if target.startswith(("http://", "https://")):
             parts = urlsplit(target)
             target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
             target = target if not target.startswith("//") else "/" + target.lstrip("/")
         if not target.startswith("/"):
-            raise ValueError("The target of the request is no path.")
+            raise ValueError("The target of the request is not a path.")
         return self.root + target
 
     def is_own(self, url: str) -> bool:
-        """Return whether an absolute URL is of the app: of its origin, or of one that it names as its own."""
+        """Return whether an absolute URL belongs to the app: to its origin or one that it claims."""
         where = origin(url)
         mine = {origin(self.base), *(origin(alias) for alias in self.aliases)}
         return where in mine or https_origin(where) in mine or any(https_origin(one) == where for one in mine)
@@ -122,9 +122,9 @@ def forward_request(
     """Return the headers to send to the app for a client's request.
 
     Args:
-        headers: The client's.
+        headers: Headers of the client.
         upstream: The app.
-        authority: How the client names the proxy.
+        authority: The proxy's address as the client names it.
         known_cookies: The cookies that may be forwarded, or None for all.
         plain: Ask for a reply without content coding, because it will be rewritten.
     """
@@ -158,10 +158,10 @@ def forward_reply(
     """Return the headers to send to the client for a reply of the app.
 
     Args:
-        headers: The app's.
+        headers: Headers of the app.
         upstream: The app.
-        authority: How the client names the proxy.
-        rewritten: Whether the body changes on its way, and so its length.
+        authority: The proxy's address as the client names it.
+        rewritten: Whether the proxy changes the body, and so its length.
     """
     dropped = _HOP_BY_HOP | _HANDSHAKE | _LEADING_AWAY | _named_by_connection(headers)
     if rewritten:
@@ -180,7 +180,7 @@ def forward_reply(
 
 
 def to_proxy(url: str, upstream: Upstream, authority: str) -> str:
-    """Return a URL of a redirect as the client has to use it; one that leads elsewhere stays as it is."""
+    """Return a redirect's URL for the client. A URL that leads elsewhere stays unchanged."""
     netloc = urlsplit_netloc(url) if "://" in url else ""
     if url.startswith("//"):
         absolute = resolve_reference(upstream.base, url)
@@ -197,10 +197,10 @@ def to_proxy(url: str, upstream: Upstream, authority: str) -> str:
 
 
 def local_cookie(line: str, *, is_secure: bool) -> str:
-    """Return a ``Set-Cookie`` that a client of the proxy takes and sends back.
+    """Return a ``Set-Cookie`` that a client of the proxy accepts and sends back.
 
-    Without ``Domain``, which names the app's host. The proxy speaks plain http: if the app speaks https, the
-    cookie also loses ``Secure``, and what depends on it.
+    ``Domain``, which names the app's host, is removed. The proxy uses plain http: if the app uses https,
+    ``Secure`` and attributes that depend on it are removed too.
     """
     pair, *attributes = line.split(";")
     lasting = pair.strip().lower().startswith(_SECURE_NAMES)
@@ -228,7 +228,7 @@ def values(headers: Headers, name: str) -> list[str]:
 
 
 def joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return headers as a mapping with names in lower case; of a repeated header the values are joined."""
+    """Return headers as a mapping with lower-case names. The values of a repeated header are joined."""
     found: dict[str, str] = {}
     for name, value in headers:
         lower = name.lower()
@@ -239,20 +239,20 @@ def joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 def has_other_coding(headers: Headers) -> bool:
     """Return whether a body has another transfer coding than ``chunked``, such as ``gzip, chunked``.
 
-    aiohttp decodes ``chunked`` alone, and the name of another coding is not passed on: the body would be
-    garbage for the other side.
+    aiohttp decodes only ``chunked``, and the name of another coding is not forwarded, so the other side could
+    not decode the body.
     """
     codings = ",".join(values(headers, "transfer-encoding"))
     return any(coding.strip().lower() not in ("chunked", "") for coding in codings.split(","))
 
 
 def is_utf8(text: str) -> bool:
-    """Return whether the bytes of a part of a head are UTF-8; others are surrogates in aiohttp's text."""
+    """Return whether the bytes of a part of a head are UTF-8; aiohttp decodes others as surrogates."""
     return text.isascii() or not any("\udc80" <= character <= "\udcff" for character in text)
 
 
 def readable(text: str) -> str:
-    """Return a part of a head for people: bytes that are not UTF-8 are Latin-1, as browsers read them."""
+    """Return a printable part of a head. Bytes that are not UTF-8 are read as Latin-1, as in browsers."""
     return text if is_utf8(text) else text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
@@ -265,7 +265,7 @@ def _named_by_connection(headers: Headers) -> set[str]:
 
 
 def _decodable(value: str) -> str:
-    """Return the accepted codings of a client without those that the record could not decode."""
+    """Return the accepted codings of a client without those that the recorder cannot decode."""
     kept = [
         part.strip()
         for part in value.split(",")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Heads of replies whose bytes are not UTF-8, such as a file name in Latin-1.
 
-aiohttp reads such bytes as surrogates, and leaves them out when it writes. Its requests bring the writer of
-their reply, which `make_request` replaces.
+aiohttp reads such bytes as surrogates, and omits them when it writes. A request has the writer of its reply,
+which `make_request` replaces.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .headers import is_utf8
 
 
 class _HeadWriter(StreamWriter):
-    """Writes a head with the bytes that were read."""
+    """A writer that writes a head with its original bytes."""
 
     async def write_headers(self, status_line: str, headers: CIMultiDict[str]) -> None:
         lines = [status_line, *(f"{name}: {value}" for name, value in headers.items())]
@@ -26,7 +26,7 @@ class _HeadWriter(StreamWriter):
             await super().write_headers(status_line, headers)
             return
         if any(mark in line for line in lines for mark in "\r\n\0"):
-            raise ValueError("A line of a head has a line break in it.")
+            raise ValueError("A line of a head contains a line break.")
         self.transport.write("\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape"))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reverse proxy: a request of a client becomes a request to the app, and is recorded as it passes."""
+"""The reverse proxy: it forwards the requests of clients to the app, and records them."""
 
 from __future__ import annotations
 
@@ -50,22 +50,21 @@ logger.addHandler(logging.NullHandler())  # aiohttp logs each bad request as an 
 _SHUTDOWN_SECONDS = 0.1
 
 _COOKIES = 300
-"""How many names of cookies are remembered."""
+"""The most cookie names that are remembered."""
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class Proxy:
-    """Forwards requests to one app.
+    """A proxy that forwards requests to one app.
 
     Args:
-        front: Where clients reach it.
+        front: Its address for clients.
         upstream: The app.
-        client: What sends requests to the app.
-        recorder: What is told of everything that passes.
-        moves: URLs by which the app wrongly names itself, to what stands behind the proxy's own address in
-            their
-            place; empty if the app takes the proxy for its address.
+        client: Sends requests to the app.
+        recorder: Records all traffic.
+        moves: URLs by which the app wrongly names itself, to their replacements below the proxy's address;
+            empty if the app treats the proxy as its address.
     """
 
     def __init__(
@@ -81,8 +80,8 @@ class Proxy:
         self._client = client
         self._recorder = recorder
         self._moves = dict(moves)
-        # Browsers send the cookies of a host to all its ports, and those of other local apps are not for a
-        # server elsewhere. An app on this machine gets them without the proxy, too.
+        # Browsers send the cookies of a host to all its ports, and those of other local apps must not go to a
+        # remote server. An app on this machine gets them even without the proxy.
         self._known_cookies: set[str] | None = None if is_loopback_url(upstream.base) else set()
         self._runner: web.ServerRunner | None = None
 
@@ -105,7 +104,7 @@ class Proxy:
         await web.SockSite(self._runner, listening, backlog=512).start()
 
     async def close(self) -> None:
-        """End every request under way, and every connection."""
+        """End all requests and connections."""
         if self._runner is not None:
             await self._runner.cleanup()
         await self._client.close()
@@ -116,9 +115,9 @@ class Proxy:
         if refusal is not None:
             return _refuse(403, refusal)
         if request.method not in _METHODS:
-            return _refuse(405, f"The recording proxy forwards no {request.method[:20]}.")
+            return _refuse(405, f"The recording proxy does not forward {request.method[:20]} requests.")
         if has_other_coding(headers):
-            return _refuse(501, "The recording proxy forwards no Transfer-Encoding but chunked.")
+            return _refuse(501, "The recording proxy only forwards the Transfer-Encoding chunked.")
         try:
             url = self._upstream.url(request._message.path)  # the target as it was sent
         except ValueError as error:
@@ -134,7 +133,7 @@ class Proxy:
         record = self._recorder.exchange()
         unclear = next((name for name, value in sent if not is_utf8(name + value)), None)
         if unclear is not None:
-            why = f"The header {readable(unclear)} is not UTF-8, and cannot be forwarded unchanged."
+            why = f"The header {readable(unclear)} is not UTF-8, so it cannot be forwarded unchanged."
             record.begin(request.method, url, joined(sent))
             record.failed("LocalProtocolError", why)
             return _refuse(400, why)
@@ -163,7 +162,7 @@ class Proxy:
         except InvalidReplyError as error:
             return self._refuse_reply(record, str(error))
         except BrokenError as error:
-            record.failed("StreamLost", f"The connection broke before a reply came: {error}.")
+            record.failed("StreamLost", f"The connection broke before a reply arrived: {error}.")
             return _break_off(request, is_reset=error.is_reset)
         except BaseException:
             record.end(Ending.LOCAL)
@@ -175,18 +174,18 @@ class Proxy:
                 return self._refuse_reply(record, "its Transfer-Encoding is not chunked")
             return await self._answer(request, incoming, record)
         finally:
-            record.end(Ending.LOCAL)  # unless it ended before: the client left
+            record.end(Ending.LOCAL)  # unless it ended earlier because the client left
             await incoming.close()
 
     def _refuse_reply(self, record: Exchange, why: str) -> web.Response:
-        what = f"{self._upstream.root} sent a reply that is not valid HTTP, or cannot be passed on: {why}."
+        what = f"{self._upstream.root} sent a reply that is not valid HTTP, or cannot be forwarded: {why}."
         record.failed("StreamLost", what)
         return _refuse(502, what)
 
     async def _upload(self, request: web.BaseRequest, record: Exchange) -> AsyncIterator[bytes]:
         if request.headers.get("expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            request.writer.output_size = 0  # as aiohttp does: the head of the reply is still to come
+            request.writer.output_size = 0  # as aiohttp does: the head of the reply follows
         async for piece in request.content.iter_any():
             yield piece
             record.body(piece)
@@ -229,7 +228,7 @@ class Proxy:
         return response
 
     def _rewriter(self, request: web.BaseRequest, status: int, headers: Mapping[str, str]) -> Rewriter | None:
-        """Return what moves URLs in a reply to the proxy's address, or None if nothing has to be moved."""
+        """Return a rewriter of URLs in a reply to the proxy's address, or None if none is needed."""
         is_plain = "content-encoding" not in headers and status != 206
         if not self._moves or not is_plain or not is_rewritable(headers.get("content-type", "")):
             return None
@@ -270,7 +269,7 @@ class Proxy:
         except InvalidReplyError as error:
             return self._refuse_reply(record, str(error))
         except BrokenError as error:
-            record.failed("StreamLost", f"The connection broke before a reply came: {error}.")
+            record.failed("StreamLost", f"The connection broke before a reply arrived: {error}.")
             return _break_off(request, is_reset=error.is_reset)
         client: web.WebSocketResponse[Any] = web.WebSocketResponse(
             autoclose=False,
@@ -285,7 +284,7 @@ class Proxy:
             await client.prepare(request)
             await relay(client, app, record, self._text_rewriter(request), self._recorder.room)
         finally:
-            app._response.close()  # dropped: `close` would wait for an answer to a close frame of its own
+            app._response.close()  # dropped, because `close` would wait for a reply to its own close frame
         return _break_off(request, client)
 
     def _text_rewriter(self, request: web.BaseRequest) -> Callable[[bytes], bytes]:
@@ -301,7 +300,7 @@ class Proxy:
 
 
 class _Response(web.StreamResponse):
-    """A reply with the headers of the app, and no others."""
+    """A reply with only the headers of the app."""
 
     def __init__(self, status: int, reason: str, headers: list[tuple[str, str]]) -> None:
         super().__init__(status=status, reason=reason)
@@ -314,7 +313,7 @@ def _unchanged(data: bytes) -> bytes:
 
 
 def _recorded(headers: Headers) -> dict[str, str]:
-    """Return the headers of a reply for the record, where several cookies stand in lines."""
+    """Return the headers of a reply for the record, with several cookies on separate lines."""
     found = joined(headers)
     if "set-cookie" in found:
         found["set-cookie"] = "\n".join(values(headers, "set-cookie"))
@@ -333,7 +332,7 @@ def _refuse(status: int, why: str) -> web.Response:
 def _break_off(
     request: web.BaseRequest, response: web.StreamResponse | None = None, *, is_reset: bool = False
 ) -> web.StreamResponse:
-    """Close the client's connection as the app closed its own: without an end of the body."""
+    """Close the client's connection like the app closed its own, without an end of the body."""
     transport = request.transport
     if transport is not None:
         connection = transport.get_extra_info("socket")

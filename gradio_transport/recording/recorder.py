@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Passes what crosses the proxy to the trace, in a thread of its own.
+"""Recording of the proxy's traffic in a trace, in its own thread.
 
-The event loop forwards first, and only puts a note of it into a queue, with the time. Decoding, finding the
-calls, redacting and writing happen in the thread, so that the record delays no byte.
+The event loop forwards first, and only puts a timed note into a queue. The thread decodes, finds the calls,
+redacts and writes, so that recording delays no byte.
 """
 
 from __future__ import annotations
@@ -24,23 +24,25 @@ from ..protocol.frames import Direction
 logger = logging.getLogger(__name__)
 
 BODY_BYTES = 16 * 1024 * 1024
-"""Bound of a recorded body, of a request or of a reply of text. The rest is forwarded only."""
+"""The most recorded bytes of a request's body or a text reply. The rest is only forwarded."""
 
 FILE_BYTES = 1024 * 1024
-"""Bound of the recorded content of a file that is downloaded."""
+"""The most recorded bytes of a downloaded file."""
 
 UPLOAD_BYTES = 1024 * 1024
-"""Bound of an upload that is recorded when it is complete, with the size of each file. A larger one is
-recorded when it begins: how long it took counts more."""
+"""The largest upload that is recorded at its end, with the size of each file.
+
+A larger one is recorded at its start, because its duration matters more.
+"""
 
 PENDING_BYTES = 64 * 1024 * 1024
-"""How much may wait to be recorded. Beyond that the proxy waits: its memory is bounded."""
+"""The most bytes that may wait to be recorded. Above that the proxy waits, so its memory is bounded."""
 
 _NOTE_BYTES = 512
-"""What a note in the queue counts for besides its data."""
+"""Bytes that a note in the queue counts besides its data."""
 
 _IDLE_SECONDS = 0.5
-"""How often the observer is told the time while nothing happens."""
+"""Seconds between two clock updates for the observer while idle."""
 
 _STREAMS = ("text/event-stream",)
 
@@ -49,13 +51,13 @@ _TEXTS = ("application/json", "text/html", "text/plain")
 _ASSETS = (
     "text/javascript", "application/javascript", "text/css", "font/", "application/font", "application/wasm",
 )  # fmt: skip
-"""Content types that are never part of a call, whose content is not looked at."""
+"""Content types that are never part of a call; their content is ignored."""
 
 _FILENAME = re.compile(rb'filename="([^"\r\n]{0,1000})"', re.IGNORECASE)
 
 
 class Observer(Protocol):
-    """What finds the calls in plain HTTP traffic: `gradio_transport.trace.traffic.inference.Inference`."""
+    """The finder of the calls in plain HTTP traffic: `gradio_transport.trace.traffic.inference.Inference`."""
 
     def request(
         self,
@@ -67,49 +69,49 @@ class Observer(Protocol):
         body: bytes | None = None,
         files: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
-        """Take a request, of an upload whose body is not kept with the name and size of its files."""
+        """Process a request; for an unrecorded upload, with the name and size of its files."""
         ...
 
     def response(self, exchange: int, t: float, status: int, headers: Mapping[str, str]) -> None:
-        """Take the head of a reply."""
+        """Process the head of a reply."""
         ...
 
     def data(self, exchange: int, t: float, data: bytes) -> None:
-        """Take a piece of a body, without content coding."""
+        """Process a piece of a body, without content coding."""
         ...
 
     def end(self, exchange: int, t: float, ending: Ending, reason: str = "") -> None:
-        """Take the end of a reply."""
+        """Process the end of a reply."""
         ...
 
     def failed(self, exchange: int, t: float, error: str, message: str) -> None:
-        """Take that no reply came."""
+        """Process a request without a reply."""
         ...
 
     def websocket_opened(self, exchange: int, t: float, url: str, headers: Mapping[str, str]) -> None:
-        """Take the handshake of a websocket."""
+        """Process the handshake of a websocket."""
         ...
 
     def websocket_accepted(self, exchange: int, t: float) -> None:
-        """Take that the handshake was accepted."""
+        """Process the acceptance of a handshake."""
         ...
 
     def websocket_text(self, exchange: int, t: float, direction: Direction, text: str) -> None:
-        """Take a text of a websocket."""
+        """Process a text of a websocket."""
         ...
 
     def websocket_closed(
         self, exchange: int, t: float, code: int | None, reason: str, direction: Direction
     ) -> None:
-        """Take the end of a websocket; without a code if the connection broke."""
+        """Process the end of a websocket; without a code if the connection broke."""
         ...
 
     def advance(self, t: float) -> None:
-        """Take the time."""
+        """Process the passing of time."""
         ...
 
     def close(self) -> None:
-        """Take that nothing more comes."""
+        """Process the end of all traffic."""
         ...
 
 
@@ -117,10 +119,10 @@ Take = Callable[[Observer], None]
 
 
 class Recorder:
-    """Hands events to an observer, in their order, in a thread.
+    """A recorder that passes events to an observer, in order, in a thread.
 
     Args:
-        observer: What takes them. If it raises, recording ends with one warning, and the proxy goes on.
+        observer: Receives them. If it raises, recording ends with one warning, and the proxy continues.
     """
 
     def __init__(self, observer: Observer) -> None:
@@ -139,14 +141,14 @@ class Recorder:
         return Exchange(self, next(self._numbers))
 
     def put(self, take: Take, size: int = 0) -> None:
-        """Have the observer take something that holds some bytes."""
+        """Queue a call of the observer that holds some bytes."""
         size += _NOTE_BYTES
         with self._lock:
             self._pending += size
         self._queue.put((size, take))
 
     async def room(self) -> None:
-        """Wait while too much waits to be recorded."""
+        """Wait while the queue is too full."""
         if self._pending <= PENDING_BYTES:
             return
         loop, event = asyncio.get_running_loop(), asyncio.Event()
@@ -188,9 +190,9 @@ class Recorder:
         try:
             take(self._observer)
         except Exception:
-            # No failure of the record may end what is recorded.
+            # A failure of the recording must not end the recorded traffic.
             self._failed = True
-            logger.warning("the recording ends here, the proxy goes on", exc_info=True)
+            logger.warning("the recording ends here, but the proxy continues", exc_info=True)
 
 
 class Exchange:
@@ -209,13 +211,13 @@ class Exchange:
         self._over = False
 
     def begin(self, method: str, url: str, headers: Mapping[str, str]) -> None:
-        """Take the head of a request; `sent` follows when its body is complete."""
+        """Process the head of a request; `sent` follows when its body is complete."""
         self._request = method, url, headers
         if headers.get("content-type", "").lower().startswith("multipart/"):
             self._most = UPLOAD_BYTES
 
     def body(self, data: bytes) -> None:
-        """Take a piece of the request's body."""
+        """Process a piece of the request's body."""
         if self._request is None:
             return
         self._body_bytes += len(data)
@@ -230,14 +232,14 @@ class Exchange:
                 self._send_large(int(length))
 
     def sent(self) -> None:
-        """Take that the request is complete, or that the reply comes before it is."""
+        """Process the end of the request, or a reply before that end."""
         if self._is_cut:
             self._send_large(self._body_bytes)
         else:
             self._send_request(b"".join(self._body) if self._body else None, None)
 
     def _send_large(self, size: int) -> None:
-        """Record a request whose body is not kept: of an upload one name, and the size of all."""
+        """Record a request without its body; for an upload, one name and the total size."""
         is_upload = self._most == UPLOAD_BYTES
         self._send_request(None, [{"name": self._name, "size": size}] if is_upload else None)
 
@@ -253,14 +255,14 @@ class Exchange:
         )
 
     def response(self, status: int, headers: Mapping[str, str]) -> None:
-        """Take the head of a reply."""
+        """Process the head of a reply."""
         self.sent()
         number, t = self._number, time.monotonic()
         self._recorder.put(lambda observer: observer.response(number, t, status, headers))
         self._decoding = _Decoding(headers)
 
     def data(self, data: bytes) -> None:
-        """Take a piece of the reply's body as it was received."""
+        """Process a piece of the reply's body as received."""
         decoding = self._decoding
         if decoding is None or not decoding.is_wanted:
             return
@@ -274,25 +276,25 @@ class Exchange:
         self._recorder.put(take, len(data))
 
     def end(self, ending: Ending, reason: str = "") -> None:
-        """Take the end of the reply: complete, broken (`Ending.RESET`), or left by the client (`LOCAL`)."""
+        """Process the end of the reply: complete, broken (`Ending.RESET`), or aborted (`LOCAL`)."""
         self._finish(lambda observer, t: observer.end(self._number, t, ending, reason))
 
     def failed(self, error: str, message: str) -> None:
-        """Take that no reply came."""
+        """Process a request without a reply."""
         self._finish(lambda observer, t: observer.failed(self._number, t, error, message))
 
     def websocket_opened(self, url: str, headers: Mapping[str, str]) -> None:
-        """Take the handshake of a websocket."""
+        """Process the handshake of a websocket."""
         number, t = self._number, time.monotonic()
         self._recorder.put(lambda observer: observer.websocket_opened(number, t, url, headers))
 
     def websocket_accepted(self) -> None:
-        """Take that the handshake was accepted."""
+        """Process the acceptance of a handshake."""
         number, t = self._number, time.monotonic()
         self._recorder.put(lambda observer: observer.websocket_accepted(number, t))
 
     def websocket_text(self, direction: Direction, data: bytes) -> None:
-        """Take a text of a websocket."""
+        """Process a text of a websocket."""
         number, t = self._number, time.monotonic()
 
         def take(observer: Observer) -> None:
@@ -301,7 +303,7 @@ class Exchange:
         self._recorder.put(take, len(data))
 
     def websocket_closed(self, direction: Direction, code: int | None, reason: str) -> None:
-        """Take the end of a websocket, by whoever ended it first."""
+        """Process the end of a websocket, by either side."""
         self._finish(lambda observer, t: observer.websocket_closed(self._number, t, code, reason, direction))
 
     def _finish(self, take: Callable[[Observer, float], None]) -> None:
@@ -320,7 +322,7 @@ def _first_name(pieces: Sequence[bytes]) -> str:
 
 
 class _Decoding:
-    """Decodes the body of a reply for the record, up to a bound.
+    """A decoder of a reply's body for the record, up to a bound.
 
     Attributes:
         is_wanted: Whether more of the body is recorded.
@@ -332,7 +334,7 @@ class _Decoding:
         self.is_wanted = not kind.startswith(_ASSETS)
         self._received = self._decoded = 0
         head = Response(200, {**headers})
-        # A coding that was not asked for is recorded as it is.
+        # A coding that was not requested is recorded undecoded.
         self._unpacker = Unpacker(head) if head.codings and head.unsupported_coding is None else None
 
     def count(self, data: bytes) -> None:

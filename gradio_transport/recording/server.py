@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`RecordingServer`: discovery, proxy and trace of one recording, by ``async with``."""
+"""`RecordingServer`: discovery, proxy and trace of one recording, as an async context manager."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ from .recorder import Observer, Recorder
 MISSING_EXTRA = "The recording proxy needs aiohttp: pip install 'gradio-transport[aiohttp]'."
 
 MakeObserver = Callable[[str, Tap], Observer]
-"""Returns what finds the calls, for the URL of the app and the tap that takes the frames."""
+"""Returns the finder of the calls, given the URL of the app and the tap for the frames."""
 
 
 @attrs.frozen(kw_only=True)
 class RecordingOptions:
-    """How to record.
+    """The options of a recording.
 
     Attributes:
-        host: Address to listen at. With another than a loopback address, other machines can use the proxy,
-            and what it adds to their requests.
+        host: Address to listen at. If it is not a loopback address, other machines can use the proxy, with
+            the headers and token that it adds.
         port: Port to listen at; 0 for any free one.
-        token: Hugging Face token, added to the requests of clients that bring no authorization of their own;
-            only for an app of Hugging Face, or of `token_origin`.
-        token_origin: Another origin that may see the token.
+        token: Hugging Face token, added to requests without authorization; only for an app of Hugging Face,
+            or of `token_origin`.
+        token_origin: Another origin that the token may be sent to.
         trust_redirects: Whether a redirect of the app's config to another origin is followed at the start.
         auth: User and password of the app's login, for the config that is recorded at the start. Clients log
             in themselves.
-        headers: Headers that are added to every request.
+        headers: Headers added to every request.
         verify: TLS: True, False, or the path of a CA bundle.
-        redact: Whether secrets are taken out of the trace.
-        secrets: Texts of your own to take out too.
-        timeouts: Of the discovery at the start. Clients have no other limits than their own.
+        redact: Whether secrets are removed from the trace.
+        secrets: Further texts to remove.
+        timeouts: Timeouts of the discovery at the start. Clients only have their own limits.
         tap: Called with every frame after it was written.
-        observer: For tests: what finds the calls.
+        observer: For tests: the finder of the calls.
     """
 
     host: str = LOOPBACK
@@ -72,20 +72,20 @@ class RecordingOptions:
 
 
 class RecordingServer:
-    """A recording reverse proxy before one app.
+    """A recording reverse proxy for one app.
 
-    Clients use `url` in place of the app's own address. The trace is complete when the block is left.
+    Clients use `url` instead of the app's own address. The trace is complete at the end of the block.
 
     Args:
         source: URL of the app, or the name of a Space, ``owner/name``.
         path: The trace file.
-        options: How to record.
+        options: The options of the recording.
 
     Attributes:
         url: Where clients reach the app.
-        app_url: Where the app is, after redirects.
-        login: Whether the app wants a login, so that its config is recorded when a client has logged in.
-        note: What the user should know of the app's own address, or an empty text.
+        app_url: URL of the app, after redirects.
+        login: Whether the app requires a login, so that its config is recorded after a client logs in.
+        note: A remark about the app's own address, or an empty text.
         is_loopback: Whether only programs of this machine can reach the proxy.
     """
 
@@ -142,10 +142,10 @@ class RecordingServer:
         await self._closing.aclose()
 
     async def _discover(self, tap: Tap, front: Front) -> str | None:
-        """Record the config as clients will get it, and return what the app takes for its own address.
+        """Record the config as clients will get it, and return the app's idea of its own address.
 
-        None: the app wants a login first. A page has the config within it, so without this the trace of a
-            browser would have none that the adapters read.
+        None if the app requires a login first. A page contains the config, so without this the trace of a
+        browser would have no config that the adapters read.
         """
         options = self._options
         as_client = {"x-forwarded-host": front.authority, "x-forwarded-proto": "http"}
@@ -165,7 +165,7 @@ class RecordingServer:
                 self.app_url = app.url
                 return app.config.root
         except AuthenticationRequired:
-            # The app's own login, and not that of the Hub: then the address is known.
+            # The app's own login, not that of the Hub, because then the address is known.
             self.app_url = transport._app.base
             if options.auth is not None or not self.app_url:
                 raise
@@ -198,7 +198,7 @@ def _inference(base: str, tap: Tap) -> Observer:
 
 
 def _tap(writer: TraceWriter, other: Tap | None) -> Tap:
-    """Return what writes a frame and then shows it. The writer knows the user's secrets by the discovery."""
+    """Return a tap that writes a frame and then shows it. The discovery has the user's secrets."""
     if other is None:
         return writer
     show = other
@@ -213,10 +213,10 @@ def _tap(writer: TraceWriter, other: Tap | None) -> Tap:
 def _moves(root: str | None, own: str, upstream: Upstream) -> dict[str, str]:
     """Return the URLs by which the app wrongly names itself, to paths at the proxy.
 
-    None if it names the proxy, and so rightly.
+    None if it correctly names the proxy.
 
     Args:
-        root: What the app takes for its address; a path, or nothing, is right anywhere. None: not known yet.
+        root: The app's idea of its address. A path, or an empty text, is always correct. None if unknown.
         own: The app's address behind the proxy.
         upstream: The app.
     """

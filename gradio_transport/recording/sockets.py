@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Relays the frames of a websocket between a client and the app, with their close codes."""
+"""Relay of websocket frames between a client and the app, with their close codes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..protocol.frames import Direction
 from .recorder import Exchange
 
 _NO_CODE = 1005
-"""Stands for a close frame without a code (RFC 6455 §7.1.5)."""
+"""The code for a close frame without a code (RFC 6455 §7.1.5)."""
 
 _CLOSE_SECONDS = 10.0
-"""How long an answer to a close frame is waited for."""
+"""Seconds to wait for the reply to a close frame."""
 
 
 class Socket(Protocol):
-    """One of the two ends, of aiohttp's client or server."""
+    """One of the two ends, from aiohttp's client or server."""
 
     async def receive(self) -> Any:
         """Return the next message."""
@@ -41,8 +41,8 @@ async def relay(
 ) -> bool:
     """Pass frames both ways until both sides have closed or one breaks, and return whether both have closed.
 
-    The caller then drops both connections: after close frames both ways nothing more comes, and a broken
-    connection breaks the other one without a close frame, as it would without the proxy.
+    The caller then drops both connections: after close frames in both directions no frame follows, and a
+    broken connection breaks the other one without a close frame, as it would without the proxy.
     """
 
     async def to_app() -> bool:
@@ -63,7 +63,7 @@ async def relay(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        record.websocket_closed(Direction.OUT, None, "")  # unless it ended before: the client left
+        record.websocket_closed(Direction.OUT, None, "")  # unless it ended earlier because the client left
 
 
 async def _pump(
@@ -93,7 +93,7 @@ async def _pump(
             else:  # the connection broke, or a frame was not valid
                 record.websocket_closed(direction, None, "")
                 return False
-        except ConnectionError:  # the target broke, which its own pump reads too
+        except ConnectionError:  # the target broke, which its own pump also notices
             return False
 
 

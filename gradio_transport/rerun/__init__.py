@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the calls of a trace again on another server, and compares their outcomes.
+"""Make the calls of a trace again on another server, and compare their outcomes.
 
-Calls of one recorded session run in one session, and a call that began after another had ended waits for that
-one; calls that ran at once run at once. A cancelled call is cancelled after as many values as then.
+Calls of one recorded session run in one session. A call that started after the end of another waits for it;
+concurrent calls run concurrently. A cancelled call is cancelled after as many values as in the recording.
 """
 
 from .planned import EarlierFile, Inputs, PlannedCall, Result, Status

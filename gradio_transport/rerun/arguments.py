@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The arguments of a call that is made again: recorded values, and the files in them."""
+"""The arguments of a repeated call: recorded values, and the files in them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .planned import EarlierFile, Inputs
 from .recorded import RecordedCall
 
 MOST_PLACEHOLDER_BYTES = 100_000_000
-"""A trace says how large a file was, and may be anybody's."""
+"""The largest placeholder in bytes: a trace names the size, and may come from a stranger."""
 
 
 class SkippedCall(Exception):
@@ -32,10 +32,10 @@ class ArgumentValues:
     Args:
         frames: The trace.
         calls: All calls of the trace.
-        inputs: What the trace does not have.
+        inputs: Values that the trace lacks.
 
     Attributes:
-        notes: What is worth knowing of the values so far; a caller may replace it.
+        notes: Remarks on the values so far; a caller may replace the list.
     """
 
     def __init__(self, frames: Sequence[Frame], calls: Sequence[RecordedCall], inputs: Inputs) -> None:
@@ -54,10 +54,10 @@ class ArgumentValues:
         Args:
             value: The recorded one.
             target: The parameter.
-            old: That of the recorded app, if it is known.
+            old: The parameter of the recorded app, if it is known.
 
         Raises:
-            SkippedCall: The value is not in the trace, and the caller has not given it.
+            SkippedCall: The value is neither in the trace nor given by the caller.
         """
         names = [target.name, target.keyword, *((old.name, old.keyword) if old else ())]
         if _holds_redacted(value):
@@ -72,7 +72,7 @@ class ArgumentValues:
         return value
 
     def _files_in(self, value: Any, depth: int) -> Any:
-        """Return a value with its files: those of the caller, and those that the value itself has."""
+        """Return a value with its files: those of the caller, and those inside the value."""
         if isinstance(value, str):
             if value in self._uploaded:
                 return self._upload(value)
@@ -119,7 +119,7 @@ class ArgumentValues:
         if self._inputs.placeholders and not 0 <= size <= MOST_PLACEHOLDER_BYTES:
             raise SkippedCall(f"it needs the file {name}, too large for a placeholder ({size} bytes)")
         if self._inputs.placeholders:
-            self.notes.append(f"{size} zeros were sent in place of the file {name}")
+            self.notes.append(f"{size} zero bytes were sent in place of the file {name}")
             return handle_file(bytes(size), name=name, allow_empty=True)
         raise SkippedCall(
             f"it needs the file {name} ({size} bytes); pass --file {name}=PATH, or --placeholders"

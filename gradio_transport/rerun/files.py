@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files in recorded values: uploaded ones, those that a value has in itself, those of outputs."""
+"""Files in recorded values: uploaded files, files inside a value, and files of outputs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def files_of(value: Any, depth: int) -> Iterator[ServerFile]:
 
 
 def inline_file(text: str, name: str) -> InputFile | None:
-    """Return the file of a data URL, or None if the text is none."""
+    """Return the file of a data URL, or None for any other text."""
     found = _DATA_URL.match(text)
     if found is None:
         return None

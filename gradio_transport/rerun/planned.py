@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a call is made again, and what came of it."""
+"""The plan and the result of a repeated call."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .recorded import RecordedCall
 
 
 class Status(enum.StrEnum):
-    """What came of making a call again."""
+    """The result of a repeated call."""
 
     SAME = "same"
     DIFFERS = "differs"
@@ -32,12 +32,12 @@ class Status(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Inputs:
-    """What a trace does not have, and a caller may give.
+    """Values that a trace lacks, and a caller may give.
 
     Attributes:
         files: Recorded name of a file -> the file to send.
         placeholders: Send zeros of the recorded size for files that are not given.
-        values: Name of a parameter -> the value to send where the recorded one was redacted.
+        values: Name of a parameter -> the value to send if the recorded one was redacted.
     """
 
     files: Mapping[str, Path] = attrs.field(factory=dict[str, Path])
@@ -51,7 +51,7 @@ class EarlierFile:
 
     Attributes:
         call: Number of that call.
-        place: Its place among the files of those outputs.
+        place: Its index among the files of those outputs.
     """
 
     name: str
@@ -61,14 +61,15 @@ class EarlierFile:
 
 @attrs.frozen
 class PlannedCall:
-    """A recorded call, and how it is made again.
+    """A recorded call, and the plan to repeat it.
 
     Attributes:
-        endpoint: What is called; None if there is no such endpoint.
-        arguments: By the names of the endpoint's parameters; a file of an earlier call as `EarlierFile`.
+        endpoint: The endpoint to call; None if there is no such endpoint.
+        arguments: Arguments by the names of the endpoint's parameters; a file of an earlier call is an
+            `EarlierFile`.
         protocol: Adapter to use; None for the best one.
-        changes: What callers have to change, such as names of parameters.
-        notes: What else is worth knowing.
+        changes: Changes that callers must make, such as names of parameters.
+        notes: Other remarks.
         skip: Why it is not made; empty if it is.
     """
 
@@ -90,12 +91,12 @@ class PlannedCall:
 
 @attrs.frozen
 class Result:
-    """A call that was made again, or not.
+    """A call that was repeated or skipped.
 
     Attributes:
-        differences: How the outcome differs, and what callers have to change.
-        outcome: What came of it now; None if it was not made.
-        seconds: How long it took.
+        differences: Differences of the outcome, and changes that callers must make.
+        outcome: The new outcome; None if it was not made.
+        seconds: Its duration.
     """
 
     planned: PlannedCall

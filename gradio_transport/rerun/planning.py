@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the calls of a trace can be made on another app: `plan`."""
+"""`plan`: how to make the calls of a trace on another app."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def plan(
     source: str | None = None,
     keep_protocol: bool = True,
 ) -> list[PlannedCall]:
-    """Return how the calls of a trace can be made on another app. Pure: nothing is called.
+    """Return a plan to make the calls of a trace on another app. Pure: it calls nothing.
 
     Args:
         trace: The recording.
         config: The app to call.
-        inputs: What the trace does not have.
-        only: Numbers of the calls to make; all others are left out. Empty for all.
+        inputs: Values that the trace lacks.
+        only: Numbers of the calls to make. Empty for all.
         source: Address of the recorded app whose calls are made, if the trace has several; else the first.
-        keep_protocol: Call by the recorded route where callers choose it: ``/call`` and direct HTTP.
+        keep_protocol: Use the recorded route if callers choose it: ``/call`` and direct HTTP.
 
     Raises:
         TraceError: The trace lacks frames that a replay needs.
@@ -76,10 +76,10 @@ class _Planner:
 
     def plan(self, call: RecordedCall) -> PlannedCall:
         if call.attached:
-            return PlannedCall(call, skip="it was started by another program, and only fetched in this trace")
+            return PlannedCall(call, skip="another program started it, and this trace only fetched it")
         old = self._old_endpoint(call)
         if old is None and call.session in self._recorded.configs:
-            return PlannedCall(call, skip="gr.render drew the endpoint, after the app had been discovered")
+            return PlannedCall(call, skip="gr.render made the endpoint after the discovery of the app")
         new = self._new_endpoint(call, old)
         if isinstance(new, str):
             return PlannedCall(call, skip=new)
@@ -88,8 +88,8 @@ class _Planner:
         except SkippedCall as why:
             return PlannedCall(call, new, skip=str(why))
         if new.fn_index != call.fn_index:
-            notes = [*notes, f"its fn_index was {call.fn_index}, is {new.fn_index}"]
-        # These are routes that a caller chooses; the rest is what this library, or a page, chose then.
+            notes = [*notes, f"its fn_index was {call.fn_index}, and is now {new.fn_index}"]
+        # A caller chooses these routes; this library, or a page, chose the others.
         chosen = call.adapter in _CHOSEN and not (call.adapter == "direct" and new.generator)
         return PlannedCall(
             call,
@@ -106,7 +106,7 @@ class _Planner:
         return next((one for one in alike if one.name == call.name), alike[0] if alike else None)
 
     def _new_endpoint(self, call: RecordedCall, old: Endpoint | None) -> Endpoint | str:
-        """Return the endpoint to call: of the same name, or of the same number and signature; or why none."""
+        """Return the endpoint to call, by name, or by number and signature; or the reason for none."""
         callable_ones = self._config.callable
         if call.name is not None:
             found = next((one for one in callable_ones if one.name == call.name), None)
@@ -115,7 +115,7 @@ class _Planner:
             if any(one.name == call.name for one in self._config.endpoints):
                 return f"the endpoint {call.name} is private in this app"
             hint = did_you_mean(call.name, list(self._config.named))
-            return f"the endpoint {call.name} is not there any more.{hint}".removesuffix(".")
+            return f"the endpoint {call.name} does not exist any more.{hint}".removesuffix(".")
         wanted = _signature(old)
         found = next((one for one in callable_ones if one.fn_index == call.fn_index), None)
         if found is not None and wanted is not None and _signature(found) == wanted:
@@ -123,7 +123,7 @@ class _Planner:
         alike = [one for one in callable_ones if wanted is not None and _signature(one) == wanted]
         if len(alike) == 1:
             return alike[0]
-        return f"no endpoint is the one that was fn_index {call.fn_index}: it has no name to find it by"
+        return f"no endpoint matches the former fn_index {call.fn_index}, which had no name"
 
     def _bind(
         self, call: RecordedCall, old: Endpoint | None, new: Endpoint
@@ -146,7 +146,7 @@ class _Planner:
             if by_name and parameter is not None and target.name != parameter.name:
                 changes.append(f"the parameter {parameter.name!r} is now called {target.name!r}")
             if parameter is not None and parameter.component and target.component != parameter.component:
-                notes.append(f"{target.name!r} was a {parameter.component}, is a {target.component}")
+                notes.append(f"{target.name!r} was a {parameter.component}, and is now a {target.component}")
             arguments[target.name] = self._values.value(value, target, parameter)
         for parameter in new.parameters:
             if parameter.name not in arguments and not parameter.has_default:

@@ -25,8 +25,8 @@ class RecordedCall:
     """A call of a trace.
 
     Attributes:
-        number: From 1, in the order of their start.
-        start: Number of the frame with which it began.
+        number: Its number from 1, in the order of start.
+        start: Number of its first frame.
         end: Number of the frame that ended it, or None.
         chunks: The chunks of a streaming input after the first.
     """
@@ -48,7 +48,7 @@ class RecordedCall:
 
     @property
     def display_name(self) -> str:
-        """The endpoint for people."""
+        """The displayed name of the endpoint."""
         return self.name or f"fn_index {self.fn_index}"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the planned calls, and compares their outcomes: `rerun`."""
+"""`rerun`: make the planned calls, and compare their outcomes."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from .files import files_of
 from .planned import EarlierFile, PlannedCall, Result, Status
 
 MOST_AT_ONCE = 64
-"""Calls that run at once; a trace may have more, and the next then waits for the oldest."""
+"""The most concurrent calls; if a trace has more, the next one waits for the oldest."""
 
 
 def rerun(
     app: Transport, planned: Sequence[PlannedCall], tolerance: Tolerance | None = None
 ) -> Iterator[Result]:
-    """Make the planned calls, and yield what came of each as soon as it is known.
+    """Make the planned calls, and yield each result as soon as it is known.
 
-    If the iterator is closed early, the calls under way are cancelled on the server.
+    If the iterator is closed early, running calls are cancelled on the server.
 
     Args:
         app: The app to call.
-        planned: Of `plan`, for the same app.
-        tolerance: What is no difference.
+        planned: The result of `plan`, for the same app.
+        tolerance: Deviations that do not count as differences.
     """
     yield from _Runner(app, tolerance or Tolerance()).run(planned)
 
@@ -95,7 +95,7 @@ class _Runner:
             files = list(files_of(outcome.values, MAX_DEPTH)) if outcome is not None else []
             if value.place >= len(files):
                 raise LookupError(
-                    f"Call {value.call} gave no file that this call could take as {value.name}."
+                    f"Call {value.call} returned no file that this call could take as {value.name}."
                 )
             return files[value.place]
         if isinstance(value, list) and depth:
@@ -128,7 +128,7 @@ class _Runner:
 
 
 class _Running:
-    """A call under way, read by a thread of its own, because others run at the same time."""
+    """A running call, read by its own thread, because others run at the same time."""
 
     def __init__(self, planned: PlannedCall, session: Session) -> None:
         self.planned = planned
@@ -141,7 +141,7 @@ class _Running:
         self._began = time.monotonic()
 
     def start(self, arguments: Mapping[str, Any]) -> None:
-        """Submit the call, so that the calls of a session are submitted in order, and read it."""
+        """Submit the call at once, so that the calls of a session are submitted in order, and read it."""
         endpoint = self.planned.endpoint
         assert endpoint is not None  # noqa: S101 - such calls are skipped
         which = endpoint.fn_index if endpoint.name is None else endpoint.name
@@ -160,7 +160,7 @@ class _Running:
             self._thread.join()
 
     def cancel(self) -> None:
-        """Cancel it if it runs."""
+        """Cancel the call if it is running."""
         if self._call is not None and not self._call.done():
             self._call.cancel()
 
@@ -184,7 +184,7 @@ class _Running:
         self.seconds = time.monotonic() - self._began
 
     def _cancel_if_then(self, call: Call) -> None:
-        """Cancel the call where the recorded one was cancelled: after as many values."""
+        """Cancel the call after as many values as the recorded one, if that was cancelled."""
         recorded = self.planned.recorded
         if recorded.outcome.ending is not Ending.CANCELLED or call.done():
             return

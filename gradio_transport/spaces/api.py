@@ -2,8 +2,8 @@
 """Functions of Hugging Face Spaces: resolve a name, wait for a Space, duplicate it, sign its URLs.
 
 A token is sent only to the Hub and to the named Space, and never implicitly: to use the saved token call
-`token_to_use`; `is_hidden` tells when it is needed. All functions block for a bounded time. On an event loop
-run them in a thread.
+`token_to_use`; `is_hidden` returns whether it is needed. All functions block for a bounded time. On an event
+loop run them in a thread.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .hub import ADVICE, ADVICE_WHEN_FINAL, Hub, timeout_error
 from .space import REQUEST_SECONDS, Space, Token, is_hidden, to_name
 
 WAKING_SECONDS = 10.0
-"""How long the request that wakes a Space may take. It need not be answered to have its effect."""
+"""Time limit of the request that wakes a Space. The request has its effect even without a reply."""
 
 POLL_SECONDS = 3.0
 
@@ -49,12 +49,12 @@ def resolve(
         timeout: Seconds that each reply of the Hub may take.
 
     Raises:
-        SpaceNotFound: The Hub has no Space of that name, or does not show it to this token.
+        SpaceNotFound: The Hub has no Space of that name, or the token has no access.
         AuthenticationRequired: The token is missing, or lacks the permission.
         RateLimited: Too many requests; `retry_after` has the seconds to wait, if the Hub sent them.
-        ServerRefused: The Hub, or a proxy before it, replied with an error.
+        ServerRefused: The Hub, or a proxy in front of it, replied with an error.
         ConnectError: The Hub cannot be reached.
-        TimeoutExpired: No reply in time.
+        TimeoutExpired: There was no reply in time.
         MalformedMessage: The reply is not one of a Hub, or names a host that is not that of a Space.
         LocalProtocolError: The name is not the name of a Space.
     """
@@ -64,9 +64,9 @@ def resolve(
 def name_at(
     url: str, *, token: Token = None, endpoint: str | None = None, timeout: float = REQUEST_SECONDS
 ) -> str | None:
-    """Return the name of the Space whose app a URL is of, without waking it.
+    """Return the name of the Space whose app has a URL, without waking it.
 
-    None if the URL is not of a host under ``hf.space``, or the Hub shows no Space there to this token.
+    None if the URL's host is not under ``hf.space``, or the Hub shows no Space there with this token.
 
     Raises:
         GradioTransportError: As for `resolve`.
@@ -86,7 +86,7 @@ def check_running(space: Space) -> None:
     """Raise if the Space's app cannot answer.
 
     Raises:
-        SpaceNotRunning: The message has the stage, and what to do.
+        SpaceNotRunning: The message has the stage and what to do.
     """
     if space.stage not in SERVING:
         _raise_not_running(space)
@@ -123,9 +123,9 @@ def wait(
         name: ``owner/name``.
         token: As for `resolve`. It goes to the Hub, and to the Space if that is at an origin of Hugging Face,
             at that of the Hub, or at `token_origin`.
-        token_origin: Another origin that may see the token.
+        token_origin: Another origin that the token may be sent to.
         endpoint: As for `resolve`.
-        timeout: Seconds to wait in all.
+        timeout: Total seconds to wait.
         on_progress: Called after each reply, with the stage and the seconds since the start.
         poll: Seconds between two requests.
         clock: Returns the time in seconds.
@@ -179,7 +179,7 @@ def duplicate(
     timeout: float | None = None,
     on_progress: Callable[[str, float], object] | None = None,
 ) -> Space:
-    """Copy a Space into your account, or return the copy that exists already.
+    """Duplicate a Space into your account, or return the existing copy.
 
     An existing copy is not changed: neither its secrets nor its visibility.
 
@@ -187,8 +187,8 @@ def duplicate(
         from_id: The Space to copy.
         to_id: The copy's name, by default that of the original. Without an owner it is in the account of the
             token.
-        token: A token of the account that may write.
-        private: Whether only that account sees the copy.
+        token: A token of the account with write permission.
+        private: Whether only that account can see the copy.
         hardware: Such as ``"t4-small"``, which costs money; None for the free hardware.
         secrets: Environment variables of the copy. The Hub does not show them again.
         sleep_timeout_minutes: Idle minutes after which paid hardware sleeps. Free hardware has a fixed time,
@@ -206,7 +206,7 @@ def duplicate(
     hub = Hub.create(token, endpoint)
     if hub.token is None:
         raise AuthenticationRequired(
-            "Duplicating a Space needs a token that may write. Pass token=.", phase=Phase.DISCOVER
+            "Duplicating a Space needs a token with write permission. Pass token=.", phase=Phase.DISCOVER
         )
     from_id = to_name(from_id)
     target = to_id or from_id.partition("/")[2]
@@ -219,7 +219,7 @@ def duplicate(
         space = hub.copy(from_id, target, private, hardware, secrets or {}, sleep_timeout_minutes * 60)
     if hardware is not None and space.hardware not in (None, hardware):
         raise LocalProtocolError(
-            f"The Space {space.id!r} exists already, on {space.hardware} and not on {hardware}. Change "
+            f"The Space {space.id!r} already exists, on {space.hardware} instead of {hardware}. Change "
             "that in its settings on the Hub, or choose another name with to_id=.",
             phase=Phase.DISCOVER,
         )

@@ -100,10 +100,10 @@ class Hub:
         return self._ask(f"the Space {name!r}", ask, timeout)
 
     def _app_url(self, host: str | None, subdomain: str | None) -> str:
-        """Return where a Space answers, by what the Hub says of it.
+        """Return the URL of a Space's app, from the Hub's description.
 
         Raises:
-            MalformedMessage: That is not the host of a Space.
+            MalformedMessage: The host is not that of a Space.
         """
         if not host and not subdomain:
             raise ValueError("the reply has no host of the Space")
@@ -113,7 +113,7 @@ class Hub:
             raise MalformedMessage(
                 f"The Hub at {shown_url(self.endpoint)} names {self._excerpt(url)!r} as the host of the "
                 "Space. That is neither under hf.space by https nor the Hub's own host, so nothing was sent "
-                "there. If the Space has a domain of its own, connect to its URL.",
+                "there. If the Space has its own domain, connect to its URL.",
                 phase=Phase.DISCOVER,
             )
         return url
@@ -207,7 +207,7 @@ class Hub:
     def wake(self, space: Space, timeout: float, token_origin: str | None = None) -> None:
         """Request a Space's page, which wakes it.
 
-        The token goes along to the origins of Hugging Face, that of this Hub, and the one that is named.
+        The token is sent to the origins of Hugging Face, that of this Hub, and `token_origin`.
 
         Errors are ignored: whether the Space woke up shows in its next stage, and a page that takes long to
         answer has been woken by the request already.
@@ -229,7 +229,7 @@ class Hub:
             _run_bounded(timeout, request)
 
     def _ask(self, what: str, ask: Callable[[Any], _Answer], timeout: float = REQUEST_SECONDS) -> _Answer:
-        """Call a function of the Hub's API, and turn its exceptions into ours."""
+        """Call a function of the Hub's API, and translate its exceptions."""
         from huggingface_hub import HfApi
 
         api = HfApi(endpoint=self.endpoint, token=False, library_name="gradio-transport")
@@ -251,15 +251,15 @@ class Hub:
         if isinstance(error, ValueError | KeyError | TypeError | AttributeError):
             return MalformedMessage(
                 f"{shown_url(self.endpoint)} does not answer like a Hugging Face Hub "
-                f"({type(error).__name__}: {self._excerpt(str(error))}). Check the endpoint and any "
-                "proxy before it.",
+                f"({type(error).__name__}: {self._excerpt(str(error))}). Check the endpoint and any proxy "
+                f"in front of it.",
                 phase=Phase.DISCOVER,
             )
         # By the names of module and class, because the HTTP library differs by version of huggingface_hub:
         # requests in 0.x, httpx in 1.x, httpx2 in 2.x.
         if isinstance(error, OSError) or type(error).__module__.startswith(("httpx", "requests")):
             if "Timeout" in type(error).__name__:
-                return timeout_error(f"{shown_url(self.endpoint)} did not answer in time.")
+                return timeout_error(f"{shown_url(self.endpoint)} did not reply in time.")
             return ConnectError(
                 f"{UNREACHABLE} at {shown_url(self.endpoint)}: {self._excerpt(str(error))}.",
                 phase=Phase.DISCOVER,
@@ -273,8 +273,8 @@ class Hub:
         context: dict[str, Any] = {"phase": Phase.DISCOVER, "status": status, "body": body}
         reason = headers.get("x-error-message") or body or "no reason given"
         if "text/html" in headers.get("content-type", ""):
-            reason = "an HTML page, so it may come from a proxy before the Hub"
-        reply = f"The Hub answered: {self._excerpt(reason)}."
+            reason = "an HTML page, so it may come from a proxy in front of the Hub"
+        reply = f"The Hub replied: {self._excerpt(reason)}."
         if status == 404 or headers.get("x-error-code") == "RepoNotFound":
             with_token = "the token does not see it" if self.token else "it is private. Then pass token="
             return SpaceNotFound(
@@ -284,7 +284,7 @@ class Hub:
             hint = (
                 "The token is wrong, expired, or lacks the permission."
                 if self.token
-                else "There is no such Space, or it is private: then pass token=."
+                else "There is no such Space, or it is private. For a private one pass token=."
             )
             return AuthenticationRequired(f"The Hub refuses {what}. {hint} {reply}", **context)
         if status == 429:
@@ -301,7 +301,7 @@ class Hub:
 
 
 def endpoint_to_use() -> str:
-    """Return the URL of the Hub that is asked where the caller names none.
+    """Return the URL of the Hub for callers that name none.
 
     The environment is read here, because huggingface_hub reads ``HF_ENDPOINT`` only when it is imported.
     """
@@ -314,7 +314,7 @@ def endpoint_to_use() -> str:
 
 
 def _is_space_origin(url: str, hub: SplitResult) -> bool:
-    """Return whether a URL is the origin of a Space and no more: under ``hf.space``, or of the Hub's host."""
+    """Return whether a URL is only the origin of a Space: under ``hf.space``, or on the Hub's host."""
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises on rubbish
@@ -334,10 +334,10 @@ def timeout_error(message: str, seconds: float | None = None) -> TimeoutExpired:
 
 
 def _run_bounded(seconds: float, call: Callable[[], _Answer]) -> _Answer:
-    """Run a call in a thread, and return its result or raise its error within some seconds.
+    """Run a call in a thread, and return its result or raise its error within a time limit.
 
-    Most functions of huggingface_hub have no timeout. A thread cannot be stopped, so one that hangs is left
-    behind; as a daemon it does not keep the interpreter from exiting.
+    Most functions of huggingface_hub have no timeout. A thread cannot be stopped, so a hanging one is
+    abandoned; as a daemon it does not block the exit of the interpreter.
 
     Raises:
         TimeoutExpired: The call took longer.
@@ -354,7 +354,7 @@ def _run_bounded(seconds: float, call: Callable[[], _Answer]) -> _Answer:
     thread.start()
     thread.join(seconds)
     if not outcome:
-        raise timeout_error(f"The Hub did not answer within {seconds:g} s.", seconds)
+        raise timeout_error(f"The Hub did not reply within {seconds:g} s.", seconds)
     answer, error = outcome[0]
     if error is not None:
         raise error

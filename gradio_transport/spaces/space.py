@@ -41,23 +41,23 @@ class Space:
 
     @property
     def other_sdk(self) -> str:
-        """A sentence that names the SDK, if it is another than Gradio's; else an empty text."""
+        """A sentence that names the SDK if it is not Gradio's; else an empty text."""
         if self.sdk in (None, "gradio"):
             return ""
         kinds = {
             "docker": "whose container may run an app of any kind",
             "static": "which has files and no server",
         }
-        kind = kinds.get(self.sdk, "which is no Gradio app")
+        kind = kinds.get(self.sdk, "which is not a Gradio app")
         return f"{self.id!r} is a Space of the kind {excerpt(self.sdk)!r}, {kind}."
 
 
 Token = str | Literal[False] | None
-"""A token, or none. Here neither None nor False means the saved token."""
+"""A token, or None or False for no token. Neither means the saved token here."""
 
 
 REQUEST_SECONDS = 30.0
-"""How long one reply of the Hub may take, by default."""
+"""Default time limit of one reply of the Hub."""
 
 
 def token_to_use(token: str | bool | None, *, saved: bool = False) -> str | None:
@@ -97,8 +97,8 @@ def token_to_use(token: str | bool | None, *, saved: bool = False) -> str | None
 def is_hidden(error: BaseException) -> bool:
     """Return whether a connection error means that the Hub shows the Space only with a token.
 
-    This is the only reason to retry with the saved token if the caller passed none. An app that requires a
-    login of its own is not hidden: anybody can publish one, and must not get the token by that.
+    This is the only reason to retry with the saved token if the caller passed none. An app with its own login
+    is not hidden: anyone can publish one, and must not get the token that way.
     """
     if isinstance(error, SpaceNotFound):
         return True
@@ -110,7 +110,7 @@ def to_name(name: str) -> str:
     """Return the name of a Space as ``owner/name``; see `gradio_transport.protocol.urls.space_name`.
 
     Raises:
-        LocalProtocolError: It is not the name of one.
+        LocalProtocolError: It is not the name of a Space.
     """
     found = space_name(name)
     if found is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Surveys: which of many apps this library reaches, of which version and protocol, and why not.
+"""Surveys: check which of many apps this library can call, their versions and protocols, and the failures.
 
 See the page "Surveys" of the documentation.
 """

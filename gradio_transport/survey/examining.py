@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Examines one app: the steps of the doctor up to the protocol, within a deadline.
+"""Examination of one app: the steps of the doctor up to the protocol, within a deadline.
 
-Nothing with an effect on the app is sent, no stream is opened, and a Space that sleeps is not woken. No
-secret is used but the user and password of a source's own URL.
+It sends nothing with an effect on the app, opens no stream, and wakes no sleeping Space. The only secrets it
+uses are the user and password of a source's own URL.
 """
 
 from __future__ import annotations
@@ -41,41 +41,41 @@ EXAMINED = tuple(
     if step.name
     in {"address", "space", "proxy", "name", "tcp", "tls", "redirects", "gradio", "login", "protocol"}
 )
-"""The steps that tell whether an app answers. The others take seconds, or look at what is between."""
+"""The steps that show whether an app answers. The others take seconds, or examine the network in between."""
 
 MOST_ENDPOINTS = 100
-"""Endpoints of one app that a result names."""
+"""The most endpoints of one app in a result."""
 
 CONFIG_BYTES = 16 * 1024 * 1024
-"""The largest config that is read: many apps are examined at once."""
+"""The largest config in bytes. It is low, because many apps are examined at once."""
 
 NAME_CHARACTERS, TITLE_CHARACTERS, SOURCE_CHARACTERS, TEXT_CHARACTERS = 80, 120, 300, 600
-"""How much of a server's texts, and of a source, a result has."""
+"""The most characters of a server's text, and of a source, in a result."""
 
 
 def examine_app(
     source: str, index: int, settings: SurveySettings, stopped: threading.Event | None = None
 ) -> SurveyResult:
-    """Return what is found of an app, whatever it does. Takes as long as the settings allow, and a moment.
+    """Return the result of an app, even if it fails. It takes little longer than the settings allow.
 
     Args:
         source: Its URL, or the name of a Space.
-        index: Its place in the survey.
-        settings: Of the survey.
-        stopped: Ends the examination between two steps once it is set.
+        index: Its number in the survey.
+        settings: The settings of the survey.
+        stopped: A flag that ends the examination before the next step.
     """
     began = time.monotonic()
     try:
         found = _examine(source, settings, stopped)
     except Exception as error:  # noqa: BLE001 - one app must not end the survey of the others
-        # Not the text where it may quote a password of the source.
+        # Without the text if it may quote a password of the source.
         text = "" if may_hold_secrets(source) else f": {error}"
         found = unexpected(source, f"{type(error).__name__}{text}")
     return attrs.evolve(found, index=index, seconds=time.monotonic() - began)
 
 
 def unexpected(source: str, why: str) -> SurveyResult:
-    """Return the result of an app that could not be examined by a fault of ours."""
+    """Return the result of an app that could not be examined because of a bug in this library."""
     return SurveyResult(
         index=0, source=_shown(source), reason=Reason.UNEXPECTED, why=_cut(why, TEXT_CHARACTERS)
     )
@@ -86,12 +86,12 @@ def _examine(source: str, settings: SurveySettings, stopped: threading.Event | N
     blank = SurveyResult(index=0, source=_shown(source), reason=Reason.ANSWERS)
     try:
         name = _space_at(source, settings)
-    except GradioTransportError as error:  # not connected to, because that would wake the Space
+    except GradioTransportError as error:  # not connected to, because a connection would wake the Space
         limited = isinstance(error, RateLimited)
         reason = Reason.RATE_LIMITED if limited else Reason.HUB
         return attrs.evolve(blank, reason=reason, step="space", why=_cut(error.message, TEXT_CHARACTERS))
     options = Options(
-        timeouts=Timeouts.at_most(settings.timeout / 2),  # silence is found out before the deadline
+        timeouts=Timeouts.at_most(settings.timeout / 2),  # so that silence is detected before the deadline
         limits=Limits(max_config_bytes=CONFIG_BYTES),
         http=HTTPSettings(verify=settings.verify),
     )
@@ -116,7 +116,7 @@ def _space_at(source: str, settings: SurveySettings) -> str | None:
         return None
     try:
         url = base_url(source)
-    except LocalProtocolError:  # the first step says what is wrong
+    except LocalProtocolError:  # the first step reports the problem
         return None
     return spaces.name_at(url, timeout=min(settings.timeout, spaces.REQUEST_SECONDS))
 
@@ -148,7 +148,7 @@ def _described(
 
 
 def _with_app(found: SurveyResult, patient: Patient) -> SurveyResult:
-    """Return a result with what the app says of itself."""
+    """Return a result with the app's own description."""
     config = patient.config
     callable_ones = config.callable[:MOST_CHOSEN]
     return attrs.evolve(

@@ -29,34 +29,34 @@ def survey(
     executor: Any = None,
     workers: int | None = None,
 ) -> Survey:
-    """Examine many apps, and iterate over what is found of each: whether it answers, and why not.
+    """Examine many apps, and iterate over the results: whether each answers, and why not.
 
-    Each app is looked at as the doctor does, up to its protocol: name, connection, TLS, redirects, config,
-    login, and an adapter for each endpoint. Nothing is called, no stream is opened, and a Space that sleeps
-    is not woken. An app that fails is a result, and never an error of the survey. No token and no login is
-    sent but those in a source's own URL.
+    Each app is checked as by the doctor, up to its protocol: name, connection, TLS, redirects, config, login,
+    and an adapter for each endpoint. No function is called, no stream is opened, and no sleeping Space is
+    woken. An app that fails is a result, never an error of the survey. No token and no login is sent, except
+    those in a source's own URL.
 
-    Sources are read as they are needed. At most some 300 are begun or read and not yet handed over.
+    Sources are read on demand. At most about 300 are read ahead of the results that you take.
 
     Args:
-        sources: URLs of apps and names of Spaces, such as an open file with one a line. Empty lines, and what
-            follows a ``#``, are left out. An app that is named twice is examined once.
-        at_once: Apps that are examined at once. None: 16, or 16 on each worker.
-        rate: Apps that are begun in a second, at most. The Hub limits the requests of one address.
+        sources: URLs of apps and names of Spaces, such as an open file with one per line. Empty lines, and
+            text after a ``#``, are ignored. An app that is listed twice is examined once.
+        at_once: Apps examined at once. None means 16, or 16 on each worker.
+        rate: The most apps started per second. The Hub limits the requests from one address.
         timeout: Seconds for each app.
-        verify: Whether certificates are checked.
-        in_order: Hand results over in the order of the sources, and not as they are done.
+        verify: Whether TLS certificates are verified.
+        in_order: Return results in the order of the sources, not of completion.
         journal: Path of a file that keeps each result. A later run with the same journal and the same
             sources examines only the rest.
-        redo_failed: Examine apps of the journal again that did not answer for a reason that may pass, such as
-            no connection; see `Reason.is_passing`.
-        executor: Where apps are examined: a ``concurrent.futures.Executor``, a ``dask.distributed.Client``,
-            or the module ``ray``. The journal and the results stay here.
-        workers: How many workers there are. By default one for each worker of Dask, node of Ray, or CPU here.
+        redo_failed: Examine those apps of the journal again that did not answer for a temporary reason, such
+            as no connection; see `Reason.is_passing`.
+        executor: Runs the examinations: a ``concurrent.futures.Executor``, a ``dask.distributed.Client``, or
+            the module ``ray``. The journal and the results stay in this process.
+        workers: Number of workers. By default one for each worker of Dask, node of Ray, or local CPU.
 
     Raises:
-        LocalProtocolError: A setting cannot be used. The iterator raises it for sources that are no texts,
-            for a journal of other sources, and with an `executor` for a source that holds a login.
+        LocalProtocolError: A setting cannot be used. The iterator raises it for sources that are not texts,
+            for a journal of other sources, and with an `executor` for a source that contains a login.
         TransportError: Raised by the iterator if all workers of the `executor` are lost.
     """
     settings = SurveySettings(at_once=at_once, rate=rate, timeout=timeout, verify=verify)
@@ -69,7 +69,7 @@ def survey(
 
 
 class Survey:
-    """The results of `survey`: iterate over them, once. ``with`` ends the survey with the block."""
+    """The results of `survey`. Iterate over them once. A ``with`` block ends the survey at its end."""
 
     def __init__(self, outcomes: Outcomes) -> None:
         self._outcomes = outcomes
@@ -81,11 +81,11 @@ class Survey:
         return result_of(next(self._outcomes))
 
     def stop(self) -> None:
-        """Begin no further app; the iteration ends when those under way are done. From any thread."""
+        """Start no further app. The iteration ends after the running ones. Callable from any thread."""
         self._outcomes.stop()
 
     def close(self) -> None:
-        """End the survey, and leave the apps that are being examined. Idempotent."""
+        """End the survey, and abandon the running examinations. Idempotent."""
         self._outcomes.close()
 
     def __enter__(self) -> Self:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reason word for a step of the doctor that failed."""
+"""The reason code for a failed step of the doctor."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def reason_of(step: Step, stage: str | None) -> Reason:
     """Return why an app does not answer.
 
     Args:
-        step: The first step that failed, or the warning about a Space that is not connected to.
-        stage: The stage of the Space, if it is one and the Hub has told.
+        step: The first step that failed, or the warning about a Space that was not contacted.
+        stage: The stage of the Space, if it is one and the Hub reported it.
     """
     error = step.error
     match step.name:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`SurveyResult`: what a survey found of one app, and its form as JSON."""
+"""`SurveyResult`: the result of a survey for one app, and its JSON form."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import attrs
 
 
 class Reason(enum.StrEnum):
-    """Why an app answers or does not. The words do not change from version to version."""
+    """The reason why an app answers or does not. The codes are stable across versions."""
 
     ANSWERS = "answers"
-    """Its config was read, and an adapter is there for its endpoints."""
+    """Its config was read, and there is an adapter for its endpoints."""
     LOGIN = "login"
-    """It requires a login, or a proxy before it does."""
+    """It, or a proxy in front of it, requires a login."""
     SLEEPING = "sleeping"
     """The Space sleeps. It was not woken."""
     STARTING = "starting"
@@ -26,9 +26,9 @@ class Reason(enum.StrEnum):
     NO_SPACE = "no-such-space"
     """The Hub shows no such Space: it is deleted, private, or misspelt."""
     HUB = "hub"
-    """The Hub could not be asked about the Space."""
+    """The Hub did not answer the request about the Space."""
     RATE_LIMITED = "rate-limited"
-    """The Hub, or the server, asks for fewer requests."""
+    """The Hub or the server asks for fewer requests."""
     UNKNOWN_HOST = "unknown-host"
     """The name of the host cannot be looked up."""
     REFUSED = "refused"
@@ -38,29 +38,29 @@ class Reason(enum.StrEnum):
     PROXY = "proxy"
     """The proxy of this machine cannot be used."""
     TLS = "tls"
-    """The certificate is not trusted, or TLS fails otherwise."""
+    """The certificate is not trusted, or TLS fails for another reason."""
     REDIRECTS = "redirects"
-    """It redirects without end, or to where it may not."""
+    """It redirects endlessly, or to an untrusted origin."""
     NO_REPLY = "no-reply"
-    """It takes the connection, and closes it or sends nothing."""
+    """It accepts the connection, but closes it or sends nothing."""
     SERVER_ERROR = "server-error"
-    """It answers with HTTP 500 or above: the app, or a proxy before it, is broken."""
+    """It replies with HTTP 500 or above: the app, or a proxy in front of it, is broken."""
     NOT_GRADIO = "not-gradio"
-    """Something else answers."""
+    """The server is not a Gradio app."""
     UNREADABLE = "unreadable"
-    """It answers with what is too large, or cannot be read."""
+    """Its reply is too large, or cannot be parsed."""
     NO_ADAPTER = "no-adapter"
-    """It is Gradio, and no adapter that is installed speaks its protocol."""
+    """It is a Gradio app, but no installed adapter supports its protocol."""
     DEADLINE = "deadline"
-    """It was not examined to the end within the time for one app."""
+    """The examination did not end within the time for one app."""
     NOT_A_SOURCE = "not-a-source"
     """The text is neither a URL nor the name of a Space."""
     UNEXPECTED = "unexpected"
-    """A fault of this library, or a worker that was lost."""
+    """A bug in this library, or a lost worker."""
 
     @property
     def is_passing(self) -> bool:
-        """Whether the same app may answer later without its owner or you changing anything."""
+        """Whether the same app may answer later without a change by its owner or you."""
         return self in _PASSING
 
 
@@ -78,7 +78,7 @@ class SurveyedEndpoint:
     """An endpoint that can be called by name or number.
 
     Attributes:
-        name: Such as ``"/predict"``, or ``"fn_index 3"`` where it has none.
+        name: Such as ``"/predict"``, or ``"fn_index 3"`` if it has none.
         adapter: The adapter that serves it, or None if none does.
     """
 
@@ -88,25 +88,25 @@ class SurveyedEndpoint:
 
 @attrs.frozen(kw_only=True)
 class SurveyResult:
-    """What was found of one app. Texts of servers in it are on one line each, bounded, and steer nothing.
+    """The result for one app. Texts of servers in it are single lines, bounded, without control characters.
 
     Attributes:
-        index: Its place among the sources, from 0; a source that was named before has none.
-        source: The source as it was given, without user, password and parameters.
+        index: Its position among the sources, from 0, not counting repeated ones.
+        source: The source as you gave it, without user, password and parameters.
         reason: Why the app answers or does not.
-        why: What was seen where it does not answer, in sentences.
+        why: The finding if it does not answer, in sentences.
         advice: What to do about it.
         step: Name of the step of the doctor that failed, or None.
-        url: Where the app is, if it got that far.
+        url: The URL of the app, if the examination got that far.
         stage: The Hub's name of the state of a Space, such as ``"RUNNING"``.
-        gradio: The version that the server names, or None.
-        generation: Its major version, also where it names none; None if it is unknown.
-        protocol: The protocol that its config names; servers before 4.0 name none.
+        gradio: The version that the server reports, or None.
+        generation: Its major version, even if the server reports none; None if it is unknown.
+        protocol: The protocol that its config names; None before 4.0.
         title: The title of the app.
         endpoints: Its endpoints, the first `MOST_ENDPOINTS` of them.
-        endpoint_count: How many it has.
-        seconds: How long the examination took.
-        recorded: It is the result of an earlier run, from the journal.
+        endpoint_count: Number of its endpoints.
+        seconds: Duration of the examination.
+        recorded: Whether the result is of an earlier run, from the journal.
     """
 
     index: int
@@ -128,7 +128,7 @@ class SurveyResult:
 
     @property
     def answers(self) -> bool:
-        """Whether the app can be called, as far as that shows without a call."""
+        """Whether the app can probably be called; no call was made."""
         return self.reason is Reason.ANSWERS
 
     @property
@@ -137,7 +137,7 @@ class SurveyResult:
         return tuple(dict.fromkeys(one.adapter for one in self.endpoints if one.adapter is not None))
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as an object of JSON."""
+        """Return it as a JSON object."""
         return {
             "index": self.index,
             "source": self.source,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a caller may set for a survey."""
+"""The settings of a survey."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import attrs
 from ..bulk.settings import RunSettings, is_flag, number
 
 AT_ONCE = 16
-"""How many apps are examined at once in one process, by default: each takes a thread or two."""
+"""Apps examined at once in one process by default: each takes one or two threads."""
 
 TIMEOUT = 30.0
 """Seconds for one app, by default."""
@@ -16,9 +16,9 @@ TIMEOUT = 30.0
 
 @attrs.frozen(kw_only=True)
 class SurveySettings(RunSettings):
-    """The settings of a survey, pickled for its workers; `gradio_transport.survey.survey` describes them.
+    """The settings of a survey, pickled for its workers; see `gradio_transport.survey.survey`.
 
-    An examination has no effect on its app, so one that was lost is done again.
+    An examination has no effect on its app, so a lost one is repeated.
     """
 
     repeatable: bool = attrs.field(default=True, init=False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sources of a survey: one at a time, without comments, and each once."""
+"""The sources of a survey, one at a time, without comments and duplicates."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from ..errors import LocalProtocolError
 from ..protocol.urls import base_url, query_of, shown_source, space_name
 
 _COMMENT = re.compile(r"(?:\A|\s)#.*")
-"""From a "#" at the beginning or after a blank on: in a URL there is no blank before it."""
+"""A comment starts with a "#" at the start of the line or after a space; in a URL no space precedes it."""
 
 
 def distinct_sources(given: Iterable[object]) -> Iterator[str]:
     """Yield the sources among lines, without comments and empty lines, each app once.
 
-    Of each a digest is kept, to know it again: some 100 bytes.
+    It keeps a digest of each, in about 100 bytes, to recognize duplicates.
 
     Raises:
-        LocalProtocolError: One is no text.
+        LocalProtocolError: One is not a text.
     """
     known: set[bytes] = set()
     for number, line in enumerate(given):
         if not isinstance(line, str):
             raise LocalProtocolError(
-                f"A source is the URL of an app or the name of a Space, as a text; number {number} is "
+                f"A source must be the URL of an app or the name of a Space, as a text; number {number} is "
                 f"{type(line).__name__}."
             )
         source = _COMMENT.sub("", line).strip()
@@ -41,7 +41,7 @@ def distinct_sources(given: Iterable[object]) -> Iterator[str]:
 
 
 def _key(source: str) -> str:
-    """Return what two ways to write a source have in common."""
+    """Return a key that is the same for equivalent spellings of a source."""
     name = space_name(source)
     if name is not None:
         return f"space {name.lower()}"
@@ -62,22 +62,22 @@ def without_secrets(sources: Iterable[str]) -> Iterator[str]:
     """Yield sources for the workers of an engine.
 
     Raises:
-        LocalProtocolError: One holds what may be a secret.
+        LocalProtocolError: One contains a possible secret.
     """
     for source in sources:
         if may_hold_secrets(source):
             raise LocalProtocolError(
-                f"{shown_source(source)} has a login or parameters, which are not sent to workers. Take them "
-                "out, or survey that app without executor=."
+                f"{shown_source(source)} has a login or parameters, which are not sent to workers. Remove "
+                f"them, or survey that app without executor=."
             )
         yield source
 
 
 def check_iterable(sources: object) -> Iterable[object]:
-    """Return what sources are read from.
+    """Return the iterable of sources.
 
     Raises:
-        LocalProtocolError: It is a text, or no iterable.
+        LocalProtocolError: It is a text, or not iterable.
     """
     if isinstance(sources, str | bytes) or not isinstance(sources, Iterable):
         raise LocalProtocolError(

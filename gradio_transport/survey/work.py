@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Examinations`: the work of a survey, done in this process or by the workers of an engine."""
+"""`Examinations`: the work of a survey, in this process or on the workers of a cluster."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .result import SurveyResult, result_from_json
 from .settings import AT_ONCE, SurveySettings
 
 FORMAT = "1"
-"""Of what a journal keeps of an app."""
+"""The version of a journal's entries."""
 
 
 @attrs.frozen
@@ -37,18 +37,18 @@ class Examinations:
         return {"survey": FORMAT}
 
     def runner(self) -> Runner:
-        """Return what examines apps in this process."""
+        """Return the runner that examines apps in this process."""
         return Examiner(self.settings)
 
     def share(self, workers: int) -> Self:
-        """Return the part of one of several workers."""
+        """Return the share of one of several workers."""
         return attrs.evolve(self, settings=self.settings.share(workers))
 
     def check_portable(self) -> None:
-        """Do nothing: there is no secret but in sources, which `survey` looks at."""
+        """Do nothing: only sources may have secrets, and `survey` checks them."""
 
     def is_final(self, outcome: Outcome, *, redo_failed: bool) -> bool:
-        """Return whether the result of an earlier run stays: not if a worker was lost with the app."""
+        """Return whether the result of an earlier run is kept: not if a worker was lost with the app."""
         if outcome.error is not None:
             return False
         return not (redo_failed and result_of(outcome).reason.is_passing)
@@ -65,7 +65,7 @@ def result_of(outcome: Outcome) -> SurveyResult:
 
 
 class Examiner:
-    """Examines apps in this process, each on a thread of its own, because the doctor blocks."""
+    """A runner that examines apps in this process, each on its own thread, because the doctor blocks."""
 
     def __init__(self, settings: SurveySettings) -> None:
         self.settings = settings
@@ -75,7 +75,7 @@ class Examiner:
         self._next = 0.0
 
     async def open(self, tasks: anyio.abc.TaskGroup, on_room: Callable[[], object]) -> None:
-        """Make room for as many apps as may be examined at once."""
+        """Create the slots for concurrent examinations."""
         self.free = anyio.Semaphore(self.allowed)
 
     def close(self) -> None:
@@ -106,7 +106,7 @@ class Examiner:
             await anyio.sleep(begin - now)
 
     async def attach(self, handle: Handle, index: int, row: Any) -> Outcome | None:
-        """Return None: an examination cannot be fetched."""
+        """Return None: an examination cannot be fetched later."""
         return None
 
 
@@ -116,11 +116,11 @@ class _Place:
     may_have_run: bool = False
 
     def release(self) -> None:
-        """Give it back."""
+        """Release the slot."""
         self.examiner.free.release()
 
     async def run(self, index: int, row: Any, accepted: Accepted | None) -> Outcome:
-        """Examine an app on a thread, and give the place back."""
+        """Examine an app on a thread, and release the slot."""
         loop, stopped = asyncio.get_running_loop(), threading.Event()
         found: asyncio.Future[SurveyResult] = loop.create_future()
 
@@ -133,7 +133,7 @@ class _Place:
             with contextlib.suppress(RuntimeError):  # the loop is closed, and the run over
                 loop.call_soon_threadsafe(hand_over, result)
 
-        # A daemon: one that was left must not keep the program from ending.
+        # A daemon thread, because an abandoned examination must not block the exit of the program.
         threading.Thread(target=examine, name="gradio-transport-survey", daemon=True).start()
         try:
             result = await found

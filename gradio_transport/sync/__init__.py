@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sync face: `Transport`, `Session`, `Call`, `RemoteFile`. Threads, and no event loop anywhere."""
+"""The sync API: `Transport`, `Session`, `Call`, `RemoteFile`. It uses threads, and no event loop."""
 
 from __future__ import annotations
 

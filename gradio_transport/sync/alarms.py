@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Jobs that run at a time: one thread for all alarms of a transport, started with the first."""
+"""Timed jobs: one thread for all alarms of a transport, started with the first."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .threads import LazyThread, run_job
 
 
 class Alarms:
-    """Runs jobs at their time. A job must be quick.
+    """A scheduler that runs jobs at their time. A job must be quick.
 
-    Why not `threading.Timer`: that is a thread for each alarm.
+    Why not `threading.Timer`: it needs a thread for each alarm.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Alarms:
         """Run a job at a time of the monotonic clock; at once after `close`.
 
         Raises:
-            LocalProtocolError: There is no thread for it.
+            LocalProtocolError: No thread can be started.
         """
         if not self._closed:
             self._lazy.start()
@@ -52,7 +52,7 @@ class Alarms:
             run_job(job)  # without the condition, so that other threads can set alarms meanwhile
 
     def close(self) -> threading.Thread | None:
-        """Run the remaining jobs at once, and return the thread to be joined."""
+        """Run the remaining jobs at once, and return the thread to join."""
         with self._changed:
             self._closed = True
             remaining, self._waiting = self._waiting, []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is closed by leaving its ``with`` block: `Closing`."""
+"""`Closing`: base class of objects that a ``with`` block closes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Self
 
 
 class Closing:
-    """Closes itself when its block is left."""
+    """A context manager that closes itself."""
 
     def close(self) -> None:
         """Close it."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The connection to one app by threads: performs steps, and has the workers and alarms."""
+"""The sync connection to one app. It performs steps, and holds the workers and alarms."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 ASIDE_THREADS = 8
-"""How many cancellations the server is told of at a time, for one."""
+"""The most concurrent cancel requests."""
 
 TELL_SECONDS = 2.0
-"""How long closing waits until the server is told of cancellations, as does the end of the program."""
+"""Seconds that closing, and the exit of the program, wait for pending cancel requests."""
 
 _telling: weakref.WeakSet[Connection] = weakref.WeakSet()
 
 
 @atexit.register
 def _wait_told_by_all() -> None:
-    """Let a program that ends just after a cancellation tell the server: its threads end with it."""
+    """Let a program that exits just after a cancellation send it: the exit ends the threads."""
     end = time.monotonic() + TELL_SECONDS
     for connection in list(_telling):
         connection.wait_told(end)
@@ -53,13 +53,13 @@ _END = Closed(Ending.CLEAN)
 
 
 class Connection:
-    """Performs the steps of requests and sessions, each in the thread that asks for it."""
+    """A performer of the steps of requests and sessions, each in the requesting thread."""
 
     def __init__(self, app: App, engine: Engine) -> None:
         self.app = app
         self.engine = engine
         app.engine = engine_name(engine)
-        if os.environ.get("GRADIO_TRANSPORT_TRACE"):  # the trace package is loaded only then
+        if os.environ.get("GRADIO_TRANSPORT_TRACE"):  # imports the trace package only if needed
             from ..trace.environment import record_as_environment_says
 
             record_as_environment_says(app.taps)
@@ -71,14 +71,14 @@ class Connection:
     def _start_without_threads(self) -> None:
         self.workers = Workers("worker", self.app.options.limits.workers)
         self.alarms = Alarms()
-        # Not the workers, all of which may be busy for long.
+        # Not the workers, because all of them may be busy for long.
         self._aside = Workers("aside", ASIDE_THREADS)
         self._telling: set[Flag] = set()
         self._exclusive = threading.RLock()
 
     @property
     def closed(self) -> bool:
-        """Whether it is closed, or about to be."""
+        """Whether it is closed or closing."""
         return self.closing.is_set()
 
     def reset_after_fork(self) -> None:
@@ -86,7 +86,7 @@ class Connection:
         self.closing = Flag()
         self._start_without_threads()
         reset: Callable[[], None] | None = getattr(self.engine, "reset_after_fork", None)
-        if reset is None:  # an engine of the caller's, which would use the parent's sockets
+        if reset is None:  # the caller's engine, which would use the parent's sockets
             self.closing.set()
         else:
             reset()
@@ -95,8 +95,8 @@ class Connection:
         """Perform steps until the sequence ends, and return its result.
 
         Raises:
-            LocalProtocolError: Nothing can be waited for here; see `check_may_wait`. Or its transport was
-                collected.
+            LocalProtocolError: Waiting is not possible here; see `check_may_wait`. Or its transport was
+                garbage-collected.
         """
         check_may_wait()
         if self.collected:
@@ -115,7 +115,7 @@ class Connection:
                 try:
                     result = self._perform(step)
                 except BaseException as error:  # noqa: BLE001
-                    # Thrown in, whatever it is, so that it ends the sequence from within.
+                    # Any exception is thrown into the sequence, so that the sequence can clean up.
                     step = sequence.throw(find_foreign(error) or error)
                 else:
                     step = sequence.send(result)
@@ -156,7 +156,7 @@ class Connection:
 
     @not_holding
     def _pause(self, step: steps.Pause) -> bool:
-        # Why not `time.sleep`: the end of the call, or of the transport, must not wait for it.
+        # Why not `time.sleep`: the end of the call or the transport must interrupt it.
         return not (step.waiter or self.closing).wait(step.seconds)
 
     def _run_exclusively(self, step: steps.Exclusive) -> None:
@@ -169,15 +169,15 @@ class Connection:
             self._exclusive.release()
 
     def do_aside(self, job: Callable[[], object]) -> None:
-        """Do something short in another thread, without waiting for it.
+        """Run a short job in another thread, without waiting for it.
 
         Raises:
-            LocalProtocolError: There is no thread for it.
+            LocalProtocolError: No thread can be started.
         """
         self._aside.submit(job)
 
     def tell(self, steps: Steps[Any]) -> Flag:
-        """Tell the server of a cancellation, aside; return what is set once that is over."""
+        """Send a cancellation to the server in the background. Return a flag that is set afterwards."""
         told = Flag()
 
         def perform() -> None:
@@ -196,19 +196,19 @@ class Connection:
             told.set()
             if not isinstance(error, LocalProtocolError):
                 raise
-            # The caller is free all the same.
-            logger.warning("the server is not told of a cancellation: %s", error)
+            # The caller can continue anyway.
+            logger.warning("a cancellation could not be sent to the server: %s", error)
         return told
 
     def wait_told(self, end: float = math.inf) -> None:
-        """Wait until the server is told of every cancellation, `TELL_SECONDS` or until `end` at most."""
+        """Wait until every cancellation is sent, at most `TELL_SECONDS` and until `end`."""
         end = min(end, time.monotonic() + TELL_SECONDS)
         for told in self._telling.copy():
             told.wait(max(0.0, end - time.monotonic()))
 
     @holding
     def close(self) -> list[threading.Thread]:
-        """Close every connection, and return the threads that end with them, to be joined."""
+        """Close all connections, and return the threads to join, which end with them."""
         self.closing.set()
         self.engine.close()
         alarms = self.alarms.close()

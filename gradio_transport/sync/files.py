@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of an app's outputs, fetched by threads: `RemoteFile`."""
+"""Files of an app's outputs, in the sync API: `RemoteFile`."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ from .closing import Closing
 
 @attrs.frozen(kw_only=True, repr=False)
 class RemoteFile(RemoteFileView):
-    """A file that an app returned. Each method fetches it anew; nothing is fetched before."""
+    """A file that an app returned. Each method fetches it again; nothing is fetched before."""
 
     def read(self, *, timeout: float | None = None) -> bytes:
-        """Return the whole content.
+        """Return the full content.
 
         Args:
-            timeout: Seconds for all of it; None leaves only the bound on silence.
+            timeout: Seconds for the whole download; None leaves only the bound on silence.
 
         Raises:
-            FileUnavailable: The server does not hand it out.
+            FileUnavailable: The server does not serve it.
             EventTooLarge: It is larger than ``Limits(max_download_bytes=)``.
             StreamLost: The connection broke.
-            TimeoutExpired: Nothing came for ``Timeouts(download_stall=)`` seconds.
+            TimeoutExpired: No data arrived for ``Timeouts(download_stall=)`` seconds.
         """
         with (
             add_elapsed(secrets=self._fetcher.secrets),
@@ -65,15 +65,15 @@ class RemoteFile(RemoteFileView):
             return b"".join(parts)
 
     def open(self, *, timeout: float | None = None) -> BinaryIO:
-        """Return a reader of the content as it comes; close it, or use it in a ``with`` block.
+        """Return a streaming reader of the content. Close it, or use it in a ``with`` block.
 
-        A file that is still being made (``is_stream``) is followed until it is complete.
+        It follows a growing file (``is_stream``) until the file is complete.
 
         Args:
-            timeout: Seconds that may pass without a byte, instead of ``Timeouts(download_stall=)``.
+            timeout: The longest silence in seconds, instead of ``Timeouts(download_stall=)``.
 
         Raises:
-            GradioTransportError: See `read`; also while it is being read.
+            GradioTransportError: See `read`; the reader raises it too.
         """
         fetcher = self._fetcher.with_stall(timeout)
         return cast("BinaryIO", io.BufferedReader(_Reader(fetcher.open(self, self.url))))
@@ -85,18 +85,18 @@ class RemoteFile(RemoteFileView):
         progress: DownloadProgress | None = None,
         timeout: float | None = None,
     ) -> Path:
-        """Save it in a directory, and return where.
+        """Save it in a directory, and return the path.
 
-        It appears there whole or not at all, under its own name made safe. Another file is never
-        overwritten, and one of the same content is used again.
+        The file appears atomically, under its sanitized name. Another file is never overwritten; one with the
+        same content is reused.
 
         Args:
-            directory: Made if it is not there.
-            progress: Called with the bytes received, and the bytes in all where the server says so.
-            timeout: Seconds for all of it; None leaves only the bound on silence.
+            directory: The directory. It is created if it does not exist.
+            progress: Called with the bytes received, and the total bytes or None.
+            timeout: Seconds for the whole download; None leaves only the bound on silence.
 
         Raises:
-            LocalProtocolError: It cannot be written there.
+            LocalProtocolError: The file cannot be written.
             GradioTransportError: See `read`.
         """
         with (
@@ -117,10 +117,10 @@ class RemoteFile(RemoteFileView):
 
 
 class Download(Closing):
-    """A file on its way.
+    """A download in progress.
 
     Attributes:
-        chunks: The content as it comes; only where it may restart, a `Restart` among it.
+        chunks: The content in chunks. A `Restart` appears only if it may restart.
     """
 
     def __init__(self, chunks: Generator[Chunk, None, None], size: Transfer | Inline | None = None) -> None:
@@ -129,7 +129,7 @@ class Download(Closing):
 
     @property
     def total(self) -> int | None:
-        """Bytes in all, or None where the server does not say."""
+        """Total bytes, or None if the server does not report it."""
         return None if self._size is None else self._size.total
 
     def close(self) -> None:
@@ -161,14 +161,14 @@ class _Reader(io.RawIOBase):
 
 
 class Fetcher(FileSource):
-    """Fetches files with the credentials of one session."""
+    """A fetcher of files with the credentials of one session."""
 
     _file_type = RemoteFile
 
     def open(
         self, file: ServerFile, url: str, deadline: Deadline = NEVER, *, may_restart: bool = False
     ) -> Download:
-        """Begin to fetch a file from one of its URLs."""
+        """Start to fetch a file from one of its URLs."""
         if file.content is not None:
             return Download(_inline_content(file.content), Inline(len(file.content)))
         if is_playlist(url):
@@ -185,7 +185,7 @@ class Fetcher(FileSource):
             yield from chunks
 
     def _fetch(self, transfer: Transfer) -> Generator[bytes, None, None]:
-        """Yield a file that is handed on at once, so that it never restarts."""
+        """Yield the chunks of a file that is passed on at once, so that it never restarts."""
         chunks = self._chunks(self._connection.run(transfer.open()), transfer)
         return cast("Generator[bytes, None, None]", chunks)
 
@@ -216,7 +216,7 @@ class Fetcher(FileSource):
 
 
 def download_files(value: Any, directory: str | Path) -> Any:
-    """Return an output value with its files downloaded, and in their places the paths."""
+    """Return an output value with its files downloaded and replaced by paths."""
     files = cast("Iterator[RemoteFile]", find_files(value))
     with of_a_result():
         return with_paths(value, {id(file): file.download(directory) for file in files})

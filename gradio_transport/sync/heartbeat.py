@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps a session's ``/heartbeat`` open, by a thread."""
+"""Keep a session's ``/heartbeat`` open in a thread."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .threads import Flag, make_thread, run_job, start
 
 
 class HeartbeatThread(Heartbeat):
-    """A heartbeat in a thread of its own."""
+    """A heartbeat in its own thread."""
 
     def __init__(self, connection: Connection, state: SessionState, owner: object) -> None:
-        self._owner = owner  # is not collected as long as this runs, and so is found when all is closed
+        self._owner = owner  # not garbage-collected while this runs, so closing finds it
         self._interruption = Interruption()
         super().__init__(state, self._interruption)
         self._connection = connection
@@ -22,7 +22,7 @@ class HeartbeatThread(Heartbeat):
         self.thread = make_thread(f"heartbeat-{state.session_hash[:4]}", self._run)
 
     def start(self) -> None:
-        """Keep it open in its thread."""
+        """Keep the heartbeat open in its thread."""
         start(self.thread)
 
     def _run(self) -> None:

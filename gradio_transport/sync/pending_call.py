@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A call under way, as the threads that drive it and wait for it see it: `PendingCall`."""
+"""`PendingCall`: a call in progress, shared by the threads that drive it and wait for it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .threads import Change, Flag
 
 
 class PendingCall(CallState):
-    """One call under way: what its driver delivers to, and its callers wait on."""
+    """A call in progress. The driver delivers to it, and callers wait on it."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -37,20 +37,20 @@ class PendingCall(CallState):
             self._ended.notify()
 
     def reset_after_fork(self) -> None:
-        """End the call in a child of ``fork``: its messages come to the parent only."""
+        """End the call in a child of ``fork``, because its messages arrive in the parent only."""
         self._make_locks()
         self._callbacks = []
-        message = "The process was forked: the call goes on in the parent, and can be read there only."
+        message = "The process was forked: the call continues in the parent, and can be read only there."
         self.deliver(Failed(error=LocalProtocolError(message, may_have_run=True)), 0)
 
     @not_holding
     def wait(self, timeout: float | None, *, for_end: bool = True) -> bool:
-        """Wait for the end of the call, or for anything to read; return whether it came.
+        """Wait for the end of the call, or for an event to read. Return whether it arrived.
 
         An expired deadline of the call ends the call.
 
         Raises:
-            LocalProtocolError: Nothing can be waited for here; see `check_may_wait`.
+            LocalProtocolError: Waiting is not possible here; see `check_may_wait`.
         """
         is_ready, changed = (self.done, self._ended) if for_end else (self.is_readable, self._changed)
         if is_ready():
@@ -98,7 +98,7 @@ class PendingCall(CallState):
         return self._downloaded
 
     def fetch(self) -> None:
-        """Open the stream of a call that was joined without one, or is not joined yet; never waits."""
+        """Open the stream of a call that was joined without one, or is not joined yet, without waiting."""
         if is_held():
             self.connection.do_aside(super().fetch)
         else:

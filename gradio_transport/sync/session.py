@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Session`: one ``session_hash``, as its user sees it."""
+"""`Session`: the public object of one ``session_hash``."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from .session_core import SessionCore
 
 
 class Session(SessionView[SessionCore, Call], Closing):
-    """One ``session_hash``: its calls share gr.State, cookies, and where the protocol has one, a stream.
+    """One ``session_hash``: its calls share gr.State, cookies, and a stream if the protocol has one.
 
-    It lives until it is closed, or its transport is. The server forgets it some time later (an hour after the
-    heartbeat has ended, where it has one); after `reset`, or when the stream is lost, at once.
+    It lives until you close it or its transport. The server forgets it some time later (an hour after the end
+    of the heartbeat, if there is one). After `reset`, or when the stream is lost, the server forgets it at
+    once.
     """
 
     _call_type = Call
@@ -27,23 +28,23 @@ class Session(SessionView[SessionCore, Call], Closing):
     ) -> list[Any]:
         """Call an endpoint and return its output values; see `submit` for the arguments.
 
-        Interrupting it (Ctrl-C) cancels the call upstream.
+        An interrupt (Ctrl-C) cancels the call on the server.
 
         Raises:
             AppError: The app's function raised.
-            GradioTransportError: The call failed; the type of the error says how.
+            GradioTransportError: The call failed; the type of the error names the cause.
         """
         return self._core.call(endpoint, arguments, keywords, options)
 
     def component_server(
         self, component_id: int, fn_name: str, data: Any = None, *, timeout: float | None = None
     ) -> Any:
-        """Call a function that a component has on the server (3.47+), such as the FileExplorer's ``ls``.
+        """Call a server-side function of a component (3.47+), such as the FileExplorer's ``ls``.
 
         Args:
             component_id: Its id in ``config.components``.
             fn_name: The function.
-            data: Its argument; to ``ls`` the path as a list of its parts (4.19+).
+            data: Its argument; for ``ls`` the path as a list of parts (4.19+).
             timeout: Seconds to wait for its reply, instead of ``Timeouts(idle=)``.
 
         Returns:
@@ -52,15 +53,15 @@ class Session(SessionView[SessionCore, Call], Closing):
         Raises:
             EndpointNotFound: There is no such component, or it has no such function.
             ServerRefused: The function failed.
-            ValidationFailed: The data is no JSON.
+            ValidationFailed: The data is not JSON.
         """
         return self._core.connection.run(self._core.call_component(component_id, fn_name, data, timeout))
 
     def reset(self, timeout: float | None = None) -> None:
-        """Take another session hash, and so fresh gr.State. Calls under way are ended.
+        """Take a new session hash, with fresh gr.State. It ends the calls in progress.
 
         Args:
-            timeout: Seconds to wait at most for the threads of the old one to end, which they do in any case.
+            timeout: The most seconds to wait for the old threads to end. They end in any case.
         """
         check_timeout(timeout)
         self._core.reset(timeout)
@@ -69,7 +70,7 @@ class Session(SessionView[SessionCore, Call], Closing):
         """End the session's calls, its stream and its heartbeat. Idempotent.
 
         Args:
-            timeout: Seconds to wait at most for its threads to end, which they do in any case.
+            timeout: The most seconds to wait for its threads to end. They end in any case.
         """
         check_timeout(timeout)
         self._core.close(timeout)

@@ -26,13 +26,14 @@ from .session_driver import SessionDriver
 from .threads import make_thread, start
 
 CLOSE_SECONDS = 5.0
-"""How long closing waits without a ``timeout=`` for its threads to end, all in all."""
+"""Total seconds that closing waits for its threads to end without a ``timeout=``."""
 
 
 class OpenSessions:
     """The sessions of one transport, so that closing the transport closes them.
 
-    Threads refer to this and to the connection, never to the `Transport`: one that is forgotten is collected.
+    Threads refer to this and to the connection, never to the `Transport`, so an unreferenced transport can be
+    garbage-collected.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -49,18 +50,18 @@ class OpenSessions:
             core.reset_after_fork()
 
     def add(self, core: SessionCore) -> None:
-        """Remember a session as long as it is used."""
+        """Register a session while it is in use."""
         with self._lock:
             self._cores.add(core)
 
     def close_collected(self) -> None:
-        """Close everything, because the transport was collected."""
+        """Close everything, because the transport was garbage-collected."""
         self.connection.collected = True
         self.close()
 
     def close(self, timeout: float | None = None) -> None:
-        """Close everything, and leave no thread behind, unless one does not end within `timeout` seconds."""
-        if sys.is_finalizing():  # the threads are gone, and what they held is never released
+        """Close everything, and wait at most `timeout` seconds for all threads to end."""
+        if sys.is_finalizing():  # the threads are gone, and never release their locks
             return
         if is_held():
             start(make_thread("close", partial(self.close, timeout)))
@@ -73,7 +74,7 @@ class OpenSessions:
         seconds = CLOSE_SECONDS if timeout is None else timeout
         end = time.monotonic() + seconds
         threads: list[threading.Thread] = []
-        with ExitStack() as stack:  # what one of them raises, such as a callback, keeps no other from ending
+        with ExitStack() as stack:  # an exception of one must not keep the others open
             stack.callback(join, threads, end)
             stack.callback(lambda: threads.extend(self.connection.close()))
             stack.callback(self.connection.wait_told, end)
@@ -86,7 +87,7 @@ def _stop(core: SessionCore, threads: list[threading.Thread]) -> None:
 
 
 def join(threads: Iterable[threading.Thread], end: float) -> None:
-    """Wait for threads that end, until a time of `time.monotonic` at most."""
+    """Wait for threads to end, at most until a time of `time.monotonic`."""
     for thread in threads:
         if thread.is_alive() and thread is not threading.current_thread():
             thread.join(max(0.0, end - time.monotonic()))
@@ -97,7 +98,7 @@ def _until(timeout: float | None) -> float:
 
 
 class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, HeartbeatThread]):
-    """The calls of one session, made by threads; see the base class."""
+    """The calls of one session, in the sync API; see the base class."""
 
     _call_type = PendingCall
     _driver_type = SessionDriver
@@ -110,7 +111,7 @@ class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, Heartbeat
         self._lock = threading.RLock()
 
     def reset_after_fork(self) -> None:
-        """Become a session of the child's own, in a child of ``fork``; the calls stay with the parent."""
+        """Become a separate session in a child of ``fork``; the calls stay in the parent."""
         self._lock = threading.RLock()
         drivers, self._drivers = list(self._drivers.values()), {}
         self._heartbeat, self._unopened = None, set()
@@ -123,14 +124,14 @@ class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, Heartbeat
     ) -> PendingCall:
         """Start a call; see `Session.submit`."""
         core, call = self.prepare(endpoint, arguments, keywords, options)
-        if is_held():  # by a function that goes on once the caller, such as a signal handler, has returned
+        if is_held():  # by a function that continues after the caller, such as a signal handler, has returned
             self.connection.workers.submit(partial(core.submit_prepared, call))
         else:
             core.submit_prepared(call)
         return call
 
     def submit_prepared(self, call: PendingCall) -> None:
-        """Start a call that is prepared."""
+        """Start a prepared call."""
         with ending(call):
             driver, commands = self.begin(call)
             if driver.tapped.session.shared:
@@ -142,12 +143,12 @@ class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, Heartbeat
         self, endpoint: str | int, arguments: Sequence[Any], keywords: dict[str, Any], options: Any
     ) -> list[Any]:
         """Make a call and wait for it; see `Session.call`."""
-        check_may_wait()  # before the call is begun, in the middle of what a signal handler interrupts
+        check_may_wait()  # before the call starts, in code that a signal handler interrupts
         core, call = self.prepare(endpoint, arguments, keywords, options)
         with ending(call):
             driver, commands = core.begin(call)
             call.start_awaiting_result()
-            if call.needs_timer:  # this thread watches the clock while another one drives the call
+            if call.needs_timer:  # this thread watches the deadline while another one drives the call
                 driver.start(driver.drive(call, commands), call)
             else:
                 driver.run(driver.perform(commands), call)
@@ -161,7 +162,7 @@ class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, Heartbeat
         return self.open(call)
 
     def reset(self, timeout: float | None = None) -> None:
-        """Take another session hash, and end the calls under way; see `Session.reset`."""
+        """Take a new session hash, and end the calls in progress; see `Session.reset`."""
         if is_held():
             self.connection.do_aside(self.reset)
             return
@@ -177,7 +178,7 @@ class SessionCore(session_core.SessionCore[PendingCall, SessionDriver, Heartbeat
         join(self.stop("session was closed"), _until(timeout))
 
     def stop(self, what: str) -> list[threading.Thread]:
-        """End what the session has under way, and return the threads that end with it."""
+        """End the calls and streams of the session, and return the threads that end with them."""
         drivers, heartbeat = self.end(what)
         threads = [driver.thread for driver in drivers]
         threads.append(heartbeat.thread if heartbeat is not None else None)

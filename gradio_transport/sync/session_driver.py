@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drives one session by threads: `SessionDriver`.
+"""`SessionDriver`: drives one session with threads.
 
-Which thread waits for what:
+The threads:
 
 * a shared stream (sse_v1+) has one reader thread for each session, started with its first call;
-* a protocol whose calls have a channel of their own is pumped by the caller (`Session.call`), or by one of
-  a bounded number of workers (`Session.submit`), because a legacy server drops a call whose client does not
-  answer it within seconds;
+* for a protocol with a connection per call, the caller (`Session.call`) or one of a bounded number of workers
+  (`Session.submit`) reads the connection, because a legacy server drops a call whose client does not reply
+  within seconds;
 * callers wait on their call's condition; nothing polls.
 """
 
@@ -32,7 +32,7 @@ from .threads import Flag
 
 
 class SessionDriver(session_driver.SessionDriver[PendingCall]):
-    """Drives one session; see the base class."""
+    """A driver of one session; see the base class."""
 
     def __init__(
         self,
@@ -53,9 +53,9 @@ class SessionDriver(session_driver.SessionDriver[PendingCall]):
         self._interruption = Interruption()
 
     def run(self, steps: Steps[Any], call: PendingCall | None = None) -> None:
-        """Perform steps in this thread; a fault in them ends their call, or all calls of the session.
+        """Perform steps in this thread. An exception in them ends their call, or all calls of the session.
 
-        What is neither of the library nor of what it calls is raised: Ctrl-C, exceptions of signal handlers.
+        Exceptions from outside the library and its callees are raised: Ctrl-C, exceptions of signal handlers.
         """
         try:
             self._connection.run(steps)
@@ -65,7 +65,7 @@ class SessionDriver(session_driver.SessionDriver[PendingCall]):
                 raise
 
     def _run_in_background(self, steps: Steps[Any], call: PendingCall | None = None) -> None:
-        with suppress(BaseException):  # reported; there is no caller to raise it to
+        with suppress(BaseException):  # reported, because there is no caller
             self.run(steps, call)
 
     def start(self, steps: Steps[Any], call: PendingCall) -> None:
@@ -73,7 +73,7 @@ class SessionDriver(session_driver.SessionDriver[PendingCall]):
         self._connection.workers.submit(lambda: self._run_in_background(steps, call))
 
     def tell(self, steps: Steps[Any]) -> Flag:
-        """Perform the steps that tell the server of a cancellation, in a thread for that."""
+        """Perform the steps that send a cancellation to the server, in a separate thread."""
         return self._connection.tell(steps)
 
     def prepare_reading(self) -> None:
@@ -81,12 +81,12 @@ class SessionDriver(session_driver.SessionDriver[PendingCall]):
         self._reader.prepare()
 
     def start_reading(self, command: OpenStream) -> None:
-        """Read the shared stream in the session's thread, once the stream before has ended."""
+        """Read the shared stream in the session's thread, after the previous stream has ended."""
         self._reader.prepare()
         self._reader.open(command)
 
     def start_at(self, when: float, call: PendingCall, job: Callable[[], object]) -> None:
-        """Run a short job at a time of `time.monotonic`; at once when the transport is closed."""
+        """Run a short job at a time of `time.monotonic`, or at once when the transport closes."""
         self._connection.alarms.at(when, job)
 
     def drop(self, channel: str) -> None:
@@ -97,16 +97,16 @@ class SessionDriver(session_driver.SessionDriver[PendingCall]):
 
     @property
     def thread(self) -> threading.Thread | None:
-        """The thread that reads its shared stream."""
+        """The thread that reads the shared stream."""
         return self._reader.thread
 
     def close(self, error: GradioTransportError) -> None:
-        """End the calls under way with an error, drop the streams, and let the reader's thread end."""
+        """End the calls in progress with an error, drop the streams, and let the reader thread end."""
         try:
             super().close(error)
         finally:
             self._reader.close()
-            # Last: it wakes a reader that is opening a stream, which nothing else can reach.
+            # Last, because only this wakes a reader that is opening a stream.
             assert self._interruption is not None
             self._interruption.interrupt()
 

@@ -11,10 +11,10 @@ from .threads import LazyThread, run_job
 
 
 class StreamReader:
-    """Reads the streams of a session, one after the other, in one thread.
+    """A reader of the streams of a session, one after the other, in one thread.
 
-    Why not a thread for each stream: calls follow each other, and the stream ends between two of them. Waking
-    this thread is faster than starting another.
+    Why not a thread for each stream: the stream ends between two calls, and waking this thread is faster than
+    starting another.
     """
 
     def __init__(self, name: str, read: Callable[[OpenStream], None]) -> None:
@@ -25,23 +25,23 @@ class StreamReader:
         self._closed = False
 
     def prepare(self) -> None:
-        """Start the thread, unless it runs.
+        """Start the thread, unless it is running.
 
-        Why not with the first stream: a call whose messages nothing can read must not be sent.
+        Why not with the first stream: a call must not be sent if its messages cannot be read.
 
         Raises:
-            LocalProtocolError: It cannot be started.
+            LocalProtocolError: The thread cannot be started.
         """
         if not self._closed:
             self._lazy.start()
 
     @property
     def thread(self) -> threading.Thread | None:
-        """Its thread, once that is started."""
+        """Its thread, or None before the start."""
         return self._lazy.thread
 
     def open(self, command: OpenStream) -> None:
-        """Open and read a stream, once the one before has ended; nothing happens after `close`."""
+        """Open and read a stream, after the previous one has ended. After `close` it does nothing."""
         with self._changed:
             self._next = command
             self._changed.notify_all()
@@ -57,12 +57,12 @@ class StreamReader:
             run_job(self._read, command)
 
     def wait(self, seconds: float) -> bool:
-        """Wait before another try to open the stream; return whether it was closed meanwhile."""
+        """Wait before another attempt to open the stream. Return whether the reader was closed meanwhile."""
         with self._changed:
             return self._changed.wait_for(lambda: self._closed, seconds)
 
     def close(self) -> None:
-        """Let the thread end after the stream it reads, which the caller aborts."""
+        """Let the thread end after its current stream, which the caller aborts."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the threads of the library have in common: how they start, what their jobs may raise, a flag."""
+"""Shared code of the library's threads: their start, exceptions of their jobs, and flags."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PREFIX = "gradio-transport-"
 
 
 def make_thread(name: str, work: Callable[[], object]) -> threading.Thread:
-    """Return a thread of the library, not started: it never keeps the interpreter from exiting."""
+    """Return an unstarted daemon thread of the library."""
     return threading.Thread(target=work, name=_PREFIX + name, daemon=True)
 
 
@@ -29,7 +29,7 @@ def is_own_thread() -> bool:
 
 
 def start(thread: threading.Thread) -> None:
-    """Start a thread. Hold no lock meanwhile: starting waits, and a signal handler may run in that time.
+    """Start a thread. Hold no lock meanwhile: starting waits, and a signal handler may run during the wait.
 
     Raises:
         LocalProtocolError: The system has no thread left, or the interpreter is ending.
@@ -41,16 +41,16 @@ def start(thread: threading.Thread) -> None:
         if is_foreign(error):
             raise
         raise LocalProtocolError(
-            f"The thread {thread.name} could not be started ({error}). Close transports and sessions that "
-            "are not used, or raise the limit of threads of this process."
+            f"The thread {thread.name} could not be started ({error}). Close unused transports and "
+            f"sessions, or raise the thread limit of this process."
         ) from error
 
 
 class LazyThread:
-    """A thread that is started when it is first needed.
+    """A thread that starts on first use.
 
     Attributes:
-        thread: None as long as it has not been started.
+        thread: The thread, or None before the start.
     """
 
     def __init__(self, name: str, work: Callable[[], object]) -> None:
@@ -60,7 +60,7 @@ class LazyThread:
         self.thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start it, unless it has been started.
+        """Start the thread, unless it was started.
 
         Raises:
             LocalProtocolError: The system has no thread left.
@@ -74,25 +74,25 @@ class LazyThread:
                     return
                 self.thread = thread
             start(thread)
-        except BaseException:  # an interrupt too: else no thread would ever be started
+        except BaseException:  # after an interrupt too: otherwise no thread would ever start
             if self.thread is thread and not thread.is_alive():
                 self.thread = None
             raise
 
 
 def run_job(job: Callable[..., object], *arguments: Any) -> None:
-    """Run a job of a thread that has others to run after it; log what the job raises."""
+    """Run one of several jobs of a thread, and log its exception."""
     try:
         job(*arguments)
-    except BaseException:  # SystemExit too: in a thread it would end nothing but the thread
+    except BaseException:  # SystemExit too, because in a thread it would end only the thread
         logger.exception("a job in the thread %s failed", threading.current_thread().name)
 
 
 class Change:
-    """What threads wait on for a change. Without a lock: a signal handler may run, or raise, at any moment.
+    """A notification of changes. It has no lock, because a signal handler may run or raise at any moment.
 
-    Why not `threading.Condition`: an exception in the moment after it has released its lock leaves the lock
-    released, which the ``with`` statement around it then does again.
+    Why not `threading.Condition`: after an exception right after it released its lock, the ``with`` statement
+    around it would release the lock a second time.
     """
 
     def __init__(self) -> None:
@@ -104,12 +104,12 @@ class Change:
             waiter.wake()
 
     def wait(self) -> Waiter:
-        """Return a waiter, to be used in a ``with`` block in which the state is looked at."""
+        """Return a waiter for a ``with`` block that checks the state."""
         return Waiter(self._waiters)
 
 
 class Waiter:
-    """One thread that waits for changes: none that comes within its ``with`` block is missed."""
+    """A thread that waits for changes. It misses no change within its ``with`` block."""
 
     def __init__(self, waiters: list[Waiter]) -> None:
         self._waiters = waiters
@@ -125,16 +125,16 @@ class Waiter:
 
     def wake(self) -> None:
         """End its sleep, or the next one."""
-        with suppress(RuntimeError):  # it is awake
+        with suppress(RuntimeError):  # already awake
             self._asleep.release()
 
     def sleep(self, seconds: float | None) -> bool:
-        """Wait for a change, some seconds at most; return whether there was one."""
+        """Wait for a change, at most for some seconds. Return whether there was one."""
         return self._asleep.acquire(timeout=-1 if seconds is None else max(0.0, seconds))
 
 
 class Flag:
-    """An event that may be set by a signal handler, in the middle of being set or waited for.
+    """An event that a signal handler may set, even during another `set` or `wait`.
 
     Why not `threading.Event`: its lock is not reentrant, and see `Change`.
     """
@@ -148,12 +148,12 @@ class Flag:
         return self._is_set
 
     def set(self) -> None:
-        """Set it, and end every wait for it."""
+        """Set the flag, and end every wait for it."""
         self._is_set = True
         self._changed.notify()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until it is set, some seconds at most; return whether it is."""
+        """Wait until the flag is set, at most for some seconds. Return whether it is set."""
         with self._changed.wait() as waiter:
             if not self._is_set:
                 waiter.sleep(seconds)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Transport`: an app, connected."""
+"""`Transport`: a connection to an app."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from .threads import is_own_thread, make_thread, start
 
 
 class Transport(TransportView[Call, Session], Closing):
-    """An app, connected. Close it, or use it as a context manager.
+    """A connection to an app. Close it, or use it as a context manager.
 
-    A pickle of it is a description, without secrets. The transport made of it connects when it is first used,
-    with a session hash of its own. A copy is the transport itself.
+    A pickle of it is a description, without secrets. The unpickled transport connects on first use, with its
+    own session hash. A copy is the transport itself.
     """
 
     def __init__(self, source: str, options: Options, engine: Engine | None = None) -> None:
@@ -56,7 +56,7 @@ class Transport(TransportView[Call, Session], Closing):
         return self._parts()[1]
 
     def _parts(self) -> tuple[OpenSessions, Session]:
-        """Return what the transport consists of, connecting first if it comes from a pickle."""
+        """Return the parts of the transport. Connect first if it comes from a pickle."""
         if self._opened is None:
             with self._opening:
                 # Again, because another thread may have connected while this one waited for the lock.
@@ -77,13 +77,13 @@ class Transport(TransportView[Call, Session], Closing):
         return Session(SessionCore(self._sessions, headers, session_hash))
 
     def reset(self, timeout: float | None = None) -> None:
-        """Take another session hash for the transport's own session; see `Session.reset`."""
+        """Take a new session hash for the transport's own session; see `Session.reset`."""
         self._session.reset(timeout)
 
     def component_server(
         self, component_id: int, fn_name: str, data: Any = None, *, timeout: float | None = None
     ) -> Any:
-        """Call a function that a component has on the server; see `Session.component_server`."""
+        """Call a server-side function of a component; see `Session.component_server`."""
         return self._session.component_server(component_id, fn_name, data, timeout=timeout)
 
     def call(
@@ -93,10 +93,10 @@ class Transport(TransportView[Call, Session], Closing):
         return self._session.call(endpoint, *arguments, options=options, **keywords)
 
     def close(self, timeout: float | None = None) -> None:
-        """End the calls under way and close every connection and thread. Idempotent, from any thread.
+        """End the calls in progress, and close all connections and threads. Idempotent, from any thread.
 
         Args:
-            timeout: Seconds to wait at most for the threads to end, which they do in any case.
+            timeout: The most seconds to wait for the threads to end. They end in any case.
         """
         check_timeout(timeout)
         if self._opened is not None:
@@ -116,7 +116,7 @@ class Transport(TransportView[Call, Session], Closing):
 
 
 def _from_description(kind: type[Transport], description: Description) -> Transport:
-    """Return a transport that connects when it is first used."""
+    """Return a transport that connects on first use."""
     transport = kind.__new__(kind)
     transport._opening, transport._opened, transport._description = threading.RLock(), None, description
     return transport
@@ -125,13 +125,13 @@ def _from_description(kind: type[Transport], description: Description) -> Transp
 def _close_for_collector(sessions: OpenSessions) -> None:
     """Close on behalf of the garbage collector.
 
-    Why not here: the collector may interrupt any thread while that holds any lock, which closing would wait
-    for. Hence a thread of its own, and a bound to waiting for it.
+    Why not here: the collector may interrupt a thread that holds any lock, and closing would wait for that
+    lock. Hence a separate thread, and a bound on the wait for it.
     """
     closer = make_thread("close", sessions.close_collected)
-    with suppress(LocalProtocolError):  # the interpreter is on its way out, which closes everything
+    with suppress(LocalProtocolError):  # the interpreter is exiting, which closes everything
         start(closer)
-        if not is_own_thread():  # one that gave up the last reference, and that the closer waits for
+        if not is_own_thread():  # the thread that dropped the last reference, and for which the closer waits
             closer.join(CLOSE_SECONDS)
 
 

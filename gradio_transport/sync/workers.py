@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bounded number of threads for jobs that would keep a caller waiting."""
+"""A bounded number of threads for jobs that would block a caller."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from .threads import make_thread, run_job, start
 class Workers:
     """A bounded number of daemon threads.
 
-    Not `concurrent.futures`: its threads keep the interpreter from exiting while a server is silent.
+    Why not `concurrent.futures`: its threads would block the exit of the interpreter while a server is
+    silent.
     """
 
     def __init__(self, name: str, most: int) -> None:
@@ -27,10 +28,10 @@ class Workers:
         self._lock = threading.RLock()
 
     def submit(self, job: Callable[[], object]) -> None:
-        """Run a job in some thread, soon; never once they are closed.
+        """Run a job soon in some thread. After `close` it is ignored.
 
         Raises:
-            LocalProtocolError: There is no thread for it.
+            LocalProtocolError: No thread can be started.
         """
         thread = None
         try:
@@ -44,26 +45,27 @@ class Workers:
                     self._threads.append(thread)
             if thread is not None:
                 start(thread)
-        except BaseException as error:  # an interrupt too: else a thread would be counted that never runs
+        except BaseException as error:  # an interrupt too: else it would be counted but never run
             if thread in self._threads and not thread.is_alive():
                 self._threads.remove(thread)
             if not isinstance(error, LocalProtocolError) or not self._threads:
                 raise
-            # The other threads take the job after theirs, as they do once all are busy.
+            # The other threads run the job after their current ones, as when all are busy.
         self._jobs.put(job)
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             run_job(job)
-            del job  # of a call, which may be collected while the next job is waited for
+            del job  # of a call, which may be garbage-collected while the thread waits for the next job
             with self._lock:
-                # Else the thread takes the waiting job next, and `submit` must not count on it for another.
+                # Otherwise the thread takes the waiting job next, and `submit` must not count on it for
+                # another.
                 if self._jobs.empty():
                     self._idle += 1
-        self._jobs.put(None)  # for the next one: an interrupt may have kept a thread from being counted
+        self._jobs.put(None)  # for the next one: an interrupt may have prevented the count
 
     def close(self) -> list[threading.Thread]:
-        """End every thread after its job, and return them to be joined."""
+        """End every thread after its job, and return the threads to join."""
         with self._lock:
             self._closed = True
             threads, self._threads = self._threads, []

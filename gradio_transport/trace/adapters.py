@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the adapters of a trace speak."""
+"""The kind of a trace's adapters."""
 
 from __future__ import annotations
 

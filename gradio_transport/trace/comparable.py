@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes what two recordings hold comparable: values that differ from run to run become equal."""
+"""Normalization of recordings for comparison: values that differ from run to run become equal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VOLATILE = frozenset(
         "time_limit",
     }
 )  # fmt: skip
-"""Keys whose numbers differ from run to run; that they are there, and are numbers, is compared."""
+"""Keys whose numbers differ from run to run. Only their presence and type are compared."""
 
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(127\.0\.0\.1|localhost|0\.0\.0\.0):\d+"), r"\1:PORT"),
@@ -31,12 +31,12 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 _TEMPORARY = re.compile(r"/tmp/[\w/.-]{1,200}")  # noqa: S108 - recognised, not used
 _RANDOM = re.compile(r"(?<=[-_/])(?=[a-z_]{0,7}\d)[a-z0-9_]{8}(?=/)|(?<=-)[a-z0-9_]{8}(?=/)")
-"""What ``mkdtemp`` makes up."""
+"""The random names of ``mkdtemp``."""
 
 _SHOWN_CHARACTERS = 80
 
 _DEPTH = 100
-"""Levels of a value that are compared. A server chooses how many there are."""
+"""The most levels of a value that are compared, because a server may send any depth."""
 
 OPAQUE = frozenset(
     {
@@ -52,7 +52,7 @@ _NAMED_BY_APP = frozenset({"named_endpoints", "unnamed_endpoints"})
 
 
 def normalise(value: Any, key: str = "", depth: int = 0) -> Any:
-    """Return a JSON value in which all that differs from run to run is equal."""
+    """Return a JSON value with everything that differs from run to run normalized."""
     if depth > _DEPTH:
         return "…"
     if key in VOLATILE and (value is None or isinstance(value, int | float)):
@@ -101,7 +101,7 @@ def shape(value: Any) -> Iterator[tuple[str, str, str]]:
 
 
 def json_type(value: Any, key: str = "") -> str:
-    """Return the name of a JSON type. What may be null from run to run counts as a number."""
+    """Return the name of a JSON type. A value that may be null in some runs counts as a number."""
     match value:
         case None:
             return "number" if key in VOLATILE else "null"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compares two recordings of the same calls: what changed, folded by layer.
+"""Comparison of two recordings of the same calls, grouped by layer.
 
 Values that differ from run to run (times, ids, ports, heartbeats, the number of queue estimates) are made
-equal first. The differences that remain are changes of the server or of this library. A change that is in
-many places is one difference with a count: a prefix that all routes got, a key of every message.
+equal first. The differences that remain are changes of the server or of this library. The same change in many
+places is one difference with a count: a new prefix of all routes, a key of every message.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .replay.discoveries import Discoveries
 from .timeline.reading import CallTimeline, Outcome, Step, timeline
 
 REPEATED = frozenset({"estimation", "progress"})
-"""Messages that servers merge or repeat as time allows; a row of them counts as one."""
+"""Messages that servers merge or repeat depending on time; a run of them counts as one."""
 
 IGNORED = frozenset({"heartbeat", "alive?"})
 """Messages, and whole conversations, that depend on time alone."""
@@ -35,7 +35,7 @@ _COMPARED_VALUES = ("protocol", "api_prefix", "enable_queue", "connect_heartbeat
 """Keys of a config whose values are compared: those that decide how calls are made."""
 
 _NAMED_KEYS = 12
-"""How many keys a line names. `Difference.keys` has all."""
+"""The most keys that a line names. `Difference.keys` has all."""
 
 _NAMED_PLACES = 3
 
@@ -43,10 +43,10 @@ _COMPARED_OUTPUTS = 100
 """Outputs of a call that are compared, besides the last."""
 
 _ENDPOINTS = "endpoints"
-"""What the lines about endpoints that came and went begin with."""
+"""The starts of lines about added and removed endpoints."""
 
 _NAMES = re.compile(r"(?<=/file=).*|(?<=[?&]fn_index=)\d+", re.DOTALL)
-"""What of a route is of the app, and not of the protocol."""
+"""The parts of a route that belong to the app, not to the protocol."""
 
 _NO_NAME = re.compile(r"[^\w-]")
 _OF_A_TYPE = re.compile(r"\bcomponents\.[\w-]+\[\]")
@@ -55,16 +55,16 @@ T = TypeVar("T")
 
 
 class Layer(enum.StrEnum):
-    """The part of a conversation that a difference is in, from the outside to the inside."""
+    """The part of a conversation with a difference, from the outside to the inside."""
 
     META = "meta"
     """The trace itself: version and adapter."""
     CONFIG = "config"
-    """What the server says of the app: its endpoints, and the keys of /config and /info."""
+    """The app: its endpoints, and the keys of /config and /info."""
     REQUESTS = "requests"
-    """Requests, replies, streams and sockets: which there are, their paths, statuses and keys."""
+    """Requests, replies, streams and sockets: their number, paths, statuses and keys."""
     MESSAGES = "messages"
-    """The messages of the flow: which there are, and their keys."""
+    """The messages of the flow, and their keys."""
     VALUES = "values"
     """Arguments, outputs, errors, and values in messages."""
 
@@ -74,9 +74,9 @@ class Difference:
     """A change from the older trace to the newer.
 
     Attributes:
-        what: The change, without where it is.
-        count: In how many messages, requests, components or values it is.
-        where: The calls, sessions or channels that have it; empty for what belongs to none.
+        what: The change, without its place.
+        count: The number of messages, requests, components or values with it.
+        where: The calls, sessions or channels that have it; empty if it belongs to none.
         keys: All the keys that are new, or gone, if it is about keys.
     """
 
@@ -264,7 +264,7 @@ class _Collector:
         self._keys[layer, subject, "new" if is_new else "gone"][key] += count
 
     def differences(self) -> list[Difference]:
-        """Return the differences: by layer, and in it as they were found."""
+        """Return the differences, by layer and then in the order found."""
         layers = list(Layer)
         return [
             difference
@@ -430,7 +430,7 @@ class _Comparison:
                     self._found.add(layer, f"{name}: there were {count:,}, are {others[name]:,}", where)
             if counts == others:
                 what = "messages" if is_message else "requests and replies"
-                self._found.add(layer, f"{what} come in another order", where)
+                self._found.add(layer, f"{what} are in another order", where)
 
     def _compare_shapes(self, layer: Layer, old: _Shapes, new: _Shapes) -> None:
         for subject, before in old.keys.items():
@@ -465,7 +465,7 @@ class _Comparison:
             and not key_order(cast("dict[str, Any]", left), cast("dict[str, Any]", right))
         ):
             layer = Layer.MESSAGES if old.message else Layer.REQUESTS
-            self._found.add(layer, f"{what}: the keys come in another order", where)
+            self._found.add(layer, f"{what}: the keys are in another order", where)
 
     def _add_values(self, what: str, old: Any, new: Any, where: str, *, with_keys: bool = True) -> None:
         for change in value_changes(old, new):
@@ -483,7 +483,7 @@ class _Comparison:
         if left is None or right is None:
             return
         pairs = list(zip(_outputs(left), _outputs(right), strict=False))
-        # A difference is told once, so there is no need to look at all of a long stream.
+        # A difference is reported once, so the rest of a long stream is not checked.
         for one, other in pairs[:_COMPARED_OUTPUTS] + pairs[max(_COMPARED_OUTPUTS, len(pairs) - 1) :]:
             if one.data != other.data:
                 self._add_values(
@@ -496,7 +496,7 @@ class _Comparison:
 
 
 class _Shapes:
-    """Which keys the values of each subject have, of which types, and how often."""
+    """The keys of each subject's values, with their types and counts."""
 
     def __init__(self) -> None:
         self.keys: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
@@ -517,7 +517,7 @@ class _Shapes:
 
 
 def _by_type(value: Any) -> Any:
-    """Return a config with its components by their type, because each type has keys of its own."""
+    """Return a config with its components by their type, because each type has its own keys."""
     if not isinstance(value, dict):
         return value
     config = cast("dict[str, Any]", value)

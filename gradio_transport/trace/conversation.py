@@ -26,7 +26,7 @@ class Entry:
 
     Attributes:
         frame: Number of the frame that completed it.
-        out: Whether it went from us to the server.
+        out: Whether it went from the client to the server.
         what: Its name: ``"POST /queue/join"``, ``"reply 200"``, ``"process_completed"``, ``"end"`` ...
         value: Its decoded JSON, the text if it is not JSON, or None if there is no body.
         message: Whether it is a message of the flow.

@@ -17,17 +17,17 @@ from .writer import TraceWriter
 logger = logging.getLogger(__name__)
 
 ENVIRONMENT_VARIABLE = "GRADIO_TRANSPORT_TRACE"
-"""Its value is a directory. Each transport writes a trace of its own there."""
+"""The environment variable with a directory. Each transport writes its own trace there."""
 
 _numbers = itertools.count(1)
 
 
 def environment_tap() -> Tap | None:
-    """Return a writer to a new file in the directory that the environment names, or None."""
+    """Return a writer to a new file in the directory of the environment variable, or None."""
     directory = os.environ.get(ENVIRONMENT_VARIABLE)
     if not directory:
         return None
-    # The end makes the name one that no other user of the directory can have taken before.
+    # The random end of the name cannot have been taken by another user of the directory.
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{next(_numbers)}-{secrets.token_hex(4)}.jsonl"
     try:
         Path(directory).mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def environment_tap() -> Tap | None:
 
 
 def record_as_environment_says(taps: Taps) -> None:
-    """Record what the taps are shown, if the environment names a directory for that."""
+    """Record all frames, if the environment names a directory for that."""
     recorder = environment_tap()
     if recorder is not None:
         taps.add(recorder)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a trace that is still being written, as its bytes are found. Without I/O."""
+"""Incremental reading of a trace that is still being written. Without I/O."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .reader import LineReader
 
 
 class TraceFollower:
-    """Takes the bytes of a trace in any pieces, and returns the frames whose lines are complete.
+    """A reader that takes the bytes of a trace in any pieces, and yields the frames of complete lines.
 
     Args:
         name: Name of the file, for errors.
-        folder: The directory that has the bodies beside the trace, if there is one.
+        folder: The directory of body files next to the trace, if any.
     """
 
     def __init__(self, name: str, folder: Path | None = None) -> None:
@@ -26,7 +26,7 @@ class TraceFollower:
         self.restart()
 
     def restart(self) -> None:
-        """Begin anew, because the file was truncated or replaced."""
+        """Start again, because the file was truncated or replaced."""
         self._reader = LineReader(self._name, self._folder)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._begun: list[str] = []
@@ -38,7 +38,7 @@ class TraceFollower:
 
     @property
     def meta_lines(self) -> int:
-        """How many meta lines there were, so that a change of `meta` shows."""
+        """The number of meta lines, to detect a change of `meta`."""
         return self._reader.meta_lines
 
     @property
@@ -47,14 +47,14 @@ class TraceFollower:
         return bool(self._begun)
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """Take the next bytes, and yield the frames that they complete.
+        """Process the next bytes, and yield the frames that they complete.
 
         Raises:
             TraceError: It is not a trace.
         """
         *lines, rest = self._decoder.decode(data).split("\n")
         for line in lines:
-            # Joined when the line is complete: a line of 50 MB comes in a thousand pieces.
+            # Joined when the line is complete, because a line of 50 MB arrives in a thousand pieces.
             whole = "".join((*self._begun, line))
             self._begun.clear()
             frame = self._reader.read(whole)

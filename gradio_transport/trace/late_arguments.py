@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Completes calls of other clients whose arguments came after the call (3.6 to 4.8).
+"""Completion of other clients' calls whose arguments followed the call (3.6 to 4.8).
 
-These servers ask for the arguments when it is a call's turn. A recorder cannot wait for that: the frame of
-the call, which is written before, has null in their place.
+These servers request the arguments when it is a call's turn. A recorder cannot wait for that, so the earlier
+frame of the call has null in their place.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..protocol.frames import Direction, Frame, Kind
 
 
 def with_late_arguments(frames: Sequence[Frame]) -> Sequence[Frame]:
-    """Return frames in which each call has its arguments; none where the client never sent them."""
+    """Return frames in which each call has its arguments; null if the client never sent them."""
     missing = {
         (frame.session, frame.channel): number
         for number, frame in enumerate(frames)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks a trace, and says of each finding whether it is about the server, this library, or the trace."""
+"""Checks of a trace. Each finding is about the server, this library, or the trace."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ from .timeline.reading import Timeline
 
 
 class Severity(enum.StrEnum):
-    """How much a finding matters."""
+    """The severity of a finding."""
 
     ERROR = "error"
-    """The trace does not replay: this library sends something else today, or leaves a call or stream open."""
+    """The trace does not replay: this library sends other requests now, or leaves a call or stream open."""
     WARNING = "warning"
-    """The server broke the order of the flow, or sent an unknown message; or the trace holds a secret."""
+    """The server broke the order of the flow, or sent an unknown message; or the trace contains a secret."""
     NOTE = "note"
     """New fields, failed calls, incomplete traces."""
 
 
 class Source(enum.StrEnum):
-    """What a finding is about."""
+    """The subject of a finding."""
 
     SERVER = "server"
-    """The server, or what is before it: it broke the protocol, or says something unknown."""
+    """The server, or a proxy: it broke the protocol, or sent something unknown."""
     LIBRARY = "library"
-    """This library: it would send something else today, or leaves something open."""
+    """This library: it would send other requests now, or leaves something open."""
     TRACE = "trace"
-    """The file: it is cut off, incomplete, or holds what looks like a secret."""
+    """The file: it is cut off, incomplete, or may contain a secret."""
     OUTCOME = "outcome"
-    """How a call or the discovery failed, which is nobody's fault by itself; `diagnose` says more."""
+    """The failure of a call or of the discovery; `diagnose` has the details."""
 
 
 @attrs.frozen
@@ -59,7 +59,7 @@ class Finding:
     Attributes:
         where: The call, or the part of the trace.
         what: The text of the finding.
-        source: What it is about.
+        source: Its subject.
         session: Number of the session, if it is about one.
         key: Key of the call in the session; an empty text if it is about no call.
         frames: Numbers of the frames that have it, counted from 0, in order.
@@ -102,7 +102,7 @@ FIELDS: Mapping[str, frozenset[str]] = MappingProxyType(
         }.items()
     }
 )
-"""Fields of each message, of all generations from 3.1.5 to 6.31 together."""
+"""Fields of each message, of all versions from 3.1.5 to 6.31 together."""
 
 OUTPUT_FIELDS = frozenset(
     {
@@ -129,7 +129,7 @@ def lint_trace(
         line: Its timeline, if you have it already.
     """
     findings = [*_replay_findings(trace, registry), *_file_findings(trace), *secret_findings(trace)]
-    # What other servers say, only the replay by their adapter can judge.
+    # Messages of other servers can only be checked by the replay with their adapter.
     others = {
         frame.session
         for frame in trace.frames
@@ -154,7 +154,7 @@ def _replay_findings(trace: Trace, registry: Registry) -> Iterator[Finding]:
         result = replay(trace, registry=registry, light=True)
     except GradioTransportError as error:
         what = f"it cannot be replayed: {error.message.removesuffix('.')}"
-        hint = "Only what needs no replay was checked."
+        hint = "Only checks without a replay were done."
         yield Finding(Severity.WARNING, "the file", what, Source.TRACE, hint=hint)
         return
     for mismatch in result.mismatches:
@@ -184,7 +184,7 @@ def _replay_findings(trace: Trace, registry: Registry) -> Iterator[Finding]:
             what = f"the message {name!r:.80} is unknown"
             yield Finding(Severity.WARNING, where, what, Source.SERVER, session, key, (), _NEW_HINT)
         if not events or not events[-1].terminal:
-            what = "the trace ends before it does"
+            what = "the trace ends before the call"
             yield Finding(Severity.NOTE, where, what, Source.TRACE, session, key)
         failure: GradioTransportError | None = getattr(events[-1], "error", None) if events else None
         if failure is not None:
@@ -193,24 +193,26 @@ def _replay_findings(trace: Trace, registry: Registry) -> Iterator[Finding]:
 
 
 _MISMATCH_HINT = (
-    "The trace is of another version or client, or was edited. If not, it is a change of this library: "
-    "report it with the trace."
+    "The trace is of another version or client, or was edited. If not, this library has changed: report it "
+    "with the trace."
 )
-_ORDER_HINT = "A proxy may reorder or repeat messages; else it is a server that this version does not know."
-_SHARING_HINT = "Take it out before you share the trace: gradio-transport trace redact FILE -o OUT."
+_ORDER_HINT = (
+    "A proxy may have reordered or repeated messages; otherwise this version does not know the server."
+)
+_SHARING_HINT = "Remove it before you share the trace: gradio-transport trace redact FILE -o OUT."
 _NEW_HINT = "A newer Gradio may send it. Update gradio-transport, or report it with this trace."
 
 
 def _file_findings(trace: Trace) -> Iterator[Finding]:
     if trace.truncated:
-        what = "it was cut off in the middle of a line"
+        what = "it was cut off within a line"
         yield Finding(Severity.NOTE, "the file", what, Source.TRACE, hint="All lines before it were read.")
     if not any(frame.kind is Kind.CALL for frame in trace.frames):
-        yield Finding(Severity.NOTE, "the file", "it holds no call", Source.TRACE)
+        yield Finding(Severity.NOTE, "the file", "it contains no call", Source.TRACE)
 
 
 def secret_findings(trace: Trace) -> Iterator[Finding]:
-    """Yield what looks like a secret, in which frame and how often; never the value."""
+    """Yield possible secrets with their frames and counts, never the values."""
     known: dict[str, Counter[str]] = {}
     for number, frame in enumerate(trace.frames):
         found = Counter[str]()
@@ -239,13 +241,13 @@ def secret_findings(trace: Trace) -> Iterator[Finding]:
 
 
 def _call_key(frame: Frame) -> str:
-    """Return the key of the call that a frame belongs to, or an empty text."""
+    """Return the key of a frame's call, or an empty text."""
     key = frame.channel.partition(".")[0]
     return key if frame.session and key.isdigit() else ""
 
 
 def _texts(frame: Frame) -> Iterator[str]:
-    """Yield what a frame carries besides headers, as texts."""
+    """Yield the contents of a frame, without headers, as texts."""
     for name, value in frame.payload.items():
         if isinstance(value, bytes):
             yield value.decode("utf-8", "replace")
@@ -261,11 +263,11 @@ def _message_findings(conversation: Conversation) -> Iterator[Finding]:
         if isinstance(value, dict):
             yield from _field_findings(conversation, entry, cast("dict[str, Any]", value))
         elif entry.what not in _NAMED_EVENTS:
-            what = f"frame {entry.frame} is no message: {value!r:.80}"
+            what = f"frame {entry.frame} is not a message: {value!r:.80}"
             yield _of_message(Severity.WARNING, conversation, entry, what, _NO_MESSAGE_HINT)
 
 
-_NO_MESSAGE_HINT = "Something between may have written into the stream; Gradio sends JSON objects alone."
+_NO_MESSAGE_HINT = "A proxy may have written into the stream; Gradio only sends JSON objects."
 
 
 def _of_message(

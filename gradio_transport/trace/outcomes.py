@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outcomes of calls, recorded or live, and whether two of them are the same to a caller.
+"""The outcomes of calls, recorded or live, and their comparison from a caller's view.
 
-What differs from run to run is no difference: times, ids, addresses, temporary paths, names of files, how
-often a queue was estimated, and in how many steps a generator yielded.
+Values that differ from run to run are ignored: times, ids, addresses, temporary paths, file names, the number
+of queue estimates, and the number of steps of a generator.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .replay.replayer import replay
 from .replay.result import CallKey, Replay
 
 MOST_DIFFERENCES = 20
-"""Bound of the differences that are described for one call."""
+"""The most differences that are described for one call."""
 
 _EXCERPT_CHARACTERS = 100
 _MOST_DEPTH = 100
@@ -48,7 +48,7 @@ _IDS = frozenset({"component_id", "event_id", "id", "session_hash", "target_id",
 
 
 class Ending(enum.StrEnum):
-    """How a call ended."""
+    """The kind of a call's end."""
 
     COMPLETED = "completed"
     FAILED = "failed"
@@ -58,7 +58,7 @@ class Ending(enum.StrEnum):
 
 @attrs.frozen
 class Failure:
-    """Why a call failed.
+    """The failure of a call.
 
     Attributes:
         type: Name of the class of errors.
@@ -78,14 +78,14 @@ class Failure:
 
 @attrs.frozen
 class Outcome:
-    """What came of a call, as its caller sees it.
+    """The outcome of a call, as its caller sees it.
 
     Attributes:
-        values: The outputs, files in them as `ServerFile`. Of a call that did not complete, the last ones.
+        values: The outputs, files in them as `ServerFile`. For a call that did not complete, the last ones.
         steps: The outputs of each step of a generator, before the last.
-        logs: What the function said by ``gr.Info`` and ``gr.Warning``: level, title and text.
-        failure: Why it failed, if it did.
-        started: Whether the server said that the function runs.
+        logs: Messages of ``gr.Info`` and ``gr.Warning``: level, title and text.
+        failure: The failure, if any.
+        started: Whether the server reported that the function runs.
     """
 
     ending: Ending
@@ -106,13 +106,13 @@ class Outcome:
 
 @attrs.frozen(kw_only=True)
 class Tolerance:
-    """What is no difference.
+    """Deviations that do not count as differences.
 
     Attributes:
-        numbers: Relative difference of numbers that count as equal.
+        numbers: Relative difference up to which numbers count as equal.
         ignored: Patterns of texts that may differ.
         all_steps: Compare each step of generators, not only whether there were any.
-        logs: Compare what functions say by ``gr.Info`` and ``gr.Warning``.
+        logs: Compare messages of ``gr.Info`` and ``gr.Warning``.
         error_texts: Compare the texts of errors, not only their types.
     """
 
@@ -153,7 +153,7 @@ def outcome_of(events: Sequence[e.Event], error: BaseException | None = None) ->
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Return why a call failed."""
+    """Return the failure of a call."""
     message = error.message if isinstance(error, GradioTransportError) else str(error)
     of_app = isinstance(error, AppError)
     title, hidden = (error.title, error.hidden) if isinstance(error, AppError) else (None, False)
@@ -166,7 +166,7 @@ class Recorded:
 
     Attributes:
         outcomes: By session and key.
-        configs: The app of each session as it was then.
+        configs: The recorded app config of each session.
     """
 
     outcomes: Mapping[CallKey, Outcome]
@@ -219,7 +219,7 @@ def _with_files(played: Replay, key: CallKey, reader: FileReader, slots: Sequenc
 
 
 def compare_outcomes(old: Outcome, new: Outcome, tolerance: Tolerance | None = None) -> list[str]:
-    """Return how a new outcome differs from an old one to a caller; empty if it is the same."""
+    """Return the differences of a new outcome from an old one; empty if it is the same to a caller."""
     comparison = _Comparison(tolerance or Tolerance())
     found: list[str] = []
     for difference in comparison.outcomes(old, new):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Puts placeholders of the same type and length in the place of arguments and outputs in frames.
+"""Replacement of arguments and outputs in frames by placeholders of the same type and length.
 
-A replay is fed the recorded replies and makes its requests of the recorded arguments. So the same value
-becomes the same placeholder everywhere, and what Gradio itself reads in a value is kept: the marks of files
-and updates, and the operations and paths of edits. The placeholder of two texts together is those of both,
-one after the other, so that edits still fit.
+A replay gets the recorded replies and makes its requests from the recorded arguments. So the same value
+becomes the same placeholder everywhere, and the parts that Gradio itself reads are kept: the marks of files
+and updates, and the operations and paths of edits. The placeholder of a concatenation is the concatenation of
+the placeholders, so that edits still fit.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ _LINE = re.compile(rb"\r\n|\n|\r")
 
 @attrs.define
 class Counts:
-    """How many values were replaced."""
+    """The number of replaced values."""
 
     values: int = 0
     files: int = 0
 
 
 class Placeholders:
-    """Rewrites the frames of one trace, in order.
+    """A rewriter of the frames of one trace, in order.
 
     Args:
         chosen: Of each endpoint number, the places of the arguments that are replaced, and their names; None
@@ -206,7 +206,7 @@ class Placeholders:
         return message
 
     def _choice(self, choice: Any) -> Any:
-        """Return a choice of a chat completion, whose text is in an object of its own."""
+        """Return a choice of a chat completion, whose text is in a separate object."""
         if not isinstance(choice, dict):
             return choice
         return {
@@ -316,7 +316,7 @@ def _is_edit(items: list[Any]) -> bool:
 
 
 def _is_status(message: Mapping[str, Any], key: str) -> bool:
-    """Return whether ``data`` is no value, but a place or an error, in a reply of the polling queue."""
+    """Return whether ``data`` is a place or an error instead of a value, in a reply of the polling queue."""
     return key == "data" and "status" in message and not isinstance(message[key], dict)
 
 
@@ -335,7 +335,7 @@ class _Events:
         self._after_return = False
 
     def feed(self, data: bytes) -> bytes:
-        """Take bytes, and return the events that are complete."""
+        """Process bytes, and return the complete events."""
         if self._after_return and data:
             data, self._after_return = data.removeprefix(b"\n"), False
         self._held.append(data)

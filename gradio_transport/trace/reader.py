@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads trace files."""
+"""Reading of trace files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SHARED_BODY = re.compile(r"[A-Za-z0-9_-][\w-]*/[0-9a-f]{16}\.body")
 _COMMON = frozenset({"t", "dir", "kind", "channel", "session"})
 
 _BYTES: Mapping[Kind, str] = {Kind.REQUEST: "body", Kind.RESPONSE: "body", Kind.CHUNK: "data"}
-"""Which field of a payload is bytes."""
+"""The payload field that is bytes."""
 
 
 _FIELDS: Mapping[Kind, Mapping[str, type]] = {
@@ -40,11 +40,11 @@ _FIELDS: Mapping[Kind, Mapping[str, type]] = {
     Kind.WS_OPEN: {"url": str},
     Kind.WS_TEXT: {"text": str},
 }
-"""What a frame must have, so that what reads traces need not ask."""
+"""Required fields of a frame, so that code that reads traces need not check."""
 
 
 MAX_SECONDS = 1e9
-"""Bound of the times of a trace."""
+"""The latest time in a trace."""
 
 
 class TraceError(LocalProtocolError):
@@ -52,7 +52,7 @@ class TraceError(LocalProtocolError):
 
 
 def not_a_trace(name: str, why: str) -> TraceError:
-    """Return the error for a file that is something else."""
+    """Return the error for a file that is not a trace."""
     return TraceError(
         f"{name} is not a trace of gradio-transport: {why}. Pass a file written by TraceWriter or "
         "GRADIO_TRANSPORT_TRACE; for a HAR file see gradio-transport trace import."
@@ -65,9 +65,9 @@ class Trace:
 
     Attributes:
         meta: The values of the meta lines; later lines replace earlier values.
-        frames: In the order in which they were sent and received; ``t`` counts from the first.
+        frames: The frames, in order; ``t`` starts at the first.
         truncated: Whether the last line is incomplete. All lines before it are in `frames`.
-        path: The file it was read from, if any.
+        path: The file, if it was read from one.
     """
 
     meta: Mapping[str, Any]
@@ -104,16 +104,16 @@ def _read(reader: LineReader, text: str, path: Path | None) -> Trace:
 
 
 class LineReader:
-    """Reads the lines of a trace one by one.
+    """A reader of a trace, line by line.
 
     Args:
         name: Name of the file, for errors.
-        folder: The directory that has the bodies beside the trace, if there is one.
+        folder: The directory of body files next to the trace, if any.
 
     Attributes:
         name: Name of the file, for errors.
         meta: The values of the meta lines so far.
-        meta_lines: How many there were.
+        meta_lines: Their number.
     """
 
     def __init__(self, name: str, folder: Path | None) -> None:
@@ -130,20 +130,20 @@ class LineReader:
 
     @property
     def cut_off(self) -> bool:
-        """Whether a crash has cut a line off: the last one so far, or one that another trace follows."""
+        """Whether a crash has cut off a line: the last one, or one before another trace."""
         return self._was_cut_off or self._broken is not None
 
     def read(self, line: str) -> Frame | None:
-        """Take the next line, without its end, and return its frame; None for a line that has none.
+        """Process the next line, without its end, and return its frame, or None.
 
         Raises:
-            TraceError: It is no line of a trace, or the line before it was not.
+            TraceError: It is not a line of a trace, or the previous line was not.
         """
         self._number += 1
         if not line.strip():
             return None
         if self._broken is not None:
-            # A crash cuts a line off, and the next trace is appended behind it.
+            # A crash cuts off a line, and the next trace is appended after it.
             if not _begins_trace(line):
                 raise self._broken
             self._broken, self._was_cut_off = None, True
@@ -165,7 +165,7 @@ class LineReader:
 
     def _read_line(self, number: int, value: Any) -> Frame | None:
         if not isinstance(value, dict):
-            raise self._error(number, "is no JSON object")
+            raise self._error(number, "is not a JSON object")
         line = cast("dict[str, Any]", value)
         if not self.meta or "format" in line:
             self._read_header(number, line)
@@ -182,7 +182,7 @@ class LineReader:
     def _read_header(self, number: int, line: Mapping[str, Any]) -> None:
         """Read the first line of the trace, or of another trace appended to it.
 
-        Each counts its sessions from 1, so those of a later one are moved behind the earlier.
+        Each counts its sessions from 1, so those of a later trace are renumbered.
         """
         if line.get("format") != FORMAT:
             raise self._error(number, "does not name the format")
@@ -208,7 +208,7 @@ class LineReader:
                 session + self._session_offset if session else 0,
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise self._error(number, f"is no frame of a trace ({error!r})") from None
+            raise self._error(number, f"is not a frame of a trace ({error!r})") from None
         self._sessions = max(self._sessions, frame.session)
         return frame
 
@@ -226,9 +226,9 @@ class LineReader:
         if not isinstance(headers, dict) or not all(
             isinstance(value, str) for value in cast("dict[str, Any]", headers).values()
         ):
-            raise ValueError("'headers' is no object of texts")
+            raise ValueError("'headers' is not an object of texts")
         if "url" in payload:
-            urlsplit(str(payload["url"]))  # raises for what is no URL
+            urlsplit(str(payload["url"]))  # raises for an invalid URL
         if kind is Kind.END:
             Ending(payload["ending"])
         return payload
@@ -238,7 +238,7 @@ class LineReader:
             case None:
                 return None
             case str():
-                # Half of a surrogate pair is not valid UTF-8, but the wire had these bytes.
+                # A lone surrogate is not valid UTF-8, but the wire had these bytes.
                 return value.encode("utf-8", "surrogatepass")
             case {"base64": str() as encoded}:
                 return base64.b64decode(encoded, validate=True)
@@ -248,21 +248,22 @@ class LineReader:
                 raise ValueError(f"{type(value).__name__} where bytes should be")
 
     def _shared_body(self, name: str) -> bytes:
-        """Return a body of a file of its own, which is read once.
+        """Return a body from a separate file, which is read once.
 
-        Only what `TraceWriter` names so: a trace may come from a stranger, and must not name other files.
+        Only file names of `TraceWriter` are accepted: a trace may come from a stranger, and must not name
+        other files.
         """
         if self._folder is None:
-            raise ValueError("a body in a file outside of it, which is found only by the path of the trace")
+            raise ValueError("a body in a separate file, which needs the path of the trace")
         if not _SHARED_BODY.fullmatch(name):
             raise ValueError(
-                f"{name[:100]!r} is no name of a body file, such as 'bodies/0123456789abcdef.body'"
+                f"{name[:100]!r} is not the name of a body file, such as 'bodies/0123456789abcdef.body'"
             )
         if name not in self._shared:
             path = self._folder / name
             try:
                 if path.is_symlink() or not path.is_file():
-                    raise ValueError(f"the body file {name!r} is not there, or no regular file")
+                    raise ValueError(f"the body file {name!r} does not exist, or is not a regular file")
                 self._shared[name] = path.read_bytes()
             except OSError as error:
                 raise ValueError(f"the body file {name!r} cannot be read: {error}") from None
@@ -270,10 +271,10 @@ class LineReader:
 
 
 def _time(value: Any) -> float:
-    """Return a time of a trace; one of 30 years, or none at all, would only break what shows it."""
+    """Return a valid time of a trace. An invalid one would break the code that shows it."""
     seconds = float(value)
     if not -MAX_SECONDS < seconds < MAX_SECONDS:
-        raise ValueError("'t' is no time")
+        raise ValueError("'t' is not a time")
     return seconds
 
 

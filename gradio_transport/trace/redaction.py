@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Removes secrets from frames before they are written, so that traces can be shared.
 
-Only harmless headers are written. What the caller gave as a secret is removed, and what looks like a secret
-by its name or form (`gradio_transport.protocol.secret_forms`), wherever it stands. A session hash, which
-gives access to its session, becomes an alias that is the same everywhere in a trace.
+Only harmless headers are written. The caller's secrets are removed everywhere, and so are values that look
+like secrets by their name or form (`gradio_transport.protocol.secret_forms`). A session hash, which gives
+access to its session, becomes an alias that is the same everywhere in a trace.
 
-Why text by text in requests and replies alike, and not by field: a replay is fed the redacted replies, so
-its requests differ from the original in the same places as the redacted requests.
+Why on texts in requests and replies alike, not by field: a replay gets the redacted replies, so its requests
+differ from the original in the same places as the redacted requests.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DESCRIPTION = (
     "headers", "cookies", "tokens", "passwords", "session hashes", "upload bodies",
     "secrets of the caller", "values named as secrets", "user and password of URLs",
 )  # fmt: skip
-"""What was removed, for the meta line."""
+"""The kinds of removed values, for the meta line."""
 
 LONGEST_LINE = 256 * 1024
 """Bytes of a line that wait for its end."""
@@ -35,7 +35,7 @@ _SHORTEST_SENT = 6
 """Secrets of requests from this length on are removed from replies too. Shorter ones may be words."""
 
 _APPS = 16
-"""How many apps one writer knows the secrets of, the newest."""
+"""The most apps whose secrets one writer keeps, the newest."""
 
 _CONTENTS = ("<bytes>", "<bytearray>", "<InputFile>")
 
@@ -43,10 +43,10 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 class Redactor:
-    """Rewrites the payloads of one trace's frames.
+    """A rewriter of the payloads of one trace's frames.
 
     Args:
-        secrets: Texts of the caller's own that must not be written.
+        secrets: The caller's texts that must not be written.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -56,7 +56,7 @@ class Redactor:
         self._aliases: dict[str, str] = {}
 
     def know(self, secrets: KnownSecrets) -> None:
-        """Remove from now on also what the caller of an app gave as secrets."""
+        """Also remove the secrets of an app's caller from now on."""
         if not any(known is secrets for known in self._of_apps):
             self._of_apps.append(secrets)
 
@@ -79,7 +79,7 @@ class Redactor:
         return text
 
     def request_text(self, text: str) -> str:
-        """Return a text that we send without secrets; those of it are removed from later texts too."""
+        """Return a sent text without secrets. Its secrets are removed from later texts too."""
         shown, found = take_out(self._known_taken_out(text), is_secret_in_request)
         self._sent.add_passing(*(_unescape(one.text) for one in found if one.replacement))
         # Again, because the text may have them elsewhere too, as any later one.
@@ -104,7 +104,7 @@ class Redactor:
         return value
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """Return headers; only the harmless ones keep their values."""
+        """Return the headers. Only harmless ones keep their values."""
         return {
             name: self.text(value) if name.lower() in HARMLESS_HEADERS else REDACTED
             for name, value in headers.items()
@@ -116,7 +116,7 @@ class Redactor:
         return (self.request_text(text) if outgoing else self.text(text)).encode("utf-8", "surrogateescape")
 
     def request_body(self, body: bytes, content_type: str) -> bytes:
-        """Return a request's body without secrets; forms, which are logins, and uploads are removed whole."""
+        """Return a request's body without secrets; forms (logins) and uploads are removed in full."""
         kind = content_type.lower()
         if kind.startswith("multipart/"):
             return f"{REDACTED} ({len(body)} bytes of multipart)".encode()
@@ -126,7 +126,7 @@ class Redactor:
 
 
 class StreamRedactor:
-    """Rewrites the bytes of one stream, line by line, so that no secret is cut in two.
+    """A rewriter of the bytes of one stream, line by line, so that no secret is split.
 
     Why not as they come: no server acts on a part of a line, and neither does a machine, so a trace loses
     nothing; and what may be the beginning of a secret need not be guessed. A line that is very long comes in
@@ -140,7 +140,7 @@ class StreamRedactor:
         self._dropping = False
 
     def feed(self, data: bytes) -> bytes:
-        """Take bytes, and return what can be written now."""
+        """Process bytes, and return those that can be written now."""
         if self._dropping:
             end = _first_line_end(data)
             self._dropping, data = end < 0, data[end:] if end >= 0 else b""
@@ -156,7 +156,7 @@ class StreamRedactor:
         return self._redactor.data(held[:complete])
 
     def flush(self) -> bytes:
-        """Return what waits for the end of its line."""
+        """Return the incomplete line."""
         return self._redactor.data(self._take())
 
     def _hold(self, data: bytes) -> None:
@@ -225,7 +225,7 @@ def _unescape(text: str) -> str:
 
 
 def placeholder(value: object) -> str:
-    """Return what is written for a value that JSON cannot represent."""
+    """Return the replacement for a value that JSON cannot represent."""
     return f"<{type(value).__name__}>"
 
 

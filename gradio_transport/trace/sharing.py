@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a trace anew with more taken out, so that it can be shared: `redact_trace`.
+"""`redact_trace`: write a copy of a trace with more redacted, to share it.
 
-The writer takes out what it always does, also of traces that were written without redaction, and what the
-caller names: texts in every spelling, arguments by their name, or all values.
+The writer always redacts, even if the trace was written without redaction. It also removes what the caller
+names: texts in every encoding, arguments by name, or all values.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ _OWN_META = frozenset({"format", "version", "redacted"})
 
 @attrs.frozen
 class Redaction:
-    """What was taken out of a trace.
+    """The result of a redaction.
 
     Attributes:
         path: The new trace.
-        secrets: How often each of the given texts stood in the old one, in any spelling.
-        values: How many values became placeholders, and chunks of files.
-        arguments: The names of arguments that no endpoint of the trace has.
-        left: What still looks like a secret.
-        problem: Why the new trace does not replay as the old one did; empty if it does.
+        secrets: The number of occurrences of each given text in the old trace, in any encoding.
+        values: The number of values and file chunks that became placeholders.
+        arguments: Names of arguments that no endpoint of the trace has.
+        left: Remaining possible secrets.
+        problem: Why the new trace does not replay as the old one; empty if it does.
     """
 
     path: Path
@@ -59,20 +59,19 @@ def redact_trace(
     arguments: Sequence[str] = (),
     values: bool = False,
 ) -> Redaction:
-    """Write a trace to a new file, with more taken out.
+    """Write a trace to a new file, with more redacted.
 
     Args:
         trace: The trace.
-        path: The new file. Nothing may be there.
-        secrets: Texts to take out, in every spelling in which they return.
-        arguments: Names or labels of parameters whose arguments are replaced, and taken out of what echoes
-            them.
+        path: The new file, which must not exist.
+        secrets: Texts to remove, in every encoding.
+        arguments: Names or labels of parameters whose arguments and echoes are replaced.
         values: Replace all arguments and outputs by placeholders of their type. Errors, logs and the app's
             config stay.
 
     Raises:
-        FileExistsError: Something has that name.
-        LocalProtocolError: The new trace could not be written whole.
+        FileExistsError: The file already exists.
+        LocalProtocolError: The new trace could not be written completely.
     """
     target = Path(path)
     chosen, unknown = ({}, ()) if values else _choose(trace, arguments)
@@ -86,7 +85,9 @@ def redact_trace(
         _write(trace, frames, target, [*secrets, *echoed], values=values)
         written = read_trace(target)
         if _count(written.frames) != _count(frames):
-            raise LocalProtocolError(f"The trace {target.name} could not be written whole. Is the disk full?")
+            raise LocalProtocolError(
+                f"The trace {target.name} could not be written completely. Check whether the disk is full."
+            )
     except BaseException:
         target.unlink(missing_ok=True)
         raise
@@ -207,7 +208,7 @@ def _replay_problem(old: Trace, new: Trace) -> str:
         return error.message
     if len(after.mismatches) > len(before.mismatches):
         return str(after.mismatches[0])
-    # In their order, because the writer numbers the sessions anew.
+    # In their order, because the writer renumbers the sessions.
     for (key, events), others in zip(before.events.items(), after.events.values(), strict=False):
         if [type(event) for event in events] != [type(event) for event in others]:
             return f"call {key[1]} of session {key[0]} has other events"

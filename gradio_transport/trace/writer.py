@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes traces: a JSON line for each frame, at once, so that a crash loses no earlier frame."""
+"""Writing of traces: a JSON line for each frame, at once, so that a crash loses no earlier frame."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ META = "meta"
 """The kind of lines about the trace itself. There may be several; later values replace earlier ones."""
 
 _SHARED_BODY_BYTES = 2048
-"""Bodies from this size on are written to a file of their own, if `TraceWriter` has a directory for them."""
+"""Bodies from this size on are written to separate files, if `TraceWriter` has a directory for them."""
 
 
 class TraceWriter:
@@ -47,16 +47,16 @@ class TraceWriter:
     warning once and stops.
 
     Args:
-        path: The file; its directory must exist. A new one is readable by this user alone. An existing one of
-            this user's is appended to, but none that is a link.
+        path: The file; its directory must exist. A new one is readable by this user alone. An existing file
+            of this user is appended to, but not if it is a link.
         redact: Remove secrets. Turn off only for traces that never leave your machine.
-        secrets: Texts of your own to remove too.
-        meta: More values for the meta line, or others, such as ``recorder`` of a program that records others.
+        secrets: Further texts to remove.
+        meta: More or other values for the meta line, such as ``recorder``.
         bodies: Directory for large bodies of replies, each stored once under the hash of its content. For
-            collections of traces that share configs. It must be beside the trace when that is read.
+            collections of traces that share configs. Keep it next to the trace for reading.
 
     Raises:
-        OSError: The file cannot be opened, or it is a link, no regular file, or another user's.
+        OSError: The file cannot be opened, or it is a link, not a regular file, or belongs to another user.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class TraceWriter:
         except Exception as error:
             if is_foreign(error):
                 raise
-            # No failure of the trace may end the recorded program.
+            # A failure of the trace must not end the recorded program.
             logger.warning("the trace %s ends here: %s", self.path, error)
             with contextlib.suppress(OSError):
                 self._file.close()
@@ -169,7 +169,7 @@ class TraceWriter:
     def _flush(self, frame: Frame) -> None:
         """Write what was held back of a stream, at its end."""
         stream = self._streams.pop((frame.session, frame.channel), None)
-        # If we drop the stream, the adapter has acted on what it got, and the rest of a line has no effect.
+        # If the client drops the stream, the rest of a line has no effect.
         if stream is None or frame.direction is not Direction.IN:
             return
         held = stream.flush()
@@ -242,7 +242,7 @@ class TraceWriter:
     # --- meta lines ----------------------------------------------------------------------------------
 
     def _note_meta(self, frame: Frame) -> None:
-        """Take the values of the meta lines, and the session hash to replace, from a frame."""
+        """Read the values of the meta lines, and the session hash to replace, from a frame."""
         if frame.direction is Direction.LOCAL and "engine" in frame.payload:
             self._write_meta({"engine": frame.payload["engine"]})
         if frame.kind is Kind.SESSION:
@@ -303,13 +303,13 @@ class TraceWriter:
         self.close()
 
     def __del__(self) -> None:
-        # Nothing else closes the writer that GRADIO_TRANSPORT_TRACE makes.
+        # No other code closes the writer that GRADIO_TRANSPORT_TRACE creates.
         if self._file is not None:
             self.close()
 
 
 def _program() -> dict[str, str]:
-    """Return which program writes the trace, and where it runs."""
+    """Return the program that writes the trace, and its environment."""
     try:
         library = f"gradio-transport {version('gradio-transport')}"
     except PackageNotFoundError:  # it runs from its sources

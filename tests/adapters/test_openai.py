@@ -231,17 +231,17 @@ class TestBadInput:
             ({"text": 5}, [], "message", "text must be a text"),
             ({"text": "", "files": "a"}, [], "message", "files must be a list"),
             ({"text": "", "files": ["a.txt"]}, [], "message", "'a.txt'"),
-            ({"files": [{"path": "d/a.txt"}]}, [], "message", "'a.txt' carries no content"),
-            ({"files": [{"path": "a.txt", "data": "no base64!"}]}, [], "message", "no base64"),
-            ({"files": [{"path": "a.txt", "data": b"\xff\xfe"}]}, [], "message", "no text in UTF-8"),
+            ({"files": [{"path": "d/a.txt"}]}, [], "message", "'a.txt' has no content"),
+            ({"files": [{"path": "a.txt", "data": "no base64!"}]}, [], "message", "not base64"),
+            ({"files": [{"path": "a.txt", "data": b"\xff\xfe"}]}, [], "message", "not UTF-8 text"),
             ({"files": [{"path": "a.png", "data": PNG}]}, [], "message", "file_types= allows 'text_encoded'"),
-            ("x", "abc", "history", "a list of messages is wanted, got str"),
+            ("x", "abc", "history", "must be a list of messages, got str"),
             ("x", 5, "history", "got int"),
-            ("x", [["a", "b", "c"]], "history", "entry 0: a pair"),
+            ("x", [["a", "b", "c"]], "history", "entry 0: it must be a pair"),
             ("x", ["a"], "history", "entry 0: the role None"),
             ("x", [["a", "b"], {"role": "asistant", "content": "x"}], "history", "Did you mean 'assistant'"),
             ("x", [{"role": "user"}], "history", "got NoneType"),
-            ("x", [[("a.png",), None]], "history", "'a.png' carries no content"),
+            ("x", [[("a.png",), None]], "history", "'a.png' has no content"),
             ("x", [{"role": "user", "content": {"component": "plot", "value": {}}}], "history", "'plot'"),
         ],
     )  # fmt: skip
@@ -259,7 +259,7 @@ class TestBadInput:
 
     def test_a_gradio_app_is_not_called_like_that(self):
         invocation = Invocation(endpoint=CHAT, data=["x", []])
-        with pytest.raises(UnsupportedProtocol, match="must be named when connecting"):
+        with pytest.raises(UnsupportedProtocol, match="Name openai_chat when connecting"):
             OpenAIChat().check(AppConfig(), invocation)
         assert OpenAIChat().match(AppConfig(), CHAT).score == 0
 
@@ -525,7 +525,7 @@ class TestRemarks:
 
 REFUSALS = [
     (401, {"error": {"message": "Incorrect API key", "code": "invalid_api_key"}}, AuthenticationRequired, "token="),
-    (403, {"error": {"message": "No"}}, AuthenticationRequired, "may not be used"),
+    (403, {"error": {"message": "No"}}, AuthenticationRequired, "does not permit"),
     (404, {"error": {"message": "The model `tiny` does not exist", "code": "model_not_found"}}, EndpointNotFound, "no model 'tiny'"),
     (404, {"error": "model 'tiny' not found"}, EndpointNotFound, "no model 'tiny'"),
     (404, {"detail": "Not Found"}, EndpointNotFound, "ends in /v1"),
@@ -538,7 +538,7 @@ REFUSALS = [
     (500, b"Internal Server Error", ServerRefused, "Internal Server Error"),
     (502, b"<html>Bad Gateway", ServerRefused, "Bad Gateway"),
     (302, b"", RemoteProtocolError, "redirects"),
-    (204, b"", RemoteProtocolError, "no answer of a chat"),
+    (204, b"", RemoteProtocolError, "not a reply of a chat"),
 ]  # fmt: skip
 
 
@@ -635,7 +635,7 @@ class TestDiscovery:
 
     @pytest.mark.parametrize("data", [[], [{"id": "tiny"}, {"id": "large"}]])
     def test_without_a_name_there_must_be_just_one(self, data):
-        with pytest.raises(LocalProtocolError, match=r"Name a model: model=.* has: (none|tiny, large)"):
+        with pytest.raises(LocalProtocolError, match=r"Pass a model: model=.* has: (none|tiny, large)"):
             self.run((200, {"data": data}))
 
     def test_a_server_without_a_list_is_believed(self):

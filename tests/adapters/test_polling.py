@@ -183,7 +183,7 @@ class TestErrors:
         play.pushed()
         play.poll(b"Internal Server Error", 500)
         assert isinstance(play.error, ServerRefused)
-        assert "read once" in play.error.message
+        assert "read only once" in play.error.message
         assert play.error.may_have_run
 
     def test_a_few_polls_may_get_lost(self):

@@ -428,7 +428,7 @@ def test_a_cookie_of_a_foreign_domain_is_left_out(url: str, domain: str, kept: b
     left_out = credentials.store(url, [f"a=secret; Domain={domain}; Path=/", "b=1"])
     assert credentials.for_url(f"{url}/x", {})["cookie"] == ("a=secret; b=1" if kept else "b=1")
     assert [(one.name, one.why) for one in left_out] == (
-        [] if kept else [("a", "its Domain is of another host")]
+        [] if kept else [("a", "its Domain belongs to another host")]
     )
     assert "secret" not in repr(left_out)
 

@@ -78,8 +78,8 @@ def test_config_and_info_are_read() -> None:
         (reply([1]), "/info answered HTTP 200"),
         (reply(None), "/info answered HTTP 200"),
         (reply("x", 500), "/info answered HTTP 500"),
-        (reply("", 302, location="http://[half"), "which is no http(s) URL"),
-        (reply("", 302, location="/info"), "redirects without end"),
+        (reply("", 302, location="http://[half"), "which is not an http(s) URL"),
+        (reply("", 302, location="/info"), "redirects endlessly"),
     ],
 )
 def test_without_a_usable_info_the_config_must_do(info: Response, why: str) -> None:
@@ -186,9 +186,15 @@ BASIC = reply("<title>Who?</title>", 401, content_type="text/html", www_authenti
     ("refused", "says"),
     [
         (BASIC, "answered: Who? It asks for HTTP basic authentication (realm 'Staff')"),
-        (reply("<p>Blocked", 403, content_type="text/html"), "a proxy or firewall before the app refuses"),
-        (reply("<p>Sign in, you are not authenticated", 403), "a proxy or firewall before the app refuses"),
-        (reply("<p>No", 401), "a proxy or firewall before the app refuses"),
+        (
+            reply("<p>Blocked", 403, content_type="text/html"),
+            "a proxy or firewall in front of the app refuses",
+        ),
+        (
+            reply("<p>Sign in, you are not authenticated", 403),
+            "a proxy or firewall in front of the app refuses",
+        ),
+        (reply("<p>No", 401), "a proxy or firewall in front of the app refuses"),
     ],
 )
 def test_a_refusal_of_a_proxy_is_not_taken_for_the_login_of_the_app(
@@ -219,7 +225,7 @@ def test_a_login_page_of_another_host_is_named_without_its_query() -> None:
     assert type(error) is NotAGradioApp
     assert f"{BASE}/config redirects to https://sso.example/authorize, which gave HTTP 200" in error.message
     assert "It says: 'Sign in'" in error.message
-    assert "pass what it sets by cookies= or headers=" in error.message
+    assert "pass the cookies that it sets as cookies= or headers=" in error.message
     assert "secret" not in error.message
 
 

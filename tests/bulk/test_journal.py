@@ -160,7 +160,7 @@ def test_a_call_that_cannot_be_asked_for_now_is_asked_for_by_a_later_run(journal
 
 def test_other_rows_are_refused(server: Scripted, journal: Path) -> None:
     list(bulk.map(server.url, "/hello", numbers(3), journal=journal))
-    with pytest.raises(gt.errors.LocalProtocolError, match="Row 1 is not the one"):
+    with pytest.raises(gt.errors.LocalProtocolError, match="Row 1 differs from that"):
         list(bulk.map(server.url, "/hello", [["0"], ["other"]], journal=journal))
 
 

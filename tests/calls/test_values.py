@@ -161,7 +161,7 @@ def test_a_depth_is_refused_wherever_the_caller_stands() -> None:
 
 
 def test_functions_of_components_take_no_files() -> None:
-    with pytest.raises(gt.ValidationFailed, match=r"its item \['a'\] is a file, which only endpoints take"):
+    with pytest.raises(gt.ValidationFailed, match=r"its item \['a'\] is a file, which only endpoints accept"):
         to_json({"a": FILE}, Place("data", "the component's function 'ls'", takes_files=False))
 
 

@@ -364,7 +364,7 @@ def test_a_token_for_another_host_is_refused_before_anything_is_sent() -> None:
         result = run("call", server.url, "/hello", "x", "-t", "hf_test")
 
     assert result.exit_code == 2
-    assert "no host of Hugging Face" in result.stderr
+    assert "not a host of Hugging Face" in result.stderr
     assert server.requests == []
 
 
@@ -416,8 +416,8 @@ def test_a_hub_out_of_reach_is_no_wrong_url(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     result = run("list", "owner/name")
     assert result.exit_code == 4
-    assert "Is this machine online?" in result.stderr
-    assert "URL right" not in result.stderr
+    assert "Check that this machine is online." in result.stderr
+    assert "URL is right" not in result.stderr
 
 
 def test_settings_reach_the_adapter() -> None:

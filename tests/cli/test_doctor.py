@@ -61,7 +61,7 @@ def test_a_failure_says_what_to_do() -> None:
     assert f"\n{'':21}-> No program listens on port" in result.stdout
     assert "The app cannot be called. The reason is in: connection." in result.stdout
     assert "Not checked" not in result.stdout  # one sentence of the summary stands for all of them
-    assert "16 steps were not checked because of that." in result.stdout
+    assert "16 steps were not checked because of it." in result.stdout
 
 
 def test_a_warning_is_no_failure(server: Scripted) -> None:

@@ -30,12 +30,12 @@ def unreached(error: Exception) -> GradioTransportError:
         (refused(401), "Here: --auth user:password, or --token."),
         (refused(401, www_authenticate='Basic realm="x"'), "Here: --header 'Name: value'."),
         (refused(403, content_type="text/html"), "Here: --header 'Name: value'."),
-        (refused(403, cf_mitigated="challenge"), "can let programs in."),
+        (refused(403, cf_mitigated="challenge"), "can allow programs."),
         (
             unreached(ssl.SSLCertVerificationError("self-signed")),
-            "Here: SSL_CERT_FILE, or --insecure to check nothing.",
+            "Here: SSL_CERT_FILE, or --insecure to skip the check.",
         ),
-        (unreached(OSError("refused")), "Is the server running, and the URL right?"),
+        (unreached(OSError("refused")), "Check that the server is running and the URL is right."),
     ],
 )
 def test_the_option_that_helps_is_named(

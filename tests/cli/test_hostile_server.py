@@ -342,7 +342,7 @@ def test_a_flood_is_bounded_on_the_screen_and_whole_in_a_pipe() -> None:
         (called, listed), _ = run(server.url, call, listing, where="both", before=FEW)
         _, (events, lines) = run(server.url, [*call, "--jsonl"], listing)
     assert called.count("info: again") == SHOWN
-    assert called.count("messages are not shown (--jsonl prints them)") == 1
+    assert called.count("messages of the app are not shown (--jsonl prints them)") == 1
     assert len(OWN_ESCAPE.sub("", called).split("\r\n")) < 2 * SHOWN + 10
     assert "x" * 10_000 in called
     assert (len(events.splitlines()), len(lines.splitlines())) == (len(flood) + 1, 1 + len(many))

@@ -139,7 +139,7 @@ def test_files_are_sent_only_for_parameters_that_are_named(server: Scripted, tmp
         (("/hello", "bad.jsonl"), "line 2 is not JSON"),
         (("/hello", "scalar.jsonl"), "line 1 is neither an object nor a list"),
         (("/hello", "rows.jsonl", "--file", "audio"), "no such parameter"),
-        (("/hello", "rows.jsonl", "--on", "spark://x:1"), "is no cluster"),
+        (("/hello", "rows.jsonl", "--on", "spark://x:1"), "is not a cluster"),
         (("/hello", "rows.jsonl", "--on", "dask://x:1", "-H", "x: y"), "--header"),
         (("/hello", "rows.jsonl", "--on", "dask://x:1", "--set", "key=x"), "--set"),
         (("/hello", "rows.jsonl", "-o", "none/out.jsonl"), "No such file"),
@@ -193,8 +193,8 @@ def test_ctrl_c_finishes_what_runs_and_the_same_command_goes_on(tmp_path: Path) 
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=40)
         assert process.returncode == 130
-        assert "Waiting for the calls that are under way" in errors
-        assert "To go on, run the same command again" in errors
+        assert "Waiting for the running calls" in errors
+        assert "To resume, run the same command again" in errors
         stopped = lines(out.read_text())
         assert {line["state"] for line in stopped} == {"done"}
         assert 4 <= len(stopped) < 60

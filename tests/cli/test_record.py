@@ -80,7 +80,9 @@ def test_a_command_runs_with_the_url_and_decides_the_exit_status(server: Scripte
     assert calls(tmp_path / "x.jsonl") == ["/hello"]
     assert replay(read_trace(tmp_path / "x.jsonl")).mismatches == []
     assert f"Recording {server.url} to x.jsonl" in done.stderr
-    assert re.search(r"Use this URL in its place: http://127\.0\.0\.1:\d+$", done.stderr, re.MULTILINE)
+    assert re.search(
+        r"Use this URL instead of the app's: http://127\.0\.0\.1:\d+$", done.stderr, re.MULTILINE
+    )
     assert re.search(r'call 1  /hello\("you"\)', done.stderr)
     assert "call 1 completed" in done.stderr
     assert "on stderr" in done.stderr
@@ -144,12 +146,12 @@ def test_ctrl_c_ends_cleanly(server: Scripted, tmp_path: Path, number: signal.Si
 def test_what_the_user_should_know_is_told(server: Scripted, tmp_path: Path) -> None:
     words = (server.url, "-q", "-o", str(tmp_path / "x.jsonl"))
     status, shown = invoke(*words, "--host", "0.0.0.0", "--", "true")
-    assert (status, "warning: other machines can reach the app by 0.0.0.0" in shown) == (0, True)
+    assert (status, "warning: other machines can reach the app at 0.0.0.0" in shown) == (0, True)
     server.config = {**server.config, "root": "https://public.example/app"}
     assert "The app names itself https://public.example/app" in invoke(*words, "--", "true")[1]
     server.scripts["/config"] = lambda reply: reply.json({"detail": "Not authenticated"}, 401)
     status, shown = invoke(*words, "--", "true")
-    assert (status, "The app wants a login." in shown) == (0, True)
+    assert (status, "The app requires a login." in shown) == (0, True)
 
 
 def test_what_cannot_be_recorded(server: Scripted, tmp_path: Path) -> None:

@@ -67,8 +67,8 @@ def test_lines_of_text_become_results_of_json_lines(apps: ManyApps, tmp_path: Pa
     assert (closed["source"], closed["reason"], closed["step"]) == (CLOSED, "refused", "tcp")
     summary, generations, reasons = result.stderr.splitlines()
     assert summary.startswith("3 of 3 apps surveyed: 2 answer, 1 do not; ")
-    assert generations == "  Gradio of those that answer: 6.x 2"
-    assert reasons == "  Why the others do not: refused 1"
+    assert generations == "  Gradio versions of the apps that answer: 6.x 2"
+    assert reasons == "  Reasons of the others: refused 1"
 
 
 def test_stdin_and_stdout_are_the_default_of_a_pipe(apps: ManyApps) -> None:
@@ -118,11 +118,11 @@ def test_a_journal_goes_on_and_writes_all_results_again(apps: ManyApps, tmp_path
     [
         (("none.txt",), "No such file"),
         (("bad.jsonl",), "line 2 is not JSON"),
-        (("other.jsonl",), "line 1 has no text as 'source'"),
+        (("other.jsonl",), "line 1 has no string 'source'"),
         (("other.csv",), "has no column 'source'"),
-        (("binary.txt",), "no text in UTF-8"),
+        (("binary.txt",), "not UTF-8 text"),
         (("good.txt", "--at-once", "0"), "--at-once"),
-        (("good.txt", "--on", "spark://x:1"), "is no cluster"),
+        (("good.txt", "--on", "spark://x:1"), "is not a cluster"),
         (("good.txt", "-o", "none/out.jsonl"), "No such file"),
         (("good.txt", "--page", "none/page.html"), "No such file"),
         (("good.txt", "-o", "good.txt"), "has the sources"),
@@ -168,8 +168,8 @@ def test_ctrl_c_finishes_what_runs_and_the_same_command_goes_on(tmp_path: Path) 
         os.kill(process.pid, signal.SIGINT)
         assert process.wait() == 130
         said = log.read_text()
-        assert "Waiting for the apps that are being examined" in said
-        assert "To go on, run the same command again" in said
+        assert "Waiting for the apps being examined" in said
+        assert "To resume, run the same command again" in said
         stopped = lines(out.read_text())
         assert {line["reason"] for line in stopped} == {"answers"}
         assert 5 <= len(stopped) < 24
@@ -209,7 +209,7 @@ def test_the_tally_counts_generations_and_reasons() -> None:
     assert tally.failures == "6 do not answer (refused 2, login 1, tls 1, hub 1, ...)"
     assert tally.summary == "9 of 10 apps surveyed: 3 answer, 6 do not; 3.0 s, 3.0 apps/s"
     assert list(tally.details) == [
-        "Gradio of those that answer: 6.x 2, 3.x 1",
-        "Why the others do not: refused 2, login 1, tls 1, hub 1, deadline 1",
+        "Gradio versions of the apps that answer: 6.x 2, 3.x 1",
+        "Reasons of the others: refused 2, login 1, tls 1, hub 1, deadline 1",
     ]
     assert not STEERING.search(tally.summary)

@@ -108,7 +108,7 @@ def test_a_space_has_its_name_and_a_token(monkeypatch: pytest.MonkeyPatch) -> No
         assert (client.space_id, client.token) == ("owner/name", "hf_mine")
         assert client.src == "https://owner-name.hf.space/"
         assert client.headers["x-hf-authorization"] == "Bearer hf_mine"
-        with pytest.raises(SettingError, match="cannot be removed"):
+        with pytest.raises(SettingError, match="you cannot remove it"):
             del client.headers["x-hf-authorization"]
         assert client.headers["x-hf-authorization"] == "Bearer hf_mine"
 
@@ -128,9 +128,9 @@ def test_output_dir_is_where_files_go(
         assert client.output_dir == str(tmp_path)
     with Client(server.url, output_dir=tmp_path, download_files=False) as client:
         assert not client._files.saves
-    with pytest.raises(SettingError, match="two names of one thing"):
+    with pytest.raises(SettingError, match="the same setting"):
         Client(server.url, output_dir=tmp_path, download_files=tmp_path)
-    with pytest.raises(SettingError, match="two names of one thing"):
+    with pytest.raises(SettingError, match="the same setting"):
         AsyncClient(server.url, output_dir=tmp_path, download_files=str(tmp_path))
 
 

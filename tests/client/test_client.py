@@ -304,7 +304,7 @@ def test_a_job_that_was_not_sent_yet_is_never_sent() -> None:
 
 def test_the_time_to_wait_for_a_result_is_bounded(client: Client) -> None:
     job = client.submit(api_name="/forever")
-    with pytest.raises(TimeoutError, match="the job goes on") as caught:
+    with pytest.raises(TimeoutError, match="the job continues") as caught:
         job.result(timeout=0.05)
     assert isinstance(caught.value, gt.TimeoutExpired)
     assert not job.done()

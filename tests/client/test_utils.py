@@ -109,7 +109,7 @@ def test_arguments_are_put_in_order(args: Any, kwargs: Any, expected: list[Any])
     ("args", "kwargs", "said"),
     [
         ((), {}, "No value provided for required argument: a, argument 2"),
-        ((1, 2, 3, 4), {}, "4 arguments were given, and the endpoint takes 3"),
+        ((1, 2, 3, 4), {}, "4 arguments were given, but the endpoint takes 3"),
         ((1,), {"c": 1}, "Parameter `c` is not a valid key-word argument"),
         ((1,), {"a": 1}, "Parameter `a` is already set as a positional argument"),
     ],

@@ -41,7 +41,7 @@ def test_a_redirect_to_another_origin() -> None:
 
     assert step.result is Result.WARNING
     assert f"{server.url}/config redirects to {other.url}/config (HTTP 301)." in text(step)
-    assert f"Use its address: {other.url}" in text(step)
+    assert f"Use it: {other.url}" in text(step)
 
 
 def test_a_redirect_to_another_origin_of_what_was_given() -> None:
@@ -53,7 +53,7 @@ def test_a_redirect_to_another_origin_of_what_was_given() -> None:
     step = report.step("redirects")
     assert step.result is Result.FAILURE
     assert "was not sent there" in text(step)
-    assert f"If {other.url} is the app, name it instead, or pass --trust-redirects." in text(step)
+    assert f"If {other.url} is the app, use that address instead, or pass --trust-redirects." in text(step)
     assert isinstance(report.error, UntrustedRedirect)
     assert seen == []
 
@@ -85,7 +85,7 @@ def test_redirects_without_end() -> None:
         report = examined(server.url, until="redirects")
 
     assert report.step("redirects").result is Result.FAILURE
-    assert "redirects without end" in text(report.step("redirects"))
+    assert "redirects endlessly" in text(report.step("redirects"))
 
 
 def test_a_redirect_to_plain_http() -> None:
@@ -95,7 +95,7 @@ def test_a_redirect_to_plain_http() -> None:
         moved(server, "ftp://elsewhere.example/config")
         report = examined("http://app.example")
 
-    assert "no http(s) URL" in text(report.step("redirects"))
+    assert "not an http(s) URL" in text(report.step("redirects"))
     assert isinstance(report.error, RemoteProtocolError)
 
 
@@ -105,7 +105,7 @@ def test_a_single_sign_on() -> None:
         report = examined(server.url, headers={"x-key": "given"})
 
     step = report.step("redirects")
-    assert "That is the login of Cloudflare Access, before the app." in text(step)
+    assert "That is the login of Cloudflare Access, in front of the app." in text(step)
     assert "-H 'Cookie: NAME=VALUE'" in text(step)
     assert "s3cret" not in text(step)
     assert isinstance(report.error, AuthenticationRequired)
@@ -128,7 +128,7 @@ def test_a_single_sign_on() -> None:
         ('<form><input name=p type="password"></form>', 200, "a page for a login"),
         ("Ollama is running", 200, "an Ollama server"),
         ("<title>Just a moment...</title>", 200, "the check of Cloudflare"),
-        ("This Space is sleeping due to inactivity", 200, "a Space that does not run"),
+        ("This Space is sleeping due to inactivity", 200, "a Space that is not running"),
         ("Your Docker Space is starting", 200, "a Docker Space's placeholder"),
         ("ERR_NGROK_3200", 404, "a page of ngrok"),
     ],
@@ -140,7 +140,7 @@ def test_another_program(body: str, status: int, what: str) -> None:
     step = report.step("gradio")
     assert step.result is Result.FAILURE
     assert what in text(step)
-    assert f"answered HTTP {status}" in text(step)
+    assert f"replied with HTTP {status}" in text(step)
     assert step.advice
 
 
@@ -179,7 +179,7 @@ def test_a_proxy_without_its_app(status: int) -> None:
     with scripted() as server:
         step = examined(elsewhere(server, "<title>Bad</title>", status), until="gradio").step("gradio")
 
-    assert "A proxy answers, and the app behind it does not" in text(step)
+    assert "A proxy answers, but the app behind it does not" in text(step)
 
 
 def test_an_app_that_fails() -> None:
@@ -214,7 +214,7 @@ def test_a_server_that_is_silent() -> None:
 
     step = report.step("gradio")
     assert step.result is Result.FAILURE
-    assert "takes connections, and does not reply" in text(step)
+    assert "accepts connections, but does not reply" in text(step)
     assert isinstance(report.error, TimeoutExpired)
 
 
@@ -275,7 +275,7 @@ def test_the_login_of_gradio() -> None:
     assert report.step("gradio").result is Result.OK
     step = report.step("login")
     assert step.result is Result.FAILURE
-    assert "The app has a login of its own" in text(step)
+    assert "The app has its own login" in text(step)
     assert "Pass --auth USER:PASSWORD" in text(step)
     assert isinstance(report.error, AuthenticationRequired)
     assert report.step("stream").blocked_by == "login"
@@ -297,7 +297,7 @@ def test_a_login_that_is_wrong() -> None:
 
     step = report.step("login")
     assert step.result is Result.FAILURE
-    assert "refused the one you gave" in text(step)
+    assert "and refused yours" in text(step)
     assert "s3cret" not in text(step)
 
 
@@ -320,7 +320,7 @@ def test_another_scheme() -> None:
         url = elsewhere(server, "", 401, **{"www-authenticate": 'Bearer realm="api"'})
         step = examined(url, until="login").step("login")
 
-    assert "A proxy before the app requires: Bearer" in text(step)
+    assert "A proxy in front of the app requires: Bearer" in text(step)
     assert "-H 'Authorization: ...'" in text(step)
 
 
@@ -328,7 +328,7 @@ def test_a_page_that_refuses() -> None:
     with scripted() as server:
         step = examined(elsewhere(server, "<h1>403 Forbidden</h1>", 403), until="login").step("login")
 
-    assert "A proxy or firewall before the app refuses. It says: '403 Forbidden'." in text(step)
+    assert "A proxy or firewall in front of the app refuses. It says: '403 Forbidden'." in text(step)
 
 
 def test_a_refusal_for_all_but_one_path() -> None:

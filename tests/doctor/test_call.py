@@ -80,7 +80,7 @@ def test_a_long_call_whose_events_come_in_time(monkeypatch: pytest.MonkeyPatch) 
         step = examined(server.url, call=calling("/hello", "Ada"), until="call").step("call")
 
     assert step.result is Result.OK
-    assert "By the server's account the function ran 400 ms." in text(step)
+    assert "According to the server the function ran 400 ms." in text(step)
 
 
 def test_a_long_call_whose_events_are_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +90,7 @@ def test_a_long_call_whose_events_are_held_back(monkeypatch: pytest.MonkeyPatch)
         step = examined(server.url, call=calling("/hello", "Ada"), until="call").step("call")
 
     assert step.result is Result.WARNING
-    assert "they were held back on the way" in text(step)
+    assert "a proxy held them back" in text(step)
     assert "proxy_buffering off" in text(step)
 
 

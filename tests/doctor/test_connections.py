@@ -92,15 +92,15 @@ def test_a_proxy_that_takes_no_large_body() -> None:
 
     step = report.step("upload")
     assert step.result is Result.WARNING
-    assert "A request of 1.5 MB is refused on the way with HTTP 413." in text(step)
+    assert "A request of 1.5 MB is refused by a proxy with HTTP 413." in text(step)
     assert "client_max_body_size" in text(step)
 
 
 @pytest.mark.parametrize(
     ("config", "says"),
     [
-        ({"max_file_size": 5_000_000}, "The app takes files of up to 5.0 MB."),
-        ({"max_file_size": 5_000}, "The app takes files of up to 5,000 bytes."),
+        ({"max_file_size": 5_000_000}, "The app accepts files of up to 5.0 MB."),
+        ({"max_file_size": 5_000}, "The app accepts files of up to 5,000 bytes."),
         ({}, "The app sets no limit on files."),
     ],
 )

@@ -77,7 +77,7 @@ def test_a_step_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
 
     step = Report(tuple(steps)).step("clock")
     assert step.result is Result.FAILURE
-    assert "It was not over within 1.5 s." in text(step)
+    assert "It did not end within 1.5 s." in text(step)
     assert time.monotonic() - began < 15
     assert steps[-1].name == "call"
 

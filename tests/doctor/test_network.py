@@ -62,7 +62,7 @@ def test_of_two_addresses_one_is_dead() -> None:
     assert step.result is Result.WARNING
     assert "192.0.2.1:80 answers" in text(step)
     assert "[2001:db8::1]:80 does not answer: connection refused." in text(step)
-    assert "IPv6 does not work on the way" in text(step)
+    assert "IPv6 does not work to there" in text(step)
     assert report.step("gradio").result is Result.OK
 
 
@@ -84,7 +84,7 @@ def test_a_closed_port(monkeypatch: pytest.MonkeyPatch) -> None:
     step = report.step("tcp")
     assert step.result is Result.FAILURE
     assert "No program listens on port" in text(step)
-    assert f"a program listens on port {server.server_port}. Is it that one?" in text(step)
+    assert f"a program listens on port {server.server_port}. Check whether that is the app." in text(step)
     assert "An app in another container has another address" in text(step)
     assert isinstance(report.error, ConnectError)
 

@@ -33,7 +33,7 @@ def test_a_protocol_of_the_future() -> None:
 
     step = report.step("protocol")
     assert step.result is Result.FAILURE
-    assert "No adapter speaks for" in text(step)
+    assert "No adapter can call" in text(step)
     assert isinstance(report.error, UnsupportedProtocol)
 
 
@@ -52,7 +52,7 @@ def test_an_app_without_functions() -> None:
         step = examined(server.url, until="protocol").step("protocol")
 
     assert step.result is Result.WARNING
-    assert "no function that can be called" in text(step)
+    assert "no function that you can call" in text(step)
 
 
 def test_an_app_that_knows_its_address() -> None:
@@ -103,7 +103,7 @@ def test_a_path_that_the_address_does_not_have() -> None:
         server.config["root"] = f"{server.url}/app"
         step = examined(server.url, until="root").step("root")
 
-    assert "The app has a root_path that the address has not" in text(step)
+    assert "The app has a root_path that the address lacks" in text(step)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +136,6 @@ def test_a_chat_endpoint_that_was_asked_for() -> None:
         )
 
     assert report.result is Result.OK, results(report)
-    assert "the adapter openai_chat was asked for" in text(report.step("protocol"))
+    assert "you asked for the adapter openai_chat" in text(report.step("protocol"))
     for name in ("stream", "websocket", "replicas", "upload"):
         assert report.step(name).result is Result.SKIPPED

@@ -47,7 +47,7 @@ def test_a_proxy_for_other_schemes(monkeypatch: pytest.MonkeyPatch) -> None:
     with app() as server:
         step = examined(server.url, until="proxy").step("proxy")
 
-    assert "None of them is for http://127.0.0.1: requests go to it directly." in text(step)
+    assert "None of them applies to http://127.0.0.1: requests go to it directly." in text(step)
 
 
 def test_a_proxy_before_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:

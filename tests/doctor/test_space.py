@@ -133,7 +133,7 @@ def test_the_saved_token_is_used_where_the_hub_hides_a_space(
     monkeypatch.setattr("huggingface_hub.get_token", lambda: TOKEN)
     report = examined("ann/app", saved_token=True, token_origin=hub.host, until="gradio")
 
-    assert "only with the token that huggingface_hub has saved" in text(report.step("space"))
+    assert "only with the token saved by huggingface_hub" in text(report.step("space"))
     assert report.step("gradio").result is Result.OK
 
 
@@ -148,6 +148,6 @@ def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{free_port()}")
     report = examined("ann/app")
 
-    assert "Check the way to http://127.0.0.1" in text(report.step("space"))
+    assert "Check the connection to http://127.0.0.1" in text(report.step("space"))
     assert isinstance(report.error, ConnectError)
     assert isinstance(report.error, TransportError)

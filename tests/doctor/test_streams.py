@@ -24,7 +24,7 @@ def test_a_stream_that_is_passed_on() -> None:
     with app() as server:
         report = examined(server.url, until="compression")
 
-    assert "it is passed on at once" in text(report.step("stream"))
+    assert "it is not held back" in text(report.step("stream"))
     assert "A stream stayed open for 0.3 s, with 1 heartbeat." in text(report.step("hold"))
     assert "not compressed" in text(report.step("compression"))
 
@@ -75,7 +75,7 @@ def test_a_proxy_that_passes_on_the_first_piece_alone(monkeypatch: pytest.Monkey
     assert results(healthy) == {}
     step = sick.step("hold")
     assert step.result is Result.WARNING
-    assert "In 0.7 s 1 heartbeat came, where the server sends 4: the rest is held back." in text(step)
+    assert "In 0.7 s 1 heartbeat arrived, but the server sends 4: a proxy holds the rest back." in text(step)
     assert "proxy_buffering off" in text(step)
 
 
@@ -98,7 +98,7 @@ def test_a_proxy_that_limits_the_whole_time(monkeypatch: pytest.MonkeyPatch) -> 
         step = examined(proxy.url, hold=2.0, until="hold").step("hold")
 
     assert step.result is Result.WARNING
-    assert "A proxy limits the whole time of a request" in text(step)
+    assert "A proxy limits the total time of a request" in text(step)
     assert "attach='late'" in text(step)
 
 
@@ -107,7 +107,7 @@ def test_a_proxy_that_compresses() -> None:
         step = examined(proxy.url, until="compression").step("compression")
 
     assert step.result is Result.WARNING
-    assert "The stream is compressed (gzip), although Gradio compresses none." in text(step)
+    assert "The stream is compressed (gzip), although Gradio does not compress streams." in text(step)
 
 
 def test_streams_of_another_type() -> None:
@@ -122,7 +122,7 @@ def test_streams_of_another_type() -> None:
         step = examined(server.url, until="stream").step("stream")
 
     assert step.result is Result.WARNING
-    assert "was answered with text/plain, and not with an event stream." in text(step)
+    assert "got text/plain, not an event stream" in text(step)
 
 
 def test_a_stream_of_more_than_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +132,7 @@ def test_a_stream_of_more_than_heartbeats(monkeypatch: pytest.MonkeyPatch) -> No
         step = examined(server.url, hold=3.0, until="hold").step("hold")
 
     assert step.result is Result.WARNING
-    assert "sends what no Gradio sends" in text(step)
+    assert "sends data that no Gradio sends" in text(step)
 
 
 def unknown(reply: Reply) -> None:
@@ -149,7 +149,7 @@ def test_a_heartbeat_that_is_refused() -> None:
         step = examined(server.url, until="stream").step("stream")
 
     assert step.result is Result.WARNING
-    assert "The heartbeat of a session was answered with HTTP 404. Other streams come through." in text(step)
+    assert "The heartbeat of a session got HTTP 404. Other streams work." in text(step)
     assert "The server has no such route." in text(step)
 
 
@@ -159,7 +159,7 @@ def test_a_heartbeat_that_a_proxy_refuses() -> None:
         server.scripts["/gradio_api/queue/data"] = unknown
         step = examined(server.url).step("stream")
 
-    assert "A proxy lets only some paths through." in text(step)
+    assert "A proxy forwards only some paths." in text(step)
 
 
 def test_streams_that_are_refused() -> None:
@@ -170,7 +170,7 @@ def test_streams_that_are_refused() -> None:
 
     step = report.step("stream")
     assert step.result is Result.FAILURE
-    assert "A proxy lets only some paths through." in text(step)
+    assert "A proxy forwards only some paths." in text(step)
 
 
 def test_the_stream_of_a_version_without_heartbeats() -> None:
@@ -180,7 +180,7 @@ def test_the_stream_of_a_version_without_heartbeats() -> None:
 
     step = report.step("stream")
     assert step.result is Result.OK
-    assert "buffering does not show. Add --call." in text(step)
+    assert "buffering is not visible. Add --call." in text(step)
     assert report.step("hold").result is Result.SKIPPED
 
 
@@ -228,7 +228,7 @@ def test_a_websocket_that_opens() -> None:
 
     step = report.step("websocket")
     assert step.result is Result.OK, text(step)
-    assert "the first message came after" in text(step)
+    assert "the first message arrived after" in text(step)
     assert report.step("stream").result is Result.SKIPPED
 
 
@@ -257,7 +257,7 @@ def test_a_websocket_on_which_nothing_comes() -> None:
         step = examined(server.url, until="websocket").step("websocket")
 
     assert step.result is Result.FAILURE
-    assert "nothing comes within 0.6 s" in text(step)
+    assert "no message arrives within 0.6 s" in text(step)
 
 
 def test_a_version_whose_websockets_join_the_queue() -> None:

@@ -59,10 +59,10 @@ def test_a_proper_certificate(trusting: HTTPSettings) -> None:
     ("kind", "says", "advises"),
     [
         ("expired", "certificate has expired", "must renew the certificate"),
-        ("to come", "not yet valid", "The clock of this machine says"),
-        ("elsewhere", "mismatch", "It is not for 127.0.0.1. Use a name that it is for: elsewhere.example."),
-        ("unknown", "unable to get local issuer", "Its authority is not known on this machine"),
-        ("self-signed", "self-signed certificate", "The server made the certificate itself"),
+        ("to come", "not yet valid", "The clock of this machine shows"),
+        ("elsewhere", "mismatch", "It is not valid for 127.0.0.1. Use one of its names: elsewhere.example."),
+        ("unknown", "unable to get local issuer", "This machine does not know its authority"),
+        ("self-signed", "self-signed certificate", "The certificate is self-signed"),
     ],
 )
 def test_a_defect(trusting: HTTPSettings, kind: str, says: str, advises: str) -> None:
@@ -100,7 +100,7 @@ def test_a_certificate_that_ends_soon(tmp_path: Path) -> None:
         step = examined(https(server), http=HTTPSettings(verify=str(file)), until="tls").step("tls")
 
     assert step.result is Result.WARNING
-    assert "It ends in 3 days" in text(step)
+    assert "It expires in 3 days" in text(step)
 
 
 def test_what_is_not_checked_is_looked_at_all_the_same() -> None:
@@ -151,5 +151,5 @@ def test_a_port_that_does_not_answer_to_tls() -> None:
 
     step = report.step("tls")
     assert step.result is Result.FAILURE
-    assert "TLS is not answered there" in text(step)
+    assert "there is no TLS reply" in text(step)
     assert isinstance(report.error, TimeoutExpired)

@@ -91,7 +91,7 @@ class TestErrors:
         assert isinstance(error, StreamLost)
         assert (
             error.message
-            == "The connection to http://app:7860/join broke before an answer came: reset by peer."
+            == "The connection to http://app:7860/join broke before a reply arrived: reset by peer."
         )
 
     def test_a_bad_certificate_is_not_tried_again(self):

@@ -118,7 +118,7 @@ class TestErrors:
         assert isinstance(error, StreamLost)
         assert (
             error.message
-            == "The connection to http://app:7860/join broke before an answer came: reset by peer."
+            == "The connection to http://app:7860/join broke before a reply arrived: reset by peer."
         )
 
     @libraries

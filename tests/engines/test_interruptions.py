@@ -120,7 +120,7 @@ def test_waiting_is_refused_where_it_would_last_for_ever() -> None:
         check_may_wait()
 
     wait()
-    with pytest.raises(LocalProtocolError, match="would wait for ever"):
+    with pytest.raises(LocalProtocolError, match="would wait forever"):
         holding(wait)
 
 

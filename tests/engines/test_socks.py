@@ -109,13 +109,13 @@ def test_a_login_is_sent(open_tunnel: Any) -> None:
 @pytest.mark.parametrize(
     ("replies", "why", "retryable"),
     [
-        ((b"\x05\xff",), "wants a user", False),
-        ((b"\x05\x09",), "not of SOCKS5", None),
-        ((b"HTTP/1.1 400 Bad Request\r\n",), "not of SOCKS5", None),
+        ((b"\x05\xff",), "requires a user", False),
+        ((b"\x05\x09",), "not SOCKS5", None),
+        ((b"HTTP/1.1 400 Bad Request\r\n",), "not SOCKS5", None),
         ((b"\x05\x00", b"\x05\x04\x00\x01\0\0\0\0\0\0"), "host unreachable", None),
-        ((b"\x05\x00", b"\x04\x00\x00\x01\0\0\0\0\0\0"), "not of SOCKS5", None),
-        ((b"\x05\x00", b"\x05\x00\x00\x09\0\0\0\0\0\0"), "not of SOCKS5", None),
-        ((b"\x05\x00", b"\x05\x00\x00\x03\x01\xff\0\0"), "not of SOCKS5", None),
+        ((b"\x05\x00", b"\x04\x00\x00\x01\0\0\0\0\0\0"), "not SOCKS5", None),
+        ((b"\x05\x00", b"\x05\x00\x00\x09\0\0\0\0\0\0"), "not SOCKS5", None),
+        ((b"\x05\x00", b"\x05\x00\x00\x03\x01\xff\0\0"), "not SOCKS5", None),
     ],
 )
 def test_a_refusal_says_why(

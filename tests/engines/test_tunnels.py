@@ -183,8 +183,8 @@ def test_an_http_proxy_that_refuses_is_named_with_its_status(
 @pytest.mark.parametrize(
     ("login", "wanted", "code", "text"),
     [
-        ("", "me:other", 0, "wants a user and password"),
-        ("me:secret@", "", 0, "takes no user and password"),
+        ("", "me:other", 0, "requires a user and password"),
+        ("me:secret@", "", 0, "does not accept a user and password"),
         ("me:secret@", "me:other", 0, "check the user and password"),
         ("", "", 5, "connection refused"),
         ("", "", 2, "connection not allowed by ruleset"),

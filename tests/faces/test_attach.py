@@ -183,7 +183,7 @@ def test_only_a_call_without_a_stream_and_with_a_session_of_its_own_has_a_handle
         late = app.submit("/hello", "x", options=gt.CallOptions(attach="late"))
         await accepted(usual, wait)
         await accepted(late, wait)
-        with pytest.raises(gt.errors.LocalProtocolError, match="stream here"):
+        with pytest.raises(gt.errors.LocalProtocolError, match="stream in this process"):
             usual.handle()
         await until(late.done, wait)
         with pytest.raises(gt.errors.LocalProtocolError, match="is over"):

@@ -143,7 +143,7 @@ def test_a_call_that_is_collected_together_with_its_transport_says_so(server: Sc
     with unclosed():
         pending, core = begin(watched.taken())
         assert watched.is_collected()
-    with pytest.raises(gt.errors.LocalProtocolError, match=f"{COLLECTED}, while the call was under way"):
+    with pytest.raises(gt.errors.LocalProtocolError, match=f"{COLLECTED}, during the call"):
         pending.result(10)
     with pytest.raises(gt.errors.LocalProtocolError, match=COLLECTED):
         core.submit("/hello", ["x"], {}, None)

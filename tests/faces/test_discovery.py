@@ -180,7 +180,7 @@ def test_what_it_names_works(
 def test_a_server_of_plain_http_is_not_asked_for_a_certificate(face: str) -> None:
     with (
         scripted() as server,
-        pytest.raises(ConnectError, match=r"does not speak TLS there: .*http://") as caught,
+        pytest.raises(ConnectError, match=r"does not speak TLS there\. .*http://") as caught,
     ):
         with_app(face, server.url.replace("http", "https"), unreached)
     assert caught.value.retryable is True

@@ -238,7 +238,7 @@ class TestCookies:
         with_app(face, server.url, use, timeouts=TIMEOUTS)
         assert told(server, "cookie")["/queue/join"] == {"b=1"}
         assert "'a'" in caplog.text
-        assert "its Domain is of another host" in caplog.text
+        assert "its Domain belongs to another host" in caplog.text
         assert "sesame" not in caplog.text
 
     @faces

@@ -161,7 +161,7 @@ def test_a_server_that_is_no_socks_proxy(face: str, monkeypatch: pytest.MonkeyPa
     else:
         assert isinstance(error, ConnectError)
         way = "http://app.invalid:7860/config"
-        assert f"The {named} refused the way to {way}: its reply is not of SOCKS5" in str(error)
+        assert f"The {named} refused the way to {way}: its reply is not SOCKS5" in str(error)
     assert not error.may_have_run
 
 

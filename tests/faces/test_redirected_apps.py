@@ -686,7 +686,7 @@ def test_files_at_the_first_origin_of_a_moved_app_are_those_of_another_one(
 
     async def use(connected: Any, wait: Any) -> None:
         (file,) = await wait(connected.call("/hello", None))
-        with pytest.raises(RemoteProtocolError, match=r"not the app's own origin.*foreign_files="):
+        with pytest.raises(RemoteProtocolError, match=r"its origin is not the app's own.*foreign_files="):
             await wait(file.read())
 
     with_app(engine, app.url, use)

@@ -102,7 +102,7 @@ def test_no_redirect_leads_from_tls_to_plain_http(
 ) -> None:
     with over_tls() as app, scripted() as plain:
         moved(app, f"{plain.url}/config")
-        with pytest.raises(RemoteProtocolError, match="plain http where TLS was asked for"):
+        with pytest.raises(RemoteProtocolError, match="plain http, but you asked for TLS"):
             with_app(
                 engine,
                 https(app),

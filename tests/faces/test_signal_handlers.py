@@ -75,7 +75,7 @@ def handler(number, frame):
     try:
         app.call("/hello", "tick")
     except gt.errors.LocalProtocolError as error:
-        assert "would wait for ever" in str(error), error
+        assert "would wait forever" in str(error), error
 every(0.01, handler)
 while next(ticks) < 40:
     work()
@@ -192,7 +192,7 @@ def test_a_call_that_may_not_wait_is_refused_before_it_begins(server: Scripted) 
     def tap(frame: Any) -> None:
         kinds.append(frame.kind)
         if frame.channel.endswith(".join") and frame.kind == "response":
-            with pytest.raises(gt.errors.LocalProtocolError, match="would wait for ever"):
+            with pytest.raises(gt.errors.LocalProtocolError, match="would wait forever"):
                 app.call("/hello", "tap")
 
     with gt.connect(server.url, tap=tap) as app:

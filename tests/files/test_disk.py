@@ -263,7 +263,7 @@ def test_a_write_in_pieces_loses_none(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_file_in_the_way_is_no_directory(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for directory in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(LocalProtocolError, match="no directory"):
+        with pytest.raises(LocalProtocolError, match="not a directory"):
             PartFile(directory)
 
 
@@ -335,7 +335,7 @@ def test_what_cannot_be_uploaded_says_why(tmp_path: Path) -> None:
         "missing.txt": "no such file",
         "dangling": "no such file",
         ".": "is a directory",
-        "pipe": "no regular file",
+        "pipe": "not a regular file",
         "a\x00b": "null",
     }.items():
         with pytest.raises(LocalProtocolError, match=f"Cannot upload .*{reason}") as caught:

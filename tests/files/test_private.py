@@ -81,8 +81,8 @@ class TestAppending:
             (lambda path, victim: path.symlink_to(victim), "link"),
             (lambda path, victim: path.symlink_to(victim.with_name("nowhere")), "link"),
             (lambda path, victim: path.hardlink_to(victim), "hard link"),
-            (lambda path, victim: os.mkfifo(path), "no regular file"),
-            (lambda path, victim: path.mkdir(), "no regular file"),
+            (lambda path, victim: os.mkfifo(path), "not a regular file"),
+            (lambda path, victim: path.mkdir(), "not a regular file"),
         ],
         ids=["link", "dangling link", "hard link", "pipe", "directory"],
     )

@@ -206,7 +206,7 @@ class TestWhereItDoesNot:
     @faces
     def test_one_that_was_read_in_part_does_not(self, server: Scripted, face: str, tmp_path: Path) -> None:
         serve(server, breaks=[1000], takes_ranges=False)
-        with pytest.raises(gt.StreamLost, match="1000 bytes, which were read already"):
+        with pytest.raises(gt.StreamLost, match="1000 bytes, which were already read"):
             fetch(face, server.url, "open", tmp_path)
 
     @faces

@@ -265,7 +265,7 @@ def test_redirects_are_followed_to_public_hosts_and_to_those_that_the_caller_nam
 def test_redirects_of_an_input_end(net: Internet, photos: Scripted, face: str) -> None:
     redirects(photos, "/photo")
     ((outcome, sent),) = give(face, "direct", PHOTO, limits=gt.Limits(max_redirects=3))
-    assert_refused(outcome, sent, "redirected without end", "max_redirects=")
+    assert_refused(outcome, sent, "redirected endlessly", "max_redirects=")
     assert len(photos.asked) == 4
 
 
@@ -312,7 +312,7 @@ def test_tls_is_kept_and_the_certificate_is_that_of_the_name(
             "https://other.local/photo",
         )  # fmt: skip
     assert upgraded[0] == ["taken"]
-    assert_refused(*back, "gives up the TLS")
+    assert_refused(*back, "drops the TLS")
     assert_refused(*disk, "is not http(s)")
     assert_refused(*wrong, "certificate")
     assert [path for path, _ in photos.asked] == ["/upgraded"]

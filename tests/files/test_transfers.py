@@ -608,7 +608,7 @@ class TestOrigins:
 
         async def use(app, wait):
             (file,) = await wait(app.call("/hello", "x"))
-            with pytest.raises(gt.errors.RemoteProtocolError, match="never fetched"):
+            with pytest.raises(gt.errors.RemoteProtocolError, match="It is not fetched"):
                 await wait(file.read())
 
         with_app(face, server.url, use, timeouts=TIMEOUTS, foreign_files=True)

@@ -93,8 +93,8 @@ def test_the_login_of_a_real_app(server: Server) -> None:
     admitted = examined(server.url("auth"), hold=0.5, auth=("admin", "secret"))
 
     assert isinstance(refused.error, AuthenticationRequired)
-    assert "The app has a login of its own" in text(refused.step("login"))
-    assert "refused the one you gave" in text(wrong.step("login"))
+    assert "The app has its own login" in text(refused.step("login"))
+    assert "and refused yours" in text(wrong.step("login"))
     assert results(admitted) == {}
 
 

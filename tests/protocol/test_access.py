@@ -63,8 +63,8 @@ def test_whose_login_is_wanted(response: Response, of_any: bool, of_app: bool) -
         ),
         (reply(401, www_authenticate="Bearer"), "headers={'authorization': ...}"),
         (reply(403, b"<html>", cf_mitigated="challenge"), "only browsers pass"),
-        (reply(403, b"<html>blocked</html>"), "a proxy or firewall before the app refuses"),
-        (reply(403, b"blocked", content_type="text/html"), "a proxy or firewall before the app refuses"),
+        (reply(403, b"<html>blocked</html>"), "a proxy or firewall in front of the app refuses"),
+        (reply(403, b"blocked", content_type="text/html"), "a proxy or firewall in front of the app refuses"),
         (reply(401, www_authenticate="???"), "Pass auth="),
     ],
 )

@@ -39,7 +39,7 @@ def refused(status: int, body: Any = None, **headers: str) -> GradioTransportErr
 def test_a_reply_that_may_be_a_proxys_names_it() -> None:
     reply = Response(503, {}, b"<h1>no</h1>", proxy="http://proxy:1 (of http_proxy)")
     error = refusal(reply, Phase.JOIN, what="http://app/config")
-    named = "http://app/config, or the proxy http://proxy:1 (of http_proxy) before it, answered: no"
+    named = "http://app/config, or the proxy http://proxy:1 (of http_proxy) in front of it, answered: no"
     assert error.message == named
 
 
@@ -263,10 +263,10 @@ def test_codings_that_nobody_asked_for_are_known(
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (199, "makes no sense here"),
-        (299, "makes no sense here"),
-        (300, "redirects without end or elsewhere"),
-        (399, "redirects without end or elsewhere"),
+        (199, "an unexpected reply"),
+        (299, "an unexpected reply"),
+        (300, "redirects endlessly or elsewhere"),
+        (399, "redirects endlessly or elsewhere"),
     ],
 )
 def test_the_words_follow_the_class_of_the_status(status: int, words: str) -> None:

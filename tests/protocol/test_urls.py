@@ -185,7 +185,7 @@ def test_pages_of_the_hub_are_told_from_apps_and_spaces() -> None:
 
 @pytest.mark.parametrize("typed", ["owner/my space", "owner/näme", "a--b/c", "owner/a..b/", "owner/x?y"])
 def test_what_can_only_be_meant_for_a_space_is_no_host_either(typed: str) -> None:
-    with pytest.raises(LocalProtocolError, match="no name of a Space") as caught:
+    with pytest.raises(LocalProtocolError, match="neither a URL nor the name of a Space") as caught:
         base_url(typed)
     assert repr(typed) in str(caught.value)
     assert base_url(f"http://{typed}").startswith("http://")

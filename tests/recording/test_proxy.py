@@ -353,7 +353,7 @@ async def test_an_app_that_closes_without_a_reply_is_asked_once():
     assert len(asked) == 1
     ((error, message),) = notes.named("failed")
     assert error == "StreamLost"
-    assert "before a reply came" in message
+    assert "before a reply arrived" in message
 
 
 async def test_a_kept_connection_that_the_app_has_closed_is_no_failure():
@@ -416,7 +416,7 @@ async def test_a_reply_that_is_not_valid_is_a_502_that_says_why(head, why):
             assert reply.status == 502
             detail = (await reply.json())["detail"]
         ((error, message),) = made.recorded().named("failed")
-    assert f"{origin} sent a reply that is not valid HTTP, or cannot be passed on: " in detail
+    assert f"{origin} sent a reply that is not valid HTTP, or cannot be forwarded: " in detail
     assert why in detail
     assert (error, message in detail) == ("StreamLost", True)
 

@@ -97,7 +97,7 @@ def test_a_failure_of_the_record_ends_it_with_one_warning(caplog):
         record.data(b"1")
         record.data(b"2")
         recorder.close()
-    assert [one.message for one in caplog.records] == ["the recording ends here, the proxy goes on"]
+    assert [one.message for one in caplog.records] == ["the recording ends here, but the proxy continues"]
 
 
 @pytest.mark.anyio

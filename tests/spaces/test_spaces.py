@@ -723,7 +723,7 @@ def test_a_duplicate_that_is_there_is_used(hub: FakeHub) -> None:
 
 def test_a_duplicate_that_is_there_on_other_hardware_is_not_passed_off(hub: FakeHub) -> None:
     hub.add("me/name", hardware="cpu-basic")
-    with pytest.raises(LocalProtocolError, match="on cpu-basic and not on t4-small"):
+    with pytest.raises(LocalProtocolError, match="on cpu-basic instead of t4-small"):
         duplicate("owner/name", token=TOKEN, hardware="t4-small")
 
 
@@ -914,8 +914,8 @@ def test_another_page_of_the_hub_is_refused_as_that(connect: Any, source: str) -
 @pytest.mark.parametrize(
     ("sdk", "says"),
     [
-        ("docker", r"holds no gradio_config.* 'owner/name' is a Space of the kind 'docker', whose container"),
-        ("streamlit", r"holds no gradio_config.* 'owner/name' is a Space of the kind 'streamlit'"),
+        ("docker", r"has no gradio_config.* 'owner/name' is a Space of the kind 'docker', whose container"),
+        ("streamlit", r"has no gradio_config.* 'owner/name' is a Space of the kind 'streamlit'"),
         ("static", r"^'owner/name' is a Space of the kind 'static', which has files and no server"),
     ],
 )

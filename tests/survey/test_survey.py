@@ -189,14 +189,14 @@ def test_a_journal_of_calls_is_refused(apps: ManyApps, tmp_path: Path) -> None:
     journal = tmp_path / "run.sqlite"
     list(bulk.map(f"{apps.url}/0", "/hello", [], journal=journal))
     with pytest.raises(
-        LocalProtocolError, match=r'is of another run \(endpoint "/hello", and not survey 1\)'
+        LocalProtocolError, match=r'belongs to another run \(endpoint "/hello", not survey 1\)'
     ):
         list(survey([CLOSED], journal=journal))
 
 
 def test_a_journal_of_other_sources_is_refused(tmp_path: Path) -> None:
     list(survey([CLOSED], journal=tmp_path / "survey.sqlite"))
-    with pytest.raises(LocalProtocolError, match="Row 0 is not the one"):
+    with pytest.raises(LocalProtocolError, match="Row 0 differs from that"):
         list(survey(["http://127.0.0.1:10"], journal=tmp_path / "survey.sqlite"))
 
 

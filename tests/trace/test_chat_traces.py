@@ -71,7 +71,7 @@ def test_a_trace_without_the_content_of_its_files_is_not_replayed(
 def test_no_finding_blames_the_server_for_not_being_gradio(recorded: dict[str, Trace], name: str) -> None:
     found = [one for one in lint_trace(recorded[name]) if one.source is not Source.OUTCOME]
     assert [one for one in found if one.source is not Source.TRACE] == []
-    known = ("it holds no call", "cannot be replayed: Call 1 of session 1 sent files")
+    known = ("it contains no call", "cannot be replayed: Call 1 of session 1 sent files")
     assert all(any(text in one.what for text in known) for one in found), found
 
 
@@ -97,7 +97,7 @@ def test_no_diagnosis_speaks_of_gradio(recorded: dict[str, Trace], name: str) ->
 
 def test_a_refusal_of_the_discovery_says_what_the_adapter_says(recorded: dict[str, Trace]) -> None:
     (wrong_key,), (no_model,) = (diagnose(recorded[name]) for name in ("wrong key", "no such model"))
-    assert "AuthenticationRequired: The server answered: Incorrect API key" in wrong_key.text
+    assert "AuthenticationRequired: The server replied: Incorrect API key" in wrong_key.text
     assert "Did you mean 'parrot'?" in no_model.text
 
 

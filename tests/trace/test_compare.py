@@ -107,7 +107,7 @@ class TestDiff:
 
     def test_another_order_of_keys(self):
         new = [*MESSAGES[:4], dict(reversed(MESSAGES[4].items())), MESSAGES[5]]
-        assert changes(with_messages(*new)) == ["messages: process_completed: the keys come in another order"]
+        assert changes(with_messages(*new)) == ["messages: process_completed: the keys are in another order"]
 
     def test_a_new_message_and_one_that_is_gone(self):
         new = [message("log", log="hi"), *MESSAGES[:2], *MESSAGES[4:]]
@@ -122,7 +122,7 @@ class TestDiff:
     def test_another_order_of_messages(self):
         log = message("log", log="hi", level="info")
         old, new = with_messages(log, *MESSAGES), with_messages(*MESSAGES[:2], log, *MESSAGES[2:])
-        assert "messages: messages come in another order" in changes(new, old)
+        assert "messages: messages are in another order" in changes(new, old)
 
     def test_not_a_number_equals_itself(self):
         new = [*MESSAGES[:4], MESSAGES[4] | {"output": output(float("nan"))}, MESSAGES[5]]
@@ -218,7 +218,7 @@ class TestDiff:
     def test_time_grows_with_the_trace_and_not_with_its_square(self):
         names = [message(f"kind{number}", **{f"key{number}": "x"}) for number in range(5_000)]
         lines = diff_traces(with_messages(*names, *MESSAGES), with_messages(*reversed(names), *MESSAGES))
-        assert lines[0].startswith("messages: messages come in another order")
+        assert lines[0].startswith("messages: messages are in another order")
 
     def test_deep_values_are_compared_to_a_depth(self):
         deep = json.loads("[" * 300 + "1" + "]" * 300)

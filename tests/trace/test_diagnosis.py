@@ -72,7 +72,7 @@ class TestSilence:
         says(
             story,
             "stream-empty",
-            "not one byte",
+            "no byte of it",
             "place in the queue at once",
             "proxy_buffering off",
             "attach='late', fetch_after=SECONDS",
@@ -129,7 +129,7 @@ class TestCuts:
 
     def test_after_a_silence_that_no_heartbeat_broke(self):
         story = Story().streams().says(1.3, ESTIMATION, STARTS, generating("a")).ends(61.4)
-        says(story, "stream-cut-silent", "60.1 s of silence", "None of the heartbeats came through")
+        says(story, "stream-cut-silent", "60.1 s of silence", "but none arrived")
 
     def test_of_a_websocket_a_proxy_is_more_patient_with(self):
         story = Story("3.50.2", "websocket").calls().socket().hears(1.2, ESTIMATION, STARTS)
@@ -153,7 +153,7 @@ class TestCuts:
 
     def test_a_proper_end_without_a_result(self):
         story = Story().streams().says(1.3, ESTIMATION, STARTS).ends(8.9, "clean")
-        says(story, "stream-ended", "ended properly", "when it is stopped")
+        says(story, "stream-ended", "ended cleanly", "when it is stopped")
 
     @pytest.mark.parametrize(
         ("code", "name"), [(1000, "call-cancelled"), (1012, "server-stopped"), (1011, "server-error")]
@@ -192,7 +192,7 @@ class TestBuffering:
 
     def test_all_events_at_once_though_the_function_took_its_time(self):
         found = says(self.burst(5.3), "buffered", "All 7 messages", "took 4.0 s", "event loop was blocked")
-        assert "4.2 s after they could come" in found.text
+        assert "4.2 s after they could arrive" in found.text
 
     def test_compression_holds_messages_back_too(self):
         made = self.burst(5.3).trace()
@@ -242,7 +242,7 @@ class TestSessions:
         story = (
             Story().streams().says(1.3, ESTIMATION, STARTS).ends(2.0).opens(2.1).says(2.3, LOST).ends(2.31)
         )
-        says(story, "session-lost", "forgets one as soon as its stream breaks")
+        says(story, "session-lost", "forgets a session as soon as its stream breaks")
 
     def test_servers_of_4_9_just_break_off(self):
         story = Story("4.9.0", "sse_v1").streams().ends(1.25)
@@ -277,7 +277,7 @@ class TestRefusals:
         story.asks(0.0, "POST", "/login", "login", 0, phase="login", body=b"REDACTED")
         story.replies(0.05, "login", {"success": True}, session=0)
         story.calls().joins().replies(1.1, "1.join", {"detail": "Not authenticated"}, 401)
-        says(story, "login-expired", "let in")
+        says(story, "login-expired", "were accepted")
 
     def test_a_login_page(self):
         story = self.join(b"", 307, location="http://127.0.0.1:7860/login")
@@ -292,8 +292,8 @@ class TestRefusals:
         says(self.join({"detail": "no"}, 403), "forbidden")
 
     def test_a_path_that_is_not_passed_on(self):
-        says(self.join(PAGE, 404, **HTML), "not-forwarded", "does not pass this path on")
-        says(self.join({"detail": "Not Found"}, 404), "no-route", "another generation")
+        says(self.join(PAGE, 404, **HTML), "not-forwarded", "does not forward this path")
+        says(self.join({"detail": "Not Found"}, 404), "no-route", "another version")
 
     def test_a_full_queue(self):
         says(
@@ -303,7 +303,7 @@ class TestRefusals:
         )
         story = Story("3.50.2", "websocket").calls().socket().hears(1.2, {"msg": "queue_full"})
         story.add(1.3, Kind.WS_CLOSE, "1.socket", Direction.OUT)
-        says(story, "queue-full", "it said so")
+        says(story, "queue-full", "did not accept")
 
     def test_too_many_requests(self):
         says(self.join({"detail": "slow down"}, 429, **{"retry-after": "7"}), "rate-limited", "wait 7 s")
@@ -377,10 +377,10 @@ class TestApps:
 
     def test_a_trace_that_ends_before_the_call(self):
         story = Story().streams().says(1.3, ESTIMATION, STARTS).says(9.0, HEARTBEAT)
-        found = says(story, "unfinished", "while its function ran", "nothing came for the call")
+        found = says(story, "unfinished", "while its function ran", "no data arrived for the call")
         assert "cut off" not in found.text
         (found,) = diagnose(story.trace(truncated=True))
-        assert "cut off in the middle of a line" in found.text
+        assert "cut off within a line" in found.text
 
 
 class TestConnections:
@@ -422,14 +422,14 @@ class TestConnections:
             .asks(1.0, "POST", "/run/count", "1.run", phase="complete", body=b"{}")
         )
         story.fails(
-            61.2, "1.run", "StreamLost", "The connection to http://x broke before an answer came: EOF."
+            61.2, "1.run", "StreamLost", "The connection to http://x broke before a reply arrived: EOF."
         )
         says(story, "reply-cut", "60.2 s", "limit of 60 s")
 
     def test_a_reply_that_never_came(self):
         story = Story().calls().joins()
         story.fails(
-            1.3, "1.join", "StreamLost", "The connection to http://x broke before an answer came: EOF."
+            1.3, "1.join", "StreamLost", "The connection to http://x broke before a reply arrived: EOF."
         )
         says(story, "connection-lost", "EOF")
 

@@ -16,7 +16,7 @@ def wire(story):
 
 
 def test_where_a_call_is():
-    assert wire(Story().calls().joins()).state == "nothing was heard of it"
+    assert wire(Story().calls().joins()).state == "no message had arrived"
     assert wire(Story().streams().says(1.3, ESTIMATION)).state == "it waited in the queue at place 1"
     assert wire(Story().streams().says(1.3, ESTIMATION, STARTS)).state == "its function ran"
 

@@ -78,5 +78,5 @@ def test_json_nested_without_end_is_an_error_of_the_trace(path: Path) -> None:
 def test_what_is_no_time_is_refused(path: Path, t: str) -> None:
     follower = TraceFollower(path.name)
     list(follower.feed(path.read_bytes()))
-    with pytest.raises(TraceError, match="is no frame"):
+    with pytest.raises(TraceError, match="is not a frame"):
         list(follower.feed(f'{{"t": {t}, "dir": "local", "kind": "cancel", "channel": "1"}}\n'.encode()))

@@ -152,7 +152,7 @@ def test_a_closed_socket_whose_end_no_browser_tells() -> None:
     strip(document, "_webSocketClosed")
     trace, _ = imported(document)
     end = next(frame for frame in trace.frames if frame.kind is Kind.END)
-    assert end.payload["reason"] == "the HAR file does not say how it ended"
+    assert end.payload["reason"] == "the HAR file does not show how it ended"
 
 
 def test_messages_without_the_text_of_the_stream_keep_their_times() -> None:
@@ -271,17 +271,17 @@ def first_entry(**values: Any) -> str:
         ("[" * 200_000, "nested too deeply"),
         ("[]", "no log.entries"),
         ('{"log": {"entries": {}}}', "no log.entries"),
-        ('{"log": {"entries": [5]}}', "Entry 1 of .* is no JSON object"),
+        ('{"log": {"entries": [5]}}', "Entry 1 of .* is not a JSON object"),
         ('{"log": {"entries": [{"request": 5}]}}', "Entry 1 of .* has no JSON object as request"),
         (first_entry(request__url=5), "Entry 1 of .* has no text as request.url"),
         (first_entry(startedDateTime="yesterday"), "Entry 1 of .* has no time as startedDateTime"),
         (first_entry(startedDateTime=None), "Entry 1 of .* has no time as startedDateTime"),
         (first_entry(time=1e300), "Entry 1 of .* which is years"),
-        (first_entry(request__headers={}), "Entry 1 of .* has headers that are no list"),
+        (first_entry(request__headers={}), "Entry 1 of .* has headers that are not a list"),
         (first_entry(response__status="ok"), "Entry 1 of .* has the status 'ok'"),
         (first_entry(response__content={"text": "?!", "encoding": "base64"}), "Entry 1 of .* no base64"),
-        (first_entry(_webSocketMessages=5), "Entry 1 of .* _webSocketMessages that are no list"),
-        (first_entry(_eventSourceMessages={}), "Entry 1 of .* _eventSourceMessages that are no list"),
+        (first_entry(_webSocketMessages=5), "Entry 1 of .* _webSocketMessages that are not a list"),
+        (first_entry(_eventSourceMessages={}), "Entry 1 of .* _eventSourceMessages that are not a list"),
         (first_entry(request__url="http://a/" + "x" * 2_000_000), "Entry 1 of .* more than 1000000"),
     ],
 )

@@ -50,7 +50,7 @@ class TestLint:
             for one in trace.frames
         ]
         (found,) = [one for one in findings(Trace({}, tuple(frames))) if one.source is Source.OUTCOME]
-        assert f"nothing came on the stream for {seconds} s" in found.what.lower()
+        assert f"no data arrived on the stream for {seconds} s" in found.what.lower()
 
     def test_a_message_that_nobody_knows(self):
         found = self.lint(*MESSAGES[:2], message("of_tomorrow"), *MESSAGES[4:])
@@ -93,7 +93,7 @@ class TestLint:
         made = Program().discover().session().call("x").call("y", event_id="second")
         made.took(made.wire.abandon(made.exchange, StreamLost("gone")))
         texts = {one.what for one in findings(trace_of(made))}
-        assert texts == {"the trace ends before it does", "StreamLost: gone"}
+        assert texts == {"the trace ends before the call", "StreamLost: gone"}
 
     def test_a_discovery_that_was_refused(self):
         made = Program()
@@ -103,7 +103,7 @@ class TestLint:
         made.taps.response("discover", 0, reply({"auth_required": True}))
         texts = [str(one) for one in findings(trace_of(made))]
         assert texts[0].startswith("note: discovery: AuthenticationRequired: ")
-        assert texts[1] == "note: the file: it holds no call"
+        assert texts[1] == "note: the file: it contains no call"
 
 
 SECRETS = {

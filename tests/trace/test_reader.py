@@ -156,7 +156,7 @@ class TestErrors:
         ],
     )
     def test_a_frame_that_lacks_what_its_kind_needs(self, path, frame):
-        self.refuse(path, META + f'{{"t":0,"dir":"in",{frame}}}\n', "Line 2 of trace.jsonl is no frame")
+        self.refuse(path, META + f'{{"t":0,"dir":"in",{frame}}}\n', "Line 2 of trace.jsonl is not a frame")
 
     def test_an_empty_file(self, path):
         self.refuse(path, "", "trace.jsonl is not a trace of gradio-transport: it is empty")

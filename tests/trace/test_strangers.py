@@ -35,7 +35,7 @@ def trace_with_body(folder: Path, name: str, times: int = 1) -> Path:
 )  # fmt: skip
 def test_a_body_is_read_from_no_other_file(name: str, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("KEY=secret", encoding="utf-8")
-    with pytest.raises(TraceError, match="is no name of a body file"):
+    with pytest.raises(TraceError, match="is not the name of a body file"):
         read_trace(trace_with_body(tmp_path, name))
 
 
@@ -50,7 +50,7 @@ def test_a_body_is_a_regular_file(kind: str, tmp_path: Path) -> None:
         os.mkfifo(place)
     elif kind == "directory":
         place.mkdir()
-    with pytest.raises(TraceError, match="no regular file"):
+    with pytest.raises(TraceError, match="not a regular file"):
         read_trace(trace_with_body(tmp_path, "bodies/0123456789abcdef.body"))
 
 

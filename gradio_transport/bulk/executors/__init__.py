@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls made by the workers of an engine that runs already: a pool, Dask, or Ray."""
+"""Calls by the workers of an existing pool, Dask cluster, or Ray cluster."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Workers that are actors, of Dask or of Ray: they stay where they are, and are never run again.
+"""Workers that are actors of Dask or Ray. They stay in their place, and are never run twice.
 
 Why not tasks: Dask and Ray run a task again if its worker is lost, and a row would run twice.
 """
@@ -22,25 +22,25 @@ from .worker import Report, Task, Worker
 logger = logging.getLogger(__name__)
 
 WAIT_SECONDS = 0.1
-"""How long an actor holds an exchange back while it has nothing to report; so long may a new row wait."""
+"""Seconds that an actor delays an exchange while it has nothing to report. A new row may wait that long."""
 
 REPLY_SECONDS = 60.0
-"""How much longer the reply of an actor may take. After that its worker is taken for lost."""
+"""Further seconds that the reply of an actor may take. After that its worker counts as lost."""
 
 START_SECONDS = 300.0
-"""The same while an actor starts: an engine may have an environment to make for it first."""
+"""The same while an actor starts, because a cluster may have to create an environment first."""
 
 
 @attrs.define
 class _Actor:
-    """An actor: a function that calls its `Worker.exchange`, and one that ends it."""
+    """An actor, as a function that calls its `Worker.exchange` and one that ends it."""
 
     call: Callable[[int, Sequence[Task], float], Report]
     end: Callable[[], object]
     numbers: Any = attrs.field(factory=lambda: itertools.count(1))
 
     def exchange(self, tasks: Sequence[Task]) -> Report:
-        """Give rows to the actor, and wait for a moment for its report."""
+        """Send rows to the actor, and wait briefly for its report."""
         return self.call(next(self.numbers), tasks, WAIT_SECONDS)
 
     def close(self) -> None:
@@ -58,20 +58,20 @@ class Dask:
         self._start: Callable[[str], Hand] | None = None
 
     def start(self, work: Work) -> list[Hand]:
-        """Start an actor on each worker, or on as many as were asked for."""
+        """Start an actor on each worker, or on the requested number."""
         addresses = self._addresses()[: self._count]
         shared = work.share(len(addresses) or 1)
         self._start = lambda address: self._hire(address, shared)
         hands = [hand for hand in map(self._try, addresses) if hand is not None]
         if not hands:
             raise TransportError(
-                f"No worker of the Dask cluster has started an actor within {START_SECONDS:g} s. Look at the "
+                f"No worker of the Dask cluster started an actor within {START_SECONDS:g} s. Look at the "
                 "cluster's dashboard, or start a worker: dask worker SCHEDULER."
             )
         return hands
 
     def _try(self, address: str) -> Hand | None:
-        """Start an actor on a worker; return None if the worker does not do that in time."""
+        """Start an actor on a worker, or return None if that takes too long."""
         assert self._start is not None  # noqa: S101 - set by `start`
         try:
             return self._start(address)
@@ -102,7 +102,7 @@ class Dask:
             try:
                 report: Report = actor.exchange(number, tasks, wait).result(timeout=wait + REPLY_SECONDS)
             except GradioTransportError:
-                raise  # of the worker itself; some of them are an OSError too
+                raise  # raised by the worker itself; some are also an OSError
             except (OSError, ValueError) as error:
                 if future.status == "finished" and not isinstance(error, OSError):
                     raise
@@ -112,16 +112,16 @@ class Dask:
         return _Actor(call, future.release)
 
     def replace(self) -> Hand | None:
-        """Start an actor on a worker that has none, such as one that the cluster has started meanwhile."""
+        """Start an actor on a worker without one, such as a new worker of the cluster."""
         free = self._addresses()
         return self._try(free[0]) if free else None
 
     def close(self) -> None:
-        """Do nothing: the actors end one by one, and the client is the caller's."""
+        """Do nothing: the actors end one by one, and the client belongs to the caller."""
 
 
 class Ray:
-    """A cluster of Ray, with one actor on each node, or as many as are asked for."""
+    """A cluster of Ray, with one actor on each node, or the requested number."""
 
     def __init__(self, ray: Any, workers: int | None) -> None:
         self._ray = ray
@@ -157,4 +157,4 @@ class Ray:
         return None if self._start is None else self._start()
 
     def close(self) -> None:
-        """Do nothing: the actors end one by one, and the cluster is the caller's."""
+        """Do nothing: the actors end one by one, and the cluster belongs to the caller."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which engine an ``executor=`` is, and how one is reached by its URL."""
+"""Choice of the engine for an ``executor=``, and connection to a cluster by its URL."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .remote import Engine, RemoteRunner
 
 
 def runner_on(executor: object, work: Work, workers: int | None) -> Callable[[], Runner]:
-    """Return a function that makes the runner for an engine.
+    """Return a factory of the runner for an engine.
 
-    Engines are known by the names of their types, so that none is imported to ask.
+    Engines are recognized by the names of their types, so that none is imported for the check.
 
     Raises:
-        LocalProtocolError: It is none of those that are known, or the work would take a secret along.
+        LocalProtocolError: The engine is unknown, or the work would carry a secret.
     """
     if workers is not None and (not isinstance(workers, int) or isinstance(workers, bool) or workers < 1):
         raise LocalProtocolError(f"workers= takes a whole number greater than 0, or None; got {workers!r}.")
@@ -36,11 +36,11 @@ def _engine(executor: object, workers: int | None) -> Engine:
     kinds = {(kind.__module__.partition(".")[0], kind.__name__) for kind in type(executor).__mro__}
     if ("distributed", "Client") in kinds:
         if getattr(executor, "asynchronous", False):
-            raise LocalProtocolError("executor= takes a Client of Dask that is not asynchronous.")
+            raise LocalProtocolError("executor= takes a synchronous Client of Dask.")
         return Dask(executor, workers)
     if ("distributed", "ClientExecutor") in kinds:
-        # Its tasks are run again if a worker is lost.
-        raise LocalProtocolError("executor= takes the Client of Dask itself, and not its get_executor().")
+        # Dask runs its tasks again if a worker is lost.
+        raise LocalProtocolError("executor= takes the Client of Dask itself, not its get_executor().")
     if getattr(executor, "__name__", None) == "ray" and hasattr(executor, "remote"):
         return Ray(executor, workers)
     if isinstance(executor, Executor):
@@ -72,7 +72,7 @@ def connected_engine(url: str) -> Generator[Any, None, None]:
         finally:
             ray.shutdown()
     else:
-        raise LocalProtocolError(f"{url!r} is no cluster; write dask://host:port or ray://host:port.")
+        raise LocalProtocolError(f"{url!r} is not a cluster; write dask://host:port or ray://host:port.")
 
 
 def _library(name: str, extra: str) -> Any:

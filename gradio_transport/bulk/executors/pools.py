@@ -17,14 +17,14 @@ from .worker import Report, Task, dismiss, do_in_pool
 
 @attrs.define
 class _Chunks:
-    """Gives chunks to the pool, one after the other; another one goes with each worker that there may be."""
+    """A stream of chunks to the pool, one after the other. Each possible worker has one stream."""
 
     executor: Executor
     run: str
     work: Work
 
     def exchange(self, tasks: Sequence[Task]) -> Report:
-        """Do rows in the pool, and return when all have ended."""
+        """Run rows in the pool, and return when all have ended."""
         try:
             return self.executor.submit(do_in_pool, self.run, self.work, tasks).result()
         except (BrokenExecutor, CancelledError) as error:
@@ -33,11 +33,11 @@ class _Chunks:
             raise Gone(str(error)) from error
 
     def close(self) -> None:
-        """Do nothing: the workers are let go together."""
+        """Do nothing: `Pool.close` releases the workers together."""
 
 
 class Pool:
-    """An executor as an engine. A process that dies breaks the whole pool, as the standard library has it."""
+    """An executor as an engine. As in the standard library, a process that dies breaks the whole pool."""
 
     def __init__(self, executor: Executor, workers: int | None) -> None:
         self._executor = executor
@@ -50,9 +50,9 @@ class Pool:
         return [_Chunks(self._executor, self._run, shared) for _ in range(self._count)]
 
     def replace(self) -> Hand | None:
-        """Return None: a broken pool has no place."""
+        """Return None: a broken pool has no slot."""
         return None
 
     def close(self) -> None:
-        """Let go of the worker of this process; those of others end when they are idle, or with the pool."""
+        """Release the worker of this process. Those of other processes end when idle, or with the pool."""
         dismiss(self._run)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`RemoteRunner`: hands rows to workers, and takes back what they report."""
+"""`RemoteRunner`: sends rows to workers, and receives their reports."""
 
 from __future__ import annotations
 
@@ -25,46 +25,46 @@ from .worker import Report, Task
 logger = logging.getLogger(__name__)
 
 REPLACEMENTS = 3
-"""How many lost workers are replaced in one run: one that dies again and again dies of its rows."""
+"""The most lost workers that one run replaces. If a worker dies repeatedly, its rows are the cause."""
 
 
 class Gone(Exception):
-    """The worker is lost, or the whole engine is."""
+    """The worker or the whole engine is lost."""
 
 
 class Hand(Protocol):
-    """A worker, as the run sees it. Its methods block, and are called by one thread at a time."""
+    """The connection of the run to a worker. Its methods block; one thread at a time calls them."""
 
     def exchange(self, tasks: Sequence[Task]) -> Report:
-        """Give rows to the worker, and wait for a while for what it has to report.
+        """Send rows to the worker, and wait for a while for its report.
 
         Raises:
-            Gone: It is lost.
+            Gone: The worker is lost.
         """
         ...
 
     def close(self) -> None:
-        """Let the worker go."""
+        """Release the worker."""
 
 
 class Engine(Protocol):
-    """What has workers."""
+    """An engine that has workers."""
 
     def start(self, work: Work) -> list[Hand]:
         """Start the workers."""
         ...
 
     def replace(self) -> Hand | None:
-        """Start a worker in the place of a lost one, if there is a place."""
+        """Start a worker in place of a lost one, if there is room."""
         ...
 
     def close(self) -> None:
-        """Let go of what `start` took; the engine itself is the caller's."""
+        """Release the workers of `start`; the engine itself belongs to the caller."""
 
 
 @attrs.define
 class _Job:
-    """A row that a worker has, or will have."""
+    """A row of a worker, sent or not."""
 
     task: Task
     accepted: Accepted | None
@@ -85,12 +85,12 @@ class _Member:
 
     @property
     def load(self) -> int:
-        """Rows that it has, or that have a place with it."""
+        """The number of its rows, including reserved slots."""
         return self.reserved + len(self.outbox) + len(self.held)
 
 
 class RemoteRunner:
-    """Has the rows of a run done by the workers of an engine."""
+    """A runner that runs the rows on the workers of an engine."""
 
     def __init__(self, engine: Engine, work: Work) -> None:
         self._engine = engine
@@ -107,7 +107,7 @@ class RemoteRunner:
 
     @property
     def allowed(self) -> int:
-        """How many rows the workers take at once."""
+        """The most rows that the workers run at once."""
         return sum(member.room for member in self._members)
 
     async def open(self, tasks: anyio.abc.TaskGroup, on_room: Callable[[], object]) -> None:
@@ -120,13 +120,13 @@ class RemoteRunner:
         tasks.start_soon(self._serve_all)
 
     def close(self) -> None:
-        """Let the workers go."""
+        """Release the workers."""
         self._serving.cancel()
         if self._local is not None:
             self._local.close()
 
     def check(self) -> None:
-        """Raise why the workers cannot reach the app, if so."""
+        """Raise the error of the workers if they cannot reach the app."""
         if self._failure is not None:
             raise self._failure
 
@@ -146,7 +146,7 @@ class RemoteRunner:
         self._engine.close()
 
     async def _serve(self, member: _Member, serving: anyio.abc.TaskGroup) -> None:
-        """Give a worker its rows and take its reports, until it is lost."""
+        """Send a worker its rows and receive its reports, until it is lost."""
         while True:
             if not member.outbox and not member.held:
                 member.given = anyio.Event()
@@ -180,7 +180,7 @@ class RemoteRunner:
         self._wake()
 
     async def _lose(self, member: _Member, why: str, serving: anyio.abc.TaskGroup) -> None:
-        logger.warning("a worker is lost with %d rows: %s", len(member.held) + len(member.outbox), why)
+        logger.warning("a worker was lost with %d rows: %s", len(member.held) + len(member.outbox), why)
         self._members.remove(member)
         for job in [*member.held.values(), *member.outbox]:
             self._end_lost(job, why, sent=job.task.index in member.held)
@@ -202,7 +202,7 @@ class RemoteRunner:
             error = self._failure
         else:
             error = WorkerLost(
-                f"The worker that had the row is lost: {why}",
+                f"The worker that had the row was lost: {why}",
                 phase=Phase.STREAM,
                 retryable=not sent,
                 may_have_run=sent,
@@ -220,21 +220,21 @@ class RemoteRunner:
         self._changed.set()
 
     def has_room(self) -> bool:
-        """Return whether a worker takes another row."""
+        """Return whether a worker can accept another row."""
         return any(member.load < member.room for member in self._members)
 
     async def place(self) -> Place:
-        """Wait until a worker takes another row.
+        """Wait until a worker can accept another row.
 
         Raises:
-            GradioTransportError: There is no worker any more, or they cannot reach the app.
+            GradioTransportError: There is no worker left, or they cannot reach the app.
         """
         while True:
             if self._failure is not None:
                 raise self._failure
             if not self._members and not self._replacing:
                 raise TransportError(
-                    "All workers of the run are lost. With a journal, a further run goes on."
+                    "All workers of the run are lost. With a journal, the next run continues."
                 )
             free = [member for member in self._members if member.load < member.room]
             if free:
@@ -249,7 +249,7 @@ class RemoteRunner:
         """Fetch a call by its handle, from this process.
 
         Raises:
-            GradioTransportError: It does not reach the app.
+            GradioTransportError: This process cannot reach the app.
         """
         async with self._opening:
             if self._local is None and self._tasks is not None:
@@ -261,23 +261,23 @@ class RemoteRunner:
 
 @attrs.define
 class _RemotePlace:
-    """A place with a worker."""
+    """A slot of a worker."""
 
     runner: RemoteRunner
     member: _Member
     may_have_run: bool = True
 
     def release(self) -> None:
-        """Give it back."""
+        """Release the slot."""
         self.member.reserved -= 1
         self.runner._wake()
 
     async def run(self, index: int, row: object, accepted: Accepted | None) -> Outcome:
-        """Give the row to the worker, and wait for its outcome."""
+        """Send the row to the worker, and wait for its outcome."""
         job = _Job(Task(index, row), accepted)
         self.release()
         if self.member not in self.runner._members:
-            self.runner._end_lost(job, "it was lost before it had the row", sent=False)
+            self.runner._end_lost(job, "it was lost before the row was sent", sent=False)
         else:
             self.member.outbox.append(job)
             self.member.given.set()

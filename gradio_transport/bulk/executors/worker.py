@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Worker`: does rows in the process of an engine, on a thread of its own."""
+"""`Worker`: runs rows in a process of an engine, on its own thread."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from ..running import first_of
 from ..work import Work
 
 IDLE_SECONDS = 60.0
-"""How long a worker of a pool keeps its connections while it has nothing to do."""
+"""Seconds that an idle worker of a pool keeps its connections."""
 
 
 @attrs.frozen
 class Task:
-    """A row on its way to a worker."""
+    """A row sent to a worker."""
 
     index: int
     row: Any
@@ -34,12 +34,12 @@ class Task:
 
 @attrs.frozen
 class Report:
-    """What a worker has to say.
+    """The report of a worker.
 
     Attributes:
-        accepted: Calls that a server has accepted and that can be fetched elsewhere, by index.
-        ended: Outcomes; their rows stay where they came from.
-        room: How many rows the worker takes at once.
+        accepted: Handles of calls that a server has accepted and another process can fetch, by index.
+        ended: Outcomes, without their rows.
+        room: The most rows that the worker runs at once.
     """
 
     accepted: list[tuple[int, Handle]]
@@ -48,9 +48,9 @@ class Report:
 
 
 class Worker:
-    """Does rows on a thread of its own, with connections of its own.
+    """A worker that runs rows on its own thread, with its own connections.
 
-    Its methods may be called from any thread, and do not need a running loop.
+    Any thread may call its methods, without a running event loop.
     """
 
     def __init__(self, work: Work) -> None:
@@ -70,12 +70,12 @@ class Worker:
         self._thread.start()
 
     def exchange(self, number: int, tasks: Sequence[Task], wait: float) -> Report:
-        """Take rows, and report what has come of all so far; wait for that so many seconds at most.
+        """Accept rows, and report the outcomes so far, after waiting at most `wait` seconds for news.
 
         Args:
-            number: Counts the exchanges. One that is repeated, because its reply was lost, has the same
-                report, and its rows are not begun again.
-            tasks: Rows to begin.
+            number: Number of the exchange. If it is repeated because its reply was lost, it gets the same
+                report, and its rows are not started again.
+            tasks: Rows to start.
             wait: Seconds.
 
         Raises:
@@ -96,7 +96,7 @@ class Worker:
             return report
 
     def do(self, tasks: Sequence[Task]) -> Report:
-        """Take rows, and return when all of them have ended. Threads share a worker."""
+        """Run rows, and return when all have ended. Several threads can share a worker."""
         wanted = {task.index for task in tasks}
         with self._lock:
             self._begin(tasks)
@@ -109,7 +109,7 @@ class Worker:
 
     @property
     def is_busy(self) -> bool:
-        """Whether rows are under way."""
+        """Whether rows are running."""
         with self._lock:
             return bool(self._under_way)
 
@@ -127,7 +127,7 @@ class Worker:
         self._wake()
 
     def _wake(self) -> None:
-        """Have the loop look at its inbox; before it runs, it does so by itself."""
+        """Make the loop read its inbox. Before the loop runs, this is not needed."""
         if self._loop is not None and self._given is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._given.set)
 
@@ -174,7 +174,7 @@ class Worker:
                 self._runner.close()
 
     async def _take_rows(self, calling: anyio.abc.TaskGroup) -> None:
-        """Begin the rows of the inbox as they come, until the worker is closed."""
+        """Start the rows of the inbox as they arrive, until the worker is closed."""
         given = asyncio.Event()
         with self._lock:
             self._loop, self._given = asyncio.get_running_loop(), given
@@ -189,7 +189,7 @@ class Worker:
 
 
 def _drop_causes(error: BaseException) -> None:
-    """Remove what was raised before an error, which Dask pickles along.
+    """Remove the causes of an error, because Dask would pickle them too.
 
     Exceptions of other libraries cannot all be pickled, and may quote what the server sent.
     """
@@ -201,7 +201,7 @@ _workers_lock = threading.Lock()
 
 
 def do_in_pool(run: str, work: Work, tasks: Sequence[Task]) -> Report:
-    """Do rows by the worker that this process has for a run; make it with the first ones."""
+    """Run rows on this process's worker for a run, which is created on first use."""
     with _workers_lock:
         worker = _workers.get(run)
         if worker is None:
@@ -211,7 +211,7 @@ def do_in_pool(run: str, work: Work, tasks: Sequence[Task]) -> Report:
 
 
 def dismiss(run: str) -> None:
-    """Let go of the worker that this process has for a run, if it has one."""
+    """Release this process's worker for a run, if any."""
     with _workers_lock:
         worker = _workers.pop(run, None)
     if worker is not None:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``gradio-transport trace``: look at traces, compare, check, convert, serve and repeat them."""
+"""``gradio-transport trace``: show, compare, check, convert, serve and rerun traces."""

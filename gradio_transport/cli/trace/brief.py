@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Values, sizes and times in a few characters, at a cost that depends on what is shown alone."""
+"""Values, sizes and times in a few characters. The cost depends only on the text shown."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def arguments(values: Any, width: int) -> str:
 
 
 def newest(values: Sequence[Any], width: int) -> str:
-    """Return output values with their ends rather than their beginnings: text and chats grow there."""
+    """Return the ends of output values, because text and chats grow at the end."""
     texts: list[str] = []
     room = max((width - 2 - 2 * (len(values) - 1)) // max(len(values), 1), 8)
     for value in values[: max(width // 8, 1)]:
@@ -165,7 +165,7 @@ def count(number: int, noun: str, plural: str = "") -> str:
 
 
 def pick(value: Any, *names: str) -> Mapping[str, Any]:
-    """Return the named values of a JSON object that it has; nothing of anything else."""
+    """Return those of the named values that a JSON object has; an empty dict for other values."""
     if not isinstance(value, dict):
         return {}
     found = cast("dict[str, Any]", value)

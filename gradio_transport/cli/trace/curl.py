@@ -13,17 +13,17 @@ from .files import read, title, trace_argument
 
 _HELP = """Print the requests of the trace FILE as a shell script of curl commands.
 
-The script runs against the recorded server, or another one with the same endpoints. It makes a session hash
-of its own, takes event ids from the replies, and reads streams until the call ends. It needs a POSIX shell
-and curl. Secrets and files, which a trace does not have, are environment variables; the script names them at
-its top.
+The script runs against the recorded server, or another one with the same endpoints. It makes its own session
+hash, takes event ids from the replies, and reads streams until the call ends. It needs a POSIX shell and
+curl. A trace has no secrets and no files: pass them in the environment variables that are listed at the top
+of the script.
 
 \b
 Example:
   gradio-transport trace curl count.jsonl > count.sh
   BASE=http://127.0.0.1:7860 sh count.sh
 
-curl cannot speak the websockets of Gradio 3; of such calls the script uses the server's direct route.
+curl does not support the websockets of Gradio 3; for such calls the script uses the server's direct route.
 """
 
 

@@ -29,14 +29,14 @@ _NAMES = {
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as one JSON object.")
 @click.option(
     "--only", type=click.Choice([layer.value for layer in Layer]), multiple=True,
-    help="Compare this layer alone; may be given several times.",
+    help="Compare only this layer. Repeatable.",
 )  # fmt: skip
 def diff(*, old: str, new: str, as_json: bool, only: tuple[str, ...]) -> None:
     """Compare two traces of the same calls.
 
-    The differences are folded by layer: what the traces say of themselves, the app's config, requests,
-    messages, and values. A change in many places is one line. What differs from run to run (times, ids,
-    ports, heartbeats) does not count. Exits with 1 if there is a difference.
+    The differences are grouped by layer: metadata of the traces, the app's config, requests, messages, and
+    values. The same change in many places is one line. Values that differ in every run (times, ids, ports,
+    heartbeats) are ignored. Exits with 1 if there is a difference.
 
     \b
     Example:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trace files that the commands of ``gradio-transport trace`` take, and how they are read."""
+"""Reading of the trace files that the commands of ``gradio-transport trace`` take."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 STANDARD_INPUT = "-"
 
 FINDINGS = 1
-"""Exit status of a command that looks for something and found it, as that of ``diff`` and ``grep``."""
+"""Exit status of a command that found something, as in ``diff`` and ``grep``."""
 
 
 def trace_argument(command: _Command) -> _Command:
-    """Give a command one trace file, or ``-``, as its argument ``path``."""
+    """Add an argument ``path`` to a command: one trace file, or ``-``."""
     return click.argument("path", metavar="FILE")(command)
 
 
 def trace_arguments(command: _Command) -> _Command:
-    """Give a command one or more trace files, of which one may be ``-``, as its argument ``paths``."""
+    """Add an argument ``paths`` to a command: one or more trace files, of which one may be ``-``."""
     return click.argument("paths", metavar="FILE...", nargs=-1, required=True)(command)
 
 
@@ -63,10 +63,10 @@ class TraceLines:
 
     Args:
         path: The file.
-        text: What standard input had, from another object that has read it.
+        text: The text of standard input, if another object has already read it.
 
     Attributes:
-        text: What standard input had; None for a file.
+        text: The text of standard input; None for a file.
         meta: The values of the meta lines so far.
     """
 
@@ -107,7 +107,7 @@ def _check_standard_input(paths: Sequence[str]) -> None:
 
 
 def read_readable(paths: Sequence[str]) -> Iterator[tuple[str, Trace]]:
-    """Yield each trace file that can be read, and report the others.
+    """Yield each readable trace file, and report the others.
 
     Raises:
         click.UsageError: Standard input is named more than once.
@@ -131,7 +131,7 @@ def read_readable(paths: Sequence[str]) -> Iterator[tuple[str, Trace]]:
 
 
 def title(path: str) -> str:
-    """Return the name of a trace to print."""
+    """Return the printable name of a trace."""
     return "standard input" if path == STANDARD_INPUT else path
 
 

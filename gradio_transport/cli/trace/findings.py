@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Findings of lint and diagnoses, each at the call or the step that it is about."""
+"""Findings of lint and diagnoses, each at its call or step."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Findings:
     """Findings by place.
 
     Attributes:
-        whole: Those of no call and no step.
-        calls: Those of calls, by number of the call.
-        frames: Those of steps, by number of a frame of the step.
-        diagnoses: Those of calls, by number of the call; by 0 those of no call.
+        whole: Findings without a call or step.
+        calls: Findings of calls, by number of the call.
+        frames: Findings of steps, by number of a frame of the step.
+        diagnoses: Diagnoses of calls, by number of the call; under 0 those without a call.
     """
 
     whole: list[Finding] = attrs.field(factory=list[Finding])
@@ -31,16 +31,16 @@ class Findings:
 
 
 def find(trace: Trace, line: Timeline) -> Findings:
-    """Return what lint and the diagnosis say of a trace, by place."""
+    """Return the findings of lint and the diagnosis of a trace, by place."""
     found = Findings()
     numbers = {(call.session, call.key): call.number for call in line.calls if call.key}
     steps = {number for call in line.calls for step in call.steps for number in step.frames}
     for finding in lint_trace(trace, line=line):
-        if finding.source is Source.OUTCOME:  # the title of the call says it
+        if finding.source is Source.OUTCOME:  # the title of the call shows it
             continue
         frame = next((number for number in finding.frames if number in steps), None)
         number = numbers.get((finding.session, finding.key))
-        # A finding of many steps, such as a new field, is one of the call.
+        # A finding in many steps, such as a new field, belongs to the call.
         if frame is not None and (number is None or finding.severity is Severity.ERROR):
             found.frames.setdefault(frame, []).append(finding)
         elif number is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Follows a trace file while it is written, as ``tail -F`` does."""
+"""Follow a trace file while it is written, as ``tail -F`` does."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .files import STANDARD_INPUT
 from .live import LivePrinter
 
 POLL_SECONDS = 0.2
-"""How often a file is looked at that has nothing new."""
+"""Seconds between two reads of a file without new data."""
 
 _PIECE = 256 * 1024
 
 
 def follow(path: str, printer: LivePrinter) -> None:
-    """Show a trace from its beginning, and then what is added to it, until Ctrl-C or the end of a pipe.
+    """Show a trace from its beginning, and then new frames, until Ctrl-C or the end of a pipe.
 
     Raises:
         TraceError: It is not a trace.
@@ -62,7 +62,7 @@ def _read_pipe() -> Iterator[bytes]:
 
 
 def _read_file(path: str, follower: TraceFollower, printer: LivePrinter) -> Iterator[bytes]:
-    """Yield what a file has and what is added to it; an empty piece for each look that finds nothing."""
+    """Yield the content of a file and what is appended; an empty piece for each read without new data."""
     file = open(path, "rb")  # noqa: SIM115 - another one may take its place
     try:
         missing = False
@@ -76,7 +76,7 @@ def _read_file(path: str, follower: TraceFollower, printer: LivePrinter) -> Iter
                 printer.say("the file was removed; waiting for another one")
             missing = change == "removed"
             if change in ("replaced", "truncated"):
-                printer.say(f"the file was {change}; what follows is from its beginning")
+                printer.say(f"the file was {change}; the following is from its beginning")
                 file.close()
                 file = open(path, "rb")  # noqa: SIM115
                 follower.restart()
@@ -89,7 +89,7 @@ def _read_file(path: str, follower: TraceFollower, printer: LivePrinter) -> Iter
 
 
 def _change(path: str, file: BinaryIO) -> str:
-    """Return what has become of a file: an empty text if it is still the one that is read."""
+    """Return how a file changed; an empty text if it is still the one being read."""
     here = os.fstat(file.fileno())
     try:
         there = os.stat(path)

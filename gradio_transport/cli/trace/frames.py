@@ -14,7 +14,7 @@ from .lines import IN, LOCAL, OUT, Line, offset
 from .selection import Selection, channel_name
 
 LONGEST_BODY = 20_000
-"""Characters of a body, which the config of an app exceeds tenfold. ``--json --discovery`` prints all."""
+"""The most characters shown of a body; the config of an app is longer. ``--json --discovery`` prints all."""
 
 _ARROWS: Mapping[Direction, tuple[str, str]] = {
     Direction.OUT: (OUT, "cyan"),
@@ -25,7 +25,7 @@ _BODIES = frozenset({"body", "data", "text"})
 
 
 def frame_lines(trace: Trace, line: Timeline, selection: Selection) -> Iterator[list[Line]]:
-    """Yield the lines of each frame that is selected."""
+    """Yield the lines of each selected frame."""
     numbers = _selected(line, selection)
     keys = {(call.session, call.key) for call in line.calls if selection.has_call(call)}
     for number, frame in enumerate(trace.frames):
@@ -42,7 +42,7 @@ def frame_lines(trace: Trace, line: Timeline, selection: Selection) -> Iterator[
 
 
 def _selected(line: Timeline, selection: Selection) -> set[int] | None:
-    """Return the frames of the selected calls, also on a stream that they share; None for all."""
+    """Return the frames of the selected calls, including those on a shared stream; None for all."""
     if not selection.calls:
         return None
     numbers: set[int] = set()
@@ -108,7 +108,7 @@ def _body_lines(frame: Frame, value: Any) -> Iterator[Line]:
 
 
 def _indented(text: str, style: str) -> Line:
-    # The blanks of JSON are kept by a part of their own: the text of a part is put on one line.
+    # The indent of JSON is a separate part, because the text of a part is put on one line.
     blanks = len(text) - len(text.lstrip(" "))
     return Line([(" " * (12 + blanks), ""), (text[blanks:], style)])
 

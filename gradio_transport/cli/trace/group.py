@@ -28,9 +28,9 @@ Exit status:
 
 @click.group(epilog=EXIT_STATUSES)
 def trace() -> None:
-    """Look at traces, compare, check, convert, serve and repeat them.
+    """Show, compare, check, convert, serve and rerun traces.
 
-    FILE is a trace: written with --trace FILE, by `gradio-transport record`, with GRADIO_TRANSPORT_TRACE=DIR,
+    FILE is a trace, written with --trace FILE, by `gradio-transport record`, with GRADIO_TRANSPORT_TRACE=DIR,
     or imported from a HAR file. - is standard input.
     """
 

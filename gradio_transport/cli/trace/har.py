@@ -27,8 +27,8 @@ def har(*, path: str, output: str) -> None:
     """Write a trace as a HAR file, for the network panel of a browser and other tools.
 
     Each request, stream and websocket of the trace is an entry, with its times, headers and bodies. Messages
-    of streams are there as Chrome writes them, and as the text of the stream. What was redacted in the trace
-    stays redacted. Drag the file into the network panel of Chrome or Firefox to look at it.
+    of streams are stored in Chrome's format, and as the text of the stream. Redacted values of the trace stay
+    redacted. Drag the file into the network panel of Chrome or Firefox to look at it.
 
     \b
     Example:
@@ -36,7 +36,7 @@ def har(*, path: str, output: str) -> None:
     """  # noqa: D301 - click reads the character
     from ...trace.har.exporting import find_start, har_parts
 
-    # It is read twice rather than kept: first for the date of its first reply.
+    # The trace is read twice, first for the date of its first reply: that takes less memory than to keep it.
     first = TraceLines(path)
     started = find_start(first)
     lines = TraceLines(path, first.text)
@@ -48,16 +48,16 @@ def har(*, path: str, output: str) -> None:
     try:
         size = _save(Path(output), parts)
     except FileExistsError:
-        raise click.UsageError(f"{output} exists already, and nothing is written over.") from None
+        raise click.UsageError(f"{output} exists already. Choose another name, or delete it.") from None
     except OSError as error:
         raise FileProblem(output, error.strerror or str(error)) from error
     current_terminal().print_line((f"Wrote {output} ({size:,} bytes).", ""))
 
 
 def _save(path: Path, parts: Iterable[str]) -> int:
-    """Write a new file whole or not at all, and return its size."""
+    """Write a new file atomically, and return its size."""
     size = 0
-    # ASCII, because it is all escaped.
+    # ASCII, because everything else is escaped.
     with path.open("x", encoding="ascii") as file:
         try:
             for part in parts:

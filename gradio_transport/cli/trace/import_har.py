@@ -23,21 +23,19 @@ _SHOWN_LINES = 10
 @click.command(name="import")
 @click.argument("path", metavar="HAR")
 @click.option("-o", "--output", metavar="FILE", required=True, help="Trace to write. It must not exist.")
-@click.option("--app", metavar="URL", help="Which app, where the file has the traffic of several.")
-@click.option("--redact/--no-redact", default=True, help="Take secrets out, as all traces do. Default: on.")
-@click.option(
-    "--secret", "secrets", metavar="TEXT", multiple=True, help="A text to take out too; repeatable."
-)
-@click.option("--all", "keep_other", is_flag=True, help="Keep other requests too: scripts, themes, images.")
+@click.option("--app", metavar="URL", help="The app, if the file has the traffic of several.")
+@click.option("--redact/--no-redact", default=True, help="Remove secrets, as in all traces. Default: on.")
+@click.option("--secret", "secrets", metavar="TEXT", multiple=True, help="Also remove this text. Repeatable.")
+@click.option("--all", "keep_other", is_flag=True, help="Also keep other requests: scripts, themes, images.")
 def import_har(
     *, path: str, output: str, app: str | None, redact: bool, secrets: tuple[str, ...], keep_other: bool
 ) -> None:
     """Write a HAR file of a browser or a proxy as a trace.
 
-    The calls of a Gradio app are found in it, of any version and by any client: joins with their streams,
-    websockets, polls, direct calls. Export the HAR from the network panel, opened before the page is loaded,
-    with "Save all as HAR with content" (Chrome: with sensitive data, or messages are missing). HAR is - for
-    standard input.
+    It finds the calls of a Gradio app, of any version and by any client: joins with their streams,
+    websockets, polls, direct calls. Open the network panel before you load the page, and export with "Save
+    all as HAR with content" (Chrome: with sensitive data, or messages are missing). HAR is - for standard
+    input.
 
     \b
     Example:

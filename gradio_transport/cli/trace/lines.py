@@ -26,19 +26,19 @@ _INSET = _OFFSET + 4
 """Columns before the text of a step: the time and the arrow."""
 
 _NAME = 21
-"""Columns of the name of an event, which has its values after it."""
+"""Columns of the name of an event, before its values."""
 
 _LARGE_EVENT = 10_000
-"""Bytes from which on an event has its size beside it."""
+"""Size in bytes from which an event is shown with its size."""
 
 MOST_TEXT_LINES = 20
-"""Lines of a text that a server may have made, such as that of an error."""
+"""The most lines of a server's text, such as an error."""
 
 SHORTEST_PHASE = 0.0005
-"""Seconds of a phase that is named."""
+"""The shortest phase that is shown, in seconds."""
 
 _ENVELOPE = frozenset({"msg", "event_id", "id", "object", "created", "model", "system_fingerprint"})
-"""Fields that messages, and chunks of chats, have beside what they say."""
+"""Fields of messages and chat chunks that are not content."""
 
 _SESSION_HASH = re.compile(r"(?<=[?&])session_hash=[^&]*&?")
 
@@ -57,9 +57,9 @@ class Line:
     """A line.
 
     Attributes:
-        left: What stands at the left.
-        right: What stands at the right margin.
-        whole: Whether it is not to be cut.
+        left: The parts at the left.
+        right: The parts at the right margin.
+        whole: Whether it must not be cut.
     """
 
     left: Sequence[Part]
@@ -68,7 +68,7 @@ class Line:
 
 
 def fit_parts(line: Line, width: int) -> list[Part]:
-    """Return the parts of a line of at most so many columns: what is too long is cut, at the left."""
+    """Return the parts of a line within a number of columns. The left part is cut if needed."""
     margin = sum(columns(text) for text, _ in line.right)
     room = max(width - margin - (2 if margin else 0), 1)
     parts: list[Part] = []
@@ -84,7 +84,7 @@ def fit_parts(line: Line, width: int) -> list[Part]:
 
 
 def _fit_exactly(text: str, width: int) -> str:
-    """Return `fit` text with the blanks at its ends, which align columns."""
+    """Return `fit` text with its leading and trailing spaces, which align columns."""
     inner = text.strip(" ")
     before = text[: len(text) - len(text.lstrip(" "))]
     if not inner or len(before) >= width:
@@ -108,7 +108,7 @@ def header(call: CallTimeline, sessions: int, width: int) -> Line:
     room = max(width - len(outcome) - len(where) - 6, 10)
     name = fit(call.display_name, room)
     given = f"({arguments(call.arguments, max(room - columns(name) - 2, 4))})"
-    if call.arguments is None:  # a refused call's are not in the trace
+    if call.arguments is None:  # the trace does not have those of a refused call
         given = ""
     return Line(
         [(f"{where}  ", "bold"), (name, "bold cyan"), (given, "")],
@@ -127,19 +127,19 @@ def outcome_text(call: CallTimeline) -> Part:
 
 
 def error_lines(call: CallTimeline, width: int | None) -> Iterator[Line]:
-    """Yield the text of a call's error, whole: wrapped to a width, or with its own lines alone."""
+    """Yield the full text of a call's error, wrapped to a width or with its own line ends only."""
     if call.message:
         phase = f" (phase {call.error_phase})" if call.error_phase else ""
         yield from text_lines(f"{WRONG} ", call.message + phase, width, "red", indent=_OFFSET + 2)
 
 
 def text_lines(mark: str, text: str, width: int | None, style: str, *, indent: int = 0) -> Iterator[Line]:
-    """Yield a text whole: after a mark, and wrapped to a width if there is one.
+    """Yield a full text after a mark, wrapped to a width if given.
 
     Args:
-        mark: What stands before the first line.
+        mark: The text before the first line.
         text: The text, which may have several lines.
-        width: Columns; None for a pipe, where its own lines alone are lines.
+        width: Columns; None for a pipe, which gets only its own line ends.
         style: Its style.
         indent: Columns before the mark.
     """
@@ -156,7 +156,7 @@ def text_lines(mark: str, text: str, width: int | None, style: str, *, indent: i
 
 
 def phases(call: CallTimeline) -> Line | None:
-    """Return how long each phase of a call took, without those that took no time."""
+    """Return the duration of each phase of a call, without phases that took no time."""
     parts = [f"{span.name} {took(span.seconds)}" for span in call.phases if span.seconds >= SHORTEST_PHASE]
     return Line([(" " * _INSET, ""), (", ".join(parts), "dim")]) if parts else None
 
@@ -167,7 +167,7 @@ def step_lines(step: Step, width: int, nth: int = 0, *, wrap: int | None = None)
     Args:
         step: The step.
         width: Columns of a line.
-        nth: Which of the values of its call an event has, from 1; 0 if that does not matter.
+        nth: The number of the event's values within its call, from 1; 0 to show none.
         wrap: Columns to which texts of errors are wrapped; None for a pipe.
     """
     match step.kind:
@@ -249,7 +249,7 @@ def _reply_parts(step: Step) -> Sequence[Part]:
 
 
 def _without_session(value: Any) -> Any:
-    """Return a body without what the trace has changed or each call has: the hash of the session."""
+    """Return a body without the session hash, which the trace has changed and every call has."""
     if not isinstance(value, dict):
         return value
     body = cast("dict[str, Any]", value)
@@ -272,7 +272,7 @@ def _event_text(step: Step, room: int) -> str:
     if step.data is not None:
         return newest(step.data, room) if step.event == "process_generating" else brief(step.data, room)
     value = step.value
-    if not step.kept:  # the whole values were left out, but not what the wire brought
+    if not step.kept:  # the full values were omitted, but not those of the wire
         change = pick(pick(value, "output").get("output"), "data").get("data", value)
         return brief(change, room) if not step.edited else f"edit {brief(change, max(room - 5, 1))}"
     if step.event == "process_starts" and not step.derived:
@@ -282,7 +282,7 @@ def _event_text(step: Step, room: int) -> str:
         message = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
         return describe(decode(message), room).removesuffix(" in the queue")
     if step.message:
-        growth = step.event == "process_generating"  # of a chat, blanks and line ends included
+        growth = step.event == "process_generating"  # of a chat, including spaces and line ends
         return brief(step.message, room) if growth else fit(step.message, room)
     if step.event in ("process_starts", "close_stream", "send_hash", "send_data"):
         return ""
@@ -341,7 +341,7 @@ def _local_line(step: Step, width: int) -> Line | None:
         case "error" if step.channel == "discover":
             return _line(step, WRONG, [(f"{step.error}: {step.message}", "red")])
         case "error":
-            return _line(step, WRONG, [(f"given up here: {step.error}: {step.message}", "red")], _gap(step))
+            return _line(step, WRONG, [(f"gave up: {step.error}: {step.message}", "red")], _gap(step))
         case "session" | "call" | "wake":
             return None
         case _:

@@ -25,12 +25,12 @@ _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each trace, on one line.")
 @click.option("--strict", is_flag=True, help="Exit with 1 also for warnings.")
 def lint(*, paths: tuple[str, ...], as_json: bool, strict: bool) -> None:
-    """Check traces, and say what probably went wrong in their calls.
+    """Check traces, and show what probably went wrong in their calls.
 
-    The findings are those of the server (it broke the protocol, or sends something unknown), of this
-    library (it would send something else today), and of the trace itself (it is cut off, or holds what
-    looks like a secret). The diagnosis says why calls failed, with the frames that show it. Exits with 1
-    if there is an error, and with 2 if a file cannot be read, after the others were checked.
+    A finding is about the server (it broke the protocol, or sent something unknown), this library (it would
+    send something else today), or the trace itself (it is cut off, or may contain a secret). The diagnosis
+    names the cause of failed calls, and the frames that show it. Exits with 1 if there is an error, and with
+    2 if a file cannot be read, after the others were checked.
 
     \b
     Example:
@@ -72,7 +72,7 @@ def _print(
 
 def _finding_lines(findings: Iterator[Finding]) -> Iterator[Sequence[Part]]:
     for finding in findings:
-        # The place of a finding in one frame names it already.
+        # If a finding has one frame, its place already names the frame.
         where = "" if finding.where.startswith("frame ") else frames_text(finding.frames)
         yield (
             (f"{finding.severity.value}: ", _STYLES[finding.severity]),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shows frames one by one while they come: for ``trace show --follow`` and ``gradio-transport record``.
+"""Show frames one by one as they arrive, for ``trace show --follow`` and ``gradio-transport record``.
 
 ::
 
@@ -38,10 +38,10 @@ from .selection import Selection
 from .show_json import call_object, step_object
 
 WAITING_SECONDS = 1.0
-"""How long a request waits for its reply until it is shown without one."""
+"""Seconds that a request waits for its reply before it is shown without one."""
 
 _LABEL = 4
-"""Columns of the number of a call."""
+"""Columns for the number of a call."""
 
 
 @attrs.define(eq=False)
@@ -55,12 +55,12 @@ class _Waiting:
 
 
 class LivePrinter:
-    """Prints what each frame of a trace says, as soon as it says it. It keeps no frames.
+    """A printer of frames, one by one as they arrive. It keeps no frames.
 
     Args:
-        terminal: Where to.
-        selection: What is shown.
-        silence: Seconds without a word from which on a silence is marked.
+        terminal: The terminal to print to.
+        selection: The calls and steps to show.
+        silence: Seconds without traffic after which a silence is marked.
         as_json: Print one JSON object for each step instead.
         to_stderr: Print to stderr, because stdout belongs to another program.
         clock: Returns seconds, for `tick`.
@@ -85,7 +85,7 @@ class LivePrinter:
         self.restart()
 
     def restart(self) -> None:
-        """Forget what was, because another trace begins."""
+        """Reset the state, because another trace starts."""
         with self._lock:
             self._builder = TimelineBuilder(keep=False)
             self._start: float | None = None
@@ -95,7 +95,7 @@ class LivePrinter:
             self._active: dict[int, _Active] = {}
 
     def add_meta(self, values: Mapping[str, Any]) -> None:
-        """Take the values of a meta line."""
+        """Store the values of a meta line."""
         with self._lock:
             self._builder.add_meta(values)
 
@@ -104,14 +104,14 @@ class LivePrinter:
         with self._lock:
             if self._start is None:
                 self._start = frame.t
-            # A trace counts from its first frame; frames of a tap have the time of a clock.
+            # The times of a trace start at its first frame; frames of a tap have clock times.
             frame = attrs.evolve(frame, t=max(frame.t - self._start, 0.0))
             self._now, self._at = frame.t, self._clock()
             for update in self._builder.feed(frame):
                 self._show(update)
 
     def tick(self) -> None:
-        """Show requests that have waited for their reply for a while, and calls that have become silent."""
+        """Show requests that wait for their reply for long, and calls without traffic."""
         with self._lock:
             now = self._now + self._clock() - self._at
             for waiting in self._waiting.values():
@@ -126,7 +126,7 @@ class LivePrinter:
                     self._print(Line([offset(now), ("  ", ""), (text, "yellow")]), active.label)
 
     def say(self, text: str) -> None:
-        """Print a remark of this side, such as that the file was replaced."""
+        """Print a remark of this program, such as that the file was replaced."""
         with self._lock:
             self._print(Line([offset(self._now), (f"  {LOCAL} ", ""), (text, "yellow")]), "")
 
@@ -201,7 +201,7 @@ class LivePrinter:
             self._print_step(step, label if waiting is None else waiting.label)
 
     def _take_sign(self, step: Step, numbers: Sequence[int], requests: int) -> None:
-        """Take a sign of life of calls, with a request more or less that waits for its reply."""
+        """Record traffic of calls, and adjust the number of requests that wait for a reply."""
         for number in numbers:
             active = self._active.get(number)
             if active is not None:
@@ -232,9 +232,9 @@ class _Active:
 
     Attributes:
         label: Its number.
-        last: When something last came for it.
+        last: Time of the last traffic.
         marked: Whether its silence has been marked.
-        requests: Requests of it that wait for their reply.
+        requests: Number of its requests that wait for a reply.
     """
 
     label: str

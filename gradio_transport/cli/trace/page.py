@@ -18,16 +18,19 @@ from ..terminal import current_terminal, write
 from .files import STANDARD_INPUT, read_each, title, trace_arguments
 
 _UNCHECKED_BYTES = 16_000_000
-"""Traces with more received bytes are checked only if asked: the check keeps the values of all messages."""
+"""Larger traces are checked only on request, because the check keeps the values of all messages."""
 
 _HEAD_CHARACTERS = 2000
-"""Where a page of ours says that it is one."""
+"""The mark by which a page of this library is recognized."""
 
 
 @click.command()
 @trace_arguments
 @click.option(
-    "-o", "--output", metavar="OUT", help="The page; a directory for several traces; - is standard output."
+    "-o",
+    "--output",
+    metavar="OUT",
+    help="The page to write; a directory for several traces; - is standard output.",
 )
 @click.option(
     "--check/--no-check",
@@ -36,12 +39,12 @@ _HEAD_CHARACTERS = 2000
 )
 @click.option("--open", "opens", is_flag=True, help="Open the page in a browser.")
 def page(*, paths: tuple[str, ...], output: str | None, check: bool | None, opens: bool) -> None:
-    """Write a trace as an HTML page: calls in time, each request, event and frame.
+    """Write a trace as an HTML page: a timeline of the calls, and each request, event and frame.
 
-    The page is one file. It loads nothing, and a browser opens it from disk. Its name is that of the trace
-    with .html, unless you give another. It holds all that the trace holds: look before you share it.
+    The page is one file. It loads nothing, and a browser opens it from disk. Its default name is that of the
+    trace with .html. It contains everything in the trace: check it before you share it.
 
-    A page that has the name already is replaced, but no other file.
+    An existing page of that name is replaced, but no other file.
 
     \b
     Example:
@@ -62,33 +65,37 @@ def page(*, paths: tuple[str, ...], output: str | None, check: bool | None, open
 
 
 def _targets(paths: tuple[str, ...], output: str | None) -> list[Path | None]:
-    """Return where each page goes; None is standard output."""
+    """Return the path of each page; None is standard output."""
     if output == STANDARD_INPUT:
         if len(paths) > 1:
             raise click.UsageError("Standard output takes one page. Give a directory with -o for several.")
         return [None]
     if output is None and STANDARD_INPUT in paths:
-        raise click.UsageError("A trace from standard input has no name: give that of the page with -o.")
+        raise click.UsageError("A trace from standard input has no name. Name the page with -o.")
     folder = Path(output) if output is not None and Path(output).is_dir() else None
     if output is not None and folder is None:
         if len(paths) > 1:
-            raise click.UsageError(f"{output} is no directory, and several traces make several pages.")
+            raise click.UsageError(
+                f"{output} is not a directory. Several traces make several pages, which need one."
+            )
         targets = [Path(output)]
     else:
         names = [Path("trace" if path == STANDARD_INPUT else path).with_suffix(".html") for path in paths]
         targets = [folder / name.name if folder is not None else name for name in names]
     if len(set(targets)) < len(targets):
-        raise click.UsageError("Two traces have the same name: their pages would have it too.")
+        raise click.UsageError(
+            "Two traces have the same name, and so would their pages. Write them one by one with -o."
+        )
     for target in targets:
         _check_target(target)
     return list(targets)
 
 
 def _check_target(target: Path) -> None:
-    """Refuse to replace a file that is no page of a trace.
+    """Refuse to replace a file that is not the page of a trace.
 
     Raises:
-        click.UsageError: It is none.
+        click.UsageError: It is not such a page.
     """
     if not target.exists():
         return
@@ -97,11 +104,11 @@ def _check_target(target: Path) -> None:
         with suppress(OSError), target.open(encoding="utf-8", errors="replace") as file:
             ours = is_page(file.read(_HEAD_CHARACTERS))
     if not ours:
-        raise click.UsageError(f"{target} exists and is no page of a trace. Give another name with -o.")
+        raise click.UsageError(f"{target} exists and is not the page of a trace. Give another name with -o.")
 
 
 def _save(target: Path, parts: Iterable[str]) -> None:
-    """Write a file whole or not at all. It has the rights of a new trace: this user's alone."""
+    """Write a file atomically, readable only by this user, as a new trace is."""
     try:
         number, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:

@@ -18,9 +18,9 @@ from ..failures import Misuse
 from ..terminal import Terminal, current_terminal, write
 from .files import read, title, trace_argument
 
-_HELP = """Serve the trace FILE to any client: what the server said then, it says again.
+_HELP = """Serve the trace FILE to any client: send the recorded replies again.
 
-stdout has the URL, as soon as the server accepts connections; stderr has a line for each request. The session
+stdout has the URL as soon as the server accepts connections; stderr has a line for each request. The session
 hash and the address in the replies are those of the client. Ctrl-C ends it.
 
 \b
@@ -29,28 +29,28 @@ Example:
   gradio-transport call http://127.0.0.1:7860 /count 3
 
 A request that was not recorded gets the reply to the most similar one of the same path, or 404. With --strict
-it gets status 500, a websocket is closed with code 1008, and stderr says what came and what was expected. A
+it gets status 500, a websocket is closed with code 1008, and stderr shows the request and the expected one. A
 stream that the recorded client closed stays open until the client closes it.
 
-With --serve messages the server follows what the client asks: recorded calls are answered in any order, as
-often as they come, also by another route of that Gradio version. What the trace does not answer gets status
-501, and stderr says what it was. It keeps no pace, and needs a trace that begins before the client connects,
-of an app without a login.
+With --serve messages the server follows the client: it replies to recorded calls in any order, as often as
+they come, and by other routes of that Gradio version. A request without a recorded reply gets status 501, and
+stderr shows it. It ignores the recorded times, and needs a trace that begins before the client connects, of
+an app without a login.
 """
 
 _NOT_FOUND = 404
-"""Says all by itself."""
+"""The status of an unknown path; it needs no explanation."""
 
 _OFF_TAPE = 501
-"""Says that the recording does not say."""
+"""The status of a request that the recording lacks."""
 
 _LOOK_SECONDS = 0.2
-"""How often the server of messages is asked what it could not answer."""
+"""Seconds between two queries of the requests that the server of messages could not reply to."""
 
 _KIT = "gradio_transport_conformance.replay.server"
 _MESSAGES = "gradio_transport_conformance.own_traces"
 _WEBSOCKETS = "gradio_transport_conformance.replay.websockets"
-"""What the server imports when the first websocket is opened: too late to say that a package is missing."""
+"""The module that the server imports for its first websocket: too late to report a missing package."""
 
 
 class _Served(Protocol):
@@ -66,7 +66,7 @@ class _ServedMessages(_Served, Protocol):
 
 
 class _Heard(Protocol):
-    """A request of a client, as the conformance kit reports it."""
+    """A client's request, as the conformance kit reports it."""
 
     @property
     def method(self) -> str: ...
@@ -88,16 +88,16 @@ class _Heard(Protocol):
     "--speed", type=click.FloatRange(min=0), default=1.0, show_default=True, metavar="X",
     help="1 keeps the recorded pace, 2 is twice as fast, 0 does not wait.",
 )  # fmt: skip
-@click.option("--strict", is_flag=True, help="Refuse what differs from the recording.")
+@click.option("--strict", is_flag=True, help="Refuse requests that differ from the recording.")
 @click.option(
     "--serve", "mode", type=click.Choice(["bytes", "messages"]), default="bytes", show_default=True,
-    help="As recorded, byte for byte, or the messages in the order the client asks.",
+    help="Recorded bytes in their order, or messages in the order of the client's requests.",
 )  # fmt: skip
 def play(*, path: str, port: int, speed: float, strict: bool, mode: str) -> None:
     """Run the command; its help is above."""
     trace = read(path)
     if not any(frame.kind in (Kind.REQUEST, Kind.WS_OPEN) for frame in trace.frames):
-        raise Misuse(f"{title(path)} has no requests; there is nothing to serve.")
+        raise Misuse(f"{title(path)} has no requests, so there is nothing to serve.")
     terminal = current_terminal()
     if mode == "messages":
         _play_messages(trace, path, port, terminal)
@@ -114,7 +114,7 @@ def _announce(served: _Served, trace: Trace, path: str, terminal: Terminal) -> N
 
 
 def _play_messages(trace: Trace, path: str, port: int, terminal: Terminal) -> None:
-    """Serve the messages of a trace, and print what it does not answer as it is asked."""
+    """Serve the messages of a trace, and print the requests without a recorded reply."""
     context = click.get_current_context()
     given = click.core.ParameterSource.COMMANDLINE
     for name in ("strict", "speed"):
@@ -133,7 +133,7 @@ def _play_messages(trace: Trace, path: str, port: int, terminal: Terminal) -> No
             _announce(served, trace, path, terminal)
             _print_off_tape(served, terminal)
     except kit.CannotServeMessages as error:
-        advice = "Use --serve bytes, which needs none of that."
+        advice = "Use --serve bytes, which does not need that."
         raise Misuse(f"{title(path)} {error} {advice}") from error
     except ImportError as error:
         raise Misuse(str(error)) from error
@@ -143,7 +143,7 @@ def _play_messages(trace: Trace, path: str, port: int, terminal: Terminal) -> No
 
 
 def _print_off_tape(served: _ServedMessages, terminal: Terminal) -> None:
-    """Print what the trace does not answer, until Ctrl-C."""
+    """Print the requests without a recorded reply, until Ctrl-C."""
     printed = 0
     stopped = False
     while not stopped:
@@ -163,7 +163,8 @@ def _serve(
 ) -> contextlib.AbstractContextManager[_Served]:
     """Return a context manager of the server of the conformance kit.
 
-    By name, because the kit is a package of its own, which may be missing and which the core does not import.
+    Imported by name, because the kit is a separate package that may be missing and that the core does not
+    import.
     """
     sockets = any(frame.kind is Kind.WS_OPEN for frame in trace.frames)
     try:
@@ -183,14 +184,14 @@ def _serve(
 
 
 def _check_port(port: int) -> None:
-    """Raise if a port is taken, with advice."""
+    """Raise with advice if a port is in use."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(("127.0.0.1", port))
             listener.listen()
         except OSError as error:
-            advice = "Pass another to --port, or none for a free one."
+            advice = "Pass another --port, or none for a free one."
             raise Misuse(f"Port {port} cannot be used: {error.strerror}. {advice}") from error
 
 
@@ -202,6 +203,6 @@ def _print(terminal: Terminal, heard: _Heard) -> None:
         (f"{heard.method} {heard.target}".rstrip("?"), ""),
     ]
     terminal.print_line(*parts)
-    # Whether a heartbeat was recorded depends on how long the calls took.
+    # Whether a heartbeat was recorded depends on the duration of the calls.
     if heard.refusal and heard.status != _NOT_FOUND and "/heartbeat/" not in heard.target:
         terminal.print_line((f"     {heard.refusal}", "red"))

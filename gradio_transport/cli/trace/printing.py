@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prints lines to stdout or stderr: in colours and to the width of a terminal, plain in a pipe."""
+"""Printing of lines to stdout or stderr: in colours and to the width of a terminal, plain in a pipe."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ..text import printable, to_json
 from .lines import Line, fit_parts
 
 PIPE_COLUMNS = 120
-"""Width for which long values are shortened in a pipe, whatever is at the other end."""
+"""Width to which long values are shortened in a pipe."""
 
 _LONGEST_LINE = 1_000_000
 
 
 class Printer:
-    """Prints to a terminal or pipe.
+    """A printer to a terminal or pipe.
 
     Args:
         terminal: Its streams.
@@ -41,7 +41,7 @@ class Printer:
             text = shown(*parts)
             text.rstrip()
             self._console.print(text, soft_wrap=True)
-        else:  # rich takes half of the time
+        else:  # without rich it takes half the time
             write("".join(printable(text) for text, _ in parts).rstrip() + "\n")
 
     def blank(self) -> None:

@@ -18,7 +18,7 @@ from .files import FINDINGS, STANDARD_INPUT, read, title, trace_argument
 from .report import count
 
 ENVIRONMENT_VARIABLE = "GRADIO_TRANSPORT_SECRETS"
-"""Its lines are texts to take out."""
+"""The environment variable whose lines are texts to remove."""
 
 _SHOWN_LEFT = 10
 
@@ -31,24 +31,20 @@ _SHOWN_LEFT = 10
 )  # fmt: skip
 @click.option(
     "--secret", "given", multiple=True, metavar="TEXT",
-    help="Take out this text, in every spelling. Other users of this machine see it while the command runs.",
+    help="Remove this text, in every encoding. Other users of this machine can see it while the command "
+         "runs.",
 )  # fmt: skip
 @click.option(
-    "--secret-file", "files", multiple=True, metavar="PATH", help=(
-                                                                  "Take out each line of this file; - is "
-                                                                  "standard input."
-                                                                  ),
+    "--secret-file", "files", multiple=True, metavar="PATH",
+    help="Remove each line of this file; - is standard input.",
 )  # fmt: skip
 @click.option(
     "--argument", "arguments", multiple=True, metavar="NAME",
-    help="Take out the arguments of the parameter with this name or label, and where they are echoed.",
+    help="Remove the arguments of the parameter with this name or label, and their echoes.",
 )  # fmt: skip
 @click.option(
     "--values", is_flag=True,
-    help=(
-         "Put placeholders in the place of all arguments, outputs and files. Errors, logs and the config "
-         "stay."
-         ),
+    help="Replace all arguments, outputs and files by placeholders. Errors, logs and the config stay.",
 )  # fmt: skip
 def redact(
     *,
@@ -59,12 +55,12 @@ def redact(
     arguments: tuple[str, ...],
     values: bool,
 ) -> None:
-    """Write a trace anew with more taken out, before you share it.
+    """Write a copy of a trace with more redacted, before you share it.
 
-    What a trace never holds is taken out too, of a trace that was written without redaction. The texts of
-    the environment variable GRADIO_TRANSPORT_SECRETS, one a line, are taken out like those of --secret-
-    file. The new trace replays as the old one. Exits with 1 if it still holds what looks like a secret,
-    no longer replays, or has no parameter of a name that you gave.
+    It also removes what recording removes by default, if the trace was written without redaction. The lines
+    of the environment variable GRADIO_TRANSPORT_SECRETS are removed like those of --secret-file. The new
+    trace replays as the old one. Exits with 1 if it may still contain a secret, no longer replays, or has no
+    parameter of a name that you gave.
 
     \b
     Example:
@@ -87,7 +83,7 @@ def redact(
         try:
             found = redact_trace(trace, target, secrets=secrets, arguments=arguments, values=values)
         except FileExistsError:
-            raise click.UsageError(f"{target} exists already, and nothing is written over.") from None
+            raise click.UsageError(f"{target} exists already. Choose another name, or delete it.") from None
         except OSError as error:
             raise FileProblem(str(target), error.strerror or str(error)) from error
     if trace.truncated:
@@ -118,14 +114,12 @@ def _secrets(given: Sequence[str], files: Sequence[str]) -> Iterator[str]:
 def _report(
     terminal: Terminal, path: str, found: Redaction, secrets: Sequence[str], *, values: bool, name: str
 ) -> None:
-    """Say on stderr what was taken out, and what is left; never the texts themselves."""
+    """Report on stderr what was removed and what is left, never the texts themselves."""
     written = f" → {name}" if name else ""
     terminal.print_line((f"{title(path)}{written}", "bold"))
     for number, times in enumerate(found.secrets, 1):
         if times:
-            terminal.print_line(
-                (f"  secret {number} of {len(secrets)}: taken out, {count(times, 'time')}", "")
-            )
+            terminal.print_line((f"  secret {number} of {len(secrets)}: removed, {count(times, 'time')}", ""))
         else:
             terminal.print_line((f"  secret {number} of {len(secrets)}: not in the trace", "yellow"))
     if found.values.values or found.values.files or values:
@@ -138,8 +132,8 @@ def _report(
     if len(found.left) > _SHOWN_LEFT:
         terminal.print_line((f"  left: {len(found.left) - _SHOWN_LEFT:,} more", "yellow"))
     if found.problem:
-        terminal.print_line((f"  it no longer replays: {found.problem}", "yellow"))
+        terminal.print_line((f"  the new trace no longer replays: {found.problem}", "yellow"))
     if not found.left and not found.arguments:
         terminal.print_line(
-            ("  nothing is left that looks like a secret; look yourself before you share it", "")
+            ("  found no other text that looks like a secret; check it yourself before you share it", "")
         )

@@ -27,8 +27,8 @@ _SHOWN_WIDTH = 200
 def replay(*, paths: tuple[str, ...], as_json: bool, with_events: bool) -> None:
     """Replay traces through the adapters of this version, without a network.
 
-    Shows what this version makes of the recorded replies: the events and the result of each call. A
-    mismatch is a request that it would send otherwise today. Exits with 1 if there is one.
+    It shows how this version reads the recorded replies: the events and the result of each call. A mismatch
+    is a request that this version would send differently. Exits with 1 if there is one.
 
     \b
     Example:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands that check traces print: a title, groups of lines, and where each is in the trace."""
+"""The output of the commands that check traces: a title, and groups of lines with places in the trace."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ..text import duration
 from .files import title
 
 SHOWN = 50
-"""Lines of a group that are printed; ``--json`` has all."""
+"""The most lines that are printed of a group; ``--json`` has all."""
 
 _SHOWN_FRAMES = 5
 
 
 def heading(path: str, trace: Trace, *more: str) -> str:
-    """Return the title of a trace: its name, version, adapter and size, and what was found."""
+    """Return the title of a trace: its name, version, adapter, size, and the findings."""
     meta = trace.meta
     version = meta.get("gradio")
     adapters: Any = meta.get("adapter")
@@ -41,7 +41,7 @@ def count(number: int, what: str) -> str:
 
 
 def frames_text(frames: Sequence[int]) -> str:
-    """Return where something is, such as ``" (frames 12, 15 and 40 more)"``; empty without frames."""
+    """Return the place of a finding, such as ``" (frames 12, 15 and 40 more)"``; empty without frames."""
     if not frames:
         return ""
     if len(frames) == 1:

@@ -25,9 +25,9 @@ from ..terminal import Terminal, current_terminal, write
 from ..text import duration, to_json
 from .files import FINDINGS, read, title, trace_argument
 
-_HELP = """Make the calls of the trace FILE again on the app at SOURCE, and compare what comes of them.
+_HELP = """Make the calls of the trace FILE again on the app at SOURCE, and compare the results.
 
-This calls the app's functions, with all that they do. --dry-run only shows which, and how.
+This calls the app's functions, with all their side effects. --dry-run only shows the calls.
 
 \b
 Example: do the callers of my Space work after its upgrade?
@@ -39,13 +39,13 @@ below it. Outputs, errors and messages of the app are compared. Times, ids, addr
 number of steps of a generator and the contents of files are not. Calls of one recorded session share a
 session, run in the recorded order, and are cancelled where they were.
 
-A trace has no uploaded files and no secrets: pass them with --file and --value.
+A trace has no uploaded files and no secrets. Pass them with --file and --value.
 
 \b
 Exit status:
   0    every call came out the same
   1    a call differs, failed to run, or was skipped
-  2    bad usage, or FILE is no trace
+  2    bad usage, or FILE is not a trace
   3    the server refused: login
   4    no connection
 """
@@ -58,7 +58,7 @@ _STYLES = {Status.SAME: "green", Status.DIFFERS: "red", Status.ERROR: "red", Sta
 @click.option(
     "--on", "source", required=True, metavar="SOURCE", help="The app to call: its URL, or owner/name."
 )
-@click.option("--dry-run", is_flag=True, help="Show what would be called, and call nothing.")
+@click.option("--dry-run", is_flag=True, help="Show the calls without making them.")
 @click.option(
     "--call",
     "only",
@@ -73,12 +73,12 @@ _STYLES = {Status.SAME: "green", Status.DIFFERS: "red", Status.ERROR: "red", Sta
     "files",
     multiple=True,
     metavar="NAME=PATH",
-    help="The file to send where the recorded call had NAME. Repeatable.",
+    help="The file to send in place of the recorded NAME. Repeatable.",
 )
 @click.option(
     "--placeholders",
     is_flag=True,
-    help="Send zeros of the recorded size in place of files that are not given.",
+    help="Send zero bytes of the recorded size for files that you do not give.",
 )
 @click.option(
     "--value",
@@ -101,7 +101,7 @@ _STYLES = {Status.SAME: "green", Status.DIFFERS: "red", Status.ERROR: "red", Sta
     default=1e-6,
     show_default=True,
     metavar="X",
-    help="Relative difference of numbers that count as equal.",
+    help="Relative difference up to which numbers count as equal.",
 )
 @click.option("--steps", is_flag=True, help="Compare each step of generators.")
 @click.option("--no-logs", is_flag=True, help="Do not compare messages of gr.Info and gr.Warning.")
@@ -188,12 +188,12 @@ def _pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except re.error as error:
-        raise click.BadParameter(f"{text!r} is no pattern: {error}.", param_hint="'--ignore'") from error
+        raise click.BadParameter(f"{text!r} is not a pattern: {error}.", param_hint="'--ignore'") from error
 
 
 @attrs.define
 class _Report:
-    """What is printed: the results to stdout, what is about to happen to stderr."""
+    """The printed report: the results to stdout, the planned calls to stderr."""
 
     terminal: Terminal
     trace: Trace
@@ -201,7 +201,7 @@ class _Report:
     as_json: bool
 
     def begin(self, path: str, source: str, planned: Sequence[PlannedCall], dry_run: bool) -> None:
-        """Say what is about to be called, or show it."""
+        """Announce the calls, or show them in a dry run."""
         made = [one for one in planned if not one.skip]
         where = f"{shown_url(source)} ({_server(self.app.config.version)})"
         verb = "would be made" if dry_run else "will be made"
@@ -220,7 +220,7 @@ class _Report:
                 self._details([one.skip] if one.skip else [*one.changes, *one.notes])
 
     def run(self, planned: Sequence[PlannedCall], tolerance: Tolerance) -> list[Result]:
-        """Make the calls, and print each result in the recorded order as soon as it is known."""
+        """Make the calls, and print the results in the recorded order as they arrive."""
         known: dict[int, Result] = {}
         waiting = [one.recorded.number for one in planned]
         for result in run_again(self.app, planned, tolerance):
@@ -259,7 +259,7 @@ class _Report:
 
     @staticmethod
     def _explanation(result: Result) -> list[str]:
-        """Return why a call that could not be compared failed, where the differences do not have it."""
+        """Return why a call that could not be compared failed, if the differences do not show it."""
         failure = result.outcome.failure if result.outcome else None
         if (
             result.status is not Status.ERROR

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which calls and steps of a trace are shown."""
+"""The selection of the calls and steps of a trace to show."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ KNOWN = frozenset(
         "heartbeat", "join", "login", "push", "reset", "run", "send", "socket", "status", "stream", "upload",
     }
 )  # fmt: skip
-"""Channels and phases of this version. A trace may have others, which can be named too."""
+"""Channels and phases of this version. A trace may have others, which you can also name."""
 
 
 @attrs.frozen
 class Selection:
-    """What is shown.
+    """The calls and steps to show.
 
     Attributes:
         calls: Numbers of calls; empty for all.
@@ -37,7 +37,7 @@ class Selection:
 
     @classmethod
     def of(cls, calls: Iterable[int], events: bool, only: str | None, discovery: bool) -> Selection:
-        """Return what the options of the command line name."""
+        """Return the selection that the options of the command line describe."""
         names = frozenset(name.strip().lower() for name in (only or "").split(",") if name.strip())
         return cls(frozenset(calls), events, names, discovery or bool(names & {"discover", "heartbeat"}))
 
@@ -47,7 +47,7 @@ class Selection:
         return self.events or bool(self.only)
 
     def check(self, line: Timeline, name: str) -> None:
-        """Refuse what a trace does not have.
+        """Reject a selection that the trace does not have.
 
         Raises:
             click.UsageError: It has no such call, channel or phase.
@@ -68,19 +68,19 @@ class Selection:
         return not self.calls or call.number in self.calls
 
     def has_step(self, step: Step) -> bool:
-        """Return whether a step of what is shown is shown."""
+        """Return whether a step of a shown call is shown."""
         if self.events and step.kind is not StepKind.EVENT:
             return False
         return not self.only or not self.only.isdisjoint(names_of(step))
 
     def has_other(self, step: Step) -> bool:
-        """Return whether a step that belongs to no session is shown: heartbeats only if they failed."""
+        """Return whether a step outside any session is shown: heartbeats only if they failed."""
         quiet = step.channel == "heartbeat" and not step.failed and not self.discovery
         return self.has_step(step) and not quiet
 
 
 def names_of(step: Step) -> set[str]:
-    """Return what a step can be named by: its channel without the number of the call, and its phase."""
+    """Return the names of a step: its channel without the number of the call, and its phase."""
     name = channel_name(step.channel) or step.name
     return {name, step.phase} if step.phase else {name}
 

@@ -36,22 +36,22 @@ from .show_json import document
 
 @click.command()
 @trace_arguments
-@click.option(
-    "--call", "calls", type=click.IntRange(1), multiple=True, metavar="N", help="Show call N alone."
-)
+@click.option("--call", "calls", type=click.IntRange(1), multiple=True, metavar="N", help="Show only call N.")
 @click.option("--frames", is_flag=True, help="Show every frame, with headers and whole bodies.")
-@click.option("--events", is_flag=True, help="Show the messages of the server alone.")
+@click.option("--events", is_flag=True, help="Show only the messages of the server.")
 @click.option(
     "--only", metavar="NAMES",
-    help="Show these channels or phases alone, with commas between them: stream,join,upload.",
+    help="Show only these channels or phases, separated by commas: stream,join,upload.",
 )  # fmt: skip
-@click.option("--discovery", is_flag=True, help="Show the requests of the discovery, and heartbeats.")
+@click.option("--discovery", is_flag=True, help="Also show the requests of the discovery, and heartbeats.")
 @click.option(
     "--silence", type=click.FloatRange(0.001), default=DEFAULT_SILENCE, show_default=True, metavar="SECONDS",
-    help="Mark silences from this length on.",
+    help="Mark silences of at least this length.",
 )  # fmt: skip
-@click.option("--lint/--no-lint", default=True, help="Show what lint finds, where it is.", show_default=True)
-@click.option("-f", "--follow", "follows", is_flag=True, help="Show what is added to the file, until Ctrl-C.")
+@click.option("--lint/--no-lint", default=True, help="Show the findings of lint.", show_default=True)
+@click.option(
+    "-f", "--follow", "follows", is_flag=True, help="Keep showing what is added to the file, until Ctrl-C."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each file.")
 def show(
     *,
@@ -68,8 +68,8 @@ def show(
 ) -> None:
     """Show the calls of a trace, with their requests, events and times.
 
-    A call has a title with its outcome, and under it what happened, with seconds since the beginning of the
-    trace: → sent, ← received, • done by this side, ✗ what went wrong, ┆ a silence, ! a finding of lint.
+    A call has a title with its outcome, and below it the steps, with seconds since the start of the trace: →
+    sent, ← received, • done by the client, ✗ a failure, ┆ a silence, ! a finding of lint.
 
     \b
     Example:
@@ -81,7 +81,7 @@ def show(
     selection = Selection.of(calls, events, only, discovery)
     if follows:
         if len(paths) > 1 or frames:
-            raise click.UsageError("--follow takes one file, and no --frames.")
+            raise click.UsageError("--follow takes one file, and excludes --frames.")
         follow(paths[0], LivePrinter(terminal, selection=selection, silence=silence, as_json=as_json))
         return
     traces = read_each(paths)
@@ -107,7 +107,7 @@ _RECORDERS = {"proxy": "recorded by a proxy", "har": "from a HAR file"}
 
 @attrs.frozen
 class _Show:
-    """One trace while it is printed."""
+    """The printing of one trace."""
 
     printer: Printer
     selection: Selection
@@ -140,7 +140,7 @@ class _Show:
         self._print_diagnoses(0)
 
     def print_all(self) -> None:
-        """Print the discovery, the calls in the order of their start, and what was beside them."""
+        """Print the discovery, the calls in the order of their start, and the steps outside calls."""
         if not self.selection.calls:
             self._print_discovery()
         inside, between = self._place_others()
@@ -160,7 +160,7 @@ class _Show:
             for line in lines:
                 self.printer.print(line, whole=True)
 
-    # --- the discovery, and what is beside the calls -------------------------------------------------
+    # --- the discovery, and the steps outside calls -------------------------------------------------
 
     def _print_discovery(self) -> None:
         steps = self.line.discovery
@@ -201,7 +201,7 @@ class _Show:
         return f"{count(len(steps), 'request')}, {size(received)}, {took(seconds)}{login}"
 
     def _place_others(self) -> tuple[dict[int, list[Step]], dict[int, list[Step]]]:
-        """Return the steps beside the calls: by the call in whose time they are, or that they follow."""
+        """Return the steps outside calls, by the call that they happen during or follow."""
         calls = self.line.calls
         starts = [call.start for call in calls]
         inside: dict[int, list[Step]] = {}
@@ -222,7 +222,7 @@ class _Show:
             self._print_steps(steps)
 
     def _print_session(self, session: SessionTimeline) -> None:
-        """Print what belongs to no call, such as messages with an id that no join has named."""
+        """Print the steps without a call, such as messages with an id that no reply to a join has."""
         steps = [
             step
             for step in session.steps

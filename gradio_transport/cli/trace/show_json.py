@@ -12,7 +12,7 @@ from .findings import Findings
 from .selection import Selection
 
 MAX_VALUE_CHARACTERS = 64 * 1024 * 1024
-"""What the whole values after edits may take together: they repeat what came before."""
+"""The most characters of all full values after edits, because they repeat earlier values."""
 
 _LEFT_OUT = frozenset({"text", "given", "reply_body", "data", "before", "stream", "kept", "kind", "t"})
 
@@ -70,7 +70,7 @@ def call_object(call: CallTimeline) -> dict[str, Any]:
 
 
 def step_object(step: Step, values: _Values | None = None) -> dict[str, Any]:
-    """Return a step, without what is not set."""
+    """Return a step without unset fields."""
     made: dict[str, Any] = {"t": round(step.t, 6), "kind": step.kind.value}
     for field in attrs.fields(Step):
         value = getattr(step, field.name)
@@ -88,13 +88,13 @@ def step_object(step: Step, values: _Values | None = None) -> dict[str, Any]:
 
 
 class _Values:
-    """Counts what the values after edits take."""
+    """The size of the values after edits."""
 
     def __init__(self) -> None:
         self._left = MAX_VALUE_CHARACTERS
 
     def has_room(self, step: Step) -> bool:
-        # Only texts grow without end by edits, and their length is free; the rest is guarded by `kept`.
+        # Only texts grow without limit by edits, and their length is cheap to read; `kept` bounds the rest.
         self._left -= 1000 + sum(len(value) for value in step.data or () if isinstance(value, str))
         return self._left > 0
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A survey as a page: one HTML file, which loads nothing."""
+"""A survey as one HTML file, which loads nothing."""
 
 from __future__ import annotations
 

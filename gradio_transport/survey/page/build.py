@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Page`: takes results one by one, and puts the page together at the end."""
+"""`Page`: collects results one by one, and builds the page at the end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...trace.page.document import Blocks, encode_block
 from ..result import Reason, SurveyResult
 
 VERSION: Final = 1
-"""Changes with the form of the data, which the script of the page reads."""
+"""The version of the data format, which the script of the page checks."""
 
 GENERATOR: Final = "gradio-transport survey"
 
@@ -28,33 +28,33 @@ MEANINGS: Final = {
     Reason.STARTING: "The Space is being built or starts",
     Reason.NOT_RUNNING: "The Space is paused, stopped or broken",
     Reason.NO_SPACE: "The Hub shows no such Space",
-    Reason.HUB: "The Hub could not be asked",
+    Reason.HUB: "The Hub did not answer",
     Reason.RATE_LIMITED: "Too many requests",
     Reason.UNKNOWN_HOST: "The host has no address",
     Reason.REFUSED: "No program listens there",
     Reason.UNREACHABLE: "No connection",
     Reason.PROXY: "The proxy cannot be used",
     Reason.TLS: "TLS fails, or the certificate is not trusted",
-    Reason.REDIRECTS: "It redirects without end, or to where it may not",
-    Reason.NO_REPLY: "It takes the connection and does not reply",
-    Reason.SERVER_ERROR: "The app, or a proxy before it, is broken",
-    Reason.NOT_GRADIO: "Something else answers",
-    Reason.UNREADABLE: "Its answer cannot be read",
-    Reason.NO_ADAPTER: "No adapter speaks its protocol",
+    Reason.REDIRECTS: "It redirects endlessly, or to an untrusted origin",
+    Reason.NO_REPLY: "It accepts the connection but does not reply",
+    Reason.SERVER_ERROR: "The app, or a proxy in front of it, is broken",
+    Reason.NOT_GRADIO: "It is not a Gradio app",
+    Reason.UNREADABLE: "Its reply cannot be read",
+    Reason.NO_ADAPTER: "No adapter supports its protocol",
     Reason.DEADLINE: "It took too long",
     Reason.NOT_A_SOURCE: "Neither a URL nor the name of a Space",
-    Reason.UNEXPECTED: "A fault of this library, or a lost worker",
+    Reason.UNEXPECTED: "A bug in this library, or a lost worker",
 }
 
 
 class Page:
-    """The page of a survey. Results are kept compressed until it is written: some 100 bytes each."""
+    """The page of a survey. Results are kept compressed until it is written, in about 100 bytes each."""
 
     def __init__(self) -> None:
         self._apps = Blocks()
 
     def add(self, result: SurveyResult) -> None:
-        """Take the result of an app."""
+        """Add the result of an app."""
         self._apps.add(
             {name: value for name, value in result.as_json().items() if value not in (None, "", [])}
         )
@@ -63,7 +63,7 @@ class Page:
         """Yield the page in parts, in order.
 
         Args:
-            complete: Whether all sources are among the results.
+            complete: Whether the results cover all sources.
         """
         self._apps.flush()
         index: dict[str, Any] = {

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The requests of a trace as a shell script of curl commands, which runs against the server.
 
-What belongs to the recorded run is made anew: the session hash, the event id (taken from the reply to the
-join), the paths of uploaded files. Files, passwords and redacted headers, which a trace does not hold, are
-variables of the environment.
+Values of the recorded run are replaced: the session hash, the event id (taken from the reply to the join),
+the paths of uploaded files. Files, passwords and redacted headers, which a trace does not contain, are
+environment variables.
 """
 
 from __future__ import annotations
@@ -266,7 +266,7 @@ class _Builder:
             if call.session != session:
                 session = call.session
                 self._script.add(
-                    "", f"# Session {session} of the recording, with a session hash of its own.", _FRESH
+                    "", f"# Session {session} of the recording, with its own session hash.", _FRESH
                 )
             fn_index = "" if call.fn_index is None else f" (fn_index {call.fn_index})"
             self._script.add(
@@ -368,7 +368,7 @@ class _CallLines:
         """Add the lines."""
         call = self._call
         if call.attached:
-            self._skip("It was joined by another program, and its event cannot be joined again.")
+            self._skip("Another program joined it, and its event cannot be joined again.")
         elif call.of("push"):
             self._polling()
         elif call.of("socket"):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Texts of a trace as words and comments of a POSIX shell.
 
-A trace may come from a hostile server or client. A word is single-quoted, which nothing inside can end but a
-single quote; a comment is one line. So no text of a trace is ever read as shell code.
+A trace may come from a hostile server or client. A word is single-quoted, which only a single quote can end;
+a comment is one line. So the shell never runs a text of a trace as code.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def json_comment(value: Any) -> str:
 
 @attrs.frozen
 class Replacements:
-    """What of a recorded request is a variable of the script.
+    """The parts of a recorded request that are variables of the script.
 
     Attributes:
         session: The recorded session hash.

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What probably went wrong in each call of a trace, with the evidence and what to do."""
+"""Diagnosis of the calls of a trace: the probable cause, the evidence, and what to do."""

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What probably went wrong in each call of a trace, with the evidence for it and what to do.
+"""Diagnosis of the calls of a trace: the probable cause, the evidence, and what to do.
 
-A diagnosis says what the frames show, and of what it only concludes how sure that is. A call that went well
-has none.
+A diagnosis reports what the frames show, and how certain its conclusions are. A successful call has none.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ _SECONDS = re.compile(r"\b(?:within|for) (\d+(?:\.\d+)?) s\b")
 
 _HIDDEN = "which the app hides"
 _LOST_BY_CALL = "The app's function raised an error."
-"""What is known of an error whose text `/call` does not pass on (before 6.13)."""
+"""The text for an error whose text `/call` drops (before 6.13)."""
 
 
 def diagnose(trace: Trace, *, line: Timeline | None = None) -> list[Diagnosis]:
-    """Return what probably went wrong: first what is of no call, then call by call.
+    """Return the diagnoses: first those without a call, then call by call.
 
     Args:
         trace: The trace.
@@ -125,7 +124,7 @@ class _Diagnoser:
         response = response_of(self._trace, last)
         if response is None:
             if last.reply_frame is None:
-                text = f"The trace ends before {request_title(last)} was answered."
+                text = f"The trace ends before the reply to {request_title(last)}."
                 yield Said("unfinished", text, "", (last.frame,))
             return
         why = f" {sentence(quote(self._refusals[-1].message))}" if self._refusals else ""
@@ -134,7 +133,8 @@ class _Diagnoser:
             return
         yield Said(
             "not-gradio",
-            f"What answers there is not a Gradio app, or it is not at that path: {request_title(last)} gave "
+            f"The server there is not a Gradio app, or the app is not at that path: {request_title(last)} "
+            f"gave "
             f"{response.status}: {page_text(response)!r}.{why}",
             "Check the URL. Behind a proxy the app may be at a sub-path.",
             tuple(last.frames),
@@ -172,8 +172,8 @@ class _Diagnoser:
                 why = sentence(quote(call.message))
                 yield Said(
                     "refused-here",
-                    f"This side refused the call before anything was sent. {why}",
-                    "Change the arguments as it says.",
+                    f"The client rejected the call before anything was sent. {why}",
+                    "Change the arguments as the message says.",
                     (call.frame,),
                 )
             case Outcome.GIVEN_UP:
@@ -209,12 +209,12 @@ class _Diagnoser:
         if call.error in ("TimeoutExpired", "Timeout"):
             return explain_silence(wire, self._timeout(call), frame)
         told = self._explain_told(call, wire) if not call.error else None
-        if told is not None:  # this side closed the stream because of what was said
+        if told is not None:  # the client closed the stream because of the message
             return told
         if call.error == "SlowConsumer":
             return Said(
                 "slow-consumer",
-                "This side ended the call, because its caller did not read fast enough: "
+                "The client ended the call, because its caller did not read fast enough: "
                 f"{quote(call.message)}",
                 "Read the events faster, or raise Limits(mailbox_bytes=).",
                 (frame,),
@@ -223,13 +223,13 @@ class _Diagnoser:
         why = sentence(f"{name}{quote(call.message)}" if call.message else "no reason is recorded")
         return Said(
             "ended-here",
-            f"This side ended the call after {seconds(call.seconds)} while {wire.state}: {why}",
+            f"The client ended the call after {seconds(call.seconds)} while {wire.state}: {why}",
             "",
             (frame,),
         )
 
     def _timeout(self, call: CallTimeline) -> str:
-        """Return which timeout of this side expired, as far as the trace says."""
+        """Return which timeout of the client expired, if the trace shows it."""
         setting = _SETTING.search(call.message)
         name = setting[1] if setting else "idle"
         session = self._sessions.get(call.session)
@@ -242,13 +242,14 @@ class _Diagnoser:
     def _explain_unfinished(self, call: CallTimeline, wire: Wire) -> Said:
         last = call.steps[-1] if call.steps else None
         silence = self._line.end - (last.end if last is not None else call.start)
-        quiet = f" For its last {seconds(silence)} nothing came for the call." if silence >= 2 else ""
-        cut = " Its file was cut off in the middle of a line." if self._trace.truncated else ""
+        quiet = f" For its last {seconds(silence)} no data arrived for the call." if silence >= 2 else ""
+        cut = " Its file was cut off within a line." if self._trace.truncated else ""
         return Said(
             "unfinished",
             f"The trace ends {seconds(self._line.end - call.start)} after the call was made, after "
-            f"{wire.count} and while {wire.state}; how the call ended is not in it.{cut}{quiet}",
-            "The program may have ended, or still run. Close the app or its tap to have all frames written.",
+            f"{wire.count} and while {wire.state}; the end of the call is missing.{cut}{quiet}",
+            "The program may have ended, or may still be running. Close the app or its tap to write all "
+            "frames.",
             (call.frame, *((last.frame,) if last is not None else ())),
         )
 
@@ -279,7 +280,7 @@ class _Diagnoser:
         if stopped is not None:
             return stopped
         if wire.events and wire.events[-1].event == "queue_full":
-            text = "The app's queue was full: it said so instead of taking the call."
+            text = "The app's queue was full, so the server did not accept the call."
             return Said("queue-full", text, QUEUE_ADVICE, (wire.events[-1].frame,))
         return self._failed_request(call)
 
@@ -334,27 +335,27 @@ def _explain_app_error(call: CallTimeline, wire: Wire) -> Said:
         return Said(
             "quota",
             f"The GPU time of the visitor is used up: {quote(call.message)!r}.",
-            "Wait as long as it says, or log in with a token of an account that has more.",
+            "Wait as long as the message says, or use a token of an account with more quota.",
             numbers,
         )
     if call.message == _LOST_BY_CALL:
         return Said(
             "app-error-hidden",
             f"The app's function raised an error {after}; the /call API of this version drops its text.",
-            "The traceback is in the server's log. The queue's own API, or Gradio 6.13+, passes the text on.",
+            "The traceback is in the server's log. The queue's own API, and Gradio 6.13+, return the text.",
             numbers,
         )
     if _HIDDEN in call.message or not call.message:
         return Said(
             "app-error-hidden",
             f"The app's function raised an error {after}; the app hides its text (show_error is off).",
-            "The traceback is in the server's log. launch(show_error=True) passes the text on.",
+            "The traceback is in the server's log. launch(show_error=True) returns the text.",
             numbers,
         )
     return Said(
         "app-error",
         f"The app's function raised an error {after}: {quote(call.message)!r}.",
-        "That is a fault of the app or of the arguments. The traceback is in the server's log.",
+        "The cause is in the app or the arguments. The traceback is in the server's log.",
         numbers,
     )
 
@@ -366,7 +367,7 @@ def _explain_stop(wire: Wire) -> Said | None:
         if step.event == "server_stopped" or said == "Server stopped unexpectedly.":
             return Said(
                 "server-stopped",
-                f"The server said that it stops, {seconds(step.t - wire.call.start)} after the call was "
+                f"The server announced that it stops, {seconds(step.t - wire.call.start)} after the call was "
                 f"made and while {wire.state}.",
                 "Start it again, and submit the call again if its function may run twice.",
                 (step.frame,),
@@ -392,14 +393,14 @@ def _explain_root(discovery: Discovery, steps: list[Step]) -> Iterator[Said]:
         return
     numbers = tuple(number for step in steps[-2:] for number in step.frames)
     note = (
-        " Browsers, and clients that follow root, then ask for files and streams there. This library asks "
-        "at the URL that it was given."
+        " Browsers, and clients that follow root, then ask for files and streams there. This library uses "
+        "the URL that you gave."
     )
     asked = f"The config says that the app is at {quote(root)!r}, but it was asked at {quote(base)!r}:"
     if there[1:] == here[1:] or (there[1] == here[1] and there[0] != here[0]):
         yield Said(
             "root-scheme",
-            f"{asked} the scheme differs, because the proxy does not say that it is asked by "
+            f"{asked} the scheme differs, because the proxy does not report that clients use "
             f"{here[0]}.{note}",
             "Let the proxy set X-Forwarded-Proto, and run the app with FORWARDED_ALLOW_IPS or root_path.",
             numbers,
@@ -407,7 +408,7 @@ def _explain_root(discovery: Discovery, steps: list[Step]) -> Iterator[Said]:
     elif there[:2] == here[:2]:
         yield Said(
             "root-path",
-            f"{asked} the path differs, because the proxy does not pass its prefix on, or root_path is "
+            f"{asked} the path differs, because the proxy does not forward its prefix, or root_path is "
             f"wrong.{note}",
             f"Run the app with root_path={here[2] or '/'!r}.",
             numbers,
@@ -415,9 +416,9 @@ def _explain_root(discovery: Discovery, steps: list[Step]) -> Iterator[Said]:
     else:
         yield Said(
             "root-origin",
-            f"{asked} another origin, because the proxy does not pass the Host header on, or root_path is "
+            f"{asked} another origin, because the proxy does not forward the Host header, or root_path is "
             f"wrong.{note}",
-            "Let the proxy pass Host (or X-Forwarded-Host) on, or run the app with root_path= set to the "
+            "Let the proxy forward Host (or X-Forwarded-Host), or run the app with root_path= set to the "
             "public URL.",
             numbers,
         )

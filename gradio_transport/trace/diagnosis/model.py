@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A diagnosis, and what the diagnoses of calls and of requests have in common."""
+"""A diagnosis, and shared code of the diagnoses of calls and requests."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ _LIMITS = {
 
 @attrs.frozen
 class Diagnosis:
-    """What probably went wrong in a call, or in what was done for none.
+    """The probable cause of a failure, of a call or outside calls.
 
     Attributes:
-        code: A name for programs that does not change, such as ``"stream-cut"``.
+        code: A stable name for programs, such as ``"stream-cut"``.
         session: Number of the session; 0 for the discovery, uploads and files.
         key: Key of the call in its session; an empty text if it is about none.
         where: The call, or what it is about, for people.
-        text: What happened, with the evidence. It says how sure that is.
+        text: What happened, with the evidence and how certain it is.
         advice: What to do.
-        frames: Numbers of the frames that show it, counted from 0.
+        frames: Numbers of the frames that show it, from 0.
     """
 
     code: str
@@ -114,7 +114,7 @@ def response_of(trace: Trace, step: Step) -> Response | None:
 
 
 def proxy_name(response: Response) -> str:
-    """Return what a reply says that it is from, if that is no server of Gradio's own."""
+    """Return the server that a reply names, if it is not Gradio's."""
     name = response.headers.get("server", "")
     return "" if not name or "uvicorn" in name.lower() else quote(name)[:40]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a request that failed says: of the app, of a proxy before it, or of the connection."""
+"""Diagnosis of a failed request: the app, a proxy in front of it, or the connection."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _CAUSES: tuple[tuple[str, re.Pattern[str], str, str], ...] = (
         "tls",
         re.compile(r"certificate|self.signed|hostname mismatch", re.IGNORECASE),
         "its TLS certificate is not trusted",
-        "Trust its authority by verify= or SSL_CERT_FILE, or correct the name in the URL.",
+        "Trust its authority with verify= or SSL_CERT_FILE, or correct the name in the URL.",
     ),
     (
         "tls",
@@ -78,7 +78,7 @@ _CAUSES: tuple[tuple[str, re.Pattern[str], str, str], ...] = (
 def explain_request(
     trace: Trace, step: Step, *, logged_in: bool = False, is_gradio: bool = True
 ) -> Said | None:
-    """Return what a request that failed says, or None if it did not fail.
+    """Return the diagnosis of a failed request, or None if it did not fail.
 
     Args:
         trace: Its trace.
@@ -111,7 +111,7 @@ def _explain_failure(step: Step) -> Said:
         if _OF_PROXY.search(message):
             return Said(
                 "proxy",
-                f"The proxy of the environment did not take {title} on. {message}",
+                f"The proxy of the environment refused {title}. {message}",
                 "Check HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, or exclude the host by NO_PROXY.",
                 numbers,
             )
@@ -123,7 +123,7 @@ def _explain_failure(step: Step) -> Said:
     if step.error in ("TimeoutExpired", "Timeout"):
         return Said(
             "no-reply",
-            f"No reply to {title} came, and this side gave it up after {seconds(took)}. {message}{proxy}",
+            f"No reply to {title} arrived, and the client gave up after {seconds(took)}. {message}{proxy}",
             "Check whether the server is busy or a proxy waits for it; then raise the timeout that the "
             "message names.",
             numbers,
@@ -132,14 +132,15 @@ def _explain_failure(step: Step) -> Said:
     if limit is not None:
         return Said(
             "reply-cut",
-            f"The connection broke {seconds(took)} after {title} was sent, before a reply came. That is "
+            f"The connection broke {seconds(took)} after {title} was sent, before a reply arrived. That is "
             f"close to a limit of {limit[0]} s{limit[1]}, so a proxy probably ended it.",
-            "Raise the limit of the proxy, or call through the queue, which answers at once.",
+            "Raise the limit of the proxy, or call through the queue, which replies at once.",
             numbers,
         )
     return Said(
         "connection-lost",
-        f"The connection broke {seconds(took)} after {title} was sent, before a reply came. {message}{proxy}",
+        f"The connection broke {seconds(took)} after {title} was sent, before a reply arrived. {message}"
+        f"{proxy}",
         "The server may have stopped or restarted; see its log. The function may have run.",
         numbers,
     )
@@ -165,8 +166,8 @@ def _explain_reply(step: Step, response: Response, logged_in: bool) -> Said:
     if status == 404 and "session not found" in told.lower():
         return Said(
             "session-lost",
-            f"{title} was answered 404: the server does not know the session. Another replica answered, or "
-            "the server was restarted.",
+            f"{title} was answered 404: the server does not know the session. Another replica replied, or "
+            f"the server was restarted.",
             STICKY,
         )
     if status in (404, 405):
@@ -187,11 +188,11 @@ def _explain_reply(step: Step, response: Response, logged_in: bool) -> Said:
         target = quote(redirect_target(response) or "")
         return Said(
             "redirect",
-            f"{title} was redirected ({status}) to {target!r}, which was not followed.",
+            f"{title} was redirected ({status}) to {target!r}, which the client did not follow.",
             "Use the address that it redirects to.",
         )
     if status >= 500:
-        full = " 4.9.0 also answers so when its queue is full." if step.channel.endswith(".join") else ""
+        full = " 4.9.0 also sends that if its queue is full." if step.channel.endswith(".join") else ""
         return Said(
             "server-error",
             f"{_who(response)} answered {title} with {status}: {told!r}.",
@@ -207,7 +208,8 @@ def _explain_limit(response: Response, answered: str) -> Said:
     return Said(
         "rate-limited",
         f"{answered} with 429: too many requests.{after}",
-        "Make fewer calls at a time, or allow retries: RetryPolicy(attempts=3) waits as long as it asks.",
+        "Make fewer calls at a time, or allow retries: RetryPolicy(attempts=3) waits as long as the server "
+        "asks.",
     )
 
 
@@ -216,16 +218,16 @@ def _explain_other_reply(step: Step, response: Response) -> Said:
     answered = f"The server answered {request_title(step)}"
     told = f"{answered} with {response.status}: {detail(response)!r}."
     if response.status in (401, 403):
-        return Said("key-refused", told, "Pass the key that the server wants: connect(token=).")
+        return Said("key-refused", told, "Pass the key that the server requires: connect(token=).")
     if response.status == 429:
         return _explain_limit(response, answered)
     if response.status >= 500:
-        return Said("server-error", told, "The server, or a proxy before it, failed. See its log.")
+        return Said("server-error", told, "The server, or a proxy in front of it, failed. See its log.")
     return Said("refused", told)
 
 
 QUEUE_ADVICE = "Try again later. The app's owner can raise queue(max_size=), or let more calls run at a time."
-STICKY = "Make the load balancer sticky, by cookie or by address, or run one process of the app."
+STICKY = "Enable sticky sessions in the load balancer, by cookie or address, or run one process of the app."
 
 
 def detail(response: Response) -> str:
@@ -256,7 +258,7 @@ def space_stage(response: Response) -> tuple[str, str] | None:
 
 
 def _who(response: Response) -> str:
-    """Return who replied, as far as the reply says."""
+    """Return the sender of a reply, by its headers."""
     name = proxy_name(response)
     if name:
         return f"A proxy ({name})"
@@ -269,9 +271,10 @@ def _explain_login(step: Step, response: Response, logged_in: bool, told: str) -
     if "www-authenticate" in response.headers or (target is None and is_page(response)):
         return Said(
             "proxy-login",
-            f"{_who(response)} before the app wants a login: it answered {title} with {response.status}. The "
+            f"{_who(response)} in front of the app requires a login: it answered {title} with "
+            f"{response.status}. The "
             "app's own login does not help there.",
-            "Pass what it takes by headers= or cookies=, or user and password in the URL for basic "
+            "Pass its credentials as headers= or cookies=, or user and password in the URL for basic "
             "authentication.",
         )
     how = (
@@ -282,13 +285,13 @@ def _explain_login(step: Step, response: Response, logged_in: bool, told: str) -
     if logged_in:
         return Said(
             "login-expired",
-            f"The login has expired: {title} was {how}, although earlier requests of this trace were let "
-            "in. The app may have been restarted, which ends all logins.",
-            "Log in again: with auth=('user', 'password') the library does so by itself.",
+            f"The login has expired: {title} was {how}, although earlier requests of this trace were "
+            f"accepted. The app may have been restarted, which ends all logins.",
+            "Log in again: with auth=('user', 'password') the library does this itself.",
         )
     return Said(
         "login-missing",
-        f"The app wants a login: {title} was {how}.",
+        f"The app requires a login: {title} was {how}.",
         "Pass auth=('user', 'password'), or token= for a private Space.",
     )
 
@@ -297,13 +300,13 @@ def _explain_forbidden(response: Response, title: str, told: str) -> Said:
     if is_page(response) or proxy_name(response):
         return Said(
             "proxy-refused",
-            f"{_who(response)} before the app forbids {title} (403): {told!r}.",
-            "A proxy or firewall decides this. Ask its owner which headers or addresses it lets in.",
+            f"{_who(response)} in front of the app forbids {title} (403): {told!r}.",
+            "A proxy or firewall decides this. Ask its owner which headers or addresses it allows.",
         )
     return Said(
         "forbidden",
         f"The server forbids {title} (403): {told!r}.",
-        "Log in, or ask for another file: Gradio hands out only files of its own directories.",
+        "Log in, or ask for another file: Gradio serves only files of its own directories.",
     )
 
 
@@ -311,15 +314,15 @@ def _explain_missing(response: Response, title: str, told: str) -> Said:
     if is_page(response):
         return Said(
             "not-forwarded",
-            f"{_who(response)} has no {title} ({response.status}), and the answer is a web page, which "
-            "Gradio does not send there. A proxy probably does not pass this path on to the app.",
-            "Let the proxy pass all paths below the app on, with the prefix that it is asked at.",
+            f"{_who(response)} has no {title} ({response.status}), and the reply is a web page, which "
+            f"Gradio does not send there. A proxy probably does not forward this path to the app.",
+            "Let the proxy forward all paths below the app, with the prefix of the requests.",
         )
     return Said(
         "no-route",
-        f"The server has no {title} ({response.status}): {told!r}. The app was changed, is of another "
-        "generation, or a proxy cuts off a part of the path.",
-        "Connect again, to read the app's config anew, and check the path in the URL.",
+        f"The server has no {title} ({response.status}): {told!r}. The app was changed, has another "
+        f"version, or a proxy cuts off a part of the path.",
+        "Connect again, to read the app's config again, and check the path in the URL.",
     )
 
 
@@ -363,7 +366,7 @@ def _explain_unprocessable(response: Response, title: str, told: str) -> Said:
         )
     return Said(
         "invalid-payload",
-        f"The server refused the shape of {title} (422): {told!r}.",
+        f"The server refused the form of {title} (422): {told!r}.",
         "The request does not fit this version of Gradio: too few values, or a file in the wrong form.",
     )
 
@@ -372,21 +375,17 @@ def _explain_gateway(step: Step, response: Response, title: str, told: str) -> S
     status, took = response.status, step.seconds or 0.0
     who = _who(response)
     page = "a web page" if is_page(response) else f"{told!r}"
-    ran = (
-        " The function may have run all the same."
-        if step.phase in ("join", "complete") and status != 503
-        else ""
-    )
+    ran = " The function may have run anyway." if step.phase in ("join", "complete") and status != 503 else ""
     if status in (504, 524, 522):
         limit = limit_near(took)
         near = f", which is close to a limit of {limit[0]} s{limit[1]}" if limit else ""
         return Said(
             "gateway-timeout",
-            f"{who} waited {seconds(took)} for the app's answer to {title}, then answered {status} with "
+            f"{who} waited {seconds(took)} for the app's reply to {title}, then answered {status} with "
             f"{page}{near}. The function probably ran longer than the proxy allows.{ran}",
-            "Raise the proxy's limit, or call through the queue, which answers a join at once.",
+            "Raise the proxy's limit, or call through the queue, which replies to a join at once.",
         )
-    said = "cannot reach the app" if status in (502, 521, 523, 530) else "has no app that takes requests"
+    said = "cannot reach the app" if status in (502, 521, 523, 530) else "has no app that accepts requests"
     return Said(
         "bad-gateway",
         f"{who} answered {title} with {status} and {page} after {seconds(took)}: it probably {said}.{ran}",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the stream of a call says: silence, a cut, bytes held back, a session that is not known."""
+"""Diagnosis of the stream of a call: silence, a cut, buffering, an unknown session."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _WITHOUT_STREAM = " Or hold no stream open meanwhile: CallOptions(attach='late',
 
 @attrs.frozen
 class Wire:
-    """What is known of the stream of a call.
+    """The facts about the stream of a call.
 
     Attributes:
         call: The call.
@@ -60,7 +60,7 @@ class Wire:
 
     @property
     def opened(self) -> float:
-        """When something could come: the stream was asked for, and the call was joined."""
+        """The earliest time for a message: the stream was requested, and the call was joined."""
         joins = [step.end for step in self.call.requests if step.channel.endswith(".join")]
         return max([self.call.start, *joins, *([self.request.t] if self.request is not None else [])])
 
@@ -74,29 +74,29 @@ class Wire:
 
     @property
     def has_started(self) -> bool:
-        """Whether the function runs, as far as the messages say."""
+        """Whether the function runs, by the messages."""
         names = ("process_starts", "process_generating", "process_streaming", "progress", "log")
         return any(step.event in names for step in self.events)
 
     @property
     def count(self) -> str:
-        """How many messages came."""
+        """The number of messages."""
         number = len(self.events)
         return "no message" if not number else "1 message" if number == 1 else f"{number:,} messages"
 
     @property
     def state(self) -> str:
-        """Where the call was."""
+        """The state of the call."""
         if not self.is_gradio:
-            return "the answer was being written" if self.has_started else "no part of the answer had come"
+            return "the answer was being written" if self.has_started else "no part of the answer had arrived"
         if self.has_started:
             return "its function ran"
         place = _place_in_queue(self.events)
-        return f"it waited in the queue{place}" if self.events else "nothing was heard of it"
+        return f"it waited in the queue{place}" if self.events else "no message had arrived"
 
     @property
     def no_resume(self) -> str:
-        """What becomes of a call whose stream broke."""
+        """Advice on a call whose stream broke."""
         if not self.is_gradio:
             return "An answer cannot be resumed; make the call again."
         return "Gradio cannot resume a stream; its function may have run."
@@ -120,7 +120,7 @@ def _place_in_queue(events: Sequence[Step]) -> str:
 
 
 def explain_silence(wire: Wire, what: str, frame: int) -> Said:
-    """Return what it says that this side ended a call for want of messages, or of time.
+    """Return the diagnosis of a call that the client ended because of silence or a timeout.
 
     Args:
         wire: The stream of the call.
@@ -140,12 +140,12 @@ def explain_silence(wire: Wire, what: str, frame: int) -> Said:
     if wire.beats and silence >= _SILENT:
         return Said(
             "silent",
-            f"The stream was silent for {seconds(silence)} after {wire.count}, while {wire.state}, and this "
-            f"side gave the call up ({what}). A live server of this version sends a heartbeat every "
+            f"The stream was silent for {seconds(silence)} after {wire.count}, while {wire.state}, and the "
+            f"client gave up the call ({what}). A live server of this version sends a heartbeat every "
             f"{HEARTBEAT:.0f} s, so the connection was dead, the server hung, or a proxy holds the stream "
             "back.",
-            "Check whether the server still answers other requests, and what is between: gradio-transport "
-            "doctor URL.",
+            "Check whether the server still replies to other requests, and check the connection: "
+            "gradio-transport doctor URL.",
             tuple(numbers),
         )
     of_silence = any(name in what for name in ("idle", "heartbeat", "first_message"))
@@ -154,20 +154,20 @@ def explain_silence(wire: Wire, what: str, frame: int) -> Said:
             f"That is shorter than the {HEARTBEAT:.0f} s between two heartbeats of this version, so it does "
             "not prove that something is wrong."
             if wire.beats
-            else "This generation sends no heartbeats, so the function may just have needed longer."
+            else "This version sends no heartbeats, so the function may simply have needed longer."
         )
         return Said(
             "timeout-silent",
-            f"Nothing came for {seconds(silence)} after {wire.count}, while {wire.state}, and this side "
-            f"gave the call up ({what}). {reason}",
+            f"No data arrived for {seconds(silence)} after {wire.count}, while {wire.state}, and the client "
+            f"gave up the call ({what}). {reason}",
             f"Raise that timeout{f' above {_SILENT:.0f} s' if wire.beats else ''} if the function may take "
             "longer.",
             tuple(numbers),
         )
     return Said(
         "timeout",
-        f"This side gave the call up after {seconds(call.seconds)} ({what}) while {wire.state}. The server "
-        f"was alive: its last sign of life came {seconds(silence)} before.",
+        f"The client gave up the call after {seconds(call.seconds)} ({what}) while {wire.state}. The server "
+        f"was alive: its last data arrived {seconds(silence)} before.",
         "Raise that timeout if the function may take longer.",
         tuple(numbers),
     )
@@ -177,16 +177,16 @@ def _explain_no_byte(wire: Wire, request: Step, silence: float, what: str, numbe
     if request.status is None:
         return Said(
             "stream-unanswered",
-            f"The request for the stream had no reply for {seconds(silence)}, and this side gave the call "
-            f"up ({what}). A live server answers it at once, so a proxy probably waits for the whole reply "
+            f"The request for the stream had no reply for {seconds(silence)}, and the client gave up the "
+            f"call ({what}). A live server replies at once, so a proxy probably waits for the whole reply "
             "(it buffers), or the server hangs.",
             LATE_ADVICE + wire.without_stream,
             numbers,
         )
     return Said(
         "stream-empty",
-        f"The stream was opened ({request.status}), but not one byte of it came in {seconds(silence)}, and "
-        f"this side gave the call up ({what}). A live server sends the place in the queue at once"
+        f"The stream was opened ({request.status}), but no byte of it arrived in {seconds(silence)}, and "
+        f"the client gave up the call ({what}). A live server sends the place in the queue at once"
         + (f" and a heartbeat every {HEARTBEAT:.0f} s" if wire.beats else "")
         + ", so a proxy probably holds the stream back, or the server hangs.",
         LATE_ADVICE + wire.without_stream,
@@ -209,33 +209,32 @@ def explain_end(wire: Wire) -> Said | None:
     if stream.ending == "too large":
         return Said(
             "too-large-message",
-            f"The server sent a message that is larger than this side allows ({quote(stream.reason)}).",
-            "If the app is meant to send that much, raise Limits(max_event_bytes=).",
+            f"The server sent a message that is larger than the client allows ({quote(stream.reason)}).",
+            "If you expect that from the app, raise Limits(max_event_bytes=).",
             numbers,
         )
     life = stream.end - request.t
     silence = stream.end - (stream.last if stream.last is not None else request.t)
     if stream.is_socket:
         return _explain_socket(wire, stream, life, silence, numbers)
-    inside = f", in the middle of an event ({stream.cut:,} bytes of it had come)" if stream.cut else ""
+    inside = f", in the middle of an event ({stream.cut:,} bytes of it had arrived)" if stream.cut else ""
     how = "was cut" if stream.ending == "reset" or stream.cut else "ended without a result"
     if stream.size == 0 and silence < 1 and wire.call.adapter in ("sse_v1", "sse_v2"):
         return Said(
             "session-lost",
-            "The join was accepted, but the stream broke off at once and without a message: that is how "
-            "servers of 4.9 say that they do not know the session. Another replica answered, or the server "
-            "was restarted.",
+            "The join was accepted, but the stream broke off at once and without a message. Servers of 4.9 "
+            "do that for an unknown session. Another replica replied, or the server was restarted.",
             STICKY,
             numbers,
         )
     limit = limit_near(silence)
     if limit is not None and silence > 2 * _AT_ONCE:
         beats = (
-            f"None of the heartbeats came through that this version sends every {HEARTBEAT:.0f} s, so a "
+            f"This version sends a heartbeat every {HEARTBEAT:.0f} s, but none arrived, so a "
             "proxy holds the stream back, or the server hung."
             if wire.beats and silence >= _SILENT
             else (
-                "This generation sends no heartbeats, so a function that takes longer than that loses its "
+                "This version sends no heartbeats, so a function that takes longer than that loses its "
                 "stream."
             )
             if not wire.beats
@@ -263,17 +262,17 @@ def explain_end(wire: Wire) -> Said | None:
             "stream-cut",
             f"The connection of the stream broke {seconds(life)} after it was opened{inside}, after "
             f"{wire.count}, while {wire.state}."
-            + (" A server that ends a stream ends it between two events." if stream.cut else "")
+            + (" A server ends a stream only between two events." if stream.cut else "")
             + (f" ({quote(stream.reason)})" if stream.reason else ""),
-            "The server was killed or restarted, or something between dropped the connection: see the log "
+            "The server was killed or restarted, or a proxy dropped the connection: see the log "
             f"of both at that time. {wire.no_resume}",
             numbers,
         )
     return Said(
         "stream-ended",
-        f"The stream ended properly {seconds(life)} after it was opened, after {wire.count}, but without a "
+        f"The stream ended cleanly {seconds(life)} after it was opened, after {wire.count}, but without a "
         f"result, while {wire.state}. A server does that when it is stopped, or when another event "
-        "cancelled the call; some proxies do it when they give up.",
+        "cancelled the call; some proxies do it at a timeout.",
         "See the server's log at that time. The function may have run.",
         numbers,
     )
@@ -284,10 +283,10 @@ _CODES: Mapping[int, tuple[str, str]] = {
         "another event of the app cancelled the call (cancels=), or its data could not be read",
         "call-cancelled",
     ),
-    1001: ("the server or a proxy goes away", "server-stopped"),
+    1001: ("the server or a proxy is shutting down", "server-stopped"),
     1011: ("the server failed", "server-error"),
     1012: ("the server restarts", "server-stopped"),
-    1013: ("the server has too much to do", "server-busy"),
+    1013: ("the server is overloaded", "server-busy"),
 }
 
 
@@ -318,7 +317,7 @@ def _explain_socket(
         f"The websocket broke {seconds(life)} after it was opened, after {wire.count}, while {wire.state}"
         + (f" ({quote(stream.reason)})" if stream.reason else "")
         + ".",
-        "The server was killed or restarted, or something between dropped the connection. Servers of 3.16 "
+        "The server was killed or restarted, or a proxy dropped the connection. Servers of 3.16 "
         "to 3.50 also do that for a function number that they do not have.",
         numbers,
     )
@@ -346,8 +345,8 @@ def explain_unknown_session(wire: Wire, broken_before: Step | None) -> Said | No
         if broken_before is not None:
             return Said(
                 "session-lost",
-                "The stream was asked for again after it had broken, and the server no longer knows the "
-                "session: it forgets one as soon as its stream breaks.",
+                "The stream was requested again after a break, and the server no longer knows the session: "
+                "it forgets a session as soon as its stream breaks.",
                 "Submit the call again if its function may run twice; a Gradio stream cannot be resumed.",
                 (*numbers, broken_before.frame),
             )
@@ -355,7 +354,7 @@ def explain_unknown_session(wire: Wire, broken_before: Step | None) -> Said | No
         return Said(
             "session-lost",
             f"{accepted}the stream says that the server does not know the session ({quote(text)!r}): "
-            "another replica or process answered, or the server was restarted in between.",
+            "another replica or process replied, or the server was restarted in between.",
             STICKY,
             numbers,
         )
@@ -363,7 +362,7 @@ def explain_unknown_session(wire: Wire, broken_before: Step | None) -> Said | No
 
 
 def explain_burst(wire: Wire, encoding: str = "") -> Said | None:
-    """Return whether the events of a call came all at once although its function took its time.
+    """Return a diagnosis if the events of a call arrived all at once although its function took long.
 
     Args:
         wire: The stream of the call.
@@ -386,8 +385,8 @@ def explain_burst(wire: Wire, encoding: str = "") -> Said | None:
     return Said(
         "buffered",
         f"All {len(events):,} messages came within {seconds(span)}, {seconds(waited)} after they could "
-        f"come; the server says that its function took {seconds(work)}. Messages that are sent one by one "
-        f"were held back: a proxy buffers the stream{coding}, or the server's event loop was blocked.",
+        f"arrive; the server reports that its function took {seconds(work)}. Messages were sent one by one "
+        f"but held back: a proxy buffers the stream{coding}, or the server's event loop was blocked.",
         f"Switch buffering{off} off for /queue/data (nginx: {nginx}). If "
         "there is no proxy, look for blocking code in an async function of the app.",
         (wire.request.frame, events[0].frame, events[-1].frame),

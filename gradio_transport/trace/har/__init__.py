@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HAR 1.2: a trace as one, and one of a browser as a trace."""
+"""HAR 1.2: export of traces, and import of browser traffic."""

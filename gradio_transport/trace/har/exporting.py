@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a trace as a HAR file (HTTP Archive 1.2), for browsers and other tools that show one.
+"""Export of a trace as a HAR file (HTTP Archive 1.2), for browsers and other tools.
 
-Streams are there twice: whole, as the text of the reply, and by message with its time, as Chrome writes
-``_eventSourceMessages``. Websockets have ``_webSocketMessages``. What a trace has of calls, and is not HTTP,
-is in comments. What was redacted in the trace stays so.
+Streams are stored twice: as the full text of the reply, and as timed messages in Chrome's
+``_eventSourceMessages``. Websockets have ``_webSocketMessages``. Data of calls that is not HTTP is in
+comments. Redacted values stay redacted.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ENDINGS: Mapping[Ending, str] = {
     Ending.IDLE: "net::ERR_TIMED_OUT",
     Ending.TOO_LARGE: "net::ERR_MSG_TOO_BIG",
 }
-"""What Chrome writes as the error of a request that ended so."""
+"""Chrome's error text for each ending of a request."""
 
 OWN = "_gradioTransport"
 """Field of the log with what a trace says of itself."""
@@ -50,7 +50,7 @@ _MOST_TRIED = 100
 
 @attrs.define(eq=False)
 class _Exchange:
-    """A request or a websocket, and what came of it."""
+    """A request or a websocket, and its outcome."""
 
     frame: Frame
     endpoint: str
@@ -134,7 +134,7 @@ class _Pairing:
         self._endpoints: dict[tuple[int, str], str] = {}
 
     def take(self, frame: Frame) -> Iterator[_Exchange]:
-        """Take the next frame, and yield the exchanges that are complete, in the order of their start."""
+        """Process the next frame, and yield the complete exchanges, in the order of their start."""
         self._add_frame(frame)
         while self._exchanges and self._exchanges[0].end is not None:
             yield self._exchanges.popleft()
@@ -341,7 +341,7 @@ def _comment(exchange: _Exchange) -> str:
     if exchange.closing is not None and exchange.closing.get("reason"):
         parts.append(f"ended: {exchange.closing['reason']}")
     if exchange.end is None:
-        parts.append("had not ended when the trace did")
+        parts.append("had not ended at the end of the trace")
     return ", ".join(part for part in parts if part)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes a trace of the requests of one Gradio app in a HAR file.
+"""Import of one Gradio app's requests in a HAR file as a trace.
 
-The calls are found by `Inference`, as in live traffic. A HAR has each request with its times, so what
-happened is told in that order. What browsers leave out is named: bodies, and how a websocket ended.
+The calls are found by `Inference`, as in live traffic. A HAR has the times of each request, so the events are
+processed in that order. Data that browsers omit is reported: bodies, and the end of a websocket.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class HarApp:
 
     Attributes:
         url: Its base URL.
-        requests: How many requests to it there are.
-        calls: How many of them make a call.
+        requests: Number of requests to it.
+        calls: Number of calls among them.
         has_config: Whether the file has its config, without which a trace is not replayed.
     """
 
@@ -80,14 +80,14 @@ class HarApp:
 
 @attrs.define
 class ImportReport:
-    """What an import has found.
+    """The result of an import.
 
     Attributes:
         app: The app.
-        calls: How many calls of it were found.
-        missing: Which bodies the file lacks that a replay needs, one text for each.
-        skipped: What was left out, by reason.
-        other: Requests to the app that are no part of a call, by the first part of their path.
+        calls: Number of calls found.
+        missing: Bodies that a replay needs and the file lacks, one text for each.
+        skipped: Counts of omitted entries, by reason.
+        other: Requests to the app outside calls, by the first part of their path.
     """
 
     app: HarApp
@@ -98,7 +98,7 @@ class ImportReport:
 
 
 def har_apps(har: Har) -> list[HarApp]:
-    """Return the Gradio apps in a HAR file, those with most calls first."""
+    """Return the Gradio apps in a HAR file, with the most called first."""
     bases = dict.fromkeys([*_config_bases(har), *_route_bases(har)])
     apps = {base: HarApp(base) for base in bases}
     with_config = set(_config_bases(har))
@@ -115,10 +115,10 @@ def har_apps(har: Har) -> list[HarApp]:
 
 
 def choose_app(har: Har, url: str | None = None) -> HarApp:
-    """Return the app to import: the one that is named, or the only one that is called.
+    """Return the app to import: the named one, or the only one with calls.
 
     Raises:
-        HarError: There is none, or more than one; the message lists them.
+        HarError: There is no app, or more than one; the message lists them.
     """
     apps = har_apps(har)
     listed = "; ".join(map(str, apps[:10]))
@@ -129,16 +129,16 @@ def choose_app(har: Har, url: str | None = None) -> HarApp:
             raise HarError(error.message) from None
         requests = sum(path_below(_http(entry.url), (wanted,)) is not None for entry in har.entries)
         if not requests:
-            raise HarError(f"{har.name} holds no traffic of {shown_url(url)}. It has: {listed or 'no app'}.")
+            raise HarError(f"{har.name} has no traffic of {shown_url(url)}. It has: {listed or 'no app'}.")
         return next((app for app in apps if app.url == wanted), HarApp(wanted, requests))
     if not apps:
         raise HarError(
-            f"{har.name} holds no traffic of a Gradio app: {_count(len(har.entries), 'request')}, and none "
+            f"{har.name} has no traffic of a Gradio app: {_count(len(har.entries), 'request')}, and none "
             "is to a queue or for a config of Gradio."
         )
     called = [app for app in apps if app.calls] or apps
     if len(called) > 1:
-        raise HarError(f"{har.name} holds several Gradio apps. Choose one with --app: {listed}.")
+        raise HarError(f"{har.name} has several Gradio apps. Choose one with --app: {listed}.")
     return called[0]
 
 
@@ -207,7 +207,7 @@ class _Telling:
             yield last, told.end, (ending, "" if ending is not Ending.RESET else entry.error)
 
     def _pieces(self, entry: HarEntry, begin: float, end: float) -> Iterator[tuple[float, bytes]]:
-        """Yield the bytes of a reply with their times, as far as the file has them."""
+        """Yield the bytes of a reply with their times, if the file has them."""
         events = [one for one in entry.events or () if one.data is not None]
         if events and all((one.time or 0.0) <= begin for one in events):
             # Chrome writes the start of the request as the time of each message of a `fetch`, so that says
@@ -305,7 +305,7 @@ def _closing(entry: HarEntry) -> tuple[int | None, str, Direction]:
     said = [one.data for one in entry.messages or () if not one.out and one.data is not None]
     if said and '"process_completed"' in said[-1][:200]:
         return 1000, "", Direction.IN
-    return None, "the HAR file does not say how it ended", Direction.IN
+    return None, "the HAR file does not show how it ended", Direction.IN
 
 
 def _ending(error: str) -> Ending:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads HAR files of browsers and proxies (HTTP Archive 1.2), and checks them: they come from anywhere.
+"""Reading and checking of HAR files (HTTP Archive 1.2) from untrusted browsers and proxies.
 
 Chrome, Firefox, Safari, mitmproxy and Charles write the same fields in somewhat different ways: bodies as
 text or as base64 or not at all, times with or without a zone, websockets with or without their messages.
@@ -30,11 +30,11 @@ LARGEST_FILE = 4 * 1024**3
 _LONGEST_URL = 1_000_000
 
 _MOST_SECONDS = 10 * 365 * 86_400.0
-"""How long an entry may take. What is longer is a mistake, or a date of another time."""
+"""The longest duration of an entry. A longer one is a mistake, or a wrong date."""
 
 
 class HarError(TraceError):
-    """A file is not a HAR, or holds what cannot be imported. The message names the entry, counted from 1."""
+    """A file is not a HAR, or cannot be imported. The message names the entry, counted from 1."""
 
 
 @attrs.frozen
@@ -134,7 +134,7 @@ def read_har(source: str | os.PathLike[str] | IO[str] | IO[bytes]) -> Har:
         source: Its path, or a file.
 
     Raises:
-        HarError: It is none. The message names the entry that is wrong.
+        HarError: It is not a HAR file. The message names the invalid entry.
         OSError: It cannot be read.
     """
     if isinstance(source, str | os.PathLike):
@@ -155,8 +155,8 @@ class _Reader:
     def read(self, data: bytes) -> Har:
         if f'"format":"{FORMAT}"'.encode() in data.partition(b"\n")[0]:
             raise HarError(
-                f"{self._name} is not a HAR file: it is a trace already. Look at it with gradio-transport "
-                "trace show; gradio-transport trace har makes a HAR file of it."
+                f"{self._name} is not a HAR file: it is already a trace. Show it with gradio-transport "
+                f"trace show; gradio-transport trace har makes a HAR file of it."
             )
         try:
             root = json.loads(data.decode("utf-8-sig", "replace"))
@@ -173,7 +173,7 @@ class _Reader:
             )
         listed = cast("list[Any]", entries)
         if len(listed) > MOST_ENTRIES:
-            raise HarError(f"{self._name} has {len(listed)} entries; {MOST_ENTRIES} are the limit.")
+            raise HarError(f"{self._name} has {len(listed)} entries; the limit is {MOST_ENTRIES}.")
         creator = _object(log.get("creator"))
         found: list[HarEntry] = []
         for number, raw in enumerate(listed, 1):
@@ -190,7 +190,7 @@ class _Reader:
 
     def _entry(self, raw: Any) -> HarEntry | None:
         if not isinstance(raw, dict):
-            raise self._wrong("is no JSON object")
+            raise self._wrong("is not a JSON object")
         entry = cast("dict[str, Any]", raw)
         request, response = self._part(entry, "request"), self._part(entry, "response", needed=False)
         url, method = request.get("url"), request.get("method")
@@ -260,7 +260,7 @@ class _Reader:
         if listed is None:
             return {}
         if not isinstance(listed, list):
-            raise self._wrong("has headers that are no list")
+            raise self._wrong("has headers that are not a list")
         headers: dict[str, str] = {}
         for one in cast("list[Any]", listed):
             name, value = _object(one).get("name"), _object(one).get("value")
@@ -299,11 +299,11 @@ class _Reader:
         try:
             return base64.b64decode("".join(text.split()), validate=True)
         except (ValueError, binascii.Error):
-            raise self._wrong("has a body that is no base64") from None
+            raise self._wrong("has a body that is not base64") from None
 
     def _socket_messages(self, value: Any) -> list[HarMessage]:
         if not isinstance(value, list):
-            raise self._wrong("has _webSocketMessages that are no list")
+            raise self._wrong("has _webSocketMessages that are not a list")
         messages: list[HarMessage] = []
         for one in cast("list[Any]", value):
             fields = _object(one)
@@ -319,7 +319,7 @@ class _Reader:
         if value is None:
             return None
         if not isinstance(value, list):
-            raise self._wrong("has _eventSourceMessages that are no list")
+            raise self._wrong("has _eventSourceMessages that are not a list")
         events: list[HarMessage] = []
         for one in cast("list[Any]", value):
             fields = _object(one)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Puts a page together that holds data of others: a template, a style, a script, and blocks of data.
+"""Assembly of a page with untrusted data: a template, a style, a script, and blocks of data.
 
 The data comes from peers that may be hostile. It is in the page as base64 in blocks that no browser runs,
 and the policy of the page (Content-Security-Policy) allows this script and this style by their hashes, and
@@ -22,7 +22,7 @@ _SLOT = re.compile(r"\{\{(\w+)\}\}")
 
 @attrs.frozen(kw_only=True)
 class PageSource:
-    """What a page is made of, its data aside.
+    """The sources of a page, without its data.
 
     Attributes:
         template: HTML with the slots ``{{policy}}``, ``{{generator}}``, ``{{title}}``, ``{{style}}``,

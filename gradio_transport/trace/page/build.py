@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Puts the page of a trace together: a template, a style, a script, and the data of the trace."""
+"""Assembly of a trace's page: a template, a style, a script, and the data of the trace."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the page of a trace shows, as JSON: an index of rows, and blocks with the content of frames.
+"""The data of a trace's page, as JSON: an index of rows, and blocks with the content of frames.
 
 The script of the page reads no other data, and `VERSION` changes with its form. The index has what the list
 and the overview need, in columns, because a large trace has 100,000 rows. Contents are compressed in blocks,
@@ -54,7 +54,7 @@ _BODY: Final[Mapping[Kind, str]] = {
     Kind.CHUNK: "data",
     Kind.WS_TEXT: "text",
 }
-"""Which field of a frame is its content."""
+"""The payload field with a frame's content."""
 
 _MESSAGE: Final = re.compile(r'"msg"\s*:\s*"([^"\\]{1,60})"')
 """The name of a message, at its beginning."""

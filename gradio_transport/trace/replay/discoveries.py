@@ -65,7 +65,7 @@ class Discoveries:
             if discovery.urls.base == source and self._numbers[place] < before:
                 return discovery
         raise TraceError(
-            f"The trace has a session with {source!r}, but not its discovery; it cannot be replayed."
+            f"The trace has a session with {source!r}, but not its discovery, so it cannot be replayed."
         )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a replay expects of traces of other clients: the same calls, made in another way.
+"""Replay of other clients' traces: the same calls, made in another way.
 
 A browser, gradio_client or curl sends other headers than this library, opens streams at other moments, and
 names what this library leaves out. So their commands are not compared with ours one by one, but channel by
@@ -54,7 +54,7 @@ class ForeignCommands:
         self._made: dict[tuple[str, Kind], deque[Frame]] = {}
 
     def compare(self, number: int, recorded: list[Frame], made: list[Frame]) -> Mismatch | None:
-        """Take further commands, and return the first difference, or None."""
+        """Process further commands, and return the first difference, or None."""
         for frame in recorded:
             if frame.kind in (Kind.REQUEST, Kind.WS_OPEN, Kind.WS_TEXT):
                 self._recorded.setdefault((frame.channel, frame.kind), deque()).append((number, frame))
@@ -101,7 +101,7 @@ def _is_same_call(wanted: Frame, got: Frame) -> bool:
         left, right = first.get(name), second.get(name)
         if left is None or right is None:
             continue
-        # A generator may get a session of its own here, see `SocketExchange.keep_apart`.
+        # A generator may get a separate session here, see `SocketExchange.keep_apart`.
         is_apart = name == "session_hash" and right == f"{left}-{key}"
         if not is_apart and not _equal(left, right):
             return False
@@ -130,7 +130,7 @@ def _fields(frame: Frame) -> Mapping[str, Any] | None:
 
 
 class ForeignDiscoveries:
-    """What the app said of itself, from whichever replies the client happened to ask for.
+    """The app's config, from the replies that the client happened to request.
 
     The interface is that of `Discoveries`.
     """

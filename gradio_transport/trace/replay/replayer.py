@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replays a trace through the sessions of adapters, without network I/O.
+"""Replay of a trace through the sessions of adapters, without network I/O.
 
 A replay feeds sessions the recorded input in the recorded order, and compares their commands with the
 recorded ones. Everything is built from the trace alone: the config from the recorded discovery, a session
@@ -9,8 +9,8 @@ A trace has the commands of a session right after the input that caused them, an
 each other. So each input of a session is one step, with the commands up to the next input of that session.
 
 A trace of another client, which a proxy or a browser recorded, has its commands where that client sent them.
-There an input waits until the session has asked for it, and commands are compared as
-`gradio_transport.trace.replay.foreign` says.
+There an input waits until the session requests it, and commands are compared as in
+`gradio_transport.trace.replay.foreign`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from .result import Replay
 from .steps import Step, find_endpoint, recorded_end, recorded_error, recorded_timeouts, replay_steps
 
 Rechunk: TypeAlias = Callable[[bytes], Sequence[bytes]]
-"""Splits bytes of a stream in another way. Its result joined must equal its argument."""
+"""Splits bytes of a stream differently. The joined result must equal the argument."""
 
 
 def replay(
@@ -74,8 +74,8 @@ def replay(
         cancel_at: Cancel every call before this input frame; `Replay.inputs` is after the last. From there on
             commands are not compared, no call is started, and closed streams get no input.
         limits: Bounds of the sessions. Traces do not contain them.
-        light: Keep the outputs of the last event of each call alone. Those of a long stream, each of them
-            whole, take many times the memory of its trace.
+        light: Keep only the outputs of the last event of each call. All full outputs of a long stream take
+            many times the memory of its trace.
 
     Raises:
         TraceError: The trace lacks frames that a replay needs.
@@ -92,7 +92,7 @@ class _SessionReplay:
         config: The app's config, with the components that gr.render added in this session.
         pending: Channels of requests that wait for their reply.
         open: Channels of streams and sockets that neither side has closed.
-        commands: The frames of this side since the last comparison.
+        commands: The frames of the client since the last comparison.
         held: In a trace of another client, inputs of channels that the session has not opened yet.
         foreign: The commands of both sides in such a trace.
     """
@@ -242,7 +242,7 @@ class _Replayer:
             case Kind.ERROR:
                 yield from self._failure_turns(session, frame)
             case _:
-                raise TraceError(f"Frame {step.number} of the trace is {frame.kind}, which is no input.")
+                raise TraceError(f"Frame {step.number} of the trace is {frame.kind}, which is not an input.")
 
     def _start(self, session: _SessionReplay, frame: Frame) -> Turn:
         payload = frame.payload
@@ -302,7 +302,7 @@ class _Replayer:
             yield session.wire.websocket_opened(frame.channel)
 
     def _failure_turns(self, session: _SessionReplay, frame: Frame) -> Iterator[Turn]:
-        """Return the turns of a failed request, or of a call that this side ended (a local frame)."""
+        """Return the turns of a failed request, or of a call that the client ended (a local frame)."""
         error = recorded_error(frame)
         if frame.direction is Direction.LOCAL:
             tell = frame.payload.get("tell") is True

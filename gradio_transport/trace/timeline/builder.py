@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes a timeline of frames, in one pass and in time linear in what they hold.
+"""Building of a timeline from frames, in one pass and in linear time.
 
-No adapter takes part: requests and replies are paired by channel, messages belong to the call that their
-channel or event id names, and `timeline_messages` says what a message means.
+It uses no adapter: requests and replies are paired by channel, messages belong to the call of their channel
+or event id, and `timeline.messages` decodes messages.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ MAX_PARKED = 10_000
 
 
 class Change(enum.StrEnum):
-    """What a frame has changed."""
+    """The change by a frame."""
 
     CALL = "call"
     """A call began."""
@@ -79,7 +79,7 @@ class Change(enum.StrEnum):
 
 @attrs.frozen
 class Update:
-    """What a frame has changed, for those who show a trace while it is being written.
+    """The change by a frame, for programs that show a trace while it is being written.
 
     Attributes:
         change: What.
@@ -96,7 +96,7 @@ class Update:
 
 @attrs.define(eq=False)
 class _Loss:
-    """Why calls are over unless something else comes for them."""
+    """The reason why calls are over, unless more messages arrive for them."""
 
     t: float
     frame: int
@@ -154,10 +154,10 @@ class _Session:
 
 
 class TimelineBuilder:
-    """Takes frames one by one and makes a timeline of them.
+    """A builder that makes a timeline from frames, one by one.
 
     Args:
-        meta: The values of the meta line, as far as they are known; see `add_meta`.
+        meta: The known values of the meta line; see `add_meta`.
         keep: Whether steps are kept in the timeline. Turn off for a trace without end, whose steps are taken
             from the updates as they come.
 
@@ -179,12 +179,12 @@ class TimelineBuilder:
         self._calls = 0
 
     def add_meta(self, values: Mapping[str, Any]) -> None:
-        """Take the values of a meta line."""
+        """Store the values of a meta line."""
         self.timeline.meta = {**self.timeline.meta, **values}
         self._version = version_of(self.timeline.meta)
 
     def feed(self, frame: Frame) -> list[Update]:
-        """Take the next frame, and return what it has changed."""
+        """Process the next frame, and return its changes."""
         self._number += 1
         self._updates = []
         self.timeline.frames = self._number + 1
@@ -759,7 +759,7 @@ class TimelineBuilder:
             step.data = data
 
     def _take_end(self, frame: Frame, session: _Session, call: _Call | None) -> None:
-        """Take the end of a stream; that this side closes it, and that it is closed, are one step."""
+        """Process the end of a stream. The client's close and the end are one step."""
         place = frame.session, frame.channel
         stream = self._streams.get(place)
         closes = frame.kind is not Kind.END
@@ -799,7 +799,7 @@ class TimelineBuilder:
             self._lose(session, call, _stream_end(whole, ending), frame.t, final=final)
 
     def _idle_setting(self, session: _Session) -> str:
-        """Return the setting that ended a silence, as far as the trace tells it."""
+        """Return the setting that ended a silence, if the trace shows it."""
         name = "idle" if not self._version or self._version >= (4, 4) else "no_heartbeat"
         seconds = session.line.timeouts.get(name)
         return f"Timeouts({name}={seconds})" if seconds is not None else f"nothing came, Timeouts({name}=)"
@@ -812,7 +812,7 @@ class TimelineBuilder:
     # --- frames beside the sessions ------------------------------------------------------------------
 
     def _feed_beside(self, frame: Frame) -> None:
-        """Take a frame of the discovery, of a file, of a heartbeat ..."""
+        """Process a frame of the discovery, of a file, of a heartbeat ..."""
         steps = self._beside_steps(frame)
         place = 0, frame.channel
         match frame.kind:
@@ -869,12 +869,12 @@ def _stream_end(stream: Stream, ending: str) -> End:
     match ending:
         case "idle":
             return End(
-                Outcome.GIVEN_UP, "TimeoutExpired", f"Nothing came on the stream any more{why}.", "stream"
+                Outcome.GIVEN_UP, "TimeoutExpired", f"No more data arrived on the stream{why}.", "stream"
             )
         case "too large":
             return End(Outcome.FAILED, "EventTooLarge", f"A message is larger than the limit{why}.", "stream")
         case "local":
-            return End(Outcome.GIVEN_UP, "", f"This side closed the stream{why}.", "stream")
+            return End(Outcome.GIVEN_UP, "", f"The client closed the stream{why}.", "stream")
         case "clean":
             return End(Outcome.FAILED, "StreamLost", f"The stream ended before the call did{why}.", "stream")
         case _:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a message or a reply of any generation means for its call, without the adapter that knows it."""
+"""Decoding of messages and replies of any version, without their adapters."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _SHOWN_NAME = 100
 
 @attrs.frozen
 class End:
-    """How a call ended, and why."""
+    """The end of a call, with the reason."""
 
     outcome: Outcome
     error: str = ""
@@ -55,7 +55,7 @@ class End:
 
 @attrs.frozen
 class Message:
-    """What a message means.
+    """A decoded message.
 
     Attributes:
         name: Its name on the wire.
@@ -110,9 +110,7 @@ def read_event(name: str, text: str, version: Version, *, named: bool) -> Messag
             return _read_chat(message)
     if named or name != "message":
         return _read_named(name, value, version)
-    error = End(
-        Outcome.FAILED, "MalformedMessage", "The stream carries a message of no known kind.", "stream"
-    )
+    error = End(Outcome.FAILED, "MalformedMessage", "The stream has an unknown message.", "stream")
     return Message(name, end=None if isinstance(value, dict) else error)
 
 
@@ -289,7 +287,7 @@ def _read_status(reply: Mapping[str, Any], version: Version) -> Iterator[Message
     elif status == "FAILED" and isinstance(data, str):
         yield Message(name, "process_completed", end=_failed_text(data, version))
     elif status != "NOT FOUND":
-        what = "The server gave a status of no known kind."
+        what = "The server sent an unknown status."
         yield Message(name, end=End(Outcome.FAILED, "MalformedMessage", what, "stream"))
     else:
         yield Message(name)

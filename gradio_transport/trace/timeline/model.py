@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A trace as a person thinks of it: calls with their requests, events, silences, phases and outcome.
+"""The data of a timeline: calls with their requests, events, silences, phases and outcome.
 
-These are the data; `timeline` and `TimelineBuilder` make them.
+`timeline` and `TimelineBuilder` create them.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from ...protocol.frames import Direction
 from ...protocol.json import decode_json
 
 DEFAULT_SILENCE = 2.0
-"""Seconds without a sign of life after which a silence is worth a mark."""
+"""Seconds without data after which a silence is marked."""
 
 UNKNOWN_REQUEST = "?"
 """Name of a request that the trace lacks, although it has the reply."""
 
 
 class StepKind(enum.StrEnum):
-    """What a step is."""
+    """The kind of a step."""
 
     LOCAL = "local"
-    """Our caller or our clock: ``call``, ``fetch``, ``send``, ``finish``, ``cancel``, ``wake``, ``error``,
+    """The caller or the clock: ``call``, ``fetch``, ``send``, ``finish``, ``cancel``, ``wake``, ``error``,
     ``refused``, ``session``."""
     REQUEST = "request"
     """A request with its reply, or the handshake of a websocket. A stream has its bytes in `Step.stream`."""
@@ -40,18 +40,18 @@ class StepKind(enum.StrEnum):
 
 
 class Outcome(enum.StrEnum):
-    """How a call ended."""
+    """The outcome of a call."""
 
     COMPLETED = "completed"
     FAILED = "failed"
     """The app raised, the server refused, or the connection broke."""
     CANCELLED = "cancelled"
     GIVEN_UP = "given up"
-    """This side ended it, for example because a deadline expired."""
+    """The client ended it, for example because a deadline expired."""
     REFUSED = "refused"
-    """This side refused it before anything was sent."""
+    """The client rejected it before anything was sent."""
     UNFINISHED = "unfinished"
-    """The trace ends before the call does."""
+    """The trace ends before the call."""
 
 
 @attrs.define
@@ -63,7 +63,7 @@ class Stream:
         events: Events received.
         last: When the last byte came; None before the first.
         end: When it ended; None while it is open.
-        ending: ``"clean"``, ``"reset"``, ``"idle"``, ``"local"`` (closed by this side) or ``"too large"``.
+        ending: ``"clean"``, ``"reset"``, ``"idle"``, ``"local"`` (closed by the client) or ``"too large"``.
         code: Close code of a websocket.
         reason: Text of the end.
         cut: Bytes of an event that was not complete when the stream ended.
@@ -85,7 +85,7 @@ class Stream:
 
 @attrs.define(eq=False)
 class Step:
-    """One thing that happened.
+    """One step of a trace.
 
     Attributes:
         t: When it began, in seconds of the trace.
@@ -98,10 +98,10 @@ class Step:
         event: For events of every generation, the name that sse_v3 has for it (``"process_completed"``), or
             an empty text if it is none of these.
         text: The body of a request, or a message, as it was sent.
-        given: What our caller gave, of a local step.
+        given: The caller's data, for a local step.
         size: Bytes of the body or message.
         gap: Seconds since the step before it in its call, counted from its reply.
-        heartbeats: Heartbeats in the gap, which are no steps of their own.
+        heartbeats: Heartbeats in the gap, which are not separate steps.
         url: Of a request.
         attempt: Which try of the request this is, from 1.
         phase: Which phase the library sent a request in, such as ``"join"``.
@@ -112,7 +112,7 @@ class Step:
         seconds: Seconds until the reply, its head, or the failure; of an event the seconds from its first
             byte to its last.
         retried: Whether the library sent the request again after this try.
-        error: Type of the error of a request that got no reply, or of a call that this side ended.
+        error: Type of the error of a request that got no reply, or of a call that the client ended.
         message: Text of that error, or of the error in an event.
         stream: The stream that a request opened. Its end is a step too, with the same object.
         files: Name and size of uploaded files.
@@ -123,9 +123,9 @@ class Step:
         kept: False if `data` was left out to save memory or time; `value` has what the wire brought.
         shared: Whether it belongs to the whole session, such as its event stream. It is then a step of the
             session too.
-        derived: Whether it was read from a reply, which is a step of its own: the status of a poll, for
+        derived: Whether it was read from a reply, which is a separate step: the status of a poll, for
             example.
-        closed_here: Whether this side closed the stream, of the end of one.
+        closed_here: Whether the client closed the stream, for the end of one.
     """
 
     t: float
@@ -163,7 +163,7 @@ class Step:
 
     @property
     def value(self) -> Any:
-        """What was sent, received or given: JSON, or text if it is not JSON. Decoded at each access."""
+        """The sent, received or given data: JSON, or text if it is not JSON. Decoded at each access."""
         return self.given if self.text is None else decode_body(self.text)
 
     @property
@@ -280,7 +280,7 @@ class CallTimeline:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """Its duration."""
         return self.end - self.start
 
     @property

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which call and which session a request of other clients' traffic is for."""
+"""The calls and sessions of other clients' requests."""
 
 from __future__ import annotations
 
@@ -238,7 +238,7 @@ class TrafficCalls:
             call.session.pending.pop(call.event_id, None)
 
     def _name_call(self, call: FoundCall, event_id: str | None) -> None:
-        """Take the name that the server gives to a call."""
+        """Record the server's id of a call."""
         if event_id is None or len(event_id) > LONGEST_HASH:
             return
         call.event_id = event_id
@@ -292,7 +292,7 @@ class TrafficCalls:
         return flow
 
     def _take_message(self, flow: Flow, event: ServerSentEvent) -> None:
-        """Take a message of a stream that all calls of a session share."""
+        """Process a message of a stream that all calls of a session share."""
         session = cast("FoundSession", flow.session)
         kind, event_id = peek(event.data)
         if kind == "close_stream":
@@ -328,7 +328,7 @@ class TrafficCalls:
         self._begin_call(flow, t, self._session(fields, "sse"), self._endpoint(fields, ""), {})
 
     def _take_own_message(self, flow: Flow, event: ServerSentEvent) -> None:
-        """Take a message of a stream that belongs to one call."""
+        """Process a message of a stream that belongs to one call."""
         call = cast("FoundCall", flow.call)
         kind, event_id = peek(event.data)
         if kind == "send_data":

@@ -47,7 +47,7 @@ class Flow:
         on_end: Called when a stream has ended.
         attempt: Of this request: redirects lead to further ones.
         detached: Nothing more of it is shown.
-        slots: Frames that wait until it is known what they belong to; None once they need not any more.
+        slots: Frames that wait until their call is known; None after that.
     """
 
     target: Target

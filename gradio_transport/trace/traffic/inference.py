@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the calls in plain HTTP traffic of any client, and makes the frames of a trace of it.
+"""Search for calls in plain HTTP traffic of any client, and conversion to the frames of a trace.
 
 A recording proxy and the HAR importer see requests, replies, bytes and websocket texts. Which of them belong
 to which call is found by what Gradio's routes say: the session hash and the function in a join, the event id
@@ -60,7 +60,7 @@ _CREDENTIALS = frozenset(
 
 
 class Inference(TrafficCalls):
-    """Turns plain HTTP traffic of any client with one Gradio app into the frames of a trace.
+    """A converter of any client's plain HTTP traffic with one Gradio app to the frames of a trace.
 
     Each request and each websocket has a number of the caller's choice, `exchange`. What happens to it is
     said in the order of time::
@@ -70,7 +70,7 @@ class Inference(TrafficCalls):
         inference.data(1, t, b'{"event_id": "..."}')
         inference.end(1, t, Ending.CLEAN)
 
-    No method raises, whatever the traffic is: what cannot be understood is counted in `skipped`, and logged.
+    No method raises for any traffic: unreadable traffic is counted in `skipped`, and logged.
 
     Args:
         base: URL of the app, without a slash at its end. Requests to other places are skipped.
@@ -127,7 +127,7 @@ class Inference(TrafficCalls):
         body: bytes | None = None,
         files: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
-        """Take a request.
+        """Process a request.
 
         Args:
             exchange: Its number.
@@ -141,15 +141,15 @@ class Inference(TrafficCalls):
         self._guard("a request", self._request, exchange, t, method, url, headers, body, files)
 
     def response(self, exchange: int, t: float, status: int, headers: Mapping[str, str]) -> None:
-        """Take the head of a reply; of a refused websocket handshake too."""
+        """Process the head of a reply, including that of a refused websocket handshake."""
         self._guard("a reply", self._response, exchange, t, status, headers)
 
     def data(self, exchange: int, t: float, data: bytes) -> None:
-        """Take bytes of a reply's body, without content coding."""
+        """Process bytes of a reply's body, without content coding."""
         self._guard("a reply", self._data, exchange, t, data)
 
     def end(self, exchange: int, t: float, ending: Ending = Ending.CLEAN, reason: str = "") -> None:
-        """Take the end of a reply.
+        """Process the end of a reply.
 
         Args:
             exchange: Its number.
@@ -161,7 +161,7 @@ class Inference(TrafficCalls):
         self._guard("the end of a reply", self._end, exchange, t, ending, reason)
 
     def failed(self, exchange: int, t: float, error: str, message: str) -> None:
-        """Take the news that no reply came.
+        """Process a request without a reply.
 
         Args:
             exchange: Its number.
@@ -172,15 +172,15 @@ class Inference(TrafficCalls):
         self._guard("a failed request", self._failed, exchange, t, error, message)
 
     def websocket_opened(self, exchange: int, t: float, url: str, headers: Mapping[str, str]) -> None:
-        """Take the handshake of a websocket. A refusal of it is a `response` and its `end`."""
+        """Process the handshake of a websocket. A refusal of it is a `response` and its `end`."""
         self._guard("a websocket", self._websocket_opened, exchange, t, url, headers)
 
     def websocket_accepted(self, exchange: int, t: float) -> None:
-        """Take the news that the server has accepted a websocket."""
+        """Process the server's acceptance of a websocket."""
         self._guard("a websocket", self._websocket_accepted, exchange, t)
 
     def websocket_text(self, exchange: int, t: float, direction: Direction, text: str) -> None:
-        """Take a text message: ``OUT`` to the server, ``IN`` from it."""
+        """Process a text message: ``OUT`` to the server, ``IN`` from it."""
         self._guard("a websocket", self._websocket_text, exchange, t, direction, text)
 
     def websocket_closed(
@@ -191,7 +191,7 @@ class Inference(TrafficCalls):
         reason: str = "",
         direction: Direction = Direction.IN,
     ) -> None:
-        """Take the end of a websocket.
+        """Process the end of a websocket.
 
         Args:
             exchange: Its number.
@@ -408,7 +408,7 @@ class Inference(TrafficCalls):
             payload = {"ending": ending.value, "code": None, "reason": reason}
             self._add(flow, t, Direction.IN, Kind.END, payload)
         else:
-            message = f"No reply came: {reason or 'the connection ended'}."
+            message = f"No reply arrived: {reason or 'the connection ended'}."
             self._add(flow, t, Direction.IN, Kind.ERROR, {"error": "StreamLost", "message": message})
         self._free(flow)
         if flow.on_end is not None:

@@ -18,10 +18,10 @@ from ...protocol.frames import Direction, Frame, Kind, Tap
 from ...protocol.known_secrets import KnownSecrets
 
 LONGEST_WAIT_SECONDS = 2.0
-"""How long frames wait for those before them."""
+"""The most seconds that frames wait for earlier ones."""
 
 MOST_WAITING_FRAMES = 2000
-"""How many frames wait at most."""
+"""The most frames that wait."""
 
 
 @attrs.define(eq=False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which route of a Gradio app a request is for, of every generation (docs/wire.md)."""
+"""The routes of Gradio apps of every version (docs/wire.md)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_PARAMETERS = 64
 
 
 class Route(enum.StrEnum):
-    """What a request is for."""
+    """The purpose of a request."""
 
     PAGE = "page"
     CONFIG = "config"

@@ -60,4 +60,4 @@ def test_redact_exits_with_1_for_a_parameter_that_no_endpoint_has(tmp_path: Path
     status, output = run("redact", TRACE, "-o", str(tmp_path / "new.jsonl"), "--argument", "nosuch")
     assert status == 1
     assert "no endpoint of the trace has a parameter 'nosuch'" in output
-    assert "nothing is left" not in output
+    assert "found no other text" not in output

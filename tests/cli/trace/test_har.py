@@ -38,7 +38,7 @@ def test_there_and_back(tmp_path: Path) -> None:
 def test_a_trace_in_place_of_a_har_is_told_with_the_command_for_it(tmp_path: Path) -> None:
     made = run("import", COUNT, "-o", str(tmp_path / "x.jsonl"))
     assert made.exit_code == 2
-    assert "is a trace already. Look at it with gradio-transport trace show" in " ".join(made.stderr.split())
+    assert "is already a trace. Show it with gradio-transport trace show" in " ".join(made.stderr.split())
     assert not (tmp_path / "x.jsonl").exists()
 
 

@@ -51,7 +51,7 @@ def test_no_other_file_is_replaced(trace: Path, name: str) -> None:
     before = trace.read_bytes()
     done = run(trace, *([] if name == "." else ["-o", trace.parent / name]))
     assert done.exit_code == 2
-    assert "exists and is no page of a trace. Give another name with -o." in done.output
+    assert "exists and is not the page of a trace. Give another name with -o." in done.output
     assert trace.read_bytes() == before
     assert (trace.parent / "notes.txt").read_text(encoding="utf-8") == "mine"
 

@@ -29,9 +29,9 @@ def test_a_secret_of_the_command_line(path, tmp_path):
     result = run(path, "-o", tmp_path / "new.jsonl", "--secret", "0paque", "--secret", "nowhere")
     assert result.exit_code == 0
     assert result.stdout == ""
-    assert "secret 1 of 2: taken out, 2 times" in result.stderr
+    assert "secret 1 of 2: removed, 2 times" in result.stderr
     assert "secret 2 of 2: not in the trace" in result.stderr
-    assert "nothing is left that looks like a secret" in result.stderr
+    assert "found no other text that looks like a secret" in result.stderr
     assert "0paque" not in result.stderr
     assert "0paque" not in (tmp_path / "new.jsonl").read_text()
     assert "0paque" in path.read_text()
@@ -53,7 +53,7 @@ def test_the_default_name_and_nothing_is_written_over(path, tmp_path):
     before = made.read_text()
     result = run(path, "--values")
     assert result.exit_code == 2
-    assert "exists already, and nothing is written over" in result.stderr
+    assert "exists already. Choose another name, or delete it" in result.stderr
     assert made.read_text() == before
     assert run(path, "-o", path).exit_code == 2
     assert "0paque" in path.read_text()
@@ -86,7 +86,7 @@ def test_what_is_left_is_listed_and_exits_with_1(path, tmp_path, monkeypatch):
     assert result.exit_code == 1
     assert "left: frame 3: it holds what looks like a secret: a key" in result.stderr
     assert "left: 2 more" in result.stderr
-    assert "it no longer replays: call 1 has other events" in result.stderr
+    assert "the new trace no longer replays: call 1 has other events" in result.stderr
 
 
 @pytest.mark.parametrize("words", [("--secret-file", "/no/such/file"), ("-o", "/no/such/folder/x.jsonl")])
