@@ -321,7 +321,7 @@ class TestOtherCommands:
 
     def test_show_what_a_version_does_not_have(self, invoke: Callable[..., Result]) -> None:
         said = invoke("show", "count", "--version", "3.0.2")
-        assert "Gradio 3.0.2 does not have it: no generators before 3.3." in said.output
+        assert "Gradio 3.0.2 does not support it: no generators before 3.3." in said.output
         assert said.exit_code == 0
 
     def test_show_what_there_is_not(self, invoke: Callable[..., Result]) -> None:

@@ -114,7 +114,7 @@ class TestFaultsServe:
             assert process.stdout is not None
             explained = process.stdout.readline()
             assert interrupt(process) == (0, "")
-        assert explained == "Call function 0, /count, with 'x'. Right is: ServerRefused\n"
+        assert explained == "Call function 0, /count, with 'x'. Expected: ServerRefused\n"
 
     def test_the_authority_to_trust_is_named(self) -> None:
         with command("faults", "serve", "sse_v3 | join | an expired certificate") as (line, process):

@@ -18,10 +18,10 @@ from .messages import encode_line
 from .reading import InvalidMessage, Message, read_line
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
-"""The longest line that is read. Of a longer one nothing is kept."""
+"""Bytes of the longest line that is read. A longer line is discarded."""
 
 _KEPT_BYTES = 16_384
-"""How much is kept of stray output, and of standard error: the end of each."""
+"""Bytes that are kept of stray output, and of standard error: the end of each."""
 
 _READ_BYTES = 65_536
 
@@ -29,7 +29,7 @@ _END_SECONDS = 1.0
 """How long to wait for the exit status of a driver whose output has ended."""
 
 _DRAIN_SECONDS = 5.0
-"""How long the reading of what an ended driver left in its pipes may take."""
+"""Seconds for reading the rest of the pipes of a driver that has ended."""
 
 
 class DriverFailure(Exception):
@@ -37,7 +37,7 @@ class DriverFailure(Exception):
 
     Attributes:
         cause: ``dead``, ``hung`` or ``invalid``.
-        output: The end of what it wrote beside the protocol.
+        output: The end of its output outside the protocol.
     """
 
     def __init__(self, cause: str, message: str, output: str = "") -> None:
@@ -61,7 +61,7 @@ class _Tail:
 
 
 class DriverProcess:
-    """One life of a driver.
+    """One process of a driver.
 
     Args:
         command: The program and its arguments.
@@ -119,10 +119,10 @@ class DriverProcess:
             stdin.flush()
 
     def receive(self, is_wanted: Callable[[Message], bool], seconds: float) -> Message:
-        """Return the next message that is wanted; others are passed over.
+        """Return the next expected message; others are skipped.
 
         Raises:
-            DriverFailure: It died, hung or wrote an invalid message.
+            DriverFailure: The driver died, hung or wrote an invalid message.
         """
         ends = time.monotonic() + seconds
         while (left := ends - time.monotonic()) > 0:
@@ -203,7 +203,7 @@ class DriverProcess:
         """End the driver and its children.
 
         Args:
-            seconds: How long it may take to end by itself when its input ends.
+            seconds: Seconds that it has to exit by itself when its input ends.
         """
         if self._popen.returncode is None:
             if seconds:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lines of a driver, checked: a driver is a foreign program, and what it writes may be anything."""
+"""Checks the lines of a driver: a driver is a foreign program, and its output may be anything."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LONGEST_TEXT = 100_000
 
 
 class InvalidMessage(ValueError):
-    """A driver wrote what the protocol does not have. The text names the field and what it needs."""
+    """A driver wrote an invalid message. The text names the field and the expected value."""
 
 
 @attrs.frozen

@@ -5,8 +5,8 @@ Run it with the Python that has the gradio_client to grade.  It imports nothing 
 that client, so that the environment needs no other package.  Tasks come as JSON lines on standard input,
 answers leave on standard output.
 
-The driver uses what the client documents, and reports what the client gives.  What the client has no means
-for is answered with ``cannot``; what it gets wrong is reported as it came.
+The driver uses the documented API of the client, and reports its results.  Unsupported features are answered
+with ``cannot``; wrong results are reported unchanged.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ POLL_SECONDS = 0.002
 LONGEST_TEXT = 5000
 """Characters of an error's text: what servers send as an error may be anything."""
 CLOSE_SECONDS = 3.0
-"""How long the end waits for clients to be closed."""
+"""Seconds that the end waits for clients to be closed."""
 
 KINDS = {
     "AppError": "app",
@@ -58,7 +58,7 @@ KINDS = {
     "WebSocketException": "lost",
     "ConnectionError": "lost",
 }
-"""Class of an exception -> what it says. The first class in the order of inheritance that is here decides."""
+"""Class of an exception -> kind of the error. The first class in the order of inheritance decides."""
 
 EVENTS = {
     "IN_QUEUE": "estimation",
@@ -72,7 +72,7 @@ EVENTS = {
 
 
 def json_components() -> set[str]:
-    """Return the types of components whose outputs the client gives as files of JSON, as 0.6 does."""
+    """Return the types of components whose outputs the client returns as files of JSON, as 0.6 does."""
     try:
         found: Any = importlib.import_module("gradio_client.serializing").COMPONENT_MAPPING
     except (ImportError, AttributeError):
@@ -115,7 +115,7 @@ def describe_error(error: BaseException, phase: str) -> dict[str, Any]:
     kind = next((KINDS[name] for name in names if name in KINDS), None)
     text = str(error)[:LONGEST_TEXT]
     if kind is None and type(error) is KeyError and "Could not find 'data' key" in text:
-        # What the client says of any answer without outputs; a refusal has its text.
+        # The client's text for any answer without outputs; a refusal has its own text.
         kind = "refused" if "'detail'" in text else "lost"
     if kind is None and type(error) is ValueError:
         if text.startswith("Unexpected message") and '"detail"' in text:
@@ -257,7 +257,7 @@ class TaskRun:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _start(self, step: dict[str, Any]) -> Any:
-        """Submit a step; return its job with the endpoint, or an answer if it comes to nothing."""
+        """Submit a step; return its job with the endpoint, or an answer if it cannot be submitted."""
         reason = self._reason_why_not(step)
         if reason:
             return {"cannot": reason}
@@ -345,7 +345,7 @@ class TaskRun:
 
     @staticmethod
     def _has_come(job: Any, count: int) -> bool:
-        """Return whether so many yields have come; for 0 yields, whether the function runs."""
+        """Return whether this number of yields has arrived; for 0 yields, whether the function runs."""
         if count:
             return len(job.outputs()) >= count
         return job.status().code.name in ("PROCESSING", "ITERATING", "PROGRESS")

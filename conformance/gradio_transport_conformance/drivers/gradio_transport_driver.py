@@ -386,7 +386,7 @@ FACES: Mapping[str, tuple[type[SyncTask | AsyncTask | ClientTask], list[str]]] =
     "asyncio": (AsyncTask, WITH_EVENTS),
     "client": (ClientTask, [name for name in COMMON if name != "yields"]),
 }
-"""How tasks are done, and what the driver says that it can do."""
+"""The classes that perform tasks, and the features of the driver."""
 
 
 def write(message: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 VALUE = ["0 1"]
-"""What the call returns when all goes well."""
+"""The value that the call returns without a fault."""
 
 EVENT_ID = "e1"
 """The server's name for the call."""

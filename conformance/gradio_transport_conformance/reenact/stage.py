@@ -28,7 +28,7 @@ MOST_NOTES = 1000
 """Bound of the findings, and of what is off tape."""
 
 CREDENTIALS = ("admin", "secret")
-"""What the canonical app with a login accepts."""
+"""User and password of the canonical app with a login."""
 
 _MOST_UPLOADED_BYTES = 64 * 1024 * 1024
 
