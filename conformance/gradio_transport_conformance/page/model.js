@@ -26,7 +26,7 @@ const CHANGES = {
 };
 
 let doc;
-let cells; // Store of what is behind cells
+let cells; // Store of the cells' details
 
 const state = {
   matrix: 0,

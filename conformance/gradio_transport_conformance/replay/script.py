@@ -147,7 +147,7 @@ class ReplayScript:
         )
 
     def websocket(self, target: str) -> WebSocketScript | None:
-        """Return what to say on a websocket, or None where none was recorded."""
+        """Return the script of a websocket, or None if none was recorded."""
         path = unquote(urlsplit(target).path)
         alike = [one for one in self._sockets if one.path == path]
         if not alike:
@@ -356,7 +356,7 @@ class WebSocketScript:
         return Say(step.delay, rename_bytes(step.text.encode("utf-8", "replace"), names).decode())
 
     def text_received(self, text: str) -> str:
-        """Take the text that a `Hear` waited for; return why it is refused, if it is."""
+        """Accept the text that a `Hear` waited for; return the reason if it is refused."""
         said = _RequestContent("", text.encode("utf-8", "replace"), _SOCKET_HASHES)
         self._session_hash = said.session_hash or self._session_hash
         here = self._place - 1

@@ -29,7 +29,7 @@ def summary(results: RunResults) -> str:
     lines = [_heading(results), "", *_table(results.cells)]
     for grade, title in (
         (Grade.FAIL, "Wrong"),
-        (Grade.OFF_TAPE, "Off tape (the recording does not say)"),
+        (Grade.OFF_TAPE, "Off tape (the recording has no reply)"),
         (Grade.CANNOT, "Cannot"),
         (Grade.KNOWN_FAIL, "Known failures"),
     ):
@@ -38,7 +38,7 @@ def summary(results: RunResults) -> str:
             lines += ["", f"{title}: {len(chosen)}", *_by_cause(chosen, with_reasons=grade is Grade.FAIL)]
     findings = _findings(results.cells)
     if findings:
-        lines += ["", "Noticed by the servers (not graded)", *findings]
+        lines += ["", "Findings of the servers (not graded)", *findings]
     if results.problems:
         lines += ["", *results.problems]
     if not results.complete:
