@@ -179,7 +179,7 @@ def test_what_the_client_does_wrong_is_said_at_the_end() -> None:
             with contextlib.suppress(urllib.error.HTTPError):
                 urllib.request.urlopen(f"{url}{path}").close()
         _, said = end(process)
-    assert "the client asks for GET /not/there, which this version does not have" in said
+    assert "the client requests GET /not/there, which this version does not have" in said
 
 
 def without(text: str, part: str) -> str:
