@@ -27,7 +27,7 @@ _MADE_UP = frozenset({"session_hash", "upload_id"})
 """Members of queries and bodies whose values clients choose."""
 
 SOCKET_HASHES = ("session_hash", "hash")
-"""What websockets call the session hash. To a polling client ``hash`` is the name of a job."""
+"""Names of the session hash on websockets. For a polling client, ``hash`` is the name of a job."""
 
 _LEAST_HASH = 5
 """The minimum length of a session hash that is searched for in any text."""
@@ -158,7 +158,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def similarity(sent: Content, recorded: Content) -> tuple[bool, int]:
-    """Return the similarity of two requests: whether they call one function, and how many values are equal."""
+    """Return the similarity of two requests: the same function, and the number of equal values."""
     mine, theirs = dict(leaves(sent.value)), dict(leaves(recorded.value))
     same = sum(name in theirs and fits(value, theirs[name]) for name, value in mine.items())
     return mine.get("fn_index") == theirs.get("fn_index"), same
