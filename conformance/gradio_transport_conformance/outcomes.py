@@ -60,7 +60,7 @@ class FoundFile:
 
 @attrs.frozen(kw_only=True)
 class Observed:
-    """This library's result of one step.
+    """The result of one step in this library.
 
     Attributes:
         files: The files of the outputs; None if they could not be fetched (in a replay without I/O).

@@ -134,7 +134,7 @@ class Refusals:
 
     @property
     def restricts_origins(self) -> bool:
-        """Whether servers on the loopback answer only pages from there. source: 4.19.2; before it any page."""
+        """Whether servers on the loopback answer only pages from there. source: 4.19.2; before, any page."""
         return self._at_least(4, 19, 2)
 
     @property
