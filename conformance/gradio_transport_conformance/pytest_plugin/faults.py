@@ -105,9 +105,7 @@ def find_cell(name: str, protocol: str | None = None, phase: str | None = None) 
             for name in dict.fromkeys(cell.protocol.name for cell in cells)
         )
         asked = " in the phase ".join(repr(one) for one in (protocol or "any protocol", phase) if one)
-        raise pytest.UsageError(
-            f"gradio_fault: {name!r} does not occur in {asked}. It occurs in:{there}"
-        )
+        raise pytest.UsageError(f"gradio_fault: {name!r} does not occur in {asked}. It occurs in:{there}")
     return next((cell for cell in wanted if cell.protocol.name == _PREFERRED), wanted[0])
 
 
