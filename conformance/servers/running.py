@@ -54,7 +54,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Server:
-    """A running server; it stops when the `running` block it came from is left."""
+    """A running server; it stops at the end of its `running` block."""
 
     version: str
     python: str

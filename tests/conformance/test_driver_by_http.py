@@ -211,7 +211,7 @@ class TestGrades:
     def test_a_hello_of_another_version(self) -> None:
         with PollingDriver(hello_seconds=20) as driver:
             status, body = Page(driver.url).say({**HELLO, "protocol": 2})
-            assert (status, body) == (400, "protocol: the driver speaks version 2, this host version 1\n")
+            assert (status, body) == (400, "protocol: the driver has version 2, this host has version 1\n")
             with pytest.raises(DriverFailure, match="speaks version 2"):
                 driver.start()
 

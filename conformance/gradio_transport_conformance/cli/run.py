@@ -284,7 +284,7 @@ def _run(graded: _Graded, plan: Sequence[PlannedCell], known: KnownFailures, opt
         raise click.UsageError(str(error)) from error
     identity = first.identity
     progress = Progress(len(plan), quiet=options.quiet)
-    jobs = options.jobs if options.driver_port is None else 1  # one driver asks
+    jobs = options.jobs if options.driver_port is None else 1  # there is one driver
     try:
         cells, complete = run_plan(plan, first, graded.make, jobs=jobs, on_result=progress)
     finally:

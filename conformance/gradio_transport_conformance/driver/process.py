@@ -72,7 +72,7 @@ class DriverProcess:
 
     def __init__(self, command: Sequence[str]) -> None:
         try:
-            # A session of its own, so that what the driver starts can be ended with it.
+            # A session of its own, so that the driver's child processes can be ended with it.
             self._popen = subprocess.Popen(  # noqa: S603 - running the caller's command is what this is for
                 list(command),
                 stdin=subprocess.PIPE,
@@ -96,7 +96,7 @@ class DriverProcess:
 
     @property
     def output(self) -> str:
-        """The end of what it wrote beside the protocol: stray lines, then standard error."""
+        """The end of the driver's output outside the protocol: stray lines, then standard error."""
         return "\n".join(text for text in (str(self._stray).strip(), str(self._errors).strip()) if text)
 
     def send(self, message: Mapping[str, Any], seconds: float) -> None:
@@ -132,7 +132,8 @@ class DriverProcess:
                 break
             if found is None:
                 how = self._describe_end()
-                self._readers[1].join(_END_SECONDS)  # what a dying driver says on standard error comes late
+                # The last output of a dying driver on standard error arrives late.
+                self._readers[1].join(_END_SECONDS)
                 raise DriverFailure("dead", how, self.output)
             if isinstance(found, InvalidMessage):
                 raise DriverFailure("invalid", f"wrote an invalid message: {found}", self.output)

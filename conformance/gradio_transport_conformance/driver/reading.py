@@ -41,7 +41,7 @@ class AnswerFile:
 
 
 def read_line(line: bytes) -> Message | None:
-    """Return the message of a line, or None for stray output: a line that is no message.
+    """Return the message of a line, or None for stray output: a line that is not a message.
 
     Raises:
         InvalidMessage: It has the type of a message, and a field of it is missing or wrong.
@@ -96,7 +96,7 @@ class _Fields:
 def _hello(fields: _Fields) -> DriverHello:
     spoken = fields.values.get("protocol")
     if spoken != PROTOCOL:
-        raise InvalidMessage(f"protocol: the driver speaks version {spoken!r}, this host version {PROTOCOL}")
+        raise InvalidMessage(f"protocol: the driver has version {spoken!r}, this host has version {PROTOCOL}")
     return DriverHello(
         name=fields.text("name"),
         version=fields.text("version", ""),
@@ -148,7 +148,7 @@ def _error(values: Mapping[str, Any], place: str) -> StepError:
     fields = _Fields(values, f"{place}error.")
     kind = fields.text("kind")
     if kind not in ERROR_KINDS:
-        raise InvalidMessage(f"{place}error.kind: {kind[:100]!r} is none of {', '.join(ERROR_KINDS)}")
+        raise InvalidMessage(f"{place}error.kind: {kind[:100]!r} is not one of {', '.join(ERROR_KINDS)}")
     return StepError(
         kind=kind,
         message=fields.text("message", ""),

@@ -44,7 +44,7 @@ class Nothing(enum.Enum):
     MORE = HTTPStatus.GONE
     """The run has ended."""
     OTHER = HTTPStatus.CONFLICT
-    """Another request for a task came after it, such as that of a second page."""
+    """A later request for a task replaced it, such as one of a second page."""
 
 
 class Mailbox(ABC):

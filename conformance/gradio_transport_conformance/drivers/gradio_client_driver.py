@@ -30,7 +30,7 @@ from typing import Any, Iterator, Sequence, TextIO, cast  # noqa: UP035 - old cl
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-# Now, for it reads the environment when it is imported. By name, for no type checker knows all its versions.
+# Here, because it reads the environment when it is imported. By name, as no type checker knows all versions.
 gradio_client: Any = importlib.import_module("gradio_client")
 SKIP_COMPONENTS: Any = importlib.import_module("gradio_client.utils").SKIP_COMPONENTS
 
@@ -104,7 +104,7 @@ def describe_error(error: BaseException, phase: str) -> dict[str, Any]:
     """Return an exception of the client as an error of the protocol.
 
     An exception without a meaning of its own (a ``KeyError`` in a reply without the expected field, say) is
-    ``lost`` after the call was sent, for the client could not use what came, and ``usage`` before.
+    ``lost`` after the call was sent, because the client could not use the answer, and ``usage`` before.
 
     Args:
         error: What the client raised.
@@ -157,7 +157,7 @@ class Deadline:
 
 
 class Endpoint:
-    """What the app's config says of one function."""
+    """One function in the app's config."""
 
     def __init__(self, client: Any, step: dict[str, Any]) -> None:
         config = client.config
@@ -187,7 +187,7 @@ class Endpoint:
         return list(cast("Sequence[Any]", result)) if isinstance(result, (list, tuple)) else [result]
 
     def is_json_file(self, place: int) -> bool:
-        """Return whether the client gives an output as a file with its JSON, as 0.x does on 3.x servers."""
+        """Return whether the client returns an output as a file with its JSON, as 0.x does on 3.x servers."""
         if place >= len(self.outputs):
             return False
         output = self.outputs[place]
@@ -225,7 +225,7 @@ class TaskRun:
         return [self.answers[one] for one in range(number)]
 
     def _play_in_time(self, group: list[dict[str, Any]], numbers: range) -> bool:
-        """Play a group; return whether the client came back in time."""
+        """Play a group; return whether the client returned in time."""
         failures: list[BaseException] = []
 
         def play() -> None:
@@ -392,10 +392,10 @@ class TaskRun:
             return self._gallery(value) if os.path.isdir(value) else _file(value)
         if value is None or isinstance(value, (str, int, float, bool)):
             return value
-        return str(value)  # an exception among the yields, as the client gives it
+        return str(value)  # an exception among the yields, as the client returns it
 
     def _gallery(self, folder: str) -> list[Any]:
-        """Return the images of a gallery, which the client gives as a folder with their captions (0.x)."""
+        """Return the images of a gallery, which the client returns as a folder with their captions (0.x)."""
         captions = json.loads((Path(folder) / "captions.json").read_text("utf-8"))
         return [self._portable(path) for path in captions]
 
@@ -414,7 +414,7 @@ def messages(source: TextIO) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     """Answer tasks until standard input ends."""
-    wire, sys.stdout = sys.stdout, sys.stderr  # what the client prints must not come between
+    wire, sys.stdout = sys.stdout, sys.stderr  # the client's own output must not get between the messages
     closing: list[threading.Thread] = []
     for message in messages(sys.stdin):
         if message["type"] == "hello":

@@ -63,8 +63,8 @@ def main() -> None:
                 }
             )
         elif message["type"] == "task":
-            # The steps of one group are to be in progress at once; only with the feature `parallel` are
-            # there groups of several.
+            # The steps of one group must run concurrently. A group has several steps only if the hello
+            # names the feature `parallel`.
             steps = [play_step(message, step) for group in message["groups"] for step in group]
             write({"type": "answer", "id": message["id"], "steps": steps})
 

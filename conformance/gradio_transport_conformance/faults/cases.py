@@ -95,7 +95,7 @@ MEMORY = 8
 """The default peak memory that a client may allocate, in MB."""
 
 
-_is_text = attrs.validators.instance_of(str)  # one outcome for each cell, on every face
+_is_text = attrs.validators.instance_of(str)  # one outcome for each cell, in both interfaces
 
 
 @attrs.frozen(kw_only=True)
@@ -163,7 +163,7 @@ class Fault:
         if not self.only and protocol.kind == "chat":
             return False
         if not self.only and phase in ("config", "info") and protocol.name not in ("sse_v3", "websocket C"):
-            return False  # the discovery does not depend on what comes after it
+            return False  # the discovery does not depend on later phases
         wanted = not self.only or any(_matches(selector, protocol, phase) for selector in self.only)
         return wanted and not any(_matches(selector, protocol, phase) for selector in self.never)
 

@@ -44,7 +44,7 @@ class Request:
 
     @property
     def is_upgrade(self) -> bool:
-        """Whether it asks for a websocket."""
+        """Whether it requests a websocket."""
         return "websocket" in self.headers.get("upgrade", "").lower()
 
     @property

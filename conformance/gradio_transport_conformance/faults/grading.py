@@ -94,7 +94,7 @@ def _error_problems(cell: Cell, error: GradioTransportError) -> Iterable[str]:
         phases = (*phases, Phase.JOIN)
     if cell.protocol.kind in ("direct", "chat"):  # the reply to the join is all there is
         phases = (*phases, Phase.STREAM)
-    if cell.fault.connection is not None:  # a client may ask on a new connection whether the app is the same
+    if cell.fault.connection is not None:  # a client may check whether the app is the same
         phases = (*phases, Phase.DISCOVER)
     if error.phase not in phases:
         yield f"phase is {error.phase}, expected {' or '.join(phases)}: {error}"

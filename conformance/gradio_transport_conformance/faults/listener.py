@@ -23,7 +23,7 @@ _BEFORE: Mapping[str, tuple[str, ...]] = {
     "join": ("info", "config"),
     "stream": ("join", "info", "config"),
 }
-"""The requests that come before one whose connection is faulty, the nearest first."""
+"""The requests that precede one whose connection is faulty, the nearest first."""
 
 _FILLING = 3
 """Connections that fill a queue of the length 0, which holds one, and one to spare."""

@@ -43,7 +43,7 @@ CPU_ATTEMPTS = 3
 
 
 def _serve(orders: Connection) -> None:
-    """Serve the cells of each order until the next one comes: the body of the server's process."""
+    """Serve the cells of each order until the next order: the main function of the server's process."""
     cells = load_cells()
     while True:
         order: list[int] | None = orders.recv()
@@ -89,7 +89,7 @@ class Player:
 
 
 class MemoryMeter(Player):
-    """Plays cells and measures what the client allocates meanwhile; made by `measure_memory`."""
+    """Plays cells and measures the client's allocations; created by `measure_memory`."""
 
     def measure(self, cells: Sequence[Cell]) -> float:
         """Return the MB that the client had allocated at the peak of playing cells at once."""
@@ -135,7 +135,7 @@ def _serve_elsewhere() -> Generator[Connection, None, None]:
 
 @contextmanager
 def measure_memory(client: Client) -> Generator[MemoryMeter, None, None]:
-    """Start the server, and trace what a client allocates."""
+    """Start the server, and trace the client's allocations."""
     with _serve_elsewhere() as orders:
         tracemalloc.start()
         try:

@@ -17,7 +17,7 @@ from .protocols import COOKIE, EVENT_ID, FILE_PHASES, GIVEN_NAME, MESSAGES
 from .streams import StreamWriter
 
 _TLS_HANDSHAKE = b"\x16"
-"""The first byte of a client that speaks TLS."""
+"""The first byte of a client that uses TLS."""
 
 
 class RequestHandler:
@@ -78,7 +78,7 @@ class RequestHandler:
     def _answer(self, request: Request) -> None:
         phase, fault, state = self._phase(request), self._cell.fault, self._state
         state.phases.append(phase)
-        if phase not in ("info", "heartbeat"):  # which come at any time, and say nothing new
+        if phase not in ("info", "heartbeat"):  # which arrive at any time
             state.said = f"{request.said}\n{state.said}"[:ECHO_CHARACTERS]
         if phase == "heartbeat":
             state.heartbeat_received.set()

@@ -93,7 +93,7 @@ class FaultServer:
                 connection.shutdown(socket.SHUT_RDWR)
         for thread in threads:
             thread.join(5)
-        self.state.listener.close()  # again: meanwhile a thread may have started the fault
+        self.state.listener.close()  # again, because a thread may have started the fault in the meantime
 
 
 @contextmanager

@@ -148,7 +148,7 @@ def _keep(recorded: Path, path: Path) -> None:
     """Move a recording to its place atomically, because another process may read the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    shutil.copyfile(recorded, part)  # and not moved: a trace can be read by its owner only
+    shutil.copyfile(recorded, part)  # copied, because only the owner can read a trace
     part.replace(path)
 
 

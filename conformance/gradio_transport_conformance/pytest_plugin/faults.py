@@ -76,7 +76,7 @@ class ServeFault:
         authority = self._stack.enter_context(authority_file(cell))
         try:
             server = self._stack.enter_context(serve_fault(cell))
-        except RuntimeError as error:  # a package is missing, which the message names
+        except RuntimeError as error:  # the message names the missing package
             raise pytest.UsageError(f"gradio_fault({name!r}): {error}") from None
         return FaultyServer(
             server.url, cell.fault.name, cell.protocol.name, cell.phase, cell.expect, cell.value, authority

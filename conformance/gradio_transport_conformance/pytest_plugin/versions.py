@@ -70,7 +70,7 @@ def serve_version(version: str) -> Generator[GradioVersion, None, None]:
         LookupError: It was not recorded; the message lists the recorded versions.
         ImportError: aiohttp is missing.
     """
-    folder(version)  # raises what says which there are
+    folder(version)  # raises an error that lists the choices
     with serve(version) as served:
         yield GradioVersion(version, served)
 

@@ -40,7 +40,7 @@ class Cancelling(enum.StrEnum):
     NONE = "nothing can be asked"
     FORGETS = "the generator begins again"
     ENDS_STREAM = "its stream ends"
-    SILENCES = "nothing more comes"
+    SILENCES = "no more messages are sent"
     COMPLETES = "it completes without data"
 
 
@@ -76,7 +76,7 @@ class Generation(Refusals):
         """Whether the server is Flask's. source: up to 2.6."""
         return not self._at_least(2, 7)
 
-    # --- what it has -----------------------------------------------------------------------------------
+    # --- paths and features ------------------------------------------------------------------------------
 
     @property
     def has_names(self) -> bool:

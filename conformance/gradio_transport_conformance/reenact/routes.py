@@ -166,7 +166,7 @@ class Router:
         else:
             response = await self._answer(request, path)
         crashed = response.status == 500 and response.content_type == "text/plain"
-        if not response.prepared and not crashed:  # else what adds them was passed over
+        if not response.prepared and not crashed:  # otherwise the middleware that adds them was bypassed
             for name, value in request[CORS].items():
                 response.headers[name] = value
         return response

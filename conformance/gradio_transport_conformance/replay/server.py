@@ -36,7 +36,7 @@ class Served:
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = False  # so that closing waits for them: their connections have been broken before
+    daemon_threads = False  # so that closing waits for them; their connections have already been broken
     block_on_close = True
     player: Player
 
@@ -46,7 +46,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # else each part of a stream waits until the client confirms the last
+    disable_nagle_algorithm = True  # otherwise each part of a stream waits until the client confirms the last
     server: _Server  # pyright: ignore[reportIncompatibleVariableOverride] - it is the one that made us
 
     def setup(self) -> None:

@@ -63,7 +63,7 @@ def _end(server: WebSocketServer, talk: Talk) -> None:
         # Its thread ends with the client's answer; until then the socket must not be shut down.
         cast("Any", server.thread).join(_CLOSE_SECONDS)
     else:
-        server.receive()  # until the client goes
+        server.receive()  # until the client disconnects
 
 
 __all__ = ["play_websocket"]

@@ -107,7 +107,7 @@ def serve_case(
     if mode is ServeMode.MESSAGES:
         from ..reenact import serve
 
-        shipped_trace(f"{version}/{case}")  # raises what says which there are
+        shipped_trace(f"{version}/{case}")  # raises an error that lists the choices
         with serve(version, [case], port=port) as served:
             yield CaseServer(
                 served.url,

@@ -211,7 +211,7 @@ def describe_step(step: Step) -> str:
     if step.events:
         wanted.append(f"shows {', '.join(step.events)} in this order")
     if step.adapter is not None:
-        wanted.append(f"goes by {step.adapter}")
+        wanted.append(f"uses {step.adapter}")
     if step.some_error is not None:
         wanted.append(f"one of the calls at once raises {step.some_error}")
     if step.quiet:

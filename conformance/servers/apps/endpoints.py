@@ -22,7 +22,7 @@ def has_default_limit() -> bool:
 
 
 class Endpoints:
-    """The endpoints of one app, in order; `scenarios` says where each one is."""
+    """The endpoints of one app, in order; `scenarios` has their positions."""
 
     def __init__(self, demo: Any, *, queued: bool = True, workers: int = 1) -> None:
         self.queued = queued

@@ -51,7 +51,7 @@ def clip() -> str:
 def path_and_name(file: Any) -> tuple:
     """The path of an input file and its original name.
 
-    To 3.x it is an open temporary file, later a path. Before 3.2 the given name is lost: what remains of it
+    To 3.x it is an open temporary file, later a path. Before 3.2 the original name is lost: the rest of it
     has random characters before its suffix.
     """
     path = getattr(file, "name", file)

@@ -58,11 +58,11 @@ def launch_here(app: App, port: int | None) -> str:
         try:
             launched = app.launch(server_port=chosen, **options)
         except OSError:
-            # Somebody took the port between the probe and the launch.
+            # Another program took the port between the probe and the launch.
             if port or attempt == PORT_ATTEMPTS - 1:
                 raise
         else:
-            # An app that is mounted says its URL itself; `gr.Blocks.launch` returns a tuple.
+            # A mounted app returns its own URL; `gr.Blocks.launch` returns a tuple.
             return launched if isinstance(launched, str) else f"http://{HOST}:{chosen}"
     raise AssertionError("the loop above returns or raises")
 

@@ -101,7 +101,7 @@ def add_download_button(endpoints: Endpoints) -> None:
 
 
 def add_examples(endpoints: Endpoints) -> None:
-    """Examples of an app: choosing one calls an endpoint that gives its inputs. Before 4.12 it is private."""
+    """Examples of an app: choosing one calls an endpoint that returns its inputs, private before 4.12."""
     if not since("4.12"):
         return
     path = os.path.join(tempfile.mkdtemp(prefix="example-"), "example.txt")
