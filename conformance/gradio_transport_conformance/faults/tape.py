@@ -34,7 +34,7 @@ _SWITCHING = 101
 
 @attrs.define(eq=False)
 class Tape:
-    """The traffic of one server, up to a bound.
+    """The traffic of one server, up to a limit.
 
     Attributes:
         frames: The received and sent data, in chronological order.

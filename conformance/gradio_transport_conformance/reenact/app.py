@@ -188,7 +188,7 @@ class RecordedApp:
         return next((one for one in self.endpoints.values() if name and one.api_name == name), None)
 
     def arguments(self, endpoint: Endpoint, body: Mapping[str, Any], adapter: str = "") -> list[Any]:
-        """Return the data of a call; of /call/v2 its named arguments in the order of the parameters."""
+        """Return the data of a call; for /call/v2 its named arguments in the order of the parameters."""
         if adapter == "call_v2":
             return [body.get(name, default) for name, default in self.parameters(endpoint)]
         data = body.get("data")
@@ -263,8 +263,8 @@ class RecordedApp:
     def opening(self, endpoint: Endpoint | None, way: Way) -> Sequence[Mapping[str, Any]]:
         """Return the messages to a call whose data the server does not know yet; the last may end the call.
 
-        Of such a call at most the function is known. Each call gets the messages of one recorded call, in the
-        recorded order.
+        The server knows at most the function of such a call. Each call gets the messages of one recorded call,
+        in the recorded order.
         """
         number = -1 if endpoint is None else endpoint.fn_index
         turns = [one for one in self._turns.get(number, self._turns.get(-1, [])) if one.way is way]

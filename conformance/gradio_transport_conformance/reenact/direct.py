@@ -68,7 +68,7 @@ def _no_endpoint(stage: Stage, name: str, fn_index: int | None) -> web.Response:
 
 
 def _session(stage: Stage, body: Mapping[str, Any]) -> Session | None:
-    """Return the session with the State of a call: before 3.0 one for all calls without a session hash."""
+    """Return the session that has the State of a call; before 3.0 all calls without a hash share one."""
     named = body.get("session_hash")
     if named:
         return stage.sessions.get(str(named))

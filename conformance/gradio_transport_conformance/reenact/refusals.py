@@ -50,7 +50,7 @@ class Refusals:
 
     @property
     def names_missing_functions(self) -> bool:
-        """Whether an unknown function does. source: until 3.5."""
+        """Whether an unknown function gets a message. source: until 3.5."""
         return not self._at_least(3, 6)
 
     @property

@@ -49,7 +49,7 @@ class Reenactment:
 
     @property
     def url(self) -> str:
-        """The URL; of several apps the first one's, which is the canonical app if it is served."""
+        """The URL of the app, or of the first of several apps: the canonical one if it is served."""
         return next(iter(self._hosts.values())).stage.base
 
     @property
