@@ -25,6 +25,7 @@ from gradio_transport.protocol.urls import (
     query_of,
     resolve_reference,
     same_origin,
+    shown_source,
     shown_url,
     space_name,
     split_userinfo,
@@ -76,6 +77,20 @@ def test_what_is_no_web_address_is_refused(typed: str) -> None:
 )
 def test_a_url_is_shown_without_what_may_be_a_secret(url: str, shown: str) -> None:
     assert shown_url(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("ann:secret@host:7860", "host:7860"),
+        ("ann:se@cret@host", "host"),
+        ("owner/name", "owner/name"),
+        ("http://ann:secret@host/?key=secret", "http://host/"),
+        ("host:7860/?key=secret", "host:7860/"),
+    ],
+)
+def test_a_source_is_shown_without_secrets_even_if_it_is_no_url(source: str, shown: str) -> None:
+    assert shown_source(source) == shown
 
 
 @pytest.mark.parametrize(

@@ -68,14 +68,16 @@ def told(path: Path, authority: str) -> list[Any]:
         if not frame.session or frame.kind in (Kind.WAKE, Kind.STREAM_CLOSE, Kind.WS_CLOSE, Kind.END):
             continue
         place = frame.session, frame.channel
-        if frame.kind is Kind.CHUNK:
-            data = _LAST.sub(b"", payload["data"])
-            if found and found[-1][:2] == (place, Kind.CHUNK):
-                data = found.pop()[2] + data
-            found.append((place, Kind.CHUNK, data))
+        found.append((place, frame.kind, payload["data"] if frame.kind is Kind.CHUNK else text))
+    found.sort(key=lambda one: (one[0], one[1] is not Kind.CALL))  # channels cross
+    joined: list[Any] = []
+    for place, kind, said in found:
+        if kind is Kind.CHUNK:
+            before = joined.pop()[2] if joined and joined[-1][:2] == (place, kind) else b""
+            joined.append((place, kind, before + _LAST.sub(b"", said)))
         else:
-            found.append((place, frame.kind, text))
-    return sorted(found, key=lambda one: (one[0], one[1] is not Kind.CALL))  # channels cross
+            joined.append((place, kind, said))
+    return joined
 
 
 @pytest.mark.parametrize(("version", "case"), [*cases()])

@@ -258,11 +258,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _sip(self, length: int) -> None:
         """Take a body so slowly that it does not come to its end in time, without ever being silent."""
         taken = 0
-        while not self.server.released.wait(0.01) and taken < length:
-            block = self.rfile.read1(SIP_BYTES)
-            if not block:
-                break
-            taken += len(block)
+        with contextlib.suppress(OSError):  # a client that leaves may reset the connection
+            while not self.server.released.wait(0.01) and taken < length:
+                block = self.rfile.read1(SIP_BYTES)
+                if not block:
+                    break
+                taken += len(block)
         self.server.sipped.put(taken)
         self.close_connection = True
 
