@@ -263,8 +263,8 @@ class RecordedApp:
     def opening(self, endpoint: Endpoint | None, way: Way) -> Sequence[Mapping[str, Any]]:
         """Return the messages to a call whose data the server does not know yet; the last may end the call.
 
-        The server knows at most the function of such a call. Each call gets the messages of one recorded call,
-        in the recorded order.
+        The server knows at most the function of such a call. Each call gets the messages of one recorded
+        call, in the recorded order.
         """
         number = -1 if endpoint is None else endpoint.fn_index
         turns = [one for one in self._turns.get(number, self._turns.get(-1, [])) if one.way is way]
