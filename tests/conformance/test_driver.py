@@ -76,7 +76,7 @@ class TestSchemas:
     @pytest.mark.parametrize(
         ("name", "message", "problem"),
         [
-            ("hello", {"type": "hello", "protocol": 2, "name": "mine"}, "speaks version 2"),
+            ("hello", {"type": "hello", "protocol": 2, "name": "mine"}, "has version 2"),
             ("hello", {"type": "hello", "protocol": 1}, "name: expected a string"),
             ("hello", {"type": "hello", "protocol": 1, "name": "x", "features": [1]}, "array of strings"),
             ("cannot", {"type": "cannot"}, "id: expected a string"),

@@ -212,7 +212,7 @@ class TestGrades:
         with PollingDriver(hello_seconds=20) as driver:
             status, body = Page(driver.url).say({**HELLO, "protocol": 2})
             assert (status, body) == (400, "protocol: the driver has version 2, this host has version 1\n")
-            with pytest.raises(DriverFailure, match="speaks version 2"):
+            with pytest.raises(DriverFailure, match="has version 2"):
                 driver.start()
 
 
