@@ -208,7 +208,7 @@ def test_it(gradio_server):
 """
     )
     result.assert_outcomes(failed=1)
-    assert lines_of(result, "do not answer", 2) == [
+    assert lines_of(result, "have no reply for a client", 2) == [
         "The recordings of Gradio 3.2 have no reply for a client that:",
         'calls /hello by the queue\'s websocket with ["Grace"]',
     ]
